@@ -1,0 +1,1 @@
+"""What papers share: models, data, training, metrics, reports. Knows no paper."""

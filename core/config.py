@@ -1,0 +1,197 @@
+"""Configurations: frozen dataclasses, three presets, and the command line that follows from them.
+
+    config = resolve(PRESETS, VARIANTS, ["tiny", "--variant", "bilingual", "--seed", "3"], program=..., help=...)
+
+A field's docstring is its help text; `Annotated[float, Range(0, 1)]` and `Literal[...]` say what it may be. Values are
+checked wherever they come from (preset, variant, command line), and a bad one is refused with the field's name and
+the allowed range. Parsing is `tyro`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from core.errors import UserError
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Closed interval of allowed values, for `Annotated[int, Range(1)]`. An open end is infinite."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if self.high == math.inf:
+            return f"at least {self.low:g}"
+        if self.low == -math.inf:
+            return f"at most {self.high:g}"
+        return f"between {self.low:g} and {self.high:g}"
+
+
+def validate(config: Any, prefix: str = "") -> None:
+    """Check every field of a configuration, nested ones included.
+
+    Raises:
+        UserError: Names the field, the value and what is allowed.
+    """
+    hints = get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        name = f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(value):
+            validate(value, f"{name}.")
+        else:
+            _check(name, value, hints[field.name])
+
+
+def _check(name: str, value: Any, hint: Any) -> None:
+    """Check one value against one annotation: ranges, choices, options and the elements of tuples."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        inner, *constraints = get_args(hint)
+        for allowed in constraints:
+            if isinstance(allowed, Range) and value is not None and value not in allowed:
+                raise UserError(f"{name} = {value!r} is out of range: give a number {allowed}.")
+        _check(name, value, inner)
+    elif origin is Literal and value not in get_args(hint):
+        raise UserError(f"{name} = {value!r} is not known: choose one of {', '.join(map(str, get_args(hint)))}.")
+    elif origin in (typing.Union, types.UnionType) and value is not None:
+        options = [option for option in get_args(hint) if option is not types.NoneType]
+        if len(options) == 1:
+            _check(name, value, options[0])
+    elif origin is tuple and isinstance(value, tuple):
+        inner = get_args(hint)
+        elements = [inner[0]] * len(value) if len(inner) == 2 and inner[1] is Ellipsis else inner
+        for element, element_hint in zip(value, elements, strict=False):
+            _check(name, element, element_hint)
+
+
+def override(config: C, changes: Mapping[str, Any]) -> C:
+    """A copy with some fields changed; `"training.steps"` reaches into a nested configuration.
+
+    Raises:
+        UserError: If there is no such field, or the new value is not allowed.
+    """
+    for path, value in changes.items():
+        config = _replace(config, path.split("."), value, path)
+    validate(config)
+    return config
+
+
+def _replace(config: Any, keys: Sequence[str], value: Any, path: str) -> Any:
+    names = [field.name for field in dataclasses.fields(config)]
+    if keys[0] not in names:
+        raise UserError(f"There is no setting {path!r}: {_nearest(keys[0], names)}")
+    new = _replace(getattr(config, keys[0]), keys[1:], value, path) if len(keys) > 1 else value
+    return dataclasses.replace(config, **{keys[0]: new})
+
+
+def resolve(
+    presets: Mapping[str, C],
+    variants: Mapping[str, Mapping[str, Any]],
+    arguments: Sequence[str],
+    *,
+    program: str,
+    help: str,
+) -> C:
+    """The configuration that a command line asks for: preset, then variant, then single fields.
+
+    Args:
+        presets: The presets by name; the first argument that is no flag chooses one, `tiny` otherwise.
+        variants: Named sets of overrides, chosen with `--variant`.
+        arguments: The command line without the program's name.
+        program: How the program is called, for the usage line.
+        help: Text above the list of options.
+
+    Raises:
+        UserError: For an unknown preset or variant and for values that are not allowed.
+        SystemExit: For flags that do not parse (code 2, after a message) and for `--help` (code 0).
+    """
+    import tyro
+
+    rest = list(arguments)
+    preset = rest.pop(0) if rest and not rest[0].startswith("-") else "tiny"
+    config = preset_named(presets, preset)
+    for position, argument in enumerate(rest):
+        if argument == "--variant" or argument.startswith("--variant="):
+            _, equals, name = argument.partition("=")
+            if not equals:
+                if position + 1 == len(rest):
+                    raise UserError(f"--variant needs a name: choose one of {', '.join(variants)}.")
+                name = rest[position + 1]
+            del rest[position : position + (1 if equals else 2)]
+            config = with_variant(config, variants, name)
+            break
+    usage = f"{help}\n\npresets: {', '.join(presets)}\nvariants (--variant NAME): {', '.join(variants) or 'none'}"
+    config = tyro.cli(type(config), default=config, args=rest, prog=f"{program} [preset]", description=usage)
+    validate(config)
+    return config
+
+
+def preset_named(presets: Mapping[str, C], name: str) -> C:
+    """One of the presets.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    if name not in presets:
+        raise UserError(f"There is no preset {name!r}: {_nearest(name, list(presets))}")
+    return presets[name]
+
+
+def with_variant(config: C, variants: Mapping[str, Mapping[str, Any]], name: str) -> C:
+    """The configuration with a variant's overrides.
+
+    Raises:
+        UserError: If there is no such variant.
+    """
+    if name not in variants:
+        raise UserError(f"There is no variant {name!r}: {_nearest(name, list(variants))}")
+    return override(config, variants[name])
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration as plain JSON values (paths become strings, tuples lists)."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=_plain))
+
+
+def fingerprint(value: Any) -> str:
+    """A short hash of any JSON-able value, equal for equal values."""
+    text = json.dumps(value, sort_keys=True, default=_plain, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise TypeError(f"{type(value).__name__} is not a configuration value")
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}."
+
+
+def render(config: Any) -> str:
+    """The resolved configuration as indented JSON, for `--dry-run` and the run directory."""
+    return json.dumps(to_dict(config), indent=2, ensure_ascii=False)

@@ -1,0 +1,219 @@
+"""What came out: the record of a reproduction and the verdicts that follow from it.
+
+A record holds every measurement (variant x seed), the environment, and one verdict per claim. Verdicts are computed,
+never written: the paired difference between treatment and control, its 95 % interval, and the rule of
+:func:`core.metrics.stats.verdict`. `papers/<slug>/results/tiny.json` is a record; figure, page and scoreboard are
+drawn from it and from nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.errors import UserError
+from core.paper import Claim, Paper
+from core.run import Measurement, read_json, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.metrics.stats import Interval
+
+Outcome = Literal["reproduced", "not reproduced", "contradicted", "out of scale"]
+Cells = Mapping[str, Mapping[int, Measurement]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one claim.
+
+    Attributes:
+        claim: Id of the claim.
+        outcome: `reproduced`, `not reproduced`, `contradicted` or `out of scale`.
+        treatment: Value of the treatment (mean over seeds, or the correlation).
+        control: Value of the control that decides: with several controls, the one with the least favourable outcome.
+        control_name: Its variant, or the number as text.
+        difference: Treatment minus control.
+        low: Lower end of the 95 % interval of the difference.
+        high: Upper end.
+        method: How the interval was computed.
+        seeds: Number of seeds.
+        units: Number of units (languages, items) a seed; 1 when the metric is a single number.
+    """
+
+    claim: str
+    outcome: Outcome
+    treatment: float | None = None
+    control: float | None = None
+    control_name: str = ""
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    seeds: int = 0
+    units: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One reproduction of one paper.
+
+    Attributes:
+        slug: The paper.
+        preset: The scale (`tiny`).
+        seeds: The seeds that were run.
+        measurements: Measurement by variant and seed.
+        seconds: Wall time of training plus evaluation by variant, summed over seeds.
+        verdicts: One per claim, in the order of the card.
+        environment: Versions, hardware, commit, command.
+        keys: Run key by `variant/seed`: configuration, code and versions that the numbers belong to.
+    """
+
+    slug: str
+    preset: str
+    seeds: tuple[int, ...]
+    measurements: dict[str, dict[int, Measurement]]
+    seconds: dict[str, float] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def minutes(self) -> float:
+        """Wall time of the whole grid in minutes."""
+        return sum(self.seconds.values()) / 60
+
+    def mean(self, variant: str, metric: str) -> float:
+        """A metric of a variant, averaged over seeds."""
+        values = [measurement.metrics[metric] for measurement in self.measurements[variant].values()]
+        return sum(values) / len(values)
+
+    def save(self, path: Path) -> None:
+        """Write the record as JSON, whole or not at all."""
+        data = asdict(replace(self, measurements={}))
+        data["measurements"] = {
+            variant: {str(seed): measurement.to_json() for seed, measurement in by_seed.items()}
+            for variant, by_seed in self.measurements.items()
+        }
+        write_json(path, data)
+
+    @staticmethod
+    def load(path: Path) -> Record:
+        """Read a record.
+
+        Raises:
+            UserError: If there is none, or it is not a record.
+        """
+        data = read_json(path)
+        if not isinstance(data, dict) or "measurements" not in data:
+            raise UserError(f"{path} is no record of results: run `papers reproduce <slug> --record` to make one.")
+        return Record(
+            slug=data["slug"],
+            preset=data["preset"],
+            seeds=tuple(data["seeds"]),
+            measurements={
+                variant: {int(seed): Measurement.from_json(cell) for seed, cell in by_seed.items()}
+                for variant, by_seed in data["measurements"].items()
+            },
+            seconds=data["seconds"],
+            verdicts=tuple(Verdict(**verdict) for verdict in data["verdicts"]),
+            environment=data["environment"],
+            keys=data.get("keys", {}),
+        )
+
+
+def recorded(paper: Paper, preset: str = "tiny") -> Record | None:
+    """The committed record of a paper, or None when nothing has been recorded yet."""
+    path = paper.folder / "results" / f"{preset}.json"
+    return Record.load(path) if path.exists() else None
+
+
+def judge(claim: Claim, cells: Cells) -> Verdict:
+    """The verdict on a claim, from measurements of the variants that it names.
+
+    With several controls the claim must hold against each, and the least favourable comparison decides.
+
+    Raises:
+        UserError: If a variant does not report the claim's metric.
+    """
+    if claim.out_of_scale:
+        return Verdict(claim.id, "out of scale")
+    rank = {"contradicted": 0, "not reproduced": 1, "reproduced": 2}
+    verdicts = [_compare(claim, control, cells) for control in claim.controls]
+    return min(verdicts, key=lambda v: (rank[v.outcome], -v.difference if claim.better == "lower" else v.difference))
+
+
+def _compare(claim: Claim, control: str | float, cells: Cells) -> Verdict:
+    from core.metrics import stats
+
+    metrics = (claim.metric, claim.control_metric or claim.metric)
+    treatment_cells = cells[claim.treatment]
+    control_cells = cells[control] if isinstance(control, str) else None
+    interval: Interval
+    if claim.correlated_with:
+        x, y = (_matrix(treatment_cells, name) for name in (metrics[0], claim.correlated_with))
+        units = sorted(set.intersection(*(set(ids) for ids in (x[1], y[1]))))
+        against = None
+        if control_cells is not None:
+            against = (
+                _aligned(_matrix(control_cells, metrics[1]), units),
+                _aligned(_matrix(control_cells, claim.correlated_with), units),
+            )
+        interval, value, other = stats.correlation_difference(
+            _aligned(x, units),
+            _aligned(y, units),
+            against,
+            0.0 if against else float(control),  # type: ignore[arg-type]
+        )
+        n_units = len(units)
+    else:
+        a = _matrix(treatment_cells, metrics[0])
+        if control_cells is None:
+            left, right, n_units = a[0], float(control), a[0].shape[1]  # type: ignore[arg-type]
+        else:
+            b = _matrix(control_cells, metrics[1])
+            if claim.paired:
+                units = [unit for unit in a[1] if unit in set(b[1])]
+                left, right, n_units = _aligned(a, units), _aligned(b, units), len(units)
+            else:
+                left, right, n_units = a[0], b[0], min(a[0].shape[1], b[0].shape[1])
+        interval = stats.difference_interval(left, right, paired=claim.paired)
+        value, other = float(left.mean()), float(right if isinstance(right, float) else right.mean())
+    return Verdict(
+        claim=claim.id,
+        outcome=stats.verdict(interval, better=claim.better, margin=claim.margin),
+        treatment=value,
+        control=other,
+        control_name=control if isinstance(control, str) else f"{control:g}",
+        difference=value - other,
+        low=interval.low,
+        high=interval.high,
+        method=interval.method,
+        seeds=len(treatment_cells),
+        units=n_units,
+    )
+
+
+def _matrix(by_seed: Mapping[int, Measurement], metric: str) -> tuple[np.ndarray, list[str]]:
+    """A metric as an array `[seeds, units]` over the units that every seed has, with the names of the units."""
+    import numpy as np
+
+    seeds = list(by_seed.values())
+    for measurement in seeds:
+        if metric not in measurement.metrics and metric not in measurement.units:
+            known = ", ".join(sorted({*measurement.metrics, *measurement.units}))
+            raise UserError(f"The evaluation reports no metric {metric!r}: it reports {known}.")
+    if all(metric in measurement.units for measurement in seeds):
+        common = set.intersection(*(set(measurement.units[metric]) for measurement in seeds))
+        names = [unit for unit in seeds[0].units[metric] if unit in common]
+        return np.array([[m.units[metric][unit] for unit in names] for m in seeds], dtype=float), names
+    return np.array([[m.metrics[metric]] for m in seeds], dtype=float), ["all"]
+
+
+def _aligned(matrix: tuple[np.ndarray, list[str]], units: list[str]) -> np.ndarray:
+    values, names = matrix
+    column = {name: position for position, name in enumerate(names)}
+    return values[:, [column[unit] for unit in units]]

@@ -1,0 +1,130 @@
+"""What the site makes from the repository: one page a paper, its annotated source, the scoreboard, equations.
+
+Pages of papers are their READMEs, so that nothing is written twice. Equations become MathML while building: they need
+no script and no network.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File, Files
+
+from core.paper import Claim, Paper, discover
+from core.report import ORDER, SYMBOLS, summary
+from core.results import Verdict, recorded
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("method.py", "data.py", "config.py", "train.py", "eval.py")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the generated pages and the papers' figures."""
+    rows = []
+    for paper in discover():
+        folder = f"papers/{paper.slug}"
+        files.append(File.generated(config, f"{folder}/index.md", content=paper_page(paper)))
+        for name in SOURCES:
+            path = paper.folder / name
+            if path.exists():
+                files.append(File.generated(config, f"{folder}/{name}.md", content=source_page(paper, path)))
+        for figure in (paper.folder / "results").glob("*.svg"):
+            files.append(File.generated(config, f"{folder}/results/{figure.name}", abs_src_path=str(figure)))
+        record = recorded(paper)
+        verdicts = summary(record) if record else "not recorded yet"
+        rows.append(f"- [**{paper.slug}**]({paper.slug}/index.md) ({paper.year}). {paper.summary} *{verdicts}.*")
+    listing = "# Papers\n\n" + "\n".join(rows) + "\n"
+    files.append(File.generated(config, "papers/index.md", content=listing))
+    files.append(File.generated(config, "scoreboard.md", content=scoreboard_page()))
+    return files
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Turn the equations that arithmatex marked into MathML."""
+
+    def render(match: re.Match[str]) -> str:
+        latex = html.unescape(match["latex"]).strip()
+        display = match["open"] == r"\["
+        return convert(latex, display="block" if display else "inline")
+
+    pattern = r'<(?P<tag>div|span) class="arithmatex">(?P<open>\\[\[(])(?P<latex>.*?)\\[\])]</(?P=tag)>'
+    return re.sub(pattern, render, content, flags=re.DOTALL)
+
+
+def paper_page(paper: Paper) -> str:
+    """A paper's README with its links turned to the site's pages."""
+    text = (paper.folder / "README.md").read_text(encoding="utf-8")
+    sources = " · ".join(f"[{name}]({name}.md)" for name in SOURCES if (paper.folder / name).exists())
+    card = f"*{paper.authors}, {paper.venue} {paper.year}.* [arXiv:{paper.arxiv}]({paper.url})\n\nSource: {sources}\n"
+    heading, _, body = text.partition("\n")
+    body = re.sub(r"`(\w+\.py)::(\w+)`", rf"[`\2`](\1.md)", body)
+    body = re.sub(r"\]\((\w+\.py)(#\w+)?\)", r"](\1.md)", body)
+    body = re.sub(r"\]\(\.\./\.\./docs/", "](../../", body)
+    return f"{heading}\n\n{card}{body}"
+
+
+def source_page(paper: Paper, path: Path) -> str:
+    """A source file as a page, with line numbers."""
+    return (
+        f"# {paper.slug}/{path.name}\n\n[back to {paper.slug}](index.md)\n\n"
+        f'```python linenums="1"\n{path.read_text(encoding="utf-8")}```\n'
+    )
+
+
+def scoreboard_page() -> str:
+    """Every claim of every paper with its effect and interval drawn, sortable by column."""
+    rows = []
+    for paper in discover():
+        record = recorded(paper)
+        if record is None:
+            continue
+        claims = {claim.id: claim for claim in paper.claims}
+        rows += [scoreboard_row(paper, claims[verdict.claim], verdict) for verdict in record.verdicts]
+    legend = ", ".join(f"{SYMBOLS[outcome]} {outcome}" for outcome in ORDER)
+    return (
+        "# Scoreboard\n\n"
+        f"Every claim that was put to the test, as measured at the tiny scale. {legend}. The bar is the 95 % interval "
+        "of treatment minus control, the dot the estimate, the thin line zero and the dashed line the margin that the "
+        "claim has to pass; each row has its own scale. Select a column's title to sort.\n\n"
+        '<div class="scoreboard"><table class="sortable"><thead><tr><th>paper</th><th>claim</th><th>verdict</th>'
+        "<th>effect</th><th>difference</th></tr></thead><tbody>\n" + "\n".join(rows) + "\n</tbody></table></div>\n"
+    )
+
+
+def scoreboard_row(paper: Paper, claim: Claim, verdict: Verdict) -> str:
+    """One claim as a table row."""
+    outcome = f"{SYMBOLS[verdict.outcome]} {verdict.outcome}"
+    number = "" if verdict.difference is None else f"{verdict.difference:+.3f}"
+    order = ORDER.index(verdict.outcome)
+    return (
+        f'<tr><td><a href="../papers/{paper.slug}/">{paper.slug}</a></td><td>{html.escape(claim.statement)}</td>'
+        f'<td data-sort="{order}" class="v{order}">{outcome}</td><td data-sort="{verdict.difference or 0}">'
+        f'{effect_drawing(claim, verdict)}</td><td data-sort="{verdict.difference or 0}">{number}</td></tr>'
+    )
+
+
+def effect_drawing(claim: Claim, verdict: Verdict) -> str:
+    """The estimate and its interval on a line of its own scale, as SVG."""
+    if verdict.difference is None or verdict.low is None or verdict.high is None:
+        return html.escape(claim.out_of_scale or "")
+    margin = -claim.margin if claim.better == "lower" else claim.margin
+    shown = [0.0, verdict.low, verdict.high, margin, *([-margin] if claim.better == "equal" else [])]
+    low, high = min(shown), max(shown)
+    pad = 0.08 * (high - low or 1.0)
+
+    def x(value: float) -> float:
+        return 4 + 152 * (value - low + pad) / (high - low + 2 * pad)
+
+    margins = {margin, -margin} if claim.better == "equal" else {margin} - {0.0}
+    dashes = "".join(f'<line class="margin" x1="{x(m):.1f}" x2="{x(m):.1f}" y1="2" y2="22"/>' for m in sorted(margins))
+    label = f"{verdict.difference:+.3f}, 95 % interval {verdict.low:+.3f} to {verdict.high:+.3f}"
+    return (
+        f'<svg class="effect" viewBox="0 0 160 24" role="img" aria-label="{label}"><title>{label}</title>'
+        f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="2" y2="22"/>{dashes}'
+        f'<line class="interval" x1="{x(verdict.low):.1f}" x2="{x(verdict.high):.1f}" y1="12" y2="12"/>'
+        f'<circle cx="{x(verdict.difference):.1f}" cy="12" r="4"/></svg>'
+    )

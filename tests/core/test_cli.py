@@ -1,0 +1,182 @@
+"""The command line as a user meets it: sentences, exit codes, run directories, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.run import ROOT, read_json
+
+SLUG = "sample_paper"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with nothing but core, the contract and one new paper."""
+    folder = tmp_path_factory.mktemp("repository")
+    shutil.copytree(ROOT / "core", folder / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "papers").mkdir()
+    (folder / "papers" / "__init__.py").write_text('"""Papers."""\n')
+    (folder / "tests" / "papers").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "test_contract.py", folder / "tests")
+    (folder / "README.md").write_text("<!-- scoreboard:begin -->\n<!-- scoreboard:end -->\n")
+    made = command(folder, "-m", "core.cli", "new", SLUG)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(folder), "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True
+    )
+
+
+def evaluate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command(folder, "-m", f"papers.{SLUG}.eval", *arguments)
+
+
+def test_a_new_paper_keeps_the_contract(repository: Path) -> None:
+    result = command(repository, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests")
+    assert result.returncode == 0, result.stdout
+    assert f"[{SLUG}]" in (repository / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("slug", "word"), [("My-Paper", "slug"), (SLUG, "exists"), ("../x", "slug")])
+def test_bad_slugs_are_refused(repository: Path, slug: str, word: str) -> None:
+    result = command(repository, "-m", "core.cli", "new", slug)
+    assert result.returncode == 2
+    assert word in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-m", "core.cli", "show", "sample_papr"], ["sample_papr", SLUG]),
+        (["-m", "core.cli", "reproduce"], ["--all"]),
+        (["-m", "core.cli", "reproduce", SLUG, "--preset", "tinny"], ["tinny", "tiny"]),
+        (["-m", "core.cli", "reproduce", SLUG, "--record", "--seeds", "1"], ["--record"]),
+        (["-m", f"papers.{SLUG}.eval", "tinny"], ["tinny"]),
+        (["-m", f"papers.{SLUG}.eval", "tiny", "--items", "1"], ["items", "at least 3"]),
+        (["-m", f"papers.{SLUG}.eval", "--variant", "relatd"], ["relatd", "related"]),
+        (["-m", f"papers.{SLUG}.eval", "--out", "core/run.py/x"], ["core/run.py/x", "--out"]),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_code_2(repository: Path, arguments: list[str], words: list[str]) -> None:
+    result = command(repository, *arguments)
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_our_mistake_is_code_1_and_debug_shows_where(repository: Path) -> None:
+    broken = repository / "papers" / SLUG / "data.py"
+    source = broken.read_text()
+    try:
+        broken.write_text(source + "\n\ndef pairs(*_, **__):\n    return 1 / 0\n")
+        plain = evaluate(repository, "tiny", "--out", "broken")
+        debug = evaluate(repository, "tiny", "--out", "broken", "--debug")
+    finally:
+        broken.write_text(source)
+    assert plain.returncode == 1
+    assert "ZeroDivisionError" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr
+    assert not (repository / "broken" / "measurement.json").exists()
+
+
+def test_dry_run_prints_the_configuration_and_writes_nothing(repository: Path) -> None:
+    result = evaluate(repository, "paper", "--variant", "unrelated", "--seed", "5", "--dry-run", "--out", "dry")
+    assert json.loads(result.stdout) == {"seed": 5, "items": 10_000, "related": False}
+    assert not (repository / "dry").exists()
+
+
+def test_a_run_directory_keeps_what_it_holds(repository: Path) -> None:
+    first = evaluate(repository, "tiny", "--out", "kept")
+    assert first.returncode == 0, first.stderr
+    assert {"config.json", "environment.json", "measurement.json"} <= set(os.listdir(repository / "kept"))
+    assert "nothing to do" in evaluate(repository, "tiny", "--out", "kept").stdout
+    other = evaluate(repository, "tiny", "--seed", "1", "--out", "kept")
+    assert other.returncode == 2
+    assert "seed" in other.stderr
+    assert evaluate(repository, "tiny", "--seed", "1", "--out", "kept", "--overwrite").returncode == 0
+    assert read_json(repository / "kept" / "config.json")["seed"] == 1
+
+
+def test_overwrite_never_deletes_foreign_files(repository: Path) -> None:
+    (repository / "thesis").mkdir()
+    (repository / "thesis" / "thesis.tex").write_text("years of work")
+    result = evaluate(repository, "tiny", "--out", "thesis", "--overwrite")
+    assert result.returncode == 2
+    assert (repository / "thesis" / "thesis.tex").exists()
+
+
+def test_a_default_path_names_preset_variant_and_seed(repository: Path) -> None:
+    result = evaluate(repository, "smoke", "--variant", "unrelated", "--seed", "2")
+    assert f"runs/{SLUG}/smoke/unrelated/seed2" in result.stdout
+    assert f"runs/{SLUG}/custom/" in evaluate(repository, "smoke", "--items", "11").stdout
+
+
+def test_reproduce_judges_records_and_recomputes_nothing(repository: Path) -> None:
+    first = command(repository, "-m", "core.cli", "reproduce", SLUG, "--record", "--quiet")
+    assert first.returncode == 0, first.stderr
+    assert "reproduced" in first.stdout
+    record = read_json(repository / "papers" / SLUG / "results" / "tiny.json")
+    assert [verdict["outcome"] for verdict in record["verdicts"]] == ["reproduced"]
+    assert "✔" in (repository / "README.md").read_text()
+    assert (repository / "papers" / SLUG / "results" / "tiny.svg").exists()
+    again = command(repository, "-m", "core.cli", "reproduce", SLUG, "--quiet")
+    assert again.stderr.count("(kept)") == 6
+    contract = command(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "-k", "step or verdicts")
+    assert contract.returncode == 0, contract.stdout
+
+
+def test_a_tampered_record_fails_the_contract(repository: Path) -> None:
+    command(repository, "-m", "core.cli", "reproduce", SLUG, "--record", "--quiet")
+    path = repository / "papers" / SLUG / "results" / "tiny.json"
+    text = path.read_text()
+    try:
+        path.write_text(text.replace('"reproduced"', '"contradicted"'))
+        result = command(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "-k", "verdicts")
+    finally:
+        path.write_text(text)
+    assert result.returncode == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_grid_goes_on_where_it_stopped(repository: Path, number: int, code: int) -> None:
+    slow = repository / "papers" / SLUG / "eval.py"
+    source = slow.read_text()
+    out = repository / f"interrupted{code}"
+    arguments = ["-m", "core.cli", "reproduce", SLUG, "--quiet", "--out", str(out)]
+    try:
+        slow.write_text(source.replace("    x, y =", "    import time\n\n    time.sleep(0.5)\n    x, y ="))
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=repository, env=environment(repository), stderr=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 60
+        while not list(out.glob("**/measurement.json")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        resumed = command(repository, *arguments)
+    finally:
+        slow.write_text(source)
+    assert process.returncode == code
+    assert "Run the same command again" in errors
+    assert "Traceback" not in errors
+    assert resumed.returncode == 0
+    assert 1 <= resumed.stderr.count("(kept)") < 6

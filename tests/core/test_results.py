@@ -1,0 +1,123 @@
+"""Verdicts and records, on measurements whose answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import UserError
+from core.paper import Claim
+from core.results import Record, judge
+from core.run import Measurement
+
+LANGUAGES = [f"l{i}" for i in range(20)]
+
+
+def cells(means: dict[str, float], spread: float = 0.02, seeds: int = 3) -> dict[str, dict[int, Measurement]]:
+    """Per-language scores around a mean; the languages' own levels are common to all variants."""
+    level = np.random.default_rng(0).normal(0, 0.2, len(LANGUAGES))
+    made: dict[str, dict[int, Measurement]] = {}
+    for number, (variant, mean) in enumerate(means.items()):
+        made[variant] = {}
+        for seed in range(seeds):
+            noise = np.random.default_rng([number + 1, seed]).normal(0, spread, len(LANGUAGES))
+            values = dict(zip(LANGUAGES, (mean + level + noise).tolist(), strict=True))
+            made[variant][seed] = Measurement({"score": float(np.mean(list(values.values())))}, {"score": values})
+    return made
+
+
+def claim(**changes: object) -> Claim:
+    settings: dict[str, object] = {"metric": "score", "treatment": "new", "control": "old", **changes}
+    return Claim("id", "statement", "reported", **settings)  # type: ignore[arg-type]
+
+
+def test_pairing_finds_a_small_difference_under_large_variation() -> None:
+    verdict = judge(claim(), cells({"new": 0.55, "old": 0.50}))
+    assert verdict.outcome == "reproduced"
+    assert verdict.difference == pytest.approx(0.05, abs=0.02)
+    assert verdict.low is not None
+    assert verdict.high is not None
+    assert 0 < verdict.low < verdict.difference < verdict.high
+    assert (verdict.seeds, verdict.units) == (3, 20)
+    assert judge(claim(paired=False), cells({"new": 0.55, "old": 0.50})).outcome == "not reproduced"
+
+
+@pytest.mark.parametrize(
+    ("means", "changes", "outcome"),
+    [
+        ({"new": 0.6, "old": 0.5}, {"better": "higher"}, "reproduced"),
+        ({"new": 0.6, "old": 0.5}, {"better": "lower"}, "contradicted"),
+        ({"new": 0.4, "old": 0.5}, {"better": "lower"}, "reproduced"),
+        ({"new": 0.5, "old": 0.5}, {"better": "higher"}, "not reproduced"),
+        ({"new": 0.6, "old": 0.5}, {"better": "higher", "margin": 0.2}, "contradicted"),
+        ({"new": 0.49, "old": 0.5}, {"better": "higher", "margin": -0.05}, "reproduced"),
+        ({"new": 0.5, "old": 0.5}, {"better": "equal", "margin": 0.05}, "reproduced"),
+        ({"new": 0.7, "old": 0.5}, {"better": "equal", "margin": 0.05}, "contradicted"),
+        ({"new": 0.5, "old": 0.9}, {"control": 0.25}, "reproduced"),
+    ],
+)
+def test_the_rule(means: dict[str, float], changes: dict[str, object], outcome: str) -> None:
+    assert judge(claim(**changes), cells(means)).outcome == outcome
+
+
+def test_with_several_controls_the_hardest_decides() -> None:
+    made = cells({"new": 0.55, "easy": 0.2, "hard": 0.7})
+    verdict = judge(claim(control=("easy", "hard")), made)
+    assert (verdict.outcome, verdict.control_name) == ("contradicted", "hard")
+
+
+def test_a_single_number_a_seed_is_compared_over_seeds() -> None:
+    made = {
+        "new": {seed: Measurement({"score": 0.6 + 0.01 * seed}) for seed in range(3)},
+        "old": {seed: Measurement({"score": 0.5 + 0.01 * seed}) for seed in range(3)},
+    }
+    verdict = judge(claim(), made)
+    assert verdict.difference == pytest.approx(0.1)
+    assert (verdict.outcome, verdict.units) == ("reproduced", 1)
+
+
+def test_a_correlation_claim_resamples_units() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=20)
+
+    def measured(noise: float) -> dict[int, Measurement]:
+        return {
+            seed: Measurement(
+                {},
+                {
+                    "x": dict(zip(LANGUAGES, x.tolist(), strict=True)),
+                    "y": dict(zip(LANGUAGES, (x + noise * rng.normal(size=20)).tolist(), strict=True)),
+                },
+            )
+            for seed in range(3)
+        }
+
+    made = {"new": measured(0.3), "noise": measured(30.0)}
+    strong = judge(claim(metric="x", correlated_with="y", control=0.5), made)
+    assert strong.outcome == "reproduced"
+    assert strong.treatment is not None
+    assert strong.treatment > 0.9
+    assert judge(claim(metric="x", correlated_with="y", control=0.5, treatment="noise"), made).outcome != "reproduced"
+    assert judge(claim(metric="x", correlated_with="y", control="noise"), made).outcome == "reproduced"
+
+
+def test_out_of_scale_is_not_computed() -> None:
+    assert judge(claim(out_of_scale="needs 70B"), {}).outcome == "out of scale"
+
+
+def test_an_unreported_metric_is_named() -> None:
+    with pytest.raises(UserError, match="accuracy"):
+        judge(claim(metric="accuracy"), cells({"new": 0.5, "old": 0.5}))
+
+
+def test_a_record_survives_its_file(tmp_path: Path) -> None:
+    made = cells({"new": 0.6, "old": 0.5})
+    record = Record(
+        "x", "tiny", (0, 1, 2), made, {"new": 1.0, "old": 2.0}, (judge(claim(), made),), {"cores": 2}, {"new/0": "k"}
+    )
+    record.save(tmp_path / "tiny.json")
+    assert Record.load(tmp_path / "tiny.json") == record
+    with pytest.raises(UserError, match="no record"):
+        Record.load(tmp_path / "missing.json")
