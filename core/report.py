@@ -12,7 +12,7 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.paper import Claim, Paper, discover
 from core.results import Record, Verdict, recorded
@@ -40,8 +40,9 @@ ORDER = tuple(SYMBOLS)
 def style() -> Iterator[None]:
     """Matplotlib settings of all figures: readable at page width, colour-blind-safe, no ornaments."""
     import matplotlib
+    from cycler import cycler
 
-    settings = {
+    settings: dict[Any, Any] = {
         "font.size": 9,
         "font.family": "DejaVu Sans",
         "axes.spines.top": False,
@@ -55,7 +56,7 @@ def style() -> Iterator[None]:
         "grid.linewidth": 0.6,
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
-        "axes.prop_cycle": matplotlib.cycler(color=list(COLOURS.values())),
+        "axes.prop_cycle": cycler(color=list(COLOURS.values())),
         "svg.fonttype": "path",
         "svg.hashsalt": "multilingual-papers",
         "figure.dpi": 110,

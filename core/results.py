@@ -142,46 +142,17 @@ def judge(claim: Claim, cells: Cells) -> Verdict:
     if claim.out_of_scale:
         return Verdict(claim.id, "out of scale")
     rank = {"contradicted": 0, "not reproduced": 1, "reproduced": 2}
+    direction = -1 if claim.better == "lower" else 1
     verdicts = [_compare(claim, control, cells) for control in claim.controls]
-    return min(verdicts, key=lambda v: (rank[v.outcome], -v.difference if claim.better == "lower" else v.difference))
+    return min(verdicts, key=lambda verdict: (rank[verdict.outcome], direction * (verdict.difference or 0.0)))
 
 
 def _compare(claim: Claim, control: str | float, cells: Cells) -> Verdict:
+    """The verdict against one control."""
     from core.metrics import stats
 
-    metrics = (claim.metric, claim.control_metric or claim.metric)
-    treatment_cells = cells[claim.treatment]
-    control_cells = cells[control] if isinstance(control, str) else None
-    interval: Interval
-    if claim.correlated_with:
-        x, y = (_matrix(treatment_cells, name) for name in (metrics[0], claim.correlated_with))
-        units = sorted(set.intersection(*(set(ids) for ids in (x[1], y[1]))))
-        against = None
-        if control_cells is not None:
-            against = (
-                _aligned(_matrix(control_cells, metrics[1]), units),
-                _aligned(_matrix(control_cells, claim.correlated_with), units),
-            )
-        interval, value, other = stats.correlation_difference(
-            _aligned(x, units),
-            _aligned(y, units),
-            against,
-            0.0 if against else float(control),  # type: ignore[arg-type]
-        )
-        n_units = len(units)
-    else:
-        a = _matrix(treatment_cells, metrics[0])
-        if control_cells is None:
-            left, right, n_units = a[0], float(control), a[0].shape[1]  # type: ignore[arg-type]
-        else:
-            b = _matrix(control_cells, metrics[1])
-            if claim.paired:
-                units = [unit for unit in a[1] if unit in set(b[1])]
-                left, right, n_units = _aligned(a, units), _aligned(b, units), len(units)
-            else:
-                left, right, n_units = a[0], b[0], min(a[0].shape[1], b[0].shape[1])
-        interval = stats.difference_interval(left, right, paired=claim.paired)
-        value, other = float(left.mean()), float(right if isinstance(right, float) else right.mean())
+    compare = _correlations if claim.correlated_with else _means
+    interval, value, other, units = compare(claim, control, cells)
     return Verdict(
         claim=claim.id,
         outcome=stats.verdict(interval, better=claim.better, margin=claim.margin),
@@ -192,9 +163,46 @@ def _compare(claim: Claim, control: str | float, cells: Cells) -> Verdict:
         low=interval.low,
         high=interval.high,
         method=interval.method,
-        seeds=len(treatment_cells),
-        units=n_units,
+        seeds=len(cells[claim.treatment]),
+        units=units,
     )
+
+
+def _means(claim: Claim, control: str | float, cells: Cells) -> tuple[Interval, float, float, int]:
+    """Interval of the difference of two means, the two means, and the number of units."""
+    from core.metrics import stats
+
+    treatment = _matrix(cells[claim.treatment], claim.metric)
+    if not isinstance(control, str):
+        interval = stats.difference_interval(treatment[0], float(control))
+        return interval, float(treatment[0].mean()), float(control), treatment[0].shape[1]
+    other = _matrix(cells[control], claim.control_metric or claim.metric)
+    if claim.paired:
+        common = set(other[1])
+        units = [unit for unit in treatment[1] if unit in common]
+        left, right = _aligned(treatment, units), _aligned(other, units)
+    else:
+        left, right = treatment[0], other[0]
+    interval = stats.difference_interval(left, right, paired=claim.paired)
+    return interval, float(left.mean()), float(right.mean()), left.shape[1]
+
+
+def _correlations(claim: Claim, control: str | float, cells: Cells) -> tuple[Interval, float, float, int]:
+    """Interval of the difference of two correlations over units, the two correlations, and the number of units."""
+    from core.metrics import stats
+
+    assert claim.correlated_with is not None
+    pairs = [(_matrix(cells[claim.treatment], name)) for name in (claim.metric, claim.correlated_with)]
+    if isinstance(control, str):
+        names = (claim.control_metric or claim.metric, claim.correlated_with)
+        pairs += [_matrix(cells[control], name) for name in names]
+    units = sorted(set.intersection(*(set(names) for _, names in pairs)))
+    x, y, *against = (_aligned(pair, units) for pair in pairs)
+    value = stats.mean_correlation(x, y)
+    if isinstance(control, str):
+        other = stats.mean_correlation(*against)
+        return stats.correlation_difference_interval((x, y), (against[0], against[1])), value, other, len(units)
+    return stats.correlation_difference_interval((x, y), float(control)), value, float(control), len(units)
 
 
 def _matrix(by_seed: Mapping[int, Measurement], metric: str) -> tuple[np.ndarray, list[str]]:
