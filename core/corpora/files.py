@@ -1,0 +1,289 @@
+"""The user's own text: parallel TSV, JSON lines or a folder of aligned line files, and JSON lines with columns.
+
+    key  en             fr                    {"en": "Good morning.", "fr": "Bonjour."}      mine/en.txt
+    1    Good morning.  Bonjour.              {"en": "Thank you.", "fr": "Merci."}           mine/fr.txt
+
+Every refusal names the file, the line and the fix.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.corpora.table import bcp47, to_dataset
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# Two- or three-letter language, then optional script, region and variant subtags: en, zh-Hans, eng_Latn, sr-Latn-RS.
+_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+Duplicates = Literal["drop", "error"]
+
+
+def read_lines(path: str | Path) -> list[str]:
+    r"""Lines of a UTF-8 file, with or without byte-order mark; only `\n` and `\r\n` end a line.
+
+    Raises:
+        UserError: no such file, or bytes that are not UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"File {path} does not exist: check the path.")
+    lines = []
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{path} is UTF-16: convert it, for example with `iconv -f UTF-16 -t UTF-8`.")
+    for number, raw in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
+        try:
+            lines.append(raw.removesuffix(b"\r").decode())
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{path}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 "
+                "(for example with `iconv -f LATIN1 -t UTF-8`)."
+            ) from None
+    return lines
+
+
+def read_parallel(
+    path: str | Path,
+    languages: Sequence[str] | None = None,
+    *,
+    duplicates: Duplicates = "drop",
+    keep: Callable[[dict[str, str]], bool] | None = None,
+) -> Dataset:
+    """Read aligned sentences: one column per language.
+
+    Args:
+        path: A `.tsv` with a header of language codes, a `.jsonl` of `{code: text}` objects, or a folder with one
+            `<code>.txt` per language whose lines correspond. A column `key` is optional; other columns are refused
+            unless `languages` names what to read. `id` is Indonesian.
+        languages: The columns to read; None reads all.
+        duplicates: Rows that repeat an earlier row in all languages are dropped with a warning, or refused.
+        keep: Filter on `{code: text}`.
+
+    Returns:
+        Columns `key` (the file's, or the line number) and one per language.
+
+    Raises:
+        UserError: missing or empty cell, wrong number of columns, unequal numbers of lines, column that is not a
+            language code, invalid UTF-8, repeated key or row, nothing left; with file, line and fix.
+    """
+    path = Path(path)
+    if path.is_dir():
+        columns, rows = _read_folder(path, languages)
+    elif path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
+        columns, rows = _read_json_rows(path, languages)
+    elif path.suffix.lower() in (".tsv", ".tab"):
+        columns, rows = _read_tsv(path, languages)
+    elif not path.exists():
+        raise UserError(f"Corpus {path} does not exist: check the path.")
+    else:
+        raise UserError(
+            f"Corpus {path} has an unknown format {path.suffix!r}: use .tsv, .jsonl or a folder of <code>.txt."
+        )
+    return to_dataset(_checked(path, columns, rows, duplicates, keep))
+
+
+def _checked(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterator[tuple[int, dict[str, str]]],
+    duplicates: Duplicates,
+    keep: Callable[[dict[str, str]], bool] | None,
+) -> list[dict[str, str]]:
+    """Rows with a key, every cell filled, none repeated."""
+    kept: list[dict[str, str]] = []
+    keys: dict[str, int] = {}
+    texts: dict[tuple[str, ...], int] = {}
+    total = dropped = 0
+    for line, row in rows:
+        total += 1
+        for code in columns:
+            if not row[code].strip():
+                raise UserError(
+                    f"{path}, line {line}: the text for {code!r} is empty; fill it or delete the row everywhere."
+                )
+        key = row.get("key", str(line))
+        content = tuple(row[code].strip() for code in columns)
+        if content in texts:
+            if duplicates == "error":
+                raise UserError(f"{path}, line {line} repeats line {texts[content]}: delete one of them.")
+            dropped += 1
+            continue
+        if key in keys:
+            raise UserError(f"{path}, line {line}: key {key!r} was used on line {keys[key]}; make keys unique.")
+        texts[content], keys[key] = line, line
+        sentence = dict(zip(columns, content, strict=True))
+        if keep is None or keep(sentence):
+            kept.append({"key": key, **sentence})
+    if "id" in columns and texts and all(_is_number(row[columns.index("id")]) for row in texts):
+        raise UserError(f"{path}: column 'id' is the code of Indonesian but holds numbers; call the row numbers 'key'.")
+    if not total:
+        raise UserError(f"Corpus {path} is empty: give it at least one row.")
+    if not kept:
+        raise UserError(
+            f"Corpus {path} is empty after filtering: all of its {total} rows were removed; loosen the filter."
+        )
+    if dropped:
+        warnings.warn(f"{path}: dropped {dropped} of {total} rows that repeat an earlier one.", stacklevel=3)
+    return kept
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "").replace("-", "").isdigit()
+
+
+def _select(path: Path, found: Sequence[str], languages: Sequence[str] | None) -> dict[str, str]:
+    """`{column name in the file: language code}` of the columns to read."""
+    if languages is None:
+        wrong = [name for name in found if name != "key" and not _CODE.fullmatch(name)]
+        if wrong:
+            raise UserError(
+                f"{path}: column {wrong[0]!r} is not a language code; name the columns en, fr, zh-Hans, ... "
+                "or say which to read with languages=[...]."
+            )
+        chosen = {name: bcp47(name) if len(name.split("_")[0]) == 2 else name for name in found if name != "key"}
+    else:
+        folded = {bcp47(name).lower(): name for name in found if name != "key"}
+        missing = [code for code in languages if bcp47(code).lower() not in folded]
+        if missing:
+            raise UserError(f"{path} has no column {missing[0]!r}; its columns are {', '.join(found)}.")
+        chosen = {folded[bcp47(code).lower()]: code for code in languages}
+    if len(set(chosen.values())) < len(chosen) or len(set(found)) < len(found):
+        raise UserError(f"{path}: a column name is repeated in {', '.join(found)}; name each language once.")
+    if not chosen:
+        raise UserError(f"{path} has no language column: name at least one en, fr, zh-Hans, ....")
+    return chosen
+
+
+def _read_tsv(path: Path, languages: Sequence[str] | None) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    lines = read_lines(path)
+    if not lines:
+        raise UserError(f"Corpus {path} is empty: its first line must name the languages, separated by tabs.")
+    header = [name.strip() for name in lines[0].split("\t")]
+    if len(header) < 2 and languages is None:
+        raise UserError(
+            f"{path}, line 1: one column {header[0]!r}; the first line must name the languages, separated by tabs."
+        )
+    chosen = _select(path, header, languages)
+
+    def rows() -> Iterator[tuple[int, dict[str, str]]]:
+        for number, line in enumerate(lines[1:], start=2):
+            cells = line.split("\t")
+            if len(cells) != len(header):
+                raise UserError(
+                    f"{path}, line {number}: {len(cells)} columns, but the header has {len(header)}; "
+                    "separate the texts by single tabs and keep tabs out of them."
+                )
+            row = dict(zip(header, cells, strict=True))
+            yield number, {**_key(row), **{code: row[name] for name, code in chosen.items()}}
+
+    return list(chosen.values()), rows()
+
+
+def _key(row: Mapping[str, Any]) -> dict[str, str]:
+    key = str(row.get("key", "")).strip()
+    return {"key": key} if key else {}
+
+
+def _json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path}, line {number}: not JSON ({error.msg} at column {error.colno}); write one object a line."
+            ) from None
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: a {type(row).__name__}, not an object; write one {{...}} a line.")
+        yield number, row
+
+
+def _read_json_rows(
+    path: Path, languages: Sequence[str] | None
+) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    objects = list(_json_objects(path))
+    if not objects:
+        raise UserError(f'Corpus {path} is empty: give it at least one line such as {{"en": ..., "fr": ...}}.')
+    chosen = _select(path, list(objects[0][1]), languages)
+
+    def rows() -> Iterator[tuple[int, dict[str, str]]]:
+        for number, row in objects:
+            for name in chosen:
+                if not isinstance(row.get(name), str):
+                    raise UserError(
+                        f"{path}, line {number}: {name!r} is {'missing' if name not in row else 'not a string'}; "
+                        "give every line a text for each language."
+                    )
+            extra = set(row) - set(objects[0][1])
+            if extra and languages is None:
+                raise UserError(
+                    f"{path}, line {number}: column {sorted(extra)[0]!r} is not in line 1; use the same columns."
+                )
+            yield number, {**_key(row), **{code: row[name] for name, code in chosen.items()}}
+
+    return list(chosen.values()), rows()
+
+
+def _read_folder(path: Path, languages: Sequence[str] | None) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    files = {file.stem: file for file in sorted(path.glob("*.txt"))}
+    if not files:
+        raise UserError(
+            f"Folder {path} holds no <code>.txt file: put one per language there, such as en.txt and fr.txt."
+        )
+    chosen = _select(path, list(files), languages)
+    texts = {code: read_lines(files[name]) for name, code in chosen.items()}
+    counts = {code: len(lines) for code, lines in texts.items()}
+    if len(set(counts.values())) > 1:
+        shortest, longest = min(counts, key=lambda c: counts[c]), max(counts, key=lambda c: counts[c])
+        raise UserError(
+            f"{path}: {shortest}.txt ends at line {counts[shortest]} but {longest}.txt has {counts[longest]} lines; "
+            "aligned files need equally many lines."
+        )
+
+    def rows() -> Iterator[tuple[int, dict[str, str]]]:
+        for number, cells in enumerate(zip(*texts.values(), strict=True), start=1):
+            yield number, dict(zip(texts, cells, strict=True))
+
+    return list(texts), rows()
+
+
+def read_jsonl(path: str | Path, required: Sequence[str] | Mapping[str, type | tuple[type, ...]] = ()) -> Dataset:
+    """Read JSON lines, one object a line.
+
+    Args:
+        path: The file.
+        required: Columns that every line must have, optionally with their type (`{"question": str, "options": list}`).
+
+    Returns:
+        The columns of the first line; a column that later lines lack is None there.
+
+    Raises:
+        UserError: no such file, not JSON, a required column missing or of another type, no line at all.
+    """
+    path = Path(path)
+    types = required if isinstance(required, Mapping) else dict.fromkeys(required, object)
+    rows = []
+    for number, row in _json_objects(path):
+        for name, kind in types.items():
+            if name not in row:
+                raise UserError(
+                    f"{path}, line {number}: column {name!r} is missing; every line needs {', '.join(types)} "
+                    f"(this one has {', '.join(row) or 'none'})."
+                )
+            if not isinstance(row[name], kind):
+                expected = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+                raise UserError(f"{path}, line {number}: {name!r} is a {type(row[name]).__name__}, not a {expected}.")
+        rows.append(row)
+    if not rows:
+        raise UserError(f"File {path} is empty: give it at least one line with {', '.join(types) or 'an object'}.")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return to_dataset([{name: row.get(name) for name in names} for row in rows])

@@ -1,0 +1,129 @@
+"""The one shape of a parallel corpus: a column `key`, then one column of text per language code.
+
+    key     en                    fr                            id
+    a1      Enter a valid value.  Saisissez une valeur valide.  Masukkan nilai yang valid.
+
+The column that identifies a row is not called `id`, which is the code of Indonesian. Loaders of this package
+collect `{language: {key: text}}` and hand it to :func:`parallel_table`, which aligns, filters and orders the rows
+in one place.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_SPACE = re.compile(r"\s+")
+# Direction marks and isolates, zero-width space, word joiner, byte-order mark, soft hyphen. The zero-width
+# (non-)joiners U+200C and U+200D stay: they are spelling in Persian and in the Indic scripts.
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+
+
+def clean(text: str) -> str:
+    """`text` without invisible formatting characters and with every run of white space as one space."""
+    return _SPACE.sub(" ", _INVISIBLE.sub("", text)).strip()
+
+
+def short_hash(key: str) -> str:
+    """Ten hex digits that depend on `key` alone: a key that survives new versions of the source."""
+    return hashlib.blake2b(key.encode(), digest_size=5).hexdigest()
+
+
+def bcp47(code: str) -> str:
+    """`zh_Hans` -> `zh-Hans`: the spelling of language codes in column names."""
+    return code.replace("_", "-")
+
+
+def check_languages(requested: Sequence[str], known: Iterable[str], corpus: str) -> list[str]:
+    """The requested codes in canonical spelling, without repetition.
+
+    Raises:
+        UserError: a code that the corpus does not have, with the closest ones.
+    """
+    if isinstance(requested, str):
+        raise UserError(f"languages must be a list of codes, not the string {requested!r}: write [{requested!r}].")
+    known = sorted(known)
+    folded = {code.lower(): code for code in known}
+    codes = []
+    for code in map(bcp47, requested):
+        if code.lower() not in folded:
+            close = difflib.get_close_matches(code.lower(), folded, n=3, cutoff=0.5)
+            same = [other for other in folded if other.split("-")[0] == code.lower().split("-")[0]]
+            options = [folded[other] for other in same or close] or known
+            raise UserError(
+                f"Corpus {corpus!r} has no language {code!r}; "
+                f"it has {'' if same else 'for example '}{', '.join(options[:8])}."
+            )
+        codes.append(folded[code.lower()])
+    return list(dict.fromkeys(codes))
+
+
+def parallel_table(
+    texts: Mapping[str, Mapping[str, str]],
+    languages: Sequence[str],
+    *,
+    corpus: str,
+    complete: bool = True,
+    distinct: bool = False,
+    extra: Mapping[str, Mapping[str, Any]] | None = None,
+    sort: bool = True,
+) -> Dataset:
+    """Align the texts of several languages by key.
+
+    Args:
+        texts: `{language: {key: text}}`; empty texts count as missing.
+        languages: Columns, in this order.
+        corpus: Name for error messages.
+        complete: Keep only the keys that every language has; otherwise the keys of the first language, with None
+            where another has none.
+        distinct: Drop a row when any of its texts stands in an earlier row. Retrieval needs this: of two equal
+            sentences neither can be found strictly before the other.
+        extra: `{key: {column: value}}`, further columns.
+        sort: Order the rows by key; otherwise as in the first language.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    keys = [key for key, text in texts[languages[0]].items() if text]
+    if sort:
+        keys.sort()
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, set[str]] = {language: set() for language in languages}
+    for key in keys:
+        row = {language: texts[language].get(key) or None for language in languages}
+        if complete and None in row.values():
+            continue
+        if distinct:
+            if any(text in seen[language] for language, text in row.items() if text):
+                continue
+            for language, text in row.items():
+                if text:
+                    seen[language].add(text)
+        rows.append({"key": key, **(extra[key] if extra else {}), **row})
+    if not rows:
+        fewest = min(languages, key=lambda language: len(texts[language]))
+        fix = f"or leave out {fewest!r}, which has the fewest texts" if keys else "which no text passes"
+        raise UserError(
+            f"Corpus {corpus!r} is empty after filtering for {', '.join(languages)}: loosen the filters, {fix}."
+        )
+    return to_dataset(rows)
+
+
+def to_dataset(rows: Sequence[Mapping[str, Any]]) -> Dataset:
+    """Rows with the same keys -> `datasets.Dataset` in memory; columns in the order of the first row."""
+    import pyarrow as pa
+    from datasets import Dataset
+
+    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+    for name, values in columns.items():
+        if all(value is None for value in values):  # arrow would infer the null type, which cannot be concatenated
+            columns[name] = pa.array(values, pa.string())
+    return Dataset(pa.table(columns))

@@ -1,0 +1,94 @@
+"""Exact match and token F1 of free-text answers, as in SQuAD, for any language.
+
+SQuAD (Rajpurkar et al. 2016) lowercases, strips punctuation and English articles, and compares bags of words. MLQA
+(Lewis et al. 2020) added the articles of other languages and cut unspaced scripts into characters. Here punctuation is
+any Unicode punctuation, Arabic spelling is unified, and digits of other scripts count as digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from core.metrics.classification import check_lengths
+from core.text.languages import language as lookup
+from core.text.normalize import fold, normalize_arabic, strip_punctuation
+from core.text.segment import words
+
+# Articles to drop, by language; Arabic's is a prefix.
+_ARTICLES = {
+    "en": r"\b(?:a|an|the)\b",
+    "es": r"\b(?:un|una|unos|unas|el|la|los|las)\b",
+    "de": r"\b(?:ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
+    "fr": r"\b(?:un|une|des|le|la|les)\b",
+    "it": r"\b(?:un|uno|una|il|lo|la|i|gli|le)\b",
+    "pt": r"\b(?:um|uma|uns|umas|o|a|os|as)\b",
+    "nl": r"\b(?:de|het|een)\b",
+    "ar": r"\bال",
+    "vi": r"\b(?:của|là|cái|chiếc|những)\b",
+}
+_ELISIONS = {"fr": re.compile(r"\b[ld]['’]"), "it": re.compile(r"\b(?:un|l)['’]")}
+_PATTERNS = {code: re.compile(pattern) for code, pattern in _ARTICLES.items()}
+
+
+def normalize_answer(text: str, language: str | None = "en") -> str:
+    """An answer in the form in which it is compared.
+
+    Args:
+        text: The answer.
+        language: Its language, which decides the articles to drop; None drops none.
+    """
+    code = lookup(language).bcp47.split("-")[0] if language else ""
+    text = normalize_arabic(fold(text))
+    if code in _ELISIONS:
+        text = _ELISIONS[code].sub(" ", text)
+    text = strip_punctuation(text, "")
+    if code in _PATTERNS:
+        text = _PATTERNS[code].sub(" ", text)
+    return " ".join(text.split())
+
+
+def exact_match(prediction: str, answers: str | Sequence[str], language: str | None = "en") -> float:
+    """1 if the normalised prediction equals one of the answers, else 0."""
+    normal = normalize_answer(prediction, language)
+    return float(any(normal == normalize_answer(answer, language) for answer in _listed(answers)))
+
+
+def token_f1(prediction: str, answers: str | Sequence[str], language: str | None = "en") -> float:
+    """F1 of the bags of words, the best over the answers, in [0, 1]; two empty answers agree.
+
+    Words of unspaced scripts are single grapheme clusters.
+    """
+    return max(_f1(prediction, answer, language) for answer in _listed(answers))
+
+
+def squad(
+    predictions: Sequence[str], references: Sequence[str | Sequence[str]], language: str | None = "en"
+) -> dict[str, float]:
+    """Mean exact match and token F1, in [0, 1].
+
+    Raises:
+        ValueError: unequal numbers, none, or an item without an answer.
+    """
+    check_lengths(predictions, references)
+    pairs = list(zip(predictions, references, strict=True))
+    return {
+        "exact_match": sum(exact_match(p, r, language) for p, r in pairs) / len(pairs),
+        "f1": sum(token_f1(p, r, language) for p, r in pairs) / len(pairs),
+    }
+
+
+def _listed(answers: str | Sequence[str]) -> Sequence[str]:
+    listed = [answers] if isinstance(answers, str) else answers
+    if not listed:
+        raise ValueError("An item has no reference answer.")
+    return listed
+
+
+def _f1(prediction: str, answer: str, language: str | None) -> float:
+    left, right = (Counter(words(normalize_answer(text, language))) for text in (prediction, answer))
+    if not left or not right:
+        return float(left == right)
+    common = (left & right).total()
+    return 2 * common / (left.total() + right.total())

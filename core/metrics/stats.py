@@ -1,0 +1,185 @@
+"""The verdict rule and the tests behind it: how a difference becomes *reproduced*, *not reproduced* or *contradicted*.
+
+    interval = difference_interval(treatment, control)      # arrays [seeds, units]
+    verdict(interval, better="higher", margin=0.0)
+
+Intervals live in :mod:`core.metrics.intervals` and :mod:`core.metrics.correlations` and are also names of this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import stats as _stats
+
+from core.metrics.correlations import (
+    correlation_difference_interval,
+    correlation_interval,
+    mean_correlation,
+    pearson,
+    spearman,
+)
+from core.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    difference_interval,
+    finite,
+    paired_bootstrap,
+    standard_error,
+)
+
+__all__ = [
+    "Better",
+    "Interval",
+    "Outcome",
+    "Test",
+    "bootstrap_interval",
+    "correlation_difference_interval",
+    "correlation_interval",
+    "difference_interval",
+    "holm",
+    "mean_correlation",
+    "paired_bootstrap",
+    "pearson",
+    "permutation_test",
+    "sign_flip",
+    "spearman",
+    "standard_error",
+    "steiger_z",
+    "verdict",
+]
+
+Better = Literal["higher", "lower", "equal"]
+Outcome = Literal["reproduced", "not reproduced", "contradicted"]
+Alternative = Literal["two-sided", "greater", "less"]
+_EXACT = 16  # 2^16 sign patterns are enumerated in a blink
+
+
+class Test(NamedTuple):
+    """A test statistic and its p-value."""
+
+    statistic: float
+    p: float
+
+
+def verdict(interval: Interval | tuple[float, float], better: Better = "higher", margin: float = 0.0) -> Outcome:
+    """The verdict on a claim, from the interval of the difference treatment minus control.
+
+    `higher`: the interval must lie above `margin`; `lower`: below `-margin`; `equal`: inside `±margin`. It is
+    *contradicted* when the interval lies wholly on the other side (for `equal`: wholly outside), else *not
+    reproduced*. An interval that cannot be computed decides nothing.
+    """
+    low, high = (interval.low, interval.high) if isinstance(interval, Interval) else interval
+    if better == "lower":
+        low, high = -high, -low
+    elif better == "equal":
+        if -margin <= low and high <= margin:
+            return "reproduced"
+        return "contradicted" if low > margin or high < -margin else "not reproduced"
+    if low > margin:
+        return "reproduced"
+    return "contradicted" if high < margin else "not reproduced"
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Holm's step-down adjustment: reject where the adjusted p lies below the family-wise error rate.
+
+    Args:
+        p_values: Shape [tests], each in [0, 1].
+
+    Returns:
+        Adjusted p-values, shape [tests], in the order given (Holm 1979).
+
+    Raises:
+        ValueError: a value outside [0, 1].
+    """
+    p = finite(p_values, dimensions=1)
+    if p.min() < 0 or p.max() > 1:
+        raise ValueError("p-values must lie in [0, 1].")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    result = np.empty_like(p)
+    result[order] = np.minimum(adjusted, 1.0)
+    return result
+
+
+def steiger_z(r12: float, r13: float, r23: float, n: int) -> Test:
+    """Do two correlations with the same variable differ? Steiger's Z, two-sided.
+
+    Steiger (Psychological Bulletin 1980, equations 3, 10 and 14 with the pooled correlation): with r = (r12 + r13)/2,
+    psi = r23 (1 - 2r^2) - r^2 (1 - 2r^2 - r23^2)/2 and s = psi / (1 - r^2)^2,
+    Z = (atanh r12 - atanh r13) sqrt(n - 3) / sqrt(2 - 2s).
+
+    Args:
+        r12: Correlation of the shared variable 1 with variable 2.
+        r13: Correlation of the shared variable 1 with variable 3.
+        r23: Correlation of the two variables that are compared.
+        n: Number of units, more than 3.
+
+    Raises:
+        ValueError: a correlation not inside (-1, 1), or too few units.
+    """
+    if not all(-1 < r < 1 for r in (r12, r13, r23)) or n <= 3:
+        raise ValueError(f"Steiger's Z needs correlations inside (-1, 1) and n > 3, got {r12}, {r13}, {r23}, n={n}.")
+    mean = (r12 + r13) / 2
+    psi = r23 * (1 - 2 * mean**2) - mean**2 * (1 - 2 * mean**2 - r23**2) / 2
+    covariance = psi / (1 - mean**2) ** 2
+    if covariance >= 1:
+        raise ValueError(f"Correlations {r12}, {r13}, {r23} cannot belong to three variables.")
+    z = (math.atanh(r12) - math.atanh(r13)) * math.sqrt(n - 3) / math.sqrt(2 - 2 * covariance)
+    return Test(z, float(2 * _stats.norm.sf(abs(z))))
+
+
+def sign_flip(
+    differences: Sequence[float] | np.ndarray, n: int = 10_000, seed: int = 0, alternative: Alternative = "two-sided"
+) -> Test:
+    """Paired permutation test: is the mean of paired differences zero?
+
+    Under the null the sign of every difference is a coin flip. Up to 16 differences all patterns are enumerated and
+    the p-value is exact; above, `n` random ones are drawn and the observed one is counted among them, so that p is
+    never 0 (Phipson and Smyth 2010).
+
+    Args:
+        differences: Shape [units].
+        n: Number of random patterns.
+        seed: Seed of the patterns.
+        alternative: `greater` tests a positive mean.
+    """
+    values = finite(differences, dimensions=1)
+    exact = values.size <= _EXACT
+    if exact:
+        bits = (np.arange(1 << values.size)[:, None] >> np.arange(values.size)) & 1
+    else:
+        bits = np.random.default_rng(seed).integers(0, 2, (n, values.size), dtype=np.int8)
+    means = (1 - 2 * bits) @ values / values.size
+    observed = float(values.mean())
+    slack = 1e-12 * float(np.abs(values).max())  # sums in another order must still tie
+    extreme = {
+        "two-sided": np.abs(means) >= abs(observed) - slack,
+        "greater": means >= observed - slack,
+        "less": means <= observed + slack,
+    }[alternative]
+    count = int(extreme.sum())
+    return Test(observed, count / len(means) if exact else (count + 1) / (n + 1))
+
+
+def permutation_test(
+    x: Sequence[float] | np.ndarray,
+    y: Sequence[float] | np.ndarray,
+    n: int = 10_000,
+    seed: int = 0,
+    alternative: Alternative = "two-sided",
+) -> Test:
+    """Do the means of two independent samples differ? Labels are permuted (exactly, where there are few)."""
+    result = _stats.permutation_test(
+        (finite(x, dimensions=1), finite(y, dimensions=1)),
+        lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        vectorized=True,
+        n_resamples=n,
+        alternative=alternative,
+        rng=np.random.default_rng(seed),
+    )
+    return Test(float(result.statistic), float(result.pvalue))

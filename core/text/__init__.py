@@ -1,0 +1,1 @@
+"""Languages, scripts, romanisation, segmentation, Arabic normalisation, and sampling over languages."""
