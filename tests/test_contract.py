@@ -116,7 +116,7 @@ def test_presets_and_variants_are_valid(slug: str) -> None:
     assert {"smoke", "tiny", "paper"} <= set(settings.PRESETS)
     for preset in settings.PRESETS.values():
         validate(preset)
-        assert to_dict(preset)["seed"] == 0
+        assert "seed" in to_dict(preset)
         for variant in settings.VARIANTS:
             override(with_variant(preset, settings.VARIANTS, variant), {"seed": 1})
 

@@ -6,12 +6,14 @@ of numbers share a signal), so that the author replaces working parts one by one
 
 from __future__ import annotations
 
+import importlib
 import re
 import string
 from pathlib import Path
 
 from core.errors import UserError
 from core.paper import PAPERS_DIR, slugs
+from core.report import update_scoreboard
 from core.run import build_folder, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -45,8 +47,8 @@ def write_skeleton(slug: str) -> str:
 
     build_folder(PAPERS_DIR / slug, fill)
     write_text(PAPERS_DIR.parent / "tests" / "papers" / f"test_{slug}.py", test)
-    from core.report import update_scoreboard
-
+    slugs.cache_clear()
+    importlib.invalidate_caches()
     update_scoreboard()
     return (
         f"Wrote papers/{slug}/ and tests/papers/test_{slug}.py. Next: docs/guide/add-a-paper.md says what goes where."

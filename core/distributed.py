@@ -1,0 +1,338 @@
+"""Processes and devices: one Accelerator for one process, DDP, FSDP2 and DeepSpeed; seeds; gathering; peak rates.
+
+    accelerate launch --config_file configs/accelerate/fsdp2.yaml -m papers.bimedix.train paper
+
+Training code asks :func:`make_accelerator` and never looks at the environment itself. Tests run the same code on
+several gloo processes of one machine:
+
+    losses = launch_cpu(train_a_little, 2, config)      # one result per rank
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import random
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState, PartialState
+from torch import Tensor
+
+from core.errors import UserError
+
+Strategy = Literal["auto", "ddp", "fsdp2", "zero3"]
+
+# Dense bf16 peaks in FLOP/s, from the vendors' data sheets (the larger figures there assume 2:4 sparsity).
+# The first name found in the device's name counts, so the longer names come first.
+BF16_PEAKS: tuple[tuple[str, float], ...] = (
+    ("GB200", 2.5e15),
+    ("B200", 2.25e15),
+    ("GH200", 989e12),
+    ("H200", 989e12),
+    ("H100 NVL", 835e12),
+    ("H100 PCIe", 756e12),
+    ("H100", 989e12),
+    ("H800", 989e12),
+    ("H20", 148e12),
+    ("A100", 312e12),
+    ("A800", 312e12),
+    ("A6000", 154.8e12),
+    ("A40", 149.7e12),
+    ("A30", 165e12),
+    ("A10G", 70e12),
+    ("A10", 125e12),
+    ("L40S", 362e12),
+    ("L40", 181e12),
+    ("L4", 121e12),
+    ("RTX 4090", 165.2e12),
+    ("RTX 3090", 71e12),
+    ("MI300X", 1307e12),
+    ("MI325X", 1307e12),
+    ("MI250X", 383e12),
+)
+
+
+def peak_flops(device: torch.device | str, dtype: torch.dtype = torch.bfloat16) -> float | None:
+    """Dense matrix-product peak of a device in FLOP/s, or None where it is not known.
+
+    Args:
+        device: A torch device, or a device name such as "NVIDIA H100 80GB HBM3".
+        dtype: bfloat16 or float16 (the same peak); other types are unknown.
+
+    Returns:
+        The data sheet's dense peak. CPUs have no useful one: their rate depends on the matrix library.
+    """
+    if dtype not in (torch.bfloat16, torch.float16):
+        return None
+    if isinstance(device, torch.device):
+        if device.type != "cuda":
+            return None
+        device = torch.cuda.get_device_name(device)
+    words = device.replace("-", " ").split()
+    for name, peak in BF16_PEAKS:
+        parts = name.split()
+        if any(words[i : i + len(parts)] == parts for i in range(len(words))):
+            return peak
+    return None
+
+
+def peak_memory(device: torch.device) -> int:
+    """Peak bytes so far: allocated on a GPU, resident in this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def seed_everything(seed: int, rank: int = 0) -> None:
+    """Seed Python, numpy and torch (all devices). Ranks get different streams, so that their dropout differs."""
+    stream = (seed + 1_000_003 * rank) % 2**32
+    random.seed(stream)
+    np.random.seed(stream)  # noqa: NPY002 (libraries that we call use it)
+    torch.manual_seed(stream)
+
+
+def make_accelerator(
+    *,
+    mixed_precision: Literal["no", "bf16"] = "no",
+    strategy: Strategy = "auto",
+    trackers: Sequence[str] = (),
+    logging_dir: Path | None = None,
+    max_grad_norm: float = 0.0,
+    find_unused_parameters: bool = False,
+) -> Accelerator:
+    """An Accelerator for the processes that are there.
+
+    Args:
+        mixed_precision: "bf16" runs forward passes under autocast (DDP, one process) or with bf16 parameters gathered
+            from fp32 shards (FSDP2).
+        strategy: "auto" follows `accelerate launch`; the others insist.
+        trackers: Experiment trackers that also receive the metrics.
+        logging_dir: Where a tracker may put files.
+        max_grad_norm: For DeepSpeed, which clips inside its own step.
+        find_unused_parameters: For DDP, when a forward pass may skip parameters.
+
+    Raises:
+        UserError: If a package that the strategy or a tracker needs is missing.
+    """
+    from accelerate.utils import DistributedDataParallelKwargs
+
+    # A process may train several models one after another, in different number formats; accelerate keeps the
+    # format in a process-wide singleton that has to be dropped in between.
+    if AcceleratorState._shared_state:
+        AcceleratorState._reset_state()
+        GradientState._reset_state()
+    options: dict[str, Any] = {
+        "kwargs_handlers": [DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)]
+    }
+    if strategy == "fsdp2":
+        options["fsdp_plugin"] = _fsdp2_plugin()
+    elif strategy == "zero3":
+        options["deepspeed_plugin"] = _zero3_plugin(max_grad_norm)
+    for tracker in trackers:
+        _require(tracker, f"training.trackers names {tracker}", "trackers")
+    return Accelerator(
+        mixed_precision=mixed_precision,
+        log_with=list(trackers) or None,
+        project_dir=str(logging_dir) if logging_dir else None,
+        step_scheduler_with_optimizer=False,
+        **options,
+    )
+
+
+def _fsdp2_plugin() -> Any:
+    from accelerate import FullyShardedDataParallelPlugin
+
+    return FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="transformer_based_wrap",
+        reshard_after_forward=True,
+        # Every rank holds the weights it was given: fit may train a model that no file holds.
+        cpu_ram_efficient_loading=False,
+    )
+
+
+def _zero3_plugin(max_grad_norm: float) -> Any:
+    _require("deepspeed", "training.strategy is zero3", "deepspeed")
+    from accelerate import DeepSpeedPlugin
+
+    plugin = DeepSpeedPlugin(zero_stage=3, gradient_clipping=max_grad_norm or None, gradient_accumulation_steps=1)
+    # fit feeds its own batches, so there is no data loader from which accelerate could read this.
+    plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = 1
+    return plugin
+
+
+def _require(module: str, why: str, extra: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise UserError(f"{why}, which is not installed: run `uv sync --extra {extra}`.")
+
+
+def rank() -> int:
+    """This process's number, 0 when there is only one."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def is_main() -> bool:
+    """Whether this is rank zero (or the only process)."""
+    return rank() == 0
+
+
+def print_main(*values: Any) -> None:
+    """Print on rank zero only."""
+    if is_main():
+        print(*values, flush=True)
+
+
+def barrier() -> None:
+    """Wait for all ranks."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def all_sum(values: Tensor) -> Tensor:
+    """Sum of a tensor over ranks, in place; one process leaves it as it is."""
+    if world_size() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """Every rank's value, on every rank, in rank order. Values travel between the processes of one run only."""
+    if world_size() == 1:
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered
+
+
+def gather_metrics(sums: dict[str, float], weight: float) -> dict[str, float]:
+    """Weighted means over ranks: each rank gives its sums and how much they are sums of.
+
+    Args:
+        sums: Sum of each metric over this rank's items; the same keys on every rank.
+        weight: Number of items on this rank.
+
+    Returns:
+        Sum over ranks divided by the number of items over ranks (NaN if there are none).
+    """
+    everything = gather_objects((sums, weight))
+    total = sum(weight for _, weight in everything)
+    return {key: sum(part[key] for part, _ in everything) / total if total else float("nan") for key in sums}
+
+
+@contextlib.contextmanager
+def main_first() -> Iterator[None]:
+    """Rank zero runs the block before the others do (downloads, cached conversions)."""
+    if not is_main():
+        barrier()
+    yield
+    if is_main():
+        barrier()
+
+
+def launch_cpu(fn: Callable[..., Any], nprocs: int, *args: Any, timeout: float = 120.0) -> list[Any]:
+    """Run `fn(*args)` in several fresh CPU processes that form one gloo group.
+
+    Args:
+        fn: A function of an importable module (it is sent by name).
+        nprocs: Number of processes.
+        args: Its arguments.
+        timeout: Seconds until all processes are ended.
+
+    Returns:
+        What each rank returned, in rank order.
+
+    Raises:
+        RuntimeError: If a rank fails, with that rank's traceback, or when the time is over.
+    """
+    context = mp.get_context("spawn")
+    # This process hosts the rendezvous store, so that the port is taken from the first moment on: choosing a free
+    # port and letting rank 0 bind it later would race with other programs.
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    channels = [context.Pipe(duplex=False) for _ in range(nprocs)]
+    processes = [
+        context.Process(
+            target=_cpu_worker, args=(fn, rank, nprocs, store.port, channels[rank][1], timeout, args), daemon=True
+        )
+        for rank in range(nprocs)
+    ]
+    for process, (_, sender) in zip(processes, channels, strict=True):
+        process.start()
+        sender.close()
+    try:
+        return _collect([receiver for receiver, _ in channels], time.monotonic() + timeout)
+    finally:
+        for process in processes:
+            process.join(timeout=5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _collect(receivers: Sequence[Any], deadline: float) -> list[Any]:
+    from multiprocessing.connection import wait
+
+    results: dict[int, Any] = {}
+    while len(results) < len(receivers):
+        pending = [receiver for rank, receiver in enumerate(receivers) if rank not in results]
+        ready = wait(pending, timeout=max(0.0, deadline - time.monotonic()))
+        if not ready:
+            waiting = [rank for rank in range(len(receivers)) if rank not in results]
+            raise RuntimeError(f"Ranks {waiting} did not finish in time.")
+        for number, receiver in enumerate(receivers):
+            if receiver not in ready:
+                continue
+            try:
+                succeeded, value = receiver.recv()
+            except EOFError:
+                raise RuntimeError(f"Rank {number} died without a word (killed, or out of memory).") from None
+            if not succeeded:
+                raise RuntimeError(f"Rank {number} failed:\n{value}")
+            results[number] = value
+    return [results[number] for number in range(len(receivers))]
+
+
+def _cpu_worker(
+    fn: Callable[..., Any], number: int, nprocs: int, port: int, sender: Any, timeout: float, args: tuple
+) -> None:
+    os.environ.update(
+        RANK=str(number),
+        LOCAL_RANK=str(number),
+        WORLD_SIZE=str(nprocs),
+        LOCAL_WORLD_SIZE=str(nprocs),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+        TORCHELASTIC_USE_AGENT_STORE="True",
+        ACCELERATE_USE_CPU="true",
+        CUDA_VISIBLE_DEVICES="",
+    )
+    torch.set_num_threads(1)
+    try:
+        PartialState(cpu=True, backend="gloo", timeout=datetime.timedelta(seconds=timeout))
+        sender.send((True, fn(*args)))
+    except BaseException:
+        sender.send((False, traceback.format_exc()))
+    finally:
+        sender.close()
+        if dist.is_initialized():
+            with contextlib.suppress(Exception):
+                dist.destroy_process_group()

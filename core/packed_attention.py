@@ -1,0 +1,314 @@
+"""Attention over documents that lie in one row and must not see each other.
+
+A row of T tokens holds documents of lengths L_1 ... L_n. Masked attention over the row costs T^2; what is needed is
+the sum of L_i^2. Hence one attention function for transformers' interface, registered as "packed":
+
+* on GPUs `torch.nn.attention.varlen`, the flash kernel that takes the documents' boundaries;
+* on CPUs, documents of similar length are laid into a grid [documents, longest] and attend there. The padding of the
+  grid follows the real tokens, so causal attention never reaches it and no mask is needed.
+
+Everything outside attention (most of the work) still sees the row without any padding. Models whose layers this
+function cannot serve keep their own attention and find the documents by their positions: transformers builds the
+block-diagonal mask from positions that restart (`masking_utils.find_packed_sequence_indices`), provided that no
+attention mask and no cache is given. Which of the two a model gets is decided by :func:`packed_attention`, and checked
+on the model itself by :func:`assert_isolated`: recurrent layers, for one, would carry state from document to document.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+
+from core.errors import UserError
+
+NAME = "packed"
+FLASH = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
+
+
+def plan_documents(lengths: Sequence[int]) -> dict[str, Any]:
+    """What attention has to know about a row of documents.
+
+    Returns:
+        `cu_seq_lens_q/k` (int32 [n + 1], boundaries), `max_length_q/k` (int), under the names that transformers' flash
+        attention takes too, and `documents`, the grids of the CPU path.
+    """
+    boundaries = torch.zeros(len(lengths) + 1, dtype=torch.int32)
+    boundaries[1:] = torch.as_tensor(np.cumsum(lengths))
+    longest = int(max(lengths))
+    return {
+        "cu_seq_lens_q": boundaries,
+        "cu_seq_lens_k": boundaries,
+        "max_length_q": longest,
+        "max_length_k": longest,
+        "documents": Documents(lengths),
+    }
+
+
+class Indices(NamedTuple):
+    """How the tokens of a row lie in grids.
+
+    Attributes:
+        shapes: [documents, longest] of every grid.
+        to_grid: For every cell of all grids, the token that it holds (padding repeats its document's last token).
+        to_row: For every token of the row, its cell.
+        padding: The cells that are no token's.
+    """
+
+    shapes: list[tuple[int, int]]
+    to_grid: Tensor
+    to_row: Tensor
+    padding: Tensor
+
+
+class Documents:
+    """The lengths of a row's documents; the indices for the grids are made when a layer first asks, then kept."""
+
+    def __init__(self, lengths: Sequence[int]):
+        self.lengths = np.asarray(lengths, dtype=np.int64)
+        self._indices: Indices | None = None
+
+    def indices(self, device: torch.device) -> Indices:
+        """The grids of documents of similar length, with their indices on a device."""
+        if self._indices is None:
+            self._indices = _lay_out(self.lengths, device)
+        return self._indices
+
+
+def _lay_out(lengths: np.ndarray, device: torch.device) -> Indices:
+    starts = np.cumsum(lengths) - lengths
+    order = np.argsort(-lengths, kind="stable")
+    shapes, cells = [], []
+    begin = 0
+    while begin < len(order):
+        longest = int(lengths[order[begin]])
+        # A grid ends where half of a row would be padding; 16 tokens are too few to be worth a further grid.
+        shortest = min(longest // 2, longest - 16)
+        end = begin + int(np.searchsorted(-lengths[order[begin:]], -max(shortest, 1), side="right"))
+        members = order[begin:end]
+        offsets = np.minimum(np.arange(longest)[None, :], lengths[members, None] - 1)
+        cells.append((starts[members, None] + offsets).reshape(-1))
+        shapes.append((len(members), longest))
+        begin = end
+    to_grid = np.concatenate(cells)
+    # Written backwards, so that of the cells that hold a token the first one, the real one, remains.
+    to_row = np.empty(int(lengths.sum()), dtype=np.int64)
+    to_row[to_grid[::-1]] = np.arange(len(to_grid))[::-1]
+    is_padding = np.ones(len(to_grid), dtype=bool)
+    is_padding[to_row] = False
+    indices = (to_grid, to_row, is_padding.nonzero()[0])
+    return Indices(shapes, *(torch.from_numpy(index).to(device) for index in indices))
+
+
+class _Grid(torch.autograd.Function):
+    """Tokens to cells. Its gradient is a gather too (no scatter), because cells of padding have no gradient: nothing
+    reads what they attend to, and no real token attends to them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, to_grid: Tensor, to_row: Tensor) -> Tensor:
+        ctx.to_row = to_row
+        return x.index_select(0, to_grid)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return grad.index_select(0, ctx.to_row), None, None
+
+
+class _Ungrid(torch.autograd.Function):
+    """Cells to tokens; the gradient of a cell of padding is zero."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, to_row: Tensor, to_grid: Tensor, padding: Tensor) -> Tensor:
+        ctx.to_grid, ctx.padding = to_grid, padding
+        return x.index_select(0, to_row)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return grad.index_select(0, ctx.to_grid).index_fill_(0, ctx.padding, 0), None, None, None
+
+
+def attend(
+    module: nn.Module,
+    query: Float[Tensor, "batch heads tokens dim"],
+    key: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens dim"],
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    documents: Documents | None = None,
+    cu_seq_lens_q: Tensor | None = None,
+    max_length_q: int | None = None,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
+    """Causal attention within documents, as transformers calls it. Without documents (generation, evaluation inside
+    training) it is transformers' SDPA attention with its usual causal mask.
+    """
+    if documents is None or cu_seq_lens_q is None or max_length_q is None:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        return sdpa_attention_forward(
+            module,
+            query,
+            key,
+            value,
+            attention_mask,
+            dropout=dropout,
+            scaling=scaling,
+            sliding_window=sliding_window,
+            **kwargs,
+        )
+    if not getattr(module, "is_causal", True):
+        raise UserError("Packed rows need causal attention: set training.layout to padded for bidirectional models.")
+    batch, heads, tokens, _ = query.shape
+    # [batch, heads, tokens, dim] -> [batch * tokens, heads, dim]
+    q, k, v = (x.transpose(1, 2).reshape(batch * tokens, x.shape[1], x.shape[3]) for x in (query, key, value))
+    if torch.is_autocast_enabled(q.device.type):
+        fast = torch.get_autocast_dtype(q.device.type)
+        q, k, v = q.to(fast), k.to(fast), v.to(fast)
+    window = sliding_window if sliding_window is not None and sliding_window < max_length_q else None
+    if q.device.type == "cuda" and q.dtype in (torch.bfloat16, torch.float16) and not dropout:
+        out = _varlen(q, k, v, cu_seq_lens_q, max_length_q, scaling, window)
+    else:
+        out = _grids(q, k, v, documents, scaling, dropout, window)
+    return out.view(batch, tokens, heads, -1), None
+
+
+def _varlen(
+    q: Tensor, k: Tensor, v: Tensor, boundaries: Tensor, longest: int, scaling: float | None, window: int | None
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    out = varlen_attn(
+        q,
+        k,
+        v,
+        boundaries,
+        boundaries,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=q.shape[1] != k.shape[1],
+    )
+    assert isinstance(out, Tensor)
+    return out
+
+
+def _grids(
+    q: Float[Tensor, "tokens heads dim"],
+    k: Float[Tensor, "tokens kv_heads dim"],
+    v: Float[Tensor, "tokens kv_heads dim"],
+    documents: Documents,
+    scaling: float | None,
+    dropout: float,
+    window: int | None,
+) -> Float[Tensor, "tokens heads dim"]:
+    shapes, to_grid, to_row, padding = documents.indices(q.device)
+    q, k, v = (_Grid.apply(x, to_grid, to_row) for x in (q, k, v))
+    pieces, begin = [], 0
+    for rows, length in shapes:
+        cells = slice(begin, begin + rows * length)
+        begin += rows * length
+        q_grid, k_grid, v_grid = (x[cells].view(rows, length, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))
+        mask = None
+        if window is not None and window < length:
+            age = torch.arange(length, device=q.device)[:, None] - torch.arange(length, device=q.device)
+            mask = (age >= 0) & (age < window)
+        out = F.scaled_dot_product_attention(
+            q_grid,
+            k_grid,
+            v_grid,
+            attn_mask=mask,
+            dropout_p=dropout,
+            scale=scaling,
+            is_causal=mask is None,
+            enable_gqa=q.shape[1] != k.shape[1],
+        )
+        pieces.append(out.transpose(1, 2).reshape(rows * length, q.shape[1], -1))
+    return _Ungrid.apply(torch.cat(pieces), to_row, to_grid, padding)
+
+
+def supports_packed(model: PreTrainedModel) -> bool:
+    """Whether :func:`attend` can stand in for the model's SDPA attention."""
+    config = model.config.get_text_config()
+    return (
+        config._attn_implementation == "sdpa"
+        and bool(model._can_set_attn_implementation())
+        and set(getattr(config, "layer_types", None) or ()) <= {"full_attention", "sliding_attention"}
+        and not getattr(config, "attention_chunk_size", None)
+        and not getattr(config, "attn_logit_softcapping", None)
+    )
+
+
+@contextlib.contextmanager
+def packed_attention(model: PreTrainedModel, *, allowed: bool = True) -> Iterator[bool]:
+    """Give the model attention that keeps the documents of a row apart, for the duration of the block.
+
+    Args:
+        model: Its attention implementation is switched, and switched back.
+        allowed: False leaves the model's attention as it is.
+
+    Yields:
+        Whether batches should be flat (attention takes the documents' boundaries); otherwise they should be rows of
+        one length, in which transformers' masks find the documents by their positions.
+    """
+    before = model.config._attn_implementation
+    if before in FLASH:
+        yield True
+    elif allowed and supports_packed(model):
+        model.set_attn_implementation(NAME)
+        try:
+            yield True
+        finally:
+            model.set_attn_implementation(before)
+    else:
+        yield False
+
+
+@torch.no_grad()
+def assert_isolated(model: PreTrainedModel, flat: bool) -> None:
+    """Check on the model itself that the second document of a row does not see the first.
+
+    Raises:
+        UserError: If its hidden states depend on the first document (recurrent layers, masks of its own).
+    """
+    size = min(model.config.get_text_config().vocab_size, 64)
+    first, second = torch.arange(5) % size, torch.arange(7) % size
+    rows = torch.stack([torch.cat([first, second]), torch.cat([(first + 1) % size, second])]).to(model.device)
+    inputs: dict[str, Any] = {"position_ids": torch.cat([torch.arange(5), torch.arange(7)])[None].to(model.device)}
+    if flat:
+        inputs |= to_device(plan_documents([5, 7]), model.device)
+    training = model.training
+    model.eval()
+    device = model.device.type
+    # Flash kernels exist for half precision only.
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        hidden = [
+            model(input_ids=row[None], **inputs, use_cache=False, output_hidden_states=True).hidden_states[-1][0, 5:]
+            for row in rows
+        ]
+    model.train(training)
+    difference = (hidden[0] - hidden[1]).abs().max().item()
+    if not difference <= 1e-2 * hidden[0].abs().max().item():
+        raise UserError(f"{type(model).__name__} lets packed documents see each other: set training.layout to padded.")
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch with its tensors on a device (nested dictionaries included)."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    return batch
+
+
+AttentionInterface.register(NAME, attend)

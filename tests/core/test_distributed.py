@@ -1,0 +1,200 @@
+"""Several processes train as one does: DDP and FSDP2 over gloo, sharded checkpoints, evaluation, failures."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import yaml
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from core import distributed
+from core.distributed import gather_metrics, gather_objects, launch_cpu, peak_flops
+from core.losses import causal_lm_loss
+from core.run import Run
+from core.training import fit, save_pretrained
+from core.training_config import TrainingConfig
+
+CONFIG = TrainingConfig(
+    steps=5, batch_size=8, micro_batch_size=2, max_length=48, learning_rate=3e-3, precision="fp32", log_every=1
+)
+
+
+def tiny_model(tied=False):
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    return LlamaForCausalLM(LlamaConfig(vocab_size=67, **sizes, tie_word_embeddings=tied))
+
+
+def rows():
+    """Of such different lengths that averaging the ranks' means would be far off."""
+    rng = np.random.default_rng(0)
+    made = []
+    for _ in range(60):
+        ids = rng.integers(0, 67, rng.integers(2, 40)).tolist()
+        prompt = rng.integers(0, len(ids))
+        made.append({"input_ids": ids, "labels": [-100] * prompt + ids[prompt:]})
+    return made
+
+
+def mean_loss(model):
+    """An evaluation that calls the raw model, as papers do."""
+    ids = torch.arange(20).view(2, 10)
+    return {"loss": model(input_ids=ids, labels=ids).loss.item()}
+
+
+def train(folder, name, *, tied=False, evaluate=mean_loss, **changes):
+    run = Run(Path(folder) / name, "mexa", None, Path(folder), quiet=True)
+    model = tiny_model(tied)
+    result = fit(model, rows(), replace(CONFIG, **changes), run, evaluate=evaluate)
+    save_pretrained(model, run.artifact)
+    distributed.barrier()
+    trained = LlamaForCausalLM.from_pretrained(run.artifact)
+    return result.losses, [value["loss"] for _, value in result.evaluations], checksum(trained), result.resumed_from
+
+
+def checksum(model):
+    return [p.double().norm().item() for p in model.parameters()]
+
+
+def every_strategy(folder):
+    """What each rank sees of all the trainings (one launch, because starting processes is the slow part)."""
+    done = {
+        "ddp": train(folder, "ddp", strategy="ddp"),
+        "fsdp2": train(folder, "fsdp2", strategy="fsdp2", eval_every=2),
+        "fsdp2-tied": train(folder, "fsdp2-tied", strategy="fsdp2", tied=True),
+        "fsdp2-bf16": train(folder, "fsdp2-bf16", strategy="fsdp2", precision="bf16"),
+        "fsdp2-saved": train(folder, "fsdp2-saved", strategy="fsdp2", save_every=2),
+    }
+    # As if killed after step 4: the newest checkpoint goes, the one before is continued.
+    if distributed.is_main():
+        newest = Path(folder) / "fsdp2-saved" / "checkpoints" / "train" / "step-000005"
+        (newest / "state.json").unlink()
+    distributed.barrier()
+    done["fsdp2-resumed"] = train(folder, "fsdp2-saved", strategy="fsdp2", save_every=2)
+    done["gathered"] = (gather_objects(distributed.rank()), gather_metrics({"a": 1.0 + distributed.rank()}, 2))
+    done["seeds"] = seeds()
+    return done
+
+
+def seeds():
+    distributed.seed_everything(7, distributed.rank())
+    return gather_objects(torch.rand(1).item())
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("launched")
+    single = {
+        "plain": train(folder, "single"),
+        "tied": train(folder, "tied", tied=True),
+        "evaluated": train(folder, "evaluated", eval_every=2),
+    }
+    return single, launch_cpu(every_strategy, 2, str(folder), timeout=240), folder
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize(
+    ("ours", "theirs", "tolerance"),
+    [
+        ("ddp", "plain", 1e-5),
+        ("fsdp2", "evaluated", 1e-5),
+        ("fsdp2-tied", "tied", 1e-5),
+        ("fsdp2-bf16", "plain", 2e-2),
+        ("fsdp2-resumed", "plain", 1e-5),
+    ],
+)
+def test_two_processes_equal_one(launched, ours, theirs, tolerance):
+    single, ranks, _ = launched
+    for rank in ranks:
+        losses, evaluations, norms, _ = rank[ours]
+        assert losses == pytest.approx(single[theirs][0], rel=tolerance)
+        assert evaluations == pytest.approx(single[theirs][1], rel=tolerance)
+        assert norms == pytest.approx(single[theirs][2], rel=tolerance)
+
+
+@pytest.mark.distributed
+def test_sharded_checkpoints_resume_bit_for_bit(launched):
+    _, ranks, folder = launched
+    for rank in ranks:
+        assert rank["fsdp2-resumed"][:3] == rank["fsdp2-saved"][:3]
+        assert rank["fsdp2-resumed"][3] == 4
+    names = {path.name for path in (folder / "fsdp2-saved" / "checkpoints" / "train" / "step-000004").iterdir()}
+    assert {"model-0-of-2.safetensors", "model-1-of-2.safetensors", "random-1.json"} <= names
+
+
+@pytest.mark.distributed
+def test_the_mean_over_ranks_would_be_another_number(launched):
+    """The equality above has teeth: the mean of the ranks' mean losses differs from the mean over tokens."""
+    torch.set_num_threads(1)
+    halves = [
+        causal_lm_loss(tiny_model(), {key: torch.tensor([row[key]]) for key in ("input_ids", "labels")})
+        for row in rows()[:8]
+        if sum(label != -100 for label in row["labels"][1:])
+    ]
+    of_means = sum(float(loss.total.detach()) / loss.items for loss in halves) / len(halves)
+    of_tokens = sum(float(loss.total.detach()) for loss in halves) / sum(loss.items for loss in halves)
+    assert abs(of_means - of_tokens) > 1e-3
+
+
+@pytest.mark.distributed
+def test_gathering_and_seeds(launched):
+    for rank in launched[1]:
+        assert rank["gathered"] == ([0, 1], {"a": 0.75})
+        assert rank["seeds"][0] != rank["seeds"][1]
+
+
+def fail_on_rank_1():
+    if distributed.rank() == 1:
+        raise ValueError("the reason")
+    dist.barrier()
+
+
+def never_ends():
+    time.sleep(60)
+
+
+@pytest.mark.distributed
+def test_a_failing_rank_surfaces_with_its_traceback():
+    with pytest.raises(RuntimeError, match=r"(?s)Rank 1 failed:.*fail_on_rank_1.*the reason"):
+        launch_cpu(fail_on_rank_1, 2)
+
+
+@pytest.mark.distributed
+def test_time_limit():
+    with pytest.raises(RuntimeError, match="did not finish in time"):
+        launch_cpu(never_ends, 1, timeout=3)
+
+
+def test_one_process_needs_no_group():
+    assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
+    assert gather_metrics({"a": 3.0}, 2) == {"a": 1.5}
+    assert math.isnan(gather_metrics({"a": 0.0}, 0)["a"])
+
+
+def test_peaks_are_dense_and_unknown_devices_have_none():
+    assert peak_flops("NVIDIA H100 80GB HBM3") == 989e12
+    assert peak_flops("NVIDIA H100 PCIe") == 756e12
+    assert peak_flops("NVIDIA A100-SXM4-80GB") == 312e12
+    assert peak_flops("NVIDIA A10G") == 70e12
+    assert peak_flops("NVIDIA L40S") == 362e12
+    assert peak_flops("NVIDIA GeForce GTX 1080") is None
+    assert peak_flops(torch.device("cpu")) is None
+    assert peak_flops("NVIDIA A100-SXM4-80GB", torch.float32) is None
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp2", "zero3"])
+def test_launch_files_are_read_by_accelerate(name):
+    from accelerate.commands.config.config_args import ClusterConfig
+
+    path = Path(__file__).parents[2] / "configs" / "accelerate" / f"{name}.yaml"
+    config = ClusterConfig.from_yaml_file(str(path))
+    assert config.distributed_type.value == {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "zero3": "DEEPSPEED"}[name]
+    assert yaml.safe_load(path.read_text())["mixed_precision"] == "no"
