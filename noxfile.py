@@ -22,7 +22,16 @@ PAPERS = sorted(path.parent.name for path in (ROOT / "papers").glob("*/__init__.
 OLDEST, *NEWER = ("3.11", "3.12", "3.13")
 LOCK = ROOT / "requirements.lock"
 # The whole lock: what an installation on any platform and with any extra may need.
-EXPORT = ("uv", "export", "--quiet", "--all-extras", "--all-groups", "--no-emit-project", "--no-header", "--no-annotate")
+EXPORT = (
+    "uv",
+    "export",
+    "--quiet",
+    "--all-extras",
+    "--all-groups",
+    "--no-emit-project",
+    "--no-header",
+    "--no-annotate",
+)
 
 
 def sync(session: nox.Session, *arguments: str) -> None:
@@ -70,6 +79,8 @@ def types(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def lock(session: nox.Session) -> None:
     """requirements.lock is what pyproject.toml resolves to; `nox -s lock -- --write` renews it."""
+    # Afresh, as on a new machine: an existing uv.lock would keep versions that it happens to hold.
+    session.run_install("uv", "lock", "--upgrade", "--quiet", external=True)
     exported = session.run_install(*EXPORT, silent=True, external=True)
     if not isinstance(exported, str) or "==" not in exported:
         session.error("uv exported nothing")

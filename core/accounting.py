@@ -175,7 +175,7 @@ def flops_per_token(config: PretrainedConfig, parameters: Parameters, workload: 
         full training        6 N + 3 A        (forward 2 N + A, both gradients twice that; 3 A = 12 L H D S)
         LoRA training        4 N + 3 A + 6 R  (no gradients of frozen weights; R adapter parameters of the token)
     """
-    n, attention = parameters.multiplying, _attention_flops(config, workload.sequence_length)
+    n, attention = float(parameters.multiplying), _attention_flops(config, workload.sequence_length)
     if config.is_encoder_decoder:
         n, attention = n / 2, attention / 2  # a token is in the source or in the target
     if workload.kind == "inference" or workload.method == "frozen":

@@ -88,18 +88,26 @@ def override(config: C, changes: Mapping[str, Any]) -> C:
     Raises:
         UserError: If there is no such field, or the new value is not allowed.
     """
-    for path, value in changes.items():
-        config = _replace(config, path.split("."), value, path)
+    config = _replace(config, {tuple(path.split(".")): value for path, value in changes.items()})
     validate(config)
     return config
 
 
-def _replace(config: Any, keys: Sequence[str], value: Any, path: str) -> Any:
+def _replace(config: Any, changes: Mapping[tuple[str, ...], Any], prefix: str = "") -> Any:
+    """All changes at once: a check across fields must not see a half-changed configuration."""
     names = [field.name for field in dataclasses.fields(config)]
-    if keys[0] not in names:
-        raise UserError(f"There is no setting {path!r}: {_nearest(keys[0], names)}")
-    new = _replace(getattr(config, keys[0]), keys[1:], value, path) if len(keys) > 1 else value
-    return dataclasses.replace(config, **{keys[0]: new})
+    new: dict[str, Any] = {}
+    nested: dict[str, dict[tuple[str, ...], Any]] = {}
+    for (name, *rest), value in changes.items():
+        if name not in names:
+            raise UserError(f"There is no setting {prefix + name!r}: {_nearest(name, names)}")
+        if rest:
+            nested.setdefault(name, {})[tuple(rest)] = value
+        else:
+            new[name] = value
+    for name, inner in nested.items():
+        new[name] = _replace(new.get(name, getattr(config, name)), inner, f"{prefix}{name}.")
+    return dataclasses.replace(config, **new)
 
 
 def resolve(

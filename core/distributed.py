@@ -28,6 +28,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from accelerate.utils import DistributedType
 from torch import Tensor
 
 from core.errors import UserError
@@ -143,13 +144,29 @@ def make_accelerator(
         options["deepspeed_plugin"] = _zero3_plugin(max_grad_norm)
     for tracker in trackers:
         _require(tracker, f"training.trackers names {tracker}", "trackers")
-    return Accelerator(
+    # Accelerate announces FSDP in the environment, where it would outlive this training phase.
+    announced = os.environ.get("ACCELERATE_USE_FSDP")
+    accelerator = Accelerator(
         mixed_precision=mixed_precision,
         log_with=list(trackers) or None,
         project_dir=str(logging_dir) if logging_dir else None,
         step_scheduler_with_optimizer=False,
         **options,
     )
+    if strategy == "fsdp2":
+        if announced is None:
+            os.environ.pop("ACCELERATE_USE_FSDP", None)
+        _shard_on_cpu(accelerator, options["fsdp_plugin"])
+    return accelerator
+
+
+def _shard_on_cpu(accelerator: Accelerator, plugin: Any) -> None:
+    """Accelerate falls back to DDP for FSDP on CPUs, but FSDP2 runs on gloo: tests of the sharded path need it."""
+    if accelerator.distributed_type == DistributedType.MULTI_CPU:
+        accelerator.state.distributed_type = DistributedType.FSDP
+        if accelerator.mixed_precision != "no":
+            plugin.set_mixed_precision(accelerator.mixed_precision)
+        accelerator.state.fsdp_plugin = plugin
 
 
 def _fsdp2_plugin() -> Any:

@@ -316,7 +316,7 @@ def _prefix_cache(model: PreTrainedModel, prefix: tuple[int, ...]) -> Any:
             input_ids=torch.tensor([prefix], device=model.device),
             past_key_values=cache,
             use_cache=True,
-            **_extra(model),
+            **without_router_logits(model),
         )
     return cache
 
@@ -327,7 +327,7 @@ def _score(
     """`(log-likelihood, greedy)` of each continuation of each row."""
     tree = cache is not None or any(len(row.continuations) > 1 for row in rows)
     tokens, mask, positions, where, targets = _layout(rows, len(prefix))
-    inputs: dict[str, Any] = {"input_ids": tokens.to(model.device), "use_cache": False, **_extra(model)}
+    inputs: dict[str, Any] = {"input_ids": tokens.to(model.device), "use_cache": False, **without_router_logits(model)}
     if tree:
         allowed = mask.to(model.device)[:, None]
         lowest = torch.finfo(model.dtype).min

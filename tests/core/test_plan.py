@@ -131,8 +131,8 @@ def test_lora_count_agrees_with_peft() -> None:
     from transformers import AutoModelForCausalLM
 
     config = LlamaConfig(
-        vocab_size=64, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        architectures=["LlamaForCausalLM"],
+        vocab_size=64, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, architectures=["LlamaForCausalLM"],
     )  # fmt: skip
     layers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     adapted = get_peft_model(AutoModelForCausalLM.from_config(config), LoraConfig(r=4, target_modules=layers))
@@ -345,7 +345,7 @@ class TestPlan:
         import subprocess
         import sys
 
-        code = "import sys, core.plan, core.architectures; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+        code = "import sys, core.plan, core.architectures; sys.exit(bool({'torch', 'transformers'} & {*sys.modules}))"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

