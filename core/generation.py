@@ -14,7 +14,16 @@ from jaxtyping import Int
 from torch import Tensor
 
 from core.errors import UserError
-from core.scoring import ChoiceScore, Progress, evaluating, log_likelihoods, longest_input, score_choices, token_ids
+from core.scoring import (
+    ChoiceScore,
+    Progress,
+    evaluating,
+    log_likelihoods,
+    longest_input,
+    score_choices,
+    token_ids,
+    without_router_logits,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -80,6 +89,7 @@ def generate(
                 attention_mask=mask.to(model.device),
                 **options,
                 **_plain_sampling(temperature),
+                **without_router_logits(model),
             )
             new = tokenizer.batch_decode(output[:, tokens.shape[1] :], skip_special_tokens=True)
             texts.update(zip(batch, (_before(text, stop) for text in new), strict=True))

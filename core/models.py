@@ -18,6 +18,7 @@ import importlib.util
 import inspect
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -127,6 +128,8 @@ def load(
             "save the tokenizer that belongs to this model beside it"
         )
     _agree_on_padding(model, tokenizer)
+    if quantization is not None:
+        _warn_of_unquantized(spec, model)
     if device_map is None:
         model.to(place)  # type: ignore[arg-type]
     return Loaded(model.eval(), tokenizer)
@@ -221,6 +224,16 @@ def quantized_share(model: torch.nn.Module) -> float:
         total += count
         quantized += count if state is not None or parameter.dtype == torch.int8 else 0
     return quantized / total if total else 0.0
+
+
+def _warn_of_unquantized(spec: str, model: torch.nn.Module) -> None:
+    share = quantized_share(model)
+    if share < 0.5:
+        warnings.warn(
+            f"only {share:.0%} of the weights of {spec} are quantised: bitsandbytes converts nn.Linear layers, and "
+            "this architecture keeps most weights (fused experts) elsewhere, so plan memory for 16 bit",
+            stacklevel=3,
+        )
 
 
 # --- where the spec points ----------------------------------------------------------------------------------------

@@ -23,13 +23,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
 from core.errors import UserError
 
 NAME = "packed"
+# Up to this length bf16 attention is written out: CPU flash kernels took 2 to 6 times as long, mostly backward.
+EXPLICIT = 512
 FLASH = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
 
 
@@ -218,15 +220,17 @@ def _grids(
     for rows, length in shapes:
         cells = slice(begin, begin + rows * length)
         begin += rows * length
-        q_grid, k_grid, v_grid = (x[cells].view(rows, length, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))
+        q_grid, k_grid, v_grid = (x[cells].view(rows, length, *x.shape[1:]) for x in (q, k, v))
+        if q.device.type == "cpu" and q.dtype == torch.bfloat16 and length <= EXPLICIT:
+            pieces.append(_explicit(q_grid, k_grid, v_grid, scaling, dropout, window).flatten(0, 1))
+            continue
         mask = None
         if window is not None and window < length:
-            age = torch.arange(length, device=q.device)[:, None] - torch.arange(length, device=q.device)
-            mask = (age >= 0) & (age < window)
+            mask = ~_unseen(length, window, q.device)
         out = F.scaled_dot_product_attention(
-            q_grid,
-            k_grid,
-            v_grid,
+            q_grid.transpose(1, 2),
+            k_grid.transpose(1, 2),
+            v_grid.transpose(1, 2),
             attn_mask=mask,
             dropout_p=dropout,
             scale=scaling,
@@ -235,6 +239,33 @@ def _grids(
         )
         pieces.append(out.transpose(1, 2).reshape(rows * length, q.shape[1], -1))
     return _Ungrid.apply(torch.cat(pieces), to_row, to_grid, padding)
+
+
+def _explicit(
+    q: Float[Tensor, "documents length heads dim"],
+    k: Float[Tensor, "documents length kv_heads dim"],
+    v: Float[Tensor, "documents length kv_heads dim"],
+    scaling: float | None,
+    dropout: float,
+    window: int | None,
+) -> Float[Tensor, "documents length heads dim"]:
+    """softmax(q k^T) v written out, the query heads of a key head as further rows of one product."""
+    n, length, heads, dim = q.shape
+    kv_heads = k.shape[2]
+    groups = heads // kv_heads
+    rows = q.view(n, length, kv_heads, groups, dim).permute(0, 2, 3, 1, 4).reshape(n * kv_heads, groups * length, dim)
+    keys, values = (x.transpose(1, 2).reshape(n * kv_heads, length, x.shape[3]) for x in (k, v))
+    mask = q.new_zeros(length, length).masked_fill_(_unseen(length, window, q.device), -torch.inf).repeat(groups, 1)
+    scale = dim**-0.5 if scaling is None else scaling
+    weights = torch.softmax(torch.baddbmm(mask, rows, keys.transpose(1, 2), alpha=scale), dim=-1)
+    out = torch.bmm(F.dropout(weights, dropout) if dropout else weights, values)
+    return out.view(n, kv_heads, groups, length, -1).permute(0, 3, 1, 2, 4).reshape(n, length, heads, -1)
+
+
+def _unseen(length: int, window: int | None, device: torch.device) -> Bool[Tensor, "length length"]:
+    """Which keys a query must not attend to: those after it, and those that its window has left behind."""
+    age = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
+    return (age < 0) | (age >= (window or length))
 
 
 def supports_packed(model: PreTrainedModel) -> bool:

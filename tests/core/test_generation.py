@@ -93,8 +93,9 @@ def slowly(model: PreTrainedModel, tokenizer, context: str, choice: str) -> tupl
     if context == "":
         start, rest = [tokenizer.bos_token_id], tokenizer.encode(choice, add_special_tokens=False)
     else:
-        start = tokenizer.encode(stripped)
-        rest = tokenizer.encode(whole)[len(start) :]
+        special = not context.startswith("<s>")
+        start = tokenizer.encode(stripped, add_special_tokens=special)
+        rest = tokenizer.encode(whole, add_special_tokens=special)[len(start) :]
     with torch.no_grad():
         logits = model(torch.tensor([start + rest])).logits[0].double()
     predictions = logits[len(start) - 1 : -1].log_softmax(-1)
@@ -122,8 +123,10 @@ CONTEXTS = [
     "",
     "seven ",
 ]
-CHOICES = [[" paris", " rome", " the hospital"], [" four", " five six"], [" sees the patient"], [" four", " ten nine eight"],
-           ["the capital", " one"], ["eight", "nine ten"]]  # fmt: skip
+CHOICES = [
+    [" paris", " rome", " the hospital"], [" four", " five six"], [" sees the patient"], [" four", " ten nine eight"],
+    ["the capital", " one"], ["eight", "nine ten"],
+]  # fmt: skip
 
 
 class TestScores:

