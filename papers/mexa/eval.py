@@ -1,0 +1,296 @@
+"""Measure how well a model maps languages onto English, and how well that predicts its task scores.
+
+    python -m papers.mexa.eval tiny                                                      # SmolLM2-135M, 20 languages
+    python -m papers.mexa.eval --model Qwen/Qwen3-0.6B-Base --corpus my_parallel.tsv     # any model, any parallel text
+    python -m papers.mexa.eval --model Qwen/Qwen3-0.6B-Base --corpus my_parallel.tsv \
+        --scores known_scores.tsv --english-score 0.61                                   # ... and predict task scores
+    python -m papers.mexa.eval paper --model google/gemma-2-9b                           # FLORES-200 and Belebele
+
+Prints one line per language (score with interval, layer curve, chance tail, task score or its prediction) and writes
+measurement.json and languages.tsv into the run directory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.cli import entrypoint
+from core.run import Measurement, Run, read_json, write_json, write_text
+from papers.mexa.config import Config, complete
+
+if TYPE_CHECKING:
+    from core.models import Loaded
+    from papers.mexa.data import Parallel
+    from papers.mexa.scoring import Alignment
+
+
+def evaluate(config: Config, run: Run) -> Measurement:
+    """Align every language with the pivot, score the task, correlate and predict."""
+    from papers.mexa import data, scoring, table
+    from papers.mexa.method import chance, chance_band
+
+    config = complete(config)
+    parallel = data.load_parallel(config)
+    alignments = align_languages(config, run, parallel)
+    known = task_scores(config, run, list(alignments))
+    pooled = {language: alignment.score for language, alignment in alignments.items()}
+    estimates, fit = scoring.estimate_task_scores(pooled, known, config.english_score, config.choices)
+    n = next(iter(alignments.values())).n
+    details: dict[str, Any] = {
+        "languages": {language: _rounded(alignment.row()) for language, alignment in alignments.items()},
+        "n": n,
+        "chance": chance(n),
+        "chance_band": chance_band(n),
+        "task_scores": known,
+        "estimates": {language: vars(estimate) for language, estimate in estimates.items()},
+        "fit": vars(fit) if fit else None,
+        "dropped": list(parallel.dropped),
+    }
+    if config.compare_with:
+        details["comparison"] = compare(config, run, parallel, alignments)
+    measurement = Measurement(*metrics(alignments, known, chance(n)), details)
+    write_text(run.path / "languages.tsv", table.as_tsv(alignments, known, estimates))
+    if not run.quiet:
+        table.show(config, measurement, alignments, known, estimates)
+    return measurement
+
+
+# --- alignment ----------------------------------------------------------------------------------------------------
+
+
+def align_languages(config: Config, run: Run, parallel: Parallel) -> dict[str, Alignment]:
+    """The alignment of every language, from dot products that all variants of a model share."""
+    from papers.mexa import data, embedding, scoring
+
+    n = min(config.n or len(parallel.keys), len(parallel.keys))
+    rows = data.choose_rows(len(parallel.keys), n, config.sampling, config.seed)
+    if len(parallel.keys) > 2 * n:  # not worth embedding what this run leaves out
+        parallel, rows = parallel.take(rows), list(range(n))
+    kind = embedding.stored_kind(config.embedding, config.drop_first)
+    folder = _dot_products(config, run, parallel, embedding.KINDS if config.share_embeddings else (kind,))
+    alignments = {}
+    for language in parallel.texts:
+        if language != config.pivot:
+            g = embedding.read_grams(folder, language, kind)
+            g = g.select(rows, _derangement(rows, config.seed, language) if config.shuffle_ids else None)
+            alignments[language] = scoring.align(
+                g,
+                score=config.score,
+                center=config.center,
+                pool=config.pool,
+                layers=config.layers,
+                include_embedding_layer=config.include_embedding_layer,
+            )
+    return alignments
+
+
+def _derangement(rows: Sequence[int], seed: int, language: str) -> list[int]:
+    """Another sentence for every one: each gets the one that follows it in a random circle."""
+    import numpy as np
+
+    circle = np.random.default_rng([seed, *language.encode()]).permutation(len(rows))
+    following = dict(zip(circle.tolist(), np.roll(circle, -1).tolist(), strict=True))
+    return [rows[following[position]] for position in range(len(rows))]
+
+
+def _dot_products(config: Config, run: Run, parallel: Parallel, kinds: Sequence[Any]) -> Path:
+    from core.progress import Display
+    from papers.mexa import embedding
+
+    options = {
+        "add_bos": config.bos == "always",
+        "prefix": config.prefix,
+        "batch_tokens": config.batch_tokens,
+    }
+
+    def build(folder: Path) -> None:
+        stream = embedding.stream_grams(load(config), parallel.texts, config.pivot, kinds=kinds, **options)
+        with Display(len(parallel.texts) - 1, f"embedding, {config.model}", run.quiet) as display:
+            for done, (language, by_kind) in enumerate(stream, start=1):
+                embedding.save_grams(folder, language, by_kind)
+                display.step(done)
+
+    inputs = {**_identity(config), **options, "texts": parallel.texts, "pivot": config.pivot, "kinds": kinds}
+    return run.stage("dot-products", inputs, build)
+
+
+def load(config: Config) -> Loaded:
+    """The model with its tokenizer, or the same architecture with random weights."""
+    from core import models
+
+    task = config.architecture
+    if not config.random_weights:
+        return models.load(
+            config.model,
+            task=task,
+            dtype=config.dtype,
+            device_map=config.device_map,
+            trust_remote_code=config.trust_remote_code,
+        )
+    from transformers import AutoConfig
+
+    device = models.default_device()
+    dtype = models.default_dtype(device)
+    architecture = AutoConfig.from_pretrained(models.materialize(config.model))
+    model = models.from_config(architecture, seed=config.seed, task=task, dtype=dtype).to(device)
+    return models.Loaded(model, models.load_tokenizer(config.model))
+
+
+def _identity(config: Config) -> dict[str, Any]:
+    """What decides which weights are loaded, for the keys of stages."""
+    names = ("model", "architecture", "random_weights", "dtype", "trust_remote_code")
+    return {name: getattr(config, name) for name in names} | {"seed": config.seed if config.random_weights else None}
+
+
+def compare(config: Config, run: Run, parallel: Parallel, ours: Mapping[str, Alignment]) -> dict[str, Any]:
+    """Second model minus first on identical sentences, by language, with paired intervals."""
+    from dataclasses import replace
+
+    from core.errors import UserError
+    from papers.mexa.method import compare_models, pool_layers
+
+    other = replace(config, model=config.compare_with or "", compare_with=None)
+    theirs = align_languages(other, run, parallel)
+    pool = partial(
+        pool_layers, pool=config.pool, layers=config.layers, include_embedding_layer=config.include_embedding_layer
+    )
+    result = {}
+    for language, alignment in theirs.items():
+        a, b = alignment.contributions, ours[language].contributions
+        if a is None or b is None:
+            raise UserError(f"--score {config.score} has no value for a single sentence: compare with --score mexa.")
+        interval = compare_models(a, b, pool)
+        result[language] = {"difference": interval.estimate, "low": interval.low, "high": interval.high}
+    return {"model": config.compare_with, "languages": result}
+
+
+# --- the task -----------------------------------------------------------------------------------------------------
+
+
+def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str, float]:
+    """Task score by language: from a file, from the model's answers, or none."""
+    from papers.mexa import data, tasks
+
+    if config.scores:
+        return data.read_scores(config.scores, languages)
+    if config.task == "none":
+        return {}
+    codes = (
+        {code: code for code in languages} if config.task == "words" else tasks.exam_languages(config.task, languages)
+    )
+    # A few more words than one run asks, so that seeds differ in their sample and share the model's answers.
+    limit = config.items and (config.items * 3 // 2 if config.task == "words" else config.items)
+
+    def items(code: str) -> list[tasks.Item]:
+        if config.task == "words":
+            return tasks.word_items(code, shots=config.shots)[:limit]
+        return tasks.exam_items(
+            config.task,  # type: ignore[arg-type]
+            code,
+            shots=config.shots,
+            limit=limit,
+            folder=config.hub_folder and Path(config.hub_folder) / config.task,
+        )
+
+    def build(folder: Path) -> None:
+        from core.progress import Display
+
+        model, tokenizer = load(config)
+        answers = {}
+        with Display(len(codes), f"{config.task}, {config.model}", run.quiet) as display:
+            for done, (language, code) in enumerate(codes.items(), start=1):
+                questions = items(code)
+                answers[language] = list(map(int, tasks.answer(model, tokenizer, questions, config.batch_tokens)))
+                display.step(done)
+        write_json(folder / "answers.json", answers)
+
+    inputs = {**_identity(config), "task": config.task, "shots": config.shots, "codes": codes, "limit": limit}
+    answers = read_json(run.stage("answers", inputs | {"folder": config.hub_folder}, build) / "answers.json")
+    return {language: _sampled_mean(correct, config, language) for language, correct in answers.items()}
+
+
+def _sampled_mean(correct: Sequence[int], config: Config, language: str) -> float:
+    import numpy as np
+
+    size = min(config.items or len(correct), len(correct))
+    chosen = np.random.default_rng([config.seed, *language.encode()]).permutation(len(correct))[:size]
+    return float(np.mean([correct[position] for position in chosen]))
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+
+def metrics(
+    alignments: Mapping[str, Alignment], known: Mapping[str, float], chance: float
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Everything that claims and tables use: metrics, and their values by language."""
+    from core.metrics.stats import pearson
+
+    units: dict[str, dict[str, float]] = {
+        "score": {language: a.score for language, a in alignments.items()},
+        "above_chance": {language: a.score - chance for language, a in alignments.items()},
+        "nonparallel_cosine": {language: a.nonparallel for language, a in alignments.items()},
+        "middle": {language: _middle(a.curve) for language, a in alignments.items()},
+        "half_middle": {language: _middle(a.curve) / 2 for language, a in alignments.items()},
+    }
+    # The shape of the curve is a question about the languages that are aligned at all: the best quarter.
+    best = sorted(alignments, key=lambda language: -alignments[language].mean)[: max(1, len(alignments) // 4)]
+    for metric, layer in (("first_over_peak", 0), ("last_over_peak", -1)):
+        units[metric] = {code: _ratio(alignments[code].curve[layer], max(alignments[code].curve)) for code in best}
+    common = [language for language in alignments if language in known]
+    values: dict[str, float] = {}
+    if common:
+        units["task_score"] = {language: known[language] for language in common}
+        scores = [units["score"][language] for language in common]
+        values["pearson_r"] = pearson(scores, [known[language] for language in common]) if len(common) > 2 else math.nan
+    if len(common) > 4:
+        units |= leave_one_out({code: units["score"][code] for code in common}, units["task_score"])
+    return {name: sum(by.values()) / len(by) for name, by in units.items()} | values, units
+
+
+def leave_one_out(scores: Mapping[str, float], known: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """How far a language's predicted task score is off when it is the one without a benchmark.
+
+    `estimate_error` predicts from a line fitted to the other languages, `baseline_error` from their mean.
+    """
+    from papers.mexa.scoring import estimate_task_scores
+
+    errors: dict[str, dict[str, float]] = {"estimate_error": {}, "baseline_error": {}}
+    for language, truth in known.items():
+        others = {code: value for code, value in known.items() if code != language}
+        mean = sum(others.values()) / len(others)
+        estimates, _ = estimate_task_scores(scores, others)
+        estimate = estimates[language].score if language in estimates else mean
+        errors["estimate_error"][language] = abs(estimate - truth)
+        errors["baseline_error"][language] = abs(mean - truth)
+    return errors
+
+
+def _middle(curve: Sequence[float]) -> float:
+    """Mean over the middle third of the layers."""
+    third = len(curve) / 3
+    layers = curve[math.floor(third) : math.ceil(2 * third)]
+    return sum(layers) / len(layers)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 1.0
+
+
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: [round(v, 4) for v in value]
+        if isinstance(value, list)
+        else round(value, 6)
+        if value is not None
+        else None
+        for name, value in row.items()
+    }
+
+
+if __name__ == "__main__":
+    entrypoint(evaluate)

@@ -1,0 +1,282 @@
+"""The task side of the correlation: what a model gets right in each language, by log-likelihood.
+
+`words` is the miniature task: which of four English words does a word mean? Its words are names of days, months,
+units, countries, languages and numbers (Unicode CLDR), and only those count whose romanised form does not look like the
+English word, so that knowing the alphabet is not enough. Belebele, m-MMLU and m-ARC are the paper's, 5-shot, in the
+prompts of lm-evaluation-harness.
+
+    items = word_items("fr")
+    correct = answer(model, tokenizer, items)      # [bool]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from core import corpora
+from core.errors import UserError
+from core.text import languages
+from core.text.romanize import romanize
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Exam = Literal["belebele", "m_mmlu", "m_arc"]
+# Kinds of CLDR names, as the task tells them apart: distractors and turns are of one kind.
+KINDS = {
+    "territory": "place",
+    "region": "place",
+    "language": "language",
+    "unit": "unit",
+    "month": "month",
+    "weekday": "weekday",
+}
+_ODD = re.compile(r"[\d(),;:/&]")
+NUMBERS = (*range(21), *range(30, 100, 10), 100, 1000)
+OPTIONS = 4
+FRAME = "In {language}, the word “{word}” means"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A multiple-choice question.
+
+    Attributes:
+        key: What it asks for; the same key in two languages is the same concept.
+        context: The prompt up to the answer.
+        choices: Continuations, each with its leading space.
+        answer: Index of the right one.
+        prior: The prompt without the question's content. A choice's log-likelihood after it is subtracted, which
+            leaves what the content says for the choice and takes away how common the choice is anyway.
+    """
+
+    key: str
+    context: str
+    choices: tuple[str, ...]
+    answer: int
+    prior: str | None = None
+
+
+def answer(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], batch_tokens: int | None = None
+) -> list[bool]:
+    """Whether the right choice is the most likely one, item by item."""
+    from core.generation import score_choices
+
+    priors: dict[str, list[str]] = {}
+    for item in items:
+        if item.prior is not None:
+            priors.setdefault(item.prior, []).extend(item.choices)
+    contexts = [*(item.context for item in items), *priors]
+    choices = [*(item.choices for item in items), *map(list, priors.values())]
+    scored = score_choices(model, tokenizer, contexts, choices, batch_tokens=batch_tokens)
+    before = {
+        (prior, choice): score.log_likelihood
+        for (prior, options), scores in zip(priors.items(), scored[len(items) :], strict=True)
+        for choice, score in zip(options, scores, strict=True)
+    }
+    correct = []
+    for item, scores in zip(items, scored, strict=False):
+        gains = [
+            score.log_likelihood - before.get((item.prior or "", choice), 0.0)
+            for choice, score in zip(item.choices, scores, strict=True)
+        ]
+        correct.append(int(np.argmax(gains)) == item.answer)
+    return correct
+
+
+# --- words --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Concept:
+    """Something that has a name in many languages."""
+
+    key: str
+    kind: str
+    english: str
+    word: str
+
+
+def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: int = 5) -> list[Item]:
+    """Questions about one language: the commonest words first, and of every kind in turn.
+
+    Args:
+        language: BCP-47 code.
+        split: Concepts are divided by a hash of their key, the same in all languages. Everything about the task was
+            chosen on `dev`, where the examples in the prompt come from as well.
+        shots: Examples before the question.
+
+    Raises:
+        UserError: the language has too few names.
+    """
+    concepts = _concepts(language)
+    usable = [concept for concept in concepts if not looks_like(concept.word, concept.english)]
+    dev = _in_turn([concept for concept in usable if _is_dev(concept.key)])
+    asked = dev[shots:] if split == "dev" else _in_turn([concept for concept in usable if not _is_dev(concept.key)])
+    if len(dev) < shots or not asked:
+        raise UserError(
+            f"Too few names of {language!r} differ from English ones for the task `words`: use --task none."
+        )
+    name = languages.name(language)
+    frame = lambda word: FRAME.format(language=name, word=word)  # noqa: E731
+    examples = "".join(f"{frame(concept.word)} {concept.english}.\n" for concept in dev[:shots])
+    items = []
+    for concept in asked:
+        options = _options(concept, concepts)
+        items.append(
+            Item(
+                key=concept.key,
+                context=examples + frame(concept.word),
+                choices=tuple(f" {option}" for option in options),
+                answer=options.index(concept.english),
+                prior=examples + frame(""),
+            )
+        )
+    return items
+
+
+@cache
+def _concepts(language: str) -> tuple[Concept, ...]:
+    """Concepts with an English name of one or two words, the commonest first."""
+    from wordfreq import zipf_frequency
+
+    base = language.split("-")[0]
+    numbers = corpora.load("numbers", languages=[base], values=NUMBERS) if base in corpora.languages("numbers") else ()
+    rows = [
+        *((row["key"], KINDS[row["kind"]], row["en"], row[language]) for row in _names(language)),
+        *((f"number/{row['key']}", "number", row["en"], row[base]) for row in numbers),
+    ]
+    concepts = [
+        Concept(key, kind, english, word)
+        for key, kind, english, word in rows
+        if not _ODD.search(word + english) and len(english.split()) <= 2 and len(word.split()) <= 3
+    ]
+    frequency = {concept.english: zipf_frequency(concept.english, "en") for concept in concepts}
+    return tuple(sorted(concepts, key=lambda concept: (-frequency[concept.english], concept.key)))
+
+
+def _names(language: str) -> Any:
+    return corpora.load("cldr", languages=[language], kinds=list(KINDS))
+
+
+def _in_turn(concepts: Sequence[Concept]) -> list[Concept]:
+    """One concept of each kind, then the next of each, so that all languages are asked the same mix."""
+    by_kind: dict[str, list[Concept]] = {}
+    for concept in concepts:
+        by_kind.setdefault(concept.kind, []).append(concept)
+    return [
+        concept for turn in zip_longest(*(by_kind[kind] for kind in sorted(by_kind))) for concept in turn if concept
+    ]
+
+
+def looks_like(word: str, english: str, threshold: float = 0.5) -> bool:
+    """Whether a word in Latin letters has edit similarity 1 - distance / length >= threshold to the English one."""
+    latin, english = romanize(word).lower(), english.lower()
+    return 1 - _edit_distance(latin, english) / max(len(latin), len(english), 1) >= threshold
+
+
+def _edit_distance(a: str, b: str) -> int:
+    """Levenshtein distance."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        previous, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
+    return row[-1]
+
+
+def _options(concept: Concept, concepts: Sequence[Concept]) -> list[str]:
+    """The right answer among distractors of the same kind that are not also names of the word."""
+    others = sorted({c.english for c in concepts if c.kind == concept.kind and c.word != concept.word})
+    others = [english for english in others if english.lower() != concept.english.lower()]
+    rng = np.random.default_rng(_hash(concept.key))
+    options = [concept.english, *(others[i] for i in rng.permutation(len(others))[: OPTIONS - 1])]
+    return [options[i] for i in rng.permutation(len(options))]
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
+
+
+def _is_dev(key: str) -> bool:
+    return _hash(key) % 3 == 0
+
+
+# --- the paper's tasks --------------------------------------------------------------------------------------------
+
+
+def exam_languages(exam: Exam, corpus_languages: Sequence[str]) -> dict[str, str]:
+    """`{language of the corpus: the task's code}` of the languages that both have."""
+    if exam == "belebele":
+        return {code: languages.flores_code(code) for code in corpus_languages}
+    known = {languages.flores_code(code): code for code in corpora.languages(exam)}
+    return {
+        code: known[languages.flores_code(code)] for code in corpus_languages if languages.flores_code(code) in known
+    }
+
+
+def exam_items(
+    exam: Exam, code: str, *, shots: int = 5, limit: int | None = None, folder: str | Path | None = None
+) -> list[Item]:
+    """The questions of one of the paper's tasks, few-shot, in lm-evaluation-harness's wording.
+
+    Examples are the first ones, as lm-eval takes them for Belebele (from the test set itself, never the question asked)
+    and m-MMLU (from `train`). For m-ARC it draws them at random for each question; here they are the first of `train`.
+
+    Args:
+        exam: The task.
+        code: Its language code.
+        shots: Examples before the question; 5 in the paper.
+        limit: Only the first questions; the paper asks Llama-3.1-70B the first 500 of m-MMLU.
+        folder: Read `<folder>/<split>/<code>.jsonl` instead of the hub.
+    """
+
+    def rows(split: str) -> list[dict[str, Any]]:
+        place = {} if folder is None else {"folder": Path(folder) / split}
+        return list(corpora.load(exam, languages=[code], split=split, **place))
+
+    questions = rows("test")
+    examples = questions[: shots + 1] if exam == "belebele" else rows("train")[:shots]
+    items = []
+    for question in questions[:limit]:
+        shown = [row for row in examples if row["key"] != question["key"] or exam != "belebele"][:shots]
+        context = "".join(f"{_prompt(exam, row)}{_choices(exam, row)[row['answer']]}\n\n" for row in shown)
+        items.append(
+            Item(question["key"], context + _prompt(exam, question), _choices(exam, question), question["answer"])
+        )
+    return items
+
+
+def _prompt(exam: Exam, row: dict[str, Any]) -> str:
+    if exam == "m_arc":
+        return f"Question: {_plain(row['question'])}\nAnswer:"
+    mark, options = (":" if exam == "belebele" else "."), zip("ABCDE", row["choices"], strict=False)
+    lettered = "".join(f"{letter}{mark} {option}\n" for letter, option in options)
+    question = row["question"].strip()
+    return (
+        f"P: {row['passage']}\nQ: {question}\n{lettered}Answer:"
+        if exam == "belebele"
+        else f"{question}\n{lettered}Answer:"
+    )
+
+
+def _choices(exam: Exam, row: dict[str, Any]) -> tuple[str, ...]:
+    if exam == "m_arc":
+        return tuple(f" {_plain(choice)}" for choice in row["choices"])
+    return tuple(f" {letter}" for letter, _ in zip("ABCDE", row["choices"], strict=False))
+
+
+def _plain(text: str) -> str:
+    """ARC's texts carry marks of the page they come from: `[title]` and other brackets."""
+    text = re.sub(r"\[.*?\]", "", text.strip().replace(" [title]", ". "))
+    return text.replace("  ", " ")

@@ -1,0 +1,278 @@
+"""Transliterate, merge, initialise: a multilingual encoder learns romanised text without training.
+
+An XLM-R-like model knows `▁привет` and not `▁privet`, which its Unigram tokenizer cuts into fragments whose vectors
+have nothing to do with a greeting. TransMI (Liu et al. 2024) adds to vocabulary and embedding matrix the image of
+every piece under a romaniser `t`:
+
+    r_i    = strip(t(p_i))                                     transliterate all pieces p_i
+    N      = {r_i} - {p_i} - {""}                              the new pieces
+    src(r) = {i : r_i = r}                                     where a new piece comes from (several may collide)
+    s(r)   = max, min or mean of s_i over src(r)               merge: its Unigram log-probability
+    E(r)   = E[argmax s_i], E[argmin s_i] or mean of E[i]      initialise: its embedding
+
+A transliteration that already is a piece keeps its own score and row, so text in the original scripts is cut as
+before, and romanised text is cut into the images of the units that its original is cut into, with the same vectors.
+
+    model, tokenizer, report = adapt(model, tokenizer, "uroman", mode="max")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from core.errors import UserError
+from core.text.romanize import Romanizer, resolve
+from core.vocabulary import resize_embeddings, unigram_vocabulary, with_unigram_vocabulary
+
+MergeMode = Literal["max", "min", "average"]
+
+
+@dataclass(frozen=True)
+class NewPiece:
+    """A piece that the vocabulary lacks.
+
+    Attributes:
+        piece: The transliteration r.
+        score: Its Unigram log-probability s(r).
+        sources: Ids of the pieces that it is the transliteration of, increasing; src(r).
+        rows: Ids of the embedding rows that it is initialised from: one of the sources, or all of them.
+    """
+
+    piece: str
+    score: float
+    sources: tuple[int, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an adaptation did.
+
+    Attributes:
+        pieces: Entries of the vocabulary before.
+        new: Entries that were added.
+        ambiguous: Added entries with several sources.
+        sources: Pieces whose transliteration was added.
+        largest: Most sources of one entry.
+        unreadable: Pieces that the romaniser failed on and that were kept as they are.
+        collisions: The added entries with most sources, each with its source pieces.
+    """
+
+    pieces: int
+    new: int
+    ambiguous: int
+    sources: int
+    largest: int
+    unreadable: tuple[str, ...]
+    collisions: dict[str, list[str]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+class Adapted(NamedTuple):
+    """A model that reads romanised text, its tokenizer, and what was done to them."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    report: Report
+
+
+def transliterate(
+    pieces: Sequence[str], romanize: Callable[[str], str], select: Callable[[str], bool] | None = None
+) -> tuple[list[str], list[str]]:
+    """r_i = strip(t(p_i)) for every entry of a vocabulary, special tokens included.
+
+    The word-start mark `▁` is part of the piece and has to survive the romaniser, otherwise new pieces match in the
+    middle of words only. Case is the romaniser's business: nothing is lower-cased here.
+
+    Args:
+        pieces: The vocabulary by id.
+        romanize: t; a piece on which it raises keeps its spelling.
+        select: Which pieces to transliterate (all by default); the others keep their spelling.
+
+    Returns:
+        The transliterations by id, and the pieces on which the romaniser raised.
+    """
+    romanized, unreadable = [], []
+    for piece in pieces:
+        if select is not None and not select(piece):
+            romanized.append(piece)
+            continue
+        try:
+            romanized.append(romanize(piece).strip())
+        except Exception:  # whatever a foreign romaniser raises: one piece must not end the adaptation
+            romanized.append(piece)
+            unreadable.append(piece)
+    return romanized, unreadable
+
+
+def merge(
+    pieces: Sequence[str],
+    scores: Sequence[float],
+    romanized: Sequence[str],
+    mode: MergeMode = "max",
+    *,
+    compat_official: bool = False,
+) -> list[NewPiece]:
+    """The new pieces with their scores and the rows that initialise them, in the order in which they are appended.
+
+    One pass over the vocabulary: sources are collected in a dictionary, where the official script scans the whole
+    vocabulary once per new piece.
+
+    Args:
+        pieces: p_i by id.
+        scores: s_i by id.
+        romanized: r_i by id.
+        mode: How scores and rows of colliding sources become one.
+        compat_official: Take the rows as the official code does: for `max` and `min` those of the first and the last
+            source in vocabulary order, which are those of the best and the worst score only in a vocabulary that is
+            sorted by score (XLM-R's is, Glot500's is not). Scores are the same either way.
+
+    Returns:
+        N sorted by score, descending; equal scores stay in the order of their first source.
+    """
+    known = set(pieces)
+    sources: dict[str, list[int]] = {}
+    for index, text in enumerate(romanized):
+        if text and text not in known:
+            sources.setdefault(text, []).append(index)
+    new = [_merged(text, ids, scores, mode, compat_official) for text, ids in sources.items()]
+    return sorted(new, key=lambda piece: -piece.score)
+
+
+def _merged(piece: str, ids: list[int], scores: Sequence[float], mode: MergeMode, compat_official: bool) -> NewPiece:
+    values = [scores[index] for index in ids]
+    if mode == "average":
+        return NewPiece(piece, sum(values) / len(values), tuple(ids), tuple(ids))
+    best = max(values) if mode == "max" else min(values)
+    # Ties go to the end of the vocabulary order that the mode looks from, as in a vocabulary sorted by score.
+    ordered = ids if mode == "max" else ids[::-1]
+    row = ordered[0] if compat_official else next(index for index in ordered if scores[index] == best)
+    return NewPiece(piece, best, tuple(ids), (row,))
+
+
+def initialize(
+    embeddings: Float[Tensor, "old width"], new: Sequence[NewPiece], *, compat_official: bool = False
+) -> Float[Tensor, "new width"]:
+    """E(r): the row of the chosen source, or the mean of the rows of all sources.
+
+    Args:
+        embeddings: The embedding matrix by old id.
+        new: What :func:`merge` returns.
+        compat_official: Sum the rows of several sources, as the official code does, where the paper says average.
+    """
+    counts = torch.tensor([len(piece.rows) for piece in new], dtype=torch.long, device=embeddings.device)
+    ids = torch.tensor([row for piece in new for row in piece.rows], dtype=torch.long, device=embeddings.device)
+    owner = torch.repeat_interleave(torch.arange(len(new), device=embeddings.device), counts)
+    # In float32: the sum of many rows in bf16 would lose what distinguishes them.
+    total = embeddings.new_zeros((len(new), embeddings.shape[1]), dtype=torch.float32)
+    total.index_add_(0, owner, embeddings[ids].float())
+    return (total if compat_official else total / counts[:, None]).to(embeddings.dtype)
+
+
+def random_rows(embeddings: Float[Tensor, "old width"], count: int, *, seed: int = 0) -> Float[Tensor, "count width"]:
+    """Rows from N(0, std(E)²): the control that keeps the segmentation and takes the vectors away."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(count, embeddings.shape[1], generator=generator)
+    return (noise * embeddings.float().std().cpu()).to(embeddings)
+
+
+def extend_tokenizer(tokenizer: PreTrainedTokenizerBase, new: Sequence[NewPiece]) -> PreTrainedTokenizerBase:
+    """A tokenizer whose Unigram model has the new pieces, appended but for `<mask>`, which stays last.
+
+    They go *into* the segmentation model and compete by their scores. `add_tokens` would match them before
+    segmentation, without scores, in the middle of words. The scores are not renormalised: old pieces keep theirs.
+    """
+    vocabulary = unigram_vocabulary(tokenizer)
+    end = len(vocabulary) - (vocabulary[-1][0] == tokenizer.mask_token)
+    added = [(piece.piece, piece.score) for piece in new]
+    return with_unigram_vocabulary(tokenizer, [*vocabulary[:end], *added, *vocabulary[end:]])
+
+
+@torch.no_grad()
+def adapt(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    romanize: Romanizer = "uroman",
+    mode: MergeMode = "max",
+    *,
+    compat_official: bool = False,
+    rows: Literal["sources", "random"] = "sources",
+    seed: int = 0,
+    select: Callable[[str], bool] | None = None,
+    romanized: Sequence[str] | None = None,
+) -> Adapted:
+    """TransMI: give a model with a Unigram tokenizer the transliterations of its own vocabulary.
+
+    Args:
+        model: Any model with input embeddings (XLM-R, Glot500, e5, with or without a masked-LM head). It is changed in
+            place, as `resize_token_embeddings` does.
+        tokenizer: Its tokenizer; it must be SentencePiece's Unigram kind, since new pieces take their scores from old
+            ones. It is not changed.
+        romanize: `uroman`, a table, or any function from text to text. Use the same one for the text to be read.
+        mode: What to do with pieces that share a transliteration.
+        compat_official: Sums and vocabulary order, as in the official code (see :func:`merge`, :func:`initialize`).
+        rows: `random` draws the new rows from a normal distribution instead: an ablation.
+        seed: Of the random rows.
+        select: Which pieces to transliterate; all by default.
+        romanized: The transliterations of all pieces by id, where they are known already.
+
+    Returns:
+        The model, a new tokenizer and the report. Both save with `save_pretrained`. Old pieces keep score, row and
+        output bias; new pieces stand before `<mask>`, which stays last and takes its row and bias along.
+
+    Raises:
+        UserError: The tokenizer is not of the Unigram kind, `romanized` does not fit, or nothing is new.
+    """
+    vocabulary = unigram_vocabulary(tokenizer)
+    pieces, scores = [piece for piece, _ in vocabulary], [score for _, score in vocabulary]
+    unreadable: list[str] = []
+    if romanized is None:
+        romanized, unreadable = transliterate(pieces, resolve(romanize), select)
+    elif len(romanized) != len(pieces):
+        raise UserError(
+            f"{len(romanized)} transliterations for a vocabulary of {len(pieces)} pieces: give one for each piece."
+        )
+    new = merge(pieces, scores, romanized, mode, compat_official=compat_official)
+    if not new:
+        raise UserError(
+            "The romanised vocabulary has no entry that is not there already: the model was adapted before, or the "
+            "romaniser changes nothing."
+        )
+    embeddings: Any = model.get_input_embeddings().weight
+    if rows == "random":
+        fresh = random_rows(embeddings, len(new), seed=seed)
+    else:
+        fresh = initialize(embeddings, new, compat_official=compat_official)
+    extended = extend_tokenizer(tokenizer, new)
+    # By token string, never by position: <mask> and tokens added outside the model have moved.
+    old, added = tokenizer.get_vocab(), {piece.piece: row for piece, row in zip(new, fresh, strict=True)}
+    tokens = sorted(extended.get_vocab().items(), key=lambda item: item[1])
+    resize_embeddings(model, [old[token] if token in old else added[token] for token, _ in tokens])
+    return Adapted(model, extended, report(pieces, new, unreadable))
+
+
+transliterate_merge_initialize = adapt
+
+
+def report(pieces: Sequence[str], new: Sequence[NewPiece], unreadable: Sequence[str] = (), top: int = 20) -> Report:
+    """Counts of a merge, and the new pieces in which most old ones collide."""
+    ambiguous = sorted((piece for piece in new if len(piece.sources) > 1), key=lambda piece: -len(piece.sources))
+    return Report(
+        pieces=len(pieces),
+        new=len(new),
+        ambiguous=len(ambiguous),
+        sources=sum(len(piece.sources) for piece in new),
+        largest=max((len(piece.sources) for piece in new), default=0),
+        unreadable=tuple(unreadable),
+        collisions={piece.piece: [pieces[index] for index in piece.sources] for piece in ambiguous[:top]},
+    )

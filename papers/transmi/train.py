@@ -1,0 +1,111 @@
+"""Build a TransMI model: nothing is trained, unless a task asks for fine-tuning on English.
+
+    python -m papers.transmi.train tiny --variant max
+    python -m papers.transmi.train --base my_model_folder --romanizer table:my_scheme.tsv --out adapted
+    python -m papers.transmi.train paper-sib200 --variant max
+
+The artifact is a `save_pretrained` folder: `AutoTokenizer.from_pretrained("adapted/artifact")`, and likewise the model.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from core.cli import entrypoint
+from core.run import Run, is_main_process, read_json, write_json
+from papers.transmi.config import Config
+
+
+def train(config: Config, run: Run) -> None:
+    """Transliterate, merge, initialise; then fine-tune where the task is not retrieval."""
+    from papers.transmi import data
+
+    base = data.base_folder(config, run)
+    adapted = base if config.merge_mode == "none" else adapted_folder(config, run, base)
+    if config.task != "retrieval":
+        from papers.transmi import tasks
+
+        tasks.finetune(str(adapted), config, run)
+    elif is_main_process():
+        shutil.rmtree(run.artifact, ignore_errors=True)
+        if config.merge_mode == "none":
+            write_json(run.artifact / "transmi.json", {"base": config.base})
+        else:
+            _link(adapted, run.artifact)
+
+
+def adapted_folder(config: Config, run: Run, base: Path) -> Path:
+    """The adapted model, built once for all seeds (random rows differ by seed)."""
+    from papers.transmi import data
+
+    inputs = {
+        "base": data.identity(base),
+        "romanizer": data.romanizer_version(config.romanizer),
+        "scripts": [config.only_scripts, config.drop_scripts],
+        "merge": [config.merge_mode, config.rows, config.compat_official],
+        "seed": config.seed if config.rows == "random" else None,
+    }
+    return run.stage("adapted", inputs, lambda folder: _adapt(config, run, base, folder))
+
+
+def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
+    from transformers import AutoConfig
+
+    from core import models
+    from core.vocabulary import unigram_vocabulary
+    from papers.transmi import method
+
+    architectures = AutoConfig.from_pretrained(base).architectures or [""]
+    task: models.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
+    model, tokenizer = models.load(str(base), task=task, dtype="float32", device="cpu")
+    pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
+    romanized = _romanized(config, run, pieces)
+    assert config.merge_mode != "none"
+    adapted = method.adapt(
+        model,
+        tokenizer,
+        mode=config.merge_mode,
+        compat_official=config.compat_official,
+        rows=config.rows,
+        seed=config.seed,
+        romanized=romanized,
+    )
+    adapted.model.save_pretrained(folder)
+    adapted.tokenizer.save_pretrained(folder)
+    write_json(folder / "transmi.json", adapted.report.to_json() | {"base": config.base})
+
+
+def _romanized(config: Config, run: Run, pieces: list[str]) -> list[str]:
+    """The romanised vocabulary, kept under the romaniser's version and the vocabulary itself."""
+    from papers.transmi import data
+
+    inputs = {
+        "romanizer": data.romanizer_version(config.romanizer),
+        "scripts": [config.only_scripts, config.drop_scripts],
+        "pieces": pieces,
+    }
+
+    def build(folder: Path) -> None:
+        write_json(folder / "romanized.json", data.romanize_vocabulary(pieces, config))
+
+    return read_json(run.stage("romanized", inputs, build) / "romanized.json")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Put a shared folder's files into the artifact without a second copy of 0.6 GB for every seed.
+
+    The files are made read-only: whoever writes into one of them in place would change all the others.
+    """
+    target.mkdir(parents=True)
+    for file in source.iterdir():
+        try:
+            os.link(file, target / file.name)
+            (target / file.name).chmod(0o444)
+        except OSError:  # another file system, or one without hard links
+            shutil.copy2(file, target / file.name)
+
+
+if __name__ == "__main__":
+    entrypoint(train)
