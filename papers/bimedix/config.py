@@ -43,7 +43,7 @@ class BaseModel:
     """How often glossary and known facts are repeated in the pre-training text."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=300, batch_size=16, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20
+            steps=300, batch_size=16, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
         )
     )
     """Pre-training."""
@@ -104,7 +104,13 @@ class Config:
     """Share of the miniature facts that exist in the second language; the others test cross-lingual transfer."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=300, batch_size=6, max_length=128, learning_rate=5e-3, schedule="linear", warmup=10
+            steps=450,
+            batch_size=6,
+            max_length=128,
+            learning_rate=2.5e-3,
+            schedule="linear",
+            warmup=10,
+            precision="fp32",
         )
     )
     """Adapter tuning."""
@@ -189,11 +195,11 @@ PRESETS: dict[str, Config] = {
     "smoke": Config(
         base_model=BaseModel(
             hidden=16, layers=1, heads=2, width=16, vocabulary=400, documents=0, repeats=1,
-            training=TrainingConfig(steps=2, batch_size=2, max_length=64),
+            training=TrainingConfig(steps=2, batch_size=2, max_length=64, precision="fp32"),
         ),
         rank=2,
         alpha=4,
-        training=TrainingConfig(steps=2, batch_size=2, max_length=128, learning_rate=5e-3),
+        training=TrainingConfig(steps=2, batch_size=2, max_length=128, learning_rate=5e-3, precision="fp32"),
         limit=3,
         measure_speed=True,
         speed_width=16,

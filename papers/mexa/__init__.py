@@ -78,13 +78,22 @@ PAPER = Paper(
         ),
         Claim(
             id="more-than-lexical-overlap",
-            statement="In the languages closest to English, an untrained copy of the model reaches less than half of "
-            "the score in the middle third of the layers.",
+            statement="In the middle third of the layers, an untrained copy of the model, which sees shared words and "
+            "digits and nothing else, scores lower.",
             reported="Not examined; the control is ours.",
             metric="middle",
             treatment="untrained",
             control="mexa",
-            control_metric="half_middle",
+            better="lower",
+        ),
+        Claim(
+            id="less-than-half-by-overlap",
+            statement="In the four languages closest to English (fr, es, it, nl) it reaches less than half of the score.",
+            reported="Not examined; the control and the threshold are ours.",
+            metric="middle_related",
+            treatment="untrained",
+            control="mexa",
+            control_metric="half_middle_related",
             better="lower",
         ),
         Claim(

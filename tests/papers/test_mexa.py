@@ -590,7 +590,7 @@ def test_bad_scores_are_refused(tmp_path: Path, name: str, text: str, sentence: 
         data.read_scores(tmp_path / name, ["fr"])
 
 
-@pytest.mark.parametrize("language", ["de", "ru", "zh-Hans"])
+@pytest.mark.parametrize("language", ["de", "hi", "zh-Hans"])
 def test_words_are_no_lookalikes_and_splits_are_disjoint(language: str) -> None:
     items, dev = tasks.word_items(language), tasks.word_items(language, split="dev")
     assert len(items) >= 60
@@ -672,7 +672,7 @@ def test_exam_prompts_and_examples(hub_folder: Path) -> None:
     options = "A. one [x]\nB. two\nC. three\nD. four\nAnswer:"
     assert mmlu[0].context == f"Which [title] train 0?\n{options} C\n\nWhich [title] test 0?\n{options}"
     arc = tasks.exam_items("m_arc", "fr", folder=hub_folder / "m_arc", shots=1)
-    assert arc[0].context == "Question: Which . train 0?\nAnswer: three\n\nQuestion: Which . test 0?\nAnswer:"
+    assert arc[0].context == "Question: Which. train 0?\nAnswer: three\n\nQuestion: Which. test 0?\nAnswer:"
     assert arc[0].choices == (" one ", " two", " three", " four")
     assert arc[0].answer == 2
 
@@ -832,8 +832,10 @@ def test_two_models_on_identical_sentences(toy_folder: Path, corpus: Path, tmp_p
 
 
 def test_untrained_weights_differ_by_seed(toy_folder: Path) -> None:
-    config = replace(PRESETS["tiny"], model=str(toy_folder), random_weights=True)
-    weights = [eval.load(replace(config, seed=seed)).model.get_input_embeddings().weight for seed in (0, 0, 1)]
+    config = replace(PRESETS["tiny"], model=str(toy_folder))
+    weights = [
+        eval.load(replace(config, random_weights=seed)).model.get_input_embeddings().weight for seed in (0, 0, 1)
+    ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -852,13 +854,13 @@ def test_the_shape_of_a_curve_in_numbers() -> None:
             float(np.mean(curve)), None, None, float(np.mean(curve)), max(curve), 0, None, curve, 0.5, 9
         )
 
-    curves = {"a": [0.1, 0.2, 0.4, 0.4, 0.3, 0.1], "b": [0.0, 0.1, 0.1, 0.1, 0.1, 0.1], "c": [0.0] * 6, "d": [0.0] * 6}
-    known = {"a": 0.9, "b": 0.5, "c": 0.3, "d": 0.2}
+    curves = {"fr": [0.1, 0.2, 0.4, 0.4, 0.3, 0.1], "b": [0.0, 0.1, 0.1, 0.1, 0.1, 0.1], "c": [0.0] * 6, "d": [0.0] * 6}
+    known = {"fr": 0.9, "b": 0.5, "c": 0.3, "d": 0.2}
     values, units = eval.metrics({code: alignment(curve) for code, curve in curves.items()}, known, chance=0.05)
-    assert units["last_over_peak"] == {"a": pytest.approx(0.25)}
-    assert units["first_over_peak"] == {"a": pytest.approx(0.25)}
-    assert units["middle"]["a"] == pytest.approx(0.4)
-    assert units["half_middle"]["a"] == pytest.approx(0.2)
+    assert units["last_over_peak"] == {"fr": pytest.approx(0.25)}
+    assert units["first_over_peak"] == {"fr": pytest.approx(0.25)}
+    assert units["middle"]["fr"] == pytest.approx(0.4)
+    assert units["half_middle_related"] == {"fr": pytest.approx(0.2)}
     assert units["above_chance"]["c"] == pytest.approx(-0.05)
     assert values["pearson_r"] == pytest.approx(
         np.corrcoef([np.mean(c) for c in curves.values()], list(known.values()))[0, 1]

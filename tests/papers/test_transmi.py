@@ -40,7 +40,7 @@ from papers.transmi import (
     transliterate_merge_initialize,
 )
 from papers.transmi.config import PRESETS, VARIANTS, Config, workload
-from papers.transmi.eval import encode, evaluate, measure
+from papers.transmi.eval import _images, encode, evaluate, measure
 from papers.transmi.method import NewPiece, extend_tokenizer
 from papers.transmi.tasks import spans
 from papers.transmi.train import train
@@ -467,6 +467,8 @@ def test_smoke(variant: str, tmp_path: Path, stages: Path) -> None:
         return
     assert metrics["new_romanised"] > 0
     assert metrics["new_native"] < 0.02  # Latin words inside native messages
+    assert metrics["images"] > 0.5
+    assert 0 < metrics["ambiguous_romanised"] < metrics["new_romanised"]
     model, tokenizer = models.load(str(run.artifact), task="masked-lm")
     assert isinstance(model, XLMRobertaForMaskedLM)
     assert read_json(run.artifact / "transmi.json")["new"] == metrics["new_pieces"]
@@ -494,6 +496,15 @@ def test_a_sentence_finds_itself(toy) -> None:
     assert found["acc1_native"] == 1.0
     assert found["acc1_romanised"] == 0.0  # equal vectors earn nothing
     assert found["length_romanised"] == 2.0  # ▁ and s, without <s> and </s>
+
+
+def test_images_are_counted(toy) -> None:
+    model, tokenizer = toy
+    _, extended, report = adapt(model, tokenizer)
+    sample = data.Parallel("xx", ("a", "b"), ("ток да", "ток"), ("tok da", "s"))
+    assert _images(tokenizer, extended, sample, romanize) == pytest.approx(2 / 3)
+    assert _images(tokenizer, tokenizer, sample, romanize) == 0.0
+    assert report.collisions == {"▁to": ["▁το", "▁то"], "k": ["к", "κ"]}
 
 
 SIB = {
