@@ -39,7 +39,7 @@ def measure() -> list[Comparison]:
         work=len(sentences),
         unit="sentences/s",
         expected="5",
-        note=f"SmolLM2-135M, {len(sentences)} sentences, {len(LANGUAGES)} languages, {fast.model.dtype} against float32",
+        note=f"SmolLM2-135M, {len(sentences)} sentences, {len(LANGUAGES)} languages, {fast.model.dtype} / float32",
         repeats=2,
     )
     cosine = torch.cosine_similarity(vectors["ours"], vectors["one by one"], dim=-1).min().item()

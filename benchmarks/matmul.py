@@ -37,7 +37,7 @@ def measure() -> list[Comparison]:
             unit="GFLOP/s",
             ratio=result.flops_per_second / rate,
             expected="as high as it goes",
-            note=f"{result.tokens_per_second:,.0f} tokens/s, {ROWS} rows of {LENGTH}, {torch.get_num_threads()} threads",
+            note=f"{result.tokens_per_second:,.0f} tokens/s, {ROWS} rows of {LENGTH}",
         )
     ]
 

@@ -25,8 +25,10 @@ from torch import Tensor, nn
 from core.errors import UserError
 
 IGNORED = -100
-# Elements of one chunk of logits: 256 MB in fp32. Larger chunks win nothing, smaller ones update dL/dW more often.
+# Elements of one chunk of logits: 256 MB in fp32, half in bf16; larger chunks win nothing.
 CHUNK_ELEMENTS = 1 << 26
+# Elements of the accurate copy of a few rows of logits on a CPU: 2 MB in fp32.
+CACHED_ELEMENTS = 1 << 19
 
 CrossEntropy = Literal["auto", "plain", "chunked", "fused"]
 
@@ -67,7 +69,7 @@ def causal_lm_loss(
             :func:`linear_cross_entropy`; "auto" = fused on GPUs where liger-kernel is installed, otherwise chunked.
 
     Returns:
-        Loss sum, number of label tokens, and `cross_entropy` (and `router_aux`) for the log.
+        Loss sum and number of label tokens; with a router loss, both terms for the log.
     """
     lm = base_model(model)
     positions, targets = shifted_targets(batch)
@@ -86,13 +88,13 @@ def causal_lm_loss(
         hidden = output.last_hidden_state.flatten(0, 1)[positions]
         loss = linear_cross_entropy(hidden, head.weight, targets, kind=cross_entropy)
     count = targets.numel()
-    logs = {"cross_entropy": loss.detach()}
+    logs = {}
     if router_aux_weight:
         aux = load_balancing_loss(
             output.router_logits, top_k=lm.config.num_experts_per_tok, real_tokens=_real_tokens(batch)
         )
+        logs = {"cross_entropy": loss.detach(), "router_aux": aux.detach() * count}
         loss = loss + router_aux_weight * count * aux
-        logs["router_aux"] = aux.detach() * count
     return Loss(loss, count, logs)
 
 
@@ -173,7 +175,7 @@ def linear_cross_entropy(
         weight: The head's matrix.
         targets: Classes between 0 and v - 1.
         kind: "chunked", or "fused" (liger-kernel, GPUs); "plain" holds all logits; "auto" chooses.
-        chunk: Tokens a chunk; 0 = as many as give 256 MB of logits.
+        chunk: Tokens a chunk; 0 = as many as give 2^26 logits.
 
     Returns:
         The sum in fp32 (fp64 for fp64 inputs).
@@ -208,6 +210,21 @@ def _accurate(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def _softmax_minus_target_(logits: Float[Tensor, "n v"], targets: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Sum of the cross-entropy; `logits` become its derivative by them, softmax minus one-hot, in place.
+
+    A CPU goes through a few rows at a time, so that the accurate copy of them stays in its cache.
+    """
+    total = logits.new_zeros((), dtype=_accurate(logits.dtype))
+    rows = len(targets) if logits.device.type != "cpu" else max(1, CACHED_ELEMENTS // logits.shape[1])
+    for part, y in zip(logits.split(rows), targets.split(rows), strict=True):
+        log_p = F.log_softmax(part, dim=1, dtype=_accurate(logits.dtype))
+        total -= log_p.gather(1, y[:, None]).sum()
+        part.copy_(log_p.exp_())
+        part[torch.arange(len(y), device=y.device), y] -= 1
+    return total
+
+
 class _ChunkedLinearCrossEntropy(torch.autograd.Function):
     """Loss and both gradients in one pass over chunks of tokens; backward only scales them."""
 
@@ -219,22 +236,19 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
         w = weight.to(dtype)
         total = hidden.new_zeros((), dtype=_accurate(dtype))
         d_hidden = torch.empty_like(hidden) if wants_hidden else None
-        d_weight = torch.zeros_like(weight) if wants_weight else None
-        for h, y, part in zip(hidden.split(chunk), targets.split(chunk), range(0, len(targets), chunk), strict=False):
-            h = h.to(dtype)
-            log_p = F.log_softmax(h @ w.T, dim=1, dtype=_accurate(dtype))
-            total -= log_p.gather(1, y[:, None]).sum()
-            if not (wants_hidden or wants_weight):
-                continue
-            p = log_p.exp_()
-            p[torch.arange(len(y), device=y.device), y] -= 1
-            p = p.to(dtype)
+        d_weight = torch.zeros_like(weight) if wants_weight and not len(targets) else None
+        buffer = hidden.new_empty(min(chunk, len(targets)), len(weight), dtype=dtype)
+        for begin in range(0, len(targets), chunk):
+            y = targets[begin : begin + chunk]
+            h = hidden[begin : begin + chunk].to(dtype)
+            logits = torch.mm(h, w.T, out=buffer[: len(y)])
+            total += _softmax_minus_target_(logits, y)
             if d_hidden is not None:
-                d_hidden[part : part + len(y)] = p @ w
-            if d_weight is not None and d_weight.dtype == dtype:
-                d_weight.addmm_(p.T, h)
+                d_hidden[begin : begin + chunk] = logits @ w
+            if wants_weight and d_weight is None:
+                d_weight = (logits.T @ h).to(weight.dtype)
             elif d_weight is not None:
-                d_weight += p.T @ h
+                d_weight = d_weight.addmm_(logits.T, h) if dtype == weight.dtype else d_weight.add_(logits.T @ h)
         ctx.save_for_backward(d_hidden, d_weight)
         return total
 

@@ -25,7 +25,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from core.errors import UserError
 
@@ -35,8 +37,13 @@ EXPLICIT = 512
 FLASH = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
 
 
-def plan_documents(lengths: Sequence[int]) -> dict[str, Any]:
+def plan_documents(lengths: Sequence[int], longest: int = 0) -> dict[str, Any]:
     """What attention has to know about a row of documents.
+
+    Args:
+        lengths: Tokens of each document.
+        longest: Upper bound of the lengths, where it should be the same for every row (compiled code specialises on
+            it); 0 = the longest document.
 
     Returns:
         `cu_seq_lens_q/k` (int32 [n + 1], boundaries), `max_length_q/k` (int), under the names that transformers' flash
@@ -44,7 +51,7 @@ def plan_documents(lengths: Sequence[int]) -> dict[str, Any]:
     """
     boundaries = torch.zeros(len(lengths) + 1, dtype=torch.int32)
     boundaries[1:] = torch.as_tensor(np.cumsum(lengths))
-    longest = int(max(lengths))
+    longest = max(longest, int(max(lengths)))
     return {
         "cu_seq_lens_q": boundaries,
         "cu_seq_lens_k": boundaries,
@@ -151,22 +158,14 @@ def attend(
     sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
-    """Causal attention within documents, as transformers calls it. Without documents (generation, evaluation inside
-    training) it is transformers' SDPA attention with its usual causal mask.
+    """Causal attention within documents, as transformers calls it. Without boundaries (a forward pass on other inputs
+    than a flat batch) it is transformers' SDPA attention with the usual mask.
     """
-    if documents is None or cu_seq_lens_q is None or max_length_q is None:
-        from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
+    if cu_seq_lens_q is None or max_length_q is None:
+        if attention_mask is None and sliding_window is not None and sliding_window < key.shape[2]:
+            attention_mask = ~_unseen(key.shape[2], sliding_window, key.device)[-query.shape[2] :]
         return sdpa_attention_forward(
-            module,
-            query,
-            key,
-            value,
-            attention_mask,
-            dropout=dropout,
-            scaling=scaling,
-            sliding_window=sliding_window,
-            **kwargs,
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
     if not getattr(module, "is_causal", True):
         raise UserError("Packed rows need causal attention: set training.layout to padded for bidirectional models.")
@@ -180,6 +179,7 @@ def attend(
     if q.device.type == "cuda" and q.dtype in (torch.bfloat16, torch.float16) and not dropout:
         out = _varlen(q, k, v, cu_seq_lens_q, max_length_q, scaling, window)
     else:
+        documents = documents or Documents(cu_seq_lens_q.diff().tolist())
         out = _grids(q, k, v, documents, scaling, dropout, window)
     return out.view(batch, tokens, heads, -1), None
 
@@ -305,6 +305,19 @@ def packed_attention(model: PreTrainedModel, *, allowed: bool = True) -> Iterato
         yield False
 
 
+@contextlib.contextmanager
+def own_attention(model: nn.Module) -> Iterator[None]:
+    """Inside :func:`packed_attention`, give a model its own attention back for the duration of the block."""
+    packed = isinstance(model, PreTrainedModel) and model.config._attn_implementation == NAME
+    if packed:
+        model.set_attn_implementation("sdpa")  # type: ignore[operator]
+    try:
+        yield
+    finally:
+        if packed:
+            model.set_attn_implementation(NAME)  # type: ignore[operator]
+
+
 @torch.no_grad()
 def assert_isolated(model: PreTrainedModel, flat: bool) -> None:
     """Check on the model itself that the second document of a row does not see the first.
@@ -338,8 +351,16 @@ def to_device(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, Mapping):
-        return {key: to_device(value, device) for key, value in batch.items()}
+        # The grids are for CPUs; compiled blocks should not even see them.
+        kept = {key: value for key, value in batch.items() if device.type == "cpu" or not isinstance(value, Documents)}
+        return {key: to_device(value, device) for key, value in kept.items()}
     return batch
 
 
+def mask(*, attention_mask: Tensor | None = None, **kwargs: Any) -> Tensor | None:
+    """The mask that transformers makes for :func:`attend`: none for a flat batch, whose boundaries say it all."""
+    return None if attention_mask is None else sdpa_mask(attention_mask=attention_mask, **kwargs)
+
+
 AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, mask)

@@ -227,7 +227,9 @@ def read_documents(dataset: Any, rows: Sequence[list[Span]]) -> list[list[Docume
 Form = Literal["flat", "rows", "padded"]
 
 
-def collate(rows: Sequence[Sequence[Document]], form: Form, *, length: int = 0, pad_token: int = 0) -> Batch:
+def collate(
+    rows: Sequence[Sequence[Document]], form: Form, *, length: int = 0, longest: int = 0, pad_token: int = 0
+) -> Batch:
     """What one forward pass gets.
 
     Args:
@@ -236,6 +238,7 @@ def collate(rows: Sequence[Sequence[Document]], form: Form, *, length: int = 0, 
             attention implementations that find the documents by their positions; "padded": one document a row, padded
             to the longest, with an attention mask.
         length: Tokens to pad to: of the whole of "flat" (0 = none), of each row of "rows".
+        longest: Upper bound of a document's length, for "flat" with a `length`.
         pad_token: Any token id; no loss is computed on padding and no document sees it.
 
     Returns:
@@ -275,7 +278,7 @@ def collate(rows: Sequence[Sequence[Document]], form: Form, *, length: int = 0, 
         real = [np.arange(max(length, sum(len(d[0]) for d in row))) < sum(len(d[0]) for d in row) for row in rows]
         batch["real_tokens"] = torch.from_numpy(np.concatenate(real)).view(shape)
     if form == "flat":
-        batch |= plan_documents(lengths)
+        batch |= plan_documents(lengths, longest if length else 0)
     return batch
 
 
@@ -382,6 +385,7 @@ def make_feed(
         length = length if config.layout == "packed" and (form == "rows" or config.compile) else 0
         if form == "rows" and not length:
             length = max(span.end - span.start for row in rows for span in row)
-        return collate(read_documents(dataset, rows), form, length=length, pad_token=pad_token)
+        documents = read_documents(dataset, rows)
+        return collate(documents, form, length=length, longest=config.max_length, pad_token=pad_token)
 
     return Feed(dataset, order, lay_out, config.micro_batch_size, by_length=config.layout != "packed")

@@ -364,7 +364,7 @@ def environment() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join([Path(sys.argv[0]).name.replace("cli.py", "papers"), *sys.argv[1:]]),
         "commit": _commit(),
         "platform": platform.platform(terse=True),
         "processor": _processor(),

@@ -43,7 +43,7 @@ from core import checkpoint, distributed
 from core.errors import UserError
 from core.losses import Loss, base_model, causal_lm_loss, shifted_targets
 from core.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
-from core.packed_attention import assert_isolated, packed_attention, to_device
+from core.packed_attention import assert_isolated, own_attention, packed_attention, to_device
 from core.packing import Batch, Collate, Feed, Form, Span, make_feed, row_ids
 from core.progress import Display, Meter
 from core.run import Run, build_folder, writable
@@ -112,8 +112,15 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Loss sum (with a graph), number of items and logs of one micro-batch."""
-        total, items, *logs = self.loss_fn(self.model, batch)
-        return total, torch.as_tensor(items, dtype=torch.float32, device=total.device), dict(*logs)
+        total, items, *more = self.loss_fn(self.model, batch)
+        logs: Mapping[str, Any] = more[0] if more else {}
+        device = total.device
+        return total, _scalar(items, device), {key: _scalar(value, device) for key, value in logs.items()}
+
+
+def _scalar(value: Tensor | float, device: torch.device) -> Tensor:
+    # Filling on the device, unlike copying a number to it, does not wait for the device.
+    return value.detach().float() if isinstance(value, Tensor) else torch.full((), float(value), device=device)
 
 
 def fit(
@@ -261,9 +268,10 @@ def _forward_backward(
     micro = list(feed.micro_batches(rows, step, distributed.rank(), world))
     deepspeed_scale = _deepspeed_scale(accelerator, [batch for batch, _ in micro])
     sums: dict[str, Tensor] = {}
+    tokens = squares = 0
     parts = []
     for number, (batch, spans) in enumerate(micro):
-        work = {"tokens": float(_tokens(batch)), "squares": float(_squares(batch, spans))}
+        tokens, squares = tokens + _tokens(batch), squares + _squares(batch, spans)
         last = number == len(micro) - 1
         # Gradients travel between the ranks once a step, with the last micro-batch.
         accelerator.sync_gradients = last
@@ -271,11 +279,12 @@ def _forward_backward(
             loss, count, logs = objective(to_device(batch, device))
             accelerator.backward(loss if deepspeed_scale is None else loss * deepspeed_scale)
         parts.append((spans, loss.detach()))
-        for key, value in {"loss": loss.detach(), "labels": count, **work, **logs}.items():
-            sums[key] = sums.get(key, 0) + torch.as_tensor(value, dtype=torch.float32, device=device)
+        for key, value in {"loss": loss.detach(), "labels": count, **logs}.items():
+            sums[key] = sums.get(key, 0.0) + value
     # A signal may have reached one rank only; all stop together.
-    sums["stop"] = torch.tensor(float(bool(stop)), device=device)
-    together = distributed.all_sum(torch.stack([sums[key].float() for key in sorted(sums)]))
+    for key, number in {"tokens": tokens, "squares": squares, "stop": bool(stop)}.items():
+        sums[key] = torch.full((), float(number), device=device)
+    together = distributed.all_sum(torch.stack([sums[key] for key in sorted(sums)]))
     return dict(zip(sorted(sums), together, strict=True)), parts
 
 
@@ -303,10 +312,11 @@ def _read(values: dict[str, Tensor]) -> dict[str, float]:
     return dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))
 
 
-def _tokens(batch: Batch) -> Tensor | int:
+def _tokens(batch: Batch) -> int:
+    """Tokens of a batch without padding."""
     for key in ("real_tokens", "attention_mask"):
         if key in batch:
-            return batch[key].sum()
+            return int(batch[key].sum())
     return batch["input_ids"].numel() if "input_ids" in batch else 0
 
 
@@ -371,7 +381,7 @@ def _evaluate(evaluate: Evaluate, model: nn.Module, objective: Any) -> dict[str,
     if sharded:
         objective.unshard()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), own_attention(base_model(model)):
             return {key: float(value) for key, value in evaluate(model).items()}
     finally:
         if sharded:

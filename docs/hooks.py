@@ -61,7 +61,7 @@ def paper_page(paper: Paper) -> str:
     sources = " · ".join(f"[{name}]({name}.md)" for name in SOURCES if (paper.folder / name).exists())
     card = f"*{paper.authors}, {paper.venue} {paper.year}.* [arXiv:{paper.arxiv}]({paper.url})\n\nSource: {sources}\n"
     heading, _, body = text.partition("\n")
-    body = re.sub(r"`(\w+\.py)::(\w+)`", rf"[`\2`](\1.md)", body)
+    body = re.sub(r"`(\w+\.py)::(\w+)`", r"[`\2`](\1.md)", body)
     body = re.sub(r"\]\((\w+\.py)(#\w+)?\)", r"](\1.md)", body)
     body = re.sub(r"\]\(\.\./\.\./docs/", "](../../", body)
     return f"{heading}\n\n{card}{body}"

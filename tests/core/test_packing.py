@@ -195,6 +195,18 @@ def test_dropping_the_boundaries_would_be_noticed():
     assert abs(float(causal_lm_loss(model, together).total - apart)) > 1e-3
 
 
+def test_masks_and_windows_still_count_while_rows_are_packed():
+    """A forward pass on ordinary inputs under packed attention: padding on the left, and a sliding window."""
+    model = MODELS["sliding"]().double().eval()
+    ids, mask = torch.randint(97, (2, 12)), torch.ones(2, 12, dtype=torch.long)
+    mask[1, :4] = 0
+    for inputs in ({"input_ids": ids, "attention_mask": mask}, {"input_ids": ids}):
+        own = model(**inputs).logits[:, 4:]
+        with packed_attention(model):
+            torch.testing.assert_close(model(**inputs).logits[:, 4:], own)
+            torch.testing.assert_close(model(**inputs, use_cache=False).logits[:, 4:], own)
+
+
 def test_a_model_that_mixes_documents_is_refused():
     model = MODELS["llama"]().eval()
     original = model.model.layers[0].mlp.forward
