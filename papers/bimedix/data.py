@@ -188,13 +188,15 @@ def read_samples(sources: Iterable[str], lang: str) -> list[Sample]:
         lang: Language that is wanted; rows which say another one are left out.
 
     Returns:
-        Samples with unique `id`s (the row number where a file has none).
+        Samples with `id` (the row number where a file has none) and `source`; of several sources the id begins with
+        the source's position, so that the n-th sources of two languages can be paired.
 
     Raises:
         UserError: Names the source and line that cannot be read.
     """
-    samples = []
-    for source in sources:
+    samples, sources = [], list(sources)
+    for position, source in enumerate(sources):
+        prefix = f"{position}/" if len(sources) > 1 else ""
         rows = _read_jsonl(Path(source)) if Path(source).suffix in (".jsonl", ".json") else _read_hub(source)
         for number, row in enumerate(rows, start=1):
             try:
@@ -202,7 +204,7 @@ def read_samples(sources: Iterable[str], lang: str) -> list[Sample]:
             except UserError as error:
                 raise UserError(f"{source}, row {number}: {error}") from None
             if sample["lang"] == lang:
-                samples.append({"id": str(row.get("id", number)), "source": source, **sample})
+                samples.append({"id": f"{prefix}{row.get('id', number)}", "source": source, **sample})
     if not samples:
         raise UserError(f"No samples in the language {lang!r} in {', '.join(sources) or 'no files'}.")
     return samples

@@ -27,7 +27,7 @@ def draw(record: Record) -> Figure:
     axes = [figure.add_subplot(grid[row, 1]) for row in (0, 1)]
     peak = max(float(shares.max()) for shares in usage.values())
     for axis, (stage, title) in zip(
-        axes, (("base", "Expert usage before tuning"), ("tuned", "after bilingual tuning")), strict=True
+        axes, (("base", "Expert usage before tuning"), ("tuned", "Expert usage after bilingual tuning")), strict=True
     ):
         image = _heat_map(axis, usage[stage], peak)
         axis.set_title(title)

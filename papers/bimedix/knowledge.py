@@ -1,7 +1,7 @@
 """The miniature world: 48 conditions, two relations, two languages, and what a small model reads about them.
 
 The facts stand in `knowledge.tsv` (written for this repository, textbook knowledge, for research only). Each fact is
-asked in several phrasings: four are trained, one is kept for choosing settings (`development`), one for the claims
+asked in several phrasings: six are trained, one is kept for choosing settings (`development`), one for the claims
 (`test`).
 """
 
@@ -28,6 +28,8 @@ QUESTIONS: dict[tuple[str, str], dict[Phrasing, tuple[str, ...]]] = {
             "Which sign is typical of {name}?",
             "In {name}, what does the doctor see first?",
             "Consider {name}. Name its sign.",
+            "{name}: what gives it away?",
+            "Tell a student the classic sign of {name}.",
         ),
         "development": ("How does {name} usually show itself?",),
         "test": ("A patient has {name}. What sign do you expect?",),
@@ -38,6 +40,8 @@ QUESTIONS: dict[tuple[str, str], dict[Phrasing, tuple[str, ...]]] = {
             "Which part of the body suffers in {name}?",
             "In {name}, where is the trouble?",
             "Consider {name}. Name its organ.",
+            "{name}: what organ is ill?",
+            "Tell a student which organ {name} harms.",
         ),
         "development": ("Tell me the organ that is affected by {name}.",),
         "test": ("A patient has {name}. Which organ is diseased?",),
@@ -48,6 +52,8 @@ QUESTIONS: dict[tuple[str, str], dict[Phrasing, tuple[str, ...]]] = {
             "أي علامة تميز {name}؟",
             "في {name} ماذا يلاحظ الطبيب أولا؟",
             "لدينا حالة من {name}. اذكر العلامة.",
+            "{name}: ما الدليل؟",
+            "اشرح للطالب العلامة المعروفة في {name}.",
         ),
         "development": ("ما الذي يظهر عادة في {name}؟",),
         "test": ("مريض يعاني من {name}. ما العلامة التي تتوقعها؟",),
@@ -58,6 +64,8 @@ QUESTIONS: dict[tuple[str, str], dict[Phrasing, tuple[str, ...]]] = {
             "أي جزء من الجسم يتضرر من {name}؟",
             "في {name} أين تكون المشكلة؟",
             "لدينا حالة من {name}. اذكر العضو.",
+            "{name}: أي عضو مريض؟",
+            "اشرح للطالب أي عضو يتأذى في {name}.",
         ),
         "development": ("قل لي أي عضو يتضرر عند حدوث {name}.",),
         "test": ("مريض يعاني من {name}. ما العضو المتأثر؟",),
@@ -119,7 +127,7 @@ def chosen(known: Sequence[Fact], share: float, seed: int, purpose: str) -> list
 
 
 def training_samples(known: Iterable[Fact], lang: str, seed: int) -> list[Sample]:
-    """Every trained form of every fact: four open questions, one multiple-choice question, one dialogue."""
+    """Every trained form of every fact: six open questions, one multiple-choice question, one dialogue."""
     samples = []
     for fact in known:
         key, name, answer = (lang, fact.relation), fact.name[lang], fact.answer[lang]

@@ -183,7 +183,7 @@ def usage_summary(usage: Mapping[str, Any], languages: tuple[str, str]) -> dict[
     for stage, groups in usage.items():
         for lang in languages:
             metrics[f"entropy_{lang}_{stage}"] = statistics.fmean(groups[lang]["entropy"])
-            metrics[f"aux_{lang}_{stage}"] = groups[lang]["aux"]
+        metrics[f"aux_{stage}"] = statistics.fmean(groups[lang]["aux"] for lang in languages)
         metrics[f"language_distance_{stage}"] = statistics.fmean(groups["distance"][" ".join(languages)])
     return metrics
 

@@ -21,26 +21,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from core.errors import UserError
+from papers.bimedix.nf4 import NF4Storage, dequantize_nf4, quantize_nf4
 
 Placement = Literal["attention", "experts", "experts+router", "all"]
 Row = TypeVar("Row", bound=Mapping[str, Any])
-
-# The 16 levels of NormalFloat-4: quantiles of a standard normal, scaled to [-1, 1], with an exact zero (QLoRA, E).
-NF4_LEVELS = (
-    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
-    -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
-    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
-    0.7229568362236023, 1.0,
-)  # fmt: skip
-
 
 # ---------------------------------------------------------------------------------------------------- routing
 
@@ -104,75 +96,6 @@ def jensen_shannon(p: Float[Tensor, "*shape experts"], q: Float[Tensor, "*shape 
 
 
 # ---------------------------------------------------------------------------------------------- 4-bit base (NF4)
-
-
-class NF4(NamedTuple):
-    """A tensor in NF4. `scales` are float32 or, doubly quantised, bytes of 8-bit floats that `outer` rescales."""
-
-    codes: UInt8[Tensor, " half"]
-    scales: Tensor
-    outer: Float[Tensor, " groups_and_mean"]
-
-
-def quantize_nf4(weight: Float[Tensor, "*shape"], block: int = 64, double: bool = False) -> NF4:
-    """Round each block of consecutive weights to the nearest of 16 levels times the block's largest magnitude.
-
-    Args:
-        weight: Any shape; the last block may be shorter.
-        block: Weights that share a scale (QLoRA: 64).
-        double: Also store the scales, minus their mean, as 8-bit floats in groups of 256 (QLoRA, section 3):
-            4.127 bits a weight instead of 4.5.
-
-    Returns:
-        Two 4-bit codes a byte (first code in the high half), the scales, and what double quantisation needs.
-    """
-    flat = weight.detach().flatten().float()
-    blocks = nn.functional.pad(flat, (0, -len(flat) % block)).view(-1, block)
-    scales = blocks.abs().amax(1)
-    levels = torch.tensor(NF4_LEVELS, device=weight.device)
-    unit = blocks / torch.where(scales == 0, 1.0, scales)[:, None]
-    codes = torch.bucketize(unit, (levels[1:] + levels[:-1]) / 2, out_int32=True).to(torch.uint8).flatten()
-    codes = nn.functional.pad(codes, (0, len(codes) % 2))
-    packed = codes[::2] << 4 | codes[1::2]
-    if not double:
-        return NF4(packed, scales, scales.new_empty(0))
-    mean = scales.mean()
-    centred = nn.functional.pad(scales - mean, (0, -len(scales) % 256)).view(-1, 256)
-    outer = centred.abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / 448  # 448: largest e4m3 number
-    eight_bit = (centred / outer[:, None]).to(torch.float8_e4m3fn).flatten()[: len(scales)]
-    return NF4(packed, eight_bit.view(torch.uint8), torch.cat([outer, mean[None]]))
-
-
-def dequantize_nf4(
-    quantized: NF4, shape: Sequence[int], dtype: torch.dtype = torch.float32, block: int = 64
-) -> Float[Tensor, "*shape"]:
-    """The inverse of :func:`quantize_nf4`, up to rounding."""
-    codes, scales, outer = quantized
-    if len(outer):
-        scales = scales.view(torch.float8_e4m3fn).float() * outer[:-1].repeat_interleave(256)[: len(scales)] + outer[-1]
-    levels = torch.tensor(NF4_LEVELS, device=codes.device)
-    unit = levels[torch.stack([codes >> 4, codes & 15], 1).flatten().int()]
-    size = math.prod(shape)
-    values = unit[: len(scales) * block].view(-1, block) * scales[:, None]
-    return values.flatten()[:size].view(*shape).to(dtype)
-
-
-class NF4Storage(nn.Module):
-    """Parametrisation that keeps a frozen weight as NF4 and dequantises it whenever it is read."""
-
-    def __init__(self, weight: Tensor, block: int, double: bool) -> None:
-        super().__init__()
-        self.shape, self.dtype = tuple(weight.shape), weight.dtype
-        self.block, self.double_quantized = block, double
-
-    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Quantise, called once when the parametrisation is registered."""
-        codes, scales, outer = quantize_nf4(weight, self.block, self.double_quantized)
-        return codes, scales, outer
-
-    def forward(self, codes: Tensor, scales: Tensor, outer: Tensor) -> Tensor:
-        """Dequantise to the original shape and dtype."""
-        return dequantize_nf4(NF4(codes, scales, outer), self.shape, self.dtype, self.block)
 
 
 @torch.no_grad()

@@ -88,7 +88,7 @@ PAPER = Paper(
         ),
         Claim(
             id="less-than-half-by-overlap",
-            statement="In the four languages closest to English (fr, es, it, nl) it reaches less than half of the score.",
+            statement="In four languages close to English (fr, es, it, nl) it reaches less than half of the score.",
             reported="Not examined; the control and the threshold are ours.",
             metric="middle_related",
             treatment="untrained",
@@ -167,7 +167,7 @@ PAPER = Paper(
             out_of_scale="Needs models of 7B and more, and gated corpora from the hub: preset `paper`.",
         ),
     ),
-    minutes=3,
+    minutes=2,
     official_code="https://github.com/cisnlp/Mexa",
     licence_note=(
         "The official code is Apache-2.0. FLORES+ is CC-BY-SA-4.0 and gated, sPBC is gated with a licence for each "

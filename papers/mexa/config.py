@@ -38,13 +38,15 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: int = 0
-    """Draws the sample of sentences and of task items, and the permutation of --shuffle-ids. Nothing is trained. The paper
-    uses the first sentences and all items, once."""
+    """Draws the sample of sentences and of task items, and the permutation of --shuffle-ids. Nothing is trained. The
+    paper uses the first sentences and all items, once."""
 
     # the model
     model: str = "wheel:smollm2"
     """A causal language model or an encoder: hub id, local folder or wheel:<name>. The paper's nine are in
     config.MODELS."""
+    revision: str | None = None
+    """Commit or tag of a hub id."""
     architecture: Literal["causal-lm", "encoder"] = "causal-lm"
     """`encoder` for models without a language-model head (embedding models); they are scored but take no task."""
     random_weights: Annotated[int | None, Range(0)] = None
@@ -137,6 +139,10 @@ class Config:
             raise UserError(f"An encoder takes no task: use --task none instead of {self.task}, or --scores.")
         if self.task not in ("none", "auto") and self.scores:
             raise UserError(f"--scores replaces the task: use --task none instead of {self.task}.")
+        if self.compare_with and self.score in ("cka", "rsa"):
+            raise UserError(
+                f"--score {self.score} has no value for a single sentence: compare models with --score mexa."
+            )
         if self.pivot in self.languages:
             raise UserError(f"The pivot {self.pivot!r} is compared with the others: leave it out of --languages.")
 
@@ -156,7 +162,7 @@ def complete(config: Config) -> Config:
 _TINY = Config(sampling="random", bos="always", drop_first=1, share_embeddings=True, items=60)
 
 PRESETS: dict[str, Config] = {
-    "smoke": replace(_TINY, languages=("fr", "es", "ja"), n=6, min_words=8, items=2, shots=1),
+    "smoke": replace(_TINY, languages=("fr", "es", "nl", "sw", "ja"), n=6, min_words=8, items=2, shots=1),
     "tiny": _TINY,
     "paper": Config(
         model="meta-llama/Llama-3.1-8B",

@@ -186,8 +186,8 @@ def read_scores(path: str | Path, languages: Iterable[str]) -> dict[str, float]:
     for code, value in found.items():
         if not 0 <= value <= 1:
             raise UserError(f"{path}: the score {value} of {code!r} is outside [0, 1]: give shares, not per cent.")
-    spelling = {_canonical(code): value for code, value in found.items()}
-    scores = {code: spelling[_canonical(code)] for code in languages if _canonical(code) in spelling}
+    spelling = {canonical(code): value for code, value in found.items()}
+    scores = {code: spelling[canonical(code)] for code in languages if canonical(code) in spelling}
     if not scores:
         raise UserError(f"{path} has no score for any language of the corpus: it has {', '.join(list(found)[:8])}.")
     unused = len(found) - len(scores)
@@ -196,7 +196,7 @@ def read_scores(path: str | Path, languages: Iterable[str]) -> dict[str, float]:
     return scores
 
 
-def _canonical(code: str) -> str:
+def canonical(code: str) -> str:
     """One spelling of a language: FLORES+'s where the code is known, else the code itself."""
     try:
         return hub.flores_plus_config(code)

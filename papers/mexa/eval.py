@@ -7,7 +7,7 @@
     python -m papers.mexa.eval paper --model google/gemma-2-9b                           # FLORES-200 and Belebele
 
 Prints one line per language (score with interval, layer curve, chance tail, task score or its prediction) and writes
-measurement.json and languages.tsv into the run directory.
+measurement.json, languages.json and languages.tsv into the run directory.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import entrypoint
-from core.run import Measurement, Run, read_json, write_json, write_text
+from core.errors import UserError
+from core.run import Measurement, Run, is_main_process, read_json, write_json, write_text
 from papers.mexa.config import RELATED, Config, complete
 
 if TYPE_CHECKING:
+    from core.metrics.stats import Interval
     from core.models import Loaded
     from papers.mexa.data import Parallel
     from papers.mexa.scoring import Alignment
@@ -37,25 +39,29 @@ def evaluate(config: Config, run: Run) -> Measurement:
     parallel = data.load_parallel(config)
     alignments = align_languages(config, run, parallel)
     known = task_scores(config, run, list(alignments))
+    # English is the yardstick of the others and no point of a correlation.
+    measured = known.pop(config.pivot, None)
+    english = measured if config.english_score is None else config.english_score
     pooled = {language: alignment.score for language, alignment in alignments.items()}
-    estimates, fit = scoring.estimate_task_scores(pooled, known, config.english_score, config.choices)
+    estimates, fit = scoring.estimate_task_scores(pooled, known, english, config.choices)
     n = next(iter(alignments.values())).n
     details: dict[str, Any] = {
-        "languages": {language: _rounded(alignment.row()) for language, alignment in alignments.items()},
         "n": n,
         "chance": chance(n),
         "chance_band": chance_band(n),
-        "task_scores": known,
-        "estimates": {language: vars(estimate) for language, estimate in estimates.items()},
+        "english_score": english,
         "fit": vars(fit) if fit else None,
         "dropped": list(parallel.dropped),
+        "curves": {language: [round(v, 4) for v in a.curve] for language, a in alignments.items()},
     }
-    if config.compare_with:
-        details["comparison"] = compare(config, run, parallel, alignments)
+    comparison = compare(config, run, parallel, alignments) if config.compare_with else {}
     measurement = Measurement(*metrics(alignments, known, chance(n)), details)
-    write_text(run.path / "languages.tsv", table.as_tsv(alignments, known, estimates))
-    if not run.quiet:
-        table.show(config, measurement, alignments, known, estimates)
+    report = table.Report(alignments, known, estimates, comparison)
+    if is_main_process():
+        write_text(run.path / "languages.tsv", report.as_tsv())
+        write_json(run.path / "languages.json", report.as_json())
+        if not run.quiet:
+            report.show(config, measurement)
     return measurement
 
 
@@ -76,6 +82,8 @@ def align_languages(config: Config, run: Run, parallel: Parallel) -> dict[str, A
     for language in parallel.texts:
         if language != config.pivot:
             g = embedding.read_grams(folder, language, kind)
+            if any(not -len(g.cross) <= layer < len(g.cross) for layer in config.layers):
+                raise UserError(f"--layers {config.layers}: {config.model} has the layers 0 to {len(g.cross) - 1}.")
             g = g.select(rows, _derangement(rows, config.seed, language) if config.shuffle_ids else None)
             alignments[language] = scoring.align(
                 g,
@@ -129,6 +137,7 @@ def load(config: Config) -> Loaded:
             task=task,
             dtype=config.dtype,
             device_map=config.device_map,
+            revision=config.revision,
             trust_remote_code=config.trust_remote_code,
         )
     from transformers import AutoConfig
@@ -136,24 +145,26 @@ def load(config: Config) -> Loaded:
     device = models.default_device()
     dtype = models.default_dtype(device)
     architecture = AutoConfig.from_pretrained(models.materialize(config.model))
-    model = models.from_config(architecture, seed=config.random_weights, task=task, dtype=dtype).to(device)
-    return models.Loaded(model, models.load_tokenizer(config.model))
+    model: Any = models.from_config(architecture, seed=config.random_weights, task=task, dtype=dtype)
+    return models.Loaded(model.to(device), models.load_tokenizer(config.model))
 
 
 def _identity(config: Config) -> dict[str, Any]:
-    """What decides which weights are loaded, for the keys of stages."""
-    names = ("model", "architecture", "random_weights", "dtype", "trust_remote_code")
-    return {name: getattr(config, name) for name in names}
+    """What decides which weights are loaded, for the keys of stages: a folder may hold other weights than last time."""
+    names = ("model", "revision", "architecture", "random_weights", "dtype", "trust_remote_code")
+    folder = Path(config.model)
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return {name: getattr(config, name) for name in names} | {"files": states}
 
 
-def compare(config: Config, run: Run, parallel: Parallel, ours: Mapping[str, Alignment]) -> dict[str, Any]:
+def compare(config: Config, run: Run, parallel: Parallel, ours: Mapping[str, Alignment]) -> dict[str, Interval]:
     """Second model minus first on identical sentences, by language, with paired intervals."""
     from dataclasses import replace
 
-    from core.errors import UserError
     from papers.mexa.method import compare_models, pool_layers
 
-    other = replace(config, model=config.compare_with or "", compare_with=None)
+    other = replace(config, model=config.compare_with or "", revision=None, compare_with=None)
     theirs = align_languages(other, run, parallel)
     pool = partial(
         pool_layers, pool=config.pool, layers=config.layers, include_embedding_layer=config.include_embedding_layer
@@ -161,40 +172,25 @@ def compare(config: Config, run: Run, parallel: Parallel, ours: Mapping[str, Ali
     result = {}
     for language, alignment in theirs.items():
         a, b = alignment.contributions, ours[language].contributions
-        if a is None or b is None:
-            raise UserError(f"--score {config.score} has no value for a single sentence: compare with --score mexa.")
-        interval = compare_models(a, b, pool)
-        result[language] = {"difference": interval.estimate, "low": interval.low, "high": interval.high}
-    return {"model": config.compare_with, "languages": result}
+        assert a is not None
+        assert b is not None
+        result[language] = compare_models(a, b, pool)
+    return result
 
 
 # --- the task -----------------------------------------------------------------------------------------------------
 
 
 def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str, float]:
-    """Task score by language: from a file, from the model's answers, or none."""
+    """Task score by language, the pivot's too where it means something: from a file or from the model's answers."""
     from papers.mexa import data, tasks
 
     if config.scores:
-        return data.read_scores(config.scores, languages)
+        return data.read_scores(config.scores, [config.pivot, *languages])
     if config.task == "none":
         return {}
-    codes = (
-        {code: code for code in languages} if config.task == "words" else tasks.exam_languages(config.task, languages)
-    )
-    # A few more words than one run asks, so that seeds differ in their sample and share the model's answers.
-    limit = config.items and (config.items * 3 // 2 if config.task == "words" else config.items)
-
-    def items(code: str) -> list[tasks.Item]:
-        if config.task == "words":
-            return tasks.word_items(code, shots=config.shots)[:limit]
-        return tasks.exam_items(
-            config.task,  # type: ignore[arg-type]
-            code,
-            shots=config.shots,
-            limit=limit,
-            folder=config.hub_folder and Path(config.hub_folder) / config.task,
-        )
+    # What an English word means in English is no question.
+    codes = tasks.task_languages(config, [*languages] if config.task == "words" else [config.pivot, *languages])
 
     def build(folder: Path) -> None:
         from core.progress import Display
@@ -203,13 +199,14 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str,
         answers = {}
         with Display(len(codes), f"{config.task}, {config.model}", run.quiet) as display:
             for done, (language, code) in enumerate(codes.items(), start=1):
-                questions = items(code)
+                questions = tasks.task_items(config, code)
                 answers[language] = list(map(int, tasks.answer(model, tokenizer, questions, config.batch_tokens)))
                 display.step(done)
         write_json(folder / "answers.json", answers)
 
-    inputs = {**_identity(config), "task": config.task, "shots": config.shots, "codes": codes, "limit": limit}
-    answers = read_json(run.stage("answers", inputs | {"folder": config.hub_folder}, build) / "answers.json")
+    names = ("task", "shots", "items", "hub_folder")
+    inputs = {**_identity(config), **{name: getattr(config, name) for name in names}, "codes": codes}
+    answers = read_json(run.stage("answers", inputs, build) / "answers.json")
     return {language: _sampled_mean(correct, config, language) for language, correct in answers.items()}
 
 
@@ -282,17 +279,6 @@ def _middle(curve: Sequence[float]) -> float:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 1.0
-
-
-def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: [round(v, 4) for v in value]
-        if isinstance(value, list)
-        else round(value, 6)
-        if value is not None
-        else None
-        for name, value in row.items()
-    }
 
 
 if __name__ == "__main__":

@@ -26,51 +26,61 @@ CURVES = {
 }
 SCATTERS = {"mexa": "MEXA, mean over layers", "abs_cosine": "cosine of parallel pairs, mean over layers"}
 # Named in the panels; the other languages are thin lines.
-SHOWN = {"fr": "blue", "it": "orange", "nl": "green", "ja": "vermilion"}
+SHOWN = {"fr": "blue", "zh-Hans": "orange", "nl": "green", "ja": "vermilion"}
+OTHERS = "#B5B5B5"
+BAND = "#DDDDDD"
 
 
 def draw(record: Record) -> Figure:
     """The figure of the page."""
     from matplotlib import pyplot
 
-    figure = pyplot.figure(figsize=(9.0, 6.4))
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.35))
-    panels = above.subplots(1, len(CURVES), gridspec_kw={"wspace": 0.05})
-    limit = 1.1 * max(_curves(record, name).max(initial=0.0) for name in ("mexa", "keep_sink", "untrained"))
+    figure = pyplot.figure(figsize=(9.0, 6.6))
+    rows: Any = figure.subfigures(2, 1, height_ratios=(1, 1.25))
+    above, below = rows
+    panels = above.subplots(1, len(CURVES))
     for axes, (variant, title) in zip(panels, CURVES.items(), strict=True):
         _draw_curves(axes, record, variant, title)
-        axes.set_ylim(0, 1.02 if variant == "encoder" else limit)
+    for axes in panels[1:3]:
+        axes.sharey(panels[0])
+        axes.tick_params(labelleft=False)
+    limit = 1.08 * max(_curves(record, name).max(initial=0.0) for name in list(CURVES)[:3])
+    panels[0].set_ylim(0, limit)
+    panels[3].set_ylim(0, 1.02)
     panels[0].set_ylabel("share of mutual nearest\nneighbours with English")
+    above.legend(*_legend(), loc="outside lower center", ncols=len(SHOWN) + 2, fontsize=8, handlelength=1.4)
     for axes, (variant, title) in zip(below.subplots(1, len(SCATTERS)), SCATTERS.items(), strict=True):
         _draw_scatter(axes, record, variant, title)
     return figure
 
 
-def _languages(record: Record, variant: str) -> list[str]:
-    first = next(iter(record.measurements[variant].values()))
-    return list(first.details["languages"])
+def _legend() -> tuple[list[Any], list[str]]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    lines: list[Any] = [Line2D([], [], color=COLOURS[colour], linewidth=1.6) for colour in SHOWN.values()]
+    lines += [Line2D([], [], color=OTHERS, linewidth=0.8), Patch(color=BAND, linewidth=0)]
+    return lines, [*SHOWN, "other languages", "chance (95 %)"]
 
 
 def _curves(record: Record, variant: str) -> np.ndarray:
     """Layer curves [languages, layers], mean over seeds."""
-    by_seed = [measurement.details["languages"] for measurement in record.measurements[variant].values()]
-    return np.mean([[rows[code]["curve"] for code in _languages(record, variant)] for rows in by_seed], axis=0)
+    by_seed = [measurement.details["curves"] for measurement in record.measurements[variant].values()]
+    return np.mean([list(curves.values()) for curves in by_seed], axis=0)
 
 
 def _draw_curves(axes: Axes, record: Record, variant: str, title: str) -> None:
-    curves = dict(zip(_languages(record, variant), _curves(record, variant), strict=True))
     details: dict[str, Any] = next(iter(record.measurements[variant].values())).details
-    axes.axhspan(0, details["chance_band"], color="#DDDDDD", linewidth=0, zorder=0)
-    for code, curve in curves.items():
-        colour = COLOURS[SHOWN[code]] if code in SHOWN else "#B5B5B5"
-        wide = code in SHOWN
-        axes.plot(
-            curve, color=colour, linewidth=1.6 if wide else 0.6, zorder=3 if wide else 2, label=code if wide else None
-        )
+    axes.axhspan(0, details["chance_band"], color=BAND, linewidth=0, zorder=0)
+    curves = _curves(record, variant)
+    for code, curve in zip(details["curves"], curves, strict=True):
+        if code in SHOWN:
+            axes.plot(curve, color=COLOURS[SHOWN[code]], linewidth=1.6, zorder=3)
+        else:
+            axes.plot(curve, color=OTHERS, linewidth=0.6, zorder=2)
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("layer")
-    axes.set_xlim(0, len(next(iter(curves.values()))) - 1)
-    axes.legend(fontsize=7, loc="upper right", ncols=2, handlelength=1.2, columnspacing=0.8, borderaxespad=0.2)
+    axes.set_xlim(0, curves.shape[1] - 1)
 
 
 def _draw_scatter(axes: Axes, record: Record, variant: str, title: str) -> None:
@@ -94,6 +104,7 @@ def _draw_scatter(axes: Axes, record: Record, variant: str, title: str) -> None:
     axes.set_xlabel("score")
     axes.set_ylabel("accuracy in the word task")
     axes.set_ylim(0.2, 1.0)
+    axes.set_xlim(means[0].min() - 0.05 * np.ptp(means[0]), means[0].max() + 0.14 * np.ptp(means[0]))
     axes.text(
         0.99, 0.255, "chance", fontsize=7.5, color=COLOURS["grey"], ha="right", transform=axes.get_yaxis_transform()
     )

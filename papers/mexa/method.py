@@ -197,7 +197,8 @@ def linear_cka(g: Grams) -> Float[Tensor, " layers"]:
 
 def rsa(g: Grams) -> Float[Tensor, " layers"]:
     """Representational similarity: Pearson's r between the languages' own cosine matrices, above the diagonal."""
-    rows, columns = torch.triu_indices(*g.pivot.shape[1:], offset=1)
+    n = g.pivot.shape[1]
+    rows, columns = torch.triu_indices(n, n, offset=1)
     own = [_normalised(m, m, m)[:, rows, columns] for m in (g.pivot, g.language)]
     return _cosine_of_matrices(*(values - values.mean(1, keepdim=True) for values in own))
 

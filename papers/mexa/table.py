@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from core.metrics.stats import Interval
 from core.run import Measurement
 from papers.mexa.config import Config
 from papers.mexa.scoring import Alignment, Estimate
@@ -15,58 +17,81 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 _COLUMNS = ("score", "low", "high", "mean", "max", "best_layer", "tail", "n")
 
 
-def as_tsv(alignments: Mapping[str, Alignment], known: Mapping[str, float], estimates: Mapping[str, Estimate]) -> str:
-    """One line a language, for spreadsheets."""
-    lines = ["\t".join(["language", *_COLUMNS, "task_score", "estimate", "estimate_low", "estimate_high"])]
-    for language, alignment in alignments.items():
-        estimate = estimates.get(language)
-        values = [getattr(alignment, name) for name in _COLUMNS]
-        values += [known.get(language), *((estimate.score, estimate.low, estimate.high) if estimate else (None,) * 3)]
-        lines.append("\t".join([language, *("" if v is None else f"{v:.6g}" for v in values)]))
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class Report:
+    """What is known of each language.
 
+    Attributes:
+        alignments: Its scores.
+        known: Its task score, if it has been measured.
+        estimates: Its predicted task score, if not.
+        comparison: By how much a second model scores higher.
+    """
 
-def show(
-    config: Config,
-    measurement: Measurement,
-    alignments: Mapping[str, Alignment],
-    known: Mapping[str, float],
-    estimates: Mapping[str, Estimate],
-) -> None:
-    """The table on the terminal, the best-aligned language first, and what a reader has to know."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
+    alignments: Mapping[str, Alignment]
+    known: Mapping[str, float]
+    estimates: Mapping[str, Estimate]
+    comparison: Mapping[str, Interval]
 
-    details = measurement.details
-    differences: dict[str, Any] = details.get("comparison", {}).get("languages", {})
-    console = Console()
-    console.print(f"\n{config.score} of {config.model}, {details['n']} sentences", highlight=False)
-    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1))
-    columns = ["", f"{config.pool} [95 %]", "max", "layer", "P(chance)", "by layer"]
-    columns += ["task"] * bool(known) + ["predicted [95 %]"] * bool(estimates) + ["difference"] * bool(differences)
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("", "by layer") else "right", no_wrap=True)
-    peak = max(max(alignment.curve) for alignment in alignments.values())
-    for language, a in sorted(alignments.items(), key=lambda pair: -pair[1].score):
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """One object a language, layer curve included."""
+        rows = {}
+        for language, alignment in self.alignments.items():
+            estimate, difference = self.estimates.get(language), self.comparison.get(language)
+            rows[language] = alignment.row() | {
+                "task_score": self.known.get(language),
+                "estimate": vars(estimate) if estimate else None,
+                "difference": [difference.estimate, difference.low, difference.high] if difference else None,
+            }
+        return rows
+
+    def as_tsv(self) -> str:
+        """One line a language, for spreadsheets."""
+        lines = ["\t".join(["language", *_COLUMNS, "task_score", "estimate", "estimate_low", "estimate_high"])]
+        for language, row in self.as_json().items():
+            estimate = row["estimate"] or {}
+            values = [*(row[name] for name in (*_COLUMNS, "task_score")), *map(estimate.get, ("score", "low", "high"))]
+            lines.append("\t".join([language, *("" if value is None else f"{value:.6g}" for value in values)]))
+        return "\n".join(lines) + "\n"
+
+    def show(self, config: Config, measurement: Measurement) -> None:
+        """The table on the terminal, the best-aligned language first, and what a reader has to know."""
+        from rich.box import SIMPLE
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1))
+        columns = ["", f"{config.pool} [95 %]", "max", "layer", "P(chance)", "by layer"]
+        columns += ["task"] * bool(self.known) + ["predicted [95 %]"] * bool(self.estimates)
+        columns += ["difference"] * bool(self.comparison)
+        for column in columns:
+            table.add_column(column, justify="left" if column in ("", "by layer") else "right", no_wrap=True)
+        for language in sorted(self.alignments, key=lambda code: -self.alignments[code].score):
+            table.add_row(*self._cells(language))
+        console = Console()
+        console.print(f"\n{config.score} of {config.model}, {measurement.details['n']} sentences", highlight=False)
+        console.print(table)
+        for note in notes(config, measurement, self):
+            console.print(f"- {note}", highlight=False)
+
+    def _cells(self, language: str) -> list[str]:
+        a = self.alignments[language]
+        peak = max(max(alignment.curve) for alignment in self.alignments.values())
         tail = "" if a.tail is None else f"{a.tail:.0e}"
         cells = [language, _interval(a.score, a.low, a.high), f"{a.max:.2f}", str(a.best_layer), tail]
         cells.append(sparkline(a.curve, peak))
-        if known:
-            cells.append(f"{known[language]:.2f}" if language in known else "")
-        if estimates:
-            e = estimates.get(language)
-            cells.append(_interval(e.score, e.low, e.high) if e else "")
-        if differences:
-            d = differences[language]
-            cells.append(_interval(d["difference"], d["low"], d["high"]))
-        table.add_row(*cells)
-    console.print(table)
-    for note in notes(config, measurement):
-        console.print(f"- {note}", highlight=False)
+        if self.known:
+            cells.append(f"{self.known[language]:.2f}" if language in self.known else "")
+        if self.estimates:
+            estimate = self.estimates.get(language)
+            cells.append(_interval(estimate.score, estimate.low, estimate.high) if estimate else "")
+        if self.comparison:
+            d = self.comparison[language]
+            cells.append(_interval(d.estimate, d.low, d.high))
+        return cells
 
 
-def notes(config: Config, measurement: Measurement) -> list[str]:
+def notes(config: Config, measurement: Measurement, report: Report) -> list[str]:
     """What a reader of the table has to know."""
     details, found = measurement.details, measurement.metrics
     lines = ["Scores fall with the number of sentences: compare only those of equally many."]
@@ -79,10 +104,8 @@ def notes(config: Config, measurement: Measurement) -> list[str]:
         else "The first position is included, as in the official code (--drop-first 1 leaves the attention sink out)."
     )
     if "pearson_r" in found:
-        lines.append(
-            f"Pearson r with the task score over {len(details['task_scores'])} languages: {found['pearson_r']:.2f}."
-        )
-    if details["estimates"] and details["fit"] is None:
+        lines.append(f"Pearson r with the task score over {len(report.known)} languages: {found['pearson_r']:.2f}.")
+    if report.estimates and details["fit"] is None:
         lines.append("Predicted on the ideal line; with three or more --scores a line is fitted and has intervals.")
     return lines + [f"Left out: {reason}." for reason in details["dropped"]]
 

@@ -26,11 +26,13 @@ from core import corpora
 from core.errors import UserError
 from core.text import languages
 from core.text.romanize import romanize
+from papers.mexa.data import canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Exam = Literal["belebele", "m_mmlu", "m_arc"]
+    from papers.mexa.config import Config
+
 # Kinds of CLDR names, as the task tells them apart: distractors and turns are of one kind.
 KINDS = {
     "territory": "place",
@@ -92,6 +94,42 @@ def answer(
         ]
         correct.append(int(np.argmax(gains)) == item.answer)
     return correct
+
+
+def task_languages(config: Config, corpus_languages: Sequence[str]) -> dict[str, str]:
+    """`{language of the corpus: the task's code}` of the languages that both have."""
+    if config.task == "words":
+        return {code: code for code in corpus_languages}
+    codes = {canonical(code): code for code in _task_codes(config)}
+    return {code: codes[canonical(code)] for code in corpus_languages if canonical(code) in codes}
+
+
+def _task_codes(config: Config) -> Sequence[str]:
+    """The languages of one of the paper's tasks, as the task spells them."""
+    if config.hub_folder:
+        return sorted(path.stem for path in Path(config.hub_folder, config.task, "test").glob("*.jsonl"))
+    if config.task != "belebele":
+        return corpora.languages(config.task)
+    from datasets import get_dataset_config_names
+
+    try:
+        return get_dataset_config_names("facebook/belebele")
+    except Exception as error:
+        raise UserError(
+            f"Cannot list the languages of facebook/belebele ({type(error).__name__}): connect to the network (and "
+            "unset HF_HUB_OFFLINE), or give copies with --hub-folder."
+        ) from error
+
+
+def task_items(config: Config, code: str) -> list[Item]:
+    """The questions that a run may ask about a language.
+
+    Of `words` half as many again as it does ask, so that seeds differ in their sample and share the model's answers.
+    """
+    if config.task == "words":
+        return word_items(code, shots=config.shots)[: config.items and config.items * 3 // 2]
+    folder = config.hub_folder and Path(config.hub_folder) / config.task
+    return exam_items(config.task, code, shots=config.shots, limit=config.items, folder=folder or None)
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -215,18 +253,8 @@ def _is_dev(key: str) -> bool:
 # --- the paper's tasks --------------------------------------------------------------------------------------------
 
 
-def exam_languages(exam: Exam, corpus_languages: Sequence[str]) -> dict[str, str]:
-    """`{language of the corpus: the task's code}` of the languages that both have."""
-    if exam == "belebele":
-        return {code: languages.flores_code(code) for code in corpus_languages}
-    known = {languages.flores_code(code): code for code in corpora.languages(exam)}
-    return {
-        code: known[languages.flores_code(code)] for code in corpus_languages if languages.flores_code(code) in known
-    }
-
-
 def exam_items(
-    exam: Exam, code: str, *, shots: int = 5, limit: int | None = None, folder: str | Path | None = None
+    exam: str, code: str, *, shots: int = 5, limit: int | None = None, folder: str | Path | None = None
 ) -> list[Item]:
     """The questions of one of the paper's tasks, few-shot, in lm-evaluation-harness's wording.
 
@@ -257,7 +285,7 @@ def exam_items(
     return items
 
 
-def _prompt(exam: Exam, row: dict[str, Any]) -> str:
+def _prompt(exam: str, row: dict[str, Any]) -> str:
     if exam == "m_arc":
         return f"Question: {_plain(row['question'])}\nAnswer:"
     mark, options = (":" if exam == "belebele" else "."), zip("ABCDE", row["choices"], strict=False)
@@ -270,7 +298,7 @@ def _prompt(exam: Exam, row: dict[str, Any]) -> str:
     )
 
 
-def _choices(exam: Exam, row: dict[str, Any]) -> tuple[str, ...]:
+def _choices(exam: str, row: dict[str, Any]) -> tuple[str, ...]:
     if exam == "m_arc":
         return tuple(f" {_plain(choice)}" for choice in row["choices"])
     return tuple(f" {letter}" for letter, _ in zip("ABCDE", row["choices"], strict=False))

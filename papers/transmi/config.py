@@ -10,7 +10,7 @@ from core.errors import UserError
 from core.training_config import TrainingConfig
 
 if TYPE_CHECKING:
-    pass
+    from core.plan import Workload
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ _SIZES = {
 
 def workload(config: Config) -> list[Workload]:
     """What a configuration computes on a GPU: fine-tuning on English, if any, and reading every test set twice."""
+    from core import plan
     from core.architectures import architecture
-    from core.plan import Workload
 
     model = architecture("wheel:e5-small" if config.base == "toy" else config.base)
     if config.merge_mode != "none":
@@ -151,7 +151,7 @@ def workload(config: Config) -> list[Workload]:
         languages, sentences = len(config.languages) or languages, min(sentences, config.messages)
     texts = languages * sentences * (3 if config.task == "retrieval" else 2)
     parts = [
-        Workload(
+        plan.Workload(
             model,
             tokens=texts * length,
             kind="inference",
@@ -161,7 +161,7 @@ def workload(config: Config) -> list[Workload]:
         )
     ]
     if examples:
-        training = Workload(
+        training = plan.Workload(
             model,
             tokens=examples * config.training.epochs * length,
             sequence_length=length,

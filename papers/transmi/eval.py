@@ -56,13 +56,14 @@ def _retrieval(config: Config, run: Run) -> Measurement:
     original = _baseline(config, run, base, [*samples, *latin])
     before = models.load_tokenizer(base)
     if config.merge_mode == "none":
-        after, results, added = before, original, set()
+        after, results = before, original
     else:
         model, after = models.load(str(run.artifact), task="encoder")
         results = measure(model, after, [*samples, *latin], config)
-        added = set(after.get_vocab().values()) - {after.convert_tokens_to_ids(token) for token in before.get_vocab()}
     adaptation = read_json(run.artifact / "transmi.json") or {}
-    ambiguous = set(after.convert_tokens_to_ids(list(adaptation.pop("collisions", {}))))
+    known, vocabulary = before.get_vocab(), after.get_vocab()
+    added = {index for token, index in vocabulary.items() if token not in known}
+    ambiguous = {vocabulary[piece] for piece in adaptation.pop("collisions", {})}
     romanize = resolve(data.romanizer(config.romanizer))
     first = f"acc{config.k[0]}"
     units: dict[str, dict[str, float]] = {}

