@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from core.config import preset_named, render, resolve, to_dict, with_variant
 from core.errors import UserError
-from core.run import Measurement, Run, is_main_process
+from core.run import Measurement, Run, hide_library_bars, is_main_process
 
 Entry = Callable[[Any, Run], Measurement | None]
 
@@ -50,7 +50,10 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
         print(render(config))
         return
     path = options.out or default_path(slug, settings, config)
-    run = Run(path, slug, config, Path("runs") / slug / "stages", quiet=options.quiet)
+    quiet = options.quiet or not sys.stderr.isatty()
+    if quiet:
+        hide_library_bars()
+    run = Run(path, slug, config, Path("runs") / slug / "stages", quiet=quiet)
     if options.out and not options.overwrite and (reason := run.holds_another()):
         raise UserError(f"{reason}: choose another folder with --out, or discard it with --overwrite.")
     say = print if is_main_process() else lambda *_: None

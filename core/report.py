@@ -34,6 +34,7 @@ COLOURS = {
 }
 SYMBOLS = {"reproduced": "✔", "not reproduced": "○", "contradicted": "✘", "out of scale": "–"}
 ORDER = tuple(SYMBOLS)
+WIDE = 130  # columns of a terminal that holds the claims with all their numbers on a line
 
 
 @contextlib.contextmanager
@@ -94,22 +95,26 @@ def print_claims(paper: Paper, record: Record) -> None:
         "contradicted": "red",
         "out of scale": "dim",
     }
-    table = Table(title=f"{paper.slug}: {paper.title}", title_justify="left", show_lines=False)
-    for name, right in (
-        ("claim", False),
-        ("treatment", True),
-        ("control", True),
-        ("difference [95 % interval]", True),
-        ("verdict", False),
-    ):
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    console = Console()
+    wide = console.width >= WIDE
+    table = Table(title=f"{paper.slug}: {paper.title}", title_justify="left", show_lines=not wide)
+    table.add_column("claim", overflow="fold")
+    if wide:
+        for name in ("treatment", "control", "difference [95 % interval]"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+    else:
+        table.add_column("measured", no_wrap=True)
     for claim, verdict in _judged(paper, record):
         colour = colours[verdict.outcome]
-        table.add_row(
-            claim.statement, _number(verdict.treatment), _number(verdict.control), _interval(verdict),
-            f"[{colour}]{SYMBOLS[verdict.outcome]} {verdict.outcome}[/{colour}]",
-        )  # fmt: skip
-    Console().print(table)
+        outcome = f"[{colour}]{SYMBOLS[verdict.outcome]} {verdict.outcome}[/{colour}]"
+        treatment, control, interval = _number(verdict.treatment), _number(verdict.control), _interval(verdict)
+        if wide:
+            table.add_row(claim.statement, treatment, control, interval, outcome)
+        else:
+            against = f"{treatment} against {control}" if control else treatment
+            table.add_row(claim.statement, "\n".join(line for line in (outcome, against, interval) if line))
+    console.print(table)
 
 
 def claims_markdown(paper: Paper, record: Record) -> str:

@@ -14,6 +14,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from core.config import override, preset_named, with_variant
 from core.errors import UserError
 from core.paper import Paper
 from core.results import Record, judge
-from core.run import DISTRIBUTION, ROOT, Measurement, Run, environment
+from core.run import DISTRIBUTION, ROOT, Measurement, Run, environment, hide_library_bars
 
 
 def reproduce(
@@ -54,6 +55,7 @@ def reproduce(
     Raises:
         UserError: If the preset is unknown or an optional dependency is missing.
     """
+    hide_library_bars()
     seeds = seeds or paper.seeds
     if record and (preset != "tiny" or set(seeds) != set(paper.seeds)):
         raise UserError("--record keeps the tiny scale with the paper's own seeds: leave --preset and --seeds out.")
@@ -160,15 +162,16 @@ def _extra_installed(extra: str) -> bool:
 
 @contextlib.contextmanager
 def _progress(paper: Paper, total: int, quiet: bool) -> Iterator[Callable[[str, bool], None]]:
-    """Overall progress over the cells; the time left follows from the computed ones, at first from the card."""
-    expected = 60 * paper.minutes / max(1, len(paper.variants) * len(paper.seeds))
-    times: list[float] = []
+    """Overall progress over the cells; the time left follows from the computed ones, at first from the card.
+
+    The median, because the first cells also build what all share.
+    """
+    times = [60 * paper.minutes / max(1, len(paper.variants) * len(paper.seeds))] * 5
     last = time.monotonic()
     done = 0
 
     def left() -> str:
-        mean = sum(times) / len(times) if times else expected
-        return _clock((total - done) * mean)
+        return _clock((total - done) * statistics.median(times))
 
     def step(what: str, computed: bool) -> str:
         nonlocal last, done

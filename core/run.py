@@ -359,6 +359,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def hide_library_bars() -> None:
+    """No progress bars of transformers, datasets and the hub; for processes that have not imported them yet."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+
 def environment() -> dict[str, Any]:
     """Versions, hardware, commit and command of this process."""
     torch = sys.modules.get("torch")

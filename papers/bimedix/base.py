@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from core import corpora, distributed, models
 from core.config import to_dict
@@ -48,10 +47,8 @@ def pretrained(config: Config, run: Run) -> Path:
 
 
 def _save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    logging.disable_progress_bar()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    logging.enable_progress_bar()
 
 
 def _pretrain(shape: BaseModel, seed: int, run: Run) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -167,7 +167,7 @@ PAPER = Paper(
             out_of_scale="Needs models of 7B and more, and gated corpora from the hub: preset `paper`.",
         ),
     ),
-    minutes=2,
+    minutes=4,
     official_code="https://github.com/cisnlp/Mexa",
     licence_note=(
         "The official code is Apache-2.0. FLORES+ is CC-BY-SA-4.0 and gated, sPBC is gated with a licence for each "
