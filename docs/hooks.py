@@ -47,7 +47,8 @@ def on_page_content(content: str, **_: Any) -> str:
     """Turn the equations that arithmatex marked into MathML."""
 
     def render(match: re.Match[str]) -> str:
-        latex = html.unescape(match["latex"]).strip()
+        # latex2mathml knows the starred environment only.
+        latex = html.unescape(match["latex"]).strip().replace("{aligned}", "{align*}")
         display = match["open"] == r"\["
         return convert(latex, display="block" if display else "inline")
 
@@ -59,12 +60,11 @@ def paper_page(paper: Paper) -> str:
     """A paper's README with its links turned to the site's pages."""
     text = (paper.folder / "README.md").read_text(encoding="utf-8")
     sources = " · ".join(f"[{name}]({name}.md)" for name in SOURCES if (paper.folder / name).exists())
-    card = f"*{paper.authors}, {paper.venue} {paper.year}.* [arXiv:{paper.arxiv}]({paper.url})\n\nSource: {sources}\n"
     heading, _, body = text.partition("\n")
     body = re.sub(r"`(\w+\.py)::(\w+)`", r"[`\2`](\1.md)", body)
     body = re.sub(r"\]\((\w+\.py)(#\w+)?\)", r"](\1.md)", body)
     body = re.sub(r"\]\(\.\./\.\./docs/", "](../../", body)
-    return f"{heading}\n\n{card}{body}"
+    return f"{heading}\n\nSource: {sources}\n{body}"
 
 
 def source_page(paper: Paper, path: Path) -> str:

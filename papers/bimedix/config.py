@@ -104,8 +104,8 @@ class Config:
     """Share of the miniature facts that exist in the second language; the others test cross-lingual transfer."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=450,
-            batch_size=6,
+            steps=1800,
+            batch_size=3,
             max_length=128,
             learning_rate=2.5e-3,
             schedule="linear",
