@@ -387,7 +387,9 @@ def _commit() -> str | None:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+        # Pages and records are written by the runs themselves and change nothing that is computed.
+        changes = git("status", "--porcelain", "-uno", "--", ".", ":!*.md", ":!papers/*/results")
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -7,6 +7,7 @@ no script and no network.
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the measured speeds where a page asks for them."""
+    return markdown.replace("<!-- benchmarks -->", speed_table()) if "<!-- benchmarks -->" in markdown else markdown
+
+
 def on_page_content(content: str, **_: Any) -> str:
     """Turn the equations that arithmatex marked into MathML."""
 
@@ -73,6 +79,22 @@ def source_page(paper: Paper, path: Path) -> str:
         f"# {paper.slug}/{path.name}\n\n[back to {paper.slug}](index.md)\n\n"
         f'```python linenums="1"\n{path.read_text(encoding="utf-8")}```\n'
     )
+
+
+def speed_table() -> str:
+    """The recorded benchmarks, with the machine that they ran on."""
+    record = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    lines = ["| what | ours | instead | unit | ratio [range] | aim | conditions |", "|---|---:|---:|---|---:|---:|---|"]
+    for row in record["rows"]:
+        spread = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
+        lines.append(
+            f"| {row['name']} | {row['ours']:,.1f} | {row['instead']:,.1f} | {row['unit']} | {row['ratio']:.2f}{spread} "
+            f"| {row['expected']} | {row['note']} |"
+        )
+    where = record["environment"]
+    versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("torch", "transformers"))
+    lines += ["", f"*{where['cores']} cores of {where['processor']}, {versions}, commit {where['commit']}.*"]
+    return "\n".join(lines)
 
 
 def scoreboard_page() -> str:
