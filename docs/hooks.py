@@ -56,7 +56,10 @@ def on_page_content(content: str, **_: Any) -> str:
         # latex2mathml knows the starred environment only.
         latex = html.unescape(match["latex"]).strip().replace("{aligned}", "{align*}")
         display = match["open"] == r"\["
-        return convert(latex, display="block" if display else "inline")
+        mathml = convert(latex, display="block" if display else "inline")
+        if "\\" in mathml:
+            raise ValueError(f"latex2mathml does not know a command of: {latex}")
+        return mathml
 
     pattern = r'<(?P<tag>div|span) class="arithmatex">(?P<open>\\[\[(])(?P<latex>.*?)\\[\])]</(?P=tag)>'
     return re.sub(pattern, render, content, flags=re.DOTALL)
@@ -84,13 +87,12 @@ def source_page(paper: Paper, path: Path) -> str:
 def speed_table() -> str:
     """The recorded benchmarks, with the machine that they ran on."""
     record = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
-    lines = ["| what | ours | instead | unit | ratio [range] | aim | conditions |", "|---|---:|---:|---|---:|---:|---|"]
+    lines = ["| what | ratio [range] | aim | ours, instead |", "|---|---:|---:|---|"]
     for row in record["rows"]:
-        spread = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
-        lines.append(
-            f"| {row['name']} | {row['ours']:,.1f} | {row['instead']:,.1f} | {row['unit']} | {row['ratio']:.2f}{spread} "
-            f"| {row['expected']} | {row['note']} |"
-        )
+        spread = "" if row["low"] is None else f"<br>[{row['low']:.2f}, {row['high']:.2f}]"
+        figures = f"{row['ours']:,.1f}, {row['instead']:,.1f} {row['unit']}"
+        what = f"{row['name']}<br><small>{row['note']}</small>"
+        lines.append(f"| {what} | **{row['ratio']:.2f}**{spread} | {row['expected']} | {figures} |")
     where = record["environment"]
     versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("torch", "transformers"))
     lines += ["", f"*{where['cores']} cores of {where['processor']}, {versions}, commit {where['commit']}.*"]
