@@ -50,10 +50,9 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
         print(render(config))
         return
     path = options.out or default_path(slug, settings, config)
-    quiet = options.quiet or not sys.stderr.isatty()
-    if quiet:
+    if options.quiet or not sys.stderr.isatty():
         hide_library_bars()
-    run = Run(path, slug, config, Path("runs") / slug / "stages", quiet=quiet)
+    run = Run(path, slug, config, Path("runs") / slug / "stages", quiet=options.quiet)
     if options.out and not options.overwrite and (reason := run.holds_another()):
         raise UserError(f"{reason}: choose another folder with --out, or discard it with --overwrite.")
     say = print if is_main_process() else lambda *_: None
