@@ -123,7 +123,7 @@ PAPER = Paper(
             out_of_scale="needs the full model and a judged open question set",
         ),
     ),
-    minutes=15,
+    minutes=40,
     official_code="https://github.com/mbzuai-oryx/BiMediX",
     licence_note="BiMediX weights and data: CC BY-NC-SA 4.0. Mixtral-8x7B: Apache-2.0. Narrations package: AGPL-3.0 "
     "(data read, code never imported).",
