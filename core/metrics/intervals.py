@@ -230,10 +230,12 @@ def spread_of(matrix: Array) -> Spread:
     )
     freedoms = np.array([seeds - 1, units - 1, (seeds - 1) * (units - 1)])
     together = squares[0] + squares[1] - squares[2]
-    # Either mean square alone estimates the variance when the other component is absent; never report less.
-    largest = int(squares[:2].argmax())
-    if together <= squares[largest]:
-        return Spread(mean, math.sqrt(squares[largest] / matrix.size), float(freedoms[largest]))
+    # Either mean square alone estimates the variance when the other component is absent; never report less. Ties are
+    # broken with a tolerance, so that rounding does not choose the degrees of freedom.
+    largest = float(squares[:2].max())
+    if together <= largest * (1 + 1e-9):
+        freedom = float(freedoms[:2][squares[:2] >= largest * (1 - 1e-9)].min())
+        return Spread(mean, math.sqrt(largest / matrix.size), freedom)
     freedom = together**2 / float((squares**2 / freedoms).sum())
     return Spread(mean, math.sqrt(together / matrix.size), freedom)
 

@@ -165,7 +165,13 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(repository: Path, number: 
     try:
         slow.write_text(source.replace("    x, y =", "    import time\n\n    time.sleep(0.5)\n    x, y ="))
         process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=repository, env=environment(repository), stderr=subprocess.PIPE, text=True
+            [sys.executable, *arguments],
+            cwd=repository,
+            env=environment(repository),
+            stderr=subprocess.PIPE,
+            text=True,
+            # Whatever starts the tests in the background may have told them to ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 60
         while not list(out.glob("**/measurement.json")) and time.monotonic() < deadline:
