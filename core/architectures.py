@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+    from transformers import LlamaConfig, PretrainedConfig
 
 Values = Mapping[str, Any]
 
@@ -52,6 +52,38 @@ def architecture(spec: str) -> PretrainedConfig:
             f"the architecture of {spec!r} is neither built in nor in the local hub cache: give one "
             f"of core.architectures.known(), a folder with its config.json, or run `hf download {spec} config.json`"
         ) from error
+
+
+def miniature(
+    vocabulary: int, *, width: int, layers: int, heads: int, feed_forward: int, positions: int, **values: Any
+) -> LlamaConfig:
+    """A Llama-type decoder that a tiny experiment trains from nothing, with the special ids of `core.tokenization`.
+
+    Args:
+        vocabulary: Size of the tokenizer.
+        width: Hidden size.
+        layers: Decoder layers.
+        heads: Attention heads; as many for keys and values.
+        feed_forward: Inner width of the feed-forward layers.
+        positions: Longest input.
+        values: Other fields of the configuration. Without them input and output embeddings are tied.
+    """
+    from transformers import LlamaConfig
+
+    fields: dict[str, Any] = {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": feed_forward,
+        "max_position_embeddings": positions,
+        "tie_word_embeddings": True,
+        "architectures": ["LlamaForCausalLM"],
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    return LlamaConfig(**fields | values)
 
 
 def known() -> list[str]:

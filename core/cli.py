@@ -18,15 +18,16 @@ import inspect
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core.config import preset_named, render, resolve, to_dict, with_variant
+from core.config import preset_named, render, resolve, to_dict, validate, with_variant
 from core.errors import UserError
 from core.run import Measurement, Run, hide_library_bars, is_main_process
 
 Entry = Callable[[Any, Run], Measurement | None]
+Tool = Callable[[Any], None]
 
 
 def entrypoint(function: Entry, arguments: Sequence[str] | None = None) -> None:
@@ -69,6 +70,38 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
     if measurement is not None and is_main_process():
         _show(measurement.to_json())
     say(f"{'Measured' if stage == 'eval' else 'Trained'}: {path}")
+
+
+def tools(
+    module: str, description: str | None, verbs: Mapping[str, tuple[type, Tool]], arguments: Sequence[str] | None = None
+) -> None:
+    """The command `python -m papers.<slug>.use <verb> ...`, for a user's own data.
+
+    Args:
+        module: Its name, as it is run.
+        description: The module's docstring; the first paragraph is shown by `--help`.
+        verbs: `{verb: (dataclass of its options, function of them)}`.
+        arguments: Instead of the command line's.
+    """
+    import tyro
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    dry_run, debug = "--dry-run" in given, "--debug" in given
+    purpose = (description or "").split("\n\n")[0]
+    options: Any = tyro.extras.subcommand_cli_from_dict(
+        {verb: kind for verb, (kind, _) in verbs.items()},
+        prog=f"python -m {module}",
+        description=f"{purpose} Every verb takes --dry-run (show its options and stop) and --debug (show the traceback "
+        "of an error).",
+        args=[argument for argument in given if argument not in ("--dry-run", "--debug")],
+    )
+    call = next(function for kind, function in verbs.values() if type(options) is kind)
+    with _exit_codes(debug=debug):
+        validate(options)
+        if dry_run:
+            print(render(options))
+        else:
+            call(options)
 
 
 def execute(function: Entry, run: Run, stage: str) -> Measurement | None:

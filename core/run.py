@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -370,7 +370,7 @@ def environment() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
     return {
-        "command": " ".join([Path(sys.argv[0]).name.replace("cli.py", "papers"), *sys.argv[1:]]),
+        "command": _command(sys.argv),
         "commit": _commit(),
         "platform": platform.platform(terse=True),
         "processor": _processor(),
@@ -379,6 +379,18 @@ def environment() -> dict[str, Any]:
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """As a reader would repeat it: without the folder that the runs were kept in."""
+    words = iter([Path(arguments[0]).name.replace("cli.py", "papers"), *arguments[1:]])
+    kept = []
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return " ".join(kept)
 
 
 @cache

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.corpora import catalogues, hub, names, scripture
-from core.corpora.files import read_jsonl, read_lines, read_parallel
+from core.corpora.files import read_jsonl, read_lines, read_parallel, read_rows
 from core.corpora.table import bcp47, clean, to_dataset
 from core.errors import UserError
 
@@ -35,6 +35,7 @@ __all__ = [
     "read_jsonl",
     "read_lines",
     "read_parallel",
+    "read_rows",
     "to_dataset",
 ]
 

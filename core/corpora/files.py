@@ -1,4 +1,4 @@
-"""The user's own text: parallel TSV, JSON lines or a folder of aligned line files, and JSON lines with columns.
+"""The user's own text: parallel TSV, JSON lines or a folder of aligned line files, and rows with any columns.
 
     key  en             fr                    {"en": "Good morning.", "fr": "Bonjour."}      mine/en.txt
     1    Good morning.  Bonjour.              {"en": "Thank you.", "fr": "Merci."}           mine/fr.txt
@@ -8,10 +8,11 @@ Every refusal names the file, the line and the fix.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -287,3 +288,70 @@ def read_jsonl(path: str | Path, required: Sequence[str] | Mapping[str, type | t
         raise UserError(f"File {path} is empty: give it at least one line with {', '.join(types) or 'an object'}.")
     names = dict.fromkeys(name for row in rows for name in row)
     return to_dataset([{name: row.get(name) for name in names} for row in rows])
+
+
+def read_rows(source: str | Path, *, split: str = "train", streaming: bool = False) -> Iterable[dict[str, Any]]:
+    """Rows as they are, whatever their columns: of a file, or of a dataset on the hub.
+
+    Args:
+        source: A `.jsonl` or `.ndjson` of objects, a `.json` with one list of them, a `.parquet`, or a hub dataset as
+            `name`, `name#subset` or `name#subset@split`.
+        split: Of a hub dataset that does not name one.
+        streaming: Read a hub dataset as it is iterated over, without downloading it.
+
+    Raises:
+        UserError: no such file, not JSON, not objects, no row, or a dataset that cannot be had.
+    """
+    path = Path(source)
+    if path.suffix in (".jsonl", ".ndjson"):
+        rows = [row for _, row in _json_objects(path)]
+    elif path.suffix == ".json":
+        rows = _json_list(path)
+    elif path.suffix == ".parquet":
+        from datasets import Dataset
+
+        if not path.is_file():
+            raise UserError(f"File {path} does not exist: check the path.")
+        rows = list(Dataset.from_parquet(str(path)))
+    else:
+        return _hub_rows(str(source), split, streaming)
+    if not rows:
+        raise UserError(f"File {path} is empty: give it at least one object.")
+    return rows
+
+
+def _json_list(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads("\n".join(read_lines(path)))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg}); write one list of objects.") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"{path} is not a list of objects: write [{{...}}, ...], or one object a line in a .jsonl.")
+    return rows
+
+
+def _hub_rows(address: str, split: str, streaming: bool) -> Iterable[dict[str, Any]]:
+    from datasets import load_dataset
+
+    name, _, wanted = address.partition("@")
+    name, _, subset = name.partition("#")
+    with _reaching(address):
+        rows = load_dataset(name, subset or None, split=wanted or split, streaming=streaming)
+    return _streamed(rows, address) if streaming else rows
+
+
+def _streamed(rows: Iterable[dict[str, Any]], address: str) -> Iterator[dict[str, Any]]:
+    with _reaching(address):
+        yield from rows
+
+
+@contextlib.contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"Cannot read {address!r} from the hub ({reason}): check the name, the network and the dataset's terms, or "
+            "give a .jsonl file in its place."
+        ) from None

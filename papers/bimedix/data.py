@@ -18,10 +18,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from core.corpora import read_lines
+from core.corpora import read_rows
 from core.errors import UserError
 
 Row = Mapping[str, Any]
@@ -197,8 +196,7 @@ def read_samples(sources: Iterable[str], lang: str) -> list[Sample]:
     samples, sources = [], list(sources)
     for position, source in enumerate(sources):
         prefix = f"{position}/" if len(sources) > 1 else ""
-        rows = _read_jsonl(Path(source)) if Path(source).suffix in (".jsonl", ".json") else _read_hub(source)
-        for number, row in enumerate(rows, start=1):
+        for number, row in enumerate(read_rows(source), start=1):
             try:
                 sample = adapt(row, lang)
             except UserError as error:
@@ -208,32 +206,6 @@ def read_samples(sources: Iterable[str], lang: str) -> list[Sample]:
     if not samples:
         raise UserError(f"No samples in the language {lang!r} in {', '.join(sources) or 'no files'}.")
     return samples
-
-
-def _read_jsonl(path: Path) -> Iterable[Row]:
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}, line {number} is not JSON ({error.msg}): write one object a line.") from None
-            if not isinstance(row, dict):
-                raise UserError(f"{path}, line {number} is not a JSON object.")
-            yield row
-
-
-def _read_hub(source: str) -> Iterable[Row]:
-    from datasets import load_dataset
-
-    name, _, split = source.partition("@")
-    name, _, subset = name.partition("#")
-    try:
-        return load_dataset(name, subset or None, split=split or "train")
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"Cannot load the dataset {source!r} from the hub ({reason}): give a JSONL file in its place."
-        ) from None
 
 
 # ------------------------------------------------------------------------------------------------- tokenisation

@@ -175,7 +175,7 @@ def _columns(config: Config, languages: Sequence[str]) -> Iterator[tuple[str, li
         for language in languages or hub_subsets("google/xtreme", "tatoeba."):
             yield (
                 language,
-                [tatoeba_row(row) for row in hub("google/xtreme", f"tatoeba.{language}", "validation")],
+                [tatoeba_row(row) for row in corpora.read_rows(f"google/xtreme#tatoeba.{language}@validation")],
             )
     elif config.corpus == "django":
         # Placeholders and markup stay, and are the same in all conditions: without them Hindi has 123 messages.
@@ -229,20 +229,6 @@ def tatoeba_row(row: Mapping[str, Any]) -> dict[str, str]:
     if row["source_lang"] in ("en", "eng"):
         sides = {"en": sides["native"], "native": sides["en"]}
     return sides
-
-
-def hub(hub_id: str, subset: str, split: str) -> Dataset:
-    """A hub data set.
-
-    Raises:
-        UserError: It cannot be reached.
-    """
-    from datasets import load_dataset
-
-    try:
-        return load_dataset(hub_id, subset, split=split)
-    except (OSError, ValueError) as error:
-        raise UserError(f"Cannot load {subset!r} of {hub_id} from the hub ({type(error).__name__}): {error}") from error
 
 
 def hub_subsets(hub_id: str, prefix: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
-from papers.transmi.data import BY_HAND, hub, hub_subsets
+from papers.transmi.data import BY_HAND, hub_subsets
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -78,7 +78,7 @@ def read(corpus: str, language: str, split: str) -> list[Labelled]:
     """
     if corpus in CORPORA:
         hub_id, prefix, _ = CORPORA[corpus]
-        table = hub(hub_id, prefix + language, _HUB_SPLITS[split])
+        table: Any = corpora.read_rows(f"{hub_id}#{prefix}{language}@{_HUB_SPLITS[split]}")
         return [labelled_row(_named(row, table), corpus) for row in table]
     if corpus in BY_HAND:
         raise UserError(f"Corpus {corpus!r} cannot be fetched by program: {BY_HAND[corpus]}.")

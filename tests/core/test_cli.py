@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,9 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
+from core.cli import tools
+from core.config import Range
+from core.errors import UserError
 from core.run import ROOT, read_json
 
 SLUG = "sample_paper"
@@ -186,3 +191,44 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(repository: Path, number: 
     assert "Traceback" not in errors
     assert resumed.returncode == 0
     assert 1 <= resumed.stderr.count("(kept)") < 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Halve:
+    """Halve a number."""
+
+    number: Annotated[int, Range(0)]
+    """Any even number."""
+
+
+def halve(options: Halve) -> None:
+    if options.number % 2:
+        raise UserError(f"{options.number} is odd: give an even number.")
+    print(1 // (options.number - 8))
+
+
+def test_tools_call_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    verbs = {"halve": (Halve, halve), "again": (type("Again", (Halve,), {}), lambda _: print("again"))}
+    tools("papers.x.use", "What it does.\n\nMore.", verbs, ["again", "--number", "4"])
+    assert capsys.readouterr().out == "again\n"
+    tools("papers.x.use", None, verbs, ["halve", "--number", "5", "--dry-run"])
+    assert "5" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [("3", 2, "3 is odd: give an even number."), ("-2", 2, "number"), ("8", 1, "Internal error: ZeroDivisionError")],
+)
+def test_tools_end_with_a_sentence_and_a_code(
+    capsys: pytest.CaptureFixture[str], number: str, code: int, words: str
+) -> None:
+    verbs = {"halve": (Halve, halve), "again": (type("Again", (Halve,), {}), halve)}
+    with pytest.raises(SystemExit) as stopped:
+        tools("papers.x.use", None, verbs, ["halve", f"--number={number}"])
+    assert stopped.value.code == code
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert "Traceback" not in printed
+    with pytest.raises(SystemExit) as stopped:
+        tools("papers.x.use", None, verbs, ["wrong"])
+    assert stopped.value.code == 2

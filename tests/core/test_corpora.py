@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -503,6 +504,64 @@ def test_read_jsonl(tmp_path):
         corpora.read_jsonl(_write(tmp_path / "b.jsonl", "\n"), ["q"])
     with pytest.raises(UserError, match="does not exist"):
         corpora.read_jsonl(tmp_path / "none.jsonl")
+
+
+def test_read_rows_leaves_the_columns_of_each_row_alone(tmp_path):
+    rows = [{"a": 1, "b": {"x": [1]}}, {"a": "two"}]
+    lines = _write(tmp_path / "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    whole = _write(tmp_path / "a.json", json.dumps(rows, indent=1))
+    assert list(corpora.read_rows(lines)) == list(corpora.read_rows(whole)) == rows
+    Dataset.from_list([{"a": 1}, {"a": 2}]).to_parquet(str(tmp_path / "a.parquet"))
+    assert list(corpora.read_rows(tmp_path / "a.parquet")) == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.jsonl", '{"a": 1}\n{"a":\n', "line 2: not JSON"),
+        ("a.jsonl", "[1]\n", "line 1: a list, not an object"),
+        ("a.jsonl", "\n", "is empty"),
+        ("a.json", "[]", "is empty"),
+        ("a.json", "[\n1,\n", "line 2: not JSON|line 3: not JSON"),
+        ("a.json", '{"a": 1}', "not a list of objects"),
+        ("a.jsonl", None, "does not exist"),
+        ("a.parquet", None, "does not exist"),
+    ],
+)
+def test_read_rows_says_what_is_wrong_with_a_file(tmp_path, name, content, words):
+    if content is not None:
+        _write(tmp_path / name, content)
+    with pytest.raises(UserError, match=words):
+        corpora.read_rows(tmp_path / name)
+
+
+def test_read_rows_addresses_subset_and_split_of_the_hub(monkeypatch):
+    asked = []
+
+    def load_dataset(name, subset, *, split, streaming):
+        asked.append((name, subset, split, streaming))
+        return iter([{"a": 1}])
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    assert list(corpora.read_rows("org/name")) == [{"a": 1}]
+    assert list(corpora.read_rows("org/name#sub@test", streaming=True)) == [{"a": 1}]
+    assert asked == [("org/name", None, "train", False), ("org/name", "sub", "test", True)]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_read_rows_names_the_dataset_that_it_cannot_reach(monkeypatch, streaming):
+    def broken():
+        yield {"a": 1}
+        raise ConnectionError("no route\nto host")
+
+    def load_dataset(*_, **__):
+        if not streaming:
+            raise ConnectionError("no route\nto host")
+        return broken()
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    with pytest.raises(UserError, match=r"Cannot read 'org/name' from the hub \(no route\): check the name"):
+        list(corpora.read_rows("org/name", streaming=streaming))
 
 
 # ---------------------------------------------------------------- hub datasets, by their real columns

@@ -6,9 +6,10 @@ import pytest
 from transformers import BertConfig, LlamaConfig, MixtralConfig
 
 from core.accounting import NF4_BITS, activation_bytes, count_parameters, flops_per_token, state_bytes, target_of
-from core.architectures import SAME_SHAPE, SHAPES, architecture, known
+from core.architectures import SAME_SHAPE, SHAPES, architecture, known, miniature
 from core.errors import UserError
 from core.plan import GPUS, Workload, plan, render_plan
+from core.tokenization import BOS, EOS, PAD, word_level
 
 # Parameters as the models' weight indices (model.safetensors, "total_parameters") or cards state them.
 PUBLISHED = {
@@ -92,6 +93,19 @@ def test_configurations_are_fresh_and_know_their_class() -> None:
     assert second.num_hidden_layers == 32
     assert second.architectures == ["MixtralForCausalLM"]
     assert architecture("meta-llama/Meta-Llama-3.1-70B").rope_parameters["rope_type"] == "llama3"
+
+
+def test_a_miniature_has_the_asked_shape_and_ids() -> None:
+    shape = miniature(300, width=64, layers=2, heads=4, feed_forward=160, positions=128)
+    assert (shape.vocab_size, shape.hidden_size, shape.num_hidden_layers, shape.intermediate_size) == (300, 64, 2, 160)
+    assert (shape.num_attention_heads, shape.num_key_value_heads, shape.max_position_embeddings) == (4, 4, 128)
+    assert (shape.pad_token_id, shape.bos_token_id, shape.eos_token_id) == tuple(
+        word_level(["a"]).convert_tokens_to_ids([PAD, BOS, EOS])
+    )
+    assert shape.tie_word_embeddings
+    assert not miniature(
+        300, width=64, layers=2, heads=4, feed_forward=160, positions=128, tie_word_embeddings=False
+    ).tie_word_embeddings
 
 
 def test_unknown_architecture_is_one_sentence() -> None:

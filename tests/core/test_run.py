@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +138,12 @@ def test_a_file_in_the_way_is_the_users_to_move(tmp_path: Path) -> None:
 def test_environment_names_what_a_reader_needs() -> None:
     assert {"command", "commit", "platform", "processor", "cores", "gpus", "versions", "time"} == set(environment())
     assert "torch" in environment()["versions"]
+
+
+@pytest.mark.parametrize("place", [["--out", "/somewhere/of/mine"], ["--out=/somewhere/of/mine"], []])
+def test_a_recorded_command_names_no_folder_of_this_machine(monkeypatch: pytest.MonkeyPatch, place: list[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["/bin/papers", "reproduce", "mexa", *place, "--record"])
+    assert environment()["command"] == "papers reproduce mexa --record"
 
 
 def test_prose_is_no_part_of_the_code_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

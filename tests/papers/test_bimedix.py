@@ -508,10 +508,10 @@ def test_paper_scale_files_are_read_like_the_hub(tmp_path: Path) -> None:
     [
         (b'{"question": "Q?"}\n', "row 1: A row with the columns question is not understood"),
         (b'{"question": "Q?", "options": ["a", "b"], "answer": "c"}\n', "row 1: The answer 'c' is none"),
-        (b"[1]\n", "line 1 is not a JSON object"),
-        (b'{"question": "Q", "answer": "A"}\n{"a": \n', "line 2 is not JSON"),
+        (b"[1]\n", "line 1: a list, not an object"),
+        (b'{"question": "Q", "answer": "A"}\n{"a": \n', "line 2: not JSON"),
         (b'{"question": "\xff"}\n', "not UTF-8"),
-        (b"", "No samples in the language 'en'"),
+        (b"", "is empty"),
         (b'{"lang": "ar", "question": "Q", "answer": "A"}\n', "No samples in the language 'en'"),
     ],
 )
@@ -529,7 +529,7 @@ def test_missing_file_and_hub_name_are_one_sentence(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("datasets.load_dataset", unreachable)
     with pytest.raises(UserError, match="does not exist"):
         data.read_samples([str(tmp_path / "none.jsonl")], "en")
-    with pytest.raises(UserError, match=r"'no-such/dataset' from the hub \(the hub cannot be reached\): give"):
+    with pytest.raises(UserError, match=r"'no-such/dataset' from the hub \(the hub cannot be reached\): check"):
         data.read_samples(["no-such/dataset"], "en")
 
 
