@@ -27,7 +27,7 @@ from core.errors import UserError
 from core.run import Measurement, Run, hide_library_bars, is_main_process
 
 Entry = Callable[[Any, Run], Measurement | None]
-Tool = Callable[[Any], None]
+Verbs = Mapping[str, tuple[type, Callable[[Any], None]]]
 
 
 def entrypoint(function: Entry, arguments: Sequence[str] | None = None) -> None:
@@ -72,9 +72,7 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
     say(f"{'Measured' if stage == 'eval' else 'Trained'}: {path}")
 
 
-def tools(
-    module: str, description: str | None, verbs: Mapping[str, tuple[type, Tool]], arguments: Sequence[str] | None = None
-) -> None:
+def tools(module: str, description: str | None, verbs: Verbs, arguments: Sequence[str] | None = None) -> None:
     """The command `python -m papers.<slug>.use <verb> ...`, for a user's own data.
 
     Args:

@@ -92,12 +92,14 @@ class Record:
         return sum(values) / len(values)
 
     def save(self, path: Path) -> None:
-        """Write the record as JSON, whole or not at all."""
+        """Write the record as JSON, whole or not at all. Names of units, alike in most cells, are written once."""
         data = asdict(replace(self, measurements={}))
+        lists: dict[tuple[str, ...], int] = {}
         data["measurements"] = {
-            variant: {str(seed): measurement.to_json() for seed, measurement in by_seed.items()}
+            variant: {str(seed): _packed(measurement, lists) for seed, measurement in by_seed.items()}
             for variant, by_seed in self.measurements.items()
         }
+        data["unit_names"] = [list(names) for names in lists]
         write_json(path, data)
 
     @staticmethod
@@ -108,14 +110,14 @@ class Record:
             UserError: If there is none, or it is not a record.
         """
         data = read_json(path)
-        if not isinstance(data, dict) or "measurements" not in data:
+        if not isinstance(data, dict) or not {"measurements", "unit_names"} <= set(data):
             raise UserError(f"{path} is no record of results: run `papers reproduce <slug> --record` to make one.")
         return Record(
             slug=data["slug"],
             preset=data["preset"],
             seeds=tuple(data["seeds"]),
             measurements={
-                variant: {int(seed): Measurement.from_json(cell) for seed, cell in by_seed.items()}
+                variant: {int(seed): _unpacked(cell, data["unit_names"]) for seed, cell in by_seed.items()}
                 for variant, by_seed in data["measurements"].items()
             },
             seconds=data["seconds"],
@@ -123,6 +125,24 @@ class Record:
             environment=data["environment"],
             keys=data.get("keys", {}),
         )
+
+
+def _packed(measurement: Measurement, lists: dict[tuple[str, ...], int]) -> dict[str, Any]:
+    """A cell as JSON whose units are values beside the number of their list of names; new lists are added."""
+    cell = measurement.to_json()
+    for metric, values in cell["units"].items():
+        number = lists.setdefault(tuple(values), len(lists))
+        whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values.values()]
+        cell["units"][metric] = {"names": number, "values": whole}
+    return cell
+
+
+def _unpacked(cell: Mapping[str, Any], lists: list[list[str]]) -> Measurement:
+    units = {
+        metric: dict(zip(lists[entry["names"]], entry["values"], strict=True))
+        for metric, entry in cell["units"].items()
+    }
+    return Measurement.from_json({**cell, "units": units})
 
 
 def recorded(paper: Paper, preset: str = "tiny") -> Record | None:

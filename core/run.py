@@ -250,9 +250,16 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+_NUMBER = r"(?:-?\d[\d.eE+-]*|null|true|false)"
+_NUMBERS = re.compile(rf"\[\n\s*{_NUMBER}(?:,\n\s*{_NUMBER})*\n\s*\]")
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all; NaN and infinities become null."""
-    write_text(path, json.dumps(_finite(value), indent=1, ensure_ascii=False) + "\n")
+    """Write a JSON file whole or not at all; NaN and infinities become null, lists of numbers stay on one line."""
+    text = json.dumps(_finite(value), indent=1, ensure_ascii=False)
+    # No string can be mistaken for such a list: inside strings JSON writes a line feed as \n.
+    text = _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]).replace("[ ", "[").replace(" ]", "]"), text)
+    write_text(path, f"{text}\n")
 
 
 def read_json(path: Path) -> Any:

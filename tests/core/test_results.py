@@ -112,6 +112,21 @@ def test_an_unreported_metric_is_named() -> None:
         judge(claim(metric="accuracy"), cells({"new": 0.5, "old": 0.5}))
 
 
+def test_names_of_units_are_written_once(tmp_path: Path) -> None:
+    units = {f"item-{number}": number / 2 for number in range(40)}
+    made = {"a": {seed: Measurement({"x": 1.0}, {"x": units, "y": units}, {}) for seed in (0, 1, 2)}}
+    made["a"][2] = Measurement({"x": float("nan")}, {"x": {"item-3": 1.0, "other": 0.25}}, {"curve": [[1, 2.5], []]})
+    record = Record("x", "tiny", (0, 1, 2), made)
+    record.save(tmp_path / "tiny.json")
+    text = (tmp_path / "tiny.json").read_text()
+    assert text.count("item-7") == 1
+    loaded = Record.load(tmp_path / "tiny.json")
+    assert loaded.measurements["a"][0] == made["a"][0]
+    assert list(loaded.measurements["a"][1].units["y"]) == list(units), "the order of units stays"
+    assert loaded.measurements["a"][2].units == made["a"][2].units
+    assert loaded.measurements["a"][2].details == made["a"][2].details
+
+
 def test_a_record_survives_its_file(tmp_path: Path) -> None:
     made = cells({"new": 0.6, "old": 0.5})
     record = Record(

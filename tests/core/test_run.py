@@ -135,6 +135,13 @@ def test_a_file_in_the_way_is_the_users_to_move(tmp_path: Path) -> None:
         run_in(tmp_path).open()
 
 
+def test_numbers_of_a_list_share_a_line_and_strings_stay(tmp_path: Path) -> None:
+    value = {"n": [1, -2.5, 1e-7, None, True], "s": ["[\n 1,\n 2\n]", "a  b"], "deep": [[1], [2, 3], []], "m": [1, "x"]}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert '"n": [1, -2.5, 1e-07, null, true]' in (tmp_path / "a.json").read_text()
+
+
 def test_environment_names_what_a_reader_needs() -> None:
     assert {"command", "commit", "platform", "processor", "cores", "gpus", "versions", "time"} == set(environment())
     assert "torch" in environment()["versions"]
