@@ -1,0 +1,217 @@
+"""Did the skills move? Accuracy by task and language, split by what training showed of the language.
+
+    tasks = {"belebele": {"en": items, "sw": items, "yo": items}}
+    transfer = transfer_matrix(Chat.load(folder), tasks, exposure={"en": "instructed", "sw": "translated"})
+    print(transfer.table())
+    transfer.mean(exposure="translated"), transfer.mean(exposure="unseen", resource="low")
+
+Translation quality alone would miss the claim: it is about *other* tasks, in languages without one instruction. The
+rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.errors import UserError
+from papers.bayling2.chat import Chat
+
+Exposure = Literal["instructed", "translated", "unseen"]
+EXPOSURES: tuple[Exposure, ...] = ("instructed", "translated", "unseen")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question.
+
+    Attributes:
+        key: Identifies it, across languages too.
+        prompt: What the user says.
+        answer: The right answer.
+        choices: Where given, the answer is the one with the highest log-likelihood; else it is generated, and right
+            when it equals `answer`.
+        answer_language: Code of the language that a generated answer should be in; empty = not checked.
+    """
+
+    key: str
+    prompt: str
+    answer: str
+    choices: tuple[str, ...] = ()
+    answer_language: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task in one language.
+
+    Attributes:
+        task: Name of the task.
+        language: Code of the language.
+        exposure: What training showed of it: task instructions, translations alone, or neither.
+        resource: How much text of it there is at all (`core.text.languages.resource_level`).
+        correct: 1 or 0 by item.
+        wrong_language: Share of the answers in a wrong language; None where that was not checked.
+        samples: The first prompts with outputs and right answers.
+    """
+
+    task: str
+    language: str
+    exposure: Exposure
+    resource: str
+    correct: Mapping[str, float]
+    wrong_language: float | None
+    samples: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, in [0, 1]."""
+        return sum(self.correct.values()) / len(self.correct)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Accuracy by task and language."""
+
+    cells: tuple[Cell, ...]
+
+    def select(
+        self,
+        task: str | None = None,
+        *,
+        exposure: str | None = None,
+        resource: str | None = None,
+        languages: Collection[str] | None = None,
+    ) -> list[Cell]:
+        """The cells of a task, exposure, resource level, and some languages; None does not filter."""
+        return [
+            cell
+            for cell in self.cells
+            if task in (None, cell.task)
+            and exposure in (None, cell.exposure)
+            and resource in (None, cell.resource)
+            and (languages is None or cell.language in languages)
+        ]
+
+    def mean(self, task: str | None = None, **filters: Any) -> float:
+        """Mean accuracy of the cells that :meth:`select` finds, each counted once; NaN where there is none."""
+        cells = self.select(task, **filters)
+        return sum(cell.accuracy for cell in cells) / len(cells) if cells else math.nan
+
+    def wrong_language(self, task: str | None = None, **filters: Any) -> float:
+        """Mean share of answers in a wrong language over the cells where that was checked; NaN without any."""
+        rates = [cell.wrong_language for cell in self.select(task, **filters) if cell.wrong_language is not None]
+        return sum(rates) / len(rates) if rates else math.nan
+
+    def table(self) -> str:
+        """Languages by exposure and resource level against tasks, with the mean of every group."""
+        tasks = list(dict.fromkeys(cell.task for cell in self.cells))
+        rows = [f"{'language':12s} {'resource':9s} " + " ".join(f"{task:>10s}" for task in tasks)]
+
+        def line(name: str, level: str, **filters: Any) -> str:
+            values = [self.mean(task, **filters) for task in tasks]
+            return f"{name:12s} {level:9s} " + " ".join(" " * 10 if v != v else f"{v:10.3f}" for v in values)
+
+        for exposure in EXPOSURES:
+            group = {cell.language: cell.resource for cell in self.select(exposure=exposure)}
+            for code, level in sorted(group.items(), key=lambda pair: ("high", "medium", "low").index(pair[1])):
+                rows.append(line(code, level, languages=[code]))
+            if group:
+                rows.append(line(f"= {exposure}", "", exposure=exposure))
+        return "\n".join(rows)
+
+
+def exposure_of(code: str, languages: Mapping[str, Mapping[str, int]], task_blocks: Collection[str]) -> Exposure:
+    """What a mixture shows of a language.
+
+    Args:
+        code: The language.
+        languages: `languages` of :func:`papers.bayling2.method.manifest`.
+        task_blocks: Names of the blocks that instruct tasks.
+    """
+    blocks = languages.get(code, {})
+    if any(blocks.get(name) for name in task_blocks):
+        return "instructed"
+    return "translated" if blocks.get("xling") else "unseen"
+
+
+def transfer_matrix(
+    model: Chat | Callable[[Sequence[Item]], Sequence[str]],
+    tasks: Mapping[str, Mapping[str, Sequence[Item]]],
+    langs: Sequence[str] | None = None,
+    *,
+    exposure: Mapping[str, Exposure] | None = None,
+    identify: Callable[[str, str], str | None] | None = None,
+    max_new_tokens: int = 32,
+    samples: int = 3,
+) -> Transfer:
+    """Ask every task in every language.
+
+    Args:
+        model: A chat model, or any function from items to answers.
+        tasks: Items by task and language.
+        langs: The languages to ask in; None = all that the tasks have.
+        exposure: What training showed of each language; `unseen` where it says nothing.
+        identify: (answer, expected language) -> language of the answer, None when it cannot tell; the default compares
+            script and word frequencies with English.
+        max_new_tokens: Longest generated answer.
+        samples: Outputs to keep of each cell.
+
+    Raises:
+        UserError: No item, or a right answer that is not among its choices.
+    """
+    from core.text.languages import resource_level
+
+    cells = [(task, code) for task, by_code in tasks.items() for code in (langs or by_code) if by_code.get(code)]
+    if not cells:
+        raise UserError("There is nothing to ask: no task has an item in these languages.")
+    items = [item for task, code in cells for item in tasks[task][code]]
+    for item in items:
+        if item.choices and item.answer not in item.choices:
+            raise UserError(f"Item {item.key!r}: the answer {item.answer!r} is not among its choices.")
+    answers = iter(ask(model, items, max_new_tokens) if isinstance(model, Chat) else model(items))
+    found = []
+    for task, code in cells:
+        asked = tasks[task][code]
+        said = [next(answers) for _ in asked]
+        checked = [(item, answer) for item, answer in zip(asked, said, strict=True) if item.answer_language]
+        wrong = [_is_wrong(answer, item.answer_language, identify) for item, answer in checked]
+        found.append(
+            Cell(
+                task,
+                code,
+                (exposure or {}).get(code, "unseen"),
+                resource_level(code),
+                {item.key: float(answer.strip() == item.answer) for item, answer in zip(asked, said, strict=True)},
+                sum(wrong) / len(wrong) if wrong else None,
+                tuple((i.prompt, a, i.answer) for i, a in zip(asked[:samples], said[:samples], strict=True)),
+            )
+        )
+    return Transfer(tuple(found))
+
+
+def ask(chat: Chat, items: Sequence[Item], max_new_tokens: int) -> list[str]:
+    """Answers of a chat model: the likeliest choice where there are choices, otherwise what it writes."""
+    from core.generation import score_choices
+
+    open_items = [item for item in items if not item.choices]
+    closed = [item for item in items if item.choices]
+    turns = [[{"role": "user", "content": item.prompt}] for item in open_items]
+    written = iter(chat.reply(turns, max_new_tokens=max_new_tokens) if turns else [])
+    contexts = [chat.prompt([{"role": "user", "content": item.prompt}]) for item in closed]
+    scores = score_choices(chat.model, chat.tokenizer, contexts, [item.choices for item in closed]) if closed else []
+    best = [max(range(len(s)), key=lambda number, s=s: s[number].log_likelihood) for s in scores]  # type: ignore[misc]
+    chosen = iter([item.choices[number] for item, number in zip(closed, best, strict=True)])
+    return [next(chosen) if item.choices else next(written) for item in items]
+
+
+def _is_wrong(answer: str, expected: str, identify: Callable[[str, str], str | None] | None) -> bool:
+    from core.text.scripts import identify as by_script
+
+    if identify is not None:
+        found = identify(answer, expected)
+    else:
+        found = by_script(answer, [expected, "en"] if expected != "en" else ["en", "zh"])
+    return found is not None and found != expected

@@ -1,0 +1,230 @@
+"""BayLing 2 on your own data: build a star mixture, measure transfer, plan the budget, chat.
+
+    python -m papers.bayling2.use mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --out star
+    python -m papers.bayling2.use measure --model my-model --tasks tasks.jsonl --manifest star/manifest.json
+    python -m papers.bayling2.use sweep --budgets 64 256 1024
+    python -m papers.bayling2.use chat --model ICTNLP/bayling-2-llama-3-8b --message "What is the speed of light?"
+
+As a library: :func:`papers.bayling2.build_star_mixture`, :func:`papers.bayling2.transfer_matrix`,
+:class:`papers.bayling2.Chat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from core.cli import Verbs, tools
+from core.config import Range, override, preset_named, with_variant
+from core.errors import UserError
+from papers.bayling2.method import SAMPLING
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Write one shuffled instruction set (mixture.jsonl, `messages`) and its manifest of shares and counts."""
+
+    instructions: tuple[str, ...]
+    """Task instructions as pivot=file or pivot=hub data set; one entry for each source."""
+    parallel: tuple[str, ...]
+    """Parallel text as language:pivot=file (.tsv or .jsonl with both codes as columns)."""
+    out: Path = Path("star")
+    """Folder to write."""
+    shares: tuple[str, ...] = ()
+    """Weights as en=0.262 zh=0.432 xling=0.306; none = 30.6 % translation tasks, the rest to the pivots equally."""
+    per_language: Annotated[int, Range(0)] = 0
+    """Translation examples per language; 0 = all."""
+    directions: Literal["both", "to_pivot", "from_pivot"] = "both"
+    """Of the translation tasks."""
+    total: Annotated[int, Range(0)] = 0
+    """Size of the mixture, small blocks repeated; 0 = as large as possible without repetition."""
+    seed: int = 0
+    """Of all draws."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Accuracy by task and language, split by what training showed of the language."""
+
+    model: str
+    """Hub id or folder of a chat model."""
+    tasks: str
+    """JSON lines with task, language, prompt, answer, and optionally choices, key, answer_language."""
+    manifest: Path | None = None
+    """manifest.json of the mixture that the model was trained on; none = every language counts as unseen."""
+    out: Path = Path("transfer.json")
+    """File for the table."""
+    max_new_tokens: Annotated[int, Range(1)] = 32
+    """Longest generated answer."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train and evaluate with several budgets of translation examples per language, and print accuracy against them."""
+
+    budgets: tuple[int, ...] = (64, 256, 1024)
+    """Values of xling_per_language."""
+    preset: str = "tiny"
+    """Preset that the other settings come from."""
+    variant: str = "full"
+    """Variant of it."""
+    model: str | None = None
+    """Pretrained chat model to tune instead of the preset's."""
+    languages: tuple[str, ...] = ()
+    """Languages to tie, with your own data."""
+    instructions: tuple[str, ...] = ()
+    """As in `mix`."""
+    parallel: tuple[str, ...] = ()
+    """As in `mix`."""
+    tasks: str = ""
+    """As in `measure`."""
+    steps: Annotated[int, Range(0)] = 0
+    """Updates of each training; 0 = the preset's."""
+    seed: int = 0
+    """Of every training."""
+    out: Path = Path("runs/bayling2/sweep")
+    """Folder of the runs."""
+
+
+@dataclass(frozen=True)
+class ChatOnce:
+    """Answer one message, or translate it, in the layout that the checkpoint was tuned in."""
+
+    model: str
+    """Hub id or folder, such as ICTNLP/bayling-2-7b."""
+    message: str
+    """What to say."""
+    translate: tuple[str, str] | None = None
+    """Codes of source and target language: translate the message."""
+    template: Literal["auto", "bayling2-llama2", "bayling2-llama3", "plain"] = "auto"
+    """Layout; auto = by the tokenizer."""
+    temperature: Annotated[float, Range(0)] = SAMPLING["temperature"]
+    """Of the sampling, as in the official client; 0 = greedy."""
+    max_new_tokens: Annotated[int, Range(1)] = int(SAMPLING["max_new_tokens"])
+    """As in the official client."""
+
+
+def mix(options: Mix) -> None:
+    """Build a mixture from files."""
+    from core.run import write_json
+    from papers.bayling2 import data, method
+
+    pivots: dict[str, list[method.Row]] = {}
+    for entry in options.instructions:
+        code, equals, source = entry.partition("=")
+        if not equals:
+            raise UserError(f"--instructions {entry!r} has no language: write pivot=file.")
+        pivots.setdefault(code, []).extend(data.read_instructions(source, code))
+    texts = []
+    for entry in options.parallel:
+        edge, equals, path = entry.partition("=")
+        language, _, pivot = edge.partition(":")
+        if not equals:
+            raise UserError(f"--parallel {entry!r} names no languages: write language:pivot=file.")
+        texts.append((language, pivot, path))
+    table = data.build_star_mixture(
+        pivots,
+        texts,
+        _shares(options.shares),
+        seed=options.seed,
+        per_language=options.per_language or None,
+        directions=options.directions,
+        total=options.total or None,
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    table.to_json(options.out / "mixture.jsonl", force_ascii=False)
+    facts = {**method.manifest(table.to_list()), "pivots": list(pivots), "seed": options.seed}
+    write_json(options.out / "manifest.json", facts)
+    parts = ", ".join(f"{name} {part['examples']} ({part['share']:.1%})" for name, part in facts["blocks"].items())
+    print(f"{facts['examples']} examples: {parts}. {options.out / 'mixture.jsonl'}")
+
+
+def _shares(entries: tuple[str, ...]) -> dict[str, float] | None:
+    try:
+        return {name: float(value) for name, value in (entry.split("=") for entry in entries)} or None
+    except ValueError:
+        raise UserError(f"--shares {' '.join(entries)} is not readable: write en=0.262 zh=0.432 xling=0.306.") from None
+
+
+def measure(options: Measure) -> None:
+    """Print and write the transfer table of a model."""
+    from core.run import read_json, write_json
+    from papers.bayling2 import data
+    from papers.bayling2.chat import Chat
+    from papers.bayling2.transfer import exposure_of, transfer_matrix
+
+    facts: dict[str, Any] = {}
+    if options.manifest is not None:
+        facts = read_json(options.manifest) or {}
+        if not facts.get("languages"):
+            raise UserError(f"{options.manifest} is no manifest of a mixture: give the one that `mix` wrote.")
+    tasks = data.read_tasks(options.tasks)
+    codes = {code for by_code in tasks.values() for code in by_code}
+    instructing = facts.get("pivots", [])
+    exposure = {code: exposure_of(code, facts.get("languages", {}), instructing) for code in codes}
+    transfer = transfer_matrix(
+        Chat.load(options.model), tasks, exposure=exposure, max_new_tokens=options.max_new_tokens
+    )
+    print(transfer.table())
+    write_json(options.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in transfer.cells])
+
+
+def sweep(options: Sweep) -> None:
+    """Train and evaluate once for every budget."""
+    from core.cli import execute
+    from core.run import Run
+    from papers.bayling2.config import PRESETS, VARIANTS
+    from papers.bayling2.eval import evaluate
+    from papers.bayling2.train import train
+
+    changes: dict[str, Any] = {"seed": options.seed}
+    if options.model:
+        changes |= {"model": options.model, "knowledge_share": 0.0, "untied": (), "benchmarks": (options.tasks,)}
+        changes |= {"languages": options.languages, "instructions": options.instructions, "parallel": options.parallel}
+        if not options.tasks:
+            raise UserError("--model needs --tasks: the questions on which the budgets are compared.")
+    if options.steps:
+        changes["training.steps"] = options.steps
+    base = override(with_variant(preset_named(PRESETS, options.preset), VARIANTS, options.variant), changes)
+    print(f"{'budget':>8s} {'pivots':>8s} {'languages':>10s}")
+    for budget in options.budgets:
+        config = override(base, {"xling_per_language": budget})
+        run = Run(options.out / str(budget), "bayling2", config, options.out / "stages", quiet=True).open()
+        if not run.finished("train"):
+            execute(train, run, "train")
+        if not run.finished("measurement"):
+            execute(evaluate, run, "eval")
+        metrics = (run.finished("measurement") or {})["metrics"]
+        values = [metrics.get(f"skills_{group}") for group in ("pivots", "x")]
+        print(f"{budget:8d} " + " ".join("    none" if value is None else f"{value:8.3f}" for value in values))
+
+
+def chat_once(options: ChatOnce) -> None:
+    """Print the answer."""
+    from papers.bayling2.chat import Chat
+
+    model = Chat.load(options.model, None if options.template == "auto" else options.template)
+    if options.translate:
+        print(model.translate([options.message], *options.translate, max_new_tokens=options.max_new_tokens)[0])
+        return
+    turns = [{"role": "user", "content": options.message}]
+    print(model.reply([turns], max_new_tokens=options.max_new_tokens, temperature=options.temperature)[0])
+
+
+VERBS: Verbs = {
+    "mix": (Mix, mix),
+    "measure": (Measure, measure),
+    "sweep": (Sweep, sweep),
+    "chat": (ChatOnce, chat_once),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; the user's mistakes end with one sentence and exit code 2."""
+    tools("papers.bayling2.use", __doc__, VERBS, arguments)
+
+
+if __name__ == "__main__":
+    main()
