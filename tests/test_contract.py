@@ -6,6 +6,7 @@ import ast
 import importlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -228,7 +229,7 @@ def documented_commands() -> Iterator[tuple[str, str]]:
 
 def runnable(command: str, folder: Path) -> list[str] | None:
     """The quick form of a documented command: entrypoints as dry runs, reproductions at the smoke scale."""
-    words = command.split("&&")[-1].split()
+    words = shlex.split(command.split("&&")[-1])
     if words[:2] == ["uv", "run"]:
         words = words[2:]
     if words[:2] in (["accelerate", "launch"], ["torchrun"]) or words[:1] == ["torchrun"]:
