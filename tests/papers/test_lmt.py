@@ -1,0 +1,790 @@
+"""lmt: prompts and cleaning as in the released code, the draws of the fine-tuning set, stages, files, commands."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import papers.lmt as lmt
+from core import run as runs
+from core.config import override, with_variant
+from core.corpora.hub import flores_plus_config
+from core.errors import UserError
+from core.tokenization import train_bpe
+from papers.lmt import data, grpo, inference, method, scores, train, use
+from papers.lmt import eval as evaluation
+from papers.lmt.config import PRESETS, VARIANTS, Cpt, scratch_shape, workload
+from papers.lmt.inference import clean_output, special_strings
+from papers.lmt.languages import AUXILIARY, FAMILIES, LANGUAGE_NAMES, LANGUAGES, TIERS, suggest_auxiliary, tier
+from papers.lmt.method import Example, build_sft, pivot_pairs, translation_prompt
+
+CODES = ("de", "nl", "fi", "es")
+
+
+def corpus(size: int, languages: tuple[str, ...] = ("en", *CODES), key: str = "") -> list[dict[str, str]]:
+    return [{"key": f"{key}{i}", **{code: f"{code}{key}{i}" for code in languages}} for i in range(size)]
+
+
+# ---------------------------------------------------------------------------------------------- parity: prompts
+
+
+def test_the_released_prompt_to_the_letter() -> None:
+    assert translation_prompt("Γεια", "el", "ky") == (
+        "Translate the following text from Modern Greek into Kirghiz:\nModern Greek: Γεια\nKirghiz:"
+    )
+
+
+def test_the_wording_of_figure_4_and_parallel_prompts_in_both_wordings() -> None:
+    assert translation_prompt("Hallo", "de", "en", style="paper") == (
+        "Translate this from German to English:\nGerman: Hallo\nEnglish:"
+    )
+    aux: dict[str, Any] = {"auxiliary": "nl", "auxiliary_text": "Hoi"}
+    assert translation_prompt("Hallo", "de", "en", style="paper", **aux) == (
+        "Translate this from German to Dutch and English:\nGerman: Hallo\nDutch: Hoi\nEnglish:"
+    )
+    assert translation_prompt("Hallo", "de", "en", **aux) == (
+        "Translate the following text from German into Dutch and English:\nGerman: Hallo\nDutch: Hoi\nEnglish:"
+    )
+    assert translation_prompt("Hallo", "de", "en", style="tags", **aux) == "<de>Hallo<nl>Hoi<en>"
+    with pytest.raises(UserError, match="both"):
+        translation_prompt("Hallo", "de", "en", auxiliary="nl")
+
+
+def test_languages_tiers_names_and_auxiliaries_are_the_papers() -> None:
+    assert len(LANGUAGE_NAMES) == 107
+    assert [len(codes) for codes in TIERS.values()] == [13, 18, 29]
+    assert len(set(LANGUAGES)) == 60
+    assert set(LANGUAGES) <= set(LANGUAGE_NAMES)
+    assert len(AUXILIARY) == 36
+    assert {*AUXILIARY, *AUXILIARY.values()} <= set(LANGUAGES)
+    named = {"el": "Modern Greek", "he": "Modern Hebrew", "km": "Central Khmer", "ug": "Uighur", "sl": "Slovene"}
+    named |= {"nb": "Norwegian Bokmål", "mvf": "Inner Mongolian", "yue": "Yue Chinese", "pa": "Panjabi"}
+    assert {code: lmt.language_name(code) for code in named} == named
+    assert lmt.language_name("sr-Latn") == "Serbian (Latin)"
+    with pytest.raises(UserError, match="not a language code"):
+        lmt.language_name("klingonish")
+
+
+def test_117_pairs_and_234_directions() -> None:
+    pairs = pivot_pairs(LANGUAGES)
+    assert len(pairs) == 117
+    assert len({frozenset(pair) for pair in pairs}) == 117
+    assert ("en", "zh") in pairs
+    assert ("zh", "en") not in pairs
+
+
+def test_the_auxiliary_is_table_12_for_english_and_english_for_chinese() -> None:
+    assert method.auxiliary_for("en", "es") == method.auxiliary_for("es", "en") == "pt"
+    assert method.auxiliary_for("zh", "es") == method.auxiliary_for("es", "zh") == "en"
+    assert method.auxiliary_for("en", "ja") is None
+    assert method.auxiliary_for("en", "zh") is None
+    assert method.auxiliary_for("en", "es", auxiliaries={"es": "en"}) is None
+
+
+def test_suggested_auxiliaries_are_relatives_of_the_same_script_first() -> None:
+    assert suggest_auxiliary("ca", ["ja", "de", "es", "en"]) == "es"
+    assert suggest_auxiliary("sr", ["hr", "bg", "cs"]) == "bg"
+    assert suggest_auxiliary("kk", ["de", "ru"]) == "ru"
+    assert suggest_auxiliary("ko", ["de", "th", "en"]) is None
+    assert suggest_auxiliary("de", ["de", "en", "zh"]) is None
+    assert len([code for codes in FAMILIES.values() for code in codes]) == len(frozenset().union(*FAMILIES.values()))
+    assert tier("de") == "high"
+    assert tier("xx") == "low"
+
+
+# --------------------------------------------------------------------------------------------- parity: outputs
+
+RELEASED = [
+    ("", ""), ("   ", "   "), ("Hello", "Hello"), ("\n", ""), ("a]", "#"), (" ]", "#"), ("[]", "#"), ("é]", "#"),
+    ("你]", "你]"),
+]  # fmt: skip
+
+
+def test_special_strings_are_those_of_the_released_script() -> None:
+    tokenizer: Any = SimpleNamespace(pad_token="<|endoftext|>", eos_token="<|im_end|>", bos_token=None, unk_token=None)
+    wanted = ["<unk>", "</s>", "<pad>", "\n", "<|endoftext|>", "<|im_end|>"]
+    assert special_strings(tokenizer) == wanted
+
+
+@pytest.mark.parametrize(("text", "wanted"), RELEASED)
+def test_release_cleaning_to_the_letter(text: str, wanted: str) -> None:
+    assert clean_output(text, ["<unk>", "</s>", "<pad>", "\n"], "release") == wanted
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.sampled_from("a]é[ 你\x00­\u3000\n"), max_size=4))
+def test_release_cleaning_equals_the_regular_expression(text: str) -> None:
+    regex = pytest.importorskip("regex")
+    blank = regex.match(r"^[\s\p{C}[\x00-\xFF]]+$", text) is not None
+    assert clean_output(text, (), "release") == ("#" if blank else text)
+
+
+def test_our_cleaning_marks_blank_outputs_only() -> None:
+    assert clean_output("\n", ["\n"]) == "#"
+    assert clean_output("  ") == "#"
+    assert clean_output("a]") == "a]"
+    assert clean_output("A</s>B", ["</s>"]) == "AB"
+    assert clean_output("", cleaning="none") == ""
+
+
+# ------------------------------------------------------------------------------------- strategic downsampling
+
+
+def test_forward_is_complete_and_reverse_is_drawn_pair_by_pair() -> None:
+    items = corpus(500)
+    examples = build_sft(items, ("en",), CODES, retention_p=0.05, pmp_fraction=0.0)
+    forward = [example for example in examples if example.source == "en"]
+    reverse = [example for example in examples if example.target == "en"]
+    assert len(forward) == 500 * len(CODES)
+    assert 0.03 < len(reverse) / len(forward) < 0.07
+    # Per item and language: whole items are (nearly) never kept, which would keep their repetition.
+    per_item = [sum(example.item == str(i) for example in reverse) for i in range(500)]
+    assert max(per_item) < len(CODES)
+    assert sum(count > 0 for count in per_item) > 60
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 5), st.permutations(CODES))
+def test_growing_retention_is_nested_and_order_and_company_do_not_matter(
+    p: float, q: float, seed: int, order: list[str]
+) -> None:
+    items = corpus(12)
+    low, high = sorted((p, q))
+    kept = set(build_sft(items, ("en",), CODES, retention_p=low, pmp_fraction=0.5, seed=seed))
+    assert kept <= set(build_sft(items, ("en",), CODES, retention_p=high, pmp_fraction=0.5, seed=seed))
+    assert kept == set(build_sft(items[::-1], ("en",), order, retention_p=low, pmp_fraction=0.5, seed=seed))
+    fewer = set(build_sft(items, ("en",), ("de", "nl"), retention_p=low, pmp_fraction=0.5, seed=seed))
+    stp = lambda found: {(e.item, e.source, e.target) for e in found}  # noqa: E731
+    assert stp(fewer) == {key for key in stp(kept) if {key[1], key[2]} <= {"en", "de", "nl"}}
+
+
+def test_both_extremes_and_directions_between_pivots() -> None:
+    items = corpus(6, ("en", "zh", "de", "fi"))
+    none = build_sft(items, retention_p=0.0, pmp_fraction=0.0)
+    counts = {
+        pair: sum((e.source, e.target) == pair for e in none) for pair in (("en", "zh"), ("zh", "en"), ("de", "en"))
+    }
+    assert counts == {("en", "zh"): 6, ("zh", "en"): 6, ("de", "en"): 0}
+    everything = build_sft(items, retention_p=1.0, pmp_fraction=0.0)
+    assert len(everything) == 6 * 2 * len(pivot_pairs(["de", "fi"]))
+
+
+def test_half_of_each_direction_is_parallel_where_the_language_has_an_auxiliary() -> None:
+    items = corpus(400, ("en", "zh", "de", "nl", "ja"))
+    examples = build_sft(items, retention_p=1.0, pmp_fraction=0.5)
+    share = lambda s, t: [e.auxiliary for e in examples if (e.source, e.target) == (s, t)]  # noqa: E731
+    for source, target, auxiliary in (("en", "de", "nl"), ("de", "en", "nl"), ("zh", "de", "en"), ("ja", "zh", "en")):
+        found = share(source, target)
+        assert set(found) == {None, auxiliary}
+        assert 0.42 < sum(a is not None for a in found) / len(found) < 0.58
+    assert set(share("en", "ja")) == {None}
+    shown = next(e for e in examples if e.auxiliary == "nl" and e.source == "de")
+    assert shown.auxiliary_text == f"nl{shown.item}"
+    assert shown.prompt().endswith(f"\nDutch: nl{shown.item}\nEnglish:")
+
+
+def test_the_disjoint_control_has_as_many_reverse_pairs_and_no_repeated_target() -> None:
+    items, fresh = corpus(10), corpus(60, key="fresh")
+    symmetric = build_sft(items, ("en",), CODES, retention_p=1.0, pmp_fraction=0.0)
+    disjoint = build_sft(
+        items, ("en",), CODES, retention_p=1.0, pmp_fraction=0.0, reverse_source="disjoint", fresh_items=fresh
+    )
+    assert len(disjoint) == len(symmetric)
+    assert [e for e in disjoint if e.source == "en"] == [e for e in symmetric if e.source == "en"]
+    assert method.target_repetition(symmetric)["*-en"].mean == len(CODES)
+    assert method.target_repetition(disjoint)["*-en"].mean == 1
+    with pytest.raises(UserError, match="fresh_items"):
+        build_sft(items, ("en",), CODES, retention_p=1.0, reverse_source="disjoint", fresh_items=fresh[:5])
+
+
+def test_other_pairs_are_downsampled_only_when_the_scope_says_so() -> None:
+    pairs = [Example(f"wmt{i}", "de", "en", f"d{i}", f"e{i}") for i in range(300)]
+    pairs += [Example(f"wmt{i}", "en", "de", f"e{i}", f"d{i}") for i in range(300)]
+    count = lambda scope: len(build_sft(corpus(1), ("en",), CODES, pairs=pairs, sd_scope=scope, retention_p=0.1))  # noqa: E731
+    alone = len(build_sft(corpus(1), ("en",), CODES, retention_p=0.1))
+    assert count("multiway") == alone + 600
+    assert 300 + alone <= count("all") < 300 + alone + 60
+
+
+def test_missing_translations_are_skipped_and_missing_languages_refused() -> None:
+    items: list[dict[str, Any]] = [{"en": "a", "de": "b", "nl": None}, {"en": "c", "de": "", "nl": "d"}]
+    examples = build_sft(items, ("en",), retention_p=1.0, pmp_fraction=1.0)
+    assert {(e.source, e.target) for e in examples} == {("en", "de"), ("de", "en"), ("en", "nl"), ("nl", "en")}
+    assert all(e.auxiliary is None for e in examples)
+    with pytest.raises(UserError, match="'fr'"):
+        build_sft(items, ("en",), ("fr",))
+    with pytest.raises(UserError, match="empty"):
+        build_sft([], ("en",))
+
+
+def test_repetition_counts_distinct_sources_over_all_languages() -> None:
+    examples = [
+        Example("1", "de", "en", "eins", "one"),
+        Example("2", "de", "en", "eins", "one"),
+        Example("3", "fr", "en", "un", "one"),
+        Example("4", "fr", "en", "deux", "two"),
+    ]
+    found = method.target_repetition(examples)
+    assert found["*-en"] == method.Repetition(4, 2, 1.5, 2, {1: 1, 2: 1})
+    assert found["de-en"].mean == 2
+    assert not found["*-en"].risky
+    assert method.target_repetition([Example("1", "sr-Latn", "zh-Hant", "a", "b")])["sr-Latn-zh-Hant"].mean == 1
+    many = [Example("1", code, "en", f"{code} 1", "one") for code in LANGUAGES[:12] if code != "en"]
+    assert method.target_repetition(many)["*-en"].risky
+
+
+# ------------------------------------------------------------------------------------------------- other stages
+
+
+def test_pretraining_text_and_its_filters() -> None:
+    assert lmt.cpt_text("Hello", "Салам", "en", "ky") == "<en2ky> Hello <ky> Салам"
+    pair = Example("0", "en", "ky", "abcdef", "abc")
+    assert lmt.keep_pair(pair)
+    assert not lmt.keep_pair(Example("0", "en", "ky", "abcdefg", "ab"))
+    assert not lmt.keep_pair(Example("0", "en", "ky", "abc", ""))
+    unsure = lambda text: ("en" if len(text) > 3 else "ky", 0.4)  # noqa: E731
+    assert not lmt.keep_pair(pair, unsure)
+    assert lmt.keep_pair(pair, unsure, low_resource=("en", "ky"))
+    assert not lmt.keep_pair(pair, lambda text: ("en", 0.9), low_resource=("ky",))
+
+
+def test_the_pretraining_mixture_is_balanced_in_length_and_direction() -> None:
+    documents = ["x" * 90] * 400
+    english = [Example("0", "en", "de", "a" * 10, "b" * 10)] * 4000
+    chinese = [Example("0", "zh", "de", "c" * 30, "d" * 30)] * 2000
+    texts = list(lmt.cpt_mixture(documents, english, chinese, seed=1))
+    lengths = [sum(len(text) for text in texts if mark in text) for mark in ("xxx", "aaa", "ccc")]
+    assert max(lengths) / min(lengths) < 1.02
+    forward = [text.startswith("<en2de>") for text in texts if "aaa" in text]
+    assert 0.45 < sum(forward) / len(forward) < 0.55
+
+
+def test_advantages_are_relative_to_the_group() -> None:
+    rewards = torch.tensor([[0.0, 1.0, 2.0, 3.0], [5.0, 5.0, 5.0, 5.0]])
+    advantages = lmt.group_advantages(rewards)
+    torch.testing.assert_close(advantages[0], torch.tensor([-1.5, -0.5, 0.5, 1.5]) / 1.2910944, atol=1e-3, rtol=0)
+    assert (advantages[1] == 0).all()
+    torch.testing.assert_close(lmt.group_advantages(10 * rewards + 3)[0], advantages[0], atol=1e-3, rtol=0)
+    with pytest.raises(ValueError, match="two"):
+        lmt.group_advantages(rewards[:, :1])
+
+
+def test_the_gradient_of_grpo_is_the_policy_gradient() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logp = -torch.rand(3, 5, generator=generator, dtype=torch.double)
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], dtype=torch.bool)
+    advantages = torch.tensor([1.0, -0.5, 2.0], dtype=torch.double)
+    policy = logp.clone().requires_grad_()
+    loss, count = lmt.grpo_loss(policy, logp, logp, advantages, mask)
+    loss.backward()
+    assert count == 3
+    expected = -advantages[:, None] * mask / mask.sum(1, keepdim=True)
+    torch.testing.assert_close(policy.grad, expected)
+    reference = logp + 0.3 * torch.randn(3, 5, generator=generator, dtype=torch.double)
+    function = lambda x: lmt.grpo_loss(x, logp, reference, advantages, mask, kl=0.5)[0]  # noqa: E731
+    assert torch.autograd.gradcheck(function, (logp + 0.01).requires_grad_())
+    # The divergence estimate is zero where the models agree and positive elsewhere.
+    zero = torch.zeros(3, dtype=torch.double)
+    assert lmt.grpo_loss(logp, logp, logp, zero, mask, kl=1.0)[0] == 0
+    assert lmt.grpo_loss(logp, logp, reference, zero, mask, kl=1.0)[0] > 0
+
+
+def test_ratios_outside_the_clip_earn_nothing() -> None:
+    old = torch.zeros(1, 1, dtype=torch.double)
+    far = torch.full((1, 1), 0.5, dtype=torch.double, requires_grad=True)
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    lmt.grpo_loss(far, old, far.detach(), torch.ones(1, dtype=torch.double), mask)[0].backward()
+    assert far.grad is not None
+    assert far.grad.item() == 0
+
+
+# ------------------------------------------------------------------------------------------------ rows and files
+
+QWEN_LIKE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def chat_tokenizer() -> Any:
+    tokenizer = train_bpe(["Hallo Welt"] * 3, 300, special_tokens=["<|im_start|>", "<|im_end|>"])
+    tokenizer.chat_template = QWEN_LIKE
+    return tokenizer
+
+
+def test_loss_is_on_the_target_and_its_end_without_the_templates_empty_thought(chat_tokenizer: Any) -> None:
+    example = Example("0", "de", "en", "Hallo Welt", "Hello world")
+    (row,) = data.training_rows(chat_tokenizer, [example], "release")
+    answer = [token for token in row["labels"] if token != -100]
+    assert chat_tokenizer.decode(answer) == "Hello world<|im_end|>"
+    prompt = chat_tokenizer.decode(row["input_ids"][: -len(answer)])
+    assert prompt == inference.model_input(chat_tokenizer, example.prompt())
+    assert prompt.endswith("English:<|im_end|>\n<|im_start|>assistant\n")
+    assert "think" not in chat_tokenizer.decode(row["input_ids"])
+
+
+def test_a_tokenizer_without_a_template_is_refused_by_name(chat_tokenizer: Any) -> None:
+    bare: Any = SimpleNamespace(chat_template=None, name_or_path="NiuTrans/LMT-60-4B-Base")
+    with pytest.raises(UserError, match="LMT-60-4B-Base has no chat template"):
+        inference.model_input(bare, "x")
+    assert inference.model_input(chat_tokenizer, "<de>x<en>", "tags") == "<s><de>x<en>"
+
+
+def test_a_set_survives_the_way_through_its_file(tmp_path: Path) -> None:
+    examples = build_sft(corpus(20), ("en",), CODES, retention_p=0.3)
+    facts = data.write_sft(tmp_path, examples, ("en",), seed=0)
+    assert data.read_examples(tmp_path) == examples
+    row = json.loads((tmp_path / "sft.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
+    assert row["messages"][0]["content"].startswith("Translate the following text from English into")
+    assert facts["forward"] == 80
+    assert facts["retention"] == facts["reverse"] / 80
+    assert facts["target_repetition"]["*-en"]["mean"] < 3
+    assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["examples"] == len(examples)
+
+
+def test_sets_of_pairs_in_three_shapes_are_read() -> None:
+    wanted = Example("7", "de", "en", "Hallo", "Hello")
+    assert data.adapt_row({"id": 7, "translation": {"de": "Hallo", "en": "Hello"}}) == wanted
+    renamed = {"src_lang": "de", "tgt_lang": "en", "src_text": "Hallo", "tgt_text": "Hello"}
+    assert data.adapt_row(renamed, 7) == wanted
+    with pytest.raises(UserError, match="'source_text'; it has source, target, text"):
+        data.adapt_row({"source": "de", "target": "en", "text": "Hallo"})
+
+
+# ------------------------------------------------------------------------------------ configuration, train, eval
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    tiny, paper = PRESETS["tiny"], PRESETS["paper"]
+    for config, changes, words in (
+        (tiny, {"prompt_style": "release"}, "scratch"),
+        (paper, {"prompt_style": "tags"}, "checkpoint"),
+        (tiny, {"languages": ("en", "de")}, "pivot"),
+        (tiny, {"auxiliaries": ("de:nl",)}, "es=pt"),
+        (tiny, {"retention_p": 1.5}, "retention_p"),
+    ):
+        with pytest.raises(UserError, match=words):
+            override(config, changes)
+
+
+def test_the_paper_preset_is_the_papers() -> None:
+    paper = PRESETS["paper"]
+    assert paper.pivots == ("en", "zh")
+    assert len(paper.languages) == 57  # 60 without the pivots and Inner Mongolian, which FLORES lacks
+    configs = [flores_plus_config(code) for code in (*paper.pivots, *paper.languages)]
+    assert len(set(configs)) == 59
+    assert {"cmn_Hans", "yue_Hant", "nob_Latn", "bod_Tibt", "swh_Latn", "arb_Arab", "zsm_Latn"} <= set(configs)
+    assert (paper.retention_p, paper.pmp_fraction) == (0.05, 0.5)
+    assert (paper.sft.learning_rate, paper.sft.batch_size, paper.sft.warmup) == (2e-5, 1024, 0.01)
+    assert (paper.grpo.training.learning_rate, paper.grpo.rollouts, paper.grpo.kl) == (5e-7, 8, 0.001)
+    assert (paper.num_beams, paper.max_new_tokens) == (5, 512)
+    cpt = paper.cpt.training
+    assert (cpt.learning_rate, cpt.batch_size, cpt.steps, cpt.max_length, cpt.warmup) == (
+        2e-5,
+        1536,
+        40_000,
+        2048,
+        0.05,
+    )
+    assert [part.name.split(":")[0].split(" (")[0] for part in workload(paper)] == [
+        "continued pre-training", "fine-tuning", "GRPO", "GRPO",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    config = with_variant(PRESETS["smoke"], VARIANTS, "pmp")
+    folder = tmp_path_factory.mktemp("lmt")
+    run = runs.Run(folder / "run", "lmt", config, folder / "stages", quiet=True).open()
+    train.train(config, run)
+    return config, run
+
+
+def test_the_base_reads_more_than_it_writes_and_meets_auxiliaries() -> None:
+    config = override(PRESETS["tiny"], {"languages": ("de", "nl", "es"), "auxiliaries": ("de=nl",)})
+    items = corpus(50, ("en", "de", "nl", "es"))
+    examples = data.base_examples(config, items, 6000)
+    share = lambda chosen: sum(map(chosen, examples)) / len(examples)  # noqa: E731
+    each = config.scratch.related_share / 2 / 3  # one of the three languages has an auxiliary, with two uses for it
+    assert share(lambda e: e.target == "en") == pytest.approx(0.85 * (1 - each), abs=0.02)
+    assert share(lambda e: (e.source, e.target) == ("de", "nl")) == pytest.approx(each, abs=0.015)
+    assert share(lambda e: e.auxiliary == "nl") == pytest.approx(each, abs=0.015)
+    assert all(e.auxiliary_text == f"nl{e.item}" for e in examples if e.auxiliary)
+    assert all(e.source_text == f"{e.source}{e.item}" and e.target_text == f"{e.target}{e.item}" for e in examples)
+
+
+def test_parts_of_the_numbers_do_not_meet(smoke: Any) -> None:
+    config, run = smoke
+    parts = data.multiway(config, run)
+    keys = [{item["key"] for item in part} for part in (parts.sft, parts.fresh, parts.dev, parts.test, parts.base)]
+    assert sum(map(len, keys)) == len(set().union(*keys))
+    assert all(keys)
+    other = data.multiway(override(config, {"seed": 1}), run)
+    assert {item["key"] for item in other.test} != keys[3]
+    assert "­" not in str(parts.base)
+
+
+def test_smoke_training_and_evaluation_report_what_the_claims_need(smoke: Any) -> None:
+    config, run = smoke
+    measurement = evaluation.evaluate(config, run)
+    wanted = {claim.metric for claim in lmt.PAPER.claims if not claim.out_of_scale}
+    assert wanted <= set(measurement.metrics)
+    assert runs.Measurement.from_json(measurement.to_json()) == measurement
+    assert set(measurement.units["x2p"]) == {"en-de", "en-nl", "en-es"}
+    assert set(measurement.units["x2p_aux"]) == set(measurement.units["x2p_pmp_o"]) == {"en-de"}
+    lines = (run.path / "hypotheses.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2 * 4 * 3 + 2 * 2 * 4  # direct in all directions, both parallel prompts for German
+    assert measurement.details["examples"] > 0
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a released checkpoint: its tokenizer has a chat template and an end-of-turn token."""
+    from core import models
+
+    codes = ("en", "de", "nl")
+    tokenizer = train_bpe(["good morning", "guten Morgen"] * 9, 300, special_tokens=["<|im_start|>", "<|im_end|>"])
+    tokenizer.chat_template = QWEN_LIKE
+    shape = scratch_shape(len(tokenizer), PRESETS["smoke"].scratch)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    models.from_config(shape, seed=0).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    rows = ["\t".join(f"{code} {word} {i}" for code in codes) for i, word in enumerate("abcdefgh")]
+    for part, lines in (("train", rows[:6]), ("test", rows[6:])):
+        (folder / f"{part}.tsv").write_text("\n".join(["\t".join(codes), *lines]) + "\n", encoding="utf-8")
+    pairs = [{"source": "de", "target": "en", "source_text": f"neu {i}", "target_text": f"new {i}"} for i in range(5)]
+    (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
+    (folder / "text.jsonl").write_text("\n".join(json.dumps({"text": "word " * 20}) for _ in range(9)), "utf-8")
+    return folder
+
+
+def own_config(checkpoint: Path, **changes: Any) -> Any:
+    """The settings of a user with a checkpoint, a corpus and further pairs."""
+    config = replace(
+        PRESETS["smoke"], corpus=str(checkpoint / "train.tsv"), test_corpus=str(checkpoint / "test.tsv"),
+        model=str(checkpoint / "model"), cpt_base=str(checkpoint / "model"), pairs=str(checkpoint / "pairs.jsonl"),
+        languages=("de", "nl"), prompt_style="release", primary="chrf", max_new_tokens=4, num_beams=2,
+        retention_p=0.0, sft=replace(PRESETS["smoke"].sft, steps=2, batch_size=4),
+    )  # fmt: skip
+    return replace(config, **changes)
+
+
+def run_both(config: Any, folder: Path) -> Any:
+    run = runs.Run(folder, "lmt", config, folder / "stages", quiet=True).open()
+    train.train(config, run)
+    return run, evaluation.evaluate(config, run)
+
+
+def test_a_checkpoint_is_tuned_and_measured_on_ones_own_corpus(checkpoint: Path, tmp_path: Path) -> None:
+    from core import models
+
+    run, measurement = run_both(own_config(checkpoint), tmp_path)
+    assert {"x2p", "p2x", "x2p_chrf", "x2p_bleu", "x2p_high", "x2p_pmp_o", "x2p_pmp_s"} <= set(measurement.metrics)
+    facts = json.loads((run.artifact / "manifest.json").read_text(encoding="utf-8"))
+    assert (facts["forward"], facts["reverse"]) == (12, 5)  # the pairs are not multi-way and stay
+    model, tokenizer = models.load(str(run.artifact))
+    assert model.generation_config is not None
+    assert tokenizer.convert_tokens_to_ids("<|im_end|>") in model.generation_config.eos_token_id
+    assert {"chrf", "bleu-de", "bleu-nl", "bleu-en"} == set(measurement.details["signatures"])
+    assert "tok:13a" in measurement.details["signatures"]["bleu-de"]
+    with pytest.raises(UserError, match="no dev part"):
+        evaluation.evaluate(own_config(checkpoint, split="dev"), run)
+    everywhere = own_config(checkpoint, sd_scope="all")
+    assert data.manifest(data.sft_examples(everywhere, data.multiway(everywhere, run)), ("en",))["reverse"] == 0
+
+
+def test_an_untuned_checkpoint_is_shown_three_solved_examples(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core import generation
+
+    seen: list[str] = []
+
+    def echo(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
+        seen.extend(prompts)
+        assert options["stop"] == ["\n"]
+        return [" fine" for _ in prompts]
+
+    monkeypatch.setattr(generation, "generate", echo)
+    run, measurement = run_both(own_config(checkpoint, use_sft=False), tmp_path)
+    assert len(seen) == 2 * 2 * 2
+    header = "Translate the following text from English into German:\n"
+    solved = [f"{header}English: en {word} {i}\nGerman: de {word} {i}" for i, word in enumerate("abc")]
+    assert seen[0] == "\n\n".join([*solved, f"{header}English: en g 6\nGerman:"])
+    assert '"mt": "fine"' in (run.path / "hypotheses.jsonl").read_text(encoding="utf-8")
+    assert not any("pmp" in name for name in measurement.metrics)
+
+
+def test_pretraining_reads_all_three_streams_with_the_loss_on_everything(checkpoint: Path, tmp_path: Path) -> None:
+    from core import models
+
+    text, pairs = str(checkpoint / "text.jsonl"), tmp_path / "pairs.jsonl"
+    unequal = json.dumps({"source": "de", "target": "en", "source_text": "neu", "target_text": "new " * 9})
+    pairs.write_text(f"{unequal}\n{(checkpoint / 'pairs.jsonl').read_text(encoding='utf-8')}", encoding="utf-8")
+    config = own_config(checkpoint, cpt=Cpt(monolingual=text, pairs=(str(pairs),)))
+    tokenizer = models.load_tokenizer(str(checkpoint / "model"))
+    rows = list(data.pretraining_rows(config, tokenizer, tmp_path / "rows"))
+    assert all(row["labels"] == row["input_ids"] and row["labels"][-1] == tokenizer.eos_token_id for row in rows)
+    texts = {tokenizer.decode(row["input_ids"], skip_special_tokens=True) for row in rows}
+    assert "word " * 20 in texts
+    assert {"<de2en> neu 0 <en> new 0", "<en2de> new 0 <de> neu 0"} & texts
+    assert not any("new new" in text for text in texts)
+    with pytest.raises(UserError, match="per pivot"):
+        own_config(checkpoint, cpt=Cpt(monolingual=text))
+
+
+def test_groups_are_those_of_the_papers_tables() -> None:
+    config = replace(PRESETS["paper"], languages=("de", "ky"))
+    directions = [("en", "zh"), ("zh", "en"), ("en", "de"), ("de", "en"), ("zh", "de"), ("de", "zh"), ("ky", "zh")]
+    values = {"": {direction: float(rank) for rank, direction in enumerate(directions)}}
+    units = evaluation.group(config, values, "dt")
+    assert units["p2x_en_high"] == {"en-zh": 0, "en-de": 2}
+    assert units["x2p_en_high"] == {"en-zh": 1, "en-de": 3}
+    assert (units["p2x_zh"], units["x2p_zh_low"]) == ({"zh-de": 4}, {"zh-ky": 6})
+    assert units["x2p"] == {"en-zh": 1, "en-de": 3, "zh-de": 5, "zh-ky": 6}
+    assert units["x2p_aux"] == {"en-de": 3, "zh-de": 5, "zh-ky": 6}
+
+
+def test_every_variant_runs(smoke: Any, tmp_path: Path) -> None:
+    _, shared = smoke
+    counts = {}
+    for variant in VARIANTS:
+        config = override(with_variant(PRESETS["smoke"], VARIANTS, variant), {"sft_items": 4})
+        run = runs.Run(tmp_path / variant, "lmt", config, shared.stages, quiet=True).open()
+        train.train(config, run)
+        measurement = evaluation.evaluate(config, run)
+        assert {"x2p", "p2x", "x2p_first"} <= set(measurement.metrics), variant
+        counts[variant] = (measurement.details["examples"], measurement.details["reverse"])
+    assert counts["base"] == (0, 0)
+    assert counts["p0"] == (12, 0)
+    assert counts["symmetric"] == counts["disjoint"] == counts["symmetric_4"] == (24, 12)
+
+
+def test_matched_controls_make_the_updates_of_the_symmetric_set_of_all_languages() -> None:
+    corpora: Any = SimpleNamespace(sft=[{}] * 64)
+    tiny = PRESETS["tiny"]
+    steps = {
+        variant: train._schedule(with_variant(tiny, VARIANTS, variant), corpora).steps
+        for variant in ("p5_matched", "symmetric_4_matched", "symmetric", "p5")
+    }
+    # 64 items x 12 languages x 2 directions x 6 passes, in batches of 32
+    assert steps == {"p5_matched": 288, "symmetric_4_matched": 288, "symmetric": 0, "p5": 0}
+
+
+def test_attraction_counts_wrong_outputs_that_are_training_answers() -> None:
+    cells = [
+        ("de", "en", "one", "two"),
+        ("de", "en", "two", "two"),
+        ("de", "en", "three", "nine"),
+        ("en", "de", "x", "two"),
+    ]
+    examples = [Example(str(i), source, target, "", wanted) for i, (source, target, wanted, _) in enumerate(cells)]
+    outputs = [f"{output} " for *_, output in cells]
+    assert evaluation.attraction(PRESETS["tiny"], examples, outputs, {"two"}) == pytest.approx(1 / 3)
+
+
+def test_modes_show_the_right_auxiliary(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, run = smoke
+    from core import generation, models
+
+    model, tokenizer = models.load(str(run.artifact), dtype="float32")
+    seen: list[list[str]] = []
+
+    def echo(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
+        seen.append(list(prompts))
+        assert model.generation_config.num_beams == 5
+        return [f"out{number}" for number in range(len(prompts))]
+
+    monkeypatch.setattr(generation, "generate", echo)
+    arguments: Any = (model, tokenizer, ["eins", "zwei"], "de", "en")
+    assert lmt.translate(*arguments, style="tags") == ["out0", "out1"]
+    lmt.translate(*arguments, mode="pmp_s", style="tags")
+    lmt.translate(*arguments, mode="pmp_o", auxiliary="fr", auxiliary_texts=["un", "deux"], style="tags")
+    assert seen == [
+        ["<s><de>eins<en>", "<s><de>zwei<en>"],
+        ["<s><de>eins<nl>", "<s><de>zwei<nl>"],
+        ["<s><de>eins<nl>out0<en>", "<s><de>zwei<nl>out1<en>"],
+        ["<s><de>eins<fr>un<en>", "<s><de>zwei<fr>deux<en>"],
+    ]
+    with pytest.raises(UserError, match="0 for 2"):
+        lmt.translate(*arguments, mode="pmp_o")
+    with pytest.raises(UserError, match="No auxiliary"):
+        lmt.translate(model, tokenizer, ["x"], "ja", "en", mode="pmp_s")
+
+
+def test_rollouts_are_scored_as_without_padding_and_end_where_they_end(smoke: Any) -> None:
+    _, run = smoke
+    from core import models
+
+    model, tokenizer = models.load(str(run.artifact), dtype="float32")
+    prompts = [tokenizer.encode(text) for text in ("<s><de>eins<en>", "<s><en>one hundred and one<de>")]
+    tokens, mask = grpo.left_padded(prompts, 0)
+    assert mask.sum(1).tolist() == [len(prompt) for prompt in prompts]
+    batch = {"input_ids": tokens, "attention_mask": mask, "seed": 3}
+    options: dict[str, Any] = {"rollouts": 3, "temperature": 1.0, "max_new_tokens": 6, "pad": 0}
+    whole, attended, written = grpo.roll_out(model, batch, **options)
+    assert torch.equal(whole, grpo.roll_out(model, batch, **options)[0])
+    assert whole.shape[0] == attended.shape[0] == written.shape[0] == 6
+    new_tokens = whole[:, tokens.shape[1] :]
+    texts = grpo.written_texts(tokenizer, new_tokens.masked_fill(~written, tokenizer.encode("x")[-1]), written)
+    found = grpo.rollout_logp(model, whole, attended, tokens.shape[1])
+    tempered = grpo.rollout_logp(model, whole, attended, tokens.shape[1], temperature=2.0)
+    for row in range(6):
+        prompt = prompts[row // 3]
+        assert whole[row, : tokens.shape[1]].tolist()[-len(prompt) :] == prompt
+        new = whole[row, tokens.shape[1] :][written[row]]
+        assert 2 not in new[:-1].tolist()
+        alone = torch.tensor([[*prompt, *new.tolist()]])
+        logits = model(alone).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        expected = logits.gather(1, new[:, None])[:, 0]
+        torch.testing.assert_close(found[row][written[row]], expected, atol=1e-4, rtol=1e-4)
+        assert texts[row] == tokenizer.decode(new, skip_special_tokens=True)
+        softer = (model(alone).logits[0, len(prompt) - 1 : -1] / 2).log_softmax(-1).gather(1, new[:, None])[:, 0]
+        torch.testing.assert_close(tempered[row][written[row]], softer, atol=1e-4, rtol=1e-4)
+
+
+def test_reinforcement_raises_its_reward(smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, run = smoke
+    from core import models
+
+    model, tokenizer = models.load(str(run.artifact), dtype="float32")
+    # A reward that any model can earn: short answers.
+    monkeypatch.setattr(grpo, "scorer", lambda *_: lambda s, outputs, r: [-len(o) / 10 for o in outputs])
+    config = override(config, {"grpo.training.steps": 30, "grpo.training.learning_rate": 0.01, "grpo.rollouts": 8})
+    config = override(config, {"grpo.training.log_every": 1, "grpo.training.batch_size": 6})
+    examples = [Example(str(i), "de", "en", "eins", "one") for i in range(6)]
+    here = runs.Run(tmp_path, "lmt", config, tmp_path / "stages", quiet=True)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    grpo.reinforce(model, tokenizer, examples, config, here)
+    logged = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rewards = [row["reward"] for row in logged if "reward" in row]
+    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.5
+    assert any(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_scores_of_single_translations() -> None:
+    arguments: Any = (["s", "s"], ["one ", "two"], ["one", "three"])
+    assert scores.scorer("exact")(*arguments) == [1.0, 0.0]
+    chrf = scores.scorer("chrf")(*arguments)
+    assert chrf[0] == pytest.approx(1.0)
+    assert 0 <= chrf[1] < 0.5
+    with pytest.raises(UserError, match="unbabel-comet"):
+        scores.scorer("comet")
+
+
+class FakeComet(torch.nn.Module):
+    """The interface of a COMET model: rates a row by a trained weight and the length of its hypothesis."""
+
+    def __init__(self, size: int = 1, load_pretrained_weights: bool = True):
+        super().__init__()
+        assert not load_pretrained_weights
+        self.weight = torch.nn.Parameter(torch.zeros(size))
+
+    def prepare_for_inference(self, rows: list[dict[str, str]]) -> dict[str, torch.Tensor]:
+        assert all(set(row) == {"src", "mt", "ref"} for row in rows)
+        return {"lengths": torch.tensor([float(len(row["mt"])) for row in rows])}
+
+    def predict_step(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"scores": inputs["lengths"] * self.weight.sum()}
+
+
+def test_comet_is_built_from_its_settings_and_tensors_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "hparams.yaml").write_text("class_identifier: fake\nsize: 2\nbatch_size: 4\n", encoding="utf-8")
+    path = tmp_path / "checkpoints" / "model.ckpt"
+    torch.save({"state_dict": {"weight": torch.tensor([0.25, 0.25]), "old.position_ids": torch.zeros(1)}}, path)
+    monkeypatch.setitem(sys.modules, "comet", SimpleNamespace(download_model=lambda name: str(path)))
+    monkeypatch.setitem(sys.modules, "comet.models", SimpleNamespace(str2model={"fake": FakeComet}))
+    rate = scores.scorer("comet")
+    assert rate(["s"] * 70, ["ab"] * 69 + ["abcd"], ["r"] * 70) == [1.0] * 69 + [2.0]
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(UserError, match="has no weight"):
+        scores.scorer("comet")
+
+
+def test_flores_dev_is_trained_on_and_devtest_is_tested_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str, languages: list[str], split: str) -> list[dict[str, str]]:
+        assert name == "flores200"
+        return [{"key": split, **{code: f"{code} {split}" for code in languages}}]
+
+    monkeypatch.setattr(data.corpora, "load", load)
+    with runs.temporary() as run:
+        parts = data.multiway(PRESETS["paper"], run)
+    assert [item["key"] for item in parts.sft] == ["dev"]
+    assert [item["key"] for item in parts.test] == ["devtest"]
+    assert parts.dev == parts.base == []
+    examples = data.sft_examples(override(PRESETS["paper"], {"retention_p": 1.0}), parts)
+    assert len(examples) == 2 * (57 + 57 + 1)  # both directions of English and Chinese with 57 others, and both between
+    assert len(evaluation.test_examples(PRESETS["paper"], parts.test)) == 230
+    assert len(evaluation.test_examples(PRESETS["paper"], [{**parts.test[0], "de": None}])) == 226
+
+
+def test_the_page_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "mine.tsv"
+    rows = [f"good morning {i}\tguten Morgen {i}\tgoedemorgen {i}\tbon dia {i}\tbuenos días {i}" for i in range(40)]
+    table.write_text("\n".join(["en\tde\tnl\tca\tes", *rows]), encoding="utf-8")
+    use.main(["build", str(table), "--pivots", "en", "--retention-p", "0.1", "--out", str(tmp_path / "set")])
+    use.main(["check", str(tmp_path / "set" / "sft.jsonl")])
+    printed = capsys.readouterr().out
+    assert "160 from a pivot" in printed
+    facts = json.loads((tmp_path / "set" / "manifest.json").read_text(encoding="utf-8"))
+    assert facts["auxiliaries"] == {"de": "nl", "nl": "de", "ca": "es", "es": "ca"}
+    assert 0.02 < facts["retention"] < 0.25
+    with pytest.raises(SystemExit) as stop:
+        use.main(["translate", "--model", "NiuTrans/LMT-60-4B-Base", "--source", "de", "--target", "en"])
+    assert stop.value.code == 2
+    assert "without -Base" in capsys.readouterr().err
+
+
+def test_the_pages_python_runs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core import generation, models
+
+    load = models.load
+    read: list[str] = []
+    monkeypatch.setattr(models, "load", lambda spec: load(str(checkpoint / "model")))
+
+    def answer(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
+        read.extend(prompts)
+        return ["Good morning."]
+
+    monkeypatch.setattr(generation, "generate", answer)
+    page = (lmt.PAPER.folder / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["examples"][0].target_text == "Guten Morgen."
+    assert read[0].startswith(
+        "<|im_start|>user\nTranslate the following text from German into Dutch and English:\nGerman: Guten Morgen.\n"
+        "Dutch: Goedemorgen.\nEnglish:<|im_end|>"
+    )
+
+
+def test_check_warns_of_a_symmetric_many_way_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codes = tuple(code for code in LANGUAGES if code not in ("en", "zh"))[:14]
+    examples = build_sft(corpus(3, ("en", *codes)), ("en",), codes, retention_p=1.0)
+    data.write_sft(tmp_path, examples, ("en",))
+    use.main(["check", str(tmp_path)])
+    assert "in en answers more than 10 different sources" in capsys.readouterr().out
+
+
+def test_translate_reads_and_writes_files(smoke: Any, tmp_path: Path) -> None:
+    _, run = smoke
+    (tmp_path / "in.txt").write_text("eins\nzwei\n", encoding="utf-8")
+    arguments = ["translate", "--model", str(run.artifact), "--source", "de", "--target", "en", "--num-beams", "2"]
+    arguments += ["--prompt-style", "tags", "--max-new-tokens", "4"]
+    use.main([*arguments, "--input", str(tmp_path / "in.txt"), "--output", str(tmp_path / "out.txt")])
+    assert len((tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()) == 2
