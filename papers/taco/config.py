@@ -1,0 +1,289 @@
+"""Settings of every scale and variant.
+
+The paper's text and repository publish no hyperparameters beyond model, data and LoRA; every value says where it comes
+from. "ours, development split" means chosen on facts that are neither tuned on nor tested on (see the page).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from core.config import Range
+from core.errors import UserError
+from core.training_config import TrainingConfig
+
+if TYPE_CHECKING:
+    from core.plan import Workload
+
+Chain = Literal["direct", "taco", "no_instruction_en", "no_response_en", "en_only"]
+Layout = Literal["clean", "official"]
+Template = Literal["alpaca", "guanaco", "plain"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Each field says where its value comes from."""
+
+    seed: int = 0
+    """Which facts are tuned on, initial weights, order of the data. The test items are the same for every seed."""
+
+    chain: Chain = "taco"
+    """What the model writes: taco (instruction in English, response in English, response in X), direct (the response in
+    X alone: instruction tuning, the paper's baseline), no_instruction_en, no_response_en, or en_only (translated by
+    something else)."""
+    layout: Layout = "clean"
+    """official: the extra full stops and 24 spaces of the released answers; clean: one part a line (ours)."""
+    curriculum: bool = True
+    """Start stage 2 from the model that follows English instructions (abstract); False: from the raw base."""
+    languages: tuple[str, ...] = ("Nepali", "Persian")
+    """English names of the target languages, as they stand in the labels. Two of the paper's four; CLDR spells no
+    numbers in the other two."""
+    joint: bool = False
+    """One adapter for all languages instead of one per language (paper)."""
+    english_share: Annotated[float, Range(0, 0.9)] = 0.0
+    """Share of English instruction rows among the rows of stage 2; the paper mixes none in."""
+    segment_weights: tuple[Annotated[float, Range(0)], ...] = (1.0, 1.0, 1.0)
+    """Loss weights of instruction in English, response in English, response in X. Not in the paper (all 1)."""
+    mask_prompt: bool = True
+    """Take the loss on the output alone. Not documented by the paper; ours."""
+    template: Template = "plain"
+    """Around the instruction (the paper's is not published): alpaca, guanaco (that of the paper's base), or plain
+    `Question: Answer:`, which a vocabulary of words can spell."""
+
+    source: Literal["numbers", "hub", "files"] = "numbers"
+    """numbers: arithmetic with spelled-out numbers; hub: the released TaCo records; files: TaCo JSONL (`records`)."""
+    dataset: str = "saillab/taco-datasets"
+    """Hub dataset of the released records; one file per language in its folder taco-datasets (hub listing)."""
+    records: tuple[str, ...] = ()
+    """TaCo JSONL files written by `python -m papers.taco.use build`, one per language, in the order of `languages`."""
+    largest: Annotated[int, Range(4, 49)] = 19
+    """Largest operand of the arithmetic facts; with 24 and few facts no arm learns (prototype)."""
+    tuning_items: Annotated[int, Range(0)] = 240
+    """Records to tune on, drawn by the seed from what is neither test nor development; 0 = all of them."""
+    development_items: Annotated[int, Range(0)] = 100
+    """Records on which settings were chosen."""
+    test_items: Annotated[int, Range(1)] = 150
+    """Records on which the claims are measured."""
+    evaluate_on: Literal["test", "development", "tuning"] = "test"
+    """Which of them to measure on; tuning tells whether an arm has learned what it was shown."""
+
+    base: str = ""
+    """The English instruction model: hub id, folder or wheel; empty: trained here (stage 1)."""
+    revision: str = ""
+    """Commit of `base`."""
+    raw_base: str = ""
+    """What `base` was tuned from, for `--no-curriculum`; empty: random weights, where stage 1 is ours."""
+    quantization: Literal["none", "nf4"] = "none"
+    """4-bit weights under the adapter (QLoRA), as the base itself was trained (recalled)."""
+    width: Annotated[int, Range(16)] = 128
+    """Hidden size of the model that is trained here."""
+    layers: Annotated[int, Range(1)] = 3
+    """Its layers."""
+    heads: Annotated[int, Range(1)] = 4
+    """Its attention heads."""
+    packed_questions: Annotated[int, Range(1)] = 6
+    """English questions in one row of stage 1, seeing each other, so that the skill works at every position."""
+
+    adapter: Literal["lora", "full"] = "full"
+    """What stage 2 trains: LoRA (paper), or all weights (a model of this size has no use for adapters)."""
+    lora_rank: Annotated[int, Range(1)] = 64
+    """Rank of LoRA on all linear layers. Not published; 64 is that of Guanaco (recalled)."""
+    lora_alpha: Annotated[int, Range(1)] = 16
+    """Scale of LoRA. Not published; that of Guanaco (recalled)."""
+    lora_dropout: Annotated[float, Range(0, 1)] = 0.05
+    """Dropout of LoRA. Not published; that of Guanaco-33B (recalled)."""
+    budget: Literal["steps", "tokens"] = "steps"
+    """tokens: as many steps as it takes to see the tokens that the taco chain sees (a control for its length)."""
+
+    question_suffix: str = ""
+    """Appended to every test question. The released answers were asked for in fewer than six sentences."""
+    max_new_tokens: Annotated[int, Range(1)] = 48
+    """Room for the whole chain: three texts. A chain that is cut counts as a failure."""
+    keep_code: bool = False
+    """Copy code blocks of the English response into the answer (ours); the paper's models translate code."""
+    questions: str = ""
+    """A benchmark without references (JSONL with question_id, category, turns; see the page), answered as well."""
+    translated_questions: str = ""
+    """The same questions in the target language: JSONL, or a spreadsheet of the official repository."""
+    judgements: str = ""
+    """JSONL of the judge's replies; their ratings are aggregated by category."""
+    judge: str = "gpt-4"
+    """Model named in the judge requests; GPT-4 of 2023 in the paper."""
+
+    english: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            steps=600,
+            batch_size=24,
+            learning_rate=2e-3,
+            beta2=0.99,
+            weight_decay=1.0,
+            warmup=20,
+            max_length=128,
+            layout="padded",
+            precision="fp32",
+            log_every=100,
+        )
+    )
+    """Stage 1, where it is trained here; ours, development split. With less decay of the weights it learns English as
+    well, but what it has learnt works in stage 1's dialogues and less in the middle of a chain."""
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            steps=300,
+            batch_size=32,
+            learning_rate=1e-3,
+            beta2=0.99,
+            weight_decay=1.0,
+            warmup=20,
+            max_length=128,
+            layout="padded",
+            long_documents="drop",
+            precision="fp32",
+            log_every=100,
+        )
+    )
+    """Stage 2, per language; ours, development split: every arm fits its tuning records."""
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that mean nothing."""
+        if not self.languages:
+            raise UserError("languages is empty: name at least one target language, such as Nepali.")
+        if self.source == "files" and len(self.records) != len(self.languages):
+            raise UserError(
+                f"records names {len(self.records)} files for {len(self.languages)} languages: give one each."
+            )
+        if self.source != "numbers" and not self.base:
+            raise UserError(f"source = {self.source!r} needs a model: name an English instruction model in --base.")
+        if len(self.segment_weights) != 3 or not sum(self.segment_weights):
+            raise UserError("segment_weights needs three weights, not all zero: instruction, response, response in X.")
+        if self.training.long_documents != "drop":
+            raise UserError(
+                "training.long_documents must be 'drop': a truncated chain teaches to stop before the answer."
+            )
+        if self.base and not self.curriculum and not self.raw_base:
+            raise UserError("--no-curriculum needs raw_base: name the model that the base was tuned from.")
+        if bool(self.questions) != bool(self.translated_questions):
+            raise UserError("questions and translated_questions belong together: give both, or neither.")
+
+
+TINY = Config()
+PAPER_SCALE = Config(
+    languages=("Nepali",),
+    template="alpaca",
+    source="hub",
+    layout="official",
+    tuning_items=0,
+    development_items=200,
+    test_items=200,
+    base="timdettmers/guanaco-33b-merged",
+    # The commit that adds safetensors; the main branch holds pickled weights alone, which are not loaded here.
+    revision="9c36aee120403f09fcdf8a4b914c41d49a1cd32c",
+    raw_base="huggyllama/llama-30b",
+    quantization="nf4",
+    adapter="lora",
+    max_new_tokens=1024,
+    training=TrainingConfig(
+        epochs=1,
+        batch_size=128,
+        micro_batch_size=4,
+        max_length=2048,
+        learning_rate=1e-4,
+        warmup=0.03,
+        schedule="cosine",
+        layout="packed",
+        long_documents="drop",
+        precision="bf16",
+        gradient_checkpointing=True,
+    ),
+)
+
+PRESETS: dict[str, Config] = {
+    "smoke": replace(
+        TINY,
+        languages=("Nepali",),
+        tuning_items=16,
+        development_items=4,
+        test_items=6,
+        width=32,
+        layers=1,
+        heads=2,
+        english=replace(TINY.english, steps=3, batch_size=4),
+        training=replace(TINY.training, steps=3, batch_size=4),
+    ),
+    "tiny": TINY,
+    "paper": PAPER_SCALE,
+    "paper_small": replace(
+        PAPER_SCALE,
+        base="meta-llama/Llama-3.1-8B-Instruct",
+        revision="",
+        raw_base="meta-llama/Llama-3.1-8B",
+        quantization="none",
+    ),
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "taco": {"chain": "taco"},
+    "direct": {"chain": "direct"},
+    "direct_tokens": {"chain": "direct", "budget": "tokens"},
+    "no_instruction_en": {"chain": "no_instruction_en"},
+    "no_response_en": {"chain": "no_response_en"},
+    "en_only": {"chain": "en_only"},
+    "no_curriculum": {"chain": "taco", "curriculum": False},
+    "joint": {"chain": "taco", "joint": True},
+    "direct_mixed": {"chain": "direct", "english_share": 0.2},
+    # An exploration that no claim names, in one of the two languages to keep the grid short.
+    "taco_mixed": {"chain": "taco", "english_share": 0.2, "languages": ("Nepali",)},
+    "taco_120": {"chain": "taco", "tuning_items": 120},
+    "taco_360": {"chain": "taco", "tuning_items": 360},
+    "direct_120": {"chain": "direct", "tuning_items": 120},
+    "direct_360": {"chain": "direct", "tuning_items": 360},
+}
+
+
+def scratch_shape(vocabulary: int, config: Config) -> Any:
+    """Shape of the model that is trained here.
+
+    The spread of the initial weights is that which keeps the size of what passes through them; with the 0.02 of wide
+    models, stage 1 takes longer at this width, and stage 2 hardly fits its tuning records.
+    """
+    from core.architectures import miniature
+
+    return miniature(
+        vocabulary, width=config.width, layers=config.layers, heads=config.heads, feed_forward=config.width * 8 // 3,
+        positions=512, tie_word_embeddings=False, initializer_range=config.width**-0.5,
+    )  # fmt: skip
+
+
+def workload(config: Config) -> list[Workload]:
+    """What the stages that are trained cost, for `papers plan`.
+
+    A released Nepali record has about 2.8 kB (a file of 189 MB for 67 thousand records), two thirds of it three-byte
+    letters: about 900 tokens of LLaMA's tokenizer, which has hardly more than single letters for that script.
+    """
+    from core.plan import Workload
+
+    languages = len(config.languages)
+    if not config.base:
+        shape = scratch_shape(200, config)
+        english, tuning = config.english, config.training
+        stages = {
+            "stage 1: English instructions": english.steps * english.batch_size * (10 * config.packed_questions + 1),
+            "stage 2: TaCo records": languages * tuning.steps * tuning.batch_size * 21,
+        }
+        return [
+            Workload(shape, tokens, sequence_length=tuning.max_length, precision="fp32", checkpointing=False, name=name)
+            for name, tokens in stages.items()
+        ]
+    method: Any = config.adapter if config.quantization == "none" else "qlora"
+    return [
+        Workload(
+            architecture=config.base,
+            tokens=900 * (config.tuning_items or 67_000) * languages * config.training.epochs,
+            method=method,
+            sequence_length=config.training.max_length,
+            micro_batch_size=config.training.micro_batch_size or 1,
+            lora_rank=config.lora_rank,
+            checkpointing=config.training.gradient_checkpointing,
+            name="stage 2: TaCo records, one adapter per language",
+        )
+    ]
