@@ -1,0 +1,157 @@
+"""TUCAN on your own functions: build training and evaluation data, score the answers of any model or API.
+
+    python -m papers.tucan.use build --tools tools.json --templates bg.yaml --count 500 --out train.jsonl
+    python -m papers.tucan.use build --tools tools.json --templates bg.yaml --part test --count 60 --out test.jsonl
+    python -m papers.tucan.use prompts --items test.jsonl --out prompts.jsonl
+    python -m papers.tucan.use score --items test.jsonl --answers answers.jsonl
+
+No torch is needed. As a library: :func:`papers.tucan.build_dataset`, :func:`papers.tucan.grade`,
+:func:`papers.tucan.evaluate`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from core.cli import Verbs, tools
+from core.config import Range
+from core.corpora import read_rows
+from core.errors import UserError
+from core.run import write_text
+from papers.tucan import data, files, method
+from papers.tucan.config import PromptConfig
+from papers.tucan.eval import print_table, wrong_items
+
+LONG = PromptConfig(wording="long", json_indent=2, descriptions=True)
+
+
+@dataclass(frozen=True)
+class Build:
+    """Write items with their chat form: what training reads, and what scoring reads."""
+
+    tools: str = ""
+    """Functions: a JSON list (plain JSON Schema or OpenAI's form) or an MCP answer. Empty: our ten."""
+    templates: tuple[str, ...] = ()
+    """Request templates, one YAML file a language (see bg.yaml). Empty: ours."""
+    count: Annotated[int, Range(1)] = 500
+    """Items in all languages together."""
+    part: Literal["train", "development", "test"] = "train"
+    """Whose templates and values are used; the parts share none."""
+    languages: tuple[str, ...] = ()
+    """Which languages; all of the templates by default."""
+    negatives: bool = True
+    """Include the three scenarios where nothing is to be called."""
+    distractors: Annotated[int, Range(0)] = 3
+    """At most so many further functions an item."""
+    unseen: tuple[str, ...] = ()
+    """Functions to keep for development and test."""
+    multi_turn: Annotated[float, Range(0, 1)] = 0.0
+    """Share of calls that go on with the result and the final answer."""
+    seed: int = 0
+    """Of the draws."""
+    prompt: PromptConfig = LONG
+    """Wording of the user turn."""
+    out: Path = Path("items.jsonl")
+    """File to write."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Write the user turn of every item, to be sent to any model."""
+
+    items: str
+    """JSON or JSONL file of items."""
+    prompt: PromptConfig = LONG
+    """Wording of the user turn."""
+    out: Path = Path("prompts.jsonl")
+    """File to write: `id` and `prompt` a line."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Label answers, validate their arguments, and say which scenarios fail."""
+
+    items: str
+    """JSON or JSONL file of items."""
+    answers: str
+    """JSONL with `id` and `response`."""
+    prompt: PromptConfig = LONG
+    """Its tags say what a call looks like."""
+    translit: Literal["official", "bg_standard"] = "official"
+    """How Cyrillic is compared with Latin spellings."""
+    out: Path | None = None
+    """Where the wrong items go."""
+
+
+def build(options: Build) -> None:
+    """Generate items and say what they are."""
+    catalogue = data.load_catalogue(options.tools, options.templates)
+    items = data.build_dataset(
+        catalogue,
+        options.count,
+        languages=options.languages or tuple(catalogue.languages),
+        part=options.part,
+        seed=options.seed,
+        mix=data.MIX if options.negatives else data.without_negatives(),
+        distractors=options.distractors,
+        unseen=options.unseen,
+        multi_turn=options.multi_turn,
+    )
+    prompt, _ = data.prompt_of(options.prompt)
+    _write(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
+    counts = {scenario: sum(item["scenario_type"] == scenario for item in items) for scenario in method.SCENARIOS}
+    print(f"{options.out}: {len(items)} items ({', '.join(f'{n} {name}' for name, n in counts.items() if n)})")
+
+
+def prompts(options: Prompts) -> None:
+    """Render the user turns."""
+    prompt, _ = data.prompt_of(options.prompt)
+    items = files.read_items(options.items)
+    _write(options.out, [{"id": i["id"], "prompt": prompt.render(i["user_message"], i["functions"])} for i in items])
+    print(f"{options.out}: {len(items)} prompts")
+
+
+def score(options: Score) -> None:
+    """Grade and print the diagnosis."""
+    items = files.read_items(options.items)
+    given: dict[str, Any] = {str(row.get("id")): row.get("response") for row in read_rows(options.answers)}
+    if missing := [item["id"] for item in items if not isinstance(given.get(item["id"]), str)]:
+        raise UserError(
+            f"{options.answers} has no response for item {missing[0]!r}: items and answers are joined on `id`."
+        )
+    tags = data.prompt_of(options.prompt)[0].tags
+    verdicts = [method.examine(given[item["id"]], item, tags, options.translit) for item in items]
+    report = method.summarize(items, verdicts)
+    print_table(report)
+    for name in ("precision", "recall", "schema_valid"):
+        print(f"  {name:38s} {getattr(report, name):6.1%}")
+    for expected, called in report.confusion.items():
+        if others := {name or "no call": count for name, count in called.items() if name != expected}:
+            print(f"  {expected} -> {', '.join(f'{name} {count}' for name, count in others.items())}")
+    if options.out:
+        write_text(options.out, wrong_items(items, [given[item["id"]] for item in items], verdicts))
+        print(f"  {options.out}: {report.n - report.errors['CORRECT']} wrong items")
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+VERBS: Verbs = {
+    "build": (Build, build),
+    "prompts": (Prompts, prompts),
+    "score": (Score, score),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; the user's mistakes end with one sentence and exit code 2."""
+    tools("papers.tucan.use", __doc__, VERBS, arguments)
+
+
+if __name__ == "__main__":
+    main()
