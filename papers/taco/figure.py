@@ -61,7 +61,7 @@ def _arms(axes: Axes, record: Record) -> None:
             axes.plot(values, places, MARKERS[number % 4], color=COLOURS[colour], markersize=3.5)
     double = 2 * max(record.mean(variant, "accuracy") for variant, _, _ in arms if variant in TUNING)
     axes.axvline(double, color="black", linestyle=":", linewidth=1)
-    axes.text(double + 0.01, -0.45, "twice instruction tuning", fontsize=8, va="bottom")
+    axes.text(double + 0.01, 0, "twice instruction tuning", fontsize=8, va="center")
     axes.set_yticks(range(len(arms)), [label for _, label, _ in arms])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -69,7 +69,7 @@ def _arms(axes: Axes, record: Record) -> None:
     axes.set_xlabel("accuracy on unseen items (95 % interval)")
     axes.set_title("Every arm", pad=12)
     marks = [Line2D([], [], linestyle="", marker=MARKERS[n % 4], color="black") for n in range(len(languages))]
-    axes.legend(marks, languages, loc="lower right", fontsize=8, markerscale=0.7)
+    axes.legend(marks, languages, loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, ncols=len(languages))
 
 
 def _steps(axes: Axes, record: Record) -> None:
