@@ -125,16 +125,21 @@ def scoreboard_row(paper: Paper, claim: Claim, verdict: Verdict) -> str:
     number = "" if verdict.difference is None else f"{verdict.difference:+.3f}"
     order = ORDER.index(verdict.outcome)
     return (
-        f'<tr><td><a href="../papers/{paper.slug}/">{paper.slug}</a></td><td>{html.escape(claim.statement)}</td>'
+        f'<tr><td><a href="../papers/{paper.slug}/">{paper.slug}</a></td><td>{inline(claim.statement)}</td>'
         f'<td data-sort="{order}" class="v{order}">{outcome}</td><td data-sort="{verdict.difference or 0}">'
         f'{effect_drawing(claim, verdict)}</td><td data-sort="{verdict.difference or 0}">{number}</td></tr>'
     )
 
 
+def inline(text: str) -> str:
+    """Text with code between backticks, as HTML."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
 def effect_drawing(claim: Claim, verdict: Verdict) -> str:
     """The estimate and its interval on a line of its own scale, as SVG."""
     if verdict.difference is None or verdict.low is None or verdict.high is None:
-        return html.escape(claim.out_of_scale or "")
+        return inline(claim.out_of_scale or "")
     margin = -claim.margin if claim.better == "lower" else claim.margin
     shown = [0.0, verdict.low, verdict.high, margin, *([-margin] if claim.better == "equal" else [])]
     low, high = min(shown), max(shown)
