@@ -247,7 +247,15 @@ def runnable(command: str, folder: Path) -> list[str] | None:
     return None
 
 
-@pytest.mark.parametrize(("page", "command"), sorted(set(documented_commands())))
+def distinct_commands() -> list[tuple[str, str]]:
+    """Documented commands, those once whose quick forms are the same."""
+    found: dict[tuple[str, ...], tuple[str, str]] = {}
+    for page, command in sorted(set(documented_commands())):
+        found.setdefault(tuple(runnable(command, Path()) or [command]), (page, command))
+    return list(found.values())
+
+
+@pytest.mark.parametrize(("page", "command"), distinct_commands())
 def test_documented_commands_run(page: str, command: str, tmp_path: Path) -> None:
     arguments = runnable(command, tmp_path)
     if arguments is None:
