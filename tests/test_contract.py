@@ -50,9 +50,9 @@ every_entrypoint = pytest.mark.parametrize(
 
 def python(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env={**OFFLINE, "PYTHONPATH": path}, capture_output=True, text=True
-    )
+    # Tests run side by side: two processes with two threads each on two cores take several times as long as with one.
+    environment = {**OFFLINE, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def imports_of(path: Path) -> Iterator[str]:
