@@ -18,7 +18,7 @@ SENTENCES, LANGUAGES = 40, ("en", "fr", "ru", "ja")
 def measure() -> list[Comparison]:
     """Sentences per second; the vectors have to point the same way."""
     from core import corpora
-    from core.models import load
+    from core.models.loading import load
     from papers.mexa import embed
 
     table = corpora.load("django", languages=LANGUAGES[1:], min_words=4).select(range(SENTENCES))

@@ -25,10 +25,10 @@ def measure() -> list[Comparison]:
         return []
     from transformers import LlamaConfig
 
-    from core.models import from_config
-    from core.run import temporary
-    from core.training import fit
-    from core.training_config import TrainingConfig
+    from core.experiment.run import temporary
+    from core.models.loading import from_config
+    from core.training.config import TrainingConfig
+    from core.training.fit import fit
 
     rows = []
     for name, (layers, width, inner, heads, kv_heads, vocabulary, tied, batch) in SHAPES.items():

@@ -14,10 +14,10 @@ STEPS, ROWS, LENGTH = 6, 4, 512
 def measure() -> list[Comparison]:
     """Model FLOPs per second of `fit` over the rate of large bf16 products (a share, not a speed-up)."""
     from core import corpora
-    from core.models import load
-    from core.run import temporary
-    from core.training import fit
-    from core.training_config import TrainingConfig
+    from core.experiment.run import temporary
+    from core.models.loading import load
+    from core.training.config import TrainingConfig
+    from core.training.fit import fit
 
     if torch.cuda.is_available():
         return []

@@ -17,7 +17,7 @@ TOKENS, WIDTH, VOCABULARY, REPEATS = 3072, 384, 250_000, 2
 
 PROGRAM = """
 import json, re, time, torch
-from core.losses import linear_cross_entropy
+from core.training.losses import linear_cross_entropy
 torch.manual_seed(0)
 hidden = torch.randn({tokens}, {width}, requires_grad=True)
 weight = torch.randn({vocabulary}, {width}).mul_(0.02).requires_grad_()

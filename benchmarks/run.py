@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.common import Comparison
-from core.run import environment, write_json
+from core.experiment.run import environment
+from core.files import write_json
 
 NAMES = ("trainer", "choices", "extraction", "memory", "matmul", "gpu")
 

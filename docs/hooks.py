@@ -15,9 +15,9 @@ from typing import Any
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
-from core.paper import Claim, Paper, discover
-from core.report import ORDER, SYMBOLS, summary
-from core.results import Verdict, recorded
+from core.experiment.paper import Claim, Paper, discover
+from core.experiment.report import ORDER, SYMBOLS, summary
+from core.experiment.results import Verdict, recorded
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("method.py", "data.py", "config.py", "train.py", "eval.py")

@@ -10,15 +10,17 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from core import paper as cards
-from core.config import override, to_dict, validate, with_variant
-from core.report import results_markdown, scoreboard_markdown
-from core.results import judge, recorded
-from core.run import ROOT, read_json
+from core.experiment import paper as cards
+from core.experiment.config import override, to_dict, validate, with_variant
+from core.experiment.report import results_markdown, scoreboard_markdown
+from core.experiment.results import judge, recorded
+from core.experiment.run import ROOT
+from core.files import read_json
 
 SLUGS = cards.slugs()
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "peft", "matplotlib", "pandas", "sklearn"}
@@ -64,9 +66,60 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+# The rooms of core from the ground floor up: a room imports what lies before it, never what lies after it.
+ROOMS = (
+    ("errors",),
+    ("files", "distributed"),
+    ("text",),
+    ("metrics",),
+    ("corpora",),
+    ("worlds",),
+    ("experiment",),
+    ("models",),
+    ("inference",),
+    ("training",),
+    ("tasks",),
+    ("cost",),
+    ("cli",),
+)
+
+
+def core_imports() -> dict[str, set[str]]:
+    """Module of core -> modules of core that it imports anywhere, for type checkers too."""
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / "core").rglob("*.py")
+    }
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        graph[module] = set()
+        for name in imports_of(path):
+            while name.startswith("core.") and name not in modules:
+                name = name.rpartition(".")[0]
+            if name in modules and name not in (module, "core"):
+                graph[module].add(name)
+    return graph
+
+
 def test_core_knows_no_paper() -> None:
     for path in (ROOT / "core").rglob("*.py"):
         assert not [name for name in imports_of(path) if name.startswith("papers")], path
+
+
+def test_the_rooms_of_core_import_downwards() -> None:
+    floor = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
+    for module, imported in core_imports().items():
+        if module == "core":
+            continue
+        room = module.split(".")[1]
+        assert room in floor, f"{module}: say in ROOMS where the room {room!r} lies"
+        for name in imported:
+            other = name.split(".")[1]
+            assert other == room or floor[other] < floor[room], f"{module} imports {name}, which lies above it"
+
+
+def test_core_has_no_circle() -> None:
+    TopologicalSorter(core_imports()).prepare()  # raises CycleError, which names the circle
 
 
 @every_paper
@@ -205,7 +258,7 @@ def test_smoke_runs_through_the_commands(slug: str, tmp_path: Path) -> None:
 
 @every_paper
 def test_the_paper_scale_can_be_planned(slug: str) -> None:
-    from core.plan import plan
+    from core.cost.plan import plan
 
     settings = importlib.import_module(f"papers.{slug}.config")
     result = plan(settings.workload(settings.PRESETS["paper"]), gpus=8)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.corpora import catalogues, hub, names, scripture
-from core.corpora.files import read_jsonl, read_lines, read_parallel, read_rows
+from core.corpora.files import read_jsonl, read_parallel, read_rows
 from core.corpora.table import bcp47, clean, to_dataset
 from core.errors import UserError
+from core.files import read_lines
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.corpora.table import bcp47, to_dataset
 from core.errors import UserError
+from core.files import read_lines
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,30 +26,6 @@ if TYPE_CHECKING:
 # Two- or three-letter language, then optional script, region and variant subtags: en, zh-Hans, eng_Latn, sr-Latn-RS.
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 Duplicates = Literal["drop", "error"]
-
-
-def read_lines(path: str | Path) -> list[str]:
-    r"""Lines of a UTF-8 file, with or without byte-order mark; only `\n` and `\r\n` end a line.
-
-    Raises:
-        UserError: no such file, or bytes that are not UTF-8.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"File {path} does not exist: check the path.")
-    lines = []
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"{path} is UTF-16: convert it, for example with `iconv -f UTF-16 -t UTF-8`.")
-    for number, raw in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
-        try:
-            lines.append(raw.removesuffix(b"\r").decode())
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{path}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 "
-                "(for example with `iconv -f LATIN1 -t UTF-8`)."
-            ) from None
-    return lines
 
 
 def read_parallel(

@@ -132,7 +132,7 @@ def _table(items: tuple[tuple[str, str], ...]) -> Callable[[str], str]:
 
 
 def _read_table(path: str) -> tuple[tuple[str, str], ...]:
-    from core.corpora.files import read_lines
+    from core.files import read_lines
 
     items = []
     for number, line in enumerate(read_lines(path), start=1):

@@ -51,11 +51,11 @@ class Chat:
         Args:
             spec: Hub id or folder.
             template: The layout of conversations.
-            options: Of :func:`core.models.load`.
+            options: Of :func:`core.models.loading.load`.
         """
-        from core import models
+        from core.models import loading
 
-        model, tokenizer = models.load(spec, **options)
+        model, tokenizer = loading.load(spec, **options)
         return Chat(model, tokenizer, template or choose_template(tokenizer))
 
     def prompt(self, messages: Sequence[Message]) -> str:
@@ -78,7 +78,7 @@ class Chat:
             temperature: 0 is greedy, for scoring; the official client samples at 0.7.
             seed: Of the sampling.
         """
-        from core.generation import generate
+        from core.inference.generation import generate
 
         prompts = [self.prompt(messages) for messages in conversations]
         with _stopping(self.model, self.stop_ids()):

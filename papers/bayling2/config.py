@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 # The languages of FLORES-101 but English and simplified Chinese. The paper says "over 100"; its list is not known.
 FLORES_101 = (
@@ -244,7 +244,7 @@ _PIVOT_TOKENS, _XLING_TOKENS = 450, 120
 
 def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
     settings = config.training
     if config.model is None:
@@ -267,12 +267,12 @@ def workload(config: Config) -> Workload:
 
 
 def scratch_shape(vocabulary: int, scratch: Scratch) -> Any:
-    """Shape of the miniature's model; start, end and padding tokens are those of `core.tokenization`.
+    """Shape of the miniature's model; start, end and padding tokens are those of `core.models.tokenization`.
 
     Input and output embeddings are separate, as in the paper's backbones: words of two languages may then be read as
     the same and still be written as different ones.
     """
-    from core.architectures import miniature
+    from core.models.architectures import miniature
 
     return miniature(
         vocabulary, width=scratch.width, layers=scratch.layers, heads=scratch.heads, feed_forward=scratch.feed_forward,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
-from core.tokenization import chat_row, completion_row
+from core.models.tokenization import chat_row, completion_row
 from papers.bayling2.config import Config
 from papers.bayling2.method import (
     CHAT_TEMPLATES,

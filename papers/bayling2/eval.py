@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
-from core.run import Measurement, Run, read_json, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from core.files import read_json, write_json
 from papers.bayling2.config import Config
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float],
 
     Outputs and references are written to `translations/` in the run's folder, a segment a line, for spBLEU and COMET.
     """
+    from core.files import write_text
     from core.metrics.translation import bleu, chrf
-    from core.run import write_text
     from papers.bayling2.data import translation_tests
 
     scores: dict[str, dict[str, float]] = {}

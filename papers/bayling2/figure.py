@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.report import COLOURS
-from core.results import Record
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,8 +19,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from core import corpora
+from core.models.tokenization import word_level
 from core.text.segment import is_unspaced
-from core.tokenization import word_level
 from papers.bayling2.config import Config
 from papers.bayling2.method import Bitext, Row, instruction
 from papers.bayling2.transfer import Item

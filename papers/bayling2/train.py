@@ -14,8 +14,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
-from core.run import Run, is_main_process, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import write_json
 from papers.bayling2.config import Config, scratch_shape
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def train(config: Config, run: Run) -> None:
     """Write `artifact/model` and `artifact/manifest.json`."""
     from core.distributed import seed_everything
-    from core.training import fit, save_pretrained
+    from core.training.fit import fit, save_pretrained
     from papers.bayling2.method import CHAT_TEMPLATES
 
     seed_everything(config.seed)
@@ -44,7 +45,7 @@ def train(config: Config, run: Run) -> None:
 
 def start(config: Config) -> Chat:
     """The model before tuning: the checkpoint, or a scratch model over number words."""
-    from core import models
+    from core.models import loading
     from papers.bayling2.chat import Chat
 
     named: Any = None if config.template == "auto" else config.template
@@ -53,7 +54,7 @@ def start(config: Config) -> Chat:
     from papers.bayling2.numerals import word_tokenizer
 
     tokenizer = word_tokenizer(config)
-    model = models.from_config(scratch_shape(len(tokenizer), config.scratch), seed=config.seed)
+    model = loading.from_config(scratch_shape(len(tokenizer), config.scratch), seed=config.seed)
     return Chat(model, tokenizer, named or "plain")
 
 
@@ -75,7 +76,7 @@ def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]
 
     from datasets import load_from_disk
 
-    from core.run import read_json
+    from core.files import read_json
 
     folder = run.stage("mixture", {**asdict(config), "template": chat.template}, build)
     return load_from_disk(folder / "rows"), read_json(folder / "manifest.json")

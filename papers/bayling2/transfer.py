@@ -194,7 +194,7 @@ def transfer_matrix(
 
 def ask(chat: Chat, items: Sequence[Item], max_new_tokens: int) -> list[str]:
     """Answers of a chat model: the likeliest choice where there are choices, otherwise what it writes."""
-    from core.generation import score_choices
+    from core.inference.generation import score_choices
 
     open_items = [item for item in items if not item.choices]
     closed = [item for item in items if item.choices]

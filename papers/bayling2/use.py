@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from core.cli import Verbs, tools
-from core.config import Range, override, preset_named, with_variant
 from core.errors import UserError
+from core.experiment.config import Range, override, preset_named, with_variant
+from core.experiment.entrypoint import Verbs, tools
 from papers.bayling2.method import SAMPLING
 
 
@@ -108,7 +108,7 @@ class ChatOnce:
 
 def mix(options: Mix) -> None:
     """Build a mixture from files."""
-    from core.run import write_json
+    from core.files import write_json
     from papers.bayling2 import data, method
 
     pivots: dict[str, list[method.Row]] = {}
@@ -150,7 +150,7 @@ def _shares(entries: tuple[str, ...]) -> dict[str, float] | None:
 
 def measure(options: Measure) -> None:
     """Print and write the transfer table of a model."""
-    from core.run import read_json, write_json
+    from core.files import read_json, write_json
     from papers.bayling2 import data
     from papers.bayling2.chat import Chat
     from papers.bayling2.transfer import exposure_of, transfer_matrix
@@ -173,8 +173,8 @@ def measure(options: Measure) -> None:
 
 def sweep(options: Sweep) -> None:
     """Train and evaluate once for every budget."""
-    from core.cli import execute
-    from core.run import Run
+    from core.experiment.entrypoint import execute
+    from core.experiment.run import Run
     from papers.bayling2.config import PRESETS, VARIANTS
     from papers.bayling2.eval import evaluate
     from papers.bayling2.train import train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper
 
 PAPER = Paper(
     slug="bimedix",

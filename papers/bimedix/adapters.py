@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 
 from core.distributed import is_main
 from core.errors import UserError
-from core.run import read_json, write_json
+from core.files import read_json, write_json
 from papers.bimedix.method import LowRankUpdate, MoEBlock, Placement, attach_adapters, moe_blocks
 
 PREFIX = "base_model.model."

@@ -10,18 +10,19 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core import corpora, distributed, models
-from core.config import to_dict
-from core.losses import causal_lm_loss
-from core.run import Run
-from core.tokenization import train_bpe
-from core.training import fit
+from core import corpora, distributed
+from core.experiment.config import to_dict
+from core.experiment.run import Run
+from core.models import loading
+from core.models.tokenization import train_bpe
+from core.training.fit import fit
+from core.training.losses import causal_lm_loss
 from papers.bimedix import data, knowledge
 from papers.bimedix.config import BaseModel, Config, mixtral_shape
 from papers.bimedix.method import quantize_base
 
 
-def load_base(config: Config, run: Run) -> models.Loaded:
+def load_base(config: Config, run: Run) -> loading.Loaded:
     """The base with its weights rounded as the configuration says, frozen, and its tokenizer.
 
     A base that is kept in packed 4-bit codes is read into main memory and quantised there: in 16 bit it may be larger
@@ -29,11 +30,11 @@ def load_base(config: Config, run: Run) -> models.Loaded:
     """
     spec = config.base or pretrained(config, run)
     place: dict[str, Any] = {"device": "cpu", "dtype": "bfloat16"} if config.packed else {}
-    model, tokenizer = models.load(spec, **(place if config.base else {"dtype": "float32"}))
+    model, tokenizer = loading.load(spec, **(place if config.base else {"dtype": "float32"}))
     model.requires_grad_(False)
     if config.quantization != "none":
         quantize_base(model, double=config.quantization == "nf4-double", packed=config.packed)
-    return models.Loaded(model, tokenizer)
+    return loading.Loaded(model, tokenizer)
 
 
 def pretrained(config: Config, run: Run) -> Path:
@@ -57,7 +58,7 @@ def _pretrain(shape: BaseModel, seed: int, run: Run) -> tuple[PreTrainedModel, P
     texts = prose or [t["content"] for s in _instructions(knowledge.facts(), seed) for t in s["messages"]]
     tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
     tokenizer.chat_template = data.CHAT_TEMPLATE
-    model = models.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
+    model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
     loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
     rows = list(_pretraining_rows(tokenizer, shape, prose, seed))
     fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")

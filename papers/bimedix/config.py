@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from transformers import MixtralConfig
 
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ def mixtral_shape(shape: BaseModel, vocabulary: int) -> MixtralConfig:
         initializer_range=0.05,
         tie_word_embeddings=True,
         architectures=["MixtralForCausalLM"],
-        pad_token_id=0,  # the ids of `core.tokenization`
+        pad_token_id=0,  # the ids of `core.models.tokenization`
         bos_token_id=1,
         eos_token_id=2,
     )
@@ -258,7 +258,7 @@ def mixtral_shape(shape: BaseModel, vocabulary: int) -> MixtralConfig:
 
 def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
-    from core.plan import Target, Workload
+    from core.cost.workload import Target, Workload
 
     parts: dict[str, tuple[Target, ...]] = {
         "attention": ("attention",),

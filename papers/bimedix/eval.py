@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from core.cli import entrypoint
-from core.run import Measurement, Run, read_json, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from core.files import read_json, write_json
 from papers.bimedix.config import Config
 
 

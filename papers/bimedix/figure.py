@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from core.report import COLOURS
-from core.results import Record
-from core.run import Measurement
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
+from core.experiment.run import Measurement
 
 LANGUAGES = {"en": ("English", COLOURS["blue"], "o"), "ar": ("Arabic", COLOURS["vermilion"], "s")}
 CHANCE = 0.25

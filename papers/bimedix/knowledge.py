@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from core.run import ROOT
+from core.experiment.run import ROOT
 from papers.bimedix.data import Sample, dialogue, multiple_choice
 
 Phrasing = Literal["train", "development", "test"]

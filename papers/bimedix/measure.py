@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
-from core.generation import score_choices
+from core.inference.generation import score_choices
 from papers.bimedix import data, knowledge, translation
 from papers.bimedix.config import Config
 from papers.bimedix.data import Sample

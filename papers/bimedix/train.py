@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.cli import entrypoint
-from core.run import Run, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run
+from core.files import write_json
 from papers.bimedix.config import Config
 
 
@@ -19,8 +20,8 @@ def train(config: Config, run: Run) -> None:
     import functools
 
     from core.distributed import is_main, seed_everything
-    from core.losses import causal_lm_loss
-    from core.training import fit
+    from core.training.fit import fit
+    from core.training.losses import causal_lm_loss
     from papers.bimedix.adapters import save_adapter
     from papers.bimedix.base import load_base
     from papers.bimedix.method import attach_adapters, equal_budget_rank, mix_languages, trainable_parameters

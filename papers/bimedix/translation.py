@@ -165,7 +165,7 @@ def translate_samples(
 
 
 class PromptedModel:
-    """Translator and scorer made of any text generator: a client, or `core.generation.generate` with a local model."""
+    """Translator and scorer made of any text generator: a client, or `core.inference.generation.generate`."""
 
     def __init__(self, generate: Callable[[str], str], source: str = "English", target: str = "Arabic") -> None:
         self.generate, self.source, self.target = generate, source, target

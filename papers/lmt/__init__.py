@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from core.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper
 
 PAPER = Paper(
     slug="lmt",

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 from papers.lmt.languages import LANGUAGES, PIVOTS
 
 if TYPE_CHECKING:
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ _EXAMPLE_TOKENS = 220
 
 def workload(config: Config) -> tuple[Workload, ...]:
     """What the stages of a configuration compute, for `papers plan`."""
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
     shape = config.cpt_base or scratch_shape(config.scratch.vocabulary, config.scratch)
     languages, pivots = len(config.chosen), len(config.pivots)
@@ -311,8 +311,8 @@ def workload(config: Config) -> tuple[Workload, ...]:
 
 
 def scratch_shape(vocabulary: int, scratch: Scratch) -> Any:
-    """Shape of the miniature's base model; start, end and padding tokens are those of `core.tokenization`."""
-    from core.architectures import miniature
+    """Shape of the miniature's base model; start, end and padding tokens are those of `core.models.tokenization`."""
+    from core.models.architectures import miniature
 
     return miniature(
         vocabulary, width=scratch.width, layers=scratch.layers, heads=scratch.heads, feed_forward=scratch.feed_forward,

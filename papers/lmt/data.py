@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
-from core.run import Run, read_json, write_json, write_text
-from core.tokenization import IGNORED, completion_row
+from core.experiment.run import Run
+from core.files import read_json, write_json, write_text
+from core.models.tokenization import IGNORED, completion_row
 from papers.lmt.config import Config
 from papers.lmt.inference import model_input
 from papers.lmt.languages import AUXILIARY

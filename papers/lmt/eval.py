@@ -16,9 +16,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
 from core.errors import UserError
-from core.run import Measurement, Run, read_json, write_text
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from core.files import read_json, write_text
 from papers.lmt.config import Config
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ Scores = dict[str, dict[tuple[str, str], float]]
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Exact match or translation scores of every direction group, tier and inference mode."""
-    from core import models
     from core.distributed import seed_everything
+    from core.models import loading
     from papers.lmt import data, inference
 
     seed_everything(config.seed)
@@ -40,7 +41,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     items = getattr(corpus, config.split)[: config.test_items]
     if not items:
         raise UserError(f"{config.corpus} has no {config.split} part: give split=test, with test_corpus for its items.")
-    model, tokenizer = models.load(str(run.artifact), dtype="float32" if config.model is None else "auto")
+    model, tokenizer = loading.load(str(run.artifact), dtype="float32" if config.model is None else "auto")
     examples = test_examples(config, items)
     untuned = config.model is not None and not config.use_sft
     shots = data.few_shots(config, corpus.sft) if untuned and config.base_shots else None

@@ -18,9 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
 from core.metrics.intervals import Interval, difference_interval
-from core.report import COLOURS
-from core.results import Record
 
 ARMS = {"p0": 0, "p5": 5, "p20": 20, "p50": 50, "symmetric": 100}
 CONTROLS = {

@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from core.losses import Loss
-from core.run import Run
+from core.experiment.run import Run
+from core.training.losses import Loss
 from papers.lmt.config import Config
 from papers.lmt.inference import clean_output, model_input, special_strings
 from papers.lmt.method import Example
@@ -27,7 +27,7 @@ from papers.lmt.stages import group_advantages, grpo_loss
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from core.training import FitResult
+    from core.training.fit import FitResult
 
 HEAD_TOKENS = 1024  # positions whose logits are held at once; a vocabulary of 150,000 takes 0.6 GB for them
 
@@ -40,7 +40,7 @@ def reinforce(
     run: Run,
 ) -> FitResult:
     """Train `model` in place on rollouts of the examples' prompts; the reference is a frozen copy of it."""
-    from core.training import fit
+    from core.training.fit import fit
 
     settings, style = config.grpo, config.prompt_style
     reference = copy.deepcopy(model).eval().requires_grad_(False)

@@ -149,7 +149,7 @@ def translate_examples(
         max_new_tokens: Longest translation in tokens; the released script uses 512.
         batch_tokens: Tokens of a batch, padding, new ones and all beams included; None = what suits the device.
     """
-    from core.generation import generate
+    from core.inference.generation import generate
 
     options: dict[str, Any] = {"style": style, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
     options |= {"cleaning": cleaning, "batch_tokens": batch_tokens}

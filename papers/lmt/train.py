@@ -14,27 +14,28 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
-from core.run import Run, is_main_process, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import write_json
 from papers.lmt.config import Config, scratch_shape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from core.training_config import TrainingConfig
+    from core.training.config import TrainingConfig
     from papers.lmt.data import Multiway
 
 
 def train(config: Config, run: Run) -> None:
     """Continued pre-training, fine-tuning, GRPO; each only where the configuration wants it."""
-    from core import models
     from core.distributed import seed_everything
-    from core.training import fit, save_pretrained
+    from core.models import loading
+    from core.training.fit import fit, save_pretrained
     from papers.lmt import data
 
     seed_everything(config.seed)
     corpus = data.multiway(config, run)
-    model, tokenizer = models.load(_start(config, run, corpus), dtype="float32", device="auto")
+    model, tokenizer = loading.load(_start(config, run, corpus), dtype="float32", device="auto")
     if config.use_cpt and config.cpt.monolingual:
         texts = data.pretraining_rows(config, tokenizer, run.path / "pretraining")
         fit(model, texts, config.cpt.training, run, seed=config.seed, name="cpt")
@@ -81,15 +82,15 @@ def _start(config: Config, run: Run, corpus: Multiway) -> str:
 
 def _build_base(config: Config, run: Run, corpus: Multiway, folder: Path) -> None:
     """Train tokenizer and base model from nothing."""
-    from core import models
-    from core.tokenization import train_bpe
-    from core.training import fit
+    from core.models import loading
+    from core.models.tokenization import train_bpe
+    from core.training.fit import fit
     from papers.lmt import data
 
     scratch, codes = config.scratch, [*config.pivots, *config.languages]
     texts = [item[code] for item in corpus.base for code in codes]
     tokenizer = train_bpe(texts, scratch.vocabulary, special_tokens=[f"<{code}>" for code in codes])
-    model = models.from_config(scratch_shape(len(tokenizer), scratch), seed=config.seed)
+    model = loading.from_config(scratch_shape(len(tokenizer), scratch), seed=config.seed)
     examples = data.base_examples(config, corpus.base, scratch.training.steps * scratch.training.batch_size)
     rows = data.training_rows(tokenizer, examples, "tags")
     fit(model, rows, scratch.training, run, seed=config.seed, name="base")

@@ -19,9 +19,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from core.cli import Verbs, tools
-from core.config import Range
 from core.errors import UserError
+from core.experiment.config import Range
+from core.experiment.entrypoint import Verbs, tools
 
 
 @dataclass(frozen=True)
@@ -138,16 +138,15 @@ def check(options: Check) -> None:
 
 def translate(options: Translate) -> None:
     """Translate line by line, in batches."""
-    from core import models
-    from core.corpora import read_lines
-    from core.run import write_text
+    from core.files import read_lines, write_text
+    from core.models import loading
     from papers.lmt import inference
 
     if options.model.rstrip("/").endswith("-Base") and options.prompt_style != "tags":
         raise UserError(f"{options.model} is pre-trained only and repeats the prompt: use the model without -Base.")
     texts = read_lines(options.input) if options.input else [line.rstrip("\n") for line in sys.stdin]
     given = read_lines(options.auxiliary_file) if options.auxiliary_file else None
-    model, tokenizer = models.load(options.model)
+    model, tokenizer = loading.load(options.model)
     outputs = inference.translate(
         model,
         tokenizer,

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from core import distributed, models
-from core.checkpoint import is_sharded
-from core.run import Run
+from core import distributed
+from core.experiment.run import Run
+from core.models import loading
+from core.models.tokenization import train_bpe
 from core.text.languages import name as language_name
-from core.tokenization import train_bpe
-from core.training import fit, save_pretrained
+from core.training.checkpoint import is_sharded
+from core.training.fit import fit, save_pretrained
 from papers.marco_llm import miniature
 from papers.marco_llm.bodies import tokenise
 from papers.marco_llm.config import Config, llama_shape
@@ -48,7 +49,7 @@ def in_one_piece(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, run
         return model
     folder = run.path / "between"
     save_pretrained(model, folder, tokenizer)
-    return models.load(str(folder), dtype="float32").model
+    return loading.load(str(folder), dtype="float32").model
 
 
 def _save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -60,7 +61,7 @@ def _build(config: Config, run: Run) -> tuple[PreTrainedModel, PreTrainedTokeniz
     """Tokenizer of all languages, model of the old ones."""
     shape, settings = config.scratch, config.scratch.training
     tokenizer = train_bpe(_tokenizer_texts(config), shape.vocabulary)
-    model = models.from_config(llama_shape(shape, len(tokenizer)), seed=config.seed)
+    model = loading.from_config(llama_shape(shape, len(tokenizer)), seed=config.seed)
     old = [body for body in miniature.monolingual(config) if body.category != "low"]
     categories, documents = tokenise([*old, *miniature.old_bitext(config)], tokenizer)
     monolingual = 1 - shape.pairs_share

@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 from papers.marco_llm.filtering import PLAIN_RULES, RULES, Rule
 from papers.marco_llm.templates import TEMPLATES, Letter
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -329,7 +329,7 @@ MODELS = ("Qwen/Qwen2-7B", "Qwen/Qwen2-72B")
 
 def llama_shape(shape: Scratch, vocabulary: int) -> LlamaConfig:
     """The miniature's base as transformers' own configuration."""
-    from core.architectures import miniature
+    from core.models.architectures import miniature
 
     return miniature(
         vocabulary, width=shape.width, layers=shape.layers, heads=shape.heads, feed_forward=shape.feed_forward,
@@ -339,7 +339,7 @@ def llama_shape(shape: Scratch, vocabulary: int) -> LlamaConfig:
 
 def workload(config: Config) -> list[Workload]:
     """What the stages compute, for `papers plan`; at paper scale for both models."""
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
     settings = config.training
     models: Any = (llama_shape(config.scratch, config.scratch.vocabulary),) if config.model is None else (config.model,)

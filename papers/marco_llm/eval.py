@@ -14,15 +14,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.cli import entrypoint
-from core.run import Measurement, Run, is_main_process, read_json, write_json, write_text
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run, is_main_process
+from core.files import read_json, write_json, write_text
 from papers.marco_llm.config import Config
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Bits per byte before and after, translation, and how exactly the mixture was met."""
-    from core import models
     from core.distributed import seed_everything
+    from core.models import loading
     from papers.marco_llm import base, data, measure
 
     seed_everything(config.seed)
@@ -33,10 +34,10 @@ def evaluate(config: Config, run: Run) -> Measurement:
     dtype = "float32" if config.model is None else "auto"
 
     def before(folder: Path) -> None:
-        write_json(folder / "bits.json", measure.bits(*models.load(spec, dtype=dtype), texts))
+        write_json(folder / "bits.json", measure.bits(*loading.load(spec, dtype=dtype), texts))
 
     first = read_json(run.stage("bits", {"spec": spec, "texts": texts}, before) / "bits.json")
-    model, tokenizer = models.load(str(run.artifact), dtype=dtype)
+    model, tokenizer = loading.load(str(run.artifact), dtype=dtype)
     after = measure.bits(model, tokenizer, texts)
     units: dict[str, dict[str, float]] = {}
     for group, codes in (("old", old), ("new", new)):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
 from core.metrics.intervals import Interval, difference_interval
-from core.report import COLOURS
-from core.results import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -150,9 +150,9 @@ def embedding_similarity(encoder: str, prefix: str = "", batch: int = 128) -> Si
     """Cosine of mean-pooled sentence vectors of an encoder (LaBSE, multilingual-e5; the latter wants `query: `)."""
     import torch
 
-    from core import models
+    from core.models import loading
 
-    model, tokenizer = models.load(encoder, task="encoder")
+    model, tokenizer = loading.load(encoder, task="encoder")
 
     @torch.inference_mode()
     def vectors(texts: Sequence[str]) -> dict[str, torch.Tensor]:

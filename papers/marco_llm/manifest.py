@@ -24,6 +24,7 @@ from typing import Any
 
 from core import corpora
 from core.errors import UserError
+from core.files import read_lines
 from core.text.languages import flores_code
 from papers.marco_llm import filtering, recipe
 from papers.marco_llm.bodies import Body, clean_pairs, render_bitext
@@ -66,7 +67,7 @@ def read_manifest(path: str | Path) -> list[Entry]:
         UserError: A line without path, category or language.
     """
     path = Path(path)
-    lines = enumerate(corpora.read_lines(path), start=1)
+    lines = enumerate(read_lines(path), start=1)
     entries = [_entry(line, path.parent, f"{path}, line {number}") for number, line in lines if line.strip()]
     if not entries:
         raise UserError(f"{path} names no source: write one JSON object a line.")
@@ -137,7 +138,7 @@ def _body(entry: Entry, config: Config, entries: Sequence[Entry]) -> Body:
 def _texts(where: str) -> Iterator[str]:
     path = Path(where)
     if path.suffix == ".txt" or (path.exists() and not _is_jsonl(path)):
-        yield from (line for line in corpora.read_lines(path) if line.strip())
+        yield from (line for line in read_lines(path) if line.strip())
     else:
         yield from map(adapt_text, corpora.read_rows(where, streaming=True))
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.inference.scoring import log_likelihoods
 from core.metrics.likelihood import bits_per_byte
-from core.scoring import log_likelihoods
 
 
 def bits(model: Any, tokenizer: Any, texts: Mapping[str, Sequence[str]]) -> dict[str, float]:

@@ -19,10 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.corpora import read_jsonl
-from core.losses import Loss
-from core.run import Run
-from core.tokenization import IGNORED, chat_row, completion_row
-from core.training import fit
+from core.experiment.run import Run
+from core.models.tokenization import IGNORED, chat_row, completion_row
+from core.training.fit import fit
+from core.training.losses import Loss
 from papers.marco_llm.base import in_one_piece
 
 if TYPE_CHECKING:

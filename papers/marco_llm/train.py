@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.cli import entrypoint
-from core.config import to_dict
-from core.run import Run, is_main_process, write_json
+from core.experiment.config import to_dict
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import write_json
 from papers.marco_llm.config import Config
 from papers.marco_llm.method import Plan, shares_text, tokens_by_category
 from papers.marco_llm.recipe import staged_mixture
@@ -28,14 +29,14 @@ from papers.marco_llm.sampler import Documents, sample
 
 def train(config: Config, run: Run) -> None:
     """All stages of the mixture, each from where the one before ended, then the post-training that has data."""
-    from core import models
     from core.distributed import seed_everything
-    from core.training import fit, save_pretrained
+    from core.models import loading
+    from core.training.fit import fit, save_pretrained
     from papers.marco_llm import base, data, post
     from papers.marco_llm.bodies import tokenise
 
     seed_everything(config.seed)
-    model, tokenizer = models.load(base.start(config, run), dtype="float32")
+    model, tokenizer = loading.load(base.start(config, run), dtype="float32")
     material = data.material(config)
     categories, documents = tokenise(material.bodies, tokenizer)
     plan = staged_mixture(config, categories).plan(temperature=config.temperature, max_epochs=config.max_epochs)

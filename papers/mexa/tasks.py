@@ -72,7 +72,7 @@ def answer(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], batch_tokens: int | None = None
 ) -> list[bool]:
     """Whether the right choice is the most likely one, item by item."""
-    from core.generation import score_choices
+    from core.inference.generation import score_choices
 
     priors: dict[str, list[str]] = {}
     for item in items:

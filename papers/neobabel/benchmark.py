@@ -20,9 +20,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from core.corpora import read_lines
 from core.errors import UserError
-from core.run import write_text
+from core.files import read_lines, write_text
 from papers.neobabel.method import code_switching_similarity, cross_lingual_consistency
 
 # GenEval's: how much of both objects' sizes a centre offset has to exceed before it counts as a relation.

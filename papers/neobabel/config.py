@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from transformers import Gemma2Config, PreTrainedConfig
 
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 LANGUAGES = ("en", "zh", "nl", "fr", "hi", "fa")
 StageName = Literal["p1", "p2", "p3", "i1", "i2"]
@@ -370,8 +370,8 @@ def decoder_config(config: Config, vocabulary: int) -> Gemma2Config:
 
 def workload(config: Config) -> list[Workload]:
     """What each stage computes, for `papers plan`."""
-    from core.architectures import architecture
-    from core.plan import Workload
+    from core.cost.workload import Workload
+    from core.models.architectures import architecture
 
     shape: PreTrainedConfig = decoder_config(config, config.codes + 14)
     if not config.backbone.frozen_encoder:

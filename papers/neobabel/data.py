@@ -24,11 +24,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core import models
-from core.config import to_dict
-from core.corpora import read_lines
 from core.errors import UserError
-from core.run import Run, read_json, write_json
+from core.experiment.config import to_dict
+from core.experiment.run import Run
+from core.files import read_json, read_lines, write_json
+from core.models import loading
 from papers.neobabel import world
 from papers.neobabel.config import Backbone, Config, Stage
 from papers.neobabel.method import Vocabulary, block_labels, image_block, mask_image
@@ -322,7 +322,7 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
     """How this configuration reads prompts; a frozen encoder reads all that are known once for all variants."""
     backbone = config.backbone
     if not backbone.frozen_encoder:
-        return TokenText(models.load_tokenizer(backbone.model))
+        return TokenText(loading.load_tokenizer(backbone.model))
     training, others = known_texts(config)
 
     def build(folder: Path) -> None:
@@ -364,20 +364,20 @@ def world_texts(config: Config) -> tuple[list[str], list[str]]:
     return sorted(training), ["", *sorted(others - training)]
 
 
-def load_encoder(backbone: Backbone) -> models.Loaded:
+def load_encoder(backbone: Backbone) -> loading.Loaded:
     """The frozen encoder, or its architecture with random weights."""
     if backbone.init == "pretrained":
-        return models.load(backbone.model, task="encoder")
+        return loading.load(backbone.model, task="encoder")
     from transformers import AutoConfig
 
-    shape = AutoConfig.from_pretrained(models.materialize(backbone.model))
-    dtype = models.default_dtype(models.default_device())
-    model: Any = models.from_config(shape, seed=0, task="encoder", dtype=dtype)
-    return models.Loaded(model.to(models.default_device()), models.load_tokenizer(backbone.model))
+    shape = AutoConfig.from_pretrained(loading.materialize(backbone.model))
+    dtype = loading.default_dtype(loading.default_device())
+    model: Any = loading.from_config(shape, seed=0, task="encoder", dtype=dtype)
+    return loading.Loaded(model.to(loading.default_device()), loading.load_tokenizer(backbone.model))
 
 
 @torch.inference_mode()
-def encode(encoder: models.Loaded, texts: Sequence[str], batch_size: int = 64) -> Iterator[Tensor]:
+def encode(encoder: loading.Loaded, texts: Sequence[str], batch_size: int = 64) -> Iterator[Tensor]:
     """Last-layer states [tokens, width] of each text, begin and end token included, in order."""
     model: Any = encoder.model
     tokenizer = encoder.tokenizer

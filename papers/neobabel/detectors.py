@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.models import default_device
+from core.models.loading import default_device
 from papers.neobabel import world
 from papers.neobabel.benchmark import Detect, Detection, Embed
 from papers.neobabel.data import OFFICIAL_NAMES, from_module

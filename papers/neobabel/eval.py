@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
-from core.run import Measurement, Run, is_main_process, read_json, write_text
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run, is_main_process
+from core.files import read_json, write_text
 from papers.neobabel.config import Config
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ NOISE_SEED = 123456
 def evaluate(config: Config, run: Run) -> Measurement:
     """Scores of the miniature's prompts, or of a benchmark of the user's own."""
     from core.distributed import seed_everything
-    from core.models import default_device
+    from core.models.loading import default_device
     from papers.neobabel import data, model
 
     seed_everything(config.seed)

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
+from core.experiment.run import Measurement
 from core.metrics.stats import difference_interval
-from core.report import COLOURS
-from core.results import Record
-from core.run import Measurement
 from core.text.languages import name as language_name
 from papers.neobabel import sheet, world
 

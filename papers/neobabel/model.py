@@ -20,9 +20,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from core.distributed import is_main
 from core.errors import UserError
-from core.losses import Loss
-from core.run import read_json, write_json
-from core.training import save_pretrained
+from core.files import read_json, write_json
+from core.training.fit import save_pretrained
+from core.training.losses import Loss
 from papers.neobabel.method import (
     IGNORED,
     ImageAttention,

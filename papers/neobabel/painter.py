@@ -15,10 +15,11 @@ from typing import Any
 
 from torch import Tensor
 
-from core import models
-from core.config import override
 from core.errors import UserError
-from core.run import Run, read_json, write_text
+from core.experiment.config import override
+from core.experiment.run import Run
+from core.files import read_json, write_text
+from core.models import loading
 from papers.neobabel import data, model
 from papers.neobabel.config import PRESETS, Config
 from papers.neobabel.model import TextToImage, generate
@@ -120,7 +121,7 @@ def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
     if config.backbone.frozen_encoder:
         text = data.FrozenText(config.backbone, artifact / "text")
     else:
-        text = data.TokenText(models.load_tokenizer(artifact))
+        text = data.TokenText(loading.load_tokenizer(artifact))
     painter = model.load(artifact, attention=config.attention.implementation)
     tokenizer = data.image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
     return Painter(painter, text, tokenizer, config)

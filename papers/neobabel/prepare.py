@@ -19,9 +19,8 @@ from typing import Any
 
 import torch
 
-from core.corpora import read_lines
 from core.errors import UserError
-from core.run import write_text
+from core.files import read_lines, write_text
 from papers.neobabel.data import OFFICIAL_NAMES, Row, captioned, image_tokenizer, read_image
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp"}

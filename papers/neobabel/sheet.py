@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import UserError
-from core.report import COLOURS
+from core.experiment.report import COLOURS
 from core.text.languages import name as language_name
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
-from core.config import to_dict
 from core.errors import UserError
-from core.run import Run, read_json, write_json
+from core.experiment.config import to_dict
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run
+from core.files import read_json, write_json
 from papers.neobabel.config import Config, Stage
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
     """The untrained model: a small decoder behind a frozen encoder, or a language model with new rows for images."""
     import torch
 
-    from core import models
-    from core.vocabulary import resize_embeddings
+    from core.models import loading
+    from core.models.vocabulary import resize_embeddings
     from papers.neobabel.config import decoder_config
     from papers.neobabel.model import TextToImage, check_kernel
 
@@ -79,16 +80,16 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
     if config.backbone.frozen_encoder:
         shape = decoder_config(config, vocabulary.size)
         check_kernel(shape, kernel)
-        lm = models.from_config(shape, seed=config.seed)
+        lm = loading.from_config(shape, seed=config.seed)
     else:
         # The released constructor builds random weights unless told otherwise, and its YAML fails to tell it.
         if config.backbone.init == "pretrained":
-            lm = models.load(config.backbone.model, attention=kernel, dtype="float32", device="cpu").model
+            lm = loading.load(config.backbone.model, attention=kernel, dtype="float32", device="cpu").model
         else:
             from transformers import AutoConfig
 
-            real = AutoConfig.from_pretrained(models.materialize(config.backbone.model), attn_implementation=kernel)
-            lm = models.from_config(real, seed=config.seed)
+            real = AutoConfig.from_pretrained(loading.materialize(config.backbone.model), attn_implementation=kernel)
+            lm = loading.from_config(real, seed=config.seed)
         old = lm.get_input_embeddings().weight
         spread = getattr(lm.config, "initializer_range", 0.02)
         generator = torch.Generator().manual_seed(config.seed)
@@ -100,7 +101,7 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
 def _train(config: Config, run: Run, text: FrozenText | TokenText, folder: Path) -> None:
     """All stages; checkpoints of a stage that was interrupted stay in the run, and the same command goes on."""
     from core.distributed import is_main
-    from core.training import fit
+    from core.training.fit import fit
     from papers.neobabel import data, model
 
     untrained = build_model(config, text)

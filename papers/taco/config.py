@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 Chain = Literal["direct", "taco", "no_instruction_en", "no_response_en", "en_only"]
 Layout = Literal["clean", "official"]
@@ -246,7 +246,7 @@ def scratch_shape(vocabulary: int, config: Config) -> Any:
     The spread of the initial weights is that which keeps the size of what passes through them; with the 0.02 of wide
     models, stage 1 takes longer at this width, and stage 2 hardly fits its tuning records.
     """
-    from core.architectures import miniature
+    from core.models.architectures import miniature
 
     return miniature(
         vocabulary, width=config.width, layers=config.layers, heads=config.heads, feed_forward=config.width * 8 // 3,
@@ -260,7 +260,7 @@ def workload(config: Config) -> list[Workload]:
     A released Nepali record has about 2.8 kB (a file of 189 MB for 67 thousand records), two thirds of it three-byte
     letters: about 900 tokens of LLaMA's tokenizer, which has hardly more than single letters for that script.
     """
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
     languages = len(config.languages)
     if not config.base:

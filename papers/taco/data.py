@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
-from core.tokenization import IGNORED, completion_row, word_level
+from core.models.tokenization import IGNORED, completion_row, word_level
 from papers.taco import method
 from papers.taco.config import Config, Template
 from papers.taco.method import Record

@@ -14,8 +14,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
-from core.run import Measurement, Run, read_json, write_text
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from core.files import read_json, write_text
 from papers.taco.config import Config
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def answer_all(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: list[tuple[str, str]], config: Config
 ) -> list[str]:
     """Greedy outputs to (instruction, input) pairs."""
-    from core.generation import generate
+    from core.inference.generation import generate
     from papers.taco import data
 
     prompts = [data.render_prompt(config.template, *pair, suffix=config.question_suffix) for pair in asked]

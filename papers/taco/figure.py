@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
 from core.metrics.intervals import difference_interval
-from core.report import COLOURS
-from core.results import Record
 
 # variant, label, colour
 ARMS = (

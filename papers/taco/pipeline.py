@@ -60,8 +60,8 @@ class TacoPipeline:
         Raises:
             UserError: No such folder, or the language has to be named.
         """
-        from core import models
-        from core.run import read_json
+        from core.files import read_json
+        from core.models import loading
 
         facts = read_json(Path(folder) / "taco.json")
         if facts is None:
@@ -71,14 +71,14 @@ class TacoPipeline:
         lang_name = lang_name or facts["languages"][0]
         if lang_name not in facts["languages"]:
             raise UserError(f"{folder} was tuned for {', '.join(facts['languages'])}, not {lang_name}.")
-        model, tokenizer = models.load(folder, revision=facts["revision"], quantization=facts["quantization"])
+        model, tokenizer = loading.load(folder, revision=facts["revision"], quantization=facts["quantization"])
         return TacoPipeline(
             model, tokenizer, lang_name, **{"chain": facts["chain"], "template": facts["template"], **options}
         )
 
     def generate(self, prompt: str, text: str = "") -> TacoAnswer:
         """Answer one prompt (with an optional input); only `response_xx` is for the end user."""
-        from core.generation import generate
+        from core.inference.generation import generate
 
         output = generate(self.model, self.tokenizer, [self._prompt(prompt, text)], max_new_tokens=self._room())[0]
         answer = parse_chain(output, self.lang_name, self.chain)

@@ -16,17 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from core.cli import entrypoint
-from core.config import to_dict
-from core.run import Run, is_main_process, write_json
+from core.experiment.config import to_dict
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import write_json
 from papers.taco.config import Config, scratch_shape
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from core.losses import Loss
-    from core.models import Loaded
+    from core.models.loading import Loaded
+    from core.training.losses import Loss
     from papers.taco.data import Row
     from papers.taco.method import Record
 
@@ -59,13 +60,13 @@ def starting_point(config: Config, run: Run) -> str:
 
 def scratch_model(config: Config, run: Run, folder: Path) -> None:
     """Stage 1: a small decoder, and unless the curriculum is off, trained to follow English instructions."""
-    from core import models
-    from core.training import fit, save_pretrained
+    from core.models import loading
+    from core.training.fit import fit, save_pretrained
     from papers.taco import data
 
     tokenizer = data.number_tokenizer(config.largest)
     shape = scratch_shape(len(tokenizer), config)
-    model = models.from_config(shape, seed=config.seed)
+    model = loading.from_config(shape, seed=config.seed)
     if config.curriculum:
         records = data.load_records(config, config.languages[0])  # of which only the English parts are used
         rows = data.english_rows(tokenizer, records, config, 4096, f"stage1-{config.seed}")
@@ -77,7 +78,7 @@ def english_accuracy(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, records: Sequence[Record], config: Config
 ) -> float:
     """Share of the English instructions that the model answers right."""
-    from core.generation import generate
+    from core.inference.generation import generate
     from papers.taco import data, method
 
     prompts = [data.begin(tokenizer, data.render_prompt(config.template, r["instruction_en"])) for r in records]
@@ -87,7 +88,7 @@ def english_accuracy(
 
 def tune(base: str, languages: Sequence[str], config: Config, run: Run) -> None:
     """Stage 2 for one language, or for several in one model."""
-    from core.training import fit, save_pretrained
+    from core.training.fit import fit, save_pretrained
     from papers.taco import data
 
     model, tokenizer = load(base, config)
@@ -123,15 +124,15 @@ def revision(config: Config) -> str | None:
 
 
 def quantization(config: Config) -> Literal["nf4"] | None:
-    """The 4-bit format of the frozen base, as :func:`core.models.load` takes it."""
+    """The 4-bit format of the frozen base, as :func:`core.models.loading.load` takes it."""
     return None if config.quantization == "none" else config.quantization
 
 
 def load(spec: str | Path, config: Config) -> Loaded:
     """A base or a tuned model, in the number format in which it is trained."""
-    from core import models
+    from core.models import loading
 
-    return models.load(
+    return loading.load(
         spec,
         revision=revision(config),
         quantization=quantization(config),
@@ -218,7 +219,7 @@ def padded(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 def weighted_loss(model: nn.Module, batch: Mapping[str, Any]) -> Loss:
     """The loss of :func:`papers.taco.method.weighted_loss`, for :func:`core.training.fit`."""
-    from core.losses import Loss
+    from core.training.losses import Loss
     from papers.taco import method
 
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits

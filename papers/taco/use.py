@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from core.cli import Verbs, tools
-from core.config import Range
 from core.errors import UserError
+from core.experiment.config import Range
+from core.experiment.entrypoint import Verbs, tools
 from papers.taco.config import Chain, Layout
 
 
@@ -86,7 +86,7 @@ class Ask:
 
 def build(options: Build) -> None:
     """Write TaCo JSONL and say what was dropped."""
-    from core.run import write_text
+    from core.files import write_text
     from papers.taco import data, method
 
     english = _rows(options.english)
@@ -125,7 +125,7 @@ def _translator(spec: str, revision: str | None, codes: Sequence[str]) -> Callab
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    from core.models import default_device
+    from core.models.loading import default_device
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(spec, revision=revision, src_lang=codes[0])

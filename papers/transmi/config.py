@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ _SIZES = {
 
 def workload(config: Config) -> list[Workload]:
     """What a configuration computes on a GPU: fine-tuning on English, if any, and reading every test set twice."""
-    from core import plan
-    from core.architectures import architecture
+    from core.cost import plan
+    from core.models.architectures import architecture
 
     model = architecture("wheel:e5-small" if config.base == "toy" else config.base)
     if config.merge_mode != "none":

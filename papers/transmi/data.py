@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
-from core.run import ROOT, Run
+from core.experiment.run import ROOT, Run
+from core.files import read_lines
 from core.text import romanize as romanization
 from core.text.scripts import script_counts
 from papers.transmi.config import Config
@@ -213,7 +214,7 @@ def _header(path: Path) -> list[str]:
     """Column names of a TSV or JSON lines file; nothing for a folder."""
     if not path.is_file():
         return []
-    first = next(iter(corpora.read_lines(path)), "")
+    first = next(iter(read_lines(path)), "")
     if path.suffix in (".tsv", ".tab"):
         return [name.strip() for name in first.split("\t")]
     return corpora.read_jsonl(path).column_names
@@ -265,11 +266,11 @@ def batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
 
 def base_folder(config: Config, run: Run) -> Path:
     """Local folder of the model to adapt."""
-    from core import models
+    from core.models import loading
 
     if config.base == "toy":
         return run.stage("toy", {}, build_toy)
-    return Path(models.materialize(config.base))
+    return Path(loading.materialize(config.base))
 
 
 def identity(folder: Path) -> list[list[Any]]:

@@ -19,8 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli import entrypoint
-from core.run import Measurement, Run, read_json, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from core.files import read_json, write_json
 from papers.transmi.config import Config
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 
 def _retrieval(config: Config, run: Run) -> Measurement:
-    from core import models
+    from core.models import loading
     from core.text.romanize import resolve
     from papers.transmi import data
 
@@ -54,11 +55,11 @@ def _retrieval(config: Config, run: Run) -> Measurement:
     )
     base = data.base_folder(config, run)
     original = _baseline(config, run, base, [*samples, *latin])
-    before = models.load_tokenizer(base)
+    before = loading.load_tokenizer(base)
     if config.merge_mode == "none":
         after, results = before, original
     else:
-        model, after = models.load(str(run.artifact), task="encoder")
+        model, after = loading.load(str(run.artifact), task="encoder")
         results = measure(model, after, [*samples, *latin], config)
     adaptation = read_json(run.artifact / "transmi.json") or {}
     known, vocabulary = before.get_vocab(), after.get_vocab()
@@ -98,7 +99,7 @@ def _retrieval(config: Config, run: Run) -> Measurement:
 
 def _baseline(config: Config, run: Run, base: Path, samples: Sequence[Parallel]) -> dict[str, dict[str, float]]:
     """Results of the unmodified model, computed once for all variants of a sample."""
-    from core import models
+    from core.models import loading
     from papers.transmi.data import identity
 
     fields = ("corpus", "layer", "prefix", "k", "max_length")
@@ -107,7 +108,7 @@ def _baseline(config: Config, run: Run, base: Path, samples: Sequence[Parallel])
     inputs["texts"] = [[s.language, s.english, s.native, s.romanized] for s in samples]
 
     def build(folder: Any) -> None:
-        model, tokenizer = models.load(base, task="encoder")
+        model, tokenizer = loading.load(base, task="encoder")
         write_json(folder / "results.json", measure(model, tokenizer, samples, config))
 
     return read_json(run.stage("original", inputs, build) / "results.json")

@@ -9,9 +9,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
 from core.metrics.intervals import difference_interval
-from core.report import COLOURS
-from core.results import Record
 from core.text.languages import name
 
 # variant, metric, label, colour, marker

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
+from core.files import read_lines
 from papers.transmi.data import BY_HAND, hub_subsets
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _files(folder: Path, split: str) -> dict[str, Path]:
 def _local_rows(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".jsonl":
         return [dict(row) for row in corpora.read_jsonl(path)]
-    rows = [line.split("\t") for line in corpora.read_lines(path) if line.strip()]
+    rows = [line.split("\t") for line in read_lines(path) if line.strip()]
     if len(rows[0]) == 3 and rows[0][1] in TAXI_LABELS:
         header = ["id", "label", "verse"]
     else:

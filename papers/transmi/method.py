@@ -28,8 +28,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.errors import UserError
+from core.models.vocabulary import resize_embeddings, unigram_vocabulary, with_unigram_vocabulary
 from core.text.romanize import Romanizer, resolve
-from core.vocabulary import resize_embeddings, unigram_vocabulary, with_unigram_vocabulary
 
 MergeMode = Literal["max", "min", "average"]
 

@@ -20,11 +20,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core import distributed
-from core.losses import IGNORED, Loss
+from core.experiment.run import Measurement, Run
+from core.files import read_json, write_json
 from core.metrics.classification import macro_f1
-from core.run import Measurement, Run, read_json, write_json
 from core.text.romanize import resolve
-from core.training import fit, save_pretrained
+from core.training.fit import fit, save_pretrained
+from core.training.losses import IGNORED, Loss
 from papers.transmi import data, labelled
 from papers.transmi.config import Config
 from papers.transmi.labelled import Labelled
@@ -41,13 +42,13 @@ def finetune(folder: str, config: Config, run: Run) -> None:
     """
     from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-    from core import models
+    from core.models import loading
 
     distributed.seed_everything(config.seed)
     english = labelled.english_of(config.corpus)
     train, dev = (labelled.read(config.corpus, english, split) for split in ("train", "dev"))
     labels = sorted({label for example in train for label in example.labels})
-    tokenizer = models.load_tokenizer(folder)
+    tokenizer = loading.load_tokenizer(folder)
     kind: Any = AutoModelForTokenClassification if config.task == "tagging" else AutoModelForSequenceClassification
     model = kind.from_pretrained(
         folder,
@@ -85,12 +86,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
     """F1 of the fine-tuned model on the test set of every language, as it is written and romanised."""
     from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-    from core import models
+    from core.models import loading
 
     kind: Any = AutoModelForTokenClassification if config.task == "tagging" else AutoModelForSequenceClassification
-    device = models.default_device()
-    model = kind.from_pretrained(run.artifact, dtype=models.default_dtype(device)).to(device).eval()
-    tokenizer = models.load_tokenizer(run.artifact)
+    device = loading.default_device()
+    model = kind.from_pretrained(run.artifact, dtype=loading.default_dtype(device)).to(device).eval()
+    tokenizer = loading.load_tokenizer(run.artifact)
     romanize = resolve(data.romanizer(config.romanizer))
     units: dict[str, dict[str, float]] = {"f1_native": {}, "f1_romanised": {}}
     for language in config.languages or labelled.languages_of(config.corpus):

@@ -13,8 +13,9 @@ import os
 import shutil
 from pathlib import Path
 
-from core.cli import entrypoint
-from core.run import Run, is_main_process, read_json, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import read_json, write_json
 from papers.transmi.config import Config
 
 
@@ -53,13 +54,13 @@ def adapted_folder(config: Config, run: Run, base: Path) -> Path:
 def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
     from transformers import AutoConfig
 
-    from core import models
-    from core.vocabulary import unigram_vocabulary
+    from core.models import loading
+    from core.models.vocabulary import unigram_vocabulary
     from papers.transmi import method
 
     architectures = AutoConfig.from_pretrained(base).architectures or [""]
-    task: models.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
-    model, tokenizer = models.load(str(base), task=task, dtype="float32", device="cpu")
+    task: loading.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
+    model, tokenizer = loading.load(str(base), task=task, dtype="float32", device="cpu")
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
     romanized = _romanized(config, run, pieces)
     assert config.merge_mode != "none"

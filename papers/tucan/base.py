@@ -12,11 +12,11 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from core import models
-from core.config import to_dict
 from core.errors import UserError
-from core.run import Run
-from core.tokenization import chat_row, train_bpe
+from core.experiment.config import to_dict
+from core.experiment.run import Run
+from core.models import loading
+from core.models.tokenization import chat_row, train_bpe
 from papers.tucan import data, files
 from papers.tucan.config import Config, scratch_shape
 from papers.tucan.method import Item, Prompt, conversation
@@ -67,14 +67,14 @@ def scored_items(config: Config) -> list[dict[str, Any]]:
     return [item for i, item in enumerate(items) if i // len(languages) < wanted[item["language"]]]
 
 
-def load_base(config: Config, run: Run) -> models.Loaded:
+def load_base(config: Config, run: Run) -> loading.Loaded:
     """The model before tuning, in evaluation mode, and its tokenizer."""
     if not config.base:
-        return models.load(_untrained(config, run), dtype="float32")
+        return loading.load(_untrained(config, run), dtype="float32")
     quantization = None if config.quantization == "none" else config.quantization
     dtype = "float32" if config.adapter == "full" else "auto"
-    model, tokenizer = models.load(config.base, quantization=quantization, attention=config.attention, dtype=dtype)
-    return models.Loaded(model, with_template(tokenizer, config))
+    model, tokenizer = loading.load(config.base, quantization=quantization, attention=config.attention, dtype=dtype)
+    return loading.Loaded(model, with_template(tokenizer, config))
 
 
 def with_template(tokenizer: PreTrainedTokenizerBase, config: Config) -> PreTrainedTokenizerBase:
@@ -107,7 +107,7 @@ def _untrained(config: Config, run: Run) -> Path:
         texts = [turn["content"] for chat in training_conversations(every_kind, prompt) for turn in chat]
         tokenizer = train_bpe(texts, config.scratch.vocabulary, special_tokens=["<|im_start|>"])
         tokenizer.chat_template = CHATML
-        model = models.from_config(scratch_shape(config.scratch, len(tokenizer)), seed=config.seed)
+        model = loading.from_config(scratch_shape(config.scratch, len(tokenizer)), seed=config.seed)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from core.config import Range
 from core.errors import UserError
-from core.training_config import TrainingConfig
+from core.experiment.config import Range
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ CONVERSATIONS = 10_035
 
 def scratch_shape(scratch: Scratch, vocabulary: int) -> LlamaConfig:
     """The small model as transformers' own configuration."""
-    from core.architectures import miniature
+    from core.models.architectures import miniature
 
     return miniature(
         vocabulary, width=scratch.hidden, layers=scratch.layers, heads=scratch.heads,
@@ -243,7 +243,7 @@ def scratch_shape(scratch: Scratch, vocabulary: int) -> LlamaConfig:
 def workload(config: Config) -> Workload:
     """What tuning costs, for `papers plan`: 10,035 conversations of about 600 tokens of Gemma's tokenizer (assumed:
     two or three indented schemas are most of them)."""
-    from core.plan import Workload
+    from core.cost.workload import Workload
 
     name = next((shape for size, shape in SHAPES.items() if f"-{size}-" in config.base), config.base)
     scale = 600 * CONVERSATIONS if config.train_file else 150 * config.examples

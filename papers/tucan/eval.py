@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.cli import entrypoint
-from core.run import Measurement, Run, read_json, write_json, write_text
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from core.files import read_json, write_json, write_text
 from papers.tucan.config import Config
 
 SCORER = "llm-bg/Tucan-Eval, July 2026"
@@ -69,27 +70,27 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def tuned(config: Config, run: Run) -> Any:
     """The trained model: adapters are merged, which decodes faster, unless the base is in 4 bit."""
-    from core import models
     from core.errors import UserError
+    from core.models import loading
     from papers.tucan import base
 
     folder = run.artifact / ("adapter" if config.adapter == "lora" else "model")
     if not folder.exists():
         raise UserError(f"{folder} does not exist: run papers.tucan.train with the same options first.")
     if config.adapter == "full":
-        return models.load(folder, dtype="auto" if config.base else "float32", attention=config.attention)
+        return loading.load(folder, dtype="auto" if config.base else "float32", attention=config.attention)
     from peft import PeftModel
 
     model, tokenizer = base.load_base(config, run)
     adapted: Any = PeftModel.from_pretrained(model, str(folder)).eval()
-    return models.Loaded(adapted if config.quantization != "none" else adapted.merge_and_unload(), tokenizer)
+    return loading.Loaded(adapted if config.quantization != "none" else adapted.merge_and_unload(), tokenizer)
 
 
 def answer(
     model: Any, tokenizer: Any, items: Sequence[Mapping[str, Any]], config: Config, prompt: Any
 ) -> list[list[str]]:
     """Answers to all items, once for every repeat."""
-    from core.generation import generate
+    from core.inference.generation import generate
     from papers.tucan import base
 
     openings = [base.opening(tokenizer, prompt, item) for item in items]
@@ -114,7 +115,7 @@ def message_losses(model: Any, tokenizer: Any, config: Config) -> dict[str, floa
     if not config.retention_messages:
         return {}
     from core import corpora
-    from core.generation import log_likelihoods
+    from core.inference.generation import log_likelihoods
 
     rows = corpora.load("django", languages=["bg"], min_words=5).select(range(config.retention_messages))
     texts = {f"{code}/{key}": text for code in ("bg", "en") for key, text in zip(rows["key"], rows[code], strict=True)}

@@ -9,9 +9,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.report import COLOURS
-from core.results import Record
-from core.run import Measurement
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
+from core.experiment.run import Measurement
 
 SCENARIOS = {
     "function_call_required": "one function",

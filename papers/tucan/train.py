@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.cli import entrypoint
-from core.run import Run, write_json
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run
+from core.files import write_json
 from papers.tucan.config import Config
 
 
 def train(config: Config, run: Run) -> None:
     """Write `artifact/adapter` (or `artifact/model`), `artifact/tucan.json`, and on request `artifact/merged`."""
     from core.distributed import is_main, seed_everything
-    from core.training import fit, save_pretrained
+    from core.training.fit import fit, save_pretrained
     from papers.tucan import base, data
 
     seed_everything(config.seed)

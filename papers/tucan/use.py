@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from core.cli import Verbs, tools
-from core.config import Range
 from core.corpora import read_rows
 from core.errors import UserError
-from core.run import write_text
+from core.experiment.config import Range
+from core.experiment.entrypoint import Verbs, tools
+from core.files import write_text
 from papers.tucan import data, files, method
 from papers.tucan.config import PromptConfig
 from papers.tucan.eval import print_table, wrong_items

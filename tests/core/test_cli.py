@@ -15,10 +15,11 @@ from typing import Annotated
 
 import pytest
 
-from core.cli import tools
-from core.config import Range
 from core.errors import UserError
-from core.run import ROOT, read_json
+from core.experiment.config import Range
+from core.experiment.entrypoint import tools
+from core.experiment.run import ROOT
+from core.files import read_json
 
 SLUG = "sample_paper"
 

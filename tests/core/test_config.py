@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import Range, fingerprint, override, resolve, to_dict
 from core.errors import UserError
+from core.experiment.config import Range, fingerprint, override, resolve, to_dict
 
 
 @dataclass(frozen=True)

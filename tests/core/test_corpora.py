@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from core import corpora
 from core.corpora import catalogues, hub, names, scripture
-from core.corpora.files import read_lines
 from core.corpora.table import bcp47, check_languages, clean, parallel_table, short_hash
 from core.errors import UserError
+from core.files import read_lines
 
 TWENTY = ["fr", "de", "es", "it", "nl", "id", "sv", "pl", "fi", "tr"]
 TWENTY += ["sw", "vi", "ru", "el", "ar", "fa", "hi", "ja", "ko", "zh-Hans"]

@@ -16,10 +16,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from core import distributed
 from core.distributed import gather_metrics, gather_objects, launch_cpu, peak_flops
-from core.losses import causal_lm_loss
-from core.run import Run
-from core.training import fit, save_pretrained
-from core.training_config import TrainingConfig
+from core.experiment.run import Run
+from core.training.config import TrainingConfig
+from core.training.fit import fit, save_pretrained
+from core.training.losses import causal_lm_loss
 
 CONFIG = TrainingConfig(
     steps=5, batch_size=8, micro_batch_size=2, max_length=48, learning_rate=3e-3, precision="fp32", log_every=1

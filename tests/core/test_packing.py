@@ -21,11 +21,21 @@ from transformers import (
 )
 
 from core.errors import UserError
-from core.losses import causal_lm_loss
-from core.packed_attention import Documents, assert_isolated, packed_attention
-from core.packing import IGNORED, Order, Span, best_fit_decreasing, collate, cut, document_lengths, in_order, share
-from core.packing import make_feed as feed_of
-from core.training_config import TrainingConfig
+from core.training.config import TrainingConfig
+from core.training.losses import causal_lm_loss
+from core.training.packed_attention import Documents, assert_isolated, packed_attention
+from core.training.packing import (
+    IGNORED,
+    Order,
+    Span,
+    best_fit_decreasing,
+    collate,
+    cut,
+    document_lengths,
+    in_order,
+    share,
+)
+from core.training.packing import make_feed as feed_of
 
 TINY = {
     "vocab_size": 97,
@@ -218,7 +228,7 @@ def test_a_model_that_mixes_documents_is_refused():
 
 def test_dropout_in_grids_leaves_gradients_finite_and_unbiased_in_shape():
     q = torch.randn(1, 4, 20, 8, requires_grad=True)
-    from core.packed_attention import attend
+    from core.training.packed_attention import attend
 
     module = torch.nn.Module()
     out, _ = attend(
@@ -238,7 +248,7 @@ def test_dropout_in_grids_leaves_gradients_finite_and_unbiased_in_shape():
 
 
 def test_attend_gradcheck():
-    from core.packed_attention import attend
+    from core.training.packed_attention import attend
 
     module = torch.nn.Module()
     shapes = [(1, 2, 9, 3), (1, 1, 9, 3), (1, 1, 9, 3)]
@@ -257,7 +267,7 @@ def test_attend_gradcheck():
 @pytest.mark.parametrize("window", [None, 3])
 def test_written_out_attention_equals_the_kernel(window):
     """bf16 documents on CPUs take a path of their own; run in fp64 it has to equal the kernel."""
-    from core.packed_attention import _explicit, _unseen
+    from core.training.packed_attention import _explicit, _unseen
 
     q, k, v = (torch.randn(2, 9, heads, 4, dtype=torch.float64, requires_grad=True) for heads in (6, 2, 2))
     ours = _explicit(q, k, v, 0.4, 0.0, window)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import UserError
-from core.paper import Claim, Paper, discover, find, slugs
+from core.experiment.paper import Claim, Paper, discover, find, slugs
 
 
 def test_claims_name_the_variants_to_run_in_order() -> None:

@@ -5,11 +5,12 @@ import math
 import pytest
 from transformers import BertConfig, LlamaConfig, MixtralConfig
 
-from core.accounting import NF4_BITS, activation_bytes, count_parameters, flops_per_token, state_bytes, target_of
-from core.architectures import SAME_SHAPE, SHAPES, architecture, known, miniature
+from core.cost.accounting import NF4_BITS, activation_bytes, count_parameters, flops_per_token, state_bytes, target_of
+from core.cost.plan import GPUS, plan, render_plan
+from core.cost.workload import Workload
 from core.errors import UserError
-from core.plan import GPUS, Workload, plan, render_plan
-from core.tokenization import BOS, EOS, PAD, word_level
+from core.models.architectures import SAME_SHAPE, SHAPES, architecture, known, miniature
+from core.models.tokenization import BOS, EOS, PAD, word_level
 
 # Parameters as the models' weight indices (model.safetensors, "total_parameters") or cards state them.
 PUBLISHED = {
@@ -228,8 +229,8 @@ class TestFlops:
         assert attention == 4 * 16 * 256 * (21 * 8192 + 21 * 4096)
 
     def test_training_and_planning_count_the_same(self) -> None:
-        from core.models import from_config
-        from core.optimization import flops_per_token as measured
+        from core.models.loading import from_config
+        from core.training.optimization import flops_per_token as measured
 
         config = self.llama()
         assert self.per_token(config, sequence_length=10) == measured(from_config(config, seed=0), 10)
@@ -359,7 +360,10 @@ class TestPlan:
         import subprocess
         import sys
 
-        code = "import sys, core.plan, core.architectures; sys.exit(bool({'torch', 'transformers'} & {*sys.modules}))"
+        code = (
+            "import sys, core.cost.plan, core.models.architectures\n"
+            "sys.exit(bool({'torch', 'transformers'} & {*sys.modules}))"
+        )
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

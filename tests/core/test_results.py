@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
-from core.paper import Claim
-from core.results import Record, judge
-from core.run import Measurement
+from core.experiment.paper import Claim
+from core.experiment.results import Record, judge
+from core.experiment.run import Measurement
 
 LANGUAGES = [f"l{i}" for i in range(20)]
 

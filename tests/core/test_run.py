@@ -12,17 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.run import (
-    Measurement,
-    Run,
-    build_folder,
-    code_fingerprint,
-    environment,
-    read_json,
-    writable,
-    write_json,
-    write_text,
-)
+from core.experiment.run import Measurement, Run, code_fingerprint, environment
+from core.files import build_folder, read_json, writable, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -161,7 +152,7 @@ def test_prose_is_no_part_of_the_code_fingerprint(tmp_path: Path, monkeypatch: p
         code_fingerprint.cache_clear()
         return code_fingerprint("x")
 
-    monkeypatch.setattr("core.run.ROOT", tmp_path)
+    monkeypatch.setattr("core.experiment.run.ROOT", tmp_path)
     plain = fingerprint_of("def f():\n    return 1\n")
     assert plain == fingerprint_of('"""Words."""\n\n\ndef f():\n    """More words."""\n    # a comment\n    return 1\n')
     assert plain != fingerprint_of("def f():\n    return 2\n")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from core.errors import UserError
-from core.tokenization import IGNORED, chat_row, completion_row, train_bpe, word_level
+from core.models.tokenization import IGNORED, chat_row, completion_row, train_bpe, word_level
 
 TEXTS = ["the cat sat on the mat", "القطة جلست على الحصيرة", "кошка сидела на коврике"] * 5
 BPE = train_bpe(TEXTS, 320, special_tokens=["<en>", "<ar>"])

@@ -20,14 +20,14 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from core import checkpoint
-from core.config import validate
 from core.errors import UserError
-from core.losses import Loss, causal_lm_loss
-from core.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
-from core.run import Run
-from core.training import fit, save_pretrained
-from core.training_config import TrainingConfig
+from core.experiment.config import validate
+from core.experiment.run import Run
+from core.training import checkpoint
+from core.training.config import TrainingConfig
+from core.training.fit import fit, save_pretrained
+from core.training.losses import Loss, causal_lm_loss
+from core.training.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
 
 CONFIG = TrainingConfig(
     steps=6, batch_size=4, max_length=48, learning_rate=3e-3, weight_decay=0.1, precision="fp32", log_every=1
@@ -345,7 +345,7 @@ sys.path[:0] = {path!r}
 import torch
 torch.set_num_threads(1)
 import test_training
-from core.run import Run
+from core.experiment.run import Run
 folder = Path({folder!r})
 test_training.train_with_dropout(Run(folder, "mexa", None, folder, quiet=True), pause=0.05)
 """

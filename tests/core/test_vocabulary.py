@@ -20,11 +20,11 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from core import models
 from core.errors import UserError
-from core.tokenization import train_bpe
-from core.vocabulary import resize_embeddings, trim_vocabulary, unigram_vocabulary, with_unigram_vocabulary
-from core.wheel_formats import xlmr_tokenizer
+from core.models import loading
+from core.models.tokenization import train_bpe
+from core.models.vocabulary import resize_embeddings, trim_vocabulary, unigram_vocabulary, with_unigram_vocabulary
+from core.models.wheel_formats import xlmr_tokenizer
 
 SIZE = 20
 SHAPE = {
@@ -57,7 +57,7 @@ def make(kind: str) -> PreTrainedModel:
             "gpt2": lambda: GPT2Config(vocab_size=SIZE, n_embd=16, n_layer=2, n_head=4, n_positions=40, **SPECIAL),
         }[kind]()
         task = {"bert": "masked-lm", "xlm-r": "masked-lm", "bert-headless": "encoder"}.get(kind, "causal-lm")
-        model = models.from_config(config, seed=0, task=task)  # type: ignore[arg-type]
+        model = loading.from_config(config, seed=0, task=task)  # type: ignore[arg-type]
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             if name.endswith("bias"):  # zeros would hide a bias that stays behind
@@ -221,7 +221,7 @@ class TestUnigram:
         reader = xlmr_tokenizer(PIECES, model_max_length=77)
         longer = with_unigram_vocabulary(reader, [*PIECES[:-1], ("▁mir", -3.5), PIECES[-1]])
         longer.save_pretrained(tmp_path)
-        for tokenizer in (longer, models.load_tokenizer(str(tmp_path))):
+        for tokenizer in (longer, loading.load_tokenizer(str(tmp_path))):
             assert tokenizer("mir<mask>")["input_ids"] == [0, len(PIECES) - 1, len(PIECES), 2]
             assert tokenizer.mask_token_id == len(PIECES)
             assert (tokenizer.model_max_length, tokenizer.padding_side, len(tokenizer)) == (
@@ -299,13 +299,13 @@ class TestTrim:
     def test_model_and_tokenizer_together(self, tmp_path: Path) -> None:
         reader = xlmr_tokenizer(PIECES)
         config = XLMRobertaConfig(**{**SHAPE, "vocab_size": len(PIECES)}, **SPECIAL, max_position_embeddings=40)
-        model = models.from_config(config, seed=0, task="masked-lm")
+        model = loading.from_config(config, seed=0, task="masked-lm")
         before = {text: model(**reader(text, return_tensors="pt")).logits[0] for text in TEXTS}
         trimmed, rows = trim_vocabulary(reader, TEXTS)
         resize_embeddings(model, rows)
         model.save_pretrained(tmp_path)
         trimmed.save_pretrained(tmp_path)
-        again, small = models.load(str(tmp_path), task="masked-lm", dtype="float32")
+        again, small = loading.load(str(tmp_path), task="masked-lm", dtype="float32")
         assert len(small) == len(rows) < len(PIECES)
         for text in TEXTS:
             after = again(**small(text, return_tensors="pt")).logits[0]

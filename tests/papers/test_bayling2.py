@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import override, with_variant
 from core.errors import UserError
-from core.run import Run, read_json
+from core.experiment.config import override, with_variant
+from core.experiment.run import Run
+from core.files import read_json
 from papers.bayling2 import chat, data, eval, method, numerals, train, transfer, use
 from papers.bayling2.config import FLORES_101, PRESETS, VARIANTS, Config, workload
 from papers.bayling2.method import Bitext, Row
@@ -89,7 +90,7 @@ LLAMA3_TOKENS = ["<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|en
 
 @pytest.fixture(scope="module")
 def tokenizers() -> dict[str, Any]:
-    from core.tokenization import train_bpe
+    from core.models.tokenization import train_bpe
 
     texts = [OPENING, LLAMA3, *(text for by in method.WORDINGS.values() for text in by)] * 3
     return {
@@ -514,7 +515,7 @@ def test_an_answer_outside_the_choices_is_refused() -> None:
 def toy(tmp_path_factory: pytest.TempPathFactory, tokenizers: dict[str, Any]) -> Path:
     from transformers import LlamaConfig
 
-    from core.models import from_config
+    from core.models.loading import from_config
 
     folder, tokenizer = tmp_path_factory.mktemp("toy"), tokenizers["bayling2-llama3"]
     shape = LlamaConfig(
@@ -549,7 +550,7 @@ def test_a_chat_stops_at_the_end_of_its_turn(toy: Path) -> None:
 
 
 def test_choices_are_answered_by_likelihood(toy: Path) -> None:
-    from core.generation import log_likelihoods
+    from core.inference.generation import log_likelihoods
 
     talk = chat.Chat.load(toy, device="cpu")
     asked = items("AB", choices=("A", "B", "C"))
@@ -850,7 +851,7 @@ def test_the_papers_languages_have_codes() -> None:
     [("paper", 6_738_415_616), ("paper-13b", 13_015_864_320), ("paper-8b", 8_030_261_248)],
 )
 def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
-    from core.plan import plan
+    from core.cost.plan import plan
 
     result = plan(workload(PRESETS[preset]), gpus=8)
     assert result.costs[0].parameters.total == parameters

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from core.cli import entrypoint
-from core.config import override
+from core.cost.plan import plan
 from core.distributed import barrier, launch_cpu
 from core.errors import UserError
-from core.losses import causal_lm_loss
-from core.plan import plan
-from core.run import Run
-from core.tokenization import train_bpe
+from core.experiment.config import override
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run
+from core.models.tokenization import train_bpe
+from core.training.losses import causal_lm_loss
 from papers.bimedix import adapters, data, knowledge, measure, method, nf4, translation
 from papers.bimedix import eval as bimedix_eval
 from papers.bimedix import train as bimedix_train

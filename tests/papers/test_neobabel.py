@@ -19,13 +19,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Gemma2Config, LlamaConfig
 
-from core import models
-from core.cli import entrypoint
-from core.config import override, with_variant
 from core.errors import UserError
-from core.paper import find
-from core.run import read_json, temporary
-from core.training_config import TrainingConfig
+from core.experiment.config import override, with_variant
+from core.experiment.entrypoint import entrypoint
+from core.experiment.paper import find
+from core.experiment.run import temporary
+from core.files import read_json
+from core.models import loading
+from core.training.config import TrainingConfig
 from papers.neobabel import benchmark, data, detectors, merging, method, model, painter, prepare, sheet, world
 from papers.neobabel import eval as evaluation
 from papers.neobabel import train as training
@@ -462,7 +463,7 @@ def tiny_model() -> model.TextToImage:
     vocabulary = Vocabulary(text=3, codes=32, bos=0, eos=1)
     shape = override(PRESETS["smoke"], {"model.layers": 2})
     torch.manual_seed(0)
-    lm = models.from_config(decoder_config(shape, vocabulary.size), seed=0)
+    lm = loading.from_config(decoder_config(shape, vocabulary.size), seed=0)
     return model.TextToImage(lm, vocabulary, text_width=2).eval()
 
 
@@ -631,14 +632,14 @@ def test_captions_languages_and_dropout(tiny_model: model.TextToImage) -> None:
 
 def test_sdpa_is_refused_where_it_drops_the_soft_cap() -> None:
     vocabulary = Vocabulary(text=3, codes=32, bos=0, eos=1)
-    lm: Any = models.from_config(decoder_config(PRESETS["smoke"], vocabulary.size), seed=0)
+    lm: Any = loading.from_config(decoder_config(PRESETS["smoke"], vocabulary.size), seed=0)
     lm.config._attn_implementation = "sdpa"
     with pytest.raises(UserError, match="soft-cap"):
         model.TextToImage(lm, vocabulary)
     with pytest.raises(UserError, match="soft-cap"):
         training.build_model(override(PRESETS["smoke"], {"attention.implementation": "sdpa"}), QuickText(8))
     with pytest.raises(UserError, match="resize"):
-        model.TextToImage(models.from_config(decoder_config(PRESETS["smoke"], 40), seed=0), vocabulary)
+        model.TextToImage(loading.from_config(decoder_config(PRESETS["smoke"], 40), seed=0), vocabulary)
 
 
 def test_another_decoder_without_soft_cap() -> None:
@@ -646,7 +647,7 @@ def test_another_decoder_without_soft_cap() -> None:
     shape = LlamaConfig(
         vocab_size=vocabulary.size, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2
     )
-    llama = model.TextToImage(models.from_config(shape, seed=0), vocabulary).eval()
+    llama = model.TextToImage(loading.from_config(shape, seed=0), vocabulary).eval()
     prompts, empty = [model.Prompt([0, 5, 6])], model.Prompt([0])
     drawn = model.generate(llama, prompts, empty, **OPTIONS)
     assert torch.equal(drawn, model.generate(llama, prompts, empty, cached=False, **OPTIONS))
@@ -654,7 +655,7 @@ def test_another_decoder_without_soft_cap() -> None:
 
 def test_qk_norm_makes_scale_of_queries_irrelevant(tmp_path: Path) -> None:
     vocabulary = Vocabulary(text=3, codes=32, bos=0, eos=1)
-    lm = models.from_config(decoder_config(PRESETS["smoke"], vocabulary.size), seed=0)
+    lm = loading.from_config(decoder_config(PRESETS["smoke"], vocabulary.size), seed=0)
     normed = model.TextToImage(lm, vocabulary, text_width=2, qk_norm=True).eval()
     block = model._Block(normed, [prompt_of(1.0)], None, 8, cached=False)
     codes = torch.full((1, 9), vocabulary.mask)
@@ -885,7 +886,7 @@ def test_impossible_settings_are_refused() -> None:
 
 
 def test_paper_scale_counts_gemma() -> None:
-    from core.plan import plan
+    from core.cost.plan import plan
 
     loads = workload(PRESETS["paper"])
     assert [load.name for load in loads] == ["P1", "P2", "P3", "I1", "I2"]
@@ -907,14 +908,14 @@ def test_a_folder_of_codes_has_one_resolution() -> None:
 
 def test_paper_scale_model_on_a_small_gemma(tmp_path: Path) -> None:
     """The code path of the paper preset: a language model that is trained as a whole, with rows for the images."""
-    from core.tokenization import train_bpe
+    from core.models.tokenization import train_bpe
 
     tokenizer = train_bpe(["a red circle and a blue square"] * 4, 300)
     shape = Gemma2Config(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=1, head_dim=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
-    base: Any = models.from_config(shape, seed=3)
+    base: Any = loading.from_config(shape, seed=3)
     base.save_pretrained(tmp_path / "gemma")
     tokenizer.save_pretrained(tmp_path / "gemma")
     (tmp_path / "images").mkdir()
@@ -954,7 +955,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def text_of(config: Config, run: Any) -> Any:
         if not config.backbone.frozen_encoder:
-            return data.TokenText(models.load_tokenizer(config.backbone.model))
+            return data.TokenText(loading.load_tokenizer(config.backbone.model))
         return QuickText(config.backbone.whitened)
 
     monkeypatch.setattr(data, "text_of", text_of)
@@ -1129,11 +1130,11 @@ def test_two_processes_train_the_same_model(tmp_path: Path) -> None:
 
 def _train_here(folder: str) -> list[float]:
     """Two steps in which nothing is random but the order of the data, which all ranks share."""
-    from core.run import Run
-    from core.training import fit
+    from core.experiment.run import Run
+    from core.training.fit import fit
 
     vocabulary = Vocabulary(text=3, codes=32, bos=0, eos=1)
-    lm = models.from_config(decoder_config(PRESETS["smoke"], vocabulary.size), seed=0)
+    lm = loading.from_config(decoder_config(PRESETS["smoke"], vocabulary.size), seed=0)
     net = model.TextToImage(lm, vocabulary, text_width=2)
     with torch.no_grad():
         for parameter in net.project.parameters():  # type: ignore[union-attr]

@@ -17,11 +17,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from transformers import LlamaConfig
 
-from core import run as runs
-from core.config import override, with_variant
 from core.errors import UserError
-from core.paper import find
-from core.tokenization import train_bpe
+from core.experiment import run as runs
+from core.experiment.config import override, with_variant
+from core.experiment.paper import find
+from core.models.tokenization import train_bpe
 from papers.taco import (
     TacoAnswer,
     aggregate,
@@ -769,15 +769,15 @@ def test_smoke(config: Config) -> None:
 
 def test_weighted_training_with_equal_weights_is_plain_training() -> None:
     """The collate and loss of `segment_weights` give the numbers of the default path."""
-    from core.training import fit
+    from core.training.fit import fit
 
     config = smoke("taco")
     losses = []
     for options in (False, True):
         with runs.temporary("taco", config) as run:
-            from core import models
+            from core.models import loading
 
-            model, tokenizer = models.load(train.starting_point(config, run), dtype="float32")
+            model, tokenizer = loading.load(train.starting_point(config, run), dtype="float32")
             rows = train.stage_rows(tokenizer, ["Nepali"], config).rows
             extra = {"collate": train.padded(tokenizer), "loss_fn": train.weighted_loss} if options else {}
             losses.append(fit(model, rows, config.training, run, seed=0, **extra).losses)

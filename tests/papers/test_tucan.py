@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.cli import entrypoint
-from core.config import override, with_variant
+from core.cost.plan import plan
 from core.errors import UserError
-from core.paper import find
-from core.plan import plan
-from core.run import Run, read_json, temporary
+from core.experiment.config import override, with_variant
+from core.experiment.entrypoint import entrypoint
+from core.experiment.paper import find
+from core.experiment.run import Run, temporary
+from core.files import read_json
 from papers.tucan import data, files, method, use
 from papers.tucan.config import PRESETS, VARIANTS, Config, workload
 from papers.tucan.schema import violations
@@ -618,7 +619,7 @@ def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_loss_is_on_the_assistant_alone(chat_model: Path) -> None:
-    from core.models import load_tokenizer
+    from core.models.loading import load_tokenizer
     from papers.tucan import base
 
     tokenizer = load_tokenizer(chat_model)
@@ -672,7 +673,7 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(tmp_path: Path, monkey
 
 
 def test_the_official_decoding_reaches_the_model(chat_model: Path) -> None:
-    from core.models import load
+    from core.models.loading import load
     from papers.tucan.eval import answer
 
     model, tokenizer = load(chat_model, dtype="float32")
@@ -689,8 +690,8 @@ def test_the_official_decoding_reaches_the_model(chat_model: Path) -> None:
 
 def test_answers_do_not_depend_on_the_batch(chat_model: Path) -> None:
     """Prompts of different lengths are padded on the left, so that alone and in a batch they get the same answer."""
-    from core.generation import generate
-    from core.models import load
+    from core.inference.generation import generate
+    from core.models.loading import load
     from papers.tucan import base
 
     model, tokenizer = load(chat_model, dtype="float32")
@@ -762,7 +763,7 @@ def test_own_data_through_the_commands(
     assert "never calling" in capsys.readouterr().out
     measurement = read_json(tmp_path / "mine" / "measurement.json")
     assert len(measurement["units"]["accuracy"]) == 12
-    from core.models import load
+    from core.models.loading import load
 
     merged, _ = load(tmp_path / "mine" / "artifact" / "merged", dtype="float32")
     adapted, _ = load(tmp_path / "mine" / "artifact" / "adapter", dtype="float32")
@@ -828,7 +829,7 @@ def test_the_plan_counts_gemma() -> None:
 
 @pytest.mark.weights
 def test_smollm2_reads_the_prompt_within_the_budget() -> None:
-    from core.models import load_tokenizer
+    from core.models.loading import load_tokenizer
     from papers.tucan import base
 
     config = PRESETS["tiny"]

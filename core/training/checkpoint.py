@@ -1,0 +1,240 @@
+"""Checkpoints from which training goes on exactly: weights, optimiser, position, random state; nothing is pickled.
+
+    checkpoints/train/step-000200/
+        model.safetensors       the trained parameters and the buffers (frozen parameters come from the caller)
+        optimizer.safetensors   AdamW's moments and step counts, by parameter name
+        random-0.json           Python's, numpy's and torch's generators of each rank
+        state.json              step, position in the data, loss history, what must be equal to go on
+
+With sharded parameters (FSDP2, ZeRO-3) every rank writes its own shards as `model-<rank>-of-<world>.safetensors`, so
+that no process ever holds the whole state; such a checkpoint needs the same number of processes to go on.
+
+A checkpoint is written to a temporary folder and renamed, so that it exists whole or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from core import distributed
+from core.errors import UserError
+from core.files import read_json, writable, write_json
+
+
+def local(tensor: Tensor) -> Tensor:
+    """This rank's part of a sharded tensor; an ordinary tensor is its own part."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether ranks hold different parts of the parameters."""
+    return any(hasattr(p, "to_local") or hasattr(p, "ds_id") for p in model.parameters())
+
+
+def random_state() -> dict[str, Any]:
+    """The state of all random generators of this process, as JSON values."""
+    version, keys, gauss = random.getstate()
+    legacy = np.random.get_state(legacy=False)  # noqa: NPY002
+    state: dict[str, Any] = {
+        "python": [version, list(keys), gauss],
+        "numpy": {**legacy, "state": {"key": legacy["state"]["key"].tolist(), "pos": int(legacy["state"]["pos"])}},
+        "torch": _encode(torch.get_rng_state()),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = _encode(torch.cuda.get_rng_state())
+    return state
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """The inverse of :func:`random_state`."""
+    version, keys, gauss = state["python"]
+    random.setstate((version, tuple(keys), gauss))
+    numpy = dict(state["numpy"])
+    numpy["state"] = {**numpy["state"], "key": np.asarray(numpy["state"]["key"], dtype=np.uint32)}
+    np.random.set_state(numpy)  # noqa: NPY002
+    torch.set_rng_state(_decode(state["torch"]))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(_decode(state["cuda"]))
+
+
+def _encode(state: Tensor) -> str:
+    return base64.b64encode(state.numpy().tobytes()).decode()
+
+
+def _decode(text: str) -> Tensor:
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)
+
+
+def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What training changes: parameters that require gradients, and persistent buffers."""
+    kept = set(model.state_dict().keys())
+    tensors = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return tensors | {name: b for name, b in model.named_buffers() if name in kept}
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as `<parameter name>/<kind>`."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    return {
+        f"{names[parameter]}/{kind}": value
+        for parameter, state in optimizer.state.items()
+        for kind, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: Mapping[str, Any],
+    *,
+    random_states: Mapping[str, Any] | None = None,
+    keep: int = 2,
+) -> Path:
+    """Write the checkpoint of a step and delete older ones. Every rank calls this.
+
+    Args:
+        folder: Where the checkpoints of this training phase are.
+        step: Completed optimiser steps.
+        model: Its parameters' names are the keys; the same module has to be given to :func:`load`.
+        optimizer: The (unwrapped) optimiser.
+        state: JSON values.
+        random_states: This rank's random state, if not the present one.
+        keep: How many of the newest checkpoints remain.
+
+    Raises:
+        UserError: If the disk is full or the folder not writable.
+    """
+    target, temporary = folder / f"step-{step:06d}", folder / f".step-{step:06d}.part"
+    rank, world = distributed.rank(), distributed.world_size()
+    suffix = f"-{rank}-of-{world}" if is_sharded(model) else ""
+    with writable(folder):
+        try:
+            temporary.mkdir(parents=True, exist_ok=True)
+            if suffix or rank == 0:
+                _save_tensors(temporary / f"model{suffix}.safetensors", trained_tensors(model))
+                _save_tensors(temporary / f"optimizer{suffix}.safetensors", optimizer_tensors(model, optimizer))
+            write_json(temporary / f"random-{rank}.json", random_states or random_state())
+            distributed.barrier()
+            if rank == 0:
+                write_json(temporary / "state.json", {**state, "step": step, "shards": world if suffix else 0})
+                shutil.rmtree(target, ignore_errors=True)
+                temporary.rename(target)
+                _sync_folder(folder)
+                for old in all_checkpoints(folder)[:-keep]:
+                    shutil.rmtree(old, ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    distributed.barrier()
+    return target
+
+
+def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    # safetensors refuses tensors that share memory, and wants them contiguous.
+    try:
+        save_file({name: local(tensor.detach()).contiguous().cpu() for name, tensor in tensors.items()}, path)
+    except Exception as error:
+        # The library reports I/O failures as its own error type, with the system's error number in the text only.
+        for number in (28, 122, 13, 30):
+            if f"os error {number}" in str(error):
+                raise OSError(number, os.strerror(number)) from error
+        raise
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+def all_checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(path for path in folder.glob("step-*") if (path / "state.json").exists())
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest complete checkpoint, or None."""
+    found = all_checkpoints(folder)
+    return found[-1] if found else None
+
+
+def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, same: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a checkpoint's weights, optimiser state and random state back. Every rank calls this.
+
+    Args:
+        path: A checkpoint.
+        model: The module that was saved, already in its final (sharded or wrapped) form.
+        optimizer: Its optimiser.
+        same: JSON values that must equal those of the checkpoint's state.
+
+    Returns:
+        The saved state.
+
+    Raises:
+        UserError: If the checkpoint belongs to another training, or is damaged.
+    """
+    state = read_json(path / "state.json") or {}
+    different = [key for key, value in same.items() if state.get(key) != json.loads(json.dumps(value))]
+    if different:
+        raise UserError(
+            f"{path} is a checkpoint of another training ({', '.join(different)} differ): "
+            f"remove {path.parent}, or choose another --out."
+        )
+    rank, world = distributed.rank(), distributed.world_size()
+    if state["shards"] not in (0, world):
+        raise UserError(f"{path} was saved by {state['shards']} processes: continue with as many (there are {world}).")
+    suffix = f"-{rank}-of-{world}" if state["shards"] else ""
+    _copy_into(path / f"model{suffix}.safetensors", trained_tensors(model))
+    _create_optimizer_state(optimizer)
+    _copy_into(path / f"optimizer{suffix}.safetensors", optimizer_tensors(model, optimizer))
+    generators = read_json(path / f"random-{rank}.json")
+    if generators is None:
+        # More processes than before: the new ones have no stream to continue.
+        distributed.seed_everything(state["seed"] + state["step"], rank)
+    else:
+        set_random_state(generators)
+    return state
+
+
+@torch.no_grad()
+def _copy_into(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        saved = load_file(path)
+    except Exception as error:
+        raise UserError(f"{path} cannot be read ({error}): remove {path.parent} to go on from an older one.") from error
+    if saved.keys() != tensors.keys():
+        raise UserError(f"{path} holds other tensors than the model has: remove {path.parent.parent} to start anew.")
+    for name, tensor in tensors.items():
+        local(tensor).copy_(saved[name])
+
+
+@torch.no_grad()
+def _create_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
+    """Allocate the optimiser's state, by a step that changes nothing: no gradient, no learning rate, no decay."""
+    settings = [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"], group["weight_decay"] = 0.0, 0.0
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+    for group, (rate, decay) in zip(optimizer.param_groups, settings, strict=True):
+        group["lr"], group["weight_decay"] = rate, decay

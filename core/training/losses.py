@@ -1,0 +1,263 @@
+"""Losses that never hold what they do not need: the language-model head on label positions only, in chunks.
+
+With T label tokens, width d and vocabulary V, the plain loss materialises T x V logits several times over (bf16 logits,
+fp32 copy, softmax, gradient). At V = 250,000 that is most of the memory and, on small models, most of the time. Here
+
+    L = sum_t [ logsumexp_v(h_t . w_v) - h_t . w_{y_t} ]
+    dL/dh_t = (p_t - onehot(y_t)) W,      dL/dW = sum_t (p_t - onehot(y_t)) h_t^T
+
+are computed together, chunk of tokens by chunk, in the forward pass: three matrix products as in the plain loss, one
+chunk of logits at a time (the scheme of Liger kernel's fused linear cross-entropy, here for every device).
+
+The contract of a loss function, `loss_fn(model, batch) -> Loss`: the *sum* over whatever it counts, and how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from core.errors import UserError
+
+IGNORED = -100
+# Elements of one chunk of logits: 256 MB in fp32, half in bf16; larger chunks win nothing.
+CHUNK_ELEMENTS = 1 << 26
+# Elements of the accurate copy of a few rows of logits on a CPU: 2 MB in fp32.
+CACHED_ELEMENTS = 1 << 19
+
+CrossEntropy = Literal["auto", "plain", "chunked", "fused"]
+
+
+class Loss(NamedTuple):
+    """What a loss function returns for one micro-batch.
+
+    Attributes:
+        total: Scalar with a graph: the loss summed over the items (label tokens, pairs, sentences).
+        items: How many; the optimiser step divides by the items of all its micro-batches and ranks. An auxiliary term
+            that is a mean joins as `weight * term * items`.
+        logs: Further sums over the same items, detached; the log shows them divided by their number.
+    """
+
+    total: Tensor
+    items: Tensor | int
+    logs: Mapping[str, Tensor] = {}
+
+
+def model_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a batch that a model's forward takes."""
+    return {
+        key: value for key, value in batch.items() if key not in ("labels", "label_positions", "targets", "real_tokens")
+    }
+
+
+def causal_lm_loss(
+    model: nn.Module, batch: Mapping[str, Any], *, router_aux_weight: float = 0.0, cross_entropy: CrossEntropy = "auto"
+) -> Loss:
+    """Next-token cross-entropy over the label tokens, in nats.
+
+    Args:
+        model: A causal language model of transformers, or a PEFT model around one.
+        batch: What :func:`core.training.packing.collate` makes; or `input_ids`, perhaps `attention_mask`, `labels`.
+        router_aux_weight: For mixtures of experts: weight of the load-balancing loss (Switch Transformer, equations
+            4-6; Mixtral's `router_aux_loss_coef`), computed over the real tokens of the micro-batch.
+        cross_entropy: "plain" = logits of all label positions at once; "chunked" and "fused" as in
+            :func:`linear_cross_entropy`; "auto" = fused on GPUs where liger-kernel is installed, otherwise chunked.
+
+    Returns:
+        Loss sum and number of label tokens; with a router loss, both terms for the log.
+    """
+    lm = base_model(model)
+    positions, targets = shifted_targets(batch)
+    options: dict[str, Any] = {"use_cache": False}
+    if router_aux_weight:
+        options["output_router_logits"] = True
+    head = lm.get_output_embeddings()
+    if cross_entropy == "plain" or not _is_plain_head(lm, head):
+        # Rows of a batch have different label positions, hence all logits; flat batches have one row.
+        flat = batch["input_ids"].shape[0] == 1
+        output = lm(**model_inputs(batch), **options, **({"logits_to_keep": positions} if flat else {}))
+        logits = output.logits.flatten(0, 1)
+        loss = F.cross_entropy((logits if flat else logits[positions]).float(), targets, reduction="sum")
+    else:
+        output = lm.get_decoder()(**model_inputs(batch), **options)
+        hidden = output.last_hidden_state.flatten(0, 1)[positions]
+        loss = linear_cross_entropy(hidden, head.weight, targets, kind=cross_entropy)
+    count = targets.numel()
+    logs = {}
+    if router_aux_weight:
+        aux = load_balancing_loss(
+            output.router_logits, top_k=lm.config.num_experts_per_tok, real_tokens=_real_tokens(batch)
+        )
+        logs = {"cross_entropy": loss.detach(), "router_aux": aux.detach() * count}
+        loss = loss + router_aux_weight * count * aux
+    return Loss(loss, count, logs)
+
+
+def base_model(model: nn.Module) -> Any:
+    """The transformers model itself, where PEFT has wrapped it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
+
+
+def _is_plain_head(lm: Any, head: Any) -> bool:
+    """Whether logits are exactly hidden . W^T, computed by one linear layer without bias, hooks or adapters."""
+    config = lm.config.get_text_config()
+    rescaled = (
+        "final_logit_softcapping",
+        "logit_scale",
+        "logits_scaling",
+        "lm_head_multiplier",
+        "output_multiplier_scale",
+    )
+    return (
+        type(head) is nn.Linear
+        and head.bias is None
+        and all(getattr(config, name, None) in (None, 1, 1.0) for name in rescaled)
+        and lm.get_decoder() is not lm
+        and not (head._forward_hooks or head._forward_pre_hooks)
+    )
+
+
+def shifted_targets(batch: Mapping[str, Any]) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Flat indices of the tokens whose next token is a label, and those labels.
+
+    Raises:
+        UserError: If the batch has neither `label_positions` nor `labels`.
+    """
+    if "label_positions" in batch:
+        return batch["label_positions"], batch["targets"]
+    if "labels" not in batch:
+        raise UserError("The batch has no 'labels': the collate function has to give them (-100 = ignored).")
+    labels = batch["labels"].clone()
+    labels[:, 0] = IGNORED
+    flat = labels.flatten()
+    positions = (flat[1:] != IGNORED).nonzero().squeeze(1)
+    return positions, flat[1:][positions]
+
+
+def _real_tokens(batch: Mapping[str, Any]) -> Tensor | None:
+    return batch.get("real_tokens", batch.get("attention_mask"))
+
+
+def load_balancing_loss(
+    router_logits: tuple[Float[Tensor, "tokens experts"], ...], *, top_k: int, real_tokens: Tensor | None = None
+) -> Float[Tensor, ""]:
+    """E * sum_e f_e * P_e: fraction of tokens routed to expert e times its mean probability; top_k when balanced.
+
+    Args:
+        router_logits: Of every layer; layers are pooled, as in transformers' Mixtral.
+        top_k: Experts a token goes to.
+        real_tokens: Tokens that count ([batch, length] or flat); None = all.
+    """
+    from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
+
+    layers: Any = router_logits
+    loss: Any = load_balancing_loss_func(layers, router_logits[0].shape[-1], top_k, real_tokens)
+    return loss
+
+
+def linear_cross_entropy(
+    hidden: Float[Tensor, "n d"],
+    weight: Float[Tensor, "v d"],
+    targets: Int[Tensor, " n"],
+    *,
+    kind: CrossEntropy = "auto",
+    chunk: int = 0,
+) -> Float[Tensor, ""]:
+    """Sum over n of the cross-entropy of softmax(hidden . weight^T), without holding all logits.
+
+    Args:
+        hidden: Inputs of the head; under autocast the products are computed in its type.
+        weight: The head's matrix.
+        targets: Classes between 0 and v - 1.
+        kind: "chunked", or "fused" (liger-kernel, GPUs); "plain" holds all logits; "auto" chooses.
+        chunk: Tokens a chunk; 0 = as many as give 2^26 logits.
+
+    Returns:
+        The sum in fp32 (fp64 for fp64 inputs).
+
+    Raises:
+        UserError: If "fused" is asked for without a GPU or without liger-kernel.
+    """
+    device = hidden.device.type
+    kind = ("fused" if device == "cuda" and _has_liger() else "chunked") if kind == "auto" else kind
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    if kind == "plain":
+        return F.cross_entropy(F.linear(hidden, weight).to(_accurate(dtype)), targets, reduction="sum")
+    if kind == "fused":
+        if device != "cuda" or not _has_liger():
+            raise UserError(
+                "cross_entropy = 'fused' needs a GPU and liger-kernel: use 'chunked', or `uv sync --extra gpu`."
+            )
+        from liger_kernel.transformers.functional import liger_fused_linear_cross_entropy
+
+        return liger_fused_linear_cross_entropy(hidden.to(dtype), weight.to(dtype), targets, reduction="sum")
+    chunk = chunk or max(64, CHUNK_ELEMENTS // weight.shape[0])
+    return _ChunkedLinearCrossEntropy.apply(hidden, weight, targets, chunk, dtype, torch.is_grad_enabled())
+
+
+def _has_liger() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("liger_kernel") is not None
+
+
+def _accurate(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _softmax_minus_target_(logits: Float[Tensor, "n v"], targets: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Sum of the cross-entropy; `logits` become its derivative by them, softmax minus one-hot, in place.
+
+    A CPU goes through a few rows at a time, so that the accurate copy of them stays in its cache.
+    """
+    total = logits.new_zeros((), dtype=_accurate(logits.dtype))
+    rows = len(targets) if logits.device.type != "cpu" else max(1, CACHED_ELEMENTS // logits.shape[1])
+    for part, y in zip(logits.split(rows), targets.split(rows), strict=True):
+        log_p = F.log_softmax(part, dim=1, dtype=_accurate(logits.dtype))
+        total -= log_p.gather(1, y[:, None]).sum()
+        part.copy_(log_p.exp_())
+        part[torch.arange(len(y), device=y.device), y] -= 1
+    return total
+
+
+class _ChunkedLinearCrossEntropy(torch.autograd.Function):
+    """Loss and both gradients in one pass over chunks of tokens; backward only scales them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int, dtype: torch.dtype, train: bool
+    ) -> Tensor:
+        wants_hidden, wants_weight = (train and needed for needed in ctx.needs_input_grad[:2])
+        w = weight.to(dtype)
+        total = hidden.new_zeros((), dtype=_accurate(dtype))
+        d_hidden = torch.empty_like(hidden) if wants_hidden else None
+        d_weight = torch.zeros_like(weight) if wants_weight and not len(targets) else None
+        buffer = hidden.new_empty(min(chunk, len(targets)), len(weight), dtype=dtype)
+        for begin in range(0, len(targets), chunk):
+            y = targets[begin : begin + chunk]
+            h = hidden[begin : begin + chunk].to(dtype)
+            logits = torch.mm(h, w.T, out=buffer[: len(y)])
+            total += _softmax_minus_target_(logits, y)
+            if d_hidden is not None:
+                d_hidden[begin : begin + chunk] = logits @ w
+            if wants_weight and d_weight is None:
+                d_weight = (logits.T @ h).to(weight.dtype)
+            elif d_weight is not None:
+                d_weight = d_weight.addmm_(logits.T, h) if dtype == weight.dtype else d_weight.add_(logits.T @ h)
+        ctx.save_for_backward(d_hidden, d_weight)
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        d_hidden, d_weight = ctx.saved_tensors
+        # On a CPU reading the scalar is free and saves a pass over two large tensors in the usual case.
+        if grad.device.type == "cpu" and grad.item() == 1:
+            return d_hidden, d_weight, None, None, None, None
+        scaled = [None if d is None else d * grad.to(d.dtype) for d in (d_hidden, d_weight)]
+        return scaled[0], scaled[1], None, None, None, None

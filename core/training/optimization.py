@@ -1,0 +1,142 @@
+"""The pieces of an optimiser step: number format, parameter groups, learning rate, gradient scale, FLOPs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.training.checkpoint import local
+from core.training.config import TrainingConfig
+
+
+def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
+    """Learning rate of an optimiser step.
+
+    With w warm-up steps the rate is `peak (step + 1) / w` before step w (no step is wasted at zero, and step w - 1 has
+    the peak). After it, with x = (step - w) / (total - w) and f = `final_learning_rate`:
+
+    * cosine: f + (1 - f) (1 + cos(pi x)) / 2 times the peak;
+    * linear: 1 - (1 - f) x;   constant: 1;
+    * wsd: 1 until d steps before the end, then linearly to f (Hu et al. 2024, "MiniCPM").
+
+    Args:
+        step: Number of the step, from 0.
+        total: Steps in all.
+        config: Shape; `warmup` and `decay` are steps if >= 1, fractions of `total` if below 1.
+    """
+    warmup = _length(config.warmup, total)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    final = config.final_learning_rate
+    progress = min(1.0, (step - warmup) / max(1, total - warmup))
+    if config.schedule == "cosine":
+        factor = final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+    elif config.schedule == "linear":
+        factor = 1 - (1 - final) * progress
+    elif config.schedule == "wsd":
+        decay = max(1, _length(config.decay, total))
+        factor = 1 - (1 - final) * min(1.0, max(0.0, (step - (total - decay)) / decay))
+    else:
+        factor = 1.0
+    return config.learning_rate * factor
+
+
+def _length(value: float, total: int) -> int:
+    return round(value * total) if value < 1 else round(value)
+
+
+def set_precision(model: nn.Module, config: TrainingConfig, device: torch.device) -> Literal["no", "bf16"]:
+    """Give the parameters their type and say whether forward passes run under bf16 autocast.
+
+    Trained parameters are fp32 (the master weights) except with "pure-bf16". Frozen parameters keep bf16 under
+    autocast, which would cast them anyway; quantised ones are never touched.
+    """
+    precision = config.precision
+    if precision == "auto":
+        from core.models.loading import default_dtype
+
+        # In narrow models casting the weights costs a CPU more than the faster products bring.
+        narrow = device.type == "cpu" and getattr(getattr(model, "config", None), "hidden_size", 0) < 256
+        precision = "bf16" if default_dtype(device) == torch.bfloat16 and not narrow else "fp32"
+    quantized = getattr(model, "quantization_method", None) is not None
+    for tensor in [*model.parameters(), *model.buffers()]:
+        if not tensor.is_floating_point():
+            continue
+        if precision == "pure-bf16":
+            if tensor.requires_grad or not quantized:
+                tensor.data = tensor.data.to(torch.bfloat16)
+        elif tensor.requires_grad or (precision == "fp32" and not quantized):
+            tensor.data = tensor.data.to(torch.float32)
+    return "bf16" if precision == "bf16" else "no"
+
+
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Fused AdamW over the parameters that require gradients; vectors (norms, biases) do not decay."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+        fused=True,
+    )
+
+
+@torch.no_grad()
+def scale_gradients(parameters: Sequence[nn.Parameter], scale: Tensor, max_norm: float) -> Tensor:
+    """Multiply all gradients by `scale`, and further if their L2 norm then exceeds `max_norm`. One pass, no sync.
+
+    Args:
+        parameters: Sharded ones count with all their shards.
+        scale: Scalar tensor.
+        max_norm: 0 = no limit.
+
+    Returns:
+        The norm after scaling, before clipping: a scalar tensor.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+    norm = (norm.full_tensor() if hasattr(norm, "full_tensor") else norm).to(scale.device) * scale
+    if max_norm:
+        scale = scale * (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    torch._foreach_mul_([local(gradient) for gradient in gradients], scale)
+    return norm
+
+
+def flops_per_token(model: nn.Module, attended: float) -> float:
+    """FLOPs of training on one token: 6 N + 12 layers heads head_dim attended.
+
+    Args:
+        model: N counts what multiplies a token: matrices without the input embedding, of experts only the top k.
+        attended: Tokens that a token may attend to (the length of its document).
+
+    Returns:
+        FLOPs of forward and backward pass. Frozen matrices need no weight gradient: they count 4 instead of 6.
+    """
+    config = getattr(model, "config", None)
+    text: Any = config
+    if config is not None and hasattr(config, "get_text_config"):
+        text = config.get_text_config()
+    embedding = model.get_input_embeddings() if hasattr(model, "get_input_embeddings") else None  # type: ignore[operator]
+    tied = bool(getattr(text, "tie_word_embeddings", False))
+    experts = getattr(text, "num_local_experts", None) or getattr(text, "num_experts", None)
+    total = 0.0
+    for name, parameter in model.named_parameters():
+        if parameter.ndim < 2 or (embedding is not None and not tied and parameter is embedding.weight):
+            continue
+        state = getattr(parameter, "quant_state", None)
+        size = float(state.shape.numel() if state is not None else parameter.numel())
+        if experts and "experts" in name:
+            size *= text.num_experts_per_tok / experts
+        total += size * (6 if parameter.requires_grad else 4)
+    layers, heads = getattr(text, "num_hidden_layers", 0), getattr(text, "num_attention_heads", 0)
+    head_dim = getattr(text, "head_dim", None) or (getattr(text, "hidden_size", 0) // max(1, heads))
+    return total + 12 * layers * heads * head_dim * attended

@@ -1,0 +1,391 @@
+"""From documents to batches without waste: which rows a step holds, and what a forward pass gets.
+
+A padded batch of instruction data is mostly padding. Two layouts avoid it:
+
+* packed: documents are laid into rows of `max_length` by best-fit decreasing (Ding et al. 2024, "Fewer truncations
+  improve language modeling", algorithm 1), so that a row is full up to a few tokens;
+* flattened: the documents of a batch one after another, in one row.
+
+In both, positions start at 0 in every document and documents do not see each other
+(:mod:`core.training.packed_attention`), so a packed batch has the loss and the gradient of the padded one.
+
+The order is a function of seed and epoch alone. A step takes `batch_size` rows of that order, whatever the number of
+processes; each rank then takes its share.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.training.config import TrainingConfig
+from core.training.packed_attention import plan_documents
+
+IGNORED = -100
+# Best-fit decreasing sorts by length; within windows of this many documents the order stays random.
+WINDOW = 16_384
+
+Batch = dict[str, Any]
+
+
+class Span(NamedTuple):
+    """Tokens `start` to `end` of one document of the data set."""
+
+    document: int
+    start: int
+    end: int
+
+
+def document_lengths(dataset: Any) -> np.ndarray:
+    """Number of tokens of every row, without turning the rows into Python lists where that can be avoided.
+
+    Raises:
+        UserError: If rows have no `input_ids`.
+    """
+    names = getattr(dataset, "column_names", None)
+    missing = "input_ids" not in names if names is not None else len(dataset) and "input_ids" not in dataset[0]
+    if missing:
+        raise UserError("The training rows have no 'input_ids': tokenise them, or give fit a collate function.")
+    if hasattr(dataset, "with_format"):
+        import pyarrow.compute as pc
+
+        tables = dataset.select_columns("input_ids").with_format("arrow").iter(10_000)
+        return np.concatenate([pc.list_value_length(table["input_ids"]).to_numpy() for table in tables])
+    return np.array([len(row["input_ids"]) for row in dataset], dtype=np.int64)
+
+
+def cut(lengths: np.ndarray, max_length: int, long_documents: Literal["truncate", "split", "drop"]) -> list[Span]:
+    """The pieces of at most `max_length` tokens that the documents are trained in; empty documents have none."""
+    spans: list[Span] = []
+    for document, length in enumerate(lengths.tolist()):
+        if length <= max_length:
+            if length:
+                spans.append(Span(document, 0, length))
+        elif long_documents == "truncate":
+            spans.append(Span(document, 0, max_length))
+        elif long_documents == "split":
+            spans.extend(
+                Span(document, start, min(start + max_length, length)) for start in range(0, length, max_length)
+            )
+    return spans
+
+
+def best_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Bins of at most `capacity` tokens: the longest document first, each into the fullest bin that still has room.
+
+    Args:
+        lengths: Tokens of every document, each between 1 and `capacity`.
+        capacity: Tokens of a bin.
+
+    Returns:
+        For every bin the indices of its documents. At most 11/9 of the optimal number of bins (plus one).
+    """
+    bins: list[list[int]] = []
+    room: list[tuple[int, int]] = []  # (free tokens, bin), sorted
+    for item in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        length = lengths[item]
+        place = bisect.bisect_left(room, (length, -1))
+        if place == len(room):
+            bins.append([item])
+            free, target = capacity - length, len(bins) - 1
+        else:
+            free, target = room.pop(place)
+            bins[target].append(item)
+            free -= length
+        if free:
+            bisect.insort(room, (free, target))
+    return bins
+
+
+def in_order(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Bins filled one after another, which keeps the order of the documents."""
+    bins: list[list[int]] = []
+    free = 0
+    for item, length in enumerate(lengths):
+        if length > free:
+            bins.append([])
+            free = capacity
+        bins[-1].append(item)
+        free -= length
+    return bins
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which rows make up which step; a row is a list of spans.
+
+    Attributes:
+        spans: The pieces that one epoch goes through.
+        seed: Decides the order together with the epoch.
+        batch_size: Rows of one optimiser step, over all ranks.
+        capacity: Tokens of a packed row; 0 = a row is one span.
+        shuffle: A new order every epoch.
+    """
+
+    spans: tuple[Span, ...]
+    seed: int
+    batch_size: int
+    capacity: int = 0
+    shuffle: bool = True
+    _epochs: dict[int, list[list[Span]]] = field(default_factory=dict, compare=False, repr=False)
+
+    def epoch(self, number: int) -> list[list[Span]]:
+        """All rows of one epoch, in order."""
+        if number not in self._epochs:
+            # The present epoch and the next are all that a step can touch.
+            for old in [n for n in self._epochs if n < number - 1]:
+                del self._epochs[old]
+            self._epochs[number] = self._lay_out(number)
+        return self._epochs[number]
+
+    def steps(self, epochs: float) -> int:
+        """Optimiser steps of so many passes over the data (at least one)."""
+        return max(1, -int(-epochs * len(self.epoch(0)) // self.batch_size))
+
+    def batches(self, epoch: int, offset: int) -> Iterator[tuple[list[list[Span]], int, int]]:
+        """Endless steps from a position on: the rows of a step, and the position (epoch, offset) after it.
+
+        Steps run over the end of an epoch into the next, so no row is ever left out.
+        """
+        while True:
+            rows: list[list[Span]] = []
+            while len(rows) < self.batch_size:
+                here = self.epoch(epoch)
+                taken = here[offset : offset + self.batch_size - len(rows)]
+                rows += taken
+                offset += len(taken)
+                if offset >= len(here):
+                    epoch, offset = epoch + 1, 0
+            yield rows, epoch, offset
+
+    def _lay_out(self, number: int) -> list[list[Span]]:
+        generator = np.random.default_rng([self.seed, number])
+        sequence = generator.permutation(len(self.spans)) if self.shuffle else np.arange(len(self.spans))
+        spans = [self.spans[index] for index in sequence.tolist()]
+        if not self.capacity:
+            return [[span] for span in spans]
+        if not self.shuffle:
+            return [[spans[i] for i in row] for row in in_order([s.end - s.start for s in spans], self.capacity)]
+        rows: list[list[Span]] = []
+        for begin in range(0, len(spans), WINDOW):
+            window = spans[begin : begin + WINDOW]
+            bins = best_fit_decreasing([span.end - span.start for span in window], self.capacity)
+            rows += [[window[i] for i in row] for row in bins]
+        return [rows[index] for index in generator.permutation(len(rows)).tolist()]
+
+
+def share(rows: Sequence[list[Span]], rank: int, world: int, micro: int, *, by_length: bool) -> list[list[list[Span]]]:
+    """One rank's micro-batches of a step.
+
+    Args:
+        rows: The step's rows over all ranks; their number is a multiple of `world`.
+        rank: This process.
+        world: Number of processes.
+        micro: Rows of one forward pass; 0 = the whole share.
+        by_length: Rows of similar length go together (less padding, and ranks with equal work).
+    """
+    ordered = list(rows)
+    if by_length:
+        ordered.sort(key=lambda row: -sum(span.end - span.start for span in row))
+    mine = ordered[rank::world]
+    size = micro or len(mine)
+    return [mine[begin : begin + size] for begin in range(0, len(mine), size)]
+
+
+Document = tuple[Sequence[int], Sequence[int]]  # input ids, labels
+
+
+def read_documents(dataset: Any, rows: Sequence[list[Span]]) -> list[list[Document]]:
+    """Input ids and labels of the spans of each row; rows without labels predict all their tokens."""
+    wanted = sorted({span.document for row in rows for span in row})
+    if hasattr(dataset, "column_names"):
+        columns = dataset[wanted]
+        ids, labels = columns["input_ids"], columns.get("labels", columns["input_ids"])
+        found = dict(zip(wanted, zip(ids, labels, strict=True), strict=True))
+    else:
+        found = {
+            index: (row["input_ids"], row.get("labels", row["input_ids"]))
+            for index in wanted
+            for row in [dataset[index]]
+        }
+    return [
+        [
+            (found[span.document][0][span.start : span.end], found[span.document][1][span.start : span.end])
+            for span in row
+        ]
+        for row in rows
+    ]
+
+
+Form = Literal["flat", "rows", "padded"]
+
+
+def collate(
+    rows: Sequence[Sequence[Document]], form: Form, *, length: int = 0, longest: int = 0, pad_token: int = 0
+) -> Batch:
+    """What one forward pass gets.
+
+    Args:
+        rows: Documents of each row.
+        form: "flat": one row [1, T] of all documents, with what packed attention needs; "rows": [B, length], for
+            attention implementations that find the documents by their positions; "padded": one document a row, padded
+            to the longest, with an attention mask.
+        length: Tokens to pad to: of the whole of "flat" (0 = none), of each row of "rows".
+        longest: Upper bound of a document's length, for "flat" with a `length`.
+        pad_token: Any token id; no loss is computed on padding and no document sees it.
+
+    Returns:
+        Tensors that the model's forward takes (`input_ids`, `position_ids` or `attention_mask`, and for "flat"
+        `cu_seq_lens_q/k`, `max_length_q/k`, `documents`), and for the loss:
+
+        * `labels`, as the ids' shape: -100 is ignored, as is the first token of every document;
+        * `label_positions` [n]: flat indices of the tokens whose *next* token is a label;
+        * `targets` [n]: those labels;
+        * `real_tokens` (only where there is padding): bool, the ids' shape.
+    """
+    if form == "padded":
+        return _padded([document for row in rows for document in row], pad_token)
+    if form == "flat":
+        rows = [[document for row in rows for document in row]]
+    ids: list[int] = []
+    labels: list[int] = []
+    lengths: list[int] = []
+    positions: list[np.ndarray] = []
+    for row in rows:
+        used = sum(len(document[0]) for document in row)
+        filler: list[Document] = [([pad_token] * (length - used), [IGNORED] * (length - used))] if used < length else []
+        for tokens, targets in [*row, *filler]:
+            ids.extend(tokens)
+            labels.append(IGNORED)
+            labels.extend(targets[1:])
+            positions.append(np.arange(len(tokens)))
+            lengths.append(len(tokens))
+    shape = (len(rows), -1)
+    batch: Batch = {
+        "input_ids": torch.tensor(ids, dtype=torch.long).view(shape),
+        "position_ids": torch.from_numpy(np.concatenate(positions)).view(shape),
+        **_targets(torch.tensor(labels, dtype=torch.long), shape),
+    }
+    used = sum(len(document[0]) for row in rows for document in row)
+    if used < len(ids):
+        real = [np.arange(max(length, sum(len(d[0]) for d in row))) < sum(len(d[0]) for d in row) for row in rows]
+        batch["real_tokens"] = torch.from_numpy(np.concatenate(real)).view(shape)
+    if form == "flat":
+        batch |= plan_documents(lengths, longest if length else 0)
+    return batch
+
+
+def _padded(documents: Sequence[Document], pad_token: int) -> Batch:
+    longest = max(len(ids) for ids, _ in documents)
+    ids = torch.full((len(documents), longest), pad_token, dtype=torch.long)
+    labels = torch.full_like(ids, IGNORED)
+    mask = torch.zeros_like(ids)
+    for row, (tokens, targets) in enumerate(documents):
+        ids[row, : len(tokens)] = torch.as_tensor(tokens)
+        labels[row, 1 : len(tokens)] = torch.as_tensor(targets[1:])
+        mask[row, : len(tokens)] = 1
+    return {"input_ids": ids, "attention_mask": mask, **_targets(labels.view(-1), tuple(ids.shape))}
+
+
+def _targets(labels: Tensor, shape: tuple[int, ...]) -> Batch:
+    """Labels, and where and what the model has to predict: token t predicts label t + 1."""
+    # The first token of every row is ignored, so the shift over the flattened rows never crosses one.
+    positions = (labels[1:] != IGNORED).nonzero().squeeze(1)
+    return {"labels": labels.view(shape), "label_positions": positions, "targets": labels[1:][positions]}
+
+
+def row_ids(dataset: Any, rows: Sequence[list[Span]]) -> list[Any]:
+    """How the user names the documents of these rows: their `id`, else their position in the data set."""
+    names = getattr(dataset, "column_names", None)
+    documents = [span.document for row in rows for span in row]
+    has_id = (
+        "id" in names
+        if names is not None
+        else bool(len(dataset)) and isinstance(dataset[0], Mapping) and "id" in dataset[0]
+    )
+    return [dataset[document]["id"] if has_id else document for document in documents]
+
+
+Collate = Callable[[list[dict[str, Any]], np.random.Generator], Batch]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Micro-batches of a data set, for one rank.
+
+    Attributes:
+        dataset: The rows.
+        order: Which rows make up which step.
+        make: A micro-batch from its spans and a generator.
+        micro_batch_size: Rows of one forward pass; 0 = this rank's whole share of the step.
+        by_length: Put rows of similar length together.
+    """
+
+    dataset: Any
+    order: Order
+    make: Callable[[list[list[Span]], np.random.Generator], Batch]
+    micro_batch_size: int
+    by_length: bool
+
+    def micro_batches(
+        self, rows: Sequence[list[Span]], step: int, rank: int, world: int
+    ) -> Iterator[tuple[Batch, list[list[Span]]]]:
+        """This rank's micro-batches of a step (as many on every rank), each with its spans."""
+        parts = share(rows, rank, world, self.micro_batch_size, by_length=self.by_length)
+        for number, part in enumerate(parts):
+            yield self.make(part, np.random.default_rng([self.order.seed, step, number, rank])), part
+
+    def count(self, world: int) -> int:
+        """Micro-batches of one step on each rank."""
+        mine = self.order.batch_size // world
+        return -(-mine // (self.micro_batch_size or mine))
+
+
+def make_feed(
+    dataset: Any, config: TrainingConfig, seed: int, collate_rows: Collate | None, form: Form, pad_token: int = 0
+) -> Feed:
+    """The feed that a configuration describes.
+
+    Args:
+        dataset: Rows by index.
+        config: Batch sizes, layout, order.
+        seed: Decides the order.
+        collate_rows: Turns rows into a batch; None = language-model documents.
+        form: What the model takes for packed and flattened rows.
+        pad_token: Any token id.
+
+    Raises:
+        UserError: If no tokens remain.
+    """
+    if collate_rows is not None:
+        spans = tuple(Span(document, 0, 1) for document in range(len(dataset)))
+        order = Order(spans, seed, config.batch_size, shuffle=config.shuffle)
+        custom = collate_rows  # narrowed for the closure
+
+        def make(rows: list[list[Span]], rng: np.random.Generator) -> Batch:
+            return custom([dataset[span.document] for row in rows for span in row], rng)
+
+        return Feed(dataset, order, make, config.micro_batch_size, by_length=False)
+    spans = tuple(cut(document_lengths(dataset), config.max_length, config.long_documents))
+    if not spans:
+        raise UserError(f"No document has between 1 and training.max_length = {config.max_length} tokens.")
+    capacity = config.max_length if config.layout == "packed" else 0
+    order = Order(spans, seed, config.batch_size, capacity, config.shuffle)
+
+    def lay_out(rows: list[list[Span]], rng: np.random.Generator) -> Batch:
+        # Compiled blocks want one shape; otherwise a flat row needs no padding at all.
+        length = config.max_length * (len(rows) if form == "flat" else 1)
+        length = length if config.layout == "packed" and (form == "rows" or config.compile) else 0
+        if form == "rows" and not length:
+            length = max(span.end - span.start for row in rows for span in row)
+        documents = read_documents(dataset, rows)
+        return collate(documents, form, length=length, longest=config.max_length, pad_token=pad_token)
+
+    return Feed(dataset, order, lay_out, config.micro_batch_size, by_length=config.layout != "packed")
