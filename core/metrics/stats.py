@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats as _stats
 
+from core.metrics.comparison import Comparison, Sample, compare
 from core.metrics.correlations import (
     correlation_difference_interval,
     correlation_interval,
@@ -33,15 +34,19 @@ from core.metrics.intervals import (
 
 __all__ = [
     "Better",
+    "Comparison",
     "Interval",
     "Outcome",
+    "Sample",
     "Test",
     "bootstrap_interval",
+    "compare",
     "correlation_difference_interval",
     "correlation_interval",
     "difference_interval",
     "holm",
     "mean_correlation",
+    "outcome",
     "paired_bootstrap",
     "pearson",
     "permutation_test",
@@ -53,7 +58,7 @@ __all__ = [
 ]
 
 Better = Literal["higher", "lower", "equal"]
-Outcome = Literal["reproduced", "not reproduced", "contradicted"]
+Outcome = Literal["reproduced", "smaller than claimed", "absent", "undecided", "contradicted"]
 Alternative = Literal["two-sided", "greater", "less"]
 _EXACT = 16  # 2^16 sign patterns are enumerated in a blink
 
@@ -65,7 +70,66 @@ class Test(NamedTuple):
     p: float
 
 
-def verdict(interval: Interval | tuple[float, float], better: Better = "higher", margin: float = 0.0) -> Outcome:
+def outcome(
+    interval: Interval | tuple[float, float],
+    m: float = 0.0,
+    s: float = 0.0,
+    noninferiority: bool = False,
+    direction: Better = "higher",
+) -> Outcome:
+    """What became of a claim, from the interval of the difference treatment minus control.
+
+    The first row that holds decides (`lower` mirrors the interval, so that a positive difference is the claimed one):
+
+    | outcome | `higher`, `lower` | with `noninferiority` | `equal` |
+    |---|---|---|---|
+    | reproduced | low > m | low > -m | inside ±m |
+    | smaller than claimed | low > 0 | | |
+    | absent | inside ±s, where s > 0 | | |
+    | contradicted | high < 0 | high < -m | wholly outside ±m |
+    | undecided | otherwise | otherwise | otherwise |
+
+    An effect that is surely positive is real even where nobody would care about its size: the claim of a direction
+    holds, and the page shows how small it is. One that is negative contradicts only where it may be of a size that
+    anyone would care about.
+
+    Args:
+        interval: Of treatment minus control as measured, whatever the direction.
+        m: The size that the claim states, at least 0: what must be exceeded, the loss that `noninferiority` allows, or
+            the half-width of `equal`.
+        s: The smallest effect that anyone would care about; 0 leaves `absent` out.
+        noninferiority: A "keeps X" claim.
+        direction: `higher` and `lower` name the claimed sign of the difference; `equal` claims equivalence.
+
+    Raises:
+        ValueError: a negative size, or `noninferiority` together with `equal`.
+    """
+    low, high = (interval.low, interval.high) if isinstance(interval, Interval) else interval
+    if m < 0 or s < 0:
+        raise ValueError(f"Sizes are at least 0, got m={m}, s={s}.")
+    if direction == "equal":
+        if noninferiority:
+            raise ValueError("A claim is either of equivalence or of non-inferiority.")
+        if -m <= low and high <= m:
+            return "reproduced"
+        return "contradicted" if low > m or high < -m else "undecided"
+    if direction == "lower":
+        low, high = -high, -low
+    threshold = -m if noninferiority else m
+    if low > threshold:
+        return "reproduced"
+    if noninferiority:
+        return "contradicted" if high < threshold else "undecided"
+    if low > 0:
+        return "smaller than claimed"
+    if s > 0 and -s <= low and high <= s:
+        return "absent"
+    return "contradicted" if high < 0 else "undecided"
+
+
+def verdict(
+    interval: Interval | tuple[float, float], better: Better = "higher", margin: float = 0.0
+) -> Literal["reproduced", "not reproduced", "contradicted"]:
     """The verdict on a claim, from the interval of the difference treatment minus control.
 
     `higher`: the interval must lie above `margin`; `lower`: below `-margin`; `equal`: inside `±margin`. It is
