@@ -1,8 +1,9 @@
 """The card of a paper: what it says, as data that code can compare with what came out.
 
-A claim is *treatment minus control, in a metric*. Nobody types its verdict: :mod:`core.experiment.reproduce`
-measures the two variants over the seeds and :func:`core.experiment.results.judge` compares the interval of the
-difference with the margin.
+A claim is *treatment minus control, in a metric, in a direction*. Nobody types its outcome:
+:mod:`core.experiment.reproduce` measures the two variants over the seeds, and :func:`core.experiment.results.judge`
+compares the interval of the difference with zero, with the size that the claim states and with the smallest effect
+that anyone would care about. A :class:`Claim` is the paper's; a :class:`Check` is ours and counted apart.
 
 This module imports nothing heavy, so that `papers list` answers at once.
 """
@@ -21,40 +22,46 @@ from core.errors import UserError
 PAPERS_DIR = Path(__file__).resolve().parents[2] / "papers"
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One thing that a paper says, in the form in which it can fail.
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Something measured in the form in which it can fail; a check is ours: an ablation, a limit, a sanity test.
 
     Attributes:
         id: Short name, unique within the paper (`bilingual-beats-monolingual`).
-        statement: The claim in one sentence, as measured here.
-        reported: What the paper reports and where (table, section).
+        statement: What is said, in one sentence, as measured here.
         metric: Key of `Measurement.metrics`.
-        treatment: The variant that the claim is about.
+        treatment: The variant that the statement is about.
         control: What it is compared with: a variant, a number (chance, zero), or several variants, each of which
             the treatment must beat.
-        better: `higher` and `lower` name the claimed direction; `equal` claims equivalence within `margin`.
-        margin: `higher`: the difference must exceed it (negative: non-inferiority). `lower`: the difference must
-            lie below `-margin`. `equal`: the difference must lie within `±margin`.
+        better: The direction that is claimed; `equal` claims that the two lie within `size` of each other.
+        size: The size m that the claim states, at least 0; 0 where it only states a direction.
+        keeps: The claim is that nothing is lost: the treatment may be worse by at most `size` (non-inferiority).
+        smallest: The smallest effect s that anyone would care about; an interval within ±s is an absent effect.
+        unit: What the interval generalises over, as the levels of the unit's path down to the one that is drawn:
+            `language` draws languages whole, `language/item` items, `seed` nothing but seeds.
         correlated_with: The statistic is then not the mean but Pearson's r over units between `metric` and this
             metric.
         control_metric: Metric of the control, where it is not the treatment's.
         paired: False when the control's units are other objects, so that there is nothing to pair.
-        out_of_scale: Why this cannot be tested in miniature; such a claim is listed and not run.
+        premises: Ids of what the method takes for granted; if one does not hold, nothing is judged.
+        null: The variant in which the effect is broken on purpose; in the treatment's place it must not reproduce.
     """
 
     id: str
     statement: str
-    reported: str
     metric: str = ""
     treatment: str = ""
     control: str | float | tuple[str, ...] = 0.0
     better: Literal["higher", "lower", "equal"] = "higher"
-    margin: float = 0.0
+    size: float = 0.0
+    keeps: bool = False
+    smallest: float = 0.0
+    unit: str = "seed"
     correlated_with: str | None = None
     control_metric: str | None = None
     paired: bool = True
-    out_of_scale: str | None = None
+    premises: tuple[str, ...] = ()
+    null: str | None = None
 
     @property
     def controls(self) -> tuple[str | float, ...]:
@@ -62,14 +69,55 @@ class Claim:
         return self.control if isinstance(self.control, tuple) else (self.control,)
 
     @property
+    def depth(self) -> int:
+        """How many leading parts of a unit's path make the unit that is drawn; 0 draws seeds alone."""
+        return 0 if self.unit == "seed" else self.unit.count("/") + 1
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants that have to be run to judge this."""
+        named = (self.treatment, *(name for name in self.controls if isinstance(name, str)))
+        return (*named, self.null) if self.null else named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim(Check):
+    """One thing that a paper says.
+
+    Attributes:
+        reported: What the paper reports and where (table, section): its number, or its sentence.
+        out_of_scale: Why this cannot be tested in miniature; such a claim is listed and not run.
+    """
+
+    reported: str
+    out_of_scale: str | None = None
+
+    @property
     def variants(self) -> tuple[str, ...]:
         """The variants that have to be run to test this claim; none when it is out of scale."""
-        if self.out_of_scale:
-            return ()
-        return (self.treatment, *(name for name in self.controls if isinstance(name, str)))
+        return () if self.out_of_scale else super().variants
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Premise:
+    """What a method takes for granted of its base (that it translates, knows the fact, drafts well), measured.
+
+    Attributes:
+        id: Short name, which claims refer to.
+        statement: What has to hold, in one sentence.
+        metric: Key of `Measurement.metrics`.
+        variant: The variant that measures it.
+        at_least: It holds where the metric reaches this in every seed.
+    """
+
+    id: str
+    statement: str
+    metric: str
+    variant: str
+    at_least: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Paper:
     """The card of a paper.
 
@@ -82,7 +130,9 @@ class Paper:
         arxiv: arXiv identifier.
         family: The shelf it stands on (`evaluation`, `adaptation`, `fine-tuning`, ...).
         summary: The idea in one sentence.
-        claims: What it says.
+        claims: What it says; the first one is the effect that the page opens with.
+        checks: What we ask beyond it.
+        premises: What the method takes for granted.
         minutes: Expected minutes of `papers reproduce` on two cores.
         official_code: Repository of the authors, if any.
         licence_note: Licences of the data and weights that a user of the paper scale meets.
@@ -102,6 +152,8 @@ class Paper:
     summary: str
     claims: tuple[Claim, ...]
     minutes: float
+    checks: tuple[Check, ...] = ()
+    premises: tuple[Premise, ...] = ()
     official_code: str | None = None
     licence_note: str = ""
     disclaimer: str = ""
@@ -110,9 +162,15 @@ class Paper:
     extras: tuple[str, ...] = ()
 
     @property
+    def judged(self) -> tuple[Check, ...]:
+        """Claims, then checks: everything that gets an outcome."""
+        return (*self.claims, *self.checks)
+
+    @property
     def variants(self) -> tuple[str, ...]:
         """Every variant of the reproduction, in the order in which the claims name them."""
-        named = [variant for claim in self.claims for variant in claim.variants]
+        named = [variant for check in self.judged for variant in check.variants]
+        named += [premise.variant for premise in self.premises]
         return tuple(dict.fromkeys([*named, *self.extra_variants]))
 
     @property

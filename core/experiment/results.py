@@ -1,48 +1,72 @@
-"""What came out: the record of a reproduction and the verdicts that follow from it.
+"""What came out: the record of a reproduction and the outcomes that follow from it.
 
-A record holds every measurement (variant x seed), the environment, and one verdict per claim. Verdicts are computed,
-never written: the paired difference between treatment and control, its 95 % interval, and the rule of
-:func:`core.metrics.stats.verdict`. `papers/<slug>/results/tiny.json` is a record; figure, page and scoreboard are
-drawn from it and from nothing else.
+A record holds every measurement (variant x seed), the environment, and one verdict per claim and check. Verdicts are
+computed, never written: the difference between treatment and control, its 95 % interval over the units that the claim
+draws, and the rule of :func:`core.metrics.stats.outcome`. `papers/<slug>/results/tiny.json` is a record; figure, page
+and scoreboard are drawn from it and from nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Check, Claim, Paper, Premise
 from core.experiment.run import Measurement
 from core.files import read_json, write_json
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.metrics.stats import Interval
+    from core.metrics.stats import Comparison
 
-Outcome = Literal["reproduced", "not reproduced", "contradicted", "out of scale"]
+Outcome = Literal[
+    "reproduced",
+    "smaller than claimed",
+    "absent",
+    "undecided",
+    "contradicted",
+    "premise not met",
+    "out of scale",
+]
+# From good to bad: with several controls the least favourable decides.
+OUTCOMES: tuple[Outcome, ...] = (
+    "reproduced",
+    "smaller than claimed",
+    "undecided",
+    "absent",
+    "contradicted",
+    "premise not met",
+    "out of scale",
+)
 Cells = Mapping[str, Mapping[int, Measurement]]
+Values = dict[int, dict[str, float]]
+# Metrics whose name begins so are scores of solvers that know nothing: figures and tables draw them as lines.
+TRIVIAL = "trivial_"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one claim.
+    """What became of one claim or check.
 
     Attributes:
-        claim: Id of the claim.
-        outcome: `reproduced`, `not reproduced`, `contradicted` or `out of scale`.
-        treatment: Value of the treatment (mean over seeds, or the correlation).
+        claim: Its id.
+        outcome: One of `OUTCOMES`.
+        treatment: Value of the treatment (mean over drawn units and seeds, or the correlation).
         control: Value of the control that decides: with several controls, the one with the least favourable outcome.
         control_name: Its variant, or the number as text.
         difference: Treatment minus control.
         low: Lower end of the 95 % interval of the difference.
         high: Upper end.
         method: How the interval was computed.
-        seeds: Number of seeds.
-        units: Number of units (languages, items) a seed; 1 when the metric is a single number.
+        sample: The effective sample: seeds, units that were drawn, leaves, their overlap between seeds.
+        needed: For an undecided one, how many seeds or units would decide.
+        null: Outcome with the null arm in the treatment's place.
+        reason: Why it is out of scale, or which premise is not met.
     """
 
     claim: str
@@ -54,8 +78,10 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     method: str = ""
-    seeds: int = 0
-    units: int = 0
+    sample: dict[str, Any] = field(default_factory=dict)
+    needed: str = ""
+    null: Outcome | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +94,7 @@ class Record:
         seeds: The seeds that were run.
         measurements: Measurement by variant and seed.
         seconds: Wall time of training plus evaluation by variant, summed over seeds.
-        verdicts: One per claim, in the order of the card.
+        verdicts: One per claim and check, in the order of the card.
         environment: Versions, hardware, commit, command.
         keys: Run key by `variant/seed`: configuration, code and versions that the numbers belong to.
     """
@@ -91,6 +117,22 @@ class Record:
         """A metric of a variant, averaged over seeds."""
         values = [measurement.metrics[metric] for measurement in self.measurements[variant].values()]
         return sum(values) / len(values)
+
+    def trivial(self, variant: str | None = None) -> dict[str, float]:
+        """Scores of the trivial solvers by name, averaged over seeds and over the variants that report them."""
+        cells = [
+            measurement.metrics
+            for name, by_seed in self.measurements.items()
+            if variant in (None, name)
+            for measurement in by_seed.values()
+        ]
+        names = dict.fromkeys(name for metrics in cells for name in metrics if name.startswith(TRIVIAL))
+        found = {name: [metrics[name] for metrics in cells if name in metrics] for name in names}
+        return {name.removeprefix(TRIVIAL): sum(values) / len(values) for name, values in found.items()}
+
+    def judged(self, paper: Paper) -> Record:
+        """The same measurements under the present card: outcomes follow from it and are never kept."""
+        return replace(self, verdicts=judge_all(paper, self.measurements))
 
     def save(self, path: Path) -> None:
         """Write the record as JSON, whole or not at all. Names of units, alike in most cells, are written once."""
@@ -152,97 +194,165 @@ def recorded(paper: Paper, preset: str = "tiny") -> Record | None:
     return Record.load(path) if path.exists() else None
 
 
-def judge(claim: Claim, cells: Cells) -> Verdict:
-    """The verdict on a claim, from measurements of the variants that it names.
+def judge_all(paper: Paper, cells: Cells) -> tuple[Verdict, ...]:
+    """The verdicts on all claims and checks of a paper, in the order of the card."""
+    broken = {premise.id: reason for premise in paper.premises if (reason := unmet(premise, cells))}
+    return tuple(judge(check, cells, broken) for check in paper.judged)
 
-    With several controls the claim must hold against each, and the least favourable comparison decides.
+
+def unmet(premise: Premise, cells: Cells) -> str | None:
+    """Why a premise does not hold (a sentence), or None where it does in every seed."""
+    values = [measurement.metrics[premise.metric] for measurement in cells[premise.variant].values()]
+    lowest = min(values, key=lambda value: -math.inf if math.isnan(value) else value)
+    if lowest >= premise.at_least:
+        return None
+    return f"{premise.statement} ({premise.metric} falls to {lowest:.3f}, needed are {premise.at_least:g})"
+
+
+def judge(check: Check, cells: Cells, broken: Mapping[str, str] | None = None) -> Verdict:
+    """The verdict on a claim or check, from measurements of the variants that it names.
+
+    With several controls it must hold against each, and the least favourable comparison decides.
+
+    Args:
+        check: The claim or check.
+        cells: Measurements by variant and seed.
+        broken: Premises that are not met, with the reason.
 
     Raises:
-        UserError: If a variant does not report the claim's metric.
+        UserError: If a variant does not report the metric.
     """
-    if claim.out_of_scale:
-        return Verdict(claim.id, "out of scale")
-    rank = {"contradicted": 0, "not reproduced": 1, "reproduced": 2}
-    direction = -1 if claim.better == "lower" else 1
-    verdicts = [_compare(claim, control, cells) for control in claim.controls]
-    return min(verdicts, key=lambda verdict: (rank[verdict.outcome], direction * (verdict.difference or 0.0)))
+    if isinstance(check, Claim) and check.out_of_scale:
+        return Verdict(check.id, "out of scale", reason=check.out_of_scale)
+    for premise in check.premises:
+        if broken and premise in broken:
+            return Verdict(check.id, "premise not met", reason=broken[premise])
+    worst = max((_verdict(check, control, cells) for control in check.controls), key=lambda v: _rank(check, v))
+    if check.null:
+        worst = replace(worst, null=judge(in_place(check), cells).outcome)
+    return worst
 
 
-def _compare(claim: Claim, control: str | float, cells: Cells) -> Verdict:
+def in_place(check: Check) -> Check:
+    """The same statement about the null arm: what must not come out."""
+    assert check.null is not None
+    return replace(check, treatment=check.null, null=None)
+
+
+def _rank(check: Check, verdict: Verdict) -> tuple[int, float]:
+    difference = verdict.difference or 0.0
+    against = abs(difference) if check.better == "equal" else difference if check.better == "lower" else -difference
+    return OUTCOMES.index(verdict.outcome), against
+
+
+def _verdict(check: Check, control: str | float, cells: Cells) -> Verdict:
     """The verdict against one control."""
     from core.metrics import stats
 
-    compare = _correlations if claim.correlated_with else _means
-    interval, value, other, units = compare(claim, control, cells)
+    compared = compare(check, control, cells)
+    interval = compared.interval
+    outcome = stats.outcome(
+        interval, m=check.size, s=check.smallest, noninferiority=check.keeps, direction=check.better
+    )
     return Verdict(
-        claim=claim.id,
-        outcome=stats.verdict(interval, better=claim.better, margin=claim.margin),
-        treatment=value,
-        control=other,
+        claim=check.id,
+        outcome=outcome,
+        treatment=compared.treatment,
+        control=compared.control,
         control_name=control if isinstance(control, str) else f"{control:g}",
-        difference=value - other,
+        difference=interval.estimate,
         low=interval.low,
         high=interval.high,
         method=interval.method,
-        seeds=len(cells[claim.treatment]),
-        units=units,
+        sample={name: round(value, 3) for name, value in asdict(compared.sample).items()},
+        needed=needed(check, control, cells) if outcome == "undecided" else "",
     )
 
 
-def _means(claim: Claim, control: str | float, cells: Cells) -> tuple[Interval, float, float, int]:
-    """Interval of the difference of two means, the two means, and the number of units."""
+def compare(check: Check, control: str | float, cells: Cells) -> Comparison:
+    """Treatment against one control: the two values, the interval of their difference, the effective sample."""
     from core.metrics import stats
 
-    treatment = _matrix(cells[claim.treatment], claim.metric)
+    if check.correlated_with:
+        return _correlations(check, control, cells)
+    treatment = _values(cells[check.treatment], check.metric)
+    other: Values | float = (
+        _values(cells[control], check.control_metric or check.metric) if isinstance(control, str) else float(control)
+    )
+    return stats.compare(treatment, other, depth=check.depth, paired=check.paired)
+
+
+def differences(check: Check, control: str | float, cells: Cells) -> list[float]:
+    """The paired differences of all seeds and leaves, or of seeds where the units are other objects."""
+    treatment = _values(cells[check.treatment], check.metric)
     if not isinstance(control, str):
-        interval = stats.difference_interval(treatment[0], float(control))
-        return interval, float(treatment[0].mean()), float(control), treatment[0].shape[1]
-    other = _matrix(cells[control], claim.control_metric or claim.metric)
-    if claim.paired:
-        common = set(other[1])
-        units = [unit for unit in treatment[1] if unit in common]
-        left, right = _aligned(treatment, units), _aligned(other, units)
-    else:
-        left, right = treatment[0], other[0]
-    interval = stats.difference_interval(left, right, paired=claim.paired)
-    return interval, float(left.mean()), float(right.mean()), left.shape[1]
+        return [value - control for by_unit in treatment.values() for value in by_unit.values()]
+    other = _values(cells[control], check.control_metric or check.metric)
+    return [
+        value - other[seed][unit]
+        for seed, by_unit in treatment.items()
+        for unit, value in by_unit.items()
+        if unit in other.get(seed, {})
+    ]
 
 
-def _correlations(claim: Claim, control: str | float, cells: Cells) -> tuple[Interval, float, float, int]:
-    """Interval of the difference of two correlations over units, the two correlations, and the number of units."""
-    from core.metrics import stats
+def is_identity(check: Check, cells: Cells) -> bool:
+    """Whether the difference is the same to the last digit in every seed and unit: true by construction, a test.
 
-    assert claim.correlated_with is not None
-    pairs = [(_matrix(cells[claim.treatment], name)) for name in (claim.metric, claim.correlated_with)]
-    if isinstance(control, str):
-        names = (claim.control_metric or claim.metric, claim.correlated_with)
-        pairs += [_matrix(cells[control], name) for name in names]
-    units = sorted(set.intersection(*(set(names) for _, names in pairs)))
-    x, y, *against = (_aligned(pair, units) for pair in pairs)
-    value = stats.mean_correlation(x, y)
-    if isinstance(control, str):
-        other = stats.mean_correlation(*against)
-        return stats.correlation_difference_interval((x, y), (against[0], against[1])), value, other, len(units)
-    return stats.correlation_difference_interval((x, y), float(control)), value, float(control), len(units)
+    A single value is no identity, nor is a correlation.
+    """
+    if (isinstance(check, Claim) and check.out_of_scale) or check.correlated_with:
+        return False
+    for control in check.controls:
+        found = differences(check, control, cells)
+        if len(found) > 1 and len(set(found)) == 1:
+            return True
+    return False
 
 
-def _matrix(by_seed: Mapping[int, Measurement], metric: str) -> tuple[np.ndarray, list[str]]:
-    """A metric as an array `[seeds, units]` over the units that every seed has, with the names of the units."""
-    import numpy as np
+def needed(check: Check, control: str | float, cells: Cells) -> str:
+    """How many seeds, or else units, would bring the interval's half-width under the effect, as a phrase."""
+    from core.experiment.power import forecast
 
-    seeds = list(by_seed.values())
-    for measurement in seeds:
+    return forecast(check, control, cells).phrase
+
+
+def _values(by_seed: Mapping[int, Measurement], metric: str) -> Values:
+    """A metric by seed and unit; where it has no units, the one number of each seed."""
+    for measurement in by_seed.values():
         if metric not in measurement.metrics and metric not in measurement.units:
             known = ", ".join(sorted({*measurement.metrics, *measurement.units}))
             raise UserError(f"The evaluation reports no metric {metric!r}: it reports {known}.")
-    if all(metric in measurement.units for measurement in seeds):
-        common = set.intersection(*(set(measurement.units[metric]) for measurement in seeds))
-        names = [unit for unit in seeds[0].units[metric] if unit in common]
-        return np.array([[m.units[metric][unit] for unit in names] for m in seeds], dtype=float), names
-    return np.array([[m.metrics[metric]] for m in seeds], dtype=float), ["all"]
+    if all(metric in measurement.units for measurement in by_seed.values()):
+        return {seed: dict(measurement.units[metric]) for seed, measurement in by_seed.items()}
+    return {seed: {"all": measurement.metrics[metric]} for seed, measurement in by_seed.items()}
 
 
-def _aligned(matrix: tuple[np.ndarray, list[str]], units: list[str]) -> np.ndarray:
-    values, names = matrix
-    column = {name: position for position, name in enumerate(names)}
-    return values[:, [column[unit] for unit in units]]
+def _correlations(check: Check, control: str | float, cells: Cells) -> Comparison:
+    """The difference of two correlations over units (leaves), the two correlations, and the sample."""
+    from core.metrics import stats
+
+    assert check.correlated_with is not None
+    names = [(check.treatment, check.metric), (check.treatment, check.correlated_with)]
+    if isinstance(control, str):
+        names += [(control, check.control_metric or check.metric), (control, check.correlated_with)]
+    found = [_values(cells[variant], metric) for variant, metric in names]
+    every = [set(by_unit) for values in found for by_unit in values.values()]
+    units = sorted(set.intersection(*every))
+    x, y, *against = (_matrix(values, units) for values in found)
+    value = stats.mean_correlation(x, y)
+    if isinstance(control, str):
+        other = stats.mean_correlation(*against)
+        interval = stats.correlation_difference_interval((x, y), (against[0], against[1]))
+    else:
+        other = float(control)
+        interval = stats.correlation_difference_interval((x, y), other)
+    left_out = len(set.union(*every)) - len(units)
+    sample = stats.Sample(len(x), len(units), len(units), 1.0, left_out, nested=False)
+    return stats.Comparison(interval, value, other, sample)
+
+
+def _matrix(values: Values, units: Sequence[str]) -> np.ndarray:
+    import numpy as np
+
+    return np.array([[by_unit[unit] for unit in units] for by_unit in values.values()], dtype=float)

@@ -27,18 +27,21 @@ PAPER = Paper(
             reported="m-GenEval 0.75 over six languages against 0.64 (BLIP3-o 8B, a multilingual LLM aligned in "
             "English).",
             metric="attributes_foreign",
+            unit="category/prompt",
             treatment="native",
             control="english_only",
-            margin=0.3,
+            size=0.3,
         ),
         Claim(
             id="english-is-kept",
             statement="It costs less than 20 points of accuracy in English, which gets one sample in six.",
             reported="GenEval 0.83 in English, as BLIP3-o 8B.",
             metric="attributes_en",
+            unit="category/prompt",
             treatment="native",
             control="english_only",
-            margin=-0.2,
+            keeps=True,
+            size=0.2,
         ),
         Claim(
             id="consistent-objects",
@@ -46,15 +49,17 @@ PAPER = Paper(
             "higher by more than 0.3.",
             reported="CLC 0.79 (EVA-CLIP) against 0.77 (BLIP3-o 8B) and 0.67 (Janus-Pro 7B).",
             metric="clc_objects",
+            unit="category/prompt",
             treatment="native",
             control="english_only",
-            margin=0.3,
+            size=0.3,
         ),
         Claim(
             id="consistent-pixels",
             statement="The same for the pictures themselves, layout included: CLC is higher.",
             reported="CLC 0.61 (DINOv2) against 0.45 (BLIP3-o 8B) and 0.30 (Janus-Pro 7B).",
             metric="clc_pixels",
+            unit="category/prompt",
             treatment="native",
             control="english_only",
         ),
@@ -62,18 +67,19 @@ PAPER = Paper(
             Claim(
                 id=f"code-switching-{order}-{feature}",
                 statement=f"Prompts that change language in the middle, {words}, give {what} as the English prompt: "
-                f"CSS is higher{' by more than 0.2' if margin else ''}.",
+                f"CSS is higher{' by more than 0.2' if size else ''}.",
                 reported=f"CSS-{order.upper()} {value} ({encoder}); larger models are lower.",
                 metric=f"css_{order}_{feature}",
+                unit="category/prompt",
                 treatment="native",
                 control="english_only",
-                margin=margin,
+                size=size,
             )
             for order, words, values in (
                 ("ef", "English first", ("0.82", "0.67")),
                 ("es", "English second", ("0.81", "0.64")),
             )
-            for feature, what, encoder, margin, value in (
+            for feature, what, encoder, size, value in (
                 ("objects", "the same objects", "EVA-CLIP", 0.2, values[0]),
                 ("pixels", "more similar pictures", "DINOv2", 0.0, values[1]),
             )
@@ -84,6 +90,7 @@ PAPER = Paper(
             "accurately than causal ones.",
             reported="Not reported; the mask is taken over from Show-o.",
             metric="attributes_foreign",
+            unit="category/prompt",
             treatment="native",
             control="causal_image",
         ),

@@ -32,6 +32,7 @@ PAPER = Paper(
             reported="82 % (GPT-4 grade, Vicuna benchmark, a low-resource language), doubling the performance of "
             "instruction tuning alone (abstract).",
             metric="accuracy",
+            unit="language/fact",
             treatment="taco",
             control=("direct", "direct_tokens"),
             control_metric="twice_accuracy",
@@ -41,6 +42,7 @@ PAPER = Paper(
             statement="Without the instruction in English the chain loses accuracy.",
             reported="The method's first step (abstract); this ablation is ours.",
             metric="accuracy",
+            unit="language/fact",
             treatment="taco",
             control="no_instruction_en",
         ),
@@ -51,9 +53,10 @@ PAPER = Paper(
             reported="Curriculum from an instruction-tuned model is part of the method (abstract); no ablation is "
             "known to us, the margin is ours.",
             metric="accuracy",
+            unit="language/fact",
             treatment="taco",
             control="no_curriculum",
-            margin=0.2,
+            size=0.2,
         ),
         Claim(
             id="right-for-the-right-reason",
@@ -61,11 +64,12 @@ PAPER = Paper(
             "right chains by no more than 3 points.",
             reported="The premise of the method (abstract); this measurement is ours.",
             metric="accuracy",
+            unit="language/fact",
             treatment="taco",
             control="taco",
             control_metric="all_steps",
             better="equal",
-            margin=0.03,
+            size=0.03,
         ),
         Claim(
             id="judge-grades",
