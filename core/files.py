@@ -60,6 +60,11 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def read_json_lines(path: Path) -> list[Any]:
+    """The values of a file of our own with one JSON value a line; none when it is missing."""
+    return [json.loads(line) for line in read_lines(path) if line.strip()] if path.exists() else []
+
+
 def read_lines(path: str | Path) -> list[str]:
     r"""Lines of a UTF-8 file, with or without byte-order mark; only `\n` and `\r\n` end a line.
 

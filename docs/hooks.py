@@ -15,9 +15,9 @@ from typing import Any
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
-from core.experiment.paper import Claim, Paper, discover
-from core.experiment.report import ORDER, SYMBOLS, summary
-from core.experiment.results import Verdict, recorded
+from core.experiment.paper import Check, Claim, Paper, discover
+from core.experiment.report import SYMBOLS, judged, summary
+from core.experiment.results import OUTCOMES, Verdict, recorded
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("method.py", "data.py", "config.py", "train.py", "eval.py")
@@ -36,7 +36,7 @@ def on_files(files: Files, config: Any) -> Files:
         for figure in (paper.folder / "results").glob("*.svg"):
             files.append(File.generated(config, f"{folder}/results/{figure.name}", abs_src_path=str(figure)))
         record = recorded(paper)
-        verdicts = summary(record) if record else "not recorded yet"
+        verdicts = summary(paper, record) if record else "not recorded yet"
         rows.append(f"- [**{paper.slug}**]({paper.slug}/index.md) ({paper.year}). {paper.summary} *{verdicts}.*")
     listing = "# Papers\n\n" + "\n".join(rows) + "\n"
     files.append(File.generated(config, "papers/index.md", content=listing))
@@ -100,34 +100,37 @@ def speed_table() -> str:
 
 
 def scoreboard_page() -> str:
-    """Every claim of every paper with its effect and interval drawn, sortable by column."""
+    """Every claim and check of every paper with its effect and interval drawn, sortable by column."""
     rows = []
     for paper in discover():
         record = recorded(paper)
-        if record is None:
-            continue
-        claims = {claim.id: claim for claim in paper.claims}
-        rows += [scoreboard_row(paper, claims[verdict.claim], verdict) for verdict in record.verdicts]
-    legend = ", ".join(f"{SYMBOLS[outcome]} {outcome}" for outcome in ORDER)
+        if record is not None:
+            rows += [scoreboard_row(paper, check, verdict) for check, verdict in judged(paper, record)]
+    legend = ", ".join(f"{SYMBOLS[outcome]} {outcome}" for outcome in OUTCOMES)
     return (
         "# Scoreboard\n\n"
-        f"Every claim that was put to the test, as measured at the tiny scale. {legend}. The bar is the 95 % interval "
-        "of treatment minus control, the dot the estimate, the thin line zero and the dashed line the margin that the "
-        "claim has to pass; each row has its own scale. Select a column's title to sort.\n\n"
-        '<div class="scoreboard"><table class="sortable"><thead><tr><th>paper</th><th>claim</th><th>verdict</th>'
-        "<th>effect</th><th>difference</th></tr></thead><tbody>\n" + "\n".join(rows) + "\n</tbody></table></div>\n"
+        f"Every claim that was put to the test, as measured at the tiny scale, and every check of ours. {legend}. The "
+        "bar is the 95 % interval of treatment minus control, the dot the estimate, the thin line zero and the dashed "
+        "line the size that the claim states (the loss that it allows, where it says that something is kept); each row "
+        "has its own scale. Select a column's title to sort.\n\n"
+        '<div class="scoreboard"><table class="sortable"><thead><tr><th>paper</th><th>whose</th><th>claim</th>'
+        "<th>outcome</th><th>effect</th><th>difference</th></tr></thead><tbody>\n"
+        + "\n".join(rows)
+        + "\n</tbody></table></div>\n"
     )
 
 
-def scoreboard_row(paper: Paper, claim: Claim, verdict: Verdict) -> str:
-    """One claim as a table row."""
+def scoreboard_row(paper: Paper, check: Check, verdict: Verdict) -> str:
+    """One claim or check as a table row."""
     outcome = f"{SYMBOLS[verdict.outcome]} {verdict.outcome}"
     number = "" if verdict.difference is None else f"{verdict.difference:+.3f}"
-    order = ORDER.index(verdict.outcome)
+    order = OUTCOMES.index(verdict.outcome)
+    whose = "claim" if isinstance(check, Claim) else "check"
     return (
-        f'<tr><td><a href="../papers/{paper.slug}/">{paper.slug}</a></td><td>{inline(claim.statement)}</td>'
-        f'<td data-sort="{order}" class="v{order}">{outcome}</td><td data-sort="{verdict.difference or 0}">'
-        f'{effect_drawing(claim, verdict)}</td><td data-sort="{verdict.difference or 0}">{number}</td></tr>'
+        f'<tr><td><a href="../papers/{paper.slug}/">{paper.slug}</a></td><td>{whose}</td>'
+        f'<td>{inline(check.statement)}</td><td data-sort="{order}" class="v{order}">{outcome}</td>'
+        f'<td data-sort="{verdict.difference or 0}">{effect_drawing(check, verdict)}</td>'
+        f'<td data-sort="{verdict.difference or 0}">{number}</td></tr>'
     )
 
 
@@ -136,20 +139,20 @@ def inline(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
-def effect_drawing(claim: Claim, verdict: Verdict) -> str:
+def effect_drawing(check: Check, verdict: Verdict) -> str:
     """The estimate and its interval on a line of its own scale, as SVG."""
     if verdict.difference is None or verdict.low is None or verdict.high is None:
-        return inline(claim.out_of_scale or "")
-    margin = -claim.margin if claim.better == "lower" else claim.margin
-    shown = [0.0, verdict.low, verdict.high, margin, *([-margin] if claim.better == "equal" else [])]
+        return inline(verdict.reason)
+    size = -check.size if check.keeps != (check.better == "lower") else check.size
+    marks = {size, -size} if check.better == "equal" else {size} - {0.0}
+    shown = [0.0, verdict.low, verdict.high, *marks]
     low, high = min(shown), max(shown)
     pad = 0.08 * (high - low or 1.0)
 
     def x(value: float) -> float:
         return 4 + 152 * (value - low + pad) / (high - low + 2 * pad)
 
-    margins = {margin, -margin} if claim.better == "equal" else {margin} - {0.0}
-    dashes = "".join(f'<line class="margin" x1="{x(m):.1f}" x2="{x(m):.1f}" y1="2" y2="22"/>' for m in sorted(margins))
+    dashes = "".join(f'<line class="margin" x1="{x(m):.1f}" x2="{x(m):.1f}" y1="2" y2="22"/>' for m in sorted(marks))
     label = f"{verdict.difference:+.3f}, 95 % interval {verdict.low:+.3f} to {verdict.high:+.3f}"
     return (
         f'<svg class="effect" viewBox="0 0 160 24" role="img" aria-label="{label}"><title>{label}</title>'

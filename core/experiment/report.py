@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.experiment.paper import Claim, Paper, discover
-from core.experiment.results import Record, Verdict, recorded
+from core.experiment.paper import Check, Claim, Paper, discover
+from core.experiment.results import OUTCOMES, TRIVIAL, Outcome, Record, Verdict, recorded
 from core.experiment.run import ROOT
-from core.files import write_text
+from core.files import read_json, write_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: distinguishable with every common colour-vision deficiency.
@@ -33,8 +34,24 @@ COLOURS = {
     "yellow": "#F0E442",
     "grey": "#6E6E6E",
 }
-SYMBOLS = {"reproduced": "✔", "not reproduced": "○", "contradicted": "✘", "out of scale": "–"}
-ORDER = tuple(SYMBOLS)
+SYMBOLS: dict[Outcome, str] = {
+    "reproduced": "✔",
+    "smaller than claimed": "▽",
+    "undecided": "?",
+    "absent": "○",
+    "contradicted": "✘",
+    "premise not met": "□",
+    "out of scale": "–",
+}
+SHADES: dict[Outcome, str] = {
+    "reproduced": "green",
+    "smaller than claimed": "green",
+    "undecided": "yellow",
+    "absent": "yellow",
+    "contradicted": "red",
+    "premise not met": "dim",
+    "out of scale": "dim",
+}
 WIDE = 130  # columns of a terminal that holds the claims with all their numbers on a line
 
 
@@ -85,59 +102,118 @@ def save_figure(paper: Paper, record: Record, path: Path) -> Path | None:
     return path
 
 
+def trivial_lines(axes: Axes, record: Record, variant: str | None = None, *, vertical: bool = False) -> None:
+    """Draw what solvers that know nothing reach, as thin grey lines with their names."""
+    for name, value in record.trivial(variant).items():
+        line = axes.axvline if vertical else axes.axhline
+        line(value, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+        text, place = name.replace("_", " "), (value, 1.0) if vertical else (1.0, value)
+        transform = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()
+        align = {"ha": "center", "va": "bottom"} if vertical else {"ha": "right", "va": "bottom"}
+        axes.text(*place, text, transform=transform, fontsize=7, color=COLOURS["grey"], **align)
+
+
 def print_claims(paper: Paper, record: Record) -> None:
-    """The claims table on the terminal."""
+    """The tables of claims and of checks on the terminal."""
+    for title, kind in ((f"{paper.slug}: {paper.title}", Claim), ("Checks of ours", Check)):
+        _print_table(title, [(check, v) for check, v in judged(paper, record) if type(check) is kind])
+
+
+def _print_table(title: str, rows: list[tuple[Check, Verdict]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    colours = {
-        "reproduced": "green",
-        "not reproduced": "yellow",
-        "contradicted": "red",
-        "out of scale": "dim",
-    }
+    if not rows:
+        return
     console = Console()
     wide = console.width >= WIDE
-    table = Table(title=f"{paper.slug}: {paper.title}", title_justify="left", show_lines=not wide)
+    table = Table(title=escape(title), title_justify="left", show_lines=not wide)
     table.add_column("claim", overflow="fold")
     if wide:
         for name in ("treatment", "control", "difference [95 % interval]"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("verdict", no_wrap=True)
+        table.add_column("outcome", no_wrap=True)
     else:
         table.add_column("measured", no_wrap=True)
-    for claim, verdict in _judged(paper, record):
-        colour = colours[verdict.outcome]
-        outcome = f"[{colour}]{SYMBOLS[verdict.outcome]} {verdict.outcome}[/{colour}]"
+    for check, verdict in rows:
+        shade = SHADES[verdict.outcome]
+        outcome = f"[{shade}]{SYMBOLS[verdict.outcome]} {verdict.outcome}[/{shade}]"
         treatment, control, interval = _number(verdict.treatment), _number(verdict.control), _interval(verdict)
         if wide:
-            table.add_row(claim.statement, treatment, control, interval, outcome)
+            table.add_row(escape(check.statement), treatment, control, interval, outcome)
         else:
             against = f"{treatment} against {control}" if control else treatment
-            table.add_row(claim.statement, "\n".join(line for line in (outcome, against, interval) if line))
+            table.add_row(escape(check.statement), "\n".join(line for line in (outcome, against, interval) if line))
     console.print(table)
 
 
+def effect_markdown(paper: Paper, record: Record, figure: str | None) -> str:
+    """What a page opens with: the figure, the first claim with what came out, the outcomes, what there is to read."""
+    check, verdict = judged(paper, record)[0]
+    measured = f"{_number(verdict.treatment)} against {_number(verdict.control)}, " if verdict.control_name else ""
+    sentence = f"**{_text(check.statement)}** {measured}{_interval(verdict)}: {verdict.outcome}."
+    paper_lines, method_lines, test_lines = lines_to_read(paper)
+    read = f"{paper_lines:,} lines of Python, of which the idea (`method.py`) is {method_lines}; {test_lines} of tests."
+    counts = f"Claims: {summary(paper, record)}. Checks of ours: {summary(paper, record, Check)}."
+    image = f"![{paper.slug}: the effect at the {record.preset} scale]({figure})" if figure else ""
+    return "\n\n".join(part for part in (image, sentence, counts, read) if part)
+
+
+def lines_to_read(paper: Paper) -> tuple[int, int, int]:
+    """Lines of Python of the paper, of its method, and of its tests."""
+
+    def count(*paths: Path) -> int:
+        return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths if path.exists())
+
+    tests = ROOT / "tests" / "papers" / f"test_{paper.slug}.py"
+    return count(*paper.folder.glob("*.py")), count(paper.folder / "method.py"), count(tests)
+
+
 def claims_markdown(paper: Paper, record: Record) -> str:
-    """The claims table of the page."""
+    """The table of the claims on the page."""
     lines = [
-        "| claim | paper reports | treatment | control | difference [95 % interval] | verdict |",
+        "| claim | paper reports | treatment | control | difference [95 % interval] | outcome |",
         "|---|---|---:|---:|---:|---|",
     ]
-    for claim, verdict in _judged(paper, record):
-        treatment = f"{_number(verdict.treatment)}<br>`{claim.treatment}`" if verdict.treatment is not None else ""
-        control = f"{_number(verdict.control)}<br>`{verdict.control_name}`" if verdict.control is not None else ""
-        reason = _cell(f": {claim.out_of_scale}") if claim.out_of_scale else ""
-        lines.append(
-            f"| {_cell(claim.statement)} | {_cell(claim.reported)} | {treatment} | {control} | {_interval(verdict)} "
-            f"| {SYMBOLS[verdict.outcome]} **{verdict.outcome}**{reason} |"
-        )
+    for check, verdict in judged(paper, record):
+        if isinstance(check, Claim):
+            lines.append(f"| {_text(check.statement)} | {_text(check.reported)} | {_cells(check, verdict)} |")
     return "\n".join(lines)
 
 
-def results_markdown(paper: Paper, record: Record, figure: str | None) -> str:
-    """Everything that is generated on a page: figure, claims, metrics of every variant, provenance."""
-    counts = summary(record)
+def checks_markdown(paper: Paper, record: Record) -> str:
+    """The table of what we ask beyond the paper."""
+    if not paper.checks:
+        return ""
+    lines = [
+        "**Checks of ours**, judged by the same rule and counted apart.",
+        "",
+        "| check | treatment | control | difference [95 % interval] | outcome |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for check, verdict in judged(paper, record):
+        if not isinstance(check, Claim):
+            lines.append(f"| {_text(check.statement)} | {_cells(check, verdict)} |")
+    return "\n".join(lines)
+
+
+def _cells(check: Check, verdict: Verdict) -> str:
+    """The measured part of a row: treatment, control, interval, outcome."""
+    treatment = f"{_number(verdict.treatment)}<br>`{check.treatment}`" if verdict.treatment is not None else ""
+    control = f"{_number(verdict.control)}<br>`{verdict.control_name}`" if verdict.control is not None else ""
+    details = [
+        verdict.reason,
+        verdict.needed,
+        f"null arm `{check.null}`: {verdict.null}" if verdict.null else "",
+    ]
+    extra = "".join(f"<br>{_text(detail)}" for detail in details if detail)
+    outcome = f"{SYMBOLS[verdict.outcome]} **{verdict.outcome}**{extra}"
+    return f"{treatment} | {control} | {_interval(verdict)} | {outcome}"
+
+
+def results_markdown(paper: Paper, record: Record) -> str:
+    """What is generated under "What came out": claims, checks, sample, solvers that know nothing, all metrics."""
     environment = record.environment
     versions = environment.get("versions", {})
     shown = ", ".join(
@@ -145,27 +221,81 @@ def results_markdown(paper: Paper, record: Record, figure: str | None) -> str:
     )
     seeds = ", ".join(map(str, record.seeds))
     parts = [
-        f"{counts}. {len(record.seeds)} seeds ({seeds}), {record.minutes:.1f} minutes of computing on "
+        f"{len(record.seeds)} seeds ({seeds}), {record.minutes:.1f} minutes of computing on "
         f"{environment.get('cores')} cores ({environment.get('processor')}), {shown}, "
         f"commit {environment.get('commit')}, command `{environment.get('command')}`.",
+        claims_markdown(paper, record),
+        checks_markdown(paper, record),
+        _premises_markdown(paper, record),
+        _sample_markdown(paper, record),
+        _trivial_markdown(record),
+        _settings_markdown(paper),
+        _replication_markdown(paper),
+        _metrics_markdown(record),
     ]
-    if figure:
-        parts.append(f"![{paper.slug}: results at the tiny scale]({figure})")
-    parts += [claims_markdown(paper, record), _methods_note(record), _metrics_markdown(record)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _methods_note(record: Record) -> str:
+def _premises_markdown(paper: Paper, record: Record) -> str:
+    rows = []
+    for premise in paper.premises:
+        values = [m.metrics[premise.metric] for m in record.measurements[premise.variant].values()]
+        found = f"{_number(min(values))} to {_number(max(values))} over seeds"
+        rows.append(f"- {_text(premise.statement)} `{premise.metric}` {found}, needed {premise.at_least:g}.")
+    return "\n".join(["**Premises**, measured before anything is judged:", "", *rows]) if rows else ""
+
+
+def _sample_markdown(paper: Paper, record: Record) -> str:
+    """What was drawn, how often, and how the intervals were computed."""
+    drawn: dict[str, None] = {}
+    for check, verdict in judged(paper, record):
+        if verdict.sample:
+            sample = verdict.sample
+            what = f"{sample['seeds']} seeds"
+            if check.depth:
+                what += f" × {sample['units']} units (`{check.unit}`)"
+            if sample["leaves"] > sample["units"]:
+                what += f" of {sample['leaves']} leaves"
+            drawn[f"{what}, {sample['overlap']:.0%} of them common to two seeds"] = None
     methods = sorted({verdict.method for verdict in record.verdicts if verdict.method})
-    sizes = sorted({(v.seeds, v.units) for v in record.verdicts if v.seeds})
-    shapes = ", ".join(f"{seeds} seeds × {units} units" for seeds, units in sizes)
-    return f"Intervals: {'; '.join(methods)}. Compared: {shapes}." if methods else ""
+    if not drawn:
+        return ""
+    return f"Effective sample: {'; '.join(drawn)}. Intervals: {'; '.join(methods)}."
+
+
+def _trivial_markdown(record: Record) -> str:
+    found = record.trivial()
+    solvers = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in found.items())
+    return f"Solvers that know nothing: {solvers}." if found else ""
+
+
+def _settings_markdown(paper: Paper) -> str:
+    from core.experiment.ledger import counts
+
+    tried = counts(paper)
+    if not tried:
+        return ""
+    shown = ", ".join(f"`{arm}` {number}" for arm, number in tried.items())
+    return f"Settings tried on development data, by arm ([ledger](results/settings.jsonl)): {shown}."
+
+
+def _replication_markdown(paper: Paper) -> str:
+    found = read_json(paper.folder / "results" / "replication.json")
+    if not found:
+        return ""
+    seeds = ", ".join(map(str, found["seeds"]))
+    agree = sum(row["agrees"] for row in found["rows"])
+    inside = sum(row["inside"] for row in found["rows"])
+    total = len(found["rows"])
+    return (
+        f"Replicated with seeds {seeds}, never used before: {agree} of {total} outcomes agree, {inside} of {total} new "
+        f"estimates lie in the recorded interval (`papers replicate {paper.slug}`)."
+    )
 
 
 def _metrics_markdown(record: Record) -> str:
-    names = list(
-        dict.fromkeys(name for cells in record.measurements.values() for m in cells.values() for name in m.metrics)
-    )
+    cells = [m for by_seed in record.measurements.values() for m in by_seed.values()]
+    names = [name for name in dict.fromkeys(n for m in cells for n in m.metrics) if not name.startswith(TRIVIAL)]
     if not names:
         return ""
     variants = list(record.measurements)
@@ -175,11 +305,11 @@ def _metrics_markdown(record: Record) -> str:
         "|---|" + "---:|" * len(variants),
     ]
     for name in names:
-        cells = []
+        row = []
         for variant in variants:
             values = [m.metrics[name] for m in record.measurements[variant].values() if name in m.metrics]
-            cells.append(_spread(values))
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+            row.append(_spread(values))
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
     return "\n".join([*lines, "\n</details>"])
 
 
@@ -194,16 +324,24 @@ def _spread(values: list[float]) -> str:
 def write_page(paper: Paper, record: Record, path: Path, figure: Path | None) -> Path:
     """The report of a run beside the run itself."""
     heading = f"# {paper.title}\n\n{paper.summary}\n\n{paper.disclaimer}".rstrip()
-    write_text(path, f"{heading}\n\n{results_markdown(paper, record, figure.name if figure else None)}\n")
+    effect = effect_markdown(paper, record, figure.name if figure else None)
+    write_text(path, f"{heading}\n\n{effect}\n\n{results_markdown(paper, record)}\n")
     return path
 
 
+def generated(paper: Paper, record: Record) -> dict[str, str]:
+    """The generated parts of a paper's page by the name of their markers."""
+    figure = "results/tiny.svg" if (paper.folder / "results" / "tiny.svg").exists() else None
+    return {"effect": effect_markdown(paper, record, figure), "results": results_markdown(paper, record)}
+
+
 def update_page(paper: Paper, record: Record) -> Path:
-    """Put the record into the generated part of the paper's README."""
+    """Put the record into the generated parts of the paper's README."""
     path = paper.folder / "README.md"
-    has_figure = (paper.folder / "results" / "tiny.svg").exists()
-    body = results_markdown(paper, record, "results/tiny.svg" if has_figure else None)
-    write_text(path, replace_between(path.read_text(encoding="utf-8"), "results", body))
+    text = path.read_text(encoding="utf-8")
+    for name, body in generated(paper, record).items():
+        text = replace_between(text, name, body)
+    write_text(path, text)
     return path
 
 
@@ -227,24 +365,28 @@ def replace_between(text: str, name: str, body: str) -> str:
 
 
 def scoreboard_markdown() -> str:
-    """One row a paper: the verdicts and the minutes, with a link to its page."""
-    lines = ["| paper | what it does | verdicts | minutes |", "|---|---|---|---:|"]
+    """One row a paper: the outcomes of its claims and the minutes, with a link to its page."""
+    lines = ["| paper | what it does | claims | outcomes | minutes |", "|---|---|---|---|---:|"]
     for paper in discover():
         record = recorded(paper)
-        verdicts = " ".join(SYMBOLS[v.outcome] for v in record.verdicts) if record else "not recorded"
+        verdicts = [v for check, v in judged(paper, record) if isinstance(check, Claim)] if record else []
+        tested = [v for v in verdicts if v.outcome != "out of scale"]
+        share = f"{sum(v.outcome == 'reproduced' for v in tested)} of {len(tested)}" if record else "not recorded"
         minutes = f"{record.minutes:.1f}" if record else f"≈ {paper.minutes:g}"
+        symbols = " ".join(SYMBOLS[v.outcome] for v in verdicts)
         lines.append(
-            f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {_cell(paper.summary)} "
-            f"| {verdicts} | {minutes} |"
+            f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {_text(paper.summary)} "
+            f"| {share} | {symbols} | {minutes} |"
         )
     legend = ", ".join(f"{symbol} {outcome}" for outcome, symbol in SYMBOLS.items())
-    return "\n".join([*lines, "", f"One symbol a claim: {legend}."])
+    return "\n".join([*lines, "", f"Claims reproduced of those put to the test, and one symbol a claim: {legend}."])
 
 
-def summary(record: Record) -> str:
-    """`4 reproduced, 1 not reproduced, 1 out of scale`."""
-    counts = {outcome: sum(v.outcome == outcome for v in record.verdicts) for outcome in ORDER}
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no claims"
+def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:
+    """`4 reproduced, 1 undecided, 1 out of scale`, of the claims or of the checks."""
+    found = [verdict.outcome for check, verdict in judged(paper, record) if type(check) is kind]
+    counts = {outcome: found.count(outcome) for outcome in OUTCOMES}
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "none"
 
 
 def overview() -> None:
@@ -253,7 +395,7 @@ def overview() -> None:
     from rich.table import Table
 
     table = Table()
-    for name in ("paper", "title", "year", "family", "verdicts", "minutes"):
+    for name in ("paper", "title", "year", "family", "claims", "minutes"):
         table.add_column(name, overflow="fold")
     for paper in discover():
         record = recorded(paper)
@@ -263,7 +405,7 @@ def overview() -> None:
             paper.title,
             str(paper.year),
             paper.family,
-            summary(record) if record else "not recorded",
+            summary(paper, record) if record else "not recorded",
             minutes,
         )
     Console().print(table)
@@ -283,16 +425,17 @@ def card(paper: Paper) -> None:
     if record:
         print_claims(paper, record)
     else:
-        for claim in paper.claims:
-            console.print(f"  {claim.id}: {claim.statement}")
+        for check in paper.judged:
+            console.print(f"  {check.id}: {check.statement}", markup=False)
     console.print(
         f"\npapers reproduce {paper.slug}   (about {paper.minutes:g} minutes)\npage: papers/{paper.slug}/README.md"
     )
 
 
-def _judged(paper: Paper, record: Record) -> list[tuple[Claim, Verdict]]:
+def judged(paper: Paper, record: Record) -> list[tuple[Check, Verdict]]:
+    """Claims and checks of the card with their verdicts, in the card's order."""
     verdicts = {verdict.claim: verdict for verdict in record.verdicts}
-    return [(claim, verdicts[claim.id]) for claim in paper.claims if claim.id in verdicts]
+    return [(check, verdicts[check.id]) for check in paper.judged if check.id in verdicts]
 
 
 def _interval(verdict: Verdict) -> str:
@@ -307,5 +450,8 @@ def _number(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _text(text: str) -> str:
+    """Prose for a Markdown table: bars, line ends and tags lose their meaning, code between backticks keeps its own."""
+    parts = text.replace("|", "\\|").replace("\n", " ").split("`")
+    parts[::2] = [part.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for part in parts[::2]]
+    return "`".join(parts)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from core.errors import UserError
-from core.experiment.paper import Claim
-from core.experiment.results import Record, judge
+from core.experiment.paper import Check, Claim, Paper, Premise
+from core.experiment.results import Record, in_place, is_identity, judge, judge_all
 from core.experiment.run import Measurement
 
 LANGUAGES = [f"l{i}" for i in range(20)]
@@ -28,9 +30,9 @@ def cells(means: dict[str, float], spread: float = 0.02, seeds: int = 3) -> dict
     return made
 
 
-def claim(**changes: object) -> Claim:
-    settings: dict[str, object] = {"metric": "score", "treatment": "new", "control": "old", **changes}
-    return Claim("id", "statement", "reported", **settings)  # type: ignore[arg-type]
+def claim(**changes: Any) -> Claim:
+    settings = {"metric": "score", "treatment": "new", "control": "old", "unit": "language", **changes}
+    return Claim(id="id", statement="statement", reported="reported", **settings)
 
 
 def test_pairing_finds_a_small_difference_under_large_variation() -> None:
@@ -40,26 +42,79 @@ def test_pairing_finds_a_small_difference_under_large_variation() -> None:
     assert verdict.low is not None
     assert verdict.high is not None
     assert 0 < verdict.low < verdict.difference < verdict.high
-    assert (verdict.seeds, verdict.units) == (3, 20)
-    assert judge(claim(paired=False), cells({"new": 0.55, "old": 0.50})).outcome == "not reproduced"
+    assert (verdict.sample["seeds"], verdict.sample["units"]) == (3, 20)
+    assert judge(claim(paired=False), cells({"new": 0.55, "old": 0.50})).outcome == "undecided"
 
 
 @pytest.mark.parametrize(
     ("means", "changes", "outcome"),
     [
-        ({"new": 0.6, "old": 0.5}, {"better": "higher"}, "reproduced"),
+        ({"new": 0.6, "old": 0.5}, {}, "reproduced"),
         ({"new": 0.6, "old": 0.5}, {"better": "lower"}, "contradicted"),
         ({"new": 0.4, "old": 0.5}, {"better": "lower"}, "reproduced"),
-        ({"new": 0.5, "old": 0.5}, {"better": "higher"}, "not reproduced"),
-        ({"new": 0.6, "old": 0.5}, {"better": "higher", "margin": 0.2}, "contradicted"),
-        ({"new": 0.49, "old": 0.5}, {"better": "higher", "margin": -0.05}, "reproduced"),
-        ({"new": 0.5, "old": 0.5}, {"better": "equal", "margin": 0.05}, "reproduced"),
-        ({"new": 0.7, "old": 0.5}, {"better": "equal", "margin": 0.05}, "contradicted"),
+        ({"new": 0.5, "old": 0.5}, {}, "undecided"),
+        ({"new": 0.5, "old": 0.5}, {"smallest": 0.1}, "absent"),
+        ({"new": 0.6, "old": 0.5}, {"size": 0.2}, "smaller than claimed"),
+        ({"new": 0.49, "old": 0.5}, {"keeps": True, "size": 0.05}, "reproduced"),
+        ({"new": 0.51, "old": 0.5}, {"keeps": True, "size": 0.05, "better": "lower"}, "reproduced"),
+        ({"new": 0.4, "old": 0.5}, {"keeps": True, "size": 0.05}, "contradicted"),
+        ({"new": 0.5, "old": 0.5}, {"better": "equal", "size": 0.05}, "reproduced"),
+        ({"new": 0.7, "old": 0.5}, {"better": "equal", "size": 0.05}, "contradicted"),
         ({"new": 0.5, "old": 0.9}, {"control": 0.25}, "reproduced"),
     ],
 )
-def test_the_rule(means: dict[str, float], changes: dict[str, object], outcome: str) -> None:
+def test_the_rule(means: dict[str, float], changes: dict[str, Any], outcome: str) -> None:
     assert judge(claim(**changes), cells(means)).outcome == outcome
+
+
+def test_units_are_drawn_whole() -> None:
+    """Two languages with many items each are two languages, not many items."""
+    effect = {"a": 0.4, "b": -0.1}
+    made: dict[str, dict[int, Measurement]] = {"new": {}, "old": {}}
+    for seed in range(3):
+        for variant, by_language in (("new", effect), ("old", dict.fromkeys(effect, 0.0))):
+            units = {f"{code}/{item}": value + item / 1000 for code, value in by_language.items() for item in range(50)}
+            made[variant][seed] = Measurement({"score": float(np.mean(list(units.values())))}, {"score": units})
+    assert judge(claim(unit="language"), made).outcome == "undecided"
+    assert judge(claim(unit="language/item"), made).outcome == "reproduced"
+
+
+def test_the_null_arm_is_judged_in_the_treatments_place() -> None:
+    made = cells({"new": 0.6, "old": 0.5, "shuffled": 0.5, "leaky": 0.6})
+    assert judge(claim(null="shuffled"), made).null == "undecided"
+    assert judge(claim(null="leaky"), made).null == "reproduced"
+    assert in_place(claim(null="leaky")).treatment == "leaky"
+
+
+def test_without_its_premise_nothing_is_judged() -> None:
+    made = cells({"new": 0.6, "old": 0.5})
+    premise = Premise(
+        id="base-translates", statement="The base translates.", metric="score", variant="old", at_least=0.9
+    )
+    paper = card(claims=(claim(premises=("base-translates",)),), checks=(Check(id="c", statement="s", **ARMS),))
+    broken = replace(paper, premises=(premise,))
+    claimed, checked = judge_all(broken, made)
+    assert claimed.outcome == "premise not met"
+    assert "The base translates" in claimed.reason
+    assert "0.9" in claimed.reason
+    assert checked.outcome == "reproduced", "it does not rest on the premise"
+    assert judge_all(replace(broken, premises=(replace(premise, at_least=0.1),)), made)[0].outcome == "reproduced"
+
+
+ARMS: dict[str, Any] = {"metric": "score", "treatment": "new", "control": "old", "unit": "language"}
+
+
+def card(**changes: Any) -> Paper:
+    texts = dict.fromkeys(("slug", "title", "authors", "venue", "arxiv", "family", "summary"), "x")
+    return Paper(**{**texts, "year": 2026, "claims": (claim(),), "minutes": 1.0, **changes})
+
+
+def test_what_is_true_by_construction_is_found() -> None:
+    made = cells({"new": 0.6, "old": 0.5})
+    assert not is_identity(claim(), made)
+    assert is_identity(claim(control="new"), made)
+    constant = {"new": {seed: Measurement({"pieces": 106_717.0}) for seed in range(3)}}
+    assert is_identity(claim(metric="pieces", control=106_790.0), constant)
 
 
 def test_with_several_controls_the_hardest_decides() -> None:
@@ -75,7 +130,7 @@ def test_a_single_number_a_seed_is_compared_over_seeds() -> None:
     }
     verdict = judge(claim(), made)
     assert verdict.difference == pytest.approx(0.1)
-    assert (verdict.outcome, verdict.units) == ("reproduced", 1)
+    assert (verdict.outcome, verdict.sample["units"]) == ("reproduced", 1)
 
 
 def test_a_correlation_claim_resamples_units() -> None:
