@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
+from core.experiment.config import name_values
 from core.models.tokenization import chat_row, completion_row
 from papers.bayling2.config import Config
 from papers.bayling2.method import (
@@ -259,10 +260,7 @@ def mixture(config: Config) -> list[Row]:
 
 def _all_instructions(config: Config, codes: Sequence[str]) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = {}
-    for entry in config.instructions:
-        code, equals, source = entry.partition("=")
-        if not equals:
-            raise UserError(f"--instructions {entry!r} has no language: write pivot=source, such as en={entry}.")
+    for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
         if code in codes:
             rows.setdefault(code, []).extend(read_instructions(source, code, config.hub_folder))
     return rows
