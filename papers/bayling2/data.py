@@ -23,6 +23,7 @@ from core import corpora
 from core.errors import UserError
 from core.experiment.config import name_values
 from core.models.tokenization import chat_row, completion_row
+from core.tasks.choices import LETTERS, lettered
 from papers.bayling2.config import Config
 from papers.bayling2.method import (
     CHAT_TEMPLATES,
@@ -297,10 +298,9 @@ def training_rows(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], templ
 
 def choice_item(row: Mapping[str, Any]) -> Item:
     """A row of Belebele, m-ARC or m-MMLU (as `core.corpora` gives it) as a question for the letter of the answer."""
-    letters = "ABCDE"[: len(row["choices"])]
-    options = "\n".join(f"{letter}. {choice}" for letter, choice in zip(letters, row["choices"], strict=True))
+    letters = LETTERS[: len(row["choices"])]
     passage = f"{row['passage']}\n\n" if row["passage"] else ""
-    prompt = f"{passage}{row['question']}\n{options}\nAnswer with the letter of the right option."
+    prompt = f"{passage}{row['question']}\n{lettered(row['choices'])}\nAnswer with the letter of the right option."
     return Item(row["key"], prompt, letters[row["answer"]], tuple(letters))
 
 
