@@ -3,6 +3,7 @@
     papers                         list: slug, title, year, verdicts, minutes
     papers show mexa               the card and the recorded claims
     papers reproduce mexa          variants x seeds -> claims table, figure, page; resumes where it stopped
+    papers reproduce --all --jobs 4     cells side by side; `--executor slurm` hands them to a cluster
     papers plan bimedix --gpus 8   what the real thing costs
     papers new my_paper            a skeleton that passes the contract tests
 
@@ -13,17 +14,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
 from core.experiment.config import preset_named, with_variant
-from core.experiment.entrypoint import exit_codes
+from core.experiment.entrypoint import exit_codes, prepare
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `papers` command."""
+    prepare()
     parser = _parser()
     options = parser.parse_args(arguments)
     with exit_codes(debug=getattr(options, "debug", False)):
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _reproduce_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("slug", nargs="?", help="the paper")
-    command.add_argument("--all", action="store_true", help="all papers, one after the other")
+    command.add_argument("--all", action="store_true", help="all papers, their cells side by side")
     command.add_argument("--preset", default="tiny", help="scale to run at (default: tiny)")
     command.add_argument("--seeds", type=int, nargs="+", help="seeds (default: the paper's)")
     command.add_argument(
@@ -65,6 +66,21 @@ def _reproduce_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", type=Path, default=Path("runs"), help="where the runs are kept (default: runs)")
     command.add_argument("--quiet", action="store_true", help="plain log lines instead of progress bars")
+    command.add_argument("--jobs", type=int, metavar="N", help="cells side by side (default: one for each core)")
+    command.add_argument(
+        "--executor",
+        choices=("here", "slurm", "local"),
+        default="here",
+        help="who computes the cells: processes of this machine, or jobs of a cluster; `local` goes the cluster's way "
+        "on this machine (default: here)",
+    )
+    command.add_argument(
+        "--slurm",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="options of the jobs, in submitit's spelling: partition=gpu time=240 gpus_per_node=1",
+    )
 
 
 def _plan_options(command: argparse.ArgumentParser) -> None:
@@ -94,25 +110,24 @@ def _reproduce(options: argparse.Namespace) -> None:
 
     if options.all == bool(options.slug):
         raise UserError("Say what to reproduce: a paper's slug, or --all.")
-    papers = discover() if options.all else (find(options.slug),)
-    failed = []
-    for paper in papers:
-        try:
-            reproduce(
-                paper,
-                preset=options.preset,
-                seeds=tuple(options.seeds or paper.seeds),
-                out=options.out,
-                record=options.record,
-                quiet=options.quiet or not sys.stderr.isatty(),
-            )
-        except Exception as error:
-            if not options.all or options.debug:
-                raise
-            failed.append(paper.slug)
-            print(f"{paper.slug}: {error}", file=sys.stderr)
-    if failed:
-        raise UserError(f"These papers did not finish: {', '.join(failed)}; run each alone with --debug to see why.")
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: give at least 1.")
+    if options.slurm and options.executor == "here":
+        raise UserError("--slurm has no effect without --executor slurm.")
+    if wrong := [entry for entry in options.slurm if "=" not in entry]:
+        raise UserError(f"--slurm {wrong[0]} is no option: write KEY=VALUE, such as partition=gpu.")
+    reproduce(
+        discover() if options.all else (find(options.slug),),
+        preset=options.preset,
+        seeds=tuple(options.seeds) if options.seeds else None,
+        out=options.out,
+        record=options.record,
+        quiet=options.quiet,
+        jobs=options.jobs,
+        executor=options.executor,
+        options=dict(entry.split("=", 1) for entry in options.slurm),
+        debug=options.debug,
+    )
 
 
 def _plan(options: argparse.Namespace) -> None:
