@@ -101,6 +101,35 @@ def reproduce(
     return records
 
 
+def measured(paper: Paper, grid: Sequence[Cell], *, jobs: int | None = None, quiet: bool = False) -> Record:
+    """Run a grid of one paper on this machine and judge it; nothing is reported or recorded.
+
+    Raises:
+        UserError: If a cell failed; the others are finished and kept.
+    """
+    hide_library_bars()
+    ensure_extras([paper])
+    failures: dict[Cell, Reply] = {}
+    jobs = jobs or default_jobs(grid)
+    print(f"{len(grid)} runs, {jobs} at a time, {settled(share(jobs))}.", file=sys.stderr, flush=True)
+    computing = compute(
+        grid,
+        expected(paper, grid[0].preset),
+        failures,
+        jobs=jobs,
+        executor="here",
+        options=None,
+        quiet=quiet,
+        debug=False,
+    )
+    with contextlib.closing(computing):
+        for _ in computing:
+            pass
+    if failures:
+        raise UserError("\n".join([*_reasons(failures), "The same command goes on from here."]))
+    return collect(paper, grid)
+
+
 @contextlib.contextmanager
 def _others_go_on(paper: Paper, problems: list[str], *, alone: bool) -> Iterator[None]:
     """Among several papers, what one of them raises is told at the end."""
