@@ -288,9 +288,11 @@ def test_documented_commands_run(
     if form is None:
         pytest.skip("installs, tests or writes: covered elsewhere")
     asked: list[Any] = []
-    monkeypatch.setattr("core.experiment.reproduce.reproduce", lambda paper, **options: asked.append((paper, options)))
+    monkeypatch.setattr(
+        "core.experiment.reproduce.reproduce", lambda papers, **options: asked.append((papers, options))
+    )
     end = command(*form, cwd=tmp_path)
     assert end.code == 0, f"{slug}: {line}\n{end.err}"
     assert bool(asked) == ("reproduce" in form)
-    for paper, options in asked:
+    for paper, options in ((paper, options) for papers, options in asked for paper in papers):
         preset_named(importlib.import_module(f"papers.{paper.slug}.config").PRESETS, options["preset"])

@@ -17,9 +17,10 @@ import langcodes
 import regex
 
 from core.errors import UserError
+from core.text.identification import can_tell_apart
+from core.text.identification import identify as identify_by_script
 from core.text.languages import name, same_language, word_lists
-from core.text.scripts import can_tell_apart, scripts_of_language
-from core.text.scripts import identify as identify_by_script
+from core.text.scripts import scripts_of_language
 from core.text.segment import words
 
 # Not a part of a longer word such as "préparation" (however its accent is encoded); 这是wonderful的 has one.

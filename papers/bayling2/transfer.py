@@ -208,7 +208,7 @@ def ask(chat: Chat, items: Sequence[Item], max_new_tokens: int) -> list[str]:
 
 
 def _is_wrong(answer: str, expected: str, identify: Callable[[str, str], str | None] | None) -> bool:
-    from core.text.scripts import identify as by_script
+    from core.text.identification import identify as by_script
 
     if identify is not None:
         found = identify(answer, expected)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.text import romanize as romanization
+from core.text.identification import identify
 from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
 from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_arabic_marks, strip_punctuation
 from core.text.romanize import resolve, romanize, romanize_all, version
 from core.text.sampling import allocate, probabilities, schedule
-from core.text.scripts import dominant_script, identify, in_script_share, script_counts, scripts_of_language
+from core.text.scripts import dominant_script, in_script_share, script_counts, scripts_of_language
 from core.text.segment import graphemes, is_unspaced, sentences, words
 
 ALL_CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
