@@ -27,8 +27,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.models.loading import load, materialize
-from core.models.tokenization import longest_input
+from core.models.loading import load, longest_input, materialize, prompt_tokens, unwrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -286,10 +285,9 @@ def _forward(model: Any, ids: Tensor, mask: Tensor, layers: Sequence[int] | None
 
 def _body(model: Any) -> Any:
     """What computes hidden states: no output layer over the vocabulary, no decoder."""
-    if hasattr(model, "get_base_model"):
-        if model.active_peft_config.is_prompt_learning:
-            return model  # the base alone would not see the learned prompt
-        model = model.get_base_model()
+    if prompt_tokens(model):
+        return model
+    model = unwrapped(model)
     return model.get_encoder() if model.config.is_encoder_decoder else model.base_model
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.models.embedding import States, hidden_states
-from core.models.tokenization import longest_input
+from core.models.loading import longest_input
 from papers.mexa.method import Embedding, Grams, grams, token_weights, weigh
 
 if TYPE_CHECKING:

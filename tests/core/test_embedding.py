@@ -16,7 +16,8 @@ from transformers import BertConfig, LlamaConfig, M2M100Config, PreTrainedTokeni
 from core.errors import UserError
 from core.models import loading
 from core.models.embedding import Encoder, Pooling, hidden_states, load_encoder, pool
-from core.models.tokenization import longest_input, word_level
+from core.models.loading import longest_input
+from core.models.tokenization import word_level
 
 WORDS = [f"w{i}" for i in range(20)]
 TEXTS = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w2", "w9 w1"]
