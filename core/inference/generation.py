@@ -2,33 +2,43 @@
 
 texts = generate(model, tokenizer, ["The capital of France is"], max_new_tokens=8, stop=["."])
 scores = score_choices(model, tokenizer, ["The capital of France is"], [[" Paris", " Rome"]])
+
+What is not asked for is neutral: a checkpoint's `generation_config.json` decides which tokens end a text, and nothing
+else of it is used (beams, penalties, suppressed, forced or least tokens, temperature).
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from core.errors import UserError
 from core.inference.scoring import (
     ChoiceScore,
     Progress,
+    alike,
     evaluating,
     log_likelihoods,
-    longest_input,
     score_choices,
-    token_ids,
     without_router_logits,
 )
+from core.models.loading import longest_input, prompt_tokens, unwrapped
+from core.models.tokenization import Prompt, prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["ChoiceScore", "generate", "log_likelihoods", "score_choices"]
+
+# What has been seen of models, by attention implementation, adapter and way.
+_SEEN: WeakKeyDictionary[torch.nn.Module, dict[Any, bool]] = WeakKeyDictionary()
 
 
 @torch.inference_mode()
@@ -41,6 +51,9 @@ def generate(
     stop: Sequence[str] = (),
     temperature: float = 0.0,
     top_p: float = 1.0,
+    num_beams: int = 1,
+    repetition_penalty: float = 1.0,
+    ends: Sequence[int] | None = None,
     seed: int = 0,
     batch_tokens: int | None = None,
     progress: Progress | None = None,
@@ -48,93 +61,208 @@ def generate(
     """Continue every prompt.
 
     Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer; prompts are padded on the left here, whatever its own setting.
-        prompts: Texts. A prompt that spells out the begin token (a rendered chat template) does not get a second one.
+        model: A causal language model, or a PEFT model around one.
+        tokenizer: Its tokenizer; prompts are padded on the left here, whatever its own setting. Models whose answers
+            would depend on padding (seen on two short prompts) get batches of equal length instead.
+        prompts: Texts, read as `core.models.tokenization` says: as in training and scoring.
         max_new_tokens: At most so many tokens each.
-        stop: Generation of a prompt ends before the first of these strings; the string is not part of the result.
+        stop: Generation of a prompt ends before the first of these strings in its new text; the string is not part of
+            the result.
         temperature: 0 = greedy, which does not depend on the batches; above 0 = sampling.
         top_p: Sample from the smallest set of tokens with this probability.
+        num_beams: Width of a beam search; 1 = none.
+        repetition_penalty: Divides the (positive) logits of tokens that occurred (CTRL, Keskar et al. 2019); 1 = none.
+        ends: Ids that end a text; None = those of the model's generation config, and the tokenizer's end token.
         seed: Of the sampling. The global random state of the CPU and of the model's device is left as it was.
-        batch_tokens: Tokens of one batch, padding and new ones included; `None` = 8,192 on CPUs, 131,072 elsewhere.
+        batch_tokens: Tokens of one batch, padding, new ones and all beams included; `None` = 8,192 on CPUs, 131,072
+            elsewhere.
         progress: Called with (prompts done, prompts in all) after each batch.
 
     Returns:
-        The new text of each prompt, without special tokens, in the order given.
+        The new text of each prompt, in the order given, without what ends it and without the tokens that have a role
+        (pad, begin, end, unknown, ...). Other special tokens are text: a parser may look for them (`<tool_call>`).
 
     Raises:
         UserError: A prompt is empty or leaves no room for the new tokens, or an option is out of range.
     """
-    if temperature < 0 or not 0 < top_p <= 1 or max_new_tokens < 1:
-        raise UserError("generation needs temperature >= 0, 0 < top_p <= 1 and max_new_tokens >= 1")
+    if temperature < 0 or not 0 < top_p <= 1 or min(max_new_tokens, num_beams) < 1 or repetition_penalty <= 0:
+        raise UserError(
+            "generation needs temperature >= 0, 0 < top_p <= 1, max_new_tokens >= 1, num_beams >= 1 and "
+            "repetition_penalty > 0"
+        )
+    if "" in stop:
+        raise UserError("an empty stop string ends every text at once: leave it out")
     if batch_tokens is None:
         batch_tokens = 8192 if model.device.type == "cpu" else 131072
-    ids = _prompt_ids(model, tokenizer, prompts, max_new_tokens)
-    options: dict[str, Any] = {"do_sample": temperature > 0, "max_new_tokens": max_new_tokens}
-    options |= {"temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}
-    options |= {"stop_strings": list(stop), "tokenizer": tokenizer} if stop else {}
-    options |= {
-        "pad_token_id": tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    }
+    read = _read(model, tokenizer, prompts, max_new_tokens)
+    ids = [prompt.ids for prompt in read]
+    ends = _ends(model, tokenizer) if ends is None else ends
+    settings = _settings(
+        tokenizer, ends, max_new_tokens=max_new_tokens, num_beams=num_beams, repetition_penalty=repetition_penalty,
+        **({"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}),
+    )  # fmt: skip
 
-    generator: Any = model.generate
-    texts: dict[int, str] = {}
+    decoder, texts = _Decoder(tokenizer, ends), dict[int, str]()
     devices = [model.device] if model.device.type == "cuda" else []
     with evaluating(model), torch.random.fork_rng(devices=devices):
+        padded = len({len(row) for row in ids}) > 1 and _follows(model, tokenizer, ids, padded=True)
+        plain = bool(ids) and not padded and not _follows(model, tokenizer, ids, padded=False)
         torch.manual_seed(seed)
-        for batch in _prompt_batches(ids, max_new_tokens, batch_tokens):
-            tokens, mask = _left_padded([ids[number] for number in batch], options["pad_token_id"])
-            output = generator(
-                input_ids=tokens.to(model.device),
-                attention_mask=mask.to(model.device),
-                **options,
-                **_plain_sampling(temperature),
-                **without_router_logits(model),
-            )
-            new = tokenizer.batch_decode(output[:, tokens.shape[1] :], skip_special_tokens=True)
-            texts.update(zip(batch, (_before(text, stop) for text in new), strict=True))
+        for batch in _prompt_batches(ids, max_new_tokens, batch_tokens // num_beams, padded=padded):
+            held = [read[number].held_back for number in batch]
+            options = {"stopping_criteria": [_Stop(decoder, stop, held, len(ids[batch[0]]))]} if stop else {}
+            output = _run(model, settings, [ids[number] for number in batch], plain=plain, **options)
+            for number, new in zip(batch, output[:, len(ids[batch[0]]) :].tolist(), strict=True):
+                text = decoder.text(new, read[number].held_back)
+                texts[number] = text[: min((text.find(mark) for mark in stop if mark in text), default=len(text))]
             if progress is not None:
                 progress(len(texts), len(prompts))
     return [texts[number] for number in range(len(prompts))]
 
 
-def _prompt_ids(
+def _read(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], max_new_tokens: int
-) -> list[tuple[int, ...]]:
-    encoded = token_ids(tokenizer, {(prompt, True) for prompt in prompts})
+) -> list[Prompt]:
+    read = prompt_ids(tokenizer, prompts)
     room = longest_input(model, tokenizer) - max_new_tokens
-    for number, prompt in enumerate(prompts):
-        length = len(encoded[prompt, True])
+    for number, prompt in enumerate(read):
+        length = len(prompt.ids) if prompts[number] else 0
         if not 0 < length <= room:
             raise UserError(
                 f"prompt {number} has {length} tokens; with max_new_tokens = {max_new_tokens} this model takes 1 to "
                 f"{room}: shorten the prompt or ask for fewer tokens"
             )
-    return [encoded[prompt, True] for prompt in prompts]
+    return read
 
 
-def _prompt_batches(ids: list[tuple[int, ...]], new: int, batch_tokens: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for number in sorted(range(len(ids)), key=lambda number: -len(ids[number])):
-        if batch and (len(batch) + 1) * (len(ids[batch[0]]) + new) > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
+def _prompt_batches(ids: list[tuple[int, ...]], new: int, batch_tokens: int, *, padded: bool) -> Iterator[list[int]]:
+    order = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
+    for _, group in itertools.groupby(order, key=lambda number: 0 if padded else len(ids[number])):
+        batch: list[int] = []
+        for number in group:
+            if batch and (len(batch) + 1) * (len(ids[batch[0]]) + new) > batch_tokens:
+                yield batch
+                batch = []
+            batch.append(number)
         yield batch
 
 
-def _left_padded(rows: list[tuple[int, ...]], pad: int) -> tuple[Int[Tensor, "row length"], Int[Tensor, "row length"]]:
+# --- one batch ----------------------------------------------------------------------------------------------------
+
+
+def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    own = getattr(unwrapped(model).generation_config, "eos_token_id", None)
+    own = own if isinstance(own, list) else [own]
+    return sorted({int(end) for end in (*own, tokenizer.eos_token_id) if end is not None})
+
+
+def _settings(tokenizer: PreTrainedTokenizerBase, ends: Sequence[int], **options: Any) -> Any:
+    from transformers import GenerationConfig
+
+    pad = next((t for t in (tokenizer.pad_token_id, tokenizer.eos_token_id, *ends) if t is not None), 0)
+    return GenerationConfig(**{"do_sample": False, "eos_token_id": list(ends) or None, "pad_token_id": pad, **options})
+
+
+def _run(model: Any, settings: Any, rows: Sequence[tuple[int, ...]], *, plain: bool = False, **options: Any) -> Any:
+    """One call of transformers' `generate`; `plain` runs the model on the whole text for every token."""
     width = max(map(len, rows))
-    tokens = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
+    tokens = torch.tensor([[settings.pad_token_id] * (width - len(row)) + list(row) for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-    return tokens, mask
+    with _instead(model, settings), _whole_texts(model) if plain else contextlib.nullcontext():
+        return model.generate(
+            input_ids=tokens.to(model.device),
+            attention_mask=mask.to(model.device),
+            generation_config=settings,
+            **options,
+            **without_router_logits(model),
+        )
 
 
-def _plain_sampling(temperature: float) -> dict[str, None]:
-    # Checkpoints bring sampling settings of their own, which greedy search would warn about.
-    return {} if temperature > 0 else {"temperature": None, "top_p": None, "top_k": None}
+@contextlib.contextmanager
+def _whole_texts(model: Any) -> Iterator[None]:
+    """Within the context every step gives the model the whole text and nothing else: no cache, no positions."""
+    inner = unwrapped(model)
+    # transformers looks for a parameter of the name kwargs.
+    inner.prepare_inputs_for_generation = lambda ids, **kwargs: {"input_ids": ids, "use_cache": False}
+    try:
+        yield
+    finally:
+        del inner.prepare_inputs_for_generation
 
 
-def _before(text: str, stop: Sequence[str]) -> str:
-    return text[: min((text.find(mark) for mark in stop if mark in text), default=len(text))]
+@contextlib.contextmanager
+def _instead(model: Any, settings: Any) -> Iterator[None]:
+    """Within the context the model's own generation config is `settings`: transformers fills gaps from it."""
+    holders = [part for part in (model, unwrapped(model)) if "generation_config" in vars(part)]
+    before = [part.generation_config for part in holders]
+    try:
+        for part in holders:
+            part.generation_config = settings
+        yield
+    finally:
+        for part, own in zip(holders, before, strict=True):
+            part.generation_config = own
+
+
+def _follows(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: list[tuple[int, ...]], *, padded: bool
+) -> bool:
+    """Whether generation has the logits of the model's own forward pass, for a prompt and the token after it.
+
+    Recurrent states, positions that the model counts itself (mBART) or otherwise than from 0 (RoBERTa), and learned
+    prompts before the padding may not. Seen once for a model, on the beginnings of the longest and shortest prompt.
+    """
+    if padded and prompt_tokens(model):
+        return False
+    seen = _SEEN.setdefault(model, {})
+    key = model.config.get_text_config()._attn_implementation, str(getattr(model, "active_adapters", "")), padded
+    if key not in seen:
+        long = max(ids, key=len)[:8]
+        rows = [long, min(ids, key=len)[: max(1, len(long) // 2)]] if padded else [long]
+        settings = _settings(tokenizer, [], max_new_tokens=2, output_logits=True, return_dict_in_generate=True)
+        output = _run(model, settings, rows)
+        seen[key] = all(
+            alike(output.logits[step][number], _next(model, (*row, *output.sequences[number, -2:].tolist()[:step])))
+            for number, row in enumerate(rows)
+            for step in (0, 1)
+        )
+    return seen[key]
+
+
+def _next(model: PreTrainedModel, row: Sequence[int]) -> Float[Tensor, " vocabulary"]:
+    options = without_router_logits(model)
+    return model(torch.tensor([row], device=model.device), use_cache=False, **options).logits[0, -1]
+
+
+class _Decoder:
+    """The text of new tokens up to the first that ends it; tokens with a role are no text."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, ends: Sequence[int]) -> None:
+        self.tokenizer, self.ends = tokenizer, set(ends)
+        roles = ("pad", "bos", "eos", "unk", "cls", "sep", "mask")
+        self.roles = {getattr(tokenizer, f"{role}_token_id") for role in roles}
+
+    def text(self, new: Sequence[int], held_back: str) -> str:
+        said = itertools.takewhile(lambda token: token not in self.ends, new)
+        text = self.tokenizer.decode([token for token in said if token not in self.roles], skip_special_tokens=False)
+        return str(text).removeprefix(held_back)
+
+
+class _Stop:
+    """Ends a row whose new text holds a stop string; what the prompt ends with takes no part.
+
+    A stop string of n bytes spans at most n tokens and is looked for after every token, so the last n + 1 are decoded.
+    """
+
+    def __init__(self, decoder: _Decoder, stop: Sequence[str], held: Sequence[str], start: int) -> None:
+        self.decoder, self.stop, self.held, self.start = decoder, stop, held, start
+        self.window = 1 + max(len(mark.encode()) for mark in stop)
+
+    def __call__(self, ids: Int[Tensor, "row length"], scores: Any, **_: Any) -> Bool[Tensor, " row"]:
+        beams = len(ids) // len(self.held)
+        done = []
+        for row, new in enumerate(ids[:, self.start :].tolist()):
+            held = self.held[row // beams] if len(new) <= self.window else ""
+            text = self.decoder.text(new[-self.window :], held)
+            done.append(any(mark in text for mark in self.stop))
+        return torch.tensor(done, device=ids.device)

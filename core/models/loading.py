@@ -214,6 +214,37 @@ def default_dtype(device: str | torch.device = "cpu") -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def unwrapped(model: Any) -> Any:
+    """The transformers model inside a PEFT model. Learned prompts (:func:`prompt_tokens`) are left behind."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def prompt_tokens(model: Any) -> int:
+    """How many learned tokens prompt tuning and its kin put before every text; then only the whole model sees them."""
+    config: Any = getattr(model, "active_peft_config", None)
+    return config.num_virtual_tokens if getattr(config, "is_prompt_learning", False) else 0
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens the model can read, the special ones included.
+
+    Position tables of the RoBERTa kind begin after the padding id, so of XLM-R's 514 rows 512 serve. Learned prompts of
+    PEFT take places too.
+    """
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+        rows = getattr(config, name, None)
+        if isinstance(rows, int) and rows > 0:
+            tables = [
+                m
+                for m in model.modules()
+                if isinstance(m, torch.nn.Embedding) and m is not model.get_input_embeddings()
+            ]
+            unused = [t.padding_idx + 1 for t in tables if t.num_embeddings == rows and t.padding_idx is not None]
+            return rows - max(unused, default=0) - prompt_tokens(model)
+    return min(tokenizer.model_max_length, 2**20)  # a tokenizer without a limit reports 1e30
+
+
 def quantized_share(model: torch.nn.Module) -> float:
     """The share of the model's weights (by count) that is stored in 4 or 8 bit, in [0, 1]."""
     quantized = total = 0

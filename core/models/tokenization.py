@@ -1,7 +1,17 @@
-"""Tokenizers trained on the fly for from-scratch models, and rows whose loss is on the completion alone.
+"""From text to tokens, by one rule for training, scoring and generation; and tokenizers trained on the fly.
 
     tokenizer = train_bpe(texts, vocabulary_size=1500, special_tokens=["<en>", "<ar>"])
     row = completion_row(tokenizer, prompt="2 + 2 =", completion=" 4")     # {"input_ids": [...], "labels": [...]}
+
+The rule, whatever a tokenizer adds by itself:
+
+1. A text begins with the tokens that the tokenizer puts before every text, unless it spells them out (as a rendered
+   chat template may). What the tokenizer appends is left out, since a model does not go on after an end token: training
+   rows get their end token explicitly.
+2. The tokens of a prompt do not depend on its answer. White space at the end of a prompt that would become part of the
+   answer's first token ("= " before "4" where " 4" is a token) belongs to the answer: the prompt is read without it.
+3. The answer's tokens are what follows the prompt's in the tokens of both as one string. Where those do not begin with
+   the prompt's, because a token would span the border, the answer is cut into tokens by itself.
 
 Training algorithms are those of `tokenizers`; what comes back is an ordinary `PreTrainedTokenizerFast` that
 `save_pretrained` writes and `AutoTokenizer` reads.
@@ -9,8 +19,8 @@ Training algorithms are those of `tokenizers`; what comes back is an ordinary `P
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import UserError
 
@@ -105,22 +115,146 @@ def _wrap(tokenizer: object, special_tokens: Sequence[str], *, unknown: bool = F
     )
 
 
-def completion_row(
-    tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, *, bos: bool = True, eos: bool = True
-) -> dict[str, list[int]]:
-    """A training row whose loss is on the completion (and the end token) alone.
+# --- from text to tokens ------------------------------------------------------------------------------------------
 
-    Prompt and completion are encoded apart, so that the border between them is the same for every completion; no
-    template of the tokenizer is applied.
+Ids = tuple[int, ...]
+
+
+class Prompt(NamedTuple):
+    """Tokens of a prompt, and the white space at its end that belongs to the answer."""
+
+    ids: Ids
+    held_back: str
+
+
+def begin_ids(tokenizer: PreTrainedTokenizerBase) -> Ids:
+    """The tokens that the tokenizer puts before every text by itself: seen on a text, not read from its settings."""
+    bare = _encode(tokenizer, [probe := "a"])[0]
+    if not bare:  # a word-level tokenizer without an unknown token knows its own words alone
+        known = ((word, _encode(tokenizer, [word])[0]) for word in tokenizer.get_vocab())
+        probe, bare = next(((word, ids) for word, ids in known if ids), ("", ()))
+    if not bare:
+        return ()
+    full = _encode(tokenizer, [probe], add_special_tokens=True)[0] or ()
+    starts = (start for start in range(len(full)) if full[start : start + len(bare)] == bare)
+    return full[: next(starts, 0)]
+
+
+def text_ids(tokenizer: PreTrainedTokenizerBase, texts: Collection[str]) -> dict[str, Ids]:
+    """Tokens of texts, with what the tokenizer puts before them and without what it appends (rule 1).
+
+    Raises:
+        UserError: A text that the tokenizer cannot encode.
+    """
+    begin, texts = begin_ids(tokenizer), list(dict.fromkeys(texts))
+    return {text: _begun(begin, _known(text, ids)) for text, ids in zip(texts, _encode(tokenizer, texts), strict=True)}
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[Prompt]:
+    """What a model reads of each prompt (rules 1 and 2)."""
+    # The shortest end is held back that has to be: a line break is usually stable where a blank after it is not.
+    forms = {prompt: list(dict.fromkeys((prompt, prompt.rstrip(" "), prompt.rstrip()))) for prompt in prompts}
+    ids = text_ids(tokenizer, [form for prompt in forms for form in forms[prompt]])
+    ends = [form for prompt in forms for form in forms[prompt][:-1]]
+    # A word-level tokenizer without an unknown token cannot encode the probe, and merges nothing with white space.
+    followed = dict(zip(ends, _encode(tokenizer, [f"{form}a" for form in ends]), strict=True))
+    begin = begin_ids(tokenizer) if ends else ()
+
+    def stable(form: str) -> bool:
+        after = followed.get(form)
+        return after is None or _starts(_begun(begin, after), ids[form])
+
+    chosen = {prompt: next(form for form in forms[prompt] if stable(form)) for prompt in forms}
+    return [Prompt(ids[chosen[prompt]], prompt[len(chosen[prompt]) :]) for prompt in prompts]
+
+
+def pair_ids(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[str]
+) -> list[tuple[Ids, Ids]]:
+    """Tokens of prompts, as :func:`prompt_ids`, and of their answers (rule 3), white space held back included."""
+    begin, pairs = begin_ids(tokenizer), []
+    wholes = _encode(tokenizer, [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)])
+    for prompt, answer, whole in zip(prompt_ids(tokenizer, prompts), answers, wholes, strict=True):
+        joint = None if whole is None else _begun(begin, whole)
+        if joint is not None and _starts(joint, prompt.ids):
+            pairs.append((prompt.ids, joint[len(prompt.ids) :]))
+        else:
+            pairs.append((prompt.ids, _alone(tokenizer, prompt.held_back + answer)))
+    return pairs
+
+
+def _alone(tokenizer: PreTrainedTokenizerBase, text: str) -> Ids:
+    """Tokens of a text that continues another: after a line break, as SentencePiece puts a blank before a text."""
+    line, both = _encode(tokenizer, ["\n", f"\n{text}"])
+    if line is not None and both is not None and _starts(both, line) and len(both) > len(line):
+        return both[len(line) :]
+    return _known(text, _encode(tokenizer, [text])[0])
+
+
+def _known(text: str, ids: Ids | None) -> Ids:
+    if ids is None:
+        raise UserError(f"the tokenizer cannot encode {text[:60]!r}: it lacks a word and has no unknown token")
+    return ids
+
+
+def _begun(begin: Ids, ids: Ids) -> Ids:
+    return ids if _starts(ids, begin) else begin + ids
+
+
+def _starts(ids: Ids, beginning: Ids) -> bool:
+    return ids[: len(beginning)] == beginning
+
+
+def _encode(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, add_special_tokens: bool = False
+) -> list[Ids | None]:
+    """Tokens of each text, None where the tokenizer has none for a word."""
+    if not texts:
+        return []
+    try:
+        encoded: Any = tokenizer(list(texts), add_special_tokens=add_special_tokens, verbose=False)
+    except Exception:  # what `tokenizers` raises has no class of its own
+        if len(texts) == 1:
+            return [None]
+        return [_encode(tokenizer, [text], add_special_tokens=add_special_tokens)[0] for text in texts]
+    return [tuple(ids) for ids in encoded["input_ids"]]
+
+
+# --- rows to train on ---------------------------------------------------------------------------------------------
+
+
+def completion_row(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, *, bos: bool | None = None, eos: bool = True
+) -> dict[str, list[int]]:
+    """A training row whose loss is on the completion (and the end token) alone; no chat template is applied.
+
+    Args:
+        tokenizer: The model's.
+        prompt: What generation will be asked with, begin token included where the tokenizer does not add it.
+        completion: What is learned.
+        bos: None = begin as every text does (rule 1 of the module); True = with the begin token even if the tokenizer
+            adds none (then ask with it); False = without, for what is appended to another row.
+        eos: End with the end token.
 
     Returns:
         `input_ids` and `labels` of equal length; labels of the prompt are -100.
+
+    Raises:
+        UserError: The tokenizer lacks the token that was asked for.
     """
-    before = tokenizer.encode(prompt, add_special_tokens=False)
-    after = tokenizer.encode(completion, add_special_tokens=False)
-    before = [tokenizer.bos_token_id, *before] if bos else before
-    after = [*after, tokenizer.eos_token_id] if eos else after
+    ((read, answer),) = pair_ids(tokenizer, [prompt], [completion])
+    if bos is not None:
+        begin = begin_ids(tokenizer) or ((_special(tokenizer, "bos"),) if bos else ())
+        read = _begun(begin, read) if bos else read[len(begin) :]
+    before, after = list(read), [*answer, *([_special(tokenizer, "eos")] if eos else [])]
     return {"input_ids": [*before, *after], "labels": [IGNORED] * len(before) + after}
+
+
+def _special(tokenizer: PreTrainedTokenizerBase, role: str) -> int:
+    token = getattr(tokenizer, f"{role}_token_id")
+    if token is None:
+        raise UserError(f"the tokenizer has no {role} token: set tokenizer.{role}_token or give {role}=False")
+    return token
 
 
 def chat_row(
@@ -129,7 +263,7 @@ def chat_row(
     """A training row of a conversation, with loss on what the assistant says (its end-of-turn token included).
 
     The conversation is rendered with the tokenizer's chat template, turn by turn, so that the mask needs no markers in
-    the template.
+    the template. It begins as every text does (rule 1 of the module), with or without help of the template.
 
     Returns:
         `input_ids` and `labels`; labels outside the assistant's turns are -100.
@@ -151,7 +285,8 @@ def chat_row(
 
     text = render(len(messages), ask=False)
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    labels = [IGNORED] * len(encoded["input_ids"])
+    ids = list(encoded["input_ids"])
+    labels = [IGNORED] * len(ids)
     for turn, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
@@ -161,5 +296,6 @@ def chat_row(
         for position, (start, end) in enumerate(encoded["offset_mapping"]):
             # A token that begins with the template's last blank still says the first word of the answer.
             if end > len(before) and start < len(after):
-                labels[position] = encoded["input_ids"][position]
-    return {"input_ids": list(encoded["input_ids"]), "labels": labels}
+                labels[position] = ids[position]
+    added = list(_begun(begin_ids(tokenizer), tuple(ids))[: -len(ids)])
+    return {"input_ids": added + ids, "labels": [IGNORED] * len(added) + labels}

@@ -7,8 +7,7 @@ chat.translate(["Good morning."], "en", "sw")
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,10 +80,10 @@ class Chat:
         from core.inference.generation import generate
 
         prompts = [self.prompt(messages) for messages in conversations]
-        with _stopping(self.model, self.stop_ids()):
-            texts = generate(
-                self.model, self.tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
-            )
+        texts = generate(
+            self.model, self.tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed,
+            ends=self.stop_ids(),
+        )  # fmt: skip
         return [text.strip() for text in texts]
 
     def stop_ids(self) -> list[int]:
@@ -106,14 +105,3 @@ class Chat:
         return self.reply(
             [[{"role": "user", "content": request}] for request in requests], max_new_tokens=max_new_tokens
         )
-
-
-@contextlib.contextmanager
-def _stopping(model: Any, ids: list[int]) -> Iterator[None]:
-    """Generation ends at any of these ids."""
-    before = model.generation_config.eos_token_id
-    model.generation_config.eos_token_id = ids
-    try:
-        yield
-    finally:
-        model.generation_config.eos_token_id = before

@@ -287,7 +287,7 @@ def training_rows(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], templ
     for row in rows:
         prompt, response = (message["content"] for message in row["messages"])
         if (prompt, response) not in cache:
-            asked = format_prompt(row["messages"][:1], template)
+            asked = f"{tokenizer.bos_token or ''}{format_prompt(row['messages'][:1], template)}"
             cache[prompt, response] = completion_row(tokenizer, asked, response)
         found.append(cache[prompt, response])
     return found

@@ -26,7 +26,7 @@ from core.errors import UserError
 from core.experiment.config import name_values
 from core.experiment.run import Run
 from core.files import read_json, write_json, write_text
-from core.models.tokenization import IGNORED, completion_row
+from core.models.tokenization import completion_row
 from papers.lmt.config import Config
 from papers.lmt.inference import model_input
 from papers.lmt.languages import AUXILIARY
@@ -192,15 +192,17 @@ def training_rows(
 ) -> list[dict[str, list[int]]]:
     """Token rows with the loss on the target sentence (and what ends the turn) alone."""
     if style == "tags":
-        return [completion_row(tokenizer, example.prompt(style), example.target_text) for example in examples]
+        return [
+            completion_row(tokenizer, model_input(tokenizer, example.prompt(style), style), example.target_text)
+            for example in examples
+        ]
     ending = turn_end(tokenizer)
     rows = []
     for example in examples:
         # The prompt is rendered as in inference. Templates of thinking models put an empty thought before an answer
         # that they render themselves; the released checkpoints are not asked for one.
-        prompt = tokenizer.encode(model_input(tokenizer, example.prompt(style), style), add_special_tokens=False)
-        answer = tokenizer.encode(example.target_text + ending, add_special_tokens=False)
-        rows.append({"input_ids": [*prompt, *answer], "labels": [IGNORED] * len(prompt) + answer})
+        prompt = model_input(tokenizer, example.prompt(style), style)
+        rows.append(completion_row(tokenizer, prompt, example.target_text + ending, eos=False))
     return rows
 
 

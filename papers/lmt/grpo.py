@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from core.experiment.run import Run
+from core.models.tokenization import prompt_ids
 from core.training.losses import Loss
 from papers.lmt.config import Config
 from papers.lmt.inference import clean_output, model_input, special_strings
@@ -49,7 +50,7 @@ def reinforce(
     pad = int(tokenizer.pad_token_id)
 
     def collate(rows: Sequence[Mapping[str, Any]], rng: Any) -> dict[str, Any]:
-        prompts = [tokenizer.encode(row["prompt"], add_special_tokens=False) for row in rows]
+        prompts = [list(prompt.ids) for prompt in prompt_ids(tokenizer, [row["prompt"] for row in rows])]
         tokens, mask = left_padded(prompts, pad)
         return {"input_ids": tokens, "attention_mask": mask, "rows": list(rows), "seed": int(rng.integers(2**31))}
 

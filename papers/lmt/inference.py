@@ -163,20 +163,14 @@ def translate_examples(
         prompts = [few_shot_input(example, shots[example.source, example.target], style) for example in examples]
     else:
         prompts = [model_input(tokenizer, example.prompt(style), style) for example in examples]
-    room = batch_tokens or (8192 if model.device.type == "cpu" else 131072)
-    settings = model.generation_config
-    assert settings is not None
-    before, settings.num_beams = settings.num_beams, num_beams
-    try:
-        outputs = generate(
-            model,
-            tokenizer,
-            prompts,
-            max_new_tokens=max_new_tokens,
-            batch_tokens=max(1, room // num_beams),
-            stop=["\n"] if shots else [],
-        )
-    finally:
-        settings.num_beams = before
+    outputs = generate(
+        model,
+        tokenizer,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        num_beams=num_beams,
+        batch_tokens=batch_tokens,
+        stop=["\n"] if shots else [],
+    )
     strings = special_strings(tokenizer)
     return [clean_output(output.lstrip(" ") if shots else output, strings, cleaning) for output in outputs]

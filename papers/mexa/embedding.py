@@ -20,6 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.errors import UserError
+from core.models.embedding import States, hidden_states
+from core.models.loading import longest_input
 from papers.mexa.method import Embedding, Grams, grams, token_weights, weigh
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ Kind = tuple[Embedding, int]
 
 # All of them come from one forward pass and pooling costs next to nothing beside it.
 KINDS: tuple[Kind, ...] = (("weighted", 0), ("weighted", 1), ("mean", 0), ("mean", 1), ("last", 0))
-_Batch = tuple[list[int], Sequence[Tensor], Tensor]
 
 
 def stored_kind(embedding: Embedding, drop_first: int) -> Kind:
@@ -62,7 +63,7 @@ def embed(
         batch_tokens: Tokens of a forward pass, padding included; None = 512 on CPUs, 16,384 elsewhere.
 
     Raises:
-        UserError: a sentence without tokens; states that are not finite.
+        UserError: a sentence without tokens, or with more than the model reads; states that are not finite.
     """
     texts = [prefix + sentence for sentence in sentences]
     if isinstance(source, tuple):
@@ -83,30 +84,15 @@ def embed(
 
 def _forward(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], add_bos: bool, budget: int | None
-) -> Iterator[_Batch]:
-    """Hidden states of batches of like length, the longest first, so that what does not fit fails at once."""
+) -> Iterator[States]:
     encoded = [_tokens(tokenizer, text, add_bos) for text in texts]
-    budget = budget or (512 if model.device.type == "cpu" else 16_384)
-    order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row]))
-    start = 0
-    while start < len(order):
-        width = len(encoded[order[start]])
-        rows = order[start : start + max(1, budget // width)]
-        start += len(rows)
-        ids = torch.full((len(rows), width), tokenizer.pad_token_id or 0)
-        mask = torch.zeros_like(ids)
-        for line, row in enumerate(rows):
-            ids[line, : len(encoded[row])] = torch.tensor(encoded[row])
-            mask[line, : len(encoded[row])] = 1
-        yield rows, _hidden_states(model, ids, mask), mask
-
-
-@torch.inference_mode()
-def _hidden_states(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Sequence[Tensor]:
-    # The body alone: the output layer over the vocabulary is not needed.
-    body: Any = model.base_model
-    inputs = {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
-    return body(**inputs, output_hidden_states=True, return_dict=True).hidden_states
+    limit = longest_input(model, tokenizer)
+    for text, ids in zip(texts, encoded, strict=True):
+        if len(ids) > limit:
+            raise UserError(
+                f"The sentence {text[:40]!r}... has {len(ids)} tokens and the model reads {limit}: shorten it."
+            )
+    return hidden_states(model, encoded, batch_tokens=budget)
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, add_bos: bool) -> list[int]:
@@ -123,14 +109,14 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, add_bos: bool) -> lis
     return ids
 
 
-def _one_by_one(function: Callable[[str], Tensor], texts: list[str]) -> Iterator[_Batch]:
+def _one_by_one(function: Callable[[str], Tensor], texts: list[str]) -> Iterator[States]:
     for row, text in enumerate(texts):
         states = torch.as_tensor(function(text))
         if states.ndim != 3 or not states.shape[1]:
             raise UserError(
                 f"The embedder gives shape {tuple(states.shape)} for {text!r}: give [layers, tokens, width]."
             )
-        yield [row], list(states[:, None]), torch.ones(1, states.shape[1], dtype=torch.long)
+        yield States([row], list(states[:, None]), torch.ones(1, states.shape[1], dtype=torch.long))
 
 
 def stream_grams(

@@ -86,16 +86,19 @@ class TacoPipeline:
 
     def stream(self, prompt: str, text: str = "") -> Iterator[str]:
         """The final answer piece by piece, once the model gets to it; nothing of the chain before it."""
+        import torch
         from transformers import TextIteratorStreamer
 
-        ids = self.tokenizer(self._prompt(prompt, text), add_special_tokens=False, return_tensors="pt")
+        from core.models.tokenization import prompt_ids
+
+        ids = torch.tensor([prompt_ids(self.tokenizer, [self._prompt(prompt, text)])[0].ids])
         streamer: Any = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
         options = {"max_new_tokens": self._room(), "do_sample": False, "streamer": streamer}
         generate: Any = self.model.generate
 
         def write() -> None:
             try:
-                generate(**ids.to(self.model.device), **options)
+                generate(ids.to(self.model.device), **options)
             finally:
                 streamer.end()  # or the reader would wait for ever after an error
 

@@ -94,8 +94,6 @@ def answer(
     from papers.tucan import base
 
     openings = [base.opening(tokenizer, prompt, item) for item in items]
-    # The one setting of the official decoding that the call below does not take.
-    model.generation_config.repetition_penalty = config.repetition_penalty
     return [
         generate(
             model,
@@ -104,6 +102,7 @@ def answer(
             max_new_tokens=config.max_new_tokens,
             temperature=config.temperature,
             top_p=config.top_p,
+            repetition_penalty=config.repetition_penalty,
             seed=config.seed * 1000 + repeat,
         )
         for repeat in range(config.repeats)

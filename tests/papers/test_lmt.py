@@ -605,7 +605,7 @@ def test_modes_show_the_right_auxiliary(smoke: Any, monkeypatch: pytest.MonkeyPa
 
     def echo(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
         seen.append(list(prompts))
-        assert model.generation_config.num_beams == 5
+        assert options["num_beams"] == 5
         return [f"out{number}" for number in range(len(prompts))]
 
     monkeypatch.setattr(generation, "generate", echo)
