@@ -127,6 +127,17 @@ def decode_lines(content: bytes, name: str) -> list[str]:
     return lines
 
 
+def standard_input() -> list[str]:
+    """Lines of standard input, which is read as UTF-8 like every file, whatever the locale says.
+
+    Raises:
+        UserError: bytes that are not UTF-8.
+    """
+    if buffer := getattr(sys.stdin, "buffer", None):
+        return decode_lines(buffer.read(), "standard input")
+    return sys.stdin.read().splitlines()
+
+
 def build_folder(target: Path, build: Callable[[Path], None]) -> None:
     """Fill a temporary folder beside `target` and rename it into place, so that it exists whole or not at all.
 
@@ -202,26 +213,24 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[float]:
 
     Raises:
         HeldError: Another process holds it, without `wait`.
-        UserError: The folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
     note = target.with_name(f".{target.name}.holder")
     started = time.monotonic()
-    with writable(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(target.with_name(f".{target.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            who = _holder(note)
-            if not wait:
-                raise HeldError(target, who) from None
-            print(f"Waiting for {who}, which works on {target}.", file=sys.stderr, flush=True)
-            lock.acquire()
-        with contextlib.suppress(OSError):  # a courtesy to others, not what keeps them out
-            facts = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%H:%M:%S")}
-            note.write_text(json.dumps(facts), encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = _holder(note)
+        if not wait:
+            raise HeldError(target, who) from None
+        print(f"Waiting for {who}, which works on {target}.", file=sys.stderr, flush=True)
+        lock.acquire()
+    with contextlib.suppress(OSError):  # a courtesy to others, not what keeps them out
+        facts = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%H:%M:%S")}
+        note.write_text(json.dumps(facts), encoding="utf-8")
     try:
         yield time.monotonic() - started
     finally:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from core.experiment.paper import Check, Claim, Paper, discover
 from core.experiment.results import OUTCOMES, TRIVIAL, Outcome, Record, Verdict, recorded
 from core.experiment.run import ROOT
-from core.files import read_json, write_text
+from core.files import read_json, replacing, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,9 +95,9 @@ def save_figure(paper: Paper, record: Record, path: Path) -> Path | None:
 
     with style():
         figure: Figure = importlib.import_module(f"papers.{paper.slug}.figure").draw(record)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A fixed date, so that the same record gives the same file.
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        with replacing(path) as temporary:
+            # A fixed date, so that the same record gives the same file.
+            figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
         pyplot.close(figure)
     return path
 

@@ -27,7 +27,7 @@ from core.experiment.results import Record, judge_all, recorded
 from core.experiment.run import Measurement, environment, hide_library_bars
 from core.experiment.threads import cores, settled, share
 from core.experiment.workers import Cell, Executor, Reply
-from core.files import DISTRIBUTION, locked, read_json, sweep
+from core.files import DISTRIBUTION, locked, read_json, sweep, writable
 
 
 def reproduce(
@@ -197,11 +197,11 @@ def expected(paper: Paper, preset: str) -> dict[tuple[str, str], float]:
 def conclude(paper: Paper, grid: Sequence[Cell], folder: Path, *, record: bool = False) -> Record:
     """Judge the claims of a finished grid, write the report into `folder` and, with `record`, into the repository."""
     result = collect(paper, grid)
-    with locked(folder / "results.json"):
+    with writable(folder), locked(folder / "results.json"):
         _report(paper, result, folder)
     if record:
         # Pages and scoreboard are read, changed and written.
-        with locked(ROOT / "README.md"):
+        with writable(ROOT), locked(ROOT / "README.md"):
             _record(paper, result)
     return result
 

@@ -146,7 +146,7 @@ class Run:
         if not is_main_process():
             yield
             return
-        with locked(self.path, wait=wait) as waited:
+        with writable(self.path), locked(self.path, wait=wait) as waited:
             self.clock["waited"] += waited
             yield
 
@@ -206,7 +206,7 @@ class Run:
                 time.sleep(0.2)
         if not target.exists():
             started, before = time.monotonic(), dict(self.clock)
-            with locked(target, wait=self.wait) as waited:
+            with writable(self.stages), locked(target, wait=self.wait) as waited:
                 if not target.exists():
                     build_folder(target, build)
             # A stage that needs another one has counted that one's seconds already.

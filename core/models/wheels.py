@@ -27,11 +27,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
 from safetensors import SafetensorError
 
 from core.errors import UserError
-from core.files import cache_dir
+from core.files import cache_dir, locked
 from core.models.wheel_formats import convert_e5, convert_smollm2
 
 # Raise it when a reader changes what it writes: old copies are then left alone and new ones built.
@@ -80,8 +79,7 @@ def _converted(name: str, source: Path, version: str, convert: Callable[[Path, P
     if _intact(target):
         return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
+        with locked(target):
             if not _intact(target):
                 _build(target, source, convert)
     except (OSError, SafetensorError) as error:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from core.distributed import is_main
+from core.experiment.progress import clock
 
 WARM_UP = 3  # steps that are left out of the throughput: allocation, compilation
 LINE_EVERY = 10.0  # seconds between two plain lines
+RECENT = 20  # steps from which the time left is estimated
 
 
 @dataclass
@@ -38,21 +41,45 @@ class Meter:
         return tokens / elapsed, labels / elapsed, squares / tokens if tokens else math.nan
 
 
+def seconds_left(steps: int, recent: Sequence[float], age: float) -> float | None:
+    """Seconds until the last step is done, or None before the first.
+
+    Args:
+        steps: Steps that are left, the one under way included.
+        recent: Seconds of the latest steps, with the evaluations and checkpoints between them.
+        age: Seconds since the step under way began; as soon as it is late, it slows down what is expected of the rest.
+    """
+    if not recent:
+        return None
+    each = sum(recent) / len(recent)
+    if age > each:
+        each = (sum(recent) + age) / (len(recent) + 1)
+    return max(0.0, each - age) + each * (steps - 1) if steps else 0.0
+
+
 class Display:
     """A progress bar with loss, throughput and time left; on anything but a terminal, a line now and then."""
 
     def __init__(self, total: int, name: str, quiet: bool, done: int = 0):
         self.total, self.name, self.done = total, name, done
-        self.last_line = time.monotonic()
+        self.last_line = self.last_step = time.monotonic()
+        self.recent: deque[float] = deque(maxlen=RECENT)
         self.bar: Any = None
         if is_main() and not quiet:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+            from rich.text import Text
+
+            class Left(ProgressColumn):
+                """Asked several times a second, so that a step that hangs shows."""
+
+                def render(_, task: Any) -> Text:
+                    return Text(self.left())
 
             console = Console(stderr=True)
             if console.is_terminal:
                 left = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-                right = (TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+                right = (TextColumn("{task.fields[note]}"), Left())
                 self.bar = Progress(*left, *right, console=console, transient=True)
                 self.task = self.bar.add_task(name, total=total, completed=done, note="")
 
@@ -69,8 +96,16 @@ class Display:
 
     def step(self, step: int) -> None:
         """Move the bar."""
+        now = time.monotonic()
+        self.recent.append((now - self.last_step) / max(1, step - self.done))
+        self.done, self.last_step = step, now
         if self.bar:
             self.bar.update(self.task, completed=step)
+
+    def left(self) -> str:
+        """`4 min left`."""
+        age = time.monotonic() - self.last_step
+        return f"{clock(seconds_left(self.total - self.done, self.recent, age))} left"
 
     def note(self, step: int, values: Mapping[str, float], tokens_per_second: float) -> None:
         """Show the latest numbers."""
@@ -81,4 +116,4 @@ class Display:
             self.bar.update(self.task, note=text)
         elif is_main() and (time.monotonic() - self.last_line > LINE_EVERY or step == self.total):
             self.last_line = time.monotonic()
-            print(f"{self.name}: step {step}/{self.total} {text}", flush=True)
+            print(f"{self.name}: step {step}/{self.total} {text}, {self.left()}", flush=True)

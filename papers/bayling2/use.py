@@ -108,7 +108,7 @@ class ChatOnce:
 
 def mix(options: Mix) -> None:
     """Build a mixture from files."""
-    from core.files import write_json
+    from core.files import write_json, write_rows
     from papers.bayling2 import data, method
 
     pivots: dict[str, list[method.Row]] = {}
@@ -127,9 +127,9 @@ def mix(options: Mix) -> None:
         directions=options.directions,
         total=options.total or None,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    table.to_json(options.out / "mixture.jsonl", force_ascii=False)
-    facts = {**method.manifest(table.to_list()), "pivots": list(pivots), "seed": options.seed}
+    rows = table.to_list()
+    write_rows(options.out / "mixture.jsonl", rows)
+    facts = {**method.manifest(rows), "pivots": list(pivots), "seed": options.seed}
     write_json(options.out / "manifest.json", facts)
     parts = ", ".join(f"{name} {part['examples']} ({part['share']:.1%})" for name, part in facts["blocks"].items())
     print(f"{facts['examples']} examples: {parts}. {options.out / 'mixture.jsonl'}")
@@ -178,11 +178,12 @@ def sweep(options: Sweep) -> None:
     print(f"{'budget':>8s} {'pivots':>8s} {'languages':>10s}")
     for budget in options.budgets:
         config = override(base, {"xling_per_language": budget})
-        run = Run(options.out / str(budget), "bayling2", config, options.out / "stages", quiet=True).open()
-        if not run.finished("train"):
-            execute(train, run, "train")
-        if not run.finished("measurement"):
-            execute(evaluate, run, "eval")
+        run = Run(options.out / str(budget), "bayling2", config, options.out / "stages", quiet=True)
+        with run.held():
+            if not run.open().finished("train"):
+                execute(train, run, "train")
+            if not run.finished("measurement"):
+                execute(evaluate, run, "eval")
         metrics = (run.finished("measurement") or {})["metrics"]
         values = [metrics.get(f"skills_{group}") for group in ("pivots", "x")]
         print(f"{budget:8d} " + " ".join("    none" if value is None else f"{value:8.3f}" for value in values))

@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 
 from core.distributed import is_main
 from core.errors import UserError
-from core.files import read_json, write_json
+from core.files import read_json, replacing, write_json
 from papers.bimedix.method import LowRankUpdate, MoEBlock, Placement, attach_adapters, moe_blocks
 
 PREFIX = "base_model.model."
@@ -49,8 +49,8 @@ def save_adapter(model: nn.Module, folder: Path, *, placement: Placement, rank: 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _named_factors(model)}
     if not is_main():
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    with replacing(folder / "adapter_model.safetensors") as path:
+        save_file(tensors, path, metadata={"format": "pt"})
     targets = sorted({name.split(".lora_")[0].rpartition(".")[2] for name in tensors})
     config = LoraConfig(
         r=rank, lora_alpha=alpha, target_modules=targets, task_type="CAUSAL_LM", base_model_name_or_path=base,

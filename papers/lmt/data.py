@@ -12,7 +12,6 @@ A fine-tuning set is written as chat JSON lines, which any trainer loads, with w
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -25,7 +24,7 @@ from core import corpora
 from core.errors import UserError
 from core.experiment.config import name_values
 from core.experiment.run import Run
-from core.files import read_json, write_json, write_text
+from core.files import read_json, write_json, write_rows
 from core.models.tokenization import completion_row
 from papers.lmt.config import Config
 from papers.lmt.inference import model_input
@@ -222,14 +221,12 @@ def write_sft(
     folder: Path, examples: Sequence[Example], pivots: Sequence[str], style: Style = "release", **settings: Any
 ) -> dict[str, Any]:
     """Write `sft.jsonl` (chat JSON lines) and `manifest.json`: the settings and what :func:`manifest` counts."""
-    lines = []
-    for example in examples:
-        turns = [
-            {"role": "user", "content": example.prompt(style)},
-            {"role": "assistant", "content": example.target_text},
-        ]
-        lines.append(json.dumps({"messages": turns, **asdict(example)}, ensure_ascii=False))
-    write_text(folder / "sft.jsonl", "".join(f"{line}\n" for line in lines))
+
+    def row(example: Example) -> dict[str, Any]:
+        turns = (("user", example.prompt(style)), ("assistant", example.target_text))
+        return {"messages": [{"role": role, "content": text} for role, text in turns], **asdict(example)}
+
+    write_rows(folder / "sft.jsonl", map(row, examples))
     facts = {"prompt_style": style, **settings, **manifest(examples, pivots)}
     write_json(folder / "manifest.json", facts)
     return facts

@@ -136,13 +136,13 @@ def check(options: Check) -> None:
 
 def translate(options: Translate) -> None:
     """Translate line by line, in batches."""
-    from core.files import read_lines, write_text
+    from core.files import read_lines, standard_input, write_text
     from core.models import loading
     from papers.lmt import inference
 
     if options.model.rstrip("/").endswith("-Base") and options.prompt_style != "tags":
         raise UserError(f"{options.model} is pre-trained only and repeats the prompt: use the model without -Base.")
-    texts = read_lines(options.input) if options.input else [line.rstrip("\n") for line in sys.stdin]
+    texts = read_lines(options.input) if options.input else standard_input()
     given = read_lines(options.auxiliary_file) if options.auxiliary_file else None
     model, tokenizer = loading.load(options.model)
     outputs = inference.translate(

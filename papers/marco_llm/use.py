@@ -153,7 +153,7 @@ def plan(options: Plan) -> None:
 
 def sample(options: Sample) -> None:
     """Write the mixture, a file a stage."""
-    from core.files import writable, write_text
+    from core.files import replacing, write_text
     from papers.marco_llm import bodies, sampler
     from papers.marco_llm.method import shares_text
 
@@ -171,15 +171,11 @@ def sample(options: Sample) -> None:
     documents = sampler.sample(planned, texts, length, seed=options.seed, accounting=options.accounting)
     for stage, drawn in itertools.groupby(documents, key=lambda document: document[0]):
         read: Counter[str] = Counter()
-        with writable(options.out):
-            options.out.mkdir(parents=True, exist_ok=True)
-            unfinished = options.out / f".stage{stage}.jsonl"
-            with unfinished.open("w", encoding="utf-8") as lines:
-                for _, name, text in drawn:
-                    row = {"text": text, "source": name, "category": category[name]}
-                    lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    read[category[name]] += length(text)
-            unfinished.replace(options.out / f"stage{stage}.jsonl")
+        with replacing(options.out / f"stage{stage}.jsonl") as path, path.open("w", encoding="utf-8") as lines:
+            for _, name, text in drawn:
+                row = {"text": text, "source": name, "category": category[name]}
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+                read[category[name]] += length(text)
         report += f"\nrealised in stage {stage}: {shares_text(read)}"
     write_text(options.out / "plan.txt", report + "\n")
     print(report)
@@ -188,7 +184,7 @@ def sample(options: Sample) -> None:
 def render_bitext(options: Render) -> None:
     """Write rendered pairs and print what the filter rejected."""
     from core import corpora
-    from core.files import write_text
+    from core.files import write_rows
     from core.text.languages import name
     from papers.marco_llm import bodies, filtering, templates
 
@@ -198,7 +194,7 @@ def render_bitext(options: Render) -> None:
     clean = filtering.filter_parallel(pairs, rules=options.rules, similarity=similarity, threshold=options.threshold)
     names = name(source), name(target)
     texts = templates.render_parallel(clean.kept, *names, options.templates, options.seed, options.direction)
-    write_text(options.out, "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts))
+    write_rows(options.out, ({"text": text} for text in texts))
     print(f"{len(clean.kept)} of {len(pairs)} pairs kept, {len(texts)} texts: {options.out}")
     print(", ".join(f"{rule} {count}" for rule, count in clean.rejected.items()))
 

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import UserError
+from core.files import replacing
 from papers.neobabel.method import MergeKind, merge_weights
 
 
@@ -40,8 +41,8 @@ def merge(paths: Sequence[str | Path], out: str | Path, kind: MergeKind = "sma",
     weights = merge_weights(kind, len(paths), decay)
     sources, out = [Path(path) for path in paths], Path(out)
     if all(path.is_file() for path in sources):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        save_file(average(sources, weights), out, metadata={"format": "pt"})
+        with replacing(out) as temporary:
+            save_file(average(sources, weights), temporary, metadata={"format": "pt"})
         return out
     names = sorted(path.name for path in sources[-1].glob("*.safetensors") if not path.name.startswith("optimizer"))
     if not names:
@@ -51,7 +52,8 @@ def merge(paths: Sequence[str | Path], out: str | Path, kind: MergeKind = "sma",
         if path.is_file() and path.suffix != ".safetensors":
             shutil.copy2(path, out / path.name)
     for name in names:
-        save_file(average([path / name for path in sources], weights), out / name, metadata={"format": "pt"})
+        with replacing(out / name) as temporary:
+            save_file(average([path / name for path in sources], weights), temporary, metadata={"format": "pt"})
     return out
 
 

@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from core.distributed import is_main
 from core.errors import UserError
-from core.files import read_json, write_json
+from core.files import read_json, replacing, write_json
 from core.training.fit import save_pretrained
 from core.training.losses import Loss
 from papers.neobabel.method import (
@@ -386,7 +386,8 @@ def save(model: TextToImage, folder: Path, tokenizer: Any = None) -> None:
     if not is_main():
         return
     if project:
-        save_file(project, folder / "projection.safetensors")
+        with replacing(folder / "projection.safetensors") as path:
+            save_file(project, path)
     v = model.vocabulary
     write_json(
         folder / "neobabel.json",

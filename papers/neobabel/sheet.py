@@ -14,6 +14,7 @@ import numpy as np
 
 from core.errors import UserError
 from core.experiment.report import COLOURS
+from core.files import replacing
 from core.text.languages import name as language_name
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def write(
     whole = figure.get_size_inches()
     axes = figure.add_axes((left / whole[0], 0.1 / whole[1], width / whole[0], height / whole[1]))
     tile(axes, images, titles, right)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
     return path
 
 

@@ -14,7 +14,6 @@ As a library: :func:`papers.taco.build_taco_records`, :func:`papers.taco.diagnos
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,7 +85,7 @@ class Ask:
 
 def build(options: Build) -> None:
     """Write TaCo JSONL and say what was dropped."""
-    from core.files import write_text
+    from core.files import write_rows
     from papers.taco import data, method
 
     english = _rows(options.english)
@@ -104,7 +103,7 @@ def build(options: Build) -> None:
     )
     if not built.records:
         raise UserError(f"No record is left ({built.dropped}): check that the two files correspond.")
-    write_text(options.out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in built.records))
+    write_rows(options.out, built.records)
     dropped = ", ".join(f"{count} {reason}" for reason, count in built.dropped.items()) or "none"
     print(f"{options.out}: {len(built.records)} records (dropped: {dropped})")
 
@@ -173,10 +172,11 @@ def score(options: Score) -> None:
 
 def ask(options: Ask) -> None:
     """Print the final answers as they are generated, or the whole chains."""
+    from core.files import standard_input
     from papers.taco.pipeline import TacoPipeline
 
     pipeline = TacoPipeline.load(options.model, options.language or None)
-    for prompt in [options.prompt] if options.prompt else sys.stdin.read().splitlines():
+    for prompt in [options.prompt] if options.prompt else standard_input():
         if options.show_chain:
             print(json.dumps(asdict(pipeline.generate(prompt)), ensure_ascii=False))
             continue

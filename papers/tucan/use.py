@@ -11,7 +11,6 @@ No torch is needed. As a library: :func:`papers.tucan.build_dataset`, :func:`pap
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from core.corpora import read_rows
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
-from core.files import write_text
+from core.files import write_rows, write_text
 from papers.tucan import data, files, method
 from papers.tucan.config import PromptConfig
 from papers.tucan.eval import print_table, wrong_items
@@ -138,7 +137,7 @@ def score(options: Score) -> None:
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_rows(path, rows)
 
 
 VERBS: Verbs = {
