@@ -704,9 +704,9 @@ def test_translation_asks_every_direction(toy: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("core.inference.generation.generate", perfect)
     report = translation.any_to_any(toy.model, toy.tokenizer, rows, ("en", "tr", "id"), templates=["B"], shots=1)
-    assert len(report.answers) == 6 * 2
+    assert len(report.segments) == len(report.outputs) == 6 * 2
     assert all("e0" in prompt or "t0" in prompt for prompt in asked)
-    assert all(answer.item in (0, 1) for answer in report.answers)
+    assert {part.item for part in report.segments} == {"0/B", "1/B"}
     assert {pair: round(value, 3) for pair, value in report.scores("exact").items()} == {
         (a, b): 1.0 for a in ("en", "tr", "id") for b in ("en", "tr", "id") if a != b
     }
