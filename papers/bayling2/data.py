@@ -24,6 +24,7 @@ from core.errors import UserError
 from core.experiment.config import name_values
 from core.models.tokenization import chat_row, completion_row
 from core.tasks.choices import LETTERS, lettered
+from core.tasks.translation import Segment, segments
 from papers.bayling2.config import Config
 from papers.bayling2.method import (
     CHAT_TEMPLATES,
@@ -338,20 +339,19 @@ class TranslationTest:
     """A translation benchmark in one direction.
 
     Attributes:
-        name: Of the direction, such as `flores200-sw-en`.
+        benchmark: Such as `flores200`.
         group: Directions that are averaged, such as `x_to_en`.
-        source: Code of the language to translate from.
-        target: Code of the language to translate into.
-        sources: Segments.
-        references: Their translations.
+        segments: Of one direction.
     """
 
-    name: str
+    benchmark: str
     group: str
-    source: str
-    target: str
-    sources: Sequence[str]
-    references: Sequence[str]
+    segments: Sequence[Segment]
+
+    @property
+    def name(self) -> str:
+        """`flores200-sw-en`."""
+        return f"{self.benchmark}-{self.segments[0].direction}"
 
 
 def translation_tests(config: Config) -> Iterable[TranslationTest]:
@@ -368,12 +368,12 @@ def translation_tests(config: Config) -> Iterable[TranslationTest]:
         for pivot in config.pivots:
             for code in codes:
                 for source, target, group in ((code, pivot, f"x_to_{pivot}"), (pivot, code, f"{pivot}_to_x")):
-                    name = f"flores200-{source}-{target}"
-                    yield TranslationTest(name, group, source, target, table[source], table[target])
+                    yield TranslationTest("flores200", group, segments(table, [(source, target)]))
     if "wmt22" in config.benchmarks:
         for source, target in permutations(config.pivots, 2):
-            pair = f"wmt22-{source}-{target}"
-            yield TranslationTest(pair, pair, source, target, *wmt22(config, source, target))
+            pairs = zip(*wmt22(config, source, target), strict=True)
+            rows = [{source: text, target: reference} for text, reference in pairs]
+            yield TranslationTest("wmt22", f"wmt22-{source}-{target}", segments(rows, [(source, target)]))
 
 
 def wmt22(config: Config, source: str, target: str) -> tuple[list[str], list[str]]:

@@ -112,21 +112,19 @@ def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float],
 
     Outputs and references are written to `translations/` in the run's folder, a segment a line, for spBLEU and COMET.
     """
-    from core.files import write_text
-    from core.metrics.translation import bleu, chrf
+    from core.tasks.translation import corpus_scores, write_segments
     from papers.bayling2.data import translation_tests
 
     scores: dict[str, dict[str, float]] = {}
     sides: dict[str, list[str]] = {}
     for test in translation_tests(config):
-        outputs = chat.translate(test.sources, test.source, test.target, max_new_tokens=config.max_new_tokens)
+        first, texts = test.segments[0], [segment.source_text for segment in test.segments]
+        outputs = chat.translate(texts, first.source, first.target, max_new_tokens=config.max_new_tokens)
         scores[test.name] = {
-            "bleu": bleu(outputs, test.references, test.target).score,
-            "chrf": chrf(outputs, test.references).score,
+            "bleu": corpus_scores(test.segments, outputs, "bleu")[first.direction].score,
+            "chrf": corpus_scores(test.segments, outputs, "chrf")[first.direction].score,
         }
-        for end, texts in (("src", test.sources), ("out", outputs), ("ref", test.references)):
-            lines = [" ".join(text.split()) for text in texts]
-            write_text(run.path / "translations" / f"{test.name}.{end}", "\n".join(lines) + "\n")
+        write_segments(run.path / "translations", test.segments, outputs, f"{test.benchmark}-")
         sides.setdefault(test.group, []).append(test.name)
     metrics = {
         f"{measure}_{group}": sum(scores[name][measure] for name in names) / len(names)

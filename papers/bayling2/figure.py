@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.experiment.figures import bars, interval
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 
@@ -52,21 +53,11 @@ def _seeds(record: Record, variant: str, metric: str) -> np.ndarray:
     return np.array([cell.metrics[metric] for cell in record.measurements[variant].values()])
 
 
-def _mean(record: Record, variant: str, metric: str) -> tuple[float, list[list[float]]]:
-    """Mean over seeds and items, and how far its 95 % interval reaches below and above, inside [0, 1]."""
-    from core.metrics.stats import difference_interval
-
-    cells = [cell.units[metric] for cell in record.measurements[variant].values()]
-    interval = difference_interval(np.array([[cell[unit] for unit in cells[0]] for cell in cells]), 0.0)
-    low, high = max(0.0, interval.low), min(1.0, interval.high)
-    return interval.estimate, [[interval.estimate - low], [high - interval.estimate]]
-
-
 def _draw_skills(axes: Axes, record: Record) -> None:
     width = 0.84 / len(ARMS)
     for number, (variant, (label, colour)) in enumerate(ARMS.items()):
         for place, metric in enumerate(GROUPS):
-            mean, reach = _mean(record, variant, metric)
+            (mean,), reach = bars([interval(record.measurements[variant], metric)])
             x = place + (number - (len(ARMS) - 1) / 2) * width
             axes.bar(x, mean, width * 0.92, color=COLOURS[colour], label=label if place == 0 else None)
             axes.errorbar(x, mean, reach, color="black", linewidth=0.9, capsize=1.5)
@@ -93,10 +84,8 @@ def _draw_budget(axes: Axes, record: Record) -> None:
         (("skills_x", "three skills", "blue"), ("x_to_en", "translation into English", "green"))
     ):
         x = np.arange(len(budgets)) + 0.1 * (shift - 0.5)
-        means, reaches = zip(*(_mean(record, variant, metric) for _, variant in budgets), strict=True)
-        axes.errorbar(
-            x, means, np.hstack(reaches), fmt="o-", color=COLOURS[colour], markersize=4, linewidth=1.2, label=label
-        )
+        means, reach = bars([interval(record.measurements[variant], metric) for _, variant in budgets])
+        axes.errorbar(x, means, reach, fmt="o-", color=COLOURS[colour], markersize=4, linewidth=1.2, label=label)
         for place, (_, variant) in zip(x, budgets, strict=True):
             seeds = _seeds(record, variant, metric)
             axes.plot(np.full(len(seeds), place), seeds, "o", color="black", markersize=1.8, zorder=3)

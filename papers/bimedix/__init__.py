@@ -142,22 +142,6 @@ PAPER = Paper(
     extras=("narrations",),
 )
 
-_METHOD = (
-    "attach_adapters",
-    "averages",
-    "entropy",
-    "equal_budget_rank",
-    "expert_load",
-    "jensen_shannon",
-    "load_balancing_loss",
-    "merge_adapters",
-    "mix_languages",
-    "moe_blocks",
-    "quantize_base",
-    "top_k_routing",
-    "trainable_parameters",
-)
-
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=(

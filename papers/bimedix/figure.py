@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from core.experiment.figures import bars, interval
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from core.experiment.run import Measurement
@@ -39,10 +40,9 @@ def draw(record: Record) -> Figure:
 def _accuracies(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]]) -> None:
     variants = list(measurements)
     for offset, (lang, (name, colour, marker)) in zip((-0.16, 0.16), LANGUAGES.items(), strict=True):
-        centres, low, high = zip(*(_interval(measurements[v], f"accuracy_{lang}") for v in variants), strict=True)
+        means, reach = bars([interval(measurements[variant], f"accuracy_{lang}") for variant in variants])
         rows = np.arange(len(variants)) + offset
-        axes.hlines(rows, low, high, color=colour, linewidth=1.6)
-        axes.plot(centres, rows, marker, color=colour, label=name, markersize=5)
+        axes.errorbar(means, rows, xerr=reach, fmt=marker, color=colour, label=name, linewidth=1.6, markersize=5)
     axes.axvline(CHANCE, color=COLOURS["grey"], linestyle=":", linewidth=1)
     axes.text(CHANCE, -0.75, " chance", color=COLOURS["grey"], fontsize=8, va="center")
     axes.set_yticks(range(len(variants)), variants)
@@ -52,17 +52,6 @@ def _accuracies(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]
     axes.set_title("What each tuning knows in each language", pad=16)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0, handletextpad=0.2)
     axes.grid(axis="y", visible=False)
-
-
-def _interval(by_seed: Mapping[int, Measurement], metric: str) -> tuple[float, float, float]:
-    """Mean over seeds with its 95 % interval from resampling items (the same in every seed) and seeds."""
-    table = np.array([list(m.units[metric].values()) for m in by_seed.values()])
-    draw = np.random.default_rng(0)
-    seeds, items = table.shape
-    means = [
-        table[np.ix_(draw.integers(seeds, size=seeds), draw.integers(items, size=items))].mean() for _ in range(1000)
-    ]
-    return float(table.mean()), float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 def _usage(by_seed: Mapping[int, Measurement], stage: str) -> np.ndarray:

@@ -205,7 +205,7 @@ __getattr__, __dir__, __all__ = public(
         "target_repetition",
         "translation_prompt",
     ),
-    inference=("clean_output", "few_shot_input", "model_input", "special_strings", "translate"),
+    inference=("clean_output", "model_input", "special_strings", "translate"),
     stages=("cpt_mixture", "cpt_text", "group_advantages", "grpo_loss", "keep_pair"),
     languages=("AUXILIARY", "LANGUAGES", "LANGUAGE_NAMES", "TIERS", "language_name", "suggest_auxiliary"),
     data=("manifest", "read_examples", "write_sft"),

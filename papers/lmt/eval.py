@@ -23,7 +23,6 @@ from core.files import read_json, write_text
 from papers.lmt.config import Config
 
 if TYPE_CHECKING:
-    from core.metrics.translation import Score
     from papers.lmt.data import Item
 
 
@@ -100,39 +99,26 @@ def score(config: Config, examples: Sequence[Any], outputs: Sequence[str]) -> tu
     """
     import torch
 
-    from core.metrics import translation
-    from papers.lmt.scores import scorer
+    from core.tasks.translation import corpus_scores, means, sentence_scores
 
-    rate = scorer(config.primary, "cuda" if torch.cuda.is_available() else "cpu")
-    sources, references = [e.source_text for e in examples], [e.target_text for e in examples]
-    scale = 1 if config.primary == "exact" else 100
-    groups: dict[tuple[str, str], list[tuple[float, str, str]]] = defaultdict(list)
-    for example, value, output in zip(examples, rate(sources, outputs, references), outputs, strict=True):
-        groups[example.source, example.target].append((value, output, example.target_text))
-    found: Scores = defaultdict(dict)
+    metric: Any = "chrf++" if config.primary == "chrf" else config.primary
+    scale = 100 if metric == "comet" else 1
+    single = sentence_scores(examples, outputs, metric, "cuda" if torch.cuda.is_available() else "cpu")
+    pair = {example.direction: (example.source, example.target) for example in examples}
+    found: Scores = {"": {pair[direction]: scale * value for direction, value in means(single).items()}}
     signatures: dict[str, str] = {}
-    for direction, rows in groups.items():
-        values, predictions, wanted = (list(column) for column in zip(*rows, strict=True))
-        found[""][direction] = scale * sum(values) / len(values)
-        if config.primary == "exact":
-            continue
-        chrf = translation.chrf(predictions, wanted, word_order=2)
-        pieces = config.bleu == "flores200" and direction[1] != "zh"
-        bleu = _spbleu(predictions, wanted) if pieces else translation.bleu(predictions, wanted, direction[1])
-        found["_chrf"][direction], found["_bleu"][direction] = chrf.score, bleu.score
-        signatures |= {"chrf": chrf.signature, f"bleu-{direction[1]}": bleu.signature}
+    if config.primary == "exact":
+        return found, signatures
+    found |= {"_chrf": {}, "_bleu": {}}
+    for direction, (source, target) in pair.items():
+        part = [(e, output) for e, output in zip(examples, outputs, strict=True) if e.direction == direction]
+        sides = [e for e, _ in part], [output for _, output in part]
+        chrf = corpus_scores(*sides, "chrf++")[direction]
+        pieces = config.bleu == "flores200" and target != "zh"
+        bleu = corpus_scores(*sides, "spbleu" if pieces else "bleu")[direction]
+        found["_chrf"][source, target], found["_bleu"][source, target] = chrf.score, bleu.score
+        signatures |= {"chrf": chrf.signature, f"bleu-{target}": bleu.signature}
     return found, signatures
-
-
-def _spbleu(predictions: Sequence[str], references: Sequence[str]) -> Score:
-    """BLEU over the pieces of the FLORES-200 SentencePiece model, which sacrebleu downloads once."""
-    from sacrebleu.metrics import BLEU
-
-    from core.metrics.translation import Score
-
-    metric = BLEU(tokenize="flores200")
-    score = metric.corpus_score(list(predictions), [list(references)]).score
-    return Score(score, str(metric.get_signature()))
 
 
 def group(config: Config, scores: Scores, mode: str) -> dict[str, dict[str, float]]:

@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from core.experiment.figures import interval
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
-from core.metrics.intervals import Interval, difference_interval
 
 ARMS = {"p0": 0, "p5": 5, "p20": 20, "p50": 50, "symmetric": 100}
 CONTROLS = {
@@ -78,18 +77,12 @@ def _points(
     line: bool = False,
 ) -> None:
     """Means of (variant, metric) cells with their 95 % intervals, joined by a line where they are a series."""
-    found = [_interval(record, variant, metric) for variant, metric in cells]
+    found = [interval(record.measurements[variant], metric) for variant, metric in cells]
     axes.vlines(places, [one.low for one in found], [one.high for one in found], color=colour, linewidth=1.3)
     axes.plot(
         places, [one.estimate for one in found], marker, linestyle="-" if line else "", color=colour, linewidth=1.8,
         markersize=5, markerfacecolor=colour if marker == "o" else "white", zorder=4,
     )  # fmt: skip
-
-
-def _interval(record: Record, variant: str, metric: str) -> Interval:
-    """Mean over seeds and languages with its 95 % interval."""
-    cells = [measurement.units[metric] for measurement in record.measurements[variant].values()]
-    return difference_interval(np.array([[cell[unit] for unit in cells[0]] for cell in cells]), 0.0)
 
 
 def _legend() -> list[Any]:

@@ -18,11 +18,11 @@ from torch.utils.checkpoint import checkpoint
 
 from core.experiment.run import Run
 from core.models.tokenization import prompt_ids
+from core.tasks.translation import scorer
 from core.training.losses import Loss
 from papers.lmt.config import Config
 from papers.lmt.inference import clean_output, model_input, special_strings
 from papers.lmt.method import Example
-from papers.lmt.scores import scorer
 from papers.lmt.stages import group_advantages, grpo_loss
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def reinforce(
 
     settings, style = config.grpo, config.prompt_style
     reference = copy.deepcopy(model).eval().requires_grad_(False)
-    rate = scorer(settings.reward, model.device)
+    rate = scorer("chrf++" if settings.reward == "chrf" else settings.reward, model.device)
     strings = special_strings(tokenizer)
     pad = int(tokenizer.pad_token_id)
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
+from core.tasks.translation import few_shot
 from papers.lmt.method import Example, Style, auxiliary_for
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = 
         )
     turn = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-
-
-def few_shot_input(example: Example, shots: Sequence[Example], style: Style = "release") -> str:
-    """What an untuned checkpoint reads: solved prompts of the same direction, then the open one (Table 2: three)."""
-    solved = [f"{shot.prompt(style)} {shot.target_text}" for shot in shots]
-    return "\n\n".join([*solved, example.prompt(style)])
 
 
 def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -160,7 +155,8 @@ def translate_examples(
         drafts = translate_examples(model, tokenizer, first, mode="dt", **options)
         examples = [replace(example, auxiliary_text=draft) for example, draft in zip(examples, drafts, strict=True)]
     if shots:
-        prompts = [few_shot_input(example, shots[example.source, example.target], style) for example in examples]
+        # What an untuned checkpoint reads: solved prompts of the same direction, then the open one (Table 2: three).
+        prompts = [few_shot(lambda e: e.prompt(style), e, shots[e.source, e.target]) for e in examples]
     else:
         prompts = [model_input(tokenizer, example.prompt(style), style) for example in examples]
     outputs = generate(

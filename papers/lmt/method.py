@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.errors import UserError
+from core.tasks.translation import Segment
 from papers.lmt.languages import AUXILIARY, PIVOTS, language_name
 
 Style = Literal["release", "paper", "tags"]
@@ -78,14 +79,9 @@ def translation_prompt(
 
 
 @dataclass(frozen=True)
-class Example:
+class Example(Segment):
     """One translation pair of the fine-tuning set; with an auxiliary sentence it is shown as PMP, otherwise as STP."""
 
-    item: str
-    source: str
-    target: str
-    source_text: str
-    target_text: str
     auxiliary: str | None = None
     auxiliary_text: str | None = None
 

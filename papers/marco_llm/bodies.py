@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from core.corpora import filtering
+from core.corpora.mixture import Documents
 from core.text.languages import name as language_name
-from papers.marco_llm import filtering
 from papers.marco_llm.config import Config
 from papers.marco_llm.method import Source
-from papers.marco_llm.sampler import Documents
 from papers.marco_llm.templates import Pair, render_parallel
 
 if TYPE_CHECKING:
@@ -101,7 +101,36 @@ def similarity(name: str) -> filtering.Similarity:
     """Similarity of two sentences by name: `alignment`, or an encoder's hub id, folder or wheel."""
     if name == "alignment":
         return filtering.alignment_similarity()
-    return filtering.embedding_similarity(name, prefix="query: " if "e5" in name else "")
+    return embedding_similarity(name, prefix="query: " if "e5" in name else "")
+
+
+def embedding_similarity(encoder: str, prefix: str = "", batch: int = 128) -> filtering.Similarity:
+    """Cosine of mean-pooled sentence vectors of an encoder (LaBSE, multilingual-e5; the latter wants `query: `)."""
+    import torch
+
+    from core.models import loading
+
+    model, tokenizer = loading.load(encoder, task="encoder")
+
+    @torch.inference_mode()
+    def vectors(texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        distinct = sorted(set(texts), key=len)
+        found: dict[str, torch.Tensor] = {}
+        for begin in range(0, len(distinct), batch):
+            part = distinct[begin : begin + batch]
+            inputs = tokenizer([prefix + text for text in part], return_tensors="pt", padding=True, truncation=True)
+            inputs = inputs.to(model.device)
+            states = model(**inputs).last_hidden_state.float()
+            mask = inputs["attention_mask"][..., None]
+            pooled = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
+            found |= dict(zip(part, pooled.cpu(), strict=True))
+        return found
+
+    def cosines(sources: Sequence[str], targets: Sequence[str]) -> list[float]:
+        found = vectors([*sources, *targets])
+        return [float(found[s] @ found[t]) for s, t in zip(sources, targets, strict=True)]
+
+    return cosines
 
 
 def render_bitext(pairs: Sequence[Pair], source: str, target: str, config: Config) -> list[str]:

@@ -11,6 +11,7 @@ Give training and measurement the same options: the run is found by them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,16 @@ def translation(config: Config, model: Any, tokenizer: Any) -> tuple[dict[str, d
         group = metric if {source, target} & data.ENGLISH else f"{metric}_zero_shot"
         units.setdefault(group, {})[f"{source}-{target}{unit}"] = value
 
-    for answer in report.answers:
-        unit = f"/{answer.item}/{answer.template}"
-        add("exact", answer.source, answer.target, unit, float(answer.correct))
+    exact = report.exact()
+    for part in report.segments:
+        add("exact", part.source, part.target, f"/{part.item}", exact[part.id])
     for (source, target, item), gain in gains.items():
         add("source_gain", source, target, f"/{item}", gain)
     for metric in ("bleu", "chrf"):
         for (source, target), score in report.scores(metric).items():
             add(metric, source, target, "", score)
-    wrong = [vars(answer) for answer in report.answers if not answer.correct]
+    answers = zip(report.segments, report.outputs, strict=True)
+    wrong = [{**asdict(part), "output": output} for part, output in answers if not exact[part.id]]
     return units, wrong[:: max(1, len(wrong) // 12)][:12]
 
 

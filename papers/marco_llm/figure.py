@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.experiment.figures import interval
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
-from core.metrics.intervals import Interval, difference_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,23 +48,14 @@ def draw(record: Record) -> Figure:
     return figure
 
 
-def _interval(record: Record, arm: str, metric: str, control: str | None = None) -> Interval:
-    """Mean of a metric, or of its difference from another one of the same arm, over seeds and units."""
-    cells = list(record.measurements[arm].values())
-    units = list(cells[0].units[metric])
-
-    def matrix(name: str) -> np.ndarray:
-        return np.array([[cell.units[name][unit] for unit in units] for cell in cells])
-
-    return difference_interval(matrix(metric), matrix(control) if control else 0.0)
-
-
 def _trade_off(axes: Axes, record: Record) -> None:
     axes.axvline(0, color=COLOURS["grey"], linewidth=0.8)
     axes.axvspan(0, 0.05, color="#DDDDDD", linewidth=0, zorder=0)
     for arm, (label, colour, marker) in ARMS.items():
         if arm in record.measurements:
-            old, new = (_interval(record, arm, f"{group}_bits", f"{group}_bits_base") for group in ("old", "new"))
+            old, new = (
+                interval(record.measurements[arm], f"{group}_bits", f"{group}_bits_base") for group in ("old", "new")
+            )
             axes.plot([old.low, old.high], [new.estimate] * 2, color=COLOURS[colour], linewidth=1)
             axes.plot([old.estimate] * 2, [new.low, new.high], color=COLOURS[colour], linewidth=1)
             axes.plot(
@@ -124,7 +115,7 @@ def _bitext(axes: Axes, record: Record) -> None:
         ("exact_zero_shot", "orange", "new ↔ new (never seen)", 0.18),
     ):
         for place, arm in enumerate(arms):
-            found = _interval(record, arm, metric)
+            found = interval(record.measurements[arm], metric)
             seeds = [cell.metrics[metric] for cell in record.measurements[arm].values()]
             first = label if place == 0 else None
             axes.bar(place + shift, found.estimate, 0.34, color=COLOURS[colour], label=first, alpha=0.75)

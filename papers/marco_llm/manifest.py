@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from core import corpora
+from core.corpora import filtering
 from core.errors import UserError
 from core.files import read_lines
 from core.text.languages import flores_code
-from papers.marco_llm import filtering, recipe
+from papers.marco_llm import recipe
 from papers.marco_llm.bodies import Body, clean_pairs, render_bitext
 from papers.marco_llm.config import Config
 from papers.marco_llm.templates import Pair

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Literal
 
 from core import corpora
-from papers.marco_llm import filtering
+from core.corpora import filtering
 from papers.marco_llm.bodies import Body, clean_pairs, render_bitext
 from papers.marco_llm.config import Config
 from papers.marco_llm.templates import TEMPLATES, Pair

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.corpora.mixture import Documents
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
@@ -24,7 +25,7 @@ from core.files import write_json
 from papers.marco_llm.config import Config
 from papers.marco_llm.method import Plan, shares_text, tokens_by_category
 from papers.marco_llm.recipe import staged_mixture
-from papers.marco_llm.sampler import Documents, sample
+from papers.marco_llm.sampler import sample
 
 
 def train(config: Config, run: Run) -> None:

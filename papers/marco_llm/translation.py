@@ -10,10 +10,19 @@ asked. BLEU is sacrebleu's with the tokenizer of the target language, as the pap
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import UserError
+from core.tasks.translation import (
+    Segment,
+    all_pairs,
+    corpus_scores,
+    means,
+    segments,
+    sentence_scores,
+    translate,
+)
 from core.text.languages import name as language_name
 from papers.marco_llm.templates import prompt
 
@@ -24,49 +33,24 @@ Metric = Literal["exact", "bleu", "chrf"]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One translation."""
-
-    source: str
-    target: str
-    template: str
-    item: int
-    question: str
-    output: str
-    reference: str
-
-    @property
-    def correct(self) -> bool:
-        """Whether it equals the reference, but for white space around it."""
-        return self.output.strip() == self.reference.strip()
-
-
-@dataclass(frozen=True)
 class Report:
-    """All answers, scored on demand."""
+    """What was asked and answered, scored on demand; the item of a segment is `row/template`."""
 
     languages: tuple[str, ...]
-    answers: tuple[Answer, ...]
+    segments: tuple[Segment, ...]
+    outputs: tuple[str, ...]
+
+    def exact(self) -> dict[str, float]:
+        """`{"en-tr/3/B": 1 where the translation equals the reference, else 0}`."""
+        return sentence_scores(self.segments, self.outputs, "exact")
 
     def scores(self, metric: Metric) -> dict[tuple[str, str], float]:
         """Score of each direction (source, target): `exact` in [0, 1], the others in [0, 100]."""
-        from core.metrics.translation import bleu, chrf
-
-        found = {}
-        for source in self.languages:
-            for target in self.languages:
-                part = [a for a in self.answers if (a.source, a.target) == (source, target)]
-                if not part:
-                    continue
-                outputs, references = [a.output for a in part], [a.reference for a in part]
-                if metric == "exact":
-                    score = sum(a.correct for a in part) / len(part)
-                elif metric == "bleu":
-                    score = bleu(outputs, references, target).score
-                else:
-                    score = chrf(outputs, references).score
-                found[source, target] = score
-        return found
+        if metric == "exact":
+            found = means(self.exact())
+        else:
+            found = {name: score.score for name, score in corpus_scores(self.segments, self.outputs, metric).items()}
+        return {pair: found["-".join(pair)] for pair in all_pairs(self.languages)}
 
     def matrix(self, metric: Metric = "chrf") -> str:
         """A table: rows translate from, columns into."""
@@ -142,27 +126,21 @@ def any_to_any(
     Raises:
         UserError: No row is left after the examples, or one lacks a language.
     """
-    from core.inference.generation import generate
-
     if len(rows) <= shots:
         raise UserError(f"{len(rows)} sentences are too few: {shots} are examples, and one must be asked.")
     if missing := [code for code in languages if any(not row.get(code) for row in rows)]:
         raise UserError(f"There are sentences without {missing[0]!r}: leave them or the language out.")
-    asked, prompts = [], []
-    for source in languages:
-        for target in languages:
-            if source == target:
-                continue
-            names = language_name(source), language_name(target)
-            solved = [(row[source], row[target]) for row in rows[:shots]]
-            for template in templates:
-                for item, row in enumerate(rows[shots:]):
-                    asked.append((source, target, template, item, row[source], row[target]))
-                    begin = tokenizer.bos_token or ""
-                    prompts.append(begin + prompt(template, *names, row[source], solved))
-    outputs = generate(model, tokenizer, prompts, max_new_tokens=max_new_tokens, stop=["\n"])
-    answers = [
-        Answer(source, target, template, item, question, output.strip(), reference)
-        for (source, target, template, item, question, reference), output in zip(asked, outputs, strict=True)
+    asked = [dict(row, key=str(number)) for number, row in enumerate(rows[shots:])]
+    parts = [
+        replace(part, item=f"{part.item}/{template}")
+        for part in segments(asked, all_pairs(languages))
+        for template in templates
     ]
-    return Report(tuple(languages), tuple(answers))
+
+    def question(part: Segment) -> str:
+        names = language_name(part.source), language_name(part.target)
+        solved = [(row[part.source], row[part.target]) for row in rows[:shots]]
+        return prompt(part.item.rpartition("/")[2], *names, part.source_text, solved)
+
+    outputs = translate(model, tokenizer, parts, question, max_new_tokens=max_new_tokens, stop=["\n"])
+    return Report(tuple(languages), tuple(parts), tuple(outputs))

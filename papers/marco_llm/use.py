@@ -184,9 +184,10 @@ def sample(options: Sample) -> None:
 def render_bitext(options: Render) -> None:
     """Write rendered pairs and print what the filter rejected."""
     from core import corpora
+    from core.corpora import filtering
     from core.files import write_rows
     from core.text.languages import name
-    from papers.marco_llm import bodies, filtering, templates
+    from papers.marco_llm import bodies, templates
 
     source, target = options.languages
     pairs = [(row[source], row[target]) for row in corpora.load(options.bitext, languages=[source, target])]

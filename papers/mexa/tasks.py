@@ -11,13 +11,11 @@ prompts of lm-evaluation-harness.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,7 +23,9 @@ from core import corpora
 from core.errors import UserError
 from core.tasks.choices import Question, exam
 from core.text import languages
-from core.text.romanize import romanize
+from core.text.distance import look_alike
+from core.worlds import names
+from core.worlds.base import Item
 from papers.mexa.data import canonical
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ KINDS = {
     "month": "month",
     "weekday": "weekday",
 }
-_ODD = re.compile(r"[\d(),;:/&]")
 NUMBERS = (*range(21), *range(30, 100, 10), 100, 1000)
 OPTIONS = 4
 FRAME = "In {language}, the word “{word}” means"
@@ -85,16 +84,6 @@ def task_items(config: Config, code: str) -> list[Question]:
 # --- words --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Concept:
-    """Something that has a name in many languages."""
-
-    key: str
-    kind: str
-    english: str
-    word: str
-
-
 def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: int = 5) -> list[Question]:
     """Questions about one language: the commonest words first, and of every kind in turn.
 
@@ -108,25 +97,25 @@ def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: 
         UserError: the language has too few names.
     """
     concepts = _concepts(language)
-    usable = [concept for concept in concepts if not looks_like(concept.word, concept.english)]
-    dev = _in_turn([concept for concept in usable if _is_dev(concept.key)])
-    asked = dev[shots:] if split == "dev" else _in_turn([concept for concept in usable if not _is_dev(concept.key)])
+    usable = [concept for concept in concepts if not look_alike(concept.prompt, concept.answer)]
+    dev = _in_turn([concept for concept in usable if _is_dev(_key(concept))])
+    asked = dev[shots:] if split == "dev" else _in_turn([concept for concept in usable if not _is_dev(_key(concept))])
     if len(dev) < shots or not asked:
         raise UserError(
             f"Too few names of {language!r} differ from English ones for the task `words`: use --task none."
         )
     name = languages.name(language)
     frame = lambda word: FRAME.format(language=name, word=word)  # noqa: E731
-    examples = "".join(f"{frame(concept.word)} {concept.english}.\n" for concept in dev[:shots])
+    examples = "".join(f"{frame(concept.prompt)} {concept.answer}.\n" for concept in dev[:shots])
     items = []
     for concept in asked:
         options = _options(concept, concepts)
         items.append(
             Question(
-                id=concept.key,
-                context=examples + frame(concept.word),
+                id=_key(concept),
+                context=examples + frame(concept.prompt),
                 choices=tuple(f" {option}" for option in options),
-                answer=options.index(concept.english),
+                answer=options.index(concept.answer),
                 prior=examples + frame(""),
             )
         )
@@ -134,61 +123,43 @@ def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: 
 
 
 @cache
-def _concepts(language: str) -> tuple[Concept, ...]:
-    """Concepts with an English name of one or two words, the commonest first."""
+def _concepts(language: str) -> tuple[Item, ...]:
+    """Names and number words with an English name of one or two words, the commonest first."""
     from wordfreq import zipf_frequency
 
     base = language.split("-")[0]
     numbers = corpora.load("numbers", languages=[base], values=NUMBERS) if base in corpora.languages("numbers") else ()
-    rows = [
-        *((row["key"], KINDS[row["kind"]], row["en"], row[language]) for row in _names(language)),
-        *((f"number/{row['key']}", "number", row["en"], row[base]) for row in numbers),
-    ]
-    concepts = [
-        Concept(key, kind, english, word)
-        for key, kind, english, word in rows
-        if not _ODD.search(word + english) and len(english.split()) <= 2 and len(word.split()) <= 3
-    ]
-    frequency = {concept.english: zipf_frequency(concept.english, "en") for concept in concepts}
-    return tuple(sorted(concepts, key=lambda concept: (-frequency[concept.english], concept.key)))
+    spelled = [Item(f"{language}/number/{r['key']}", f"number/{r['key']}", r[base], r["en"], language) for r in numbers]
+    plain = [item for item in spelled if len(item.answer.split()) <= 2 and len(item.prompt.split()) <= 3]
+    found = [*names.translations([language], kinds=list(KINDS), answer_words=2, ambiguous=True), *plain]
+    return tuple(sorted(found, key=lambda item: (-zipf_frequency(item.answer, "en"), _key(item))))
 
 
-def _names(language: str) -> Any:
-    return corpora.load("cldr", languages=[language], kinds=list(KINDS))
+def _key(concept: Item) -> str:
+    return concept.id.partition("/")[2]
 
 
-def _in_turn(concepts: Sequence[Concept]) -> list[Concept]:
+def _kind(concept: Item) -> str:
+    kind = _key(concept).partition("/")[0]
+    return KINDS.get(kind, kind)
+
+
+def _in_turn(concepts: Sequence[Item]) -> list[Item]:
     """One concept of each kind, then the next of each, so that all languages are asked the same mix."""
-    by_kind: dict[str, list[Concept]] = {}
+    by_kind: dict[str, list[Item]] = {}
     for concept in concepts:
-        by_kind.setdefault(concept.kind, []).append(concept)
+        by_kind.setdefault(_kind(concept), []).append(concept)
     return [
         concept for turn in zip_longest(*(by_kind[kind] for kind in sorted(by_kind))) for concept in turn if concept
     ]
 
 
-def looks_like(word: str, english: str, threshold: float = 0.5) -> bool:
-    """Whether a word in Latin letters has edit similarity 1 - distance / length >= threshold to the English one."""
-    latin, english = romanize(word).lower(), english.lower()
-    return 1 - _edit_distance(latin, english) / max(len(latin), len(english), 1) >= threshold
-
-
-def _edit_distance(a: str, b: str) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        previous, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
-    return row[-1]
-
-
-def _options(concept: Concept, concepts: Sequence[Concept]) -> list[str]:
+def _options(concept: Item, concepts: Sequence[Item]) -> list[str]:
     """The right answer among distractors of the same kind that are not also names of the word."""
-    others = sorted({c.english for c in concepts if c.kind == concept.kind and c.word != concept.word})
-    others = [english for english in others if english.lower() != concept.english.lower()]
-    rng = np.random.default_rng(_hash(concept.key))
-    options = [concept.english, *(others[i] for i in rng.permutation(len(others))[: OPTIONS - 1])]
+    others = sorted({c.answer for c in concepts if _kind(c) == _kind(concept) and c.prompt != concept.prompt})
+    others = [english for english in others if english.lower() != concept.answer.lower()]
+    rng = np.random.default_rng(_hash(_key(concept)))
+    options = [concept.answer, *(others[i] for i in rng.permutation(len(others))[: OPTIONS - 1])]
     return [options[i] for i in rng.permutation(len(options))]
 
 

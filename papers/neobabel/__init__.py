@@ -126,27 +126,6 @@ PAPER = Paper(
     extra_variants=("translate", "merge_sma", "merge_wma", "merge_ema", "no_guidance"),
 )
 
-_METHOD = (
-    "Vocabulary",
-    "block_labels",
-    "code_switching_similarity",
-    "cross_lingual_consistency",
-    "guided",
-    "image_block",
-    "lfq_entries",
-    "lfq_indices",
-    "mask_image",
-    "mask_ratio",
-    "masked_after",
-    "masked_cross_entropy",
-    "merge_weights",
-    "prompt_ids",
-    "remask",
-    "still_masked",
-    "temperatures",
-    "visible",
-)
-
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=(

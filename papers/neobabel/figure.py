@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from core.experiment.figures import bars, interval
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from core.experiment.run import Measurement
-from core.metrics.stats import difference_interval
 from core.text.languages import name as language_name
 from papers.neobabel import sheet, world
 
@@ -69,7 +69,7 @@ def _accuracy(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]])
     codes = list(first.details["tasks"])
     places = np.arange(len(codes))
     for number, (variant, (label, colour, marker)) in enumerate(SHOWN.items()):
-        means, reach = _intervals(measurements[variant], [f"attributes_{code}" for code in codes])
+        means, reach = bars([interval(measurements[variant], f"attributes_{code}") for code in codes])
         x = places + 0.15 * (number - 1.5)
         axes.errorbar(x, means, reach, fmt=marker, color=colour, markersize=5, elinewidth=1, label=label)
     axes.set_xticks(places, [language_name(code) for code in codes], rotation=20)
@@ -83,21 +83,10 @@ def _consistency(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement
     places = np.arange(len(CONSISTENCY))
     for offset, variant in ((-0.19, "english_only"), (0.19, "native")):
         _, colour, _ = SHOWN[variant]
-        means, reach = _intervals(measurements[variant], list(CONSISTENCY))
+        means, reach = bars([interval(measurements[variant], metric) for metric in CONSISTENCY])
         axes.bar(places + offset, means, 0.36, yerr=reach, color=colour, error_kw={"elinewidth": 1})
     axes.set_xticks(places, list(CONSISTENCY.values()), fontsize=8)
     axes.set_ylim(0, 1.03)
     axes.set_ylabel("cosine to the English image")
     axes.set_title("The same image in another language, or in two")
     axes.grid(axis="x", visible=False)
-
-
-def _intervals(by_seed: Mapping[int, Measurement], metrics: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Means over seeds and prompts, and how far their 95 % intervals reach below and above, [2, metrics]."""
-    found = []
-    for metric in metrics:
-        cells = [measurement.units[metric] for measurement in by_seed.values()]
-        found.append(difference_interval(np.array([[cell[unit] for unit in cells[0]] for cell in cells]), 0.0))
-    means = np.array([interval.estimate for interval in found])
-    low, high = np.array([(max(0.0, interval.low), min(1.0, interval.high)) for interval in found]).T
-    return means, np.stack([means - low, high - means])

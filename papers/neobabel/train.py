@@ -33,7 +33,9 @@ LEARNED = (
 def train(config: Config, run: Run) -> None:
     """Write `artifact` (decoder, projection, vocabulary, text encoder) and `artifact/training.json`."""
     from core.distributed import is_main, seed_everything, world_size
-    from papers.neobabel import data, merging, model
+    from core.models import merging
+    from papers.neobabel import data, model
+    from papers.neobabel.method import merge_weights
 
     seed_everything(config.seed)
     text = data.text_of(config, run)
@@ -57,7 +59,8 @@ def train(config: Config, run: Run) -> None:
                 "train it with training.strategy ddp, since shards of fsdp2 are not merged."
             )
         # What is tied to the embedding (the head) is not stored twice, so it is not among the names.
-        trained.load_state_dict(merging.average_states(files, config.merge.kind, config.merge.decay), strict=False)
+        weights = merge_weights(config.merge.kind, len(files), config.merge.decay)
+        trained.load_state_dict(merging.merged(files, merging.average(weights)), strict=False)
     model.save(trained, run.artifact, getattr(text, "tokenizer", None))
     if is_main():
         if isinstance(text, data.FrozenText):

@@ -89,11 +89,6 @@ PAPER = Paper(
     "terms. SmolLM2: Apache-2.0.",
 )
 
-_METHOD = (
-    "Call", "Prompt", "Report", "Tags", "Verdict", "conversation", "equivalent", "evaluate", "examine", "grade",
-    "normalize", "parse_call", "render_call", "render_result", "same_arguments", "shown_function", "summarize",
-)  # fmt: skip
-
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=(

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from core.experiment.figures import bars, interval
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from core.experiment.run import Measurement
@@ -61,11 +62,10 @@ def _scenarios(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]]
     metrics = [*(f"accuracy_{name}" for name in SCENARIOS), "accuracy"]
     places = np.arange(len(metrics))
     for position, (variant, (colour, marker)) in enumerate(styles.items()):
-        centres, low, high = zip(*(_interval(measurements[variant], metric) for metric in metrics), strict=True)
+        means, reach = bars([interval(measurements[variant], metric) for metric in metrics])
         shifted = places + 0.13 * (position - 1.5)
-        axes.vlines(shifted, low, high, color=colour, linewidth=1.4)
-        axes.plot(shifted, centres, marker, color=colour, label=variant, markersize=6, zorder=3)
-    mute, _, _ = _interval(measurements["base"], "never_call")
+        axes.errorbar(shifted, means, reach, fmt=marker, color=colour, label=variant, linewidth=1.4, markersize=6)
+    mute = interval(measurements["base"], "never_call").estimate
     axes.hlines(mute, places[-1] - 0.42, places[-1] + 0.42, color="black", linestyle=":", linewidth=1.4, label="mute")
     for border in (2.5, 5.5):
         axes.axvline(border, color="#BBBBBB", linewidth=1)
@@ -77,17 +77,6 @@ def _scenarios(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]]
     axes.set_ylabel("accuracy")
     axes.set_title("Half of the scenarios are free")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="variant")
-
-
-def _interval(by_seed: Mapping[int, Measurement], metric: str) -> tuple[float, float, float]:
-    """Mean over seeds and items with its 95 % interval from resampling both (items are the same in every seed)."""
-    table = np.array([list(m.units[metric].values()) for m in by_seed.values()])
-    draw = np.random.default_rng(0)
-    seeds, items = table.shape
-    means = [
-        table[np.ix_(draw.integers(seeds, size=seeds), draw.integers(items, size=items))].mean() for _ in range(1000)
-    ]
-    return float(table.mean()), float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 def _outcomes(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]], kind: str) -> None:

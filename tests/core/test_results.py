@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
+from core.experiment.figures import bars, interval
 from core.experiment.paper import Check, Claim, Paper, Premise
 from core.experiment.results import Record, in_place, is_identity, judge, judge_all
 from core.experiment.run import Measurement
@@ -191,3 +192,17 @@ def test_a_record_survives_its_file(tmp_path: Path) -> None:
     assert Record.load(tmp_path / "tiny.json") == record
     with pytest.raises(UserError, match="no record"):
         Record.load(tmp_path / "missing.json")
+
+
+def test_figures_show_means_over_seeds_and_units_clipped_to_what_is_possible() -> None:
+    arm = {
+        seed: Measurement({}, {"m": {"a": 1.0, "b": 0.8 + 0.1 * seed}, "c": {"b": 0.5, "a": 0.5}}) for seed in range(3)
+    }
+    mean = interval(arm, "m")
+    assert mean.estimate == pytest.approx(0.95)
+    assert interval(arm, "m", "c").estimate == pytest.approx(0.45)  # paired by unit, whatever their order
+    means, reach = bars([mean, interval(arm, "c")])
+    assert means.tolist() == pytest.approx([0.95, 0.5])
+    assert reach.shape == (2, 2)
+    assert (means + reach[1] <= 1).all()
+    assert reach[:, 1].tolist() == pytest.approx([0, 0])

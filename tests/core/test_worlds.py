@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
+from core.text.distance import edit_distance, look_alike
+from core.worlds import names
 from core.worlds.base import Item, solved, split, trivial
 
 
@@ -89,3 +91,63 @@ def test_what_is_refused() -> None:
         split([*items, Item("copy", "other", items[0].prompt, items[0].answer, "en")], 0)
     with pytest.raises(ValueError, match="no item"):
         trivial(items, [])
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_names_translate_into_any_language_and_split_without_a_leak() -> None:
+    items = names.translations(["de", "sw"], "fr", lookalikes=False)
+    by_id = {item.id: item for item in items}
+    assert (by_id["de/territory/DE"].prompt, by_id["de/territory/DE"].answer) == ("Deutschland", "Allemagne")
+    assert {item.language for item in items} == {"de", "sw"}
+    assert len(items) > 400
+    assert not any(look_alike(item.prompt, item.answer) for item in items)
+    parts = split(items, 0)
+    found = trivial(parts["train"], parts["test"])
+    assert found["lookup"] == found["symmetric"] == 0
+    assert max(found.values()) < 0.05
+    assert {item.id: item for item in names.translations(["de"])}["de/territory/DE"].answer == "Germany"
+
+
+def test_concepts_that_share_a_name_are_one_class_and_no_prompt_has_two_answers() -> None:
+    items = names.translations(["de", "sw", "zh-Hans"], kinds=["territory", "language", "currency", "script"])
+    classes: dict[tuple[str, str], set[str]] = {}
+    for item in items:
+        classes.setdefault((item.language, item.prompt), set()).add(item.cls)
+        classes.setdefault(("en", item.answer), set()).add(item.cls)
+    assert {len(found) for found in classes.values()} == {1}
+    prompts = [(item.language, item.prompt) for item in items]
+    assert len(set(prompts)) == len(prompts)
+
+
+def test_kinds_are_told_by_the_name_alone() -> None:
+    items = names.kinds(["en", "ru"])
+    assert {item.answer for item in items} == set(names.KINDS)
+    assert {item.id: item.answer for item in items}["ru/currency/JPY"] == "currency"
+    parts = split(items, 0)
+    assert trivial(parts["train"], parts["test"])["majority"] < 0.6
+
+
+def test_facts_are_asked_in_frames_and_stand_in_one_class_with_their_territory() -> None:
+    frames = {("de", "currency"): ("Die Währung von {name} heißt", "{name} zahlt mit")}
+    items = {item.id: item for item in names.facts(["de"], ["currency"], frames)}
+    assert items["de/currency/JP/1"] == Item(
+        "de/currency/JP/1", "territory/JP", "Japan zahlt mit", "Japanischer Yen", "de"
+    )
+    english = {item.id: item for item in names.facts(["en"])}
+    assert english["en/language/JP/0"].answer == "Japanese"
+    assert "en/language/BE/0" not in english  # three official languages
+    assert {item.cls for item in english.values()} >= {"territory/JP", "territory/FR"}
+    with pytest.raises(UserError, match="no wording"):
+        names.facts(["de"])
+    with pytest.raises(UserError, match="No name is left"):
+        names.translations(["de"], prompt_words=0)
+
+
+def test_lookalikes() -> None:
+    assert look_alike("Германия", "Germany")
+    assert look_alike("Montag", "Monday")
+    assert not look_alike("lundi", "Monday")
+    assert edit_distance("kitten", "sitting") == edit_distance("sitting", "kitten") == 3
+    assert edit_distance("", "abc") == 3

@@ -806,12 +806,12 @@ def test_translation_tests_have_both_directions(hub: Path, toy: Path, wmt22: Non
     }  # fmt: skip
     found = {test.name: test for test in tests}
     assert found["flores200-sw-zh"].group == "x_to_zh"
-    assert list(found["flores200-sw-zh"].sources) == [f"swh_Latn devtest {i}" for i in range(3)]
-    assert list(found["flores200-sw-zh"].references) == [f"cmn_Hans devtest {i}" for i in range(3)]
+    assert [s.source_text for s in found["flores200-sw-zh"].segments] == [f"swh_Latn devtest {i}" for i in range(3)]
+    assert [s.target_text for s in found["flores200-sw-zh"].segments] == [f"cmn_Hans devtest {i}" for i in range(3)]
     assert len(data.wmt22(PRESETS["paper"], "zh", "en")[0]) == 5
     # Unicode's line separators are no line ends: they would shift the references.
-    assert found["wmt22-zh-en"].sources == [f"zh-en src {i}\u2028" for i in range(3)]
-    assert found["wmt22-zh-en"].references == [f"zh-en refA {i}\u2028" for i in range(3)]
+    assert [s.source_text for s in found["wmt22-zh-en"].segments] == [f"zh-en src {i}\u2028" for i in range(3)]
+    assert [s.target_text for s in found["wmt22-zh-en"].segments] == [f"zh-en refA {i}\u2028" for i in range(3)]
 
 
 def test_wmt22_without_a_network_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

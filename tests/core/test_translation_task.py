@@ -1,0 +1,165 @@
+"""Translation: directions, prompts, scores by segment and direction, and what is reached without translating."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from sacrebleu.metrics import BLEU, CHRF
+
+from core.errors import UserError
+from core.tasks.translation import (
+    Segment,
+    all_pairs,
+    corpus_scores,
+    few_shot,
+    means,
+    scorer,
+    segments,
+    sentence_scores,
+    star,
+    translate,
+    trivial,
+    write_segments,
+)
+
+ROWS: list[dict[str, Any]] = [
+    {"key": "a", "en": "the red house", "de": "das rote Haus", "zh": "红色的房子"},
+    {"key": "b", "en": "the green tree over there", "de": "der grüne Baum dort", "zh": None},
+    {"key": "c", "en": "one word", "de": "ein Wort", "zh": "一个词"},
+]
+
+
+def ask(segment: Segment) -> str:
+    return f"{segment.source}: {segment.source_text}\n{segment.target}:"
+
+
+def test_directions() -> None:
+    assert star(["de"], ["en", "zh"]) == [
+        ("en", "zh"), ("zh", "en"), ("en", "de"), ("de", "en"), ("zh", "de"), ("de", "zh"),
+    ]  # fmt: skip
+    assert set(all_pairs(["en", "de", "zh"])) == set(star(["de"], ["en", "zh"]))
+
+
+def test_segments_leave_out_what_a_row_lacks() -> None:
+    found = segments(ROWS, [("en", "zh"), ("de", "en")])
+    assert [segment.id for segment in found] == ["en-zh/a", "en-zh/c", "de-en/a", "de-en/b", "de-en/c"]
+    assert found[1] == Segment("c", "en", "zh", "one word", "一个词")
+    assert [s.item for s in segments([{"en": "x", "de": "y"}], [("en", "de")])] == ["0"]
+    with pytest.raises(UserError, match="'fr'"):
+        segments(ROWS, [("en", "fr")])
+
+
+def test_prompts_show_solved_segments_and_begin_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def generate(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
+        assert options == {"max_new_tokens": 5, "stop": ["\n"]}
+        seen.extend(prompts)
+        return [" out "] * len(prompts)
+
+    monkeypatch.setattr("core.inference.generation.generate", generate)
+    parts = segments(ROWS, [("en", "de"), ("de", "en")])
+    shots = {"en-de": parts[2:3]}
+    tokenizer: Any = SimpleNamespace(bos_token="<s>")
+    outputs = translate(tokenizer, tokenizer, parts[:4], ask, shots=shots, max_new_tokens=5, stop=["\n"])
+    assert outputs == ["out"] * 4
+    assert seen[0] == "<s>en: one word\nde: ein Wort\n\nen: the red house\nde:"
+    assert seen[3] == "<s>de: das rote Haus\nen:"
+    assert few_shot(ask, parts[0], parts[2:3]) == seen[0].removeprefix("<s>")
+    translate(tokenizer, tokenizer, parts[:1], lambda part: f"<s>{part.item}", max_new_tokens=5, stop=["\n"])
+    assert seen[-1] == "<s>a"
+
+
+def test_scores_by_segment_and_direction_are_sacrebleus() -> None:
+    parts = segments(ROWS, [("en", "de"), ("en", "zh")])
+    outputs = ["das rote Haus", "der Baum dort", "ein Satz", "红色的房子", "一个字"]
+    exact = sentence_scores(parts, outputs, "exact")
+    assert exact == {"en-de/a": 1, "en-de/b": 0, "en-de/c": 0, "en-zh/a": 1, "en-zh/c": 0}
+    assert means(exact) == {"en-de": pytest.approx(1 / 3), "en-zh": 0.5}
+    german = [part.target_text for part in parts[:3]]
+    assert corpus_scores(parts, outputs, "bleu")["en-de"].score == pytest.approx(
+        BLEU().corpus_score(outputs[:3], [german]).score
+    )
+    chinese = BLEU(tokenize="zh").corpus_score(outputs[3:], [[part.target_text for part in parts[3:]]])
+    assert corpus_scores(parts, outputs, "bleu")["en-zh"].score == pytest.approx(chinese.score)
+    chrf = CHRF(word_order=2)
+    assert corpus_scores(parts, outputs, "chrf++")["en-de"].score == pytest.approx(
+        chrf.corpus_score(outputs[:3], [german]).score
+    )
+    assert sentence_scores(parts, outputs, "chrf++")["en-de/b"] == pytest.approx(
+        chrf.sentence_score(outputs[1], [german[1]]).score
+    )
+    assert sentence_scores(parts, outputs, "bleu")["en-de/a"] == pytest.approx(100)
+    with pytest.raises(ValueError, match="same direction and item"):
+        sentence_scores([parts[0], parts[0]], ["x", "y"], "exact")
+
+
+def test_copies_and_wrong_rows_are_scored_as_translations() -> None:
+    parts = [*segments(ROWS, [("en", "de")]), Segment("name", "en", "de", "Berlin", "Berlin")]
+    found = trivial(parts, "exact")
+    assert found["copy"] == {"en-de/a": 0, "en-de/b": 0, "en-de/c": 0, "en-de/name": 1}
+    assert set(found["wrong_row"].values()) == {0}
+    same = [Segment(str(i), "en", "de", f"s{i}", "immer gleich") for i in range(3)]
+    assert set(trivial(same, "exact")["wrong_row"].values()) == {1}
+
+
+def test_files_of_a_direction_have_a_segment_a_line(tmp_path: Path) -> None:
+    parts = segments(ROWS, [("en", "de")])
+    write_segments(tmp_path, parts, ["a\nb", "c", "d"], "mine-")
+    assert (tmp_path / "mine-en-de.out").read_text(encoding="utf-8") == "a b\nc\nd\n"
+    references = (tmp_path / "mine-en-de.ref").read_text(encoding="utf-8").splitlines()
+    assert references == [part.target_text for part in parts]
+
+
+def test_pieces_that_cannot_be_fetched_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: Any, **__: Any) -> Any:
+        raise OSError
+
+    monkeypatch.setattr("sacrebleu.metrics.BLEU", offline)
+    with pytest.raises(UserError, match="FLORES-200 pieces"):
+        corpus_scores(segments(ROWS, [("en", "de")]), ["x"] * 3, "spbleu")
+
+
+def test_scorers_for_evaluation_and_reward() -> None:
+    arguments: Any = (["s", "s"], ["one ", "two"], ["one", "three"])
+    assert scorer("exact")(*arguments) == [1.0, 0.0]
+    best, worse = scorer("chrf++")(*arguments)
+    assert best == pytest.approx(100)
+    assert 0 <= worse < 50
+    with pytest.raises(UserError, match="unbabel-comet"):
+        scorer("comet")
+
+
+class FakeComet(torch.nn.Module):
+    """The interface of a COMET model: rates a row by a trained weight and the length of its hypothesis."""
+
+    def __init__(self, size: int = 1, load_pretrained_weights: bool = True):
+        super().__init__()
+        assert not load_pretrained_weights
+        self.weight = torch.nn.Parameter(torch.zeros(size))
+
+    def prepare_for_inference(self, rows: list[dict[str, str]]) -> dict[str, torch.Tensor]:
+        assert all(set(row) == {"src", "mt", "ref"} for row in rows)
+        return {"lengths": torch.tensor([float(len(row["mt"])) for row in rows])}
+
+    def predict_step(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"scores": inputs["lengths"] * self.weight.sum()}
+
+
+def test_comet_is_built_from_its_settings_and_tensors_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "hparams.yaml").write_text("class_identifier: fake\nsize: 2\nbatch_size: 4\n", encoding="utf-8")
+    path = tmp_path / "checkpoints" / "model.ckpt"
+    torch.save({"state_dict": {"weight": torch.tensor([0.25, 0.25]), "old.position_ids": torch.zeros(1)}}, path)
+    monkeypatch.setitem(sys.modules, "comet", SimpleNamespace(download_model=lambda name: str(path)))
+    monkeypatch.setitem(sys.modules, "comet.models", SimpleNamespace(str2model={"fake": FakeComet}))
+    rate = scorer("comet")
+    assert rate(["s"] * 70, ["ab"] * 69 + ["abcd"], ["r"] * 70) == [1.0] * 69 + [2.0]
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(UserError, match="has no weight"):
+        scorer("comet")
