@@ -19,11 +19,11 @@ from core.inference.scoring import (
     Progress,
     evaluating,
     log_likelihoods,
-    longest_input,
     score_choices,
     token_ids,
     without_router_logits,
 )
+from core.models.tokenization import longest_input
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -34,6 +34,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.errors import UserError
+from core.models.tokenization import longest_input
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -204,15 +205,6 @@ def token_ids(
         encoded = tokenizer([text for text, _ in members], add_special_tokens=special, verbose=False)["input_ids"]
         ids.update((member, tuple(tokens)) for member, tokens in zip(members, encoded, strict=True))
     return ids
-
-
-def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """How many tokens the model can read."""
-    config = model.config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-        if isinstance(getattr(config, name, None), int):
-            return getattr(config, name)
-    return min(tokenizer.model_max_length, 2**20)  # a tokenizer without a limit reports 1e30
 
 
 # --- rows and batches ---------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from core.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 IGNORED = -100
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
@@ -163,3 +163,22 @@ def chat_row(
             if end > len(before) and start < len(after):
                 labels[position] = encoded["input_ids"][position]
     return {"input_ids": list(encoded["input_ids"]), "labels": labels}
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens the model can read, the special ones included.
+
+    Position tables of the RoBERTa kind begin after the padding id, so of XLM-R's 514 rows 512 serve.
+    """
+    from torch import nn
+
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+        rows = getattr(config, name, None)
+        if isinstance(rows, int):
+            tables = [
+                m for m in model.modules() if isinstance(m, nn.Embedding) and m is not model.get_input_embeddings()
+            ]
+            unused = [t.padding_idx + 1 for t in tables if t.num_embeddings == rows and t.padding_idx is not None]
+            return rows - max(unused, default=0)
+    return min(tokenizer.model_max_length, 2**20)  # a tokenizer without a limit reports 1e30
