@@ -43,6 +43,7 @@ def finetune(
     *,
     seed: int = 0,
     texts: Iterable[str] | None = None,
+    frozen_layers: int = 0,
     name: str = "classification",
 ) -> Loaded:
     """The epoch with the best macro-F1 on `dev`.
@@ -55,11 +56,12 @@ def finetune(
         run: See :func:`core.tasks.finetuning.finetune`.
         seed: Head, order and dropout.
         texts: See :func:`core.tasks.finetuning.load_classifier`; `train` and `dev` are added.
+        frozen_layers: Likewise.
         name: Of this fine-tuning.
     """
     labels = labels_of(train)
     everything = None if texts is None else [*texts, *(word for example in (*train, *dev) for word in example.words)]
-    classifier = load_classifier(spec, "sequence", labels, seed=seed, texts=everything)
+    classifier = load_classifier(spec, "sequence", labels, seed=seed, texts=everything, frozen_layers=frozen_layers)
     rows = encode(classifier.tokenizer, train, {label: number for number, label in enumerate(labels)}, settings)
     return train_and_choose(
         classifier,

@@ -1,4 +1,4 @@
-"""Fine-tune an encoder with a head on labelled English, and keep the checkpoint that English development data like best.
+"""Fine-tune an encoder with a head on labelled English; keep the checkpoint that English development data like best.
 
 What sentence classification and tagging share; the zero-shot protocol of XTREME and Glot500: nothing of another
 language is seen, neither in training nor in the choice of the checkpoint.
@@ -39,7 +39,13 @@ class Row(NamedTuple):
 
 
 def load_classifier(
-    spec: str | Path, head: Head, labels: Sequence[str], *, seed: int = 0, texts: Iterable[str] | None = None
+    spec: str | Path,
+    head: Head,
+    labels: Sequence[str],
+    *,
+    seed: int = 0,
+    texts: Iterable[str] | None = None,
+    frozen_layers: int = 0,
 ) -> Loaded:
     """An encoder in float32 with a fresh head.
 
@@ -50,6 +56,10 @@ def load_classifier(
         seed: Of the head's weights.
         texts: All that the model will read. Then it keeps the vocabulary that they use, which changes no result: the
             texts are cut as before, and a row without gradient is not moved by AdamW without weight decay.
+        frozen_layers: Embeddings and this many of the lowest layers are not trained; 0 trains everything.
+
+    Raises:
+        UserError: More frozen layers than the model has.
     """
     distributed.seed_everything(seed)
     model = _head_class(head).from_pretrained(
@@ -63,6 +73,12 @@ def load_classifier(
         trimmed = trim_vocabulary(tokenizer, texts)
         resize_embeddings(model, trimmed.rows)
         tokenizer = trimmed.tokenizer
+    if frozen_layers:
+        layers = model.base_model.encoder.layer
+        if frozen_layers > len(layers):
+            raise UserError(f"frozen_layers = {frozen_layers}, but the model has {len(layers)} layers: give fewer.")
+        for module in (model.base_model.embeddings, *layers[:frozen_layers]):
+            module.requires_grad_(False)
     return Loaded(model, tokenizer)
 
 

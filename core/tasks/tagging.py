@@ -41,6 +41,7 @@ def finetune(
     seed: int = 0,
     patience: int = 0,
     texts: Iterable[str] | None = None,
+    frozen_layers: int = 0,
     name: str = "tagging",
 ) -> Loaded:
     """The checkpoint with the best F1 on `dev`, of those looked at every `settings.eval_every` steps.
@@ -54,11 +55,12 @@ def finetune(
         seed: Head, order and dropout.
         patience: See :func:`core.tasks.finetuning.finetune`.
         texts: See :func:`core.tasks.finetuning.load_classifier`; `train` and `dev` are added.
+        frozen_layers: Likewise.
         name: Of this fine-tuning.
     """
     labels = labels_of(train)
     everything = None if texts is None else [*texts, *(word for example in (*train, *dev) for word in example.words)]
-    classifier = load_classifier(spec, "token", labels, seed=seed, texts=everything)
+    classifier = load_classifier(spec, "token", labels, seed=seed, texts=everything, frozen_layers=frozen_layers)
     rows = encode(classifier.tokenizer, train, {label: number for number, label in enumerate(labels)}, settings)
     return train_and_choose(
         classifier,

@@ -46,19 +46,20 @@ def translations(languages: Sequence[str], *, min_chars: int = 15, max_chars: in
     """Messages with their translations.
 
     Args:
-        languages: Codes (`ru`, `zh-Hans`), without English.
+        languages: Codes (`ru`, `zh-Hans`); for `en` the message is its own translation.
         min_chars: Fewest characters of the English message.
         max_chars: Most characters of the English message.
 
     Returns:
         Items `<language>/<key>`: the prompt is the English message, the answer its translation. Messages of one word,
-        of several lines, or that are translated by themselves are left out.
+        of several lines, or that are translated by themselves are left out. Split the English items, which have all
+        classes, and take the same classes in the other languages.
 
     Raises:
         UserError: A language without catalogue.
     """
     items = []
-    for code in check_languages(languages, django_locales(), "django"):
+    for code in check_languages(languages, ["en", *django_locales()], "django"):
         for message, text in _usable(code, min_chars, max_chars):
             items.append(Item(f"{code}/{message.key}", message.cls, message.english, text, code))
     return items
