@@ -64,10 +64,10 @@ PAPER = Paper(
         ),
         Claim(
             id="keeps-latin-script",
-            statement="Languages in Latin script, whose text the new pieces cut differently, lose at most one point of "
+            statement="Languages in Latin script, whose text new pieces can cut differently, lose at most one point of "
             "accuracy@1.",
-            reported='"Preserves their ability to handle non-transliterated data" (abstract). The size is ours: a third '
-            "of the least gain.",
+            reported='"Preserves their ability to handle non-transliterated data" (abstract). The size is ours: a '
+            "third of the least gain.",
             metric="acc1_latin",
             treatment="max",
             control="original",
@@ -92,8 +92,8 @@ PAPER = Paper(
         Claim(
             id="max-merge-is-best",
             statement="Max-Merge retrieves more translations of romanised text than Average-Merge and Min-Merge.",
-            reported="Max-Merge generally performs best over tasks and models (as summarised by others; the tables were "
-            "not available to us).",
+            reported="Max-Merge generally performs best over tasks and models (as summarised by others; the tables "
+            "were not available to us).",
             metric="acc1_romanised",
             treatment="max",
             control=("average", "min"),
@@ -106,8 +106,8 @@ PAPER = Paper(
     checks=(
         Check(
             id="segmentation-alone",
-            statement="With the same new pieces and random vectors, fewer translations are found than by the unmodified "
-            "model: what helps is the copied vectors, not the segmentation.",
+            statement="With the same new pieces and random vectors, fewer translations are found than by the "
+            "unmodified model: what helps is the copied vectors, not the segmentation.",
             metric="acc1_romanised",
             treatment="random",
             control="original",

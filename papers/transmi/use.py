@@ -93,7 +93,7 @@ def measure(options: Measure) -> None:
     Raises:
         UserError: Unusable lines, no such model, or no adapted model.
     """
-    from core.metrics.intervals import difference_interval
+    from core.metrics.stats import compare
     from core.models.embedding import Pooling, load_encoder
     from core.tasks.retrieval import Pairs, retrieve, trivial
     from papers.transmi import data
@@ -120,7 +120,8 @@ def measure(options: Measure) -> None:
         print(f"{language}: {len(rows)} lines, English asks")
         for side, pairs in sides.items():
             old, new = (result[side].forward[1] for result in found)
-            interval = difference_interval([new], [old])
+            values = [{0: {str(line): hit for line, hit in enumerate(hits)}} for hits in (new, old)]
+            interval = compare(*values).interval
             length, overlap = trivial(pairs).values()
             print(
                 f"  {side:10}  accuracy@1 {statistics.fmean(old):.3f} -> {statistics.fmean(new):.3f}  "
