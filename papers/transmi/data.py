@@ -1,7 +1,7 @@
-"""What TransMI is fed: a vocabulary to romanise, and parallel sentences in two scripts.
+"""What TransMI is fed: a vocabulary to romanise, parallel sentences in two scripts, labelled sentences.
 
-Retrieval reads `Parallel` samples: English, the language in its own script, and the same lines romanised. They come
-from interface messages (tiny), Tatoeba or a folder of Bible verses (paper), or the user's own TSV or JSON lines:
+Retrieval reads `Parallel` sets: English, the language as it is written, and the same lines romanised. They come from
+interface messages (tiny), Tatoeba or a folder of Bible verses (paper), or the user's own TSV or JSON lines:
 
     en              native          romanised
     Good morning.   Доброе утро.    Dobroe utro.
@@ -18,28 +18,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core import corpora
 from core.errors import UserError
 from core.experiment.run import ROOT, Run
 from core.files import read_lines
+from core.tasks import labelled
+from core.tasks.labelled import Labelled, Split
 from core.text import romanize as romanization
-from core.text.scripts import script_counts
+from core.text.scripts import dominant_script
+from papers.transmi import miniature
 from papers.transmi.config import Config
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 WORD_START = "▁"
 ICU_TRANSFORM = "Any-Latin; Latin-ASCII"
-# Glot500's Bible and Taxi1500's verses are given out on request; nothing can be fetched by program.
-BY_HAND = {
-    "bible": "ask for Glot500's evaluation data (github.com/cisnlp/Glot500) and put its verses into a folder of "
-    "aligned <language>.txt files with en.txt among them, then say --corpus FOLDER",
-    "taxi1500": "fill in the request form of github.com/cisnlp/Taxi1500 and put <language>_train.tsv, _dev.tsv and "
-    "_test.tsv (id, label, verse; no header) into a folder, then say --corpus FOLDER",
-}
+BIBLE = (
+    "ask for Glot500's evaluation data (github.com/cisnlp/Glot500) and put its verses into a folder of aligned "
+    "<language>.txt files with en.txt among them, then say --retrieval FOLDER"
+)
+TATOEBA = "mteb/tatoeba-bitext-mining"
+# The 98 languages of the official SR-T list (ISO 639-3, as the dataset calls them); the dataset has 112.
+TATOEBA_LANGUAGES = (
+    "mal aze ben tel fra spa nob rus deu tur mar por nld ara ita ind ell bul swe ces isl pol ron dan hun srp ceb heb "
+    "hrv glg fin slv vie mkd slk est eus lit kaz bos epo cat tha ukr tgl gle hin kor urd sqi bel afr nno tat ast mon "
+    "arz tam uzb amh war fao hye oci xho cym lat kat fry nds zsm bre tuk khm jpn yue gsw lvs kur ido uig pam pms wuu "
+    "yid ina kab gla cbk hsb mhr swh cmn pes dtp lfn ile csb"
+)
 
 
 @dataclass(frozen=True)
@@ -48,25 +53,27 @@ class Parallel:
 
     Attributes:
         language: Its code.
+        keys: Name of each line, after the language (`ru/7`).
         english: English lines, left as they are.
-        native: The same lines in the language's own script.
-        romanized: The native lines, romanised.
+        native: The same lines as the language is written.
+        romanized: The native lines, romanised; empty for a language that is only read as it is.
     """
 
     language: str
+    keys: tuple[str, ...]
     english: tuple[str, ...]
     native: tuple[str, ...]
-    romanized: tuple[str, ...]
+    romanized: tuple[str, ...] = ()
 
 
 # --- romanisation --------------------------------------------------------------------------------------------------
 
 
-def romanizer(name: str) -> romanization.Romanizer:
+def romanizer(name: str) -> Callable[[str], str]:
     """`uroman`, `icu` (CLDR's transforms; needs PyICU) or `table:<file.tsv>`.
 
     Raises:
-        UserError: unknown name, unreadable table, PyICU not installed.
+        UserError: Unknown name, unreadable table, PyICU not installed.
     """
     if name != "icu":
         return romanization.resolve(name)
@@ -86,23 +93,28 @@ def romanizer_version(name: str) -> str:
     return f"icu {icu.ICU_VERSION} {ICU_TRANSFORM}"
 
 
-def romanize_vocabulary(pieces: Sequence[str], config: Config) -> list[str]:
+def romanize_vocabulary(pieces: Sequence[str], name: str = "uroman", scripts: Sequence[str] = ()) -> list[str]:
     """The transliterations of a vocabulary by id, with uroman on all cores.
 
     uroman leaves ASCII alone, so such pieces skip it: a third of XLM-R's vocabulary.
+
+    Args:
+        pieces: The vocabulary by id.
+        name: See :func:`romanizer`.
+        scripts: Only pieces of these scripts; all if empty.
     """
     from papers.transmi.method import transliterate
 
-    select, workers = selector(config), min(cpu_count() or 1, 8)
+    select = (lambda piece: dominant_script(piece) in scripts) if scripts else None
+    workers = min(cpu_count() or 1, 8)
     todo = [p for p in pieces if not p.replace(WORD_START, "").isascii() and (select is None or select(p))]
     # A process of its own takes seconds to read uroman's tables.
-    if config.romanizer != "uroman" or workers == 1 or len(todo) < 20_000:
-        return transliterate(pieces, romanization.resolve(romanizer(config.romanizer)), select)[0]
+    if name != "uroman" or workers == 1 or len(todo) < 20_000:
+        return transliterate(pieces, romanizer(name), select)[0]
     size = -(-len(todo) // workers)
-    chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
     with ThreadPoolExecutor(workers) as pool:
-        texts = [text for part in pool.map(_uroman, chunks) for text in part]
-    done = dict(zip(todo, texts, strict=True))
+        parts = pool.map(_uroman, [todo[start : start + size] for start in range(0, len(todo), size)])
+        done = dict(zip(todo, (text for part in parts for text in part), strict=True))
     return [done.get(piece, piece) for piece in pieces]
 
 
@@ -123,82 +135,67 @@ def _uroman(pieces: Sequence[str]) -> list[str]:
     return json.loads(result.stdout)
 
 
-def selector(config: Config) -> Callable[[str], bool] | None:
-    """Which pieces `only_scripts` and `drop_scripts` leave to transliterate; None for all."""
-    only, drop = set(config.only_scripts), set(config.drop_scripts)
-    if not only and not drop:
-        return None
-
-    def chosen(piece: str) -> bool:
-        scripts = script_counts(piece)
-        script = max(scripts, key=scripts.__getitem__, default="")
-        return script not in drop and (not only or script in only)
-
-    return chosen
-
-
 # --- parallel sentences --------------------------------------------------------------------------------------------
 
 
-def parallel(config: Config, languages: Sequence[str] | None = None) -> list[Parallel]:
-    """The sample of sentences of every language that the configuration asks for, in both scripts.
-
-    Args:
-        config: Corpus, number of sentences, seed of the sample, romaniser.
-        languages: Instead of `config.languages`.
+def parallel(config: Config) -> list[Parallel]:
+    """The sample of sentences of every language: in both scripts, and Latin-script languages as they are.
 
     Raises:
-        UserError: unknown corpus or language, missing column, data that must be asked for by hand.
+        UserError: Unknown corpus or language, missing column, data that must be asked for by hand.
     """
-    romanize = romanization.resolve(romanizer(config.romanizer))
-    samples = []
-    for language, rows in _columns(config, config.languages if languages is None else languages):
-        keep = sorted(
-            random.Random(f"{config.seed} {language}").sample(range(len(rows)), min(config.messages, len(rows)))
-        )
-        chosen = [rows[index] for index in keep]
-        samples.append(
+    romanize = romanizer(config.romanizer)
+    sets = []
+    if config.retrieval == "messages":
+        for language in (*config.languages, *config.latin_languages):
+            keys, pairs = miniature.pairs(language, config.split, config.messages, config.seed)
+            romanized = map(romanize, pairs.candidates) if language in config.languages else ()
+            sets.append(
+                Parallel(language, tuple(keys), tuple(pairs.queries), tuple(pairs.candidates), tuple(romanized))
+            )
+        return sets
+    for language, rows in _columns(config.retrieval, config.languages):
+        chosen = sorted(random.Random(config.seed).sample(range(len(rows)), min(config.messages, len(rows))))
+        sets.append(
             Parallel(
                 language,
-                tuple(row["en"] for row in chosen),
-                tuple(row["native"] for row in chosen),
-                tuple(row.get("romanised") or romanize(row["native"]) for row in chosen),
+                tuple(f"{language}/{number}" for number in chosen),
+                tuple(rows[number]["en"] for number in chosen),
+                tuple(rows[number]["native"] for number in chosen),
+                tuple(rows[number].get("romanised") or romanize(rows[number]["native"]) for number in chosen),
             )
         )
-    return samples
+    return sets
 
 
-def _columns(config: Config, languages: Sequence[str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+def _columns(corpus: str, languages: Sequence[str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
     """Rows with `en`, `native` and perhaps `romanised`, language by language."""
-    if config.corpus in BY_HAND:
-        raise UserError(f"Corpus {config.corpus!r} cannot be fetched by program: {BY_HAND[config.corpus]}.")
-    if config.corpus == "tatoeba":
-        for language in languages or hub_subsets("google/xtreme", "tatoeba."):
-            yield (
-                language,
-                [tatoeba_row(row) for row in corpora.read_rows(f"google/xtreme#tatoeba.{language}@validation")],
-            )
-    elif config.corpus == "django":
-        # Placeholders and markup stay, and are the same in all conditions: without them Hindi has 123 messages.
-        options = {
-            "min_chars": config.min_chars,
-            "max_chars": config.max_chars,
-            "placeholders": True,
-            "markup": True,
-        }
-        for language in languages or corpora.languages("django")[1:]:
-            yield language, _pairs(corpora.load("django", languages=[language], **options), language)
+    if corpus == "bible":
+        raise UserError(f"Corpus 'bible' cannot be fetched by program: {BIBLE}.")
+    if corpus == "tatoeba":
+        for language in languages or TATOEBA_LANGUAGES.split():
+            rows = corpora.read_rows(f"{TATOEBA}#{language}-eng@test")
+            yield language, [tatoeba_row(row) for row in rows]
     else:
-        yield from _own(Path(config.corpus), languages)
+        yield from own_lines(Path(corpus), languages)
 
 
-def _own(path: Path, languages: Sequence[str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """The user's own lines: one language with `native` (and `romanised`), or one column per language code."""
+def tatoeba_row(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of Tatoeba as MTEB publishes it."""
+    return {"en": row["sentence2"], "native": row["sentence1"]}
+
+
+def own_lines(path: Path, languages: Sequence[str] = ()) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The user's own lines: one language with `native` (and `romanised`), or one column per language code.
+
+    Raises:
+        UserError: No such file, unequal columns, no English.
+    """
     header = _header(path)
     if "native" in header:
-        names = [name for name in ("en", "native", "romanised") if name in header]
-        if "en" not in names:
+        if "en" not in header:
             raise UserError(f"{path} has no column 'en': the English lines are the queries.")
+        names = [name for name in ("en", "native", "romanised") if name in header]
         table = corpora.read_parallel(path, names)
         yield path.stem, [{name: row[name] for name in names} for row in table]
         return
@@ -207,7 +204,7 @@ def _own(path: Path, languages: Sequence[str]) -> Iterator[tuple[str, list[dict[
     if "en" not in table.column_names or not codes:
         raise UserError(f"{path} needs a column 'en' and one for a language (or 'native'); it has {', '.join(header)}.")
     for code in codes:
-        yield code, _pairs(table, code)
+        yield code, [{"en": row["en"], "native": row[code]} for row in table]
 
 
 def _header(path: Path) -> list[str]:
@@ -220,45 +217,30 @@ def _header(path: Path) -> list[str]:
     return corpora.read_jsonl(path).column_names
 
 
-def _pairs(table: Dataset, code: str) -> list[dict[str, str]]:
-    return [{"en": row["en"], "native": row[code]} for row in table]
+# --- labelled sentences --------------------------------------------------------------------------------------------
 
 
-def tatoeba_row(row: Mapping[str, Any]) -> dict[str, str]:
-    """XTREME's Tatoeba (`source_sentence`, `target_sentence`, `source_lang`, `target_lang`), English on either side."""
-    sides = {"en": row["target_sentence"], "native": row["source_sentence"]}
-    if row["source_lang"] in ("en", "eng"):
-        sides = {"en": sides["native"], "native": sides["en"]}
-    return sides
+def examples(config: Config, corpus: str, language: str, part: Split) -> list[Labelled]:
+    """Labelled sentences of a part of a corpus: of the tiny world, the hub, or a folder."""
+    if corpus not in ("topics", "names"):
+        return labelled.read(corpus, language, part)
+    read = miniature.topics if corpus == "topics" else miniature.names
+    # Training and development data are the same for all seeds, which differ in what is tested.
+    return read(language, part, *((config.labelled, config.seed) if language != "en" else (1000, 0)))
 
 
-def hub_subsets(hub_id: str, prefix: str) -> list[str]:
-    """Names of a hub data set's subsets that begin with a prefix, without it.
+def languages_of(config: Config, corpus: str) -> tuple[str, ...]:
+    """Languages that are tested in both scripts: those asked for, or all of the corpus.
 
     Raises:
-        UserError: It cannot be reached.
+        UserError: No such corpus, or it must be asked for by hand.
     """
-    from datasets import get_dataset_config_names
-
-    try:
-        names = get_dataset_config_names(hub_id)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"Cannot list the languages of {hub_id} ({type(error).__name__}): name them with --languages."
-        ) from error
-    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    return config.languages or tuple(labelled.languages_of(corpus))
 
 
-def batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, each at most `limit` tokens with its padding (but at least one row)."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and lengths[index] * (len(batch) + 1) > limit:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+def english_of(corpus: str) -> str:
+    """The code of English in a labelled corpus."""
+    return "en" if corpus in ("topics", "names") else labelled.english_of(corpus)
 
 
 # --- the model to adapt ---------------------------------------------------------------------------------------------
@@ -285,10 +267,10 @@ def build_toy(folder: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM, XLMRobertaTokenizer
 
-    samples = parallel(Config(messages=60), ("ru", "el"))
-    lines = [line for sample in samples for line in (*sample.english, *sample.native)]
+    pairs = [miniature.pairs(language, "dev", 60, 0)[1] for language in ("ru", "el")]
     trained = Tokenizer(models.Unigram())
     trained.pre_tokenizer = pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always")
+    lines = [line for both in pairs for side in both for line in side]
     trained.train_from_iterator(lines, trainers.UnigramTrainer(vocab_size=600, unk_token="<unk>", show_progress=False))
     learnt = [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"] if piece != "<unk>"]
     specials = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]

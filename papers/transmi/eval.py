@@ -1,178 +1,125 @@
-"""Measure a model on text in two scripts: its own and Latin.
+"""Measure a model on text in two scripts, its own and Latin, and on languages that are Latin anyway.
 
     python -m papers.transmi.eval tiny --variant max
-    python -m papers.transmi.eval --corpus my_lines.tsv --base FacebookAI/xlm-roberta-base --layer 8 --prefix ""
+    python -m papers.transmi.eval paper-sib200 --variant max --seed 42
 
 Retrieval, as the official code does it: English sentences are the queries, the sentences of the language the
-candidates; a sentence is the mean of one layer's states over all its tokens, `<s>` and `</s>` included, L2-normalised;
-accuracy@k counts the queries whose translation is among the k nearest. The unmodified model is measured beside the
-adapted one (once for all variants), so that one command answers whether adapting pays.
+candidates; a sentence is the mean of one layer's states over all its tokens, `<s>` and `</s>` included; accuracy@k
+counts the queries whose translation is among the k nearest.
 
-Classification and tagging: the model that train.py fine-tuned on English is tested on every language, in both scripts.
+Topics and tags: the model is fine-tuned on English, the best checkpoint on English development data is kept and tested
+on every language, as it is written and romanised. Nothing else of another language is seen.
 """
 
 from __future__ import annotations
 
+import shutil
+import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_json
+from core.files import read_json
 from papers.transmi.config import Config
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-    from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
+    from core.tasks.labelled import Labelled
+    from core.tasks.retrieval import Found
     from papers.transmi.data import Parallel
+
+Units = dict[str, dict[str, float]]
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
-    """Retrieval in both scripts, or the scores of the fine-tuned task."""
-    if config.task != "retrieval":
-        from papers.transmi import tasks
-
-        return tasks.evaluate(config, run)
-    return _retrieval(config, run)
-
-
-def _retrieval(config: Config, run: Run) -> Measurement:
+    """Every task that the configuration names data for."""
     from core.models import loading
-    from core.text.romanize import resolve
     from papers.transmi import data
 
-    samples = data.parallel(config)
-    # Languages in Latin script are read as they are: what matters there is that nothing changes.
-    latin = (
-        [replace(s, romanized=()) for s in data.parallel(config, config.latin_languages)]
-        if config.latin_languages
-        else []
-    )
     base = data.base_folder(config, run)
-    original = _baseline(config, run, base, [*samples, *latin])
-    before = loading.load_tokenizer(base)
-    if config.merge_mode == "none":
-        after, results = before, original
-    else:
-        model, after = loading.load(str(run.artifact), task="encoder")
-        results = measure(model, after, [*samples, *latin], config)
+    folder = base if config.merge_mode == "none" else run.artifact
+    units: Units = {}
+    constants: dict[str, float] = {}
+    details: dict[str, Any] = {}
+    if config.retrieval:
+        before, after = loading.load_tokenizer(base), loading.load_tokenizer(folder)
+        sets = data.parallel(config)
+        units |= retrieval(folder, sets, config) | segmentation(before, after, sets, data.romanizer(config.romanizer))
+        constants |= trivial_retrieval(sets)
+        details["examples"] = [example(before, after, s) for s in sets if s.romanized]
+    if config.classification:
+        found, constant = downstream("topics", config.classification, folder, config, run)
+        units, constants = units | found, constants | constant
+    if config.tagging:
+        found, constant = downstream("tags", config.tagging, folder, config, run)
+        units, constants = units | found, constants | constant
     adaptation = read_json(run.artifact / "transmi.json") or {}
-    known, vocabulary = before.get_vocab(), after.get_vocab()
-    added = {index for token, index in vocabulary.items() if token not in known}
-    ambiguous = {vocabulary[piece] for piece in adaptation.pop("collisions", {})}
-    romanize = resolve(data.romanizer(config.romanizer))
-    first = f"acc{config.k[0]}"
-    units: dict[str, dict[str, float]] = {}
-    for sample in samples:
-        code, values = sample.language, results[sample.language]
-        gain = values[f"{first}_romanised"] - original[code][f"{first}_romanised"]
-        values = values | {
-            f"gain_{first}": gain,
-            "gains": float(gain > 0),
-            "new_native": _share(after, sample.native, added),
-            "new_romanised": _share(after, sample.romanized, added),
-            "ambiguous_romanised": _share(after, sample.romanized, ambiguous),
-            "images": _images(before, after, sample, romanize),
-            "changed_english": _changed(before, after, sample.english),
-        }
-        for name, value in values.items():
-            units.setdefault(name, {})[code] = value
-    for sample in latin:
-        units.setdefault(f"{first}_latin", {})[sample.language] = results[sample.language][f"{first}_native"]
-        units.setdefault("changed_latin", {})[sample.language] = _changed(before, after, sample.native)
-    metrics = {name: sum(values.values()) / len(values) for name, values in units.items()}
-    return Measurement(
-        metrics={**metrics, "new_pieces": float(len(added))},
-        units=units,
-        details={
-            "adaptation": adaptation,
-            "examples": [_example(before, after, sample) for sample in samples],
-            "original": original,
-        },
+    adaptation.pop("collisions", None)
+    metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
+    return Measurement(metrics=metrics | constants, units=units, details=details | {"adaptation": adaptation})
+
+
+# --- retrieval -----------------------------------------------------------------------------------------------------
+
+
+def retrieval(folder: Path, sets: Sequence[Parallel], config: Config) -> Units:
+    """Accuracy@k by language, accuracy@1 by sentence, each as written, romanised, and for Latin-script languages."""
+    from core.models.embedding import Pooling, load_encoder
+    from core.tasks.retrieval import Pairs, retrieve
+
+    pooling = Pooling("mean", layer=config.layer, prefix=config.prefix, max_tokens=config.max_length)
+    sides = {
+        (side, s.language): (s, Pairs(s.english, s.romanized if side == "romanised" else s.native))
+        for s in sets
+        for side in (("native", "romanised") if s.romanized else ("latin",))
+    }
+    found = retrieve(
+        load_encoder(str(folder), pooling), {"/".join(k): pairs for k, (_, pairs) in sides.items()}, config.k
     )
+    units: Units = {}
+    for (side, language), (s, _) in sides.items():
+        result: Found = found[f"{side}/{language}"]
+        for k in config.k:
+            name = f"acc{k}_{side}"
+            if k == 1:  # by sentence, so that a claim can draw languages with what is in them
+                units.setdefault(name, {}).update(zip(s.keys, result.forward[1], strict=True))
+            else:
+                units.setdefault(name, {})[language] = result.accuracy(k)
+    return units
 
 
-def _baseline(config: Config, run: Run, base: Path, samples: Sequence[Parallel]) -> dict[str, dict[str, float]]:
-    """Results of the unmodified model, computed once for all variants of a sample."""
-    from core.models import loading
-    from papers.transmi.data import identity
+def trivial_retrieval(sets: Sequence[Parallel]) -> dict[str, float]:
+    """Accuracy@1 on romanised text of solvers that look at lengths and at shared letters."""
+    from core.tasks.retrieval import Pairs, trivial
 
-    fields = ("corpus", "layer", "prefix", "k", "max_length")
-    inputs: dict[str, Any] = {name: getattr(config, name) for name in fields}
-    inputs["base"] = identity(base)
-    inputs["texts"] = [[s.language, s.english, s.native, s.romanized] for s in samples]
-
-    def build(folder: Any) -> None:
-        model, tokenizer = loading.load(base, task="encoder")
-        write_json(folder / "results.json", measure(model, tokenizer, samples, config))
-
-    return read_json(run.stage("original", inputs, build) / "results.json")
+    scores = [trivial(Pairs(s.english, s.romanized)) for s in sets if s.romanized]
+    return {f"trivial_{name}": statistics.fmean(score[name] for score in scores) for name in ("length", "overlap")}
 
 
-def measure(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, samples: Sequence[Parallel], config: Config
-) -> dict[str, dict[str, float]]:
-    """Accuracy@k and mean length in pieces, in both scripts (or the one that a sample has), by language.
+def segmentation(
+    before: PreTrainedTokenizerBase,
+    after: PreTrainedTokenizerBase,
+    sets: Sequence[Parallel],
+    romanize: Callable[[str], str],
+) -> Units:
+    """How the texts of each language are cut: pieces a message, images found, and texts cut differently than before."""
+    units: Units = {}
 
-    Of candidates with equal similarity the right one counts as the last, so that equal vectors earn nothing.
-    """
-    from core.metrics.retrieval import accuracy_at_k
+    def add(name: str, language: str, value: float) -> None:
+        units.setdefault(name, {})[language] = value
 
-    texts = list(dict.fromkeys(t for s in samples for t in (*s.english, *s.native, *s.romanized)))
-    vectors = encode(model, tokenizer, texts, config)
-    place = {text: index for index, text in enumerate(texts)}
-    results: dict[str, dict[str, float]] = {}
-    for sample in samples:
-        queries = vectors[[place[text] for text in sample.english]]
-        values: dict[str, float] = {}
-        for side, lines in (("native", sample.native), ("romanised", sample.romanized)):
-            if not lines:
-                continue
-            similarity = queries @ vectors[[place[text] for text in lines]].T
-            for k in config.k:
-                values[f"acc{k}_{side}"] = accuracy_at_k(similarity, k)
-            pieces = tokenizer(list(lines), add_special_tokens=False)["input_ids"]
-            values[f"length_{side}"] = sum(map(len, pieces)) / len(pieces)
-        results[sample.language] = values
-    return results
-
-
-def encode(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], config: Config
-) -> Float[Tensor, "texts width"]:
-    """Mean-pooled, normalised sentence vectors in float32.
-
-    Batches are filled with texts of similar length, so that hardly anything is padding.
-    """
-    import torch
-    from torch.nn import functional as F
-
-    from papers.transmi.data import batches
-
-    limit = min(config.max_length, tokenizer.model_max_length)
-    ids = tokenizer([config.prefix + text for text in texts], truncation=True, max_length=limit)["input_ids"]
-    encoder = model.base_model
-    vectors = torch.empty(len(texts), model.config.hidden_size)
-    with torch.inference_mode():
-        for chosen in batches([len(row) for row in ids], config.batch_tokens):
-            batch = tokenizer.pad({"input_ids": [ids[index] for index in chosen]}, return_tensors="pt").to(model.device)
-            output = encoder(**batch, output_hidden_states=config.layer > 0)
-            states = output.hidden_states[config.layer] if config.layer else output.last_hidden_state
-            mask = batch["attention_mask"][..., None]
-            pooled = (states.float() * mask).sum(1) / mask.sum(1)
-            vectors[chosen] = F.normalize(pooled, dim=-1).cpu()
-    return vectors
-
-
-def _share(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], wanted: set[int]) -> float:
-    """Share of the pieces of some texts that are in a set of ids."""
-    pieces = [index for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"] for index in ids]
-    return sum(index in wanted for index in pieces) / len(pieces)
+    for s in sets:
+        if s.romanized:
+            add("length_romanised", s.language, statistics.fmean(len(after.tokenize(text)) for text in s.romanized))
+            add("images", s.language, _images(before, after, s, romanize))
+        else:
+            add("changed_latin", s.language, changed(before, after, s.native))
+        add("changed_english", s.language, changed(before, after, s.english))
+    return units
 
 
 def _images(
@@ -190,24 +137,66 @@ def _images(
     return found / total
 
 
-def _changed(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, texts: Sequence[str]) -> float:
+def changed(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, texts: Sequence[str]) -> float:
     """Share of texts that the two tokenizers cut differently."""
     return sum(before.tokenize(text) != after.tokenize(text) for text in texts) / len(texts)
 
 
-def _example(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, sample: Parallel) -> dict[str, Any]:
-    """The shortest message of a language and how it is cut."""
+def example(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, sample: Parallel) -> dict[str, Any]:
+    """The shortest sentence of a language and how it is cut."""
     shortest = min(range(len(sample.native)), key=lambda index: len(sample.native[index]))
-    native, romanized = sample.native[shortest], sample.romanized[shortest]
+    romanized = sample.romanized[shortest]
     return {
         "language": sample.language,
         "english": sample.english[shortest],
-        "native": native,
+        "native": sample.native[shortest],
         "romanised": romanized,
-        "native_pieces": before.tokenize(native),
         "original_pieces": before.tokenize(romanized),
         "transmi_pieces": after.tokenize(romanized),
     }
+
+
+# --- downstream ----------------------------------------------------------------------------------------------------
+
+
+def downstream(name: str, corpus: str, folder: Path, config: Config, run: Run) -> tuple[Units, dict[str, float]]:
+    """F1 of `topics` (macro) or `tags` (seqeval) by language, zero-shot from English, and a trivial solver's."""
+    from core.tasks import classification, labelled, tagging
+    from papers.transmi import data
+
+    english = data.english_of(corpus)
+    train, dev = (data.examples(config, corpus, english, part) for part in ("train", "dev"))
+    romanize = data.romanizer(config.romanizer)
+    tests: dict[tuple[str, str], Sequence[Labelled]] = {}
+    for language in data.languages_of(config, corpus):
+        native = data.examples(config, corpus, language, config.split)
+        tests["native", language] = native
+        tests["romanised", language] = [labelled.rewritten(example, romanize) for example in native]
+    for language in config.latin_languages:
+        tests["latin", language] = data.examples(config, corpus, language, config.split)
+    task: Any = classification if name == "topics" else tagging
+    score, settings, extra = task.macro_f1, config.topic_training, {}
+    if name == "tags":
+        score, settings, extra = task.f1, config.tag_training, {"patience": config.patience}
+    model = task.finetune(
+        folder,
+        train,
+        dev,
+        settings,
+        run,
+        seed=config.seed,
+        texts=[word for found in tests.values() for example in found for word in example.words],
+        frozen_layers=config.frozen_layers,
+        name=name,
+        **extra,
+    )
+    units: Units = {}
+    for (side, language), found in tests.items():
+        units.setdefault(f"{name}_{side}", {})[language] = score(task.predict(model, found, settings), found)
+    solver, key = (task.majority, "majority") if name == "topics" else (task.lexicon, "lexicon")
+    constant = [score(solver(train, found), found) for (side, _), found in tests.items() if side == "romanised"]
+    shutil.rmtree(run.path / name)  # the fine-tuned model: what is measured is the encoder
+    return units, {f"trivial_{key}": statistics.fmean(constant)}
 
 
 if __name__ == "__main__":

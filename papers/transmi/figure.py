@@ -1,8 +1,8 @@
-"""The figure of the page, drawn from the record alone: every language before and after, and every arm."""
+"""The figure of the page, drawn from the record: the effect in three tasks, every language, what Latin script loses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -11,80 +11,122 @@ from matplotlib.figure import Figure
 
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
-from core.metrics.intervals import difference_interval
+from core.metrics import stats
 from core.text.languages import name
 
-# variant, metric, label, colour, marker
-POINTS = (
-    ("original", "acc1_native", "own script, original model", COLOURS["grey"], "|"),
-    ("random", "acc1_romanised", "romanised, random rows", COLOURS["purple"], "x"),
-    ("original", "acc1_romanised", "romanised, original model", COLOURS["vermilion"], "o"),
-    ("max", "acc1_romanised", "romanised, TransMI (max)", COLOURS["blue"], "o"),
+TASKS = (
+    ("acc1", "translations found\n(accuracy@1)", ("length", "overlap")),
+    ("topics", "topics of messages\n(macro-F1)", ("majority",)),
+    ("tags", "names in messages\n(entity F1)", ("lexicon",)),
 )
-ARMS = (
-    ("original", "acc1_native", "own script, original"),
-    ("max", "acc1_native", "own script, TransMI max"),
-    ("original", "acc1_romanised", "romanised, original"),
-    ("random", "acc1_romanised", "romanised, random rows"),
-    ("max", "acc1_romanised", "romanised, TransMI max"),
-    ("average", "acc1_romanised", "romanised, TransMI average"),
-    ("min", "acc1_romanised", "romanised, TransMI min"),
-    ("official", "acc1_romanised", "romanised, official sum"),
+# variant, script, label, colour
+BARS = (
+    ("original", "native", "as written, original model", COLOURS["grey"]),
+    ("original", "romanised", "romanised, original model", COLOURS["vermilion"]),
+    ("random", "romanised", "romanised, TransMI with random rows", COLOURS["purple"]),
+    ("max", "romanised", "romanised, TransMI", COLOURS["blue"]),
 )
 
 
 def draw(record: Record) -> Figure:
-    """Left: accuracy@1 by language, the range over samples as a line. Right: means of all arms with 95 % intervals."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.9), width_ratios=(1.5, 1))
-    _languages(left, record)
-    _arms(right, record)
+    """Left: three tasks with 95 % intervals over languages. Middle: every language. Right: Latin-script languages."""
+    figure, axes = plt.subplots(1, 3, figsize=(10.4, 5.4), width_ratios=(1.15, 1, 1))
+    _tasks(axes[0], record)
+    _languages(axes[1], record)
+    _latin(axes[2], record)
     return figure
 
 
+def _tasks(axes: Axes, record: Record) -> None:
+    row, ticks = 0.0, []
+    trivial = record.trivial()
+    for metric, label, solvers in TASKS:
+        top = row
+        for variant, script, text, colour in BARS:
+            interval = stats.compare(_values(record, variant, f"{metric}_{script}"), 0.0, depth=1).interval
+            axes.barh(row, interval.estimate, height=0.8, color=colour, alpha=0.85)
+            axes.plot([interval.low, interval.high], [row, row], color="black", linewidth=1.2)
+            if metric == "acc1":
+                axes.text(0.02, row, text, va="center", fontsize=7.5, color="white", weight="bold")
+            axes.text(interval.high + 0.015, row, f"{interval.estimate:.2f}", va="center", fontsize=8)
+            row += 1
+        ticks.append(((top + row - 1) / 2, label))
+        for solver in solvers:
+            axes.plot(
+                [trivial[solver]] * 2, [top - 0.5, row - 0.5], color=COLOURS["grey"], linewidth=0.9, linestyle=":"
+            )
+            axes.text(trivial[solver], row - 0.45, solver, fontsize=6.5, color=COLOURS["grey"], ha="center", va="top")
+        row += 0.8
+    axes.set_yticks([place for place, _ in ticks], [label for _, label in ticks])
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.05)
+    axes.grid(axis="y", visible=False)
+    axes.set_title("Romanised text, three tasks")
+    axes.set_xlabel("mean over languages (line: 95 % interval; dotted: solvers without understanding)", fontsize=7.5)
+
+
 def _languages(axes: Axes, record: Record) -> None:
-    adapted, languages = _matrix(record, "max", "acc1_romanised")
-    order = np.argsort(adapted.mean(0))
-    languages = [languages[index] for index in order]
-    rows = np.arange(len(languages))
-    means = {}
-    for variant, metric, label, colour, marker in POINTS:
-        values, _ = _matrix(record, variant, metric, languages)
-        means[variant, metric] = values.mean(0)
-        axes.hlines(rows, values.min(0), values.max(0), color=colour, linewidth=1.2, alpha=0.6)
-        axes.plot(values.mean(0), rows, marker, color=colour, label=label, markersize=8 if marker == "|" else 5)
-    before, after = means["original", "acc1_romanised"], means["max", "acc1_romanised"]
-    axes.hlines(rows, before, after, color=COLOURS["blue"], linewidth=4, alpha=0.15, zorder=0)
-    axes.set_yticks(rows, [name(code) for code in languages])
-    axes.set_xlim(0, 1)
-    axes.set_ylim(-0.7, len(languages) - 0.3)
+    means = {
+        key: _by_language(record, variant, f"acc1_{script}")
+        for key, (variant, script) in {
+            "own": ("original", "native"), "before": ("original", "romanised"), "after": ("max", "romanised"),
+        }.items()
+    }  # fmt: skip
+    order = sorted(means["after"], key=lambda code: means["after"][code].mean())
+    rows = np.arange(len(order))
+    before, after, own = ([means[key][code].mean() for code in order] for key in ("before", "after", "own"))
+    axes.hlines(rows, before, after, color=COLOURS["blue"], linewidth=3, alpha=0.25)
+    for values, colour, marker, label in (
+        (before, COLOURS["vermilion"], "o", "original"),
+        (after, COLOURS["blue"], "o", "TransMI"),
+        (own, COLOURS["grey"], "|", "as written"),
+    ):
+        axes.plot(values, rows, marker, color=colour, markersize=9 if marker == "|" else 5, markeredgewidth=1.6)
+        axes.text(
+            values[-1], len(order) - 0.3, label, color=colour, fontsize=7.5, ha="center", va="bottom", weight="bold"
+        )
+    axes.set_yticks(rows, [name(code) for code in order], fontsize=7)
+    axes.set_ylim(-0.7, len(order) + 0.9)
+    axes.set_xlim(0, 1.05)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("accuracy@1 of English queries (line: range over samples)")
-    axes.set_title("Every language, before and after")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.13), ncols=2, fontsize=8, columnspacing=1.2)
+    axes.set_title("Romanised: every language")
+    axes.set_xlabel("accuracy@1")
 
 
-def _arms(axes: Axes, record: Record) -> None:
-    arms = [arm for arm in ARMS if arm[0] in record.measurements]
-    for row, (variant, metric, _) in enumerate(reversed(arms)):
-        interval = difference_interval(_matrix(record, variant, metric)[0], 0.0)
-        colour = {"original": COLOURS["vermilion"], "random": COLOURS["purple"]}.get(variant, COLOURS["blue"])
-        colour = COLOURS["grey"] if metric == "acc1_native" else colour
-        axes.barh(row, interval.estimate, height=0.62, color=colour, alpha=0.35)
-        axes.plot([interval.low, interval.high], [row, row], color=colour, linewidth=2)
-        axes.plot(interval.estimate, row, "o", color=colour, markersize=4)
-        axes.text(0.02, row, f"{interval.estimate:.3f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(arms)), [label for _, _, label in reversed(arms)])
-    axes.axhline(len(arms) - 2.5, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
-    axes.set_xlim(0, 1)
+def _latin(axes: Axes, record: Record) -> None:
+    before, after = (_by_language(record, variant, "acc1_latin") for variant in ("original", "max"))
+    change = {code: (after[code] - before[code]).mean() for code in before}
+    order = sorted(change, key=lambda code: change[code])
+    rows = np.arange(len(order))
+    values = np.array([change[code] for code in order])
+    axes.barh(rows, values, color=np.where(values < 0, COLOURS["vermilion"], COLOURS["blue"]), height=0.75)
+    interval = stats.compare(_values(record, "max", "acc1_latin"), _values(record, "original", "acc1_latin")).interval
+    axes.axvspan(interval.low, interval.high, color=COLOURS["grey"], alpha=0.3)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.axvline(-0.01, color=COLOURS["grey"], linewidth=0.8, linestyle="--")
+    edge = max(0.05, 1.15 * float(np.abs(values).max()))
+    axes.set_xlim(-edge, edge)
+    axes.text(-0.012, len(order) + 0.3, "allowed loss", ha="right", fontsize=6.5, color=COLOURS["grey"])
+    axes.text(interval.high + 0.002, len(order) + 0.3, f"mean {interval.estimate:+.3f}", fontsize=7.5, weight="bold")
+    axes.set_yticks(rows, [name(code) for code in order], fontsize=5.8)
+    axes.set_ylim(-0.7, len(order) + 1.2)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("mean accuracy@1 (95 % interval)")
-    axes.set_title("All arms")
+    axes.set_title("Latin script: what changes")
+    axes.set_xlabel("change of accuracy@1 by TransMI (grey: 95 % interval of the mean)", fontsize=7.5)
 
 
-def _matrix(
-    record: Record, variant: str, metric: str, languages: Sequence[str] | None = None
-) -> tuple[np.ndarray, list[str]]:
-    """Values as samples x languages."""
-    cells = list(record.measurements[variant].values())
-    names = list(languages or cells[0].units[metric])
-    return np.array([[cell.units[metric][code] for code in names] for cell in cells]), names
+def _values(record: Record, variant: str, metric: str) -> dict[int, dict[str, float]]:
+    return {seed: cell.units[metric] for seed, cell in record.measurements[variant].items()}
+
+
+def _by_language(record: Record, variant: str, metric: str) -> dict[str, np.ndarray]:
+    """Mean of each language's sentences, one value a seed."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for units in _values(record, variant, metric).values():
+        by_language: dict[str, list[float]] = defaultdict(list)
+        for unit, value in units.items():
+            by_language[unit.split("/")[0]].append(value)
+        for language, values in by_language.items():
+            found[language].append(float(np.mean(values)))
+    return {language: np.array(values) for language, values in found.items()}

@@ -1,4 +1,4 @@
-"""Transliterate, merge, initialise: a multilingual encoder learns romanised text without training.
+"""Transliterate, merge, initialise: a multilingual encoder reads romanised text without training.
 
 An XLM-R-like model knows `▁привет` and not `▁privet`, which its Unigram tokenizer cuts into fragments whose vectors
 have nothing to do with a greeting. TransMI (Liu et al. 2024) adds to vocabulary and embedding matrix the image of
@@ -10,16 +10,17 @@ every piece under a romaniser `t`:
     s(r)   = max, min or mean of s_i over src(r)               merge: its Unigram log-probability
     E(r)   = E[argmax s_i], E[argmin s_i] or mean of E[i]      initialise: its embedding
 
-A transliteration that already is a piece keeps its own score and row, so text in the original scripts is cut as
-before, and romanised text is cut into the images of the units that its original is cut into, with the same vectors.
+Romanised text can then be cut into the images of the pieces that its original is cut into, with the same vectors. Old
+pieces keep score and row; but new ones are Latin and compete in every segmentation, so text in Latin script may be cut
+differently. A transliteration that already is a piece is left alone.
 
-    model, tokenizer, report = adapt(model, tokenizer, "uroman", mode="max")
+    model, tokenizer, new = adapt(model, tokenizer, "uroman", mode="max")
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ class NewPiece:
     Attributes:
         piece: The transliteration r.
         score: Its Unigram log-probability s(r).
-        sources: Ids of the pieces that it is the transliteration of, increasing; src(r).
+        sources: src(r), increasing: ids of the pieces that it is the transliteration of.
         rows: Ids of the embedding rows that it is initialised from: one of the sources, or all of them.
     """
 
@@ -51,39 +52,12 @@ class NewPiece:
     rows: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Report:
-    """What an adaptation did.
-
-    Attributes:
-        pieces: Entries of the vocabulary before.
-        new: Entries that were added.
-        ambiguous: Added entries with several sources.
-        sources: Pieces whose transliteration was added.
-        largest: Most sources of one entry.
-        unreadable: Pieces that the romaniser failed on and that were kept as they are.
-        collisions: All added entries with several sources, each with its source pieces, the most colliding first.
-    """
-
-    pieces: int
-    new: int
-    ambiguous: int
-    sources: int
-    largest: int
-    unreadable: tuple[str, ...]
-    collisions: dict[str, list[str]]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
-
-
 class Adapted(NamedTuple):
-    """A model that reads romanised text, its tokenizer, and what was done to them."""
+    """The model, its tokenizer, and the pieces that both have gained."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    report: Report
+    new: list[NewPiece]
 
 
 def transliterate(
@@ -92,23 +66,13 @@ def transliterate(
     """r_i = strip(t(p_i)) for every entry of a vocabulary, special tokens included.
 
     The word-start mark `▁` is part of the piece and has to survive the romaniser, otherwise new pieces match in the
-    middle of words only. Case is the romaniser's business: nothing is lower-cased here.
-
-    Args:
-        pieces: The vocabulary by id.
-        romanize: t; a piece on which it raises keeps its spelling.
-        select: Which pieces to transliterate (all by default); the others keep their spelling.
-
-    Returns:
-        The transliterations by id, and the pieces on which the romaniser raised.
+    middle of words only. Pieces that `select` refuses keep their spelling, as do those on which the romaniser raises;
+    these are returned too.
     """
     romanized, unreadable = [], []
     for piece in pieces:
-        if select is not None and not select(piece):
-            romanized.append(piece)
-            continue
         try:
-            romanized.append(romanize(piece).strip())
+            romanized.append(romanize(piece).strip() if select is None or select(piece) else piece)
         except Exception:  # whatever a foreign romaniser raises: one piece must not end the adaptation
             romanized.append(piece)
             unreadable.append(piece)
@@ -123,22 +87,18 @@ def merge(
     *,
     compat_official: bool = False,
 ) -> list[NewPiece]:
-    """The new pieces with their scores and the rows that initialise them, in the order in which they are appended.
+    """N with scores and rows, by score, descending; equal scores stay in the order of their first source.
 
-    One pass over the vocabulary: sources are collected in a dictionary, where the official script scans the whole
-    vocabulary once per new piece.
+    `compat_official` takes the rows as the official code does: for `max` and `min` those of the first and the last
+    source in vocabulary order, which are those of the best and the worst score only in a vocabulary that is sorted by
+    score (XLM-R's is, Glot500's is not). Scores are the same either way.
 
     Args:
         pieces: p_i by id.
         scores: s_i by id.
         romanized: r_i by id.
         mode: How scores and rows of colliding sources become one.
-        compat_official: Take the rows as the official code does: for `max` and `min` those of the first and the last
-            source in vocabulary order, which are those of the best and the worst score only in a vocabulary that is
-            sorted by score (XLM-R's is, Glot500's is not). Scores are the same either way.
-
-    Returns:
-        N sorted by score, descending; equal scores stay in the order of their first source.
+        compat_official: See above.
     """
     known = set(pieces)
     sources: dict[str, list[int]] = {}
@@ -165,10 +125,7 @@ def initialize(
 ) -> Float[Tensor, "new width"]:
     """E(r): the row of the chosen source, or the mean of the rows of all sources.
 
-    Args:
-        embeddings: The embedding matrix by old id.
-        new: What :func:`merge` returns.
-        compat_official: Sum the rows of several sources, as the official code does, where the paper says average.
+    `compat_official` sums the rows of several sources, as the official code does, where the paper says average.
     """
     counts = torch.tensor([len(piece.rows) for piece in new], dtype=torch.long, device=embeddings.device)
     ids = torch.tensor([row for piece in new for row in piece.rows], dtype=torch.long, device=embeddings.device)
@@ -180,9 +137,8 @@ def initialize(
 
 
 def random_rows(embeddings: Float[Tensor, "old width"], count: int, *, seed: int = 0) -> Float[Tensor, "count width"]:
-    """Rows from N(0, std(E)²): the control that keeps the segmentation and takes the vectors away."""
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(count, embeddings.shape[1], generator=generator)
+    """Rows from N(0, std(E)²), which keep the segmentation and take the vectors away: what has to fail."""
+    noise = torch.randn(count, embeddings.shape[1], generator=torch.Generator().manual_seed(seed))
     return (noise * embeddings.float().std().cpu()).to(embeddings)
 
 
@@ -216,18 +172,17 @@ def adapt(
     Args:
         model: Any model with input embeddings (XLM-R, Glot500, e5, with or without a masked-LM head). It is changed in
             place, as `resize_token_embeddings` does.
-        tokenizer: Its tokenizer; it must be SentencePiece's Unigram kind, since new pieces take their scores from old
-            ones. It is not changed.
+        tokenizer: Its tokenizer, of SentencePiece's Unigram kind: new pieces take scores from old ones. Not changed.
         romanize: `uroman`, a table, or any function from text to text. Use the same one for the text to be read.
         mode: What to do with pieces that share a transliteration.
         compat_official: Sums and vocabulary order, as in the official code (see :func:`merge`, :func:`initialize`).
-        rows: `random` draws the new rows from a normal distribution instead: an ablation.
+        rows: `random` takes :func:`random_rows` with `seed` instead.
         seed: Of the random rows.
         select: Which pieces to transliterate; all by default.
         romanized: The transliterations of all pieces by id, where they are known already.
 
     Returns:
-        The model, a new tokenizer and the report. Both save with `save_pretrained`. Old pieces keep score, row and
+        Model and tokenizer, which save with `save_pretrained`, and the new pieces. Old pieces keep score, row and
         output bias; new pieces stand before `<mask>`, which stays last and takes its row and bias along.
 
     Raises:
@@ -235,13 +190,10 @@ def adapt(
     """
     vocabulary = unigram_vocabulary(tokenizer)
     pieces, scores = [piece for piece, _ in vocabulary], [score for _, score in vocabulary]
-    unreadable: list[str] = []
     if romanized is None:
-        romanized, unreadable = transliterate(pieces, resolve(romanize), select)
-    elif len(romanized) != len(pieces):
-        raise UserError(
-            f"{len(romanized)} transliterations for a vocabulary of {len(pieces)} pieces: give one for each piece."
-        )
+        romanized, _ = transliterate(pieces, resolve(romanize), select)
+    if len(romanized) != len(pieces):
+        raise UserError(f"{len(romanized)} transliterations for {len(pieces)} pieces: give one for each piece.")
     new = merge(pieces, scores, romanized, mode, compat_official=compat_official)
     if not new:
         raise UserError(
@@ -258,21 +210,4 @@ def adapt(
     old, added = tokenizer.get_vocab(), {piece.piece: row for piece, row in zip(new, fresh, strict=True)}
     tokens = sorted(extended.get_vocab().items(), key=lambda item: item[1])
     resize_embeddings(model, [old[token] if token in old else added[token] for token, _ in tokens])
-    return Adapted(model, extended, report(pieces, new, unreadable))
-
-
-transliterate_merge_initialize = adapt
-
-
-def report(pieces: Sequence[str], new: Sequence[NewPiece], unreadable: Sequence[str] = ()) -> Report:
-    """Counts of a merge, and the new pieces in which old ones collide."""
-    ambiguous = sorted((piece for piece in new if len(piece.sources) > 1), key=lambda piece: -len(piece.sources))
-    return Report(
-        pieces=len(pieces),
-        new=len(new),
-        ambiguous=len(ambiguous),
-        sources=sum(len(piece.sources) for piece in new),
-        largest=max((len(piece.sources) for piece in new), default=0),
-        unreadable=tuple(unreadable),
-        collisions={piece.piece: [pieces[index] for index in piece.sources] for piece in ambiguous},
-    )
+    return Adapted(model, extended, new)

@@ -1,8 +1,7 @@
-"""Build a TransMI model: nothing is trained, unless a task asks for fine-tuning on English.
+"""Build a TransMI model: nothing is trained.
 
     python -m papers.transmi.train tiny --variant max
     python -m papers.transmi.train --base my_model_folder --romanizer table:my_scheme.tsv --out adapted
-    python -m papers.transmi.train paper-sib200 --variant max
 
 The artifact is a `save_pretrained` folder: `AutoTokenizer.from_pretrained("adapted/artifact")`, and likewise the model.
 """
@@ -11,30 +10,32 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
 from core.files import read_json, write_json
 from papers.transmi.config import Config
 
+if TYPE_CHECKING:
+    from papers.transmi.method import NewPiece
+
 
 def train(config: Config, run: Run) -> None:
-    """Transliterate, merge, initialise; then fine-tune where the task is not retrieval."""
+    """Transliterate, merge, initialise; the unmodified model leaves a note that says which one it is."""
     from papers.transmi import data
 
     base = data.base_folder(config, run)
-    adapted = base if config.merge_mode == "none" else adapted_folder(config, run, base)
-    if config.task != "retrieval":
-        from papers.transmi import tasks
-
-        tasks.finetune(str(adapted), config, run)
-    elif is_main_process():
-        shutil.rmtree(run.artifact, ignore_errors=True)
-        if config.merge_mode == "none":
-            write_json(run.artifact / "transmi.json", {"base": config.base})
-        else:
-            _link(adapted, run.artifact)
+    adapted = None if config.merge_mode == "none" else adapted_folder(config, run, base)
+    if not is_main_process():
+        return
+    shutil.rmtree(run.artifact, ignore_errors=True)
+    if adapted is None:
+        write_json(run.artifact / "transmi.json", {"base": config.base})
+    else:
+        _link(adapted, run.artifact)
 
 
 def adapted_folder(config: Config, run: Run, base: Path) -> Path:
@@ -44,7 +45,7 @@ def adapted_folder(config: Config, run: Run, base: Path) -> Path:
     inputs = {
         "base": data.identity(base),
         "romanizer": data.romanizer_version(config.romanizer),
-        "scripts": [config.only_scripts, config.drop_scripts],
+        "scripts": config.only_scripts,
         "merge": [config.merge_mode, config.rows, config.compat_official],
         "seed": config.seed if config.rows == "random" else None,
     }
@@ -52,17 +53,11 @@ def adapted_folder(config: Config, run: Run, base: Path) -> Path:
 
 
 def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
-    from transformers import AutoConfig
-
-    from core.models import loading
     from core.models.vocabulary import unigram_vocabulary
     from papers.transmi import method
 
-    architectures = AutoConfig.from_pretrained(base).architectures or [""]
-    task: loading.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
-    model, tokenizer = loading.load(str(base), task=task, dtype="float32", device="cpu")
+    model, tokenizer = load_base(base)
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
-    romanized = _romanized(config, run, pieces)
     assert config.merge_mode != "none"
     adapted = method.adapt(
         model,
@@ -71,11 +66,34 @@ def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
         compat_official=config.compat_official,
         rows=config.rows,
         seed=config.seed,
-        romanized=romanized,
+        romanized=_romanized(config, run, pieces),
     )
     adapted.model.save_pretrained(folder)
     adapted.tokenizer.save_pretrained(folder)
-    write_json(folder / "transmi.json", adapted.report.to_json() | {"base": config.base})
+    write_json(folder / "transmi.json", {"base": config.base, **report(pieces, adapted.new)})
+
+
+def load_base(base: Path) -> Any:
+    """Model (with its masked-LM head, where it has one) and tokenizer, in float32 on the CPU."""
+    from transformers import AutoConfig
+
+    from core.models import loading
+
+    architectures = AutoConfig.from_pretrained(base).architectures or [""]
+    task: loading.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
+    return loading.load(str(base), task=task, dtype="float32", device="cpu")
+
+
+def report(pieces: Sequence[str], new: Sequence[NewPiece]) -> dict[str, Any]:
+    """Counts of a merge, and the new pieces in which old ones collide, those with most sources first."""
+    ambiguous = sorted((piece for piece in new if len(piece.sources) > 1), key=lambda piece: -len(piece.sources))
+    return {
+        "pieces": len(pieces),
+        "new": len(new),
+        "ambiguous": len(ambiguous),
+        "largest": max((len(piece.sources) for piece in new), default=0),
+        "collisions": {piece.piece: [pieces[index] for index in piece.sources] for piece in ambiguous},
+    }
 
 
 def _romanized(config: Config, run: Run, pieces: list[str]) -> list[str]:
@@ -84,12 +102,12 @@ def _romanized(config: Config, run: Run, pieces: list[str]) -> list[str]:
 
     inputs = {
         "romanizer": data.romanizer_version(config.romanizer),
-        "scripts": [config.only_scripts, config.drop_scripts],
+        "scripts": config.only_scripts,
         "pieces": pieces,
     }
 
     def build(folder: Path) -> None:
-        write_json(folder / "romanized.json", data.romanize_vocabulary(pieces, config))
+        write_json(folder / "romanized.json", data.romanize_vocabulary(pieces, config.romanizer, config.only_scripts))
 
     return read_json(run.stage("romanized", inputs, build) / "romanized.json")
 

@@ -1,0 +1,193 @@
+"""Interface messages in parallel: real sentences of the web framework Django in more than 90 languages, as a world.
+
+    items = translations(["ru", "pl"])                # prompt: English, answer: the translation
+    test = split(items, 0, {"dev": 0.2, "test": 0.8})["test"]
+    sample(test, 60, seed=0, disjoint=3)              # and seeds 1 and 2 share no message with it
+    topics(["en", "ru"])                              # prompt: the message, answer: the application that shows it
+
+Messages are near copies of one another ("Password change" and "Change password", one and many, with a stop and
+without), so they stand in equivalence classes: equal English but for placeholders, case, punctuation and plural, or
+equal translations, likewise, in at least two languages. A placeholder is shown as `…` on all sides, since its name is
+the same in every language and would be copied; markup is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from core.corpora.catalogues import django_locales, package_folder, read_catalogue
+from core.corpora.table import check_languages, clean, short_hash
+from core.errors import UserError
+from core.worlds.base import Item
+
+MASK = "…"
+_PLACEHOLDER = re.compile(r"%\([^)]*\)[a-z]|\{[^}]*\}|%[a-z]|\$\w+")
+_MARKUP = re.compile(r"<[^>]*>|&#?\w+;")
+# Applications with enough messages; the rest of contrib has a few dozen, and the framework itself is `conf`.
+TOPICS = ("conf", "admin", "auth", "admindocs")
+
+
+class Message(NamedTuple):
+    """One message of the catalogues: its key, English, class, and the one application that has it (or none)."""
+
+    key: str
+    english: str
+    cls: str
+    topic: str | None
+
+
+def translations(languages: Sequence[str], *, min_chars: int = 15, max_chars: int = 90) -> list[Item]:
+    """Messages with their translations.
+
+    Args:
+        languages: Codes (`ru`, `zh-Hans`); for `en` the message is its own translation.
+        min_chars: Fewest characters of the English message.
+        max_chars: Most characters of the English message.
+
+    Returns:
+        Items `<language>/<key>`: the prompt is the English message, the answer its translation. Messages of one word,
+        of several lines, or that are translated by themselves are left out. Split the English items, which have all
+        classes, and take the same classes in the other languages.
+
+    Raises:
+        UserError: A language without catalogue.
+    """
+    items = []
+    for code in check_languages(languages, ["en", *django_locales()], "django"):
+        for message, text in _usable(code, min_chars, max_chars):
+            items.append(Item(f"{code}/{message.key}", message.cls, message.english, text, code))
+    return items
+
+
+def topics(languages: Sequence[str], *, min_chars: int = 10, max_chars: int = 120) -> list[Item]:
+    """Messages with the part of the framework that shows them: a topic that the wording tells.
+
+    Args:
+        languages: Codes; `en` for the English messages.
+        min_chars: Fewest characters of the English message.
+        max_chars: Most characters of the English message.
+
+    Returns:
+        Items `<language>/<key>`: the prompt is the message, the answer one of :data:`TOPICS`. Messages that several
+        applications have are left out.
+
+    Raises:
+        UserError: A language without catalogue.
+    """
+    items = []
+    for code in check_languages(languages, ["en", *django_locales()], "django"):
+        for message, text in _usable(code, min_chars, max_chars):
+            if message.topic in TOPICS:
+                items.append(Item(f"{code}/{message.key}", message.cls, text, message.topic, code))
+    return items
+
+
+def sample(items: Sequence[Item], size: int, seed: int, *, disjoint: int = 1) -> list[Item]:
+    """A sample of one language's messages, at most one of each class.
+
+    Seeds `disjoint * n` to `disjoint * n + disjoint - 1` are drawn together, without replacement: their samples share
+    no class wherever the language has `disjoint * size` of them; where it has fewer, the last ones begin again.
+
+    Args:
+        items: Of one language.
+        size: Messages; all that there are if that is fewer.
+        seed: Which sample.
+        disjoint: How many seeds are drawn together.
+    """
+    draw, part = divmod(seed, disjoint)
+    by_class: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        by_class[item.cls].append(item)
+    order = sorted(by_class, key=lambda cls: _hash(f"{draw}/{cls}"))
+    chosen = [min(by_class[cls], key=lambda item: _hash(f"{draw}/{item.id}")) for cls in order]
+    first: dict[str, Item] = {}  # of two messages with one translation neither could be found before the other
+    for item in chosen:
+        first.setdefault(skeleton(item.answer), item)
+    kept = list(first.values())
+    return [kept[(part * size + number) % len(kept)] for number in range(min(size, len(kept)))]
+
+
+def mask(text: str) -> str:
+    """The text on one line, placeholders as `…`, without markup."""
+    return clean(_MARKUP.sub(" ", _PLACEHOLDER.sub(MASK, text)))
+
+
+def skeleton(text: str) -> str:
+    """What near copies have in common: lower-case words without placeholders, punctuation and plural s."""
+    kept = re.sub(r"[^\w\s]", " ", unicodedata.normalize("NFKC", mask(text)).lower())
+    return " ".join(word.rstrip("s") or word for word in kept.split())
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=8).digest()
+
+
+def _usable(code: str, min_chars: int, max_chars: int) -> Iterator[tuple[Message, str]]:
+    """Messages of a length, with their text in a language."""
+    catalogue = _catalogue(code) if code != "en" else {}
+    for original, message in _messages().items():
+        text = mask(catalogue.get(original, "")) if code != "en" else message.english
+        if min_chars <= len(message.english) <= max_chars and text and (code == "en" or text != message.english):
+            yield message, text
+
+
+@cache
+def _catalogue(code: str) -> dict[tuple[str, str], str]:
+    return {original: text for _, original, text in _entries(django_locales()[code])}
+
+
+def _entries(folder: str) -> Iterator[tuple[str, tuple[str, str], str]]:
+    """Application, (context, English) and translation of all one-line messages of a locale; first come, first kept."""
+    root, seen = package_folder("django"), set()
+    paths = [root / "conf", *sorted(path.parent for path in root.glob("contrib/*/locale"))]
+    for application in paths:
+        for path in sorted(application.glob(f"locale/{folder}/LC_MESSAGES/*.mo")):
+            for original, text in read_catalogue(path).items():
+                if (application.name, original) not in seen and "\n" not in f"{original[1]}{text}".strip():
+                    seen.add((application.name, original))
+                    yield application.name, original, text
+
+
+@cache
+def _messages() -> dict[tuple[str, str], Message]:
+    """All messages of at least two words, in classes that depend on the catalogues alone, not on what is asked for."""
+    applications: dict[tuple[str, str], set[str]] = defaultdict(set)
+    same: Counter[tuple[tuple[str, str], tuple[str, str]]] = Counter()
+    for folder in django_locales().values():
+        groups: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        for application, original, text in _entries(folder):
+            if len(skeleton(original[1]).split()) > 1:
+                applications[original].add(application)
+                groups[skeleton(text)].add(original)
+        for group in groups.values():
+            ordered = sorted(group)
+            same.update((ordered[0], other) for other in ordered[1:])
+    parent = {original: original for original in applications}
+
+    def root(one: tuple[str, str]) -> tuple[str, str]:
+        while parent[one] != one:
+            one = parent[one]
+        return one
+
+    by_skeleton: dict[str, tuple[str, str]] = {}
+    pairs = [(by_skeleton.setdefault(skeleton(original[1]), original), original) for original in sorted(applications)]
+    for one, other in [*pairs, *(pair for pair, count in same.items() if count > 1)]:
+        low, high = sorted((root(one), root(other)))
+        parent[high] = low
+    if not applications:
+        raise UserError("Django's message catalogues hold nothing: reinstall the package `django`.")
+    return {
+        original: Message(
+            short_hash("\x04".join(original)),
+            mask(original[1]),
+            short_hash("\x04".join(root(original))),
+            next(iter(found)) if len(found) == 1 else None,
+        )
+        for original, found in sorted(applications.items())
+    }

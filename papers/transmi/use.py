@@ -1,0 +1,150 @@
+"""Use TransMI on your own encoder and your own lines.
+
+    python -m papers.transmi.use adapt --model FacebookAI/xlm-roberta-base --romanizer table:greeklish.tsv --out adapted
+    python -m papers.transmi.use measure lines.tsv --model FacebookAI/xlm-roberta-base --adapted adapted
+
+`adapt` writes a model folder that `from_pretrained` reads. `measure` says whether it pays: retrieval of translations in
+both scripts with either model. Its lines are a .tsv or .jsonl with the columns en, native and, if you have them as
+people type them, romanised; or with a column per language code; or a folder of aligned <language>.txt.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from core.errors import UserError
+from core.experiment.config import Range
+from core.experiment.entrypoint import Verbs, tools
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """Give an encoder the romanised form of its vocabulary."""
+
+    model: str
+    """Hub id, folder or wheel with a Unigram (SentencePiece) tokenizer."""
+    out: Path = Path("adapted")
+    """A new folder for model, tokenizer and transmi.json (what was added, and where pieces collide)."""
+    romanizer: str = "uroman"
+    """uroman, icu, or table:<file.tsv> with a source, a tab and a target a line."""
+    mode: Literal["max", "min", "average"] = "max"
+    """Whose score and vector a new piece takes where several pieces have one transliteration."""
+    only_scripts: tuple[str, ...] = ()
+    """Transliterate only pieces of these scripts (Cyrl, Grek, Deva, ...); fewer new pieces, less harm to Latin text."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Compare an adapted model with the original on your own lines, in both scripts."""
+
+    lines: tyro.conf.Positional[Path]
+    """English and your language: .tsv, .jsonl, or a folder of aligned <language>.txt."""
+    model: str
+    """The original."""
+    adapted: Path = Path("adapted")
+    """What `adapt` wrote."""
+    romanizer: str = "uroman"
+    """For lines without a romanised column: the one that the model was adapted with."""
+    layer: Annotated[int | None, Range(-1)] = None
+    """Layer whose states are averaged (8 in the paper, for XLM-R); left out = as the encoder's authors pool it."""
+    prefix: str | None = None
+    """Written before every line; left out = as the encoder's authors do."""
+
+
+def adapt(options: Adapt) -> None:
+    """Write the adapted model.
+
+    Raises:
+        UserError: The folder holds something, the model cannot be had, its tokenizer is of another kind.
+    """
+    from core.files import write_json
+    from core.models.loading import materialize
+    from core.models.vocabulary import unigram_vocabulary
+    from papers.transmi import data, method
+    from papers.transmi.train import load_base, report
+
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise UserError(f"{options.out} is there already: choose another folder with --out.")
+    data.romanizer(options.romanizer)  # a mistake in its name shows before the model is loaded
+    model, tokenizer = load_base(Path(materialize(options.model)))
+    pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
+    romanized = data.romanize_vocabulary(pieces, options.romanizer, options.only_scripts)
+    model, tokenizer, new = method.adapt(model, tokenizer, mode=options.mode, romanized=romanized)
+    model.save_pretrained(options.out)
+    tokenizer.save_pretrained(options.out)
+    found = report(pieces, new)
+    write_json(options.out / "transmi.json", {"base": options.model, "romanizer": options.romanizer, **found})
+    several = ", ".join(f"{piece} ({len(sources)})" for piece, sources in list(found["collisions"].items())[:5])
+    print(
+        f"{found['new']:,} new pieces, {found['ambiguous']:,} with several sources{several and f', most: {several}'}."
+    )
+    print(f"Wrote {options.out}; measure it on your own lines before you adopt it (`measure`).")
+
+
+def measure(options: Measure) -> None:
+    """Print accuracy, lengths and changed segmentation before and after.
+
+    Raises:
+        UserError: Unusable lines, no such model, or no adapted model.
+    """
+    from core.metrics.stats import compare
+    from core.models.embedding import Pooling, load_encoder
+    from core.tasks.retrieval import Pairs, retrieve, trivial
+    from papers.transmi import data
+    from papers.transmi.eval import changed
+
+    if not (options.adapted / "transmi.json").exists():
+        raise UserError(f"{options.adapted} is no adapted model: make it with `adapt`, or name it with --adapted.")
+    romanize = data.romanizer(options.romanizer)
+    before = load_encoder(options.model)
+    pooling = before.pooling
+    if options.layer is not None or options.prefix is not None:
+        pooling = Pooling(
+            "mean", layer=-1 if options.layer is None else options.layer, prefix=options.prefix or "", normalize=True
+        )
+        before = load_encoder(options.model, pooling)
+    after = load_encoder(options.adapted, pooling)
+    for language, rows in data.own_lines(options.lines):
+        english, native = [row["en"] for row in rows], [row["native"] for row in rows]
+        sides = {
+            "as written": Pairs(english, native),
+            "romanised": Pairs(english, [row.get("romanised") or romanize(row["native"]) for row in rows]),
+        }
+        found = [retrieve(encoder, sides) for encoder in (before, after)]
+        print(f"{language}: {len(rows)} lines, English asks")
+        for side, pairs in sides.items():
+            old, new = (result[side].forward[1] for result in found)
+            values = [{0: {str(line): hit for line, hit in enumerate(hits)}} for hits in (new, old)]
+            interval = compare(*values).interval
+            length, overlap = trivial(pairs).values()
+            print(
+                f"  {side:10}  accuracy@1 {statistics.fmean(old):.3f} -> {statistics.fmean(new):.3f}  "
+                f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]   "
+                f"pieces {_pieces(before.tokenizer, pairs.candidates):.1f} -> "
+                f"{_pieces(after.tokenizer, pairs.candidates):.1f}   without understanding: "
+                f"length {length:.3f}, shared letters {overlap:.3f}"
+            )
+        for side, lines in (("English", english), ("as written", native)):
+            print(f"  {side}: {changed(before.tokenizer, after.tokenizer, lines):.1%} of the lines are cut differently")
+
+
+def _pieces(tokenizer, lines: Sequence[str]) -> float:
+    return statistics.fmean(len(tokenizer.tokenize(line)) for line in lines)
+
+
+VERBS: Verbs = {"adapt": (Adapt, adapt), "measure": (Measure, measure)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    tools("papers.transmi.use", __doc__, VERBS, arguments)
+
+
+if __name__ == "__main__":
+    main()
