@@ -118,7 +118,7 @@ def make_accelerator(
 
     Args:
         mixed_precision: "bf16" runs forward passes under autocast (DDP, one process) or with bf16 parameters gathered
-            from fp32 shards (FSDP2).
+            from fp32 shards (FSDP2, which then sums gradients in fp32 and leaves the losses as they are).
         strategy: "auto" follows `accelerate launch`; the others insist.
         trackers: Experiment trackers that also receive the metrics.
         logging_dir: Where a tracker may put files.
@@ -157,6 +157,12 @@ def make_accelerator(
         if announced is None:
             os.environ.pop("ACCELERATE_USE_FSDP", None)
         _shard_on_cpu(accelerator, options["fsdp_plugin"])
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if mixed_precision == "bf16" and plugin is not None and plugin.fsdp_version == 2:
+        from torch.distributed.fsdp import MixedPrecisionPolicy
+
+        # Accelerate's policy rounds what a module returns as well: 4095 label tokens would be 4096.
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
     return accelerator
 
 
@@ -164,8 +170,6 @@ def _shard_on_cpu(accelerator: Accelerator, plugin: Any) -> None:
     """Accelerate falls back to DDP for FSDP on CPUs, but FSDP2 runs on gloo: tests of the sharded path need it."""
     if accelerator.distributed_type == DistributedType.MULTI_CPU:
         accelerator.state.distributed_type = DistributedType.FSDP
-        if accelerator.mixed_precision != "no":
-            plugin.set_mixed_precision(accelerator.mixed_precision)
         accelerator.state.fsdp_plugin = plugin
 
 

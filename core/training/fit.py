@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import shutil
 import signal
@@ -32,6 +33,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -47,8 +49,8 @@ from core.training import checkpoint
 from core.training.config import TrainingConfig
 from core.training.losses import Loss, base_model, causal_lm_loss, shifted_targets
 from core.training.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
-from core.training.packed_attention import assert_isolated, own_attention, packed_attention, to_device
-from core.training.packing import Batch, Collate, Feed, Form, Span, make_feed, row_ids
+from core.training.packed_attention import own_attention, packed_attention, reads_alike, to_device
+from core.training.packing import Batch, Collate, Feed, Form, LeftOut, Span, make_feed, row_ids
 from core.training.progress import Display, Meter
 
 LossFunction = Callable[[Any, Batch], Loss]
@@ -68,7 +70,7 @@ class FitResult:
 
     Attributes:
         steps: Optimiser steps.
-        losses: Mean loss of every step.
+        losses: Mean loss of every step; NaN where a step had no items (label tokens), and then changed nothing.
         evaluations: (step, what `evaluate` returned).
         tokens_per_second: Tokens of the batches without padding, over all ranks; warm-up, evaluation and checkpoints
             excluded. NaN when no step was made.
@@ -78,6 +80,7 @@ class FitResult:
         peak_memory: Bytes: allocated on a GPU, resident in the process on a CPU.
         seconds: Wall time of this call.
         resumed_from: Step of the checkpoint that it continued, or None.
+        left_out: What `max_length` and missing labels kept from being trained on.
     """
 
     steps: int
@@ -90,6 +93,7 @@ class FitResult:
     peak_memory: int
     seconds: float
     resumed_from: int | None = None
+    left_out: LeftOut = LeftOut()
 
 
 @dataclass
@@ -112,17 +116,21 @@ class Objective(nn.Module):
         self.loss_fn = loss_fn
         self._no_split_modules = getattr(model, "_no_split_modules", None)
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Loss sum (with a graph), number of items and logs of one micro-batch."""
-        total, items, *more = self.loss_fn(self.model, batch)
+    def forward(self, batch: Mapping[str, Any] | Callable[[nn.Module], Any]) -> Any:
+        """Loss sum (with a graph), number of items and logs of one micro-batch; or what a function says of the model."""
+        if callable(batch):
+            return batch(self.model)
+        total, items, *more = self.loss_fn(self.model, dict(batch))
         logs: Mapping[str, Any] = more[0] if more else {}
         device = total.device
         return total, _scalar(items, device), {key: _scalar(value, device) for key, value in logs.items()}
 
 
 def _scalar(value: Tensor | float, device: torch.device) -> Tensor:
-    # Filling on the device, unlike copying a number to it, does not wait for the device.
-    return value.detach().float() if isinstance(value, Tensor) else torch.full((), float(value), device=device)
+    # fp32 counts to 2^24 only. Filling on the device, unlike copying a number to it, does not wait for the device.
+    if isinstance(value, Tensor):
+        return value.detach().double()
+    return torch.full((), float(value), dtype=torch.float64, device=device)
 
 
 def fit(
@@ -160,7 +168,8 @@ def fit(
         Loss history and speed. The trained model stays on the training device.
 
     Raises:
-        UserError: For rows, settings or a run directory that cannot be used, and for a loss that is not finite.
+        UserError: For rows, settings or a run directory that cannot be used, for data with nothing to learn from, and
+            for a loss that is not finite.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the checkpoint is written.
     """
     started = time.monotonic()
@@ -177,10 +186,10 @@ def fit(
     distributed.seed_everything(seed, distributed.rank())
 
     with contextlib.ExitStack() as stack:
-        form = stack.enter_context(_document_form(model, config, collate, device))
-        feed = make_feed(dataset, config, seed, collate, form, _pad_token(model))
+        feed = make_feed(dataset, config, seed, collate, "padded", _pad_token(model))
         stack.enter_context(_training_mode(model, config))
         objective, optimizer = accelerator.prepare(Objective(model, loss_fn), make_optimizer(model, config))
+        feed = dataclasses.replace(feed, form=stack.enter_context(_document_form(objective, model, feed, device)))
         parameters = [p for p in objective.parameters() if p.requires_grad]
         total = config.steps or feed.order.steps(config.epochs)
         identity = _identity(dataset, config, seed, total)
@@ -188,6 +197,7 @@ def fit(
         state = saver.resume()
         resumed_from = state.step or None
         logger = _Logger(run, accelerator, config, name)
+        logger.write_left_out(feed.left_out)
         meter = Meter()
         batches = feed.order.batches(state.epoch, state.offset)
         stop = stack.enter_context(_stop_signals())
@@ -204,15 +214,18 @@ def fit(
             sums, parts = _forward_backward(accelerator, objective, feed, rows, state.step, stop)
             norm = _finish_gradients(accelerator, parameters, sums["labels"], config.max_grad_norm)
             values = _read({**sums, "grad_norm": norm})
-            loss = values["loss"] / max(values["labels"], 1)
-            if not (math.isfinite(loss) and math.isfinite(values["grad_norm"])):
+            if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
                 where = saver.save(state, random_before)
                 raise UserError(_not_finite(dataset, parts, state.step + 1, where))
-            optimizer.step()
+            # Without items there is no gradient, but weight decay and momentum would still move the weights.
+            if values["labels"]:
+                optimizer.step()
             optimizer.zero_grad()
 
             state.step, state.epoch, state.offset = state.step + 1, epoch, offset
-            state.losses.append(loss)
+            state.losses.append(values["loss"] / values["labels"] if values["labels"] else math.nan)
+            if (epoch or state.step == total) and all(map(math.isnan, state.losses)):
+                raise UserError(_NOTHING_LEARNED.format(steps=state.step))
             meter.add(time.perf_counter() - began, values["tokens"], values["labels"], values["squares"])
             display.step(state.step)
             logger.add(values)
@@ -243,6 +256,7 @@ def fit(
         peak_memory=distributed.peak_memory(device),
         seconds=time.monotonic() - started,
         resumed_from=resumed_from,
+        left_out=feed.left_out,
     )
 
 
@@ -278,14 +292,15 @@ def _forward_backward(
         # Gradients travel between the ranks once a step, with the last micro-batch.
         accelerator.sync_gradients = last
         with contextlib.nullcontext() if last else accelerator.no_sync(objective):
-            loss, count, logs = objective(to_device(batch, device))
+            # As a mapping that torch does not look into: FSDP would round the batch's numbers to bf16.
+            loss, count, logs = objective(MappingProxyType(to_device(batch, device)))
             accelerator.backward(loss if deepspeed_scale is None else loss * deepspeed_scale)
         parts.append((spans, loss.detach()))
-        for key, value in {"loss": loss.detach(), "labels": count, **logs}.items():
+        for key, value in {"loss": loss.detach().double(), "labels": count, **logs}.items():
             sums[key] = sums.get(key, 0.0) + value
     # A signal may have reached one rank only; all stop together.
     for key, number in {"tokens": tokens, "squares": squares, "stop": bool(stop)}.items():
-        sums[key] = torch.full((), float(number), device=device)
+        sums[key] = torch.full((), float(number), dtype=torch.float64, device=device)
     together = distributed.all_sum(torch.stack([sums[key] for key in sorted(sums)]))
     return dict(zip(sorted(sums), together, strict=True)), parts
 
@@ -298,20 +313,21 @@ def _finish_gradients(
         engine: Any = accelerator.deepspeed_engine_wrapped
         return torch.as_tensor(engine.get_global_grad_norm() or 0.0, device=accelerator.device)
     # DDP and FSDP average over the ranks; the loss is a sum over all of them.
-    return scale_gradients(parameters, accelerator.num_processes / labels.clamp(min=1), max_norm)
+    return scale_gradients(parameters, (accelerator.num_processes / labels.clamp(min=1)).float(), max_norm)
 
 
 def _deepspeed_scale(accelerator: Accelerator, batches: list[Batch]) -> float | None:
     """DeepSpeed updates inside its backward pass, so the number of labels has to be known before it."""
     if accelerator.distributed_type != DistributedType.DEEPSPEED:
         return None
-    labels = torch.tensor(float(sum(len(shifted_targets(batch)[1]) for batch in batches)), device=accelerator.device)
+    count = sum(len(shifted_targets(batch)[1]) for batch in batches)
+    labels = torch.tensor(float(count), dtype=torch.float64, device=accelerator.device)
     return accelerator.num_processes / max(distributed.all_sum(labels).item(), 1)
 
 
 def _read(values: dict[str, Tensor]) -> dict[str, float]:
     """All of a step's numbers at once: the one moment at which the processor waits for the device."""
-    return dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))
+    return dict(zip(values, torch.stack([value.double() for value in values.values()]).tolist(), strict=True))
 
 
 def _tokens(batch: Batch) -> int:
@@ -330,21 +346,30 @@ def _squares(batch: Batch, spans: list[list[Span]]) -> int:
 
 
 @contextlib.contextmanager
-def _document_form(
-    model: nn.Module, config: TrainingConfig, collate: Collate | None, device: torch.device
-) -> Iterator[Form]:
-    """The form in which this model takes several documents of one row, checked on the model."""
+def _document_form(objective: nn.Module, model: nn.Module, feed: Feed, device: torch.device) -> Iterator[Form]:
+    """The form in which this model takes several documents of one row, tried out on the model."""
     lm = base_model(model)
-    if collate is not None or config.layout == "padded":
+    if feed.collate is not None or feed.config.layout == "padded":
         yield "padded"
         return
     if not hasattr(lm, "set_attn_implementation"):
         raise UserError(f"{type(lm).__name__} is not a transformers model: set training.layout to padded.")
+    longest = max(span.end - span.start for span in feed.order.spans)
     # On a CPU, compiled blocks want one shape; grids of documents change with every batch.
-    with packed_attention(lm, allowed=not (config.compile and device.type == "cpu")) as flat:
-        if not checkpoint.is_sharded(lm):
-            assert_isolated(lm, flat)
-        yield "flat" if flat else "rows"
+    for allowed in (False,) if feed.config.compile and device.type == "cpu" else (True, False):
+        with packed_attention(lm, allowed=allowed) as flat:
+            if flat != allowed:
+                continue
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+                alike = objective(functools.partial(reads_alike, flat=flat, longest=longest))
+            if alike:
+                yield "flat" if flat else "rows"
+                return
+    distributed.print_main(
+        f"{type(lm).__name__} does not read packed documents as it reads each alone, so each gets a row of its own, "
+        f"padded: for {feed.config.layout} rows this needs more memory (training.micro_batch_size) and time."
+    )
+    yield "padded"
 
 
 @contextlib.contextmanager
@@ -390,6 +415,12 @@ def _evaluate(evaluate: Evaluate, model: nn.Module, objective: Any) -> dict[str,
             objective.reshard()
         model.train()
         checkpoint.set_random_state(random_state)
+
+
+_NOTHING_LEARNED = (
+    "There is nothing to learn from: the loss function counted no item in any of {steps} steps; look at the labels "
+    "(-100 = no loss) and at training.max_length, which may cut them off."
+)
 
 
 def _not_finite(dataset: Any, parts: list[tuple[list[list[Span]], Tensor]], step: int, where: Path) -> str:
@@ -465,6 +496,13 @@ class _Logger:
         if config.trackers:
             accelerator.init_trackers(run.slug, config={k: str(v) for k, v in dataclasses.asdict(config).items()})
 
+    def write_left_out(self, left_out: LeftOut) -> None:
+        """Say and record what is not trained on, if anything."""
+        numbers = dataclasses.asdict(left_out)
+        if any(numbers.values()):
+            self.run.log(phase=self.name, **{f"left_out/{key}": value for key, value in numbers.items()})
+            distributed.print_main(f"Not trained on: {', '.join(f'{n} {key}' for key, n in numbers.items() if n)}.")
+
     def add(self, values: Mapping[str, float]) -> None:
         """Note one step."""
         self.steps += 1
@@ -473,7 +511,7 @@ class _Logger:
 
     def write(self, state: State, rate: float, meter: Meter, display: Display) -> None:
         """Write means over the steps since the last record; token-wise ones are weighted by tokens."""
-        labels = max(self.sums["labels"], 1)
+        labels = self.sums["labels"] or math.nan
         apart = ("labels", "tokens", "squares", "stop", "grad_norm")
         means = {key: value / labels for key, value in self.sums.items() if key not in apart}
         tokens_per_second, _, _ = meter.rates(last=self.steps)

@@ -14,13 +14,16 @@ The contract of a loss function, `loss_fn(model, batch) -> Loss`: the *sum* over
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from core.errors import UserError
 
@@ -71,55 +74,149 @@ def causal_lm_loss(
     Returns:
         Loss sum and number of label tokens; with a router loss, both terms for the log.
     """
-    lm = base_model(model)
     positions, targets = shifted_targets(batch)
     options: dict[str, Any] = {"use_cache": False}
     if router_aux_weight:
         options["output_router_logits"] = True
-    head = lm.get_output_embeddings()
-    if cross_entropy == "plain" or not _is_plain_head(lm, head):
-        # Rows of a batch have different label positions, hence all logits; flat batches have one row.
-        flat = batch["input_ids"].shape[0] == 1
-        output = lm(**model_inputs(batch), **options, **({"logits_to_keep": positions} if flat else {}))
-        logits = output.logits.flatten(0, 1)
-        loss = F.cross_entropy((logits if flat else logits[positions]).float(), targets, reduction="sum")
+    length = batch.get("labels", batch["input_ids"]).shape[-1]
+    kind = _head_kind(model)
+    if kind == "whole":
+        output = model(**model_inputs(batch), **options)
+        logits = output.logits[:, -length:].flatten(0, 1)[positions]
+        loss = F.cross_entropy(logits.to(_accurate(logits.dtype)), targets, reduction="sum")
     else:
-        output = lm.get_decoder()(**model_inputs(batch), **options)
-        hidden = output.last_hidden_state.flatten(0, 1)[positions]
-        loss = linear_cross_entropy(hidden, head.weight, targets, kind=cross_entropy)
+        hidden, output = decode(model, **model_inputs(batch), **options)
+        # What a wrapper lays before the tokens (the virtual tokens of prompt tuning) is no label's position.
+        hidden = hidden[:, -length:].flatten(0, 1)[positions]
+        if kind == "linear":
+            weight = base_model(model).get_output_embeddings().weight
+            loss = linear_cross_entropy(hidden, weight, targets, kind=cross_entropy)
+        else:
+            loss = _own_cross_entropy(model, hidden, targets, len(targets) if cross_entropy == "plain" else 0)
     count = targets.numel()
     logs = {}
     if router_aux_weight:
-        aux = load_balancing_loss(
-            output.router_logits, top_k=lm.config.num_experts_per_tok, real_tokens=_real_tokens(batch)
-        )
+        top_k = base_model(model).config.num_experts_per_tok
+        aux = load_balancing_loss(output.router_logits, top_k=top_k, real_tokens=_real_tokens(batch))
         logs = {"cross_entropy": loss.detach(), "router_aux": aux.detach() * count}
         loss = loss + router_aux_weight * count * aux
     return Loss(loss, count, logs)
 
 
+# --- the decoder, and what stands behind it ---------------------------------------------------------------------------
+
+# linear: logits are hidden . W^T with a W that nothing adapts; own: some other function of a position's hidden state
+# (a cap, a scale, a bias, an adapter, a transform); whole: not to be separated, only the model as a whole gives logits.
+HeadKind = Literal["linear", "own", "whole"]
+_HEADS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[type, bool], HeadKind]] = weakref.WeakKeyDictionary()
+
+
 def base_model(model: nn.Module) -> Any:
-    """The transformers model itself, where PEFT has wrapped it."""
+    """The transformers model inside a PEFT model: to be looked at and configured, not to be called in its place.
+
+    Prompt tuning happens in the wrapper alone.
+    """
     return model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
 
 
-def _is_plain_head(lm: Any, head: Any) -> bool:
-    """Whether logits are exactly hidden . W^T, computed by one linear layer without bias, hooks or adapters."""
-    config = lm.config.get_text_config()
-    rescaled = (
-        "final_logit_softcapping",
-        "logit_scale",
-        "logits_scaling",
-        "lm_head_multiplier",
-        "output_multiplier_scale",
-    )
-    return (
-        type(head) is nn.Linear
-        and head.bias is None
-        and all(getattr(config, name, None) in (None, 1, 1.0) for name in rescaled)
-        and lm.get_decoder() is not lm
-        and not (head._forward_hooks or head._forward_pre_hooks)
-    )
+def decode(model: nn.Module, **inputs: Any) -> tuple[Float[Tensor, "batch length dim"], Any]:
+    """Call the model, wrappers included, and catch what its decoder hands on; the head runs on one position a row.
+
+    Returns:
+        The hidden states, and the model's output (of which logits are therefore useless).
+    """
+    caught: list[Tensor] = []
+
+    def catch(_: nn.Module, __: Any, output: Any) -> Any:
+        caught.append(output[0])
+        return _Hidden((output[0][:, :1],), output)
+
+    handle = base_model(model).get_decoder().register_forward_hook(catch)
+    try:
+        output = model(**inputs)
+    finally:
+        handle.remove()
+    return caught[0], output
+
+
+class _Hidden(tuple):
+    """A decoder's output with other hidden states: fields and all as in `rest`, None where there is no rest."""
+
+    rest: Any
+
+    def __new__(cls, hidden: tuple[Tensor], rest: Any = None) -> _Hidden:
+        self = super().__new__(cls, hidden)
+        self.rest = rest
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return self[0] if name == "last_hidden_state" else getattr(self.rest, name, None)
+
+
+def _behind_decoder(model: nn.Module, hidden: Float[Tensor, "n dim"]) -> Float[Tensor, "n vocabulary"]:
+    """What the model makes of hidden states, by its own code: its decoder is replaced for one call."""
+    decoder = base_model(model).get_decoder()
+    token = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
+    with mock.patch.object(decoder, "forward", lambda *_, **__: _Hidden((hidden[None],))):
+        return model(input_ids=token, use_cache=False).logits[0]
+
+
+def _head_kind(model: nn.Module) -> HeadKind:
+    """What stands behind the decoder, tried out once for a head (and for training, where dropout may stand there)."""
+    lm = base_model(model)
+    head = lm.get_output_embeddings() if hasattr(lm, "get_output_embeddings") else None
+    if head is None or lm.get_decoder() is lm:
+        return "whole"
+    known, case = _HEADS.setdefault(head, {}), (type(model), model.training)
+    if case not in known:
+        with torch.random.fork_rng(devices=[head.weight.device] if head.weight.is_cuda else []):
+            known[case] = _try_head(model, head)
+    return known[case]
+
+
+def _try_head(model: nn.Module, head: Any) -> HeadKind:
+    caught: list[Tensor] = []
+    handle = base_model(model).get_decoder().register_forward_hook(lambda _, __, output: caught.append(output[0]))
+    try:
+        with torch.no_grad():
+            logits = model(input_ids=torch.zeros(1, 2, dtype=torch.long, device=head.weight.device)).logits[0]
+            (hidden,) = caught
+            apart = _close(_behind_decoder(model, hidden[0]), logits)
+    except (AttributeError, TypeError, ValueError, IndexError, RuntimeError):
+        # A model that cannot be taken apart like this is asked for its logits as a whole, which is always right.
+        apart = False
+    finally:
+        handle.remove()
+    if not apart:
+        return "whole"
+    if type(head) is not nn.Linear or head._forward_hooks or head._forward_pre_hooks:
+        return "own"
+    # As large as trained logits can be, so that a cap shows.
+    hidden = torch.randn_like(hidden[0])
+    hidden *= 100 / F.linear(hidden, head.weight).detach().abs().max()
+    # A parameter that changes nothing yet (a bias of zeros, a scale of one) will when it is trained.
+    others = [p for p in model.parameters() if p.requires_grad and p is not head.weight]
+    with torch.enable_grad():
+        logits = _behind_decoder(model, hidden)
+        used = torch.autograd.grad(logits.sum(), others, allow_unused=True) if logits.requires_grad and others else ()
+    linear = _close(logits, F.linear(hidden, head.weight)) and all(gradient is None for gradient in used)
+    return "linear" if linear else "own"
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool((a - b).abs().max() <= 1e-3 * b.abs().max())
+
+
+def _own_cross_entropy(model: nn.Module, hidden: Tensor, targets: Tensor, chunk: int) -> Tensor:
+    """Sum of the cross-entropy behind the model's own head; logits of a chunk at a time, made again for the gradient."""
+
+    def part(h: Tensor, y: Tensor) -> Tensor:
+        logits = _behind_decoder(model, h)
+        return F.cross_entropy(logits.to(_accurate(logits.dtype)), y, reduction="sum")
+
+    chunk = chunk or max(64, CHUNK_ELEMENTS // base_model(model).get_output_embeddings().weight.shape[0])
+    parts = zip(hidden.split(chunk), targets.split(chunk), strict=True)
+    return torch.stack([checkpoint(part, h, y, use_reentrant=False, preserve_rng_state=False) for h, y in parts]).sum()
 
 
 def shifted_targets(batch: Mapping[str, Any]) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:

@@ -77,6 +77,64 @@ def cut(lengths: np.ndarray, max_length: int, long_documents: Literal["truncate"
     return spans
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """What of the documents is not trained on.
+
+    Attributes:
+        long_documents: Documents that were cut to `max_length` ("truncate") or left out because of it ("drop").
+        tokens: Their tokens that are gone.
+        without_labels: Pieces that were left out because no label is left in them, as where a prompt fills
+            `max_length`.
+    """
+
+    long_documents: int = 0
+    tokens: int = 0
+    without_labels: int = 0
+
+
+def labelled(dataset: Any, spans: Sequence[Span]) -> list[Span]:
+    """The pieces, in document order, with something to learn: a label beyond their first token (nothing predicts that).
+
+    Raises:
+        UserError: If a document has another number of labels than of tokens.
+    """
+    if not hasattr(dataset, "with_format"):
+        return [span for span in spans if _has_label(dataset[span.document], span)]
+    if "labels" not in dataset.column_names:
+        return [span for span in spans if span.end - span.start > 1]
+    import pyarrow.compute as pc
+
+    document, start, end = np.array(spans).T
+    kept = np.zeros(len(spans), dtype=bool)
+    row = 0
+    for table in dataset.select_columns(["input_ids", "labels"]).with_format("arrow").iter(10_000):
+        tokens, labels = (pc.list_value_length(table[name]).to_numpy() for name in ("input_ids", "labels"))
+        for number in (tokens != labels).nonzero()[0][:1]:
+            raise _wrong_labels(row + int(number), int(tokens[number]), int(labels[number]))
+        begins = np.cumsum(labels) - labels
+        learned = np.concatenate([[0], np.cumsum(pc.list_flatten(table["labels"]).to_numpy() != IGNORED)])
+        here = slice(*np.searchsorted(document, [row, row + len(labels)]))
+        begin = begins[document[here] - row]
+        kept[here] = learned[begin + end[here]] > learned[begin + start[here] + 1]
+        row += len(labels)
+    return [span for span, keep in zip(spans, kept.tolist(), strict=True) if keep]
+
+
+def _has_label(row: Mapping[str, Any], span: Span) -> bool:
+    labels = row.get("labels")
+    if labels is None:
+        return span.end - span.start > 1
+    if len(labels) != len(row["input_ids"]):
+        raise _wrong_labels(span.document, len(row["input_ids"]), len(labels))
+    # Answers stand at the end.
+    return any(labels[place] != IGNORED for place in range(span.end - 1, span.start, -1))
+
+
+def _wrong_labels(document: int, tokens: int, labels: int) -> UserError:
+    return UserError(f"Row {document} has {tokens} tokens but {labels} labels: give one label a token (-100 = no loss).")
+
+
 def best_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """Bins of at most `capacity` tokens: the longest document first, each into the fullest bin that still has room.
 
@@ -323,29 +381,43 @@ class Feed:
     Attributes:
         dataset: The rows.
         order: Which rows make up which step.
-        make: A micro-batch from its spans and a generator.
-        micro_batch_size: Rows of one forward pass; 0 = this rank's whole share of the step.
-        by_length: Put rows of similar length together.
+        config: Sizes and layout.
+        collate: Turns rows into a batch; None = language-model documents.
+        form: How the model takes several documents of one row.
+        pad_token: Any token id.
+        left_out: What of the data is not trained on.
     """
 
     dataset: Any
     order: Order
-    make: Callable[[list[list[Span]], np.random.Generator], Batch]
-    micro_batch_size: int
-    by_length: bool
+    config: TrainingConfig
+    collate: Collate | None
+    form: Form
+    pad_token: int
+    left_out: LeftOut
 
     def micro_batches(
         self, rows: Sequence[list[Span]], step: int, rank: int, world: int
     ) -> Iterator[tuple[Batch, list[list[Span]]]]:
         """This rank's micro-batches of a step (as many on every rank), each with its spans."""
-        parts = share(rows, rank, world, self.micro_batch_size, by_length=self.by_length)
+        by_length = self.collate is None and self.config.layout != "packed"
+        parts = share(rows, rank, world, self.config.micro_batch_size, by_length=by_length)
         for number, part in enumerate(parts):
-            yield self.make(part, np.random.default_rng([self.order.seed, step, number, rank])), part
+            if self.collate is None:
+                yield self._lay_out(part), part
+            else:
+                rng = np.random.default_rng([self.order.seed, step, number, rank])
+                yield self.collate([self.dataset[span.document] for row in part for span in row], rng), part
 
-    def count(self, world: int) -> int:
-        """Micro-batches of one step on each rank."""
-        mine = self.order.batch_size // world
-        return -(-mine // (self.micro_batch_size or mine))
+    def _lay_out(self, rows: list[list[Span]]) -> Batch:
+        # Compiled blocks want one shape; otherwise a flat row needs no padding at all.
+        longest = self.config.max_length
+        length = longest * (len(rows) if self.form == "flat" else 1)
+        length = length if self.config.layout == "packed" and (self.form == "rows" or self.config.compile) else 0
+        if self.form == "rows" and not length:
+            length = max(span.end - span.start for row in rows for span in row)
+        documents = read_documents(self.dataset, rows)
+        return collate(documents, self.form, length=length, longest=longest, pad_token=self.pad_token)
 
 
 def make_feed(
@@ -362,30 +434,27 @@ def make_feed(
         pad_token: Any token id.
 
     Raises:
-        UserError: If no tokens remain.
+        UserError: If no tokens remain, or no label.
     """
     if collate_rows is not None:
         spans = tuple(Span(document, 0, 1) for document in range(len(dataset)))
         order = Order(spans, seed, config.batch_size, shuffle=config.shuffle)
-        custom = collate_rows  # narrowed for the closure
-
-        def make(rows: list[list[Span]], rng: np.random.Generator) -> Batch:
-            return custom([dataset[span.document] for row in rows for span in row], rng)
-
-        return Feed(dataset, order, make, config.micro_batch_size, by_length=False)
-    spans = tuple(cut(document_lengths(dataset), config.max_length, config.long_documents))
-    if not spans:
+        return Feed(dataset, order, config, collate_rows, form, pad_token, LeftOut())
+    lengths = document_lengths(dataset)
+    pieces = cut(lengths, config.max_length, config.long_documents)
+    if not pieces:
         raise UserError(f"No document has between 1 and training.max_length = {config.max_length} tokens.")
+    spans = tuple(labelled(dataset, pieces))
+    left_out = LeftOut(
+        long_documents=int((lengths > config.max_length).sum()) if config.long_documents != "split" else 0,
+        tokens=int(lengths.sum()) - sum(span.end - span.start for span in pieces),
+        without_labels=len(pieces) - len(spans),
+    )
+    if not spans:
+        raise UserError(
+            f"There is nothing to learn from: none of the {len(pieces)} documents has a label after its first token "
+            f"and within training.max_length = {config.max_length}; raise max_length, or label some tokens."
+        )
     capacity = config.max_length if config.layout == "packed" else 0
     order = Order(spans, seed, config.batch_size, capacity, config.shuffle)
-
-    def lay_out(rows: list[list[Span]], rng: np.random.Generator) -> Batch:
-        # Compiled blocks want one shape; otherwise a flat row needs no padding at all.
-        length = config.max_length * (len(rows) if form == "flat" else 1)
-        length = length if config.layout == "packed" and (form == "rows" or config.compile) else 0
-        if form == "rows" and not length:
-            length = max(span.end - span.start for row in rows for span in row)
-        documents = read_documents(dataset, rows)
-        return collate(documents, form, length=length, longest=config.max_length, pad_token=pad_token)
-
-    return Feed(dataset, order, lay_out, config.micro_batch_size, by_length=config.layout != "packed")
+    return Feed(dataset, order, config, None, form, pad_token, left_out)
