@@ -1,25 +1,24 @@
 """The test matrix: `uv run nox` runs what has to pass, `uv run nox -l` lists everything.
 
-Every session has its own environment, filled by uv from its cache with hard links, so that a second run starts in
-seconds. The versions come from the lock that pyproject.toml's `exclude-newer` determines.
+All sessions share the project's environment: `uv run` adds the groups that a session needs and takes none away, so that
+nothing is installed twice. The versions come from the lock that pyproject.toml's `exclude-newer` determines.
 """
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.5"
-nox.options.default_venv_backend = "uv"
-nox.options.reuse_existing_virtualenvs = True
-nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "lock", "types", "tests", "invariance", "paper", "docs"]
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "lock", "types", "tests", "others", "docs"]
 
 ROOT = Path(__file__).parent
 PAPERS = sorted(path.parent.name for path in (ROOT / "papers").glob("*/__init__.py"))
-OLDEST, *NEWER = ("3.11", "3.12", "3.13")
+VERSIONS = ("3.11", "3.12", "3.13")
 LOCK = ROOT / "requirements.lock"
 # The whole lock: what an installation on any platform and with any extra may need.
 EXPORT = (
@@ -32,25 +31,10 @@ EXPORT = (
     "--no-header",
     "--no-annotate",
 )
-
-
-def sync(session: nox.Session, *arguments: str) -> None:
-    """Install the locked project and the named groups or extras into the session's environment."""
-    session.run_install(
-        "uv",
-        "sync",
-        "--quiet",
-        "--no-default-groups",
-        f"--python={session.virtualenv.location}",
-        *arguments,
-        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
-        external=True,
-    )
-
-
-def pytest(session: nox.Session, *arguments: str) -> None:
-    """Run pytest offline, as on a machine without any account."""
-    session.run("pytest", *arguments, *session.posargs, env={"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+FULL = ("--all-groups", "--extra=narrations")
+HERE = "not gpu and not hub"
+# Tests that share something stay on one worker.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
 
 
 def _exists(version: str) -> bool:
@@ -61,22 +45,34 @@ def _exists(version: str) -> bool:
         return False
 
 
-@nox.session(python=OLDEST)
+OTHERS = [version for version in VERSIONS if version != "{}.{}".format(*sys.version_info) and _exists(version)]
+
+
+def uv_run(session: nox.Session, *command: str, needs: tuple[str, ...] = FULL, **env: str) -> None:
+    """Run a command in the project's environment, after adding what it needs there."""
+    session.run("uv", "run", "--quiet", *needs, *command, env=env, external=True)
+
+
+def pytest(session: nox.Session, *arguments: str, needs: tuple[str, ...] = FULL, **env: str) -> None:
+    """Run pytest offline, as on a machine without any account; one thread a process, since two run side by side."""
+    quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", **env}
+    uv_run(session, "pytest", "--durations=10", *arguments, *session.posargs, needs=needs, **quiet)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Formatting and lint."""
-    sync(session, "--only-group", "lint")
-    session.run("ruff", "format", "--check", ".")
-    session.run("ruff", "check", ".")
+    uv_run(session, "ruff", "format", "--check", ".")
+    uv_run(session, "ruff", "check", ".")
 
 
-@nox.session(python=OLDEST)
+@nox.session
 def types(session: nox.Session) -> None:
-    """Static types of core, papers, benchmarks and this file's neighbours."""
-    sync(session, "--group", "lint", "--group", "test")
-    session.run("mypy")
+    """Static types of core and papers."""
+    uv_run(session, "mypy")
 
 
-@nox.session(python=OLDEST)
+@nox.session
 def lock(session: nox.Session) -> None:
     """requirements.lock is what pyproject.toml resolves to; `nox -s lock -- --write` renews it."""
     # Afresh, as on a new machine: an existing uv.lock would keep versions that it happens to hold.
@@ -90,65 +86,60 @@ def lock(session: nox.Session) -> None:
         session.error("requirements.lock is out of date: run `uv run nox -s lock -- --write` and commit it.")
 
 
-@nox.session(python=[OLDEST, *(version for version in NEWER if _exists(version))])
+@nox.session
 def tests(session: nox.Session) -> None:
-    """Unit, property and contract tests; newer Pythons run the part that needs no weights and no processes."""
-    sync(session, "--group", "test", "--group", "bench", "--extra", "narrations")
-    everywhere = "not distributed and not gpu and not hub"
-    if session.python == OLDEST:
-        pytest(session, "-n", "2", "--dist", "worksteal", "--ignore=tests/papers", "-m", everywhere)
-    else:
-        pytest(session, "-n", "2", "tests/core", "-m", f"{everywhere} and not weights")
+    """Unit, property, invariance and contract tests of core and of all papers, but for the slow ones."""
+    pytest(session, *SIDE_BY_SIDE, "-m", f"{HERE} and not slow")
 
 
-@nox.session(python=OLDEST)
-def invariance(session: nox.Session) -> None:
-    """Packed = unpadded, accumulated = batch, killed and resumed = unbroken, one process = two (DDP, FSDP2)."""
-    sync(session, "--group", "test", "--extra", "narrations")
-    pytest(session, "tests", "-m", "distributed and not gpu and not hub")
+@nox.session
+@nox.parametrize("version", OTHERS, ids=OTHERS)
+def others(session: nox.Session, version: str) -> None:
+    """The other Pythons that this machine has: the tests of core that need no weights and no processes."""
+    needs = (f"--python={version}", "--no-default-groups", "--group=test")
+    chosen = ("tests/core", "-m", f"{HERE} and not slow and not weights and not distributed")
+    folder = str(ROOT / ".nox" / version)
+    pytest(session, *SIDE_BY_SIDE, *chosen, needs=needs, UV_PROJECT_ENVIRONMENT=folder)
 
 
-@nox.session(python=OLDEST)
-@nox.parametrize("slug", PAPERS, ids=PAPERS)
-def paper(session: nox.Session, slug: str) -> None:
-    """One paper: its tests, its smoke run through the commands, its page."""
-    sync(session, "--group", "test", "--extra", "narrations")
-    pytest(session, f"tests/papers/test_{slug}.py", "-m", "not distributed and not gpu and not hub")
-
-
-@nox.session(python=OLDEST)
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the site, every warning an error; `nox -s docs -- serve` shows it."""
-    sync(session, "--group", "docs")
-    if session.posargs:
-        session.run("mkdocs", *session.posargs)
-    else:
-        session.run("mkdocs", "build", "--strict", "--quiet")
+    uv_run(session, "mkdocs", *(session.posargs or ["build", "--strict", "--quiet"]))
 
 
-@nox.session(python=OLDEST, default=False)
+@nox.session
+@nox.parametrize("slug", PAPERS, ids=PAPERS)
+def paper(session: nox.Session, slug: str) -> None:
+    """One paper, for who works on it: its own tests and its part of the contract, the slow ones too."""
+    pytest(session, f"tests/papers/test_{slug}.py", "tests/test_contract.py", "-k", f"{slug} or light", "-m", HERE)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """What takes longer than the gate allows: real weights, every arm of every paper at the smoke scale."""
+    pytest(session, *SIDE_BY_SIDE, "-m", f"{HERE} and slow")
+
+
+@nox.session
 def reproduce(session: nox.Session) -> None:
     """All tiny reproductions; `-- mexa --record` narrows and records."""
-    sync(session, "--extra", "narrations")
-    session.run("papers", "reproduce", *(session.posargs or ["--all"]), env={"HF_HUB_OFFLINE": "1"})
+    uv_run(session, "papers", "reproduce", *(session.posargs or ["--all"]), HF_HUB_OFFLINE="1")
 
 
-@nox.session(python=OLDEST, default=False)
+@nox.session
 def bench(session: nox.Session) -> None:
     """Speed and memory against what a user would use instead, as ratios."""
-    sync(session, "--group", "bench")
-    session.run("python", "-m", "benchmarks.run", *session.posargs, env={"HF_HUB_OFFLINE": "1"})
+    uv_run(session, "python", "-m", "benchmarks.run", *session.posargs, HF_HUB_OFFLINE="1")
 
 
-@nox.session(python=OLDEST, default=False)
+@nox.session
 def gpu(session: nox.Session) -> None:
     """The tests that need an accelerator."""
-    sync(session, "--group", "test", "--extra", "gpu")
-    pytest(session, "tests", "-m", "gpu")
+    pytest(session, "-m", "gpu", needs=(*FULL, "--extra=gpu"))
 
 
-@nox.session(python=OLDEST, default=False)
+@nox.session
 def hub(session: nox.Session) -> None:
     """Loads the real ids, for those who have a network."""
-    sync(session, "--group", "test")
-    session.run("pytest", "tests", "-m", "hub", *session.posargs, env={"HF_HUB_OFFLINE": "0"})
+    pytest(session, "-m", "hub", HF_HUB_OFFLINE="0")

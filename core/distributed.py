@@ -281,14 +281,16 @@ def launch_cpu(fn: Callable[..., Any], nprocs: int, *args: Any, timeout: float =
     Raises:
         RuntimeError: If a rank fails, with that rank's traceback, or when the time is over.
     """
-    context = mp.get_context("spawn")
+    context = _fresh_processes()
     # This process hosts the rendezvous store, so that the port is taken from the first moment on: choosing a free
     # port and letting rank 0 bind it later would race with other programs.
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     channels = [context.Pipe(duplex=False) for _ in range(nprocs)]
     processes = [
         context.Process(
-            target=_cpu_worker, args=(fn, rank, nprocs, store.port, channels[rank][1], timeout, args), daemon=True
+            target=_cpu_worker,
+            args=(fn, rank, nprocs, store.port, channels[rank][1], timeout, args, dict(os.environ)),
+            daemon=True,
         )
         for rank in range(nprocs)
     ]
@@ -297,12 +299,25 @@ def launch_cpu(fn: Callable[..., Any], nprocs: int, *args: Any, timeout: float =
         sender.close()
     try:
         return _collect([receiver for receiver, _ in channels], time.monotonic() + timeout)
+    except BaseException:
+        for process in processes:  # they may wait for the rank that failed
+            process.kill()
+        raise
     finally:
         for process in processes:
             process.join(timeout=5)
             if process.is_alive():
                 process.kill()
                 process.join()
+
+
+def _fresh_processes() -> Any:
+    """Processes that have run nothing yet: forks of a server that only imports, which takes most of the time."""
+    if "forkserver" not in mp.get_all_start_methods():
+        return mp.get_context("spawn")
+    context = mp.get_context("forkserver")
+    context.set_forkserver_preload(["accelerate", "peft", "torch.distributed.fsdp", "transformers.modeling_utils"])
+    return context
 
 
 def _collect(receivers: Sequence[Any], deadline: float) -> list[Any]:
@@ -329,9 +344,17 @@ def _collect(receivers: Sequence[Any], deadline: float) -> list[Any]:
 
 
 def _cpu_worker(
-    fn: Callable[..., Any], number: int, nprocs: int, port: int, sender: Any, timeout: float, args: tuple
+    fn: Callable[..., Any],
+    number: int,
+    nprocs: int,
+    port: int,
+    sender: Any,
+    timeout: float,
+    args: tuple,
+    environment: dict[str, str],
 ) -> None:
     os.environ.update(
+        environment,
         RANK=str(number),
         LOCAL_RANK=str(number),
         WORLD_SIZE=str(nprocs),

@@ -16,7 +16,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 from core.errors import UserError
 
 C = TypeVar("C")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,44 @@ def _replace(config: Any, changes: Mapping[tuple[str, ...], Any], prefix: str = 
     for name, inner in nested.items():
         new[name] = _replace(new.get(name, getattr(config, name)), inner, f"{prefix}{name}.")
     return dataclasses.replace(config, **new)
+
+
+def name_values(
+    setting: str,
+    entries: Sequence[str],
+    example: str,
+    value: Callable[[str], V],
+    *,
+    allowed: Range | None = None,
+    repeats: bool = False,
+) -> list[tuple[str, V]]:
+    """Settings of the form `name=value`, in the order given.
+
+    Args:
+        setting: What the user calls them, for the message.
+        entries: Such as `("en=0.3", "zh=0.7")`; the first `=` divides.
+        example: What a right entry looks like, for the message.
+        value: Converts what stands after the `=`, such as `float`.
+        allowed: Where the values have to lie.
+        repeats: Whether a name may come more than once.
+
+    Raises:
+        UserError: An entry without name, `=` or readable value, a value out of range, a repeated name.
+    """
+    found: list[tuple[str, V]] = []
+    for entry in entries:
+        name, _, text = entry.partition("=")
+        try:
+            if not (name and text):
+                raise ValueError
+            found.append((name, value(text)))
+        except ValueError:
+            raise UserError(f"{setting}: {entry!r} is not of the form {example}.") from None
+        if allowed is not None and found[-1][1] not in allowed:
+            raise UserError(f"{setting}: {entry!r} is out of range: give a number {allowed}.")
+        if not repeats and name in dict(found[:-1]):
+            raise UserError(f"{setting}: {name!r} is given twice, name it once.")
+    return found
 
 
 def resolve(

@@ -109,8 +109,8 @@ def trivial_lines(axes: Axes, record: Record, variant: str | None = None, *, ver
         line(value, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
         text, place = name.replace("_", " "), (value, 1.0) if vertical else (1.0, value)
         transform = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()
-        align = {"ha": "center", "va": "bottom"} if vertical else {"ha": "right", "va": "bottom"}
-        axes.text(*place, text, transform=transform, fontsize=7, color=COLOURS["grey"], **align)
+        align = "center" if vertical else "right"
+        axes.text(*place, text, transform=transform, fontsize=7, color=COLOURS["grey"], ha=align, va="bottom")
 
 
 def print_claims(paper: Paper, record: Record) -> None:

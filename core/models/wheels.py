@@ -127,12 +127,14 @@ def _intact(path: Path) -> bool:
     """True when every file of the manifest is there with the recorded size and SHA-256."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        sized = all((path / file).stat().st_size == seal["bytes"] for file, seal in manifest.items())
-        return (
-            sized and bool(manifest) and all(_digest(path / file) == seal["sha256"] for file, seal in manifest.items())
-        )
+        if not manifest or any((path / file).stat().st_size != seal["bytes"] for file, seal in manifest.items()):
+            return False
+        if path not in _CHECKED and any(_digest(path / file) != seal["sha256"] for file, seal in manifest.items()):
+            return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+    _CHECKED.add(path)
+    return True
 
 
 def _digest(path: Path) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper, public
 
 PAPER = Paper(
     slug="bayling2",
@@ -155,35 +152,22 @@ PAPER = Paper(
     extra_variants=("budget_256",),
 )
 
-_EXPORTS = {
-    **dict.fromkeys(
-        (
-            "Bitext",
-            "CHAT_TEMPLATES",
-            "WORDINGS",
-            "choose_template",
-            "cross_lingual_block",
-            "cross_lingual_request",
-            "format_prompt",
-            "manifest",
-            "mix_blocks",
-            "star_edges",
-            "star_mixture",
-        ),
-        "method",
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=(
+        "Bitext",
+        "CHAT_TEMPLATES",
+        "WORDINGS",
+        "choose_template",
+        "cross_lingual_block",
+        "cross_lingual_request",
+        "format_prompt",
+        "manifest",
+        "mix_blocks",
+        "star_edges",
+        "star_mixture",
     ),
-    **dict.fromkeys(("Item", "Transfer", "transfer_matrix"), "transfer"),
-    **dict.fromkeys(("Chat",), "chat"),
-    **dict.fromkeys(("build_star_mixture", "read_instructions", "read_tasks"), "data"),
-}
-__all__ = ["PAPER", *sorted(_EXPORTS)]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    transfer=("Item", "Transfer", "transfer_matrix"),
+    chat=("Chat",),
+    data=("build_star_mixture", "read_instructions", "read_tasks"),
+)

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
+from core.experiment.config import name_values
 from core.models.tokenization import chat_row, completion_row
+from core.tasks.choices import LETTERS, lettered
 from papers.bayling2.config import Config
 from papers.bayling2.method import (
     CHAT_TEMPLATES,
@@ -259,10 +261,7 @@ def mixture(config: Config) -> list[Row]:
 
 def _all_instructions(config: Config, codes: Sequence[str]) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = {}
-    for entry in config.instructions:
-        code, equals, source = entry.partition("=")
-        if not equals:
-            raise UserError(f"--instructions {entry!r} has no language: write pivot=source, such as en={entry}.")
+    for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
         if code in codes:
             rows.setdefault(code, []).extend(read_instructions(source, code, config.hub_folder))
     return rows
@@ -299,10 +298,9 @@ def training_rows(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], templ
 
 def choice_item(row: Mapping[str, Any]) -> Item:
     """A row of Belebele, m-ARC or m-MMLU (as `core.corpora` gives it) as a question for the letter of the answer."""
-    letters = "ABCDE"[: len(row["choices"])]
-    options = "\n".join(f"{letter}. {choice}" for letter, choice in zip(letters, row["choices"], strict=True))
+    letters = LETTERS[: len(row["choices"])]
     passage = f"{row['passage']}\n\n" if row["passage"] else ""
-    prompt = f"{passage}{row['question']}\n{options}\nAnswer with the letter of the right option."
+    prompt = f"{passage}{row['question']}\n{lettered(row['choices'])}\nAnswer with the letter of the right option."
     return Item(row["key"], prompt, letters[row["answer"]], tuple(letters))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, override, preset_named, with_variant
+from core.experiment.config import Range, name_values, override, preset_named, with_variant
 from core.experiment.entrypoint import Verbs, tools
 from papers.bayling2.method import SAMPLING
 
@@ -112,22 +112,16 @@ def mix(options: Mix) -> None:
     from papers.bayling2 import data, method
 
     pivots: dict[str, list[method.Row]] = {}
-    for entry in options.instructions:
-        code, equals, source = entry.partition("=")
-        if not equals:
-            raise UserError(f"--instructions {entry!r} has no language: write pivot=file.")
+    for code, source in name_values("--instructions", options.instructions, "pivot=file", str, repeats=True):
         pivots.setdefault(code, []).extend(data.read_instructions(source, code))
     texts = []
-    for entry in options.parallel:
-        edge, equals, path = entry.partition("=")
+    for edge, path in name_values("--parallel", options.parallel, "language:pivot=file", str, repeats=True):
         language, _, pivot = edge.partition(":")
-        if not equals:
-            raise UserError(f"--parallel {entry!r} names no languages: write language:pivot=file.")
         texts.append((language, pivot, path))
     table = data.build_star_mixture(
         pivots,
         texts,
-        _shares(options.shares),
+        dict(name_values("--shares", options.shares, "en=0.262", float, allowed=Range(0))) or None,
         seed=options.seed,
         per_language=options.per_language or None,
         directions=options.directions,
@@ -139,13 +133,6 @@ def mix(options: Mix) -> None:
     write_json(options.out / "manifest.json", facts)
     parts = ", ".join(f"{name} {part['examples']} ({part['share']:.1%})" for name, part in facts["blocks"].items())
     print(f"{facts['examples']} examples: {parts}. {options.out / 'mixture.jsonl'}")
-
-
-def _shares(entries: tuple[str, ...]) -> dict[str, float] | None:
-    try:
-        return {name: float(value) for name, value in (entry.split("=") for entry in entries)} or None
-    except ValueError:
-        raise UserError(f"--shares {' '.join(entries)} is not readable: write en=0.262 zh=0.432 xling=0.306.") from None
 
 
 def measure(options: Measure) -> None:

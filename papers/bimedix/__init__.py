@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper, public
 
 PAPER = Paper(
     slug="bimedix",
@@ -159,23 +157,26 @@ _METHOD = (
     "top_k_routing",
     "trainable_parameters",
 )
-_HOME = {
-    **dict.fromkeys(_METHOD, "method"),
-    **dict.fromkeys(("dequantize_nf4", "quantize_nf4"), "nf4"),
-    **dict.fromkeys(("load_adapter", "save_adapter"), "adapters"),
-    **dict.fromkeys(("PromptedModel", "translate_corpus", "translate_samples"), "translation"),
-    **dict.fromkeys(("read_samples",), "data"),
-}
-__all__ = ["PAPER", *sorted(_HOME)]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        import importlib
-
-        return getattr(importlib.import_module(f"papers.bimedix.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=(
+        "attach_adapters",
+        "averages",
+        "entropy",
+        "equal_budget_rank",
+        "expert_load",
+        "jensen_shannon",
+        "load_balancing_loss",
+        "merge_adapters",
+        "mix_languages",
+        "moe_blocks",
+        "quantize_base",
+        "top_k_routing",
+        "trainable_parameters",
+    ),
+    nf4=("dequantize_nf4", "quantize_nf4"),
+    adapters=("load_adapter", "save_adapter"),
+    translation=("PromptedModel", "translate_corpus", "translate_samples"),
+    data=("read_samples",),
+)

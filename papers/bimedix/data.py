@@ -22,11 +22,11 @@ from typing import Any
 
 from core.corpora import read_rows
 from core.errors import UserError
+from core.tasks.choices import LETTERS, lettered
 
 Row = Mapping[str, Any]
 Sample = dict[str, Any]
 
-LETTERS = "ABCDEFGHIJ"
 REQUEST = {"en": "Choose the correct option.", "ar": "اختر الإجابة الصحيحة."}
 DECISIONS = {"en": ("yes", "no", "maybe"), "ar": ("نعم", "لا", "ربما")}
 ROLES = {
@@ -79,8 +79,7 @@ def adapt(row: Row, lang: str) -> Sample:
 
 def multiple_choice(question: str, options: Sequence[str], answer: int, lang: str) -> Sample:
     """A multiple-choice sample: options one a line with letters, then a request; answered by letter and text."""
-    lines = [question, *(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))]
-    prompt = "\n".join([*lines, REQUEST.get(lang, REQUEST["en"])])
+    prompt = "\n".join((question, lettered(options), REQUEST.get(lang, REQUEST["en"])))
     return {
         "task": "mcqa",
         "question": question,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
-from core.inference.generation import score_choices
+from core.tasks.choices import LETTERS, Question, choice_scores
 from papers.bimedix import data, knowledge, translation
 from papers.bimedix.config import Config
 from papers.bimedix.data import Sample
@@ -59,19 +59,18 @@ def score_items(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters:
     Options are ranked by the mean log-probability of their tokens after the bare question; with `letters`, by the
     log-probability of the option's letter after the question with its options.
     """
-    contexts, choices = [], []
+    questions = []
     for item in items:
         messages = item["messages"][:1] if letters else data.dialogue(item["question"])
-        options = data.LETTERS[: len(item["options"])] if letters else item.get("candidates") or item["options"]
+        options = LETTERS[: len(item["options"])] if letters else item.get("candidates") or item["options"]
         pairs = [data.continuation(tokenizer, messages, option) for option in options]
-        contexts.append(pairs[0][0])
-        choices.append([answer for _, answer in pairs])
-    scored = score_choices(model, tokenizer, contexts, choices)
-    found = {}
-    for item, scores in zip(items, scored, strict=True):
-        values = [s.log_likelihood / (1 if letters else s.tokens) for s in scores]
         right = item["answer"] if letters or "candidates" not in item else 0
-        found[str(item["id"])] = expected_accuracy(values, right, len(item["options"]))
+        questions.append(Question(str(item["id"]), pairs[0][0], tuple(answer for _, answer in pairs), right))
+    scored = choice_scores(model, tokenizer, questions, "sum" if letters else "token")
+    found = {
+        question.id: expected_accuracy(values, question.answer, len(item["options"]))
+        for question, values, item in zip(questions, scored, items, strict=True)
+    }
     if len(found) < len(items):
         raise UserError("Evaluation items have repeated ids: give each row of a language its own id.")
     return found

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper, public
 
 PAPER = Paper(
     slug="lmt",
@@ -197,8 +194,9 @@ PAPER = Paper(
     extra_variants=("p5", "p5_matched", "p50"),
 )
 
-_PUBLIC = {
-    "method": (
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=(
         "Example",
         "Repetition",
         "auxiliary_for",
@@ -207,20 +205,8 @@ _PUBLIC = {
         "target_repetition",
         "translation_prompt",
     ),
-    "inference": ("clean_output", "few_shot_input", "model_input", "special_strings", "translate"),
-    "stages": ("cpt_mixture", "cpt_text", "group_advantages", "grpo_loss", "keep_pair"),
-    "languages": ("AUXILIARY", "LANGUAGES", "LANGUAGE_NAMES", "TIERS", "language_name", "suggest_auxiliary"),
-    "data": ("manifest", "read_examples", "write_sft"),
-}
-_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
-__all__ = ["PAPER", *_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"papers.lmt.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    inference=("clean_output", "few_shot_input", "model_input", "special_strings", "translate"),
+    stages=("cpt_mixture", "cpt_text", "group_advantages", "grpo_loss", "keep_pair"),
+    languages=("AUXILIARY", "LANGUAGES", "LANGUAGE_NAMES", "TIERS", "language_name", "suggest_auxiliary"),
+    data=("manifest", "read_examples", "write_sft"),
+)

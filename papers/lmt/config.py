@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, name_values
 from core.training.config import TrainingConfig
 from papers.lmt.languages import LANGUAGES, PIVOTS
 
@@ -196,8 +196,7 @@ class Config:
             raise UserError("Continued pre-training needs cpt_base and one set of pairs per pivot in cpt.pairs.")
         if overlap := set(self.pivots) & set(self.languages):
             raise UserError(f"{sorted(overlap)[0]!r} is both a pivot and a language: list it once.")
-        if any(pair.count("=") != 1 for pair in self.auxiliaries):
-            raise UserError("auxiliaries takes pairs such as es=pt: the language, then the language that helps it.")
+        name_values("auxiliaries", self.auxiliaries, "es=pt (the language, then the language that helps it)", str)
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
+from core.experiment.config import name_values
 from core.experiment.run import Run
 from core.files import read_json, write_json, write_text
 from core.models.tokenization import IGNORED, completion_row
@@ -107,7 +108,7 @@ def _numbers(config: Config, run: Run) -> Multiway:
 
 def auxiliaries(config: Config) -> dict[str, str]:
     """`{language: auxiliary}` of a configuration: its own, or Table 12."""
-    return dict(pair.split("=") for pair in config.auxiliaries) or AUXILIARY
+    return dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str)) or AUXILIARY
 
 
 def sft_examples(config: Config, corpus: Multiway) -> list[Example]:

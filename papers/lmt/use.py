@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import tyro
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, name_values
 from core.experiment.entrypoint import Verbs, tools
 
 
@@ -98,9 +98,7 @@ def build(options: Build) -> None:
     codes = [code for code in items[0] if code not in ("key", "value", *options.pivots)]
     table = {code: languages.AUXILIARY[code] for code in codes if languages.AUXILIARY.get(code) in codes}
     table = {code: near for code in codes if (near := languages.suggest_auxiliary(code, codes))} | table
-    if any(pair.count("=") != 1 for pair in options.auxiliary):
-        raise UserError("--auxiliary takes pairs such as ca=es: the language, then the language that helps it.")
-    table |= dict(pair.split("=") for pair in options.auxiliary)
+    table |= name_values("--auxiliary", options.auxiliary, "ca=es (the language, then the language that helps it)", str)
     examples = method.build_sft(
         items,
         options.pivots,

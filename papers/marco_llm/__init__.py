@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper, public
 
 PAPER = Paper(
     slug="marco_llm",
@@ -130,28 +127,25 @@ PAPER = Paper(
     "is Apache-2.0, Qwen2-72B has a licence of its own.",
 )
 
-_HOME = {
-    name: module
-    for module, names in {
-        "method": "Plan Source StagedMixture Use allocate average_shares divide plan uniform_shares with_fraction",
-        "sampler": "interleave sample",
-        "templates": "TEMPLATES prompt render render_parallel",
-        "filtering": "alignment_similarity choose_threshold embedding_similarity filter_parallel identifier",
-        "recipe": "paper_mixture",
-        "translation": "any_to_any",
-        "measure": "bits",
-        "post": "dpo_loss",
-    }.items()
-    for name in names.split()
-}
-__all__ = ["PAPER", *sorted(_HOME)]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"papers.marco_llm.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=(
+        "Plan",
+        "Source",
+        "StagedMixture",
+        "Use",
+        "allocate",
+        "average_shares",
+        "divide",
+        "plan",
+        "uniform_shares",
+        "with_fraction",
+    ),
+    sampler=("interleave", "sample"),
+    templates=("TEMPLATES", "prompt", "render", "render_parallel"),
+    filtering=("alignment_similarity", "choose_threshold", "embedding_similarity", "filter_parallel", "identifier"),
+    recipe=("paper_mixture",),
+    translation=("any_to_any",),
+    measure=("bits",),
+    post=("dpo_loss",),
+)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, name_values
 from core.training.config import TrainingConfig
 from papers.marco_llm.filtering import PLAIN_RULES, RULES, Rule
 from papers.marco_llm.templates import TEMPLATES, Letter
@@ -205,21 +205,8 @@ class Config:
 
 
 def parse_shares(shares: tuple[str, ...], where: str = "shares") -> dict[str, float]:
-    """`("english=0.35", ...)` as numbers.
-
-    Raises:
-        UserError: Something else than `name=number`.
-    """
-    found: dict[str, float] = {}
-    for entry in shares:
-        name, _, number = entry.partition("=")
-        try:
-            found[name] = float(number)
-        except ValueError:
-            raise UserError(f"{where}: {entry!r} is not of the form english=0.35.") from None
-        if not 0 <= found[name] <= 1:
-            raise UserError(f"{where}: {entry!r} is out of range, give a share between 0 and 1.")
-    return found
+    """`("english=0.35", ...)` as numbers."""
+    return dict(name_values(where, shares, "english=0.35", float, allowed=Range(0, 1)))
 
 
 _PAPER_STAGE1 = (

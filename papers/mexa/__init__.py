@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper, public
 
 PAPER = Paper(
     slug="mexa",
@@ -203,39 +200,28 @@ PAPER = Paper(
     ),
 )
 
-_EXPORTS = {
-    "mexa": "method",
-    "mutual_nearest": "method",
-    "token_weights": "method",
-    "weighted_embeddings": "method",
-    "Grams": "method",
-    "grams": "method",
-    "centre": "method",
-    "cosines": "method",
-    "layer_curve": "method",
-    "pool_layers": "method",
-    "chance": "method",
-    "chance_tail": "method",
-    "chance_band": "method",
-    "bootstrap_over_sentences": "method",
-    "compare_models": "method",
-    "adjusted": "method",
-    "ideal_line": "method",
-    "fit_line": "method",
-    "embed": "embedding",
-    "Alignment": "scoring",
-    "align": "scoring",
-    "mexa_score": "scoring",
-    "estimate_task_scores": "scoring",
-}
-__all__ = ["PAPER", *_EXPORTS]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=(
+        "Grams",
+        "adjusted",
+        "bootstrap_over_sentences",
+        "centre",
+        "chance",
+        "chance_band",
+        "chance_tail",
+        "compare_models",
+        "cosines",
+        "fit_line",
+        "grams",
+        "ideal_line",
+        "layer_curve",
+        "mexa",
+        "mutual_nearest",
+        "pool_layers",
+        "token_weights",
+        "weighted_embeddings",
+    ),
+    embedding=("embed",),
+    scoring=("Alignment", "align", "estimate_task_scores", "mexa_score"),
+)

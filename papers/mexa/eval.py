@@ -27,6 +27,7 @@ from papers.mexa.config import RELATED, Config, complete
 if TYPE_CHECKING:
     from core.metrics.stats import Interval
     from core.models.loading import Loaded
+    from core.tasks.choices import By
     from papers.mexa.data import Parallel
     from papers.mexa.scoring import Alignment
 
@@ -184,6 +185,7 @@ def compare(config: Config, run: Run, parallel: Parallel, ours: Mapping[str, Ali
 
 def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str, float]:
     """Task score by language, the pivot's too where it means something: from a file or from the model's answers."""
+    from core.tasks.choices import answer
     from papers.mexa import data, tasks
 
     if config.scores:
@@ -197,11 +199,14 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str,
         from core.training.progress import Display
 
         model, tokenizer = load(config)
+        # How common a word is in English says nothing about the question; letters are equally common.
+        by: By = "prior" if config.task == "words" else "sum"
         answers = {}
         with Display(len(codes), f"{config.task}, {config.model}", run.quiet) as display:
             for done, (language, code) in enumerate(codes.items(), start=1):
                 questions = tasks.task_items(config, code)
-                answers[language] = list(map(int, tasks.answer(model, tokenizer, questions, config.batch_tokens)))
+                right = answer(model, tokenizer, questions, by, batch_tokens=config.batch_tokens)
+                answers[language] = list(right.values())
                 display.step(done)
         write_json(folder / "answers.json", answers)
 
@@ -211,7 +216,7 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str,
     return {language: _sampled_mean(correct, config, language) for language, correct in answers.items()}
 
 
-def _sampled_mean(correct: Sequence[int], config: Config, language: str) -> float:
+def _sampled_mean(correct: Sequence[float], config: Config, language: str) -> float:
     import numpy as np
 
     size = min(config.items or len(correct), len(correct))

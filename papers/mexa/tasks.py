@@ -5,8 +5,7 @@ units, countries, languages and numbers (Unicode CLDR), and only those count who
 English word, so that knowing the alphabet is not enough. Belebele, m-MMLU and m-ARC are the paper's, 5-shot, in the
 prompts of lm-evaluation-harness.
 
-    items = word_items("fr")
-    correct = answer(model, tokenizer, items)      # [bool]
+    answer(model, tokenizer, word_items("fr"), by="prior")      # core.tasks.choices; {concept: 1.0 or 0.0}
 """
 
 from __future__ import annotations
@@ -24,13 +23,12 @@ import numpy as np
 
 from core import corpora
 from core.errors import UserError
+from core.tasks.choices import Question, exam
 from core.text import languages
 from core.text.romanize import romanize
 from papers.mexa.data import canonical
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
     from papers.mexa.config import Config
 
 # Kinds of CLDR names, as the task tells them apart: distractors and turns are of one kind.
@@ -46,54 +44,6 @@ _ODD = re.compile(r"[\d(),;:/&]")
 NUMBERS = (*range(21), *range(30, 100, 10), 100, 1000)
 OPTIONS = 4
 FRAME = "In {language}, the word “{word}” means"
-
-
-@dataclass(frozen=True)
-class Item:
-    """A multiple-choice question.
-
-    Attributes:
-        key: What it asks for; the same key in two languages is the same concept.
-        context: The prompt up to the answer.
-        choices: Continuations, each with its leading space.
-        answer: Index of the right one.
-        prior: The prompt without the question's content. A choice's log-likelihood after it is subtracted, which
-            leaves what the content says for the choice and takes away how common the choice is anyway.
-    """
-
-    key: str
-    context: str
-    choices: tuple[str, ...]
-    answer: int
-    prior: str | None = None
-
-
-def answer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], batch_tokens: int | None = None
-) -> list[bool]:
-    """Whether the right choice is the most likely one, item by item."""
-    from core.inference.generation import score_choices
-
-    priors: dict[str, list[str]] = {}
-    for item in items:
-        if item.prior is not None:
-            priors.setdefault(item.prior, []).extend(item.choices)
-    contexts = [*(item.context for item in items), *priors]
-    choices = [*(item.choices for item in items), *map(list, priors.values())]
-    scored = score_choices(model, tokenizer, contexts, choices, batch_tokens=batch_tokens)
-    before = {
-        (prior, choice): score.log_likelihood
-        for (prior, options), scores in zip(priors.items(), scored[len(items) :], strict=True)
-        for choice, score in zip(options, scores, strict=True)
-    }
-    correct = []
-    for item, scores in zip(items, scored, strict=False):
-        gains = [
-            score.log_likelihood - before.get((item.prior or "", choice), 0.0)
-            for choice, score in zip(item.choices, scores, strict=True)
-        ]
-        correct.append(int(np.argmax(gains)) == item.answer)
-    return correct
 
 
 def task_languages(config: Config, corpus_languages: Sequence[str]) -> dict[str, str]:
@@ -121,7 +71,7 @@ def _task_codes(config: Config) -> Sequence[str]:
         ) from error
 
 
-def task_items(config: Config, code: str) -> list[Item]:
+def task_items(config: Config, code: str) -> list[Question]:
     """The questions that a run may ask about a language.
 
     Of `words` half as many again as it does ask, so that seeds differ in their sample and share the model's answers.
@@ -129,7 +79,7 @@ def task_items(config: Config, code: str) -> list[Item]:
     if config.task == "words":
         return word_items(code, shots=config.shots)[: config.items and config.items * 3 // 2]
     folder = config.hub_folder and Path(config.hub_folder) / config.task
-    return exam_items(config.task, code, shots=config.shots, limit=config.items, folder=folder or None)
+    return exam(config.task, code, shots=config.shots, limit=config.items, folder=folder or None)
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -145,7 +95,7 @@ class Concept:
     word: str
 
 
-def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: int = 5) -> list[Item]:
+def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: int = 5) -> list[Question]:
     """Questions about one language: the commonest words first, and of every kind in turn.
 
     Args:
@@ -172,8 +122,8 @@ def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: 
     for concept in asked:
         options = _options(concept, concepts)
         items.append(
-            Item(
-                key=concept.key,
+            Question(
+                id=concept.key,
                 context=examples + frame(concept.word),
                 choices=tuple(f" {option}" for option in options),
                 answer=options.index(concept.english),
@@ -248,63 +198,3 @@ def _hash(key: str) -> int:
 
 def _is_dev(key: str) -> bool:
     return _hash(key) % 3 == 0
-
-
-# --- the paper's tasks --------------------------------------------------------------------------------------------
-
-
-def exam_items(
-    exam: str, code: str, *, shots: int = 5, limit: int | None = None, folder: str | Path | None = None
-) -> list[Item]:
-    """The questions of one of the paper's tasks, few-shot, in lm-evaluation-harness's wording.
-
-    Examples are the first ones, as lm-eval takes them for Belebele (from the test set itself, never the question asked)
-    and m-MMLU (from `train`). For m-ARC it draws them at random for each question; here they are the first of `train`.
-
-    Args:
-        exam: The task.
-        code: Its language code.
-        shots: Examples before the question; 5 in the paper.
-        limit: Only the first questions; the paper asks Llama-3.1-70B the first 500 of m-MMLU.
-        folder: Read `<folder>/<split>/<code>.jsonl` instead of the hub.
-    """
-
-    def rows(split: str) -> list[dict[str, Any]]:
-        place = {} if folder is None else {"folder": Path(folder) / split}
-        return list(corpora.load(exam, languages=[code], split=split, **place))
-
-    questions = rows("test")
-    examples = questions[: shots + 1] if exam == "belebele" else rows("train")[:shots]
-    items = []
-    for question in questions[:limit]:
-        shown = [row for row in examples if row["key"] != question["key"] or exam != "belebele"][:shots]
-        context = "".join(f"{_prompt(exam, row)}{_choices(exam, row)[row['answer']]}\n\n" for row in shown)
-        items.append(
-            Item(question["key"], context + _prompt(exam, question), _choices(exam, question), question["answer"])
-        )
-    return items
-
-
-def _prompt(exam: str, row: dict[str, Any]) -> str:
-    if exam == "m_arc":
-        return f"Question: {_plain(row['question'])}\nAnswer:"
-    mark, options = (":" if exam == "belebele" else "."), zip("ABCDE", row["choices"], strict=False)
-    lettered = "".join(f"{letter}{mark} {option}\n" for letter, option in options)
-    question = row["question"].strip()
-    return (
-        f"P: {row['passage']}\nQ: {question}\n{lettered}Answer:"
-        if exam == "belebele"
-        else f"{question}\n{lettered}Answer:"
-    )
-
-
-def _choices(exam: str, row: dict[str, Any]) -> tuple[str, ...]:
-    if exam == "m_arc":
-        return tuple(f" {_plain(choice)}" for choice in row["choices"])
-    return tuple(f" {letter}" for letter, _ in zip("ABCDE", row["choices"], strict=False))
-
-
-def _plain(text: str) -> str:
-    """ARC's texts carry marks of the page they come from: `[title]` and other brackets."""
-    text = re.sub(r"\[.*?\]", "", text.strip().replace(" [title]", ". "))
-    return text.replace("  ", " ")

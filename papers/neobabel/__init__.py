@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper, public
 
 PAPER = Paper(
     slug="neobabel",
@@ -149,27 +146,42 @@ _METHOD = (
     "temperatures",
     "visible",
 )
-_HOME = {
-    **dict.fromkeys(_METHOD, "method"),
-    **dict.fromkeys(("Noise", "Prompt", "TextToImage", "extrapolate", "generate", "image_loss", "region_of"), "model"),
-    **dict.fromkeys(
-        ("Detection", "build", "code_switched_prompts", "evaluate", "judge", "read_benchmark", "relative_position"),
-        "benchmark",
+
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=(
+        "Vocabulary",
+        "block_labels",
+        "code_switching_similarity",
+        "cross_lingual_consistency",
+        "guided",
+        "image_block",
+        "lfq_entries",
+        "lfq_indices",
+        "mask_image",
+        "mask_ratio",
+        "masked_after",
+        "masked_cross_entropy",
+        "merge_weights",
+        "prompt_ids",
+        "remask",
+        "still_masked",
+        "temperatures",
+        "visible",
     ),
-    **dict.fromkeys(("Painter", "load_painter", "train_on"), "painter"),
-    "merge": "merging",
-    "score_table": "benchmark",
-    "write_2x2": "sheet",
-    "write_shards": "prepare",
-}
-__all__ = ["PAPER", *_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    model=("Noise", "Prompt", "TextToImage", "extrapolate", "generate", "image_loss", "region_of"),
+    benchmark=(
+        "Detection",
+        "build",
+        "code_switched_prompts",
+        "evaluate",
+        "judge",
+        "read_benchmark",
+        "relative_position",
+        "score_table",
+    ),
+    painter=("Painter", "load_painter", "train_on"),
+    merging=("merge",),
+    sheet=("write_2x2",),
+    prepare=("write_shards",),
+)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from core.experiment.paper import Claim, Paper
+from core.experiment.paper import Claim, Paper, public
 
 PAPER = Paper(
     slug="tucan",
@@ -95,22 +93,29 @@ _METHOD = (
     "Call", "Prompt", "Report", "Tags", "Verdict", "conversation", "equivalent", "evaluate", "examine", "grade",
     "normalize", "parse_call", "render_call", "render_result", "same_arguments", "shown_function", "summarize",
 )  # fmt: skip
-_HOME = {
-    **dict.fromkeys(_METHOD, "method"),
-    **dict.fromkeys(("build_dataset", "load_catalogue", "load_prompt", "plain_function"), "data"),
-    **dict.fromkeys(("read_conversations", "read_items"), "files"),
-    "violations": "schema",
-}
-__all__ = ["PAPER", *sorted(_HOME)]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        import importlib
-
-        return getattr(importlib.import_module(f"papers.tucan.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=(
+        "Call",
+        "Prompt",
+        "Report",
+        "Tags",
+        "Verdict",
+        "conversation",
+        "equivalent",
+        "evaluate",
+        "examine",
+        "grade",
+        "normalize",
+        "parse_call",
+        "render_call",
+        "render_result",
+        "same_arguments",
+        "shown_function",
+        "summarize",
+    ),
+    data=("build_dataset", "load_catalogue", "load_prompt", "plain_function"),
+    files=("read_conversations", "read_items"),
+    schema=("violations",),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
-from core.experiment.config import Range, fingerprint, override, resolve, to_dict
+from core.experiment.config import Range, fingerprint, name_values, override, resolve, to_dict
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,15 @@ def test_fingerprint_depends_on_values_alone(rate: float, steps: int, mode: Lite
     config = Example(rate=rate, mode=mode, inner=Inner(steps))
     assert fingerprint(to_dict(config)) == fingerprint(dict(reversed(list(to_dict(config).items()))))
     assert fingerprint(to_dict(config)) != fingerprint(to_dict(override(config, {"inner.steps": steps + 1})))
+
+
+def test_name_values_are_read_in_order_and_refused_with_an_example() -> None:
+    assert name_values("--shares", ("en=0.25", "zh=1e-1"), "en=0.3", float) == [("en", 0.25), ("zh", 0.1)]
+    assert name_values("--files", ("en=a=b.tsv", "en=c"), "en=f", str, repeats=True) == [("en", "a=b.tsv"), ("en", "c")]
+    for bad in ("en", "=1", "en=", "en=x"):
+        with pytest.raises(UserError, match=re.escape(f"--shares: {bad!r} is not of the form en=0.3.")):
+            name_values("--shares", (bad,), "en=0.3", float)
+    with pytest.raises(UserError, match="between 0 and 1"):
+        name_values("--shares", ("en=1.5",), "en=0.3", float, allowed=Range(0, 1))
+    with pytest.raises(UserError, match="'en' is given twice"):
+        name_values("--shares", ("en=1", "en=1"), "en=0.3", float)

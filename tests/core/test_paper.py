@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 
 from core.errors import UserError
-from core.experiment.paper import Claim, Paper, discover, find, slugs
+from core.experiment.paper import Claim, Paper, discover, find, public, slugs
 
 
 def test_claims_name_the_variants_to_run_in_order() -> None:
@@ -29,3 +32,16 @@ def test_an_unknown_paper_is_refused_with_a_suggestion() -> None:
         find("mexxa")
     with pytest.raises(UserError, match="the papers are"):
         find("zzzzzz")
+
+
+def test_public_names_are_imported_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in (("box", {}), ("box.one", {"a": 1}), ("box.two", {"b": 2})):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        vars(sys.modules[name]).update(content)
+    load, listing, exported = public("box", one=("a",), two=("b", "gone"))
+    assert (load("a"), load("b")) == (1, 2)
+    assert exported == ("PAPER", "a", "b", "gone")
+    assert listing() == sorted(exported)
+    for name in ("one", "gone", "PAPER"):
+        with pytest.raises(AttributeError, match=name):
+            load(name)

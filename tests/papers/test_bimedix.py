@@ -23,6 +23,7 @@ from core.experiment.config import override
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from core.models.tokenization import train_bpe
+from core.tasks.choices import LETTERS
 from core.training.losses import causal_lm_loss
 from papers.bimedix import adapters, data, knowledge, measure, method, nf4, translation
 from papers.bimedix import eval as bimedix_eval
@@ -459,8 +460,8 @@ def test_multiple_choice_datasets(row: dict[str, Any], lang: str, options: list[
     assert (sample["task"], sample["options"], sample["answer"], sample["lang"]) == ("mcqa", options, answer, lang)
     prompt, reply = (turn["content"] for turn in sample["messages"])
     assert prompt.splitlines()[-1] == data.REQUEST[lang]
-    assert f"{data.LETTERS[answer]}. {options[answer]}" in prompt.splitlines()
-    assert reply == f"{data.LETTERS[answer]}. {options[answer]}"
+    assert f"{LETTERS[answer]}. {options[answer]}" in prompt.splitlines()
+    assert reply == f"{LETTERS[answer]}. {options[answer]}"
 
 
 def test_pubmedqa_has_its_abstract_in_the_prompt() -> None:

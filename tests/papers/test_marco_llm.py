@@ -785,7 +785,7 @@ def test_variants_run_through(variant: str) -> None:
 
 
 def test_the_second_stage_starts_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.training.fit import fit
+    from core.training import fit
 
     seen = []
     original = fit.fit

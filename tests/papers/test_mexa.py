@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cosine
 from torch import Tensor
 
-from core import corpora
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import entrypoint
@@ -596,11 +595,11 @@ def test_bad_scores_are_refused(tmp_path: Path, name: str, text: str, sentence: 
 def test_words_are_no_lookalikes_and_splits_are_disjoint(language: str) -> None:
     items, dev = tasks.word_items(language), tasks.word_items(language, split="dev")
     assert len(items) >= 60
-    assert not {item.key for item in items} & {item.key for item in dev}
-    assert len({item.key for item in items}) == len(items)
+    assert not {item.id for item in items} & {item.id for item in dev}
+    assert len({item.id for item in items}) == len(items)
     words = {concept.key: concept for concept in tasks._concepts(language)}
     for item in items:
-        concept = words[item.key]
+        concept = words[item.id]
         assert not tasks.looks_like(concept.word, concept.english)
         assert item.choices[item.answer] == f" {concept.english}"
         assert len(set(item.choices)) == tasks.OPTIONS
@@ -623,101 +622,13 @@ def test_items_do_not_come_from_the_sentences() -> None:
     assert not sentences & {item.context.split("“")[-1].split("”")[0] for item in tasks.word_items("fr")}
 
 
-def test_the_prior_is_subtracted(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = {("Q", " a"): -2.0, ("Q", " b"): -1.0, ("P", " a"): -5.0, ("P", " b"): -1.0}
-
-    def scored(model: Any, tokenizer: Any, contexts: Any, choices: Any, **_: Any) -> Any:
-        pairs = zip(contexts, choices, strict=True)
-        return [[SimpleNamespace(log_likelihood=table[context, c]) for c in options] for context, options in pairs]
-
-    monkeypatch.setattr("core.inference.generation.score_choices", scored)
-    plain = tasks.Item("k", "Q", (" a", " b"), answer=0)
-    model: Any = None
-    assert tasks.answer(model, model, [plain, replace(plain, prior="P")]) == [False, True]
-
-
-BELEBELE = {
-    "link": "https://x", "question_number": 1, "flores_passage": "Passage", "question": "Which? ", "mc_answer1": "one",
-    "mc_answer2": "two", "mc_answer3": "three", "mc_answer4": "four", "correct_answer_num": "2", "dialect": "fra_Latn",
-    "ds": "2023-05-03",
-}  # fmt: skip
-OKAPI = {
-    "id": "a/0", "instruction": " Which [title] one? ", "option_a": "one [x]", "option_b": "two", "option_c": "three",
-    "option_d": "four", "answer": "C",
-}  # fmt: skip
-
-
-@pytest.fixture
-def hub_folder(tmp_path: Path) -> Path:
-    def write(dataset: str, split: str, code: str, rows: list[dict[str, Any]]) -> None:
-        folder = tmp_path / dataset / split
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{code}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-
-    write(
-        "belebele", "test", "fra_Latn", [BELEBELE | {"question_number": i, "question": f"Q{i}? "} for i in range(1, 9)]
-    )
-    for dataset in ("m_mmlu", "m_arc"):
-        for split in ("train", "test"):
-            rows = [OKAPI | {"id": f"{split}/{i}", "instruction": f" Which [title] {split} {i}? "} for i in range(7)]
-            write(dataset, split, "fr", rows)
-    return tmp_path
-
-
-def test_exam_prompts_and_examples(hub_folder: Path) -> None:
-    belebele = tasks.exam_items("belebele", "fra_Latn", folder=hub_folder / "belebele", limit=7)
-    shown = "P: Passage\nQ: Q{}?\nA: one\nB: two\nC: three\nD: four\nAnswer:"
-    assert belebele[0].context == "".join(f"{shown.format(i)} B\n\n" for i in range(2, 7)) + shown.format(1)
-    assert belebele[6].context == "".join(f"{shown.format(i)} B\n\n" for i in range(1, 6)) + shown.format(7)
-    assert (belebele[0].choices, belebele[0].answer) == ((" A", " B", " C", " D"), 1)
-    mmlu = tasks.exam_items("m_mmlu", "fr", folder=hub_folder / "m_mmlu", shots=1)
-    options = "A. one [x]\nB. two\nC. three\nD. four\nAnswer:"
-    assert mmlu[0].context == f"Which [title] train 0?\n{options} C\n\nWhich [title] test 0?\n{options}"
-    arc = tasks.exam_items("m_arc", "fr", folder=hub_folder / "m_arc", shots=1)
-    assert arc[0].context == "Question: Which. train 0?\nAnswer: three\n\nQuestion: Which. test 0?\nAnswer:"
-    assert arc[0].choices == (" one ", " two", " three", " four")
-    assert arc[0].answer == 2
-
-
-@pytest.mark.parametrize(("exam", "code"), [("belebele", "fra_Latn"), ("m_mmlu", "fr"), ("m_arc", "fr")])
-def test_prompts_are_those_of_lm_eval(hub_folder: Path, exam: Any, code: str) -> None:
-    lm_eval = pytest.importorskip("lm_eval")
-    import jinja2
-    import yaml
-
-    folder = Path(lm_eval.__file__).parent / "tasks"
-    place = {"belebele": "belebele/_default_template_yaml", "m_mmlu": "okapi/mmlu_multilingual/_default_yaml"}.get(exam)
-    item = tasks.exam_items(exam, code, shots=0, folder=hub_folder / exam)[0]
-    row = json.loads((hub_folder / exam / "test" / f"{code}.jsonl").read_text().splitlines()[0])
-    if place is None:
-        process = _module(folder / "okapi/arc_multilingual/utils.py").process_docs
-        row |= {"option_e": ""}
-        adapted = process(corpora.to_dataset([row]))[0]
-        assert item.context == adapted["query"]
-        assert [choice.removeprefix(" ") for choice in item.choices] == adapted["choices"]
-        assert item.answer == adapted["gold"]
-        return
-    template = yaml.load((folder / place).read_text(), yaml.BaseLoader)
-    assert item.context == jinja2.Template(template["doc_to_text"]).render(**row)
-    assert [choice.removeprefix(" ") for choice in item.choices] == template["doc_to_choice"]
-
-
-def _module(path: Path) -> Any:
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("process", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_tasks_and_corpora_name_languages_differently(hub_folder: Path) -> None:
+def test_tasks_and_corpora_name_languages_differently(tmp_path: Path) -> None:
     codes = ["fra_Latn", "zho_Hans", "yor_Latn", "swh_Latn"]
     mmlu = replace(PRESETS["paper"], task="m_mmlu")
     assert tasks.task_languages(mmlu, codes) == {"fra_Latn": "fr", "zho_Hans": "zh"}
-    belebele = replace(PRESETS["paper"], hub_folder=str(hub_folder))
+    (tmp_path / "belebele" / "test").mkdir(parents=True)
+    (tmp_path / "belebele" / "test" / "fra_Latn.jsonl").touch()
+    belebele = replace(PRESETS["paper"], hub_folder=str(tmp_path))
     assert tasks.task_languages(belebele, ["fr", "sw"]) == {"fr": "fra_Latn"}
     assert tasks.task_languages(complete(PRESETS["tiny"]), ["fr"]) == {"fr": "fr"}
 
