@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,9 +102,17 @@ def save_figure(paper: Paper, record: Record, path: Path) -> Path | None:
     return path
 
 
-def trivial_lines(axes: Axes, record: Record, variant: str | None = None, *, vertical: bool = False) -> None:
-    """Draw what solvers that know nothing reach, as thin grey lines with their names."""
-    for name, value in record.trivial(variant).items():
+def trivial_lines(
+    axes: Axes,
+    record: Record,
+    variant: str | None = None,
+    *,
+    vertical: bool = False,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Draw what solvers that know nothing reach, all or those named, as thin grey lines with their names."""
+    found = record.trivial(variant)
+    for name, value in [(name, found[name]) for name in names or found]:
         line = axes.axvline if vertical else axes.axhline
         line(value, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
         text, place = name.replace("_", " "), (value, 1.0) if vertical else (1.0, value)
