@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core.errors import UserError
+from core.experiment import ledger
 from core.experiment.config import fingerprint, preset_named, render, resolve, to_dict, validate, with_variant
 from core.experiment.paper import PAPERS_DIR
 from core.experiment.run import Measurement, Run, hide_library_bars, is_main_process
@@ -112,6 +113,8 @@ def execute(function: Entry, run: Run, stage: str) -> Measurement | None:
     measurement = function(run.config, run)
     content = measurement.to_json() if measurement is not None else {}
     run.finish(_marker(stage), time.monotonic() - started, **content)
+    if measurement is not None and is_main_process():
+        ledger.note(run.slug, run.config, measurement)
     return measurement
 
 
