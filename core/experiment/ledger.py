@@ -51,7 +51,7 @@ def closest(slug: str, config: Any) -> tuple[str, str, dict[str, Any]]:
     grid = importlib.import_module(f"papers.{slug}.config")
     wanted = _flat(to_dict(config))
     found = []
-    for preset in grid.PRESETS:
+    for preset in sorted(grid.PRESETS, key=lambda name: name == "smoke"):  # of equals the one that means something
         for variant in grid.VARIANTS:
             cell = _flat(to_dict(with_variant(preset_named(grid.PRESETS, preset), grid.VARIANTS, variant)))
             differing = {
