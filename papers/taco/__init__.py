@@ -174,5 +174,5 @@ __getattr__, __dir__, __all__ = public(
     data=("build_taco_records", "instruction_rows"),
     method=("TacoAnswer", "parse_chain", "render_chain"),
     pipeline=("TacoPipeline", "keep_code"),
-    steps=("diagnose", "round_trip_scores"),
+    steps=("aggregate", "diagnose", "parse_rating", "round_trip_scores"),
 )

@@ -14,8 +14,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from core.tasks.judging import aggregate, parse_rating
 from papers.taco.config import Chain
 from papers.taco.method import PARTS, Part, TacoAnswer
+
+__all__ = ["StepReport", "aggregate", "diagnose", "exact", "parse_rating", "round_trip_scores", "step_scores"]
 
 
 def exact(hypothesis: str, reference: str) -> float:
