@@ -106,9 +106,9 @@ def operation(item: Item) -> tuple[str, int, int, int]:
 
 
 def statement(item: Item) -> str:
-    """An English item as a statement, which tells the fact and asks nothing."""
+    """An English item with numbers below a hundred as a statement, which tells the fact and asks nothing."""
     sign, a, b, c = operation(item)
-    words = spelled(("en",), range(max(a, b, c) + 1))["en"]
+    words = _spelled(("en",), tuple(range(100)))["en"]
     return STATEMENTS["en"][sign == "minus"].format(a=words[a], b=words[b], c=words[c])
 
 
