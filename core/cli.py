@@ -3,6 +3,11 @@
     papers                         list: slug, title, year, verdicts, minutes
     papers show mexa               the card and the recorded claims
     papers reproduce mexa          variants x seeds -> claims table, figure, page; resumes where it stopped
+    papers reproduce mexa --quick  the first claim with one seed, and outputs to look at
+    papers reproduce --all --jobs 4     cells side by side; `--executor slurm` hands them to a cluster
+    papers replicate mexa          the recorded claims with fresh seeds: does the record hold?
+    papers power mexa              what the seeds can decide
+    papers judge mexa              the recorded measurements under the present card
     papers plan bimedix --gpus 8   what the real thing costs
     papers new my_paper            a skeleton that passes the contract tests
 
@@ -13,17 +18,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import UserError
 from core.experiment.config import preset_named, with_variant
-from core.experiment.entrypoint import exit_codes
+from core.experiment.entrypoint import exit_codes, prepare
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `papers` command."""
+    prepare()
     parser = _parser()
     options = parser.parse_args(arguments)
     with exit_codes(debug=getattr(options, "debug", False)):
@@ -40,16 +45,21 @@ def _parser() -> argparse.ArgumentParser:
         ("list", _list, "all papers with their verdicts"),
         ("show", _show_paper, "one paper: card, claims, recorded results"),
         ("reproduce", _reproduce, "run what a paper's claims need and judge them"),
+        ("replicate", _replicate, "run the recorded claims with seeds that were never used"),
+        ("power", _power, "what the seeds can decide, from the spread of what was measured"),
+        ("judge", _judge, "judge the recorded measurements under the present card"),
         ("plan", _plan, "what the paper scale costs: parameters, FLOPs, memory, GPU-hours"),
         ("new", _new, "write the skeleton of a new paper"),
     ):
         command = commands.add_parser(name, help=help, description=help)
         command.set_defaults(call=call)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        if name in {"show", "plan", "new"}:
+        if name in {"show", "plan", "new", "replicate", "power", "judge"}:
             command.add_argument("slug", help="the paper")
         if name == "reproduce":
             _reproduce_options(command)
+        if name == "replicate":
+            _replicate_options(command)
         if name == "plan":
             _plan_options(command)
     return parser
@@ -57,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _reproduce_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("slug", nargs="?", help="the paper")
-    command.add_argument("--all", action="store_true", help="all papers, one after the other")
+    command.add_argument("--quick", action="store_true", help="the first claim, one seed, and outputs to look at")
+    command.add_argument("--all", action="store_true", help="all papers, their cells side by side")
     command.add_argument("--preset", default="tiny", help="scale to run at (default: tiny)")
     command.add_argument("--seeds", type=int, nargs="+", help="seeds (default: the paper's)")
     command.add_argument(
@@ -65,6 +76,29 @@ def _reproduce_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", type=Path, default=Path("runs"), help="where the runs are kept (default: runs)")
     command.add_argument("--quiet", action="store_true", help="plain log lines instead of progress bars")
+    command.add_argument("--jobs", type=int, metavar="N", help="cells side by side (default: one for each core)")
+    command.add_argument(
+        "--executor",
+        choices=("here", "slurm", "local"),
+        default="here",
+        help="who computes the cells: processes of this machine, or jobs of a cluster; `local` goes the cluster's way "
+        "on this machine (default: here)",
+    )
+    command.add_argument(
+        "--slurm",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="options of the jobs, in submitit's spelling: partition=gpu time=240 gpus_per_node=1",
+    )
+
+
+def _replicate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seeds", type=int, nargs="+", help="seeds that were never used (default: fresh ones)")
+    command.add_argument("--jobs", type=int, help="runs side by side (default: as many as there are cores)")
+    command.add_argument("--record", action="store_true", help="keep the comparison and show it on the page")
+    command.add_argument("--out", type=Path, default=Path("runs"), help="where the runs are kept (default: runs)")
+    command.add_argument("--quiet", action="store_true", help="plain log lines instead of a progress bar")
 
 
 def _plan_options(command: argparse.ArgumentParser) -> None:
@@ -94,25 +128,61 @@ def _reproduce(options: argparse.Namespace) -> None:
 
     if options.all == bool(options.slug):
         raise UserError("Say what to reproduce: a paper's slug, or --all.")
-    papers = discover() if options.all else (find(options.slug),)
-    failed = []
-    for paper in papers:
-        try:
-            reproduce(
-                paper,
-                preset=options.preset,
-                seeds=tuple(options.seeds or paper.seeds),
-                out=options.out,
-                record=options.record,
-                quiet=options.quiet or not sys.stderr.isatty(),
-            )
-        except Exception as error:
-            if not options.all or options.debug:
-                raise
-            failed.append(paper.slug)
-            print(f"{paper.slug}: {error}", file=sys.stderr)
-    if failed:
-        raise UserError(f"These papers did not finish: {', '.join(failed)}; run each alone with --debug to see why.")
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: give at least 1.")
+    if options.quick:
+        from core.experiment.revisit import quick
+
+        if options.all or options.record:
+            raise UserError("--quick looks at one paper and records nothing: leave --all and --record out.")
+        quick(find(options.slug), out=options.out, jobs=options.jobs, quiet=options.quiet)
+        return
+    if options.slurm and options.executor == "here":
+        raise UserError("--slurm has no effect without --executor slurm.")
+    if wrong := [entry for entry in options.slurm if "=" not in entry]:
+        raise UserError(f"--slurm {wrong[0]} is no option: write KEY=VALUE, such as partition=gpu.")
+    reproduce(
+        discover() if options.all else (find(options.slug),),
+        preset=options.preset,
+        seeds=tuple(options.seeds) if options.seeds else None,
+        out=options.out,
+        record=options.record,
+        quiet=options.quiet,
+        jobs=options.jobs,
+        executor=options.executor,
+        options=dict(entry.split("=", 1) for entry in options.slurm),
+        debug=options.debug,
+    )
+
+
+def _replicate(options: argparse.Namespace) -> None:
+    from core.experiment.paper import find
+    from core.experiment.revisit import replicate
+
+    replicate(
+        find(options.slug),
+        seeds=options.seeds,
+        out=options.out,
+        jobs=options.jobs,
+        quiet=options.quiet,
+        record=options.record,
+    )
+
+
+def _power(options: argparse.Namespace) -> None:
+    from core.experiment.paper import find
+    from core.experiment.power import print_power
+
+    print_power(find(options.slug))
+
+
+def _judge(options: argparse.Namespace) -> None:
+    from core.experiment.paper import find
+    from core.experiment.report import print_claims
+    from core.experiment.revisit import rejudge
+
+    paper = find(options.slug)
+    print_claims(paper, rejudge(paper))
 
 
 def _plan(options: argparse.Namespace) -> None:

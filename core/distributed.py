@@ -312,7 +312,7 @@ def launch_cpu(fn: Callable[..., Any], nprocs: int, *args: Any, timeout: float =
 
 
 def _fresh_processes() -> Any:
-    """Processes that have run nothing yet: forks of a server that only imports, which takes most of the time."""
+    """Processes that have run nothing yet: forks of a server that only imports, the slow part of starting."""
     if "forkserver" not in mp.get_all_start_methods():
         return mp.get_context("spawn")
     context = mp.get_context("forkserver")

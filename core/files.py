@@ -1,7 +1,9 @@
-"""Files: written whole or not at all, read as UTF-8, failures of a disk told in one sentence.
+"""Files: written whole or not at all, read as UTF-8, held against other processes, failures of a disk in one sentence.
 
     write_json(folder / "results.json", {"accuracy": 0.5})      # a temporary name, then a rename
+    with replacing(Path("mine.tsv")) as path: table.to_csv(path)    # the same for whatever writes by itself
     lines = read_lines("mine.txt")                              # refuses what is not UTF-8, with the line
+    with locked(folder): ...                                    # one process at a time
 
 The ground floor: everything that touches a disk goes through here.
 """
@@ -13,11 +15,14 @@ import errno
 import json
 import math
 import os
+import platform
 import re
+import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +31,46 @@ from core.errors import UserError
 DISTRIBUTION = "multilingual-papers"
 _NUMBER = r"(?:-?\d[\d.eE+-]*|null|true|false)"
 _NUMBERS = re.compile(rf"\[\n\s*{_NUMBER}(?:,\n\s*{_NUMBER})*\n\s*\]")
+_HOST = re.sub(r"\W", "_", platform.node()) or "unknown"
+# Who writes stands in the name, so that whoever comes later can tell a dead process's remains from work under way.
+_PARTIAL = re.compile(r"\.partial-(?P<host>\w+)-(?P<pid>\d+)-[0-9a-f]{8}-(?P<name>.+)")
+ABANDONED = 86_400.0  # seconds after which an unfinished file of a process that cannot be asked counts as left behind
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; the file that the block writes there takes its place when the block ends well.
+
+    Raises:
+        UserError: When the folder cannot be written or the disk is full; the old file is then as it was.
+    """
+    with writable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, path.name)
+        temporary = _partial(path)
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write JSON lines whole or not at all, one row at a time; returns how many."""
+    count = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as lines:
+        for row in rows:
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -74,73 +103,242 @@ def read_lines(path: str | Path) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"File {path} does not exist: check the path.")
+    return decode_lines(path.read_bytes(), str(path))
+
+
+def decode_lines(content: bytes, name: str) -> list[str]:
+    """The lines of what was read from `name`, as :func:`read_lines` gives them.
+
+    Raises:
+        UserError: bytes that are not UTF-8.
+    """
     lines = []
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    content = content.removeprefix(b"\xef\xbb\xbf")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"{path} is UTF-16: convert it, for example with `iconv -f UTF-16 -t UTF-8`.")
+        raise UserError(f"{name} is UTF-16: convert it, for example with `iconv -f UTF-16 -t UTF-8`.")
     for number, raw in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
         try:
             lines.append(raw.removesuffix(b"\r").decode())
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{path}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 "
+                f"{name}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 "
                 "(for example with `iconv -f LATIN1 -t UTF-8`)."
             ) from None
     return lines
 
 
 def build_folder(target: Path, build: Callable[[Path], None]) -> None:
-    """Fill a temporary folder beside `target` and rename it into place, so that it exists whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        build(temporary)
-        temporary.chmod(0o755)
+    """Fill a temporary folder beside `target` and rename it into place, so that it exists whole or not at all.
+
+    Raises:
+        UserError: When the folder cannot be written or the disk is full.
+    """
+    with writable(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent, target.name)
+        temporary = _partial(target)
         try:
-            temporary.rename(target)
-        except OSError as error:
-            # Another process finished the same folder first; its content is the same.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+            temporary.mkdir()
+            build(temporary)
+            try:
+                temporary.rename(target)
+            except OSError as error:
+                # Another process finished the same folder first; its content is the same.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".partial-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}-{path.name[-100:]}")
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what killed processes left half-written in `folder`; with `name`, only what was to become it."""
+    for path in folder.glob(".partial-*"):
+        found = _PARTIAL.fullmatch(path.name)
+        if not found or (name and found["name"] != name[-100:]):
+            continue
+        with contextlib.suppress(OSError):  # another process sweeps too
+            if found["host"] == _HOST and os.name == "posix":
+                left_behind = not _alive(int(found["pid"]))
+            else:
+                left_behind = time.time() - path.stat().st_mtime > ABANDONED
+            if left_behind:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class HeldError(UserError):
+    """Another process works on `target`; the sentence says which."""
+
+    def __init__(self, target: Path, who: str):
+        super().__init__(f"{target} is in use by {who}: wait until it ends, or stop it.")
+        self.target = target
+
+
+@contextlib.contextmanager
+def locked(target: Path, *, wait: bool = True) -> Iterator[float]:
+    """Keep other processes, here or on a shared disk, from `target` (a file or folder, which need not exist yet).
+
+    The holder's process, host and start stand in `.<name>.holder` beside it; a lock of a process that died is free.
+
+    Args:
+        target: What only one process may make or change at a time.
+        wait: Wait for the holder, after a line on standard error that names it.
+
+    Yields:
+        Seconds waited.
+
+    Raises:
+        HeldError: Another process holds it, without `wait`.
+        UserError: The folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    note = target.with_name(f".{target.name}.holder")
+    started = time.monotonic()
+    with writable(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(target.with_name(f".{target.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = _holder(note)
+            if not wait:
+                raise HeldError(target, who) from None
+            print(f"Waiting for {who}, which works on {target}.", file=sys.stderr, flush=True)
+            lock.acquire()
+        with contextlib.suppress(OSError):  # a courtesy to others, not what keeps them out
+            facts = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%H:%M:%S")}
+            note.write_text(json.dumps(facts), encoding="utf-8")
+    try:
+        yield time.monotonic() - started
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(note: Path) -> str:
+    facts = read_json(note) or {}
+    return f"process {facts['pid']} on {facts['host']} since {facts['since']}" if facts else "another process"
+
+
+# What a disk refuses, and what to do about it.
+_FULL = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "a limit on the size of files is reached; raise it (`ulimit -f`)",
+}
+_REFUSED = {
+    errno.EACCES: "it is not writable; choose another folder with --out",
+    errno.EPERM: "it is not writable; choose another folder with --out",
+    errno.EROFS: "its file system is read-only; choose another folder with --out",
+    errno.ENOTDIR: "a part of the path is a file; choose another folder with --out",
+    errno.EEXIST: "a file of that name exists; choose another folder with --out",
+    errno.EISDIR: "a folder of that name exists; choose another name with --out",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one with --out",
+}
 
 
 @contextlib.contextmanager
 def writable(folder: Path) -> Iterator[None]:
-    """Turn the failures of a disk into one sentence that names the folder.
+    """Turn the failures of a disk into one sentence that names the folder and says what is safe.
 
     Raises:
-        UserError: When the folder is read-only or the disk is full.
+        UserError: When the folder cannot be written or the disk is full.
     """
-    reasons = {
-        errno.ENOSPC: "the disk is full; free some space",
-        errno.EDQUOT: "the disk quota is used up; free some space",
-        errno.EACCES: "it is not writable; choose another folder with --out",
-        errno.EPERM: "it is not writable; choose another folder with --out",
-        errno.EROFS: "its file system is read-only; choose another folder with --out",
-        errno.ENOTDIR: "a part of the path is a file; choose another folder with --out",
-        errno.EEXIST: "a file of that name exists; choose another folder with --out",
-    }
     try:
         yield
-    except OSError as error:
-        if error.errno in reasons:
+    except UserError:
+        raise
+    except Exception as error:
+        number = disk_errno(error)
+        place = getattr(error, "filename", None)
+        if number in _REFUSED and place is not None and not _related(Path(os.fsdecode(place)), folder):
+            raise  # something else that was read meanwhile
+        if reason := {**_FULL, **_REFUSED}.get(number or 0):
             raise UserError(
-                f"Cannot write to {folder}: {reasons[error.errno]}, then run the same command again."
+                f"Cannot write to {folder}: {reason}, then run the same command again; what was finished before is "
+                "kept, and no file is half-written."
             ) from error
         raise
 
 
+def disk_errno(error: BaseException) -> int | None:
+    """The system's number of a failure, also where a library (safetensors, Arrow) wraps it into an error of its own."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if found := re.search(r"\(?(?:os error|errno) (\d+)", str(error), re.IGNORECASE):
+        return int(found[1])
+    cause = error.__cause__ or error.__context__
+    return disk_errno(cause) if cause else None
+
+
+def disk_is_full(error: BaseException) -> str | None:
+    """A sentence when a failure that nobody expected comes from a full disk, else None."""
+    reason = _FULL.get(disk_errno(error) or 0)
+    place = getattr(error, "filename", None) or Path.cwd()
+    return f"Cannot write below {place}: {reason}; what was finished before is kept." if reason else None
+
+
+def _related(path: Path, folder: Path) -> bool:
+    path, folder = path.absolute(), folder.absolute()
+    return path == folder or folder in path.parents or path in folder.parents
+
+
 def cache_dir() -> Path:
-    """Where converted weights are kept: `$MULTILINGUAL_PAPERS_CACHE`, else the user's cache folder."""
+    """Where converted weights are kept: `$MULTILINGUAL_PAPERS_CACHE`, else the user's cache folder.
+
+    Where there is no home (a container without a user entry), or nothing can be written in it, a folder of this user
+    below the system's temporary one, after a line that says so.
+    """
     if configured := os.environ.get("MULTILINGUAL_PAPERS_CACHE"):
         return Path(configured)
+    try:
+        folder = _user_cache() / DISTRIBUTION
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
+        if existing == folder or os.access(existing, os.W_OK):
+            return folder
+        reason = f"{existing} is not writable"
+    except RuntimeError:
+        reason = "this user has no home folder"
+    folder = _temporary_cache()
+    print(f"Caching in {folder}, for {reason}: MULTILINGUAL_PAPERS_CACHE chooses another.", file=sys.stderr, flush=True)
+    # For the libraries and for the processes that this one starts.
+    os.environ["MULTILINGUAL_PAPERS_CACHE"] = str(folder)
+    os.environ.setdefault("HF_HOME", str(folder / "huggingface"))
+    os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+    return folder
+
+
+def _user_cache() -> Path:
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / DISTRIBUTION
+        return Path.home() / "Library" / "Caches"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / DISTRIBUTION
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / DISTRIBUTION
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _temporary_cache() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"{DISTRIBUTION}-{user}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    # Weights are loaded from it, so a folder that another user has put there is not taken.
+    if folder.is_symlink() or (os.name == "posix" and folder.stat().st_uid != user):
+        return Path(tempfile.mkdtemp(prefix=f"{DISTRIBUTION}-"))
+    return folder
 
 
 def finite_json(value: Any) -> Any:

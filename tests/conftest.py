@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import resource
 import runpy
 import sys
+import threading
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
@@ -62,11 +64,35 @@ class Smoke:
         path: The run's folder.
         stages: What variants share, such as a base model: give it to a `Run` of your own and nothing is built again.
         measurement: The content of measurement.json.
+        called: Functions and classes of the paper that ran, as `method.py::adapt`.
     """
 
     path: Path
     stages: Path
     measurement: dict[str, Any]
+    called: frozenset[str]
+
+
+@contextlib.contextmanager
+def called_in(folder: Path) -> Generator[set[str], None, None]:
+    """Names of the functions in the files of a folder that are called meanwhile; of methods, their class too."""
+    found: set[str] = set()
+    place = f"{folder}/"
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(place):
+            file = frame.f_code.co_filename.rpartition("/")[2]
+            for name in frame.f_code.co_qualname.split(".<locals>")[0].split("."):
+                found.add(f"{file}::{name}")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    threading.setprofile(note)
+    try:
+        yield found
+    finally:
+        sys.setprofile(before)
+        threading.setprofile(before)
 
 
 @pytest.fixture(scope="session")
@@ -83,13 +109,14 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Smoke]:
     def run(slug: str) -> Smoke:
         folder = tmp_path_factory.mktemp(slug)
         before = cpu()
-        for stage in ("train", "eval"):
-            if (ROOT / "papers" / slug / f"{stage}.py").exists():
-                end = run_command(f"papers.{slug}.{stage}", "smoke", "--out", "run", "--quiet", cwd=folder)
-                assert end.code == 0, end.err
+        with called_in(ROOT / "papers" / slug) as called:
+            for stage in ("train", "eval"):
+                if (ROOT / "papers" / slug / f"{stage}.py").exists():
+                    end = run_command(f"papers.{slug}.{stage}", "smoke", "--out", "run", "--quiet", cwd=folder)
+                    assert end.code == 0, end.err
         smoke_seconds[slug] = cpu() - before
         measurement = read_json(folder / "run" / "measurement.json")
-        return Smoke(folder / "run", folder / "runs" / slug / "stages", measurement)
+        return Smoke(folder / "run", folder / "runs" / slug / "stages", measurement, frozenset(called))
 
     return run
 
@@ -121,6 +148,10 @@ smoke_seconds: dict[str, float] = {}
 
 
 def pytest_collection_finish() -> None:
+    if "transformers" in sys.modules:
+        # What nearly all of them import while they run would otherwise count for the first.
+        for name in ("core.training.fit", "transformers.modeling_utils", "transformers.models.llama", "peft"):
+            importlib.import_module(name)
     clock["last"] = cpu()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import itertools
 import re
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -113,6 +115,15 @@ def test_solvers_that_know_nothing_stand_beside_the_numbers(slug: str) -> None:
         for name in measurement.metrics
     }
     assert any(name.startswith(TRIVIAL) for name in metrics)
+
+
+@every_new_paper
+def test_the_equations_point_at_code_that_runs(slug: str, smoke: Callable[[str], Any]) -> None:
+    page = (ROOT / "papers" / slug / "README.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Equations\n(.*?)^## ", page, re.DOTALL | re.MULTILINE)
+    assert section
+    pointers = set(re.findall(r"`(\w+\.py::\w+)`", section[1]))
+    assert pointers - smoke(slug).called == set(), "neither training nor evaluation reaches them"
 
 
 @every_paper

@@ -167,7 +167,7 @@ def pycountry_locales() -> dict[str, str]:
     """`{code: locale folder}` of pycountry's translations."""
     root = package_folder("pycountry") / "locales"
     folders = {path.parent.parent.name for path in root.glob("*/LC_MESSAGES/iso3166-1.mo")}
-    return {name.replace("@", "-").replace("_", "-"): name for name in sorted(folders) if not name.startswith("en")}
+    return {bcp47(name): name for name in sorted(folders) if name.split("_")[0] != "en"}
 
 
 def pycountry(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -89,14 +90,15 @@ def _checked(
                 )
         key = row.get("key", str(line))
         content = tuple(row[code].strip() for code in columns)
-        if content in texts:
+        composed = tuple(unicodedata.normalize("NFC", text) for text in content)
+        if composed in texts:
             if duplicates == "error":
-                raise UserError(f"{path}, line {line} repeats line {texts[content]}: delete one of them.")
+                raise UserError(f"{path}, line {line} repeats line {texts[composed]}: delete one of them.")
             dropped += 1
             continue
         if key in keys:
             raise UserError(f"{path}, line {line}: key {key!r} was used on line {keys[key]}; make keys unique.")
-        texts[content], keys[key] = line, line
+        texts[composed], keys[key] = line, line
         sentence = dict(zip(columns, content, strict=True))
         if keep is None or keep(sentence):
             kept.append({"key": key, **sentence})

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.corpora.files import read_jsonl
 from core.corpora.table import check_languages, parallel_table, to_dataset
 from core.errors import UserError
+from core.text.languages import FLORES_200, flores_code, match
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,12 +44,12 @@ class HubSource:
         shape: Which of the common shapes the rows get.
         columns: Columns that the adapter reads, as the dataset names them.
         adapt: Row of the dataset -> row of the shape, a pure function.
-        config: Language code -> the dataset's name for that language.
+        languages: The dataset's own names of its languages.
+        config: Language code -> one of these names, where :func:`core.text.languages.match` does not find it.
         split: Default split.
         file: Path inside the dataset with `{config}` and `{split}`, where files are read directly; else the
             dataset's own configurations.
         header: Column names of files that have no header line.
-        languages: The codes that it knows, where the list is short; empty when it is the FLORES-200 list.
         gated: Whether the terms have to be accepted on the dataset's page first.
     """
 
@@ -60,11 +61,11 @@ class HubSource:
     shape: Shape
     columns: tuple[str, ...]
     adapt: Callable[[Row], dict[str, Any]]
-    config: Callable[[str], str] = str
+    languages: tuple[str, ...]
+    config: Callable[[str], str] | None = None
     split: str = "test"
     file: str | None = None
     header: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
     gated: bool = False
 
 
@@ -126,42 +127,13 @@ def adapt_tatoeba(row: Row) -> dict[str, Any]:
 
 
 def flores_plus_config(code: str) -> str:
-    """FLORES+ renamed Chinese and Estonian of FLORES-200."""
-    from core.text.languages import flores_code
-
-    return {
-        "zho_Hans": "cmn_Hans",
-        "zho_Hant": "cmn_Hant",
-        "est_Latn": "ekk_Latn",
-        "aka_Latn": "twi_Latn_akua1239",
-    }.get(flores_code(code), flores_code(code))
-
-
-def _flores_config(code: str) -> str:
-    from core.text.languages import flores_code
-
-    return flores_code(code)
+    """FLORES+: its name of a language, also of those whose data FLORES-200 took for another language's."""
+    return match(code, FLORES_PLUS) or RELABELLED.get(flores_code(code), flores_code(code))
 
 
 def tatoeba_config(code: str) -> str:
-    """Tatoeba's pairs: ISO 639-3 of the language, then `-eng`."""
-    from core.text.languages import language
-
-    known = language(code)
-    base = known.bcp47.split("-")[0]
-    return f"{ {'zh': 'cmn', 'nb': 'nob', 'no': 'nob'}.get(base) or _alpha3(base) }-eng"
-
-
-def _alpha3(base: str) -> str:
-    import langcodes
-
-    return {"sw": "swh", "ms": "zsm"}.get(base) or langcodes.get(base).to_alpha3()
-
-
-def _iroko_config(code: str) -> str:
-    from core.text.languages import language
-
-    return _alpha3(language(code).bcp47.split("-")[0]) if not code.startswith("sw") else "swa"
+    """Tatoeba's pairs: ISO 639-3 as the dataset has it, then `-eng`."""
+    return f"{match(code.removesuffix('-eng'), _TATOEBA) or code}-eng"
 
 
 _MGSM = ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
@@ -174,6 +146,48 @@ _IROKO = (
     "xho", "yor", "zul",
 )  # fmt: skip
 
+_BELEBELE = (
+    "acm_Arab", "afr_Latn", "als_Latn", "amh_Ethi", "apc_Arab", "arb_Arab", "arb_Latn", "ars_Arab", "ary_Arab",
+    "arz_Arab", "asm_Beng", "azj_Latn", "bam_Latn", "ben_Beng", "ben_Latn", "bod_Tibt", "bul_Cyrl", "cat_Latn",
+    "ceb_Latn", "ces_Latn", "ckb_Arab", "dan_Latn", "deu_Latn", "ell_Grek", "eng_Latn", "est_Latn", "eus_Latn",
+    "fin_Latn", "fra_Latn", "fuv_Latn", "gaz_Latn", "grn_Latn", "guj_Gujr", "hat_Latn", "hau_Latn", "heb_Hebr",
+    "hin_Deva", "hin_Latn", "hrv_Latn", "hun_Latn", "hye_Armn", "ibo_Latn", "ilo_Latn", "ind_Latn", "isl_Latn",
+    "ita_Latn", "jav_Latn", "jpn_Jpan", "kac_Latn", "kan_Knda", "kat_Geor", "kaz_Cyrl", "kea_Latn", "khk_Cyrl",
+    "khm_Khmr", "kin_Latn", "kir_Cyrl", "kor_Hang", "lao_Laoo", "lin_Latn", "lit_Latn", "lug_Latn", "luo_Latn",
+    "lvs_Latn", "mal_Mlym", "mar_Deva", "mkd_Cyrl", "mlt_Latn", "mri_Latn", "mya_Mymr", "nld_Latn", "nob_Latn",
+    "npi_Deva", "npi_Latn", "nso_Latn", "nya_Latn", "ory_Orya", "pan_Guru", "pbt_Arab", "pes_Arab", "plt_Latn",
+    "pol_Latn", "por_Latn", "ron_Latn", "rus_Cyrl", "shn_Mymr", "sin_Latn", "sin_Sinh", "slk_Latn", "slv_Latn",
+    "sna_Latn", "snd_Arab", "som_Latn", "sot_Latn", "spa_Latn", "srp_Cyrl", "ssw_Latn", "sun_Latn", "swe_Latn",
+    "swh_Latn", "tam_Taml", "tel_Telu", "tgk_Cyrl", "tgl_Latn", "tha_Thai", "tir_Ethi", "tsn_Latn", "tso_Latn",
+    "tur_Latn", "ukr_Cyrl", "urd_Arab", "urd_Latn", "uzn_Latn", "vie_Latn", "war_Latn", "wol_Latn", "xho_Latn",
+    "yor_Latn", "zho_Hans", "zho_Hant", "zsm_Latn", "zul_Latn",
+)  # fmt: skip
+_TATOEBA = (
+    "afr", "amh", "ang", "ara", "arq", "arz", "ast", "awa", "aze", "bel", "ben", "ber", "bos", "bre", "bul", "cat",
+    "cbk", "ceb", "ces", "cha", "cmn", "cor", "csb", "cym", "dan", "deu", "dsb", "dtp", "ell", "epo", "est", "eus",
+    "fao", "fin", "fra", "fry", "gla", "gle", "glg", "gsw", "heb", "hin", "hrv", "hsb", "hun", "hye", "ido", "ile",
+    "ina", "ind", "isl", "ita", "jav", "jpn", "kab", "kat", "kaz", "khm", "kor", "kur", "kzj", "lat", "lfn", "lit",
+    "lvs", "mal", "mar", "max", "mhr", "mkd", "mon", "nds", "nld", "nno", "nob", "nov", "oci", "orv", "pam", "pes",
+    "pms", "pol", "por", "ron", "rus", "slk", "slv", "spa", "sqi", "srp", "swe", "swg", "swh", "tam", "tat", "tel",
+    "tgl", "tha", "tuk", "tur", "tzl", "uig", "ukr", "urd", "uzb", "vie", "war", "wuu", "xho", "yid", "yue", "zsm",
+)  # fmt: skip
+# FLORES-200's names that FLORES+ gave up (its changelog, 2.0-rc.1 and rc.2), and one that FLORES-200's own table has
+# wrong (its file is sat_Olck).
+RELABELLED = {
+    "ajp_Arab": "apc_Arab_sout3123", "aka_Latn": "twi_Latn_asan1239", "apc_Arab": "apc_Arab_nort3139",
+    "est_Latn": "ekk_Latn", "grn_Latn": "gug_Latn", "kon_Latn": "ktu_Latn", "sat_Beng": "sat_Olck",
+    "tgl_Latn": "fil_Latn", "twi_Latn": "twi_Latn_akua1239", "tzm_Tfng": "zgh_Tfng", "zho_Hans": "cmn_Hans",
+    "zho_Hant": "cmn_Hant",
+}  # fmt: skip
+FLORES_PLUS = (
+    *(RELABELLED.get(name, name) for name in FLORES_200),
+    "apd_Arab", "arg_Latn", "brx_Deva", "cat_Latn_vale1252", "chv_Cyrl", "dar_Cyrl", "dgo_Deva", "gom_Deva",
+    "kaa_Latn", "khk_Mong", "kjh_Cyrl", "lld_Latn", "lld_Latn_gard1241", "mfe_Latn", "mhr_Cyrl", "mni_Mtei",
+    "myv_Cyrl", "nob_Latn_radical", "nqo_Nkoo", "oci_Latn_aran1260", "snd_Deva", "tyv_Cyrl", "udm_Cyrl", "uzs_Arab",
+    "vmw_Latn", "wuu_Hans",
+)  # fmt: skip
+"""The files of FLORES+ at the pinned revision (version 4.6)."""
+
 SOURCES = (
     HubSource(
         "flores200",
@@ -184,6 +198,7 @@ SOURCES = (
         "parallel",
         ("id", "text"),
         adapt_flores,
+        FLORES_PLUS,
         flores_plus_config,
         split="devtest",
         file="{split}/{config}.jsonl",
@@ -208,7 +223,7 @@ SOURCES = (
             "correct_answer_num",
         ),
         adapt_belebele,
-        _flores_config,
+        _BELEBELE,
     ),
     HubSource(
         "mgsm",
@@ -219,10 +234,10 @@ SOURCES = (
         "math",
         ("question", "answer_number"),
         adapt_mgsm,
+        _MGSM,
         # The dataset has a loading script, which datasets no longer runs; the files beside it are read instead.
         file="mgsm_{config}.tsv",
         header=("question", "answer_number"),
-        languages=_MGSM,
     ),
     HubSource(
         "afrimgsm",
@@ -233,8 +248,7 @@ SOURCES = (
         "math",
         ("question", "answer_number"),
         adapt_mgsm,
-        _iroko_config,
-        languages=_IROKO,
+        _IROKO,
     ),
     HubSource(
         "afrimmlu",
@@ -245,8 +259,7 @@ SOURCES = (
         "choice",
         ("question", "choices", "answer"),
         adapt_afrimmlu,
-        _iroko_config,
-        languages=_IROKO,
+        _IROKO,
     ),
     HubSource(
         "sib200",
@@ -257,7 +270,7 @@ SOURCES = (
         "label",
         ("index_id", "category", "text"),
         adapt_sib200,
-        _flores_config,
+        (*FLORES_200, "nqo_Nkoo"),
         file="data/{config}/{split}.tsv",
     ),
     HubSource(
@@ -269,7 +282,7 @@ SOURCES = (
         "choice",
         ("id", "instruction", "option_a", "option_b", "option_c", "option_d", "answer"),
         adapt_lettered,
-        languages=_OKAPI,
+        _OKAPI,
     ),
     HubSource(
         "m_arc",
@@ -280,7 +293,7 @@ SOURCES = (
         "choice",
         ("id", "instruction", "option_a", "option_b", "option_c", "answer"),
         adapt_lettered,
-        languages=_OKAPI,
+        _OKAPI,
     ),
     HubSource(
         "tatoeba",
@@ -291,6 +304,7 @@ SOURCES = (
         "pair",
         ("sentence1", "sentence2"),
         adapt_tatoeba,
+        tuple(f"{name}-eng" for name in _TATOEBA),
         tatoeba_config,
     ),
 )
@@ -323,11 +337,8 @@ def load_hub(
         raise UserError(f"languages must be a list of codes, not the string {languages!r}: write [{languages!r}].")
     if split not in (None, source.split) and source.file and "{split}" not in source.file and folder is None:
         raise UserError(f"Corpus {source.name!r} has the split {source.split!r} alone, not {split!r}.")
-    if source.languages:
-        # Both spellings are known: the dataset's own, and whatever it maps from.
-        requested = [source.config(code) if source.config(code) in source.languages else code for code in languages]
-        check_languages(requested, source.languages, source.name)
-    rows = {code: _rows(source, source.config(code), split or source.split, folder, revision) for code in languages}
+    configs = {code: _config(source, code, folder) for code in languages}
+    rows = {code: _rows(source, name, split or source.split, folder, revision) for code, name in configs.items()}
     adapted = {
         code: [{"key": str(number), **source.adapt(row)} for number, row in enumerate(found)]
         for code, found in rows.items()
@@ -338,6 +349,23 @@ def load_hub(
     return to_dataset(
         [{"key": row["key"], "language": code, **row} for code, found in adapted.items() for row in found]
     )
+
+
+def _config(source: HubSource, code: str, folder: str | Path | None) -> str:
+    """The dataset's name of a language; a folder may hold other languages, under any name."""
+
+    def exists(name: str) -> bool:
+        return folder is not None and (Path(folder) / f"{name}.jsonl").exists()
+
+    try:
+        name = source.config(code) if source.config else match(code, source.languages) or code
+    except UserError:
+        if exists(code):
+            return code
+        raise
+    if folder is None and name not in source.languages:
+        check_languages([code], [known.removesuffix("-eng") for known in source.languages], source.name)
+    return code if exists(code) and not exists(name) else name
 
 
 def _rows(
@@ -383,14 +411,5 @@ def loader(source: HubSource) -> Callable[..., Dataset]:
 
 
 def known_languages(source: HubSource) -> Sequence[str]:
-    """The dataset's language codes.
-
-    Raises:
-        UserError: the list is not kept here.
-    """
-    if source.languages:
-        return source.languages
-    raise UserError(
-        f"The languages of {source.name!r} are listed at https://huggingface.co/datasets/{source.hub_id}; "
-        "give any of them as BCP-47 or FLORES-200 code."
-    )
+    """The dataset's own names of its languages; any other code of the same language does as well."""
+    return source.languages

@@ -12,19 +12,25 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import regex
 
 from core.errors import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_SPACE = re.compile(r"\s+")
-# Direction marks and isolates, zero-width space, word joiner, byte-order mark, soft hyphen. The zero-width
-# (non-)joiners U+200C and U+200D stay: they are spelling in Persian and in the Indic scripts.
-_INVISIBLE = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_SPACE = regex.compile(r"\s+")
+# Format characters that do not show: direction marks and isolates, zero-width space, soft hyphen, byte-order mark.
+# Those that are spelling stay: joiners of Persian and the Indic scripts, marks of Mongolian, tags of flag emoji.
+_INVISIBLE = regex.compile(
+    r"(?V1)[\p{Cf}&&\p{Default_Ignorable_Code_Point}--\p{Join_Control}--\p{Emoji_Component}--\p{Script=Mongolian}]"
+)
+# Modifiers of gettext's locales that are scripts.
+_MODIFIERS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva", "iqtelif": "Latn"}
 
 
 def clean(text: str) -> str:
@@ -38,8 +44,9 @@ def short_hash(key: str) -> str:
 
 
 def bcp47(code: str) -> str:
-    """`zh_Hans` -> `zh-Hans`: the spelling of language codes in column names."""
-    return code.replace("_", "-")
+    """`zh_Hans` -> `zh-Hans`, `sr@latin` -> `sr-Latn`: the spelling of language codes in column names."""
+    code, _, modifier = code.replace("_", "-").partition("@")
+    return f"{code}-{_MODIFIERS.get(modifier, modifier)}" if modifier else code
 
 
 def check_languages(requested: Sequence[str], known: Iterable[str], corpus: str) -> list[str]:
@@ -50,14 +57,16 @@ def check_languages(requested: Sequence[str], known: Iterable[str], corpus: str)
     """
     if isinstance(requested, str):
         raise UserError(f"languages must be a list of codes, not the string {requested!r}: write [{requested!r}].")
+    from core.text.languages import relatives
+
     known = sorted(known)
     folded = {code.lower(): code for code in known}
     codes = []
     for code in map(bcp47, requested):
         if code.lower() not in folded:
             close = difflib.get_close_matches(code.lower(), folded, n=3, cutoff=0.5)
-            same = [other for other in folded if other.split("-")[0] == code.lower().split("-")[0]]
-            options = [folded[other] for other in same or close] or known
+            same = relatives(code, known)
+            options = same or [folded[other] for other in close] or known
             raise UserError(
                 f"Corpus {corpus!r} has no language {code!r}; "
                 f"it has {'' if same else 'for example '}{', '.join(options[:8])}."
@@ -102,11 +111,11 @@ def parallel_table(
         if complete and None in row.values():
             continue
         if distinct:
-            if any(text in seen[language] for language, text in row.items() if text):
+            forms = {language: unicodedata.normalize("NFC", text) for language, text in row.items() if text}
+            if any(text in seen[language] for language, text in forms.items()):
                 continue
-            for language, text in row.items():
-                if text:
-                    seen[language].add(text)
+            for language, text in forms.items():
+                seen[language].add(text)
         rows.append({"key": key, **(extra[key] if extra else {}), **row})
     if not rows:
         fewest = min(languages, key=lambda language: len(texts[language]))

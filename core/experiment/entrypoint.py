@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 our mistake, 2 the user's (one sentence, no traceback),
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import importlib
 import inspect
@@ -20,7 +21,9 @@ from core.errors import UserError
 from core.experiment import ledger
 from core.experiment.config import fingerprint, preset_named, render, resolve, to_dict, validate, with_variant
 from core.experiment.paper import PAPERS_DIR
-from core.experiment.run import Measurement, Run, hide_library_bars, is_main_process
+from core.experiment.run import Measurement, Run, check_world, hide_library_bars, is_main_process
+from core.experiment.threads import settle
+from core.files import cache_dir, disk_is_full
 
 Entry = Callable[[Any, Run], Measurement | None]
 Verbs = Mapping[str, tuple[type, Callable[[Any], None]]]
@@ -55,14 +58,14 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
     say = print if is_main_process() else lambda *_: None
     if paper.disclaimer:
         say(paper.disclaimer)
-    if run.open().finished(_marker(stage)):
-        say(f"{path} is finished; nothing to do (--overwrite runs it again)." if not options.overwrite else "")
-        if not options.overwrite:
+    with run.held():
+        if run.open().finished(_marker(stage)) and not options.overwrite:
+            say(f"{path} is finished; nothing to do (--overwrite runs it again).")
             _show(run.finished(_marker(stage)))
             return
-    if options.overwrite and is_main_process():
-        _discard(run, stage)
-    measurement = execute(function, run, stage)
+        if options.overwrite and is_main_process():
+            _discard(run, stage)
+        measurement = execute(function, run, stage)
     if measurement is not None and is_main_process():
         _show(measurement.to_json())
     say(f"{'Measured' if stage == 'eval' else 'Trained'}: {path}")
@@ -109,10 +112,11 @@ def execute(function: Entry, run: Run, stage: str) -> Measurement | None:
             f"{run.path} holds no trained artifact of this configuration: "
             f"run `python -m papers.{run.slug}.train` with the same options first."
         )
-    started = time.monotonic()
+    started, before = time.monotonic(), dict(run.clock)
     measurement = function(run.config, run)
     content = measurement.to_json() if measurement is not None else {}
-    run.finish(_marker(stage), time.monotonic() - started, **content)
+    stages, waited = (run.clock[name] - before[name] for name in ("stages", "waited"))
+    run.finish(_marker(stage), time.monotonic() - started - waited, stages=round(stages, 2), **content)
     if measurement is not None and is_main_process():
         ledger.note(run.slug, run.config, measurement)
     return measurement
@@ -161,9 +165,36 @@ def _show(content: dict[str, Any] | None) -> None:
         print(f"  {name:32s} {value:.4f}" if value is not None else f"  {name:32s} undefined")
 
 
+# What has a plain spelling; other characters that a terminal cannot show become escapes, so that nothing is lost.
+_PLAIN = {
+    "✔": "ok", "✘": "no", "○": "o", "–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "≈": "~", "±": "+-", "·": ".",
+    "→": "->", "≤": "<=", "≥": ">=", "“": '"', "”": '"', "‘": "'", "’": "'", "\N{NO-BREAK SPACE}": " ",
+}  # fmt: skip
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(c) or ascii(c)[1:-1] for c in error.object[error.start : error.end]), error.end
+
+
+def prepare() -> None:
+    """Output that every terminal can show, threads that suit the machine, a cache that can be written.
+
+    Before torch is imported; a second call changes nothing.
+    """
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="plain")
+    settle()
+    cache_dir()
+
+
 @contextlib.contextmanager
 def exit_codes(*, debug: bool) -> Iterator[None]:
     """Turn exceptions into one sentence and an exit code, and SIGTERM into an orderly stop."""
+    prepare()
     terminated = False
 
     def stop(number: int, frame: Any) -> NoReturn:
@@ -173,6 +204,7 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:
+        check_world()
         yield
     except KeyboardInterrupt:
         print("Interrupted. Run the same command again to go on from here.", file=sys.stderr)
@@ -185,6 +217,9 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
+        if full := disk_is_full(error):
+            print(full, file=sys.stderr)
+            raise SystemExit(2) from None
         kind = type(error).__name__
         print(f"Internal error: {kind}: {error} (run again with --debug for the traceback).", file=sys.stderr)
         raise SystemExit(1) from None

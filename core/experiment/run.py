@@ -3,6 +3,7 @@
     runs/mexa/tiny/weighted/seed0/
         config.json        the resolved configuration
         environment.json   versions, hardware, commit, command
+        log.txt            what the run printed, where it was computed beside others
         metrics.jsonl      one line a logged step
         artifact/          what training made: save_pretrained folders, datasets
         train.json         written last by training: its key
@@ -10,20 +11,18 @@
 
 Files appear whole or not at all (temporary name, then rename). A run is finished when its last file carries the key
 of what would be run now: configuration, the code that it reaches, and package versions. A finished run is never
-recomputed and an interrupted one resumes.
+recomputed and an interrupted one resumes. One process at a time works in a folder.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import hashlib
+import importlib
 import importlib.metadata
 import json
 import math
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -37,20 +36,20 @@ from typing import Any
 
 from core.errors import UserError
 from core.experiment.config import fingerprint, render, to_dict
-from core.files import DISTRIBUTION, build_folder, finite_json, read_json, writable, write_json, write_text
-
-ROOT = Path(__file__).resolve().parents[2]
-# How a run is started and shown cannot change its numbers, so these modules stay out of its key.
-PRESENTATION = frozenset(
-    {
-        "core.cli",
-        "core.experiment.reproduce",
-        "core.experiment.report",
-        "core.cost.plan",
-        "core.models.architectures",
-        "core.experiment.results",
-    }
+from core.experiment.keys import ROOT, surroundings, versions
+from core.experiment.threads import settled
+from core.files import (
+    build_folder,
+    finite_json,
+    locked,
+    read_json,
+    sweep,
+    writable,
+    write_json,
+    write_text,
 )
+
+COMMAND = "MULTILINGUAL_PAPERS_COMMAND"  # tells a process that computes for another what the user has typed
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,9 @@ class Run:
         config: The resolved configuration.
         stages: Folder of what several runs share (see `stage`).
         quiet: No progress bars; plain log lines.
+        wait: Wait for a stage that another process builds; otherwise `stage` raises `HeldError`, so that a scheduler
+            can give this process something else to do.
+        clock: Seconds spent so far on shared stages, and on waiting for others.
     """
 
     path: Path
@@ -100,6 +102,8 @@ class Run:
     config: Any
     stages: Path
     quiet: bool = False
+    wait: bool = True
+    clock: dict[str, float] = field(default_factory=lambda: {"stages": 0.0, "waited": 0.0}, compare=False, repr=False)
 
     @property
     def artifact(self) -> Path:
@@ -109,9 +113,7 @@ class Run:
     @property
     def key(self) -> str:
         """What identifies the run's numbers: configuration, code and package versions."""
-        return fingerprint(
-            {"config": to_dict(self.config), "code": code_fingerprint(self.slug), "versions": versions()}
-        )
+        return fingerprint({"config": to_dict(self.config), **surroundings(self.slug)})
 
     def open(self) -> Run:
         """Create the folder with configuration and environment, dropping what a run with another key left there.
@@ -123,6 +125,8 @@ class Run:
             return self
         with writable(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, self.stages):
+                sweep(folder)
             if any(self.path.iterdir()) and not (self.path / "key.json").exists():
                 raise UserError(f"{self.path} is not a run directory and not empty: choose another folder with --out.")
             if read_json(self.path / "key.json") != {"key": self.key}:
@@ -131,6 +135,20 @@ class Run:
                 write_text(self.path / "config.json", render(self.config) + "\n")
                 write_json(self.path / "environment.json", environment())
         return self
+
+    @contextlib.contextmanager
+    def held(self, *, wait: bool = False) -> Iterator[None]:
+        """Keep other commands out of the folder; every rank of a distributed run may call.
+
+        Raises:
+            HeldError: Another command works in it, and this one does not wait.
+        """
+        if not is_main_process():
+            yield
+            return
+        with locked(self.path, wait=wait) as waited:
+            self.clock["waited"] += waited
+            yield
 
     def clear(self) -> None:
         """Remove everything from the run's folder."""
@@ -177,15 +195,23 @@ class Run:
 
         Returns:
             The finished folder. With several processes the main one builds and the others wait for it.
+
+        Raises:
+            HeldError: Another process builds it, and this run does not wait.
         """
-        key = fingerprint({"inputs": dict(inputs), "code": code_fingerprint(self.slug), "versions": versions()})
+        key = fingerprint({"inputs": dict(inputs), **surroundings(self.slug)})
         target = self.stages / f"{name}-{key}"
         if not is_main_process():
             while not target.exists():
                 time.sleep(0.2)
         if not target.exists():
-            with writable(self.stages):
-                build_folder(target, build)
+            started, before = time.monotonic(), dict(self.clock)
+            with locked(target, wait=self.wait) as waited:
+                if not target.exists():
+                    build_folder(target, build)
+            # A stage that needs another one has counted that one's seconds already.
+            self.clock["waited"] = before["waited"] + waited
+            self.clock["stages"] = before["stages"] + time.monotonic() - started - waited
         return target
 
 
@@ -209,77 +235,30 @@ class _NoConfig:
 
 def is_main_process() -> bool:
     """Whether this is rank zero (or the only process)."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return int(os.environ.get("RANK", "0")) <= 0
 
 
-@cache
-def code_fingerprint(slug: str) -> str:
-    """Hash of the code that a paper's train and eval reach in `papers/<slug>` and `core`, and of its data files."""
-    pending, seen = [f"papers.{slug}.train", f"papers.{slug}.eval"], set()
-    digest = hashlib.sha256()
-    while pending:
-        module = pending.pop()
-        path = _module_path(module)
-        if module in seen or module in PRESENTATION or path is None:
-            continue
-        seen.add(module)
-        pending.extend(_imports(path.read_text(encoding="utf-8")))
-    for module in sorted(seen):
-        digest.update(module.encode() + b"\0" + _code(module).encode())
-    for path in sorted((ROOT / "papers" / slug).glob("*")):
-        if path.suffix in {".jsonl", ".json", ".tsv", ".txt", ".yaml"}:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+def check_world() -> None:
+    """Refuse an environment that promises other processes which do not exist: this one would wait for them for ever.
 
-
-def _code(module: str) -> str:
-    """Source of a module without comments and docstrings: prose cannot change a number."""
-    path = _module_path(module)
-    assert path is not None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            body[:] = [line for line in body if not _is_prose(line)] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-def _is_prose(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _module_path(module: str) -> Path | None:
-    base = ROOT.joinpath(*module.split("."))
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.exists() and module.split(".")[0] in {"core", "papers"}:
-            return candidate
-    return None
-
-
-def _imports(source: str) -> list[str]:
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Installed versions of what the distribution requires, and of Python."""
-    found = {"python": platform.python_version()}
-    for requirement in importlib.metadata.requires(DISTRIBUTION) or []:
-        match = re.match(r"[A-Za-z0-9._-]+", requirement)
-        if match and "extra ==" not in requirement:
-            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                found[match[0].lower()] = importlib.metadata.version(match[0])
-    return found
+    Raises:
+        UserError: A rank or size that is no number, a rank without a world or outside of it, a world without address.
+    """
+    fix = "unset it, or start all processes with `accelerate launch` or `torchrun`"
+    found: dict[str, int] = {}
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        if (text := os.environ.get(name)) is not None:
+            try:
+                found[name] = int(text)
+            except ValueError:
+                raise UserError(f"{name}={text!r} in the environment is not a number: {fix}.") from None
+    size = found.get("WORLD_SIZE")
+    for name, rank in found.items():
+        if name.endswith("RANK") and rank >= 0 and (size is None or rank >= size):
+            world = "WORLD_SIZE is not set" if size is None else f"WORLD_SIZE is {size}"
+            raise UserError(f"{name}={rank} is in the environment, but {world}: {fix}.")
+    if (size or 1) > 1 and not os.environ.get("MASTER_ADDR"):
+        raise UserError(f"WORLD_SIZE={size} is in the environment, but MASTER_ADDR is not: {fix}.")
 
 
 def hide_library_bars() -> None:
@@ -290,15 +269,18 @@ def hide_library_bars() -> None:
 
 def environment() -> dict[str, Any]:
     """Versions, hardware, commit and command of this process."""
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
+    if torch is None and Path("/dev/nvidiactl").exists():  # the cells' processes have computed on it
+        torch = importlib.import_module("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
     return {
-        "command": _command(sys.argv),
+        "command": _command(json.loads(os.environ.get(COMMAND, "null")) or sys.argv),
         "commit": _commit(),
         "platform": platform.platform(terse=True),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "gpus": gpus,
+        "threads": settled(),
         "versions": versions(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
@@ -331,7 +313,7 @@ def _commit() -> str | None:
 
 def _processor() -> str:
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

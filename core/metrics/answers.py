@@ -2,7 +2,8 @@
 
 SQuAD (Rajpurkar et al. 2016) lowercases, strips punctuation and English articles, and compares bags of words. MLQA
 (Lewis et al. 2020) added the articles of other languages and cut unspaced scripts into characters. Here punctuation is
-any Unicode punctuation, Arabic spelling is unified, and digits of other scripts count as digits.
+any Unicode punctuation, Arabic spelling is unified, digits of other scripts count as digits, invisible characters do
+not count, and case is folded as the language has it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from core.metrics.classification import check_lengths
-from core.text.languages import language as lookup
+from core.text.languages import match
 from core.text.normalize import fold, normalize_arabic, strip_punctuation
 from core.text.segment import words
 
@@ -28,7 +29,7 @@ _ARTICLES = {
     "ar": r"\bال",
     "vi": r"\b(?:của|là|cái|chiếc|những)\b",
 }
-_ELISIONS = {"fr": re.compile(r"\b[ld]['’]"), "it": re.compile(r"\b(?:un|l)['’]")}
+_ELISIONS = {"fr": re.compile(r"\b[ld]['’ʼ]"), "it": re.compile(r"\b(?:un|l)['’ʼ]")}
 _PATTERNS = {code: re.compile(pattern) for code, pattern in _ARTICLES.items()}
 
 
@@ -37,10 +38,10 @@ def normalize_answer(text: str, language: str | None = "en") -> str:
 
     Args:
         text: The answer.
-        language: Its language, which decides the articles to drop; None drops none.
+        language: Its language, which decides the articles to drop and the casing; None drops none.
     """
-    code = lookup(language).bcp47.split("-")[0] if language else ""
-    text = normalize_arabic(fold(text))
+    code = match(language, _PATTERNS) if language else None
+    text = normalize_arabic(fold(text, language))
     if code in _ELISIONS:
         text = _ELISIONS[code].sub(" ", text)
     text = strip_punctuation(text, "")

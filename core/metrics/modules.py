@@ -20,6 +20,7 @@ from datasets import Sequence as Repeated
 
 from core.errors import UserError
 from core.metrics import answers, classification, confusion, correlations, retrieval, translation
+from core.text.languages import language
 
 _LABELS = [
     Features({"predictions": Value("string"), "references": Value("string")}),
@@ -79,11 +80,11 @@ def _retrieval(
 
 
 def _confusion(
-    predictions: Sequence[str], references: Sequence[str], others: Sequence[str] = ("en",), minimum_words: int = 5
+    predictions: Sequence[str], references: Sequence[str], others: Sequence[str] | None = None, minimum_words: int = 5
 ) -> dict[str, float]:
     groups: dict[str, list[str]] = {}
     for response, code in zip(predictions, references, strict=True):
-        groups.setdefault(code, []).append(response)
+        groups.setdefault(language(code).bcp47, []).append(response)
     found = {
         code: asdict(confusion.language_confusion(group, code, others=others, minimum_words=minimum_words))
         for code, group in groups.items()

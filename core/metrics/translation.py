@@ -1,7 +1,11 @@
-"""BLEU and chrF through sacrebleu, with the signature that makes a score comparable."""
+"""BLEU and chrF through sacrebleu, with the signature that makes a score comparable.
+
+Both sides are composed first (NFC): sacrebleu compares code points, and é written as one is not é written as two.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +13,7 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from core.metrics.classification import check_lengths
 from core.text.languages import language as lookup
-from core.text.segment import UNSPACED
+from core.text.segment import is_unspaced
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,9 @@ def bleu_tokenizer(language: str | None) -> str:
     if language is None:
         return "13a"
     known = lookup(language)
-    if known.script in ("Hans", "Hant"):
+    if known.script in ("Hans", "Hant", "Hani"):
         return "zh"
-    return "char" if known.script in UNSPACED else "13a"
+    return "char" if is_unspaced(language) else "13a"
 
 
 def bleu(predictions: Sequence[str], references: Sequence[str | Sequence[str]], language: str | None = None) -> Score:
@@ -50,7 +54,7 @@ def bleu(predictions: Sequence[str], references: Sequence[str | Sequence[str]], 
         ValueError: unequal numbers, or none.
     """
     metric = BLEU(tokenize=bleu_tokenizer(language))
-    score = metric.corpus_score(list(predictions), _streams(predictions, references)).score
+    score = metric.corpus_score(_composed(predictions), _streams(predictions, references)).score
     return Score(score, str(metric.get_signature()))
 
 
@@ -66,26 +70,33 @@ def chrf(predictions: Sequence[str], references: Sequence[str | Sequence[str]], 
         ValueError: unequal numbers, or none.
     """
     metric = CHRF(word_order=word_order)
-    score = metric.corpus_score(list(predictions), _streams(predictions, references)).score
+    score = metric.corpus_score(_composed(predictions), _streams(predictions, references)).score
     return Score(score, str(metric.get_signature()))
 
 
 def sentence_bleu(prediction: str, references: str | Sequence[str], language: str | None = None) -> float:
     """BLEU of one sentence in [0, 100], with effective order (no penalty for being shorter than four words)."""
     metric = BLEU(tokenize=bleu_tokenizer(language), effective_order=True)
-    return metric.sentence_score(prediction, [references] if isinstance(references, str) else list(references)).score
+    return metric.sentence_score(_nfc(prediction), _composed(references)).score
 
 
 def sentence_chrf(prediction: str, references: str | Sequence[str], word_order: int = 0) -> float:
     """chrF of one sentence in [0, 100]."""
-    listed = [references] if isinstance(references, str) else list(references)
-    return CHRF(word_order=word_order).sentence_score(prediction, listed).score
+    return CHRF(word_order=word_order).sentence_score(_nfc(prediction), _composed(references)).score
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _composed(texts: str | Sequence[str]) -> list[str]:
+    return [_nfc(text) for text in ([texts] if isinstance(texts, str) else texts)]
 
 
 def _streams(predictions: Sequence[str], references: Sequence[str | Sequence[str]]) -> list[list[str]]:
     """References per item -> sacrebleu's references per stream."""
     check_lengths(predictions, references)
-    listed = [[reference] if isinstance(reference, str) else list(reference) for reference in references]
+    listed = list(map(_composed, references))
     counts = {len(reference) for reference in listed}
     if counts == {0} or len(counts) > 1:
         raise ValueError(f"Every item needs equally many references, at least one; found {sorted(counts)}.")

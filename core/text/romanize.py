@@ -7,6 +7,8 @@
 uroman (Hermjakob, May and Knight, ACL 2018) is universal and not invertible; it reads every string as if it knew no
 language, so 東京 becomes *dongjing*. Its Python version raises on some strings (a Chinese fraction without its
 numerator, such as 百分之); such a piece is kept as it is and the text around it is romanised.
+
+Text and table are composed first (NFC): the same text has one romanisation, however its accents are encoded.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
@@ -94,10 +97,15 @@ def _engine() -> Any:
     return Uroman()
 
 
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
 @lru_cache(maxsize=1 << 19)
 def _uroman(text: str) -> str:
     if text.isascii():
         return text
+    text = _composed(text)
     try:
         return _engine().romanize_string(text)
     except Exception:
@@ -121,14 +129,25 @@ def _around_failure(text: str) -> str:
 
 @lru_cache(maxsize=16)
 def _table(items: tuple[tuple[str, str], ...]) -> Callable[[str], str]:
-    """A function that replaces the longest matching source at every place and keeps what no source matches."""
-    table = dict(items)
+    """A function that replaces the longest matching source at every place and keeps what no source matches.
+
+    A character that is no source itself is replaced part by part where its parts are: a syllable of hangul by its jamo.
+    """
+    table = {_composed(source): target for source, target in items}
     if "" in table:
         raise UserError("A romanisation table has an empty source: give every entry at least one character.")
     if not table:
         return str
-    pattern = re.compile("|".join(map(re.escape, sorted(table, key=len, reverse=True))))
-    return lambda text: pattern.sub(lambda match: table[match[0]], text)
+    sources = map(re.escape, sorted(table, key=len, reverse=True))
+    pattern = re.compile("|".join([*sources, r"[^\x00-\x7f]"]))
+
+    def replace(match: re.Match[str]) -> str:
+        if match[0] in table:
+            return table[match[0]]
+        parts = unicodedata.normalize("NFD", match[0])
+        return "".join(map(table.__getitem__, parts)) if table.keys() >= set(parts) else match[0]
+
+    return lambda text: _composed(pattern.sub(replace, _composed(text)))
 
 
 def _read_table(path: str) -> tuple[tuple[str, str], ...]:

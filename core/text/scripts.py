@@ -6,22 +6,22 @@ identify("これはペンです。", ["zh-Hans", "ja", "ko"])   # 'ja'
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from fontTools import unicodedata as scripts
 
-from core.text.languages import language
+from core.text.languages import language, same_language, word_list
 
-# Scripts of BCP-47 that are mixtures or varieties of Unicode's.
+# Scripts of ISO 15924 that are mixtures or varieties of Unicode's.
 _COMPOSED = {
-    "Hans": ("Hani",),
-    "Hant": ("Hani",),
-    "Jpan": ("Hira", "Kana", "Hani"),
-    "Kore": ("Hang", "Hani"),
-    "Hrkt": ("Hira", "Kana"),
-}
+    "Jpan": ("Hira", "Kana", "Hani"), "Hrkt": ("Hira", "Kana"), "Kore": ("Hang", "Hani"), "Jamo": ("Hang",),
+    "Hans": ("Hani",), "Hant": ("Hani",), "Hanb": ("Hani", "Bopo"), "Aran": ("Arab",), "Cyrs": ("Cyrl",),
+    "Geok": ("Geor",), "Latf": ("Latn",), "Latg": ("Latn",), "Syre": ("Syrc",), "Syrj": ("Syrc",), "Syrn": ("Syrc",),
+}  # fmt: skip
 # The kana tell Japanese from Chinese, hangul tells Korean: a text of such a language has at least this share of them.
 _MARKING = {"Jpan": (("Hira", "Kana"), 0.05), "Kore": (("Hang",), 0.3)}
 _NEUTRAL = ("Zyyy", "Zinh", "Zzzz")
@@ -35,15 +35,18 @@ def script_of(character: str) -> str:
 
 
 def script_counts(text: str) -> Counter[str]:
-    """Number of characters by script; digits, punctuation, spaces and combining marks are not counted."""
-    counts = Counter(map(script_of, text))
+    """Number of characters by script, composed (NFC); digits, punctuation, spaces and combining marks do not count."""
+    counts = Counter(map(script_of, unicodedata.normalize("NFC", text)))
     del counts["Zyyy"]
     return counts
 
 
 def dominant_script(text: str) -> str | None:
     """The most frequent script of a text; None when it has no letter. Japanese and Korean count as one script each."""
-    counts = script_counts(text)
+    return _dominant(script_counts(text))
+
+
+def _dominant(counts: Counter[str]) -> str | None:
     if not counts:
         return None
     total = counts.total()
@@ -63,7 +66,10 @@ def scripts_of_language(code: str) -> frozenset[str]:
 
 def in_script_share(text: str, code: str) -> float:
     """Share of the letters of a text that belong to the scripts of a language; NaN when it has no letter."""
-    counts = script_counts(text)
+    return _share(script_counts(text), code)
+
+
+def _share(counts: Counter[str], code: str) -> float:
     own = sum(counts[script] for script in scripts_of_language(code))
     return own / counts.total() if counts else float("nan")
 
@@ -82,19 +88,34 @@ def identify(text: str, candidates: Sequence[str], minimum: float = 0.5) -> str 
     Returns:
         A candidate, or None when no script fits or the words do not decide.
     """
-    dominant = dominant_script(text)
+    counts = script_counts(text)
+    dominant = _dominant(counts)
     if dominant is None:
         return None
-    fitting = [
-        code for code in dict.fromkeys(candidates) if in_script_share(text, code) >= minimum and _marked(dominant, code)
-    ]
+    fitting: list[str] = []
+    for code in candidates:
+        fits = _share(counts, code) >= minimum and _marked(dominant, code)
+        if fits and not any(same_language(code, other) for other in fitting):
+            fitting.append(code)
     if len(fitting) < 2:
         return fitting[0] if fitting else None
-    scores = {code: _mean_frequency(text, code) for code in fitting}
-    if any(score is None for score in scores.values()):
+    lists = {code: word_list(code) for code in fitting}
+    if None in lists.values() or len(set(lists.values())) < len(lists):
         return None
-    first, second = sorted(scores, key=lambda code: -(scores[code] or 0.0))[:2]
+    scores = {code: _mean_frequency(text, str(known)) for code, known in lists.items()}
+    first, second = sorted(scores, key=lambda code: -scores[code])[:2]
     return first if scores[first] != scores[second] else None
+
+
+def can_tell_apart(left: str, right: str) -> bool:
+    """Whether :func:`identify` can decide between two languages: by their scripts, or by a word list of each."""
+    scripts = [language(code).script for code in (left, right)]
+    if scripts_of_language(left).isdisjoint(scripts_of_language(right)) or (
+        scripts[0] != scripts[1] and not _MARKING.keys().isdisjoint(scripts)
+    ):
+        return True
+    lists = [word_list(code) for code in (left, right)]
+    return None not in lists and lists[0] != lists[1]
 
 
 def _marked(dominant: str, code: str) -> bool:
@@ -103,13 +124,20 @@ def _marked(dominant: str, code: str) -> bool:
     return script == dominant if dominant in _MARKING or script in _MARKING else True
 
 
-def _mean_frequency(text: str, code: str) -> float | None:
-    from wordfreq import available_languages, zipf_frequency
-
+def _mean_frequency(text: str, known: str) -> float:
     from core.text.segment import words
 
-    base = language(code).bcp47.split("-")[0]
-    if base not in available_languages("small") and base not in ("hr", "sr", "bs"):
-        return None
     found = words(text)
-    return sum(zipf_frequency(word, base, wordlist="small") for word in found) / len(found) if found else None
+    return sum(_zipf(word, known) for word in found) / len(found) if found else 0.0
+
+
+def _zipf(word: str, known: str) -> float:
+    from wordfreq import get_frequency_dict, zipf_frequency
+
+    try:
+        return zipf_frequency(word, known, wordlist="small")
+    except (
+        ImportError
+    ):  # wordfreq would segment Chinese, Japanese and Korean with packages that are not needed for a word
+        frequency = get_frequency_dict(known, "small").get(word, 0)
+        return math.log10(frequency) + 9 if frequency else 0.0

@@ -1,37 +1,46 @@
 """Sentences and words of text in any script, without a model.
 
-Word boundaries follow Unicode's rules (UAX 29). Chinese, Japanese, Thai, Lao, Khmer, Burmese and Tibetan put no
-space between words; there a "word" is one grapheme cluster, which is also how BLEU (`zh`) and multilingual SQuAD
-scoring (MLQA, CMRC) cut them.
+Word boundaries are Unicode's (UAX 29), which keep together what joiners, viramas and other marks join; a hyphen joins
+too. Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan and others put no space between words; there a "word" is one
+grapheme cluster, which is also how BLEU (`zh`) and multilingual SQuAD scoring (MLQA, CMRC) cut them.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import regex
 
-from core.text.languages import language
+from core.text.scripts import script_of, scripts_of_language
 
-UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Talu"})
-"""Scripts (ISO 15924) that are written without spaces between words."""
-
-_UNSPACED_RUN = r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
-# Either one cluster of an unspaced script, or a word, which may hold apostrophes, hyphens and full stops inside.
-_WORD = regex.compile(
-    rf"(?={_UNSPACED_RUN})\X|(?:(?!{_UNSPACED_RUN})[\p{{L}}\p{{M}}\p{{N}}_])+(?:['’ʼ·.-](?!{_UNSPACED_RUN})[\p{{L}}\p{{M}}\p{{N}}]+)*"
+# Unicode breaks lines of such scripts by other means than spaces (UAX 14): at ideographs and kana, with a dictionary
+# (SA) or at orthographic syllables (AK, AP, AS). Tibetan spaces its clauses.
+_UNSPACED = (
+    r"[[\p{L}\p{M}\p{N}]&&[\p{Ideographic}\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}ー\p{Tibetan}"
+    r"\p{Line_Break=SA}\p{Line_Break=AK}\p{Line_Break=AP}\p{Line_Break=AS}]]"
 )
-# A sentence ends after its terminator and closing quotes: before space for Latin-like scripts, at once for the
-# full-width ones, the danda of Indic scripts, the Arabic question mark, the Ethiopic and Burmese full stops.
-_SENTENCE_END = re.compile(
-    r"(?<=[。！？｡])[”’」』）)\"']*|(?<=[.!?…؟۔।॥።፧။။])[”’»\"')\]]*\s+",
+# One cluster of an unspaced script, or what lies between two word boundaries of UAX 29; hyphens join words.
+_PIECE = rf"(?!{_UNSPACED})[\p{{L}}\p{{M}}\p{{N}}_](?s:(?!{_UNSPACED}).)*?(?:\b|(?={_UNSPACED}))"
+_WORD = regex.compile(rf"(?V1w)(?={_UNSPACED})\X|{_PIECE}(?:\p{{Hyphen}}{_PIECE})*")
+# A sentence ends after its terminators (Unicode's Sentence_Terminal) and closing quotes: at once after a wide one, else
+# before space.
+_SENTENCE_END = regex.compile(
+    r"(?V1)(?:(?!．\p{Nd})[\p{Sentence_Terminal}&&[\p{East_Asian_Width=W}\p{East_Asian_Width=F}\p{East_Asian_Width=H}]])+"
+    r"[\p{Pe}\p{Pf}\"']*|[\p{Sentence_Terminal}…][\p{Pe}\p{Pf}\p{Pi}\"']*\s+"
 )
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|z\.B|d\.h|No|Nr|p|pp|cf)|^\d+)\.$")
 
 
+@cache
+def _unspaced_scripts() -> frozenset[str]:
+    letters = regex.findall(rf"(?V1){_UNSPACED}", "".join(map(chr, (*range(0xD800), *range(0xE000, 0x20000)))))
+    return frozenset(map(script_of, letters)) - {"Zyyy"}
+
+
 def is_unspaced(code: str) -> bool:
     """Whether a language is written without spaces between words."""
-    return language(code).script in UNSPACED
+    return scripts_of_language(code) <= _unspaced_scripts()
 
 
 def words(text: str) -> list[str]:

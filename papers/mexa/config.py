@@ -162,7 +162,7 @@ def complete(config: Config) -> Config:
 _TINY = Config(sampling="random", bos="always", drop_first=1, share_embeddings=True, items=60)
 
 PRESETS: dict[str, Config] = {
-    "smoke": replace(_TINY, languages=("fr", "es", "nl", "sw", "ja"), n=6, min_words=8, items=2, shots=1),
+    "smoke": replace(_TINY, languages=("fr", "es", "nl", "sw", "ja"), n=4, items=1, shots=1),
     "tiny": _TINY,
     "paper": Config(
         model="meta-llama/Llama-3.1-8B",

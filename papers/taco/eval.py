@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_text
@@ -160,10 +162,13 @@ def benchmark(
     for name, lines in (("answers", rows), ("judge_requests", requests)):
         body = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_text(run.path / f"{name}-{language}.jsonl", body)
-    confusion = language_confusion([text for text in texts if text], str(langcodes.find(language)))
     metrics = {"benchmark_parsed": sum(answer.ok for answer in answers) / len(answers)}
-    if confusion.judged:
-        metrics["benchmark_in_language"] = confusion.line_pass_rate
+    try:
+        confusion = language_confusion([text for text in texts if text], str(langcodes.find(language)))
+        if confusion.judged:
+            metrics["benchmark_in_language"] = confusion.line_pass_rate
+    except UserError as error:  # Maltese has no word list: left out rather than 0
+        warnings.warn(f"benchmark_in_language is left out: {error}", stacklevel=2)
     if config.judgements:
         means = judging.aggregate(judging.ratings(rows, config.judgements[place]))
         metrics |= {f"rating_{category}": value for category, value in means.items()}

@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import sys
+import unicodedata
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ from core.corpora import catalogues, hub, names, scripture
 from core.corpora.table import bcp47, check_languages, clean, parallel_table, short_hash
 from core.errors import UserError
 from core.files import read_lines
+from core.text.languages import FLORES_200
 
 TWENTY = ["fr", "de", "es", "it", "nl", "id", "sv", "pl", "fi", "tr"]
 TWENTY += ["sw", "vi", "ru", "el", "ar", "fa", "hi", "ja", "ko", "zh-Hans"]
@@ -79,8 +81,9 @@ def test_languages_lists_codes():
     assert "en-GB" not in corpora.languages("django")
     assert corpora.languages("narrations") == ["en", "ar"]
     assert corpora.languages("mgsm")[0] == "bn"
-    with pytest.raises(UserError, match=r"FLORES|huggingface\.co"):
-        corpora.languages("belebele")
+    assert {"eng_Latn", "hin_Latn"} <= set(corpora.languages("belebele"))
+    assert len(corpora.languages("belebele")) == 122
+    assert "sr-Latn" in corpora.languages("pycountry")
     with pytest.raises(UserError, match="did you mean"):
         corpora.languages("cldrr")
 
@@ -95,6 +98,10 @@ def test_languages_lists_codes():
         ("\u200f.\u200f x", ". x"),
         ("soft\u00adhyphen", "softhyphen"),
         ("می\u200cروم", "می\u200cروم"),
+        ("ශ්\u200dරී", "ශ්\u200dරී"),
+        ("a\u2061b\u206ac", "abc"),
+        ("ᠠ\u180b\u180e", "ᠠ\u180b\u180e"),  # variants of Mongolian letters are spelling
+        ("🏴\U000e0067\U000e0062\U000e007f ❤\ufe0f", "🏴\U000e0067\U000e0062\U000e007f ❤\ufe0f"),
     ],
 )
 def test_clean(dirty, expected):
@@ -109,6 +116,7 @@ def test_short_hash_is_stable():
 
 def test_codes_in_any_spelling():
     assert bcp47("zh_Hans") == "zh-Hans"
+    assert bcp47("sr@latin") == "sr-Latn"
     assert check_languages(["ZH_hans", "fr", "fr"], ["fr", "zh-Hans"], "x") == ["zh-Hans", "fr"]
 
 
@@ -123,6 +131,8 @@ def test_parallel_table_completeness_and_order():
         parallel_table({"en": {"a": "A"}, "fr": {}}, ["en", "fr"], corpus="x", complete=False).features["fr"].dtype
         == "string"
     )
+    forms = {"en": {"a": "é", "b": unicodedata.normalize("NFD", "é")}}
+    assert parallel_table(forms, ["en"], corpus="x", distinct=True)["key"] == ["a"]
     with pytest.raises(UserError, match="leave out 'de'"):
         parallel_table({**texts, "de": {}}, ["en", "fr", "de"], corpus="x")
 
@@ -455,6 +465,9 @@ def test_duplicates(tmp_path):
         assert corpora.read_parallel(path)["fr"] == ["b", "c"]
     with pytest.raises(UserError, match="line 3 repeats line 2"):
         corpora.read_parallel(path, duplicates="error")
+    forms = _write(tmp_path / "b.tsv", "en\tfr\na\té\na\te\u0301\n")
+    with pytest.raises(UserError, match="line 3 repeats line 2"):
+        corpora.read_parallel(forms, duplicates="error")
 
 
 def test_empty_after_filtering(tmp_path):
@@ -582,6 +595,82 @@ def test_every_source_is_well_formed():
             int(source.revision, 16)
 
 
+# All configurations of openlanguagedata/flores_plus at the pinned revision, as the hub's dataset viewer lists them.
+OFFICIAL_FLORES_PLUS = """
+    ace_Arab ace_Latn acm_Arab acq_Arab aeb_Arab afr_Latn als_Latn amh_Ethi apc_Arab_nort3139 apc_Arab_sout3123
+    apd_Arab arb_Arab arb_Latn arg_Latn ars_Arab ary_Arab arz_Arab asm_Beng ast_Latn awa_Deva ayr_Latn azb_Arab
+    azj_Latn bak_Cyrl bam_Latn ban_Latn bel_Cyrl bem_Latn ben_Beng bho_Deva bjn_Arab bjn_Latn bod_Tibt bos_Latn
+    brx_Deva bug_Latn bul_Cyrl cat_Latn cat_Latn_vale1252 ceb_Latn ces_Latn chv_Cyrl cjk_Latn ckb_Arab cmn_Hans
+    cmn_Hant crh_Latn cym_Latn dan_Latn dar_Cyrl deu_Latn dgo_Deva dik_Latn dyu_Latn dzo_Tibt ekk_Latn ell_Grek
+    eng_Latn epo_Latn eus_Latn ewe_Latn fao_Latn fij_Latn fil_Latn fin_Latn fon_Latn fra_Latn fur_Latn fuv_Latn
+    gaz_Latn gla_Latn gle_Latn glg_Latn gom_Deva gug_Latn guj_Gujr hat_Latn hau_Latn heb_Hebr hin_Deva hne_Deva
+    hrv_Latn hun_Latn hye_Armn ibo_Latn ilo_Latn ind_Latn isl_Latn ita_Latn jav_Latn jpn_Jpan kaa_Latn kab_Latn
+    kac_Latn kam_Latn kan_Knda kas_Arab kas_Deva kat_Geor kaz_Cyrl kbp_Latn kea_Latn khk_Cyrl khk_Mong khm_Khmr
+    kik_Latn kin_Latn kir_Cyrl kjh_Cyrl kmb_Latn kmr_Latn knc_Arab knc_Latn kor_Hang ktu_Latn lao_Laoo lij_Latn
+    lim_Latn lin_Latn lit_Latn lld_Latn lld_Latn_gard1241 lmo_Latn ltg_Latn ltz_Latn lua_Latn lug_Latn luo_Latn
+    lus_Latn lvs_Latn mag_Deva mai_Deva mal_Mlym mar_Deva mfe_Latn mhr_Cyrl min_Arab min_Latn mkd_Cyrl mlt_Latn
+    mni_Beng mni_Mtei mos_Latn mri_Latn mya_Mymr myv_Cyrl nld_Latn nno_Latn nob_Latn nob_Latn_radical npi_Deva
+    nqo_Nkoo nso_Latn nus_Latn nya_Latn oci_Latn oci_Latn_aran1260 ory_Orya pag_Latn pan_Guru pap_Latn pbt_Arab
+    pes_Arab plt_Latn pol_Latn por_Latn prs_Arab quy_Latn ron_Latn run_Latn rus_Cyrl sag_Latn san_Deva sat_Olck
+    scn_Latn shn_Mymr sin_Sinh slk_Latn slv_Latn smo_Latn sna_Latn snd_Arab snd_Deva som_Latn sot_Latn spa_Latn
+    srd_Latn srp_Cyrl ssw_Latn sun_Latn swe_Latn swh_Latn szl_Latn tam_Taml taq_Latn taq_Tfng tat_Cyrl tel_Telu
+    tgk_Cyrl tha_Thai tir_Ethi tpi_Latn tsn_Latn tso_Latn tuk_Latn tum_Latn tur_Latn twi_Latn_akua1239
+    twi_Latn_asan1239 tyv_Cyrl udm_Cyrl uig_Arab ukr_Cyrl umb_Latn urd_Arab uzn_Latn uzs_Arab vec_Latn vie_Latn
+    vmw_Latn war_Latn wol_Latn wuu_Hans xho_Latn ydd_Hebr yor_Latn yue_Hant zgh_Tfng zsm_Latn zul_Latn
+"""
+
+
+def test_flores_plus_has_its_own_names():
+    official = set(OFFICIAL_FLORES_PLUS.split())
+    assert len(official) == 230
+    assert set(hub.FLORES_PLUS) == official
+    assert all(hub.flores_plus_config(name) == name for name in official)
+    assert {hub.flores_plus_config(code) for code in FLORES_200} <= official
+    # Where two codes of FLORES-200 read one file, one of them reads the wrong one.
+    assert len({hub.flores_plus_config(code) for code in FLORES_200}) == len(FLORES_200)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "code", "name"),
+    [
+        *(("flores200", old, new) for old, new in {
+            "zho_Hans": "cmn_Hans", "zh-TW": "cmn_Hant", "est_Latn": "ekk_Latn", "et": "ekk_Latn", "tl": "fil_Latn",
+            "tgl_Latn": "fil_Latn", "aka_Latn": "twi_Latn_asan1239", "ak": "twi_Latn_asan1239", "gn": "gug_Latn",
+            "tw": "twi_Latn_akua1239", "ajp_Arab": "apc_Arab_sout3123", "apc_Arab": "apc_Arab_nort3139",
+            "grn_Latn": "gug_Latn", "kon_Latn": "ktu_Latn", "kg": "ktu_Latn", "tzm_Tfng": "zgh_Tfng",
+            "sat_Beng": "sat_Olck", "prs": "prs_Arab", "fa": "pes_Arab", "no": "nob_Latn", "doi": "dgo_Deva",
+            "chm": "mhr_Cyrl", "mn-Mong": "khk_Mong",
+        }.items()),
+        *(("tatoeba", code, f"{name}-eng") for code, name in {
+            "fa": "pes", "lv": "lvs", "fil": "tgl", "tl": "tgl", "zh": "cmn", "ms": "zsm", "sw": "swh", "no": "nob",
+            "ar": "ara", "arz_Arab": "arz", "als_Latn": "sqi", "kmr_Latn": "kur", "khk_Cyrl": "mon", "uzn_Latn": "uzb",
+            "ydd_Hebr": "yid", "azj_Latn": "aze", "est_Latn": "est", "kzj": "kzj", "lvs-eng": "lvs",
+        }.items()),
+        ("belebele", "fil", "tgl_Latn"), ("belebele", "cmn_Hans", "zho_Hans"), ("belebele", "hi-Latn", "hin_Latn"),
+        ("belebele", "ps", "pbt_Arab"), ("sib200", "ff", "fuv_Latn"), ("sib200", "nqo", "nqo_Nkoo"),
+        ("mgsm", "swh_Latn", "sw"), ("m_arc", "arb_Arab", "ar"), ("m_mmlu", "no", "nb"), ("m_mmlu", "npi_Deva", "ne"),
+        ("afrimmlu", "gaz_Latn", "orm"), ("afrimgsm", "swh", "swa"),
+    ],
+)  # fmt: skip
+def test_a_language_is_found_under_the_datasets_own_name(corpus, code, name):
+    source = next(source for source in hub.SOURCES if source.name == corpus)
+    assert hub._config(source, code, None) == name
+
+
+def test_every_name_of_a_dataset_is_itself():
+    for source in hub.SOURCES:
+        assert len(set(source.languages)) == len(source.languages)
+        assert [hub._config(source, name, None) for name in source.languages] == list(source.languages)
+
+
+def test_a_folder_may_hold_other_languages(tmp_path):
+    row = {"id": 1, "text": "One."}
+    for name in ("eng_Latn", "prs_Arab", "klingon"):
+        _rows(tmp_path, name, [row])
+    table = corpora.load("flores200", languages=["en", "fa-AF", "klingon"], folder=tmp_path)
+    assert table.column_names == ["key", "en", "fa-AF", "klingon"]
+
+
 def test_flores_rows_become_columns(tmp_path):
     meta = {"iso_15924": "Latn", "glottocode": "stan1293", "url": "u", "domain": "wikinews", "topic": "t"}
     _rows(tmp_path, "eng_Latn", [{"id": 1, "text": "One.", **meta}, {"id": 2, "text": "Two.", **meta}])
@@ -669,8 +758,15 @@ def test_choices_are_parsed_and_not_run(tmp_path):
 
 def test_hub_refusals(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(UserError, match="no language 'qq'"):
-        corpora.load("mgsm", languages=["qq"])
+    for name in ("mgsm", "tatoeba"):
+        with pytest.raises(UserError, match="Unknown language code 'qq'"):
+            corpora.load(name, languages=["qq"])
+    with pytest.raises(UserError, match="no language 'ko'"):
+        corpora.load("mgsm", languages=["ko"])
+    with pytest.raises(UserError, match="no language 'sr-Latn'; it has bos_Latn, hrv_Latn, srp_Cyrl"):
+        corpora.load("flores200", languages=["sr-Latn"])
+    with pytest.raises(UserError, match="no language 'prs'; it has pes"):
+        corpora.load("tatoeba", languages=["prs"])
     with pytest.raises(UserError, match="Unknown language code 'qq'"):
         corpora.load("belebele", languages=["qq"])
     with pytest.raises(UserError, match=r"write \['en'\]"):

@@ -8,6 +8,7 @@ import re
 import string
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -69,6 +70,13 @@ def test_sides_must_correspond():
         ("東京。", "東京", "ja", 1, 1),
         ("", "x", "en", 0, 0),
         ("the", "a", "en", 1, 1),  # nothing is left of either
+        ("१२ ၁၂ ១២ ᠑᠒", "12 12 12 12", "en", 1, 1),
+        ("İSTANBUL", "istanbul", "tr", 1, 1),
+        ("Isparta", "ısparta", "tr", 1, 1),
+        ("\u200f42\u200e", "42", "ar", 1, 1),
+        ("cafe\u0301", "café", "fr", 1, 1),
+        ("Die Stadt", "Stadt", "deu_Latn", 1, 1),
+        ("ශ්‍රී ලංකාව", "ලංකාව", "si", 0, 2 / 3),
         ("a a b", "a b b", None, 0, 2 / 3),
     ],
 )
@@ -89,7 +97,7 @@ def test_the_best_of_several_answers_counts():
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_answer_score_invariants(left, right):
-    for language in ("en", "ar", "zh", None):
+    for language in ("en", "ar", "zh", "tr", None):
         f1, exact = answers.token_f1(left, right, language), answers.exact_match(left, right, language)
         assert 0 <= f1 <= 1
         assert f1 == pytest.approx(answers.token_f1(right, left, language))
@@ -150,6 +158,8 @@ def test_one_reference_may_be_a_string():
         ("ja", "char"),
         ("th", "char"),
         ("ko", "13a"),
+        ("cmn_Hani", "zh"),
+        ("jv-Java", "char"),
     ],
 )
 def test_bleu_tokenizer(code, tokenizer):
@@ -159,6 +169,14 @@ def test_bleu_tokenizer(code, tokenizer):
 def test_chinese_without_spaces_gets_a_score():
     assert translation.bleu(["我们是学生。"], ["我们都是学生。"]).score < 1e-6  # one long "word"
     assert translation.bleu(["我们是学生。"], ["我们都是学生。"], "zh").score > 40
+
+
+def test_normal_forms_score_alike():
+    composed, decomposed = "né à l'été là", unicodedata.normalize("NFD", "né à l'été là")
+    for function in (translation.bleu, translation.chrf):
+        assert function([decomposed], [composed]).score == pytest.approx(100)
+    assert translation.sentence_chrf(decomposed, composed) == pytest.approx(100)
+    assert translation.sentence_bleu(composed, [decomposed]) == pytest.approx(100)
 
 
 def test_sentence_scores():
@@ -246,6 +264,8 @@ def test_retrieval_refusals(similarity, arguments, message):
 
 RUSSIAN = "Это предложение написано на русском языке."
 ENGLISH = "This whole sentence is written in English."
+FRENCH = "Cette phrase est écrite dans la langue française."
+GERMAN = "Dieser ganze Satz ist auf Deutsch geschrieben."
 
 
 def test_pass_rates_by_hand():
@@ -270,11 +290,53 @@ def test_names_and_acronyms_are_no_english_words():
 
 
 def test_latin_languages_have_no_word_rate():
-    french = "Cette phrase est écrite dans la langue française."
-    found = confusion.language_confusion([french, ENGLISH], "fr")
+    found = confusion.language_confusion([FRENCH, ENGLISH], "fr")
     assert found.line_pass_rate == 0.5
     assert math.isnan(found.word_pass_rate)
     assert found.pass_rate == 0.5
+
+
+@pytest.mark.parametrize("expected", ["en", "fr", "deu_Latn", "ru"])
+def test_the_defaults_can_fail_and_can_succeed(expected):
+    lines = {"en": ENGLISH, "fr": FRENCH, "deu_Latn": GERMAN, "ru": RUSSIAN}
+    for code, line in lines.items():
+        assert confusion.language_confusion([line], expected).line_pass_rate == (code == expected)
+
+
+def test_a_language_that_words_cannot_tell_is_refused():
+    maltese = "Din is-sentenza hija miktuba bil-lingwa Maltija."
+    for arguments in ({}, {"others": ["en", "ru"]}):
+        with pytest.raises(UserError, match=r"cannot tell Maltese from English.*`identify`"):
+            confusion.language_confusion([maltese], "mt", **arguments)
+    assert confusion.language_confusion([maltese], "mt", others=["ru"]).line_pass_rate == 1
+    assert confusion.language_confusion([maltese], "mt", identify=lambda line: "mlt_Latn").line_pass_rate == 1
+    with pytest.raises(UserError, match="no language to tell English from"):
+        confusion.language_confusion([ENGLISH], "en", others=["en", "eng_Latn"])
+    with pytest.raises(UserError, match="cannot tell Croatian from Serbian"):
+        confusion.language_confusion([ENGLISH], "hr", others=["sr-Latn"])
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "rate"),
+    [("zh", "zh-Hans", 1), ("cmn_Hani", "zh", 1), ("zh-Hant", "zh-Hans", 0), ("nb", "no", 1), ("arb", "ar", 1)],
+)
+def test_an_identifier_may_spell_codes_as_it_likes(said, expected, rate):
+    found = confusion.language_confusion(["一二三四五六 a b c d e"], expected, identify=lambda line: said)
+    assert found.line_pass_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "rate"),
+    [
+        ("Он хорошо знает, что такое dérange, и говорит об этом.", "ru", 1),
+        ("Он хорошо знает, что такое de\u0301range, и говорит об этом.", "ru", 1),
+        ("Он хорошо знает, что такое range, и говорит об этом.", "ru", 0),
+        ("这是我们今天在学校里说的那个非常wonderful的事情，大家都很高兴。", "zh", 0),
+        ("นี่คือเรื่องที่เราพูดกันวันนี้ที่โรงเรียนดีwonderfulมากทุกคนมีความสุข", "th", 0),
+    ],
+)
+def test_english_words_between_other_letters(line, expected, rate):
+    assert confusion.language_confusion([line], expected).word_pass_rate == rate
 
 
 def test_own_identifier_and_vocabulary():
@@ -350,6 +412,12 @@ def test_modules_compute(name):
     for prediction, reference in zip(predictions, references, strict=True):
         module.add(prediction=prediction, reference=reference)
     assert module.compute() == result
+
+
+def test_codes_of_one_language_are_one_group():
+    module = metrics.load("language_confusion")
+    mixed = module.compute(predictions=[RUSSIAN, ENGLISH, FRENCH], references=["ru", "rus_Cyrl", "fr"])
+    assert mixed["line_pass_rate"] == (0.5 + 1) / 2
 
 
 def test_options_at_loading_and_at_computing():

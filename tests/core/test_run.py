@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.experiment.run import Measurement, Run, code_fingerprint, environment
+from core.experiment.keys import code_fingerprint
+from core.experiment.run import Measurement, Run, environment
 from core.files import build_folder, read_json, writable, write_json, write_text
 
 
@@ -134,7 +135,9 @@ def test_numbers_of_a_list_share_a_line_and_strings_stay(tmp_path: Path) -> None
 
 
 def test_environment_names_what_a_reader_needs() -> None:
-    assert {"command", "commit", "platform", "processor", "cores", "gpus", "versions", "time"} == set(environment())
+    assert {"command", "commit", "platform", "processor", "cores", "gpus", "threads", "versions", "time"} == set(
+        environment()
+    )
     assert "torch" in environment()["versions"]
 
 
@@ -152,7 +155,7 @@ def test_prose_is_no_part_of_the_code_fingerprint(tmp_path: Path, monkeypatch: p
         code_fingerprint.cache_clear()
         return code_fingerprint("x")
 
-    monkeypatch.setattr("core.experiment.run.ROOT", tmp_path)
+    monkeypatch.setattr("core.experiment.keys.ROOT", tmp_path)
     plain = fingerprint_of("def f():\n    return 1\n")
     assert plain == fingerprint_of('"""Words."""\n\n\ndef f():\n    """More words."""\n    # a comment\n    return 1\n')
     assert plain != fingerprint_of("def f():\n    return 2\n")

@@ -6,19 +6,23 @@ import math
 import re
 import subprocess
 import sys
+import unicodedata
 
 import pytest
+import regex
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.text import romanize as romanization
-from core.text.languages import flores_code, language, resource_level
-from core.text.normalize import fold, normalize_arabic, strip_arabic_marks, strip_punctuation
+from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
+from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_arabic_marks, strip_punctuation
 from core.text.romanize import resolve, romanize, romanize_all, version
 from core.text.sampling import allocate, probabilities, schedule
 from core.text.scripts import dominant_script, identify, in_script_share, script_counts, scripts_of_language
 from core.text.segment import graphemes, is_unspaced, sentences, words
+
+ALL_CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 # ---------------------------------------------------------------- languages
 
@@ -45,6 +49,20 @@ from core.text.segment import graphemes, is_unspaced, sentences, words
         ("pt-BR", "pt-BR", "Portuguese (Brazil)", "Latn", "por_Latn"),
         ("grc", "grc", "Ancient Greek", "Grek", "grc_Grek"),
         ("kab", "kab", "Kabyle", "Latn", "kab_Latn"),
+        ("prs_Arab", "prs", "Dari", "Arab", "prs_Arab"),  # langcodes' alias merges it into Persian
+        ("fa-AF", "prs", "Dari", "Arab", "prs_Arab"),
+        ("twi_Latn", "tw", "Twi", "Latn", "twi_Latn"),  # and this into Akan
+        ("fil", "fil", "Filipino", "Latn", "tgl_Latn"),
+        ("hbs_Latn", "sh", "Serbo-Croatian", "Latn", "hbs_Latn"),
+        ("pbu", "pbu", "Northern Pashto", "Arab", "pbu_Arab"),  # FLORES-200 has the southern
+        ("ff", "ff", "Fula", "Latn", "fuv_Latn"),
+        ("crh", "crh", "Crimean Tatar", "Cyrl", "crh_Latn"),  # FLORES-200 has one script, not CLDR's likely one
+        ("uzs", "uzs", "Southern Uzbek", "Arab", "uzs_Arab"),
+        ("zh-TW", "zh-Hant-TW", "Chinese (Traditional)", "Hant", "zho_Hant"),
+        ("iw", "he", "Hebrew", "Hebr", "heb_Hebr"),
+        ("tok", "tok", "Toki Pona", "Latn", "tok_Latn"),  # younger than langcodes' list
+        ("zh-yue", "yue", "Cantonese", "Hant", "yue_Hant"),
+        ("cat_Latn_vale1252", "ca", "Catalan", "Latn", "cat_Latn"),
     ],
 )
 def test_language(code, bcp47, name, script, flores):
@@ -53,19 +71,65 @@ def test_language(code, bcp47, name, script, flores):
 
 
 def test_flores_codes_are_a_fixed_point():
-    for code in (
-        "arb_Arab",
-        "zho_Hant",
-        "kor_Hang",
-        "khk_Cyrl",
-        "lvs_Latn",
-        "ydd_Hebr",
-        "tgl_Latn",
-        "est_Latn",
-        "azj_Latn",
-    ):
+    assert len(set(FLORES_200)) == 204
+    for code in FLORES_200:
         assert flores_code(code) == code
         assert flores_code(language(code).bcp47) == code
+
+
+def test_no_two_languages_of_flores_become_one():
+    assert len({language(code).bcp47 for code in FLORES_200}) == len(FLORES_200)
+    for left in FLORES_200:
+        assert [right for right in FLORES_200 if same_language(left, right)] == [left]
+
+
+@pytest.mark.parametrize(
+    ("code", "names", "expected"),
+    [
+        ("fa", ["pes", "prs", "ara"], "pes"),
+        ("prs", ["pes", "ara"], None),
+        ("fa-AF", ["fas", "pes"], None),
+        ("zh", ["cmn_Hans", "cmn_Hant", "yue_Hant"], "cmn_Hans"),
+        ("zh-TW", ["cmn_Hans", "cmn_Hant", "yue_Hant"], "cmn_Hant"),
+        ("zh-Hant", ["zh"], None),
+        ("zh", ["cmn_Hani", "yue_Hani"], "cmn_Hani"),
+        ("fil", ["tgl", "ceb"], "tgl"),
+        ("ms", ["ind", "zsm"], "zsm"),
+        ("ms", ["ind"], None),  # a member of the macrolanguage, not its standard
+        ("no", ["nno", "nob"], "nob"),
+        ("sr-Latn", ["srp_Cyrl"], None),
+        ("taq", ["taq_Tfng"], "taq_Tfng"),
+        ("taq-Latn", ["taq_Tfng"], None),
+        ("twi", ["twi_Latn_akua1239", "twi_Latn_asan1239"], None),
+        ("nob", ["nob_Latn", "nob_Latn_radical"], "nob_Latn"),
+        ("nob_Latn_radical", ["nob_Latn", "nob_Latn_radical"], "nob_Latn_radical"),
+        ("EN-us", ["default", "en_US"], "en_US"),
+        ("kzj", ["dtp"], "dtp"),
+        ("kzj", ["dtp", "kzj"], "kzj"),
+        ("mine", ["mine"], "mine"),
+    ],
+)
+def test_match_by_meaning(code, names, expected):
+    assert match(code, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("zh", "zh-Hans", True), ("zh-CN", "zho_Hans", True), ("cmn_Hani", "zh-Hant", True), ("zh", "zh-Hant", False),
+        ("zh-TW", "zh-Hant", True), ("yue", "zh-Hant", False), ("arb", "ar", True), ("arz", "ar", False),
+        ("no", "nb", True), ("no", "nn", False), ("sr", "sr-Cyrl", True), ("sr", "sr-Latn", False),
+        ("swh_Latn", "sw", True), ("fa", "pes_Arab", True), ("fa", "prs", False), ("prs", "fa-AF", True),
+        ("tl", "fil", True), ("iw", "heb", True), ("ko", "kor_Hang", True), ("pt-BR", "pt-PT", True),
+    ],
+)  # fmt: skip
+def test_codes_are_compared_by_what_they_mean(left, right, same):
+    assert same_language(left, right) == same_language(right, left) == same
+
+
+def test_relatives_are_what_a_refusal_offers():
+    assert relatives("sr-Latn", ["srp_Cyrl", "fra_Latn", "hrv_Latn"]) == ["srp_Cyrl", "hrv_Latn"]
+    assert relatives("prs", ["pes", "pus"]) == ["pes"]
 
 
 @pytest.mark.parametrize("code", ["xx", "english", "", "e", "zz_Latn", "und", "en--US"])
@@ -77,7 +141,8 @@ def test_unknown_language(code):
 def test_resource_levels():
     assert [resource_level(code) for code in ("en", "zh-Hans", "arb_Arab", "nb")] == ["high"] * 4
     assert [resource_level(code) for code in ("hi", "sr-Latn", "vi")] == ["medium"] * 3
-    assert [resource_level(code) for code in ("mt", "sw", "yo", "kab")] == ["low"] * 4
+    assert [resource_level(code) for code in ("mt", "sw", "yo", "kab", "prs")] == ["low"] * 5
+    assert resource_level("no") == "high"
 
 
 # ---------------------------------------------------------------- romanisation
@@ -120,6 +185,33 @@ def test_tables_functions_and_names():
         resolve("urroman")
     with pytest.raises(UserError, match="empty source"):
         resolve({"": "x"})
+
+
+# Table, text with composed letters, result; nothing depends on how either is encoded.
+FORMS = [
+    ({"ά": "a", "λ": "l", "ή": "i"}, "λάλή", "lali"),
+    ({"χ": "Kh", "έ": "e", "λ": "l"}, "χέλ", "Khel"),
+    ({"й": "y", "и": "i"}, "йи", "yi"),
+    ({"и": "i"}, "йи", "йi"),  # another letter, not an и with something above
+    ({"각": "gag"}, "각가", "gag가"),
+    ({"ᄀ": "g", "ᅡ": "a", "ᆨ": "k"}, "각가", "gakga"),
+    ({"ε": "e", "\u0301": ""}, "έε", "ee"),
+    ({"क़": "qa", "क": "ka"}, "क़क", "qaka"),
+    ({"s": "š"}, "s", "š"),
+]
+
+
+@pytest.mark.parametrize(("table", "text", "expected"), FORMS)
+@pytest.mark.parametrize("of_text", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_table", ["NFC", "NFD"])
+def test_a_table_reads_every_normal_form(table, text, expected, of_text, of_table):
+    encoded = {unicodedata.normalize(of_table, k): unicodedata.normalize(of_table, v) for k, v in table.items()}
+    assert romanize(unicodedata.normalize(of_text, text), encoded) == expected
+
+
+@pytest.mark.parametrize("text", ["Київ їжак", "한국어", "ガラス", "بإذن", "ế", "क़लम"])
+def test_uroman_reads_every_normal_form(text):
+    assert romanize(unicodedata.normalize("NFD", text)) == romanize(text)
 
 
 def test_table_file(tmp_path):
@@ -200,6 +292,8 @@ def test_scripts_of_languages():
     assert scripts_of_language("sr-Latn") == {"Latn"}
     assert in_script_share("да yes", "ru") == pytest.approx(2 / 5)
     assert math.isnan(in_script_share("12", "ru"))
+    assert in_script_share("اردو", "ur-Aran") == 1  # Nastaliq is a style of Arabic
+    assert script_counts(unicodedata.normalize("NFD", "한국 й é")) == {"Hang": 2, "Cyrl": 1, "Latn": 1}
 
 
 @pytest.mark.parametrize(
@@ -215,6 +309,11 @@ def test_scripts_of_languages():
         ("il-kelb", ["mt", "en"], None),  # no word list of Maltese: undecided, not guessed
         ("il-kelb", ["mt", "ru"], "mt"),
         ("123", ["en", "ru"], None),
+        ("我是学生。", ["zh", "zh-Hans", "cmn_Hans", "en"], "zh"),  # one language thrice
+        ("我是学生。", ["zh-Hans", "zh-Hant"], None),
+        ("按住 Control 键或 Command 键来选择", ["zh-Hans", "en"], "en"),  # half of the letters each
+        ("Vennligst oppgi en gyldig verdi.", ["no", "en"], "no"),
+        ("Pakilagay ang tamang halaga.", ["tl", "en"], "tl"),
     ],
 )
 def test_identify(text, candidates, expected):
@@ -235,6 +334,19 @@ def test_identify(text, candidates, expected):
         ("क्या हाल है?", ["क्या", "हाल", "है"]),
         ("كتابٌ، قلم", ["كتابٌ", "قلم"]),
         ("... !", []),
+        ("ශ්‍රී ලංකාව", ["ශ්‍රී", "ලංකාව"]),  # Sinhala and Bengali conjuncts with a joiner
+        ("র‍্যাব বাংলা", ["র‍্যাব", "বাংলা"]),
+        ("می‌روم خانه", ["می‌روم", "خانه"]),  # the Persian non-joiner
+        ("ന്‍റെ വീട്", ["ന്‍റെ", "വീട്"]),
+        ("క్షమించు ಕ್ಷೇತ್ರ", ["క్షమించు", "ಕ್ಷೇತ್ರ"]),
+        ("hy\u00adphen zero\u2060width", ["hy\u00adphen", "zero\u2060width"]),
+        ("ក្រុម", ["ក្រុ", "ម"]),  # a Khmer stack is one cluster, as are those of Burmese and Javanese
+        ("စက္ကူ", ["စ", "က္ကူ"]),
+        ("ꦏꦿꦏ", ["ꦏꦿ", "ꦏ"]),
+        ("བོད་ཡིག", ["བོ", "ད", "ཡི", "ག"]),  # no tsheg
+        ('1,000 צה"ל ３', ["1,000", 'צה"ל', "３"]),
+        ("Cafe\u0301 naïve‐né", ["Cafe\u0301", "naïve‐né"]),
+        ("_カ_a 你-好", ["_", "カ", "_a", "你", "好"]),
     ],
 )
 def test_words(text, expected):
@@ -259,6 +371,8 @@ def test_sentences():
     assert sentences("نعم؟ لا.") == ["نعم؟", "لا."]
     assert sentences("Pi is 3.14 exactly.\nNew line") == ["Pi is 3.14 exactly.", "New line"]
     assert sentences(" \n ") == []
+    assert sentences("Բարեւ։ Լավ։ ខ្ញុំ។ អ្នក") == ["Բարեւ։", "Լավ։", "ខ្ញុំ។", "អ្នក"]
+    assert sentences("え？！ 本当。３．１４です。") == ["え？！", "本当。", "３．１４です。"]
 
 
 @given(st.text(st.sampled_from("ab.!?。 \n।Mr"), max_size=40))
@@ -267,8 +381,12 @@ def test_sentences_keep_everything_but_space(text):
 
 
 def test_unspaced_languages():
-    assert all(map(is_unspaced, ("zh-Hans", "ja", "th", "my", "km", "lo", "bo")))
-    assert not any(map(is_unspaced, ("ko", "en", "vi", "ar")))
+    spaced, unspaced = (
+        ("ko", "en", "vi", "ar", "hi", "am"),
+        ("zh-Hans", "ja", "th", "my", "km", "lo", "bo", "yue", "nod"),
+    )
+    assert all(map(is_unspaced, (*unspaced, "cmn_Hani", "ja-Hira", "jv-Java", "ban-Bali", "blt-Tavt", "txg-Tang")))
+    assert not any(map(is_unspaced, (*spaced, "kor_Hang", "ko-Hang", "jv", "ban")))
 
 
 # ---------------------------------------------------------------- normalisation
@@ -283,15 +401,60 @@ def test_arabic():
     assert normalize_arabic("٣", digits=False) == "٣"
     assert normalize_arabic("ﻻ") == "لا"  # a presentation form
     assert normalize_arabic("Latin é") == "Latin é"
+    assert strip_arabic_marks("ب\u08d0ت\u0898") == "بت"  # marks of a younger block
 
 
 @given(st.text(max_size=30))
 def test_normalisations_are_idempotent(text):
     for function in (normalize_arabic, fold, strip_arabic_marks, strip_punctuation):
         once = function(text)
-        if function is fold:  # case folding may need a second pass for a few compatibility characters
-            once = function(function(once))
         assert function(once) == once
+
+
+@given(
+    st.text(st.sampled_from("İIıi\u0307\u0301\u0328 Σςǰέأآٱؤक़ǅﬁ한각"), max_size=8),
+    st.sampled_from([None, "tr", "lt", "el"]),
+)
+def test_normal_forms_are_folded_together(text, language):
+    decomposed = unicodedata.normalize("NFD", text)
+    assert fold(decomposed, language) == fold(text, language) == fold(fold(text, language), language)
+    assert strip_arabic_marks(decomposed) == strip_arabic_marks(text)
+    assert normalize_arabic(decomposed) == normalize_arabic(text)
+
+
+def test_digits_of_every_script_are_digits():
+    digits = [character for character in ALL_CHARACTERS if unicodedata.category(character) == "Nd"]
+    assert len(digits) >= 650
+    assert (
+        [ascii_digits(d) for d in digits] == [fold(d) for d in digits] == [str(unicodedata.decimal(d)) for d in digits]
+    )
+    assert ascii_digits("𑽑𑽒 x½²") == "12 x½²"  # Kawi is younger than the Unicode of some versions of Python
+
+
+def test_what_does_not_show_does_not_count():
+    hidden = regex.findall(r"\p{Default_Ignorable_Code_Point}", "".join(ALL_CHARACTERS))
+    assert len(hidden) > 4000
+    assert fold("".join(hidden)) == ""
+    assert fold("\u200fبيروت\u200e") == fold("بيروت")
+    assert fold("می\u200cروم") == fold("میروم")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "language"),
+    [
+        ("İstanbul", "istanbul", "tr"), ("ISPARTA", "ısparta", "tur_Latn"), ("İYUN", "iyun", "az"),
+        ("İstanbul".lower(), "istanbul", "tr"), ("QIRIM", "qırım", "crh-Latn"), ("Í", "i\u0307\u0301", "lt"),
+        ("Į\u0303", "į\u0307\u0303", "lt"), ("ΑΘΗΝΑ", "Αθήνα", "el"), ("ΌΔΟΣ", "όδος", None), ("IBM", "ibm", "en"),
+    ],
+)  # fmt: skip
+def test_casing_is_the_languages(left, right, language):
+    assert fold(left, language) == fold(right, language)
+
+
+def test_casing_keeps_letters_apart():
+    assert fold("ısı", "tr") != fold("isi", "tr")
+    assert fold("IBM", "tr") != fold("ibm", "tr")
+    assert fold("IBM", "kk") == "ibm"  # in Cyrillic
 
 
 def test_fold_and_punctuation():

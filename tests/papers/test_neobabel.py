@@ -1158,6 +1158,7 @@ def _train_here(folder: str) -> list[float]:
 # --- the real encoder ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_states_of_the_real_encoder() -> None:
     backbone = PRESETS["tiny"].backbone
@@ -1169,6 +1170,7 @@ def test_states_of_the_real_encoder() -> None:
     assert torch.allclose(states[0], states[3], atol=2e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_the_worked_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (find("neobabel").folder / "README.md").read_text(encoding="utf-8")
