@@ -1,7 +1,7 @@
 """Measure tuned models step by step: understanding, answering, translating back.
 
     python -m papers.taco.eval tiny --variant taco
-    python -m papers.taco.eval tiny --variant taco --evaluate-on development
+    python -m papers.taco.eval tiny --variant taco --split dev
     python -m papers.taco.eval paper --questions vicuna.jsonl --translated-questions Nepali.xlsx
     python -m papers.taco.eval paper --questions ... --translated-questions ... --judgements replies.jsonl
 
@@ -11,8 +11,10 @@ inflate every score. An output without the whole chain is a failure.
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
@@ -24,7 +26,6 @@ from papers.taco.config import Config
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from papers.taco.data import Split
     from papers.taco.method import Record, TacoAnswer
 
 # Metric of a step, by part of the chain.
@@ -36,142 +37,122 @@ RATES = {
     "parsed": "ok",
     "answer_given_instruction": "answer_given_instruction",
     "back_given_answer": "back_given_answer",
-    "english_skill": "english_skill",
+    "all_steps": "all_steps",
 }
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Rates of every step on the held-out records of every language, and a benchmark without references."""
     from core.distributed import seed_everything
-    from papers.taco import data, method
-    from papers.taco.train import folder_name, load
+    from papers.taco import data, miniature, steps
+    from papers.taco.train import load, starting_point
 
     seed_everything(config.seed, 0)
     score, threshold = scoring(config)
     units: dict[str, dict[str, float]] = {}
-    extra: dict[str, float] = {}
-    details: dict[str, Any] = {"tuning_items": config.tuning_items, "steps": {}, "samples": {}, "tuned": {}}
+    by_language: dict[str, dict[str, float]] = {}
+    details: dict[str, Any] = {"steps": {}, "samples": {}, "tuned": {}}
     for language in config.languages:
-        folder = run.artifact / folder_name(config, language)
+        folder = run.artifact / language
         model, tokenizer = load(folder, config)
-        split = data.split_records(data.load_records(config, language), config)
-        records: list[Record] = getattr(split, config.evaluate_on)
-        outputs = answer_all(model, tokenizer, [(r["instruction"], r["input"]) for r in records], config)
-        answers = [method.parse_chain(output, language, config.chain) for output in outputs]
-        report = method.diagnose(answers, records, config.chain, score, threshold)
+        parts = data.load_records(config, language)
+        records = parts[config.split]
+        outputs, answers = ask(model, tokenizer, records, language, config)
+        report = steps.diagnose(answers, records, config.chain, score, threshold)
         for record, answer in zip(records, answers, strict=True):
-            for name, value in item_scores(answer, record, config, score, threshold).items():
+            for name, value in item_scores(answer, record, config, score).items():
                 units.setdefault(name, {})[f"{language}/{record['id']}"] = value
+        measured = {name: getattr(report, rate) for name, rate in RATES.items()}
         if config.source == "numbers":
-            extra |= {f"{name}_{language}": v for name, v in memory(model, tokenizer, split, config).items()}
+            seen = parts["tuning"][:100]
+            fitted = [item_scores(a, r, config, score)["accuracy"] for a, r in zip(
+                ask(model, tokenizer, seen, language, config)[1], seen, strict=True)]  # fmt: skip
+            measured |= {"fitted": sum(fitted) / len(fitted)}
+            measured |= {f"trivial_{name}": value for name, value in miniature.solvers(language, config).items()}
         if config.questions:
-            measured = benchmark(model, tokenizer, language, config, run)
-            extra |= {f"{name}_{language}": value for name, value in measured.items()}
-        skill = english_skill(model, tokenizer, records, config, score)
-        rates = {**vars(report), "english_skill": sum(skill) / len(skill)}
-        details["steps"][language] = {name: value for name, value in rates.items() if not math.isnan(value)}
+            measured |= benchmark(model, tokenizer, language, config, run)
+        by_language[language] = measured
+        details["steps"][language] = {name: value for name, value in vars(report).items() if not math.isnan(value)}
         details["samples"][language] = [
             {"prompt": record["instruction"], "output": output, "wanted": record["response_xx"]}
             for record, output in zip(records[:4], outputs[:4], strict=True)
         ]
-        tuned = read_json(folder / "taco.json")
-        details["tuned"][language] = {name: tuned[name] for name in TUNED}
-        if tuned["english_accuracy"] is not None:
-            extra["english_skill_before"] = tuned["english_accuracy"]
+        details["tuned"][language] = {name: (read_json(folder / "taco.json") or {})[name] for name in TUNED}
     metrics = {name: sum(values.values()) / len(values) for name, values in units.items()}
-    for name, rate in RATES.items():
-        values = [steps[rate] for steps in details["steps"].values() if rate in steps]
+    for name in dict.fromkeys(name for measured in by_language.values() for name in measured):
+        values = [measured[name] for measured in by_language.values() if not math.isnan(measured.get(name, math.nan))]
         metrics |= {name: sum(values) / len(values)} if values else {}
-    return Measurement({**metrics, **extra}, units, details)
+    if config.source == "numbers":
+        model, tokenizer = load(starting_point(config, run), config)
+        metrics |= {"english_skill": english_skill(model, tokenizer, config)}
+    return Measurement(metrics, units, details)
 
 
 def scoring(config: Config) -> tuple[Any, float]:
     """Score of a section and from where on it counts as right: exact for arithmetic, chrF of at least 0.5 for prose."""
     from core.metrics.translation import sentence_chrf
-    from papers.taco import method
+    from papers.taco import steps
 
     if config.source == "numbers":
-        return method.exact, 1.0
+        return steps.exact, 1.0
     return lambda hypothesis, reference: sentence_chrf(hypothesis, reference) / 100, 0.5
 
 
-def answer_all(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: list[tuple[str, str]], config: Config
-) -> list[str]:
-    """Greedy outputs to (instruction, input) pairs."""
-    from core.inference.generation import generate
-    from papers.taco import data
-
-    prompts = [data.render_prompt(config.template, *pair, suffix=config.question_suffix) for pair in asked]
-    prompts = [data.begin(tokenizer, prompt) for prompt in prompts]
-    return generate(model, tokenizer, prompts, max_new_tokens=config.max_new_tokens)
-
-
-def item_scores(answer: TacoAnswer, record: Record, config: Config, score: Any, threshold: float) -> dict[str, float]:
-    """What one item contributes to the metrics; parts that the chain lacks contribute nothing."""
+def ask(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Sequence[Record], language: str, config: Config
+) -> tuple[list[str], list[TacoAnswer]]:
+    """Greedy outputs to instructions in the language, and their sections."""
     from papers.taco import method
 
-    steps = method.step_scores(answer, record, config.chain, score)
-    scores = {STEPS[part]: value for part, value in steps.items()}
+    prompts = [
+        method.render_prompt(config.template, row["instruction"], row.get("input", ""), config.question_suffix)
+        for row in asked
+    ]
+    outputs = write(model, tokenizer, prompts, config.max_new_tokens)
+    return outputs, [method.parse_chain(output, language, config.chain) for output in outputs]
+
+
+def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], room: int) -> list[str]:
+    """Greedy continuations of prompts, which begin as the training rows do."""
+    from core.inference.generation import generate
+
+    begun = [f"{tokenizer.bos_token or ''}{prompt}" for prompt in prompts]
+    return generate(model, tokenizer, begun, max_new_tokens=room)
+
+
+def item_scores(answer: TacoAnswer, record: Record, config: Config, score: Any) -> dict[str, float]:
+    """What one item contributes to the metrics; parts that the chain lacks contribute nothing."""
+    from papers.taco import steps
+
+    scores = {STEPS[part]: value for part, value in steps.step_scores(answer, record, config.chain, score).items()}
     if config.chain == "en_only":
         # Somebody else translates: with a perfect translator the answer is as right as the English one.
         scores["accuracy"] = scores["answered"]
-    return {
-        **scores,
-        "twice_accuracy": 2 * scores["accuracy"],
-        "all_steps": float(all(value >= threshold for value in steps.values())),
-    }
+    return {**scores, "twice_accuracy": 2 * scores["accuracy"]}
 
 
-def english_skill(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, records: list[Record], config: Config, score: Any
-) -> list[float]:
-    """Scores of the same questions asked in plain English after stage 2: what it made the model forget.
+def english_skill(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: Config) -> float:
+    """Share of all English facts that the model answers before stage 2: the premise of the method."""
+    from core.worlds.numbers import arithmetic
+    from papers.taco import method, steps
 
-    A tuned model may answer an English question with the chain; then its English section counts.
-    """
-    from papers.taco import method
-
-    asked = [(record["instruction_en"], "") for record in records]
-    outputs = answer_all(model, tokenizer, asked, config)
-    sections = [method.parse_chain(output, record["language"]) for output, record in zip(outputs, records, strict=True)]
-    texts = [section.response_en or output for section, output in zip(sections, outputs, strict=True)]
-    return [score(text, record["response_en"]) for text, record in zip(texts, records, strict=True)]
-
-
-def memory(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, split: Split, config: Config
-) -> dict[str, float]:
-    """What tells memory from skill: `fitted`, the accuracy on tuning records, and the share of new answer words."""
-    from papers.taco import method
-
-    seen = split.tuning[:100]
-    outputs = answer_all(model, tokenizer, [(record["instruction"], record["input"]) for record in seen], config)
-    right = []
-    for output, record in zip(outputs, seen, strict=True):
-        answer = method.parse_chain(output, record["language"], config.chain)
-        right.append(item_scores(answer, record, config, method.exact, 1.0)["accuracy"])
-    words = {word for record in split.tuning for word in record["response_xx"].split()}
-    new = [not words.issuperset(record["response_xx"].split()) for record in split.test]
-    return {"fitted": sum(right) / len(right), "new_answer_words": sum(new) / len(new)}
+    items = arithmetic(("en",), config.largest)
+    outputs = write(model, tokenizer, [method.render_prompt(config.template, item.prompt) for item in items], 8)
+    return sum(steps.exact(output, item.answer) for output, item in zip(outputs, items, strict=True)) / len(items)
 
 
 def benchmark(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, language: str, config: Config, run: Run
 ) -> dict[str, float]:
     """Answer a benchmark; write answers and judge requests; aggregate the judge's ratings where they are there."""
-    import json
-
     import langcodes
 
     from core.metrics.confusion import language_confusion
-    from papers.taco import judging, method
-    from papers.taco.pipeline import keep_code
+    from core.tasks import judging
 
-    questions = judging.benchmark(config.questions, config.translated_questions)
-    outputs = answer_all(model, tokenizer, [(q["instruction"], "") for q in questions], config)
-    answers = [method.parse_chain(output, language, config.chain) for output in outputs]
-    answers = [keep_code(answer) for answer in answers] if config.keep_code else answers
+    place = config.languages.index(language)
+    questions = judging.questions(config.questions, config.translated_questions[place])
+    outputs, answers = ask(model, tokenizer, questions, language, config)
     texts = [answer.response_xx if answer.ok and answer.response_xx else "" for answer in answers]
     rows = [
         {"id": q["id"], "category": q["category"], "question": q["instruction"], "output": output, "answer": text}
@@ -189,7 +170,7 @@ def benchmark(
     except UserError as error:  # Maltese has no word list: left out rather than 0
         warnings.warn(f"benchmark_in_language is left out: {error}", stacklevel=2)
     if config.judgements:
-        means = judging.aggregate(judging.ratings(rows, config.judgements))
+        means = judging.aggregate(judging.ratings(rows, config.judgements[place]))
         metrics |= {f"rating_{category}": value for category, value in means.items()}
     return metrics
 

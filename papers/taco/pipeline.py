@@ -2,23 +2,18 @@
 
 pipeline = TacoPipeline.load("runs/taco/tiny/taco/seed0/artifact/Nepali")
 answer = pipeline.generate("सात जोड चार कति हुन्छ ?")      # TacoAnswer(instruction_en, response_en, response_xx, ok)
-for piece in pipeline.stream("सात जोड चार कति हुन्छ ?"):    # only response_xx, piece by piece
-    print(piece, end="")
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain as chained
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from papers.taco.config import Chain, Template
-from papers.taco.method import TacoAnswer, labels, parse_chain
+from papers.taco.method import TacoAnswer, parse_chain, render_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -49,16 +44,15 @@ class TacoPipeline:
     keep_code: bool = False
 
     @staticmethod
-    def load(folder: str | Path, lang_name: str | None = None, **options: Any) -> TacoPipeline:
+    def load(folder: str | Path, **options: Any) -> TacoPipeline:
         """A pipeline from a folder of `python -m papers.taco.train`.
 
         Args:
             folder: With model or adapter, tokenizer and `taco.json`.
-            lang_name: Which language, where the model has several.
             options: Fields of the pipeline.
 
         Raises:
-            UserError: No such folder, or the language has to be named.
+            UserError: No such folder.
         """
         from core.files import read_json
         from core.models import loading
@@ -66,14 +60,9 @@ class TacoPipeline:
         facts = read_json(Path(folder) / "taco.json")
         if facts is None:
             raise UserError(f"{folder} holds no taco.json: give a language's folder inside a run's artifact folder.")
-        if lang_name is None and len(facts["languages"]) > 1:
-            raise UserError(f"{folder} speaks {', '.join(facts['languages'])}: say which with --language.")
-        lang_name = lang_name or facts["languages"][0]
-        if lang_name not in facts["languages"]:
-            raise UserError(f"{folder} was tuned for {', '.join(facts['languages'])}, not {lang_name}.")
         model, tokenizer = loading.load(folder, revision=facts["revision"], quantization=facts["quantization"])
         return TacoPipeline(
-            model, tokenizer, lang_name, **{"chain": facts["chain"], "template": facts["template"], **options}
+            model, tokenizer, facts["language"], **{"chain": facts["chain"], "template": facts["template"], **options}
         )
 
     def generate(self, prompt: str, text: str = "") -> TacoAnswer:
@@ -84,33 +73,8 @@ class TacoPipeline:
         answer = parse_chain(output, self.lang_name, self.chain)
         return keep_code(answer) if self.keep_code else answer
 
-    def stream(self, prompt: str, text: str = "") -> Iterator[str]:
-        """The final answer piece by piece, once the model gets to it; nothing of the chain before it."""
-        import torch
-        from transformers import TextIteratorStreamer
-
-        from core.models.tokenization import prompt_ids
-
-        ids = torch.tensor([prompt_ids(self.tokenizer, [self._prompt(prompt, text)])[0].ids])
-        streamer: Any = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        options = {"max_new_tokens": self._room(), "do_sample": False, "streamer": streamer}
-        generate: Any = self.model.generate
-
-        def write() -> None:
-            try:
-                generate(ids.to(self.model.device), **options)
-            finally:
-                streamer.end()  # or the reader would wait for ever after an error
-
-        worker = Thread(target=write, daemon=True)
-        worker.start()
-        yield from final_section(streamer, self.lang_name, self.chain)
-        worker.join()
-
     def _prompt(self, prompt: str, text: str) -> str:
-        from papers.taco import data
-
-        return data.begin(self.tokenizer, data.render_prompt(self.template, prompt, text))
+        return f"{self.tokenizer.bos_token or ''}{render_prompt(self.template, prompt, text)}"
 
     def _room(self) -> int:
         """As many new tokens as asked for, at most half of what the model can read."""
@@ -130,32 +94,3 @@ def keep_code(answer: TacoAnswer) -> TacoAnswer:
     remaining = iter(blocks)
     text = _FENCE.sub(lambda match: next(remaining, match[0]), answer.response_xx)
     return replace(answer, response_xx="\n\n".join([text, *remaining]))
-
-
-def final_section(pieces: Iterable[str], lang_name: str, chain: Chain = "taco") -> Iterator[str]:
-    """Of a stream of text, pass on what follows the last label: all that an end user sees.
-
-    Args:
-        pieces: Text as it is generated, cut anywhere.
-        lang_name: English name of the language.
-        chain: The chain that the model was trained on.
-
-    Yields:
-        Pieces of the final answer; joined, they are `parse_chain(text, lang_name, chain).response_xx` up to outer white
-        space at the end. Nothing when the last label never comes.
-    """
-    stream, seen = iter(pieces), ""
-    for label in labels(lang_name, chain)[-1:]:
-        for piece in stream:
-            seen += piece
-            if parse_chain(seen, lang_name, chain).ok:
-                seen = seen[seen.index(label) + len(label) :]
-                break
-        else:
-            return
-    started = False
-    for piece in chained([seen], stream):
-        text = piece if started else piece.lstrip()
-        if text:
-            started = True
-            yield text

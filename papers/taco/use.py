@@ -1,8 +1,6 @@
 """TaCo on your own data: build training records, score model outputs, ask a tuned model.
 
     python -m papers.taco.use build --language Nepali --english alpaca_en.jsonl --translated alpaca_ne.jsonl
-    python -m papers.taco.use build --language Nepali --english alpaca_en.jsonl \\
-        --translator facebook/nllb-200-distilled-600M --translator-revision refs/pr/45 --codes eng_Latn npi_Deva
     python -m papers.taco.use build --language Danish --align order \\
         --english hub:alpaca/English --translated hub:alpaca/Danish
     python -m papers.taco.use score --language Nepali --outputs outputs.jsonl --references taco-Nepali.jsonl
@@ -14,7 +12,8 @@ As a library: :func:`papers.taco.build_taco_records`, :func:`papers.taco.diagnos
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,20 +26,14 @@ from papers.taco.config import Chain, Layout
 
 @dataclass(frozen=True)
 class Build:
-    """Turn English instruction rows and their translation, or a translator, into TaCo JSONL."""
+    """Turn English instruction rows and their translation into TaCo JSONL."""
 
     language: str
     """English name of the target language, as it will stand in the labels."""
     english: str
     """JSONL with instruction, output, and optionally input and id; or hub:alpaca/English, hub:dolly/English."""
-    translated: str = ""
+    translated: str
     """The same rows in the target language, or hub:alpaca/<language> (132 languages; with --align order)."""
-    translator: str = ""
-    """Instead of them: a translation model with language codes (hub id or folder; NLLB, M2M100)."""
-    translator_revision: str = ""
-    """Its branch or commit: where the main branch has pickled weights alone, one with safetensors."""
-    codes: tuple[str, str] = ("eng_Latn", "npi_Deva")
-    """The translator's codes of English and of the target language."""
     chain: Chain = "taco"
     """Which parts the output has; the records can be trained with any chain later."""
     layout: Layout = "clean"
@@ -77,8 +70,6 @@ class Ask:
     """A language's folder inside a run's artifact folder."""
     prompt: str = ""
     """The instruction, in the target language; empty: standard input, one instruction a line."""
-    language: str = ""
-    """Which language, where the model speaks several."""
     show_chain: bool = False
     """Show all parts, as JSON."""
 
@@ -86,21 +77,12 @@ class Ask:
 def build(options: Build) -> None:
     """Write TaCo JSONL and say what was dropped."""
     from core.files import write_rows
-    from papers.taco import data, method
+    from papers.taco import data
 
     english = _rows(options.english)
-    if bool(options.translated) == bool(options.translator):
-        raise UserError("Give either --translated (aligned rows) or --translator (a translation model), not both.")
-    if options.translator:
-        english = [{**row, "id": str(row.get("id") or number)} for number, row in enumerate(english)]
-        translate = _translator(options.translator, options.translator_revision or None, options.codes)
-        translated = data.translate_rows(english, translate)
-    else:
-        translated = _rows(options.translated)
+    translated = _rows(options.translated)
     data.check_language(translated, english, options.language)
-    built = method.build_taco_records(
-        english, translated, options.language, options.chain, options.layout, options.align
-    )
+    built = data.build_taco_records(english, translated, options.language, options.chain, options.layout, options.align)
     if not built.records:
         raise UserError(f"No record is left ({built.dropped}): check that the two files correspond.")
     write_rows(options.out, built.records)
@@ -119,40 +101,11 @@ def _rows(source: str) -> list[dict[str, Any]]:
     return [dict(row) for row in corpora.read_jsonl(source, required={"instruction": str, "output": str})]
 
 
-def _translator(spec: str, revision: str | None, codes: Sequence[str]) -> Callable[[list[str]], list[str]]:
-    """English texts -> translations, by a sequence-to-sequence model that takes language codes."""
-    import torch
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-
-    from core.models.loading import default_device
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(spec, revision=revision, src_lang=codes[0])
-        model = AutoModelForSeq2SeqLM.from_pretrained(spec, revision=revision, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"Cannot load the translator {spec}: {str(error).splitlines()[0]}") from None
-    model = model.to(default_device()).eval()
-    target = tokenizer.convert_tokens_to_ids(codes[1])
-    if target is None or target == tokenizer.unk_token_id:
-        raise UserError(f"{spec} does not know the language code {codes[1]!r}: use its own, such as npi_Deva.")
-
-    @torch.inference_mode()
-    def translate(texts: list[str]) -> list[str]:
-        found: list[str] = []
-        for start in range(0, len(texts), 16):
-            batch = tokenizer(texts[start : start + 16], return_tensors="pt", padding=True, truncation=True)
-            output = model.generate(**batch.to(model.device), forced_bos_token_id=target, max_new_tokens=512)
-            found += tokenizer.batch_decode(output, skip_special_tokens=True)
-        return found
-
-    return translate
-
-
 def score(options: Score) -> None:
-    """Print the report of :func:`papers.taco.method.diagnose`."""
+    """Print the report of :func:`papers.taco.steps.diagnose`."""
     from core import corpora
     from core.metrics.translation import sentence_chrf
-    from papers.taco import data, method
+    from papers.taco import data, method, steps
 
     outputs = corpora.read_jsonl(options.outputs, required={"id": object, "output": str})
     references = {record["id"]: record for record in data.file_records(options.references, options.language)}
@@ -162,30 +115,26 @@ def score(options: Score) -> None:
     wanted = [references[str(row["id"])] for row in outputs]
     answers = [method.parse_chain(row["output"], options.language, options.chain) for row in outputs]
     if options.measure == "exact":
-        report = method.diagnose(answers, wanted, options.chain)
+        report = steps.diagnose(answers, wanted, options.chain)
     else:
         chrf = lambda hypothesis, reference: sentence_chrf(hypothesis, reference) / 100  # noqa: E731
-        report = method.diagnose(answers, wanted, options.chain, chrf, options.threshold)
+        report = steps.diagnose(answers, wanted, options.chain, chrf, options.threshold)
     for name, value in asdict(report).items():
         print(f"  {name:26s} {value if name == 'n' else format(value, '.4f')}")
 
 
 def ask(options: Ask) -> None:
-    """Print the final answers as they are generated, or the whole chains."""
-    from core.files import standard_input
+    """Print the final answers, or the whole chains."""
     from papers.taco.pipeline import TacoPipeline
 
-    pipeline = TacoPipeline.load(options.model, options.language or None)
-    for prompt in [options.prompt] if options.prompt else standard_input():
+    pipeline = TacoPipeline.load(options.model)
+    for prompt in [options.prompt] if options.prompt else sys.stdin.read().splitlines():
+        answer = pipeline.generate(prompt)
         if options.show_chain:
-            print(json.dumps(asdict(pipeline.generate(prompt)), ensure_ascii=False))
-            continue
-        shown = False
-        for piece in pipeline.stream(prompt):
-            shown = True
-            print(piece, end="", flush=True)
-        print()
-        if not shown:
+            print(json.dumps(asdict(answer), ensure_ascii=False))
+        elif answer.ok:
+            print(answer.response_xx)
+        else:
             raise UserError(f"The model did not reach its final answer to {prompt!r}: see its chain with --show-chain.")
 
 

@@ -7,37 +7,33 @@ import json
 import math
 import re
 import shutil
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from transformers import LlamaConfig
 
 from core.errors import UserError
 from core.experiment import run as runs
 from core.experiment.config import override, with_variant
 from core.experiment.paper import find
-from core.models.tokenization import train_bpe
+from core.worlds.numbers import arithmetic, operation
 from papers.taco import (
     TacoAnswer,
     aggregate,
     build_taco_records,
     data,
     diagnose,
-    judging,
     keep_code,
     method,
+    miniature,
     parse_chain,
-    parse_rating,
-    pipeline,
     render_chain,
     round_trip_scores,
+    steps,
     train,
-    translate_rows,
     use,
 )
 from papers.taco import eval as evaluation
@@ -183,32 +179,6 @@ def test_a_short_language_name_is_no_code() -> None:
     assert method.labels("Lao")[-1] == "Response in Lao:"
 
 
-@given(st.text(alphabet="ab \nसर", max_size=60), st.integers(1, 7), st.booleans())
-def test_the_stream_shows_the_last_section_alone(final: str, size: int, whole: bool) -> None:
-    text = render_chain({**PARTS, "response_xx": final}, "Nepali") if whole else f"Response in English: {final}"
-    pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    shown = "".join(pipeline.final_section(pieces, "Nepali"))
-    assert shown.rstrip() == (parse_chain(text, "Nepali").response_xx or "")
-    assert "English" not in shown
-
-
-def test_the_stream_of_a_direct_model_is_its_output() -> None:
-    assert "".join(pipeline.final_section([" a", "b", " c"], "Nepali", "direct")) == "ab c"
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_stream_ends_when_generation_fails() -> None:
-    class Failing:
-        device = torch.device("cpu")
-        config = LlamaConfig()
-
-        def generate(self, **options: Any) -> None:
-            raise RuntimeError("out of memory")
-
-    broken: Any = Failing()
-    assert list(pipeline.TacoPipeline(broken, train_bpe(["a b"], 259), "Nepali").stream("a")) == []
-
-
 def test_code_blocks_are_copied_one_for_one_and_missing_ones_appended() -> None:
     code, other = "```python\nx = 1\ny = 2\n```", "```\nls\n```"
     answer = TacoAnswer("i", f"Try {code} then {other}.", "यो ``` x = 1 y = 2 ``` हो", ok=True)
@@ -265,26 +235,6 @@ def test_records_refuse_what_cannot_be_joined() -> None:
         build_taco_records([ENGLISH[1]] * 2, NEPALI, "Nepali")
     with pytest.raises(UserError, match="English row a has no text in the column 'output'"):
         build_taco_records([{"id": "a", "instruction": "x"}], NEPALI, "Nepali")
-
-
-def test_a_translator_sees_every_text_once() -> None:
-    seen: list[str] = []
-
-    def translate(texts: list[str]) -> list[str]:
-        seen.extend(texts)
-        return [f"<{text}>" for text in texts]
-
-    rows = translate_rows([*ENGLISH[:2], ENGLISH[1]], translate)
-    assert len(seen) == len(set(seen)) == 5
-    assert rows[0] == {
-        "id": "a",
-        "instruction": "<Translate it.>",
-        "input": "<A cat.>",
-        "output": "<A cat, said otherwise.>",
-    }
-    assert rows[1]["input"] == ""
-    with pytest.raises(UserError, match="returned 0 texts for 5"):
-        translate_rows(ENGLISH[:2], lambda texts: [])
 
 
 def test_a_translation_into_another_language_is_refused() -> None:
@@ -346,141 +296,110 @@ def test_translated_instruction_sets_stand_under_their_literal_paths(
     assert data.file_records(str(out), "Nepali")[0]["instruction_en"] == "Name a fruit."
 
 
-def test_the_split_is_the_same_for_every_seed_but_for_the_tuning_records() -> None:
+# --- The miniature ----------------------------------------------------------------------------------------------------
+
+
+def test_no_test_fact_follows_from_a_tuning_record() -> None:
+    """Families stay together in all languages: 7 + 4, 4 + 7, 11 - 4 and 11 - 7 are one."""
     config = PRESETS["tiny"]
-    records = data.load_records(config, "Nepali")
-    assert len(records) == 610
-    first, second = (data.split_records(records, override(config, {"seed": seed})) for seed in (0, 1))
-    assert first.test == second.test
-    assert first.development == second.development
-    assert first.tuning != second.tuning
-    groups = [{record["id"] for record in group} for group in (first.tuning, first.development, first.test)]
-    more = data.split_records(records, override(config, {"tuning_items": 360}))
-    assert not {record["id"] for record in more.tuning} & (groups[1] | groups[2])
-    assert [len(group) for group in groups] == [240, 100, 150]
-    assert len(set.union(*groups)) == 490
-    # The same facts are held out in every language.
-    persian = data.split_records(data.load_records(config, "Persian"), config)
-    assert [r["id"] for r in persian.test] == [r["id"] for r in first.test]
-    with pytest.raises(UserError, match="610 records are fewer"):
-        data.split_records(records, override(config, {"tuning_items": 361}))
+    for seed in (0, 11):
+        parts = {name: miniature.records(name, override(config, {"seed": seed})) for name in ("Nepali", "Persian")}
+        families = {
+            part: {record["id"].partition("/")[0] for language in parts.values() for record in language[part]}
+            for part in ("tuning", "dev", "test")
+        }
+        assert not families["tuning"] & families["test"]
+        assert not families["tuning"] & families["dev"]
+        assert not families["dev"] & families["test"]
+        assert [r["id"] for r in parts["Nepali"]["test"]] == [r["id"] for r in parts["Persian"]["test"]]
+        assert len(parts["Nepali"]["tuning"]) == config.tuning_items
+        known = miniature.solvers("Nepali", override(config, {"seed": seed}))
+        assert known["lookup"] == known["symmetric"] == known["family"] == 0
+    first, second = (miniature.records("Nepali", override(config, {"seed": seed}))["test"] for seed in (0, 1))
+    assert {r["id"] for r in first} != {r["id"] for r in second}
 
 
-def test_number_facts_are_right_and_spelled_out() -> None:
-    english, nepali = data.number_rows("English", 19), data.number_rows("Nepali", 19)
-    assert len(english) == 20 * 20 + 20 * 21 // 2
-    facts = {row["id"]: row for row in english}
-    assert facts["plus-7-4"] == {
-        "id": "plus-7-4",
-        "instruction": "what is seven plus four ?",
-        "input": "",
-        "output": "eleven",
-    }
-    assert facts["minus-7-4"]["output"] == "three"
-    assert facts["plus-19-19"]["output"] == "thirty-eight"
-    assert {row["id"]: row["output"] for row in nepali}["plus-7-4"] == "एघार"
-    assert not any(character.isdigit() for row in english + nepali for character in row["instruction"] + row["output"])
+def test_records_hold_the_same_fact_in_both_languages() -> None:
+    record = next(r for r in miniature.records("Nepali", PRESETS["tiny"])["tuning"] if "plus" in r["id"])
+    item = next(item for item in arithmetic(("en",), 19) if item.id.endswith(record["id"]))
+    assert (record["instruction_en"], record["response_en"]) == (item.prompt, item.answer)
+    assert operation(item)[3] == operation(item)[1] + operation(item)[2]
+
+
+def test_the_null_arm_breaks_the_chain_and_nothing_else() -> None:
+    config = PRESETS["tiny"]
+    right, broken = (miniature.records("Nepali", override(config, {"shuffled_chains": flag})) for flag in (False, True))
+    assert [r["instruction"] for r in right["tuning"]] == [r["instruction"] for r in broken["tuning"]]
+    assert [r["response_xx"] for r in right["tuning"]] == [r["response_xx"] for r in broken["tuning"]]
+    english = {r["instruction_en"]: r["response_en"] for r in right["tuning"]}
+    assert all(english[r["instruction_en"]] == r["response_en"] for r in broken["tuning"])
+    kept = sum(
+        a["instruction_en"] == b["instruction_en"] for a, b in zip(right["tuning"], broken["tuning"], strict=True)
+    )
+    assert kept < len(right["tuning"]) / 20
+    assert right["test"] == broken["test"]
+
+
+def test_the_loss_is_on_the_output_alone() -> None:
+    tokenizer = miniature.tokenizer_for(19)
+    record = miniature.records("Nepali", PRESETS["tiny"])["tuning"][0]
+    row = method.chain_row(tokenizer, record, "taco", "clean", "plain")
+    prompt = row["labels"].count(-100)
+    assert str(tokenizer.decode(row["input_ids"][:prompt])).endswith("Answer:")
+    assert row["labels"][prompt:] == row["input_ids"][prompt:]
+    assert row["input_ids"][-1] == tokenizer.eos_token_id
+    assert row["labels"][prompt] == tokenizer.convert_tokens_to_ids("Instruction in English:")
+
+
+def test_the_raw_base_reads_the_same_facts_as_statements() -> None:
+    tokenizer = miniature.tokenizer_for(19)
+    asked, told = (
+        miniature.english_rows(tokenizer, override(PRESETS["tiny"], {"curriculum": flag}), 1, "x", facts=6)[0]
+        for flag in (True, False)
+    )
+    text = str(tokenizer.decode(asked["input_ids"]))
+    assert text.count("Question:") == text.count(tokenizer.eos_token) == 6
+    assert text.count(tokenizer.bos_token) == 1
+    answers = [answer.split() for answer in re.findall("Answer: (.*?) </s>", text)]
+    assert sum(label != -100 for label in asked["labels"]) == sum(len(answer) + 1 for answer in answers)
+    statements = str(tokenizer.decode(told["input_ids"]))
+    assert "Question:" not in statements
+    assert "?" not in statements
+    assert statements.count(" is ") == 6
+
+
+def test_budgets_and_shares_of_stage_2() -> None:
+    config = PRESETS["tiny"]
+    tokenizer = miniature.tokenizer_for(19)
+    direct, chains, mixed = (
+        train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name))
+        for name in ("direct", "taco", "taco_mixed")
+    )
+    assert direct.dropped == chains.dropped == 0
+    assert direct.chain_tokens == chains.tokens == chains.chain_tokens
+    assert 1.8 < chains.tokens / direct.tokens < 3
+    label = tokenizer.convert_tokens_to_ids("Response in Nepali:")
+    english = [row for row in mixed.rows if label not in row["input_ids"]]
+    assert len(english) / len(mixed.rows) == pytest.approx(0.2)
 
 
 # --- Prompts and token rows -------------------------------------------------------------------------------------------
 
 
 def test_prompt_templates() -> None:
-    alpaca = data.render_prompt("alpaca", "फल भन", "रातो")
+    alpaca = method.render_prompt("alpaca", "फल भन", "रातो")
     assert alpaca.endswith("### Instruction:\nफल भन\n\n### Input:\nरातो\n\n### Response:\n")
     assert "paired with an input" in alpaca
-    assert "Input" not in data.render_prompt("alpaca", "फल भन")
-    assert data.render_prompt("guanaco", "फल भन") == "### Human: फल भन ### Assistant:"
-    assert data.render_prompt("plain", "फल भन", suffix="छोटो") == "Question: फल भन छोटो\nAnswer:"
-
-
-def test_the_loss_is_on_the_output_and_weighted_by_part() -> None:
-    config = override(PRESETS["tiny"], {"segment_weights": (0.5, 2.0, 3.0)})
-    tokenizer = data.number_tokenizer(19)
-    record = data.load_records(config, "Nepali")[0]
-    row = data.chain_row(tokenizer, record, config, "taco")
-    assert len(row["input_ids"]) == len(row["labels"]) == len(row["weights"])
-    prompt = row["labels"].count(-100)
-    assert str(tokenizer.decode(row["input_ids"][:prompt])).endswith("Answer:")
-    assert row["labels"][prompt:] == row["input_ids"][prompt:]
-    assert row["input_ids"][-1] == tokenizer.eos_token_id
-    by_label = {}
-    for token, weight in zip(row["input_ids"], row["weights"], strict=True):
-        by_label[tokenizer.decode([token])] = weight
-    assert by_label["Instruction in English:"] == 0.5
-    assert by_label["Response in English:"] == 2.0
-    assert by_label["Response in Nepali:"] == by_label[tokenizer.eos_token] == 3.0
-    unmasked = data.chain_row(tokenizer, record, override(config, {"mask_prompt": False}), "taco")
-    assert unmasked["labels"] == unmasked["input_ids"]
-
-
-def test_segment_weights_cannot_change_the_tokens() -> None:
-    segments = method.chain_segments(PARTS, "Nepali", layout="official")
-    tokenizer = train_bpe(segments * 3, 300)
-    weights = method.segment_token_weights(tokenizer, segments, (1.0, 2.0, 4.0))
-    ids = tokenizer("".join(segments), add_special_tokens=False)["input_ids"]
-    assert len(weights) == len(ids) + 1
-    assert weights == sorted(weights)
-    assert sum(weight == 4.0 for weight in weights[:-1]) == len(
-        tokenizer(segments[-1], add_special_tokens=False)["input_ids"]
-    )
-
-
-def test_weighted_loss_equals_the_mean_for_equal_weights_and_has_the_right_gradient() -> None:
-    torch.manual_seed(0)
-    logits = torch.randn(2, 4, 7, dtype=torch.float64, requires_grad=True)
-    targets = torch.tensor([[1, 2, -100, 3], [-100, 6, 0, -100]])
-    total, count = method.weighted_loss(logits, targets, torch.ones(2, 4))
-    plain = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-    assert torch.allclose(total / count, plain.float())
-    doubled, twice = method.weighted_loss(logits, targets, torch.full((2, 4), 2.0))
-    assert torch.allclose(doubled / twice, total / count)
-    weights = torch.tensor([[1.0, 0.0, 5.0, 2.0], [9.0, 0.0, 1.0, 9.0]])
-    (gradient,) = torch.autograd.grad(method.weighted_loss(logits, targets, weights)[0], logits)
-    expected = (logits.detach().softmax(-1) - torch.nn.functional.one_hot(targets.clamp(min=0), 7)) * weights[..., None]
-    expected[targets == -100] = 0
-    assert torch.allclose(gradient, expected, atol=1e-6)
+    assert "Input" not in method.render_prompt("alpaca", "फल भन")
+    assert method.render_prompt("guanaco", "फल भन") == "### Human: फल भन ### Assistant:"
+    assert method.render_prompt("plain", "फल भन", suffix="छोटो") == "Question: फल भन छोटो\nAnswer:"
 
 
 def test_too_long_rows_are_dropped_and_counted() -> None:
     rows = [{"input_ids": [0] * length} for length in (3, 5, 9, 4)]
-    kept, share = data.fitting(rows, 5)
+    kept, share = method.fitting(rows, 5)
     assert [len(row["input_ids"]) for row in kept] == [3, 5, 4]
     assert share == 0.25
-
-
-def test_english_rows_hold_questions_that_see_each_other() -> None:
-    config = PRESETS["tiny"]
-    tokenizer = data.number_tokenizer(19)
-    records = data.load_records(config, "Nepali")
-    row = data.english_rows(tokenizer, records, config, 1, "x")[0]
-    text = tokenizer.decode(row["input_ids"])
-    assert text.count("Question:") == text.count(tokenizer.eos_token) == config.packed_questions
-    assert text.count(tokenizer.bos_token) == 1
-    labelled = [token for token in row["labels"] if token != -100]
-    assert len(labelled) == 2 * config.packed_questions
-    assert not any("ऀ" <= character <= "ॿ" for character in text)
-
-
-def test_the_token_budget_gives_direct_as_many_tokens_as_taco() -> None:
-    config = with_variant(PRESETS["tiny"], VARIANTS, "direct_tokens")
-    tokenizer = data.number_tokenizer(19)
-    stage, chains = (
-        train.stage_rows(tokenizer, ["Nepali"], with_variant(config, VARIANTS, name)) for name in ("direct", "taco")
-    )
-    assert stage.dropped == chains.dropped == 0
-    assert stage.chain_tokens == chains.tokens == chains.chain_tokens
-    assert 1.8 < chains.tokens / stage.tokens < 3
-
-
-def test_english_rows_have_their_share_of_stage_2() -> None:
-    config = with_variant(PRESETS["tiny"], VARIANTS, "taco_mixed")
-    tokenizer = data.number_tokenizer(19)
-    rows = train.stage_rows(tokenizer, ["Nepali"], config).rows
-    label = tokenizer.convert_tokens_to_ids("Response in Nepali:")
-    english = [row for row in rows if label not in row["input_ids"]]
-    assert len(english) / len(rows) == pytest.approx(config.english_share)
-    assert {row["input_ids"].count(tokenizer.eos_token_id) for row in english} == {config.packed_questions}
 
 
 # --- Scores -----------------------------------------------------------------------------------------------------------
@@ -526,7 +445,7 @@ def test_wholly_right_chains_factorise(flags: list[tuple[bool, bool, bool, bool]
 def test_the_whole_chain_is_never_scored_for_the_last_section() -> None:
     """English text that leaks into the score would inflate it."""
     echo = TacoAnswer("i", PARTS["response_xx"], "something else", ok=True)
-    assert method.step_scores(echo, PARTS)["response_xx"] == 0
+    assert steps.step_scores(echo, PARTS)["response_xx"] == 0
     with pytest.raises(ValueError, match="equally many"):
         diagnose([], [])
 
@@ -555,50 +474,6 @@ def test_the_released_ratings_give_the_released_table(language: str) -> None:
         assert means[name] == pytest.approx(reported, abs=0.005 + 1e-9), name
 
 
-def test_the_overall_average_is_over_items_not_over_categories() -> None:
-    means = aggregate(
-        (category, rating)
-        for category, values in zip(CATEGORIES, RATINGS["Nepali"], strict=True)
-        for rating in values.split()
-    )
-    assert means["overall"] == pytest.approx(8.24375)
-    assert sum(means[category] for category in CATEGORIES) / 9 == pytest.approx(8.184, abs=5e-4)
-    with pytest.raises(ValueError, match="no rating"):
-        aggregate([])
-
-
-@pytest.mark.parametrize(
-    ("judgement", "rating"),
-    [
-        ("Good. Rating: [[8.5]]", 8.5),
-        ('The rating is as follows: "[[9.8]]".', 9.8),
-        ("First [[3]], on reflection Rating:[[ 7 ]]", 7.0),
-        ("Rating: [9]", None),
-        ("8", None),
-        ("Rating: [[high]]", None),
-    ],
-)
-def test_the_last_bracketed_verdict_counts(judgement: str, rating: float | None) -> None:
-    assert parse_rating(judgement) == rating
-
-
-def test_stored_ratings_and_the_text_of_the_judge_are_two_fields(tmp_path: Path) -> None:
-    """The released columns; three of the four files hold strings, and some ratings differ from the text."""
-    columns = {"id": 1, "question": "q", "answer": "a", "got_rating": True, "turns": ["q"]}
-    rows = [
-        {**columns, "category": "math", "rating_in_number": "10", "judgement": "Rating: [[9.5]]"},
-        {**columns, "category": "math", "rating_in_number": 4, "judgement": "no verdict"},
-    ]
-    path = tmp_path / "released.json"
-    path.write_text(json.dumps(rows))
-    stored, parsed = judging.released_ratings(path)
-    assert stored == {"math": 7.0, "overall": 7.0}
-    assert parsed == {"math": 9.5, "overall": 9.5}
-    path.write_text("[1]")
-    with pytest.raises(UserError, match="no JSON list of judgements"):
-        judging.released_ratings(path)
-
-
 def test_round_trip_scores_are_those_of_sacrebleu() -> None:
     import sacrebleu
 
@@ -612,90 +487,60 @@ def test_round_trip_scores_are_those_of_sacrebleu() -> None:
     assert (round(perfect["bleu"]), round(perfect["chrf++"]), perfect["ter"]) == (100, 100, 0)
 
 
-def sheet(path: Path, rows: list[tuple[str, str]]) -> Path:
-    cells = "".join(
-        f'<row><c t="{"n" if number else "inlineStr"}">'
-        + (f"<v>{key}</v>" if number else f"<is><t>{key}</t></is>")
-        + f'</c><c t="inlineStr"><is><t> {text}</t></is></c></row>'
-        for number, (key, text) in enumerate(rows)
-    )
-    namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(
-            "xl/worksheets/sheet1.xml", f'<worksheet xmlns="{namespace}"><sheetData>{cells}</sheetData></worksheet>'
-        )
-    return path
+def test_round_trips() -> None:
+    assert round_trip_scores(["the cat sat on the mat today"] * 2, ["the cat sat on the mat today"] * 2)["ter"] == 0
 
 
-def test_a_benchmark_joins_questions_and_translations(tmp_path: Path) -> None:
-    english = tmp_path / "vicuna.jsonl"
-    rows = [{"question_id": n, "category": "math", "turns": [f"Question {n}?"]} for n in (1, 2)]
-    english.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    book = sheet(tmp_path / "Nepali.xlsx", [("प्रश्न", "पाठ"), ("1", "प्रश्न एक?"), ("2", "प्रश्न दुई?")])
-    questions = judging.benchmark(str(english), str(book))
-    assert questions[1] == {"id": "2", "category": "math", "english": "Question 2?", "instruction": "प्रश्न दुई?"}
-    translated = tmp_path / "ne.jsonl"
-    translated.write_text(json.dumps({"question_id": 1, "text": "प्रश्न एक?"}) + "\n")
-    with pytest.raises(UserError, match="no translation of question 2"):
-        judging.benchmark(str(english), str(translated))
-    with pytest.raises(UserError, match="not a spreadsheet"):
-        judging.read_sheet(english)
-
-
-def test_a_benchmark_is_answered_and_graded_on_the_last_section(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three outputs: a whole chain, one that answers in English, and one that was cut."""
-    answer = "यो नेपाली भाषाको लामो उत्तर हो"
-    outputs = [
-        render_chain({**PARTS, "response_xx": text}, "Nepali")
-        for text in (answer, "this is an english answer, not a nepali one")
-    ]
-    outputs.append("Instruction in English: cut")
-    asked: list[tuple[str, str]] = []
+    answer = {"Nepali": "यो नेपाली भाषाको लामो उत्तर हो", "Persian": "این یک پاسخ بلند به زبان فارسی است"}
+    asked: list[str] = []
 
-    def answer_all(model: object, tokenizer: object, pairs: list[tuple[str, str]], config: Config) -> list[str]:
-        asked.extend(pairs)
-        return outputs
+    def write(model: Any, tokenizer: Any, prompts: list[str], room: int) -> list[str]:
+        asked.extend(prompts)
+        language = "Nepali" if "नेपाली" in prompts[0] else "Persian"
+        texts = (answer[language], "this is an english answer, not a translated one")
+        chains = [render_chain({**PARTS, "response_xx": text}, language) for text in texts]
+        return [*chains, "Instruction in English: cut"]
 
-    monkeypatch.setattr(evaluation, "answer_all", answer_all)
-    files = {name: tmp_path / f"{name}.jsonl" for name in ("questions", "translated_questions", "judgements")}
-    rows: dict[str, list[dict[str, Any]]] = {
-        "questions": [{"question_id": n, "category": "math", "turns": [f"Question {n}?"]} for n in (1, 2, 3)],
-        "translated_questions": [{"question_id": n, "text": f"प्रश्न {n}?"} for n in (1, 2, 3)],
-        "judgements": [{"id": 1, "judgement": "Rating: [[9]]"}, {"id": 2, "judgement": "Rating: [[2]]"}],
-    }
-    for name, lines in rows.items():
-        files[name].write_text("".join(json.dumps(line) + "\n" for line in lines))
-    config = override(PRESETS["smoke"], {name: str(path) for name, path in files.items()})
+    monkeypatch.setattr(evaluation, "write", write)
+
+    def lines(name: str, rows: list[dict[str, Any]]) -> str:
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return str(tmp_path / name)
+
+    grades = {"Nepali": (9, 2), "Persian": (5, 4)}
+    words = {"Nepali": "नेपाली", "Persian": "فارسی"}
+    turns = [{"question_id": n, "category": "math", "turns": [f"Question {n}?"]} for n in (1, 2, 3)]
+    config = override(
+        PRESETS["smoke"],
+        {
+            "languages": tuple(words),
+            "questions": lines("questions", turns),
+            "translated_questions": tuple(
+                lines(f"{name}-q", [{"question_id": n, "text": f"{word} {n}?"} for n in (1, 2, 3)])
+                for name, word in words.items()
+            ),
+            "judgements": tuple(
+                lines(f"{name}-j", [{"id": n, "judgement": f"[[{g}]]"} for n, g in enumerate(grades[name], start=1)])
+                for name in words
+            ),
+        },
+    )
     nothing: Any = None
     with runs.temporary("taco", config) as run:
-        metrics = evaluation.benchmark(nothing, nothing, "Nepali", config, run)
-        requests = (run.path / "judge_requests-Nepali.jsonl").read_text().splitlines()
-        answers = [json.loads(line) for line in (run.path / "answers-Nepali.jsonl").read_text().splitlines()]
-    assert asked == [(f"प्रश्न {n}?", "") for n in (1, 2, 3)]
-    assert metrics["benchmark_parsed"] == pytest.approx(2 / 3)
-    assert metrics["benchmark_in_language"] == 0.5
-    assert metrics["rating_overall"] == (9 + 2 + 1) / 3
-    assert [row["answer"] for row in answers][::2] == [answer, ""]
-    # The judge never sees the English part of a chain, and nothing of one that was cut.
-    assert len(requests) == 2
-    assert not any("Name a fruit" in request for request in requests)
-
-
-def test_ratings_of_a_benchmark(tmp_path: Path) -> None:
-    replies = tmp_path / "replies.jsonl"
-    rows = [{"id": 1, "judgement": "Rating: [[8]]"}, {"id": 2, "judgement": "none"}, {"id": 3, "judgement": "[[9]]"}]
-    replies.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    items = [{"id": "1", "category": "math", "answer": "x"}, {"id": "3", "category": "math", "answer": ""}]
-    # An item without an answer gets the lowest grade.
-    assert judging.ratings(items, str(replies)) == [("math", 8.0), ("math", 1.0)]
-    with pytest.raises(UserError, match="no verdict"):
-        judging.ratings([{"id": "2", "category": "math", "answer": "x"}], str(replies))
-    request = judging.judge_request("q", "a", "7", "gpt-4")
-    assert request["custom_id"] == "7"
-    assert request["body"]["model"] == "gpt-4"
-    assert parse_rating(request["body"]["messages"][0]["content"]) is None
+        for name in words:
+            metrics = evaluation.benchmark(nothing, nothing, name, config, run)
+            assert metrics["benchmark_parsed"] == pytest.approx(2 / 3)
+            assert metrics["benchmark_in_language"] == 0.5
+            assert metrics["rating_overall"] == (sum(grades[name]) + 1) / 3  # what was cut gets the lowest grade
+            rows = [json.loads(line) for line in (run.path / f"answers-{name}.jsonl").read_text().splitlines()]
+            assert [row["answer"] for row in rows][::2] == [answer[name], ""]
+            # The judge never sees the English part of a chain, and nothing of one that was cut.
+            requests = (run.path / f"judge_requests-{name}.jsonl").read_text().splitlines()
+            assert len(requests) == 2
+            assert not any("Name a fruit" in request for request in requests)
+    assert sum("فارسی" in prompt for prompt in asked) == 3
 
 
 # --- Configuration ----------------------------------------------------------------------------------------------------
@@ -705,12 +550,13 @@ def test_ratings_of_a_benchmark(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"languages": ()}, "languages is empty"),
-        ({"source": "files"}, "records names 0 files"),
+        ({"source": "files", "base": "x"}, "records names 0 files"),
         ({"source": "hub"}, "needs a model"),
-        ({"segment_weights": (0.0, 0.0, 0.0)}, "segment_weights"),
         ({"training.long_documents": "truncate"}, "long_documents"),
         ({"base": "x/y", "curriculum": False}, "raw_base"),
         ({"questions": "q.jsonl"}, "belong together"),
+        ({"chain": "direct", "shuffled_chains": True}, "no English"),
+        ({"judgements": ("a",)}, "1 files for 4 languages"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> None:
@@ -718,96 +564,64 @@ def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> 
         override(Config(), changes)
 
 
-def test_the_planned_tokens_are_those_of_the_rows() -> None:
+def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
     config = PRESETS["tiny"]
-    tokenizer = data.number_tokenizer(config.largest)
-    chains = train.stage_rows(tokenizer, ["Nepali"], config)
-    english = data.english_rows(tokenizer, data.load_records(config, "Nepali"), config, 1, "x")[0]
+    tokenizer = miniature.tokenizer_for(config.largest)
+    chains = [train.stage_rows(tokenizer, language, config).tokens for language in config.languages]
+    english = miniature.english_rows(tokenizer, config, 50, "x", config.packed_questions)
     first, second = workload(config)
-    assert first.tokens == config.english.steps * config.english.batch_size * len(english["input_ids"])
-    assert second.tokens == 2 * config.training.steps * config.training.batch_size * chains.tokens
+    seen = sum(len(row["input_ids"]) for row in english) / len(english)
+    assert first.tokens == pytest.approx(config.english.steps * config.english.batch_size * seen, rel=0.1)
+    assert second.tokens == pytest.approx(config.training.steps * config.training.batch_size * sum(chains), rel=0.1)
 
 
 # --- Runs -------------------------------------------------------------------------------------------------------------
 
 
-def smoke(variant: str, **changes: object) -> Config:
-    return override(with_variant(PRESETS["smoke"], VARIANTS, variant), changes)
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        smoke("taco", segment_weights=(1.0, 2.0, 1.0)),
-        smoke("en_only"),
-        smoke("taco_mixed", adapter="lora", lora_rank=4),
-        smoke("joint", languages=("Nepali", "Persian")),
-        smoke("no_curriculum"),
-        smoke("direct_tokens"),
-        smoke("no_instruction_en", mask_prompt=False),
-        smoke("no_response_en"),
-    ],
-    ids=["weights", "en_only", "lora", "joint", "no_curriculum", "tokens", "no_instruction_en", "no_response_en"],
-)
-def test_smoke(config: Config) -> None:
+@pytest.mark.parametrize("changes", [{}, {"adapter": "lora", "lora_rank": 4}], ids=["tokens", "lora"])
+def test_smoke_of_other_settings(changes: dict[str, Any], smoke: Callable[[str], Any]) -> None:
+    config = override(with_variant(PRESETS["smoke"], VARIANTS, "direct_tokens"), changes)
     with runs.temporary("taco", config) as run:
-        train.train(config, run)
-        measured = evaluation.evaluate(config, run)
-        assert measured.metrics["accuracy"] == pytest.approx(
-            sum(measured.units["accuracy"].values()) / len(measured.units["accuracy"])
-        )
-        assert len(measured.units["accuracy"]) == config.test_items * len(config.languages)
-        assert {"twice_accuracy", "all_steps"} <= set(measured.units)
-        assert {"parsed", "english_skill"} <= set(measured.metrics)
-        folder = run.artifact / train.folder_name(config, config.languages[0])
-        facts = json.loads((folder / "taco.json").read_text())
-        assert facts["languages"] == (list(config.languages) if config.joint else [config.languages[0]])
-        if config.budget == "tokens":
-            assert facts["steps"] > 1.8 * config.training.steps
-        assert (folder / ("adapter_config.json" if config.adapter == "lora" else "model.safetensors")).exists()
-
-
-def test_weighted_training_with_equal_weights_is_plain_training() -> None:
-    """The collate and loss of `segment_weights` give the numbers of the default path."""
-    from core.training.fit import fit
-
-    config = smoke("taco")
-    losses = []
-    for options in (False, True):
-        with runs.temporary("taco", config) as run:
-            from core.models import loading
-
-            model, tokenizer = loading.load(train.starting_point(config, run), dtype="float32")
-            rows = train.stage_rows(tokenizer, ["Nepali"], config).rows
-            extra = {"collate": train.padded(tokenizer), "loss_fn": train.weighted_loss} if options else {}
-            losses.append(fit(model, rows, config.training, run, seed=0, **extra).losses)
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        shared = runs.Run(run.path, "taco", config, smoke("taco").stages, quiet=True)
+        train.train(config, shared)
+        measured = evaluation.evaluate(config, shared)
+        values = measured.units["accuracy"]
+        assert measured.metrics["accuracy"] == pytest.approx(sum(values.values()) / len(values))
+        assert len(values) == len(miniature.records("Nepali", config)["test"])
+        assert {"parsed", "english_skill", "fitted", "trivial_family"} <= set(measured.metrics)
+        facts = json.loads((run.artifact / "Nepali" / "taco.json").read_text())
+        assert facts["steps"] > 1.8 * config.training.steps
+        kind = "adapter_config.json" if config.adapter == "lora" else "model.safetensors"
+        assert (run.artifact / "Nepali" / kind).exists()
 
 
 def test_the_worked_example(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, smoke: Callable[[str], Any]
 ) -> None:
     """The page's example: build from two files, train on the result, score outputs, ask the model."""
-    language_rows = {name: data.number_rows(name, 5) for name in ("English", "Nepali")}
-    for name, rows in language_rows.items():
+    for name, code in (("English", "en"), ("Nepali", "ne")):
+        rows = [
+            {"id": item.id.partition("/")[2], "instruction": item.prompt, "output": item.answer}
+            for item in arithmetic((code,), 5)
+        ]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     records = tmp_path / "taco-Nepali.jsonl"
     files = ["--english", str(tmp_path / "English.jsonl"), "--translated", str(tmp_path / "Nepali.jsonl")]
     use.main(["build", *files, "--language", "Nepali", "--out", str(records)])
     assert "57 records" in capsys.readouterr().out
 
-    with runs.temporary("taco", PRESETS["smoke"]) as run:
-        english = train.starting_point(PRESETS["smoke"], run)  # stands in for an instruction model of the user's
-        config = smoke("taco", base=english, records=(str(records),), source="files")
+    base = next((smoke("taco").stages).glob("english-*")) / "model"  # stands in for an instruction model of the user's
+    changes = {"base": str(base), "records": (str(records),), "source": "files", "held_out": 5, "tuning_items": 0}
+    config = override(PRESETS["smoke"], changes)
+    with runs.temporary("taco", config) as run:
         train.train(config, run)
         assert evaluation.evaluate(config, run).metrics["parsed"] >= 0
         folder = run.artifact / "Nepali"
         capsys.readouterr()
-        use.main(["ask", "--model", str(folder), "--prompt", "सात जोड चार कति हुन्छ ?", "--show-chain"])
-        assert set(json.loads(capsys.readouterr().out)) == {"instruction_en", "response_en", "response_xx", "ok"}
         monkeypatch.setattr("sys.stdin", io.StringIO("सात जोड चार कति हुन्छ ?\nएक जोड एक कति हुन्छ ?\n"))
         use.main(["ask", "--model", str(folder), "--show-chain"])
-        assert len(capsys.readouterr().out.splitlines()) == 2
+        shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [set(row) for row in shown] == [{"instruction_en", "response_en", "response_xx", "ok"}] * 2
 
     outputs = tmp_path / "outputs.jsonl"
     rows = [{"id": row["id"], "output": row["output"]} for row in data.file_records(str(records), "Nepali")]
@@ -816,19 +630,31 @@ def test_the_worked_example(
     use.main(
         ["score", "--outputs", str(outputs), "--references", str(records), "--language", "Nepali", "--measure", "exact"]
     )
-    shown = dict(line.split() for line in capsys.readouterr().out.splitlines())
-    assert shown["n"] == "57"
-    assert float(shown["ok"]) == float(shown["all_steps"]) == pytest.approx(56 / 57, abs=1e-4)
+    report = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert report["n"] == "57"
+    assert float(report["ok"]) == float(report["all_steps"]) == pytest.approx(56 / 57, abs=1e-4)
 
 
-def test_the_python_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_keep_an_instruction_on_one_side(tmp_path: Path) -> None:
+    texts = {"instruction_en": "Ask.", "response_en": "Yes.", "response_xx": "हो", "language": "Nepali", "input": ""}
+    records = [{**texts, "id": str(n), "instruction_en": f"Ask {n % 20}."} for n in range(60)]
+    config = override(Config(), {"held_out": 6, "tuning_items": 0})
+    parts = data.split_records(records, config)
+    sides = {part: {record["instruction_en"] for record in rows} for part, rows in parts.items()}
+    assert sum(map(len, parts.values())) == 60
+    assert len(parts["test"]) >= 6
+    assert not sides["test"] & (sides["tuning"] | sides["dev"])
+    with pytest.raises(UserError, match="60 records are too few"):
+        data.split_records(records, override(config, {"held_out": 40}))
+
+
+def test_the_python_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smoke: Callable[[str], Any]) -> None:
     page = (find("taco").folder / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert len(blocks) == 2
     monkeypatch.chdir(tmp_path)
-    with runs.temporary("taco", PRESETS["smoke"]) as run:
-        train.train(PRESETS["smoke"], run)
-        shutil.copytree(run.artifact / "Nepali", tmp_path / "runs/taco/tiny/taco/seed0/artifact/Nepali")
+    folder = tmp_path / "runs/taco/tiny/taco/seed11/artifact/Nepali"
+    shutil.copytree(smoke("taco").path / "artifact" / "Nepali", folder)
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
 
@@ -838,12 +664,6 @@ def test_mistakes_are_one_sentence_and_code_2(tmp_path: Path, capsys: pytest.Cap
         use.main(["build", "--english", "missing.jsonl", "--translated", "x", "--language", "Nepali", "--out", "y"])
     assert stop.value.code == 2
     assert "missing.jsonl" in capsys.readouterr().err
-    rows = tmp_path / "en.jsonl"
-    rows.write_text(json.dumps(ENGLISH[1]) + "\n")
-    for translator, message in (("", "Give either"), (str(tmp_path / "none"), "Cannot load the translator")):
-        with pytest.raises(SystemExit):
-            use.main(["build", "--english", str(rows), "--translator", translator, "--language", "Nepali"])
-        assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         use.main(["ask", "--model", str(tmp_path), "--prompt", "x"])
     assert "taco.json" in capsys.readouterr().err

@@ -1,0 +1,143 @@
+"""Answers graded by a judge model: questions, requests for a batch endpoint, ratings and their averages.
+
+    asked = questions("vicuna.jsonl", "Nepali.xlsx")          # English questions and their translations, joined on id
+    request = judge_request(question, answer, "1", "gpt-4")   # one line of a batch file for a chat endpoint
+    means = aggregate(ratings(answers, "replies.jsonl"))      # mean grade by category, and over all items
+
+A judge's text is data: its verdict is read from a fixed form and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core import corpora
+from core.errors import UserError
+
+_RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
+_SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+# Ours, in the manner of single-answer grading of MT-Bench: the criteria and the form of the verdict.
+GRADING = (
+    "You grade the answer of an assistant to a user's question. Consider helpfulness, relevance, accuracy, depth, "
+    "creativity and level of detail. Explain your view briefly and be objective. Then give a grade from 1 to 10 in "
+    "exactly this form: Rating: [[grade]]"
+)
+
+
+def parse_rating(judgement: str) -> float | None:
+    """The verdict of a judge, the last `[[x]]` of its text; None when there is none (`[9]` and a bare 8 are none)."""
+    found = _RATING.findall(judgement)
+    return float(found[-1]) if found else None
+
+
+def aggregate(ratings: Iterable[tuple[str, float | str]]) -> dict[str, float]:
+    """Mean rating of every category, and `overall`: the mean over items, not of the category means.
+
+    Args:
+        ratings: Pairs of category and rating; a rating may be a number or its text.
+
+    Raises:
+        ValueError: If there is no rating.
+    """
+    by_category: dict[str, list[float]] = defaultdict(list)
+    for category, rating in ratings:
+        by_category[category].append(float(rating))
+    everything = [rating for values in by_category.values() for rating in values]
+    if not everything:
+        raise ValueError("there is no rating to average")
+    means = {category: sum(values) / len(values) for category, values in sorted(by_category.items())}
+    return {**means, "overall": sum(everything) / len(everything)}
+
+
+def ratings(answers: Sequence[Mapping[str, str]], judgements: str | Path) -> list[tuple[str, float]]:
+    """Category and rating of every item; an item without an answer gets the lowest grade, 1.
+
+    Args:
+        answers: With `id`, `category` and `answer`, which is empty where there is none to grade.
+        judgements: The judge's replies to these answers, JSONL with `id` and `judgement`.
+
+    Raises:
+        UserError: An answered item has no verdict.
+    """
+    rows = corpora.read_jsonl(judgements, required={"id": object, "judgement": str})
+    replies = {str(row["id"]): row["judgement"] for row in rows}
+    pairs = []
+    for item in answers:
+        grade = parse_rating(replies.get(item["id"], "")) if item["answer"] else 1.0
+        if grade is None:
+            raise UserError(f"{judgements} has no verdict [[x]] for question {item['id']}: ask the judge again.")
+        pairs.append((item["category"], grade))
+    return pairs
+
+
+def judge_request(question: str, answer: str, key: str, model: str, system: str = GRADING) -> dict[str, Any]:
+    """One line of a batch file for a chat endpoint: grade a single answer.
+
+    Args:
+        question: As the assistant was asked.
+        answer: What is to be graded.
+        key: Id by which the reply is found again.
+        model: Name of the judge.
+        system: The instruction to the judge.
+    """
+    user = f"Question:\n{question}\n\nAnswer of the assistant:\n{answer}"
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    body = {"model": model, "temperature": 0, "messages": messages}
+    return {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+def questions(english: str | Path, translated: str | Path) -> list[dict[str, str]]:
+    """Questions of a benchmark with their translation: `id`, `category`, `english`, `instruction`.
+
+    Args:
+        english: JSONL with `question_id`, `category` and `turns` (the columns of Vicuna's benchmark and of MT-Bench).
+        translated: JSONL with `question_id` and `text`, or a spreadsheet: ids in the first column, questions in the
+            second, under a heading.
+
+    Raises:
+        UserError: Not such a file, or a question has no translation.
+    """
+    rows = corpora.read_jsonl(english, required={"question_id": object, "category": str, "turns": list})
+    if Path(translated).suffix == ".xlsx":
+        texts = read_sheet(Path(translated))
+    else:
+        found = corpora.read_jsonl(translated, required={"question_id": object, "text": str})
+        texts = {str(row["question_id"]): row["text"] for row in found}
+    missing = [str(row["question_id"]) for row in rows if str(row["question_id"]) not in texts]
+    if missing:
+        raise UserError(f"{translated} has no translation of question {missing[0]}: translate it, or remove it.")
+    return [
+        {
+            "id": str(row["question_id"]),
+            "category": row["category"],
+            "english": row["turns"][0],
+            "instruction": texts[str(row["question_id"])].strip(),
+        }
+        for row in rows
+    ]
+
+
+def read_sheet(path: Path) -> dict[str, str]:
+    """`{first column: second column}` of the first sheet of a spreadsheet with inline text, without its heading.
+
+    Raises:
+        UserError: Not such a spreadsheet.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            root = ElementTree.fromstring(archive.read("xl/worksheets/sheet1.xml"))
+    except (OSError, zipfile.BadZipFile, KeyError, ElementTree.ParseError):
+        raise UserError(f"{path} is not a spreadsheet: give an .xlsx with ids and questions, or JSONL.") from None
+    rows = [
+        ["".join(part.text or "" for part in cell.iter() if part.tag in (f"{_SHEET}t", f"{_SHEET}v")) for cell in row]
+        for row in root.iter(f"{_SHEET}row")
+    ]
+    if any(len(row) != 2 for row in rows) or len(rows) < 2:
+        raise UserError(f"{path} must have two columns, ids and questions, under a heading.")
+    return {re.sub(r"\.0$", "", key): text for key, text in rows[1:]}

@@ -1,0 +1,112 @@
+"""The tiny world: arithmetic in words that a small model masters in English and has to answer in another language.
+
+Stage 1 makes the English model, from every fact in English; the target language is seen in the tuning records alone.
+Facts are split by family (7 + 4, 4 + 7, 11 - 4 and 11 - 7 are one), so that no test item follows from a tuning record
+by turning it round, and every seed draws families of its own.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.models.tokenization import completion_row, word_level
+from core.worlds.base import Item, split, trivial
+from core.worlds.numbers import ARITHMETIC_SOLVERS, arithmetic, statement
+from papers.taco import method
+from papers.taco.config import Config, scratch_shape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+    from core.experiment.run import Run
+    from papers.taco.method import Record, Row
+
+# English name, as in the label -> code. Nepali and Persian are the paper's; CLDR spells no numbers in its other two.
+LANGUAGES = {"Amharic": "am", "Nepali": "ne", "Persian": "fa", "Swahili": "sw"}
+# Families by part. What is left of `tuning` is not used, so that all sizes of tuning sets have one test.
+SHARES = {"tuning": 0.62, "dev": 0.13, "test": 0.25}
+
+
+def records(language: str, config: Config) -> dict[str, list[Record]]:
+    """Records of one language by part: `tuning` (as many as asked for, drawn by the seed), `dev` and `test`."""
+    english = {_fact(item): item for item in arithmetic(("en",), config.largest)}
+    parts = split(arithmetic((LANGUAGES[language],), config.largest), config.seed, SHARES)
+    found = {part: [_record(english[_fact(item)], item, language) for item in items] for part, items in parts.items()}
+    pool = random.Random(f"tuning-{config.seed}").sample(found["tuning"], len(found["tuning"]))
+    tuning = pool[: config.tuning_items]
+    if config.shuffled_chains:
+        # The English of a chain becomes that of another record; prompt and answer stay together.
+        others = random.Random(f"null-{config.seed}").sample(tuning, len(tuning))
+        tuning = [
+            {**record, "instruction_en": other["instruction_en"], "response_en": other["response_en"]}
+            for record, other in zip(tuning, others, strict=True)
+        ]
+    return {**found, "tuning": tuning}
+
+
+def _fact(item: Item) -> str:
+    return item.id.partition("/")[2]
+
+
+def _record(english: Item, item: Item, language: str) -> Record:
+    texts = {"instruction": item.prompt, "input": "", "instruction_en": english.prompt, "response_en": english.answer}
+    return {"id": _fact(item), **texts, "response_xx": item.answer, "language": language}
+
+
+def solvers(language: str, config: Config) -> dict[str, float]:
+    """Accuracy of solvers that know nothing, from the tuning records on the part that is measured."""
+    chosen = records(language, config)
+    items = {_fact(item): item for item in arithmetic((LANGUAGES[language],), config.largest)}
+    train, test = ([items[record["id"]] for record in chosen[part]] for part in ("tuning", config.split))
+    return trivial(train, test, ARITHMETIC_SOLVERS)
+
+
+def tokenizer_for(largest: int) -> PreTrainedTokenizerFast:
+    """One token a word of all languages, and one a label of the chain."""
+    from tokenizers import AddedToken
+
+    words = ["Question:", "Answer:"]
+    items = arithmetic(("en", *LANGUAGES.values()), largest)
+    for item in items:
+        words += f"{item.prompt} {item.answer}".split()
+        words += statement(item).split() if item.language == "en" else []
+    tokenizer = word_level(words)
+    found = dict.fromkeys(label for language in LANGUAGES for label in method.labels(language))
+    # Not "special" tokens: those are left out when generated text is decoded, and the labels are what is parsed.
+    tokenizer.add_tokens([AddedToken(label, special=False, normalized=False) for label in found])
+    return tokenizer
+
+
+def english_rows(tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int) -> list[Row]:
+    """Rows of stage 1: dialogues of as many random questions, or the same facts as statements (raw base).
+
+    The questions of a row see each other: in the chain the English skill is needed in the middle of a text.
+    """
+    rng = random.Random(seed)
+    items = arithmetic(("en",), config.largest)
+    rows = []
+    for _ in range(count):
+        row: Row = {"input_ids": [], "labels": []}
+        for number in range(facts):
+            item = rng.choice(items)
+            prompt = method.render_prompt(config.template, item.prompt) if config.curriculum else ""
+            text = item.answer if config.curriculum else statement(item)
+            turn = completion_row(tokenizer, prompt, text, bos=number == 0)
+            row = {name: row[name] + turn[name] for name in row}
+        rows.append(row)
+    return rows
+
+
+def english_model(config: Config, run: Run, folder: Path) -> None:
+    """Stage 1: a small decoder that follows English instructions, or has read the same facts as statements."""
+    from core.models.loading import from_config
+    from core.training.fit import fit, save_pretrained
+
+    tokenizer = tokenizer_for(config.largest)
+    model = from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
+    rows = english_rows(tokenizer, config, 4096, f"stage1-{config.seed}", config.packed_questions)
+    fit(model, rows, config.english, replace(run, path=folder / "training"), seed=config.seed, name="english")
+    save_pretrained(model, folder / "model", tokenizer)
