@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats as _stats
 
-from core.metrics.comparison import Comparison, Sample, compare
+from core.metrics.comparison import Comparison, Sample, compare, compare_correlations
 from core.metrics.correlations import (
     correlation_difference_interval,
     correlation_interval,
@@ -25,10 +25,12 @@ from core.metrics.correlations import (
 )
 from core.metrics.intervals import (
     Interval,
-    bootstrap_interval,
+    Needed,
+    Spread,
     difference_interval,
     finite,
-    paired_bootstrap,
+    half_width,
+    seeds_needed,
     standard_error,
 )
 
@@ -36,20 +38,23 @@ __all__ = [
     "Better",
     "Comparison",
     "Interval",
+    "Needed",
     "Outcome",
     "Sample",
+    "Spread",
     "Test",
-    "bootstrap_interval",
     "compare",
+    "compare_correlations",
     "correlation_difference_interval",
     "correlation_interval",
     "difference_interval",
+    "half_width",
     "holm",
     "mean_correlation",
     "outcome",
-    "paired_bootstrap",
     "pearson",
     "permutation_test",
+    "seeds_needed",
     "sign_flip",
     "spearman",
     "standard_error",
