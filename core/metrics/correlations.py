@@ -1,8 +1,13 @@
 """Correlations over units (languages, models) and their intervals.
 
-The interval of a correlation resamples units, and seeds where there are several, and works on Fisher's scale
-z = atanh r, where the bootstrap distribution is nearly symmetric. Resampling understates the spread of z in small
-samples by about sqrt((n - 3) / n), the ratio of the normal-theory variances; the replicates are widened by it.
+A correlation is not a mean, but its jackknife pseudo-values nearly are: with z = atanh r,
+
+    P[seed, unit] = U z(seed) - (U - 1) z(seed, without unit)
+
+has the mean z up to bias, and its analysis of variance over seeds and units is that of any other matrix. So the
+interval of :mod:`core.metrics.intervals` serves here too, on Fisher's scale, where it is nearly symmetric. The interval
+of a difference comes from the two intervals and the correlation between the two estimates (Zou, Psychological Methods
+2007), so that it is skewed as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from core.metrics.intervals import CHUNK, RESAMPLES, Array, Interval, finite, resample_counts, tails, unknown
+from core.metrics.intervals import LEVEL, Array, Interval, describe, finite, half_widths, unknown
 
 _MINIMUM = 4  # units; with fewer, Fisher's z has no variance
 _LIMIT = 1 - 1e-12
@@ -24,7 +29,7 @@ def pearson(x: Sequence[float] | Array, y: Sequence[float] | Array) -> float:
     left, right = finite(x, dimensions=1), finite(y, dimensions=1)
     if left.shape != right.shape:
         raise ValueError(f"Cannot correlate {left.size} values with {right.size}.")
-    return float(_correlations(left[None], right[None], np.ones((1, left.size)))[0, 0])
+    return float(_correlations(left, right)[0])
 
 
 def spearman(x: Sequence[float] | Array, y: Sequence[float] | Array) -> float:
@@ -39,41 +44,33 @@ def mean_correlation(x: Array, y: Array) -> float:
         x: Shape [seeds, units].
         y: The same shape.
     """
-    left, right = _pair((x, y))
-    return float(_correlations(left, right, np.ones((1, left.shape[1]))).mean())
+    return float(_correlations(*_pair((x, y)))[0].mean())
 
 
-def correlation_interval(x: Array, y: Array, n: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
+def correlation_interval(x: Array, y: Array, level: float = LEVEL) -> Interval:
     """Interval of Pearson's r over units.
 
     Args:
         x: Shape [units] or [seeds, units].
         y: The same shape.
-        n: Number of resamples.
         level: Nominal coverage.
-        seed: Seed of the resampling.
     """
-    return correlation_difference_interval((x, y), 0.0, n, level, seed)
+    return correlation_difference_interval((x, y), 0.0, level)
 
 
 def correlation_difference_interval(
-    treatment: tuple[Array, Array],
-    control: tuple[Array, Array] | float,
-    n: int = RESAMPLES,
-    level: float = 0.95,
-    seed: int = 0,
+    treatment: tuple[Array, Array], control: tuple[Array, Array] | float, level: float = LEVEL
 ) -> Interval:
-    """Interval of r(treatment) - r(control), both over the same units, which are resampled together.
+    """Interval of r(treatment) - r(control), both over the same seeds and units.
 
     Args:
         treatment: Two arrays, [units] or [seeds, units].
         control: Two arrays of the same shape, or a number.
-        n: Number of resamples.
         level: Nominal coverage.
-        seed: Seed of the resampling.
 
     Returns:
-        The interval; unbounded with fewer than four units or a constant variable, where there is no correlation.
+        The interval; unbounded with fewer than four units, where a variable is constant (also without one of the
+        units), and where the two correlations are the same by construction.
 
     Raises:
         ValueError: unequal shapes, a value that is not finite.
@@ -83,60 +80,85 @@ def correlation_difference_interval(
         pairs.append(_pair(control))
         if pairs[0][0].shape != pairs[1][0].shape:
             raise ValueError(f"Cannot pair correlations over shapes {pairs[0][0].shape} and {pairs[1][0].shape}.")
-    seeds, units = pairs[0][0].shape
+    units = pairs[0][0].shape[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found, low, high, error = (float(value) for value in bounds(pairs, level))
     fixed = 0.0 if isinstance(control, tuple) else float(control)
-    centres = [mean_correlation(*pair) for pair in pairs]
-    estimate = centres[0] - (centres[1] if len(centres) > 1 else fixed)
-    if math.isnan(estimate):
-        return unknown(estimate, "a variable is constant: no correlation", level)
+    if math.isnan(found):
+        return unknown(found, "a variable is constant: no correlation", level)
     if units < _MINIMUM:
-        return unknown(estimate, f"{units} units: no interval for a correlation", level)
-    rng = np.random.default_rng(seed)
-    widen = math.sqrt(units / (units - 3))
-    step = max(1, CHUNK // (units * len(pairs)))
-    replicates = []
-    for start in range(0, n, step):
-        size = min(step, n - start)
-        rows, columns = resample_counts(seeds, size, rng), resample_counts(units, size, rng)
-        values = [_replicates(pair, centre, rows, columns, widen) for pair, centre in zip(pairs, centres, strict=True)]
-        replicates.append(values[0] - values[1] if len(values) > 1 else values[0] - fixed)
-    sample = np.concatenate(replicates)
-    sample = sample[np.isfinite(sample)]  # a resample of one unit over and over has no correlation
-    low, high = np.quantile(sample, tails(level))
-    over = f"{units} units" if seeds == 1 else f"{seeds} seeds x {units} units"
-    return Interval(estimate, float(low), float(high), f"bootstrap of r over {over}", float(sample.std()), level)
+        return unknown(found - fixed, f"{units} units: no interval for a correlation", level)
+    if not math.isfinite(low) or not math.isfinite(high):
+        return unknown(found - fixed, "the correlation rests on a single unit: no interval", level)
+    if high - low < 1e-9:
+        return unknown(found - fixed, "no spread of the correlation: no interval", level)
+    method = f"jackknife of r over {describe(pairs[0][0])}"
+    return Interval(found - fixed, low - fixed, high - fixed, method, error, level)
 
 
-def _replicates(pair: tuple[Array, Array], centre: float, rows: Array, columns: Array, widen: float) -> Array:
-    """Mean correlations of resamples, widened around the estimate on Fisher's scale. Shape [resamples]."""
-    seeds = rows.shape[1]
-    means = (_correlations(*pair, columns) * rows).sum(axis=1) / seeds
-    middle = math.atanh(max(-_LIMIT, min(_LIMIT, centre)))
-    return np.tanh(middle + widen * (np.arctanh(np.clip(means, -_LIMIT, _LIMIT)) - middle))
-
-
-def _correlations(x: Array, y: Array, weights: Array) -> Array:
-    """Weighted Pearson correlations of every seed under every weighting.
+def bounds(pairs: Sequence[tuple[Array, Array]], level: float = LEVEL) -> tuple[Array, Array, Array, Array]:
+    """Mean correlation of the first pair, less that of the second where there is one, and its interval.
 
     Args:
-        x: Shape [seeds, units].
-        y: Shape [seeds, units].
-        weights: Shape [resamples, units], non-negative.
+        pairs: One or two; arrays of shape [..., seeds, units].
+        level: Nominal coverage.
 
     Returns:
-        Shape [resamples, seeds], in [-1, 1]; NaN where a side has no variance.
+        Estimate, low, high and standard error, each [...]; NaN where a correlation is not defined.
     """
-    x = x - x.mean(axis=1, keepdims=True)  # against cancellation
-    y = y - y.mean(axis=1, keepdims=True)
-    total = weights.sum(axis=1, keepdims=True)
-    mean_x, mean_y = weights @ x.T / total, weights @ y.T / total
-    covariance = weights @ (x * y).T / total - mean_x * mean_y
-    spread_x = weights @ (x * x).T / total - mean_x**2
-    spread_y = weights @ (y * y).T / total - mean_y**2
-    tiny = 1e-12 * ((x * x).mean(axis=1) * (y * y).mean(axis=1))
-    product = spread_x * spread_y
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(product > tiny, np.clip(covariance / np.sqrt(product), -1, 1), np.nan)
+    r = [_correlations(x, y)[0].mean(axis=-1) for x, y in pairs]
+    pseudo = [_pseudo_values(x, y) for x, y in pairs]
+    spreads = [half_widths([(values,)], level) for values in pseudo]
+    middle = [np.arctanh(np.clip(value, -_LIMIT, _LIMIT)) for value in r]
+    low = [np.tanh(z - half) for z, (_, half) in zip(middle, spreads, strict=True)]
+    high = [np.tanh(z + half) for z, (_, half) in zip(middle, spreads, strict=True)]
+    errors = [(1 - value**2) * error for value, (error, _) in zip(r, spreads, strict=True)]
+    if len(pairs) == 1:
+        return r[0], low[0], high[0], errors[0]
+    apart, _ = half_widths([(pseudo[0] - pseudo[1],)], level)
+    (one, _), (two, _) = spreads
+    same = np.clip((one**2 + two**2 - apart**2) / (2 * one * two), -1, 1)  # correlation of the two estimates
+    estimate = r[0] - r[1]
+    apart = apart > 1e-9 * (one + two)  # else the two are the same by construction
+    down = apart * _combined(r[0] - low[0], high[1] - r[1], same)
+    up = apart * _combined(high[0] - r[0], r[1] - low[1], same)
+    return estimate, estimate - down, estimate + up, _combined(errors[0], errors[1], same)
+
+
+def _combined(a: Array, b: Array, same: Array) -> Array:
+    """Length of the difference of two distances whose estimates correlate."""
+    return np.sqrt(np.maximum(0, a**2 + b**2 - 2 * same * a * b))
+
+
+def _pseudo_values(x: Array, y: Array) -> Array:
+    """Jackknife pseudo-values of atanh r, leaving out one unit at a time. Shape [..., seeds, units]."""
+    r, left_out = (np.arctanh(np.clip(value, -_LIMIT, _LIMIT)) for value in _correlations(x, y))
+    units = x.shape[-1]
+    return units * r[..., None] - (units - 1) * left_out
+
+
+def _correlations(x: Array, y: Array) -> tuple[Array, Array]:
+    """Pearson's r over the last axis, and r without each of its entries; NaN where a side has no variance.
+
+    Args:
+        x: Shape [..., units].
+        y: Shape [..., units].
+
+    Returns:
+        Shapes [...] and [..., units].
+    """
+    x = x - x.mean(axis=-1, keepdims=True)
+    y = y - y.mean(axis=-1, keepdims=True)
+    units = x.shape[-1]
+    results = []
+    for part in (0.0, units / max(1, units - 1)):  # the sums of squares fall by this multiple of the entry's own
+        xx, yy, xy = (np.sum(a * b, axis=-1, keepdims=True) - part * a * b for a, b in ((x, x), (y, y), (x, y)))
+        # What rounding leaves of a constant is no variance.
+        tiny = (1e-14 * np.sum(x * x, axis=-1, keepdims=True), 1e-14 * np.sum(y * y, axis=-1, keepdims=True))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            r = np.where((xx > tiny[0]) & (yy > tiny[1]), xy / np.sqrt(xx * yy), np.nan)
+        results.append(np.clip(r, -1, 1))
+    return results[0][..., 0], results[1]
 
 
 def _pair(arrays: tuple[Array, Array]) -> tuple[Array, Array]:

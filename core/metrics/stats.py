@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats as _stats
 
-from core.metrics.comparison import Comparison, Sample, compare
+from core.metrics.comparison import Comparison, Sample, compare, compare_correlations
 from core.metrics.correlations import (
     correlation_difference_interval,
     correlation_interval,
@@ -25,10 +25,12 @@ from core.metrics.correlations import (
 )
 from core.metrics.intervals import (
     Interval,
-    bootstrap_interval,
+    Needed,
+    Spread,
     difference_interval,
     finite,
-    paired_bootstrap,
+    half_width,
+    seeds_needed,
     standard_error,
 )
 
@@ -36,20 +38,23 @@ __all__ = [
     "Better",
     "Comparison",
     "Interval",
+    "Needed",
     "Outcome",
     "Sample",
+    "Spread",
     "Test",
-    "bootstrap_interval",
     "compare",
+    "compare_correlations",
     "correlation_difference_interval",
     "correlation_interval",
     "difference_interval",
+    "half_width",
     "holm",
     "mean_correlation",
     "outcome",
-    "paired_bootstrap",
     "pearson",
     "permutation_test",
+    "seeds_needed",
     "sign_flip",
     "spearman",
     "standard_error",
@@ -85,13 +90,13 @@ def outcome(
     |---|---|---|---|
     | reproduced | low > m | low > -m | inside ±m |
     | smaller than claimed | low > 0 | | |
-    | absent | inside ±s, where s > 0 | | |
     | contradicted | high < 0 | high < -m | wholly outside ±m |
+    | absent | inside ±s, where s > 0 | | |
     | undecided | otherwise | otherwise | otherwise |
 
-    An effect that is surely positive is real even where nobody would care about its size: the claim of a direction
-    holds, and the page shows how small it is. One that is negative contradicts only where it may be of a size that
-    anyone would care about.
+    The sign comes before the size, on both sides alike: an effect that is surely positive is real even where nobody
+    would care about it, one that is surely negative contradicts, and the page shows how small they are. So what is
+    absent or undecided covers zero.
 
     Args:
         interval: Of treatment minus control as measured, whatever the direction.
@@ -122,9 +127,9 @@ def outcome(
         return "contradicted" if high < threshold else "undecided"
     if low > 0:
         return "smaller than claimed"
-    if s > 0 and -s <= low and high <= s:
-        return "absent"
-    return "contradicted" if high < 0 else "undecided"
+    if high < 0:
+        return "contradicted"
+    return "absent" if s > 0 and -s <= low and high <= s else "undecided"
 
 
 def verdict(
