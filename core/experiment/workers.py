@@ -186,11 +186,11 @@ class Beside:
 
     Args:
         number: Which of the workers; spreads them over the GPUs.
-        jobs: How many share the cores.
+        threads: Threads of each.
     """
 
-    def __init__(self, number: int, jobs: int):
-        self.environment = {**share(jobs), **_inherited()}
+    def __init__(self, number: int, threads: int):
+        self.environment = {**share(threads), **_inherited()}
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(
             str(device) for device in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))
         )
@@ -302,13 +302,13 @@ class Cluster:
             self.job.cancel()
 
 
-def workers(executor: Executor, jobs: int, out: Path, options: Mapping[str, str]) -> list[Worker]:
+def workers(executor: Executor, jobs: int, threads: int, out: Path, options: Mapping[str, str]) -> list[Worker]:
     """Those who compute `jobs` cells side by side."""
     if executor != "here":
         return [Cluster(executor, out / "jobs", options) for _ in range(jobs)]
     if jobs == 1:
         return [Here()]
-    return [Beside(number, jobs) for number in range(jobs)]
+    return [Beside(number, threads) for number in range(jobs)]
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ def test_bad_slugs_are_refused(repository: Path, slug: str, word: str) -> None:
         (["-m", f"papers.{SLUG}.eval", "tinny"], ["tinny"]),
         (["-m", f"papers.{SLUG}.eval", "tiny", "--items", "1"], ["items", "at least 3"]),
         (["-m", f"papers.{SLUG}.eval", "--variant", "relatd"], ["relatd", "related"]),
-        (["-m", f"papers.{SLUG}.eval", "--out", "core/run.py/x"], ["core/run.py/x", "--out"]),
+        (["-m", f"papers.{SLUG}.eval", "--out", "core/cli.py/x"], ["core/cli.py/x", "--out"]),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_code_2(repository: Path, arguments: list[str], words: list[str]) -> None:
