@@ -321,11 +321,14 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     hide_library_bars()
-    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+    orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def listen() -> None:
-        for line in sys.stdin:
-            orders.put(line)
+        rest = b""
+        while chunk := os.read(0, 65_536):  # not sys.stdin, whose lock this thread would hold when Python ends
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                orders.put(line)
         os.kill(os.getpid(), signal.SIGTERM)  # nobody is left to reply to
 
     threading.Thread(target=listen, daemon=True).start()

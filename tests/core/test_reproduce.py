@@ -227,7 +227,6 @@ def test_two_commands_on_one_grid_divide_it(repository: Repository) -> None:
 
 
 def test_jobs_of_a_cluster_go_the_same_way(repository: Repository) -> None:
-    pytest.importorskip("submitit")
     output, errors = repository.run("fails", "cluster", jobs=2, executor="local")
     assert repository.scores("cluster") == {"fails/seed0": {"score": 1.0}}
     assert "fails seed 1: ZeroDivisionError" in output, errors
@@ -420,7 +419,7 @@ def test_no_paper_computes_with_what_only_shows(slug: str) -> None:
     for module in keys.reached(slug):
         path = keys._module_path(module)
         assert path is not None
-        assert not shown & set(keys._imports(path)), module
+        assert not shown & set(keys._parsed(path.read_text(encoding="utf-8"))[1]), module
 
 
 def test_optimised_python_finds_the_same_runs() -> None:
