@@ -28,6 +28,7 @@ from core.training.config import TrainingConfig
 from core.training.fit import fit, save_pretrained
 from core.training.losses import Loss, causal_lm_loss
 from core.training.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
+from core.training.progress import seconds_left
 
 CONFIG = TrainingConfig(
     steps=6, batch_size=4, max_length=48, learning_rate=3e-3, weight_decay=0.1, precision="fp32", log_every=1
@@ -434,3 +435,11 @@ def test_save_pretrained_replaces_the_folder(run):
     save_pretrained(model, folder)
     assert not (folder / "stale").exists()
     assert torch.equal(weights(LlamaForCausalLM.from_pretrained(folder)), weights(model))
+
+
+def test_the_time_left_follows_the_latest_steps_and_grows_while_one_hangs() -> None:
+    assert seconds_left(10, [], 5.0) is None
+    assert seconds_left(10, [2.0, 4.0], 0.0) == 30.0
+    assert seconds_left(10, [3.0], 1.0) == 29.0
+    assert seconds_left(10, [3.0], 9.0) == 9 * 6.0  # late: the rest is expected at the mean of both
+    assert seconds_left(0, [3.0], 1.0) == 0.0
