@@ -17,7 +17,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -156,9 +155,15 @@ class _Hidden(tuple):
 def _behind_decoder(model: nn.Module, hidden: Float[Tensor, "n dim"]) -> Float[Tensor, "n vocabulary"]:
     """What the model makes of hidden states, by its own code: its decoder is replaced for one call."""
     decoder = base_model(model).get_decoder()
-    token = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
-    with mock.patch.object(decoder, "forward", lambda *_, **__: _Hidden((hidden[None],))):
+    before = vars(decoder).get("forward")
+    decoder.forward = lambda *_, **__: _Hidden((hidden[None],))
+    try:
+        token = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
         return model(input_ids=token, use_cache=False).logits[0]
+    finally:
+        del decoder.forward
+        if before is not None:
+            decoder.forward = before
 
 
 def _head_kind(model: nn.Module) -> HeadKind:
@@ -208,7 +213,7 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 
 def _own_cross_entropy(model: nn.Module, hidden: Tensor, targets: Tensor, chunk: int) -> Tensor:
-    """Sum of the cross-entropy behind the model's own head; logits of a chunk at a time, made again for the gradient."""
+    """Cross-entropy behind the model's own head, summed; a chunk of logits at a time, made again for the gradient."""
 
     def part(h: Tensor, y: Tensor) -> Tensor:
         logits = _behind_decoder(model, h)

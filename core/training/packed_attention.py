@@ -348,7 +348,10 @@ def reads_alike(model: nn.Module, flat: bool, longest: int) -> bool:
     half = base_model(model).config._attn_implementation in FLASH
     device = next(model.parameters()).device.type
     try:
-        with torch.autocast(device, torch.bfloat16, enabled=half), contextlib.nullcontext() if half else _in_fp32(model):
+        with (
+            torch.autocast(device, torch.bfloat16, enabled=half),
+            contextlib.nullcontext() if half else _in_fp32(model),
+        ):
             # Short ones first: in a long row a model that counts on could run out of positions. Where rounding sends a
             # token to another expert, other documents tell.
             return all(

@@ -132,7 +132,9 @@ def _has_label(row: Mapping[str, Any], span: Span) -> bool:
 
 
 def _wrong_labels(document: int, tokens: int, labels: int) -> UserError:
-    return UserError(f"Row {document} has {tokens} tokens but {labels} labels: give one label a token (-100 = no loss).")
+    return UserError(
+        f"Row {document} has {tokens} tokens but {labels} labels: give one label a token (-100 = no loss)."
+    )
 
 
 def best_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
