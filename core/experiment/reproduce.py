@@ -84,8 +84,7 @@ def reproduce(
     if executor != "here":
         jobs, threads = jobs or len(everything), None
     else:
-        jobs, threads = (jobs, max(1, cores() // jobs)) if jobs else side_by_side(everything, costs)
-        print(f"{len(everything)} runs, {jobs} at a time, {settled(share(threads))}.", file=sys.stderr, flush=True)
+        jobs, threads = _divided(everything, costs, jobs)
     for disclaimer in dict.fromkeys(paper.disclaimer for paper in papers if paper.disclaimer):
         print(disclaimer)
     failures: dict[Cell, Reply] = {}
@@ -122,18 +121,11 @@ def measured(paper: Paper, grid: Sequence[Cell], *, jobs: int | None = None, qui
     """
     hide_library_bars()
     ensure_extras([paper])
+    costs = expected(paper, grid[0].preset)
+    jobs, threads = _divided(grid, costs, jobs)
     failures: dict[Cell, Reply] = {}
-    jobs = jobs or default_jobs(grid)
-    print(f"{len(grid)} runs, {jobs} at a time, {settled(share(jobs))}.", file=sys.stderr, flush=True)
     computing = compute(
-        grid,
-        expected(paper, grid[0].preset),
-        failures,
-        jobs=jobs,
-        executor="here",
-        options=None,
-        quiet=quiet,
-        debug=False,
+        grid, costs, failures, jobs=jobs, threads=threads, executor="here", options=None, quiet=quiet, debug=False
     )
     with contextlib.closing(computing):
         for _ in computing:
@@ -141,6 +133,13 @@ def measured(paper: Paper, grid: Sequence[Cell], *, jobs: int | None = None, qui
     if failures:
         raise UserError("\n".join([*_reasons(failures), "The same command goes on from here."]))
     return collect(paper, grid)
+
+
+def _divided(everything: Sequence[Cell], costs: Mapping[tuple[str, str], float], jobs: int | None) -> tuple[int, int]:
+    """How many cells run side by side and the threads of each; the first line of the run says so."""
+    jobs, threads = (jobs, max(1, cores() // jobs)) if jobs else side_by_side(everything, costs)
+    print(f"{len(everything)} runs, {jobs} at a time, {settled(share(threads))}.", file=sys.stderr, flush=True)
+    return jobs, threads
 
 
 @contextlib.contextmanager
