@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from core.models.flops import attention_flops, experts_of, layers_of, multiplied, routed_share
+
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
@@ -61,13 +63,19 @@ def config_of(architecture: str | PretrainedConfig) -> PretrainedConfig:
     return known(architecture)
 
 
+Shapes = tuple[tuple[str, tuple[int, ...], float], ...]
+
+
 @cache
-def _shapes_of(architecture: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def _shapes_of(architecture: str) -> Shapes:
     return _shapes(config_of(architecture))
 
 
-def _shapes(config: PretrainedConfig) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Names and shapes of the real model's parameters; tied ones appear once, under the input embedding's name."""
+def _shapes(config: PretrainedConfig) -> Shapes:
+    """Names and shapes of the real model's parameters, and with how many elements of each a token is multiplied.
+
+    Tied ones appear once, under the input embedding's name.
+    """
     import torch
     import transformers
 
@@ -75,7 +83,8 @@ def _shapes(config: PretrainedConfig) -> tuple[tuple[str, tuple[int, ...]], ...]
     model_class: Any = getattr(transformers, names[0], None) if names else None
     with torch.device("meta"):
         model = model_class(config) if model_class is not None else transformers.AutoModel.from_config(config)
-    return tuple((name, tuple(parameter.shape)) for name, parameter in model.named_parameters())
+    products = multiplied(model)
+    return tuple((name, tuple(parameter.shape), products[name]) for name, parameter in model.named_parameters())
 
 
 def target_of(name: str) -> Target:
@@ -102,29 +111,21 @@ def count_parameters(workload: Workload) -> Parameters:
     config = config_of(workload.architecture)
     shapes = _shapes_of(workload.architecture) if isinstance(workload.architecture, str) else _shapes(config)
     text = config.get_text_config()
-    experts, chosen = _experts(text)
-    share: float = chosen / experts
-    tied_head = text.tie_word_embeddings and not (config.architectures or [""])[0].endswith("Model")
-    total, active, multiplying, quantized = 0.0, 0.0, 0.0, 0.0
+    total, active, multiplying, quantized, per_token = 0.0, 0.0, 0.0, 0.0, 0.0
     lora: dict[str, int] = {}
     units: dict[str, int] = {}
-    for name, shape in shapes:
-        size, group = math.prod(shape), target_of(name)
-        used = size * (share if group == "experts" else 1.0)
-        total, active = total + size, active + used
+    for name, shape, product in shapes:
+        size, group, share = math.prod(shape), target_of(name), routed_share(text, name, shape)
+        total, active, multiplying = total + size, active + size * share, multiplying + product
         layer = re.search(r"\b(layers?|h|block)\.\d+\.", name)
         unit = name[: layer.end()] if layer else "outside"
         units[unit] = units.get(unit, 0) + size
         if len(shape) < 2 or "norm" in name.lower():
             continue
-        # Looking a row up is no product; a tied embedding is multiplied once, as the output layer.
-        lookup = group == "embeddings" and re.search(r"embed|wte|wpe|shared", name) and "lm_head" not in name
-        is_input = lookup and not (tied_head and shape[0] == text.vocab_size)
-        multiplying += 0 if is_input else used
         quantized += size if layer and group != "embeddings" else 0
         lora[group] = lora.get(group, 0) + _rank_one(name, shape)
+        per_token += _rank_one(name, shape) * share if group in workload.lora_targets else 0
     per_rank = sum(lora.get(target, 0) for target in workload.lora_targets)
-    per_token = sum(lora.get(target, 0) * (share if target == "experts" else 1.0) for target in workload.lora_targets)
     adapted = workload.method in {"lora", "qlora"} and workload.kind == "training"
     return Parameters(
         total=int(total),
@@ -142,14 +143,6 @@ def _trainable(workload: Workload, total: int, per_rank: int) -> int:
     if workload.kind == "inference" or workload.method == "frozen":
         return 0
     return total if workload.method == "full" else per_rank * workload.lora_rank
-
-
-def _experts(text: PretrainedConfig) -> tuple[int, int]:
-    """(routed experts, of them used by a token); (1, 1) for dense models."""
-    for name in ("num_local_experts", "num_experts", "n_routed_experts"):
-        if getattr(text, name, None):
-            return getattr(text, name), getattr(text, "num_experts_per_tok", None) or 1
-    return 1, 1
 
 
 def _rank_one(name: str, shape: tuple[int, ...]) -> int:
@@ -175,7 +168,7 @@ def flops_per_token(config: PretrainedConfig, parameters: Parameters, workload: 
         full training        6 N + 3 A        (forward 2 N + A, both gradients twice that; 3 A = 12 L H D S)
         LoRA training        4 N + 3 A + 6 R  (no gradients of frozen weights; R adapter parameters of the token)
     """
-    n, attention = float(parameters.multiplying), _attention_flops(config, workload.sequence_length)
+    n, attention = float(parameters.multiplying), attention_flops(config, workload.sequence_length)
     if config.is_encoder_decoder:
         n, attention = n / 2, attention / 2  # a token is in the source or in the target
     if workload.kind == "inference" or workload.method == "frozen":
@@ -183,22 +176,6 @@ def flops_per_token(config: PretrainedConfig, parameters: Parameters, workload: 
     if workload.method == "full":
         return 6 * n + 3 * attention
     return 4 * n + 3 * attention + 6 * parameters.adapter_flops
-
-
-def _attention_flops(config: PretrainedConfig, length: int) -> float:
-    text = config.get_text_config()
-    heads, _, head_dim = _heads(text)
-    window = getattr(text, "sliding_window", None) or length
-    every = "sliding_attention" if window < length else "full_attention"
-    kinds = getattr(text, "layer_types", None) or [every] * _layers(text)
-    seen = sum(min(length, window) if kind == "sliding_attention" else length for kind in kinds)
-    return 4.0 * heads * head_dim * seen
-
-
-def _layers(text: PretrainedConfig) -> int:
-    if text.is_encoder_decoder:
-        return text.encoder_layers + text.decoder_layers
-    return text.num_hidden_layers
 
 
 def _heads(text: PretrainedConfig) -> tuple[int, int, int]:
@@ -209,9 +186,6 @@ def _heads(text: PretrainedConfig) -> tuple[int, int, int]:
         getattr(text, "num_key_value_heads", None) or heads,
         getattr(text, "head_dim", None) or text.hidden_size // heads,
     )
-
-
-# --- memory -------------------------------------------------------------------------------------------------------
 
 
 # --- memory -------------------------------------------------------------------------------------------------------
@@ -271,7 +245,7 @@ def activation_bytes(config: PretrainedConfig, parameters: Parameters, workload:
     tokens = workload.sequence_length * workload.micro_batch_size
     element = 4 if workload.precision == "fp32" else 2
     heads, kv_heads, head_dim = _heads(text)
-    layers, width = _layers(text), text.hidden_size
+    layers, width = layers_of(text), text.hidden_size
     if workload.kind == "inference":
         cache_bytes = 0.0 if not _is_decoder(config) else tokens * layers * 2 * kv_heads * head_dim * element
         return cache_bytes + 2 * tokens * width * element + workload.micro_batch_size * text.vocab_size * 4
@@ -293,4 +267,4 @@ def _inner_elements(text: PretrainedConfig) -> int:
     names = ("moe_intermediate_size", "intermediate_size", "encoder_ffn_dim", "ffn_dim", "n_inner")
     inner = next((getattr(text, name) for name in names if getattr(text, name, None)), 4 * text.hidden_size)
     gated = hasattr(text, "rms_norm_eps") or text.model_type in {"olmo", "cohere"}
-    return inner * (4 if gated else 2) * _experts(text)[1]
+    return inner * (4 if gated else 2) * experts_of(text)[1]

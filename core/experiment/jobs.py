@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.experiment.progress import Display, Group
+from core.experiment.threads import cores
 from core.experiment.workers import POLL, Cell, Executor, Here, Reply, Worker, workers
 
 
@@ -81,6 +82,7 @@ def compute(
     failures: dict[Cell, Reply],
     *,
     jobs: int = 1,
+    threads: int | None = None,
     executor: Executor = "here",
     options: Mapping[str, str] | None = None,
     quiet: bool = False,
@@ -93,6 +95,8 @@ def compute(
         expected: Seconds of a cell by paper and variant, where known.
         failures: Filled with what failed.
         jobs: Cells side by side.
+        threads: Threads of each; by default the cores are divided. They do not grow when few cells are left, since
+            another number of threads can change the last digits.
         executor: Where: in processes of this machine, or as jobs.
         options: Of the executor.
         quiet: Plain lines instead of a bar.
@@ -107,12 +111,12 @@ def compute(
     slugs = list(dict.fromkeys(cell.slug for cell in cells))
     kept = {cell: content for cell in cells if (content := cell.finished())}
     todo = [cell for cell in cells if cell not in kept]
-    jobs = max(1, min(jobs, len(todo)))
     board, groups = Board(todo), _groups(todo, kept, expected)
-    crew = workers(executor, jobs, Path(cells[0].out), options or {}) if todo else []
+    threads = threads or max(1, cores() // jobs)
+    crew = workers(executor, jobs, threads, Path(cells[0].out), options or {})[: len(todo)]
     title = slugs[0] if len(slugs) == 1 else f"{len(slugs)} papers"
     unfinished = {slug: sum(cell.slug == slug for cell in cells) for slug in slugs}
-    with Display(title, len(cells), groups, jobs, quiet) as display:
+    with Display(title, len(cells), groups, len(crew), quiet) as display:
         try:
             for cell, reply in itertools.chain(((cell, None) for cell in kept), _replies(crew, board, display)):
                 if reply and reply.state == "failed":

@@ -44,7 +44,7 @@ PRESENTATION = frozenset(
         "papers.{slug}.use",
     }
 )
-NO_DATA = frozenset({".py", ".pyc", ".md", ".svg", ".png", ".tmpl", ".lock", ".holder"})
+NO_DATA = frozenset({".py", ".pyc", ".md", ".svg", ".png", ".tmpl"})
 _DOTTED = re.compile(r"(core|papers)(\.\w+)+")
 SHOWING = frozenset({"filelock", "matplotlib", "rich", "submitit", "tyro"})
 
@@ -61,14 +61,15 @@ def surroundings(slug: str) -> dict[str, Any]:
 def code_fingerprint(slug: str) -> str:
     """Hash of the code that a paper's train and eval reach in `papers/<slug>` and `core`, and of the data beside it."""
     digest = hashlib.sha256()
-    modules = reached(slug)
-    for module in sorted(modules):
-        digest.update(module.encode() + b"\0" + _code(module).encode())
-    folders = {path.parent for module in modules if (path := _module_path(module))}
+    modules = {module: path for module in reached(slug) if (path := _module_path(module))}
+    for module, path in sorted(modules.items()):
+        digest.update(module.encode() + b"\0" + _parsed(path.read_text(encoding="utf-8"))[0].encode())
+    folders = {path.parent for path in modules.values()}
     data = {path for folder in folders for path in folder.glob("*")} | {*(ROOT / "papers" / slug).rglob("*")}
     for path in sorted(data):
         name = path.relative_to(ROOT)
-        if path.is_file() and path.suffix not in NO_DATA and not {"results", "__pycache__"} & {*name.parts}:
+        shown = path.suffix in NO_DATA or path.name.startswith(".") or {"results", "__pycache__"} & {*name.parts}
+        if path.is_file() and not shown:
             digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -90,7 +91,7 @@ def reached(slug: str) -> frozenset[str]:
             pending += [module for module in _lent(slug) if module not in seen]
         elif path is not None and name not in seen | left_out:
             seen.add(name)
-            pending += _imports(path)
+            pending += _parsed(path.read_text(encoding="utf-8"))[1]
     return frozenset(seen)
 
 
@@ -103,16 +104,22 @@ def _lent(slug: str) -> tuple[str, ...]:
     return tuple(module for module in modules if _module_path(module))
 
 
-def _code(module: str) -> str:
-    """Source of a module without comments and docstrings: prose cannot change a number."""
-    path = _module_path(module)
-    assert path is not None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def _parsed(source: str) -> tuple[str, tuple[str, ...]]:
+    """A module's code without comments and docstrings (prose cannot change a number), and the names that it imports."""
+    tree = ast.parse(source)
+    names: list[str] = []
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             body[:] = [line for line in body if not _is_prose(line)] or [ast.Pass()]
-    return ast.unparse(tree)
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+            names.append(node.value)
+    return ast.unparse(tree), tuple(names)
 
 
 def _is_prose(statement: ast.stmt) -> bool:
@@ -129,18 +136,6 @@ def _module_path(module: str) -> Path | None:
         if candidate.exists() and module.split(".")[0] in {"core", "papers"}:
             return candidate
     return None
-
-
-def _imports(path: Path) -> list[str]:
-    names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-            names.append(node.value)
-    return names
 
 
 @cache

@@ -45,11 +45,6 @@ class Group:
         """Seconds that went into it so far."""
         return sum(self.total) + sum(self.running)
 
-    @property
-    def evident(self) -> bool:
-        """Whether it says how fast this machine is: a cell is finished, or the running ones are late already."""
-        return bool(self.total) or self.spent > self.expected > 0
-
     def forecast(self, pace: float, typical: float) -> float:
         """Seconds of all its cells when done.
 
@@ -68,6 +63,12 @@ def _late(expected: float, age: float) -> float:
     return expected if age < expected else age * (1 + GROWTH)
 
 
+def _pace(groups: Sequence[Group]) -> float:
+    """Seconds here for one that was expected."""
+    expected = sum(group.expected for group in groups)
+    return sum(group.forecast(1.0, 0.0) for group in groups) / expected if expected else 0.0
+
+
 def seconds_left(groups: Sequence[Group], jobs: int = 1) -> float | None:
     """Seconds until all cells are done, or None when nothing is known.
 
@@ -82,12 +83,10 @@ def seconds_left(groups: Sequence[Group], jobs: int = 1) -> float | None:
     if not seen and not all(group.expected for group in groups):
         return None
     typical = sum(seen) / len(seen) if seen else 0.0
-    evident = [group for group in groups if group.evident and group.expected]
-    pace = sum(group.forecast(1.0, typical) for group in evident) / sum(
-        group.expected for group in evident or [Group(0, 1.0)]
-    )
-    # Below that a stage was there already, which the record's cell had to build: no faster machine.
-    pace = max(pace, LEAST_PACE) if evident else 1.0
+    begun = [group for group in groups if group.expected and group.total]
+    late = [group for group in groups if not group.total and group.spent > group.expected > 0]
+    # Below the least pace a stage was there already that the record's cell had to build: no faster machine.
+    pace = max(LEAST_PACE, _pace(begun), _pace(begun + late)) if begun or late else 1.0
     left = {id(group): max(0.0, group.forecast(pace, typical) - group.spent) for group in groups}
     cells = {id(group): max(0, group.cells - len(group.total)) for group in groups}
     longest = max((left[key] / cells[key] for key in left if cells[key]), default=0.0)

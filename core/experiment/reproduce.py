@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from core.experiment.run import Measurement, environment, hide_library_bars
 from core.experiment.threads import cores, settled, share
 from core.experiment.workers import Cell, Executor, Reply
 from core.files import DISTRIBUTION, locked, read_json, sweep, writable
+
+DOMINANT = 0.6  # share of the time from which one variant decides how long all of them take
 
 
 def reproduce(
@@ -52,7 +55,7 @@ def reproduce(
         out: Folder of the runs: `<out>/<slug>/<preset>/<variant>/seed<n>`.
         record: Also write results, figure, page and scoreboard into the repository.
         quiet: Plain log lines instead of a progress bar.
-        jobs: Cells side by side; by default :func:`default_jobs`, on a cluster all of them.
+        jobs: Cells side by side; by default as :func:`side_by_side` says, on a cluster all of them.
         executor: Where: processes of this machine (`here`), jobs of a cluster (`slurm`), or the cluster's way on this
             machine (`local`).
         options: Of the executor.
@@ -77,17 +80,26 @@ def reproduce(
     papers = [paper for paper in papers if paper.slug in grids]
     ensure_extras(papers)
     everything = [cell for grid in grids.values() for cell in grid]
-    jobs = jobs or (default_jobs(everything) if executor == "here" else len(everything))
+    costs = {key: seconds for paper in papers for key, seconds in expected(paper, preset).items()}
+    if executor != "here":
+        jobs, threads = jobs or len(everything), None
+    else:
+        jobs, threads = _divided(everything, costs, jobs)
     for disclaimer in dict.fromkeys(paper.disclaimer for paper in papers if paper.disclaimer):
         print(disclaimer)
-    if everything and executor == "here":
-        print(f"{len(everything)} runs, {jobs} at a time, {settled(share(jobs))}.", file=sys.stderr, flush=True)
-    costs = {key: seconds for paper in papers for key, seconds in expected(paper, preset).items()}
     failures: dict[Cell, Reply] = {}
     records = []
     by_slug = {paper.slug: paper for paper in papers}
     computing = compute(
-        everything, costs, failures, jobs=jobs, executor=executor, options=options, quiet=quiet, debug=debug
+        everything,
+        costs,
+        failures,
+        jobs=jobs,
+        threads=threads,
+        executor=executor,
+        options=options,
+        quiet=quiet,
+        debug=debug,
     )
     with contextlib.closing(computing):
         for slug in computing:
@@ -109,18 +121,11 @@ def measured(paper: Paper, grid: Sequence[Cell], *, jobs: int | None = None, qui
     """
     hide_library_bars()
     ensure_extras([paper])
+    costs = expected(paper, grid[0].preset)
+    jobs, threads = _divided(grid, costs, jobs)
     failures: dict[Cell, Reply] = {}
-    jobs = jobs or default_jobs(grid)
-    print(f"{len(grid)} runs, {jobs} at a time, {settled(share(jobs))}.", file=sys.stderr, flush=True)
     computing = compute(
-        grid,
-        expected(paper, grid[0].preset),
-        failures,
-        jobs=jobs,
-        executor="here",
-        options=None,
-        quiet=quiet,
-        debug=False,
+        grid, costs, failures, jobs=jobs, threads=threads, executor="here", options=None, quiet=quiet, debug=False
     )
     with contextlib.closing(computing):
         for _ in computing:
@@ -128,6 +133,13 @@ def measured(paper: Paper, grid: Sequence[Cell], *, jobs: int | None = None, qui
     if failures:
         raise UserError("\n".join([*_reasons(failures), "The same command goes on from here."]))
     return collect(paper, grid)
+
+
+def _divided(everything: Sequence[Cell], costs: Mapping[tuple[str, str], float], jobs: int | None) -> tuple[int, int]:
+    """How many cells run side by side and the threads of each; the first line of the run says so."""
+    jobs, threads = (jobs, max(1, cores() // jobs)) if jobs else side_by_side(everything, costs)
+    print(f"{len(everything)} runs, {jobs} at a time, {settled(share(threads))}.", file=sys.stderr, flush=True)
+    return jobs, threads
 
 
 @contextlib.contextmanager
@@ -146,9 +158,18 @@ class CellError(Exception):
     """Cells of a grid failed for a reason that is not the user's; the sentences say which and why."""
 
 
-def default_jobs(cells: Sequence[Cell]) -> int:
-    """How many cells run side by side where nobody says: as many as there are cores."""
-    return max(1, min(cores(), len(cells)))
+def side_by_side(cells: Sequence[Cell], costs: Mapping[tuple[str, str], float]) -> tuple[int, int]:
+    """How many cells run side by side where nobody says, and with how many threads each.
+
+    A cell for each core: at the tiny scale a second thread makes training 1.0 to 1.5 times as fast, a second cell
+    twice. Where one variant takes most of the time, by building what the others share, they have little to do
+    meanwhile; then each gets twice the threads, which costs next to nothing as long as waiting threads sleep.
+    """
+    jobs = max(1, min(cores(), len(cells)))
+    counts = Counter((cell.slug, cell.variant) for cell in cells)
+    seconds = [count * costs.get(variant, 0.0) for variant, count in counts.items()]
+    dominated = max(seconds, default=0.0) > DOMINANT * sum(seconds)
+    return jobs, min(cores(), max(1, cores() // jobs) * (2 if dominated else 1))
 
 
 def cells(

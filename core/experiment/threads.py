@@ -48,10 +48,10 @@ def settle(environment: MutableMapping[str, str] = os.environ, *, threads: int |
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
-def share(jobs: int) -> dict[str, str]:
+def share(threads: int) -> dict[str, str]:
     """The environment of each of several processes that divide the cores among them."""
     environment = dict(os.environ)
-    settle(environment, threads=max(1, cores() // jobs))
+    settle(environment, threads=threads)
     return environment
 
 

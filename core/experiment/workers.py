@@ -186,11 +186,11 @@ class Beside:
 
     Args:
         number: Which of the workers; spreads them over the GPUs.
-        jobs: How many share the cores.
+        threads: Threads of each.
     """
 
-    def __init__(self, number: int, jobs: int):
-        self.environment = {**share(jobs), **_inherited()}
+    def __init__(self, number: int, threads: int):
+        self.environment = {**share(threads), **_inherited()}
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(
             str(device) for device in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))
         )
@@ -302,13 +302,13 @@ class Cluster:
             self.job.cancel()
 
 
-def workers(executor: Executor, jobs: int, out: Path, options: Mapping[str, str]) -> list[Worker]:
+def workers(executor: Executor, jobs: int, threads: int, out: Path, options: Mapping[str, str]) -> list[Worker]:
     """Those who compute `jobs` cells side by side."""
     if executor != "here":
         return [Cluster(executor, out / "jobs", options) for _ in range(jobs)]
     if jobs == 1:
         return [Here()]
-    return [Beside(number, jobs) for number in range(jobs)]
+    return [Beside(number, threads) for number in range(jobs)]
 
 
 def main() -> None:
@@ -321,11 +321,14 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     hide_library_bars()
-    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+    orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def listen() -> None:
-        for line in sys.stdin:
-            orders.put(line)
+        rest = b""
+        while chunk := os.read(0, 65_536):  # not sys.stdin, whose lock this thread would hold when Python ends
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                orders.put(line)
         os.kill(os.getpid(), signal.SIGTERM)  # nobody is left to reply to
 
     threading.Thread(target=listen, daemon=True).start()

@@ -90,13 +90,13 @@ def outcome(
     |---|---|---|---|
     | reproduced | low > m | low > -m | inside ±m |
     | smaller than claimed | low > 0 | | |
-    | absent | inside ±s, where s > 0 | | |
     | contradicted | high < 0 | high < -m | wholly outside ±m |
+    | absent | inside ±s, where s > 0 | | |
     | undecided | otherwise | otherwise | otherwise |
 
-    An effect that is surely positive is real even where nobody would care about its size: the claim of a direction
-    holds, and the page shows how small it is. One that is negative contradicts only where it may be of a size that
-    anyone would care about.
+    The sign comes before the size, on both sides alike: an effect that is surely positive is real even where nobody
+    would care about it, one that is surely negative contradicts, and the page shows how small they are. So what is
+    absent or undecided covers zero.
 
     Args:
         interval: Of treatment minus control as measured, whatever the direction.
@@ -127,9 +127,9 @@ def outcome(
         return "contradicted" if high < threshold else "undecided"
     if low > 0:
         return "smaller than claimed"
-    if s > 0 and -s <= low and high <= s:
-        return "absent"
-    return "contradicted" if high < 0 else "undecided"
+    if high < 0:
+        return "contradicted"
+    return "absent" if s > 0 and -s <= low and high <= s else "undecided"
 
 
 def verdict(

@@ -1,7 +1,7 @@
 """Sentence classification, fine-tuned on English and tested zero-shot: the protocol of SIB-200 and Taxi1500.
 
     best = classification.finetune("FacebookAI/xlm-roberta-base", train, dev, settings, run)
-    score = classification.macro_f1(classification.predict(best, test), test)
+    score = classification.f1(classification.predict(best, test), test)
 
 After every epoch the model is scored on English development data; the epoch with the best macro-F1 is kept (official
 evaluation scripts of Glot500, TransliCo, LangSAMP and TransMI). Macro-F1 is scikit-learn's, over the labels that occur
@@ -19,7 +19,7 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerBase
 
 from core.experiment.run import Run
-from core.metrics import classification
+from core.metrics.classification import macro_f1
 from core.models.loading import Loaded
 from core.tasks.finetuning import Row, load_classifier, predicted
 from core.tasks.finetuning import finetune as train_and_choose
@@ -66,7 +66,7 @@ def finetune(
     return train_and_choose(
         classifier,
         rows,
-        lambda model: macro_f1(predict(Loaded(model, classifier.tokenizer), dev, settings), dev),
+        lambda model: f1(predict(Loaded(model, classifier.tokenizer), dev, settings), dev),
         replace(settings, eval_every=math.ceil(len(train) / settings.batch_size)),
         run,
         name=name,
@@ -93,9 +93,9 @@ def predict(classifier: Loaded, examples: Sequence[Labelled], settings: Training
     return [label for (label,) in predicted(classifier, rows)]
 
 
-def macro_f1(labels: Sequence[str], examples: Sequence[Labelled]) -> float:
+def f1(labels: Sequence[str], examples: Sequence[Labelled]) -> float:
     """Macro-F1 in [0, 1] over the labels that occur on either side."""
-    return classification.macro_f1(labels, [example.labels[0] for example in examples])
+    return macro_f1(labels, [example.labels[0] for example in examples])
 
 
 def majority(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[str]:

@@ -93,7 +93,7 @@ class FitResult:
     peak_memory: int
     seconds: float
     resumed_from: int | None = None
-    left_out: LeftOut = LeftOut()
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 @dataclass
@@ -117,7 +117,7 @@ class Objective(nn.Module):
         self._no_split_modules = getattr(model, "_no_split_modules", None)
 
     def forward(self, batch: Mapping[str, Any] | Callable[[nn.Module], Any]) -> Any:
-        """Loss sum (with a graph), number of items and logs of one micro-batch; or what a function says of the model."""
+        """Loss sum (with a graph), number of items and logs of a micro-batch; or what a function says of the model."""
         if callable(batch):
             return batch(self.model)
         total, items, *more = self.loss_fn(self.model, dict(batch))
@@ -346,7 +346,7 @@ def _squares(batch: Batch, spans: list[list[Span]]) -> int:
 
 
 @contextlib.contextmanager
-def _document_form(objective: nn.Module, model: nn.Module, feed: Feed, device: torch.device) -> Iterator[Form]:
+def _document_form(objective: Any, model: nn.Module, feed: Feed, device: torch.device) -> Iterator[Form]:
     """The form in which this model takes several documents of one row, tried out on the model."""
     lm = base_model(model)
     if feed.collate is not None or feed.config.layout == "padded":
@@ -362,6 +362,8 @@ def _document_form(objective: nn.Module, model: nn.Module, feed: Feed, device: t
                 continue
             with torch.no_grad(), torch.compiler.set_stance("force_eager"):
                 alike = objective(functools.partial(reads_alike, flat=flat, longest=longest))
+            if hasattr(objective, "reshard"):  # FSDP leaves the outermost parameters gathered
+                objective.reshard()
             if alike:
                 yield "flat" if flat else "rows"
                 return

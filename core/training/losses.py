@@ -17,7 +17,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from core.errors import UserError
+from core.models.flops import experts_of
 
 IGNORED = -100
 # Elements of one chunk of logits: 256 MB in fp32, half in bf16; larger chunks win nothing.
@@ -78,26 +78,30 @@ def causal_lm_loss(
     options: dict[str, Any] = {"use_cache": False}
     if router_aux_weight:
         options["output_router_logits"] = True
-    length = batch.get("labels", batch["input_ids"]).shape[-1]
     kind = _head_kind(model)
     if kind == "whole":
         output = model(**model_inputs(batch), **options)
-        logits = output.logits[:, -length:].flatten(0, 1)[positions]
-        loss = F.cross_entropy(logits.to(_accurate(logits.dtype)), targets, reduction="sum")
+        states = output.logits
     else:
-        hidden, output = decode(model, **model_inputs(batch), **options)
-        # What a wrapper lays before the tokens (the virtual tokens of prompt tuning) is no label's position.
-        hidden = hidden[:, -length:].flatten(0, 1)[positions]
-        if kind == "linear":
-            weight = base_model(model).get_output_embeddings().weight
-            loss = linear_cross_entropy(hidden, weight, targets, kind=cross_entropy)
-        else:
-            loss = _own_cross_entropy(model, hidden, targets, len(targets) if cross_entropy == "plain" else 0)
+        states, output = decode(model, **model_inputs(batch), **options)
+    virtual = states.shape[1] - batch["input_ids"].shape[1]
+    if virtual:  # tokens that prompt tuning lays before the row
+        positions, targets = shifted_targets({"labels": F.pad(batch["labels"], (virtual, 0), value=IGNORED)})
+    states = states.flatten(0, 1)[positions]
+    if kind == "whole":
+        loss = F.cross_entropy(states.to(_accurate(states.dtype)), targets, reduction="sum")
+    elif kind == "linear":
+        weight = base_model(model).get_output_embeddings().weight
+        loss = linear_cross_entropy(states, weight, targets, kind=cross_entropy)
+    else:
+        loss = _own_cross_entropy(model, states, targets, len(targets) if cross_entropy == "plain" else 0)
     count = targets.numel()
     logs = {}
     if router_aux_weight:
-        top_k = base_model(model).config.num_experts_per_tok
-        aux = load_balancing_loss(output.router_logits, top_k=top_k, real_tokens=_real_tokens(batch))
+        _, top_k = experts_of(base_model(model).config.get_text_config())
+        real = _real_tokens(batch)
+        real = real if real is None else F.pad(real, (virtual, 0), value=1)
+        aux = load_balancing_loss(output.router_logits, top_k=top_k, real_tokens=real)
         logs = {"cross_entropy": loss.detach(), "router_aux": aux.detach() * count}
         loss = loss + router_aux_weight * count * aux
     return Loss(loss, count, logs)
@@ -156,9 +160,15 @@ class _Hidden(tuple):
 def _behind_decoder(model: nn.Module, hidden: Float[Tensor, "n dim"]) -> Float[Tensor, "n vocabulary"]:
     """What the model makes of hidden states, by its own code: its decoder is replaced for one call."""
     decoder = base_model(model).get_decoder()
-    token = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
-    with mock.patch.object(decoder, "forward", lambda *_, **__: _Hidden((hidden[None],))):
+    before = vars(decoder).get("forward")
+    decoder.forward = lambda *_, **__: _Hidden((hidden[None],))
+    try:
+        token = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
         return model(input_ids=token, use_cache=False).logits[0]
+    finally:
+        del decoder.forward
+        if before is not None:
+            decoder.forward = before
 
 
 def _head_kind(model: nn.Module) -> HeadKind:
@@ -208,7 +218,7 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 
 def _own_cross_entropy(model: nn.Module, hidden: Tensor, targets: Tensor, chunk: int) -> Tensor:
-    """Sum of the cross-entropy behind the model's own head; logits of a chunk at a time, made again for the gradient."""
+    """Cross-entropy behind the model's own head, summed; a chunk of logits at a time, made again for the gradient."""
 
     def part(h: Tensor, y: Tensor) -> Tensor:
         logits = _behind_decoder(model, h)

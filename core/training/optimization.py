@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from core.models.flops import attention_flops, multiplied
 from core.training.checkpoint import local
 from core.training.config import TrainingConfig
 
@@ -112,31 +113,19 @@ def scale_gradients(parameters: Sequence[nn.Parameter], scale: Tensor, max_norm:
 
 
 def flops_per_token(model: nn.Module, attended: float) -> float:
-    """FLOPs of training on one token: 6 N + 12 layers heads head_dim attended.
+    """FLOPs of training on one token: 6 N + 3 A.
 
     Args:
-        model: N counts what multiplies a token: matrices without the input embedding, of experts only the top k.
+        model: N counts what multiplies a token (:func:`core.models.flops.multiplied`), A is the forward attention.
         attended: Tokens that a token may attend to (the length of its document).
 
     Returns:
-        FLOPs of forward and backward pass. Frozen matrices need no weight gradient: they count 4 instead of 6.
+        FLOPs of forward and backward pass. Frozen matrices need no weight gradient: they count 4 instead of 6. Of an
+        encoder-decoder a token passes one half.
     """
-    config = getattr(model, "config", None)
-    text: Any = config
-    if config is not None and hasattr(config, "get_text_config"):
-        text = config.get_text_config()
-    embedding = model.get_input_embeddings() if hasattr(model, "get_input_embeddings") else None  # type: ignore[operator]
-    tied = bool(getattr(text, "tie_word_embeddings", False))
-    experts = getattr(text, "num_local_experts", None) or getattr(text, "num_experts", None)
-    total = 0.0
-    for name, parameter in model.named_parameters():
-        if parameter.ndim < 2 or (embedding is not None and not tied and parameter is embedding.weight):
-            continue
-        state = getattr(parameter, "quant_state", None)
-        size = float(state.shape.numel() if state is not None else parameter.numel())
-        if experts and "experts" in name:
-            size *= text.num_experts_per_tok / experts
-        total += size * (6 if parameter.requires_grad else 4)
-    layers, heads = getattr(text, "num_hidden_layers", 0), getattr(text, "num_attention_heads", 0)
-    head_dim = getattr(text, "head_dim", None) or (getattr(text, "hidden_size", 0) // max(1, heads))
-    return total + 12 * layers * heads * head_dim * attended
+    config: Any = getattr(model, "config", None)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    total = sum(size * (6 if name in trained else 4) for name, size in multiplied(model).items())
+    if hasattr(config, "get_text_config"):
+        total += 3 * attention_flops(config, attended)
+    return total / 2 if getattr(config, "is_encoder_decoder", False) else total

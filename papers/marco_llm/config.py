@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from core.corpora.filtering import PLAIN_RULES, RULES, Rule
 from core.errors import UserError
 from core.experiment.config import Range, name_values
 from core.training.config import TrainingConfig
-from papers.marco_llm.filtering import PLAIN_RULES, RULES, Rule
 from papers.marco_llm.templates import TEMPLATES, Letter
 
 if TYPE_CHECKING:

@@ -190,12 +190,17 @@ def workload(config: Config) -> list[Workload]:
         (config.tagging, config.tag_training),
     ):
         languages, sentences, length, examples = _SIZES.get(corpus, (1, config.messages, 20, 701))
-        shape: dict[str, Any] = {"model": model, "sequence_length": length}
         if corpus and training:
             tokens, size = int(examples * training.epochs * length), training.batch_size
             name = f"fine-tuning on English ({corpus})"
-            parts.append(plan.Workload(**shape, tokens=tokens, micro_batch_size=size, checkpointing=False, name=name))
+            parts.append(
+                plan.Workload(
+                    model, tokens, sequence_length=length, micro_batch_size=size, checkpointing=False, name=name
+                )
+            )
         if corpus:
             tokens, name = languages * sentences * length * (2 if training else 3), f"test sets ({corpus})"
-            parts.append(plan.Workload(**shape, tokens=tokens, kind="inference", micro_batch_size=256, name=name))
+            parts.append(
+                plan.Workload(model, tokens, kind="inference", sequence_length=length, micro_batch_size=256, name=name)
+            )
     return parts

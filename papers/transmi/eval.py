@@ -175,9 +175,7 @@ def downstream(name: str, corpus: str, folder: Path, config: Config, run: Run) -
     for language in config.latin_languages:
         tests["latin", language] = data.examples(config, corpus, language, config.split)
     task: Any = classification if name == "topics" else tagging
-    score, settings, extra = task.macro_f1, config.topic_training, {}
-    if name == "tags":
-        score, settings, extra = task.f1, config.tag_training, {"patience": config.patience}
+    settings = config.topic_training if name == "topics" else config.tag_training
     model = task.finetune(
         folder,
         train,
@@ -188,13 +186,13 @@ def downstream(name: str, corpus: str, folder: Path, config: Config, run: Run) -
         texts=[word for found in tests.values() for example in found for word in example.words],
         frozen_layers=config.frozen_layers,
         name=name,
-        **extra,
+        **({"patience": config.patience} if name == "tags" else {}),
     )
     units: Units = {}
     for (side, language), found in tests.items():
-        units.setdefault(f"{name}_{side}", {})[language] = score(task.predict(model, found, settings), found)
+        units.setdefault(f"{name}_{side}", {})[language] = task.f1(task.predict(model, found, settings), found)
     solver, key = (task.majority, "majority") if name == "topics" else (task.lexicon, "lexicon")
-    constant = [score(solver(train, found), found) for (side, _), found in tests.items() if side == "romanised"]
+    constant = [task.f1(solver(train, found), found) for (side, _), found in tests.items() if side == "romanised"]
     shutil.rmtree(run.path / name)  # the fine-tuned model: what is measured is the encoder
     return units, {f"trivial_{key}": statistics.fmean(constant)}
 

@@ -120,8 +120,8 @@ def measure(options: Measure) -> None:
         print(f"{language}: {len(rows)} lines, English asks")
         for side, pairs in sides.items():
             old, new = (result[side].forward[1] for result in found)
-            values = [{0: {str(line): hit for line, hit in enumerate(hits)}} for hits in (new, old)]
-            interval = compare(*values).interval
+            before_by, after_by = ({0: {str(line): hit for line, hit in enumerate(hits)}} for hits in (old, new))
+            interval = compare(after_by, before_by).interval
             length, overlap = trivial(pairs).values()
             print(
                 f"  {side:10}  accuracy@1 {statistics.fmean(old):.3f} -> {statistics.fmean(new):.3f}  "

@@ -19,11 +19,14 @@ from core.distributed import gather_metrics, gather_objects, launch_cpu, peak_fl
 from core.experiment.run import Run
 from core.training.config import TrainingConfig
 from core.training.fit import fit, save_pretrained
-from core.training.losses import causal_lm_loss
+from core.training.losses import Loss, causal_lm_loss
 
 CONFIG = TrainingConfig(
     steps=5, batch_size=8, micro_batch_size=2, max_length=48, learning_rate=3e-3, precision="fp32", log_every=1
 )
+
+
+LOSS, ITEMS = torch.tensor([28523.7]), torch.tensor([4095.0])
 
 
 def tiny_model(tied=False):
@@ -78,9 +81,26 @@ def every_strategy(folder):
         (newest / "state.json").unlink()
     distributed.barrier()
     done["fsdp2-resumed"] = train(folder, "fsdp2-saved", strategy="fsdp2", save_every=2)
+    done["counted"] = counted(folder)
     done["gathered"] = (gather_objects(distributed.rank()), gather_metrics({"a": 1.0 + distributed.rank()}, 2))
     done["seeds"] = seeds()
     return done
+
+
+def counted(folder):
+    """A sum and a number that bf16 cannot hold, on one rank; the other has nothing to learn from."""
+
+    def count(model, batch):
+        logits = model(input_ids=batch["input_ids"]).logits
+        return Loss(0 * logits.sum() + batch["loss"].sum(), batch["items"].sum())
+
+    def collate(rows, rng):
+        own = float(distributed.rank() == 0)
+        return {"input_ids": torch.ones(1, 4, dtype=torch.long), "loss": own * LOSS, "items": own * ITEMS}
+
+    run = Run(Path(folder) / "counted", "mexa", None, Path(folder), quiet=True)
+    config = replace(CONFIG, steps=1, strategy="fsdp2", precision="bf16", micro_batch_size=0)
+    return fit(tiny_model(), rows(), config, run, loss_fn=count, collate=collate).losses
 
 
 def seeds():
@@ -118,6 +138,12 @@ def test_two_processes_equal_one(launched, ours, theirs, tolerance):
         assert losses == pytest.approx(single[theirs][0], rel=tolerance)
         assert evaluations == pytest.approx(single[theirs][1], rel=tolerance)
         assert norms == pytest.approx(single[theirs][2], rel=tolerance)
+
+
+@pytest.mark.distributed
+def test_sums_and_counts_are_not_rounded_with_the_weights(launched):
+    for rank in launched[1]:
+        assert rank["counted"] == pytest.approx([LOSS.item() / 4095], rel=1e-7)
 
 
 @pytest.mark.distributed

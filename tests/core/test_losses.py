@@ -7,19 +7,35 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peft import LoraConfig, get_peft_model
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+    get_peft_model,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
+    GPTJConfig,
+    GPTJForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
+    RecurrentGemmaConfig,
+    RecurrentGemmaForCausalLM,
+    XLMRobertaConfig,
+    XLMRobertaForCausalLM,
 )
 
 from core.errors import UserError
+from core.training import losses
 from core.training.losses import causal_lm_loss, linear_cross_entropy, load_balancing_loss, shifted_targets
 
 TINY = {
@@ -106,7 +122,8 @@ def test_fused_without_gpu_is_a_user_error():
 
 
 def reference(model, ids, labels, mask=None):
-    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].double()
+    # Prompt tuning lays its virtual tokens before the row.
+    logits = model(input_ids=ids, attention_mask=mask).logits[:, -ids.shape[1] : -1].double()
     return F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum")
 
 
@@ -122,6 +139,23 @@ def language_models():
     yield "lora", get_peft_model(LlamaForCausalLM(LlamaConfig(**TINY)), lora)
     adapted_head = LoraConfig(r=2, target_modules=["q_proj", "lm_head"], init_lora_weights=False)
     yield "lora-head", get_peft_model(LlamaForCausalLM(LlamaConfig(**TINY)), adapted_head)
+    # Caps, scales, biases and transforms behind the decoder, under whatever name.
+    capped = RecurrentGemmaConfig(
+        **{**TINY, "num_hidden_layers": 3, "num_key_value_heads": 1}, lru_width=32, logits_soft_cap=0.5
+    )
+    yield "recurrent-gemma", RecurrentGemmaForCausalLM(capped)
+    yield "cohere", CohereForCausalLM(CohereConfig(**TINY, logit_scale=0.3))
+    yield "gpt-j", GPTJForCausalLM(GPTJConfig(vocab_size=61, n_embd=32, n_layer=2, n_head=4, rotary_dim=4))
+    yield "xlm-r", XLMRobertaForCausalLM(XLMRobertaConfig(**TINY, is_decoder=True, max_position_embeddings=64))
+    causal: dict = {"task_type": "CAUSAL_LM"}
+    for name, config in {
+        "ia3": IA3Config(target_modules=["k_proj", "lm_head"], feedforward_modules=["lm_head"], **causal),
+        "saved-head": LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["lm_head", "embed_tokens"], **causal),
+        "prompt": PromptTuningConfig(num_virtual_tokens=3, **causal),
+        "p-tuning": PromptEncoderConfig(num_virtual_tokens=3, encoder_hidden_size=8, **causal),
+        "prefix": PrefixTuningConfig(num_virtual_tokens=3, **causal),
+    }.items():
+        yield name, get_peft_model(LlamaForCausalLM(LlamaConfig(**TINY)), config)
 
 
 @pytest.mark.parametrize(("name", "model"), list(language_models()), ids=lambda x: x if isinstance(x, str) else "")
@@ -139,14 +173,73 @@ def test_causal_loss_equals_the_models_own(name, model, kind):
     expected = reference(model, ids, labels, mask)
     assert loss.items == int((labels[:, 1:] != -100).sum())
     torch.testing.assert_close(loss.total.double(), expected, rtol=1e-5, atol=0)
+    if name != "gpt-j":  # its own loss rounds the logits
+        own = model(**batch).loss.double() * loss.items
+        torch.testing.assert_close(loss.total.double(), own, rtol=1e-5, atol=0)
     trained = [p for p in model.parameters() if p.requires_grad]
     ours, theirs = torch.autograd.grad(loss.total, trained), torch.autograd.grad(expected, trained)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_no_label_gives_zero_with_a_graph():
-    model = LlamaForCausalLM(LlamaConfig(**TINY))
+@pytest.mark.parametrize("change", ["cap", "scale", "adapter"])
+def test_what_does_not_show_on_a_fresh_model_counts_when_it_is_trained(change):
+    """The head is tried out on the untrained model; later its logits reach the cap, its scale and adapter move."""
+    ids = torch.randint(61, (2, 9))
+    if change == "cap":
+        model = Gemma2ForCausalLM(Gemma2Config(**TINY, head_dim=8, final_logit_softcapping=30.0))
+        moved = model.lm_head.weight
+    elif change == "adapter":
+        adapter = LoraConfig(r=2, target_modules=["lm_head"])
+        model = get_peft_model(LlamaForCausalLM(LlamaConfig(**TINY)), adapter)
+        moved = model.base_model.model.lm_head.lora_B["default"].weight
+    else:
+        model = LlamaForCausalLM(LlamaConfig(**TINY))
+        moved = model.scale = torch.nn.Parameter(torch.ones(()))
+        inner = model.forward
+
+        def scaled(*args, **kwargs):
+            output = inner(*args, **kwargs)
+            output.logits = output.logits * model.scale
+            return output
+
+        model.forward = scaled
+    causal_lm_loss(model, {"input_ids": ids, "labels": ids})
+    with torch.no_grad():
+        moved.add_(torch.randn_like(moved) * 10)
+    loss = causal_lm_loss(model, {"input_ids": ids, "labels": ids})
+    torch.testing.assert_close(loss.total.double(), reference(model, ids, ids), rtol=1e-5, atol=0)
+
+
+def test_the_models_own_head_is_chunked(monkeypatch):
+    model = Gemma2ForCausalLM(Gemma2Config(**TINY, head_dim=8, final_logit_softcapping=0.5))
+    ids = torch.randint(61, (40, 11))
+    monkeypatch.setattr(losses, "CHUNK_ELEMENTS", 1)  # chunks of 64 tokens, the least
+    batch = {"input_ids": ids, "labels": ids}
+    causal_lm_loss(model, batch)  # tries the head out
+    with Largest() as mode:
+        causal_lm_loss(model, batch).total.backward()
+    assert mode.elements < 400 * 61  # the logits of all 400 labels
+    chunked = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    causal_lm_loss(model, batch, cross_entropy="plain").total.backward()
+    for a, p in zip(chunked, model.parameters(), strict=True):
+        torch.testing.assert_close(a, p.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_trying_the_head_out_draws_no_random_numbers():
+    model = LlamaForCausalLM(LlamaConfig(**TINY, attention_dropout=0.5)).train()
+    ids = torch.randint(61, (1, 9))
+    torch.manual_seed(1)
+    first = causal_lm_loss(model, {"input_ids": ids, "labels": ids}).total
+    torch.manual_seed(1)
+    assert causal_lm_loss(model, {"input_ids": ids, "labels": ids}).total == first
+
+
+@pytest.mark.parametrize("cap", [None, 0.5])
+def test_no_label_gives_zero_with_a_graph(cap):
+    config = Gemma2Config(**TINY, head_dim=8, final_logit_softcapping=cap)
+    model = Gemma2ForCausalLM(config) if cap else LlamaForCausalLM(LlamaConfig(**TINY))
     ids = torch.randint(61, (1, 5))
     loss = causal_lm_loss(model, {"input_ids": ids, "labels": torch.full_like(ids, -100)})
     loss.total.backward()

@@ -18,6 +18,10 @@ from transformers import (
     MistralForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
+    Qwen2MoeConfig,
+    Qwen2MoeForCausalLM,
+    XLMRobertaConfig,
+    XLMRobertaForCausalLM,
 )
 
 from core.errors import UserError
@@ -33,6 +37,7 @@ from core.training.packing import (
     cut,
     document_lengths,
     in_order,
+    labelled,
     share,
 )
 from core.training.packing import make_feed as feed_of
@@ -226,6 +231,42 @@ def test_a_model_that_mixes_documents_is_refused():
         assert_isolated(model, flat)
 
 
+def windowed():
+    """Its attention does not tell a kernel of its window; only its own masks know."""
+    config = Qwen2MoeConfig(
+        **TINY, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=16,
+        sliding_window=8, use_sliding_window=True, layer_types=["sliding_attention"] * 2,
+    )  # fmt: skip
+    return Qwen2MoeForCausalLM(config)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_isolation_is_equality_with_the_document_alone(dtype):
+    """No document sees another here, but one is longer than the window."""
+    model = windowed().to(dtype)
+    with packed_attention(model) as flat:
+        assert_isolated(model, flat, longest=8)
+        with pytest.raises(UserError, match="Qwen2MoeForCausalLM does not read packed documents"):
+            assert_isolated(model, flat, longest=20)
+    assert_isolated(model, flat=False, longest=20)
+    assert {p.dtype for p in model.parameters()} == {dtype}
+    assert model.training
+
+
+def test_positions_of_a_models_own_making_are_refused():
+    model = XLMRobertaForCausalLM(XLMRobertaConfig(**TINY, is_decoder=True))
+    for allowed in (True, False):
+        with packed_attention(model, allowed=allowed) as flat, pytest.raises(UserError, match="layout to padded"):
+            assert_isolated(model, flat)
+
+
+def test_documents_beyond_the_models_positions_are_refused():
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=97, n_embd=32, n_layer=1, n_head=4, n_positions=16))
+    assert_isolated(model, flat=False, longest=16)
+    with pytest.raises(UserError, match=r"cannot read 17 tokens.*max_length"):
+        assert_isolated(model, flat=False, longest=17)
+
+
 def test_dropout_in_grids_leaves_gradients_finite_and_unbiased_in_shape():
     q = torch.randn(1, 4, 20, 8, requires_grad=True)
     from core.training.packed_attention import attend
@@ -305,3 +346,35 @@ def test_feed_packs_tightly_and_refuses_what_cannot_be_trained():
     assert sum(span.end - span.start for row in spans for span in row) == 4 * 64
     with pytest.raises(UserError, match="max_length = 2"):
         feed_of(rows, TrainingConfig(max_length=2, long_documents="drop"), 0, None, "flat")
+
+
+@given(st.lists(st.lists(st.sampled_from([IGNORED, 1]), max_size=9), min_size=1, max_size=8), st.integers(1, 6))
+def test_pieces_without_a_label_are_found_in_lists_and_datasets_alike(labels, max_length):
+    rows = [{"input_ids": [1] * len(row), "labels": row} for row in labels]
+    spans = cut(document_lengths(rows), max_length, "split")
+    kept = labelled(rows, spans)
+    assert kept == [s for s in spans if any(x != IGNORED for x in labels[s.document][s.start : s.end][1:])]
+    if spans:
+        assert labelled(Dataset.from_list(rows), spans) == kept
+    unlabelled = [{"input_ids": row["input_ids"]} for row in rows]
+    assert labelled(unlabelled, spans) == [span for span in spans if span.end - span.start > 1]
+
+
+def test_what_is_cut_is_counted_and_cutting_every_label_is_refused():
+    def row(prompt, answer):
+        return {"input_ids": [1] * (prompt + answer), "labels": [IGNORED] * prompt + [1] * answer}
+
+    rows = [row(8, 3), row(12, 4), row(5, 3), row(5, 5)]
+    left_out = feed_of(rows, TrainingConfig(max_length=8), 0, None, "flat").left_out
+    assert (left_out.long_documents, left_out.tokens, left_out.without_labels) == (3, 3 + 8 + 2, 2)
+    assert feed_of(rows, TrainingConfig(max_length=8, long_documents="split"), 0, None, "flat").left_out.tokens == 0
+    for dataset in (rows[:2], Dataset.from_list(rows[:2])):
+        with pytest.raises(UserError, match=r"nothing to learn from: none of the 2 documents .*max_length = 8"):
+            feed_of(dataset, TrainingConfig(max_length=8), 0, None, "flat")
+
+
+def test_one_label_a_token():
+    rows = [{"input_ids": [1, 2], "labels": [1, 2]}, {"input_ids": [1, 2, 3], "labels": [1, 2]}]
+    for dataset in (rows, Dataset.from_list(rows)):
+        with pytest.raises(UserError, match="Row 1 has 3 tokens but 2 labels"):
+            feed_of(dataset, TrainingConfig(), 0, None, "flat")

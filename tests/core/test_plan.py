@@ -3,7 +3,23 @@ from __future__ import annotations
 import math
 
 import pytest
-from transformers import BertConfig, LlamaConfig, MixtralConfig
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import (
+    AutoModelForCausalLM,
+    BertConfig,
+    DeepseekV3Config,
+    Gemma2Config,
+    Glm4MoeConfig,
+    GPT2Config,
+    GraniteMoeConfig,
+    LlamaConfig,
+    M2M100Config,
+    M2M100ForConditionalGeneration,
+    MixtralConfig,
+    Qwen2MoeConfig,
+)
 
 from core.cost.accounting import NF4_BITS, activation_bytes, count_parameters, flops_per_token, state_bytes, target_of
 from core.cost.plan import GPUS, plan, render_plan
@@ -11,6 +27,7 @@ from core.cost.workload import Workload
 from core.errors import UserError
 from core.models.architectures import SAME_SHAPE, SHAPES, architecture, known, miniature
 from core.models.tokenization import BOS, EOS, PAD, word_level
+from core.training.optimization import flops_per_token as measured
 
 # Parameters as the models' weight indices (model.safetensors, "total_parameters") or cards state them.
 PUBLISHED = {
@@ -71,6 +88,26 @@ PUBLISHED = {
     "facebook/mbart-large-cc25": 610_851_840,
 }
 MIXTRAL = "mistralai/Mixtral-8x7B-v0.1"
+
+TINY = {
+    "vocab_size": 120, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "tie_word_embeddings": False,
+}  # fmt: skip
+ROUTED = {**TINY, "num_experts_per_tok": 2, "moe_intermediate_size": 40}
+COUNTED = {
+    "llama": lambda: LlamaConfig(**TINY),
+    "gpt2": lambda: GPT2Config(vocab_size=120, n_embd=32, n_layer=2, n_head=4, n_positions=64),
+    "gemma2": lambda: Gemma2Config(**TINY, head_dim=16),
+    "mixtral": lambda: MixtralConfig(**TINY, num_local_experts=4, num_experts_per_tok=2),
+    "granite": lambda: GraniteMoeConfig(**TINY, num_local_experts=4, num_experts_per_tok=2),
+    # Shared experts, which every token passes, and a first layer without any.
+    "glm4": lambda: Glm4MoeConfig(**ROUTED, n_routed_experts=6, n_shared_experts=1, head_dim=8),
+    "qwen2": lambda: Qwen2MoeConfig(**ROUTED, num_experts=6, shared_expert_intermediate_size=56),
+    "deepseek": lambda: DeepseekV3Config(
+        **ROUTED, n_routed_experts=8, n_group=2, topk_group=1, first_k_dense_replace=1, q_lora_rank=16, kv_lora_rank=8,
+        qk_rope_head_dim=4, head_dim=4, qk_nope_head_dim=8, v_head_dim=6,
+    ),
+}  # fmt: skip
 
 
 def counted(spec: str, **options: object):
@@ -142,9 +179,6 @@ class TestMixtral:
 
 
 def test_lora_count_agrees_with_peft() -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
     config = LlamaConfig(
         vocab_size=64, hidden_size=16, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, architectures=["LlamaForCausalLM"],
@@ -228,12 +262,34 @@ class TestFlops:
         attention = flops_per_token(config, counts, workload) - 2 * counts.multiplying
         assert attention == 4 * 16 * 256 * (21 * 8192 + 21 * 4096)
 
-    def test_training_and_planning_count_the_same(self) -> None:
-        from core.models.loading import from_config
-        from core.training.optimization import flops_per_token as measured
+    @pytest.mark.parametrize("name", COUNTED)
+    def test_what_is_counted_is_what_is_computed(self, name: str) -> None:
+        """Against the products that torch sees in a forward pass; training and planning count alike."""
+        config = COUNTED[name]()
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+        if name not in {"gpt2", "llama", "gemma2"}:
+            model.set_experts_implementation("eager")
+        length = 24
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(torch.arange(length)[None], use_cache=False)
+        config.architectures = [type(model).__name__]
+        trained = measured(model, length)
+        assert trained == pytest.approx(3 * counter.get_total_flops() / length, rel=2e-3)
+        assert trained == self.per_token(config, sequence_length=length)
+        model.requires_grad_(False)
+        assert measured(model, 0) == pytest.approx(measured(model.requires_grad_(True), 0) * 4 / 6)
 
-        config = self.llama()
-        assert self.per_token(config, sequence_length=10) == measured(from_config(config, seed=0), 10)
+    def test_a_token_of_an_encoder_decoder_passes_one_half(self) -> None:
+        config = M2M100Config(
+            vocab_size=100, d_model=16, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=24, decoder_ffn_dim=24,
+            encoder_attention_heads=2, decoder_attention_heads=2, architectures=["M2M100ForConditionalGeneration"],
+        )  # fmt: skip
+        model = M2M100ForConditionalGeneration(config)
+        assert measured(model, 10) == self.per_token(config, sequence_length=10)
+        adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"]))
+        with_adapters = 4 / 6 * measured(model.requires_grad_(True), 0)
+        adapted.requires_grad_(False)
+        assert measured(adapted, 0) == pytest.approx(with_adapters)
 
 
 class TestMemory:

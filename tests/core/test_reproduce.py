@@ -23,6 +23,7 @@ from core.experiment import keys
 from core.experiment.jobs import Board
 from core.experiment.paper import slugs
 from core.experiment.progress import Group, clock, seconds_left
+from core.experiment.reproduce import side_by_side
 from core.experiment.run import ROOT, check_world
 from core.experiment.threads import COUNTS, WAITING, settle, settled
 from core.experiment.workers import Cell, Reply
@@ -43,7 +44,7 @@ PAPER = {
             seed: int = 0
             does: str = "alone"
             seconds: float = 0.0
-        PRESETS = {"tiny": Config(), "slow": Config(seconds=0.6)}
+        PRESETS = {"tiny": Config(), "slow": Config(seconds=0.4)}
         VARIANTS = {does: {"does": does} for does in ("shared", "alone", "also_shared", "fails", "dies", "refuses")}
         """,
     "eval.py": """
@@ -191,7 +192,7 @@ def test_a_cell_that_fails_or_dies_is_named_and_the_others_finish(repository: Re
     assert "Traceback" not in output + errors
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_workers_end_with_the_command_and_the_rest_is_done_later(
     repository: Repository, number: int, code: int
 ) -> None:
@@ -226,7 +227,6 @@ def test_two_commands_on_one_grid_divide_it(repository: Repository) -> None:
 
 
 def test_jobs_of_a_cluster_go_the_same_way(repository: Repository) -> None:
-    pytest.importorskip("submitit")
     output, errors = repository.run("fails", "cluster", jobs=2, executor="local")
     assert repository.scores("cluster") == {"fails/seed0": {"score": 1.0}}
     assert "fails seed 1: ZeroDivisionError" in output, errors
@@ -315,7 +315,7 @@ def test_nothing_known_is_said_and_ages_count_at_once() -> None:
     groups[0].running = [30.0]
     first = seconds_left(groups)
     groups[0].running = [90.0]
-    assert seconds_left(groups) > first > 7 * 30
+    assert seconds_left(groups) > first >= 7 * 30
     groups[0].running, groups[0].total, groups[0].own = [], [100.0], [100.0]
     assert seconds_left(groups) == pytest.approx(700.0)
     assert seconds_left(groups, jobs=4) == pytest.approx(175.0)
@@ -342,6 +342,15 @@ def test_an_older_cell_never_brings_the_end_nearer(
     assert end(age + more) >= end(age) - 1e-6 * (1 + end(age))
 
 
+def test_default_of_cells_and_threads_follows_the_cores_and_what_dominates(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = [cell(variant, seed) for seed in range(3) for variant in "abc"]
+    even = {("grid", variant): 10.0 for variant in "abc"}
+    for cores, plain, doubled in ((1, (1, 1), (1, 1)), (2, (2, 1), (2, 2)), (16, (9, 1), (9, 2)), (36, (9, 4), (9, 8))):
+        monkeypatch.setattr("core.experiment.reproduce.cores", lambda cores=cores: cores)
+        assert side_by_side(grid, even) == side_by_side(grid, {}) == plain
+        assert side_by_side(grid, even | {("grid", "a"): 100.0}) == doubled
+
+
 # --- keys ---------------------------------------------------------------------------------------------------------
 
 
@@ -359,11 +368,12 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         keys._lent.cache_clear()
         return keys.code_fingerprint("x")
 
+    (tmp_path / "papers/x").mkdir(parents=True)
+    (tmp_path / "papers/x/__init__.py").write_text('PAPER = "claims"\n_HOME = {"shout": "loud"}\n')
     write(
-        papers__x__init_DOT_py="", papers__x__eval_DOT_py="from papers.x import method, shout\n",
+        papers__x__eval_DOT_py="from papers.x import method, shout\n",
         papers__x__method_DOT_py="A = 1\n", papers__x__loud_DOT_py="B = 1\n", papers__x__figure_DOT_py="",
     )  # fmt: skip
-    (tmp_path / "papers/x/__init__.py").write_text('PAPER = "claims"\n_HOME = {"shout": "loud"}\n')
     yield write
     keys.code_fingerprint.cache_clear()
     keys._lent.cache_clear()
@@ -409,7 +419,7 @@ def test_no_paper_computes_with_what_only_shows(slug: str) -> None:
     for module in keys.reached(slug):
         path = keys._module_path(module)
         assert path is not None
-        assert not shown & set(keys._imports(path)), module
+        assert not shown & set(keys._parsed(path.read_text(encoding="utf-8"))[1]), module
 
 
 def test_optimised_python_finds_the_same_runs() -> None:
@@ -525,14 +535,14 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file_and_one_sentence(tmp_path
 def test_a_terminal_without_the_characters_gets_plain_ones_and_files_stay_utf_8(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from core.experiment.entrypoint import prepare; prepare()\n"
-        "from core.files import write_text; write_text(Path('a.txt'), '✔ é')\n"
-        "print('✔ é – \\udcff', sys.stdout.encoding)"
+        "from core.files import write_text; write_text(Path('a.txt'), chr(0x2714) + ' ' + chr(0xe9))\n"
+        "print(*map(chr, (0x2714, 0xe9, 0x2013, 0xdcff)))"
     )
     ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX", "PYTHONPATH": str(ROOT)}
     environment = {**os.environ, **ascii_only}
     environment.pop("PYTHONIOENCODING", None)
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True)
-    assert done.stdout.startswith(b"ok \\xe9 - \\udcff"), done.stderr
+    assert done.stdout == b"ok \\xe9 - \\udcff\n", done.stderr
     assert (tmp_path / "a.txt").read_bytes() == "✔ é".encode()
 
 

@@ -188,7 +188,7 @@ def test_trivial_solvers() -> None:
         ["O", "B-LOC", "O"]
     ]
     assert classification.majority([*TOPICS, TOPICS[1]], TOPICS[:2]) == ["sports", "sports"]
-    assert classification.macro_f1(["sports", "sports"], TOPICS[:2]) == pytest.approx(1 / 3)
+    assert classification.f1(["sports", "sports"], TOPICS[:2]) == pytest.approx(1 / 3)
     pairs = retrieval.Pairs(["Django 5", "a much longer sentence"], ["Джанго Django 5", "одно гораздо более длинное"])
     assert retrieval.trivial(pairs) == {"length": 1.0, "overlap": 0.75}  # the second pair shares no letter: by chance
 

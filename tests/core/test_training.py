@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -16,9 +17,24 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from peft import PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    FalconH1Config,
+    Llama4ForCausalLM,
+    Llama4TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MBartConfig,
+    MBartForCausalLM,
+    Qwen2MoeConfig,
+    RecurrentGemmaConfig,
+    RwkvConfig,
+    XLMRobertaConfig,
+    XLMRobertaForCausalLM,
+)
 
 from core.errors import UserError
 from core.experiment.config import validate
@@ -28,6 +44,7 @@ from core.training.config import TrainingConfig
 from core.training.fit import fit, save_pretrained
 from core.training.losses import Loss, causal_lm_loss
 from core.training.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
+from core.training.progress import seconds_left
 
 CONFIG = TrainingConfig(
     steps=6, batch_size=4, max_length=48, learning_rate=3e-3, weight_decay=0.1, precision="fp32", log_every=1
@@ -145,6 +162,75 @@ def test_it_learns_and_reports(run):
     assert again.losses == result.losses
 
 
+SHAPE = {
+    "vocab_size": 67, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+}  # fmt: skip
+
+
+def packing_is_hard_for():
+    """Models with windows, chunks, states or positions of their own, and whether they can be packed after all."""
+    window = {"sliding_window": 8, "use_sliding_window": True, "layer_types": ["sliding_attention"] * 2}
+    routed = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
+    yield "window", True, Qwen2MoeConfig(**SHAPE, **window, **routed, shared_expert_intermediate_size=8)
+    chunks = {"num_local_experts": 2, "intermediate_size_mlp": 24, "attention_chunk_size": 16, "head_dim": 8}
+    yield "chunks", True, Llama4TextConfig(**SHAPE, **chunks)
+    yield "positions", False, XLMRobertaConfig(**SHAPE, is_decoder=True, max_position_embeddings=64)
+    decoder = {"d_model": 16, "decoder_layers": 1, "decoder_ffn_dim": 24, "decoder_attention_heads": 2}
+    yield "own positions", False, MBartConfig(vocab_size=67, encoder_layers=1, **decoder)
+    yield "states", False, RecurrentGemmaConfig(**{**SHAPE, "num_hidden_layers": 3}, lru_width=16, logits_soft_cap=0.5)
+    mamba = {"mamba_d_ssm": 16, "mamba_n_heads": 2, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_chunk_size": 16}
+    yield "states beside attention", False, FalconH1Config(**SHAPE, **mamba)
+    yield "no positions", False, RwkvConfig(vocab_size=67, hidden_size=16, num_hidden_layers=2, intermediate_size=24)
+
+
+@pytest.mark.parametrize(
+    ("name", "packable", "config"), list(packing_is_hard_for()), ids=lambda x: x if isinstance(x, str) else ""
+)
+@pytest.mark.parametrize("layout", ["packed", "flattened"])
+def test_packed_documents_have_the_loss_that_each_has_alone(run, capsys, name, packable, config, layout):
+    torch.manual_seed(0)
+    classes = {
+        XLMRobertaConfig: XLMRobertaForCausalLM,
+        MBartConfig: MBartForCausalLM,
+        Llama4TextConfig: Llama4ForCausalLM,
+    }
+    made = classes.get(type(config))
+    model = made(config) if made else AutoModelForCausalLM.from_config(config)
+    model.eval()
+    data, total, count = rows(8), 0.0, 0
+    with torch.no_grad():
+        for row in data:
+            labels = torch.tensor(row["labels"])[1:]
+            logits = model(input_ids=torch.tensor([row["input_ids"]]), use_cache=False).logits[0, :-1]
+            total += nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="sum").item()
+            count += int((labels != -100).sum())
+    for module in model.modules():  # what has dropout by default
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = 0.0
+    packed = layout == "packed"
+    sizes = {"batch_size": 2 if packed else 8, "max_length": 128 if packed else 48}
+    config = replace(CONFIG, steps=1, layout=layout, **sizes)
+    assert fit(model, data, config, run).losses[0] == pytest.approx(total / count, rel=1e-6)
+    assert ("does not read packed documents" not in capsys.readouterr().out) == packable
+
+
+def test_prompt_tuning_trains_the_prompt_on_the_models_own_loss(run):
+    model = tiny_model()
+    frozen = weights(model)
+    model = get_peft_model(model, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4))
+    data = [{"input_ids": [1, 2, 3, 4, 5, 6, 7, 8]}] * 8
+    ids = torch.tensor([data[0]["input_ids"]])
+    labels = ids.index_fill(1, torch.tensor([0]), -100)  # nothing predicts a document's first token
+    before = model(input_ids=ids, labels=labels).loss.item()
+    result = fit(model, data, replace(CONFIG, steps=60, learning_rate=0.3, schedule="constant"), run)
+    assert result.losses[0] == pytest.approx(before, rel=1e-5)
+    assert result.losses[-1] < result.losses[0] - 0.05
+    assert torch.equal(weights(model.get_base_model()), frozen)
+
+
 def test_only_what_requires_gradients_is_trained(run):
     model = tiny_model()
     model.requires_grad_(False)
@@ -196,6 +282,54 @@ def test_any_rows_with_a_collate_function_and_any_loss(run):
     assert (model.weight.item(), model.bias.item()) == pytest.approx((2, 1), abs=0.05)
     assert len(set(drawn)) == 300
     assert "absolute" in json.loads((run.path / "metrics.jsonl").read_text().splitlines()[-1])
+
+
+def regression(rows, rng):
+    return {key: torch.tensor([[row[key]] for row in rows]) for key in ("x", "y")}
+
+
+def counted(model, batch):
+    """A loss that knows rows without anything to learn from (y = 0)."""
+    items = (batch["y"] != 0).sum()
+    return Loss((model(batch["x"]) * (batch["y"] != 0)).sum(), items)
+
+
+def test_a_step_without_items_changes_nothing(run):
+    data = [{"x": 1.0, "y": float(i != 2)} for i in range(4)]
+    config = TrainingConfig(
+        steps=4, batch_size=1, learning_rate=0.1, precision="fp32", weight_decay=0.5, shuffle=False, save_every=1,
+        keep_checkpoints=9, schedule="constant", log_every=1,
+    )  # fmt: skip
+    result = fit(nn.Linear(1, 1), data, config, run, loss_fn=counted, collate=regression)
+    assert [math.isnan(loss) for loss in result.losses] == [False, False, True, False]
+    saved = [
+        load_file(path / "model.safetensors") for path in checkpoint.all_checkpoints(run.path / "checkpoints/train")
+    ]
+    moved = [not torch.equal(a["weight"], b["weight"]) for a, b in itertools.pairwise(saved)]
+    assert moved == [True, False, True]
+
+
+def test_training_without_any_item_is_refused(run):
+    data = [{"x": 1.0, "y": 0.0}] * 6
+    config = TrainingConfig(steps=100, batch_size=2, learning_rate=0.1, precision="fp32", weight_decay=0.5)
+    model = nn.Linear(1, 1)
+    before = weights(model)
+    with pytest.raises(UserError, match="no item in any of 3 steps"):
+        fit(model, data, config, run, loss_fn=counted, collate=regression)
+    assert torch.equal(weights(model), before)
+
+
+def test_prompts_that_fill_max_length_are_refused_or_counted(run, capsys):
+    long = {"input_ids": list(range(60)), "labels": [-100] * 50 + list(range(50, 60))}
+    model = tiny_model()
+    before = weights(model)
+    with pytest.raises(UserError, match="nothing to learn from"):
+        fit(model, [long] * 5, CONFIG, run)
+    assert torch.equal(weights(model), before)
+    result = fit(model, [*rows(20), long], CONFIG, run)
+    assert (result.left_out.long_documents, result.left_out.tokens, result.left_out.without_labels) == (1, 12, 1)
+    assert "Not trained on: 1 long_documents, 12 tokens, 1 without_labels." in capsys.readouterr().out
+    assert json.loads((run.path / "metrics.jsonl").read_text().splitlines()[0])["left_out/tokens"] == 12
 
 
 # --- schedules, clipping, counting --------------------------------------------------
@@ -434,3 +568,11 @@ def test_save_pretrained_replaces_the_folder(run):
     save_pretrained(model, folder)
     assert not (folder / "stale").exists()
     assert torch.equal(weights(LlamaForCausalLM.from_pretrained(folder)), weights(model))
+
+
+def test_the_time_left_follows_the_latest_steps_and_grows_while_one_hangs() -> None:
+    assert seconds_left(10, [], 5.0) is None
+    assert seconds_left(10, [2.0, 4.0], 0.0) == 30.0
+    assert seconds_left(10, [3.0], 1.0) == 29.0
+    assert seconds_left(10, [3.0], 9.0) == 9 * 6.0  # late: the rest is expected at the mean of both
+    assert seconds_left(0, [3.0], 1.0) == 0.0
