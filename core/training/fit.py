@@ -36,6 +36,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
@@ -354,7 +355,8 @@ def _document_form(objective: Any, model: nn.Module, feed: Feed, device: torch.d
         return
     if not hasattr(lm, "set_attn_implementation"):
         raise UserError(f"{type(lm).__name__} is not a transformers model: set training.layout to padded.")
-    longest = max(span.end - span.start for span in feed.order.spans)
+    spans = np.asarray(feed.order.spans)
+    longest = int((spans[:, 2] - spans[:, 1]).max())
     # On a CPU, compiled blocks want one shape; grids of documents change with every batch.
     for allowed in (False,) if feed.config.compile and device.type == "cpu" else (True, False):
         with packed_attention(lm, allowed=allowed) as flat:

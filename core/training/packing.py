@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from core.errors import UserError
@@ -61,20 +62,22 @@ def document_lengths(dataset: Any) -> np.ndarray:
     return np.array([len(row["input_ids"]) for row in dataset], dtype=np.int64)
 
 
-def cut(lengths: np.ndarray, max_length: int, long_documents: Literal["truncate", "split", "drop"]) -> list[Span]:
-    """The pieces of at most `max_length` tokens that the documents are trained in; empty documents have none."""
-    spans: list[Span] = []
-    for document, length in enumerate(lengths.tolist()):
-        if length <= max_length:
-            if length:
-                spans.append(Span(document, 0, length))
-        elif long_documents == "truncate":
-            spans.append(Span(document, 0, max_length))
-        elif long_documents == "split":
-            spans.extend(
-                Span(document, start, min(start + max_length, length)) for start in range(0, length, max_length)
-            )
-    return spans
+def cut(
+    lengths: np.ndarray, max_length: int, long_documents: Literal["truncate", "split", "drop"]
+) -> Int[np.ndarray, "pieces 3"]:
+    """The pieces of at most `max_length` tokens that the documents are trained in, in the order of a :class:`Span`.
+
+    Empty documents have none.
+    """
+    lengths = np.asarray(lengths)
+    pieces = (lengths > 0).astype(np.int64)
+    if long_documents == "split":
+        pieces = -(-lengths // max_length)
+    elif long_documents == "drop":
+        pieces[lengths > max_length] = 0
+    document = np.repeat(np.arange(len(lengths)), pieces)
+    start = max_length * (np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces))
+    return np.stack([document, start, np.minimum(start + max_length, lengths[document])], axis=1)
 
 
 @dataclass(frozen=True)
@@ -93,19 +96,19 @@ class LeftOut:
     without_labels: int = 0
 
 
-def labelled(dataset: Any, spans: Sequence[Span]) -> list[Span]:
+def labelled(dataset: Any, spans: Int[np.ndarray, "pieces 3"]) -> Int[np.ndarray, "labelled 3"]:
     """The pieces, in document order, with something to learn: a label beyond their first token (nothing predicts that).
 
     Raises:
         UserError: If a document has another number of labels than of tokens.
     """
+    document, start, end = spans.T
     if not hasattr(dataset, "with_format"):
-        return [span for span in spans if _has_label(dataset[span.document], span)]
+        return spans[[_has_label(dataset[span.document], span) for span in map(Span._make, spans.tolist())]]
     if "labels" not in dataset.column_names:
-        return [span for span in spans if span.end - span.start > 1]
+        return spans[end - start > 1]
     import pyarrow.compute as pc
 
-    document, start, end = np.array(spans).T
     kept = np.zeros(len(spans), dtype=bool)
     row = 0
     for table in dataset.select_columns(["input_ids", "labels"]).with_format("arrow").iter(10_000):
@@ -118,7 +121,7 @@ def labelled(dataset: Any, spans: Sequence[Span]) -> list[Span]:
         begin = begins[document[here] - row]
         kept[here] = learned[begin + end[here]] > learned[begin + start[here] + 1]
         row += len(labels)
-    return [span for span, keep in zip(spans, kept.tolist(), strict=True) if keep]
+    return spans[kept]
 
 
 def _has_label(row: Mapping[str, Any], span: Span) -> bool:
@@ -178,25 +181,54 @@ def in_order(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 @dataclass(frozen=True)
+class Rows(Sequence[list[Span]]):
+    """The rows of an epoch as arrays; at 100 million documents an object a span would take 20 GB.
+
+    Attributes:
+        spans: The pieces, one a row of the array.
+        members: The pieces of all rows one after another.
+        begins: Where each row's pieces begin among them.
+        sizes: How many pieces each row has.
+    """
+
+    spans: Int[np.ndarray, "pieces 3"]
+    members: Int[np.ndarray, " pieces"]
+    begins: Int[np.ndarray, " rows"]
+    sizes: Int[np.ndarray, " rows"]
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return [self[row] for row in range(*key.indices(len(self)))]
+        begin = self.begins[key]
+        return list(map(Span._make, self.spans[self.members[begin : begin + self.sizes[key]]].tolist()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows) and list(self) == list(other)
+
+
+@dataclass(frozen=True)
 class Order:
     """Which rows make up which step; a row is a list of spans.
 
     Attributes:
-        spans: The pieces that one epoch goes through.
+        spans: The pieces that one epoch goes through: spans, or an array of them.
         seed: Decides the order together with the epoch.
         batch_size: Rows of one optimiser step, over all ranks.
         capacity: Tokens of a packed row; 0 = a row is one span.
         shuffle: A new order every epoch.
     """
 
-    spans: tuple[Span, ...]
+    spans: Sequence[Span] | np.ndarray
     seed: int
     batch_size: int
     capacity: int = 0
     shuffle: bool = True
-    _epochs: dict[int, list[list[Span]]] = field(default_factory=dict, compare=False, repr=False)
+    _epochs: dict[int, Rows] = field(default_factory=dict, compare=False, repr=False)
 
-    def epoch(self, number: int) -> list[list[Span]]:
+    def epoch(self, number: int) -> Rows:
         """All rows of one epoch, in order."""
         if number not in self._epochs:
             # The present epoch and the next are all that a step can touch.
@@ -225,20 +257,22 @@ class Order:
                     epoch, offset = epoch + 1, 0
             yield rows, epoch, offset
 
-    def _lay_out(self, number: int) -> list[list[Span]]:
+    def _lay_out(self, number: int) -> Rows:
         generator = np.random.default_rng([self.seed, number])
-        sequence = generator.permutation(len(self.spans)) if self.shuffle else np.arange(len(self.spans))
-        spans = [self.spans[index] for index in sequence.tolist()]
+        spans = np.asarray(self.spans, dtype=np.int64).reshape(-1, 3)
+        sequence = generator.permutation(len(spans)) if self.shuffle else np.arange(len(spans))
         if not self.capacity:
-            return [[span] for span in spans]
-        if not self.shuffle:
-            return [[spans[i] for i in row] for row in in_order([s.end - s.start for s in spans], self.capacity)]
-        rows: list[list[Span]] = []
-        for begin in range(0, len(spans), WINDOW):
-            window = spans[begin : begin + WINDOW]
-            bins = best_fit_decreasing([span.end - span.start for span in window], self.capacity)
-            rows += [[window[i] for i in row] for row in bins]
-        return [rows[index] for index in generator.permutation(len(rows)).tolist()]
+            return Rows(spans, sequence, np.arange(len(spans)), np.ones(len(spans), dtype=np.int64))
+        lengths = (spans[:, 2] - spans[:, 1])[sequence]
+        fill, window = (best_fit_decreasing, WINDOW) if self.shuffle else (in_order, len(spans))
+        members, sizes = [], []
+        for begin in range(0, len(spans), window):
+            bins = fill(lengths[begin : begin + window].tolist(), self.capacity)
+            members.append(begin + np.concatenate(bins))
+            sizes.append([len(row) for row in bins])
+        size = np.concatenate(sizes)
+        order = generator.permutation(len(size)) if self.shuffle else np.arange(len(size))
+        return Rows(spans, sequence[np.concatenate(members)], (np.cumsum(size) - size)[order], size[order])
 
 
 def share(rows: Sequence[list[Span]], rank: int, world: int, micro: int, *, by_length: bool) -> list[list[list[Span]]]:
@@ -439,20 +473,21 @@ def make_feed(
         UserError: If no tokens remain, or no label.
     """
     if collate_rows is not None:
-        spans = tuple(Span(document, 0, 1) for document in range(len(dataset)))
-        order = Order(spans, seed, config.batch_size, shuffle=config.shuffle)
+        order = Order(
+            cut(np.ones(len(dataset), dtype=np.int64), 1, "truncate"), seed, config.batch_size, shuffle=config.shuffle
+        )
         return Feed(dataset, order, config, collate_rows, form, pad_token, LeftOut())
     lengths = document_lengths(dataset)
     pieces = cut(lengths, config.max_length, config.long_documents)
-    if not pieces:
+    if not len(pieces):
         raise UserError(f"No document has between 1 and training.max_length = {config.max_length} tokens.")
-    spans = tuple(labelled(dataset, pieces))
+    spans = labelled(dataset, pieces)
     left_out = LeftOut(
         long_documents=int((lengths > config.max_length).sum()) if config.long_documents != "split" else 0,
-        tokens=int(lengths.sum()) - sum(span.end - span.start for span in pieces),
+        tokens=int(lengths.sum() - (pieces[:, 2] - pieces[:, 1]).sum()),
         without_labels=len(pieces) - len(spans),
     )
-    if not spans:
+    if not len(spans):
         raise UserError(
             f"There is nothing to learn from: none of the {len(pieces)} documents has a label after its first token "
             f"and within training.max_length = {config.max_length}; raise max_length, or label some tokens."
