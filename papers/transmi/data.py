@@ -121,8 +121,8 @@ def romanize_vocabulary(pieces: Sequence[str], name: str = "uroman", scripts: Se
 def _uroman(pieces: Sequence[str]) -> list[str]:
     """Romanise in a process of its own; unlike multiprocessing this runs no code of the caller's main module again."""
     program = (
-        "import json, sys; from core.text.romanize import romanize_all; "
-        "json.dump([text.strip() for text in romanize_all(json.load(sys.stdin))], sys.stdout)"
+        "import json, sys; from core.text.romanize import resolve; from papers.transmi.method import transliterate; "
+        "json.dump(transliterate(json.load(sys.stdin), resolve('uroman'))[0], sys.stdout)"
     )
     result = subprocess.run(
         [sys.executable, "-c", program],
