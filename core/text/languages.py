@@ -65,15 +65,16 @@ _SHORT = (
     | {three: two for two, three in cldr.LANGUAGE_ALPHA3_BIBLIOGRAPHIC.items()}
     | _WITHDRAWN
 )
-# The macrolanguage of its standard language. CLDR names one for most (for Akan two, hence none); FLORES-200 took others
-# for Pashto, Quechua and Fulah, and Norwegian without more is Bokmål.
+# The macrolanguage that stands for a language. CLDR says so of one member of most (of two of Akan, hence of none);
+# FLORES-200 took other members of Pashto, Quechua and Fulah, and Norwegian without more is Bokmål.
 _CHOSEN = {"pbt": "ps", "quy": "qu", "fuv": "ff", "nb": "no"}
 _STANDARDS = Counter(cldr.NORMALIZED_MACROLANGUAGES.values())
-_MACRO = {
+_STANDARD = {
     individual: macro
     for individual, macro in cldr.NORMALIZED_MACROLANGUAGES.items()
     if len(individual) == 3 and _STANDARDS[macro] == 1 and macro not in _CHOSEN.values()
-} | _CHOSEN
+}
+_MACRO = _STANDARD | _CHOSEN
 # A region that makes another language of a macrolanguage: fa-AF is Dari.
 _REGIONAL = {
     regional: individual
@@ -170,7 +171,7 @@ def language(code: str) -> Language:
         raise UserError(
             f"Unknown language code {code!r}{hint}: use BCP-47 such as 'sw' or FLORES-200 such as 'swh_Latn'."
         )
-    macro = _MACRO.get(tag.language, tag.language)
+    macro = _STANDARD.get(tag.language, tag.language)
     base = macro if len(macro) < len(tag.language) else tag.language
     usual = _usual_script(base)
     # FLORES writes kor_Hang for everyday Korean.

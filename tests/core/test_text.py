@@ -56,6 +56,8 @@ ALL_CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 
         ("fil", "fil", "Filipino", "Latn", "tgl_Latn"),
         ("hbs_Latn", "sh", "Serbo-Croatian", "Latn", "hbs_Latn"),
         ("pbu", "pbu", "Northern Pashto", "Arab", "pbu_Arab"),  # FLORES-200 has the southern
+        ("ps", "ps", "Pashto", "Arab", "pbt_Arab"),
+        ("fuv_Latn", "fuv", "Nigerian Fulfulde", "Latn", "fuv_Latn"),
         ("ff", "ff", "Fula", "Latn", "fuv_Latn"),
         ("crh", "crh", "Crimean Tatar", "Cyrl", "crh_Latn"),  # FLORES-200 has one script, not CLDR's likely one
         ("uzs", "uzs", "Southern Uzbek", "Arab", "uzs_Arab"),
