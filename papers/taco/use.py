@@ -123,16 +123,11 @@ def _rows(source: str) -> list[dict[str, Any]]:
 def _translator(spec: str, revision: str | None, codes: Sequence[str]) -> Callable[[list[str]], list[str]]:
     """English texts -> translations, by a sequence-to-sequence model that takes language codes."""
     import torch
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    from core.models.loading import default_device
+    from core.models import loading
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(spec, revision=revision, src_lang=codes[0])
-        model = AutoModelForSeq2SeqLM.from_pretrained(spec, revision=revision, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"Cannot load the translator {spec}: {str(error).splitlines()[0]}") from None
-    model = model.to(default_device()).eval()
+    tokenizer = loading.load_tokenizer(spec, revision=revision, src_lang=codes[0])
+    model: Any = loading.load_model(spec, task="seq2seq", revision=revision, dtype="float32")
     target = tokenizer.convert_tokens_to_ids(codes[1])
     if target is None or target == tokenizer.unk_token_id:
         raise UserError(f"{spec} does not know the language code {codes[1]!r}: use its own, such as npi_Deva.")

@@ -33,6 +33,8 @@ from papers.transmi.labelled import Labelled
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_KIND: Any = {"tagging": "token-cls", "classification": "seq-cls"}
+
 
 def finetune(folder: str, config: Config, run: Run) -> None:
     """Fine-tune the model of a folder on English and save the best epoch as the run's artifact.
@@ -40,8 +42,6 @@ def finetune(folder: str, config: Config, run: Run) -> None:
     Raises:
         UserError: No such corpus, or none of its columns is known.
     """
-    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
-
     from core.models import loading
 
     distributed.seed_everything(config.seed)
@@ -49,13 +49,7 @@ def finetune(folder: str, config: Config, run: Run) -> None:
     train, dev = (labelled.read(config.corpus, english, split) for split in ("train", "dev"))
     labels = sorted({label for example in train for label in example.labels})
     tokenizer = loading.load_tokenizer(folder)
-    kind: Any = AutoModelForTokenClassification if config.task == "tagging" else AutoModelForSequenceClassification
-    model = kind.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-    )
+    model = loading.load_model(folder, task=_KIND[config.task], dtype="float32", device="cpu", labels=labels)
     settings = replace(config.training, eval_every=math.ceil(len(train) / config.training.batch_size))
     best = (read_json(run.path / "best.json") or {"f1": -1.0})["f1"]  # there when an interrupted run goes on
 
@@ -84,14 +78,9 @@ def finetune(folder: str, config: Config, run: Run) -> None:
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """F1 of the fine-tuned model on the test set of every language, as it is written and romanised."""
-    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
-
     from core.models import loading
 
-    kind: Any = AutoModelForTokenClassification if config.task == "tagging" else AutoModelForSequenceClassification
-    device = loading.default_device()
-    model = kind.from_pretrained(run.artifact, dtype=loading.default_dtype(device)).to(device).eval()
-    tokenizer = loading.load_tokenizer(run.artifact)
+    model, tokenizer = loading.load(run.artifact, task=_KIND[config.task])
     romanize = resolve(data.romanizer(config.romanizer))
     units: dict[str, dict[str, float]] = {"f1_native": {}, "f1_romanised": {}}
     for language in config.languages or labelled.languages_of(config.corpus):

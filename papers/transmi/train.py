@@ -52,13 +52,11 @@ def adapted_folder(config: Config, run: Run, base: Path) -> Path:
 
 
 def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
-    from transformers import AutoConfig
-
     from core.models import loading
     from core.models.vocabulary import unigram_vocabulary
     from papers.transmi import method
 
-    architectures = AutoConfig.from_pretrained(base).architectures or [""]
+    architectures = loading.load_config(base).architectures or [""]
     task: loading.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
     model, tokenizer = loading.load(str(base), task=task, dtype="float32", device="cpu")
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]

@@ -840,7 +840,7 @@ def test_mistakes_are_one_sentence_and_code_2(tmp_path: Path, capsys: pytest.Cap
     assert "missing.jsonl" in capsys.readouterr().err
     rows = tmp_path / "en.jsonl"
     rows.write_text(json.dumps(ENGLISH[1]) + "\n")
-    for translator, message in (("", "Give either"), (str(tmp_path / "none"), "Cannot load the translator")):
+    for translator, message in (("", "Give either"), (str(tmp_path / "none"), "there is no model folder")):
         with pytest.raises(SystemExit):
             use.main(["build", "--english", str(rows), "--translator", translator, "--language", "Nepali"])
         assert message in capsys.readouterr().err
