@@ -81,8 +81,9 @@ def _shapes(config: PretrainedConfig) -> Shapes:
 
     names = config.architectures or []
     model_class: Any = getattr(transformers, names[0], None) if names else None
+    model_class = model_class or transformers.MODEL_MAPPING[type(config)]
     with torch.device("meta"):
-        model = model_class(config) if model_class is not None else transformers.AutoModel.from_config(config)
+        model = model_class(config)
     products = multiplied(model)
     return tuple((name, tuple(parameter.shape), products[name]) for name, parameter in model.named_parameters())
 

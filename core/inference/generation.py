@@ -215,7 +215,7 @@ def _follows(
     if padded and prompt_tokens(model):
         return False
     seen = _SEEN.setdefault(model, {})
-    key = model.config.get_text_config()._attn_implementation, str(getattr(model, "active_adapters", "")), padded
+    key = model.config.get_text_config()._attn_implementation, str(vars(model).get("active_adapter")), padded
     if key not in seen:
         long = max(ids, key=len)[:8]
         rows = [long, min(ids, key=len)[: max(1, len(long) // 2)]] if padded else [long]

@@ -298,7 +298,7 @@ def _reads_trees(model: PreTrainedModel, requests: list[_Request]) -> bool:
     ):
         return False
     seen = _TREES.setdefault(model, {})
-    key = config._attn_implementation, str(getattr(model, "active_adapters", ""))
+    key = config._attn_implementation, str(vars(model).get("active_adapter"))
     good, bad = seen.get(key, (0, 2**62))
     if good < len(tokens) < bad:
         same = _tree_is_alone(model, tokens)

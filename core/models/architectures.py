@@ -12,7 +12,6 @@ the number that its weights' index states.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
@@ -38,16 +37,16 @@ def architecture(spec: str) -> PretrainedConfig:
     """
     import transformers
 
+    from core.models.loading import load_config
+
     name = SAME_SHAPE.get(spec, spec)
     if name in SHAPES:
         model_class, values = SHAPES[name]
         config_class = getattr(transformers, model_class).config_class
         return config_class(**values, architectures=[model_class], dtype="bfloat16")
     try:
-        if not Path(spec).is_dir() and spec.count("/") > 1:
-            raise OSError("not a hub id")
-        return transformers.AutoConfig.from_pretrained(spec)
-    except (OSError, ValueError) as error:
+        return load_config(spec)
+    except UserError as error:
         raise UserError(
             f"the architecture of {spec!r} is neither built in nor in the local hub cache: give one of "
             f"core.models.architectures.known(), a folder with its config.json, or run `hf download {spec} config.json`"

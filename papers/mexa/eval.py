@@ -142,11 +142,9 @@ def load(config: Config) -> Loaded:
             revision=config.revision,
             trust_remote_code=config.trust_remote_code,
         )
-    from transformers import AutoConfig
-
     device = loading.default_device()
     dtype = loading.default_dtype(device)
-    architecture = AutoConfig.from_pretrained(loading.materialize(config.model))
+    architecture = loading.load_config(config.model, revision=config.revision)
     model: Any = loading.from_config(architecture, seed=config.random_weights, task=task, dtype=dtype)
     return loading.Loaded(model.to(device), loading.load_tokenizer(config.model))
 

@@ -368,9 +368,7 @@ def load_encoder(backbone: Backbone) -> loading.Loaded:
     """The frozen encoder, or its architecture with random weights."""
     if backbone.init == "pretrained":
         return loading.load(backbone.model, task="encoder")
-    from transformers import AutoConfig
-
-    shape = AutoConfig.from_pretrained(loading.materialize(backbone.model))
+    shape = loading.load_config(backbone.model)
     dtype = loading.default_dtype(loading.default_device())
     model: Any = loading.from_config(shape, seed=0, task="encoder", dtype=dtype)
     return loading.Loaded(model.to(loading.default_device()), loading.load_tokenizer(backbone.model))

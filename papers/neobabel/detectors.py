@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from core.errors import UserError
-from core.models.loading import default_device
+from core.models import loading
 from papers.neobabel import world
 from papers.neobabel.benchmark import Detect, Detection, Embed
 from papers.neobabel.data import OFFICIAL_NAMES, from_module
@@ -70,11 +70,8 @@ def to_pixels(image: Tensor) -> np.ndarray:
 
 
 def _embedder(hub_id: str) -> Embed:
-    from transformers import AutoImageProcessor, AutoModel
-
-    device = default_device()
-    model: Any = AutoModel.from_pretrained(hub_id).to(device).eval()
-    processor = AutoImageProcessor.from_pretrained(hub_id)
+    model: Any = loading.load_model(hub_id, task="encoder", dtype="float32")
+    processor, device = loading.load_processor(hub_id), model.device
 
     @torch.inference_mode()
     def embed(images: Tensor) -> Tensor:
@@ -96,16 +93,12 @@ class Mask2Former:
     """GenEval's detector: instance segmentation of COCO's classes, colours by CLIP on the object's own pixels."""
 
     def __init__(self) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel, Mask2FormerForUniversalSegmentation
-
-        self.device = default_device()
-        self.processor = AutoImageProcessor.from_pretrained(MASK2FORMER)
-        segmenter: Any = Mask2FormerForUniversalSegmentation.from_pretrained(MASK2FORMER)
-        self.model = segmenter.to(self.device).eval()
-        clip: Any = CLIPModel.from_pretrained(CLIP)
-        self.clip = clip.to(self.device).eval()
-        self.clip_images = AutoImageProcessor.from_pretrained(CLIP)
-        self.clip_texts = AutoTokenizer.from_pretrained(CLIP)
+        self.device = loading.default_device()
+        self.processor = loading.load_processor(MASK2FORMER)
+        self.model: Any = loading.load_model(MASK2FORMER, task="segmentation", dtype="float32")
+        self.clip: Any = loading.load_model(CLIP, task="encoder", dtype="float32")
+        self.clip_images = loading.load_processor(CLIP)
+        self.clip_texts = loading.load_tokenizer(CLIP)
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> dict[str, list[Detection]]:

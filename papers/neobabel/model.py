@@ -16,11 +16,12 @@ from jaxtyping import Bool, Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+from transformers import DynamicCache
 
 from core.distributed import is_main
 from core.errors import UserError
 from core.files import read_json, replacing, write_json
+from core.models import loading
 from core.training.fit import save_pretrained
 from core.training.losses import Loss
 from papers.neobabel.method import (
@@ -412,9 +413,9 @@ def load(folder: Path, device: Any = "cpu", attention: str = "eager") -> TextToI
     vocabulary = Vocabulary(**settings["vocabulary"])
     if settings["qk_norm"]:
         # The class of the checkpoint does not know these norms, so its weights are put back by name.
-        lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), attn_implementation=attention)
+        lm = loading.from_config(loading.load_config(folder), seed=0, attention=attention)
     else:
-        lm = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention)
+        lm = loading.load_model(folder, dtype="float32", device="cpu", attention=attention)
     model = TextToImage(lm, vocabulary, settings["text_width"], settings["image"], settings["qk_norm"])
     if settings["qk_norm"]:
         weights = {name: value for file in folder.glob("model*.safetensors") for name, value in load_file(file).items()}

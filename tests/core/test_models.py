@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
 import json
 import multiprocessing
 import struct
@@ -11,18 +14,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+import transformers
+from peft import LoraConfig, PeftConfig, PromptTuningConfig, get_peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from transformers import BertConfig, BertModel, LlamaConfig, PreTrainedTokenizerFast, XLMRobertaConfig
+from transformers import (
+    BertConfig,
+    BertModel,
+    BitImageProcessorFast,
+    Dinov2Config,
+    LlamaConfig,
+    M2M100Config,
+    PreTrainedTokenizerFast,
+    XLMRobertaConfig,
+)
 
 from core.errors import UserError
 from core.models import loading, wheel_formats, wheels
+from core.models.architectures import architecture
+from core.models.embedding import load_encoder
 from core.models.vocabulary import unigram_vocabulary
+from core.training.fit import save_pretrained
 
+SIDES = {"layers": 1, "ffn_dim": 16, "attention_heads": 2}
 WORDS = ["<pad>", "<eos>", "<unk>", *(f"w{i}" for i in range(29))]
 
 
@@ -57,10 +74,27 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def edit_weights(folder: Path, change) -> None:
-    weights = load_file(folder / "model.safetensors")
+def save(folder: Path, config: LlamaConfig) -> Path:
+    loading.from_config(config, seed=0).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return folder
+
+
+def edit_weights(folder: Path, change, prefix: str = "") -> None:
+    weights = load_file(folder / f"{prefix}model.safetensors")
     change(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(weights, folder / f"{prefix}model.safetensors", metadata={"format": "pt"})
+
+
+def tuned_with_added_tokens(base: Path, config: PeftConfig) -> loading.Loaded:
+    model, reader = loading.load(base, dtype="float32")
+    reader.add_tokens(["<x>", "<y>"])
+    model.resize_token_embeddings(len(reader))
+    adapted = get_peft_model(model, config)
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.5)
+    return loading.Loaded(adapted, reader)
 
 
 class TestFolders:
@@ -156,6 +190,74 @@ class TestFolders:
         assert torch.equal(again(ids).logits, adapted.eval()(ids).logits)
         assert len(reader) == 32
 
+    @pytest.mark.parametrize("tied", [False, True])
+    @pytest.mark.parametrize("tuned", ["layers", "layers and tables", "tables by LoRA", "new rows", "a soft prompt"])
+    def test_adapter_with_added_tokens(self, tmp_path: Path, tied: bool, tuned: str) -> None:
+        config = {
+            "layers": LoraConfig(r=2, target_modules=["q_proj"]),
+            "layers and tables": LoraConfig(
+                r=2, target_modules=["q_proj"], modules_to_save=["embed_tokens", *([] if tied else ["lm_head"])]
+            ),
+            "tables by LoRA": LoraConfig(r=2, target_modules=["q_proj", "embed_tokens"]),
+            "new rows": LoraConfig(r=2, target_modules=["q_proj"], trainable_token_indices=[32, 33]),
+            "a soft prompt": PromptTuningConfig(num_virtual_tokens=3),
+        }[tuned]
+        config.task_type = "CAUSAL_LM"
+        base = save(tmp_path / "base", llama(tie_word_embeddings=tied))
+        adapted, reader = tuned_with_added_tokens(base, config)
+        save_pretrained(adapted, tmp_path / "adapter", reader)
+        again, reader = loading.load(tmp_path / "adapter", dtype="float32")
+        ids = torch.tensor([[5, 32, 33, 7]])
+        assert torch.equal(again(ids).logits, adapted.eval()(ids).logits)
+        assert len(reader) == 34
+
+    def test_adapter_that_lacks_the_added_tokens(self, tmp_path: Path) -> None:
+        adapted, reader = tuned_with_added_tokens(
+            save(tmp_path / "base", llama()), LoraConfig(r=2, target_modules=["q_proj"])
+        )
+        adapted.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
+        reader.save_pretrained(tmp_path / "adapter")
+        with pytest.raises(UserError, match="does not hold their embeddings: save it again with save_embedding_layers"):
+            loading.load(tmp_path / "adapter")
+
+    def test_adapter_of_another_shape_says_all(self, folder: Path, tmp_path: Path) -> None:
+        base = loading.load_model(folder, dtype="float32")
+        adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+        adapted.save_pretrained(tmp_path / "adapter")
+        edit_weights(tmp_path / "adapter", lambda w: w.update({k: v[:, :3].clone() for k, v in w.items()}), "adapter_")
+        with pytest.raises(UserError, match=r"layers\.0.*layers\.1.*shape in current model"):
+            loading.load(tmp_path / "adapter")
+        edit_weights(tmp_path / "adapter", lambda w: [w.pop(key) for key in list(w) if "v_proj" in key], "adapter_")
+        with pytest.raises(UserError, match="cannot load"):
+            loading.load(tmp_path / "adapter")
+
+    def test_adapter_in_a_pickle(self, folder: Path, tmp_path: Path) -> None:
+        adapted = get_peft_model(loading.load_model(folder), LoraConfig(r=2, target_modules=["q_proj"]))
+        adapted.save_pretrained(tmp_path / "adapter", safe_serialization=False)
+        (tmp_path / "adapter/adapter_model.safetensors").unlink(missing_ok=True)
+        with pytest.raises(UserError, match=r"has no adapter_model\.safetensors"):
+            loading.load(tmp_path / "adapter")
+
+    def test_adapter_on_an_adapter(self, folder: Path, tmp_path: Path) -> None:
+        ids, model = torch.arange(10)[None], loading.load_model(folder, dtype="float32")
+        for name in ("first", "second"):
+            config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+            adapted = get_peft_model(model, config)
+            expected = adapted.eval()(ids).logits
+            adapted.save_pretrained(tmp_path / name)
+            model = loading.load_model(tmp_path / name, dtype="float32").merge_and_unload()
+        again, reader = loading.load(tmp_path / "second", dtype="float32")
+        assert torch.allclose(again(ids).logits, expected, atol=1e-5)
+        assert len(reader) == 32
+
+    def test_adapter_beside_its_base(self, tmp_path: Path) -> None:
+        base = save(tmp_path / "here" / "base", llama())
+        adapted = get_peft_model(loading.load_model(base), LoraConfig(r=2, target_modules=["q_proj"]))
+        adapted.peft_config["default"].base_model_name_or_path = "../base"
+        adapted.save_pretrained(tmp_path / "here" / "adapter")
+        (tmp_path / "here").rename(tmp_path / "there")
+        loading.load(tmp_path / "there" / "adapter")
+
     def test_adapter_without_base(self, tmp_path: Path) -> None:
         (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": null}')
         with pytest.raises(UserError, match="does not name its base"):
@@ -189,6 +291,34 @@ class TestTasks:
         model, _ = loading.load(str(tmp_path), task="seq-cls", num_labels=3)
         assert model.classifier.out_features == 3
 
+    def test_classes_have_names(self, tmp_path: Path) -> None:
+        loading.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
+        tokenizer().save_pretrained(tmp_path)
+        model, reader = loading.load(tmp_path, task="token-cls", labels=["NOUN", "VERB"], dtype="float32")
+        assert model.config.id2label == {0: "NOUN", 1: "VERB"}
+        save_pretrained(model, tmp_path / "tagger", reader)
+        again = loading.load_model(tmp_path / "tagger", task="token-cls", dtype="float32")
+        assert torch.equal(again.classifier.weight, model.classifier.weight)
+
+    def test_sequence_to_sequence(self, tmp_path: Path) -> None:
+        shape = {f"{side}_{what}": n for side in ("encoder", "decoder") for what, n in SIDES.items()}
+        config = M2M100Config(vocab_size=32, d_model=16, max_position_embeddings=32, **shape)
+        loading.from_config(config, seed=0, task="seq2seq").save_pretrained(tmp_path)
+        tokenizer().save_pretrained(tmp_path)
+        model, _ = loading.load(tmp_path, task="seq2seq")
+        assert type(model).__name__ == "M2M100ForConditionalGeneration"
+        assert loading.load_model(tmp_path, task="encoder").get_encoder() is not None
+
+    def test_images(self, tmp_path: Path) -> None:
+        config = Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14)
+        loading.from_config(config, seed=0, task="encoder").save_pretrained(tmp_path)
+        BitImageProcessorFast().save_pretrained(tmp_path)
+        assert loading.load_model(tmp_path, task="encoder").config.hidden_size == 16
+        assert loading.load_processor(tmp_path) is not None
+        (tmp_path / "preprocessor_config.json").unlink()
+        with pytest.raises(UserError, match="cannot load"):
+            loading.load_processor(tmp_path)
+
     def test_an_encoder_is_no_causal_model(self, tmp_path: Path) -> None:
         loading.from_config(bert(), seed=0, task="encoder").save_pretrained(tmp_path)
         tokenizer().save_pretrained(tmp_path)
@@ -202,6 +332,62 @@ class TestTasks:
     def test_unknown_task(self, folder: Path) -> None:
         with pytest.raises(UserError, match="unknown task 'qa': choose one of causal-lm"):
             loading.load(str(folder), task="qa")  # type: ignore[arg-type]
+
+
+class TestTrust:
+    """Code that lies beside the weights is not run, whatever the terminal would answer."""
+
+    @pytest.fixture
+    def foreign(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr("builtins.input", lambda *_: "y")
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\ny\ny\n"))
+        for name, part in (
+            ("config.json", {"AutoConfig": "evil.C", "AutoModel": "evil.M", "AutoModelForCausalLM": "evil.M"}),
+            ("tokenizer_config.json", {"AutoTokenizer": ["evil.T", "evil.T"]}),
+        ):
+            content = json.loads((folder / name).read_text())
+            (folder / name).write_text(json.dumps(content | {"auto_map": part}))
+        (folder / "evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass C: ...\nclass M: ...\nclass T: ...")
+        (folder / "preprocessor_config.json").write_text('{"auto_map": {"AutoImageProcessor": "evil.C"}}')
+        return folder
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_no_code_of_the_folder_is_run(self, foreign: Path, known: bool) -> None:
+        if not known:
+            content = json.loads((foreign / "config.json").read_text())
+            (foreign / "config.json").write_text(json.dumps(content | {"model_type": "unheard-of"}))
+        calls = [
+            lambda: loading.load(foreign),
+            lambda: loading.load(foreign, task="encoder"),
+            lambda: loading.load_tokenizer(foreign),
+            lambda: loading.from_config(loading.load_config(foreign), seed=0),
+            lambda: architecture(str(foreign)),
+            lambda: loading.load_processor(foreign),
+            lambda: load_encoder(foreign),
+        ]
+        for call in calls:
+            with contextlib.suppress(UserError):
+                call()
+            assert not (foreign / "ran").exists()
+        if not known:
+            with pytest.raises(UserError, match="cannot load"):
+                loading.load(foreign)
+
+    def test_loading_has_one_door(self) -> None:
+        root = Path(loading.__file__).parents[2]
+        found = []
+        for path in sorted([*(root / "core").rglob("*.py"), *(root / "papers").rglob("*.py")]):
+            if path.parent == root / "core" / "models":
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                door = (
+                    isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "loading"
+                )
+                calls = isinstance(node, ast.Attribute) and node.attr in {"from_pretrained", "from_config"} and not door
+                name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+                if calls or (name.startswith("Auto") and hasattr(transformers, name)):
+                    found.append(f"{path.relative_to(root)}:{node.lineno} {ast.unparse(node)}")
+        assert not found, "load with core.models.loading instead:\n" + "\n".join(found)
 
 
 class TestFromScratch:

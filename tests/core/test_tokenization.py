@@ -7,10 +7,23 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from core.errors import UserError
-from core.models.tokenization import IGNORED, chat_row, completion_row, train_bpe, word_level
+from core.models.tokenization import (
+    IGNORED,
+    begin_ids,
+    chat_row,
+    completion_row,
+    pair_ids,
+    prompt_ids,
+    text_ids,
+    train_bpe,
+    word_level,
+)
+from core.models.wheel_formats import xlmr_tokenizer
 
 TEXTS = ["the cat sat on the mat", "القطة جلست على الحصيرة", "кошка сидела на коврике"] * 5
 BPE = train_bpe(TEXTS, 320, special_tokens=["<en>", "<ar>"])
@@ -50,7 +63,7 @@ def test_word_level_keeps_words_whole() -> None:
 
 
 def test_completion_rows_learn_the_completion_and_the_end() -> None:
-    row = completion_row(BPE, "the cat", " sat")
+    row = completion_row(BPE, "<s>the cat", " sat")
     first = next(i for i, label in enumerate(row["labels"]) if label != IGNORED)
     assert row["input_ids"][0] == BPE.bos_token_id
     assert BPE.decode(row["input_ids"][1:first]) == "the cat"
@@ -79,3 +92,124 @@ def test_chat_rows_learn_every_assistant_turn_and_nothing_else() -> None:
     )
     with pytest.raises(UserError, match="assistant"):
         chat_row(tokenizer, messages[:1])
+
+
+# --- one rule from text to tokens ---------------------------------------------------------------------------------
+
+
+def adding(tokenizer: PreTrainedTokenizerFast, before: str = "", after: str = "") -> PreTrainedTokenizerFast:
+    """The tokenizer, putting tokens around every text by itself."""
+    pieces = [*before.split(), "$A", *after.split()]
+    specials = [(piece, tokenizer.convert_tokens_to_ids(piece)) for piece in pieces if piece != "$A"]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=pieces, special_tokens=specials)
+    return tokenizer
+
+
+def bpe() -> PreTrainedTokenizerFast:
+    return train_bpe(TEXTS, 320, special_tokens=["<en>", "<ar>"])
+
+
+def word_pieces() -> PreTrainedTokenizerFast:
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "s", "##at", "##s", "on", "a"]
+    backend = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.decoder = decoders.WordPiece()
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    return adding(PreTrainedTokenizerFast(tokenizer_object=backend, **names), "[CLS]", "[SEP]")
+
+
+def unigram() -> PreTrainedTokenizerFast:
+    pieces = ["▁the", "▁cat", "▁sat", "▁on", "▁", "▁a", "s", "at", "a"]
+    specials = [(piece, 0.0) for piece in ("<s>", "<pad>", "</s>", "<unk>")]
+    return xlmr_tokenizer([*specials, *((piece, -float(i)) for i, piece in enumerate(pieces)), ("<mask>", 0.0)])
+
+
+TOKENIZERS = {
+    "plain": bpe,
+    "begins": lambda: adding(bpe(), "<s>"),
+    "ends": lambda: adding(bpe(), "", "</s>"),
+    "begins with two and ends": lambda: adding(bpe(), "<en> <s>", "</s>"),
+    "unigram": unigram,
+    "word pieces": word_pieces,
+    "words": lambda: word_level(["the", "cat", "sat", "on", "a", ":"]),
+    "words with unknown": lambda: word_level(["the", "cat", "sat", "on"], unknown=True),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("plain", []), ("begins", ["<s>"]), ("ends", []), ("begins with two and ends", ["<en>", "<s>"]),
+     ("unigram", ["<s>"]), ("word pieces", ["[CLS]"]), ("words", []), ("words with unknown", [])],
+)  # fmt: skip
+def test_what_a_tokenizer_puts_before_a_text(kind: str, expected: list[str]) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    assert tokenizer.convert_ids_to_tokens(list(begin_ids(tokenizer))) == expected
+    ids = list(text_ids(tokenizer, ["the cat"])["the cat"])
+    assert ids == [*begin_ids(tokenizer), *tokenizer.encode("the cat", add_special_tokens=False)]
+
+
+PAIRS = [
+    ("the cat", " sat"), ("the cat ", "sat"), ("the cat\n", "sat on"), ("the cat :", " sat"),
+    ("the cat", "s"), ("the cat: \n", " a"), ("the c", "at"), ("", "the cat"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize(("prompt", "answer"), PAIRS)
+def test_a_prompt_has_the_same_tokens_with_every_answer(kind: str, prompt: str, answer: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    if kind == "words" and (prompt, answer) in PAIRS[4:7]:
+        with pytest.raises(UserError, match="cannot encode"):
+            pair_ids(tokenizer, [prompt], [answer])
+        return
+    (read,) = prompt_ids(tokenizer, [prompt])
+    ((context, continuation),) = pair_ids(tokenizer, [prompt], [answer])
+    assert context == read.ids
+    assert prompt.endswith(read.held_back)
+    row = completion_row(tokenizer, prompt, answer, eos=False)
+    assert row["input_ids"] == [*context, *continuation]
+    assert row["labels"] == [IGNORED] * len(context) + list(continuation)
+    if kind in {"plain", "begins", "ends", "begins with two and ends"}:
+        assert tokenizer.decode(row["input_ids"][len(begin_ids(tokenizer)) :]) == prompt + answer
+
+
+def test_white_space_that_the_answer_would_swallow_is_held_back() -> None:
+    tokenizer = bpe()
+    for prompt, held in (("the cat ", " "), ("the cat\n", ""), ("the cat\n ", " "), ("the cat", ""), ("", "")):
+        assert prompt_ids(tokenizer, [prompt])[0].held_back == held
+    ((_, answer),) = pair_ids(tokenizer, ["the cat "], ["sat"])
+    assert tokenizer.decode(list(answer)) == " sat"
+
+
+def test_a_token_that_would_span_the_border_is_cut_there() -> None:
+    tokenizer = bpe()
+    assert len(tokenizer.encode("cat", add_special_tokens=False)) == 1
+    ((context, answer),) = pair_ids(tokenizer, ["the c"], ["at"])
+    assert (tokenizer.decode(list(context)), tokenizer.decode(list(answer))) == ("the c", "at")
+
+
+def test_a_begin_token_is_spelled_out_or_added_but_never_twice() -> None:
+    tokenizer = TOKENIZERS["begins"]()
+    assert completion_row(tokenizer, "<s>the cat", " sat") == completion_row(tokenizer, "the cat", " sat")
+    assert completion_row(tokenizer, "the", " cat", bos=True) == completion_row(tokenizer, "the", " cat")
+    without = completion_row(tokenizer, "the", " cat", bos=False)["input_ids"]
+    assert without[:1] != [1]
+    assert completion_row(bpe(), "the", " cat", bos=True)["input_ids"] == [1, *without]
+    with pytest.raises(UserError, match="has no eos token"):
+        completion_row(word_pieces(), "the", "cat")
+    with pytest.raises(UserError, match="cannot encode 'the dog'"):
+        prompt_ids(TOKENIZERS["words"](), ["the dog"])
+
+
+@pytest.mark.parametrize("kind", ["plain", "begins", "ends", "begins with two and ends"])
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, "<s>" + CHAT_TEMPLATE, CHAT_TEMPLATE.replace("] '", "]\\n'")])
+def test_a_conversation_is_asked_as_it_was_trained(kind: str, template: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    tokenizer.chat_template = template
+    messages = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "sat"}]
+    row = chat_row(tokenizer, messages)
+    asked = str(tokenizer.apply_chat_template(messages[:1], tokenize=False, add_generation_prompt=True))
+    (read,) = prompt_ids(tokenizer, [asked])
+    assert tuple(row["input_ids"][: len(read.ids)]) == read.ids
+    assert row["labels"] == [IGNORED] * len(read.ids) + row["input_ids"][len(read.ids) :]
+    assert row["input_ids"].count(1) == (kind.startswith("begins") or template.startswith("<s>"))
