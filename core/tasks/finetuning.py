@@ -71,10 +71,11 @@ def load_classifier(
         resize_embeddings(model, trimmed.rows)
         tokenizer = trimmed.tokenizer
     if frozen_layers:
-        layers = model.base_model.encoder.layer
+        encoder: Any = model.base_model
+        layers = encoder.encoder.layer
         if frozen_layers > len(layers):
             raise UserError(f"frozen_layers = {frozen_layers}, but the model has {len(layers)} layers: give fewer.")
-        for module in (model.base_model.embeddings, *layers[:frozen_layers]):
+        for module in (encoder.embeddings, *layers[:frozen_layers]):
             module.requires_grad_(False)
     return Loaded(model, tokenizer)
 
@@ -137,7 +138,7 @@ def finetune(
             evaluate=keep_best,
             name=name,
         )
-    tags = isinstance(model, tuple(MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.values()))
+    tags = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.get(type(model.config), None) is type(model)
     return Loaded(load_model(folder, task="token-cls" if tags else "seq-cls"), tokenizer)
 
 

@@ -206,6 +206,10 @@ class TestFolders:
         base = save(tmp_path / "base", llama(tie_word_embeddings=tied))
         adapted, reader = tuned_with_added_tokens(base, config)
         save_pretrained(adapted, tmp_path / "adapter", reader)
+        if tuned == "tables by LoRA" and not tied:  # PEFT keeps no head beside an input table that LoRA tunes
+            with pytest.raises(UserError, match="no output rows of added tokens"):
+                loading.load(tmp_path / "adapter", dtype="float32")
+            return
         again, reader = loading.load(tmp_path / "adapter", dtype="float32")
         ids = torch.tensor([[5, 32, 33, 7]])
         assert torch.equal(again(ids).logits, adapted.eval()(ids).logits)
