@@ -198,7 +198,9 @@ def _known(text: str, ids: Ids | None) -> Ids:
 
 
 def _begun(begin: Ids, ids: Ids) -> Ids:
-    return ids if _starts(ids, begin) else begin + ids
+    """The tokens with those at the beginning that are not spelled out."""
+    missing = next(n for n in range(len(begin) + 1) if _starts(ids, begin[n:]))
+    return begin[:missing] + ids
 
 
 def _starts(ids: Ids, beginning: Ids) -> bool:

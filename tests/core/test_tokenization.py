@@ -202,7 +202,7 @@ def test_a_begin_token_is_spelled_out_or_added_but_never_twice() -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "begins", "ends", "begins with two and ends"])
-@pytest.mark.parametrize("template", [CHAT_TEMPLATE, "<s>" + CHAT_TEMPLATE, CHAT_TEMPLATE.replace("] '", "]\\n'")])
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, "<s>" + CHAT_TEMPLATE, CHAT_TEMPLATE.replace("] ", "]\n")])
 def test_a_conversation_is_asked_as_it_was_trained(kind: str, template: str) -> None:
     tokenizer = TOKENIZERS[kind]()
     tokenizer.chat_template = template
