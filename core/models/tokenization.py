@@ -157,7 +157,8 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> li
     ids = text_ids(tokenizer, [form for prompt in forms for form in forms[prompt]])
     ends = [form for prompt in forms for form in forms[prompt][:-1]]
     # A word-level tokenizer without an unknown token cannot encode the probe, and merges nothing with white space.
-    followed = dict(zip(ends, _encode(tokenizer, [f"{form}a" for form in ends]), strict=True))
+    word = _joined_word(tokenizer) if ends else ""
+    followed = dict(zip(ends, _encode(tokenizer, [f"{form}{word}" for form in ends]), strict=True))
     begin = begin_ids(tokenizer) if ends else ()
 
     def stable(form: str) -> bool:
@@ -166,6 +167,12 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> li
 
     chosen = {prompt: next(form for form in forms[prompt] if stable(form)) for prompt in forms}
     return [Prompt(ids[chosen[prompt]], prompt[len(chosen[prompt]) :]) for prompt in prompts]
+
+
+def _joined_word(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A word that the tokenizer makes one token with the blank before it, if it has one among its first thousands."""
+    texts = (str(tokenizer.decode([number])) for number in range(min(len(tokenizer), 4096)))
+    return next((text[1:] for text in texts if text[:1] == " " and text[1:].isalpha()), "a")
 
 
 def pair_ids(
