@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.corpora.table import bcp47, to_dataset
 from core.errors import UserError
 from core.files import read_lines
+from core.text.languages import match
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -130,16 +131,24 @@ def _select(path: Path, found: Sequence[str], languages: Sequence[str] | None) -
             )
         chosen = {name: bcp47(name) if len(name.split("_")[0]) == 2 else name for name in found if name != "key"}
     else:
-        folded = {bcp47(name).lower(): name for name in found if name != "key"}
-        missing = [code for code in languages if bcp47(code).lower() not in folded]
-        if missing:
+        columns = {code: _column(code, [name for name in found if name != "key"]) for code in languages}
+        if missing := [code for code, name in columns.items() if name is None]:
             raise UserError(f"{path} has no column {missing[0]!r}; its columns are {', '.join(found)}.")
-        chosen = {folded[bcp47(code).lower()]: code for code in languages}
+        chosen = {str(name): code for code, name in columns.items()}
+        if len(chosen) < len(columns):
+            raise UserError(f"{path}: two of {', '.join(columns)} are one column; name each language once.")
     if len(set(chosen.values())) < len(chosen) or len(set(found)) < len(found):
         raise UserError(f"{path}: a column name is repeated in {', '.join(found)}; name each language once.")
     if not chosen:
         raise UserError(f"{path} has no language column: name at least one en, fr, zh-Hans, ....")
     return chosen
+
+
+def _column(code: str, names: Sequence[str]) -> str | None:
+    try:
+        return match(code, names)
+    except UserError:  # no code that anyone knows, nor the name of a column
+        return None
 
 
 def _read_tsv(path: Path, languages: Sequence[str] | None) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:

@@ -411,6 +411,13 @@ def test_indonesian_is_a_language(tmp_path):
 def test_languages_choose_columns(tmp_path):
     path = _write(tmp_path / "a.tsv", "source\ten\tfr\tde\nweb\ta\tb\t\n")
     assert corpora.read_parallel(path, ["fr", "en"]).to_list() == [{"key": "2", "fr": "b", "en": "a"}]
+    assert corpora.read_parallel(path, ["source", "fra_Latn"]).to_list() == [
+        {"key": "2", "source": "web", "fra_Latn": "b"}
+    ]
+    with pytest.raises(UserError, match="no column 'klingon'"):
+        corpora.read_parallel(path, ["klingon"])
+    with pytest.raises(UserError, match="two of fr, fra are one column"):
+        corpora.read_parallel(path, ["fr", "fra"])
 
 
 BAD_FILES = [
