@@ -469,6 +469,7 @@ class _Saver:
         saved = checkpoint.load(path, self.model, self._plain(), same=self.identity)
         distributed.print_main(f"Continuing from {path}.")
         fields = {f.name: saved[f.name] for f in dataclasses.fields(State)}
+        fields["losses"] = [math.nan if loss is None else loss for loss in fields["losses"]]  # JSON has no NaN
         return State(**fields)
 
     def save(self, state: State, random_states: Mapping[str, Any] | None = None) -> Path:

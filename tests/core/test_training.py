@@ -306,6 +306,8 @@ def test_a_step_without_items_changes_nothing(run):
     ]
     moved = [not torch.equal(a["weight"], b["weight"]) for a, b in itertools.pairwise(saved)]
     assert moved == [True, False, True]
+    again = fit(nn.Linear(1, 1), data, config, run, loss_fn=counted, collate=regression)
+    assert again.losses == pytest.approx(result.losses, nan_ok=True)
 
 
 def test_training_without_any_item_is_refused(run):
