@@ -506,7 +506,8 @@ class _Logger:
         numbers = dataclasses.asdict(left_out)
         if any(numbers.values()):
             self.run.log(phase=self.name, **{f"left_out/{key}": value for key, value in numbers.items()})
-            distributed.print_main(f"Not trained on: {', '.join(f'{n} {key}' for key, n in numbers.items() if n)}.")
+            said = ", ".join(f"{number} {key.replace('_', ' ')}" for key, number in numbers.items() if number)
+            distributed.print_main(f"Not trained on: {said}.")
 
     def add(self, values: Mapping[str, float]) -> None:
         """Note one step."""

@@ -329,7 +329,7 @@ def test_prompts_that_fill_max_length_are_refused_or_counted(run, capsys):
     assert torch.equal(weights(model), before)
     result = fit(model, [*rows(20), long], CONFIG, run)
     assert (result.left_out.long_documents, result.left_out.tokens, result.left_out.without_labels) == (1, 12, 1)
-    assert "Not trained on: 1 long_documents, 12 tokens, 1 without_labels." in capsys.readouterr().out
+    assert "Not trained on: 1 long documents, 12 tokens, 1 without labels." in capsys.readouterr().out
     assert json.loads((run.path / "metrics.jsonl").read_text().splitlines()[0])["left_out/tokens"] == 12
 
 
