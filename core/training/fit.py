@@ -469,6 +469,7 @@ class _Saver:
         saved = checkpoint.load(path, self.model, self._plain(), same=self.identity)
         distributed.print_main(f"Continuing from {path}.")
         fields = {f.name: saved[f.name] for f in dataclasses.fields(State)}
+        fields["losses"] = [math.nan if loss is None else loss for loss in fields["losses"]]  # JSON has no NaN
         return State(**fields)
 
     def save(self, state: State, random_states: Mapping[str, Any] | None = None) -> Path:
@@ -505,7 +506,8 @@ class _Logger:
         numbers = dataclasses.asdict(left_out)
         if any(numbers.values()):
             self.run.log(phase=self.name, **{f"left_out/{key}": value for key, value in numbers.items()})
-            distributed.print_main(f"Not trained on: {', '.join(f'{n} {key}' for key, n in numbers.items() if n)}.")
+            said = ", ".join(f"{number} {key.replace('_', ' ')}" for key, number in numbers.items() if number)
+            distributed.print_main(f"Not trained on: {said}.")
 
     def add(self, values: Mapping[str, float]) -> None:
         """Note one step."""

@@ -140,7 +140,8 @@ def decode(model: nn.Module, **inputs: Any) -> tuple[Float[Tensor, "batch length
         output = model(**inputs)
     finally:
         handle.remove()
-    return caught[0], output
+    (hidden,) = caught
+    return hidden, output
 
 
 class _Hidden(tuple):
@@ -185,31 +186,30 @@ def _head_kind(model: nn.Module) -> HeadKind:
 
 
 def _try_head(model: nn.Module, head: Any) -> HeadKind:
-    caught: list[Tensor] = []
-    handle = base_model(model).get_decoder().register_forward_hook(lambda _, __, output: caught.append(output[0]))
+    inputs = {"input_ids": torch.zeros(1, 2, dtype=torch.long, device=head.weight.device), "use_cache": False}
     try:
         with torch.no_grad():
-            logits = model(input_ids=torch.zeros(1, 2, dtype=torch.long, device=head.weight.device)).logits[0]
-            (hidden,) = caught
-            apart = _close(_behind_decoder(model, hidden[0]), logits)
+            torch.manual_seed(0)
+            whole = model(**inputs).logits[0]
+            torch.manual_seed(0)
+            caught, output = decode(model, **inputs)
+            apart = _close(output.logits[0], whole[:1]) and _close(_behind_decoder(model, caught[0]), whole)
     except (AttributeError, TypeError, ValueError, IndexError, RuntimeError):
         # A model that cannot be taken apart like this is asked for its logits as a whole, which is always right.
         apart = False
-    finally:
-        handle.remove()
     if not apart:
         return "whole"
     if type(head) is not nn.Linear or head._forward_hooks or head._forward_pre_hooks:
         return "own"
-    # As large as trained logits can be, so that a cap shows.
-    hidden = torch.randn_like(hidden[0])
-    hidden *= 100 / F.linear(hidden, head.weight).detach().abs().max()
-    # A parameter that changes nothing yet (a bias of zeros, a scale of one) will when it is trained.
-    others = [p for p in model.parameters() if p.requires_grad and p is not head.weight]
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        # As large as trained logits can be, so that a cap shows.
+        hidden = torch.randn(caught[0].shape, dtype=caught.dtype, device=caught.device)
+        hidden *= 100 / F.linear(hidden, head.weight).detach().abs().max()
         logits = _behind_decoder(model, hidden)
+        # A parameter that changes nothing yet (a bias of zeros, a scale of one) will when it is trained.
+        others = [p for p in model.parameters() if p.requires_grad and p is not head.weight]
         used = torch.autograd.grad(logits.sum(), others, allow_unused=True) if logits.requires_grad and others else ()
-    linear = _close(logits, F.linear(hidden, head.weight)) and all(gradient is None for gradient in used)
+        linear = _close(logits, F.linear(hidden, head.weight)) and all(gradient is None for gradient in used)
     return "linear" if linear else "own"
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import yaml
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from core import distributed
 from core.distributed import gather_metrics, gather_objects, launch_cpu, peak_flops
@@ -82,9 +82,26 @@ def every_strategy(folder):
     distributed.barrier()
     done["fsdp2-resumed"] = train(folder, "fsdp2-saved", strategy="fsdp2", save_every=2)
     done["counted"] = counted(folder)
+    done["capped"] = capped(folder, "fsdp2")
     done["gathered"] = (gather_objects(distributed.rank()), gather_metrics({"a": 1.0 + distributed.rank()}, 2))
     done["seeds"] = seeds()
     return done
+
+
+def capped(folder, strategy):
+    """Logits that the model's own code makes, a chunk at a time, again in the backward pass."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape = Gemma2Config(
+        vocab_size=67,
+        **sizes,
+        num_key_value_heads=1,
+        head_dim=8,
+        final_logit_softcapping=0.2,
+        attn_implementation="sdpa",
+    )
+    run = Run(Path(folder) / f"capped-{strategy}", "mexa", None, Path(folder), quiet=True)
+    return fit(Gemma2ForCausalLM(shape), rows(), replace(CONFIG, strategy=strategy), run).losses
 
 
 def counted(folder):
@@ -116,6 +133,7 @@ def launched(tmp_path_factory):
         "plain": train(folder, "single"),
         "tied": train(folder, "tied", tied=True),
         "evaluated": train(folder, "evaluated", eval_every=2),
+        "capped": capped(folder, "auto"),
     }
     return single, launch_cpu(every_strategy, 2, str(folder), timeout=240), folder
 
@@ -138,6 +156,12 @@ def test_two_processes_equal_one(launched, ours, theirs, tolerance):
         assert losses == pytest.approx(single[theirs][0], rel=tolerance)
         assert evaluations == pytest.approx(single[theirs][1], rel=tolerance)
         assert norms == pytest.approx(single[theirs][2], rel=tolerance)
+
+
+@pytest.mark.distributed
+def test_the_models_own_head_trains_alike_on_two_processes(launched):
+    for rank in launched[1]:
+        assert rank["capped"] == pytest.approx(launched[0]["capped"], rel=1e-5)
 
 
 @pytest.mark.distributed

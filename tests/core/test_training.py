@@ -307,6 +307,8 @@ def test_a_step_without_items_changes_nothing(run):
     ]
     moved = [not torch.equal(a["weight"], b["weight"]) for a, b in itertools.pairwise(saved)]
     assert moved == [True, False, True]
+    again = fit(nn.Linear(1, 1), data, config, run, loss_fn=counted, collate=regression)
+    assert again.losses == pytest.approx(result.losses, nan_ok=True)
 
 
 def test_training_without_any_item_is_refused(run):
@@ -328,7 +330,7 @@ def test_prompts_that_fill_max_length_are_refused_or_counted(run, capsys):
     assert torch.equal(weights(model), before)
     result = fit(model, [*rows(20), long], CONFIG, run)
     assert (result.left_out.long_documents, result.left_out.tokens, result.left_out.without_labels) == (1, 12, 1)
-    assert "Not trained on: 1 long_documents, 12 tokens, 1 without_labels." in capsys.readouterr().out
+    assert "Not trained on: 1 long documents, 12 tokens, 1 without labels." in capsys.readouterr().out
     assert json.loads((run.path / "metrics.jsonl").read_text().splitlines()[0])["left_out/tokens"] == 12
 
 
