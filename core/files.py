@@ -60,7 +60,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        # Arguments that the locale could not decode (a path, say) carry their bytes along and get them back here.
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

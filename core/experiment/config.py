@@ -221,7 +221,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 def fingerprint(value: Any) -> str:
     """A short hash of any JSON-able value, equal for equal values."""
     text = json.dumps(value, sort_keys=True, default=_plain, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:

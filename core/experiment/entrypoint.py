@@ -22,7 +22,7 @@ from core.experiment import ledger
 from core.experiment.config import fingerprint, preset_named, render, resolve, to_dict, validate, with_variant
 from core.experiment.paper import PAPERS_DIR
 from core.experiment.run import Measurement, Run, check_world, hide_library_bars, is_main_process
-from core.experiment.threads import settle
+from core.experiment.threads import settle, settled
 from core.files import cache_dir, disk_is_full
 
 Entry = Callable[[Any, Run], Measurement | None]
@@ -65,6 +65,8 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
             return
         if options.overwrite and is_main_process():
             _discard(run, stage)
+        if is_main_process() and not options.quiet:
+            print(f"{settled()}.", file=sys.stderr, flush=True)
         measurement = execute(function, run, stage)
     if measurement is not None and is_main_process():
         _show(measurement.to_json())

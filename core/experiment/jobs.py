@@ -33,7 +33,6 @@ class Board:
         self.todo = list(cells)
         self.held: dict[Cell, str] = {}
         self.running: set[Cell] = set()
-        self.replies: dict[Cell, Reply] = {}
         self.stopped = False
         self.changed = threading.Condition()
 
@@ -59,9 +58,7 @@ class Board:
             if reply.state == "held":
                 self.todo.append(cell)
                 self.held[cell] = reply.held
-            else:
-                self.replies[cell] = reply
-            if reply.state == "failed":
+            elif reply.state == "failed":
                 self.held.clear()
             self.changed.notify_all()
 
@@ -113,7 +110,7 @@ def compute(
     todo = [cell for cell in cells if cell not in kept]
     board, groups = Board(todo), _groups(todo, kept, expected)
     threads = threads or max(1, cores() // jobs)
-    crew = workers(executor, jobs, threads, Path(cells[0].out), options or {})[: len(todo)]
+    crew = workers(executor, jobs, threads, Path(todo[0].out), options or {})[: len(todo)] if todo else []
     title = slugs[0] if len(slugs) == 1 else f"{len(slugs)} papers"
     unfinished = {slug: sum(cell.slug == slug for cell in cells) for slug in slugs}
     with Display(title, len(cells), groups, len(crew), quiet) as display:

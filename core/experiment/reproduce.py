@@ -77,6 +77,8 @@ def reproduce(
     for paper in papers:
         with _others_go_on(paper, problems, alone=len(papers) == 1):
             grids[paper.slug] = cells(paper, preset=preset, seeds=seeds, out=out)
+    if not grids:
+        raise UserError("\n".join(problems))
     papers = [paper for paper in papers if paper.slug in grids]
     ensure_extras(papers)
     everything = [cell for grid in grids.values() for cell in grid]

@@ -250,7 +250,6 @@ def test_what_waits_for_a_stage_makes_room_for_others(tmp_path: Path) -> None:
     for done in (a, b, b2, c):
         board.give(done, Reply("computed"))
     assert board.take() is None
-    assert list(board.replies) == [a, b, b2, c]
 
 
 def test_what_waits_is_tried_again_when_the_builder_fails_or_nothing_runs(tmp_path: Path) -> None:
@@ -535,13 +534,13 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file_and_one_sentence(tmp_path
 def test_a_terminal_without_the_characters_gets_plain_ones_and_files_stay_utf_8(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from core.experiment.entrypoint import prepare; prepare()\n"
-        "from core.files import write_text; write_text(Path('a.txt'), chr(0x2714) + ' ' + chr(0xe9))\n"
+        "from core.files import write_text; write_text(Path('a.txt'), chr(0x2714) + ' ' + sys.argv[1])\n"
         "print(*map(chr, (0x2714, 0xe9, 0x2013, 0xdcff)))"
     )
     ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX", "PYTHONPATH": str(ROOT)}
     environment = {**os.environ, **ascii_only}
     environment.pop("PYTHONIOENCODING", None)
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", program, "é"], cwd=tmp_path, env=environment, capture_output=True)
     assert done.stdout == b"ok \\xe9 - \\udcff\n", done.stderr
     assert (tmp_path / "a.txt").read_bytes() == "✔ é".encode()
 
