@@ -115,7 +115,7 @@ def _merged(piece: str, ids: list[int], scores: Sequence[float], mode: MergeMode
 def initialize(
     embeddings: Float[Tensor, "old width"], new: Sequence[NewPiece], *, compat_official: bool = False
 ) -> Float[Tensor, "new width"]:
-    """E(r): the row of the chosen source, or the mean of all sources' (`compat_official`: the sum, as official code)."""
+    """E(r): the row of the chosen source, or the mean of all sources' (`compat_official`: their sum)."""
     counts = torch.tensor([len(piece.rows) for piece in new], dtype=torch.long, device=embeddings.device)
     ids = torch.tensor([row for piece in new for row in piece.rows], dtype=torch.long, device=embeddings.device)
     owner = torch.repeat_interleave(torch.arange(len(new), device=embeddings.device), counts)
