@@ -23,15 +23,9 @@ from core.metrics.classification import macro_f1
 from core.models.loading import Loaded
 from core.tasks.finetuning import Row, load_classifier, predicted
 from core.tasks.finetuning import finetune as train_and_choose
-from core.tasks.labelled import Labelled, labels_of
+from core.tasks.labelled import TOPIC_TRAINING, Labelled, labels_of
 from core.training.config import TrainingConfig
 from core.training.losses import IGNORED
-
-# The settings of the official scripts: 40 epochs, AdamW 1e-5 without decay of weights, batch 8 x 2, linear schedule
-# without warm-up, no clipping (`max_length` 160 for SIB-200, 100 for Taxi1500; seeds 42 to 46).
-OFFICIAL = TrainingConfig(
-    epochs=40, batch_size=16, learning_rate=1e-5, schedule="linear", layout="padded", max_grad_norm=0.0, max_length=160
-)
 
 
 def finetune(
@@ -87,7 +81,7 @@ def encode(
     ]
 
 
-def predict(classifier: Loaded, examples: Sequence[Labelled], settings: TrainingConfig = OFFICIAL) -> list[str]:
+def predict(classifier: Loaded, examples: Sequence[Labelled], settings: TrainingConfig = TOPIC_TRAINING) -> list[str]:
     """The likeliest label of every text."""
     rows = encode(classifier.tokenizer, examples, {}, settings)
     return [label for (label,) in predicted(classifier, rows)]

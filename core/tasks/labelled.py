@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core import corpora
 from core.errors import UserError
 from core.files import read_lines
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,6 +37,16 @@ BY_HAND = {
     "taxi1500": "fill in the request form of github.com/cisnlp/Taxi1500 and put <language>_train.tsv, _dev.tsv and "
     "_test.tsv (id, label, verse; no header) into a folder, then give the folder"
 }
+# Settings of the official evaluation scripts of Glot500, TransliCo, LangSAMP and TransMI. Topics: 40 epochs, batch
+# 8 x 2, no clipping; longest input 160 for SIB-200, 100 for Taxi1500; seeds 42 to 46. Tags: 10 epochs, batch 8 x 4,
+# gradients clipped to 1, a look at English development data every 1,000 steps (UD: 500), no early stop; seed 1. Both:
+# AdamW without weight decay, linear schedule without warm-up.
+TOPIC_TRAINING = TrainingConfig(
+    epochs=40, batch_size=16, learning_rate=1e-5, schedule="linear", layout="padded", max_grad_norm=0.0, max_length=160
+)
+TAG_TRAINING = TrainingConfig(
+    epochs=10, batch_size=32, learning_rate=2e-5, schedule="linear", layout="padded", eval_every=1000, max_length=256
+)
 TAXI_LABELS = ("Recommendation", "Faith", "Violence", "Grace", "Sin", "Description")
 _TEXT, _WORDS = ("text", "verse", "sentence"), ("tokens", "words")
 _LABEL, _TAGS = ("category", "label"), ("ner_tags", "pos_tags", "tags", "labels")

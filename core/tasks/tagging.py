@@ -21,15 +21,9 @@ from core.experiment.run import Run
 from core.models.loading import Loaded
 from core.tasks.finetuning import Row, load_classifier, predicted
 from core.tasks.finetuning import finetune as train_and_choose
-from core.tasks.labelled import Labelled, labels_of
+from core.tasks.labelled import TAG_TRAINING, Labelled, labels_of
 from core.training.config import TrainingConfig
 from core.training.losses import IGNORED
-
-# The settings of the official scripts: 10 epochs, AdamW 2e-5, batch 8 x 4, linear schedule without warm-up, gradients
-# clipped to 1, a look at English development data every 1,000 steps (500 for UD), no early stop (patience -1 there).
-OFFICIAL = TrainingConfig(
-    epochs=10, batch_size=32, learning_rate=2e-5, schedule="linear", layout="padded", eval_every=1000, max_length=256
-)
 
 
 def finetune(
@@ -97,7 +91,7 @@ def encode(
 
 
 def predict(
-    classifier: Loaded, examples: Sequence[Labelled], settings: TrainingConfig = OFFICIAL
+    classifier: Loaded, examples: Sequence[Labelled], settings: TrainingConfig = TAG_TRAINING
 ) -> list[list[str | None]]:
     """The likeliest tag of every word; None for words without a place (see :func:`encode`)."""
     rows = encode(classifier.tokenizer, examples, {}, settings)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from core.experiment.paper import Check, Claim, Paper, Premise
+from core.experiment.paper import Check, Claim, Paper, Premise, public
+
+# Adapted by the paper's best mode, compared with the unmodified model, over languages.
+_MAX: dict[str, Any] = {"treatment": "max", "control": "original", "unit": "language"}
 
 PAPER = Paper(
     slug="transmi",
@@ -29,12 +31,10 @@ PAPER = Paper(
             "accuracy@1 rises by more than 3 points, the least gain that the paper reports.",
             reported="Consistent improvement of 3 % to 34 % over models and tasks (abstract), here as points.",
             metric="acc1_romanised",
-            treatment="max",
-            control="original",
             size=0.03,
-            unit="language",
             premises=("retrieves",),
             null="random",
+            **_MAX,
         ),
         Claim(
             id="topics-of-romanised-text",
@@ -42,12 +42,10 @@ PAPER = Paper(
             "rises by more than 3 points.",
             reported="3 % to 34 % over models and tasks (abstract); Taxi1500 and SIB200 are its classification tasks.",
             metric="topics_romanised",
-            treatment="max",
-            control="original",
             size=0.03,
-            unit="language",
             premises=("classifies",),
             null="random",
+            **_MAX,
         ),
         Claim(
             id="tags-of-romanised-text",
@@ -55,12 +53,10 @@ PAPER = Paper(
             "by more than 3 points.",
             reported="3 % to 34 % over models and tasks (abstract); NER and POS are its tagging tasks.",
             metric="tags_romanised",
-            treatment="max",
-            control="original",
             size=0.03,
-            unit="language",
             premises=("tags",),
             null="random",
+            **_MAX,
         ),
         Claim(
             id="keeps-latin-script",
@@ -69,25 +65,21 @@ PAPER = Paper(
             reported='"Preserves their ability to handle non-transliterated data" (abstract). The size is ours: a '
             "third of the least gain.",
             metric="acc1_latin",
-            treatment="max",
-            control="original",
             keeps=True,
             size=0.01,
-            unit="language",
             premises=("retrieves",),
             null="random",
+            **_MAX,
         ),
         Claim(
             id="keeps-native-script",
             statement="Languages in other scripts lose at most one point of accuracy@1 as they are written.",
             reported='"Preserves their ability to handle non-transliterated data" (abstract). The size is ours.',
             metric="acc1_native",
-            treatment="max",
-            control="original",
             keeps=True,
             size=0.01,
-            unit="language",
             premises=("retrieves",),
+            **_MAX,
         ),
         Claim(
             id="max-merge-is-best",
@@ -119,30 +111,24 @@ PAPER = Paper(
             id="fewer-pieces",
             statement="Romanised messages are cut into fewer pieces than by the original tokenizer.",
             metric="length_romanised",
-            treatment="max",
-            control="original",
             better="lower",
-            unit="language",
+            **_MAX,
         ),
         Check(
             id="keeps-latin-topics",
             statement="Topics of languages in Latin script: at most three points of macro-F1 are lost.",
             metric="topics_latin",
-            treatment="max",
-            control="original",
             keeps=True,
             size=0.03,
-            unit="language",
+            **_MAX,
         ),
         Check(
             id="keeps-latin-tags",
             statement="Tags of languages in Latin script: at most three points of F1 are lost.",
             metric="tags_latin",
-            treatment="max",
-            control="original",
             keeps=True,
             size=0.03,
-            unit="language",
+            **_MAX,
         ),
     ),
     premises=(
@@ -175,23 +161,7 @@ PAPER = Paper(
     minutes=11,
 )
 
-_EXPORTS = {
-    "adapt": "method",
-    "transliterate": "method",
-    "merge": "method",
-    "initialize": "method",
-    "random_rows": "method",
-    "NewPiece": "method",
-    "Adapted": "method",
-}
-__all__ = ["PAPER", *_EXPORTS]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=("adapt", "transliterate", "merge", "initialize", "random_rows", "NewPiece", "Adapted"),
+)

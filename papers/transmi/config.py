@@ -7,25 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
 from core.experiment.config import Range
+from core.tasks.labelled import TAG_TRAINING, TOPIC_TRAINING
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from core.cost.workload import Workload
 
-RETRIEVAL, CLASSIFICATION, TAGGING = (
-    ("messages", "tatoeba", "bible"),
-    ("topics", "sib200", "taxi1500"),
-    ("names", "ner", "pos"),
-)
-# Official scripts of SIB-200 and Taxi1500: 40 epochs, batch 8 x 2, AdamW 1e-5, linear decay, no warm-up, no clipping.
-_TOPICS = TrainingConfig(
-    epochs=40, batch_size=16, learning_rate=1e-5, schedule="linear", layout="padded", max_grad_norm=0.0, max_length=160
-)
-# Official script of NER and POS: 10 epochs, batch 8 x 4, AdamW 2e-5 with linear decay, no warm-up, clipped to 1, a look
-# at English development data every 1,000 steps (POS: 500), no early stop.
-_TAGS = TrainingConfig(
-    epochs=10, batch_size=32, learning_rate=2e-5, schedule="linear", layout="padded", eval_every=1000, max_length=256
-)
+CORPORA = {
+    "retrieval": ("messages", "tatoeba", "bible"),
+    "classification": ("topics", "sib200", "taxi1500"),
+    "tagging": ("names", "ner", "pos"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,10 +39,7 @@ class Config:
     compat_official: bool = False
     """Sum instead of mean, vocabulary order instead of score order, as in the official code."""
     romanizer: str = "uroman"
-    """For vocabulary and text: uroman (the paper's, there in Perl, here its Python version), icu (needs PyICU), or
-    table:<file.tsv>."""
-    only_scripts: tuple[str, ...] = ()
-    """Transliterate only pieces of these scripts (ISO 15924: Cyrl, Grek, Hani, ...); empty = all, as in the paper."""
+    """For vocabulary and text: uroman (the paper's, there in Perl, here its Python version) or table:<file.tsv>."""
 
     retrieval: str = ""
     """Where translations are retrieved: messages, tatoeba (SR-T), bible (SR-B: asked for by hand), or own lines: a .tsv
@@ -66,35 +55,29 @@ class Config:
     messages: Annotated[int, Range(2)] = 1000
     """Sentences retrieved per language (official: up to 1,000 of Tatoeba, 500 of the Bible); 50 at the tiny scale,
     of which three samples share none."""
-    labelled: Annotated[int, Range(1)] = 100
+    labelled: Annotated[int, Range(1)] = 40
     """Labelled test sentences of a language at the tiny scale; of other corpora all are read."""
 
     layer: Annotated[int, Range(-1)] = 8
     """Layer whose output is pooled in retrieval: 8 of 12 in the official code; -1 = the last, e5's own."""
     prefix: str = ""
     """Written before every sentence in retrieval; e5 was trained with `query: `."""
-    k: tuple[Annotated[int, Range(1)], ...] = (1, 5, 10)
-    """Accuracy@k of retrieval; official code."""
-    max_length: Annotated[int, Range(8)] = 512
-    """Longest input of retrieval; official code."""
-    topic_training: TrainingConfig = field(default_factory=lambda: _TOPICS)
-    """Fine-tuning on English topics; the best epoch on English development data is kept."""
-    tag_training: TrainingConfig = field(default_factory=lambda: _TAGS)
-    """Fine-tuning on English tags; the best of the evaluations on English development data is kept."""
+    topic_training: TrainingConfig = field(default_factory=lambda: TOPIC_TRAINING)
+    """Fine-tuning on English topics (official code); the best epoch on English development data is kept."""
+    tag_training: TrainingConfig = field(default_factory=lambda: TAG_TRAINING)
+    """Fine-tuning on English tags (official code); the best look at English development data is kept."""
     frozen_layers: Annotated[int, Range(0)] = 0
     """Fine-tuning leaves embeddings and this many of the lowest layers as they are (tiny: 8 of 12, for the time)."""
-    patience: Annotated[int, Range(0)] = 0
-    """Tagging stops after more evaluations in a row than this without a better one; 0 = never (official: -1, never)."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
-        if self.merge_mode == "none" and (self.rows == "random" or self.compat_official or self.only_scripts):
+        if self.merge_mode == "none" and (self.rows == "random" or self.compat_official):
             raise UserError("merge_mode = 'none' leaves the model as it is: choose max, min or average.")
         if self.rows == "random" and self.compat_official:
             raise UserError("rows = 'random' looks at no source: leave compat_official out.")
-        for task, mine in (("retrieval", RETRIEVAL), ("classification", CLASSIFICATION), ("tagging", TAGGING)):
+        for task, mine in CORPORA.items():
             given = getattr(self, task)
-            if given not in mine and given in (*RETRIEVAL, *CLASSIFICATION, *TAGGING):
+            if given not in mine and any(given in others for others in CORPORA.values()):
                 raise UserError(f"{task} = {given!r} is another task's data: choose {', '.join(mine)} or a path.")
         if not (self.retrieval or self.classification or self.tagging):
             raise UserError("Nothing is measured: name data for retrieval, classification or tagging.")
@@ -116,34 +99,30 @@ TINY = Config(
     messages=50,
     layer=-1,
     prefix="query: ",
-    labelled=40,
     frozen_layers=8,
-    topic_training=replace(_TOPICS, epochs=10, learning_rate=1e-4),
-    tag_training=replace(_TAGS, epochs=4, batch_size=16, learning_rate=1e-4, eval_every=20, max_length=64),
+    topic_training=replace(TOPIC_TRAINING, epochs=10, learning_rate=1e-4),
+    tag_training=replace(TAG_TRAINING, epochs=4, batch_size=16, learning_rate=1e-4, eval_every=20, max_length=64),
 )  # fmt: skip
 _XLMR = Config(base="FacebookAI/xlm-roberta-base", retrieval="tatoeba")
-_SHORT = TrainingConfig(epochs=1, batch_size=64, learning_rate=1e-3, schedule="linear", layout="padded", max_length=32)
+_SHORT = replace(TAG_TRAINING, epochs=1, batch_size=64, learning_rate=1e-3, max_length=32)
+_TOY = replace(TINY, base="toy", languages=("ru", "el"), latin_languages=("pl",), messages=10, labelled=8)
 
 PRESETS: dict[str, Config] = {
-    "smoke": replace(
-        TINY,
-        base="toy",
-        languages=("ru", "el"),
-        latin_languages=("pl",),
-        messages=10,
-        labelled=8,
-        frozen_layers=1,
-        topic_training=_SHORT,
-        tag_training=_SHORT,
-    ),
+    "smoke": replace(_TOY, frozen_layers=1, topic_training=_SHORT, tag_training=_SHORT),
     "tiny": TINY,
     "paper": _XLMR,
     "paper-sib200": replace(_XLMR, retrieval="", classification="sib200", seed=42),
     "paper-taxi1500": replace(
-        _XLMR, retrieval="", classification="taxi1500", seed=42, topic_training=replace(_TOPICS, max_length=100)
+        _XLMR,
+        retrieval="",
+        classification="taxi1500",
+        seed=42,
+        topic_training=replace(TOPIC_TRAINING, max_length=100),
     ),
     "paper-ner": replace(_XLMR, retrieval="", tagging="ner", seed=1),
-    "paper-pos": replace(_XLMR, retrieval="", tagging="pos", seed=1, tag_training=replace(_TAGS, eval_every=500)),
+    "paper-pos": replace(
+        _XLMR, retrieval="", tagging="pos", seed=1, tag_training=replace(TAG_TRAINING, eval_every=500)
+    ),
 }
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -166,10 +145,10 @@ _SIZES = {
     "messages": (60, 50, 17, 0),
     "tatoeba": (98, 1000, 14, 0),
     "bible": (369, 500, 40, 0),
-    "topics": (60, 100, 17, 191),
+    "topics": (60, 40, 17, 191),
     "sib200": (205, 204, 45, 701),
     "taxi1500": (354, 111, 40, 860),
-    "names": (60, 100, 17, 300),
+    "names": (60, 40, 17, 300),
     "ner": (176, 1000, 18, 20_000),
     "pos": (33, 1000, 30, 21_253),
 }
@@ -177,30 +156,21 @@ _SIZES = {
 
 def workload(config: Config) -> list[Workload]:
     """What a configuration computes on a GPU: fine-tuning on English, if any, and reading every test set twice."""
-    from core.cost import plan
+    from core.cost.plan import Workload
     from core.models.architectures import architecture
 
     model = architecture("wheel:e5-small" if config.base == "toy" else config.base)
     if config.merge_mode != "none":
         model.vocab_size = _ADAPTED.get(config.base, model.vocab_size)
     parts = []
-    for corpus, training in (
-        (config.retrieval, None),
-        (config.classification, config.topic_training),
-        (config.tagging, config.tag_training),
-    ):
+    tasks = {config.retrieval: None, config.classification: config.topic_training, config.tagging: config.tag_training}
+    for corpus, training in tasks.items():
         languages, sentences, length, examples = _SIZES.get(corpus, (1, config.messages, 20, 701))
+        read = languages * sentences * length * (2 if training else 3)
         if corpus and training:
-            tokens, size = int(examples * training.epochs * length), training.batch_size
-            name = f"fine-tuning on English ({corpus})"
-            parts.append(
-                plan.Workload(
-                    model, tokens, sequence_length=length, micro_batch_size=size, checkpointing=False, name=name
-                )
-            )
+            name, tokens = f"fine-tuning on English ({corpus})", int(examples * training.epochs * length)
+            batch = training.batch_size
+            parts.append(Workload(model, tokens, "training", "full", length, batch, checkpointing=False, name=name))
         if corpus:
-            tokens, name = languages * sentences * length * (2 if training else 3), f"test sets ({corpus})"
-            parts.append(
-                plan.Workload(model, tokens, kind="inference", sequence_length=length, micro_batch_size=256, name=name)
-            )
+            parts.append(Workload(model, read, "inference", "full", length, 256, name=f"test sets ({corpus})"))
     return parts

@@ -9,30 +9,22 @@ interface messages (tiny), Tatoeba or a folder of Bible verses (paper), or the u
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 from typing import Any
 
 from core import corpora
 from core.errors import UserError
-from core.experiment.run import ROOT, Run
+from core.experiment.run import Run
 from core.files import read_lines
 from core.tasks import labelled
 from core.tasks.labelled import Labelled, Split
-from core.text import romanize as romanization
-from core.text.scripts import dominant_script
+from core.text.romanize import resolve
 from papers.transmi import miniature
 from papers.transmi.config import Config
 
-WORD_START = "▁"
-ICU_TRANSFORM = "Any-Latin; Latin-ASCII"
 BIBLE = (
     "ask for Glot500's evaluation data (github.com/cisnlp/Glot500) and put its verses into a folder of aligned "
     "<language>.txt files with en.txt among them, then say --retrieval FOLDER"
@@ -66,75 +58,6 @@ class Parallel:
     romanized: tuple[str, ...] = ()
 
 
-# --- romanisation --------------------------------------------------------------------------------------------------
-
-
-def romanizer(name: str) -> Callable[[str], str]:
-    """`uroman`, `icu` (CLDR's transforms; needs PyICU) or `table:<file.tsv>`.
-
-    Raises:
-        UserError: Unknown name, unreadable table, PyICU not installed.
-    """
-    if name != "icu":
-        return romanization.resolve(name)
-    try:
-        from icu import Transliterator
-    except ImportError:
-        raise UserError("Romanizer 'icu' needs PyICU: run `uv pip install pyicu`, or use 'uroman'.") from None
-    return Transliterator.createInstance(ICU_TRANSFORM).transliterate
-
-
-def romanizer_version(name: str) -> str:
-    """A string that changes when the romaniser's output may change."""
-    if name != "icu":
-        return romanization.version(name)
-    import icu
-
-    return f"icu {icu.ICU_VERSION} {ICU_TRANSFORM}"
-
-
-def romanize_vocabulary(pieces: Sequence[str], name: str = "uroman", scripts: Sequence[str] = ()) -> list[str]:
-    """The transliterations of a vocabulary by id, with uroman on all cores.
-
-    uroman leaves ASCII alone, so such pieces skip it: a third of XLM-R's vocabulary.
-
-    Args:
-        pieces: The vocabulary by id.
-        name: See :func:`romanizer`.
-        scripts: Only pieces of these scripts; all if empty.
-    """
-    from papers.transmi.method import transliterate
-
-    select = (lambda piece: dominant_script(piece) in scripts) if scripts else None
-    workers = min(cpu_count() or 1, 8)
-    todo = [p for p in pieces if not p.replace(WORD_START, "").isascii() and (select is None or select(p))]
-    # A process of its own takes seconds to read uroman's tables.
-    if name != "uroman" or workers == 1 or len(todo) < 20_000:
-        return transliterate(pieces, romanizer(name), select)[0]
-    size = -(-len(todo) // workers)
-    with ThreadPoolExecutor(workers) as pool:
-        parts = pool.map(_uroman, [todo[start : start + size] for start in range(0, len(todo), size)])
-        done = dict(zip(todo, (text for part in parts for text in part), strict=True))
-    return [done.get(piece, piece) for piece in pieces]
-
-
-def _uroman(pieces: Sequence[str]) -> list[str]:
-    """Romanise in a process of its own; unlike multiprocessing this runs no code of the caller's main module again."""
-    program = (
-        "import json, sys; from core.text.romanize import resolve; from papers.transmi.method import transliterate; "
-        "json.dump(transliterate(json.load(sys.stdin), resolve('uroman'))[0], sys.stdout)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps(pieces),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    return json.loads(result.stdout)
-
-
 # --- parallel sentences --------------------------------------------------------------------------------------------
 
 
@@ -144,7 +67,7 @@ def parallel(config: Config) -> list[Parallel]:
     Raises:
         UserError: Unknown corpus or language, missing column, data that must be asked for by hand.
     """
-    romanize = romanizer(config.romanizer)
+    romanize = resolve(config.romanizer)
     sets = []
     if config.retrieval == "messages":
         for language in (*config.languages, *config.latin_languages):
@@ -262,31 +185,10 @@ def identity(folder: Path) -> list[list[Any]]:
 
 
 def build_toy(folder: Path) -> None:
-    """Save an untrained two-layer XLM-R with a real Unigram tokenizer of Russian, Greek and English messages."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM, XLMRobertaTokenizer
+    """Save an untrained two-layer XLM-R whose tokenizer knows Russian, Greek and English messages."""
+    from core.models.scratch import masked_lm
 
     pairs = [miniature.pairs(language, "dev", 60, 0)[1] for language in ("ru", "el")]
-    trained = Tokenizer(models.Unigram())
-    trained.pre_tokenizer = pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always")
-    lines = [line for both in pairs for side in both for line in side]
-    trained.train_from_iterator(lines, trainers.UnigramTrainer(vocab_size=600, unk_token="<unk>", show_progress=False))
-    learnt = [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"] if piece != "<unk>"]
-    specials = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
-    tokenizer = XLMRobertaTokenizer(vocab=[*specials, *learnt, ("<mask>", 0.0)], model_max_length=128)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = XLMRobertaForMaskedLM(
-            XLMRobertaConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=32,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                intermediate_size=64,
-                max_position_embeddings=130,
-                type_vocab_size=1,
-            )
-        )
+    model, tokenizer = masked_lm([line for both in pairs for side in both for line in side], pieces=600)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import shutil
 import statistics
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from core.tasks.retrieval import Found
     from papers.transmi.data import Parallel
 
+K = (1, 5, 10)  # official code, as the longest input of 512
 Units = dict[str, dict[str, float]]
 
 
@@ -44,13 +44,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
     folder = base if config.merge_mode == "none" else run.artifact
     units: Units = {}
     constants: dict[str, float] = {}
-    details: dict[str, Any] = {}
     if config.retrieval:
         before, after = loading.load_tokenizer(base), loading.load_tokenizer(folder)
         sets = data.parallel(config)
-        units |= retrieval(folder, sets, config) | segmentation(before, after, sets, data.romanizer(config.romanizer))
+        units |= retrieval(folder, sets, config) | segmentation(before, after, sets)
         constants |= trivial_retrieval(sets)
-        details["examples"] = [example(before, after, s) for s in sets if s.romanized]
     if config.classification:
         found, constant = downstream("topics", config.classification, folder, config, run)
         units, constants = units | found, constants | constant
@@ -60,7 +58,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     adaptation = read_json(run.artifact / "transmi.json") or {}
     adaptation.pop("collisions", None)
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
-    return Measurement(metrics=metrics | constants, units=units, details=details | {"adaptation": adaptation})
+    return Measurement(metrics=metrics | constants, units=units, details={"adaptation": adaptation})
 
 
 # --- retrieval -----------------------------------------------------------------------------------------------------
@@ -71,19 +69,17 @@ def retrieval(folder: Path, sets: Sequence[Parallel], config: Config) -> Units:
     from core.models.embedding import Pooling, load_encoder
     from core.tasks.retrieval import Pairs, retrieve
 
-    pooling = Pooling("mean", layer=config.layer, prefix=config.prefix, max_tokens=config.max_length)
+    pooling = Pooling("mean", layer=config.layer, prefix=config.prefix, max_tokens=512)
     sides = {
         (side, s.language): (s, Pairs(s.english, s.romanized if side == "romanised" else s.native))
         for s in sets
         for side in (("native", "romanised") if s.romanized else ("latin",))
     }
-    found = retrieve(
-        load_encoder(str(folder), pooling), {"/".join(k): pairs for k, (_, pairs) in sides.items()}, config.k
-    )
+    found = retrieve(load_encoder(str(folder), pooling), {"/".join(k): pairs for k, (_, pairs) in sides.items()}, K)
     units: Units = {}
     for (side, language), (s, _) in sides.items():
         result: Found = found[f"{side}/{language}"]
-        for k in config.k:
+        for k in K:
             name = f"acc{k}_{side}"
             if k == 1:  # by sentence, so that a claim can draw languages with what is in them
                 units.setdefault(name, {}).update(zip(s.keys, result.forward[1], strict=True))
@@ -100,13 +96,8 @@ def trivial_retrieval(sets: Sequence[Parallel]) -> dict[str, float]:
     return {f"trivial_{name}": statistics.fmean(score[name] for score in scores) for name in ("length", "overlap")}
 
 
-def segmentation(
-    before: PreTrainedTokenizerBase,
-    after: PreTrainedTokenizerBase,
-    sets: Sequence[Parallel],
-    romanize: Callable[[str], str],
-) -> Units:
-    """How the texts of each language are cut: pieces a message, images found, and texts cut differently than before."""
+def segmentation(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, sets: Sequence[Parallel]) -> Units:
+    """Pieces a romanised message, and the share of texts that are cut differently than before, by language."""
     units: Units = {}
 
     def add(name: str, language: str, value: float) -> None:
@@ -115,45 +106,15 @@ def segmentation(
     for s in sets:
         if s.romanized:
             add("length_romanised", s.language, statistics.fmean(len(after.tokenize(text)) for text in s.romanized))
-            add("images", s.language, _images(before, after, s, romanize))
         else:
             add("changed_latin", s.language, changed(before, after, s.native))
         add("changed_english", s.language, changed(before, after, s.english))
     return units
 
 
-def _images(
-    before: PreTrainedTokenizerBase,
-    after: PreTrainedTokenizerBase,
-    sample: Parallel,
-    romanize: Callable[[str], str],
-) -> float:
-    """Share of the pieces of native text whose image the romanised text is cut into: what TransMI is for."""
-    found = total = 0
-    for native, romanized in zip(sample.native, sample.romanized, strict=True):
-        images = Counter(filter(None, (romanize(piece).strip() for piece in before.tokenize(native))))
-        found += (images & Counter(after.tokenize(romanized))).total()
-        total += images.total()
-    return found / total
-
-
 def changed(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, texts: Sequence[str]) -> float:
     """Share of texts that the two tokenizers cut differently."""
     return sum(before.tokenize(text) != after.tokenize(text) for text in texts) / len(texts)
-
-
-def example(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, sample: Parallel) -> dict[str, Any]:
-    """The shortest sentence of a language and how it is cut."""
-    shortest = min(range(len(sample.native)), key=lambda index: len(sample.native[index]))
-    romanized = sample.romanized[shortest]
-    return {
-        "language": sample.language,
-        "english": sample.english[shortest],
-        "native": sample.native[shortest],
-        "romanised": romanized,
-        "original_pieces": before.tokenize(romanized),
-        "transmi_pieces": after.tokenize(romanized),
-    }
 
 
 # --- downstream ----------------------------------------------------------------------------------------------------
@@ -162,11 +123,12 @@ def example(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, sam
 def downstream(name: str, corpus: str, folder: Path, config: Config, run: Run) -> tuple[Units, dict[str, float]]:
     """F1 of `topics` (macro) or `tags` (seqeval) by language, zero-shot from English, and a trivial solver's."""
     from core.tasks import classification, labelled, tagging
+    from core.text.romanize import resolve
     from papers.transmi import data
 
     english = data.english_of(corpus)
     train, dev = (data.examples(config, corpus, english, part) for part in ("train", "dev"))
-    romanize = data.romanizer(config.romanizer)
+    romanize = resolve(config.romanizer)
     tests: dict[tuple[str, str], Sequence[Labelled]] = {}
     for language in data.languages_of(config, corpus):
         native = data.examples(config, corpus, language, config.split)
@@ -186,7 +148,6 @@ def downstream(name: str, corpus: str, folder: Path, config: Config, run: Run) -
         texts=[word for found in tests.values() for example in found for word in example.words],
         frozen_layers=config.frozen_layers,
         name=name,
-        **({"patience": config.patience} if name == "tags" else {}),
     )
     units: Units = {}
     for (side, language), found in tests.items():

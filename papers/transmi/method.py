@@ -37,19 +37,15 @@ MergeMode = Literal["max", "min", "average"]
 
 @dataclass(frozen=True)
 class NewPiece:
-    """A piece that the vocabulary lacks.
-
-    Attributes:
-        piece: The transliteration r.
-        score: Its Unigram log-probability s(r).
-        sources: src(r), increasing: ids of the pieces that it is the transliteration of.
-        rows: Ids of the embedding rows that it is initialised from: one of the sources, or all of them.
-    """
+    """A piece that the vocabulary lacks: a transliteration r."""
 
     piece: str
     score: float
+    """s(r), its Unigram log-probability."""
     sources: tuple[int, ...]
+    """src(r), increasing: ids of the pieces that it is the transliteration of."""
     rows: tuple[int, ...]
+    """Ids of the embedding rows that it is initialised from: one of the sources, or all of them."""
 
 
 class Adapted(NamedTuple):
@@ -89,16 +85,12 @@ def merge(
 ) -> list[NewPiece]:
     """N with scores and rows, by score, descending; equal scores stay in the order of their first source.
 
-    `compat_official` takes the rows as the official code does: for `max` and `min` those of the first and the last
-    source in vocabulary order, which are those of the best and the worst score only in a vocabulary that is sorted by
-    score (XLM-R's is, Glot500's is not). Scores are the same either way.
+    `compat_official` takes the rows of the first (max) or last (min) source in vocabulary order, which have the best
+    and the worst score only in a vocabulary that is sorted by score (XLM-R's is, Glot500's is not).
 
     Args:
-        pieces: p_i by id.
-        scores: s_i by id.
-        romanized: r_i by id.
+        pieces: p_i by id; `scores` and `romanized` hold s_i and r_i likewise.
         mode: How scores and rows of colliding sources become one.
-        compat_official: See above.
     """
     known = set(pieces)
     sources: dict[str, list[int]] = {}
@@ -123,10 +115,7 @@ def _merged(piece: str, ids: list[int], scores: Sequence[float], mode: MergeMode
 def initialize(
     embeddings: Float[Tensor, "old width"], new: Sequence[NewPiece], *, compat_official: bool = False
 ) -> Float[Tensor, "new width"]:
-    """E(r): the row of the chosen source, or the mean of the rows of all sources.
-
-    `compat_official` sums the rows of several sources, as the official code does, where the paper says average.
-    """
+    """E(r): the row of the chosen source, or the mean of all sources' (`compat_official`: their sum)."""
     counts = torch.tensor([len(piece.rows) for piece in new], dtype=torch.long, device=embeddings.device)
     ids = torch.tensor([row for piece in new for row in piece.rows], dtype=torch.long, device=embeddings.device)
     owner = torch.repeat_interleave(torch.arange(len(new), device=embeddings.device), counts)
@@ -145,8 +134,8 @@ def random_rows(embeddings: Float[Tensor, "old width"], count: int, *, seed: int
 def extend_tokenizer(tokenizer: PreTrainedTokenizerBase, new: Sequence[NewPiece]) -> PreTrainedTokenizerBase:
     """A tokenizer whose Unigram model has the new pieces, appended but for `<mask>`, which stays last.
 
-    They go *into* the segmentation model and compete by their scores. `add_tokens` would match them before
-    segmentation, without scores, in the middle of words. The scores are not renormalised: old pieces keep theirs.
+    They go *into* the segmentation model and compete by their scores, which are not renormalised. `add_tokens` would
+    match them before segmentation, in the middle of words.
     """
     vocabulary = unigram_vocabulary(tokenizer)
     end = len(vocabulary) - (vocabulary[-1][0] == tokenizer.mask_token)
@@ -181,9 +170,7 @@ def adapt(
         select: Which pieces to transliterate; all by default.
         romanized: The transliterations of all pieces by id, where they are known already.
 
-    Returns:
-        Model and tokenizer, which save with `save_pretrained`, and the new pieces. Old pieces keep score, row and
-        output bias; new pieces stand before `<mask>`, which stays last and takes its row and bias along.
+    Old pieces keep score, row and output bias; `<mask>` stays last and takes its row and bias along.
 
     Raises:
         UserError: The tokenizer is not of the Unigram kind, `romanized` does not fit, or nothing is new.

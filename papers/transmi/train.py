@@ -25,39 +25,42 @@ if TYPE_CHECKING:
 
 def train(config: Config, run: Run) -> None:
     """Transliterate, merge, initialise; the unmodified model leaves a note that says which one it is."""
+    from core.text import romanize
     from papers.transmi import data
 
     base = data.base_folder(config, run)
-    adapted = None if config.merge_mode == "none" else adapted_folder(config, run, base)
-    if not is_main_process():
-        return
-    shutil.rmtree(run.artifact, ignore_errors=True)
-    if adapted is None:
-        write_json(run.artifact / "transmi.json", {"base": config.base})
-    else:
-        _link(adapted, run.artifact)
-
-
-def adapted_folder(config: Config, run: Run, base: Path) -> Path:
-    """The adapted model, built once for all seeds (random rows differ by seed)."""
-    from papers.transmi import data
-
     inputs = {
         "base": data.identity(base),
-        "romanizer": data.romanizer_version(config.romanizer),
-        "scripts": config.only_scripts,
+        "romanizer": romanize.version(config.romanizer),
         "merge": [config.merge_mode, config.rows, config.compat_official],
         "seed": config.seed if config.rows == "random" else None,
     }
-    return run.stage("adapted", inputs, lambda folder: _adapt(config, run, base, folder))
+    # Built once for all seeds, and linked: a copy of 0.6 GB for each would be waste.
+    source = None
+    if config.merge_mode != "none":
+        source = run.stage("adapted", inputs, lambda folder: _adapt(config, run, base, folder))
+    if not is_main_process():
+        return
+    shutil.rmtree(run.artifact, ignore_errors=True)
+    if source is None:
+        write_json(run.artifact / "transmi.json", {"base": config.base})
+    else:
+        shutil.copytree(source, run.artifact, copy_function=_link)
 
 
 def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
     from core.models.vocabulary import unigram_vocabulary
+    from core.text import romanize
     from papers.transmi import method
 
     model, tokenizer = load_base(base)
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
+
+    def transliterate(folder: Path) -> None:
+        romanized, _ = method.transliterate(pieces, romanize.resolve(config.romanizer))
+        write_json(folder / "romanized.json", romanized)
+
+    stage = run.stage("romanized", {"romanizer": romanize.version(config.romanizer), "pieces": pieces}, transliterate)
     assert config.merge_mode != "none"
     adapted = method.adapt(
         model,
@@ -66,7 +69,7 @@ def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
         compat_official=config.compat_official,
         rows=config.rows,
         seed=config.seed,
-        romanized=_romanized(config, run, pieces),
+        romanized=read_json(stage / "romanized.json"),
     )
     adapted.model.save_pretrained(folder)
     adapted.tokenizer.save_pretrained(folder)
@@ -94,34 +97,13 @@ def report(pieces: Sequence[str], new: Sequence[NewPiece]) -> dict[str, Any]:
     }
 
 
-def _romanized(config: Config, run: Run, pieces: list[str]) -> list[str]:
-    """The romanised vocabulary, kept under the romaniser's version and the vocabulary itself."""
-    from papers.transmi import data
-
-    inputs = {
-        "romanizer": data.romanizer_version(config.romanizer),
-        "scripts": config.only_scripts,
-        "pieces": pieces,
-    }
-
-    def build(folder: Path) -> None:
-        write_json(folder / "romanized.json", data.romanize_vocabulary(pieces, config.romanizer, config.only_scripts))
-
-    return read_json(run.stage("romanized", inputs, build) / "romanized.json")
-
-
-def _link(source: Path, target: Path) -> None:
-    """Put a shared folder's files into the artifact without a second copy of 0.6 GB for every seed.
-
-    The files are made read-only: whoever writes into one of them in place would change all the others.
-    """
-    target.mkdir(parents=True)
-    for file in source.iterdir():
-        try:
-            os.link(file, target / file.name)
-            (target / file.name).chmod(0o444)
-        except OSError:  # another file system, or one without hard links
-            shutil.copy2(file, target / file.name)
+def _link(source: str, target: str) -> None:
+    """A read-only hard link: whoever wrote into the file in place would change all the others."""
+    try:
+        os.link(source, target)
+        Path(target).chmod(0o444)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)
 
 
 if __name__ == "__main__":

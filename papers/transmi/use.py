@@ -32,7 +32,7 @@ class Adapt:
     out: Path = Path("adapted")
     """A new folder for model, tokenizer and transmi.json (what was added, and where pieces collide)."""
     romanizer: str = "uroman"
-    """uroman, icu, or table:<file.tsv> with a source, a tab and a target a line."""
+    """uroman, or table:<file.tsv> with a source, a tab and a target a line."""
     mode: Literal["max", "min", "average"] = "max"
     """Whose score and vector a new piece takes where several pieces have one transliteration."""
     only_scripts: tuple[str, ...] = ()
@@ -66,16 +66,19 @@ def adapt(options: Adapt) -> None:
     from core.files import write_json
     from core.models.loading import materialize
     from core.models.vocabulary import unigram_vocabulary
-    from papers.transmi import data, method
+    from core.text.romanize import resolve
+    from core.text.scripts import dominant_script
+    from papers.transmi import method
     from papers.transmi.train import load_base, report
 
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
-    data.romanizer(options.romanizer)  # a mistake in its name shows before the model is loaded
+    romanize = resolve(options.romanizer)  # a mistake in its name shows before the model is loaded
+    only = options.only_scripts
+    select = (lambda piece: dominant_script(piece) in only) if only else None
     model, tokenizer = load_base(Path(materialize(options.model)))
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
-    romanized = data.romanize_vocabulary(pieces, options.romanizer, options.only_scripts)
-    model, tokenizer, new = method.adapt(model, tokenizer, mode=options.mode, romanized=romanized)
+    model, tokenizer, new = method.adapt(model, tokenizer, romanize, options.mode, select=select)
     model.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)
     found = report(pieces, new)
@@ -96,12 +99,13 @@ def measure(options: Measure) -> None:
     from core.metrics.stats import compare
     from core.models.embedding import Pooling, load_encoder
     from core.tasks.retrieval import Pairs, retrieve, trivial
+    from core.text.romanize import resolve
     from papers.transmi import data
     from papers.transmi.eval import changed
 
     if not (options.adapted / "transmi.json").exists():
         raise UserError(f"{options.adapted} is no adapted model: make it with `adapt`, or name it with --adapted.")
-    romanize = data.romanizer(options.romanizer)
+    romanize = resolve(options.romanizer)
     before = load_encoder(options.model)
     pooling = before.pooling
     if options.layer is not None or options.prefix is not None:

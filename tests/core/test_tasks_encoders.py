@@ -327,3 +327,24 @@ def test_classes_and_topics_are_the_same_in_all_languages() -> None:
     assert {item.answer for item in english.values()} == set(messages.TOPICS)
     with pytest.raises(UserError, match="no language 'xx'"):
         messages.translations(["xx"])
+
+
+def test_an_encoder_from_scratch_reads_its_lines() -> None:
+    from core.models.scratch import masked_lm
+
+    lines = ["Привет мир", "Добрый день", "Καλημέρα κόσμε"] * 4
+    (model, tokenizer), again = (masked_lm(lines, pieces=60, layers=1, longest=16, seed=4) for _ in range(2))
+    config: Any = model.config
+    assert config.vocab_size == len(tokenizer) <= 65
+    assert tokenizer.convert_ids_to_tokens([0, 1, 2, 3, len(tokenizer) - 1]) == [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "<mask>",
+    ]
+    batch = tokenizer(["Привет мир " * 9], truncation=True, return_tensors="pt")
+    assert batch["input_ids"].shape == (1, 16)
+    assert tokenizer.unk_token_id not in batch["input_ids"]
+    with torch.no_grad():
+        assert torch.equal(model(**batch).logits, again.model(**batch).logits)
