@@ -308,8 +308,11 @@ def test_documented_commands_run(
     monkeypatch.setattr(
         "core.experiment.reproduce.reproduce", lambda papers, **options: asked.append((papers, options))
     )
+    for name in ("revisit.quick", "revisit.replicate", "revisit.rejudge", "power.print_power"):
+        monkeypatch.setattr(f"core.experiment.{name}", lambda paper, **options: asked.append(((paper,), {})))
     end = command(*form, cwd=tmp_path)
     assert end.code == 0, f"{slug}: {line}\n{end.err}"
-    assert bool(asked) == ("reproduce" in form)
+    assert bool(asked) == bool({"reproduce", "replicate", "power", "judge"} & set(form))
     for paper, options in ((paper, options) for papers, options in asked for paper in papers):
-        preset_named(importlib.import_module(f"papers.{paper.slug}.config").PRESETS, options["preset"])
+        presets = importlib.import_module(f"papers.{paper.slug}.config").PRESETS
+        preset_named(presets, options.get("preset", "tiny"))
