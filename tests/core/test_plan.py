@@ -104,8 +104,8 @@ COUNTED = {
     "glm4": lambda: Glm4MoeConfig(**ROUTED, n_routed_experts=6, n_shared_experts=1, head_dim=8),
     "qwen2": lambda: Qwen2MoeConfig(**ROUTED, num_experts=6, shared_expert_intermediate_size=56),
     "deepseek": lambda: DeepseekV3Config(
-        **ROUTED, n_routed_experts=8, n_group=2, topk_group=1, first_k_dense_replace=1, q_lora_rank=16, kv_lora_rank=8,
-        qk_rope_head_dim=4, head_dim=4, qk_nope_head_dim=8, v_head_dim=6,
+        **ROUTED | {"num_key_value_heads": 4}, n_routed_experts=8, n_group=2, topk_group=1, first_k_dense_replace=1,
+        q_lora_rank=16, kv_lora_rank=8, qk_rope_head_dim=4, qk_nope_head_dim=8, v_head_dim=6,
     ),
 }  # fmt: skip
 
