@@ -19,11 +19,15 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from hypothesis import settings
 
 from core.experiment.paper import slugs
 from core.experiment.run import ROOT
 from core.files import read_json
 
+# No test is judged by a clock: machines are busy.
+settings.register_profile("papers", deadline=None)
+settings.load_profile("papers")
 # CPU seconds on one thread that a paper's own tests, and in them its smoke run, may take: 37 papers share 15 minutes.
 OWN, SMOKE = 8.0, 5.0
 
@@ -119,6 +123,36 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Smoke]:
         return Smoke(folder / "run", folder / "runs" / slug / "stages", measurement, frozenset(called))
 
     return run
+
+
+_BELEBELE = {
+    "link": "https://x", "question_number": 1, "flores_passage": "Passage", "question": "Which? ", "mc_answer1": "one",
+    "mc_answer2": "two", "mc_answer3": "three", "mc_answer4": "four", "correct_answer_num": "2", "dialect": "fra_Latn",
+    "ds": "2023-05-03",
+}  # fmt: skip
+_OKAPI = {
+    "id": "a/0", "instruction": " Which [title] one? ", "option_a": "one [x]", "option_b": "two", "option_c": "three",
+    "option_d": "four", "answer": "C",
+}  # fmt: skip
+
+
+@pytest.fixture
+def hub_folder(tmp_path: Path) -> Path:
+    """Local copies of multiple-choice benchmarks with the real columns."""
+
+    def write(dataset: str, split: str, code: str, rows: list[dict[str, Any]]) -> None:
+        folder = tmp_path / dataset / split
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{code}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+    write(
+        "belebele", "test", "fra_Latn", [_BELEBELE | {"question_number": i, "question": f"Q{i}? "} for i in range(1, 9)]
+    )
+    for dataset in ("m_mmlu", "m_arc"):
+        for part in ("train", "test"):
+            rows = [_OKAPI | {"id": f"{part}/{i}", "instruction": f" Which [title] {part} {i}? "} for i in range(7)]
+            write(dataset, part, "fr", rows)
+    return tmp_path
 
 
 # --- where the time goes -------------------------------------------------------------------------------------------

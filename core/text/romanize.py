@@ -8,7 +8,8 @@ uroman (Hermjakob, May and Knight, ACL 2018) is universal and not invertible; it
 language, so 東京 becomes *dongjing*. Its Python version raises on some strings (a Chinese fraction without its
 numerator, such as 百分之); such a piece is kept as it is and the text around it is romanised.
 
-Text and table are composed first (NFC): the same text has one romanisation, however its accents are encoded.
+Text and an own table are composed first (NFC): the same text has one romanisation, however its accents are encoded.
+uroman reads a text as it stands, as the authors of methods that count on it had it.
 """
 
 from __future__ import annotations
@@ -105,7 +106,6 @@ def _composed(text: str) -> str:
 def _uroman(text: str) -> str:
     if text.isascii():
         return text
-    text = _composed(text)
     try:
         return _engine().romanize_string(text)
     except Exception:

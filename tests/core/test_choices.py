@@ -18,33 +18,6 @@ from core.errors import UserError
 from core.tasks.choices import Question, answer, choice_scores, credit, exam, from_items, lettered, trivial
 from core.worlds.base import Item, split
 
-BELEBELE = {
-    "link": "https://x", "question_number": 1, "flores_passage": "Passage", "question": "Which? ", "mc_answer1": "one",
-    "mc_answer2": "two", "mc_answer3": "three", "mc_answer4": "four", "correct_answer_num": "2", "dialect": "fra_Latn",
-    "ds": "2023-05-03",
-}  # fmt: skip
-OKAPI = {
-    "id": "a/0", "instruction": " Which [title] one? ", "option_a": "one [x]", "option_b": "two", "option_c": "three",
-    "option_d": "four", "answer": "C",
-}  # fmt: skip
-
-
-@pytest.fixture
-def hub_folder(tmp_path: Path) -> Path:
-    def write(dataset: str, split: str, code: str, rows: list[dict[str, Any]]) -> None:
-        folder = tmp_path / dataset / split
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{code}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-
-    write(
-        "belebele", "test", "fra_Latn", [BELEBELE | {"question_number": i, "question": f"Q{i}? "} for i in range(1, 9)]
-    )
-    for dataset in ("m_mmlu", "m_arc"):
-        for part in ("train", "test"):
-            rows = [OKAPI | {"id": f"{part}/{i}", "instruction": f" Which [title] {part} {i}? "} for i in range(7)]
-            write(dataset, part, "fr", rows)
-    return tmp_path
-
 
 def test_exam_prompts_and_examples(hub_folder: Path) -> None:
     belebele = exam("belebele", "fra_Latn", shots=5, folder=hub_folder / "belebele", limit=7)

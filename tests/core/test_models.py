@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import struct
 import types
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -313,6 +314,7 @@ class TestTasks:
         assert type(model).__name__ == "M2M100ForConditionalGeneration"
         assert loading.load_model(tmp_path, task="encoder").get_encoder() is not None
 
+    @pytest.mark.skipif(find_spec("torchvision") is None, reason="image processors need torchvision")
     def test_images(self, tmp_path: Path) -> None:
         config = Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14)
         loading.from_config(config, seed=0, task="encoder").save_pretrained(tmp_path)

@@ -8,17 +8,24 @@ from types import ModuleType
 import pytest
 
 from core.errors import UserError
-from core.experiment.paper import Claim, Paper, discover, find, public, slugs
+from core.experiment.paper import Check, Claim, Paper, Premise, discover, find, public, slugs
 
 
 def test_claims_name_the_variants_to_run_in_order() -> None:
     claims = (
-        Claim("a", "a", "r", metric="m", treatment="both", control=("base", "english")),
-        Claim("b", "b", "r", metric="m", treatment="both", control=0.25),
-        Claim("c", "c", "r", out_of_scale="needs a 70B model"),
+        Claim(id="a", statement="a", reported="r", metric="m", treatment="both", control=("base", "english")),
+        Claim(id="b", statement="b", reported="r", metric="m", treatment="both", control=0.25, null="broken"),
+        Claim(id="c", statement="c", reported="r", out_of_scale="needs a 70B model"),
     )
-    paper = Paper("x", "X", "A", 2026, "V", "2601.00001", "f", "s", claims, 1.0, extra_variants=("extra", "base"))
-    assert paper.variants == ("both", "base", "english", "extra")
+    check = Check(id="d", statement="d", metric="m", treatment="both", control="ours")
+    premise = Premise(id="p", statement="p", metric="m", variant="raw", at_least=0.5)
+    texts = dict.fromkeys(("slug", "title", "authors", "venue", "arxiv", "family", "summary"), "x")
+    paper = Paper(
+        **texts, year=2026, claims=claims, checks=(check,), premises=(premise,), minutes=1.0,
+        extra_variants=("extra", "base"),
+    )  # fmt: skip
+    assert paper.variants == ("both", "base", "english", "broken", "ours", "raw", "extra")
+    assert [judged.id for judged in paper.judged] == ["a", "b", "c", "d"]
     assert claims[2].variants == ()
 
 

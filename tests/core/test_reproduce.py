@@ -35,7 +35,8 @@ PAPER = {
         from core.experiment.paper import Claim, Paper
         PAPER = Paper(slug="grid", title="Grid", authors="A", year=2026, venue="arXiv", arxiv="0000.00000",
             family="evaluation", summary="S.", minutes=0.1, seeds=(0, 1), claims=(
-                Claim("c", "One is more than none.", "Table 1.", "score", "shared", "alone"),))
+                Claim(id="c", statement="One is more than none.", reported="Table 1.", metric="score",
+                      treatment="shared", control="alone"),))
         """,
     "config.py": """
         from dataclasses import dataclass

@@ -440,7 +440,7 @@ def test_smoke(variant: str, tmp_path: Path, stages: Path) -> None:
     assert units["acc1_native"].keys() == units["acc1_romanised"].keys()
     assert set(units["topics_latin"]) == set(units["tags_latin"]) == set(units["changed_latin"]) == {"pl"}
     assert sorted(name for name in metrics if name.startswith("trivial_")) == [
-        "trivial_lexicon", "trivial_length", "trivial_majority", "trivial_overlap",
+        "trivial_length", "trivial_lexicon", "trivial_majority", "trivial_overlap",
     ]  # fmt: skip
     assert not (run.path / "topics").exists()
     if variant == "original":
