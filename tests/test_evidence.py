@@ -67,7 +67,7 @@ def test_the_effect_can_be_broken_on_purpose(slug: str) -> None:
 def test_a_claim_says_when_an_effect_is_absent(slug: str) -> None:
     for check in cards.find(slug).judged:
         scaled_out = isinstance(check, Claim) and check.out_of_scale
-        assert scaled_out or check.keeps or check.better == "equal" or check.smallest > 0, check.id
+        assert scaled_out or check.keeps or check.size > 0 or check.smallest > 0, check.id
 
 
 @every_new_paper

@@ -8,8 +8,7 @@ uroman (Hermjakob, May and Knight, ACL 2018) is universal and not invertible; it
 language, so 東京 becomes *dongjing*. Its Python version raises on some strings (a Chinese fraction without its
 numerator, such as 百分之); such a piece is kept as it is and the text around it is romanised.
 
-Text and an own table are composed first (NFC): the same text has one romanisation, however its accents are encoded.
-uroman reads a text as it stands, as the authors of methods that count on it had it.
+Text and table are composed first (NFC): the same text has one romanisation, however its accents are encoded.
 """
 
 from __future__ import annotations
@@ -46,8 +45,12 @@ def romanize_all(texts: Iterable[str], romanizer: Romanizer = "uroman") -> list[
     return [function(text) for text in texts]
 
 
-def resolve(romanizer: Romanizer) -> Callable[[str], str]:
+def resolve(romanizer: Romanizer, *, pieces: bool = False) -> Callable[[str], str]:
     """The function behind a romanizer.
+
+    Args:
+        romanizer: See `Romanizer`.
+        pieces: It will read the pieces of a vocabulary: uroman then takes each as it stands, uncomposed.
 
     Raises:
         UserError: unknown name, unreadable table.
@@ -57,7 +60,7 @@ def resolve(romanizer: Romanizer) -> Callable[[str], str]:
     if callable(romanizer):
         return romanizer
     if romanizer == "uroman":
-        return _uroman
+        return as_it_stands if pieces else _uroman
     if romanizer == "none":
         return str
     if romanizer.startswith("table:"):
@@ -104,6 +107,14 @@ def _composed(text: str) -> str:
 
 @lru_cache(maxsize=1 << 19)
 def _uroman(text: str) -> str:
+    if text.isascii():
+        return text
+    return as_it_stands(_composed(text))
+
+
+@lru_cache(maxsize=1 << 19)
+def as_it_stands(text: str) -> str:
+    """uroman's reading of a text that is not composed first: of the pieces of a vocabulary, which have one spelling."""
     if text.isascii():
         return text
     try:

@@ -178,7 +178,7 @@ def adapt(
     vocabulary = unigram_vocabulary(tokenizer)
     pieces, scores = [piece for piece, _ in vocabulary], [score for _, score in vocabulary]
     if romanized is None:
-        romanized, _ = transliterate(pieces, resolve(romanize), select)
+        romanized, _ = transliterate(pieces, resolve(romanize, pieces=True), select)
     if len(romanized) != len(pieces):
         raise UserError(f"{len(romanized)} transliterations for {len(pieces)} pieces: give one for each piece.")
     new = merge(pieces, scores, romanized, mode, compat_official=compat_official)

@@ -57,7 +57,7 @@ def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
 
     def transliterate(folder: Path) -> None:
-        romanized, _ = method.transliterate(pieces, romanize.resolve(config.romanizer))
+        romanized, _ = method.transliterate(pieces, romanize.resolve(config.romanizer, pieces=True))
         write_json(folder / "romanized.json", romanized)
 
     stage = run.stage("romanized", {"romanizer": romanize.version(config.romanizer), "pieces": pieces}, transliterate)
