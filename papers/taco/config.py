@@ -113,8 +113,23 @@ class Config:
             log_every=100,
         )
     )
-    """Stage 1, where it is trained here; ours, development split of an earlier world: with less decay of the weights it
-    learns English as well, but what it has learnt works in stage 1's dialogues and less in the middle of a chain."""
+    """Pre-training of the raw base on statements, where it is trained here; ours. Decay of an earlier world: with
+    less, the model learns English as well, but what it has learnt works less in the middle of a chain."""
+    instructions: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            steps=150,
+            batch_size=24,
+            learning_rate=1e-3,
+            beta2=0.99,
+            weight_decay=1.0,
+            warmup=20,
+            max_length=128,
+            layout="padded",
+            precision="fp32",
+            log_every=100,
+        )
+    )
+    """Stage 1: tuning the raw base to answer English questions; ours, development split."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             steps=300,
@@ -193,6 +208,7 @@ PRESETS: dict[str, Config] = {
         width=32,
         layers=1,
         english=replace(TINY.english, steps=3, batch_size=4),
+        instructions=replace(TINY.instructions, steps=3, batch_size=4),
         training=replace(TINY.training, steps=3, batch_size=4),
     ),
     "tiny": TINY,
@@ -245,9 +261,10 @@ def workload(config: Config) -> list[Workload]:
     languages = len(config.languages)
     if not config.base:
         shape = scratch_shape(200, config)
-        english, tuning = config.english, config.training
+        english, asked, tuning = config.english, config.instructions, config.training
         stages = {
-            "stage 1: English instructions": english.steps * english.batch_size * (10 * config.packed_questions + 1),
+            "raw base: English statements": english.steps * english.batch_size * (7 * config.packed_questions + 1),
+            "stage 1: English instructions": asked.steps * asked.batch_size * (10 * config.packed_questions + 1),
             "stage 2: TaCo records": languages * tuning.steps * tuning.batch_size * 24,
         }
         return [

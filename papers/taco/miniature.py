@@ -1,6 +1,7 @@
 """The tiny world: arithmetic in words that a small model masters in English and has to answer in another language.
 
-Stage 1 makes the English model, from every fact in English; the target language is seen in the tuning records alone.
+The raw base has read every fact in English as a statement; stage 1 tunes it to answer English questions. The target
+language is seen in the tuning records alone.
 Facts are split by family (7 + 4, 4 + 7, 11 - 4 and 11 - 7 are one), so that no test item follows from a tuning record
 by turning it round, and every seed draws families of its own.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.models.tokenization import completion_row, word_level
 from core.worlds.base import Item, split, trivial
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
     from core.experiment.run import Run
+    from core.training.config import TrainingConfig
     from papers.taco.method import Record, Row
 
 # English name, as in the label -> code. Nepali and Persian are the paper's; CLDR spells no numbers in its other two.
@@ -80,10 +82,12 @@ def tokenizer_for(largest: int) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def english_rows(tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int) -> list[Row]:
-    """Rows of stage 1: dialogues of as many random questions, or the same facts as statements (raw base).
+def english_rows(
+    tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int, *, asked: bool
+) -> list[Row]:
+    """English rows of as many random facts: asked, with the loss on the answers, or told as statements.
 
-    The questions of a row see each other: in the chain the English skill is needed in the middle of a text.
+    The facts of a row see each other: in the chain the English skill is needed in the middle of a text.
     """
     rng = random.Random(seed)
     items = arithmetic(("en",), config.largest)
@@ -92,21 +96,36 @@ def english_rows(tokenizer: PreTrainedTokenizerBase, config: Config, count: int,
         row: Row = {"input_ids": [], "labels": []}
         for number in range(facts):
             item = rng.choice(items)
-            prompt = method.render_prompt(config.template, item.prompt) if config.curriculum else ""
-            text = item.answer if config.curriculum else statement(item)
-            turn = completion_row(tokenizer, prompt, text, bos=number == 0)
+            prompt = method.render_prompt(config.template, item.prompt) if asked else ""
+            turn = completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=number == 0)
             row = {name: row[name] + turn[name] for name in row}
         rows.append(row)
     return rows
 
 
-def english_model(config: Config, run: Run, folder: Path) -> None:
-    """Stage 1: a small decoder that follows English instructions, or has read the same facts as statements."""
+def raw_base(config: Config, run: Run, folder: Path) -> None:
+    """A small decoder that has read the facts in English as statements: pre-training in miniature."""
     from core.models.loading import from_config
-    from core.training.fit import fit, save_pretrained
 
     tokenizer = tokenizer_for(config.largest)
     model = from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
-    rows = english_rows(tokenizer, config, 4096, f"stage1-{config.seed}", config.packed_questions)
-    fit(model, rows, config.english, replace(run, path=folder / "training"), seed=config.seed, name="english")
+    _read(model, tokenizer, config, config.english, run, folder, asked=False)
+
+
+def english_model(base: Path, config: Config, run: Run, folder: Path) -> None:
+    """Stage 1: the raw base tuned to follow English instructions."""
+    from core.models.loading import load
+
+    model, tokenizer = load(base, dtype="float32")
+    _read(model, tokenizer, config, config.instructions, run, folder, asked=True)
+
+
+def _read(
+    model: Any, tokenizer: Any, config: Config, settings: TrainingConfig, run: Run, folder: Path, *, asked: bool
+) -> None:
+    from core.training.fit import fit, save_pretrained
+
+    seed = f"{'asked' if asked else 'told'}-{config.seed}"
+    rows = english_rows(tokenizer, config, 4096, seed, config.packed_questions, asked=asked)
+    fit(model, rows, settings, replace(run, path=folder / "training"), seed=config.seed, name="english")
     save_pretrained(model, folder / "model", tokenizer)

@@ -44,11 +44,13 @@ def starting_point(config: Config, run: Run) -> str:
 
     if config.base:
         return config.base if config.curriculum else config.raw_base
-    fields = ("seed", "largest", "width", "layers", "packed_questions", "template", "curriculum")
-    inputs: dict[str, Any] = {name: getattr(config, name) for name in fields}
-    inputs["english"] = to_dict(config.english)
-    folder = run.stage("english", inputs, lambda folder: miniature.english_model(config, run, folder))
-    return str(folder / "model")
+    fields = ("seed", "largest", "width", "layers", "packed_questions", "template")
+    inputs: dict[str, Any] = {name: getattr(config, name) for name in fields} | {"told": to_dict(config.english)}
+    raw = run.stage("raw-base", inputs, lambda folder: miniature.raw_base(config, run, folder)) / "model"
+    if not config.curriculum:
+        return str(raw)
+    inputs["asked"] = to_dict(config.instructions)
+    return str(run.stage("english", inputs, lambda f: miniature.english_model(raw, config, run, f)) / "model")
 
 
 def load(spec: str | Path, config: Config) -> Loaded:
@@ -122,7 +124,7 @@ def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config
         count = round(rounds * len(rows) * config.english_share / (1 - config.english_share))
         seed = f"mixed-{config.seed}"
         if config.source == "numbers":
-            english = miniature.english_rows(tokenizer, config, count, seed, facts=2)
+            english = miniature.english_rows(tokenizer, config, count, seed, facts=2, asked=config.curriculum)
         else:
             english = data.english_rows(tokenizer, tuning, config, count, seed)
         rows = rows * rounds + english
