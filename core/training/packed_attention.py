@@ -357,7 +357,8 @@ def reads_alike(model: nn.Module, flat: bool, longest: int) -> bool:
     half = base_model(model).config._attn_implementation in FLASH
     try:
         with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=half):
-            with contextlib.suppress(torch.OutOfMemoryError), contextlib.nullcontext() if half else _in_fp32(model):
+            # No room for fp32, or weights that are no parameters and keep their format: then as they are.
+            with contextlib.suppress(RuntimeError), contextlib.nullcontext() if half else _in_fp32(model):
                 return try_out()
             return try_out()
     finally:

@@ -98,7 +98,7 @@ def capped(folder, strategy):
         num_key_value_heads=1,
         head_dim=8,
         final_logit_softcapping=0.2,
-        attn_implementation="sdpa",
+        attn_implementation="eager",
     )
     run = Run(Path(folder) / f"capped-{strategy}", "mexa", None, Path(folder), quiet=True)
     return fit(Gemma2ForCausalLM(shape), rows(), replace(CONFIG, strategy=strategy), run).losses

@@ -401,6 +401,7 @@ def test_comparison_invariants(paths, seeds, depth, random):
     names = sorted({"/".join(path) for path in paths})
     treatment, control = ({s: {name: random.gauss(0, 1) for name in names} for s in range(seeds)} for _ in range(2))
     found = stats.compare(treatment, control, depth)
+    assume(not found.interval.standard_error < 1e-3)  # rounding decides how wide the interval of equal cells is
     shuffled = {s + 10: dict(random.sample(list(treatment[s].items()), len(names))) for s in reversed(range(seeds))}
     renamed = stats.compare(shuffled, {s + 10: control[s] for s in range(seeds)}, depth)
     assert renamed.sample == found.sample
