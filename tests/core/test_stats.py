@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
+from random import Random
 
 import numpy as np
 import pytest
@@ -395,13 +396,13 @@ def test_leaf_error_is_bonett_and_prices():
 
 
 @settings(max_examples=50, deadline=None)
-@given(PATHS, st.integers(1, 3), st.integers(0, 3), st.randoms(use_true_random=False))
-def test_comparison_invariants(paths, seeds, depth, random):
+@given(PATHS, st.integers(1, 3), st.integers(0, 3), st.integers(0, 10**6))
+def test_comparison_invariants(paths, seeds, depth, draw):
     """Neither the order of seeds and paths nor their names matter; swapping the arms mirrors the interval."""
+    random = Random(draw)
     names = sorted({"/".join(path) for path in paths})
     treatment, control = ({s: {name: random.gauss(0, 1) for name in names} for s in range(seeds)} for _ in range(2))
     found = stats.compare(treatment, control, depth)
-    assume(not found.interval.standard_error < 1e-3)  # rounding decides how wide the interval of equal cells is
     shuffled = {s + 10: dict(random.sample(list(treatment[s].items()), len(names))) for s in reversed(range(seeds))}
     renamed = stats.compare(shuffled, {s + 10: control[s] for s in range(seeds)}, depth)
     assert renamed.sample == found.sample
