@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,6 @@ def finetune(
     run: Run,
     *,
     seed: int = 0,
-    texts: Iterable[str] | None = None,
     frozen_layers: int = 0,
     name: str = "classification",
 ) -> Loaded:
@@ -49,13 +48,11 @@ def finetune(
         settings: `eval_every` is one epoch, whatever it says here.
         run: See :func:`core.tasks.finetuning.finetune`.
         seed: Head, order and dropout.
-        texts: See :func:`core.tasks.finetuning.load_classifier`; `train` and `dev` are added.
-        frozen_layers: Likewise.
+        frozen_layers: See :func:`core.tasks.finetuning.load_classifier`.
         name: Of this fine-tuning.
     """
     labels = labels_of(train)
-    everything = None if texts is None else [*texts, *(word for example in (*train, *dev) for word in example.words)]
-    classifier = load_classifier(spec, "sequence", labels, seed=seed, texts=everything, frozen_layers=frozen_layers)
+    classifier = load_classifier(spec, "sequence", labels, seed=seed, frozen_layers=frozen_layers)
     rows = encode(classifier.tokenizer, train, {label: number for number, label in enumerate(labels)}, settings)
     return train_and_choose(
         classifier,

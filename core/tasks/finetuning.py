@@ -20,7 +20,7 @@ from core import distributed
 from core.errors import UserError
 from core.experiment.run import Run
 from core.files import read_json, write_json
-from core.models.loading import Loaded, load_model, load_tokenizer
+from core.models.loading import Loaded, load, load_model, load_tokenizer
 from core.models.vocabulary import resize_embeddings, trim_vocabulary
 from core.training.config import TrainingConfig
 from core.training.fit import fit, save_pretrained
@@ -44,7 +44,6 @@ def load_classifier(
     labels: Sequence[str],
     *,
     seed: int = 0,
-    texts: Iterable[str] | None = None,
     frozen_layers: int = 0,
 ) -> Loaded:
     """An encoder in float32 with a fresh head.
@@ -54,8 +53,6 @@ def load_classifier(
         head: One label a text, read from its first token as the architecture does, or one a token.
         labels: Names, in the order of their numbers.
         seed: Of the head's weights.
-        texts: All that the model will read. Then it keeps the vocabulary that they use, which changes no result: the
-            texts are cut as before, and a row without gradient is not moved by AdamW without weight decay.
         frozen_layers: Embeddings and this many of the lowest layers are not trained; 0 trains everything.
 
     Raises:
@@ -66,10 +63,6 @@ def load_classifier(
         spec, task="token-cls" if head == "token" else "seq-cls", labels=labels, dtype="float32", device="cpu"
     )
     tokenizer = load_tokenizer(spec)
-    if texts is not None:
-        trimmed = trim_vocabulary(tokenizer, texts)
-        resize_embeddings(model, trimmed.rows)
-        tokenizer = trimmed.tokenizer
     if frozen_layers:
         encoder: Any = model.base_model
         layers = encoder.encoder.layer
@@ -78,6 +71,24 @@ def load_classifier(
         for module in (encoder.embeddings, *layers[:frozen_layers]):
             module.requires_grad_(False)
     return Loaded(model, tokenizer)
+
+
+def save_trimmed(spec: str | Path, texts: Iterable[str], folder: Path) -> None:
+    """Save an encoder with the part of its vocabulary that some texts use: small and quick to fine-tune and to keep.
+
+    It changes no result on these texts: they are cut as before, and AdamW without weight decay does not move a row
+    that gets no gradient.
+
+    Args:
+        spec: As in :func:`core.models.loading.load`.
+        texts: All that will be read in training and test; words where words are tagged.
+        folder: Where model and tokenizer go.
+    """
+    model, tokenizer = load(spec, task="encoder", dtype="float32", device="cpu")
+    trimmed = trim_vocabulary(tokenizer, texts)
+    resize_embeddings(model, trimmed.rows)
+    model.save_pretrained(folder)
+    trimmed.tokenizer.save_pretrained(folder)
 
 
 def finetune(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
@@ -35,7 +35,6 @@ def finetune(
     *,
     seed: int = 0,
     patience: int = 0,
-    texts: Iterable[str] | None = None,
     frozen_layers: int = 0,
     name: str = "tagging",
 ) -> Loaded:
@@ -49,13 +48,11 @@ def finetune(
         run: See :func:`core.tasks.finetuning.finetune`.
         seed: Head, order and dropout.
         patience: See :func:`core.tasks.finetuning.finetune`.
-        texts: See :func:`core.tasks.finetuning.load_classifier`; `train` and `dev` are added.
-        frozen_layers: Likewise.
+        frozen_layers: See :func:`core.tasks.finetuning.load_classifier`.
         name: Of this fine-tuning.
     """
     labels = labels_of(train)
-    everything = None if texts is None else [*texts, *(word for example in (*train, *dev) for word in example.words)]
-    classifier = load_classifier(spec, "token", labels, seed=seed, texts=everything, frozen_layers=frozen_layers)
+    classifier = load_classifier(spec, "token", labels, seed=seed, frozen_layers=frozen_layers)
     rows = encode(classifier.tokenizer, train, {label: number for number, label in enumerate(labels)}, settings)
     return train_and_choose(
         classifier,

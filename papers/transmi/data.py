@@ -20,7 +20,7 @@ from core.errors import UserError
 from core.experiment.run import Run
 from core.files import read_lines
 from core.tasks import labelled
-from core.tasks.labelled import Labelled, Split
+from core.tasks.labelled import Labelled
 from core.text.romanize import resolve
 from papers.transmi import miniature
 from papers.transmi.config import Config
@@ -143,27 +143,35 @@ def _header(path: Path) -> list[str]:
 # --- labelled sentences --------------------------------------------------------------------------------------------
 
 
-def examples(config: Config, corpus: str, language: str, part: Split) -> list[Labelled]:
-    """Labelled sentences of a part of a corpus: of the tiny world, the hub, or a folder."""
-    if corpus not in ("topics", "names"):
-        return labelled.read(corpus, language, part)
-    read = miniature.topics if corpus == "topics" else miniature.names
-    # Training and development data are the same for all seeds, which differ in what is tested.
-    return read(language, part, *((config.labelled, config.seed) if language != "en" else (1000, 0)))
+def labelled_sets(config: Config, corpus: str) -> dict[tuple[str, str], list[Labelled]]:
+    """Labelled sentences by side and language: `train` and `dev` in English; tests as written, romanised, Latin.
 
-
-def languages_of(config: Config, corpus: str) -> tuple[str, ...]:
-    """Languages that are tested in both scripts: those asked for, or all of the corpus.
+    Args:
+        config: Languages, sample and romaniser.
+        corpus: Of the tiny world, the hub, or a folder; nothing for an empty name.
 
     Raises:
-        UserError: No such corpus, or it must be asked for by hand.
+        UserError: No such corpus or language, or it must be asked for by hand.
     """
-    return config.languages or tuple(labelled.languages_of(corpus))
+    if not corpus:
+        return {}
+    tiny = {"topics": miniature.topics, "names": miniature.names}.get(corpus)
 
+    def read(code: str, part: labelled.Split) -> list[Labelled]:
+        if tiny is None:
+            return labelled.read(corpus, code, part)
+        # Training and development data are the same for all seeds, which differ in what is tested.
+        return tiny(code, part, 300, 0) if code == "en" else tiny(code, part, config.labelled, config.seed)
 
-def english_of(corpus: str) -> str:
-    """The code of English in a labelled corpus."""
-    return "en" if corpus in ("topics", "names") else labelled.english_of(corpus)
+    english = "en" if tiny else labelled.english_of(corpus)
+    languages = config.languages or tuple(labelled.languages_of(corpus))
+    romanize = resolve(config.romanizer)
+    sets = {("train", "en"): read(english, "train"), ("dev", "en"): read(english, "dev")}
+    for code in languages:
+        native = sets["native", code] = read(code, config.split)
+        sets["romanised", code] = [labelled.rewritten(example, romanize) for example in native]
+    # A third of them, for the time; retrieval reads all.
+    return sets | {("latin", code): read(code, config.split) for code in config.latin_languages[::3]}
 
 
 # --- the model to adapt ---------------------------------------------------------------------------------------------

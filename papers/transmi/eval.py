@@ -27,7 +27,6 @@ from papers.transmi.config import Config
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from core.tasks.labelled import Labelled
     from core.tasks.retrieval import Found
     from papers.transmi.data import Parallel
 
@@ -49,11 +48,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         sets = data.parallel(config)
         units |= retrieval(folder, sets, config) | segmentation(before, after, sets)
         constants |= trivial_retrieval(sets)
-    if config.classification:
-        found, constant = downstream("topics", config.classification, folder, config, run)
-        units, constants = units | found, constants | constant
-    if config.tagging:
-        found, constant = downstream("tags", config.tagging, folder, config, run)
+    if config.classification or config.tagging:
+        found, constant = downstream(folder, config, run)
         units, constants = units | found, constants | constant
     adaptation = read_json(run.artifact / "transmi.json") or {}
     adaptation.pop("collisions", None)
@@ -120,42 +116,37 @@ def changed(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, tex
 # --- downstream ----------------------------------------------------------------------------------------------------
 
 
-def downstream(name: str, corpus: str, folder: Path, config: Config, run: Run) -> tuple[Units, dict[str, float]]:
-    """F1 of `topics` (macro) or `tags` (seqeval) by language, zero-shot from English, and a trivial solver's."""
-    from core.tasks import classification, labelled, tagging
-    from core.text.romanize import resolve
+def downstream(folder: Path, config: Config, run: Run) -> tuple[Units, dict[str, float]]:
+    """F1 of topics (macro) and tags (seqeval) by language, zero-shot from English, and of trivial solvers."""
+    from core.tasks import classification, finetuning, tagging
     from papers.transmi import data
 
-    english = data.english_of(corpus)
-    train, dev = (data.examples(config, corpus, english, part) for part in ("train", "dev"))
-    romanize = resolve(config.romanizer)
-    tests: dict[tuple[str, str], Sequence[Labelled]] = {}
-    for language in data.languages_of(config, corpus):
-        native = data.examples(config, corpus, language, config.split)
-        tests["native", language] = native
-        tests["romanised", language] = [labelled.rewritten(example, romanize) for example in native]
-    for language in config.latin_languages:
-        tests["latin", language] = data.examples(config, corpus, language, config.split)
-    task: Any = classification if name == "topics" else tagging
-    settings = config.topic_training if name == "topics" else config.tag_training
-    model = task.finetune(
-        folder,
-        train,
-        dev,
-        settings,
-        run,
-        seed=config.seed,
-        texts=[word for found in tests.values() for example in found for word in example.words],
-        frozen_layers=config.frozen_layers,
-        name=name,
-    )
+    read = {
+        "topics": data.labelled_sets(config, config.classification),
+        "tags": data.labelled_sets(config, config.tagging),
+    }
+    texts = (word for sets in read.values() for found in sets.values() for example in found for word in example.words)
+    small = run.path / "trimmed"
+    finetuning.save_trimmed(folder, texts, small)
     units: Units = {}
-    for (side, language), found in tests.items():
-        units.setdefault(f"{name}_{side}", {})[language] = task.f1(task.predict(model, found, settings), found)
-    solver, key = (task.majority, "majority") if name == "topics" else (task.lexicon, "lexicon")
-    constant = [task.f1(solver(train, found), found) for (side, _), found in tests.items() if side == "romanised"]
-    shutil.rmtree(run.path / name)  # the fine-tuned model: what is measured is the encoder
-    return units, {f"trivial_{key}": statistics.fmean(constant)}
+    constants: dict[str, float] = {}
+    for name, sets in read.items():
+        if not sets:
+            continue
+        task: Any = classification if name == "topics" else tagging
+        settings = config.topic_training if name == "topics" else config.tag_training
+        train, dev = sets.pop(("train", "en")), sets.pop(("dev", "en"))
+        model = task.finetune(
+            small, train, dev, settings, run, seed=config.seed, frozen_layers=config.frozen_layers, name=name
+        )
+        for (side, language), found in sets.items():
+            units.setdefault(f"{name}_{side}", {})[language] = task.f1(task.predict(model, found, settings), found)
+        solver, known = ("majority", task.majority) if name == "topics" else ("lexicon", task.lexicon)
+        scores = [task.f1(known(train, found), found) for (side, _), found in sets.items() if side == "romanised"]
+        constants[f"trivial_{solver}"] = statistics.fmean(scores)
+        shutil.rmtree(run.path / name)  # the fine-tuned model: what is measured is the encoder
+    shutil.rmtree(small)
+    return units, constants
 
 
 if __name__ == "__main__":

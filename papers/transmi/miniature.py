@@ -22,6 +22,8 @@ from core.worlds import messages
 from core.worlds.base import Item, split
 
 MIN_CHARS, MAX_CHARS = 10, 120
+LONGEST = 60
+"""Most characters of the English message that names are put into."""
 # Retrieval trains nothing, so four in five messages are for the test.
 RETRIEVAL = {"dev": 0.2, "test": 0.8}
 LABELLED = {"train": 0.5, "dev": 0.2, "test": 0.3}
@@ -87,7 +89,7 @@ def _topics(language: str) -> tuple[Item, ...]:
 def _frames(language: str) -> tuple[Item, ...]:
     """Messages with one or two placeholders, as prompts."""
     found = [Item(i.id, i.cls, i.answer, i.prompt, language) for i in _messages(language)]
-    return tuple(item for item in found if item.prompt.count(messages.MASK) in (1, 2))
+    return tuple(item for item in found if item.prompt.count(messages.MASK) in (1, 2) and len(item.answer) <= LONGEST)
 
 
 @cache

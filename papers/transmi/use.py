@@ -73,12 +73,12 @@ def adapt(options: Adapt) -> None:
 
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
-    romanize = resolve(options.romanizer)  # a mistake in its name shows before the model is loaded
+    resolve(options.romanizer)  # a mistake in its name shows before the model is loaded
     only = options.only_scripts
     select = (lambda piece: dominant_script(piece) in only) if only else None
     model, tokenizer = load_base(Path(materialize(options.model)))
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
-    model, tokenizer, new = method.adapt(model, tokenizer, romanize, options.mode, select=select)
+    model, tokenizer, new = method.adapt(model, tokenizer, options.romanizer, options.mode, select=select)
     model.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)
     found = report(pieces, new)

@@ -101,16 +101,17 @@ def test_the_first_best_checkpoint_is_kept_and_patience_ends_it(encoder: Path, p
         assert run_scores(scores, patience, encoder, run) == (asked, 1)
 
 
-def test_a_trimmed_vocabulary_changes_no_result(encoder: Path) -> None:
+def test_a_trimmed_vocabulary_changes_no_result(encoder: Path, tmp_path: Path) -> None:
     """Rows without a gradient are not moved, so that only those which the texts use have to be there."""
+    finetuning.save_trimmed(encoder, ["train late", "team won", "team", "late"], tmp_path / "small")
     predictions = []
-    for texts in (None, ["team won", "late"]):
+    for spec in (encoder, tmp_path / "small"):
         with temporary("transmi") as run:
-            best = classification.finetune(encoder, TOPICS, TOPICS[:2], SHORT, run, texts=texts, seed=3)
+            best = classification.finetune(spec, TOPICS, TOPICS[:2], SHORT, run, seed=3)
             batch = best.tokenizer(["train won", "team late"], return_tensors="pt")
             with torch.no_grad():
                 predictions.append(best.model(**batch).logits.float())
-            assert (len(best.tokenizer) < 30) == (texts is not None)
+            assert (len(best.tokenizer) < 30) == (spec != encoder)
     assert torch.allclose(*predictions, atol=2e-2)
 
 

@@ -360,7 +360,10 @@ def test_the_paper_presets_name_data_that_can_be_read(monkeypatch: pytest.Monkey
     assert len(sets) == len(set(asked)) == 98
     assert asked[7] == "mteb/tatoeba-bitext-mining#rus-eng@test"
     assert (sets[7].english, sets[7].native, sets[7].romanized) == (("Yes.", "No."), ("Да.", "Нет."), ("Da.", "Net."))
-    for call, what in ((lambda: data.parallel(own("bible")), "Glot500"), (lambda: data.english_of("taxi1500"), "form")):
+    for call, what in (
+        (lambda: data.parallel(own("bible")), "Glot500"),
+        (lambda: data.labelled_sets(own("x"), "taxi1500"), "form"),
+    ):
         with pytest.raises(UserError, match=what):
             call()
 
