@@ -88,6 +88,17 @@ def split(items: Iterable[Item], seed: int, shares: Mapping[str, float] = SHARES
     return {part: [item for item in items if part_of.get(item.cls) == part] for part in shares}
 
 
+def in_part(items: Iterable[Item], universe: Iterable[Item], part: str, shares: Mapping[str, float]) -> list[Item]:
+    """The items whose class is in a part of the classes of `universe`: one split for languages that lack some items.
+
+    Raises:
+        UserError: As :func:`split`.
+        ValueError: As :func:`split`.
+    """
+    classes = {item.cls for item in split(universe, 0, shares)[part]}
+    return [item for item in items if item.cls in classes]
+
+
 def _check(items: Sequence[Item]) -> None:
     if repeated := next((key for key, count in Counter(item.id for item in items).items() if count > 1), None):
         raise ValueError(f"Two items have the id {repeated!r}.")

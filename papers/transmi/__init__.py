@@ -157,7 +157,7 @@ PAPER = Paper(
     ),
     official_code="https://github.com/cisnlp/TransMI",
     licence_note="XLM-R is MIT, Glot500 Apache-2.0; the official code and the data of Taxi1500 carry no open licence.",
-    # Samples of messages, drawn together without replacement (`miniature.DISJOINT`).
+    # Samples of messages, drawn together without replacement (`data.DISJOINT`).
     seeds=(21, 22, 23),
     minutes=11,
 )

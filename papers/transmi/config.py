@@ -102,7 +102,7 @@ TINY = Config(
     prefix="query: ",
     frozen_layers=8,
     topic_training=replace(TOPIC_TRAINING, epochs=6, learning_rate=3e-4),
-    tag_training=replace(TAG_TRAINING, epochs=4, batch_size=16, learning_rate=3e-4, eval_every=20, max_length=64),
+    tag_training=replace(TAG_TRAINING, batch_size=16, learning_rate=3e-4, eval_every=40, max_length=64),
 )  # fmt: skip
 _XLMR = Config(base="FacebookAI/xlm-roberta-base", retrieval="tatoeba")
 _SHORT = replace(TAG_TRAINING, epochs=1, batch_size=64, learning_rate=1e-3, max_length=32)

@@ -20,15 +20,21 @@ from core.errors import UserError
 from core.experiment.run import Run
 from core.files import read_lines
 from core.tasks import labelled
+from core.tasks import messages as tiny
 from core.tasks.labelled import Labelled
 from core.text.romanize import resolve
-from papers.transmi import miniature
+from core.worlds import messages
+from core.worlds.base import Item, in_part
 from papers.transmi.config import Config
 
 BIBLE = (
     "ask for Glot500's evaluation data (github.com/cisnlp/Glot500) and put its verses into a folder of aligned "
     "<language>.txt files with en.txt among them, then say --retrieval FOLDER"
 )
+# Retrieval trains nothing, so four in five messages are for the test.
+SHARES = {"dev": 0.2, "test": 0.8}
+DISJOINT = 3
+"""Seeds 3n, 3n + 1 and 3n + 2 retrieve other messages in every language of the tiny scale."""
 TATOEBA = "mteb/tatoeba-bitext-mining"
 # The 98 languages of the official SR-T list (ISO 639-3, as the dataset calls them); the dataset has 112.
 TATOEBA_LANGUAGES = (
@@ -71,11 +77,9 @@ def parallel(config: Config) -> list[Parallel]:
     sets = []
     if config.retrieval == "messages":
         for language in (*config.languages, *config.latin_languages):
-            keys, pairs = miniature.pairs(language, config.split, config.messages, config.seed)
-            romanized = map(romanize, pairs.candidates) if language in config.languages else ()
-            sets.append(
-                Parallel(language, tuple(keys), tuple(pairs.queries), tuple(pairs.candidates), tuple(romanized))
-            )
+            keys, english, native = message_pairs(language, config.split, config.messages, config.seed)
+            romanized = tuple(map(romanize, native)) if language in config.languages else ()
+            sets.append(Parallel(language, keys, english, native, romanized))
         return sets
     for language, rows in _columns(config.retrieval, config.languages):
         chosen = sorted(random.Random(config.seed).sample(range(len(rows)), min(config.messages, len(rows))))
@@ -89,6 +93,16 @@ def parallel(config: Config) -> list[Parallel]:
             )
         )
     return sets
+
+
+def message_pairs(language: str, part: str, size: int, seed: int) -> list[tuple[str, ...]]:
+    """Keys of a sample of interface messages, and the messages in English and in a language."""
+
+    def read(code: str) -> list[Item]:
+        return messages.translations([code], min_chars=10, max_chars=120)
+
+    chosen = messages.sample(in_part(read(language), read("en"), part, SHARES), size, seed, disjoint=DISJOINT)
+    return [tuple(getattr(item, name) for item in chosen) for name in ("id", "prompt", "answer")]
 
 
 def _columns(corpus: str, languages: Sequence[str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
@@ -155,15 +169,15 @@ def labelled_sets(config: Config, corpus: str) -> dict[tuple[str, str], list[Lab
     """
     if not corpus:
         return {}
-    tiny = {"topics": miniature.topics, "names": miniature.names}.get(corpus)
+    made = {"topics": tiny.topics, "names": tiny.names}.get(corpus)
 
     def read(code: str, part: labelled.Split) -> list[Labelled]:
-        if tiny is None:
+        if made is None:
             return labelled.read(corpus, code, part)
         # Training and development data are the same for all seeds, which differ in what is tested.
-        return tiny(code, part, 300, 0) if code == "en" else tiny(code, part, config.labelled, config.seed)
+        return made(code, part, 300, 0) if code == "en" else made(code, part, config.labelled, config.seed)
 
-    english = "en" if tiny else labelled.english_of(corpus)
+    english = "en" if made else labelled.english_of(corpus)
     languages = config.languages or tuple(labelled.languages_of(corpus))
     romanize = resolve(config.romanizer)
     sets = {("train", "en"): read(english, "train"), ("dev", "en"): read(english, "dev")}
@@ -196,7 +210,7 @@ def build_toy(folder: Path) -> None:
     """Save an untrained two-layer XLM-R whose tokenizer knows Russian, Greek and English messages."""
     from core.models.scratch import masked_lm
 
-    pairs = [miniature.pairs(language, "dev", 60, 0)[1] for language in ("ru", "el")]
-    model, tokenizer = masked_lm([line for both in pairs for side in both for line in side], pieces=600)
+    lines = [line for code in ("ru", "el") for side in message_pairs(code, "dev", 60, 0)[1:] for line in side]
+    model, tokenizer = masked_lm(lines, pieces=600)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -118,6 +118,7 @@ def changed(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, tex
 
 def downstream(folder: Path, config: Config, run: Run) -> tuple[Units, dict[str, float]]:
     """F1 of topics (macro) and tags (seqeval) by language, zero-shot from English, and of trivial solvers."""
+    from core import distributed
     from core.tasks import classification, finetuning, tagging
     from papers.transmi import data
 
@@ -126,7 +127,7 @@ def downstream(folder: Path, config: Config, run: Run) -> tuple[Units, dict[str,
         "tags": data.labelled_sets(config, config.tagging),
     }
     texts = (word for sets in read.values() for found in sets.values() for example in found for word in example.words)
-    small = run.path / "trimmed"
+    small = run.path / f"trimmed-{distributed.rank()}"
     finetuning.save_trimmed(folder, texts, small)
     units: Units = {}
     constants: dict[str, float] = {}
@@ -144,8 +145,11 @@ def downstream(folder: Path, config: Config, run: Run) -> tuple[Units, dict[str,
         solver, known = ("majority", task.majority) if name == "topics" else ("lexicon", task.lexicon)
         scores = [task.f1(known(train, found), found) for (side, _), found in sets.items() if side == "romanised"]
         constants[f"trivial_{solver}"] = statistics.fmean(scores)
-        shutil.rmtree(run.path / name)  # the fine-tuned model: what is measured is the encoder
     shutil.rmtree(small)
+    distributed.barrier()
+    if distributed.is_main():  # what is measured is the encoder, not the fine-tuned models
+        for name in read:
+            shutil.rmtree(run.path / name, ignore_errors=True)
     return units, constants
 
 

@@ -18,6 +18,7 @@ from core.errors import UserError
 from core.experiment.run import Run, temporary
 from core.models.loading import Loaded
 from core.tasks import classification, finetuning, labelled, retrieval, tagging
+from core.tasks import messages as made
 from core.tasks.labelled import Labelled
 from core.training.config import TrainingConfig
 from core.worlds import messages
@@ -349,3 +350,22 @@ def test_an_encoder_from_scratch_reads_its_lines() -> None:
     assert tokenizer.unk_token_id not in batch["input_ids"]
     with torch.no_grad():
         assert torch.equal(model(**batch).logits, again.model(**batch).logits)
+
+
+def test_training_and_test_share_neither_message_nor_name() -> None:
+    parts = [{e.words for e in made.topics("en", part, 1000, 0)} for part in ("train", "dev", "test")]
+    assert len(parts[0]) > 150
+    assert len(set.union(*parts)) == sum(map(len, parts))
+    found = {part: made.names("en", part, 1000, 0) for part in ("train", "test")}
+    spans = {part: {name for e in examples for name in entities(e)} for part, examples in found.items()}
+    assert len(spans["train"]) > 200
+    assert not spans["train"] & spans["test"]
+    other = made.names("ru", "test", 40, 5)
+    assert other == made.names("ru", "test", 40, 5) != made.names("ru", "test", 40, 6)
+    assert {label for e in other for label in e.labels} >= {"O", "B-LOC", "B-LANG", "B-CUR"}
+
+
+def entities(example: Labelled) -> list[tuple[str, ...]]:
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    return [example.words[start : end + 1] for _, start, end in get_entities(list(example.labels))]

@@ -28,9 +28,8 @@ from core.experiment.run import Measurement, Run
 from core.files import read_json
 from core.models import loading
 from core.models.vocabulary import unigram_vocabulary
-from core.tasks.labelled import Labelled
 from core.text.romanize import resolve, romanize
-from papers.transmi import PAPER, adapt, data, initialize, merge, miniature, random_rows, transliterate, use
+from papers.transmi import PAPER, adapt, data, initialize, merge, random_rows, transliterate, use
 from papers.transmi.config import PRESETS, VARIANTS, Config, workload
 from papers.transmi.eval import evaluate, retrieval
 from papers.transmi.method import NewPiece, extend_tokenizer
@@ -379,25 +378,6 @@ def test_samples_are_disjoint_and_the_same_for_all_variants() -> None:
     assert not {key for s in dev for key in s.keys} & {k for sets in drawn.values() for s in sets for k in s.keys}
     assert not any("%(" in text for text in drawn[21][0].english)
     assert not drawn[21][2].romanized
-
-
-def test_training_and_test_share_neither_message_nor_name() -> None:
-    parts = [{e.words for e in miniature.topics("en", part, 1000, 0)} for part in ("train", "dev", "test")]
-    assert len(parts[0]) > 150
-    assert len(set.union(*parts)) == sum(map(len, parts))
-    found = {part: miniature.names("en", part, 1000, 0) for part in ("train", "test")}
-    spans = {part: {name for e in examples for name in entities(e)} for part, examples in found.items()}
-    assert len(spans["train"]) > 200
-    assert not spans["train"] & spans["test"]
-    other = miniature.names("ru", "test", 40, 5)
-    assert other == miniature.names("ru", "test", 40, 5) != miniature.names("ru", "test", 40, 6)
-    assert {label for e in other for label in e.labels} >= {"O", "B-LOC", "B-LANG", "B-CUR"}
-
-
-def entities(example: Labelled) -> list[tuple[str, ...]]:
-    from seqeval.metrics.sequence_labeling import get_entities
-
-    return [example.words[start : end + 1] for _, start, end in get_entities(list(example.labels))]
 
 
 def test_the_adapted_xlmr_has_82_million_parameters_more() -> None:

@@ -1,6 +1,5 @@
-"""The tiny world: interface messages to retrieve, to sort by topic, and with names to find in them.
+"""Labelled sentences without a download: topics of interface messages, and names in them, in some 60 languages.
 
-* retrieval: a message among the messages of its language, English asks;
 * topics: which part of Django shows the message (the framework, its admin, its accounts, its documentation pages);
 * names: messages whose placeholders are filled with names of territories, languages and currencies (Unicode CLDR),
   tagged B-LOC, I-LOC, B-LANG, ...: "Select Sri Lanka to change" with `Sri` B-LOC and `Lanka` I-LOC.
@@ -11,48 +10,51 @@ Parts for training, development and test share no message and no name, near copi
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
+from types import MappingProxyType
 
 from core import corpora
 from core.tasks.labelled import Labelled, Split
-from core.tasks.retrieval import Pairs
 from core.text.segment import words
 from core.worlds import messages
-from core.worlds.base import Item, split
+from core.worlds.base import Item, in_part
 
 MIN_CHARS, MAX_CHARS = 10, 120
 LONGEST = 60
 """Most characters of the English message that names are put into."""
-# Retrieval trains nothing, so four in five messages are for the test.
-RETRIEVAL = {"dev": 0.2, "test": 0.8}
-LABELLED = {"train": 0.5, "dev": 0.2, "test": 0.3}
-DISJOINT = 3
-"""Seeds 3n, 3n + 1 and 3n + 2 retrieve other messages in every language of the tiny scale."""
-KINDS = {"territory": "LOC", "language": "LANG", "currency": "CUR"}
-
-
-def pairs(language: str, part: Split, size: int, seed: int) -> tuple[list[str], Pairs]:
-    """Keys of a sample of messages, and the messages in English and in a language."""
-    found = _part(_messages(language), _messages("en"), RETRIEVAL, part)
-    chosen = messages.sample(found, size, seed, disjoint=DISJOINT)
-    return [item.id for item in chosen], Pairs([item.prompt for item in chosen], [item.answer for item in chosen])
+SHARES = MappingProxyType({"train": 0.5, "dev": 0.2, "test": 0.3})
+KINDS = MappingProxyType({"territory": "LOC", "language": "LANG", "currency": "CUR"})
 
 
 def topics(language: str, part: Split, size: int, seed: int) -> list[Labelled]:
-    """Messages with their topic, at most one of each class of near copies; in training all."""
-    found = _part(_topics(language), _messages("en"), LABELLED, part)
+    """Messages with their topic.
+
+    Args:
+        language: Code, as Django spells it.
+        part: Which classes of near copies they are from.
+        size: At most so many, one of each class; in training all there are, near copies included.
+        seed: Which of them.
+    """
+    found = in_part(_topics(language), _messages("en"), part, SHARES)
     if part != "train":
         found = _distinct(found, size, seed)
     return [Labelled((item.prompt,), (item.answer,)) for item in found]
 
 
 def names(language: str, part: Split, size: int, seed: int) -> list[Labelled]:
-    """Messages with names in them, words with tags. Messages come again with other names; no name comes twice."""
+    """Messages with names in them, words with tags.
+
+    Args:
+        language: Code, as Django spells it.
+        part: Which classes of messages and of names they are from.
+        size: At most so many. Messages come again with other names; no name comes twice.
+        seed: Which names and messages.
+    """
     rng = random.Random(f"{seed} {language} {part}")
-    frames = [item.prompt for item in _part(_frames(language), _messages("en"), LABELLED, part)]
+    frames = [item.prompt for item in in_part(_frames(language), _messages("en"), part, SHARES)]
     kinds = {
-        tag: [item.prompt for item in _part(_names(language, kind), _names("en", kind), LABELLED, part)]
+        tag: [item.prompt for item in in_part(_names(language, kind), _names("en", kind), part, SHARES)]
         for kind, tag in KINDS.items()
     }
     for found in kinds.values():
@@ -98,12 +100,6 @@ def _names(language: str, kind: str) -> tuple[Item, ...]:
     languages = [] if language == "en" else [language]
     table = corpora.load("cldr", languages=languages, kinds=[kind], distinct=True)
     return tuple(Item(f"{language}/{r['key']}", r["key"], r[language], r["en"], language) for r in table)
-
-
-def _part(items: Sequence[Item], universe: Sequence[Item], shares: Mapping[str, float], part: Split) -> list[Item]:
-    """The items whose class is in a part of the classes of all languages."""
-    classes = {item.cls for item in split(universe, 0, shares)[part]}
-    return [item for item in items if item.cls in classes]
 
 
 def _distinct(items: Sequence[Item], size: int, seed: int) -> list[Item]:
