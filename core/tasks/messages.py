@@ -20,7 +20,7 @@ from core.text.segment import words
 from core.worlds import messages
 from core.worlds.base import Item, in_part
 
-MIN_CHARS, MAX_CHARS = 10, 120
+MIN_CHARS, MAX_CHARS = 10, 80
 LONGEST = 60
 """Most characters of the English message that names are put into."""
 SHARES = MappingProxyType({"train": 0.5, "dev": 0.2, "test": 0.3})

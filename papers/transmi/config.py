@@ -56,7 +56,7 @@ class Config:
     messages: Annotated[int, Range(2)] = 1000
     """Sentences retrieved per language (official: up to 1,000 of Tatoeba, 500 of the Bible); 40 at the tiny scale,
     of which three samples share none."""
-    labelled: Annotated[int, Range(1)] = 24
+    labelled: Annotated[int, Range(1)] = 20
     """Labelled test sentences of a language at the tiny scale; of other corpora all are read."""
 
     layer: Annotated[int, Range(-1)] = 8
@@ -101,8 +101,8 @@ TINY = Config(
     layer=-1,
     prefix="query: ",
     frozen_layers=8,
-    topic_training=replace(TOPIC_TRAINING, epochs=6, learning_rate=3e-4),
-    tag_training=replace(TAG_TRAINING, batch_size=16, learning_rate=3e-4, eval_every=40, max_length=64),
+    topic_training=replace(TOPIC_TRAINING, epochs=5, learning_rate=3e-4),
+    tag_training=replace(TAG_TRAINING, epochs=7, batch_size=16, learning_rate=3e-4, eval_every=40, max_length=64),
 )  # fmt: skip
 _XLMR = Config(base="FacebookAI/xlm-roberta-base", retrieval="tatoeba")
 _SHORT = replace(TAG_TRAINING, epochs=1, batch_size=64, learning_rate=1e-3, max_length=32)
@@ -146,10 +146,10 @@ _SIZES = {
     "messages": (60, 40, 17, 0),
     "tatoeba": (98, 1000, 14, 0),
     "bible": (369, 500, 40, 0),
-    "topics": (36, 24, 17, 191),
+    "topics": (36, 20, 15, 176),
     "sib200": (205, 204, 45, 701),
     "taxi1500": (354, 111, 40, 860),
-    "names": (36, 24, 14, 300),
+    "names": (36, 20, 14, 300),
     "ner": (176, 1000, 18, 20_000),
     "pos": (33, 1000, 30, 21_253),
 }
