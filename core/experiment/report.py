@@ -229,8 +229,8 @@ def results_markdown(paper: Paper, record: Record) -> str:
     )
     seeds = ", ".join(map(str, record.seeds))
     parts = [
-        f"{len(record.seeds)} seeds ({seeds}), {record.minutes:.1f} minutes of computing on "
-        f"{environment.get('cores')} cores ({environment.get('processor')}), {shown}, "
+        f"{len(record.seeds)} seeds ({seeds}), {record.minutes:.1f} minutes on {environment.get('cores')} cores "
+        f"({environment.get('processor')}; {environment.get('side_by_side', 1)} at a time), {shown}, "
         f"commit {environment.get('commit')}, command `{environment.get('command')}`.",
         claims_markdown(paper, record),
         checks_markdown(paper, record),

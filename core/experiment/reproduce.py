@@ -107,7 +107,7 @@ def reproduce(
         for slug in computing:
             if not any(cell.slug == slug for cell in failures):
                 with _others_go_on(by_slug[slug], problems, alone=len(papers) == 1):
-                    records.append(conclude(by_slug[slug], grids[slug], out / slug / preset, record=record))
+                    records.append(conclude(by_slug[slug], grids[slug], out / slug / preset, jobs=jobs, record=record))
     problems += _reasons(failures)
     if problems:
         text = "\n".join([*problems, "All else is finished and kept: the same command goes on from here."])
@@ -134,7 +134,7 @@ def measured(paper: Paper, grid: Sequence[Cell], *, jobs: int | None = None, qui
             pass
     if failures:
         raise UserError("\n".join([*_reasons(failures), "The same command goes on from here."]))
-    return collect(paper, grid)
+    return collect(paper, grid, jobs)
 
 
 def _divided(everything: Sequence[Cell], costs: Mapping[tuple[str, str], float], jobs: int | None) -> tuple[int, int]:
@@ -217,9 +217,9 @@ def expected(paper: Paper, preset: str) -> dict[tuple[str, str], float]:
     return {(paper.slug, variant): share for variant in paper.variants}
 
 
-def conclude(paper: Paper, grid: Sequence[Cell], folder: Path, *, record: bool = False) -> Record:
+def conclude(paper: Paper, grid: Sequence[Cell], folder: Path, *, jobs: int = 1, record: bool = False) -> Record:
     """Judge the claims of a finished grid, write the report into `folder` and, with `record`, into the repository."""
-    result = collect(paper, grid)
+    result = collect(paper, grid, jobs)
     with writable(folder), locked(folder / "results.json"):
         _report(paper, result, folder)
     if record:
@@ -229,8 +229,8 @@ def conclude(paper: Paper, grid: Sequence[Cell], folder: Path, *, record: bool =
     return result
 
 
-def collect(paper: Paper, grid: Sequence[Cell]) -> Record:
-    """The record of a finished grid."""
+def collect(paper: Paper, grid: Sequence[Cell], jobs: int = 1) -> Record:
+    """The record of a finished grid, of which `jobs` cells were computed side by side."""
     variants = list(dict.fromkeys(cell.variant for cell in grid))
     measurements: dict[str, dict[int, Measurement]] = {variant: {} for variant in variants}
     seconds = dict.fromkeys(variants, 0.0)
@@ -249,7 +249,7 @@ def collect(paper: Paper, grid: Sequence[Cell]) -> Record:
         measurements=measurements,
         seconds={variant: round(value, 1) for variant, value in seconds.items()},
         verdicts=judge_all(paper, measurements),
-        environment=environment() | {"threads": "; ".join(sorted(threads))},
+        environment=environment() | {"threads": "; ".join(sorted(threads)), "side_by_side": jobs},
         keys=keys,
     )
 

@@ -109,8 +109,8 @@ class Record:
 
     @property
     def minutes(self) -> float:
-        """Wall time of the whole grid in minutes."""
-        return sum(self.seconds.values()) / 60
+        """Wall time of the whole grid in minutes, its cells side by side as they were when it was recorded."""
+        return sum(self.seconds.values()) / 60 / self.environment.get("side_by_side", 1)
 
     def mean(self, variant: str, metric: str) -> float:
         """A metric of a variant, averaged over seeds."""

@@ -39,9 +39,10 @@ def settle(environment: MutableMapping[str, str] = os.environ, *, threads: int |
 
     Args:
         environment: Of this process, or of one that is about to be started.
-        threads: Threads of each library; None = as many as there are cores.
+        threads: Threads of each library; None = what was chosen for this process by the one that started it, else as
+            many as there are cores.
     """
-    count = str(threads or cores())
+    count = str(threads or environment.get(CHOSEN) or cores())
     if CHOSEN in environment or not any(name in environment for name in COUNTS):
         environment.update(dict.fromkeys((CHOSEN, *COUNTS), count))
     if not any(name in environment for name in WAITING):

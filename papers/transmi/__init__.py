@@ -159,7 +159,7 @@ PAPER = Paper(
     licence_note="XLM-R is MIT, Glot500 Apache-2.0; the official code and the data of Taxi1500 carry no open licence.",
     # Samples of messages, drawn together without replacement (`data.DISJOINT`).
     seeds=(21, 22, 23),
-    minutes=11,
+    minutes=14,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
@@ -30,7 +31,7 @@ BARS = (
 
 def draw(record: Record) -> Figure:
     """Left: three tasks with 95 % intervals over languages. Middle: every language. Right: Latin-script languages."""
-    figure, axes = plt.subplots(1, 3, figsize=(10.4, 5.4), width_ratios=(1.15, 1, 1))
+    figure, axes = plt.subplots(1, 3, figsize=(11, 5.6), width_ratios=(1.35, 1, 1))
     _tasks(axes[0], record)
     _languages(axes[1], record)
     _latin(axes[2], record)
@@ -46,9 +47,10 @@ def _tasks(axes: Axes, record: Record) -> None:
             interval = stats.compare(_values(record, variant, f"{metric}_{script}"), 0.0, depth=1).interval
             axes.barh(row, interval.estimate, height=0.8, color=colour, alpha=0.85)
             axes.plot([interval.low, interval.high], [row, row], color="black", linewidth=1.2)
-            if metric == "acc1":
-                axes.text(0.02, row, text, va="center", fontsize=7.5, color="white", weight="bold")
-            axes.text(interval.high + 0.015, row, f"{interval.estimate:.2f}", va="center", fontsize=8)
+            place = (interval.high + 0.015, row)
+            axes.text(*place, f"{interval.estimate:.2f}", va="center", fontsize=8, weight="bold")
+            if metric != "acc1":  # in the first task the long bars leave no room
+                axes.text(place[0] + 0.12, row, text, va="center", fontsize=7.5, color=colour)
             row += 1
         ticks.append(((top + row - 1) / 2, label))
         for solver in solvers:
@@ -63,7 +65,7 @@ def _tasks(axes: Axes, record: Record) -> None:
     axes.set_xlim(0, 1.05)
     axes.grid(axis="y", visible=False)
     axes.set_title("Romanised text, three tasks")
-    axes.set_xlabel("mean over languages (line: 95 % interval; dotted: solvers without understanding)", fontsize=7.5)
+    axes.set_xlabel("mean over languages with 95 % interval\ndotted: solvers without understanding", fontsize=7.5)
 
 
 def _languages(axes: Axes, record: Record) -> None:
@@ -77,17 +79,16 @@ def _languages(axes: Axes, record: Record) -> None:
     rows = np.arange(len(order))
     before, after, own = ([means[key][code].mean() for code in order] for key in ("before", "after", "own"))
     axes.hlines(rows, before, after, color=COLOURS["blue"], linewidth=3, alpha=0.25)
-    for values, colour, marker, label in (
-        (before, COLOURS["vermilion"], "o", "original"),
-        (after, COLOURS["blue"], "o", "TransMI"),
-        (own, COLOURS["grey"], "|", "as written"),
+    for values, colour, marker, label, side in (
+        (before, COLOURS["vermilion"], "o", "original", "center"),
+        (after, COLOURS["blue"], "o", "TransMI", "right"),
+        (own, COLOURS["grey"], "|", "as written", "center"),
     ):
         axes.plot(values, rows, marker, color=colour, markersize=9 if marker == "|" else 5, markeredgewidth=1.6)
-        axes.text(
-            values[-1], len(order) - 0.3, label, color=colour, fontsize=7.5, ha="center", va="bottom", weight="bold"
-        )
+        # Below the lowest language, where the three are furthest apart.
+        axes.text(values[0], -0.7, label, color=colour, fontsize=7.5, ha=side, va="top", weight="bold")
     axes.set_yticks(rows, [name(code) for code in order], fontsize=7)
-    axes.set_ylim(-0.7, len(order) + 0.9)
+    axes.set_ylim(-1.8, len(order) - 0.3)
     axes.set_xlim(0, 1.05)
     axes.grid(axis="y", visible=False)
     axes.set_title("Romanised: every language")
@@ -107,13 +108,14 @@ def _latin(axes: Axes, record: Record) -> None:
     axes.axvline(-0.01, color=COLOURS["grey"], linewidth=0.8, linestyle="--")
     edge = max(0.05, 1.15 * float(np.abs(values).max()))
     axes.set_xlim(-edge, edge)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.text(-0.012, len(order) + 0.3, "allowed loss", ha="right", fontsize=6.5, color=COLOURS["grey"])
     axes.text(interval.high + 0.002, len(order) + 0.3, f"mean {interval.estimate:+.3f}", fontsize=7.5, weight="bold")
     axes.set_yticks(rows, [name(code) for code in order], fontsize=5.8)
     axes.set_ylim(-0.7, len(order) + 1.2)
     axes.grid(axis="y", visible=False)
     axes.set_title("Latin script: what changes")
-    axes.set_xlabel("change of accuracy@1 by TransMI (grey: 95 % interval of the mean)", fontsize=7.5)
+    axes.set_xlabel("change of accuracy@1 by TransMI\ngrey: 95 % interval of the mean", fontsize=7.5)
 
 
 def _values(record: Record, variant: str, metric: str) -> dict[int, dict[str, float]]:

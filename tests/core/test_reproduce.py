@@ -25,7 +25,7 @@ from core.experiment.paper import slugs
 from core.experiment.progress import Group, clock, seconds_left
 from core.experiment.reproduce import side_by_side
 from core.experiment.run import ROOT, check_world
-from core.experiment.threads import COUNTS, WAITING, settle, settled
+from core.experiment.threads import CHOSEN, COUNTS, WAITING, settle, settled
 from core.experiment.workers import Cell, Reply
 from core.files import HeldError, cache_dir, locked, read_json, read_lines, replacing, sweep, write_rows, write_text
 
@@ -166,6 +166,8 @@ def test_workers_come_to_the_same_numbers_and_build_a_shared_stage_once(reposito
     repository.run("shared,also_shared,alone", "one")
     events, repository.events_file = repository.events(), repository.folder / "two.jsonl"
     repository.environment["EVENTS"] = str(repository.events_file)
+    for name in (CHOSEN, *COUNTS, *WAITING):
+        repository.environment.pop(name, None)
     output, errors = repository.run("shared,also_shared,alone", "two", jobs=2)
     assert output == "ended grid\n"
     assert repository.scores("one") == repository.scores("two")
@@ -178,7 +180,9 @@ def test_workers_come_to_the_same_numbers_and_build_a_shared_stage_once(reposito
     assert min(event["at"] for event in alone) < built[0]["at"] + 0.5
     assert len({event["pid"] for event in repository.events()}) == 2
     assert "grid 6/6" in errors
-    assert "a line of the paper" in (repository.folder / "two/grid/tiny/alone/seed0/log.txt").read_text()
+    run = repository.folder / "two/grid/tiny/alone/seed0"
+    assert "a line of the paper" in (run / "log.txt").read_text()
+    assert read_json(run / "environment.json")["threads"].startswith("1 thread each")
     _, errors = repository.run("shared,also_shared,alone", "two", jobs=2)
     assert errors.count("(kept)") == 6
 
@@ -466,6 +470,8 @@ def test_threads_are_divided_and_wait_without_spinning_unless_the_user_says_othe
     assert {chosen[name] for name in COUNTS} == {"3"}
     assert chosen["OMP_WAIT_POLICY"] == "PASSIVE"
     settle(chosen, threads=1)  # a process started from here, which shares the cores with others
+    assert settled(chosen) == "1 thread each, OMP_WAIT_POLICY=PASSIVE"
+    settle(chosen)  # that process itself
     assert settled(chosen) == "1 thread each, OMP_WAIT_POLICY=PASSIVE"
     given = {"OMP_NUM_THREADS": "5", "GOMP_SPINCOUNT": "100"}
     settle(given, threads=1)
