@@ -22,7 +22,7 @@ from core.corpora import catalogues, hub, names, scripture
 from core.corpora.table import bcp47, check_languages, clean, parallel_table, short_hash
 from core.errors import UserError
 from core.files import read_lines
-from core.text.languages import FLORES_200
+from core.text.languages import FLORES_200, language
 
 TWENTY = ["fr", "de", "es", "it", "nl", "id", "sv", "pl", "fi", "tr"]
 TWENTY += ["sw", "vi", "ru", "el", "ar", "fa", "hi", "ja", "ko", "zh-Hans"]
@@ -662,6 +662,16 @@ def test_flores_plus_has_its_own_names():
 def test_a_language_is_found_under_the_datasets_own_name(corpus, code, name):
     source = next(source for source in hub.SOURCES if source.name == corpus)
     assert hub._config(source, code, None) == name
+
+
+@pytest.mark.parametrize("corpus", ["tatoeba", "sib200", "mgsm", "m_arc"])
+def test_every_spelling_of_a_language_finds_its_name(corpus):
+    """BCP-47, and ISO 639-3 with the script; but what data sets keep apart (`fil` beside `tgl`) is not asked here."""
+    source = next(source for source in hub.SOURCES if source.name == corpus)
+    for name in source.languages:
+        known = language(name.removesuffix("-eng"))
+        for spelling in (known.bcp47, f"{known.alpha3}_{known.script}"):
+            assert hub._config(source, spelling, None) == name
 
 
 def test_every_name_of_a_dataset_is_itself():
