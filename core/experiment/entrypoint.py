@@ -199,6 +199,7 @@ def prepare() -> None:
 @contextlib.contextmanager
 def closed_pipes_end() -> Iterator[None]:
     """Who reads our output has seen enough (`| head`): end without a word, as a program that SIGPIPE ends (141)."""
+    unread = _is_discarded(sys.stdout)
     try:
         try:
             yield
@@ -213,10 +214,15 @@ def closed_pipes_end() -> Iterator[None]:
             for stream in closed:
                 os.dup2(nowhere.fileno(), stream.fileno())
         raise SystemExit(141) from None
+    except SystemExit:
+        # rich has seen it first: it discards the output and ends as if something had failed.
+        if _is_discarded(sys.stdout) and not unread:
+            raise SystemExit(141) from None
+        raise
 
 
 def _outputs() -> list[TextIO]:
-    return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+    return [stream for stream in (sys.stdout, sys.stderr) if stream is not None and not stream.closed]
 
 
 def _is_closed(stream: TextIO) -> bool:
@@ -225,6 +231,13 @@ def _is_closed(stream: TextIO) -> bool:
     except BrokenPipeError:
         return True
     return False
+
+
+def _is_discarded(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
+    except (OSError, ValueError):  # no file behind it
+        return False
 
 
 @contextlib.contextmanager

@@ -341,8 +341,10 @@ def chat_row(
     asked = prompt_ids(tokenizer, [opening for opening, _ in spans])
     read = question.removesuffix(asked[-1].held_back)
     places = tokenizer(read, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    added = len(before) - len(places)
     for (opening, closing), prompt in zip(spans[:-1], asked, strict=False):
-        for number, (start, end) in enumerate(places, len(before) - len(places)):
-            if end > len(opening) - len(prompt.held_back) and start < len(closing):
+        joint = _starts(before, prompt.ids)
+        for number, (start, end) in enumerate(places, added):
+            if (number >= len(prompt.ids) if joint else end > len(opening)) and start < len(closing):
                 labels[number] = before[number]
     return {"input_ids": [*before, *answer], "labels": labels}

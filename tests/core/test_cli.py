@@ -268,7 +268,7 @@ def test_tools_end_with_a_sentence_and_a_code(
 
 
 @pytest.fixture
-def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
+def gone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
     """Standard output is a pipe whose reader has gone."""
     reader, writer = os.pipe()
     os.close(reader)

