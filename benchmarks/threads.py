@@ -1,5 +1,7 @@
 """How threads wait for one another: what our commands choose against what the libraries do, alone and beside others.
 
+    uv run nox -s bench -- threads
+
 A forward pass of SmolLM2-135M, in processes of their own, since the choice is read once when torch is loaded. Beside it
 either nothing computes, or another process keeps one core busy. Meant for a machine that does nothing else: on a loaded
 one the row "alone" is not alone.
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from benchmarks.common import Comparison
 from core.experiment.threads import CHOSEN, COUNTS, WAITING, cores, settle
 
-ROWS, LENGTH, PASSES, REPEATS = 4, 128, 6, 3
+ROWS, LENGTH, PASSES, REPEATS = 2, 64, 3, 2
 
 PROGRAM = f"""
 import json, time, torch

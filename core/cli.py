@@ -11,7 +11,8 @@
     papers plan bimedix --gpus 8   what the real thing costs
     papers new my_paper            a skeleton that passes the contract tests
 
-Exit codes: 0 success, 1 our mistake, 2 the user's (one sentence, no traceback), 130 and 143 interrupted.
+Exit codes: 0 success, 1 our mistake, 2 the user's (one sentence, no traceback), 130 and 143 interrupted, 141 where the
+reader of the output has gone.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.experiment.config import preset_named, with_variant
-from core.experiment.entrypoint import exit_codes, prepare
+from core.experiment.entrypoint import closed_pipes_end, exit_codes, prepare
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `papers` command."""
     prepare()
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    with closed_pipes_end():
+        options = _parser().parse_args(arguments)
     with exit_codes(debug=getattr(options, "debug", False)):
         options.call(options)
 

@@ -131,7 +131,7 @@ def _select(path: Path, found: Sequence[str], languages: Sequence[str] | None) -
             )
         chosen = {name: bcp47(name) if len(name.split("_")[0]) == 2 else name for name in found if name != "key"}
     else:
-        columns = {code: _column(code, [name for name in found if name != "key"]) for code in languages}
+        columns = {code: match(code, [name for name in found if name != "key"]) for code in languages}
         if missing := [code for code, name in columns.items() if name is None]:
             raise UserError(f"{path} has no column {missing[0]!r}; its columns are {', '.join(found)}.")
         chosen = {str(name): code for code, name in columns.items()}
@@ -142,13 +142,6 @@ def _select(path: Path, found: Sequence[str], languages: Sequence[str] | None) -
     if not chosen:
         raise UserError(f"{path} has no language column: name at least one en, fr, zh-Hans, ....")
     return chosen
-
-
-def _column(code: str, names: Sequence[str]) -> str | None:
-    try:
-        return match(code, names)
-    except UserError:  # no code that anyone knows, nor the name of a column
-        return None
 
 
 def _read_tsv(path: Path, languages: Sequence[str] | None) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:

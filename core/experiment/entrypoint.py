@@ -1,6 +1,7 @@
 """What every `python -m papers.<slug>.{train,eval,use}` shares: options, run directory, exit codes.
 
-Exit codes: 0 success, 1 our mistake, 2 the user's (one sentence, no traceback), 130 and 143 interrupted.
+Exit codes: 0 success, 1 our mistake, 2 the user's (one sentence, no traceback), 130 and 143 interrupted, 141 where the
+reader of the output has gone.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import codecs
 import contextlib
 import importlib
 import inspect
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from core.errors import UserError
 from core.experiment import ledger
@@ -87,13 +89,14 @@ def tools(module: str, description: str | None, verbs: Verbs, arguments: Sequenc
     given = list(sys.argv[1:] if arguments is None else arguments)
     dry_run, debug = "--dry-run" in given, "--debug" in given
     purpose = (description or "").split("\n\n")[0]
-    options: Any = tyro.extras.subcommand_cli_from_dict(
-        {verb: kind for verb, (kind, _) in verbs.items()},
-        prog=f"python -m {module}",
-        description=f"{purpose} Every verb takes --dry-run (show its options and stop) and --debug (show the traceback "
-        "of an error).",
-        args=[argument for argument in given if argument not in ("--dry-run", "--debug")],
-    )
+    with closed_pipes_end():
+        options: Any = tyro.extras.subcommand_cli_from_dict(
+            {verb: kind for verb, (kind, _) in verbs.items()},
+            prog=f"python -m {module}",
+            description=f"{purpose} Every verb takes --dry-run (show its options and stop) and --debug (show the "
+            "traceback of an error).",
+            args=[argument for argument in given if argument not in ("--dry-run", "--debug")],
+        )
     call = next(function for kind, function in verbs.values() if type(options) is kind)
     with exit_codes(debug=debug):
         validate(options)
@@ -194,6 +197,50 @@ def prepare() -> None:
 
 
 @contextlib.contextmanager
+def closed_pipes_end() -> Iterator[None]:
+    """Who reads our output has seen enough (`| head`): end without a word, as a program that SIGPIPE ends (141)."""
+    unread = _is_discarded(sys.stdout)
+    try:
+        try:
+            yield
+        finally:  # what is left in a buffer would fail when the interpreter ends
+            for stream in _outputs():
+                stream.flush()
+    except BrokenPipeError:
+        closed = [stream for stream in _outputs() if _is_closed(stream)]
+        if not closed:
+            raise
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            for stream in closed:
+                os.dup2(nowhere.fileno(), stream.fileno())
+        raise SystemExit(141) from None
+    except SystemExit:
+        # rich has seen it first: it discards the output and ends as if something had failed.
+        if _is_discarded(sys.stdout) and not unread:
+            raise SystemExit(141) from None
+        raise
+
+
+def _outputs() -> list[TextIO]:
+    return [stream for stream in (sys.stdout, sys.stderr) if stream is not None and not stream.closed]
+
+
+def _is_closed(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        return True
+    return False
+
+
+def _is_discarded(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
+    except (OSError, ValueError):  # no file behind it
+        return False
+
+
+@contextlib.contextmanager
 def exit_codes(*, debug: bool) -> Iterator[None]:
     """Turn exceptions into one sentence and an exit code, and SIGTERM into an orderly stop."""
     prepare()
@@ -206,8 +253,9 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:
-        check_world()
-        yield
+        with closed_pipes_end():
+            check_world()
+            yield
     except KeyboardInterrupt:
         print("Interrupted. Run the same command again to go on from here.", file=sys.stderr)
         raise SystemExit(143 if terminated else 130) from None

@@ -1,9 +1,10 @@
-"""The verdict rule and the tests behind it: how a difference becomes *reproduced*, *not reproduced* or *contradicted*.
+"""From measurements to the outcome of a claim, and the tests beside it.
 
-    interval = difference_interval(treatment, control)      # arrays [seeds, units]
-    verdict(interval, better="higher", margin=0.0)
+    found = compare(treatment, control)      # {seed: {path: value}} of both
+    outcome(found.interval, m=0.1)           # reproduced, smaller than claimed, absent, undecided or contradicted
 
-Intervals live in :mod:`core.metrics.intervals` and :mod:`core.metrics.correlations` and are also names of this module.
+Intervals live in :mod:`core.metrics.intervals`, :mod:`core.metrics.comparison` and :mod:`core.metrics.correlations` and
+are also names of this module.
 """
 
 from __future__ import annotations

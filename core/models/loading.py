@@ -31,6 +31,7 @@ from core.errors import UserError
 from core.models import wheels
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 Task = Literal["causal-lm", "masked-lm", "seq2seq", "encoder", "seq-cls", "token-cls", "segmentation"]
@@ -416,27 +417,68 @@ def _rows(model: Any) -> int:
 
 def _add_rows(model: Any, folder: Path, shapes: Mapping[str, Sequence[int]]) -> None:
     """Give the base the embedding rows that the adapter was trained on; their values are in the adapter's weights."""
+    table, head, before = model.get_input_embeddings(), model.get_output_embeddings(), _rows(model)
+    names = {id(module): name for name, module in model.named_modules()}
 
     def saved(table: Any) -> int | None:
-        (name,) = (name for name, module in model.named_modules() if module is table)
-        found = [shape for key, shape in shapes.items() if f".{name}." in f".{key}" and key.endswith(".weight")]
+        own = ((key, shape) for key, shape in shapes.items() if f".{names[id(table)]}." in f".{key}")
+        found = (shape for key, shape in own if key.endswith(".weight") and ".lora_" not in key)
         return max((shape[0] for shape in found if list(shape[1:]) == list(table.weight.shape[1:])), default=None)
 
-    table, head, before = model.get_input_embeddings(), model.get_output_embeddings(), _rows(model)
-    rows = saved(table)
+    counts = {"input": saved(table)} | ({} if head is None else {"output": saved(head)})
+    rows = max((count for count in counts.values() if count), default=None)
     if rows is None and _has_tokenizer(folder) and len(load_tokenizer(folder)) > before:
         raise UserError(
             f"the adapter in {folder} was tuned with tokens that its base lacks, and does not hold their embeddings: "
             "save it again with save_embedding_layers=True"
         )
-    if rows is not None and rows != before:
-        tied = head is None or head.weight is table.weight
-        if not tied and saved(head) is None:
-            raise UserError(
-                f"the adapter in {folder} holds no output rows of added tokens: save it with save_embedding_layers=True"
-            )
-        with torch.random.fork_rng(devices=[]):
-            model.resize_token_embeddings(rows, mean_resizing=False)
+    if rows is None or rows == before:
+        return
+    lost = [name for name, count in counts.items() if count is None]
+    if lost and head is not None and head.weight is not table.weight:
+        raise UserError(
+            f"the adapter in {folder} holds no {lost[0]} rows of added tokens, as PEFT saves it where LoRA tunes the "
+            f"other table alone: save it again with core.training.fit.save_pretrained"
+        )
+    with torch.random.fork_rng(devices=[]):
+        model.resize_token_embeddings(rows, mean_resizing=False)
+
+
+def complete_adapter(model: Any, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
+    """Add to a saved adapter the rows of added tokens that PEFT leaves out.
+
+    Where tokens were added PEFT saves both tables in whole; but if LoRA tunes one of them, only that one
+    (`save_embedding_layers` changes nothing about that), though the other may have rows of its own.
+
+    Args:
+        model: A PEFT model; any other is left alone.
+        folder: What its `save_pretrained` wrote.
+        state: The model's weights, where it does not hold them itself.
+    """
+    from safetensors.torch import load_file, save_file
+
+    weights = folder / "adapter_model.safetensors"
+    if not (_is_adapter(folder) and weights.exists()):
+        return
+    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
+    if tables[1] is None or tables[0].weight is tables[1].weight:
+        return
+    saved = load_file(weights)
+    prefixes = [f"{name}." for name, module in model.named_modules() if any(module is table for table in tables)]
+    lost = [prefix for prefix in prefixes if not any(key.startswith(prefix) for key in saved)]
+    if len(lost) != 1 or _base_rows(folder) == model.config.get_text_config().vocab_size:
+        return
+    own = model.state_dict() if state is None else state
+    rows = {key: value.detach().cpu().contiguous() for key, value in own.items() if key.startswith(lost[0])}
+    save_file({**saved, **rows}, weights, metadata={"format": "pt"})
+
+
+def _base_rows(folder: Path) -> int | None:
+    """Size of the vocabulary of an adapter's base, None where the base is not at hand."""
+    try:
+        return load_config(_base_of(folder)).get_text_config().vocab_size
+    except UserError:
+        return None
 
 
 @contextlib.contextmanager

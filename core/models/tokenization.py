@@ -19,8 +19,10 @@ Training algorithms are those of `tokenizers`; what comes back is an ordinary `P
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from core.errors import UserError
 
@@ -152,27 +154,59 @@ def text_ids(tokenizer: PreTrainedTokenizerBase, texts: Collection[str]) -> dict
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[Prompt]:
     """What a model reads of each prompt (rules 1 and 2)."""
-    # The shortest end is held back that has to be: a line break is usually stable where a blank after it is not.
-    forms = {prompt: list(dict.fromkeys((prompt, prompt.rstrip(" "), prompt.rstrip()))) for prompt in prompts}
-    ids = text_ids(tokenizer, [form for prompt in forms for form in forms[prompt]])
-    ends = [form for prompt in forms for form in forms[prompt][:-1]]
-    # A word-level tokenizer without an unknown token cannot encode the probe, and merges nothing with white space.
-    word = _joined_word(tokenizer) if ends else ""
-    followed = dict(zip(ends, _encode(tokenizer, [f"{form}{word}" for form in ends]), strict=True))
-    begin = begin_ids(tokenizer) if ends else ()
 
-    def stable(form: str) -> bool:
-        after = followed.get(form)
-        return after is None or _starts(_begun(begin, after), ids[form])
+    def read(prompt: str) -> str:
+        # The shortest end is held back that has to be: a line break is usually stable where a blank after it is not.
+        bare = prompt.rstrip()
+        blanks = (blank for blank in (prompt[len(bare) :], prompt.rstrip(" ")[len(bare) :]) if blank)
+        return bare + next((blank for blank in blanks if _is_stable(tokenizer, bare[-1:], blank)), "")
 
-    chosen = {prompt: next(form for form in forms[prompt] if stable(form)) for prompt in forms}
-    return [Prompt(ids[chosen[prompt]], prompt[len(chosen[prompt]) :]) for prompt in prompts]
+    forms = {prompt: read(prompt) for prompt in dict.fromkeys(prompts)}
+    ids = text_ids(tokenizer, forms.values())
+    return [Prompt(ids[forms[prompt]], prompt[len(forms[prompt]) :]) for prompt in prompts]
 
 
-def _joined_word(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A word that the tokenizer makes one token with the blank before it, if it has one among its first thousands."""
-    texts = (str(tokenizer.decode([number])) for number in range(min(len(tokenizer), 4096)))
-    return next((text[1:] for text in texts if text[:1] == " " and text[1:].isalpha()), "a")
+# What has been seen of tokenizers, by their size: tokens may be added.
+_SEEN: WeakKeyDictionary[Any, dict[tuple[Any, ...], Any]] = WeakKeyDictionary()
+
+
+def _is_stable(tokenizer: PreTrainedTokenizerBase, last: str, blank: str) -> bool:
+    """Whether white space after a character has the same tokens whatever follows it."""
+    seen, key = _SEEN.setdefault(tokenizer, {}), (len(tokenizer), last, blank)
+    if key not in seen:
+        bare, end = _encode(tokenizer, [last, last + blank])
+
+        def changed(following: Sequence[str]) -> bool:
+            found = _encode(tokenizer, [f"{last}{blank}{text}" for text in following])
+            return any(after is not None and not _starts(after, end or ()) for after in found)
+
+        # White space without a token of its own is in no other token either.
+        seen[key] = bare == end or not (changed(_ASCII) or changed(_joined(tokenizer, end or (), blank[-1])))
+    return seen[key]
+
+
+_ASCII = [chr(code) for code in range(33, 127)]
+
+
+def _joined(tokenizer: PreTrainedTokenizerBase, ids: Ids, blank: str) -> list[str]:
+    """What follows white space inside tokens of the vocabulary; `ids` end with that of the white space."""
+    spelled = str(tokenizer.convert_ids_to_tokens(list(ids[-1:]))[-1])[-1]
+    seen, key = _SEEN[tokenizer], (len(tokenizer), spelled, blank)
+    if key not in seen:
+        vocabulary = tokenizer.get_vocab()
+        # Added tokens are spelled as they are read.
+        ends = {token.rpartition(mark)[2] for mark in {spelled, blank} for token in vocabulary if mark in token[:-1]}
+        ends.discard("")
+        texts = {tokenizer.convert_tokens_to_string([end]).strip() for end in ends} - {""}
+        whole = {text for text in texts if "\ufffd" not in text}
+        seen[key] = sorted(whole) + (_one_for_each_beginning() if whole < texts else [])
+    return seen[key]
+
+
+def _one_for_each_beginning() -> list[str]:
+    """A character for each first and each second byte in UTF-8, for byte-level tokens that hold a part of one."""
+    characters = map(chr, (*range(2**7, 2**16, 2**6), *range(2**16, 17 * 2**16, 2**12)))
+    return [c for c in characters if not c.isspace() and unicodedata.category(c) != "Cs"]
 
 
 def pair_ids(
@@ -272,7 +306,9 @@ def chat_row(
     """A training row of a conversation, with loss on what the assistant says (its end-of-turn token included).
 
     The conversation is rendered with the tokenizer's chat template, turn by turn, so that the mask needs no markers in
-    the template. It begins as every text does (rule 1 of the module), with or without help of the template.
+    the template. It begins as every text does (rule 1 of the module), with or without help of the template, and the
+    last answer has the tokens that it has after the same question in generation (rules 2 and 3). Turns after it are
+    left out.
 
     Returns:
         `input_ids` and `labels`; labels outside the assistant's turns are -100.
@@ -292,19 +328,23 @@ def chat_row(
             tokenizer.apply_chat_template(turns, tools=schemas, tokenize=False, add_generation_prompt=ask)  # type: ignore[arg-type]
         )
 
-    text = render(len(messages), ask=False)
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ids = list(encoded["input_ids"])
-    labels = [IGNORED] * len(ids)
-    for turn, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        before, after = render(turn, ask=True), render(turn + 1, ask=False)
-        if not (text.startswith(before) and text.startswith(after)):
-            raise UserError("The chat template rewrites earlier turns: train one assistant turn a conversation.")
-        for position, (start, end) in enumerate(encoded["offset_mapping"]):
-            # A token that begins with the template's last blank still says the first word of the answer.
-            if end > len(before) and start < len(after):
-                labels[position] = ids[position]
-    added = list(_begun(begin_ids(tokenizer), tuple(ids))[: -len(ids)])
-    return {"input_ids": added + ids, "labels": [IGNORED] * len(added) + labels}
+    spans = [
+        (render(turn, ask=True), render(turn + 1, ask=False))
+        for turn, message in enumerate(messages)
+        if message["role"] == "assistant"
+    ]
+    question, text = spans[-1]  # what comes after the last answer teaches nothing
+    if not all(text.startswith(part) for span in spans for part in span):
+        raise UserError("The chat template rewrites earlier turns: train one assistant turn a conversation.")
+    ((before, answer),) = pair_ids(tokenizer, [question], [text[len(question) :]])
+    labels = [IGNORED] * len(before) + list(answer)
+    asked = prompt_ids(tokenizer, [opening for opening, _ in spans])
+    read = question.removesuffix(asked[-1].held_back)
+    places = tokenizer(read, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    added = len(before) - len(places)
+    for (opening, closing), prompt in zip(spans[:-1], asked, strict=False):
+        joint = _starts(before, prompt.ids)
+        for number, (start, end) in enumerate(places, added):
+            if (number >= len(prompt.ids) if joint else end > len(opening)) and start < len(closing):
+                labels[number] = before[number]
+    return {"input_ids": [*before, *answer], "labels": labels}

@@ -216,31 +216,31 @@ def match(code: str, names: Iterable[str]) -> str | None:
         names: The data set's own names of its languages, in any spelling.
 
     Returns:
-        One of the names; None where none means the language (in the script that the code states), or several do.
-
-    Raises:
-        UserError: `code` is neither one of the names nor the code of a known language.
+        One of the names; None where none means the language (in the script that the code states), several do, or
+        the code is neither one of them nor known.
     """
     names = list(names)
     folded = code.lower().replace("_", "-")
     if spelled := [name for name in names if name.lower().replace("_", "-") == folded]:
         return spelled[0]
-    script, asked = language(code).script, _subtags(code)
-    stated = asked is not None and (asked.script or asked.territory)
+    asked = _subtags(code)
+    if asked is None:
+        return None
     known = {name: tag for name in names if (tag := _subtags(name))}
     for level, meaning in enumerate(_meanings(code)):
         found = [name for name in known if _meanings(name)[level] == meaning]
-        fitting = [name for name in found if _one_script(language(name).script, script)]
-        found = fitting if fitting or stated else found
+        fitting = [name for name in found if _one_script(name, code)]
+        found = fitting if fitting or asked.script or asked.territory else found
         found = [name for name in found if not known[name].variants] or found
         if found:
             return found[0] if len(found) == 1 else None
     return None
 
 
-def _one_script(left: str, right: str) -> bool:
-    """Hani, which some data sets and identifiers give, is both simplified and traditional."""
-    return left == right or {left, right} in ({"Hani", "Hans"}, {"Hani", "Hant"})
+def _one_script(*codes: str) -> bool:
+    scripts = {language(code).script for code in codes}
+    # Hani, which some data sets and identifiers give, is both simplified and traditional.
+    return len(scripts) == 1 or scripts in ({"Hani", "Hans"}, {"Hani", "Hant"})
 
 
 def relatives(code: str, names: Iterable[str]) -> list[str]:
@@ -256,11 +256,11 @@ def relatives(code: str, names: Iterable[str]) -> list[str]:
 def same_language(left: str, right: str) -> bool:
     """Whether two codes mean one language in one script: `zh` and `cmn_Hans`, `no` and `nb`; not `fa` and `prs`.
 
-    Raises:
-        UserError: not the code of a known language.
+    A code that is not known means itself alone.
     """
-    scripts = (language(code).script for code in (left, right))
-    return _meanings(left)[2] == _meanings(right)[2] and _one_script(*scripts)
+    if None in (_subtags(left), _subtags(right)):
+        return left == right
+    return _meanings(left)[2] == _meanings(right)[2] and _one_script(left, right)
 
 
 def flores_code(code: str) -> str:

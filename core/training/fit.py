@@ -46,6 +46,7 @@ from core import distributed
 from core.errors import UserError
 from core.experiment.run import Run
 from core.files import build_folder, writable
+from core.models.loading import complete_adapter
 from core.training import checkpoint
 from core.training.config import TrainingConfig
 from core.training.losses import Loss, base_model, causal_lm_loss, shifted_targets
@@ -614,6 +615,7 @@ def save_pretrained(model: Any, folder: Path, tokenizer: Any = None) -> None:
 
     def build(temporary: Path) -> None:
         model.save_pretrained(temporary, **({} if state is None else {"state_dict": state}))
+        complete_adapter(model, temporary, state)
         if tokenizer is not None:
             tokenizer.save_pretrained(temporary)
 

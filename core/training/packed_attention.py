@@ -313,7 +313,7 @@ def own_attention(model: nn.Module) -> Iterator[None]:
             model.set_attn_implementation(NAME)  # type: ignore[operator]
 
 
-def assert_isolated(model: nn.Module, flat: bool, longest: int = 16) -> None:
+def assert_isolated(model: nn.Module, flat: bool, longest: int = 48) -> None:
     """Refuse a model that reads packed documents otherwise than alone (:func:`reads_alike`).
 
     Raises:

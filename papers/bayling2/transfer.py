@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from core.errors import UserError
@@ -154,8 +155,9 @@ def transfer_matrix(
         tasks: Items by task and language.
         langs: The languages to ask in; None = all that the tasks have.
         exposure: What training showed of each language; `unseen` where it says nothing.
-        identify: (answer, expected language) -> language of the answer, None when it cannot tell; the default compares
-            script and word frequencies with English.
+        identify: (answer, expected language) -> language of the answer in any spelling, None when it cannot tell; the
+            default decides by script and word frequencies between the expected language, the pivots and the other
+            languages that answers should be in, as far as these can tell them apart.
         max_new_tokens: Longest generated answer.
         samples: Outputs to keep of each cell.
 
@@ -171,6 +173,8 @@ def transfer_matrix(
     for item in items:
         if item.choices and item.answer not in item.choices:
             raise UserError(f"Item {item.key!r}: the answer {item.answer!r} is not among its choices.")
+    if identify is None:
+        identify = _identifier(sorted({item.answer_language for item in items if item.answer_language}))
     answers = iter(ask(model, items, max_new_tokens) if isinstance(model, Chat) else model(items))
     found = []
     for task, code in cells:
@@ -207,11 +211,24 @@ def ask(chat: Chat, items: Sequence[Item], max_new_tokens: int) -> list[str]:
     return [next(chosen) if item.choices else next(written) for item in items]
 
 
-def _is_wrong(answer: str, expected: str, identify: Callable[[str, str], str | None] | None) -> bool:
-    from core.text.identification import identify as by_script
+def _is_wrong(answer: str, expected: str, identify: Callable[[str, str], str | None]) -> bool:
+    from core.text.languages import same_language
 
-    if identify is not None:
-        found = identify(answer, expected)
-    else:
-        found = by_script(answer, [expected, "en"] if expected != "en" else ["en", "zh"])
-    return found is not None and found != expected
+    found = identify(answer, expected)
+    return found is not None and not same_language(found, expected)
+
+
+def _identifier(spoken: Sequence[str]) -> Callable[[str, str], str | None]:
+    from core.text.identification import can_tell_apart, identify
+    from core.text.languages import same_language
+
+    @cache
+    def candidates(expected: str) -> list[str]:
+        # One pair that words cannot decide between, and the identifier would never decide.
+        chosen = [expected]
+        for code in ("en", "zh", *spoken):
+            if all(not same_language(code, other) and can_tell_apart(code, other) for other in chosen):
+                chosen.append(code)
+        return chosen
+
+    return lambda answer, expected: identify(answer, candidates(expected))

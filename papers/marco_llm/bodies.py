@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -104,31 +104,23 @@ def similarity(name: str) -> filtering.Similarity:
     return embedding_similarity(name, prefix="query: " if "e5" in name else "")
 
 
-def embedding_similarity(encoder: str, prefix: str = "", batch: int = 128) -> filtering.Similarity:
-    """Cosine of mean-pooled sentence vectors of an encoder (LaBSE, multilingual-e5; the latter wants `query: `)."""
-    import torch
+def embedding_similarity(encoder: str, prefix: str = "") -> filtering.Similarity:
+    """Cosine of sentence vectors, pooled as the encoder's authors do; `prefix` stands in the place of theirs.
 
-    from core.models import loading
+    LaBSE and multilingual-e5 are trained for this; a folder of the latter that does not say so wants `query: `.
+    """
+    from torch.nn.functional import normalize
 
-    model, tokenizer = loading.load(encoder, task="encoder")
+    from core.models.embedding import load_encoder
 
-    @torch.inference_mode()
-    def vectors(texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        distinct = sorted(set(texts), key=len)
-        found: dict[str, torch.Tensor] = {}
-        for begin in range(0, len(distinct), batch):
-            part = distinct[begin : begin + batch]
-            inputs = tokenizer([prefix + text for text in part], return_tensors="pt", padding=True, truncation=True)
-            inputs = inputs.to(model.device)
-            states = model(**inputs).last_hidden_state.float()
-            mask = inputs["attention_mask"][..., None]
-            pooled = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
-            found |= dict(zip(part, pooled.cpu(), strict=True))
-        return found
+    embed = load_encoder(encoder)
+    if prefix:
+        embed = replace(embed, pooling=replace(embed.pooling, prefix=prefix))
 
     def cosines(sources: Sequence[str], targets: Sequence[str]) -> list[float]:
-        found = vectors([*sources, *targets])
-        return [float(found[s] @ found[t]) for s, t in zip(sources, targets, strict=True)]
+        texts = list(dict.fromkeys([*sources, *targets]))
+        vectors = dict(zip(texts, normalize(embed(texts).vectors, dim=-1), strict=True))
+        return [float(vectors[s] @ vectors[t]) for s, t in zip(sources, targets, strict=True)]
 
     return cosines
 

@@ -10,14 +10,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import pytest
 
+from core.cli import main
 from core.errors import UserError
 from core.experiment.config import Range
-from core.experiment.entrypoint import tools
+from core.experiment.entrypoint import entrypoint, exit_codes, tools
 from core.experiment.run import ROOT
 from core.files import read_json
 
@@ -262,3 +265,58 @@ def test_tools_end_with_a_sentence_and_a_code(
     with pytest.raises(SystemExit) as stopped:
         tools("papers.x.use", None, verbs, ["wrong"])
     assert stopped.value.code == 2
+
+
+@pytest.fixture
+def gone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
+    """Standard output is a pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        yield stream
+        stream.flush()  # as the interpreter does at its end
+
+
+def tell(lines: int) -> None:
+    for _ in range(lines):
+        print("said")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: main(["--help"]),
+        lambda: main([]),
+        lambda: main(["show", "mexa"]),
+        lambda: entrypoint(import_module("papers.mexa.eval").evaluate, ["--help"]),
+        lambda: tools(
+            "papers.x.use", "What.", {"halve": (Halve, halve), "b": (type("B", (Halve,), {}), halve)}, ["-h"]
+        ),
+        lambda: tools(
+            "papers.x.use",
+            None,
+            {"halve": (Halve, lambda _: tell(1)), "b": (type("B", (Halve,), {}), halve)},
+            ["halve", "--number", "4"],
+        ),
+        lambda: tools(
+            "papers.x.use",
+            None,
+            {"halve": (Halve, lambda _: tell(99_999)), "b": (type("B", (Halve,), {}), halve)},
+            ["halve", "--number", "4"],
+        ),
+    ],
+    ids=["help", "list", "show", "help of an entry", "help of verbs", "a line", "many lines"],
+)
+def test_a_closed_pipe_ends_quietly(call, gone: TextIO, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call()
+    assert stopped.value.code == 128 + signal.SIGPIPE
+    assert capsys.readouterr().err == ""
+
+
+def test_another_broken_pipe_is_our_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped, exit_codes(debug=False):
+        raise BrokenPipeError("a worker has gone")
+    assert stopped.value.code == 1
+    assert "Internal error: BrokenPipeError" in capsys.readouterr().err

@@ -140,13 +140,13 @@ def assert_same(
 
 
 def greedily(model: PreTrainedModel, tokenizer, prompt: str, tokens: int) -> str:
-    """The argmax path of the model's own forward pass, without cache or padding."""
-    start = tokenizer.encode(prompt)
+    """The argmax path of the model's own forward pass, without cache or padding, up to the tokenizer's or its end."""
+    start, ends = tokenizer.encode(prompt), {tokenizer.eos_token_id, model.generation_config.eos_token_id}
     ids = list(start)
     for _ in range(tokens):
         with torch.no_grad():
             ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-        if ids[-1] == tokenizer.eos_token_id:
+        if ids[-1] in ends:
             break
     return tokenizer.decode(ids[len(start) :], skip_special_tokens=True)
 
@@ -402,8 +402,7 @@ def test_real_model_prefers_the_truth() -> None:
 class TestGenerate:
     PROMPTS = ("the capital of", "one", "question: what is two plus two? answer:", "the doctor sees the patient")
 
-    # With Gemma 2's cache a prompt that is longer than the window goes on otherwise than without a cache.
-    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "gemma2-short-window"])
+    @pytest.mark.parametrize("kind", KINDS)
     def test_greedy_is_that_of_each_prompt_alone(self, kind: str, tokenizer: PreTrainedTokenizerFast) -> None:
         model = make(kind)
         expected = [greedily(model, tokenizer, prompt, 6) for prompt in self.PROMPTS]

@@ -192,7 +192,9 @@ class TestFolders:
         assert len(reader) == 32
 
     @pytest.mark.parametrize("tied", [False, True])
-    @pytest.mark.parametrize("tuned", ["layers", "layers and tables", "tables by LoRA", "new rows", "a soft prompt"])
+    @pytest.mark.parametrize(
+        "tuned", ["layers", "layers and tables", "tables by LoRA", "head by LoRA", "new rows", "a soft prompt"]
+    )
     def test_adapter_with_added_tokens(self, tmp_path: Path, tied: bool, tuned: str) -> None:
         config = {
             "layers": LoraConfig(r=2, target_modules=["q_proj"]),
@@ -200,6 +202,7 @@ class TestFolders:
                 r=2, target_modules=["q_proj"], modules_to_save=["embed_tokens", *([] if tied else ["lm_head"])]
             ),
             "tables by LoRA": LoraConfig(r=2, target_modules=["q_proj", "embed_tokens"]),
+            "head by LoRA": LoraConfig(r=2, target_modules=["q_proj", "lm_head"]),
             "new rows": LoraConfig(r=2, target_modules=["q_proj"], trainable_token_indices=[32, 33]),
             "a soft prompt": PromptTuningConfig(num_virtual_tokens=3),
         }[tuned]
@@ -207,14 +210,30 @@ class TestFolders:
         base = save(tmp_path / "base", llama(tie_word_embeddings=tied))
         adapted, reader = tuned_with_added_tokens(base, config)
         save_pretrained(adapted, tmp_path / "adapter", reader)
-        if tuned == "tables by LoRA" and not tied:  # PEFT keeps no head beside an input table that LoRA tunes
-            with pytest.raises(UserError, match="no output rows of added tokens"):
-                loading.load(tmp_path / "adapter", dtype="float32")
-            return
         again, reader = loading.load(tmp_path / "adapter", dtype="float32")
         ids = torch.tensor([[5, 32, 33, 7]])
         assert torch.equal(again(ids).logits, adapted.eval()(ids).logits)
         assert len(reader) == 34
+
+    @pytest.mark.parametrize("embeddings", ["auto", True])
+    @pytest.mark.parametrize(("tuned", "lost"), [("embed_tokens", "output"), ("lm_head", "input")])
+    def test_adapter_that_peft_saves_without_one_table(
+        self, tmp_path: Path, tuned: str, lost: str, embeddings: str | bool
+    ) -> None:
+        base = save(tmp_path / "base", llama(tie_word_embeddings=False))
+        adapted, reader = tuned_with_added_tokens(base, LoraConfig(r=2, target_modules=["q_proj", tuned]))
+        adapted.save_pretrained(tmp_path / "adapter", save_embedding_layers=embeddings)
+        reader.save_pretrained(tmp_path / "adapter")
+        with pytest.raises(UserError, match=rf"no {lost} rows.* core\.training\.fit\.save_pretrained"):
+            loading.load(tmp_path / "adapter")
+
+    def test_tables_as_large_as_the_base_s_are_not_copied(self, tmp_path: Path) -> None:
+        base = save(tmp_path / "base", llama(tie_word_embeddings=False))
+        adapted = get_peft_model(loading.load_model(base), LoraConfig(r=2, target_modules=["q_proj", "embed_tokens"]))
+        save_pretrained(adapted, tmp_path / "adapter")
+        assert not [key for key in load_file(tmp_path / "adapter/adapter_model.safetensors") if "lm_head" in key]
+        again = loading.load_model(tmp_path / "adapter", dtype="float32")
+        assert torch.equal(again(torch.arange(9)[None]).logits, adapted.eval()(torch.arange(9)[None]).logits)
 
     def test_adapter_that_lacks_the_added_tokens(self, tmp_path: Path) -> None:
         adapted, reader = tuned_with_added_tokens(
@@ -224,6 +243,10 @@ class TestFolders:
         reader.save_pretrained(tmp_path / "adapter")
         with pytest.raises(UserError, match="does not hold their embeddings: save it again with save_embedding_layers"):
             loading.load(tmp_path / "adapter")
+        adapted.save_pretrained(tmp_path / "adapter", save_embedding_layers=True)  # as it says
+        ids = torch.tensor([[5, 32, 33, 7]])
+        again = loading.load_model(tmp_path / "adapter", dtype="float32")
+        assert torch.equal(again(ids).logits, adapted.eval()(ids).logits)
 
     def test_adapter_of_another_shape_says_all(self, folder: Path, tmp_path: Path) -> None:
         base = loading.load_model(folder, dtype="float32")

@@ -110,6 +110,7 @@ def test_no_two_languages_of_flores_become_one():
         ("kzj", ["dtp"], "dtp"),
         ("kzj", ["dtp", "kzj"], "kzj"),
         ("mine", ["mine"], "mine"),
+        ("mine", ["fr"], None),
     ],
 )
 def test_match_by_meaning(code, names, expected):
@@ -124,6 +125,7 @@ def test_match_by_meaning(code, names, expected):
         ("no", "nb", True), ("no", "nn", False), ("sr", "sr-Cyrl", True), ("sr", "sr-Latn", False),
         ("swh_Latn", "sw", True), ("fa", "pes_Arab", True), ("fa", "prs", False), ("prs", "fa-AF", True),
         ("tl", "fil", True), ("iw", "heb", True), ("ko", "kor_Hang", True), ("pt-BR", "pt-PT", True),
+        ("digits", "digits", True), ("digits", "de", False),
     ],
 )  # fmt: skip
 def test_codes_are_compared_by_what_they_mean(left, right, same):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -201,15 +201,114 @@ def test_a_begin_token_is_spelled_out_or_added_but_never_twice() -> None:
         prompt_ids(TOKENIZERS["words"](), ["the dog"])
 
 
-@pytest.mark.parametrize("kind", ["plain", "begins", "ends", "begins with two and ends"])
-@pytest.mark.parametrize("template", [CHAT_TEMPLATE, "<s>" + CHAT_TEMPLATE, CHAT_TEMPLATE.replace("] ", "]\n")])
+def merged(*merges: str) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer with these merges alone, each written with a blank between its halves."""
+    pairs = [tuple(merge.split()) for merge in merges]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    entries = ["<pad>", "<s>", "</s>", *alphabet, *("".join(pair) for pair in pairs)]
+    backend = Tokenizer(models.BPE({entry: number for number, entry in enumerate(entries)}, pairs))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+
+
+def sentence_pieces() -> PreTrainedTokenizerFast:
+    """As Llama 2's: blanks are letters of words, no cutting beforehand, bytes for what the vocabulary lacks."""
+    letters = ["▁", *"acehnost[]:", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pairs = [("h", "e"), ("t", "he"), ("▁", "the"), ("a", "t"), ("s", "at"), ("▁", "sat"), ("c", "at"), ("▁", "cat")]
+    entries = ["<unk>", "<s>", "</s>", *letters, *("".join(pair) for pair in pairs)]
+    numbers = {entry: number for number, entry in enumerate(entries)}
+    backend = Tokenizer(models.BPE(numbers, pairs, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    backend.decoder = decoders.Sequence(parts)
+    names = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    return adding(PreTrainedTokenizerFast(tokenizer_object=backend, **names), "<s>")
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "answer"),
+    [
+        (lambda: merged("h e", "t he", "Ġ the"), "the"),  # no token of a blank and one letter
+        (lambda: merged("Ġ ("), "(x)"),  # no word at all
+        (lambda: merged("Ġ Ð"), "дом"),  # half a letter
+        (lambda: merged("Ġ æ", "Ġæ ľ"), "最"),
+        (lambda: merged("Ġ ð", "Ġð Ĳ"), "𐌰"),
+        (sentence_pieces, "sat"),
+        (sentence_pieces, "the"),
+        (lambda: train_bpe([*TEXTS, *(f"{a}{b} " for a in "xyz" for b in "0123456789" * 40)], 340), "the"),
+    ],
+)
+@pytest.mark.parametrize("prompt", ["the cat ", "cat: ", "the cat:\n "])
+def test_white_space_is_held_back_for_any_word_that_would_swallow_it(tokenizer, answer: str, prompt: str) -> None:
+    reader = tokenizer()
+    (read,) = prompt_ids(reader, [prompt])
+    assert read.held_back == " "
+    assert reader.encode(prompt + answer)[: len(read.ids)] == list(read.ids)
+    assert reader.encode(prompt)[: len(read.ids) + 1] != reader.encode(prompt + answer)[: len(read.ids) + 1]
+
+
+@pytest.mark.parametrize("tokenizer", [lambda: merged("t h", "th e"), word_pieces, unigram])
+def test_white_space_that_nothing_swallows_is_read(tokenizer) -> None:
+    assert prompt_ids(tokenizer(), ["the cat "])[0].held_back == ""
+
+
+def test_tokens_that_are_added_later_are_seen() -> None:
+    reader = merged("t h", "th e")
+    assert prompt_ids(reader, ["the\n"])[0].held_back == ""
+    reader.add_tokens(["\ndog"])
+    assert prompt_ids(reader, ["the\n"])[0].held_back == "\n"
+
+
+CONVERSING = {
+    **{kind: TOKENIZERS[kind] for kind in TOKENIZERS if kind != "words"},
+    "sentence pieces": sentence_pieces,
+    "whole words": lambda: merged("h e", "t he", "Ġ the", "Ċ the", "Ċ Ċ"),
+}
+TEMPLATES = {
+    "blank": CHAT_TEMPLATE,
+    "begin token": "<s>" + CHAT_TEMPLATE,
+    "newline": CHAT_TEMPLATE.replace("] ", "]\n"),
+    "two newlines": CHAT_TEMPLATE.replace("] ", "]\n\n"),
+    "nothing": CHAT_TEMPLATE.replace("] ", "]"),
+}
+
+
+@pytest.mark.parametrize("kind", CONVERSING)
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_a_conversation_is_asked_as_it_was_trained(kind: str, template: str) -> None:
-    tokenizer = TOKENIZERS[kind]()
-    tokenizer.chat_template = template
-    messages = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "sat"}]
+    tokenizer = CONVERSING[kind]()
+    tokenizer.chat_template = TEMPLATES[template]
+    for answer in ("sat", "the", "7 cats", "дом", "(", "\nthe", " the"):
+        messages = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": answer}]
+        row = chat_row(tokenizer, messages)
+        asked = str(tokenizer.apply_chat_template(messages[:1], tokenize=False, add_generation_prompt=True))
+        (read,) = prompt_ids(tokenizer, [asked])
+        assert tuple(row["input_ids"][: len(read.ids)]) == read.ids
+        assert row["labels"] == [IGNORED] * len(read.ids) + row["input_ids"][len(read.ids) :]
+        if tokenizer.bos_token_id is not None:
+            begins = bool(begin_ids(tokenizer)) or template == "begin token"
+            assert row["input_ids"].count(tokenizer.bos_token_id) == begins
+        if kind not in ("words with unknown", "unigram", "word pieces", "sentence pieces"):
+            text = str(tokenizer.apply_chat_template(messages, tokenize=False))
+            assert tokenizer.decode(row["input_ids"], skip_special_tokens=False).endswith(text)
+
+
+@pytest.mark.parametrize("kind", CONVERSING)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_turn_is_asked_as_it_was_trained(kind: str, template: str) -> None:
+    tokenizer = CONVERSING[kind]()
+    tokenizer.chat_template = TEMPLATES[template]
+    said = ["the cat", "sat", "cat: ", "7 cats", "on", "the mat", "the cat"]
+    messages = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(said)]
     row = chat_row(tokenizer, messages)
-    asked = str(tokenizer.apply_chat_template(messages[:1], tokenize=False, add_generation_prompt=True))
-    (read,) = prompt_ids(tokenizer, [asked])
-    assert tuple(row["input_ids"][: len(read.ids)]) == read.ids
-    assert row["labels"] == [IGNORED] * len(read.ids) + row["input_ids"][len(read.ids) :]
-    assert row["input_ids"].count(1) == (kind.startswith("begins") or template.startswith("<s>"))
+    starts = []
+    for turn in (1, 3, 5):
+        asked = str(tokenizer.apply_chat_template(messages[:turn], tokenize=False, add_generation_prompt=True))
+        (read,) = prompt_ids(tokenizer, [asked])
+        assert tuple(row["input_ids"][: len(read.ids)]) == read.ids
+        starts.append(len(read.ids))
+    labels = row["labels"]
+    assert labels[:-1] != row["input_ids"][:-1]
+    assert [n for n, label in enumerate(labels) if label != IGNORED and labels[n - 1] == IGNORED] == starts
+    assert labels[starts[-1] :] == row["input_ids"][starts[-1] :]

@@ -506,8 +506,32 @@ def test_wrong_languages_are_reported_beside_the_accuracy() -> None:
     found = transfer.transfer_matrix(lambda asked: ["vier", "five"], tasks, identify=identify)
     assert found.cells[0].wrong_language == found.wrong_language("next") == 0.5
     assert found.mean("next") == 0.5
-    plain = transfer.transfer_matrix(lambda asked: ["谢谢"], {"t": {"en": items(["thanks"], answer_language="en")}})
-    assert plain.cells[0].wrong_language == 1.0
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "wrong"),
+    [
+        ("en", "谢谢", True), ("eng_Latn", "谢谢", True), ("eng_Latn", "thank you very much", False),
+        ("eng_Latn", "vielen Dank für alles", True), ("deu_Latn", "vielen Dank für alles", False),
+        ("de", "thank you very much", True), ("zh", "谢谢你们", False), ("zh-Hans", "谢谢你们", False),
+        ("cmn_Hans", "thank you very much", True), ("de", "谢谢你们", True), ("sw", "thank you very much", False),
+        ("sw", "谢谢你们", True), ("hr", "thank you very much", True), ("de", "hvala lijepa na svemu", True),
+    ],
+)  # fmt: skip
+def test_languages_are_compared_by_what_they_mean(expected: str, answer: str, wrong: bool) -> None:
+    tasks = {
+        "asked": {expected: items(["?"], answer_language=expected)},
+        "others": {code: items(["?"], answer_language=code) for code in ("de", "hr", "bs", "sw")},
+    }
+    found = transfer.transfer_matrix(lambda asked: [answer] * 5, tasks)
+    assert found.wrong_language("asked") == wrong
+
+
+@pytest.mark.parametrize(("told", "wrong"), [("zho_Hans", False), ("cmn", False), ("yue", True), ("mixed", True)])
+def test_an_identifier_may_spell_a_language_otherwise(told: str, wrong: bool) -> None:
+    tasks = {"t": {"zh": items(["?"], answer_language="zh")}}
+    found = transfer.transfer_matrix(lambda asked: ["谢谢"], tasks, identify=lambda answer, expected: told)
+    assert found.wrong_language("t") == wrong
 
 
 def test_an_answer_outside_the_choices_is_refused() -> None:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import BertConfig, BertModel
 
 from core.cost.accounting import count_parameters
 from core.distributed import barrier, launch_cpu
@@ -27,6 +28,7 @@ from core.experiment.entrypoint import entrypoint
 from core.experiment.paper import find
 from core.experiment.run import Run, temporary
 from core.files import read_json
+from core.models.tokenization import word_level
 from papers.marco_llm import (
     base,
     bodies,
@@ -321,6 +323,36 @@ def test_prompts_end_where_the_translation_begins() -> None:
         assert full == templates.prompt(letter, "English", "German", "Hi") + " Hallo"
     with pytest.raises(UserError, match="K"):
         templates.prompt("K", "English", "German", "Hi")
+
+
+def test_similarity_is_the_cosine_of_the_encoder_s_own_vectors(tmp_path: Path) -> None:
+    words = ["query:", "tea", "cup", "train", "a"]
+    reader = word_level(words, unknown=True)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    model = BertModel(BertConfig(vocab_size=len(reader), **shape)).eval()
+    model.save_pretrained(tmp_path)
+    reader.save_pretrained(tmp_path)
+
+    def vector(text: str, mode: str) -> torch.Tensor:
+        with torch.no_grad():
+            states = model(torch.tensor([reader.encode(text)])).last_hidden_state[0]
+        return states[0] if mode == "cls" else states.mean(0)
+
+    pairs = (["a cup", "train", "tea"], ["a cup a tea", "tea", "tea"])
+
+    def expected(prefix: str, mode: str) -> list[float]:
+        both = [[vector(prefix + text, mode) for text in side] for side in pairs]
+        return [float(torch.cosine_similarity(s, t, dim=0)) for s, t in zip(*both, strict=True)]
+
+    for prefix in ("", "query: "):
+        found = bodies.embedding_similarity(str(tmp_path), prefix)(*pairs)
+        assert found == pytest.approx(expected(prefix, "mean"), abs=2e-2)  # weights may be loaded in bfloat16
+    modules = [{"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
+               {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]  # fmt: skip
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert bodies.embedding_similarity(str(tmp_path))(*pairs) == pytest.approx(expected("", "cls"), abs=2e-2)
 
 
 @pytest.mark.slow

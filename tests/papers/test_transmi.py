@@ -21,6 +21,7 @@ from transformers import (
     XLMRobertaTokenizer,
 )
 
+from core.corpora import hub
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
@@ -365,6 +366,14 @@ def test_the_paper_presets_name_data_that_can_be_read(monkeypatch: pytest.Monkey
     ):
         with pytest.raises(UserError, match=what):
             call()
+
+
+def test_the_languages_of_the_paper_are_pairs_of_tatoeba() -> None:
+    """Under the name that the data set has (pes, lvs, tgl; not the wider fas, lav, fil)."""
+    codes = data.TATOEBA_LANGUAGES.split()
+    assert len(codes) == len(set(codes)) == 98
+    assert {"pes", "lvs", "tgl", "cmn", "zsm", "swh"} <= set(codes)
+    assert [hub.tatoeba_config(code) for code in codes] == [f"{code}-eng" for code in codes]
 
 
 def test_samples_are_disjoint_and_the_same_for_all_variants() -> None:
