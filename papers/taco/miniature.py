@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LANGUAGES = {"Amharic": "am", "Nepali": "ne", "Persian": "fa", "Swahili": "sw"}
 # Families by part. What is left of `tuning` is not used, so that all sizes of tuning sets have one test.
 SHARES = {"tuning": 0.62, "dev": 0.13, "test": 0.25}
+# English facts in one row, seeing each other: in the chain the skill is needed in the middle of a text.
+PACKED = 6
 
 
 def records(language: str, config: Config) -> dict[str, list[Record]]:
@@ -85,10 +87,7 @@ def tokenizer_for(largest: int) -> PreTrainedTokenizerFast:
 def english_rows(
     tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int, *, asked: bool
 ) -> list[Row]:
-    """English rows of as many random facts: asked, with the loss on the answers, or told as statements.
-
-    The facts of a row see each other: in the chain the English skill is needed in the middle of a text.
-    """
+    """English rows of as many random facts: asked, with the loss on the answers, or told as statements."""
     rng = random.Random(seed)
     items = arithmetic(("en",), config.largest)
     rows = []
@@ -126,6 +125,6 @@ def _read(
     from core.training.fit import fit, save_pretrained
 
     seed = f"{'asked' if asked else 'told'}-{config.seed}"
-    rows = english_rows(tokenizer, config, 4096, seed, config.packed_questions, asked=asked)
+    rows = english_rows(tokenizer, config, 4096, seed, PACKED, asked=asked)
     fit(model, rows, settings, replace(run, path=folder / "training"), seed=config.seed, name="english")
     save_pretrained(model, folder / "model", tokenizer)

@@ -22,6 +22,7 @@ from core.experiment.paper import find
 from core.worlds.numbers import arithmetic, operation
 from papers.taco import (
     TacoAnswer,
+    TacoPipeline,
     aggregate,
     build_taco_records,
     data,
@@ -226,24 +227,6 @@ def test_records_can_be_aligned_by_order() -> None:
     assert [record["output"] for record in built.records] == ["बिरालो हो", "नमस्ते", "OK"]
     with pytest.raises(UserError, match="5 rows and the translated one 6"):
         build_taco_records(ENGLISH, NEPALI, "Nepali", align="order")
-
-
-def test_records_refuse_what_cannot_be_joined() -> None:
-    with pytest.raises(UserError, match="has no `id`"):
-        build_taco_records([{"instruction": "a", "output": "b"}], NEPALI, "Nepali")
-    with pytest.raises(UserError, match="'b' stands twice"):
-        build_taco_records([ENGLISH[1]] * 2, NEPALI, "Nepali")
-    with pytest.raises(UserError, match="English row a has no text in the column 'output'"):
-        build_taco_records([{"id": "a", "instruction": "x"}], NEPALI, "Nepali")
-
-
-def test_a_translation_into_another_language_is_refused() -> None:
-    data.check_language(NEPALI, ENGLISH, "Nepali")
-    with pytest.raises(UserError, match="script of Persian"):
-        data.check_language(NEPALI[:2] + NEPALI[3:], ENGLISH, "Persian")
-    long = [{"output": f"{number} is an English sentence of some length."} for number in range(5)]
-    with pytest.raises(UserError, match="5 of 5 outputs are the English ones"):
-        data.check_language(long, long, "Nepali")
 
 
 def test_released_rows_become_records(tmp_path: Path) -> None:
@@ -495,14 +478,13 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
     answer = {"Nepali": "यो नेपाली भाषाको लामो उत्तर हो", "Persian": "این یک پاسخ بلند به زبان فارسی است"}
     asked: list[str] = []
 
-    def write(model: Any, tokenizer: Any, prompts: list[str], room: int) -> list[str]:
-        asked.extend(prompts)
-        language = "Nepali" if "नेपाली" in prompts[0] else "Persian"
-        texts = (answer[language], "this is an english answer, not a translated one")
-        chains = [render_chain({**PARTS, "response_xx": text}, language) for text in texts]
+    def write(pipeline: TacoPipeline, questions: list[tuple[str, str]]) -> list[str]:
+        asked.extend(question for question, _ in questions)
+        texts = (answer[pipeline.lang_name], "this is an english answer, not a translated one")
+        chains = [render_chain({**PARTS, "response_xx": text}, pipeline.lang_name) for text in texts]
         return [*chains, "Instruction in English: cut"]
 
-    monkeypatch.setattr(evaluation, "write", write)
+    monkeypatch.setattr(TacoPipeline, "write", write)
 
     def lines(name: str, rows: list[dict[str, Any]]) -> str:
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -515,6 +497,7 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
         PRESETS["smoke"],
         {
             "languages": tuple(words),
+            "question_suffix": "छोटो",
             "questions": lines("questions", turns),
             "translated_questions": tuple(
                 lines(f"{name}-q", [{"question_id": n, "text": f"{word} {n}?"} for n in (1, 2, 3)])
@@ -529,7 +512,7 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
     nothing: Any = None
     with runs.temporary("taco", config) as run:
         for name in words:
-            metrics = evaluation.benchmark(nothing, nothing, name, config, run)
+            metrics = evaluation.benchmark(TacoPipeline(nothing, nothing, name), config, run)
             assert metrics["benchmark_parsed"] == pytest.approx(2 / 3)
             assert metrics["benchmark_in_language"] == 0.5
             assert metrics["rating_overall"] == (sum(grades[name]) + 1) / 3  # what was cut gets the lowest grade
@@ -539,7 +522,8 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
             requests = (run.path / f"judge_requests-{name}.jsonl").read_text().splitlines()
             assert len(requests) == 2
             assert not any("Name a fruit" in request for request in requests)
-    assert sum("فارسی" in prompt for prompt in asked) == 3
+    assert sum("فارسی" in question for question in asked) == 3
+    assert all(question.endswith("? छोटो") for question in asked)
 
 
 # --- Configuration ----------------------------------------------------------------------------------------------------
@@ -569,7 +553,7 @@ def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
     chains = [train.stage_rows(tokenizer, language, config).tokens for language in config.languages]
     raw, first, second = workload(config)
     for part, settings, asked in ((raw, config.english, False), (first, config.instructions, True)):
-        rows = miniature.english_rows(tokenizer, config, 50, "x", config.packed_questions, asked=asked)
+        rows = miniature.english_rows(tokenizer, config, 50, "x", miniature.PACKED, asked=asked)
         seen = sum(len(row["input_ids"]) for row in rows) / len(rows)
         assert part.tokens == pytest.approx(settings.steps * settings.batch_size * seen, rel=0.1)
     assert second.tokens == pytest.approx(config.training.steps * config.training.batch_size * sum(chains), rel=0.1)
