@@ -164,7 +164,7 @@ PAPER = Paper(
     ),
     seeds=(31, 32, 33),
     minutes=22,
-    extra_variants=("taco_60", "taco_120", "direct_60", "direct_120"),
+    extra_variants=("taco_50", "taco_100", "direct_50", "direct_100"),
 )
 
 __getattr__, __dir__, __all__ = public(

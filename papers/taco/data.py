@@ -176,7 +176,8 @@ def hub_records(dataset: str, lang_name: str) -> list[Record]:
 def instruction_rows(lang_name: str, part: str, dataset: str = "") -> list[Record]:
     """Alpaca (GPT-4) or Dolly in one of the 132 languages: what TaCo records of a new language are built from.
 
-    Rows of two languages correspond by order. Compare their numbers and run :func:`check_language`.
+    Rows of two languages correspond by order. Compare their numbers and run
+    :func:`core.tasks.instructions.check_translation`.
 
     Args:
         lang_name: English name of the language, `English` included.

@@ -31,8 +31,8 @@ STEPS = (
 
 # Records by variant, for the two curves; the main arms are their last points.
 CURVES = (
-    ({"taco_60": 60, "taco_120": 120, "taco": 240}, "TaCo chain", "blue"),
-    ({"direct_60": 60, "direct_120": 120, "direct": 240}, "instruction tuning", "orange"),
+    ({"taco_50": 50, "taco_100": 100, "taco": 200}, "TaCo chain", "blue"),
+    ({"direct_50": 50, "direct_100": 100, "direct": 200}, "instruction tuning", "orange"),
 )
 
 

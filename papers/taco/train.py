@@ -88,7 +88,7 @@ def tune_language(base: str, language: str, config: Config, run: Run) -> None:
         facts = {
             "language": language,
             "base": base,
-            "revision": config.revision or None,
+            "revision": (config.revision or None) if config.curriculum else None,
             "quantization": None if config.quantization == "none" else config.quantization,
             "chain": config.chain,
             "layout": config.layout,
