@@ -34,8 +34,8 @@ _SCRATCH = TrainingConfig(
     precision="fp32",
     log_every=100,
 )
-_STATEMENTS = replace(_SCRATCH, steps=400, learning_rate=2e-3)
-_QUESTIONS = replace(_SCRATCH, steps=100)
+_STATEMENTS = replace(_SCRATCH, steps=600, learning_rate=2e-3)
+_QUESTIONS = replace(_SCRATCH, steps=150)
 _RECORDS = replace(_SCRATCH, steps=300, batch_size=20)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.models.tokenization import completion_row, word_level
+from core.models.tokenization import BOS, IGNORED, completion_row, word_level
 from core.worlds.base import Item, split, trivial
 from core.worlds.numbers import ARITHMETIC_SOLVERS, arithmetic, statement
 from papers.taco import method
@@ -88,15 +88,15 @@ def english_rows(
     tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int, *, asked: bool
 ) -> list[Row]:
     """English rows of as many random facts: asked, with the loss on the answers, or told as statements."""
+    turns = []  # every fact is cut into tokens once, however often it is drawn
+    for item in arithmetic(("en",), config.largest):
+        prompt = method.render_prompt(config.template, item.prompt) if asked else ""
+        turns.append(completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=False))
     rng = random.Random(seed)
-    items = arithmetic(("en",), config.largest)
     rows = []
     for _ in range(count):
-        row: Row = {"input_ids": [], "labels": []}
-        for number in range(facts):
-            item = rng.choice(items)
-            prompt = method.render_prompt(config.template, item.prompt) if asked else ""
-            turn = completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=number == 0)
+        row: Row = {"input_ids": [tokenizer.get_vocab()[BOS]], "labels": [IGNORED]}
+        for turn in (rng.choice(turns) for _ in range(facts)):
             row = {name: row[name] + turn[name] for name in row}
         rows.append(row)
     return rows

@@ -122,7 +122,8 @@ def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config
         rows = (method.chain_row(tokenizer, record, chain, config.layout, config.template) for record in tuning)
         return method.fitting(rows, config.training.max_length)
 
-    (rows, dropped), (chains, _) = rendered(config.chain), rendered("taco")
+    rows, dropped = rendered(config.chain)
+    chains = rows if config.chain == "taco" else rendered("taco")[0]
     tokens, chain_tokens = (sum(len(row["input_ids"]) for row in some) / len(some) for some in (rows, chains))
     if config.english_share:
         # Several rounds of the records for one of English rows, so that these do not repeat every epoch.

@@ -323,7 +323,7 @@ def test_the_raw_base_reads_the_same_facts_as_statements() -> None:
 
 
 def test_budgets_and_shares_of_stage_2() -> None:
-    config = PRESETS["tiny"]
+    config = override(PRESETS["tiny"], {"tuning_items": 30})
     tokenizer = miniature.tokenizer_for(19)
     direct, chains, mixed = (
         train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name))
@@ -516,14 +516,14 @@ def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> 
 
 
 def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
-    config = PRESETS["tiny"]
+    config = override(PRESETS["tiny"], {"tuning_items": 10})
     tokenizer = miniature.tokenizer_for(config.largest)
-    chains = [train.stage_rows(tokenizer, language, config).tokens for language in config.languages]
     raw, first, second = workload(config)
     for part, settings, asked in ((raw, config.english, False), (first, config.instructions, True)):
-        rows = miniature.english_rows(tokenizer, config, 50, "x", miniature.PACKED, asked=asked)
+        rows = miniature.english_rows(tokenizer, config, 8, "x", miniature.PACKED, asked=asked)
         seen = sum(len(row["input_ids"]) for row in rows) / len(rows)
         assert part.tokens == pytest.approx(settings.steps * settings.batch_size * seen, rel=0.1)
+    chains = [train.stage_rows(tokenizer, language, config).tokens for language in config.languages]
     assert second.tokens == pytest.approx(config.training.steps * config.training.batch_size * sum(chains), rel=0.1)
 
 
