@@ -92,14 +92,10 @@ def english_rows(
     for item in arithmetic(("en",), config.largest):
         prompt = method.render_prompt(config.template, item.prompt) if asked else ""
         turns.append(completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=False))
+    begin: Row = {"input_ids": [tokenizer.get_vocab()[BOS]], "labels": [IGNORED]}
     rng = random.Random(seed)
-    rows = []
-    for _ in range(count):
-        row: Row = {"input_ids": [tokenizer.get_vocab()[BOS]], "labels": [IGNORED]}
-        for turn in (rng.choice(turns) for _ in range(facts)):
-            row = {name: row[name] + turn[name] for name in row}
-        rows.append(row)
-    return rows
+    drawn = ([begin, *(rng.choice(turns) for _ in range(facts))] for _ in range(count))
+    return [{name: [token for turn in row for token in turn[name]] for name in begin} for row in drawn]
 
 
 def raw_base(config: Config, run: Run, folder: Path) -> None:
