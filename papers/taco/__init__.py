@@ -163,8 +163,8 @@ PAPER = Paper(
         "Alpaca (CC BY-NC 4.0), Dolly (CC BY-SA 3.0) and Google Translate."
     ),
     seeds=(31, 32, 33),
-    minutes=22,
-    extra_variants=("taco_50", "taco_100", "direct_50", "direct_100"),
+    minutes=14,
+    extra_variants=("taco_60", "taco_120", "direct_60", "direct_120"),
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -36,7 +36,7 @@ _SCRATCH = TrainingConfig(
 )
 _STATEMENTS = replace(_SCRATCH, steps=600, learning_rate=2e-3)
 _QUESTIONS = replace(_SCRATCH, steps=150)
-_RECORDS = replace(_SCRATCH, steps=300, batch_size=20)
+_RECORDS = replace(_SCRATCH, steps=300)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Config:
     """TaCo JSONL files written by `python -m papers.taco.use build`, one per language, in the order of `languages`."""
     largest: Annotated[int, Range(4, 49)] = 19
     """Largest operand of the arithmetic facts; with 24 and few facts no arm learns (prototype)."""
-    tuning_items: Annotated[int, Range(0)] = 200
+    tuning_items: Annotated[int, Range(0)] = 240
     """Records to tune on, drawn by the seed; 0 = all that are left for it."""
     held_out: Annotated[int, Range(1)] = 200
     """Records of hub or files that are kept for dev, and as many for test."""
@@ -210,7 +210,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{
         f"{chain}_{records}": {"chain": chain, "tuning_items": records, "languages": ("Nepali",)}
         for chain in ("taco", "direct")
-        for records in (50, 100)
+        for records in (60, 120)
     },
 }
 

@@ -31,8 +31,8 @@ STEPS = (
 
 # Records by variant, for the two curves; the main arms are their last points.
 CURVES = (
-    ({"taco_50": 50, "taco_100": 100, "taco": 200}, "TaCo chain", "blue"),
-    ({"direct_50": 50, "direct_100": 100, "direct": 200}, "instruction tuning", "orange"),
+    ({"taco_60": 60, "taco_120": 120, "taco": 240}, "TaCo chain", "blue"),
+    ({"direct_60": 60, "direct_120": 120, "direct": 240}, "instruction tuning", "orange"),
 )
 
 
@@ -76,6 +76,8 @@ def _steps(axes: Axes, record: Record) -> None:
         for row, (metric, _) in enumerate(STEPS):
             values = [m.metrics[metric] for m in record.measurements[variant].values() if metric in m.metrics]
             place = row + 0.16 * (2 * number - 1)
+            if not values:  # no chain came as far
+                continue
             axes.plot(values, [place] * len(values), marker, color=COLOURS[colour], alpha=0.45, markersize=4)
             axes.plot(sum(values) / len(values), place, marker, color=COLOURS[colour], markersize=7)
         axes.text(0.02, 0.1 + 0.3 * number, label, color=COLOURS[colour], fontsize=9, va="center")

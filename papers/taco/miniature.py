@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,14 +89,16 @@ def english_rows(
     tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int, *, asked: bool
 ) -> list[Row]:
     """English rows of as many random facts: asked, with the loss on the answers, or told as statements."""
-    turns = []  # every fact is cut into tokens once, however often it is drawn
-    for item in arithmetic(("en",), config.largest):
+
+    @cache  # a fact is cut into tokens once, however often it is drawn
+    def turn(item: Item) -> Row:
         prompt = method.render_prompt(config.template, item.prompt) if asked else ""
-        turns.append(completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=False))
+        return completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=False)
+
+    items, rng = arithmetic(("en",), config.largest), random.Random(seed)
     begin: Row = {"input_ids": [tokenizer.get_vocab()[BOS]], "labels": [IGNORED]}
-    rng = random.Random(seed)
-    drawn = ([begin, *(rng.choice(turns) for _ in range(facts))] for _ in range(count))
-    return [{name: [token for turn in row for token in turn[name]] for name in begin} for row in drawn]
+    drawn = ([begin, *(turn(rng.choice(items)) for _ in range(facts))] for _ in range(count))
+    return [{name: [token for part in row for token in part[name]] for name in begin} for row in drawn]
 
 
 def raw_base(config: Config, run: Run, folder: Path) -> None:
