@@ -3,6 +3,7 @@
     asked = questions("vicuna.jsonl", "Nepali.xlsx")          # English questions and their translations, joined on id
     request = judge_request(question, answer, "1", "gpt-4")   # one line of a batch file for a chat endpoint
     means = aggregate(ratings(answers, "replies.jsonl"))      # mean grade by category, and over all items
+    metrics = report(answers, "Nepali", folder, "gpt-4")      # all of it: files for the judge, and what needs no judge
 
 A judge's text is data: its verdict is read from a fixed form and from nowhere else.
 """
@@ -10,6 +11,7 @@ A judge's text is data: its verdict is read from a fixed form and from nowhere e
 from __future__ import annotations
 
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections import defaultdict
@@ -19,6 +21,7 @@ from typing import Any
 
 from core import corpora
 from core.errors import UserError
+from core.files import write_rows
 
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -90,6 +93,45 @@ def judge_request(question: str, answer: str, key: str, model: str, system: str 
     messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
     body = {"model": model, "temperature": 0, "messages": messages}
     return {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+def report(
+    answers: Sequence[Mapping[str, str]], language: str, folder: Path, model: str, judgements: str | Path = ""
+) -> dict[str, float]:
+    """Write answers and requests to the judge, and measure what is there to measure.
+
+    Args:
+        answers: With `id`, `category`, `question` and `answer`, which is empty where there is none; other columns are
+            written along.
+        language: English name of the language that the answers should be in.
+        folder: Gets `answers-<language>.jsonl` and `judge_requests-<language>.jsonl`; the judge is not asked about what
+            was not answered.
+        model: Name of the judge.
+        judgements: Its replies, see :func:`ratings`; empty before there are any.
+
+    Returns:
+        `benchmark_in_language` (share of the answers that are long enough to tell; left out with a warning where words
+        cannot tell the language) and, with judgements, `rating_<category>` and `rating_overall`.
+    """
+    import langcodes
+
+    from core.metrics.confusion import language_confusion
+
+    answered = [row for row in answers if row["answer"]]
+    write_rows(folder / f"answers-{language}.jsonl", answers)
+    requests = (judge_request(row["question"], row["answer"], row["id"], model) for row in answered)
+    write_rows(folder / f"judge_requests-{language}.jsonl", requests)
+    metrics = {}
+    try:
+        confusion = language_confusion([row["answer"] for row in answered], str(langcodes.find(language)))
+        if confusion.judged:
+            metrics["benchmark_in_language"] = confusion.line_pass_rate
+    except UserError as error:  # Maltese has no word list: left out rather than 0
+        warnings.warn(f"benchmark_in_language is left out: {error}", stacklevel=2)
+    if judgements:
+        means = aggregate(ratings(answers, judgements))
+        metrics |= {f"rating_{category}": value for category, value in means.items()}
+    return metrics
 
 
 def questions(english: str | Path, translated: str | Path) -> list[dict[str, str]]:

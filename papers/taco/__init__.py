@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 _JUDGED = "Needs a 33B model, its adapters and a GPT-4 judge; preset `paper` with `--questions` writes the requests."
-_UNIT = "language"
+# Every comparison is one of accuracies over languages; a difference of less than .05 would be of no use to anyone.
+_MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05}
+_TWICE = "twice_accuracy"
+# A control that has not learnt its records proves nothing. The null arm is left out: it has nothing that can be learnt.
+_FITTED = {
+    "taco": "The chain",
+    "direct": "Instruction tuning",
+    "direct_tokens": "Instruction tuning with as many tokens",
+    "direct_mixed": "Instruction tuning with English rows",
+    "no_instruction_en": "The chain without the instruction",
+    "no_response_en": "The chain without the response",
+    "no_curriculum": "The chain from the raw base",
+}
 
 PAPER = Paper(
     slug="taco",
@@ -29,26 +43,22 @@ PAPER = Paper(
             "same records, on facts that were never shown in the language in any form.",
             reported="82 % (GPT-4 grade, Vicuna benchmark, a low-resource language), doubling the performance of "
             "instruction tuning alone (abstract).",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco",
             control="direct",
-            control_metric="twice_accuracy",
-            smallest=0.05,
+            control_metric=_TWICE,
             null="shuffled",
-            premises=("english-skill", "direct-fits"),
+            premises=("english-skill", "taco-fits", "direct-fits"),
         ),
         Claim(
             id="english-in-between",
             statement="What helps is the English in between: the chain beats one whose English is that of another "
             "record.",
             reported="Translation-assisted chain of thought: the method of the title.",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco",
             control="shuffled",
-            smallest=0.05,
-            premises=("english-skill", "chain-fits"),
+            premises=("english-skill", "taco-fits"),
         ),
         Claim(
             id="curriculum-matters",
@@ -56,13 +66,11 @@ PAPER = Paper(
             "the same facts as statements.",
             reported="Curriculum from an instruction-tuned model is part of the method (abstract); the paper reports "
             "no ablation.",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco",
             control="no_curriculum",
-            smallest=0.05,
             null="shuffled",
-            premises=("english-skill",),
+            premises=("english-skill", "no_curriculum-fits"),
         ),
         Claim(
             id="judge-grades",
@@ -87,54 +95,47 @@ PAPER = Paper(
         Check(
             id="doubles-at-equal-tokens",
             statement="It is still twice as accurate when instruction tuning sees as many tokens.",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco",
             control="direct_tokens",
-            control_metric="twice_accuracy",
-            smallest=0.05,
+            control_metric=_TWICE,
             null="shuffled",
-            premises=("english-skill", "direct-fits"),
+            premises=("english-skill", "direct_tokens-fits"),
         ),
         Check(
             id="understanding-matters",
             statement="With the instruction in English the chain is more accurate than without it.",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco",
             control="no_instruction_en",
-            smallest=0.05,
             null="shuffled",
+            premises=("english-skill", "no_instruction_en-fits"),
         ),
         Check(
             id="answering-matters",
             statement="With the response in English the chain is more accurate than without it.",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco",
             control="no_response_en",
-            smallest=0.05,
             null="shuffled",
+            premises=("english-skill", "no_response_en-fits"),
         ),
         Check(
             id="rehearsal-helps-the-chain",
             statement="With a fifth of English rows in stage 2 the chain is more accurate than without them.",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco_mixed",
             control="taco",
-            smallest=0.05,
         ),
         Check(
             id="rehearsal-does-not-replace-the-chain",
             statement="With English rows in both, the chain is at least twice as accurate as instruction tuning.",
-            metric="accuracy",
-            unit=_UNIT,
+            **_MEASURED,
             treatment="taco_mixed",
             control="direct_mixed",
-            control_metric="twice_accuracy",
-            smallest=0.05,
+            control_metric=_TWICE,
             null="shuffled",
+            premises=("english-skill", "direct_mixed-fits"),
         ),
     ),
     premises=(
@@ -145,19 +146,15 @@ PAPER = Paper(
             variant="taco",
             at_least=0.95,
         ),
-        Premise(
-            id="chain-fits",
-            statement="The chain has learnt its tuning records.",
-            metric="fitted",
-            variant="taco",
-            at_least=0.95,
-        ),
-        Premise(
-            id="direct-fits",
-            statement="Instruction tuning has learnt its tuning records.",
-            metric="fitted",
-            variant="direct",
-            at_least=0.95,
+        *(
+            Premise(
+                id=f"{variant}-fits",
+                statement=f"{name} has learnt its tuning records.",
+                metric="fitted",
+                variant=variant,
+                at_least=0.95,
+            )
+            for variant, name in _FITTED.items()
         ),
     ),
     official_code="https://github.com/UNHSAILLab/TaCo",
@@ -166,7 +163,8 @@ PAPER = Paper(
         "Alpaca (CC BY-NC 4.0), Dolly (CC BY-SA 3.0) and Google Translate."
     ),
     seeds=(31, 32, 33),
-    minutes=22,
+    minutes=14,
+    extra_variants=("taco_60", "taco_120", "direct_60", "direct_120"),
 )
 
 __getattr__, __dir__, __all__ = public(

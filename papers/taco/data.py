@@ -13,13 +13,13 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
 from core.models.tokenization import completion_row
+from core.tasks import instructions
 from papers.taco import method
 from papers.taco.config import Chain, Config, Layout
 from papers.taco.method import Record, Row
@@ -36,10 +36,6 @@ _INSTRUCTIONS = {
     "alpaca": f"{_TRANSLATIONS}/multilingual-alpaca-52k-gpt-4/{{name}}/{{name}}.json",
     "dolly": f"{_TRANSLATIONS}/multilinugal-dolly-15k/{{name}}.json",
 }
-UNTRANSLATED_LENGTH = 30
-
-
-# --- Records from the user's files ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def build_taco_records(
     lang_name: str,
     chain: Chain = "taco",
     layout: Layout = "clean",
-    align: Literal["id", "order"] = "id",
+    align: instructions.Align = "id",
 ) -> Built:
     """Turn an instruction set and its translation into chain-of-translation records (section "TaCo").
 
@@ -82,11 +78,12 @@ def build_taco_records(
         UserError: A row lacks a column, an id repeats, or the two sets do not correspond.
     """
     method.labels(lang_name, chain)
-    pairs, unmatched = _aligned(en, xx, align)
+    pairs, unmatched = instructions.aligned(en, xx, align)
     dropped = Counter({"unmatched": unmatched})
     records = []
     for key, ours, theirs in pairs:
-        english, target = _texts(ours, f"English row {key}"), _texts(theirs, f"{lang_name} row {key}")
+        english = instructions.texts(ours, f"English row {key}")
+        target = instructions.texts(theirs, f"{lang_name} row {key}")
         parts = {
             "instruction_en": method.join_input(english["instruction"], english["input"]),
             "response_en": english["output"],
@@ -94,83 +91,13 @@ def build_taco_records(
         }
         if not all(text.strip() for text in (english["instruction"], target["instruction"], *parts.values())):
             dropped["empty"] += 1
-        elif parts["response_xx"] == parts["response_en"] and len(parts["response_en"]) > UNTRANSLATED_LENGTH:
+        elif instructions.untranslated(parts["response_xx"], parts["response_en"]):
             dropped["untranslated"] += 1
         else:
             prompt = {"id": str(key), "instruction": target["instruction"], "input": target["input"]}
             output = method.render_chain(parts, lang_name, chain, layout)
             records.append({**prompt, "output": output, **parts, "language": lang_name})
     return Built(records, {reason: count for reason, count in dropped.items() if count})
-
-
-def _aligned(
-    en: Sequence[Mapping[str, Any]], xx: Sequence[Mapping[str, Any]], align: str
-) -> tuple[list[tuple[Any, Mapping[str, Any], Mapping[str, Any]]], int]:
-    """Corresponding rows of the two sets with their id, and how many rows of either have no partner."""
-    if align == "order":
-        if len(en) != len(xx):
-            raise UserError(
-                f"The English set has {len(en)} rows and the translated one {len(xx)}: rows aligned by order must be "
-                "equally many; give both an `id` and use align='id'."
-            )
-        return [(row.get("id", number), row, xx[number]) for number, row in enumerate(en)], 0
-    english, translated = _by_id(en, "English"), _by_id(xx, "translated")
-    common = [key for key in english if key in translated]
-    unmatched = len(english) + len(translated) - 2 * len(common)
-    return [(key, english[key], translated[key]) for key in common], unmatched
-
-
-def _by_id(rows: Sequence[Mapping[str, Any]], side: str) -> dict[Any, Mapping[str, Any]]:
-    ids = [row.get("id") for row in rows]
-    if None in ids:
-        raise UserError(f"Row {ids.index(None)} of the {side} set has no `id`: add ids, or use align='order'.")
-    if len(set(ids)) < len(ids):
-        twice = Counter(ids).most_common(1)[0][0]
-        raise UserError(f"The id {twice!r} stands twice in the {side} set: make ids unique, or use align='order'.")
-    return dict(zip(ids, rows, strict=True))
-
-
-def _texts(row: Mapping[str, Any], where: str) -> dict[str, str]:
-    for name in ("instruction", "output"):
-        if not isinstance(row.get(name), str):
-            raise UserError(f"{where} has no text in the column {name!r}: every row needs instruction and output.")
-    return {"instruction": row["instruction"], "input": row.get("input") or "", "output": row["output"]}
-
-
-def check_language(rows: Sequence[Mapping[str, Any]], english: Sequence[Mapping[str, Any]], lang_name: str) -> None:
-    """Spot-check that the outputs of a translated set are in the language that they should be in.
-
-    Rows that are aligned by order can be of any language. The check is by script, so it cannot tell languages apart
-    that share one; a language whose name is not known is only checked for being translated at all.
-
-    Raises:
-        UserError: Most outputs are the English ones, or most letters are not in the language's script.
-    """
-    import langcodes
-
-    from core.text.scripts import in_script_share, scripts_of_language
-
-    texts = [str(row.get("output") or "") for row in rows[:200]]
-    originals = {str(row.get("output") or "") for row in english}
-    same = sum(text in originals for text in texts if len(text) > UNTRANSLATED_LENGTH)
-    if texts and same > len(texts) / 2:
-        raise UserError(
-            f"{same} of {len(texts)} outputs are the English ones: is this the translation into {lang_name}?"
-        )
-    try:
-        code = str(langcodes.find(lang_name))
-    except LookupError:
-        return
-    shares = [share for text in texts if (share := in_script_share(text, code)) == share]
-    if shares and sum(shares) / len(shares) < 0.5:
-        script = "/".join(sorted(scripts_of_language(code)))
-        raise UserError(
-            f"Only {sum(shares) / len(shares):.0%} of the letters are in the script of {lang_name} ({script}): "
-            "check the file and --language."
-        )
-
-
-# --- Records by part ------------------------------------------------------------------------------------------------
 
 
 def load_records(config: Config, lang_name: str) -> dict[str, list[Record]]:
@@ -189,21 +116,12 @@ def load_records(config: Config, lang_name: str) -> dict[str, list[Record]]:
 
 
 def split_records(records: Sequence[Record], config: Config) -> dict[str, list[Record]]:
-    """Dev and test records by a hash of the instruction, tuning records drawn by the seed from the rest.
-
-    A hash of the text, so that two records with one instruction are on one side, in every file and language order.
+    """Dev and test records that share no instruction with the others, and tuning records drawn by the seed.
 
     Raises:
         UserError: There are too few records.
     """
-    key = lambda record: blake2b(record["instruction_en"].casefold().encode(), digest_size=8).digest()  # noqa: E731
-    groups: dict[bytes, list[Record]] = {}
-    for record in records:
-        groups.setdefault(key(record), []).append(record)
-    parts: dict[str, list[Record]] = {"dev": [], "test": [], "tuning": []}
-    for digest in sorted(groups):
-        part = next((name for name in ("dev", "test") if len(parts[name]) < config.held_out), "tuning")
-        parts[part] += groups[digest]
+    parts = instructions.held_out(records, "instruction_en", config.held_out)
     wanted = config.tuning_items or len(parts["tuning"])
     if not 1 <= wanted <= len(parts["tuning"]):
         raise UserError(
@@ -258,7 +176,8 @@ def hub_records(dataset: str, lang_name: str) -> list[Record]:
 def instruction_rows(lang_name: str, part: str, dataset: str = "") -> list[Record]:
     """Alpaca (GPT-4) or Dolly in one of the 132 languages: what TaCo records of a new language are built from.
 
-    Rows of two languages correspond by order. Compare their numbers and run :func:`check_language`.
+    Rows of two languages correspond by order. Compare their numbers and run
+    :func:`core.tasks.instructions.check_translation`.
 
     Args:
         lang_name: English name of the language, `English` included.

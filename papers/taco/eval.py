@@ -11,40 +11,32 @@ inflate every score. An output without the whole chain is a failure.
 
 from __future__ import annotations
 
-import json
 import math
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_text
+from core.files import read_json
 from papers.taco.config import Config
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
     from papers.taco.method import Record, TacoAnswer
+    from papers.taco.pipeline import TacoPipeline
 
 # Metric of a step, by part of the chain.
 STEPS = {"instruction_en": "understood", "response_en": "answered", "response_xx": "accuracy"}
 # What is recorded of the training of a language's model.
 TUNED = ("rows", "dropped_too_long", "tokens_per_row", "steps", "final_loss")
-# Metrics that are means over languages, and the rate of a language that they are the mean of.
-RATES = {
-    "parsed": "ok",
-    "answer_given_instruction": "answer_given_instruction",
-    "back_given_answer": "back_given_answer",
-    "all_steps": "all_steps",
-}
+# Rates of a language's step report that are metrics too, as means over languages.
+RATES = ("answer_given_instruction", "back_given_answer", "all_steps")
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Rates of every step on the held-out records of every language, and a benchmark without references."""
     from core.distributed import seed_everything
     from papers.taco import data, miniature, steps
+    from papers.taco.pipeline import TacoPipeline
     from papers.taco.train import load, starting_point
 
     seed_everything(config.seed, 0)
@@ -55,22 +47,23 @@ def evaluate(config: Config, run: Run) -> Measurement:
     for language in config.languages:
         folder = run.artifact / language
         model, tokenizer = load(folder, config)
+        pipeline = TacoPipeline(model, tokenizer, language, config.chain, config.template, config.max_new_tokens)
         parts = data.load_records(config, language)
         records = parts[config.split]
-        outputs, answers = ask(model, tokenizer, records, language, config)
+        outputs, answers = ask(pipeline, records, config)
         report = steps.diagnose(answers, records, config.chain, score, threshold)
         for record, answer in zip(records, answers, strict=True):
             for name, value in item_scores(answer, record, config, score).items():
                 units.setdefault(name, {})[f"{language}/{record['id']}"] = value
-        measured = {name: getattr(report, rate) for name, rate in RATES.items()}
+        measured = {"parsed": report.ok, **{name: getattr(report, name) for name in RATES}}
         if config.source == "numbers":
             seen = parts["tuning"][:100]
-            fitted = [item_scores(a, r, config, score)["accuracy"] for a, r in zip(
-                ask(model, tokenizer, seen, language, config)[1], seen, strict=True)]  # fmt: skip
+            again = zip(ask(pipeline, seen, config)[1], seen, strict=True)
+            fitted = [item_scores(answer, record, config, score)["accuracy"] for answer, record in again]
             measured |= {"fitted": sum(fitted) / len(fitted)}
             measured |= {f"trivial_{name}": value for name, value in miniature.solvers(language, config).items()}
         if config.questions:
-            measured |= benchmark(model, tokenizer, language, config, run)
+            measured |= benchmark(pipeline, config, run)
         by_language[language] = measured
         details["steps"][language] = {name: value for name, value in vars(report).items() if not math.isnan(value)}
         details["samples"][language] = [
@@ -84,40 +77,23 @@ def evaluate(config: Config, run: Run) -> Measurement:
         metrics |= {name: sum(values) / len(values)} if values else {}
     if config.source == "numbers":
         model, tokenizer = load(starting_point(config, run), config)
-        metrics |= {"english_skill": english_skill(model, tokenizer, config)}
+        pipeline = TacoPipeline(model, tokenizer, config.languages[0], "direct", config.template, max_new_tokens=8)
+        metrics |= {"english_skill": english_skill(pipeline, config)}
     return Measurement(metrics, units, details)
 
 
 def scoring(config: Config) -> tuple[Any, float]:
     """Score of a section and from where on it counts as right: exact for arithmetic, chrF of at least 0.5 for prose."""
-    from core.metrics.translation import sentence_chrf
     from papers.taco import steps
 
-    if config.source == "numbers":
-        return steps.exact, 1.0
-    return lambda hypothesis, reference: sentence_chrf(hypothesis, reference) / 100, 0.5
+    return (steps.exact, 1.0) if config.source == "numbers" else (steps.chrf, 0.5)
 
 
-def ask(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Sequence[Record], language: str, config: Config
-) -> tuple[list[str], list[TacoAnswer]]:
-    """Greedy outputs to instructions in the language, and their sections."""
-    from papers.taco import method
-
-    prompts = [
-        method.render_prompt(config.template, row["instruction"], row.get("input", ""), config.question_suffix)
-        for row in asked
-    ]
-    outputs = write(model, tokenizer, prompts, config.max_new_tokens)
-    return outputs, [method.parse_chain(output, language, config.chain) for output in outputs]
-
-
-def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], room: int) -> list[str]:
-    """Greedy continuations of prompts, which begin as the training rows do."""
-    from core.inference.generation import generate
-
-    begun = [f"{tokenizer.bos_token or ''}{prompt}" for prompt in prompts]
-    return generate(model, tokenizer, begun, max_new_tokens=room)
+def ask(pipeline: TacoPipeline, asked: Sequence[dict[str, str]], config: Config) -> tuple[list[str], list[TacoAnswer]]:
+    """Outputs to instructions in the language, and their sections."""
+    suffix = f" {config.question_suffix}" if config.question_suffix else ""
+    outputs = pipeline.write([(row["instruction"] + suffix, row.get("input", "")) for row in asked])
+    return outputs, pipeline.parse(outputs)
 
 
 def item_scores(answer: TacoAnswer, record: Record, config: Config, score: Any) -> dict[str, float]:
@@ -131,48 +107,36 @@ def item_scores(answer: TacoAnswer, record: Record, config: Config, score: Any) 
     return {**scores, "twice_accuracy": 2 * scores["accuracy"]}
 
 
-def english_skill(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: Config) -> float:
+def english_skill(pipeline: TacoPipeline, config: Config) -> float:
     """Share of all English facts that the model answers before stage 2: the premise of the method."""
     from core.worlds.numbers import arithmetic
-    from papers.taco import method, steps
+    from papers.taco import steps
 
     items = arithmetic(("en",), config.largest)
-    outputs = write(model, tokenizer, [method.render_prompt(config.template, item.prompt) for item in items], 8)
+    outputs = pipeline.write([(item.prompt, "") for item in items])
     return sum(steps.exact(output, item.answer) for output, item in zip(outputs, items, strict=True)) / len(items)
 
 
-def benchmark(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, language: str, config: Config, run: Run
-) -> dict[str, float]:
+def benchmark(pipeline: TacoPipeline, config: Config, run: Run) -> dict[str, float]:
     """Answer a benchmark; write answers and judge requests; aggregate the judge's ratings where they are there."""
-    import langcodes
-
-    from core.metrics.confusion import language_confusion
     from core.tasks import judging
 
-    place = config.languages.index(language)
+    place = config.languages.index(pipeline.lang_name)
     questions = judging.questions(config.questions, config.translated_questions[place])
-    outputs, answers = ask(model, tokenizer, questions, language, config)
-    texts = [answer.response_xx if answer.ok and answer.response_xx else "" for answer in answers]
+    outputs, answers = ask(pipeline, questions, config)
     rows = [
-        {"id": q["id"], "category": q["category"], "question": q["instruction"], "output": output, "answer": text}
-        for q, output, text in zip(questions, outputs, texts, strict=True)
+        {
+            "id": question["id"],
+            "category": question["category"],
+            "question": question["instruction"],
+            "output": output,
+            "answer": (answer.response_xx or "") if answer.ok else "",
+        }
+        for question, output, answer in zip(questions, outputs, answers, strict=True)
     ]
-    requests = [judging.judge_request(r["question"], r["answer"], r["id"], config.judge) for r in rows if r["answer"]]
-    for name, lines in (("answers", rows), ("judge_requests", requests)):
-        body = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        write_text(run.path / f"{name}-{language}.jsonl", body)
-    metrics = {"benchmark_parsed": sum(answer.ok for answer in answers) / len(answers)}
-    try:
-        confusion = language_confusion([text for text in texts if text], str(langcodes.find(language)))
-        if confusion.judged:
-            metrics["benchmark_in_language"] = confusion.line_pass_rate
-    except UserError as error:  # Maltese has no word list: left out rather than 0
-        warnings.warn(f"benchmark_in_language is left out: {error}", stacklevel=2)
-    if config.judgements:
-        means = judging.aggregate(judging.ratings(rows, config.judgements[place]))
-        metrics |= {f"rating_{category}": value for category, value in means.items()}
-    return metrics
+    replies = config.judgements[place] if config.judgements else ""
+    parsed = sum(answer.ok for answer in answers) / len(answers)
+    return {"benchmark_parsed": parsed} | judging.report(rows, pipeline.lang_name, run.path, config.judge, replies)
 
 
 if __name__ == "__main__":

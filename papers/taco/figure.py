@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record alone: every arm, and the step at which the chain loses."""
+"""The figure of the page, drawn from the record alone: every arm, where the chain loses, what more records bring."""
 
 from __future__ import annotations
 
@@ -29,11 +29,21 @@ STEPS = (
 )
 
 
+# Records by variant, for the two curves; the main arms are their last points.
+CURVES = (
+    ({"taco_60": 60, "taco_120": 120, "taco": 240}, "TaCo chain", "blue"),
+    ({"direct_60": 60, "direct_120": 120, "direct": 240}, "instruction tuning", "orange"),
+)
+
+
 def draw(record: Record) -> Figure:
-    """Left: accuracy of every arm with its interval over languages and seeds. Right: the steps of two chains."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9), width_ratios=(1.25, 1))
-    _arms(left, record)
-    _steps(right, record)
+    """Left: accuracy of every arm with its interval over languages and seeds. Right: steps of two chains; the curve."""
+    figure, axes = plt.subplot_mosaic(
+        [["arms", "steps"], ["arms", "curve"]], figsize=(9.6, 5.2), width_ratios=(1.25, 1), height_ratios=(1.15, 1)
+    )
+    _arms(axes["arms"], record)
+    _steps(axes["steps"], record)
+    _curve(axes["curve"], record)
     return figure
 
 
@@ -66,6 +76,8 @@ def _steps(axes: Axes, record: Record) -> None:
         for row, (metric, _) in enumerate(STEPS):
             values = [m.metrics[metric] for m in record.measurements[variant].values() if metric in m.metrics]
             place = row + 0.16 * (2 * number - 1)
+            if not values:  # no chain came as far
+                continue
             axes.plot(values, [place] * len(values), marker, color=COLOURS[colour], alpha=0.45, markersize=4)
             axes.plot(sum(values) / len(values), place, marker, color=COLOURS[colour], markersize=7)
         axes.text(0.02, 0.1 + 0.3 * number, label, color=COLOURS[colour], fontsize=9, va="center")
@@ -75,3 +87,27 @@ def _steps(axes: Axes, record: Record) -> None:
     axes.set_xlim(0, 1.03)
     axes.set_xlabel("rate; small marks are seeds")
     axes.set_title("Where the chain loses", pad=14)
+
+
+def _curve(axes: Axes, record: Record) -> None:
+    for sizes, label, colour in CURVES:
+        found = {size: _nepali(record, variant) for variant, size in sizes.items() if variant in record.measurements}
+        means = [sum(values) / len(values) for values in found.values()]
+        for size, values in found.items():
+            axes.plot([size] * len(values), values, "o", color=COLOURS[colour], alpha=0.45, markersize=4)
+        axes.plot(list(found), means, "o-", color=COLOURS[colour], markersize=6)
+        if means:
+            axes.annotate(label, (list(found)[-1], means[-1]), (-6, 7), textcoords="offset points", ha="right",
+                          color=COLOURS[colour], fontsize=9)  # fmt: skip
+    axes.set_ylim(0, 1.03)
+    axes.set_xticks(list(CURVES[0][0].values()))
+    axes.set_xlabel("tuning records; small marks are seeds")
+    axes.set_ylabel("accuracy")
+    axes.set_title("More records (Nepali)", pad=8)
+
+
+def _nepali(record: Record, variant: str) -> list[float]:
+    """Accuracy in Nepali, by seed."""
+    cells = (measurement.units["accuracy"] for measurement in record.measurements[variant].values())
+    chosen = [[value for path, value in units.items() if path.startswith("Nepali/")] for units in cells]
+    return [sum(values) / len(values) for values in chosen]

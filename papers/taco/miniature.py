@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.models.tokenization import completion_row, word_level
+from core.models.tokenization import BOS, IGNORED, completion_row, word_level
 from core.worlds.base import Item, split, trivial
 from core.worlds.numbers import ARITHMETIC_SOLVERS, arithmetic, statement
 from papers.taco import method
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 LANGUAGES = {"Amharic": "am", "Nepali": "ne", "Persian": "fa", "Swahili": "sw"}
 # Families by part. What is left of `tuning` is not used, so that all sizes of tuning sets have one test.
 SHARES = {"tuning": 0.62, "dev": 0.13, "test": 0.25}
+# English facts in one row, seeing each other: in the chain the skill is needed in the middle of a text.
+PACKED = 6
 
 
 def records(language: str, config: Config) -> dict[str, list[Record]]:
@@ -85,22 +88,17 @@ def tokenizer_for(largest: int) -> PreTrainedTokenizerFast:
 def english_rows(
     tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int, *, asked: bool
 ) -> list[Row]:
-    """English rows of as many random facts: asked, with the loss on the answers, or told as statements.
+    """English rows of as many random facts: asked, with the loss on the answers, or told as statements."""
 
-    The facts of a row see each other: in the chain the English skill is needed in the middle of a text.
-    """
-    rng = random.Random(seed)
-    items = arithmetic(("en",), config.largest)
-    rows = []
-    for _ in range(count):
-        row: Row = {"input_ids": [], "labels": []}
-        for number in range(facts):
-            item = rng.choice(items)
-            prompt = method.render_prompt(config.template, item.prompt) if asked else ""
-            turn = completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=number == 0)
-            row = {name: row[name] + turn[name] for name in row}
-        rows.append(row)
-    return rows
+    @cache  # a fact is cut into tokens once, however often it is drawn
+    def turn(item: Item) -> Row:
+        prompt = method.render_prompt(config.template, item.prompt) if asked else ""
+        return completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=False)
+
+    items, rng = arithmetic(("en",), config.largest), random.Random(seed)
+    begin: Row = {"input_ids": [tokenizer.get_vocab()[BOS]], "labels": [IGNORED]}
+    drawn = ([begin, *(turn(rng.choice(items)) for _ in range(facts))] for _ in range(count))
+    return [{name: [token for part in row for token in part[name]] for name in begin} for row in drawn]
 
 
 def raw_base(config: Config, run: Run, folder: Path) -> None:
@@ -126,6 +124,6 @@ def _read(
     from core.training.fit import fit, save_pretrained
 
     seed = f"{'asked' if asked else 'told'}-{config.seed}"
-    rows = english_rows(tokenizer, config, 4096, seed, config.packed_questions, asked=asked)
+    rows = english_rows(tokenizer, config, 4096, seed, PACKED, asked=asked)
     fit(model, rows, settings, replace(run, path=folder / "training"), seed=config.seed, name="english")
     save_pretrained(model, folder / "model", tokenizer)

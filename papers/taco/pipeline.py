@@ -7,6 +7,7 @@ answer = pipeline.generate("सात जोड चार कति हुन्
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,19 +68,23 @@ class TacoPipeline:
 
     def generate(self, prompt: str, text: str = "") -> TacoAnswer:
         """Answer one prompt (with an optional input); only `response_xx` is for the end user."""
+        return self.parse(self.write([(prompt, text)]))[0]
+
+    def write(self, asked: Sequence[tuple[str, str]]) -> list[str]:
+        """Greedy outputs, whole chains, to instructions with their inputs (empty for none)."""
         from core.inference.generation import generate
 
-        output = generate(self.model, self.tokenizer, [self._prompt(prompt, text)], max_new_tokens=self._room())[0]
-        answer = parse_chain(output, self.lang_name, self.chain)
-        return keep_code(answer) if self.keep_code else answer
-
-    def _prompt(self, prompt: str, text: str) -> str:
-        return f"{self.tokenizer.bos_token or ''}{render_prompt(self.template, prompt, text)}"
-
-    def _room(self) -> int:
-        """As many new tokens as asked for, at most half of what the model can read."""
+        # At most half of what the model can read.
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        return min(self.max_new_tokens, limit // 2) if limit else self.max_new_tokens
+        room = min(self.max_new_tokens, limit // 2) if limit else self.max_new_tokens
+        begin = self.tokenizer.bos_token or ""
+        prompts = [f"{begin}{render_prompt(self.template, prompt, text)}" for prompt, text in asked]
+        return generate(self.model, self.tokenizer, prompts, max_new_tokens=room)
+
+    def parse(self, outputs: Sequence[str]) -> list[TacoAnswer]:
+        """The sections of outputs."""
+        answers = [parse_chain(output, self.lang_name, self.chain) for output in outputs]
+        return [keep_code(answer) for answer in answers] if self.keep_code else answers
 
 
 def keep_code(answer: TacoAnswer) -> TacoAnswer:

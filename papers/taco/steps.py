@@ -18,12 +18,19 @@ from core.tasks.judging import aggregate, parse_rating
 from papers.taco.config import Chain
 from papers.taco.method import PARTS, Part, TacoAnswer
 
-__all__ = ["StepReport", "aggregate", "diagnose", "exact", "parse_rating", "round_trip_scores", "step_scores"]
+__all__ = ["StepReport", "aggregate", "chrf", "diagnose", "exact", "parse_rating", "round_trip_scores", "step_scores"]
 
 
 def exact(hypothesis: str, reference: str) -> float:
     """1 when the texts agree up to white space, else 0."""
     return float(hypothesis.split() == reference.split())
+
+
+def chrf(hypothesis: str, reference: str) -> float:
+    """chrF of one text, in [0, 1]."""
+    from core.metrics.translation import sentence_chrf
+
+    return sentence_chrf(hypothesis, reference) / 100
 
 
 @dataclass(frozen=True)
@@ -125,12 +132,12 @@ def round_trip_scores(originals: Sequence[str], returned: Sequence[str]) -> dict
     """
     import sacrebleu
 
-    from core.metrics.translation import bleu, chrf
+    from core.metrics import translation
 
     if len(originals) != len(returned) or not originals:
         raise ValueError(f"{len(originals)} originals and {len(returned)} round trips: give equally many, at least one")
     return {
-        "bleu": bleu(returned, originals).score,
-        "chrf++": chrf(returned, originals, word_order=2).score,
+        "bleu": translation.bleu(returned, originals).score,
+        "chrf++": translation.chrf(returned, originals, word_order=2).score,
         "ter": sacrebleu.corpus_ter(list(returned), [list(originals)]).score,
     }

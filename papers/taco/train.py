@@ -44,7 +44,7 @@ def starting_point(config: Config, run: Run) -> str:
 
     if config.base:
         return config.base if config.curriculum else config.raw_base
-    fields = ("seed", "largest", "width", "layers", "packed_questions", "template")
+    fields = ("seed", "largest", "width", "layers", "template")
     inputs: dict[str, Any] = {name: getattr(config, name) for name in fields} | {"told": to_dict(config.english)}
     raw = run.stage("raw-base", inputs, lambda folder: miniature.raw_base(config, run, folder)) / "model"
     if not config.curriculum:
@@ -68,6 +68,7 @@ def load(spec: str | Path, config: Config) -> Loaded:
 
 def tune_language(base: str, language: str, config: Config, run: Run) -> None:
     """Stage 2 for one language."""
+    from core.models.adapters import with_lora
     from core.training.fit import save_pretrained
     from papers.taco import method
 
@@ -78,27 +79,32 @@ def tune_language(base: str, language: str, config: Config, run: Run) -> None:
     steps, epochs = round(config.training.steps * longer), config.training.epochs * longer
     settings = replace(config.training, steps=steps, epochs=epochs)
     if config.adapter == "lora":
-        model = with_adapter(model, config)
+        # A model that is trained here has never seen a word of the target language.
+        whole = () if config.base else ("embed_tokens", "lm_head")
+        model = with_lora(model, config.lora_rank, whole=whole, checkpointing=config.training.gradient_checkpointing)
     result = method.tune(model, stage.rows, settings, run, config.seed, f"tune-{language}")
     save_pretrained(model, run.artifact / language, tokenizer)
     if is_main_process():
-        facts: dict[str, Any] = {"language": language, "base": base, "revision": config.revision or None}
-        facts |= {"quantization": None if config.quantization == "none" else config.quantization}
-        facts |= {"chain": config.chain, "layout": config.layout, "template": config.template}
-        facts |= {"rows": len(stage.rows), "dropped_too_long": stage.dropped, "tokens_per_row": stage.tokens}
-        facts |= {"steps": result.steps, "final_loss": result.losses[-1] if result.losses else None}
+        facts = {
+            "language": language,
+            "base": base,
+            "revision": (config.revision or None) if config.curriculum else None,
+            "quantization": None if config.quantization == "none" else config.quantization,
+            "chain": config.chain,
+            "layout": config.layout,
+            "template": config.template,
+            "rows": len(stage.rows),
+            "dropped_too_long": stage.dropped,
+            "tokens_per_row": stage.tokens,
+            "steps": result.steps,
+            "final_loss": result.losses[-1] if result.losses else None,
+        }
         write_json(run.artifact / language / "taco.json", facts)
 
 
 class StageRows(NamedTuple):
-    """What stage 2 trains on.
-
-    Attributes:
-        rows: Token rows.
-        dropped: Share of the records that is too long.
-        tokens: Mean tokens of a record as it is trained.
-        chain_tokens: Mean tokens of a record with the whole chain.
-    """
+    """What stage 2 trains on: token rows, the share of records that is too long, and mean tokens of a record as it is
+    trained and with the whole chain."""
 
     rows: list[Row]
     dropped: float
@@ -116,7 +122,8 @@ def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config
         rows = (method.chain_row(tokenizer, record, chain, config.layout, config.template) for record in tuning)
         return method.fitting(rows, config.training.max_length)
 
-    (rows, dropped), (chains, _) = rendered(config.chain), rendered("taco")
+    rows, dropped = rendered(config.chain)
+    chains = rows if config.chain == "taco" else rendered("taco")[0]
     tokens, chain_tokens = (sum(len(row["input_ids"]) for row in some) / len(some) for some in (rows, chains))
     if config.english_share:
         # Several rounds of the records for one of English rows, so that these do not repeat every epoch.
@@ -129,28 +136,6 @@ def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config
             english = data.english_rows(tokenizer, tuning, config, count, seed)
         rows = rows * rounds + english
     return StageRows(rows, dropped, tokens, chain_tokens)
-
-
-def with_adapter(model: Any, config: Config) -> Any:
-    """LoRA on all linear layers but the head; on a quantised base prepared as in QLoRA."""
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-
-    if config.quantization != "none":
-        model = prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=config.training.gradient_checkpointing
-        )
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=config.lora_rank,
-            lora_alpha=16,
-            lora_dropout=0.05,
-            target_modules="all-linear",
-            # A model that is trained here has never seen a word of the target language.
-            modules_to_save=None if config.base else ["embed_tokens", "lm_head"],
-            task_type="CAUSAL_LM",
-        ),
-    )
 
 
 if __name__ == "__main__":

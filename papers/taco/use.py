@@ -77,11 +77,11 @@ class Ask:
 def build(options: Build) -> None:
     """Write TaCo JSONL and say what was dropped."""
     from core.files import write_rows
+    from core.tasks import instructions
     from papers.taco import data
 
-    english = _rows(options.english)
-    translated = _rows(options.translated)
-    data.check_language(translated, english, options.language)
+    english, translated = _rows(options.english), _rows(options.translated)
+    instructions.check_translation(translated, english, options.language)
     built = data.build_taco_records(english, translated, options.language, options.chain, options.layout, options.align)
     if not built.records:
         raise UserError(f"No record is left ({built.dropped}): check that the two files correspond.")
@@ -104,7 +104,6 @@ def _rows(source: str) -> list[dict[str, Any]]:
 def score(options: Score) -> None:
     """Print the report of :func:`papers.taco.steps.diagnose`."""
     from core import corpora
-    from core.metrics.translation import sentence_chrf
     from papers.taco import data, method, steps
 
     outputs = corpora.read_jsonl(options.outputs, required={"id": object, "output": str})
@@ -114,11 +113,8 @@ def score(options: Score) -> None:
         raise UserError(f"{options.references} has no record {missing[0]!r}: outputs and records are joined on `id`.")
     wanted = [references[str(row["id"])] for row in outputs]
     answers = [method.parse_chain(row["output"], options.language, options.chain) for row in outputs]
-    if options.measure == "exact":
-        report = steps.diagnose(answers, wanted, options.chain)
-    else:
-        chrf = lambda hypothesis, reference: sentence_chrf(hypothesis, reference) / 100  # noqa: E731
-        report = steps.diagnose(answers, wanted, options.chain, chrf, options.threshold)
+    measure, threshold = (steps.exact, 1.0) if options.measure == "exact" else (steps.chrf, options.threshold)
+    report = steps.diagnose(answers, wanted, options.chain, measure, threshold)
     for name, value in asdict(report).items():
         print(f"  {name:26s} {value if name == 'n' else format(value, '.4f')}")
 

@@ -22,6 +22,7 @@ from core.experiment.paper import find
 from core.worlds.numbers import arithmetic, operation
 from papers.taco import (
     TacoAnswer,
+    TacoPipeline,
     aggregate,
     build_taco_records,
     data,
@@ -40,54 +41,26 @@ from papers.taco import eval as evaluation
 from papers.taco.config import PRESETS, VARIANTS, Config, workload
 
 PARTS = {"instruction_en": "Name a fruit.", "response_en": "An apple.", "response_xx": "Ekapple re."}
-# The released ratings (facts, not text): numbers by category, in the order of the items.
+# The released ratings (facts, not text), the items in their order.
 CATEGORIES = (
     "coding", "common-sense", "counterfactual", "fermi", "generic", "knowledge", "math", "roleplay", "writing"
 )  # fmt: skip
 RATINGS = {
     "Nepali": (
-        "1 4 7 2 1 1 6",  # coding
-        "9 10 9 8 10 9 9 8 5 8.5",  # common-sense
-        "9 9 9 9 10 8 9 9 9 8",  # counterfactual
-        "9 1 8 10 9 8 9 8 7 8",  # fermi
-        "9 8 9 9 9 9 10 9 9 9",  # generic
-        "9 10 9 10 10 10 10 10 8.5 9",  # knowledge
-        "10 9 10",  # math
-        "9 9 8 9 10 10 7 7 8.5 6",  # roleplay
-        "9 10 10 9 7 10 8 8 9 8",  # writing
+        "1 4 7 2 1 1 6 / 9 10 9 8 10 9 9 8 5 8.5 / 9 9 9 9 10 8 9 9 9 8 / 9 1 8 10 9 8 9 8 7 8 / 9 8 9 9 9 9 10 9 "
+        "9 9 / 9 10 9 10 10 10 10 10 8.5 9 / 10 9 10 / 9 9 8 9 10 10 7 7 8.5 6 / 9 10 10 9 7 10 8 8 9 8"
     ),
     "Sanskrit": (
-        "10 10 8 3 9 5 3",  # coding
-        "7 8 10 9 9 8 8 10 7 7",  # common-sense
-        "9 9 1 8 9 10 10 10 8 9",  # counterfactual
-        "8 2 8 8 9 9 8 9 9 7",  # fermi
-        "8 8.3 10 9 9 10 10 8 9 10",  # generic
-        "10 9 9 10 10 9 9.2 9 10 9",  # knowledge
-        "3 1 6",  # math
-        "7 9 9 8.5 8.5 10 9 9 10 9",  # roleplay
-        "8.5 10 10 9 9 10 9 8 8 8",  # writing
+        "10 10 8 3 9 5 3 / 7 8 10 9 9 8 8 10 7 7 / 9 9 1 8 9 10 10 10 8 9 / 8 2 8 8 9 9 8 9 9 7 / 8 8.3 10 9 9 10 "
+        "10 8 9 10 / 10 9 9 10 10 9 9.2 9 10 9 / 3 1 6 / 7 9 9 8.5 8.5 10 9 9 10 9 / 8.5 10 10 9 9 10 9 8 8 8"
     ),
     "Persian": (
-        "6 9 8.8 9 9 4 9.5",  # coding
-        "7 9 10 8.5 9 9 6 10 9 8.5",  # common-sense
-        "9 8 9 7 9 8.5 8.5 8.6 8 9",  # counterfactual
-        "1 8 9 9 10 10 8 9 10 8",  # fermi
-        "9 9 9 7 9 9 9 9 10 10",  # generic
-        "10 10 9 9 8 9 9 8.5 10 10",  # knowledge
-        "10 1 8",  # math
-        "8 8 8 9 9 9 8 9 9 9",  # roleplay
-        "8 10 9 10 10 9 8 7 7.5 8",  # writing
+        "6 9 8.8 9 9 4 9.5 / 7 9 10 8.5 9 9 6 10 9 8.5 / 9 8 9 7 9 8.5 8.5 8.6 8 9 / 1 8 9 9 10 10 8 9 10 8 / 9 9 "
+        "9 7 9 9 9 9 10 10 / 10 10 9 9 8 9 9 8.5 10 10 / 10 1 8 / 8 8 8 9 9 9 8 9 9 9 / 8 10 9 10 10 9 8 7 7.5 8"
     ),
     "Maithili": (
-        "8 7 9 5 10 7 9",  # coding
-        "7 3 10 8 9 10 9 8 9 5",  # common-sense
-        "8 8 8 8 9 6 10 10 8 8",  # counterfactual
-        "9 3 3 9 9 9 7 9 8 9",  # fermi
-        "8 9 10 9 9 10 10 9 10 9",  # generic
-        "9 9 9 9 9 6 10 9 9 9",  # knowledge
-        "10 1 10",  # math
-        "2 2 10 9 10 9 9 10 8 9",  # roleplay
-        "9 9 9 9 9 10 10 10 10 8",  # writing
+        "8 7 9 5 10 7 9 / 7 3 10 8 9 10 9 8 9 5 / 8 8 8 8 9 6 10 10 8 8 / 9 3 3 9 9 9 7 9 8 9 / 8 9 10 9 9 10 10 9 "
+        "10 9 / 9 9 9 9 9 6 10 9 9 9 / 10 1 10 / 2 2 10 9 10 9 9 10 8 9 / 9 9 9 9 9 10 10 10 10 8"
     ),
 }
 # The README table of the official repository: one column per language, the overall average last.
@@ -228,24 +201,6 @@ def test_records_can_be_aligned_by_order() -> None:
         build_taco_records(ENGLISH, NEPALI, "Nepali", align="order")
 
 
-def test_records_refuse_what_cannot_be_joined() -> None:
-    with pytest.raises(UserError, match="has no `id`"):
-        build_taco_records([{"instruction": "a", "output": "b"}], NEPALI, "Nepali")
-    with pytest.raises(UserError, match="'b' stands twice"):
-        build_taco_records([ENGLISH[1]] * 2, NEPALI, "Nepali")
-    with pytest.raises(UserError, match="English row a has no text in the column 'output'"):
-        build_taco_records([{"id": "a", "instruction": "x"}], NEPALI, "Nepali")
-
-
-def test_a_translation_into_another_language_is_refused() -> None:
-    data.check_language(NEPALI, ENGLISH, "Nepali")
-    with pytest.raises(UserError, match="script of Persian"):
-        data.check_language(NEPALI[:2] + NEPALI[3:], ENGLISH, "Persian")
-    long = [{"output": f"{number} is an English sentence of some length."} for number in range(5)]
-    with pytest.raises(UserError, match="5 of 5 outputs are the English ones"):
-        data.check_language(long, long, "Nepali")
-
-
 def test_released_rows_become_records(tmp_path: Path) -> None:
     """A local copy of the hub dataset, with the real folder, file and column names."""
     good = {
@@ -368,7 +323,7 @@ def test_the_raw_base_reads_the_same_facts_as_statements() -> None:
 
 
 def test_budgets_and_shares_of_stage_2() -> None:
-    config = PRESETS["tiny"]
+    config = override(PRESETS["tiny"], {"tuning_items": 30})
     tokenizer = miniature.tokenizer_for(19)
     direct, chains, mixed = (
         train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name))
@@ -464,7 +419,7 @@ def test_graded_scores_and_missing_parts() -> None:
 def test_the_released_ratings_give_the_released_table(language: str) -> None:
     ratings = [
         (category, rating)
-        for category, values in zip(CATEGORIES, RATINGS[language], strict=True)
+        for category, values in zip(CATEGORIES, RATINGS[language].split("/"), strict=True)
         for rating in values.split()
     ]
     assert len(ratings) == 80
@@ -486,23 +441,18 @@ def test_round_trip_scores_are_those_of_sacrebleu() -> None:
     assert (round(perfect["bleu"]), round(perfect["chrf++"]), perfect["ter"]) == (100, 100, 0)
 
 
-def test_round_trips() -> None:
-    assert round_trip_scores(["the cat sat on the mat today"] * 2, ["the cat sat on the mat today"] * 2)["ter"] == 0
-
-
 def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three outputs: a whole chain, one that answers in English, and one that was cut."""
     answer = {"Nepali": "यो नेपाली भाषाको लामो उत्तर हो", "Persian": "این یک پاسخ بلند به زبان فارسی است"}
     asked: list[str] = []
 
-    def write(model: Any, tokenizer: Any, prompts: list[str], room: int) -> list[str]:
-        asked.extend(prompts)
-        language = "Nepali" if "नेपाली" in prompts[0] else "Persian"
-        texts = (answer[language], "this is an english answer, not a translated one")
-        chains = [render_chain({**PARTS, "response_xx": text}, language) for text in texts]
+    def write(pipeline: TacoPipeline, questions: list[tuple[str, str]]) -> list[str]:
+        asked.extend(question for question, _ in questions)
+        texts = (answer[pipeline.lang_name], "this is an english answer, not a translated one")
+        chains = [render_chain({**PARTS, "response_xx": text}, pipeline.lang_name) for text in texts]
         return [*chains, "Instruction in English: cut"]
 
-    monkeypatch.setattr(evaluation, "write", write)
+    monkeypatch.setattr(TacoPipeline, "write", write)
 
     def lines(name: str, rows: list[dict[str, Any]]) -> str:
         (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -515,6 +465,7 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
         PRESETS["smoke"],
         {
             "languages": tuple(words),
+            "question_suffix": "छोटो",
             "questions": lines("questions", turns),
             "translated_questions": tuple(
                 lines(f"{name}-q", [{"question_id": n, "text": f"{word} {n}?"} for n in (1, 2, 3)])
@@ -529,7 +480,7 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
     nothing: Any = None
     with runs.temporary("taco", config) as run:
         for name in words:
-            metrics = evaluation.benchmark(nothing, nothing, name, config, run)
+            metrics = evaluation.benchmark(TacoPipeline(nothing, nothing, name), config, run)
             assert metrics["benchmark_parsed"] == pytest.approx(2 / 3)
             assert metrics["benchmark_in_language"] == 0.5
             assert metrics["rating_overall"] == (sum(grades[name]) + 1) / 3  # what was cut gets the lowest grade
@@ -539,7 +490,8 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
             requests = (run.path / f"judge_requests-{name}.jsonl").read_text().splitlines()
             assert len(requests) == 2
             assert not any("Name a fruit" in request for request in requests)
-    assert sum("فارسی" in prompt for prompt in asked) == 3
+    assert sum("فارسی" in question for question in asked) == 3
+    assert all(question.endswith("? छोटो") for question in asked)
 
 
 # --- Configuration ----------------------------------------------------------------------------------------------------
@@ -564,14 +516,14 @@ def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> 
 
 
 def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
-    config = PRESETS["tiny"]
+    config = override(PRESETS["tiny"], {"tuning_items": 10})
     tokenizer = miniature.tokenizer_for(config.largest)
-    chains = [train.stage_rows(tokenizer, language, config).tokens for language in config.languages]
     raw, first, second = workload(config)
     for part, settings, asked in ((raw, config.english, False), (first, config.instructions, True)):
-        rows = miniature.english_rows(tokenizer, config, 50, "x", config.packed_questions, asked=asked)
+        rows = miniature.english_rows(tokenizer, config, 8, "x", miniature.PACKED, asked=asked)
         seen = sum(len(row["input_ids"]) for row in rows) / len(rows)
         assert part.tokens == pytest.approx(settings.steps * settings.batch_size * seen, rel=0.1)
+    chains = [train.stage_rows(tokenizer, language, config).tokens for language in config.languages]
     assert second.tokens == pytest.approx(config.training.steps * config.training.batch_size * sum(chains), rel=0.1)
 
 
@@ -635,15 +587,13 @@ def test_the_worked_example(
     assert float(report["ok"]) == float(report["all_steps"]) == pytest.approx(56 / 57, abs=1e-4)
 
 
-def test_files_keep_an_instruction_on_one_side(tmp_path: Path) -> None:
+def test_too_few_records_of_files_are_refused() -> None:
     texts = {"instruction_en": "Ask.", "response_en": "Yes.", "response_xx": "हो", "language": "Nepali", "input": ""}
-    records = [{**texts, "id": str(n), "instruction_en": f"Ask {n % 20}."} for n in range(60)]
+    records = [{**texts, "id": str(n), "instruction_en": f"Ask {n}."} for n in range(60)]
     config = override(Config(), {"held_out": 6, "tuning_items": 0})
     parts = data.split_records(records, config)
-    sides = {part: {record["instruction_en"] for record in rows} for part, rows in parts.items()}
-    assert sum(map(len, parts.values())) == 60
-    assert len(parts["test"]) >= 6
-    assert not sides["test"] & (sides["tuning"] | sides["dev"])
+    assert {part: len(rows) for part, rows in parts.items()} == {"dev": 6, "test": 6, "tuning": 48}
+    assert [row["id"] for row in parts["tuning"]] != sorted(row["id"] for row in parts["tuning"])
     with pytest.raises(UserError, match="60 records are too few"):
         data.split_records(records, override(config, {"held_out": 40}))
 

@@ -1,0 +1,131 @@
+"""Instruction sets and their translations: rows side by side, checks, and parts that share no instruction.
+
+    pairs, unmatched = aligned(english, nepali)               # joined on `id`; align="order" takes row n of both
+    check_translation(nepali, english, "Nepali")              # refuses another language, and what was never translated
+    parts = held_out(records, "instruction_en", 200)          # {"dev": ..., "test": ..., "tuning": ...}
+
+A row has `instruction`, `output` and optionally `input` and `id`, as in Alpaca and Dolly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Literal
+
+from core.errors import UserError
+
+Row = Mapping[str, Any]
+Align = Literal["id", "order"]
+# A shorter response may be the same in both languages: a number, a name, code.
+UNTRANSLATED_LENGTH = 30
+
+
+def aligned(english: Sequence[Row], translated: Sequence[Row], align: Align = "id") -> tuple[list[Any], int]:
+    """Corresponding rows of an instruction set and its translation.
+
+    Args:
+        english: Rows; for `align="id"` each with an `id` of its own.
+        translated: The same rows in another language.
+        align: Join on the ids, or take row n of both.
+
+    Returns:
+        Triples of id (or row number), English row and translated row, in the English order; and how many rows of either
+        set have no partner.
+
+    Raises:
+        UserError: An id is missing or repeats, or sets that are aligned by order differ in length.
+    """
+    if align == "order":
+        if len(english) != len(translated):
+            raise UserError(
+                f"The English set has {len(english)} rows and the translated one {len(translated)}: rows aligned by "
+                "order must be equally many; give both an `id` and use align='id'."
+            )
+        return [(row.get("id", number), row, translated[number]) for number, row in enumerate(english)], 0
+    ours, theirs = _by_id(english, "English"), _by_id(translated, "translated")
+    common = [key for key in ours if key in theirs]
+    return [(key, ours[key], theirs[key]) for key in common], len(ours) + len(theirs) - 2 * len(common)
+
+
+def _by_id(rows: Sequence[Row], side: str) -> dict[Any, Row]:
+    ids = [row.get("id") for row in rows]
+    if None in ids:
+        raise UserError(f"Row {ids.index(None)} of the {side} set has no `id`: add ids, or use align='order'.")
+    if len(set(ids)) < len(ids):
+        twice = Counter(ids).most_common(1)[0][0]
+        raise UserError(f"The id {twice!r} stands twice in the {side} set: make ids unique, or use align='order'.")
+    return dict(zip(ids, rows, strict=True))
+
+
+def texts(row: Row, where: str) -> dict[str, str]:
+    """Instruction, input (empty where there is none) and output of a row.
+
+    Raises:
+        UserError: The row, which `where` names, lacks a text.
+    """
+    for name in ("instruction", "output"):
+        if not isinstance(row.get(name), str):
+            raise UserError(f"{where} has no text in the column {name!r}: every row needs instruction and output.")
+    return {"instruction": row["instruction"], "input": row.get("input") or "", "output": row["output"]}
+
+
+def untranslated(output: str, english: str) -> bool:
+    """Whether a response is the English one, and too long to be the same by chance."""
+    return output == english and len(output) > UNTRANSLATED_LENGTH
+
+
+def check_translation(rows: Sequence[Row], english: Sequence[Row], language: str) -> None:
+    """Spot-check that the outputs of a translated set are in the language that they should be in.
+
+    Rows that are aligned by order can be of any language. The check is by script, so it cannot tell languages apart
+    that share one; a language whose name is not known is only checked for being translated at all.
+
+    Args:
+        rows: The translated set; the first 200 are looked at.
+        english: What it was translated from.
+        language: English name of the language.
+
+    Raises:
+        UserError: Most outputs are English ones, or most letters are not in the language's script.
+    """
+    import langcodes
+
+    from core.text.scripts import in_script_share, scripts_of_language
+
+    found = [str(row.get("output") or "") for row in rows[:200]]
+    originals = {str(row.get("output") or "") for row in english}
+    same = sum(text in originals for text in found if len(text) > UNTRANSLATED_LENGTH)
+    if same > len(found) / 2:
+        raise UserError(
+            f"{same} of {len(found)} outputs are the English ones: is this the translation into {language}?"
+        )
+    try:
+        code = str(langcodes.find(language))
+    except LookupError:
+        return
+    shares = [share for text in found if (share := in_script_share(text, code)) == share]
+    if shares and sum(shares) / len(shares) < 0.5:
+        script = "/".join(sorted(scripts_of_language(code)))
+        raise UserError(
+            f"Only {sum(shares) / len(shares):.0%} of the letters are in the script of {language} ({script}): "
+            "check the file and --language."
+        )
+
+
+def held_out(records: Sequence[Mapping[str, str]], key: str, count: int) -> dict[str, list[Any]]:
+    """Records in parts that share no instruction: `dev` and `test`, at least `count` each if there are, and `tuning`.
+
+    By a hash of the text in column `key`, so that neither order nor language decides, and two records with one
+    instruction are on one side.
+    """
+    groups: dict[bytes, list[Any]] = {}
+    for record in records:
+        digest = blake2b(record[key].casefold().encode(), digest_size=8).digest()
+        groups.setdefault(digest, []).append(record)
+    parts: dict[str, list[Any]] = {"dev": [], "test": [], "tuning": []}
+    for digest in sorted(groups):
+        part = next((name for name in ("dev", "test") if len(parts[name]) < count), "tuning")
+        parts[part] += groups[digest]
+    return parts

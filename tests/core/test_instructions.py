@@ -1,0 +1,70 @@
+"""Instruction sets and their translations: joined, checked, split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import UserError
+from core.tasks import instructions
+
+ENGLISH = [{"id": key, "instruction": f"Say {key}.", "output": text} for key, text in [("a", "Hi."), ("b", "Bye.")]]
+NEPALI = [
+    {"id": "z", "instruction": "अर्को", "output": "अर्को"},
+    {"id": "b", "instruction": "भन", "output": "बिदा", "input": None},
+]
+
+
+def test_rows_join_on_their_ids_in_the_english_order() -> None:
+    pairs, unmatched = instructions.aligned(ENGLISH, NEPALI)
+    assert [(key, ours["output"], theirs["output"]) for key, ours, theirs in pairs] == [("b", "Bye.", "बिदा")]
+    assert unmatched == 2
+
+
+def test_rows_join_by_order() -> None:
+    bare = [{"instruction": row["instruction"], "output": row["output"]} for row in ENGLISH]
+    pairs, unmatched = instructions.aligned(bare, NEPALI, "order")
+    assert [(key, theirs["id"]) for key, _, theirs in pairs] == [(0, "z"), (1, "b")]
+    assert unmatched == 0
+    with pytest.raises(UserError, match="2 rows and the translated one 1"):
+        instructions.aligned(ENGLISH, NEPALI[:1], "order")
+
+
+def test_rows_that_cannot_be_joined() -> None:
+    with pytest.raises(UserError, match="Row 1 of the translated set has no `id`"):
+        instructions.aligned(ENGLISH, [NEPALI[0], {"output": "x"}])
+    with pytest.raises(UserError, match="'b' stands twice in the English set"):
+        instructions.aligned([ENGLISH[1]] * 2, NEPALI)
+    with pytest.raises(UserError, match="Nepali row 3 has no text in the column 'output'"):
+        instructions.texts({"instruction": "x", "output": None}, "Nepali row 3")
+    assert instructions.texts(NEPALI[1], "") == {"instruction": "भन", "input": "", "output": "बिदा"}
+
+
+def test_a_translation_into_another_language_is_refused() -> None:
+    instructions.check_translation(NEPALI, ENGLISH, "Nepali")
+    with pytest.raises(UserError, match="script of Persian"):
+        instructions.check_translation(NEPALI, ENGLISH, "Persian")
+    long = [{"output": f"{number} is an English sentence of some length."} for number in range(5)]
+    with pytest.raises(UserError, match="5 of 5 outputs are the English ones"):
+        instructions.check_translation(long, long, "Nepali")
+    instructions.check_translation(NEPALI, ENGLISH, "a language that nobody knows")
+    # Short responses may be the same in all languages.
+    assert instructions.untranslated("x" * 31, "x" * 31)
+    assert not instructions.untranslated("OK", "OK")
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(1, 5), st.randoms())
+def test_an_instruction_is_on_one_side_whatever_the_order(numbers: list[int], count: int, chance: Any) -> None:
+    records = [{"id": str(place), "text": f"Ask {number}"} for place, number in enumerate(numbers)]
+    parts = instructions.held_out(records, "text", count)
+    sides = {part: {record["text"] for record in rows} for part, rows in parts.items()}
+    assert sum(map(len, parts.values())) == len(records)
+    assert not sides["dev"] & sides["test"]
+    assert not (sides["dev"] | sides["test"]) & sides["tuning"]
+    assert not parts["tuning"] or min(len(parts["dev"]), len(parts["test"])) >= count
+    chance.shuffle(records)
+    again = instructions.held_out(records, "text", count)
+    assert {part: {record["text"] for record in rows} for part, rows in again.items()} == sides
