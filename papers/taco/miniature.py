@@ -126,6 +126,8 @@ def _read(
     from core.training.fit import fit, save_pretrained
 
     seed = f"{'asked' if asked else 'told'}-{config.seed}"
-    rows = english_rows(tokenizer, config, 4096, seed, config.packed_questions, asked=asked)
+    # More rows than are read would take longer to write than a short training.
+    count = min(4096, 2 * settings.steps * settings.batch_size)
+    rows = english_rows(tokenizer, config, count, seed, config.packed_questions, asked=asked)
     fit(model, rows, settings, replace(run, path=folder / "training"), seed=config.seed, name="english")
     save_pretrained(model, folder / "model", tokenizer)
