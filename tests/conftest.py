@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import contextlib
+import gc
 import importlib
 import io
 import json
 import resource
 import runpy
 import sys
-import threading
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 from unittest import mock
 
@@ -78,32 +82,80 @@ class Smoke:
     called: frozenset[str]
 
 
+# What a marked function calls first, with its names.
+NOTE = "__note_called__"
+
+
+def _code(file: str, marked: bool) -> CodeType:
+    """A file compiled; marked, a function that is in no other begins by noting its name and those of its classes."""
+    tree = ast.parse(Path(file).read_bytes(), file)
+
+    def mark(node: ast.AST, names: tuple[str, ...]) -> None:
+        for child in ast.iter_child_nodes(node):
+            inner = names
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                inner = (*names, f"{Path(file).name}::{child.name}")
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                note = ast.Expr(ast.Call(ast.Name(NOTE, ast.Load()), [ast.Constant(inner)], []))
+                child.body.insert(ast.get_docstring(child, clean=False) is not None, note)
+            else:
+                mark(child, inner)
+
+    if marked:
+        mark(tree, ())
+    return compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
+
+
+def _functions(code: CodeType) -> dict[tuple[str, int], CodeType]:
+    """The functions in a module's code by qualified name and first line."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    found = {(part.co_qualname, part.co_firstlineno): part for part in inner}
+    return found | {name: part for part in inner for name, part in _functions(part).items()}
+
+
+def _replace_code(place: str, marked: bool) -> None:
+    """Mark or unmark all functions from a folder that exist, wherever they were imported to and whatever wraps them."""
+    compiled = cache(lambda file: _functions(_code(file, marked)))
+    for value in gc.get_objects():
+        if type(value) is FunctionType and value.__code__.co_filename.startswith(place):
+            old = value.__code__
+            if "<" not in old.co_qualname:  # functions inside of functions, and lambdas, bear no mark
+                value.__code__ = compiled(old.co_filename)[old.co_qualname, old.co_firstlineno]
+
+
 @contextlib.contextmanager
 def called_in(folder: Path) -> Generator[set[str], None, None]:
-    """Names of the functions in the files of a folder that are called meanwhile; of methods, their class too."""
+    """Names of the functions in the files of a folder that are called meanwhile; of methods, their class too.
+
+    The functions report themselves: to be told of every call in a run that makes millions costs minutes.
+    """
     found: set[str] = set()
     place = f"{folder}/"
+    load = SourceFileLoader.get_code
 
-    def note(frame: Any, event: str, argument: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(place):
-            file = frame.f_code.co_filename.rpartition("/")[2]
-            for name in frame.f_code.co_qualname.split(".<locals>")[0].split("."):
-                found.add(f"{file}::{name}")
+    def get_code(self: SourceFileLoader, name: str) -> CodeType | None:
+        return _code(self.path, marked=True) if self.path.startswith(place) else load(self, name)
 
-    before = sys.getprofile()
-    sys.setprofile(note)
-    threading.setprofile(note)
-    try:
-        yield found
-    finally:
-        sys.setprofile(before)
-        threading.setprofile(before)
+    setattr(builtins, NOTE, found.update)
+    # What is imported, or run as `python -m`, from now on is marked as it is read.
+    with mock.patch.object(SourceFileLoader, "get_code", get_code):
+        _replace_code(place, marked=True)
+        try:
+            yield found
+        finally:
+            _replace_code(place, marked=False)
 
 
 @pytest.fixture(scope="session")
 def command() -> Callable[..., Finished]:
     """`command("papers.mexa.eval", "smoke", cwd=tmp_path)`: its exit code and what it printed."""
     return run_command
+
+
+@pytest.fixture(scope="session")
+def calls() -> Callable[[Path], contextlib.AbstractContextManager[set[str]]]:
+    """`with calls(folder) as called: ...`: which functions of the folder's files ran, as `method.py::adapt`."""
+    return called_in
 
 
 @pytest.fixture(scope="session")

@@ -107,9 +107,9 @@ def word_items(language: str, *, split: Literal["dev", "test"] = "test", shots: 
     name = languages.name(language)
     frame = lambda word: FRAME.format(language=name, word=word)  # noqa: E731
     examples = "".join(f"{frame(concept.prompt)} {concept.answer}.\n" for concept in dev[:shots])
-    items = []
+    items, by_kind = [], _by_kind(concepts)
     for concept in asked:
-        options = _options(concept, concepts)
+        options = _options(concept, by_kind[_kind(concept)])
         items.append(
             Question(
                 id=_key(concept),
@@ -144,19 +144,24 @@ def _kind(concept: Item) -> str:
     return KINDS.get(kind, kind)
 
 
+def _by_kind(concepts: Sequence[Item]) -> dict[str, list[Item]]:
+    found: dict[str, list[Item]] = {}
+    for concept in concepts:
+        found.setdefault(_kind(concept), []).append(concept)
+    return found
+
+
 def _in_turn(concepts: Sequence[Item]) -> list[Item]:
     """One concept of each kind, then the next of each, so that all languages are asked the same mix."""
-    by_kind: dict[str, list[Item]] = {}
-    for concept in concepts:
-        by_kind.setdefault(_kind(concept), []).append(concept)
+    by_kind = _by_kind(concepts)
     return [
         concept for turn in zip_longest(*(by_kind[kind] for kind in sorted(by_kind))) for concept in turn if concept
     ]
 
 
-def _options(concept: Item, concepts: Sequence[Item]) -> list[str]:
+def _options(concept: Item, same_kind: Sequence[Item]) -> list[str]:
     """The right answer among distractors of the same kind that are not also names of the word."""
-    others = sorted({c.answer for c in concepts if _kind(c) == _kind(concept) and c.prompt != concept.prompt})
+    others = sorted({c.answer for c in same_kind if c.prompt != concept.prompt})
     others = [english for english in others if english.lower() != concept.answer.lower()]
     rng = np.random.default_rng(_hash(_key(concept)))
     options = [concept.answer, *(others[i] for i in rng.permutation(len(others))[: OPTIONS - 1])]

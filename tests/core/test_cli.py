@@ -56,6 +56,7 @@ def new(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tests" / "papers").mkdir(parents=True)
     for file in (ROOT / "tests").glob("*.py"):
         shutil.copy(file, folder / "tests")
+    shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "README.md").write_text("<!-- scoreboard:begin -->\n<!-- scoreboard:end -->\n")
     made = command(folder, "-m", "core.cli", "new", SLUG)
     assert made.returncode == 0, made.stderr
@@ -81,12 +82,17 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def contract(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The contract tests as the gate runs them."""
+    return command(folder, "-m", "pytest", "-m", "not slow", *arguments, "tests")
+
+
 def evaluate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return command(folder, "-m", f"papers.{SLUG}.eval", *arguments)
 
 
 def test_a_new_paper_keeps_the_contract(new: Path) -> None:
-    result = command(new, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests")
+    result = contract(new, "-x")
     assert result.returncode == 0, result.stdout
     assert f"[{SLUG}]" in (new / "README.md").read_text()
 
@@ -168,27 +174,35 @@ def test_a_default_path_names_preset_variant_and_seed(repository: Path) -> None:
     assert f"runs/{SLUG}/custom/" in evaluate(repository, "smoke", "--items", "11").stdout
 
 
-def test_reproduce_judges_records_and_recomputes_nothing(repository: Path) -> None:
-    first = command(repository, "-m", "core.cli", "reproduce", SLUG, "--record", "--quiet")
-    assert first.returncode == 0, first.stderr
-    assert "reproduced" in first.stdout
+@pytest.fixture(scope="module")
+def recording(repository: Path) -> subprocess.CompletedProcess[str]:
+    """The command that wrote the paper's record."""
+    done = command(repository, "-m", "core.cli", "reproduce", SLUG, "--record", "--quiet")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_reproduce_judges_records_and_recomputes_nothing(
+    repository: Path, recording: subprocess.CompletedProcess[str]
+) -> None:
+    assert "reproduced" in recording.stdout
     record = read_json(repository / "papers" / SLUG / "results" / "tiny.json")
     assert [verdict["outcome"] for verdict in record["verdicts"]] == ["reproduced"]
     assert "✔" in (repository / "README.md").read_text()
     assert (repository / "papers" / SLUG / "results" / "tiny.svg").exists()
     again = command(repository, "-m", "core.cli", "reproduce", SLUG, "--quiet")
     assert again.stderr.count("(kept)") == 6
-    contract = command(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "-k", "step or verdicts")
-    assert contract.returncode == 0, contract.stdout
+    result = contract(repository, "-k", "step or verdicts")
+    assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.usefixtures("recording")
 def test_a_tampered_record_fails_the_contract(repository: Path) -> None:
-    command(repository, "-m", "core.cli", "reproduce", SLUG, "--record", "--quiet")
     path = repository / "papers" / SLUG / "results" / "tiny.json"
     text = path.read_text()
     try:
         path.write_text(text.replace('"reproduced"', '"contradicted"'))
-        result = command(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "-k", "verdicts")
+        result = contract(repository, "-k", "verdicts")
     finally:
         path.write_text(text)
     assert result.returncode == 1
@@ -201,11 +215,12 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(repository: Path, number: 
     out = repository / f"interrupted{code}"
     arguments = ["-m", "core.cli", "reproduce", SLUG, "--quiet", "--out", str(out)]
     try:
-        slow.write_text(source.replace("    x, y =", "    import time\n\n    time.sleep(0.5)\n    x, y ="))
+        wait = "    import os, time\n\n    time.sleep(float(os.environ.get('WAIT', 0)))\n    x, y ="
+        slow.write_text(source.replace("    x, y =", wait))
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=repository,
-            env=environment(repository),
+            env=environment(repository) | {"WAIT": "0.5"},
             stderr=subprocess.PIPE,
             text=True,
             # Whatever starts the tests in the background may have told them to ignore Ctrl-C.

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -747,8 +747,8 @@ def test_benchmarks_leave_out_what_they_lack(hub: Path, toy: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("stages")
+def stages(smoke: Callable[[str], Any]) -> Path:
+    return smoke("bayling2").stages
 
 
 def whole(config: Config, folder: Path, stages: Path) -> tuple[Run, Any]:

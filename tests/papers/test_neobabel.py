@@ -1104,6 +1104,12 @@ def test_a_sample_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert kinds == [{world.code(thing.shape, thing.colour)} for thing in things], code
 
 
+def test_micro_batches_train_the_same_model(tmp_path: Path) -> None:
+    whole, parts = _train_here(str(tmp_path / "one")), _train_here(str(tmp_path / "two"), micro_batch_size=1)
+    assert whole == pytest.approx(parts, rel=1e-4)
+
+
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_two_processes_train_the_same_model(tmp_path: Path) -> None:
     from core.distributed import launch_cpu
@@ -1114,7 +1120,7 @@ def test_two_processes_train_the_same_model(tmp_path: Path) -> None:
     assert single == pytest.approx(double, rel=1e-4)
 
 
-def _train_here(folder: str) -> list[float]:
+def _train_here(folder: str, micro_batch_size: int = 0) -> list[float]:
     """Two steps in which nothing is random but the order of the data, which all ranks share."""
     from core.experiment.run import Run
     from core.training.fit import fit
@@ -1134,7 +1140,9 @@ def _train_here(folder: str) -> list[float]:
         return {"prompt": prompt, "block": block, "labels": method.block_labels(labels, vocabulary), "states": states}
 
     rows = [{"codes": np.random.default_rng(i).permutation(9).tolist()} for i in range(8)]
-    settings = TrainingConfig(steps=2, batch_size=4, learning_rate=1e-2, precision="fp32", layout="padded")
+    settings = TrainingConfig(
+        steps=2, batch_size=4, micro_batch_size=micro_batch_size, learning_rate=1e-2, precision="fp32", layout="padded"
+    )
     config = PRESETS["smoke"]
     run = Run(Path(folder), "neobabel", config, Path(folder) / "stages", quiet=True)
     result = fit(net, rows, settings, run, loss_fn=model.image_loss, collate=collate, seed=0)
