@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import contextlib
-import gc
 import importlib
 import io
 import json
@@ -17,12 +15,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, FunctionType
 from typing import Any
 from unittest import mock
 
+import coverage
 import pytest
 from hypothesis import settings
 
@@ -82,68 +79,37 @@ class Smoke:
     called: frozenset[str]
 
 
-# What a marked function calls first, with its names.
-NOTE = "__note_called__"
-
-
-def _code(file: str, marked: bool) -> CodeType:
-    """A file compiled; marked, a function that is in no other begins by noting its name and those of its classes."""
-    tree = ast.parse(Path(file).read_bytes(), file)
-
-    def mark(node: ast.AST, names: tuple[str, ...]) -> None:
-        for child in ast.iter_child_nodes(node):
-            inner = names
-            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                inner = (*names, f"{Path(file).name}::{child.name}")
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-                note = ast.Expr(ast.Call(ast.Name(NOTE, ast.Load()), [ast.Constant(inner)], []))
-                child.body.insert(ast.get_docstring(child, clean=False) is not None, note)
-            else:
-                mark(child, inner)
-
-    if marked:
-        mark(tree, ())
-    return compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
-
-
-def _functions(code: CodeType) -> dict[tuple[str, int], CodeType]:
-    """The functions in a module's code by qualified name and first line."""
-    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    found = {(part.co_qualname, part.co_firstlineno): part for part in inner}
-    return found | {name: part for part in inner for name, part in _functions(part).items()}
-
-
-def _replace_code(place: str, marked: bool) -> None:
-    """Mark or unmark all functions from a folder that exist, wherever they were imported to and whatever wraps them."""
-    compiled = cache(lambda file: _functions(_code(file, marked)))
-    for value in gc.get_objects():
-        if type(value) is FunctionType and value.__code__.co_filename.startswith(place):
-            old = value.__code__
-            if "<" not in old.co_qualname:  # functions inside of functions, and lambdas, bear no mark
-                value.__code__ = compiled(old.co_filename)[old.co_qualname, old.co_firstlineno]
-
-
 @contextlib.contextmanager
 def called_in(folder: Path) -> Generator[set[str], None, None]:
-    """Names of the functions in the files of a folder that are called meanwhile; of methods, their class too.
+    """Names of the functions in the files of a folder that run meanwhile; of methods, their class too.
 
-    The functions report themselves: to be told of every call in a run that makes millions costs minutes.
+    Known when the block has ended. A profiler in Python would be told of every call of every library, for minutes.
     """
     found: set[str] = set()
-    place = f"{folder}/"
-    load = SourceFileLoader.get_code
+    tracer = coverage.Coverage(data_file=None, config_file=False, include=[f"{folder}/*"])
+    tracer.start()
+    try:
+        yield found
+    finally:
+        tracer.stop()
+    data = tracer.get_data()
+    for file in data.measured_files():
+        tree = ast.parse(Path(file).read_bytes(), file)
+        found |= {f"{Path(file).name}::{name}" for name in entered(tree, frozenset(data.lines(file) or ()))}
 
-    def get_code(self: SourceFileLoader, name: str) -> CodeType | None:
-        return _code(self.path, marked=True) if self.path.startswith(place) else load(self, name)
 
-    setattr(builtins, NOTE, found.update)
-    # What is imported, or run as `python -m`, from now on is marked as it is read.
-    with mock.patch.object(SourceFileLoader, "get_code", get_code):
-        _replace_code(place, marked=True)
-        try:
-            yield found
-        finally:
-            _replace_code(place, marked=False)
+def entered(node: ast.AST, lines: frozenset[int]) -> set[str]:
+    """Names of the functions below a node of which a line has run, be it of a function inside of them."""
+    found: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = child.body[ast.get_docstring(child, clean=False) is not None :]
+            # The line of `def` runs when the module is imported, and a stub has no other.
+            if any(lines & {*range(part.lineno, (part.end_lineno or 0) + 1)} - {child.lineno} for part in body):
+                found.add(child.name)
+        elif inner := entered(child, lines):
+            found |= inner | ({child.name} if isinstance(child, ast.ClassDef) else set())
+    return found
 
 
 @pytest.fixture(scope="session")
