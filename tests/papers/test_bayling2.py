@@ -286,7 +286,7 @@ CODES = numerals.all_languages(TINY)
 def test_german_pieces_make_the_word() -> None:
     from core import corpora
 
-    table = corpora.load("numbers", languages=["de", "zh"], values=range(1001))
+    table = corpora.load("numbers", languages=["de", "zh"], values=range(0, 1001, 7))
     for german, chinese in zip(table["de"], table["zh"], strict=True):
         assert numerals.split_words(german, "de").replace(" ", "") == german
         assert numerals.split_words(chinese, "zh").split() == list(chinese)

@@ -298,8 +298,8 @@ def test_example_of_the_page_runs(real: bool, tmp_path: Path, monkeypatch: pytes
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     if not real:  # all pieces of the example in a vocabulary that takes no time
-        small = XLMRobertaConfig(len(GREEK), WIDTH, 1, 2, 16, max_position_embeddings=40, type_vocab_size=1)
-        XLMRobertaForMaskedLM(small).save_pretrained("toy")
+        sizes = {"hidden_size": WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+        XLMRobertaForMaskedLM(XLMRobertaConfig(vocab_size=len(GREEK), **sizes)).save_pretrained("toy")
         XLMRobertaTokenizer(vocab=GREEK).save_pretrained("toy")
         for name in ("load", "load_tokenizer"):
             read = getattr(loading, name)
