@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import inspect
 import os
+import select
 import signal
 import sys
 import time
@@ -226,11 +227,13 @@ def _outputs() -> list[TextIO]:
 
 
 def _is_closed(stream: TextIO) -> bool:
+    """Whether nobody reads a pipe any more; what failed to be written may have left the buffer."""
     try:
-        stream.flush()
-    except BrokenPipeError:
-        return True
-    return False
+        ends = select.poll()
+        ends.register(stream.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in ends.poll(0))
+    except (AttributeError, OSError, ValueError):  # Windows, or no file behind it
+        return False
 
 
 def _is_discarded(stream: TextIO | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import pytest
 
@@ -282,14 +283,13 @@ def test_tools_end_with_a_sentence_and_a_code(
     assert stopped.value.code == 2
 
 
-@pytest.fixture
-def gone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
+@contextlib.contextmanager
+def without_a_reader() -> Iterator[None]:
     """Standard output is a pipe whose reader has gone."""
     reader, writer = os.pipe()
     os.close(reader)
-    with open(writer, "w", encoding="utf-8") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        yield stream
+    with open(writer, "w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
+        yield
         stream.flush()  # as the interpreter does at its end
 
 
@@ -323,8 +323,8 @@ def tell(lines: int) -> None:
     ],
     ids=["help", "list", "show", "help of an entry", "help of verbs", "a line", "many lines"],
 )
-def test_a_closed_pipe_ends_quietly(call, gone: TextIO, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
+def test_a_closed_pipe_ends_quietly(call, capsys: pytest.CaptureFixture[str]) -> None:
+    with without_a_reader(), pytest.raises(SystemExit) as stopped:
         call()
     assert stopped.value.code == 128 + signal.SIGPIPE
     assert capsys.readouterr().err == ""

@@ -229,7 +229,8 @@ class TestFolders:
 
     def test_tables_as_large_as_the_base_s_are_not_copied(self, tmp_path: Path) -> None:
         base = save(tmp_path / "base", llama(tie_word_embeddings=False))
-        adapted = get_peft_model(loading.load_model(base), LoraConfig(r=2, target_modules=["q_proj", "embed_tokens"]))
+        model = loading.load_model(base, dtype="float32")
+        adapted = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj", "embed_tokens"]))
         save_pretrained(adapted, tmp_path / "adapter")
         assert not [key for key in load_file(tmp_path / "adapter/adapter_model.safetensors") if "lm_head" in key]
         again = loading.load_model(tmp_path / "adapter", dtype="float32")
