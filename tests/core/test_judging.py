@@ -79,3 +79,66 @@ def test_questions_join_their_translations(tmp_path: Path) -> None:
         judging.questions(english, translated)
     with pytest.raises(UserError, match="not a spreadsheet"):
         judging.read_sheet(english)
+
+
+def test_a_report_asks_the_judge_about_answers_alone(tmp_path: Path) -> None:
+    nepali = "यो नेपाली भाषाको लामो उत्तर हो"
+    rows = [{"id": "1", "category": "a", "question": "q", "answer": nepali, "output": "whole"}]
+    rows.append({"id": "2", "category": "b", "question": "q", "answer": "", "output": "cut"})
+    assert judging.report(rows, "Nepali", tmp_path, "gpt-4") == {"benchmark_in_language": 1.0}
+    kept, asked = (
+        (tmp_path / f"{name}-Nepali.jsonl").read_text().splitlines() for name in ("answers", "judge_requests")
+    )
+    assert [json.loads(line) for line in kept] == rows
+    assert [json.loads(line)["custom_id"] for line in asked] == ["1"]
+    (tmp_path / "replies.jsonl").write_text('{"id": 1, "judgement": "[[8]]"}\n')
+    found = judging.report(rows, "Nepali", tmp_path, "gpt-4", tmp_path / "replies.jsonl")
+    assert found == {"benchmark_in_language": 1.0, "rating_a": 8.0, "rating_b": 1.0, "rating_overall": 4.5}
+    with pytest.warns(UserWarning, match="left out"):
+        assert "benchmark_in_language" not in judging.report(rows, "Maltese", tmp_path, "gpt-4")
+
+
+# --- A released benchmark: TaCo (Upadhayay and Behzadan 2023), Vicuna's 80 questions in four languages ----------------
+
+# The ratings (facts, not text), the items in their order.
+CATEGORIES = (
+    "coding", "common-sense", "counterfactual", "fermi", "generic", "knowledge", "math", "roleplay", "writing"
+)  # fmt: skip
+RATINGS = {
+    "Nepali": (
+        "1 4 7 2 1 1 6 / 9 10 9 8 10 9 9 8 5 8.5 / 9 9 9 9 10 8 9 9 9 8 / 9 1 8 10 9 8 9 8 7 8 / 9 8 9 9 9 9 10 9 "
+        "9 9 / 9 10 9 10 10 10 10 10 8.5 9 / 10 9 10 / 9 9 8 9 10 10 7 7 8.5 6 / 9 10 10 9 7 10 8 8 9 8"
+    ),
+    "Sanskrit": (
+        "10 10 8 3 9 5 3 / 7 8 10 9 9 8 8 10 7 7 / 9 9 1 8 9 10 10 10 8 9 / 8 2 8 8 9 9 8 9 9 7 / 8 8.3 10 9 9 10 "
+        "10 8 9 10 / 10 9 9 10 10 9 9.2 9 10 9 / 3 1 6 / 7 9 9 8.5 8.5 10 9 9 10 9 / 8.5 10 10 9 9 10 9 8 8 8"
+    ),
+    "Persian": (
+        "6 9 8.8 9 9 4 9.5 / 7 9 10 8.5 9 9 6 10 9 8.5 / 9 8 9 7 9 8.5 8.5 8.6 8 9 / 1 8 9 9 10 10 8 9 10 8 / 9 9 "
+        "9 7 9 9 9 9 10 10 / 10 10 9 9 8 9 9 8.5 10 10 / 10 1 8 / 8 8 8 9 9 9 8 9 9 9 / 8 10 9 10 10 9 8 7 7.5 8"
+    ),
+    "Maithili": (
+        "8 7 9 5 10 7 9 / 7 3 10 8 9 10 9 8 9 5 / 8 8 8 8 9 6 10 10 8 8 / 9 3 3 9 9 9 7 9 8 9 / 8 9 10 9 9 10 10 9 "
+        "10 9 / 9 9 9 9 9 6 10 9 9 9 / 10 1 10 / 2 2 10 9 10 9 9 10 8 9 / 9 9 9 9 9 10 10 10 10 8"
+    ),
+}
+# The README table of the official repository: one column per language, the overall average last.
+TABLE = {
+    "Nepali": (3.14, 8.55, 8.90, 7.70, 9.00, 9.55, 9.67, 8.35, 8.80, 8.24),
+    "Sanskrit": (6.86, 8.30, 8.30, 7.70, 9.13, 9.42, 3.33, 8.90, 8.95, 8.31),
+    "Persian": (7.90, 8.60, 8.46, 8.20, 9.00, 9.25, 6.33, 8.60, 8.65, 8.52),
+    "Maithili": (7.86, 7.80, 8.30, 7.50, 9.30, 8.80, 7.00, 7.80, 9.30, 8.30),
+}
+
+
+@pytest.mark.parametrize("language", TABLE)
+def test_the_released_ratings_give_the_released_table(language: str) -> None:
+    ratings = [
+        (category, rating)
+        for category, values in zip(CATEGORIES, RATINGS[language].split("/"), strict=True)
+        for rating in values.split()
+    ]
+    assert len(ratings) == 80
+    means = judging.aggregate(ratings)
+    for name, reported in zip([*CATEGORIES, "overall"], TABLE[language], strict=True):
+        assert means[name] == pytest.approx(reported, abs=0.005 + 1e-9), name

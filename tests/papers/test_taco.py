@@ -23,7 +23,6 @@ from core.worlds.numbers import arithmetic, operation
 from papers.taco import (
     TacoAnswer,
     TacoPipeline,
-    aggregate,
     build_taco_records,
     data,
     diagnose,
@@ -41,35 +40,6 @@ from papers.taco import eval as evaluation
 from papers.taco.config import PRESETS, VARIANTS, Config, workload
 
 PARTS = {"instruction_en": "Name a fruit.", "response_en": "An apple.", "response_xx": "Ekapple re."}
-# The released ratings (facts, not text), the items in their order.
-CATEGORIES = (
-    "coding", "common-sense", "counterfactual", "fermi", "generic", "knowledge", "math", "roleplay", "writing"
-)  # fmt: skip
-RATINGS = {
-    "Nepali": (
-        "1 4 7 2 1 1 6 / 9 10 9 8 10 9 9 8 5 8.5 / 9 9 9 9 10 8 9 9 9 8 / 9 1 8 10 9 8 9 8 7 8 / 9 8 9 9 9 9 10 9 "
-        "9 9 / 9 10 9 10 10 10 10 10 8.5 9 / 10 9 10 / 9 9 8 9 10 10 7 7 8.5 6 / 9 10 10 9 7 10 8 8 9 8"
-    ),
-    "Sanskrit": (
-        "10 10 8 3 9 5 3 / 7 8 10 9 9 8 8 10 7 7 / 9 9 1 8 9 10 10 10 8 9 / 8 2 8 8 9 9 8 9 9 7 / 8 8.3 10 9 9 10 "
-        "10 8 9 10 / 10 9 9 10 10 9 9.2 9 10 9 / 3 1 6 / 7 9 9 8.5 8.5 10 9 9 10 9 / 8.5 10 10 9 9 10 9 8 8 8"
-    ),
-    "Persian": (
-        "6 9 8.8 9 9 4 9.5 / 7 9 10 8.5 9 9 6 10 9 8.5 / 9 8 9 7 9 8.5 8.5 8.6 8 9 / 1 8 9 9 10 10 8 9 10 8 / 9 9 "
-        "9 7 9 9 9 9 10 10 / 10 10 9 9 8 9 9 8.5 10 10 / 10 1 8 / 8 8 8 9 9 9 8 9 9 9 / 8 10 9 10 10 9 8 7 7.5 8"
-    ),
-    "Maithili": (
-        "8 7 9 5 10 7 9 / 7 3 10 8 9 10 9 8 9 5 / 8 8 8 8 9 6 10 10 8 8 / 9 3 3 9 9 9 7 9 8 9 / 8 9 10 9 9 10 10 9 "
-        "10 9 / 9 9 9 9 9 6 10 9 9 9 / 10 1 10 / 2 2 10 9 10 9 9 10 8 9 / 9 9 9 9 9 10 10 10 10 8"
-    ),
-}
-# The README table of the official repository: one column per language, the overall average last.
-TABLE = {
-    "Nepali": (3.14, 8.55, 8.90, 7.70, 9.00, 9.55, 9.67, 8.35, 8.80, 8.24),
-    "Sanskrit": (6.86, 8.30, 8.30, 7.70, 9.13, 9.42, 3.33, 8.90, 8.95, 8.31),
-    "Persian": (7.90, 8.60, 8.46, 8.20, 9.00, 9.25, 6.33, 8.60, 8.65, 8.52),
-    "Maithili": (7.86, 7.80, 8.30, 7.50, 9.30, 8.80, 7.00, 7.80, 9.30, 8.30),
-}
 
 
 # --- Chains -----------------------------------------------------------------------------------------------------------
@@ -413,19 +383,6 @@ def test_graded_scores_and_missing_parts() -> None:
 
 
 # --- The paper's evaluation -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("language", TABLE)
-def test_the_released_ratings_give_the_released_table(language: str) -> None:
-    ratings = [
-        (category, rating)
-        for category, values in zip(CATEGORIES, RATINGS[language].split("/"), strict=True)
-        for rating in values.split()
-    ]
-    assert len(ratings) == 80
-    means = aggregate(ratings)
-    for name, reported in zip([*CATEGORIES, "overall"], TABLE[language], strict=True):
-        assert means[name] == pytest.approx(reported, abs=0.005 + 1e-9), name
 
 
 def test_round_trip_scores_are_those_of_sacrebleu() -> None:
