@@ -24,9 +24,6 @@ from papers.bayling2 import chat, data, eval, method, numerals, train, transfer,
 from papers.bayling2.config import FLORES_101, PRESETS, VARIANTS, Config, workload
 from papers.bayling2.method import Bitext, Row
 
-settings.register_profile("no deadline", deadline=None, max_examples=50)
-settings.load_profile("no deadline")
-
 # --- parity with the official code --------------------------------------------------------------------------------
 
 OPENING = (
@@ -190,6 +187,7 @@ def test_answers_are_bare_translations_and_requests_hold_the_source() -> None:
     assert 0 < sum(chinese) < len(chinese)
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 30), st.integers(0, 5))
 def test_a_smaller_budget_is_a_subset_of_a_larger_one(budget: int, seed: int) -> None:
     def chosen(size: int | None, languages: list[str]) -> dict[str, set[str]]:
@@ -226,6 +224,7 @@ def rows_of(name: str, n: int) -> list[Row]:
     return [method.instruction(f"{name} {i}", "x", block=name, source="en", key=str(i)) for i in range(n)]
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.lists(st.integers(1, 99), min_size=4, max_size=4),
        st.integers(1, 300))  # fmt: skip
 def test_shares_are_exact_and_repetition_is_even(sizes: list[int], weights: list[int], total: int) -> None:

@@ -52,8 +52,6 @@ from papers.marco_llm.method import Source, StagedMixture
 PAPER = PRESETS["paper"]
 STAGE1, STAGE2 = parse_shares(PAPER.stage1), parse_shares(PAPER.stage2)
 
-settings.register_profile("marco", deadline=None, max_examples=40)
-settings.load_profile("marco")
 
 # --- parity with the paper's own numbers --------------------------------------------------------------------------
 
@@ -149,6 +147,7 @@ def test_text_with_braces_is_rendered_as_it_is() -> None:
 numbers = st.floats(0.1, 1e3)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from("abcdef"), numbers, min_size=1), numbers, st.floats(0, 2e3))
 def test_dividing_gives_everything_that_the_caps_allow(weights: dict[str, float], cap: float, amount: float) -> None:
     caps = {key: cap * (1 + ord(key) % 3) for key in weights}
@@ -162,6 +161,7 @@ def test_dividing_gives_everything_that_the_caps_allow(weights: dict[str, float]
     assert all(parts[key] / weights[key] <= ratios[0] * (1 + 1e-9) for key in weights) if free else True
 
 
+@settings(max_examples=40)
 @given(st.lists(numbers, min_size=2, max_size=6), st.floats(0.2, 5), st.sampled_from([None, 1.0, 3.0]))
 def test_category_shares_are_exact_whatever_there_is(sizes: list[float], budget: float, temperature: Any) -> None:
     categories = {"a": {"a": sizes[0]}, "b": {f"b{i}": size for i, size in enumerate(sizes[1:])}}

@@ -28,9 +28,6 @@ from core.text.distance import look_alike
 from papers.mexa import data, embedding, eval, method, scoring, table, tasks
 from papers.mexa.config import MODELS, PRESETS, VARIANTS, Config, complete, workload
 
-settings.register_profile("no deadline", deadline=None, max_examples=50)
-settings.load_profile("no deadline")
-
 # --- parity with the official code --------------------------------------------------------------------------------
 
 
@@ -158,6 +155,7 @@ def toy(toy_folder: Path) -> Any:
 masks = st.integers(1, 9).flatmap(lambda length: st.tuples(st.just(length), st.integers(0, 4), st.integers(0, 4)))
 
 
+@settings(max_examples=50)
 @given(masks, st.sampled_from(["weighted", "last", "mean"]), st.integers(0, 1))
 def test_padding_on_either_side_changes_nothing(sizes: tuple[int, int, int], kind: Any, drop: int) -> None:
     length, left, right = sizes
@@ -276,6 +274,7 @@ def vectors(seed: int, n: int = 10, width: int = 6, layers: int = 3, noise: floa
 seeds = st.integers(0, 10_000)
 
 
+@settings(max_examples=50)
 @given(seeds)
 def test_the_score_is_symmetric_and_ignores_order_and_length(seed: int) -> None:
     p, q = vectors(seed)
@@ -288,6 +287,7 @@ def test_the_score_is_symmetric_and_ignores_order_and_length(seed: int) -> None:
     assert torch.equal(score, method.mexa(method.cosines(method.grams(p, q))))
 
 
+@settings(max_examples=50)
 @given(seeds)
 def test_mutual_retrieval_is_stricter_than_one_way(seed: int) -> None:
     g = method.grams(*vectors(seed))
@@ -306,6 +306,7 @@ def test_repeated_sentences_cannot_be_found() -> None:
     assert not method.mutual_nearest(torch.ones(4, 4)).any()
 
 
+@settings(max_examples=50)
 @given(seeds)
 def test_cosine_scores_by_hand(seed: int) -> None:
     p, q = vectors(seed, n=5)
@@ -319,6 +320,7 @@ def test_cosine_scores_by_hand(seed: int) -> None:
     assert method.layer_curve(g, "cosine_gap").values.tolist() == pytest.approx(gaps)
 
 
+@settings(max_examples=50)
 @given(seeds)
 def test_centring_dot_products_is_centring_vectors(seed: int) -> None:
     p, q = (array.double() for array in vectors(seed))
@@ -328,6 +330,7 @@ def test_centring_dot_products_is_centring_vectors(seed: int) -> None:
         assert torch.allclose(a, b, atol=1e-10)
 
 
+@settings(max_examples=50)
 @given(seeds)
 def test_representation_similarities(seed: int) -> None:
     p, q = (array.double() for array in vectors(seed))
