@@ -15,9 +15,7 @@ _FITTED = {
     "taco": "The chain",
     "direct": "Instruction tuning",
     "direct_tokens": "Instruction tuning with as many tokens",
-    "direct_mixed": "Instruction tuning with English rows",
     "no_instruction_en": "The chain without the instruction",
-    "no_response_en": "The chain without the response",
     "no_curriculum": "The chain from the raw base",
 }
 
@@ -111,32 +109,6 @@ PAPER = Paper(
             null="shuffled",
             premises=("english-skill", "no_instruction_en-fits"),
         ),
-        Check(
-            id="answering-matters",
-            statement="With the response in English the chain is more accurate than without it.",
-            **_MEASURED,
-            treatment="taco",
-            control="no_response_en",
-            null="shuffled",
-            premises=("english-skill", "no_response_en-fits"),
-        ),
-        Check(
-            id="rehearsal-helps-the-chain",
-            statement="With a fifth of English rows in stage 2 the chain is more accurate than without them.",
-            **_MEASURED,
-            treatment="taco_mixed",
-            control="taco",
-        ),
-        Check(
-            id="rehearsal-does-not-replace-the-chain",
-            statement="With English rows in both, the chain is at least twice as accurate as instruction tuning.",
-            **_MEASURED,
-            treatment="taco_mixed",
-            control="direct_mixed",
-            control_metric=_TWICE,
-            null="shuffled",
-            premises=("english-skill", "direct_mixed-fits"),
-        ),
     ),
     premises=(
         Premise(
@@ -162,7 +134,7 @@ PAPER = Paper(
         "The official repository and its adapters carry no licence of their own and point to those of LLaMA, Guanaco, "
         "Alpaca (CC BY-NC 4.0), Dolly (CC BY-SA 3.0) and Google Translate."
     ),
-    seeds=(31, 32, 33),
+    seeds=(34, 35, 36),
     minutes=14,
     extra_variants=("taco_60", "taco_120", "direct_60", "direct_120"),
 )

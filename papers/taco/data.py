@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
-from core.models.tokenization import completion_row
 from core.tasks import instructions
 from papers.taco import method
 from papers.taco.config import Chain, Config, Layout
-from papers.taco.method import Record, Row
+from papers.taco.method import Record
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    pass
 
 HUB = "saillab/taco-datasets"
 # Literal paths of the hub dataset: one folder's name ends with a space, another is misspelt. A plain
@@ -220,16 +219,3 @@ def file_records(path: str, lang_name: str) -> list[Record]:
             raise UserError(f"{path}, line {number} is {row['language']}, not {lang_name}: name it in --languages.")
         row["id"], row["input"] = str(row.get("id") or number), row.get("input") or ""
     return rows
-
-
-def english_rows(
-    tokenizer: PreTrainedTokenizerBase, records: Sequence[Record], config: Config, count: int, seed: str
-) -> list[Row]:
-    """English instruction rows made of the tuning records: what `english_share` mixes into stage 2."""
-    chosen = random.Random(seed).choices(records, k=count)
-    bos = tokenizer.bos_token_id is not None
-    prompts = [method.render_prompt(config.template, record["instruction_en"]) for record in chosen]
-    return [
-        completion_row(tokenizer, prompt, record["response_en"], bos=bos)
-        for prompt, record in zip(prompts, chosen, strict=True)
-    ]

@@ -15,11 +15,8 @@ ARMS = (
     ("direct", "instruction tuning", "orange"),
     ("direct_tokens", "instruction tuning, as many tokens", "orange"),
     ("no_instruction_en", "chain without the instruction", "grey"),
-    ("no_response_en", "chain without the response", "grey"),
     ("no_curriculum", "chain, from statements alone", "grey"),
     ("shuffled", "chain of another record (null)", "grey"),
-    ("taco_mixed", "TaCo chain + English rows", "blue"),
-    ("direct_mixed", "instruction tuning + English rows", "orange"),
 )
 STEPS = (
     ("understood", "question put\ninto English"),
@@ -65,11 +62,11 @@ def _arms(axes: Axes, record: Record) -> None:
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, 1.08)
     axes.set_xlabel("accuracy on facts never shown in the language (95 % interval)")
-    axes.set_title("The chain answers, plain tuning does not", pad=14)
+    axes.set_title("Every arm", pad=14)
 
 
 def _steps(axes: Axes, record: Record) -> None:
-    chains = [("taco", "TaCo chain", "blue", "o"), ("taco_mixed", "+ English rows", "green", "s")]
+    chains = [("taco", "TaCo chain", "blue", "o"), ("no_curriculum", "from statements alone", "green", "s")]
     for number, (variant, label, colour, marker) in enumerate(chains):
         if variant not in record.measurements:
             continue

@@ -74,8 +74,7 @@ def tune_language(base: str, language: str, config: Config, run: Run) -> None:
 
     model, tokenizer = load(base, config)
     stage = stage_rows(tokenizer, language, config)
-    # English rows come on top: the records are seen as often as without them.
-    longer = (stage.chain_tokens / stage.tokens if config.budget == "tokens" else 1.0) / (1 - config.english_share)
+    longer = stage.chain_tokens / stage.tokens if config.budget == "tokens" else 1.0
     steps, epochs = round(config.training.steps * longer), config.training.epochs * longer
     settings = replace(config.training, steps=steps, epochs=epochs)
     if config.adapter == "lora":
@@ -113,8 +112,8 @@ class StageRows(NamedTuple):
 
 
 def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config) -> StageRows:
-    """The tuning records of a language as token rows, with rows of stage 1 where they are asked for."""
-    from papers.taco import data, method, miniature
+    """The tuning records of a language as token rows."""
+    from papers.taco import data, method
 
     tuning = data.load_records(config, language)["tuning"]
 
@@ -125,16 +124,6 @@ def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config
     rows, dropped = rendered(config.chain)
     chains = rows if config.chain == "taco" else rendered("taco")[0]
     tokens, chain_tokens = (sum(len(row["input_ids"]) for row in some) / len(some) for some in (rows, chains))
-    if config.english_share:
-        # Several rounds of the records for one of English rows, so that these do not repeat every epoch.
-        rounds = 4 if config.source == "numbers" else 1
-        count = round(rounds * len(rows) * config.english_share / (1 - config.english_share))
-        seed = f"mixed-{config.seed}"
-        if config.source == "numbers":
-            english = miniature.english_rows(tokenizer, config, count, seed, facts=2, asked=config.curriculum)
-        else:
-            english = data.english_rows(tokenizer, tuning, config, count, seed)
-        rows = rows * rounds + english
     return StageRows(rows, dropped, tokens, chain_tokens)
 
 
