@@ -20,7 +20,15 @@ from core.files import read_json, write_json
 from papers.transmi.config import Config
 
 if TYPE_CHECKING:
+    from core.models.loading import Task
     from papers.transmi.method import NewPiece
+
+HEADS: dict[str, Task] = {
+    "ForMaskedLM": "masked-lm",
+    "ForSequenceClassification": "seq-cls",
+    "ForTokenClassification": "token-cls",
+}
+"""Heads that an adapted model keeps, by the end of the architecture's name."""
 
 
 def train(config: Config, run: Run) -> None:
@@ -77,11 +85,11 @@ def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
 
 
 def load_base(base: Path) -> Any:
-    """Model (with its masked-LM head, where it has one) and tokenizer, in float32 on the CPU."""
+    """Model (with the head that its checkpoint has) and tokenizer, in float32 on the CPU."""
     from core.models import loading
 
-    architectures = loading.load_config(base).architectures or [""]
-    task: loading.Task = "masked-lm" if architectures[0].endswith("ForMaskedLM") else "encoder"
+    name = (loading.load_config(base).architectures or [""])[0]
+    task = next((task for ending, task in HEADS.items() if name.endswith(ending)), "encoder")
     return loading.load(str(base), task=task, dtype="float32", device="cpu")
 
 

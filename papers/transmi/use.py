@@ -10,9 +10,10 @@ people type them, romanised; or with a column per language code; or a folder of 
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,6 +76,8 @@ def adapt(options: Adapt) -> None:
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
     resolve(options.romanizer)  # a mistake in its name shows before the model is loaded
     only = options.only_scripts
+    if unknown := [script for script in only if not re.fullmatch("[A-Z][a-z]{3}", script)]:
+        raise UserError(f"{unknown[0]!r} is no script: give four letters (ISO 15924) such as Cyrl, Grek or Deva.")
     select = (lambda piece: dominant_script(piece) in only) if only else None
     model, tokenizer = load_base(Path(materialize(options.model)))
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
@@ -97,7 +100,8 @@ def measure(options: Measure) -> None:
         UserError: Unusable lines, no such model, or no adapted model.
     """
     from core.metrics.stats import compare
-    from core.models.embedding import Pooling, load_encoder
+    from core.models.embedding import load_encoder
+    from core.models.loading import longest_input
     from core.tasks.retrieval import Pairs, retrieve, trivial
     from core.text.romanize import resolve
     from papers.transmi import data
@@ -108,13 +112,17 @@ def measure(options: Measure) -> None:
     romanize = resolve(options.romanizer)
     before = load_encoder(options.model)
     pooling = before.pooling
-    if options.layer is not None or options.prefix is not None:
-        pooling = Pooling(
-            "mean", layer=-1 if options.layer is None else options.layer, prefix=options.prefix or "", normalize=True
-        )
-        before = load_encoder(options.model, pooling)
-    after = load_encoder(options.adapted, pooling)
+    if options.prefix is not None:
+        pooling = replace(pooling, prefix=options.prefix)
+    if options.layer is not None:  # dense layers of the authors belong to their own pooling
+        before = replace(before, head=None)
+        pooling = replace(pooling, mode="mean", layer=options.layer, special_tokens=True, pool_prefix=True)
+    before = replace(before, pooling=pooling)
+    after = replace(load_encoder(options.adapted, pooling), head=before.head)
+    limit = min(longest_input(before.model, before.tokenizer), pooling.max_tokens or 2**20)
     for language, rows in data.own_lines(options.lines):
+        if len(rows) < 2:
+            raise UserError(f"{options.lines} has one line for {language}: it finds itself; give at least two.")
         english, native = [row["en"] for row in rows], [row["native"] for row in rows]
         sides = {
             "as written": Pairs(english, native),
@@ -134,12 +142,19 @@ def measure(options: Measure) -> None:
                 f"{_pieces(after.tokenizer, pairs.candidates):.1f}   without understanding: "
                 f"length {length:.3f}, shared letters {overlap:.3f}"
             )
+        long = sum(_tokens(before.tokenizer, pooling.prefix + line) > limit for line in (*english, *native))
+        if long:
+            print(f"  {long} of {2 * len(rows)} lines are longer than {limit} tokens and were cut")
         for side, lines in (("English", english), ("as written", native)):
             print(f"  {side}: {changed(before.tokenizer, after.tokenizer, lines):.1%} of the lines are cut differently")
 
 
 def _pieces(tokenizer, lines: Sequence[str]) -> float:
-    return statistics.fmean(len(tokenizer.tokenize(line)) for line in lines)
+    return statistics.fmean(len(tokenizer.tokenize(line, verbose=False)) for line in lines)
+
+
+def _tokens(tokenizer, line: str) -> int:
+    return len(tokenizer(line, verbose=False)["input_ids"])
 
 
 VERBS: Verbs = {"adapt": (Adapt, adapt), "measure": (Measure, measure)}

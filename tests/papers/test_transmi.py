@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import (
@@ -28,8 +29,10 @@ from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
 from core.experiment.run import Measurement, Run
 from core.files import read_json
-from core.models import loading
+from core.models import embedding, loading
 from core.models.vocabulary import unigram_vocabulary
+from core.tasks import retrieval as retrieval_task
+from core.tasks.retrieval import retrieve
 from core.text.romanize import resolve, romanize
 from papers.transmi import PAPER, adapt, data, initialize, merge, random_rows, transliterate, use
 from papers.transmi.config import PRESETS, VARIANTS, Config, workload
@@ -500,11 +503,58 @@ def test_verbs_adapt_and_measure(toy, tmp_path: Path, capsys: pytest.CaptureFixt
     printed = capsys.readouterr().out
     assert "ru: 3 lines" in printed
     assert re.search(r"romanised +accuracy@1 \d\.\d+ -> 1\.000", printed)
+    long = write(tmp_path / "ru-RU.tsv", f"en\tnative\r\n{'та ' * 50}\t{'то ' * 50}\r\nда\tда\r\n")
+    use.main(["measure", str(long), *given, "--adapted", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    assert "ru-RU: 2 lines" in printed
+    assert "2 of 4 lines are longer than 38 tokens and were cut" in printed
+    one = write(tmp_path / "one.tsv", "en\tnative\nда\tда\n")
     for arguments, message in (
         (["adapt", *given, "--out", str(tmp_path / "out")], "is there already"),
         (["measure", str(lines), *given, "--adapted", str(tmp_path / "mine")], "is no adapted model"),
         (["adapt", "--model", str(tmp_path / "mine"), "--romanizer", "pinyin", "--out", str(tmp_path / "x")], "pinyin"),
+        (["adapt", *given, "--only-scripts", "Cyrillic", "--out", str(tmp_path / "x")], "is no script"),
+        (["measure", str(one), *given, "--adapted", str(tmp_path / "out")], "at least two"),
     ):
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "head"), [("Sequence", "classifier.out_proj.weight"), ("Token", "classifier.weight")])
+def test_a_classifier_keeps_its_head(toy, kind: str, head: str, tmp_path: Path) -> None:
+    """What somebody has fine-tuned is adapted as it is: labels and weights of the head stay."""
+    model, tokenizer = toy
+    config = XLMRobertaConfig.from_dict(model.config.to_dict() | {"id2label": {0: "no", 1: "yes", 2: "maybe"}})
+    made = getattr(transformers, f"XLMRobertaFor{kind}Classification")(config)
+    made.save_pretrained(tmp_path / "mine")
+    tokenizer.save_pretrained(tmp_path / "mine")
+    use.main(["adapt", "--model", str(tmp_path / "mine"), "--out", str(tmp_path / "out")])
+    again = getattr(transformers, f"AutoModelFor{kind}Classification").from_pretrained(tmp_path / "out")
+    assert torch.equal(again.state_dict()[head], made.state_dict()[head])
+    assert again.config.id2label == {0: "no", 1: "yes", 2: "maybe"}
+    assert len(again.get_input_embeddings().weight) == 28
+
+
+def test_measure_pools_both_models_as_the_authors_do(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer or a prefix of one's own leaves the rest as it was, and the adapted model is read like the original."""
+    model, tokenizer = toy
+    model.save_pretrained(tmp_path / "mine")
+    tokenizer.save_pretrained(tmp_path / "mine")
+    use.main(["adapt", "--model", str(tmp_path / "mine"), "--out", str(tmp_path / "out")])
+    lines = write(tmp_path / "ru.tsv", "en\tnative\nта ток\tта ток\nда\tда\nто то\tто то\n")
+    monkeypatch.setitem(embedding.PUBLISHED, str(tmp_path / "mine"), embedding.Pooling("cls", prefix="та "))
+    read: list[embedding.Pooling] = []
+
+    def noted(encoder, *arguments):
+        read.append(encoder.pooling)
+        return retrieve(encoder, *arguments)
+
+    monkeypatch.setattr(retrieval_task, "retrieve", noted)
+    given = ["measure", str(lines), "--model", str(tmp_path / "mine"), "--adapted", str(tmp_path / "out")]
+    for options in ([], ["--prefix", "да "], ["--layer", "0"]):
+        use.main([*given, *options])
+    assert [(pooling.mode, pooling.layer, pooling.prefix) for pooling in read[::2]] == [
+        ("cls", -1, "та "), ("cls", -1, "да "), ("mean", 0, "та "),
+    ]  # fmt: skip
+    assert read[::2] == read[1::2]
