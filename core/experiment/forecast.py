@@ -50,7 +50,10 @@ def forecast(check: Check, compared: Comparison) -> Forecast:
     if needed is None:
         return Forecast(effect, width, None, None, f"even {MOST_SEEDS} seeds of 1,000 units would not decide")
     more = f" of {needed.units} units" if needed.units > units else ""
-    return Forecast(effect, width, needed.seeds, needed.units, f"{needed.seeds} seeds{more} would decide")
+    seeds = needed.seeds
+    if not more and effect <= (compared.interval.high - compared.interval.low) / 2:
+        seeds = max(seeds, sample.seeds + 1)  # as many as these may be expected to do, but these have not
+    return Forecast(effect, width, seeds, needed.units, f"{seeds} seeds{more} would decide")
 
 
 def distance(check: Check, estimate: float) -> float:

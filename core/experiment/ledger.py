@@ -64,11 +64,18 @@ def closest(slug: str, config: Any) -> tuple[str, str, dict[str, Any]]:
 
 
 def counts(paper: Paper) -> dict[str, int]:
-    """Number of different settings tried on development data, by variant."""
-    tried: dict[str, set[str]] = {}
+    """Number of different settings tried on development data, by variant.
+
+    The same difference with the same seed and other numbers is another setting: the preset has changed in between.
+    """
+    tried: dict[str, dict[str, dict[int, set[str]]]] = {}
     for line in read_json_lines(path(paper)):
-        tried.setdefault(line["variant"], set()).add(json.dumps(line["settings"], sort_keys=True))
-    return {variant: len(settings) for variant, settings in tried.items()}
+        by_seed = tried.setdefault(line["variant"], {}).setdefault(json.dumps(line["settings"], sort_keys=True), {})
+        by_seed.setdefault(line["seed"], set()).add(json.dumps(line["metrics"], sort_keys=True))
+    return {
+        variant: sum(max(map(len, by_seed.values())) for by_seed in settings.values())
+        for variant, settings in tried.items()
+    }
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

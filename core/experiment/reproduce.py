@@ -234,11 +234,15 @@ def collect(paper: Paper, grid: Sequence[Cell], jobs: int = 1) -> Record:
     variants = list(dict.fromkeys(cell.variant for cell in grid))
     measurements: dict[str, dict[int, Measurement]] = {variant: {} for variant in variants}
     seconds = dict.fromkeys(variants, 0.0)
-    keys, threads = {}, set()
+    keys: dict[str, str] = {}
+    # When and how the cells were computed, which may be long before they are collected.
+    found: dict[str, set[str]] = {"threads": set(), "commit": set()}
     for cell in grid:
         content, run = cell.finished(), cell.run()
         assert content is not None, cell
-        threads.add((read_json(run.path / "environment.json") or {}).get("threads", "unknown threads"))
+        surroundings = read_json(run.path / "environment.json") or {}
+        for name, values in found.items():
+            values.add(str(surroundings.get(name) or "unknown"))
         measurements[cell.variant][cell.seed] = Measurement.from_json(content)
         seconds[cell.variant] += content["seconds"]
         keys[f"{cell.variant}/{cell.seed}"] = run.key
@@ -249,7 +253,9 @@ def collect(paper: Paper, grid: Sequence[Cell], jobs: int = 1) -> Record:
         measurements=measurements,
         seconds={variant: round(value, 1) for variant, value in seconds.items()},
         verdicts=judge_all(paper, measurements),
-        environment=environment() | {"threads": "; ".join(sorted(threads)), "side_by_side": jobs},
+        environment=environment()
+        | {name: "; ".join(sorted(values)) for name, values in found.items()}
+        | {"side_by_side": jobs},
         keys=keys,
     )
 

@@ -72,16 +72,6 @@ PAPER = Paper(
             **_MAX,
         ),
         Claim(
-            id="keeps-native-script",
-            statement="Languages in other scripts lose at most one point of accuracy@1 as they are written.",
-            reported='"Preserves their ability to handle non-transliterated data" (abstract). The size is ours.',
-            metric="acc1_native",
-            keeps=True,
-            size=0.01,
-            premises=("retrieves",),
-            **_MAX,
-        ),
-        Claim(
             id="max-merge-is-best",
             statement="Max-Merge retrieves more translations of romanised text than Average-Merge and Min-Merge.",
             reported="Max-Merge generally performs best over tasks and models (as summarised by others; the tables "
@@ -113,6 +103,16 @@ PAPER = Paper(
             metric="length_romanised",
             better="lower",
             smallest=0.1,
+            **_MAX,
+        ),
+        # No claim: where new pieces hardly apply, random vectors keep as much.
+        Check(
+            id="keeps-native-script",
+            statement="Languages in other scripts lose at most one point of accuracy@1 as they are written.",
+            metric="acc1_native",
+            keeps=True,
+            size=0.01,
+            premises=("retrieves",),
             **_MAX,
         ),
         Check(

@@ -142,9 +142,10 @@ def downstream(folder: Path, config: Config, run: Run) -> tuple[Units, dict[str,
         )
         for (side, language), found in sets.items():
             units.setdefault(f"{name}_{side}", {})[language] = task.f1(task.predict(model, found, settings), found)
-        solver, known = ("majority", task.majority) if name == "topics" else ("lexicon", task.lexicon)
-        scores = [task.f1(known(train, found), found) for (side, _), found in sets.items() if side == "romanised"]
-        constants[f"trivial_{solver}"] = statistics.fmean(scores)
+        for solver in ("majority",) if name == "topics" else ("lexicon", "capitals"):
+            known = getattr(task, solver)
+            scores = [task.f1(known(train, found), found) for (side, _), found in sets.items() if side == "romanised"]
+            constants[f"trivial_{solver}"] = statistics.fmean(scores)
     shutil.rmtree(small)
     distributed.barrier()
     if distributed.is_main():  # what is measured is the encoder, not the fine-tuned models

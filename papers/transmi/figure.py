@@ -18,7 +18,7 @@ from core.text.languages import name
 TASKS = (
     ("acc1", "translations found\n(accuracy@1)", ("length", "overlap")),
     ("topics", "topics of messages\n(macro-F1)", ("majority",)),
-    ("tags", "names in messages\n(entity F1)", ("lexicon",)),
+    ("tags", "names in messages\n(entity F1)", ("lexicon", "capitals")),
 )
 # variant, script, label, colour
 BARS = (
@@ -53,7 +53,7 @@ def _tasks(axes: Axes, record: Record) -> None:
                 axes.text(place[0] + 0.12, row, text, va="center", fontsize=7.5, color=colour)
             row += 1
         ticks.append(((top + row - 1) / 2, label))
-        for solver in solvers:
+        for solver in filter(trivial.get, solvers):
             axes.plot(
                 [trivial[solver]] * 2, [top - 0.5, row - 0.5], color=COLOURS["grey"], linewidth=0.9, linestyle=":"
             )

@@ -62,3 +62,7 @@ def test_settings_are_counted_once_an_arm_whatever_the_seed(paper: Any) -> None:
         tried = Config(split="dev", seed=seed, method=method, training=Training(steps))
         ledger.note("sample", tried, Measurement({"accuracy": 0.5}))
     assert ledger.counts(paper) == {"new": 2, "old": 1}
+    # The same difference from the preset with another outcome: the preset has changed since.
+    ledger.note("sample", Config(split="dev", seed=1, method="new", training=Training(200)), Measurement({}))
+    ledger.note("sample", Config(split="dev", seed=0, method="new", training=Training(200)), Measurement({}))
+    assert ledger.counts(paper) == {"new": 3, "old": 1}

@@ -184,6 +184,13 @@ def test_sides_that_do_not_correspond_are_refused() -> None:
         tagging.f1([["O"]], [tagged("O", "O")])
 
 
+def test_capitals_inside_a_sentence_are_taken_for_the_commonest_names() -> None:
+    train = [Labelled(("Rome", "and", "Oslo", "in", "Latin"), ("B-LOC", "O", "B-LOC", "O", "B-LANG"))]
+    test = [Labelled(("Select", "Sri", "Lanka", "or", "Mali", "ok"), ("O",) * 6), Labelled(("是",), ("O",))]
+    assert tagging.capitals(train, test) == [["O", "B-LOC", "I-LOC", "O", "B-LOC", "O"], ["O"]]
+    assert tagging.capitals([Labelled(("a",), ("O",))], test) == [["O"] * 6, ["O"]]
+
+
 def test_trivial_solvers() -> None:
     train = [Labelled(("The", "Nile"), ("O", "B-LOC")), Labelled(("the", "Anna"), ("O", "B-PER"))]
     assert tagging.lexicon(train, [Labelled(("THE", "nile", "Volga"), ("O", "B-LOC", "B-LOC"))]) == [

@@ -450,7 +450,7 @@ def test_smoke(variant: str, tmp_path: Path, stages: Path) -> None:
     assert units["acc1_native"].keys() == units["acc1_romanised"].keys()
     assert set(units["topics_latin"]) == set(units["tags_latin"]) == set(units["changed_latin"]) == {"pl"}
     assert sorted(name for name in metrics if name.startswith("trivial_")) == [
-        "trivial_length", "trivial_lexicon", "trivial_majority", "trivial_overlap",
+        "trivial_capitals", "trivial_length", "trivial_lexicon", "trivial_majority", "trivial_overlap",
     ]  # fmt: skip
     assert not (run.path / "topics").exists()
     if variant == "original":
@@ -484,7 +484,7 @@ def test_a_labelled_folder_is_tested_in_both_scripts(tmp_path: Path, stages: Pat
         smoke, retrieval="", classification="", tagging=str(tmp_path / "ner"), languages=(), latin_languages=()
     )
     _, measurement = execute_both(config, tmp_path / "run", stages)
-    assert set(measurement.metrics) == {"tags_native", "tags_romanised", "trivial_lexicon"}
+    assert set(measurement.metrics) == {"tags_native", "tags_romanised", "trivial_capitals", "trivial_lexicon"}
     assert set(measurement.units["tags_romanised"]) == {"ru"}
 
 
