@@ -133,6 +133,12 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Broken input for minutes: all kinds of files with all verbs, all numbers, and what hypothesis thinks of."""
+    pytest(session, "-n", "2", "tests/core/fuzz.py")
+
+
+@nox.session
 def reproduce(session: nox.Session) -> None:
     """All tiny reproductions; `-- mexa --record` narrows and records."""
     uv_run(session, "papers", "reproduce", *(session.posargs or ["--all"]), HF_HUB_OFFLINE="1")

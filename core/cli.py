@@ -21,8 +21,9 @@ import argparse
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from core.errors import UserError
+from core.errors import UserError, shorten
 from core.experiment.config import preset_named, with_variant
 from core.experiment.entrypoint import closed_pipes_end, exit_codes, prepare
 
@@ -36,10 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.call(options)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(shorten(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="papers", description="Multilingual language-model papers: read, run, see, use, scale."
-    )
+    parser = _Parser(prog="papers", description="Multilingual language-model papers: read, run, see, use, scale.")
     parser.set_defaults(call=_list, debug=False)
     commands = parser.add_subparsers(title="commands", metavar="")
     for name, call, help in (

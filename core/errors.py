@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
+# Longer than any path or list of choices that somebody would read; what is cut is what was typed or stands in a file.
+LONGEST_WORD, LONGEST = 300, 2000
+_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
+
 
 class UserError(Exception):
     """Bad input from the user: one sentence that names the input and the fix.
 
-    The command line prints the sentence without a traceback and exits with code 2.
+    The command line prints the sentence without a traceback and exits with code 2. An absurdly long input is shortened.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shorten(str(message)))
+
+
+def shorten(text: str) -> str:
+    """A message of at most some two thousand characters: the middle of absurdly long words, and of the whole, is cut.
+
+    Beginning and end stay: the one names the input, the other the fix.
+    """
+    text = _WORD.sub(lambda found: _cut(found[0], LONGEST_WORD), text) if len(text) > LONGEST_WORD else text
+    return _cut(text, LONGEST) if len(text) > LONGEST else text
+
+
+def _cut(text: str, room: int) -> str:
+    return f"{text[: room * 2 // 3]}[... {len(text):,} characters ...]{text[-room // 4 :]}"

@@ -3,6 +3,7 @@
     write_json(folder / "results.json", {"accuracy": 0.5})      # a temporary name, then a rename
     with replacing(Path("mine.tsv")) as path: table.to_csv(path)    # the same for whatever writes by itself
     lines = read_lines("mine.txt")                              # refuses what is not UTF-8, with the line
+    facts = load_json("mine.json", dict)                        # refuses what is no JSON object, with the line
     with locked(folder): ...                                    # one process at a time
 
 The ground floor: everything that touches a disk goes through here.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import math
 import os
@@ -19,12 +21,13 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from core.errors import UserError
 
@@ -34,6 +37,10 @@ _NUMBERS = re.compile(rf"\[\n\s*{_NUMBER}(?:,\n\s*{_NUMBER})*\n\s*\]")
 _HOST = re.sub(r"\W", "_", platform.node()) or "unknown"
 # Who writes stands in the name, so that whoever comes later can tell a dead process's remains from work under way.
 _PARTIAL = re.compile(r"\.partial-(?P<host>\w+)-(?P<pid>\d+)-[0-9a-f]{8}-(?P<name>.+)")
+# A line is held in memory whole, and again by everything that parses it.
+LONGEST_LINE = 1 << 26
+DEEPEST = 100  # levels of lists and objects; Arrow, json and our own walks recurse
+_SUSPICIOUS = re.compile(r"\\u[dD][89a-fA-F]|\d{19}|NaN|Infinity|[eE]\+?\d{3}")
 ABANDONED = 86_400.0  # seconds after which an unfinished file of a process that cannot be asked counts as left behind
 
 
@@ -83,10 +90,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None when it is missing or not JSON (a write that never finished)."""
+    """The content of a JSON file of our own, or None when it is missing or not JSON (a write that never finished).
+
+    What a user names is read by :func:`load_json`.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
 
 
@@ -95,36 +105,122 @@ def read_json_lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in read_lines(path) if line.strip()] if path.exists() else []
 
 
+# --- what a user names ---------------------------------------------------------------------------------------------
+
+_UNREADABLE = {
+    errno.ENOENT: "does not exist: check the path",
+    errno.ENOTDIR: "does not exist, as a part of its path is a file: check the path",
+    errno.EISDIR: "is a folder: give a file in it",
+    errno.EACCES: "may not be read by this user: change its permissions, or copy it",
+    errno.EPERM: "may not be read by this user: change its permissions, or copy it",
+    errno.ELOOP: "is a link that leads in a circle: give the file that is meant",
+    errno.ENAMETOOLONG: "cannot exist, its name is too long: check the path",
+}
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[BinaryIO]:
+    """A user's file, open for reading bytes; also what fails while the block reads it is one sentence.
+
+    Raises:
+        UserError: Nothing there, a folder, a circle of links, no permission, a name that cannot be.
+    """
+    try:
+        if not str(path):
+            raise UserError("The name of a file is empty: give its path.")
+        kind = os.stat(path).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # opening a pipe would wait for who writes into it
+            raise UserError(f"{path} is no regular file: give one.")
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise UserError(_unreadable(path, error)) from None
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise UserError(f"{str(path)!r} is no name of a file: check the path.") from None
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is such a folder; a name that no file can have is none."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is such a file or folder; a name that no file can have is none."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _unreadable(path: str | Path, error: OSError) -> str:
+    return f"File {path} {_UNREADABLE.get(error.errno or 0, f'cannot be read ({error.strerror or error}): copy it')}."
+
+
 def read_lines(path: str | Path) -> list[str]:
     r"""Lines of a UTF-8 file, with or without byte-order mark; only `\n` and `\r\n` end a line.
 
     Raises:
-        UserError: no such file, or bytes that are not UTF-8.
+        UserError: no such file, one that cannot be read, bytes that are not UTF-8, a line of more than 64 MiB.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"File {path} does not exist: check the path.")
-    return decode_lines(path.read_bytes(), str(path))
+    with opened(path) as file:
+        return decode_lines(file, str(path))
 
 
-def decode_lines(content: bytes, name: str) -> list[str]:
-    """The lines of what was read from `name`, as :func:`read_lines` gives them.
+def bounded_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line of an open file, with the line feed; messages call the file `name`.
+
+    Raises:
+        UserError: a line of more than 64 MiB, before it fills the memory.
+    """
+    number = 0
+    while raw := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(raw) > LONGEST_LINE:
+            size = len(raw)
+            while not raw.endswith(b"\n") and (raw := file.readline(LONGEST_LINE)):
+                size += len(raw)
+            raise UserError(
+                f"{name}, line {number} has {size / 2**20:,.0f} MiB, and at most {LONGEST_LINE >> 20} are read: "
+                "end each row or document with a line feed."
+            )
+        yield number, raw
+
+
+def decode_line(raw: bytes, name: str, number: int) -> str:
+    """A line of UTF-8 without its end.
 
     Raises:
         UserError: bytes that are not UTF-8.
     """
-    lines = []
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"{name} is UTF-16: convert it, for example with `iconv -f UTF-16 -t UTF-8`.")
-    for number, raw in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
-        try:
-            lines.append(raw.removesuffix(b"\r").decode())
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{name}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 "
-                "(for example with `iconv -f LATIN1 -t UTF-8`)."
-            ) from None
+    try:
+        return raw.removesuffix(b"\n").removesuffix(b"\r").decode()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{name}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 "
+            "(for example with `iconv -f LATIN1 -t UTF-8`)."
+        ) from None
+
+
+def decode_lines(file: BinaryIO, name: str) -> list[str]:
+    """The lines of an open file that messages call `name`, as :func:`read_lines` gives them.
+
+    Raises:
+        UserError: bytes that are not UTF-8, a line of more than 64 MiB.
+    """
+    lines: list[str] = []
+    for number, raw in bounded_lines(file, name):
+        if number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+            if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+                raise UserError(f"{name} is UTF-16: convert it, for example with `iconv -f UTF-16 -t UTF-8`.")
+            if not raw:
+                continue
+        lines.append(decode_line(raw, name, number))
     return lines
 
 
@@ -132,11 +228,121 @@ def standard_input() -> list[str]:
     """Lines of standard input, which is read as UTF-8 like every file, whatever the locale says.
 
     Raises:
-        UserError: bytes that are not UTF-8.
+        UserError: bytes that are not UTF-8, a line of more than 64 MiB.
     """
     if buffer := getattr(sys.stdin, "buffer", None):
-        return decode_lines(buffer.read(), "standard input")
+        return decode_lines(buffer, "standard input")
     return sys.stdin.read().splitlines()
+
+
+_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+
+
+def json_kind(value: Any) -> str:
+    """What JSON calls a value: an object, a list, a string, a number, true or false, null."""
+    return _KINDS.get(type(value), "a number")
+
+
+def parse_json(
+    text: str, name: str, line: int | None = None, fix: str = "write one JSON value", *, sound: bool = True
+) -> Any:
+    """A JSON value that a user wrote, of a kind that everything after it can hold.
+
+    Args:
+        text: The JSON.
+        name: What messages call the place it comes from, such as the path of a file.
+        line: The line it stands on; None = `text` is the whole file, and messages count its lines.
+        fix: What to write instead, for the message.
+        sound: Refuse NaN, infinities, integers beyond 64 bits and surrogates that stand alone: Arrow, UTF-8 and
+            arithmetic break on them. Files of model folders hold some rightly.
+
+    Raises:
+        UserError: Not JSON; lists and objects nested more than 100 deep; what `sound` refuses.
+    """
+    where = name if line is None else f"{name}, line {line}"
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"{name}, line {line or error.lineno}"
+        raise UserError(f"{place}: not JSON ({error.msg} at column {error.colno}); {fix}.") from None
+    except RecursionError:
+        raise UserError(f"{where}: lists and objects are nested more than {DEEPEST} deep; {fix}.") from None
+    except ValueError:
+        raise UserError(f"{where}: an integer of thousands of digits; write it as a string.") from None
+    if _SUSPICIOUS.search(text) or text.count("[") + text.count("{") > DEEPEST:
+        _refuse_unsound(value, where, sound=sound)
+    return value
+
+
+def load_json(path: str | Path, kind: type | None = None, *, sound: bool = True) -> Any:
+    """The value of a JSON file that a user names, `dict` or `list` where it has to be one; `sound` as there.
+
+    Raises:
+        UserError: As :func:`read_lines` and :func:`parse_json`; or the value is of another kind.
+    """
+    expected = _KINDS[kind] if kind else "a value"
+    fix = f"the file must hold {expected} in JSON"
+    value = parse_json("\n".join(read_lines(path)), str(path), fix=fix, sound=sound)
+    if kind and type(value) is not kind:
+        raise UserError(f"{path} holds {json_kind(value)}, not {expected}: check that it is the right file.")
+    return value
+
+
+def load_yaml(path: str | Path) -> Any:
+    """The value of a YAML file that a user names; tags and aliases are refused (a few lines of them fill a memory).
+
+    Raises:
+        UserError: As :func:`read_lines`; not YAML; what :func:`parse_json` refuses.
+    """
+    import yaml
+
+    try:
+        text = "\n".join(read_lines(path))
+        # The scanner's time grows with the square of the depth: minutes for what the walk below refuses at once.
+        depths = itertools.accumulate(1 if bracket in "[{" else -1 for bracket in re.findall(r"[][{}]", text))
+        if max(depths, default=0) > 3 * DEEPEST:
+            raise RecursionError
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                start: Any = event.start_mark
+                place = f"{path}, line {start.line + 1}"
+                raise UserError(f"{place}: the alias *{event.anchor} is not read; write out what it stands for.")
+        value = yaml.safe_load(text)
+    except RecursionError:
+        raise UserError(f"{path}: lists and mappings are nested more than {DEEPEST} deep; check the file.") from None
+    except yaml.MarkedYAMLError as error:
+        mark: Any = error.problem_mark
+        place = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{place}: not YAML ({error.problem}); check the file.") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]}); check the file.") from None
+    _refuse_unsound(value, str(path))
+    return value
+
+
+def _refuse_unsound(value: Any, where: str, *, sound: bool = True) -> None:
+    """What is valid JSON for Python and breaks whatever comes next: recursion, Arrow, UTF-8, arithmetic."""
+    level: list[Any] = [value]
+    for _ in range(DEEPEST + 1):
+        following: list[Any] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                following += [*item, *item.values()]
+            elif isinstance(item, list | tuple | set):
+                following += item
+            elif not sound:
+                continue
+            elif isinstance(item, str):
+                if not item.isascii() and any("\ud800" <= letter <= "\udfff" for letter in item):
+                    raise UserError(f"{where}: half of a surrogate pair is no character; write the character itself.")
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise UserError(f"{where}: {item} is no number of JSON; write null, or leave the row out.")
+            elif isinstance(item, int) and not -(2**63) <= item < 2**63:
+                raise UserError(f"{where}: an integer beyond 64 bits; write it as a string.")
+        level = following
+        if not level:
+            return
+    raise UserError(f"{where}: lists and objects are nested more than {DEEPEST} deep; flatten them.")
 
 
 def build_folder(target: Path, build: Callable[[Path], None]) -> None:
@@ -275,6 +481,10 @@ def writable(folder: Path) -> Iterator[None]:
     except Exception as error:
         number = disk_errno(error)
         place = getattr(error, "filename", None)
+        if number == errno.ENOENT and not is_there(folder):  # /proc and its like make no folders
+            raise UserError(
+                f"Cannot write to {folder}: no folder can be made there; choose another with --out."
+            ) from error
         if number in _REFUSED and place is not None and not _related(Path(os.fsdecode(place)), folder):
             raise  # something else that was read meanwhile
         if reason := {**_FULL, **_REFUSED}.get(number or 0):
@@ -300,6 +510,16 @@ def disk_is_full(error: BaseException) -> str | None:
     reason = _FULL.get(disk_errno(error) or 0)
     place = getattr(error, "filename", None) or Path.cwd()
     return f"Cannot write below {place}: {reason}; what was finished before is kept." if reason else None
+
+
+def path_is_refused(error: BaseException) -> str | None:
+    """A sentence when the system refuses a path that somebody named, else None.
+
+    A file that is missing is not among them: nobody checked for it, or another process took it away.
+    """
+    if not isinstance(error, OSError) or error.filename is None or error.errno not in _UNREADABLE:
+        return None
+    return None if error.errno == errno.ENOENT else _unreadable(os.fsdecode(error.filename), error)
 
 
 def _related(path: Path, folder: Path) -> bool:

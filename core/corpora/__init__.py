@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.corpora import catalogues, hub, names, scripture
-from core.corpora.files import read_jsonl, read_parallel, read_rows
+from core.corpora.files import TABLES, adapted, columns, read_jsonl, read_parallel, read_rows, source_is_path
 from core.corpora.table import bcp47, clean, to_dataset
 from core.errors import UserError
 from core.files import read_lines
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 __all__ = [
+    "TABLES",
     "Corpus",
+    "adapted",
     "available",
     "bcp47",
     "clean",
+    "columns",
     "languages",
     "load",
     "read_jsonl",
@@ -147,7 +150,7 @@ def load(name: str, **arguments: Any) -> Dataset:
     """Load a corpus by name, or the user's own file or folder by path.
 
     Args:
-        name: A key of :func:`available`, or a path to a TSV, JSONL or folder (see :func:`read_parallel`).
+        name: A key of :func:`available`, or a path to a TSV, CSV, JSONL or folder (see :func:`read_parallel`).
         arguments: What the loader takes; `languages` for all parallel corpora.
 
     Raises:
@@ -155,7 +158,7 @@ def load(name: str, **arguments: Any) -> Dataset:
     """
     corpus = available().get(name)
     if corpus is None:
-        if "/" in name or Path(name).suffix in (".tsv", ".tab", ".jsonl", ".ndjson", ".json") or Path(name).exists():
+        if "/" in name or Path(name).suffix in (*TABLES, ".jsonl", ".ndjson", ".json") or source_is_path(name):
             return read_parallel(name, **arguments)
         _unknown(name)
     assert corpus is not None
@@ -177,7 +180,7 @@ def languages(name: str) -> list[str]:
 def _unknown(name: str) -> None:
     close = difflib.get_close_matches(name.lower(), available(), n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, close))}" if close else f"it must be one of {', '.join(available())}"
-    raise UserError(f"Unknown corpus {name!r}: {hint}, or a path to a .tsv, .jsonl or folder of <code>.txt.")
+    raise UserError(f"Unknown corpus {name!r}: {hint}, or a path to a .tsv, .csv, .jsonl or folder of <code>.txt.")
 
 
 def _check_arguments(corpus: Corpus, arguments: dict[str, Any]) -> None:

@@ -3,23 +3,24 @@
     key  en             fr                    {"en": "Good morning.", "fr": "Bonjour."}      mine/en.txt
     1    Good morning.  Bonjour.              {"en": "Thank you.", "fr": "Merci."}           mine/fr.txt
 
-Every refusal names the file, the line and the fix.
+A `.tsv` is taken as it stands: quotes are text, and no cell holds a tab. In a `.csv` a cell in double quotes may hold
+commas, line feeds and doubled quotes. Every refusal names the file, the line and the fix.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import csv
 import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from core.corpora.table import bcp47, to_dataset
 from core.errors import UserError
-from core.files import read_lines
+from core.files import LONGEST_LINE, is_folder, is_there, json_kind, load_json, opened, parse_json, read_lines
 from core.text.languages import match
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Two- or three-letter language, then optional script, region and variant subtags: en, zh-Hans, eng_Latn, sr-Latn-RS.
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 Duplicates = Literal["drop", "error"]
+T = TypeVar("T")
 
 
 def read_parallel(
@@ -40,8 +42,8 @@ def read_parallel(
     """Read aligned sentences: one column per language.
 
     Args:
-        path: A `.tsv` with a header of language codes, a `.jsonl` of `{code: text}` objects, or a folder with one
-            `<code>.txt` per language whose lines correspond. A column `key` is optional; other columns are refused
+        path: A `.tsv` or `.csv` with a header of language codes, a `.jsonl` of `{code: text}` objects, or a folder with
+            one `<code>.txt` per language whose lines correspond. A column `key` is optional; other columns are refused
             unless `languages` names what to read. `id` is Indonesian.
         languages: The columns to read; None reads all.
         duplicates: Rows that repeat an earlier row in all languages are dropped with a warning, or refused.
@@ -55,18 +57,18 @@ def read_parallel(
             language code, invalid UTF-8, repeated key or row, nothing left; with file, line and fix.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         columns, rows = _read_folder(path, languages)
     elif path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
         columns, rows = _read_json_rows(path, languages)
-    elif path.suffix.lower() in (".tsv", ".tab"):
-        columns, rows = _read_tsv(path, languages)
-    elif not path.exists():
-        raise UserError(f"Corpus {path} does not exist: check the path.")
+    elif path.suffix.lower() in TABLES:
+        columns, rows = _read_table(path, languages)
     else:
-        raise UserError(
-            f"Corpus {path} has an unknown format {path.suffix!r}: use .tsv, .jsonl or a folder of <code>.txt."
-        )
+        with opened(path):
+            raise UserError(
+                f"Corpus {path} has an unknown format {path.suffix!r}: use .tsv, .csv, .jsonl or a folder of "
+                "<code>.txt."
+            )
     return to_dataset(_checked(path, columns, rows, duplicates, keep))
 
 
@@ -144,29 +146,89 @@ def _select(path: Path, found: Sequence[str], languages: Sequence[str] | None) -
     return chosen
 
 
-def _read_tsv(path: Path, languages: Sequence[str] | None) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+TABLES = (".tsv", ".tab", ".csv")
+
+
+def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number of each row's first line, and its cells; of a `.csv` empty lines are no rows."""
     lines = read_lines(path)
-    if not lines:
-        raise UserError(f"Corpus {path} is empty: its first line must name the languages, separated by tabs.")
-    header = [name.strip() for name in lines[0].split("\t")]
+    if path.suffix.lower() != ".csv":
+        yield from ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
+        return
+    csv.field_size_limit(LONGEST_LINE)
+    rows = csv.reader((f"{line}\n" for line in lines), strict=True)
+    number = 1
+    try:
+        for cells in rows:
+            if cells:
+                yield number, cells
+            number = rows.line_num + 1
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {number}: not CSV ({error}); put a cell with quotes into quotes and double those inside."
+        ) from None
+
+
+def _table(path: Path, languages: Sequence[str] | None = None) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Names of the columns, and the rows, each as long as the header."""
+    separator, fix = (
+        ("commas", "put a cell with commas into double quotes")
+        if path.suffix.lower() == ".csv"
+        else ("tabs", "separate the texts by single tabs and keep tabs out of them")
+    )
+    rows = _cells(path)
+    first = next(rows, None)
+    if first is None:
+        raise UserError(f"Corpus {path} is empty: its first line must name the columns, separated by {separator}.")
+    header = [name.strip() for name in first[1]]
     if len(header) < 2 and languages is None:
         raise UserError(
-            f"{path}, line 1: one column {header[0]!r}; the first line must name the languages, separated by tabs."
+            f"{path}, line 1: one column {header[0]!r}; the first line must name the columns, separated by {separator}."
         )
+
+    def checked() -> Iterator[tuple[int, list[str]]]:
+        for number, cells in rows:
+            if len(cells) != len(header):
+                raise UserError(
+                    f"{path}, line {number}: {len(cells)} columns, but the header has {len(header)}; {fix}."
+                )
+            yield number, cells
+
+    return header, checked()
+
+
+def _read_table(path: Path, languages: Sequence[str] | None) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    header, cells = _table(path, languages)
     chosen = _select(path, header, languages)
 
     def rows() -> Iterator[tuple[int, dict[str, str]]]:
-        for number, line in enumerate(lines[1:], start=2):
-            cells = line.split("\t")
-            if len(cells) != len(header):
-                raise UserError(
-                    f"{path}, line {number}: {len(cells)} columns, but the header has {len(header)}; "
-                    "separate the texts by single tabs and keep tabs out of them."
-                )
-            row = dict(zip(header, cells, strict=True))
+        for number, texts in cells:
+            row = dict(zip(header, texts, strict=True))
             yield number, {**_key(row), **{code: row[name] for name, code in chosen.items()}}
 
     return list(chosen.values()), rows()
+
+
+def columns(path: str | Path) -> list[str]:
+    """Names of the columns of a `.tsv` or `.csv`.
+
+    Raises:
+        UserError: The file cannot be read, or is empty.
+    """
+    return _table(Path(path), ())[0]
+
+
+def table_rows(path: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells by column of a `.tsv` or `.csv` with a header.
+
+    Raises:
+        UserError: The file cannot be read, has no header or one that repeats a name, or a row has other columns.
+    """
+    header, rows = _table(Path(path), ())
+    if len(set(header)) < len(header):
+        raise UserError(f"{path}, line 1: a column name is repeated in {', '.join(header)}; name each column once.")
+    for number, cells in rows:
+        yield number, dict(zip(header, cells, strict=True))
 
 
 def _key(row: Mapping[str, Any]) -> dict[str, str]:
@@ -174,25 +236,26 @@ def _key(row: Mapping[str, Any]) -> dict[str, str]:
     return {"key": key} if key else {}
 
 
-def _json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_objects(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and object of every line that is not blank.
+
+    Raises:
+        UserError: As :func:`core.files.read_lines` and :func:`core.files.parse_json`; a line is no object.
+    """
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{path}, line {number}: not JSON ({error.msg} at column {error.colno}); write one object a line."
-            ) from None
+        row = parse_json(line, str(path), number, "write one object a line")
         if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: a {type(row).__name__}, not an object; write one {{...}} a line.")
+            kind = json_kind(row).removeprefix("a ")
+            raise UserError(f"{path}, line {number}: a {kind}, not an object; write one {{...}} a line.")
         yield number, row
 
 
 def _read_json_rows(
     path: Path, languages: Sequence[str] | None
 ) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    objects = list(_json_objects(path))
+    objects = list(json_objects(path))
     if not objects:
         raise UserError(f'Corpus {path} is empty: give it at least one line such as {{"en": ..., "fr": ...}}.')
     chosen = _select(path, list(objects[0][1]), languages)
@@ -254,7 +317,7 @@ def read_jsonl(path: str | Path, required: Sequence[str] | Mapping[str, type | t
     path = Path(path)
     types = required if isinstance(required, Mapping) else dict.fromkeys(required, object)
     rows = []
-    for number, row in _json_objects(path):
+    for number, row in json_objects(path):
         for name, kind in types.items():
             if name not in row:
                 raise UserError(
@@ -268,15 +331,15 @@ def read_jsonl(path: str | Path, required: Sequence[str] | Mapping[str, type | t
     if not rows:
         raise UserError(f"File {path} is empty: give it at least one line with {', '.join(types) or 'an object'}.")
     names = dict.fromkeys(name for row in rows for name in row)
-    return to_dataset([{name: row.get(name) for name in names} for row in rows])
+    return to_dataset([{name: row.get(name) for name in names} for row in rows], str(path))
 
 
 def read_rows(source: str | Path, *, split: str = "train", streaming: bool = False) -> Iterable[dict[str, Any]]:
     """Rows as they are, whatever their columns: of a file, or of a dataset on the hub.
 
     Args:
-        source: A `.jsonl` or `.ndjson` of objects, a `.json` with one list of them, a `.parquet`, or a hub dataset as
-            `name`, `name#subset` or `name#subset@split`.
+        source: A `.jsonl` or `.ndjson` of objects, a `.json` with one list of them, a `.tsv` or `.csv` with a header, a
+            `.parquet`, or a hub dataset as `name`, `name#subset` or `name#subset@split`.
         split: Of a hub dataset that does not name one.
         streaming: Read a hub dataset as it is iterated over, without downloading it.
 
@@ -284,16 +347,21 @@ def read_rows(source: str | Path, *, split: str = "train", streaming: bool = Fal
         UserError: no such file, not JSON, not objects, no row, or a dataset that cannot be had.
     """
     path = Path(source)
-    if path.suffix in (".jsonl", ".ndjson"):
-        rows = [row for _, row in _json_objects(path)]
-    elif path.suffix == ".json":
-        rows = _json_list(path)
-    elif path.suffix == ".parquet":
-        from datasets import Dataset
-
-        if not path.is_file():
-            raise UserError(f"File {path} does not exist: check the path.")
-        rows = list(Dataset.from_parquet(str(path)))
+    suffix = path.suffix.lower()
+    rows: list[dict[str, Any]]
+    if suffix in (".jsonl", ".ndjson"):
+        rows = [row for _, row in json_objects(path)]
+    elif suffix == ".json":
+        rows = load_json(path)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise UserError(f"{path} is not a list of objects: write [{{...}}, ...], or one object a line in a .jsonl.")
+    elif suffix in TABLES:
+        rows = [row for _, row in table_rows(path)]
+    elif suffix == ".parquet":
+        rows = _parquet(path)
+    elif source_is_path(source):
+        with opened(path):
+            raise UserError(f"File {path} has an unknown format {path.suffix!r}: use .jsonl, .json, .tsv or .csv.")
     else:
         return _hub_rows(str(source), split, streaming)
     if not rows:
@@ -301,14 +369,45 @@ def read_rows(source: str | Path, *, split: str = "train", streaming: bool = Fal
     return rows
 
 
-def _json_list(path: Path) -> list[dict[str, Any]]:
-    try:
-        rows = json.loads("\n".join(read_lines(path)))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg}); write one list of objects.") from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UserError(f"{path} is not a list of objects: write [{{...}}, ...], or one object a line in a .jsonl.")
-    return rows
+def adapted(source: str | Path, rows: Iterable[Any], adapt: Callable[[Any, int], T]) -> Iterator[T]:
+    """`adapt(row, number)` of every row, numbered from 1; what it cannot take is one sentence that names the row.
+
+    Raises:
+        UserError: With source and number: what `adapt` refuses, or a row whose parts are of another kind than it takes.
+    """
+    for number, row in enumerate(rows, start=1):
+        try:
+            found = adapt(row, number)
+        except UserError as error:
+            raise UserError(f"{source}, row {number}: {error}") from None
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{source}, row {number} has parts of another kind than expected ({type(error).__name__}: {error}): "
+                "compare it with the format on the page."
+            ) from error
+        yield found
+
+
+def source_is_path(source: str | Path) -> bool:
+    """Whether a source is meant as a file of this machine, not as a name on the hub (`owner/name`)."""
+    text = str(source)
+    if isinstance(source, Path) or not text or text.startswith((".", "/", "~")) or text.count("/") > 1:
+        return True
+    return is_there(text)
+
+
+def _parquet(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with opened(path) as file:
+        try:
+            return parquet.read_table(file).to_pylist()
+        except (pa.ArrowException, ValueError, OSError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"{path} is no Parquet file ({reason}): check that it is whole, and the right one."
+            ) from None
 
 
 def _hub_rows(address: str, split: str, streaming: bool) -> Iterable[dict[str, Any]]:

@@ -65,6 +65,20 @@ def cldr_locales() -> dict[str, str]:
     return {bcp47(name): name for name in sorted(locale_identifiers())}
 
 
+def locale_of(code: str) -> Any:
+    """Babel's locale of a language code, as `en`, `sr-Latn` or `pt_BR`.
+
+    Raises:
+        UserError: CLDR has no such language, or this is no code.
+    """
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(code.replace("_", "-"), sep="-")
+    except (UnknownLocaleError, ValueError, TypeError, AttributeError):
+        raise UserError(f"CLDR knows no language {code!r}: give a code such as en, zh-Hant or pt-BR.") from None
+
+
 @cache
 def _cldr_names(locale_id: str, kind: str) -> dict[str, str]:
     from babel import Locale

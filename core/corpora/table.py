@@ -126,13 +126,23 @@ def parallel_table(
     return to_dataset(rows)
 
 
-def to_dataset(rows: Sequence[Mapping[str, Any]]) -> Dataset:
-    """Rows with the same keys -> `datasets.Dataset` in memory; columns in the order of the first row."""
+def to_dataset(rows: Sequence[Mapping[str, Any]], name: str = "The table") -> Dataset:
+    """Rows with the same keys -> `datasets.Dataset` in memory; columns in the order of the first row.
+
+    Raises:
+        UserError: A column whose values are of several kinds; messages call the whole `name`.
+    """
     import pyarrow as pa
     from datasets import Dataset
 
-    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
-    for name, values in columns.items():
-        if all(value is None for value in values):  # arrow would infer the null type, which cannot be concatenated
-            columns[name] = pa.array(values, pa.string())
+    columns: dict[str, Any] = {}
+    for column in rows[0]:
+        values = [row[column] for row in rows]
+        # Arrow would infer the null type, which cannot be concatenated.
+        kind = pa.string() if all(value is None for value in values) else None
+        try:
+            columns[column] = pa.array(values, kind)
+        except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{name}: the values of {column!r} are not of one kind ({reason}); make them so.") from None
     return Dataset(pa.table(columns))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from core.cost.accounting import Parameters, activation_bytes, config_of, count_parameters, flops_per_token, state_bytes
 from core.cost.workload import Kind, Method, Workload
 from core.errors import UserError
+from core.experiment.config import Range
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -114,8 +115,8 @@ def plan(workload: Workload | Sequence[Workload], *, gpus: int = 8, gpu: str = "
     """
     if gpu.lower() not in GPUS:
         raise UserError(f"unknown GPU {gpu!r}: choose one of {', '.join(GPUS)}")
-    if gpus < 1 or not 0 < mfu <= 1:
-        raise UserError(f"a plan needs gpus >= 1 and 0 < mfu <= 1, not gpus = {gpus} and mfu = {mfu}")
+    if gpus not in Range(1, 1_000_000) or not 0 < mfu <= 1:
+        raise UserError(f"a plan needs 1,000,000 >= gpus >= 1 and 0 < mfu <= 1, not gpus = {gpus} and mfu = {mfu}")
     from core.distributed import peak_flops
 
     sheet, gigabytes = GPUS[gpu.lower()]

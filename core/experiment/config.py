@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import math
@@ -29,41 +30,65 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Range:
-    """Closed interval of allowed values, for `Annotated[int, Range(1)]`. An open end is infinite."""
+    """Closed interval of allowed values, for `Annotated[int, Range(1)]`.
+
+    At an open end stands what a machine can hold: infinities and NaN are never allowed, nor integers beyond 64 bits.
+    """
 
     low: float = -math.inf
     high: float = math.inf
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
+        if isinstance(value, int):
+            return -(2**63) <= value < 2**63 and self.low <= value <= self.high
+        return isinstance(value, float) and math.isfinite(value) and self.low <= value <= self.high
 
     def __str__(self) -> str:
+        if self.low == -math.inf and self.high == math.inf:
+            return "that is finite"
         if self.high == math.inf:
-            return f"at least {self.low:g}"
+            return f"at least {_number(self.low)}"
         if self.low == -math.inf:
-            return f"at most {self.high:g}"
-        return f"between {self.low:g} and {self.high:g}"
+            return f"at most {_number(self.high)}"
+        return f"between {_number(self.low)} and {_number(self.high)}"
+
+
+def _number(value: float) -> str:
+    return f"{int(value)}" if value == int(value) else f"{value:g}"
+
+
+# What every random generator takes: NumPy's old one, scikit-learn's and transformers' stop at 2**32.
+Seed = Annotated[int, Range(0, 2**31 - 1)]
 
 
 def validate(config: Any, prefix: str = "") -> None:
     """Check every field of a configuration, nested ones included.
 
+    What a configuration checks across fields (`__post_init__`) begins with it: zero heads are refused before anything
+    is divided by them.
+
     Raises:
         UserError: Names the field, the value and what is allowed.
     """
-    hints = get_type_hints(type(config), include_extras=True)
+    kind: Any = type(config)
+    hints = _hints(kind)
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        name = f"{prefix}{field.name}"
-        if dataclasses.is_dataclass(value):
-            validate(value, f"{name}.")
-        else:
-            _check(name, value, hints[field.name])
+        _check(f"{prefix}{field.name}", getattr(config, field.name), hints[field.name])
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _check(name: str, value: Any, hint: Any) -> None:
-    """Check one value against one annotation: ranges, choices, options and the elements of tuples."""
+    """Check one value against one annotation: ranges, choices, options, elements of tuples, other configurations."""
+    if dataclasses.is_dataclass(value):
+        validate(value, f"{name}.")
+        return
     origin = get_origin(hint)
+    if origin is not Annotated and isinstance(value, int | float) and value not in Range():
+        raise UserError(f"{name} = {value!r} is out of range: give a finite number, and whole ones of at most 64 bits.")
     if origin is Annotated:
         inner, *constraints = get_args(hint)
         for allowed in constraints:

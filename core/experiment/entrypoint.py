@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from core.errors import UserError
+from core.errors import UserError, shorten
 from core.experiment import ledger
 from core.experiment.config import fingerprint, preset_named, render, resolve, to_dict, validate, with_variant
 from core.experiment.paper import PAPERS_DIR
 from core.experiment.run import Measurement, Run, check_world, hide_library_bars, is_main_process
 from core.experiment.threads import settle, settled
-from core.files import cache_dir, disk_is_full
+from core.files import cache_dir, disk_is_full, path_is_refused
 
 Entry = Callable[[Any, Run], Measurement | None]
 Verbs = Mapping[str, tuple[type, Callable[[Any], None]]]
@@ -90,7 +90,7 @@ def tools(module: str, description: str | None, verbs: Verbs, arguments: Sequenc
     given = list(sys.argv[1:] if arguments is None else arguments)
     dry_run, debug = "--dry-run" in given, "--debug" in given
     purpose = (description or "").split("\n\n")[0]
-    with closed_pipes_end():
+    with exit_codes(debug=debug):
         options: Any = tyro.extras.subcommand_cli_from_dict(
             {verb: kind for verb, (kind, _) in verbs.items()},
             prog=f"python -m {module}",
@@ -98,8 +98,7 @@ def tools(module: str, description: str | None, verbs: Verbs, arguments: Sequenc
             "traceback of an error).",
             args=[argument for argument in given if argument not in ("--dry-run", "--debug")],
         )
-    call = next(function for kind, function in verbs.values() if type(options) is kind)
-    with exit_codes(debug=debug):
+        call = next(function for kind, function in verbs.values() if type(options) is kind)
         validate(options)
         if dry_run:
             print(render(options))
@@ -243,6 +242,33 @@ def _is_discarded(stream: TextIO | None) -> bool:
         return False
 
 
+def _memory_is_full(error: Exception) -> str | None:
+    """A sentence when what was asked for does not fit into memory, of CPU or GPU, or is larger than a tensor can be."""
+    text = str(error)
+    # torch has no class of its own for the CPU's memory, nor for sizes beyond 64 bits.
+    signs = ("out of memory", "can't allocate memory", "Storage size calculation overflowed", "Overflow when unpacking")
+    if isinstance(error, MemoryError) or any(sign in text for sign in signs):
+        return f"Not enough memory ({text or 'MemoryError'}): choose a smaller model, batch or length."
+    return None
+
+
+# Modules of the extras, where their names are not those of the packages.
+_EXTRAS = {
+    "liger_kernel": "gpu", "bitsandbytes": "gpu", "deepspeed": "deepspeed", "submitit": "cluster",
+    "tensorboard": "trackers", "wandb": "trackers", "trackio": "trackers",
+}  # fmt: skip
+
+
+def _module_is_missing(error: Exception) -> str | None:
+    """A sentence when an optional module is not installed; ours are never optional."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if not module or module in ("core", "papers"):
+        return None
+    extra = _EXTRAS.get(module)
+    fix = f"run `uv sync --extra {extra}`" if extra else f"run `uv pip install {module}`"
+    return f"The module {module} is needed for this and not installed: {fix}."
+
+
 @contextlib.contextmanager
 def exit_codes(*, debug: bool) -> Iterator[None]:
     """Turn exceptions into one sentence and an exit code, and SIGTERM into an orderly stop."""
@@ -270,11 +296,16 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        if full := disk_is_full(error):
-            print(full, file=sys.stderr)
+        if (
+            reason := disk_is_full(error)
+            or path_is_refused(error)
+            or _memory_is_full(error)
+            or _module_is_missing(error)
+        ):
+            print(shorten(reason), file=sys.stderr)
             raise SystemExit(2) from None
-        kind = type(error).__name__
-        print(f"Internal error: {kind}: {error} (run again with --debug for the traceback).", file=sys.stderr)
+        kind, reason = type(error).__name__, shorten(str(error))
+        print(f"Internal error: {kind}: {reason} (run again with --debug for the traceback).", file=sys.stderr)
         raise SystemExit(1) from None
     finally:
         signal.signal(signal.SIGTERM, previous)

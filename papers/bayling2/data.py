@@ -89,12 +89,15 @@ def read_instructions(source: str | Path, language: str, hub_folder: str | Path 
     Raises:
         UserError: The source cannot be read, or no row has an answer.
     """
-    rows = []
-    for number, row in enumerate(_rows(str(source), hub_folder)):
+
+    def adapt(row: Mapping[str, Any], number: int) -> Row | None:
         messages = adapt_instruction(row, language)
-        if messages and messages[-1]["role"] == "assistant" and messages[-1]["content"].strip():
-            key = f"{source}/{row.get('id') or row.get('prompt_id') or number}"
-            rows.append({"messages": messages, "block": language, "source": language, "target": language, "key": key})
+        if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+            return None
+        key = f"{source}/{row.get('id') or row.get('prompt_id') or number - 1}"
+        return {"messages": messages, "block": language, "source": language, "target": language, "key": key}
+
+    rows = [row for row in corpora.adapted(source, _rows(str(source), hub_folder), adapt) if row is not None]
     if not rows:
         raise UserError(f"No conversation of {source} ends with an answer: check its columns.")
     return rows
@@ -392,9 +395,7 @@ def wmt22(config: Config, source: str, target: str) -> tuple[list[str], list[str
             f"WMT22 {pair} cannot be fetched ({type(error).__name__}): connect to the network, or run "
             f"`sacrebleu -t wmt22 -l {pair} --echo src` elsewhere and copy ~/.sacrebleu."
         ) from error
-    # Not splitlines: segments may hold Unicode's own line separators.
-    texts = (Path(file).read_text(encoding="utf-8").removesuffix("\n") for file in files)
-    segments, references = (text.split("\n")[: config.items] for text in texts)
+    segments, references = (corpora.read_lines(file)[: config.items] for file in files)
     return segments, references
 
 
@@ -402,10 +403,16 @@ def read_tasks(path: str | Path) -> dict[str, dict[str, list[Item]]]:
     """Own tasks: JSON lines with task, language, prompt, answer, and optionally choices, key and answer_language."""
     needed = ("task", "language", "prompt", "answer")
     tasks: dict[str, dict[str, list[Item]]] = {}
-    for number, row in enumerate(corpora.read_jsonl(path, required=dict.fromkeys(needed, str))):
+
+    def adapt(row: Mapping[str, Any], number: int) -> None:
+        choices = row.get("choices") or []
+        if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+            raise UserError("'choices' is no list of texts.")
         item = Item(
-            str(row.get("key") or number), row["prompt"], row["answer"], tuple(row.get("choices") or ()),
-            row.get("answer_language") or "",
+            str(row.get("key") or number - 1), row["prompt"], row["answer"], tuple(choices),
+            str(row.get("answer_language") or ""),
         )  # fmt: skip
         tasks.setdefault(row["task"], {}).setdefault(row["language"], []).append(item)
+
+    list(corpora.adapted(path, corpora.read_jsonl(path, required=dict.fromkeys(needed, str)), adapt))
     return tasks

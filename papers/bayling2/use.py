@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, name_values, override, preset_named, with_variant
+from core.experiment.config import Range, Seed, name_values, override, preset_named, with_variant
 from core.experiment.entrypoint import Verbs, tools
 from papers.bayling2.method import SAMPLING
 
@@ -40,7 +40,7 @@ class Mix:
     """Of the translation tasks."""
     total: Annotated[int, Range(0)] = 0
     """Size of the mixture, small blocks repeated; 0 = as large as possible without repetition."""
-    seed: int = 0
+    seed: Seed = 0
     """Of all draws."""
 
 
@@ -64,7 +64,7 @@ class Measure:
 class Sweep:
     """Train and evaluate with several budgets of translation examples per language, and print accuracy against them."""
 
-    budgets: tuple[int, ...] = (64, 256, 1024)
+    budgets: tuple[Annotated[int, Range(0)], ...] = (64, 256, 1024)
     """Values of xling_per_language."""
     preset: str = "tiny"
     """Preset that the other settings come from."""
@@ -82,7 +82,7 @@ class Sweep:
     """As in `measure`."""
     steps: Annotated[int, Range(0)] = 0
     """Updates of each training; 0 = the preset's."""
-    seed: int = 0
+    seed: Seed = 0
     """Of every training."""
     out: Path = Path("runs/bayling2/sweep")
     """Folder of the runs."""
@@ -137,15 +137,15 @@ def mix(options: Mix) -> None:
 
 def measure(options: Measure) -> None:
     """Print and write the transfer table of a model."""
-    from core.files import read_json, write_json
+    from core.files import load_json, write_json
     from papers.bayling2 import data
     from papers.bayling2.chat import Chat
     from papers.bayling2.transfer import exposure_of, transfer_matrix
 
     facts: dict[str, Any] = {}
     if options.manifest is not None:
-        facts = read_json(options.manifest) or {}
-        if not facts.get("languages"):
+        facts = load_json(options.manifest, dict)
+        if not isinstance(facts.get("languages"), dict) or not isinstance(facts.get("pivots", []), list):
             raise UserError(f"{options.manifest} is no manifest of a mixture: give the one that `mix` wrote.")
     tasks = data.read_tasks(options.tasks)
     codes = {code for by_code in tasks.values() for code in by_code}

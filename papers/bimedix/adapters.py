@@ -19,7 +19,8 @@ from torch.nn.utils import parametrize
 
 from core.distributed import is_main
 from core.errors import UserError
-from core.files import read_json, replacing, write_json
+from core.files import load_json, replacing, write_json
+from core.models.loading import translated
 from papers.bimedix.method import LowRankUpdate, MoEBlock, Placement, attach_adapters, moe_blocks
 
 PREFIX = "base_model.model."
@@ -70,11 +71,11 @@ def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
     """
     from safetensors.torch import load_file
 
-    settings = read_json(folder / "placement.json")
-    if settings is None or not (folder / "adapter_model.safetensors").exists():
+    if not all((folder / name).exists() for name in ("placement.json", "adapter_model.safetensors")):
         raise UserError(f"{folder} holds no adapter: give a folder that papers.bimedix.train wrote.")
-    attach_adapters(model, **settings)
-    stored = load_file(folder / "adapter_model.safetensors")
+    with translated(folder):
+        attach_adapters(model, **load_json(folder / "placement.json", dict))
+        stored = load_file(folder / "adapter_model.safetensors")
     targets = dict(_named_factors(model))
     if mismatch := sorted(name for name in {*stored, *targets} if _shape(stored, name) != _shape(targets, name)):
         raise UserError(f"The adapter in {folder} does not fit this base model: {mismatch[0]} differs.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class BaseModel:
 
     def __post_init__(self) -> None:
         """Refuse shapes that no transformer has."""
+        validate(self)
         if self.hidden % (2 * self.heads) or self.heads % 2:
             raise UserError(f"base_model.hidden = {self.hidden} must be a multiple of twice an even base_model.heads.")
         if self.top_k > self.experts:
@@ -60,7 +61,7 @@ class BaseModel:
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of the base model, the adapters, the data order and the options drawn for each question."""
 
     base: str = ""
@@ -92,7 +93,7 @@ class Config:
     """The same in the second language."""
     second_language: str = "ar"
     """Code of the second language."""
-    ratio: tuple[float, float] = (2.0, 1.0)
+    ratio: tuple[Annotated[float, Range(0)], Annotated[float, Range(0)]] = (2.0, 1.0)
     """English : second, counted in `ratio_unit` (the paper: Arabic is one third of the samples)."""
     ratio_unit: Literal["samples", "tokens"] = "samples"
     """What the ratio counts."""
@@ -134,6 +135,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that no single field can refuse."""
+        validate(self)
         if bool(self.english) != bool(self.second):
             raise UserError("Give both --english and --second, or neither.")
         if self.base and not self.english:

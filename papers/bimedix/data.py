@@ -14,14 +14,14 @@ make a row an evaluation item. Rows of the datasets that the paper names are rec
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from core.corpora import read_rows
+from core.corpora import adapted, read_rows
 from core.errors import UserError
+from core.files import parse_json
 from core.tasks.choices import LETTERS, lettered
 
 Row = Mapping[str, Any]
@@ -129,7 +129,7 @@ def _messages(row: Row, lang: str) -> Sample:
 
 def _conversations(row: Row, lang: str) -> Sample:
     turns = row["conversations"]
-    turns = json.loads(turns) if isinstance(turns, str) else turns
+    turns = parse_json(turns, "conversations") if isinstance(turns, str) else turns
     return {"task": "chat", "messages": [_turn(turn["from"], turn["value"]) for turn in turns]}
 
 
@@ -195,13 +195,11 @@ def read_samples(sources: Iterable[str], lang: str) -> list[Sample]:
     samples, sources = [], list(sources)
     for position, source in enumerate(sources):
         prefix = f"{position}/" if len(sources) > 1 else ""
-        for number, row in enumerate(read_rows(source), start=1):
-            try:
-                sample = adapt(row, lang)
-            except UserError as error:
-                raise UserError(f"{source}, row {number}: {error}") from None
-            if sample["lang"] == lang:
-                samples.append({"id": f"{prefix}{row.get('id', number)}", "source": source, **sample})
+
+        def sample_of(row: Row, number: int, source: str = source, prefix: str = prefix) -> Sample:
+            return {"id": f"{prefix}{row.get('id', number)}", "source": source, **adapt(row, lang)}
+
+        samples += [sample for sample in adapted(source, read_rows(source), sample_of) if sample["lang"] == lang]
     if not samples:
         raise UserError(f"No samples in the language {lang!r} in {', '.join(sources) or 'no files'}.")
     return samples

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, name_values
+from core.experiment.config import Range, Seed, name_values, validate
 from core.training.config import TrainingConfig
 from papers.lmt.languages import LANGUAGES, PIVOTS
 
@@ -95,7 +95,7 @@ class Grpo:
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Split of the numbers, base model, draws of the downsampling, order of the data."""
 
     corpus: str = "numbers"
@@ -184,6 +184,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot be trained."""
+        validate(self)
         if self.model is not None and self.prompt_style == "tags":
             raise UserError("prompt_style='tags' is for scratch models: give a checkpoint 'release' or 'paper'.")
         if self.model is None and self.prompt_style != "tags":

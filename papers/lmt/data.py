@@ -24,7 +24,7 @@ from core import corpora
 from core.errors import UserError
 from core.experiment.config import name_values
 from core.experiment.run import Run
-from core.files import read_json, write_json, write_rows
+from core.files import is_folder, read_json, write_json, write_rows
 from core.models.tokenization import completion_row
 from papers.lmt.config import Config
 from papers.lmt.inference import model_input
@@ -260,8 +260,8 @@ def read_examples(source: str | Path) -> list[Example]:
     Raises:
         UserError: Rows in none of the shapes of :func:`adapt_row`.
     """
-    rows = corpora.read_rows(Path(source) / "sft.jsonl" if Path(source).is_dir() else source)
-    return [adapt_row(row, number) for number, row in enumerate(rows)]
+    rows = corpora.read_rows(Path(source) / "sft.jsonl" if is_folder(source) else source)
+    return list(corpora.adapted(source, rows, lambda row, number: adapt_row(row, number - 1)))
 
 
 def adapt_row(row: Mapping[str, Any], number: int = 0) -> Example:

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import tyro
 
 from core.errors import UserError
-from core.experiment.config import Range, name_values
+from core.experiment.config import Range, Seed, name_values
 from core.experiment.entrypoint import Verbs, tools
 
 
@@ -44,7 +44,7 @@ class Build:
     """Auxiliary languages as ca=es; none = Table 12 of the paper, and for other languages a relative in the corpus."""
     prompt_style: Literal["release", "paper"] = "release"
     """Wording of the prompts."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the draws."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.corpora.filtering import PLAIN_RULES, RULES, Rule
 from core.errors import UserError
-from core.experiment.config import Range, name_values
+from core.experiment.config import Range, Seed, name_values, validate
 from core.training.config import TrainingConfig
 from papers.marco_llm.templates import TEMPLATES, Letter
 
@@ -83,7 +83,7 @@ class PostTraining:
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of the base model, the noise in the bitext, the templates and the order of the data."""
 
     # where it starts
@@ -108,7 +108,7 @@ class Config:
     80 %: 35/45/13/7."""
     stage2: tuple[str, ...] = ("english=0.30", "other_high=0.39", "low=0.21", "parallel=0.10")
     """Token shares in stage II (Table 3, in the same way)."""
-    tokens: tuple[float, float] = (27_000, 27_000)
+    tokens: tuple[Annotated[float, Range(1)], Annotated[float, Range(1)]] = (27_000, 27_000)
     """Token budgets of the stages. Table 1: 160 and 140 billion."""
     lr_stage1: Annotated[float, Range(0, 1)] = 1e-3
     """Maximum learning rate of stage I. The paper: 1e-5."""
@@ -149,7 +149,7 @@ class Config:
     similarity: str = "alignment"
     """`alignment` = word alignment learnt from the pairs themselves, or an encoder (wheel:e5-small,
     sentence-transformers/LaBSE)."""
-    threshold: float = 0.5
+    threshold: Annotated[float, Range(-1, 1)] = 0.5
     """Smallest similarity of a pair. 0.7 for LaBSE; the miniature's is tuned on development pairs."""
 
     training: TrainingConfig = field(
@@ -190,6 +190,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that no single field can refuse."""
+        validate(self)
         for name in ("stage1", "stage2"):
             check = parse_shares(getattr(self, name), name)
             if abs(sum(check.values()) - 1) > 1e-6:

@@ -15,7 +15,7 @@ parallel text is a `.tsv`, `.jsonl` or folder with a column or file per language
 from __future__ import annotations
 
 import itertools
-import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +24,9 @@ from typing import Any
 
 from core import corpora
 from core.corpora import filtering
+from core.corpora.files import json_objects
 from core.errors import UserError
-from core.files import read_lines
+from core.files import is_folder, is_there, read_lines
 from core.text.languages import flores_code
 from papers.marco_llm import recipe
 from papers.marco_llm.bodies import Body, clean_pairs, render_bitext
@@ -35,6 +36,7 @@ from papers.marco_llm.templates import Pair
 Row = Mapping[str, Any]
 # Pairs that the filter sees at once, and the text by which it tells languages apart.
 PAIRS_AT_ONCE = 10_000
+ROWS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 TEXTS_TO_IDENTIFY, CHARACTERS_TO_IDENTIFY = 2000, 1000
 
 
@@ -68,17 +70,15 @@ def read_manifest(path: str | Path) -> list[Entry]:
         UserError: A line without path, category or language.
     """
     path = Path(path)
-    lines = enumerate(read_lines(path), start=1)
-    entries = [_entry(line, path.parent, f"{path}, line {number}") for number, line in lines if line.strip()]
+    entries = [_entry(given, path.parent, f"{path}, line {number}") for number, given in json_objects(path)]
     if not entries:
         raise UserError(f"{path} names no source: write one JSON object a line.")
     names = Counter(entry.name for entry in entries)
     return [replace(e, name=f"{e.language}/{e.name}") if names[e.name] > 1 else e for e in entries]
 
 
-def _entry(line: str, folder: Path, where: str) -> Entry:
+def _entry(given: Mapping[str, Any], folder: Path, where: str) -> Entry:
     try:
-        given = json.loads(line)
         place, category = str(given["path"]), str(given["category"])
         languages = tuple(map(str, given.get("languages") or ()))
         language = "-".join(languages) or str(given["language"])
@@ -89,11 +89,13 @@ def _entry(line: str, folder: Path, where: str) -> Entry:
             f'{where}: write an object with "path", "category" and "language" (or "languages": two codes, for parallel '
             'text), and if you like "name", and the numbers "quality" and "tokens".'
         ) from None
+    if not 0 < quality < math.inf or (tokens is not None and not 0 < tokens < math.inf):
+        raise UserError(f'{where}: "quality" and "tokens" must be positive numbers.')
     if len(languages) not in (0, 2):
         raise UserError(f"{where}: parallel text has two languages, not {len(languages)}.")
     path = folder / place
     name = str(given.get("name") or Path(place).name)
-    return Entry(name, str(path) if path.exists() else place, category, language, languages, quality, tokens)
+    return Entry(name, str(path) if is_there(path) else place, category, language, languages, quality, tokens)
 
 
 def paper_manifest() -> list[Entry]:
@@ -138,10 +140,10 @@ def _body(entry: Entry, config: Config, entries: Sequence[Entry]) -> Body:
 
 def _texts(where: str) -> Iterator[str]:
     path = Path(where)
-    if path.suffix == ".txt" or (path.exists() and not _is_jsonl(path)):
+    if path.suffix == ".txt" or (is_there(path) and path.suffix not in ROWS):
         yield from (line for line in read_lines(path) if line.strip())
     else:
-        yield from map(adapt_text, corpora.read_rows(where, streaming=True))
+        yield from corpora.adapted(where, corpora.read_rows(where, streaming=True), lambda row, _: adapt_text(row))
 
 
 def _bitext(entry: Entry, config: Config, entries: Sequence[Entry]) -> Iterator[str]:
@@ -170,16 +172,12 @@ def _identifier(pair: tuple[str, str], config: Config, entries: Sequence[Entry])
 
 
 def _pairs(where: str, source: str, target: str) -> Iterator[Pair]:
-    if Path(where).suffix in (".tsv", ".tab") or Path(where).is_dir():
+    if Path(where).suffix in corpora.TABLES or is_folder(where):
         for row in corpora.read_parallel(where, [source, target]):
             yield row[source], row[target]
     else:
-        for row in corpora.read_rows(where, streaming=True):
-            yield adapt_pair(row, source, target)
-
-
-def _is_jsonl(path: Path) -> bool:
-    return path.suffix in (".jsonl", ".ndjson")
+        rows = corpora.read_rows(where, streaming=True)
+        yield from corpora.adapted(where, rows, lambda row, _: adapt_pair(row, source, target))
 
 
 def adapt_text(row: Row) -> str:

@@ -115,6 +115,8 @@ class StagedMixture:
         """Refuse stages that do not fit together."""
         if not len(self.shares_per_stage) == len(self.tokens_per_stage) == len(self.lr_per_stage) > 0:
             raise UserError("A mixture needs as many shares as token budgets and learning rates, one of each a stage.")
+        if wrong := [budget for budget in self.tokens_per_stage if not 0 < budget < math.inf]:
+            raise UserError(f"A stage of {wrong[0]} tokens: give each stage a positive budget.")
         for number, shares in enumerate(self.shares_per_stage, start=1):
             check_shares(shares, f"stage {number}")
             for category, share in shares.items():

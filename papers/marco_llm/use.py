@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from papers.marco_llm.config import Config, parse_shares
 from papers.marco_llm.templates import TEMPLATES, Letter
@@ -43,7 +43,7 @@ class Plan:
     """Token shares of the categories, as english=0.8 low=0.2."""
     stage2: tuple[str, ...] = ()
     """Shares of a second stage; none = one stage."""
-    tokens: tuple[float, ...] = ()
+    tokens: tuple[Annotated[float, Range(1)], ...] = ()
     """Budget of each stage in tokens."""
     temperature: Annotated[float | None, Range(0.01)] = None
     """Over the languages of a category; none = equal shares, as in the paper."""
@@ -59,7 +59,7 @@ class Sample(Plan):
 
     out: Path = Path("mixture")
     """Folder for stage1.jsonl, stage2.jsonl (text, source, category) and plan.txt."""
-    seed: int = 0
+    seed: Seed = 0
     """Of order and templates."""
     accounting: Literal["tokens", "documents"] = "tokens"
     """What a share counts."""
@@ -83,9 +83,9 @@ class Render:
     """Rules of the filter; the fifth, `language`, needs text of both languages (see `filter_parallel`)."""
     similarity: str = "alignment"
     """What the rule `similarity` takes: `alignment`, or an encoder such as sentence-transformers/LaBSE."""
-    threshold: float = 0.7
+    threshold: Annotated[float, Range(-1, 1)] = 0.7
     """Smallest similarity."""
-    seed: int = 0
+    seed: Seed = 0
     """Of templates and directions."""
 
 

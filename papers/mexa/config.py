@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed, validate
 
 if TYPE_CHECKING:
     from core.cost.workload import Workload
@@ -37,7 +37,7 @@ RELATED = ("fr", "es", "it", "nl")
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Draws the sample of sentences and of task items, and the permutation of --shuffle-ids. Nothing is trained. The
     paper uses the first sentences and all items, once."""
 
@@ -106,7 +106,7 @@ class Config:
     """Subtract each language's mean vector first (ours)."""
     pool: Literal["mean", "max"] = "mean"
     """Over layers: mean is the paper's default and its ARC style, max its Belebele style."""
-    layers: tuple[int, ...] = ()
+    layers: tuple[Annotated[int, Range(0)], ...] = ()
     """Pool these layers only; empty = all. The paper's cosine baseline takes 5, 10, 15, 20, 25."""
     include_embedding_layer: bool = True
     """Whether the embedding output, layer 0, is pooled too, as in the official code."""
@@ -135,6 +135,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
+        validate(self)
         if self.task not in ("none", "auto") and self.architecture == "encoder":
             raise UserError(f"An encoder takes no task: use --task none instead of {self.task}, or --scores.")
         if self.task not in ("none", "auto") and self.scores:

@@ -9,7 +9,6 @@ the first 100) or the parallel Bible sPBC; and any TSV, JSON lines or folder of 
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ import numpy as np
 from core import corpora
 from core.corpora import hub
 from core.errors import UserError
-from core.files import read_lines
+from core.files import load_json, read_lines
 
 if TYPE_CHECKING:
     from papers.mexa.config import Config
@@ -224,12 +223,12 @@ def _is_number(text: str) -> bool:
 def _from_lm_eval(path: Path) -> dict[str, float]:
     """`{"results": {"belebele_fra_Latn": {"acc,none": 0.8}}}` -> `{"fra_Latn": 0.8}`; groups have no language."""
     try:
-        results: dict[str, Any] = json.loads("\n".join(read_lines(path)))["results"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        results: dict[str, Any] = load_json(path, dict, sound=False)["results"]
+        names = {task: re.fullmatch(r"(belebele|m_mmlu|arc)_(.+)", task) for task in results}
+        return {
+            match[2]: float(results[task]["acc,none"])
+            for task, match in names.items()
+            if match and "acc,none" in results[task]
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no results file of lm-eval: give its results_*.json or a .tsv.") from error
-    names = {task: re.fullmatch(r"(belebele|m_mmlu|arc)_(.+)", task) for task in results}
-    return {
-        match[2]: float(results[task]["acc,none"])
-        for task, match in names.items()
-        if match and "acc,none" in results[task]
-    }

@@ -20,8 +20,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from core.corpora.files import json_objects
 from core.errors import UserError
-from core.files import read_lines, write_text
+from core.files import write_text
 from papers.neobabel.method import code_switching_similarity, cross_lingual_consistency
 
 # GenEval's: how much of both objects' sizes a centre offset has to exceed before it counts as a relation.
@@ -329,4 +330,4 @@ def check_parallel(paths: Mapping[str, str | Path]) -> None:
 
 def _rows(path: str | Path) -> list[dict[str, Any]]:
     # Not through a table, whose columns would fill missing keys of nested clauses with nulls.
-    return [json.loads(line) for line in read_lines(path) if line.strip()]
+    return [row for _, row in json_objects(path)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Stage:
 
     sources: tuple[str, ...] = ("world",)
     """Data sets: parts of the miniature world (world, world:labels, world:english) or folders (see data.py)."""
-    ratios: tuple[float, ...] = ()
+    ratios: tuple[Annotated[float, Range(0)], ...] = ()
     """Share of each source; empty = by its size."""
     image_tokens: Annotated[int, Range(1)] = 9
     """N, codes of an image: 256 at 256 pixels, 1,024 at 512."""
@@ -137,7 +137,7 @@ class Css:
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of initial weights, training images, masks and wrong senses. The code's own is 10086."""
 
     train: TrainingData = field(default_factory=TrainingData)
@@ -212,6 +212,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that no single field can refuse."""
+        validate(self)
         if not self.stages or not self.train.languages or not self.languages:
             raise UserError("stages, train.languages and languages need at least one entry each.")
         if [name for name in ORDER if name in self.stages] != list(self.stages):
@@ -220,6 +221,8 @@ class Config:
             stage: Stage = getattr(self, name)
             if stage.ratios and len(stage.ratios) != len(stage.sources):
                 raise UserError(f"{name}.ratios needs one number for each of its {len(stage.sources)} sources.")
+            if stage.ratios and not sum(stage.ratios):
+                raise UserError(f"{name}.ratios are all 0: give one source a positive share.")
             if not stage.training.steps:
                 raise UserError(f"{name}.training.steps is 0: images are resampled for ever, so say how many steps.")
         last: Stage = getattr(self, self.stages[-1])

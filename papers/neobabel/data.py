@@ -11,10 +11,8 @@ else a `captions.csv` with a column `image` and one for each language:
 
 from __future__ import annotations
 
-import csv
 import importlib
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +22,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from core.corpora.files import table_rows
 from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.run import Run
-from core.files import read_json, read_lines, write_json
+from core.files import bounded_lines, decode_line, opened, parse_json, read_json, write_json
 from core.models import loading
 from papers.neobabel import world
 from papers.neobabel.config import Backbone, Config, Stage
@@ -137,32 +136,30 @@ class Shards(Sequence[Row]):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
-        starts = [_line_starts(path) for path in self.paths]
-        self.file = np.repeat(np.arange(len(starts), dtype=np.int32), [len(found) for found in starts])
-        self.start = np.concatenate(starts)
+        places = [_line_starts(path) for path in self.paths]
+        self.file = np.repeat(np.arange(len(places), dtype=np.int32), [len(found) for found in places])
+        self.line, self.start = np.concatenate(places).T
 
     def __len__(self) -> int:
         return len(self.start)
 
     def __getitem__(self, index: Any) -> Any:
-        path, start = self.paths[self.file[index]], int(self.start[index])
-        with path.open("rb") as file:
-            file.seek(start)
-            line = file.readline()
-        try:
-            return _checked(json.loads(line), f"{path}, byte {start}")
-        except ValueError as error:
-            raise UserError(f"{path}, byte {start}: this line is no JSON ({error}); write one object a line.") from None
+        path, number = self.paths[self.file[index]], int(self.line[index])
+        with opened(path) as file:
+            file.seek(int(self.start[index]))
+            line = decode_line(file.readline(), str(path), number)
+        return _checked(parse_json(line, str(path), number, "write one object a line"), f"{path}, line {number}")
 
 
 def _line_starts(path: Path) -> np.ndarray:
-    starts, place = [], 0
-    with path.open("rb") as file:
-        for line in file:
+    """Number and first byte of every line that is not blank, [lines, 2]."""
+    places, place = [], 0
+    with opened(path) as file:
+        for number, line in bounded_lines(file, str(path)):
             if line.strip():
-                starts.append(place)
+                places.append((number, place))
             place += len(line)
-    return np.array(starts, dtype=np.int64)
+    return np.array(places, dtype=np.int64).reshape(-1, 2)
 
 
 def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
@@ -201,18 +198,22 @@ def captioned(folder: str | Path) -> Sequence[Row]:
                 },
                 f"{table}, line {number}",
             )
-            for number, cells in enumerate(csv.DictReader(read_lines(table)), start=2)
+            for number, cells in table_rows(table)
         ]
     if not len(rows):
         raise UserError(f"{folder} has neither *.jsonl nor captions.csv: see papers/neobabel/data.py for the format.")
     return rows
 
 
-def _checked(row: Row, where: str) -> Row:
-    if not isinstance(row.get("captions"), dict) or not row["captions"]:
+def _checked(row: Any, where: str) -> Row:
+    captions = row.get("captions") if isinstance(row, dict) else None
+    if not isinstance(captions, dict) or not captions or not all(isinstance(text, str) for text in captions.values()):
         raise UserError(f'{where}: there is no caption; write "captions": {{"en": "..."}}.')
     if not row.get("codes") and not row.get("image"):
         raise UserError(f"{where}: there is neither codes nor image.")
+    codes = row.get("codes") or []
+    if not isinstance(codes, list) or not all(type(code) is int and code >= 0 for code in codes):
+        raise UserError(f"{where}: codes must be a list of whole numbers from 0.")
     return row
 
 
@@ -220,8 +221,11 @@ def read_image(path: str | Path, size: int) -> Tensor:
     """An image as [size, size, 3] in [-1, 1]: short side resized (bicubic), centre cropped."""
     from PIL import Image
 
-    with Image.open(path) as file:
-        image = file.convert("RGB")
+    with opened(path) as content:
+        try:
+            image = Image.open(content).convert("RGB")
+        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            raise UserError(f"{path} is no picture that can be read ({error}): replace it.") from None
     scale = size / min(image.size)
     shape = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
     if image.size != shape:
@@ -273,9 +277,10 @@ class FrozenText:
 
     def __init__(self, backbone: Backbone, folder: Path) -> None:
         self.backbone = backbone
-        tensors = load_file(folder / "states.safetensors")
-        self.mean, self.matrix = tensors["mean"], tensors["matrix"]
-        ends = tensors["ends"].tolist()
+        with loading.translated(folder):
+            tensors = load_file(folder / "states.safetensors")
+            self.mean, self.matrix = tensors["mean"], tensors["matrix"]
+            ends = tensors["ends"].tolist()
         pieces = zip(read_json(folder / "texts.json") or [], [0, *ends], ends, strict=False)
         self.table = {text: tensors["states"][begin:end] for text, begin, end in pieces}
         self.width = self.matrix.shape[1]

@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from core.distributed import is_main
 from core.errors import UserError
-from core.files import read_json, replacing, write_json
+from core.files import load_json, replacing, write_json
 from core.models import loading
 from core.training.fit import save_pretrained
 from core.training.losses import Loss
@@ -407,19 +407,22 @@ def load(folder: Path, device: Any = "cpu", attention: str = "eager") -> TextToI
     Raises:
         UserError: No such folder, or not one that `save` wrote.
     """
-    settings = read_json(folder / "neobabel.json")
-    if settings is None:
+    if not (folder / "neobabel.json").exists():
         raise UserError(f"{folder} holds no NeoBabel model (no neobabel.json): give the artifact of a training run.")
-    vocabulary = Vocabulary(**settings["vocabulary"])
-    if settings["qk_norm"]:
-        # The class of the checkpoint does not know these norms, so its weights are put back by name.
-        lm = loading.from_config(loading.load_config(folder), seed=0, attention=attention)
-    else:
-        lm = loading.load_model(folder, dtype="float32", device="cpu", attention=attention)
-    model = TextToImage(lm, vocabulary, settings["text_width"], settings["image"], settings["qk_norm"])
-    if settings["qk_norm"]:
-        weights = {name: value for file in folder.glob("model*.safetensors") for name, value in load_file(file).items()}
-        lm.load_state_dict(weights, strict=False)
-    if model.project is not None:
-        model.project.load_state_dict(load_file(folder / "projection.safetensors"))
+    with loading.translated(folder):
+        settings = load_json(folder / "neobabel.json", dict)
+        vocabulary = Vocabulary(**settings["vocabulary"])
+        if settings["qk_norm"]:
+            # The class of the checkpoint does not know these norms, so its weights are put back by name.
+            lm = loading.from_config(loading.load_config(folder), seed=0, attention=attention)
+        else:
+            lm = loading.load_model(folder, dtype="float32", device="cpu", attention=attention)
+        model = TextToImage(lm, vocabulary, settings["text_width"], settings["image"], settings["qk_norm"])
+        if settings["qk_norm"]:
+            weights = {
+                name: value for file in folder.glob("model*.safetensors") for name, value in load_file(file).items()
+            }
+            lm.load_state_dict(weights, strict=False)
+        if model.project is not None:
+            model.project.load_state_dict(load_file(folder / "projection.safetensors"))
     return model.to(device).eval()

@@ -18,7 +18,7 @@ from torch import Tensor
 from core.errors import UserError
 from core.experiment.config import override
 from core.experiment.run import Run
-from core.files import read_json, write_text
+from core.files import load_json, write_text
 from core.models import loading
 from papers.neobabel import data, model
 from papers.neobabel.config import PRESETS, Config
@@ -110,12 +110,12 @@ def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
     """
     folder = Path(folder)
     artifact = folder / "artifact"
-    if read_json(artifact / "neobabel.json") is None:
+    if not (artifact / "neobabel.json").exists():
         raise UserError(f"{folder} holds no trained model: give the run directory of papers.neobabel.train.")
     if config is None:
-        settings = read_json(folder / "config.json")
-        if settings is None:
+        if not (folder / "config.json").exists():
             raise UserError(f"{folder} has no config.json: pass the configuration that it was trained with.")
+        settings = load_json(folder / "config.json", dict)
         config = override(PRESETS["tiny"], dict(_flat(settings)))
     text: data.FrozenText | data.TokenText
     if config.backbone.frozen_encoder:

@@ -1,6 +1,6 @@
 """Turn images with captions into shards of codes, once: at scale, training reads nothing else.
 
-    python -m papers.neobabel.prepare cc12m --image-tokenizer my_package.magvit:load --out data/cc12m
+    python -m papers.neobabel.use prepare cc12m --image-tokenizer magvit.py:load --out data/cc12m
 
 The folder is one of `data.py` (images and a `captions.csv` with a column for each language), or holds the caption files
 of the official code: `translations.json` by language and image; a `captions.csv` of image and English caption; or
@@ -9,19 +9,17 @@ of the official code: `translations.json` by language and image; a `captions.csv
 
 from __future__ import annotations
 
-import argparse
-import csv
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from core import corpora
 from core.errors import UserError
-from core.files import read_lines, write_text
-from papers.neobabel.data import OFFICIAL_NAMES, Row, captioned, image_tokenizer, read_image
+from core.files import is_folder, load_json, read_lines, write_text
+from papers.neobabel.data import OFFICIAL_NAMES, Row, captioned, read_image
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -36,17 +34,12 @@ def from_translations(content: Mapping[str, Mapping[str, str]]) -> dict[str, dic
     for name, by_image in content.items():
         if name.lower() not in OFFICIAL_NAMES:
             raise UserError(f"translations.json has captions in {name!r}: known are {', '.join(OFFICIAL_NAMES)}.")
+        if not isinstance(by_image, Mapping) or not all(isinstance(caption, str) for caption in by_image.values()):
+            raise UserError(f"translations.json: {name!r} is no object of captions by image: write {{image: caption}}.")
         for image, caption in by_image.items():
             if caption.strip():
                 captions.setdefault(image, {})[OFFICIAL_NAMES[name.lower()]] = caption
     return captions
-
-
-def from_caption_csv(lines: Iterable[str]) -> dict[str, dict[str, str]]:
-    """SA-1B's and CC12M's `captions.csv` (a header, then image and caption): English only, by design."""
-    rows = csv.reader(lines)
-    next(rows, None)
-    return {row[0]: {"en": row[1]} for row in rows if len(row) > 1 and row[1].strip()}
 
 
 def from_label_mappings(lines: Mapping[str, Iterable[str]]) -> dict[int, dict[str, str]]:
@@ -55,6 +48,11 @@ def from_label_mappings(lines: Mapping[str, Iterable[str]]) -> dict[int, dict[st
     for name, rows in lines.items():
         for row in rows:
             number, colon, label = row.partition(":")
+            if name.lower() not in OFFICIAL_NAMES or (colon and not number.strip().isdecimal()):
+                raise UserError(
+                    f"imagenet_label_mapping_{name}: {row!r} is not understood; the languages are "
+                    f"{', '.join(OFFICIAL_NAMES)}, and a line is a number, a colon and a name."
+                )
             if colon:
                 captions.setdefault(int(number), {})[OFFICIAL_NAMES[name.lower()]] = label.strip()
     return captions
@@ -66,6 +64,8 @@ def images_of(folder: Path) -> Sequence[Row]:
     Raises:
         UserError: No caption file, or one that cannot be read.
     """
+    if not is_folder(folder):
+        raise UserError(f"Folder {folder} does not exist: check the path.")
     mappings = {path.stem.rpartition("_")[2]: read_lines(path) for path in folder.glob("imagenet_label_mapping_*")}
     if mappings:
         labels = from_label_mappings(mappings)
@@ -76,9 +76,9 @@ def images_of(folder: Path) -> Sequence[Row]:
         return [{"image": str(path.relative_to(folder)), "captions": labels[int(path.parent.name)]} for path in images]
     translations, table = folder / "translations.json", folder / "captions.csv"
     if translations.exists():
-        captions = from_translations(json.loads(translations.read_text(encoding="utf-8")))
-    elif table.exists() and "caption" in next(csv.reader(read_lines(table))):
-        captions = from_caption_csv(read_lines(table))
+        captions = from_translations(load_json(translations, dict))
+    elif table.exists() and "caption" in corpora.columns(table):
+        captions = {row["image"]: {"en": row["caption"]} for row in corpora.read_rows(table) if row["caption"].strip()}
     else:
         return captioned(folder)
     return [{"image": image, "captions": by_language} for image, by_language in captions.items()]
@@ -114,27 +114,3 @@ def write_shards(folder: str | Path, tokenizer: Any, out: str | Path, rows: int 
             ]
         write_text(path, "\n".join(lines) + "\n")
     return len(found)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="images and their captions")
-    parser.add_argument("--image-tokenizer", required=True, help="module:function, see data.py::image_tokenizer")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards")
-    parser.add_argument("--rows", type=int, default=10_000, help="images of one shard")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be read and written, and stop")
-    options = parser.parse_args(arguments)
-    if options.dry_run:
-        print(f"{options.folder} -> {options.out}/000000.jsonl ..., {options.rows} images each")
-        return
-    try:
-        tokenizer = image_tokenizer(options.image_tokenizer)
-        print(f"{options.out}: {write_shards(options.folder, tokenizer, options.out, options.rows)} images")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _RECORDS = replace(_SCRATCH, steps=300, batch_size=32)
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Which families of facts are tuned on and tested, initial weights, order of the data."""
     split: Literal["test", "dev"] = "test"
     """Measure on test records, or on those on which settings are chosen."""
@@ -121,6 +121,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
+        validate(self)
         languages = len(self.languages)
         if not languages:
             raise UserError("languages is empty: name at least one target language, such as Nepali.")

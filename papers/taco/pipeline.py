@@ -55,12 +55,16 @@ class TacoPipeline:
         Raises:
             UserError: No such folder.
         """
-        from core.files import read_json
+        from core.files import load_json
         from core.models import loading
 
-        facts = read_json(Path(folder) / "taco.json")
-        if facts is None:
+        if not (Path(folder) / "taco.json").exists():
             raise UserError(f"{folder} holds no taco.json: give a language's folder inside a run's artifact folder.")
+        facts = load_json(Path(folder) / "taco.json", dict)
+        if lost := [
+            name for name in ("revision", "quantization", "language", "chain", "template") if name not in facts
+        ]:
+            raise UserError(f"{folder}/taco.json has no {lost[0]!r}: give a folder that papers.taco.train wrote.")
         model, tokenizer = loading.load(folder, revision=facts["revision"], quantization=facts["quantization"])
         return TacoPipeline(
             model, tokenizer, facts["language"], **{"chain": facts["chain"], "template": facts["template"], **options}

@@ -12,7 +12,6 @@ As a library: :func:`papers.taco.build_taco_records`, :func:`papers.taco.diagnos
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,10 +120,11 @@ def score(options: Score) -> None:
 
 def ask(options: Ask) -> None:
     """Print the final answers, or the whole chains."""
+    from core.files import standard_input
     from papers.taco.pipeline import TacoPipeline
 
     pipeline = TacoPipeline.load(options.model)
-    for prompt in [options.prompt] if options.prompt else sys.stdin.read().splitlines():
+    for prompt in [options.prompt] if options.prompt else standard_input():
         answer = pipeline.generate(prompt)
         if options.show_chain:
             print(json.dumps(asdict(answer), ensure_ascii=False))

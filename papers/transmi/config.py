@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed, validate
 from core.tasks.labelled import TAG_TRAINING, TOPIC_TRAINING
 from core.training.config import TrainingConfig
 
@@ -24,7 +24,7 @@ CORPORA = {
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Sample of messages, random rows, fine-tuning. Official: none in retrieval, 42 to 46 for topics, 1 for tags."""
     split: Literal["test", "dev"] = "test"
     """Which items of the tiny world are measured; settings were chosen on dev."""
@@ -72,6 +72,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
+        validate(self)
         if self.merge_mode == "none" and (self.rows == "random" or self.compat_official):
             raise UserError("merge_mode = 'none' leaves the model as it is: choose max, min or average.")
         if self.rows == "random" and self.compat_official:

@@ -18,7 +18,6 @@ from typing import Any
 from core import corpora
 from core.errors import UserError
 from core.experiment.run import Run
-from core.files import read_lines
 from core.tasks import labelled
 from core.tasks import messages as tiny
 from core.tasks.labelled import Labelled
@@ -148,9 +147,8 @@ def _header(path: Path) -> list[str]:
     """Column names of a TSV or JSON lines file; nothing for a folder."""
     if not path.is_file():
         return []
-    first = next(iter(read_lines(path)), "")
-    if path.suffix in (".tsv", ".tab"):
-        return [name.strip() for name in first.split("\t")]
+    if path.suffix in corpora.TABLES:
+        return corpora.columns(path)
     return corpora.read_jsonl(path).column_names
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Scratch:
 class Config:
     """Each field says where its value comes from."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of training items, adapters, data order and sampling. Test items are the same for all seeds."""
 
     base: str = "wheel:smollm2"
@@ -118,7 +118,7 @@ class Config:
 
     evaluate_on: Literal["test", "development"] = "test"
     """Which generated items are scored: development for choosing settings, test for the claims."""
-    test_items: tuple[int, int] = (36, 18)
+    test_items: tuple[Annotated[int, Range(0)], Annotated[int, Range(0)]] = (36, 18)
     """Generated items to score, Bulgarian and English (the English ones mirror the first Bulgarian ones)."""
     limit: Annotated[int, Range(0)] = 0
     """Score only the first so many items of a file; 0 = all."""
@@ -141,6 +141,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
+        validate(self)
         if not self.languages:
             raise UserError("languages is empty: name at least one language, such as bg.")
         if not self.base and self.adapter == "lora":

@@ -22,7 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.corpora import adapted
 from core.errors import UserError
+from core.files import json_kind, load_json, load_yaml
 from papers.tucan.method import CALL_SCENARIOS, NO_CALL_SCENARIOS, SCENARIOS, Prompt, Tags, normalize
 from papers.tucan.schema import violations
 
@@ -77,12 +79,17 @@ def plain_function(function: Mapping[str, Any]) -> Function:
     Raises:
         UserError: It has no name, or its parameters are no object schema.
     """
-    inner = function.get("function", function)
+    inner = function.get("function", function) if isinstance(function, Mapping) else None
     if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
         raise UserError(f"A function has no name: {json.dumps(function, ensure_ascii=False)[:80]}")
     parameters = inner.get("parameters", inner.get("inputSchema", inner.get("input_schema"))) or {}
     if not isinstance(parameters, Mapping) or parameters.get("type", "object") != "object":
         raise UserError(f"The parameters of {inner['name']} are no object: give a JSON Schema of type 'object'.")
+    properties, required = parameters.get("properties") or {}, parameters.get("required") or []
+    if not isinstance(properties, Mapping) or not all(isinstance(schema, Mapping) for schema in properties.values()):
+        raise UserError(f"The properties of {inner['name']} are no schemas by name: give a JSON Schema.")
+    if not isinstance(required, list) or not all(name in properties for name in map(str, required)):
+        raise UserError(f"What {inner['name']} requires is no list of its properties: give a JSON Schema.")
     extra = {key: value for key, value in inner.items() if key == "description" or key.startswith("x-")}
     return {"name": inner["name"], **extra, "parameters": {"type": "object", "properties": {}, **parameters}}
 
@@ -99,7 +106,8 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
     content = content.get("tools", content) if isinstance(content, Mapping) else content
     if not isinstance(content, list):
         raise UserError(f"{tools} holds no list of functions.")
-    functions = {function["name"]: function for function in map(plain_function, content)}
+    found = adapted(tools or "tools.json", content, lambda function, _: plain_function(function))
+    functions = {function["name"]: function for function in found}
     languages: dict[str, dict[str, Any]] = {}
     values: dict[str, dict[str, dict[str, str]]] = {}
     for path in templates or (HERE / "bg.yaml", HERE / "en.yaml"):
@@ -109,6 +117,7 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
         ):
             raise UserError(f"{path} needs the keys language, tools, values, questions and no_function.")
         code = entry["language"]
+        _check_shape(entry, str(path))
         languages[code] = dict(entry)
         values[code] = {slot: _values(source, code, slot) for slot, source in entry["values"].items()}
     # CLDR does not name everything in every language.
@@ -122,16 +131,26 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
     return catalogue
 
 
-def _parse(path: Path) -> Any:
-    import yaml
+def _check_shape(entry: Mapping[str, Any], path: str) -> None:
+    """A template file is what the other functions take for granted."""
 
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}.") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be parsed: {str(error).splitlines()[0]}") from None
+    def texts(value: Any) -> bool:
+        return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+    for name, kind in (("language", str), ("tools", Mapping), ("values", Mapping), ("questions", list)):
+        if not isinstance(entry[name], kind):
+            wanted = {str: "a code", list: "a list of pairs"}.get(kind, "a mapping")
+            raise UserError(f"{path}: {name} is {json_kind(entry[name])}, not {wanted}: see papers/tucan/en.yaml.")
+    for number, pair in enumerate(entry["questions"], start=1):
+        if not (texts(pair) and len(pair) == 2):
+            raise UserError(f"{path}: question {number} is no pair of question and answer: see papers/tucan/en.yaml.")
+    for name, tool in entry["tools"].items():
+        if not (isinstance(tool, Mapping) and texts(tool.get("requests")) and isinstance(tool.get("ask", {}), Mapping)):
+            raise UserError(f"{path}: the tool {name!r} has no list of requests, or no mapping of what to ask.")
+
+
+def _parse(path: Path) -> Any:
+    return load_json(path) if path.suffix == ".json" else load_yaml(path)
 
 
 def _values(source: Any, language: str, slot: str) -> dict[str, str]:
@@ -155,14 +174,14 @@ def _values(source: Any, language: str, slot: str) -> dict[str, str]:
 @cache
 def cldr_values(kind: str, language: str) -> dict[str, str]:
     """Short names of CLDR in one language: exemplar cities of the time zones, countries, currencies, languages."""
-    from babel import Locale
+    from core.corpora.names import locale_of
 
-    locale = Locale.parse(language, sep="-")
+    locale = locale_of(language)
     names: dict[str, str]
     if kind == "city":
         named = {zone: entry.get("city") for zone, entry in locale.time_zones.items()}
         # English names a zone's city only where the zone's id does not.
-        zones = sorted(str(zone) for zone in Locale.parse("bg").time_zones if "/" in str(zone))
+        zones = sorted(str(zone) for zone in locale_of("bg").time_zones if "/" in str(zone))
         names = {zone: named.get(zone) or zone.rpartition("/")[2].replace("_", " ") for zone in zones}
     elif kind == "country":
         names = {
@@ -472,10 +491,9 @@ def load_prompt(
     """
     content = _parse(Path(path or HERE / "prompts.yaml"))
     parts = ("system", "default_system", "functions_header", "query_header", "user")
-    if not isinstance(content, Mapping) or wording not in content:
-        raise UserError(
-            f"There is no wording {wording!r} in {path or 'prompts.yaml'}: it has {', '.join(content or ())}."
-        )
+    if not isinstance(content, Mapping) or not isinstance(content.get(wording), Mapping):
+        has = ", ".join(map(str, content)) if isinstance(content, Mapping) else json_kind(content)
+        raise UserError(f"There is no wording {wording!r} in {path or 'prompts.yaml'}: it has {has or 'nothing'}.")
     if missing := [name for name in parts if name not in content[wording]]:
         raise UserError(f"The wording {wording!r} lacks {missing[0]!r}.")
     texts = {name: str(content[wording][name]) for name in parts}

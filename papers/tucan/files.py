@@ -7,13 +7,13 @@ A training row is an item of our generator, which is rendered with the run's own
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.corpora import read_rows
+from core.corpora import adapted, read_rows
 from core.errors import UserError
+from core.files import parse_json
 from papers.tucan.data import plain_function
 from papers.tucan.method import Prompt, conversation
 
@@ -85,36 +85,21 @@ def training_messages(row: Mapping[str, Any], prompt: Prompt) -> list[dict[str, 
 
 
 def _parsed(value: Any, name: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise UserError(f"{name} is no JSON: {error}.") from None
+    return parse_json(value, name) if isinstance(value, str) else value
 
 
 def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     """Evaluation items of a JSON or JSONL file, or of a hub dataset (`owner/name`, optionally `@split`)."""
-    rows = _rows(source, SPLITS)[: limit or None]
-    return [_named(source, n, evaluation_item, row, n) for n, row in enumerate(rows, start=1)]
+    return list(adapted(source, _rows(source, SPLITS)[: limit or None], evaluation_item))
 
 
 def read_conversations(source: str, prompt: Prompt) -> list[list[dict[str, str]]]:
     """Training conversations of a file or a hub dataset."""
-    return [
-        _named(source, n, training_messages, row, prompt) for n, row in enumerate(_rows(source, ("train",)), start=1)
-    ]
-
-
-def _named(source: str, number: int, function: Any, *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except UserError as error:
-        raise UserError(f"{source}, row {number}: {error}") from None
+    return list(adapted(source, _rows(source, ("train",)), lambda row, _: training_messages(row, prompt)))
 
 
 def _rows(source: str, splits: Iterable[str]) -> list[Any]:
-    if Path(source).suffix in (".json", ".jsonl", ".ndjson", ".parquet"):
+    if Path(source).suffix in (".json", ".jsonl", ".ndjson", ".parquet", ".csv", ".tsv"):
         return [_dense(row) for row in read_rows(source)]
     name, _, split = source.partition("@")
     from datasets import load_dataset

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 from core.corpora import read_rows
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.files import write_rows, write_text
 from papers.tucan import data, files, method
@@ -50,7 +50,7 @@ class Build:
     """Functions to keep for development and test."""
     multi_turn: Annotated[float, Range(0, 1)] = 0.0
     """Share of calls that go on with the result and the final answer."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the draws."""
     prompt: PromptConfig = LONG
     """Wording of the user turn."""

@@ -439,7 +439,7 @@ BAD_FILES = [
     ("a.jsonl", '{"en": "a", "fr": "b"}\n{"en": "c"}\n', "a.jsonl, line 2: 'fr' is missing"),
     ("a.jsonl", '{"en": "a", "fr": 3}\n', "a.jsonl, line 1: 'fr' is not a string"),
     ("a.jsonl", '{"en": "a", "fr": "b"}\n{"en": "c", "fr": "d", "de": "e"}\n', "line 2: column 'de' is not in line 1"),
-    ("a.csv", "en,fr\n", "unknown format '.csv'"),
+    ("a.docx", "en,fr\n", "unknown format '.docx'"),
 ]
 
 

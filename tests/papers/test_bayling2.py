@@ -971,7 +971,7 @@ def test_chat_command(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw-en.tsv"], "language:pivot=file"),
         (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:en=sw-en.tsv", "--shares", "en"], "--shares"),
         (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:fr=sw-en.tsv"], "fr"),
-        (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "tasks.jsonl"], "no manifest"),
+        (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "tasks.jsonl"], "line 2: not JSON"),
         (["sweep", "--model", "x"], "--tasks"),
     ],
 )

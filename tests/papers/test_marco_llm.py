@@ -538,7 +538,7 @@ def test_manifests_that_cannot_be_read(tmp_path: Path) -> None:
         ({"templates": ()}, "templates"),
         ({"templates": ("Z",)}, "templates"),
         ({"translation_templates": ("K",)}, "K does not end"),
-        ({"tokens": (0, 5)}, "positive"),
+        ({"tokens": (0, 5)}, "at least 1"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, Any], message: str) -> None:

@@ -27,7 +27,7 @@ from core.experiment.run import temporary
 from core.files import read_json
 from core.models import loading
 from core.training.config import TrainingConfig
-from papers.neobabel import benchmark, data, detectors, merging, method, model, painter, prepare, sheet, world
+from papers.neobabel import benchmark, data, detectors, merging, method, model, painter, prepare, sheet, use, world
 from papers.neobabel import eval as evaluation
 from papers.neobabel import train as training
 from papers.neobabel.config import ORDER, PRESETS, VARIANTS, Config, Stage, decoder_config, workload
@@ -691,8 +691,11 @@ def test_merging_folders_and_files(tmp_path: Path, capsys: pytest.CaptureFixture
     folders = [tmp_path / f"step-{number}" for number in (1, 2, 3)]
     merged = load_file(merging.merge(folders, tmp_path / "out", "wma") / "model.safetensors")
     assert merged["w"].tolist() == pytest.approx([(1 + 4 + 9) / 6] * 2)
-    merging.main([*map(str, folders), "--kind", "ema", "--out", str(tmp_path / "x"), "--dry-run"])
+    use.main(["merge", *map(str, folders), "--kind", "ema", "--out", str(tmp_path / "x")])
     assert "0.3690" in capsys.readouterr().out
+    # 0.81, 0.9 and 1 of 2.71
+    ema = (0.81 * 1 + 0.9 * 2 + 1 * 3) / 2.71
+    assert load_file(tmp_path / "x" / "model.safetensors")["w"].tolist() == pytest.approx([ema] * 2)
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -717,7 +720,7 @@ def test_folders_of_shards_and_of_images(tmp_path: Path) -> None:
     (shard / "a.jsonl").write_text('{"codes": [1, 2], "captions": {"en": "x"}}\n', encoding="utf-8")
     assert data.read_folder(shard)[0]["codes"] == [1, 2]
     (shard / "b.jsonl").write_text('{"codes": [1, 2], "captions": {}}\n', encoding="utf-8")
-    with pytest.raises(UserError, match=r"b\.jsonl, byte 0: there is no caption"):
+    with pytest.raises(UserError, match=r"b\.jsonl, line 1: there is no caption"):
         list(data.read_folder(shard))
     with pytest.raises(UserError, match="neither"):
         data.read_folder(tmp_path / "images")
@@ -734,7 +737,7 @@ def test_images_are_resized_on_the_short_side_and_cropped(tmp_path: Path) -> Non
     assert float(image.min()) == 1.0, "the middle third"
 
 
-def test_official_caption_files() -> None:
+def test_official_caption_files(tmp_path: Path) -> None:
     content = {
         "English": {"a.jpg": "a cat", "b.jpg": "a dog"},
         "Persian": {"a.jpg": "گربه"},
@@ -743,7 +746,14 @@ def test_official_caption_files() -> None:
     assert prepare.from_translations(content) == {"a.jpg": {"en": "a cat", "fa": "گربه"}, "b.jpg": {"en": "a dog"}}
     with pytest.raises(UserError, match="Klingon"):
         prepare.from_translations({"Klingon": {}})
-    assert prepare.from_caption_csv(["image,caption", 'x.jpg,"one, two"', "y.jpg,"]) == {"x.jpg": {"en": "one, two"}}
+    for wrong in ({"English": ["a cat"]}, {"English": {"a.jpg": None}}):
+        with pytest.raises(UserError, match="no object of captions by image"):
+            prepare.from_translations(wrong)  # type: ignore[arg-type]
+    (tmp_path / "captions.csv").write_text('image,caption\nx.jpg,"one, two"\ny.jpg,\n', encoding="utf-8")
+    assert prepare.images_of(tmp_path) == [{"image": "x.jpg", "captions": {"en": "one, two"}}]
+    for name, lines in (("klingon", ["0: tench"]), ("english", ["tench: 0"])):
+        with pytest.raises(UserError, match=f"imagenet_label_mapping_{name}: .* is not understood"):
+            prepare.from_label_mappings({name: lines})
     labels = prepare.from_label_mappings({"english": ["0: tench", "1: goldfish"], "dutch": ["0: zeelt"]})
     assert labels == {0: {"en": "tench", "nl": "zeelt"}, 1: {"en": "goldfish"}}
 
@@ -777,7 +787,7 @@ def test_shards_of_codes_are_made_once(tmp_path: Path, capsys: pytest.CaptureFix
     }
     for name, folder in folders.items():
         out = tmp_path / f"{name}_codes"
-        prepare.main([str(folder), "--image-tokenizer", "world", "--out", str(out), "--rows", "2"])
+        use.main(["prepare", str(folder), "--image-tokenizer", "world", "--out", str(out), "--rows", "2"])
         assert "3 images" in capsys.readouterr().out
         assert [path.name for path in sorted(out.iterdir())] == ["000000.jsonl", "000001.jsonl"]
         rows = list(data.read_folder(out))
@@ -791,9 +801,9 @@ def test_shards_of_codes_are_made_once(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(UserError, match="9 is no class"):
         prepare.images_of(folders["classes"])
     with pytest.raises(SystemExit) as stop:
-        prepare.main([str(tmp_path), "--image-tokenizer", "world", "--out", str(tmp_path / "x")])
+        use.main(["prepare", str(tmp_path), "--image-tokenizer", "world", "--out", str(tmp_path / "x")])
     assert stop.value.code == 2
-    prepare.main(["nowhere", "--image-tokenizer", "world", "--out", str(tmp_path / "x"), "--dry-run"])
+    use.main(["prepare", "nowhere", "--image-tokenizer", "world", "--out", str(tmp_path / "x"), "--dry-run"])
     assert not (tmp_path / "x").exists()
 
 
@@ -809,7 +819,7 @@ def test_shards_are_read_from_disk_in_any_order(tmp_path: Path) -> None:
     assert len(mixture) == 6
     assert sum(row.get("id") == "x" for row in mixture) == 3
     (tmp_path / "c.jsonl").write_text("no json\n", encoding="utf-8")
-    with pytest.raises(UserError, match="is no JSON"):
+    with pytest.raises(UserError, match=r"c\.jsonl, line 1: not JSON"):
         data.read_folder(tmp_path)[5]
 
 

@@ -541,7 +541,7 @@ def test_evaluation_rows_with_strings_and_dictionaries() -> None:
     assert files.evaluation_item({**row, "functions": None, "expected_behavior": NOTHING})["functions"] == []
     for broken, message in (
         ({"user_message": "x"}, "'expected_behavior' is missing"),
-        ({**row, "expected_behavior": "{"}, "is no JSON"),
+        ({**row, "expected_behavior": "{"}, "not JSON"),
         ({**row, "expected_behavior": {"a": 1}}, "should_call_function"),
         ({**row, "expected_behavior": {"should_call_function": True}}, "expected_function"),
     ):
