@@ -345,14 +345,16 @@ class Run:
     def _stage_folder(self, name: str, inputs: Mapping[str, Any]) -> Path:
         """Where a stage is kept: by its inputs, the content of the paths among them, code and versions."""
         mentioned = named(inputs)
-        found = {text: value for text, value in self.inputs.items() if any(text in whole for whole in mentioned)}
+        # As they are now, which is what will be read: a run may outlast a change that belongs to the next one.
+        now = contents(self.config)
+        found = {text: value for text, value in now.items() if any(text in whole for whole in mentioned)}
         found |= {str(path): digest(path) for path in _paths(inputs) if self.stages not in path.parents}
         key = fingerprint({"inputs": dict(inputs), **({"contents": found} if found else {}), **surroundings(self.slug)})
         target = self.stages / f"{name}-{key}"
-        then, now = read_json(target / REVISIONS) or {}, revisions(self.config)
-        changed = [hub_id for hub_id, commit in then.items() if now.get(hub_id, commit) != commit]
+        made_from, known = read_json(target / REVISIONS) or {}, revisions(self.config)
+        changed = [hub_id for hub_id, commit in made_from.items() if known.get(hub_id, commit) != commit]
         if any(hub_id in whole for hub_id in changed for whole in mentioned):
-            return target.with_name(f"{target.name}-{fingerprint(now)[:8]}")
+            return target.with_name(f"{target.name}-{fingerprint(known)[:8]}")
         return target
 
 
