@@ -96,7 +96,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError, RecursionError):
+    except (FileNotFoundError, ValueError, RecursionError):  # bytes that are no text are no JSON either
         return None
 
 
@@ -345,8 +345,13 @@ def _refuse_unsound(value: Any, where: str, *, sound: bool = True) -> None:
     raise UserError(f"{where}: lists and objects are nested more than {DEEPEST} deep; flatten them.")
 
 
-def build_folder(target: Path, build: Callable[[Path], None]) -> None:
+def build_folder(target: Path, build: Callable[[Path], None], *, replace: bool = False) -> None:
     """Fill a temporary folder beside `target` and rename it into place, so that it exists whole or not at all.
+
+    Args:
+        target: The folder.
+        build: Fills it, under its temporary name.
+        replace: What is there stays until the new folder is whole, and is then removed.
 
     Raises:
         UserError: When the folder cannot be written or the disk is full.
@@ -358,6 +363,12 @@ def build_folder(target: Path, build: Callable[[Path], None]) -> None:
         try:
             temporary.mkdir()
             build(temporary)
+            if replace and (target.exists() or target.is_symlink()):
+                old = _partial(target)
+                target.rename(old)
+                temporary.rename(target)
+                remove(old)
+                return
             try:
                 temporary.rename(target)
             except OSError as error:
@@ -384,7 +395,20 @@ def sweep(folder: Path, name: str = "") -> None:
             else:
                 left_behind = time.time() - path.stat().st_mtime > ABANDONED
             if left_behind:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                remove(path)
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file or folder of this name is one of ours that was not finished."""
+    return _PARTIAL.fullmatch(name) is not None
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a folder with all it holds, or a link without what it points to; it need not exist."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:

@@ -62,12 +62,17 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
     if paper.disclaimer:
         say(paper.disclaimer)
     with run.held():
-        if run.open().finished(_marker(stage)) and not options.overwrite:
+        if stage == "eval" and _trains(slug) and (reason := run.holds_another()):
+            raise UserError(
+                f"{reason}, and nothing trained for what would be measured now: run `python -m papers.{slug}.train` "
+                "with the same options first; what is there is kept until then."
+            )
+        if options.overwrite and is_main_process():
+            _discard(run, stage)
+        if run.open().finished(_marker(stage)):
             say(f"{path} is finished; nothing to do (--overwrite runs it again).")
             _show(run.finished(_marker(stage)))
             return
-        if options.overwrite and is_main_process():
-            _discard(run, stage)
         if is_main_process() and not options.quiet:
             print(f"{settled()}.", file=sys.stderr, flush=True)
         measurement = execute(function, run, stage)
@@ -154,11 +159,10 @@ def _marker(stage: str) -> str:
 
 
 def _discard(run: Run, stage: str) -> None:
-    if stage == "train":
-        run.clear()
-        run.open()
-    else:
+    if stage == "eval" and _trains(run.slug):
         (run.path / "measurement.json").unlink(missing_ok=True)
+    else:
+        run.clear()
 
 
 def _trains(slug: str) -> bool:

@@ -27,6 +27,7 @@ PRESENTATION = frozenset(
         "core.cost.plan",
         "core.errors",
         "core.experiment.entrypoint",
+        "core.experiment.inputs",
         "core.experiment.jobs",
         "core.experiment.keys",
         "core.experiment.paper",

@@ -15,7 +15,7 @@ from typing import Any
 from core.experiment.config import preset_named, to_dict, with_variant
 from core.experiment.paper import Paper, find
 from core.experiment.run import Measurement
-from core.files import finite_json, read_json_lines
+from core.files import finite_json, locked, read_json_lines, writable
 
 # They say which run it was, not how it was set.
 _NO_SETTING = frozenset({"seed", "split"})
@@ -41,8 +41,7 @@ def note(slug: str, config: Any, measurement: Measurement) -> None:
         "metrics": {name: round(value, 5) for name, value in measurement.metrics.items()},
     }
     target = path(find(slug))
-    target.parent.mkdir(exist_ok=True)
-    with target.open("a", encoding="utf-8") as lines:
+    with writable(target), locked(target), target.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(finite_json(line), ensure_ascii=False) + "\n")
 
 

@@ -196,18 +196,28 @@ def find(slug: str) -> Paper:
     """The card of one paper.
 
     Raises:
-        UserError: If there is no such paper.
+        UserError: If there is no such paper, or it cannot be imported.
     """
     if slug not in slugs():
         near = difflib.get_close_matches(slug, slugs(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the papers are {', '.join(slugs())}."
         raise UserError(f"There is no paper {slug!r}: {hint}")
-    return importlib.import_module(f"papers.{slug}").PAPER
+    try:
+        return importlib.import_module(f"papers.{slug}").PAPER
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+        raise UserError(f"papers/{slug} cannot be imported ({reason}): mend it, or move the folder away.") from error
 
 
 def discover() -> tuple[Paper, ...]:
-    """The cards of all papers, in alphabetical order of their slugs."""
-    return tuple(find(slug) for slug in slugs())
+    """The cards of all papers that can be imported, by slug; a line tells of each that cannot."""
+    found = []
+    for slug in slugs():
+        try:
+            found.append(find(slug))
+        except UserError as error:
+            print(error, file=sys.stderr)
+    return tuple(found)
 
 
 def public(

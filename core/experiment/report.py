@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.experiment.paper import Check, Claim, Paper, discover
+from core.experiment.paper import Check, Claim, Paper, discover, slugs
 from core.experiment.results import OUTCOMES, TRIVIAL, Outcome, Record, Verdict, recorded
 from core.experiment.run import ROOT
-from core.files import read_json, replacing, write_text
+from core.files import locked, read_json, replacing, writable, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -353,10 +353,18 @@ def update_page(paper: Paper, record: Record) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def recording() -> Iterator[None]:
+    """Pages, records and the scoreboard are read, changed and written: by one process at a time."""
+    with writable(ROOT), locked(ROOT / "README.md"):
+        yield
+
+
 def update_scoreboard() -> Path:
     """Put the scoreboard into the generated part of the repository's README."""
     path = ROOT / "README.md"
-    write_text(path, replace_between(path.read_text(encoding="utf-8"), "scoreboard", scoreboard_markdown()))
+    text = path.read_text(encoding="utf-8")
+    write_text(path, replace_between(text, "scoreboard", scoreboard_markdown(text)))
     return path
 
 
@@ -372,10 +380,18 @@ def replace_between(text: str, name: str, body: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}{body}\n{match[2]}", text)
 
 
-def scoreboard_markdown() -> str:
-    """One row a paper: the outcomes of its claims and the minutes, with a link to its page."""
+def scoreboard_markdown(before: str = "") -> str:
+    """One row a paper: the outcomes of its claims and the minutes, with a link to its page.
+
+    Args:
+        before: The text that holds the present scoreboard; papers that cannot be imported keep their rows.
+    """
     lines = ["| paper | what it does | claims | outcomes | minutes |", "|---|---|---|---|---:|"]
-    for paper in discover():
+    papers = {paper.slug: paper for paper in discover()}
+    for slug in slugs():
+        if (paper := papers.get(slug)) is None:
+            lines += [line for line in before.splitlines() if line.startswith(f"| [{slug}](papers/{slug}/README.md)")]
+            continue
         record = recorded(paper)
         verdicts = [v for check, v in judged(paper, record) if isinstance(check, Claim)] if record else []
         tested = [v for v in verdicts if v.outcome != "out of scale"]

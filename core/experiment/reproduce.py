@@ -223,8 +223,9 @@ def conclude(paper: Paper, grid: Sequence[Cell], folder: Path, *, jobs: int = 1,
     with writable(folder), locked(folder / "results.json"):
         _report(paper, result, folder)
     if record:
-        # Pages and scoreboard are read, changed and written.
-        with writable(ROOT), locked(ROOT / "README.md"):
+        from core.experiment.report import recording
+
+        with recording():
             _record(paper, result)
     return result
 

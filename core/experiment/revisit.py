@@ -103,8 +103,9 @@ def replicate(
         from core.experiment import report
 
         content = {"seeds": list(seeds), "environment": new.environment, "rows": [vars(row) for row in rows]}
-        write_json(paper.folder / "results" / "replication.json", content)
-        report.update_page(paper, before)
+        with report.recording():
+            write_json(paper.folder / "results" / "replication.json", content)
+            report.update_page(paper, before)
     return rows
 
 
@@ -162,9 +163,10 @@ def rejudge(paper: Paper) -> Record:
         raise UserError(f"{paper.slug} has no record to judge: run `papers reproduce {paper.slug} --record` first.")
     if missing := [variant for variant in paper.variants if variant not in record.measurements]:
         raise UserError(f"The record of {paper.slug} lacks the variant {missing[0]!r}: reproduce it with --record.")
-    record = record.judged(paper)
-    record.save(paper.folder / "results" / f"{record.preset}.json")
-    report.save_figure(paper, record, paper.folder / "results" / f"{record.preset}.svg")
-    report.update_page(paper, record)
-    report.update_scoreboard()
+    with report.recording():
+        record = record.judged(paper)
+        record.save(paper.folder / "results" / f"{record.preset}.json")
+        report.save_figure(paper, record, paper.folder / "results" / f"{record.preset}.svg")
+        report.update_page(paper, record)
+        report.update_scoreboard()
     return record

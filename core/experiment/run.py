@@ -1,17 +1,20 @@
 """A run directory: what was asked for, on what machine, what happened, what came out.
 
     runs/mexa/tiny/weighted/seed0/
+        key.json           that the folder is ours, and whose
         config.json        the resolved configuration
         environment.json   versions, hardware, commit, command
         log.txt            what the run printed, where it was computed beside others
         metrics.jsonl      one line a logged step
+        checkpoints/       from which training goes on
         artifact/          what training made: save_pretrained folders, datasets
         train.json         written last by training: its key
         measurement.json   written last by evaluation: its key and the numbers
 
 Files appear whole or not at all (temporary name, then rename). A run is finished when its last file carries the key
-of what would be run now: configuration, the code that it reaches, and package versions. A finished run is never
-recomputed and an interrupted one resumes. One process at a time works in a folder.
+of what would be run now: configuration, content of the files that it names, the code that it reaches, and package
+versions. A finished run is never recomputed and an interrupted one resumes; what a folder held under another key is put
+beside it (`.seed0.previous`) until the new run is whole. One process at a time works in a folder.
 """
 
 from __future__ import annotations
@@ -19,36 +22,45 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import itertools
 import json
 import math
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
 from core.experiment.config import fingerprint, render, to_dict
+from core.experiment.inputs import contents, digest, named, revisions
 from core.experiment.keys import ROOT, surroundings, versions
 from core.experiment.threads import settled
 from core.files import (
+    DISTRIBUTION,
     build_folder,
     finite_json,
+    is_partial,
     locked,
     read_json,
+    remove,
     sweep,
     writable,
     write_json,
     write_text,
 )
 
+# The stage that is being built: its temporary folder, where its checkpoints are kept, and the run that builds it.
+_BUILDING: ContextVar[tuple[Path, Path, Path] | None] = ContextVar("building", default=None)
+_NOTES = frozenset({"key.json", "config.json", "environment.json", "log.txt", "metrics.jsonl"})
+REVISIONS = ".revisions.json"  # in a stage's folder, where it was made from repositories of the hub
 COMMAND = "MULTILINGUAL_PAPERS_COMMAND"  # tells a process that computes for another what the user has typed
 
 
@@ -111,12 +123,32 @@ class Run:
         return self.path / "artifact"
 
     @property
+    def checkpoints(self) -> Path:
+        """Where training keeps its checkpoints: with the run, or with the shared stage that it builds."""
+        if building := _BUILDING.get():
+            temporary, kept, owner = building
+            if self.path == owner:
+                return kept
+            if temporary in self.path.parents:
+                return kept / self.path.relative_to(temporary)
+        return self.path / "checkpoints"
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """Hashes of the local files and folders that the configuration names, as they were when first asked for."""
+        return contents(self.config)
+
+    @cached_property
     def key(self) -> str:
-        """What identifies the run's numbers: configuration, code and package versions."""
-        return fingerprint({"config": to_dict(self.config), **surroundings(self.slug)})
+        """What identifies the run's numbers: configuration, content of what it names, code and package versions.
+
+        It is taken once, before the run begins: what is changed meanwhile belongs to the next run.
+        """
+        found = {"contents": self.inputs} if self.inputs else {}
+        return fingerprint({"config": to_dict(self.config), **found, **surroundings(self.slug)})
 
     def open(self) -> Run:
-        """Create the folder with configuration and environment, dropping what a run with another key left there.
+        """Create the folder with configuration and environment; what a run with another key left there is put beside.
 
         Raises:
             UserError: If the folder cannot be written, or holds files that no run made.
@@ -127,14 +159,56 @@ class Run:
             self.path.mkdir(parents=True, exist_ok=True)
             for folder in (self.path, self.stages):
                 sweep(folder)
-            if any(self.path.iterdir()) and not (self.path / "key.json").exists():
+            if _entries(self.path) and not _marker(self.path):
                 raise UserError(f"{self.path} is not a run directory and not empty: choose another folder with --out.")
-            if read_json(self.path / "key.json") != {"key": self.key}:
-                self.clear()
-                write_json(self.path / "key.json", {"key": self.key})
+            if not self._agrees(_marker(self.path)):
+                self._set_aside()
+                for previous in self._previous():
+                    if self._agrees(_marker(previous)):  # as after a change of the code that was taken back
+                        self.path.resolve().rmdir()
+                        previous.rename(self.path.resolve())
+                        break
+            self._sign()
+            if not (self.path / "config.json").exists():
                 write_text(self.path / "config.json", render(self.config) + "\n")
+            if not (self.path / "environment.json").exists():
                 write_json(self.path / "environment.json", environment())
         return self
+
+    def _sign(self) -> None:
+        """Mark the folder as ours, and note the revisions of the hub that it is made from, once they are known."""
+        known = (_marker(self.path) or {}).get("revisions", {})
+        content: dict[str, Any] = {"program": DISTRIBUTION, "version": _version(), "slug": self.slug, "key": self.key}
+        content |= {"inputs": self.inputs, "revisions": {**revisions(self.config), **known}}
+        if read_json(self.path / "key.json") != content:
+            write_json(self.path / "key.json", content)
+
+    def _agrees(self, content: Any) -> bool:
+        """Whether what a file of a run says of itself is true of this run; an unknown revision agrees with any."""
+        if not isinstance(content, dict) or content.get("key") != self.key:
+            return False
+        now = revisions(self.config)
+        return all(now.get(name, commit) == commit for name, commit in content.get("revisions", {}).items())
+
+    def _previous(self) -> list[Path]:
+        """Folders beside this one that hold what it held under other keys."""
+        place = self.path.resolve()
+        return [path for path in sorted(place.parent.glob(f".{place.name}.previous*")) if _marker(path)]
+
+    def _set_aside(self) -> None:
+        """Put everything beside the folder, in one step; a run that has made nothing yet is not worth it."""
+        made = {path.name for path in _entries(self.path)} - _NOTES
+        if not made:
+            for child in self.path.iterdir():
+                remove(child)
+            return
+        place = self.path.resolve()
+        for number in itertools.count(1):
+            target = place.with_name(f".{place.name}.previous{'' if number == 1 else f'-{number}'}")
+            if not target.exists():
+                break
+        place.rename(target)
+        place.mkdir()
 
     @contextlib.contextmanager
     def held(self, *, wait: bool = False) -> Iterator[None]:
@@ -151,39 +225,82 @@ class Run:
             yield
 
     def clear(self) -> None:
-        """Remove everything from the run's folder."""
-        for child in sorted(self.path.iterdir(), key=lambda child: child.name == "key.json"):
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
+        """Remove everything from the run's folder; links are removed and not followed.
+
+        Raises:
+            UserError: The folder is a link, or no run made it.
+        """
+        if not self.path.is_dir() or not _entries(self.path):
+            return
+        if self.path.is_symlink():
+            raise UserError(f"{self.path} is a link, behind which nothing is deleted: name the folder itself.")
+        if not _marker(self.path):
+            raise UserError(f"{self.path} is not a run directory and not empty: choose another folder with --out.")
+        with writable(self.path):
+            for child in sorted(self.path.iterdir(), key=lambda child: child.name == "key.json"):
+                remove(child)
 
     def holds_another(self) -> str | None:
         """Why the folder is not this run's (a sentence), or None when it is empty or this run's own."""
-        if not self.path.exists() or not any(self.path.iterdir()):
+        if not self.path.exists() or (self.path.is_dir() and not _entries(self.path)):
             return None
-        recorded = read_json(self.path / "key.json")
+        recorded = _marker(self.path)
         if recorded is None:
             return f"{self.path} exists and is not a run directory"
-        if recorded == {"key": self.key}:
+        if self._agrees(recorded):
             return None
         then, now = read_json(self.path / "config.json") or {}, to_dict(self.config)
         changed = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-        what = f"another configuration ({', '.join(changed)} differ)" if changed else "other code or package versions"
+        files = {**recorded.get("inputs", {}), **recorded.get("revisions", {})}
+        others = sorted(
+            name
+            for name, value in {**self.inputs, **revisions(self.config)}.items()
+            if name in files and files[name] != value
+        )
+        if changed:
+            what = f"another configuration ({', '.join(changed)} differ)"
+        elif others:
+            what = f"another content of {', '.join(others)}"
+        else:
+            what = "other code or package versions"
         return f"{self.path} holds a run with {what}"
 
     def finish(self, stage: str, seconds: float, **content: Any) -> None:
-        """Write the file that marks a stage (`train`, `measurement`) as complete."""
+        """Write the file that marks a stage (`train`, `measurement`) as complete; what it takes the place of goes."""
         if is_main_process():
+            if (self.path / "key.json").exists():
+                self._sign()
+            found = revisions(self.config)
+            content |= {"revisions": found} if found else {}
             write_json(self.path / f"{stage}.json", {"key": self.key, "seconds": round(seconds, 2), **content})
+            for previous in self._previous():
+                remove(previous)
 
     def finished(self, stage: str) -> dict[str, Any] | None:
         """The content of a complete stage with the present key, else None."""
         content = read_json(self.path / f"{stage}.json")
-        return content if content and content.get("key") == self.key else None
+        return content if self._agrees(content) else None
 
     def log(self, **metrics: Any) -> None:
         """Append one line to metrics.jsonl (main process only)."""
         if is_main_process():
             with writable(self.path), (self.path / "metrics.jsonl").open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(finite_json(metrics), ensure_ascii=False) + "\n")
+
+    def rewind(self, phase: str, step: int) -> None:
+        """Drop what metrics.jsonl says of a training phase after a step: it is done again, and logged again."""
+        path = self.path / "metrics.jsonl"
+        if not is_main_process() or not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n"):
+            try:
+                found = json.loads(line)
+            except ValueError:  # cut off by a kill
+                continue
+            if not isinstance(found, dict) or found.get("phase") != phase or found.get("step", step + 1) <= step:
+                kept.append(f"{line}\n")
+        write_text(path, "".join(kept))
 
     def stage(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """The folder of something that several variants or seeds share, built once.
@@ -199,20 +316,74 @@ class Run:
         Raises:
             HeldError: Another process builds it, and this run does not wait.
         """
-        key = fingerprint({"inputs": dict(inputs), **surroundings(self.slug)})
-        target = self.stages / f"{name}-{key}"
+        target = self._stage_folder(name, inputs)
         if not is_main_process():
             while not target.exists():
                 time.sleep(0.2)
         if not target.exists():
             started, before = time.monotonic(), dict(self.clock)
+            kept = target.with_name(f"{target.name}.checkpoints")
+
+            def fill(folder: Path) -> None:
+                token = _BUILDING.set((folder, kept, self.path))
+                try:
+                    build(folder)
+                finally:
+                    _BUILDING.reset(token)
+                if found := revisions(self.config):
+                    write_json(folder / REVISIONS, found)
+
             with writable(self.stages), locked(target, wait=self.wait) as waited:
                 if not target.exists():
-                    build_folder(target, build)
+                    build_folder(target, fill)
+                remove(kept)
             # A stage that needs another one has counted that one's seconds already.
             self.clock["waited"] = before["waited"] + waited
             self.clock["stages"] = before["stages"] + time.monotonic() - started - waited
         return target
+
+    def _stage_folder(self, name: str, inputs: Mapping[str, Any]) -> Path:
+        """Where a stage is kept: by its inputs, the content of the paths among them, code and versions."""
+        mentioned = named(inputs)
+        # As they are now, which is what will be read: a run may outlast a change that belongs to the next one.
+        now = contents(self.config)
+        found = {text: value for text, value in now.items() if any(text in whole for whole in mentioned)}
+        found |= {str(path): digest(path) for path in _paths(inputs) if self.stages not in path.parents}
+        key = fingerprint({"inputs": dict(inputs), **({"contents": found} if found else {}), **surroundings(self.slug)})
+        target = self.stages / f"{name}-{key}"
+        made_from, known = read_json(target / REVISIONS) or {}, revisions(self.config)
+        changed = [hub_id for hub_id, commit in made_from.items() if known.get(hub_id, commit) != commit]
+        if any(hub_id in whole for hub_id in changed for whole in mentioned):
+            return target.with_name(f"{target.name}-{fingerprint(known)[:8]}")
+        return target
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """Paths that are given as such, at any depth."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _paths(inner)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, but for what is written or was left half-written."""
+    return [path for path in folder.iterdir() if not is_partial(path.name)]
+
+
+def _marker(folder: Path) -> dict[str, Any] | None:
+    """What a folder of ours says of itself; None for the folders of others."""
+    content = read_json(folder / "key.json") if folder.is_dir() else None
+    ours = isinstance(content, dict) and content.get("program") == DISTRIBUTION and isinstance(content.get("key"), str)
+    return content if ours else None
+
+
+@cache
+def _version() -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(DISTRIBUTION)
+    return "unknown"
 
 
 @contextlib.contextmanager

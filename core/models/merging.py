@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import UserError
-from core.files import build_folder, is_there
+from core.files import build_folder, is_there, replacing
 from core.models.loading import load_tokenizer, translated
 
 Rule = Callable[[str, Sequence[Tensor]], Tensor]
@@ -88,8 +88,8 @@ def merge(paths: Sequence[str | Path], out: str | Path, rule: Rule) -> Path:
     if out.exists():
         raise UserError(f"{out} exists: name a new folder or file, or remove it.")
     if all(path.is_file() for path in sources):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        save_file(merged(paths, rule), out, metadata={"format": "pt"})
+        with replacing(out) as temporary:
+            save_file(merged(paths, rule), temporary, metadata={"format": "pt"})
         return out
     _check_tokenizers(sources)
 

@@ -4,17 +4,19 @@
         model.safetensors       the trained parameters and the buffers (frozen parameters come from the caller)
         optimizer.safetensors   AdamW's moments and step counts, by parameter name
         random-0.json           Python's, numpy's and torch's generators of each rank
-        state.json              step, position in the data, loss history, what must be equal to go on
+        state.json              step, position in the data, loss history, what must be equal to go on; digests of all
 
 With sharded parameters (FSDP2, ZeRO-3) every rank writes its own shards as `model-<rank>-of-<world>.safetensors`, so
 that no process ever holds the whole state; such a checkpoint needs the same number of processes to go on.
 
-A checkpoint is written to a temporary folder and renamed, so that it exists whole or not at all.
+A checkpoint is written to a temporary folder and renamed, so that it exists whole or not at all. One of which any part
+has changed since is put aside, and the one before is taken.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import random
@@ -30,7 +32,8 @@ from torch import Tensor, nn
 
 from core import distributed
 from core.errors import UserError
-from core.files import read_json, writable, write_json
+from core.experiment.config import fingerprint
+from core.files import finite_json, read_json, remove, writable, write_json
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -125,13 +128,17 @@ def save(
     with writable(folder):
         try:
             temporary.mkdir(parents=True, exist_ok=True)
+            mine = [temporary / f"random-{rank}.json"]
+            write_json(mine[0], random_states or random_state())
             if suffix or rank == 0:
-                _save_tensors(temporary / f"model{suffix}.safetensors", trained_tensors(model))
-                _save_tensors(temporary / f"optimizer{suffix}.safetensors", optimizer_tensors(model, optimizer))
-            write_json(temporary / f"random-{rank}.json", random_states or random_state())
-            distributed.barrier()
+                mine += [temporary / f"model{suffix}.safetensors", temporary / f"optimizer{suffix}.safetensors"]
+                _save_tensors(mine[1], trained_tensors(model))
+                _save_tensors(mine[2], optimizer_tensors(model, optimizer))
+            digests = distributed.gather_objects({path.name: _digest(path) for path in mine})
             if rank == 0:
-                write_json(temporary / "state.json", {**state, "step": step, "shards": world if suffix else 0})
+                files = {name: value for found in digests for name, value in found.items()}
+                content = {**state, "step": step, "shards": world if suffix else 0, "files": files}
+                write_json(temporary / "state.json", content | {"digest": _own_digest(content)})
                 shutil.rmtree(target, ignore_errors=True)
                 temporary.rename(target)
                 _sync_folder(folder)
@@ -142,6 +149,15 @@ def save(
             raise
     distributed.barrier()
     return target
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _own_digest(state: Mapping[str, Any]) -> str:
+    return fingerprint(finite_json({name: value for name, value in state.items() if name != "digest"}))
 
 
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -167,20 +183,69 @@ def _sync_folder(folder: Path) -> None:
 
 def all_checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("step-*") if (path / "state.json").exists())
+    return [path for path in _by_step(folder) if (path / "state.json").exists()]
+
+
+def _by_step(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-[0-9]*"), key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint, or None."""
-    found = all_checkpoints(folder)
-    return found[-1] if found else None
+    """The newest checkpoint of which every part is as it was written, or None. Every rank calls this.
+
+    Damaged ones are put aside, with a line that says so.
+    """
+    distributed.barrier()
+    if distributed.is_main():
+        for left_by_a_killed_process in folder.glob(".step-*.part"):
+            remove(left_by_a_killed_process)
+    for path in reversed(_by_step(folder)):
+        # A rank reads parts that no other one does, and all have to come to the same conclusion.
+        damaged = [part for found in distributed.gather_objects(_damaged(path)) for part in found]
+        if not damaged:
+            return path
+        if distributed.is_main():
+            remove(aside := path.with_name(f"damaged-{path.name}"))
+            path.rename(aside)
+        distributed.barrier()
+        parts = ", ".join(dict.fromkeys(damaged))
+        distributed.print_main(f"{path} is damaged ({parts}): not used, and kept as damaged-{path.name}.")
+    return None
+
+
+def _damaged(path: Path) -> list[str]:
+    """The parts of a checkpoint that this rank reads and that are not as they were written."""
+    state = _state(path)
+    if state is None or state.get("digest") != _own_digest(state):
+        return ["state.json"]
+    rank, world, files = distributed.rank(), distributed.world_size(), state["files"]
+    if state["shards"] not in (0, world):
+        return []  # refused by `load`
+    suffix = f"-{rank}-of-{world}" if state["shards"] else ""
+    mine = [f"model{suffix}.safetensors", f"optimizer{suffix}.safetensors", f"random-{rank}.json"]
+    return [name for name in mine if name in files and not _is(path / name, files[name])]
+
+
+def _state(path: Path) -> dict[str, Any] | None:
+    try:
+        state = read_json(path / "state.json")
+    except (OSError, ValueError, RecursionError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def _is(path: Path, digest: str) -> bool:
+    try:
+        return _digest(path) == digest
+    except OSError:
+        return False
 
 
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, same: Mapping[str, Any]) -> dict[str, Any]:
     """Put a checkpoint's weights, optimiser state and random state back. Every rank calls this.
 
     Args:
-        path: A checkpoint.
+        path: A checkpoint that :func:`latest` has found whole.
         model: The module that was saved, already in its final (sharded or wrapped) form.
         optimizer: Its optimiser.
         same: JSON values that must equal those of the checkpoint's state.
@@ -189,9 +254,9 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, same
         The saved state.
 
     Raises:
-        UserError: If the checkpoint belongs to another training, or is damaged.
+        UserError: If the checkpoint belongs to another training.
     """
-    state = read_json(path / "state.json") or {}
+    state = _state(path) or {}
     different = [key for key, value in same.items() if state.get(key) != json.loads(json.dumps(value))]
     if different:
         raise UserError(
@@ -205,12 +270,11 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, same
     _copy_into(path / f"model{suffix}.safetensors", trained_tensors(model))
     _create_optimizer_state(optimizer)
     _copy_into(path / f"optimizer{suffix}.safetensors", optimizer_tensors(model, optimizer))
-    generators = read_json(path / f"random-{rank}.json")
-    if generators is None:
+    if f"random-{rank}.json" in state["files"]:
+        set_random_state(read_json(path / f"random-{rank}.json"))
+    else:
         # More processes than before: the new ones have no stream to continue.
         distributed.seed_everything(state["seed"] + state["step"], rank)
-    else:
-        set_random_state(generators)
     return state
 
 

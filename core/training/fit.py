@@ -107,6 +107,8 @@ class State:
     offset: int = 0
     losses: list[float] = field(default_factory=list)
     evaluations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)  # since the last line of metrics.jsonl
+    unlogged: int = 0
 
 
 class Objective(nn.Module):
@@ -195,9 +197,10 @@ def fit(
         parameters = [p for p in objective.parameters() if p.requires_grad]
         total = config.steps or feed.order.steps(config.epochs)
         identity = _identity(dataset, config, seed, total)
-        saver = _Saver(run.path / "checkpoints" / name, model, optimizer, config, identity)
+        saver = _Saver(run.checkpoints / name, model, optimizer, config, identity)
         state = saver.resume()
         resumed_from = state.step or None
+        run.rewind(name, state.step)
         logger = _Logger(run, accelerator, config, name)
         logger.write_left_out(feed.left_out)
         meter = Meter()
@@ -230,7 +233,7 @@ def fit(
                 raise UserError(_NOTHING_LEARNED.format(steps=state.step))
             meter.add(time.perf_counter() - began, values["tokens"], values["labels"], values["squares"])
             display.step(state.step)
-            logger.add(values)
+            logger.add(state, values)
             if state.step % config.log_every == 0 or state.step == total:
                 logger.write(state, rate, meter, display)
             if evaluate and (state.step == total or (config.eval_every and state.step % config.eval_every == 0)):
@@ -471,6 +474,7 @@ class _Saver:
         distributed.print_main(f"Continuing from {path}.")
         fields = {f.name: saved[f.name] for f in dataclasses.fields(State)}
         fields["losses"] = [math.nan if loss is None else loss for loss in fields["losses"]]  # JSON has no NaN
+        fields["sums"] = {key: math.nan if value is None else value for key, value in fields["sums"].items()}
         return State(**fields)
 
     def save(self, state: State, random_states: Mapping[str, Any] | None = None) -> Path:
@@ -497,8 +501,6 @@ class _Logger:
 
     def __init__(self, run: Run, accelerator: Accelerator, config: TrainingConfig, name: str):
         self.run, self.accelerator, self.name = run, accelerator, name
-        self.sums: dict[str, float] = {}
-        self.steps = 0
         if config.trackers:
             accelerator.init_trackers(run.slug, config={k: str(v) for k, v in dataclasses.asdict(config).items()})
 
@@ -510,29 +512,29 @@ class _Logger:
             said = ", ".join(f"{number} {key.replace('_', ' ')}" for key, number in numbers.items() if number)
             distributed.print_main(f"Not trained on: {said}.")
 
-    def add(self, values: Mapping[str, float]) -> None:
+    def add(self, state: State, values: Mapping[str, float]) -> None:
         """Note one step."""
-        self.steps += 1
+        state.unlogged += 1
         for key, value in values.items():
-            self.sums[key] = self.sums.get(key, 0.0) + value
+            state.sums[key] = state.sums.get(key, 0.0) + value
 
     def write(self, state: State, rate: float, meter: Meter, display: Display) -> None:
         """Write means over the steps since the last record; token-wise ones are weighted by tokens."""
-        labels = self.sums["labels"] or math.nan
+        labels = state.sums["labels"] or math.nan
         apart = ("labels", "tokens", "squares", "stop", "grad_norm")
-        means = {key: value / labels for key, value in self.sums.items() if key not in apart}
-        tokens_per_second, _, _ = meter.rates(last=self.steps)
+        means = {key: value / labels for key, value in state.sums.items() if key not in apart}
+        tokens_per_second, _, _ = meter.rates(last=state.unlogged)
         record = {
             "epoch": state.epoch,
             **means,
             "learning_rate": rate,
-            "grad_norm": self.sums["grad_norm"] / self.steps,
+            "grad_norm": state.sums["grad_norm"] / state.unlogged,
             "tokens_per_second": tokens_per_second,
         }
         self.run.log(phase=self.name, step=state.step, **record)
         self.accelerator.log(record, step=state.step)
         display.note(state.step, means, tokens_per_second)
-        self.sums, self.steps = {}, 0
+        state.sums, state.unlogged = {}, 0
 
     def write_evaluation(self, state: State) -> None:
         """Write the last evaluation."""
@@ -620,7 +622,5 @@ def save_pretrained(model: Any, folder: Path, tokenizer: Any = None) -> None:
             tokenizer.save_pretrained(temporary)
 
     if distributed.is_main():
-        with writable(folder.parent):
-            shutil.rmtree(folder, ignore_errors=True)
-            build_folder(folder, build)
+        build_folder(folder, build, replace=True)
     distributed.barrier()

@@ -150,12 +150,9 @@ def load(config: Config) -> Loaded:
 
 
 def _identity(config: Config) -> dict[str, Any]:
-    """What decides which weights are loaded, for the keys of stages: a folder may hold other weights than last time."""
+    """What decides which weights are loaded, for the keys of stages."""
     names = ("model", "revision", "architecture", "random_weights", "dtype", "trust_remote_code")
-    folder = Path(config.model)
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return {name: getattr(config, name) for name in names} | {"files": states}
+    return {name: getattr(config, name) for name in names}
 
 
 def compare(config: Config, run: Run, parallel: Parallel, ours: Mapping[str, Alignment]) -> dict[str, Interval]:

@@ -99,7 +99,7 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
 
 
 def _train(config: Config, run: Run, text: FrozenText | TokenText, folder: Path) -> None:
-    """All stages; checkpoints of a stage that was interrupted stay in the run, and the same command goes on."""
+    """All stages; checkpoints of a stage that was interrupted stay, and the same command goes on."""
     from core.distributed import is_main
     from core.training.fit import fit
     from papers.neobabel import data, model
@@ -128,10 +128,10 @@ def _train(config: Config, run: Run, text: FrozenText | TokenText, folder: Path)
     if is_main():
         kept = folder / "checkpoints"
         kept.mkdir(parents=True, exist_ok=True)
-        for path in sorted((run.path / "checkpoints" / config.stages[-1]).glob("step-*")):
+        for path in sorted((run.checkpoints / config.stages[-1]).glob("step-*")):
             if (path / "model.safetensors").exists():
                 shutil.copy2(path / "model.safetensors", kept / f"{path.name}.safetensors")
-        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
         write_json(folder / "training.json", report)
 
 

@@ -198,12 +198,6 @@ def base_folder(config: Config, run: Run) -> Path:
     return Path(loading.materialize(config.base))
 
 
-def identity(folder: Path) -> list[list[Any]]:
-    """What tells a model folder from its later states: names, sizes and times of its files."""
-    files = [(file, file.stat()) for file in sorted(folder.iterdir()) if file.is_file()]
-    return [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in files]
-
-
 def build_toy(folder: Path) -> None:
     """Save an untrained two-layer XLM-R whose tokenizer knows Russian, Greek and English messages."""
     from core.models.scratch import masked_lm

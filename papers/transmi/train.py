@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
-from core.files import read_json, write_json
+from core.files import build_folder, read_json, write_json
 from papers.transmi.config import Config
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def train(config: Config, run: Run) -> None:
 
     base = data.base_folder(config, run)
     inputs = {
-        "base": data.identity(base),
+        "base": base,
         "romanizer": romanize.version(config.romanizer),
         "merge": [config.merge_mode, config.rows, config.compat_official],
         "seed": config.seed if config.rows == "random" else None,
@@ -49,11 +49,14 @@ def train(config: Config, run: Run) -> None:
         source = run.stage("adapted", inputs, lambda folder: _adapt(config, run, base, folder))
     if not is_main_process():
         return
-    shutil.rmtree(run.artifact, ignore_errors=True)
-    if source is None:
-        write_json(run.artifact / "transmi.json", {"base": config.base})
-    else:
-        shutil.copytree(source, run.artifact, copy_function=_link)
+
+    def fill(folder: Path) -> None:
+        if source is None:
+            write_json(folder / "transmi.json", {"base": config.base})
+        else:
+            shutil.copytree(source, folder, copy_function=_link, dirs_exist_ok=True)
+
+    build_folder(run.artifact, fill, replace=True)
 
 
 def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:

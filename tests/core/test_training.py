@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -447,7 +448,9 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_documents(run, micro):
 
 # --- going on after an end --------------------------------------------------
 
-RESUMABLE = replace(CONFIG, steps=12, save_every=3, batch_size=8, micro_batch_size=4, max_length=64, eval_every=4)
+RESUMABLE = replace(
+    CONFIG, steps=12, save_every=3, batch_size=8, micro_batch_size=4, max_length=64, eval_every=4, log_every=5
+)
 
 
 def train_with_dropout(run, *, pause=0.0, stop_at=None, steps=12):
@@ -471,7 +474,14 @@ def train_with_dropout(run, *, pause=0.0, stop_at=None, steps=12):
 def unbroken(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("unbroken")
-    return train_with_dropout(Run(folder / "run", "mexa", None, folder, quiet=True))
+    run = Run(folder / "run", "mexa", None, folder, quiet=True)
+    return *train_with_dropout(run), logged(run)
+
+
+def logged(run):
+    """What metrics.jsonl says, but for the speed."""
+    lines = map(json.loads, (run.path / "metrics.jsonl").read_text().removesuffix("\n").split("\n"))
+    return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
 
 
 KILLED = """
@@ -502,6 +512,7 @@ def test_killed_and_resumed_equals_unbroken_bit_for_bit(run, unbroken, request):
     assert result.losses == unbroken[0].losses
     assert result.evaluations == unbroken[0].evaluations
     assert torch.equal(trained, unbroken[1])
+    assert logged(run) == unbroken[2]
     # Finished: nothing is trained again, and the result is the same.
     again, weights_again = train_with_dropout(run)
     assert (again.resumed_from, again.losses) == (12, result.losses)
@@ -518,6 +529,43 @@ def test_sigterm_finishes_the_step_and_saves(run, unbroken):
     assert result.resumed_from == 5
     assert result.losses == unbroken[0].losses
     assert torch.equal(trained, unbroken[1])
+    assert logged(run) == unbroken[2]
+
+
+def test_of_a_phase_without_checkpoint_no_step_is_logged_twice(run):
+    config = replace(CONFIG, steps=4)
+    run.path.mkdir(parents=True)
+    for step in (1, 2):
+        run.log(phase="train", step=step, loss=9.0)
+        run.log(phase="before", step=step, loss="\u2028")
+    run.log(phase="train", left_out="then")
+    with (run.path / "metrics.jsonl").open("a") as lines:
+        lines.write('{"phase": "train", "st')  # killed
+    fit(tiny_model(), rows(), config, run)
+    steps = [(line["phase"], line["step"]) for line in logged(run)]
+    assert steps == [("before", 1), ("before", 2), *(("train", step) for step in (1, 2, 3, 4))]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_shared_stage_that_is_stopped_goes_on_in_another_run(tmp_path, unbroken, inside):
+    results = []
+
+    def start(name, **options):
+        run = Run(tmp_path / name, "mexa", None, tmp_path / "stages", quiet=True)
+
+        def build(folder):
+            results.append(train_with_dropout(replace(run, path=folder / "training") if inside else run, **options))
+
+        return run.stage("base", {}, build)
+
+    with pytest.raises(KeyboardInterrupt, match="after step 5 of 12"):
+        start("first", stop_at=5)
+    folder = start("second")
+    [(result, trained)] = results
+    assert result.resumed_from == 5
+    assert result.losses == unbroken[0].losses
+    assert torch.equal(trained, unbroken[1])
+    assert [path.name for path in (tmp_path / "stages").iterdir() if not path.name.startswith(".")] == [folder.name]
 
 
 def test_a_checkpoint_of_another_training_is_refused(run):
@@ -532,15 +580,51 @@ def test_a_checkpoint_of_another_training_is_refused(run):
         fit(smaller, rows(), replace(CONFIG, save_every=3), run)
 
 
-def test_a_damaged_checkpoint_is_one_sentence(run):
-    config = replace(CONFIG, save_every=3)
-    fit(tiny_model(), rows(), config, run)
-    (run.path / "checkpoints" / "train" / "step-000006" / "model.safetensors").write_bytes(b"short")
-    with pytest.raises(UserError, match=r"cannot be read .*step-000006"):
-        fit(tiny_model(), rows(), config, run)
-    # A checkpoint that was never completed does not count.
-    (run.path / "checkpoints" / "train" / "step-000006" / "state.json").unlink()
-    assert fit(tiny_model(), rows(), config, run).resumed_from == 3
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A finished training with checkpoints of steps 3 and 6."""
+    folder = tmp_path_factory.mktemp("saved") / "run"
+    torch.set_num_threads(1)
+    return folder, fit(
+        tiny_model(), rows(), replace(CONFIG, save_every=3), Run(folder, "mexa", None, folder, quiet=True)
+    )
+
+
+DAMAGE = {
+    "missing": lambda content: None,
+    "cut": lambda content: content[:-10],
+    "empty": lambda content: b"",
+    "text": lambda content: b"[1, 2]",
+    "no text": lambda content: b"\xff" * len(content),
+    "other digit": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("part", ["model.safetensors", "optimizer.safetensors", "random-0.json", "state.json"])
+def test_of_a_damaged_checkpoint_the_one_before_is_taken(run, saved, part, damage, capsys):
+    shutil.copytree(saved[0], run.path)
+    checkpoints = run.path / "checkpoints" / "train"
+    path = checkpoints / "step-000006" / part
+    content = DAMAGE[damage](path.read_bytes())
+    path.unlink() if content is None else path.write_bytes(content)
+    result = fit(tiny_model(), rows(), replace(CONFIG, save_every=3), run)
+    assert f"step-000006 is damaged ({part}): not used, and kept as damaged-step-000006" in capsys.readouterr().out
+    assert (result.resumed_from, result.losses) == (3, saved[1].losses)
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["damaged-step-000006", "step-000003", "step-000006"]
+
+
+def test_without_a_whole_checkpoint_training_begins_anew(run, saved, capsys):
+    shutil.copytree(saved[0], run.path)
+    checkpoints = run.path / "checkpoints" / "train"
+    for path in checkpoints.iterdir():
+        (path / "random-0.json").write_text("{}")
+    (checkpoints / ".step-000009.part").mkdir()
+    result = fit(tiny_model(), rows(), replace(CONFIG, save_every=3), run)
+    assert capsys.readouterr().out.count("is damaged (random-0.json)") == 2
+    assert (result.resumed_from, result.losses) == (None, saved[1].losses)
+    names = ["damaged-step-000003", "damaged-step-000006", "step-000003", "step-000006"]
+    assert sorted(path.name for path in checkpoints.iterdir()) == names
 
 
 def test_nothing_in_a_checkpoint_is_pickled(run):

@@ -6,14 +6,17 @@ of numbers share a signal), so that the author replaces working parts one by one
 
 from __future__ import annotations
 
+import builtins
 import importlib
+import importlib.util
+import keyword
 import re
 import string
 from pathlib import Path
 
 from core.errors import UserError
 from core.experiment.paper import PAPERS_DIR, slugs
-from core.experiment.report import update_scoreboard
+from core.experiment.report import recording, update_scoreboard
 from core.files import build_folder, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,10 +34,23 @@ def write_skeleton(slug: str) -> str:
     Raises:
         UserError: If the slug is no valid name or is taken.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", slug):
-        raise UserError(f"{slug!r} is no slug: use lower-case letters, digits and underscores, such as my_paper.")
-    if slug in slugs() or (PAPERS_DIR / slug).exists():
-        raise UserError(f"papers/{slug} exists: choose another slug.")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", slug):
+        raise UserError(
+            f"{slug[:60]!r} is no slug: use up to 40 lower-case letters, digits and underscores, such as my_paper."
+        )
+    if keyword.iskeyword(slug) or keyword.issoftkeyword(slug) or hasattr(builtins, slug):
+        raise UserError(f"{slug!r} is a word of the language Python: choose another slug, such as {slug}_paper.")
+    if importlib.util.find_spec(slug):  # finds a package without running it
+        raise UserError(f"{slug!r} is the name of an installed package: choose another slug, such as {slug}_paper.")
+    with recording():
+        return _write(slug)
+
+
+def _write(slug: str) -> str:
+    tests = PAPERS_DIR.parent / "tests" / "papers" / f"test_{slug}.py"
+    for path, shown in ((PAPERS_DIR / slug, f"papers/{slug}"), (tests, f"tests/papers/test_{slug}.py")):
+        if path.exists() or path.is_symlink():
+            raise UserError(f"{shown} exists: choose another slug.")
     texts = {
         path.name.removesuffix(".tmpl"): string.Template(path.read_text(encoding="utf-8")).substitute(slug=slug)
         for path in sorted(TEMPLATES.glob("*.tmpl"))
@@ -46,7 +62,7 @@ def write_skeleton(slug: str) -> str:
             write_text(folder / name, text)
 
     build_folder(PAPERS_DIR / slug, fill)
-    write_text(PAPERS_DIR.parent / "tests" / "papers" / f"test_{slug}.py", test)
+    write_text(tests, test)
     slugs.cache_clear()
     importlib.invalidate_caches()
     update_scoreboard()
