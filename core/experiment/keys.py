@@ -38,6 +38,7 @@ PRESENTATION = frozenset(
         "core.experiment.threads",
         "core.experiment.workers",
         "core.models.architectures",
+        "core.printing",
         "core.training.progress",
         "papers.{slug}",
         "papers.{slug}.figure",
