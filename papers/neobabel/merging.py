@@ -9,11 +9,10 @@ Works on any `save_pretrained` folders (or single safetensors files) with the sa
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.errors import UserError
+from core.experiment.entrypoint import exit_codes
 from core.models import merging
 from papers.neobabel.method import MergeKind, merge_weights
 
@@ -39,16 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dry-run", action="store_true", help="print the weights and stop")
     options = parser.parse_args(arguments)
-    shares = merge_weights(options.kind, len(options.checkpoints), options.decay)
-    for path, share in zip(options.checkpoints, shares, strict=True):
-        print(f"{share:.4f}  {path}")
-    if options.dry_run:
-        return
-    try:
+    with exit_codes(debug=False):
+        shares = merge_weights(options.kind, len(options.checkpoints), options.decay)
+        for path, share in zip(options.checkpoints, shares, strict=True):
+            print(f"{share:.4f}  {path}")
+        if options.dry_run:
+            return
         print(merge(options.checkpoints, options.out, options.kind, options.decay))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Turn images with captions into shards of codes, once: at scale, training reads nothing else.
 
-    python -m papers.neobabel.prepare cc12m --image-tokenizer my_package.magvit:load --out data/cc12m
+    python -m papers.neobabel.prepare cc12m --image-tokenizer magvit.py:load --out data/cc12m
 
 The folder is one of `data.py` (images and a `captions.csv` with a column for each language), or holds the caption files
 of the official code: `translations.json` by language and image; a `captions.csv` of image and English caption; or
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.experiment.entrypoint import exit_codes
 from core.files import read_lines, write_text
 from papers.neobabel.data import OFFICIAL_NAMES, Row, captioned, image_tokenizer, read_image
 
@@ -120,20 +120,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="images and their captions")
-    parser.add_argument("--image-tokenizer", required=True, help="module:function, see data.py::image_tokenizer")
+    parser.add_argument("--image-tokenizer", required=True, help="path/to/file.py:function, see core.plugins")
     parser.add_argument("--out", type=Path, required=True, help="folder for the shards")
     parser.add_argument("--rows", type=int, default=10_000, help="images of one shard")
     parser.add_argument("--dry-run", action="store_true", help="print what would be read and written, and stop")
     options = parser.parse_args(arguments)
-    if options.dry_run:
-        print(f"{options.folder} -> {options.out}/000000.jsonl ..., {options.rows} images each")
-        return
-    try:
+    with exit_codes(debug=False):
+        if options.dry_run:
+            print(f"{options.folder} -> {options.out}/000000.jsonl ..., {options.rows} images each")
+            return
         tokenizer = image_tokenizer(options.image_tokenizer)
         print(f"{options.out}: {write_shards(options.folder, tokenizer, options.out, options.rows)} images")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":
