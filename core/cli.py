@@ -26,12 +26,13 @@ from typing import NoReturn
 from core.errors import UserError, shorten
 from core.experiment.config import preset_named, with_variant
 from core.experiment.entrypoint import closed_pipes_end, exit_codes, prepare
+from core.printing import escaped
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `papers` command."""
     prepare()
-    with closed_pipes_end():
+    with closed_pipes_end(), escaped():
         options = _parser().parse_args(arguments)
     with exit_codes(debug=getattr(options, "debug", False)):
         options.call(options)

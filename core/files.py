@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.errors import UserError
+from core.printing import printable
 
 DISTRIBUTION = "multilingual-papers"
 _NUMBER = r"(?:-?\d[\d.eE+-]*|null|true|false)"
@@ -90,13 +91,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file of our own, or None when it is missing or not JSON (a write that never finished).
+    """The content of a JSON file of our own, or None when it is missing, no file, or not JSON (a write never finished).
 
     What a user names is read by :func:`load_json`.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError, RecursionError):  # bytes that are no text are no JSON either
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, RecursionError):  # or no text at all
         return None
 
 
@@ -457,7 +458,7 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[float]:
         who = _holder(note)
         if not wait:
             raise HeldError(target, who) from None
-        print(f"Waiting for {who}, which works on {target}.", file=sys.stderr, flush=True)
+        print(printable(f"Waiting for {who}, which works on {target}."), file=sys.stderr, flush=True)
         lock.acquire()
     with contextlib.suppress(OSError):  # a courtesy to others, not what keeps them out
         facts = {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%H:%M:%S")}
@@ -568,7 +569,8 @@ def cache_dir() -> Path:
     except RuntimeError:
         reason = "this user has no home folder"
     folder = _temporary_cache()
-    print(f"Caching in {folder}, for {reason}: MULTILINGUAL_PAPERS_CACHE chooses another.", file=sys.stderr, flush=True)
+    said = printable(f"Caching in {folder}, for {reason}: MULTILINGUAL_PAPERS_CACHE chooses another.")
+    print(said, file=sys.stderr, flush=True)
     # For the libraries and for the processes that this one starts.
     os.environ["MULTILINGUAL_PAPERS_CACHE"] = str(folder)
     os.environ.setdefault("HF_HOME", str(folder / "huggingface"))

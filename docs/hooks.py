@@ -16,7 +16,7 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 from core.experiment.paper import Check, Claim, Paper, discover
-from core.experiment.report import SYMBOLS, judged, summary
+from core.experiment.report import SYMBOLS, judged, prose, summary
 from core.experiment.results import OUTCOMES, Verdict, recorded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def on_files(files: Files, config: Any) -> Files:
             files.append(File.generated(config, f"{folder}/results/{figure.name}", abs_src_path=str(figure)))
         record = recorded(paper)
         verdicts = summary(paper, record) if record else "not recorded yet"
-        rows.append(f"- [**{paper.slug}**]({paper.slug}/index.md) ({paper.year}). {paper.summary} *{verdicts}.*")
+        rows.append(f"- [**{paper.slug}**]({paper.slug}/index.md) ({paper.year}). {prose(paper.summary)} *{verdicts}.*")
     listing = "# Papers\n\n" + "\n".join(rows) + "\n"
     files.append(File.generated(config, "papers/index.md", content=listing))
     files.append(File.generated(config, "scoreboard.md", content=scoreboard_page()))
@@ -78,9 +78,11 @@ def paper_page(paper: Paper) -> str:
 
 def source_page(paper: Paper, path: Path) -> str:
     """A source file as a page, with line numbers."""
+    source = path.read_text(encoding="utf-8")
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", source)), 0)
     return (
         f"# {paper.slug}/{path.name}\n\n[back to {paper.slug}](index.md)\n\n"
-        f'```python linenums="1"\n{path.read_text(encoding="utf-8")}```\n'
+        f'{fence}python linenums="1"\n{source}{fence}\n'
     )
 
 
@@ -91,7 +93,7 @@ def speed_table() -> str:
     for row in record["rows"]:
         spread = "" if row["low"] is None else f"<br>[{row['low']:.2f}, {row['high']:.2f}]"
         figures = f"{row['ours']:,.1f}, {row['instead']:,.1f} {row['unit']}"
-        what = f"{row['name']}<br><small>{row['note']}</small>"
+        what = f"{prose(row['name'])}<br><small>{prose(row['note'])}</small>"
         lines.append(f"| {what} | **{row['ratio']:.2f}**{spread} | {row['expected']} | {figures} |")
     where = record["environment"]
     versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("torch", "transformers"))

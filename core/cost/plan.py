@@ -19,6 +19,7 @@ from core.cost.accounting import Parameters, activation_bytes, config_of, count_
 from core.cost.workload import Kind, Method, Workload
 from core.errors import UserError
 from core.experiment.config import Range
+from core.printing import console
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -203,18 +204,17 @@ def _memory(
 
 def render_plan(result: Plan) -> str:
     """The plan as plain text for a terminal."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=110, color_system=None, highlight=False)
-    with console.capture() as capture:
-        console.print(
+    terminal = console(width=110, color_system=None)
+    with terminal.capture() as capture:
+        terminal.print(
             f"{result.gpus} x {result.gpu.upper()} ({result.memory / 1e9:.0f} GB, {result.peak / 1e12:.0f} TFLOP/s "
             f"dense bf16) at {result.mfu:.0%} model FLOPs utilisation"
         )
         for cost in result.costs:
-            console.print()
-            _print_counts(console, cost, result)
+            terminal.print()
+            _print_counts(terminal, cost, result)
             table = Table("GB on each GPU", box=None, pad_edge=False, header_style="")
             for column in ("weights", "gradients", "optimiser", "activations", "total", "fits", "needs"):
                 table.add_column(column, justify="right")
@@ -227,24 +227,24 @@ def render_plan(result: Plan) -> str:
                     "yes" if memory.fits else "no",
                     f"{memory.needs:,} GPU{'s' if memory.needs > 1 else ''}" if memory.needs else "-",
                 )
-            console.print(table)
-        console.print(f"\n{_hours(result.gpu_hours, result.gpus)} in all, without what checkpointing recomputes.")
-        console.print("* = this workload's method; needs = fewest GPUs on which it fits, - if more do not help.")
+            terminal.print(table)
+        terminal.print(f"\n{_hours(result.gpu_hours, result.gpus)} in all, without what checkpointing recomputes.")
+        terminal.print("* = this workload's method; needs = fewest GPUs on which it fits, - if more do not help.")
         for note in result.notes:
-            console.print(note)
+            terminal.print(note)
     return capture.get().rstrip()
 
 
-def _print_counts(console: Any, cost: Cost, result: Plan) -> None:
+def _print_counts(terminal: Any, cost: Cost, result: Plan) -> None:
     workload, parameters = cost.workload, cost.parameters
     title = f"{workload.name}: " if workload.name else ""
-    console.print(f"{title}{cost.model}, {workload.kind}, {workload.method}")
+    terminal.print(f"{title}{cost.model}, {workload.kind}, {workload.method}")
     share = parameters.trainable / parameters.total
-    console.print(
+    terminal.print(
         f"  parameters  {parameters.total:,} total, {parameters.active:,} active, "
         f"{parameters.trainable:,} trainable ({share:.3%})"
     )
-    console.print(
+    terminal.print(
         f"  compute     {workload.tokens:,.0f} tokens x {cost.flops_per_token:.3e} FLOPs = {cost.flops:.3e} FLOPs, "
         f"{_hours(cost.gpu_hours, result.gpus)}"
     )
@@ -259,7 +259,7 @@ def _print_counts(console: Any, cost: Cost, result: Plan) -> None:
             else []
         ),
     ]
-    console.print(f"  micro-batch {', '.join(details)}")
+    terminal.print(f"  micro-batch {', '.join(details)}")
 
 
 def _gigabytes(size: float) -> str:

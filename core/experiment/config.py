@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from core.errors import UserError
+from core.printing import styled
 
 C = TypeVar("C")
 V = TypeVar("V")
@@ -211,7 +212,8 @@ def resolve(
             config = with_variant(config, variants, name)
             break
     usage = f"{help}\n\npresets: {', '.join(presets)}\nvariants (--variant NAME): {', '.join(variants) or 'none'}"
-    config = tyro.cli(type(config), default=config, args=rest, prog=f"{program} [preset]", description=usage)
+    with styled(arguments):
+        config = tyro.cli(type(config), default=config, args=rest, prog=f"{program} [preset]", description=usage)
     validate(config)
     return config
 

@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -27,6 +28,7 @@ from core.experiment.paper import PAPERS_DIR
 from core.experiment.run import Measurement, Run, check_world, hide_library_bars, is_main_process
 from core.experiment.threads import settle, settled
 from core.files import cache_dir, disk_is_full, path_is_refused
+from core.printing import escaped, printable, styled
 
 Entry = Callable[[Any, Run], Measurement | None]
 Verbs = Mapping[str, tuple[type, Callable[[Any], None]]]
@@ -95,7 +97,7 @@ def tools(module: str, description: str | None, verbs: Verbs, arguments: Sequenc
     given = list(sys.argv[1:] if arguments is None else arguments)
     dry_run, debug = "--dry-run" in given, "--debug" in given
     purpose = (description or "").split("\n\n")[0]
-    with exit_codes(debug=debug):
+    with exit_codes(debug=debug), styled(given):
         options: Any = tyro.extras.subcommand_cli_from_dict(
             {verb: kind for verb, (kind, _) in verbs.items()},
             prog=f"python -m {module}",
@@ -286,30 +288,29 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:
-        with closed_pipes_end():
+        with closed_pipes_end(), escaped():
             check_world()
             yield
     except KeyboardInterrupt:
         print("Interrupted. Run the same command again to go on from here.", file=sys.stderr)
         raise SystemExit(143 if terminated else 130) from None
     except UserError as error:
-        if debug:
-            raise
-        print(error, file=sys.stderr)
+        print(printable(traceback.format_exc() if debug else error), file=sys.stderr)
         raise SystemExit(2) from None
     except Exception as error:
         if debug:
-            raise
+            print(printable(traceback.format_exc()), file=sys.stderr)
+            raise SystemExit(1) from None
         if (
             reason := disk_is_full(error)
             or path_is_refused(error)
             or _memory_is_full(error)
             or _module_is_missing(error)
         ):
-            print(shorten(reason), file=sys.stderr)
+            print(printable(shorten(reason)), file=sys.stderr)
             raise SystemExit(2) from None
-        kind, reason = type(error).__name__, shorten(str(error))
-        print(f"Internal error: {kind}: {reason} (run again with --debug for the traceback).", file=sys.stderr)
+        words = printable(f"{type(error).__name__}: {shorten(str(error))}")
+        print(f"Internal error: {words} (run again with --debug for the traceback).", file=sys.stderr)
         raise SystemExit(1) from None
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -19,6 +19,7 @@ from typing import Any
 from core.experiment.progress import Display, Group
 from core.experiment.threads import cores
 from core.experiment.workers import POLL, Cell, Executor, Here, Reply, Worker, workers
+from core.printing import printable
 
 
 class Board:
@@ -119,7 +120,7 @@ def compute(
                 if reply and reply.state == "failed":
                     failures[cell] = reply
                     if debug:
-                        print(reply.trace, file=sys.stderr)
+                        print(printable(reply.trace), file=sys.stderr)
                 if reply is None:
                     display.end(_name(cell), "kept")
                 unfinished[cell.slug] -= 1

@@ -39,6 +39,7 @@ PRESENTATION = frozenset(
         "core.experiment.threads",
         "core.experiment.workers",
         "core.models.architectures",
+        "core.printing",
         "core.training.progress",
         "papers.{slug}",
         "papers.{slug}.figure",

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.experiment.forecast import forecast
 from core.experiment.paper import Claim, Paper
 from core.experiment.results import Cells, compare, recorded
+from core.printing import console
 
 
 def print_power(paper: Paper, cells: Cells | None = None) -> None:
@@ -24,8 +25,6 @@ def print_power(paper: Paper, cells: Cells | None = None) -> None:
     Raises:
         UserError: There is nothing to tell the spread from.
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     if cells is None:
@@ -40,8 +39,8 @@ def print_power(paper: Paper, cells: Cells | None = None) -> None:
             found = forecast(check, compare(check, control, cells))
             width = "" if found.half_width is None else f"{found.half_width:.3f}"
             against = f" against {control}" if len(check.controls) > 1 else ""
-            table.add_row(escape(check.id + against), check.unit, f"{found.effect:.3f}", width, found.phrase)
-    Console().print(table)
+            table.add_row(check.id + against, check.unit, f"{found.effect:.3f}", width, found.phrase)
+    console().print(table)
 
 
 def pilot(paper: Paper) -> Cells:

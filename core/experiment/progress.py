@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from core.printing import console, printable
+
 LINE_EVERY = 60.0  # seconds after which a plain line says that something still runs
 LEAST_PACE = 0.3
 GROWTH = 0.25  # a cell that has overrun every expectation is taken to need this share of its age still
@@ -121,14 +123,17 @@ class Display:
         self.last_line = time.monotonic()
         self.stopped = threading.Event()
         self.bar: Any = None
-        from rich.console import Console
-
-        console = Console(stderr=True)
-        if console.is_terminal and not quiet:
+        terminal = console(stderr=True)
+        if terminal.is_terminal and not quiet:
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            self.bar = Progress(*columns, console=console, transient=True)
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TimeElapsedColumn(),
+            )
+            self.bar = Progress(*columns, console=terminal, transient=True)
             self.task = self.bar.add_task(self.status(), total=total)
 
     def __enter__(self) -> Display:
@@ -205,7 +210,8 @@ class Display:
             return
         with self.lock:
             self.last_line = time.monotonic()
-            print(f"{self.name} {self.done}/{self.total}  {what}{self.left()}", file=sys.stderr, flush=True)
+            line = printable(f"{self.name} {self.done}/{self.total}  {what}{self.left()}")
+            print(line, file=sys.stderr, flush=True)
 
     def _tick(self) -> None:
         while not self.stopped.wait(0.5):

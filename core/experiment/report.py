@@ -18,6 +18,7 @@ from core.experiment.paper import Check, Claim, Paper, discover, slugs
 from core.experiment.results import OUTCOMES, TRIVIAL, Outcome, Record, Verdict, recorded
 from core.experiment.run import ROOT
 from core.files import locked, read_json, replacing, writable, write_text
+from core.printing import console, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,15 +129,14 @@ def print_claims(paper: Paper, record: Record) -> None:
 
 
 def _print_table(title: str, rows: list[tuple[Check, Verdict]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     if not rows:
         return
-    console = Console()
-    wide = console.width >= WIDE
-    table = Table(title=escape(title), title_justify="left", show_lines=not wide)
+    terminal = console()
+    wide = terminal.width >= WIDE
+    table = Table(title=title, title_justify="left", show_lines=not wide)
     table.add_column("claim", overflow="fold")
     if wide:
         for name in ("treatment", "control", "difference [95 % interval]"):
@@ -145,22 +145,23 @@ def _print_table(title: str, rows: list[tuple[Check, Verdict]]) -> None:
     else:
         table.add_column("measured", no_wrap=True)
     for check, verdict in rows:
-        shade = SHADES[verdict.outcome]
-        outcome = f"[{shade}]{SYMBOLS[verdict.outcome]} {verdict.outcome}[/{shade}]"
+        outcome = Text(f"{SYMBOLS[verdict.outcome]} {verdict.outcome}", SHADES[verdict.outcome])
         treatment, control, interval = _number(verdict.treatment), _number(verdict.control), _interval(verdict)
         if wide:
-            table.add_row(escape(check.statement), treatment, control, interval, outcome)
+            table.add_row(check.statement, treatment, control, interval, outcome)
         else:
             against = f"{treatment} against {control}" if control else treatment
-            table.add_row(escape(check.statement), "\n".join(line for line in (outcome, against, interval) if line))
-    console.print(table)
+            table.add_row(
+                check.statement, Text.assemble(outcome, *(f"\n{part}" for part in (against, interval) if part))
+            )
+    terminal.print(table)
 
 
 def effect_markdown(paper: Paper, record: Record, figure: str | None) -> str:
     """What a page opens with: the figure, the first claim with what came out, the outcomes, what there is to read."""
     check, verdict = judged(paper, record)[0]
     measured = f"{_number(verdict.treatment)} against {_number(verdict.control)}, " if verdict.control_name else ""
-    sentence = f"**{_text(check.statement)}** {measured}{_interval(verdict)}: {verdict.outcome}."
+    sentence = f"**{prose(check.statement)}** {measured}{_interval(verdict)}: {verdict.outcome}."
     paper_lines, method_lines, test_lines = lines_to_read(paper)
     read = f"{paper_lines:,} lines of Python, of which the idea (`method.py`) is {method_lines}; {test_lines} of tests."
     counts = f"Claims: {summary(paper, record)}. Checks of ours: {summary(paper, record, Check)}."
@@ -186,7 +187,7 @@ def claims_markdown(paper: Paper, record: Record) -> str:
     ]
     for check, verdict in judged(paper, record):
         if isinstance(check, Claim):
-            lines.append(f"| {_text(check.statement)} | {_text(check.reported)} | {_cells(check, verdict)} |")
+            lines.append(f"| {prose(check.statement)} | {prose(check.reported)} | {_cells(check, verdict)} |")
     return "\n".join(lines)
 
 
@@ -202,20 +203,20 @@ def checks_markdown(paper: Paper, record: Record) -> str:
     ]
     for check, verdict in judged(paper, record):
         if not isinstance(check, Claim):
-            lines.append(f"| {_text(check.statement)} | {_cells(check, verdict)} |")
+            lines.append(f"| {prose(check.statement)} | {_cells(check, verdict)} |")
     return "\n".join(lines)
 
 
 def _cells(check: Check, verdict: Verdict) -> str:
     """The measured part of a row: treatment, control, interval, outcome."""
-    treatment = f"{_number(verdict.treatment)}<br>`{check.treatment}`" if verdict.treatment is not None else ""
-    control = f"{_number(verdict.control)}<br>`{verdict.control_name}`" if verdict.control is not None else ""
+    treatment = f"{_number(verdict.treatment)}<br>{code(check.treatment)}" if verdict.treatment is not None else ""
+    control = f"{_number(verdict.control)}<br>{code(verdict.control_name)}" if verdict.control is not None else ""
     details = [
         verdict.reason,
         verdict.needed,
         f"null arm `{check.null}`: {verdict.null}" if verdict.null else "",
     ]
-    extra = "".join(f"<br>{_text(detail)}" for detail in details if detail)
+    extra = "".join(f"<br>{prose(detail)}" for detail in details if detail)
     outcome = f"{SYMBOLS[verdict.outcome]} **{verdict.outcome}**{extra}"
     return f"{treatment} | {control} | {_interval(verdict)} | {outcome}"
 
@@ -225,13 +226,13 @@ def results_markdown(paper: Paper, record: Record) -> str:
     environment = record.environment
     versions = environment.get("versions", {})
     shown = ", ".join(
-        f"{name} {versions[name]}" for name in ("torch", "transformers", "tokenizers") if name in versions
+        f"{name} {prose(versions[name])}" for name in ("torch", "transformers", "tokenizers") if name in versions
     )
     seeds = ", ".join(map(str, record.seeds))
     parts = [
         f"{len(record.seeds)} seeds ({seeds}), {record.minutes:.1f} minutes on {environment.get('cores')} cores "
-        f"({environment.get('processor')}; {environment.get('side_by_side', 1)} at a time), {shown}, "
-        f"commit {environment.get('commit')}, command `{environment.get('command')}`.",
+        f"({prose(str(environment.get('processor')))}; {environment.get('side_by_side', 1)} at a time), {shown}, "
+        f"commit {prose(str(environment.get('commit')))}, command {code(environment.get('command'))}.",
         claims_markdown(paper, record),
         checks_markdown(paper, record),
         _premises_markdown(paper, record),
@@ -249,7 +250,7 @@ def _premises_markdown(paper: Paper, record: Record) -> str:
     for premise in paper.premises:
         values = [m.metrics[premise.metric] for m in record.measurements[premise.variant].values()]
         found = f"{_number(min(values))} to {_number(max(values))} over seeds"
-        rows.append(f"- {_text(premise.statement)} `{premise.metric}` {found}, needed {premise.at_least:g}.")
+        rows.append(f"- {prose(premise.statement)} {code(premise.metric)} {found}, needed {premise.at_least:g}.")
     return "\n".join(["**Premises**, measured before anything is judged:", "", *rows]) if rows else ""
 
 
@@ -261,19 +262,19 @@ def _sample_markdown(paper: Paper, record: Record) -> str:
             sample = verdict.sample
             what = f"{sample['seeds']} seeds"
             if check.depth:
-                what += f" × {sample['units']} units (`{check.unit}`)"
+                what += f" × {sample['units']} units ({code(check.unit)})"
             if sample["leaves"] > sample["units"]:
                 what += f" of {sample['leaves']} leaves"
             drawn[f"{what}, {sample['overlap']:.0%} of them common to two seeds"] = None
     methods = sorted({verdict.method for verdict in record.verdicts if verdict.method})
     if not drawn:
         return ""
-    return f"Effective sample: {'; '.join(drawn)}. Intervals: {'; '.join(methods)}."
+    return f"Effective sample: {'; '.join(drawn)}. Intervals: {prose('; '.join(methods))}."
 
 
 def _trivial_markdown(record: Record) -> str:
     found = record.trivial()
-    solvers = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in found.items())
+    solvers = ", ".join(f"{prose(name.replace('_', ' '))} {_number(value)}" for name, value in found.items())
     return f"Solvers that know nothing: {solvers}." if found else ""
 
 
@@ -283,7 +284,7 @@ def _settings_markdown(paper: Paper) -> str:
     tried = counts(paper)
     if not tried:
         return ""
-    shown = ", ".join(f"`{arm}` {number}" for arm, number in tried.items())
+    shown = ", ".join(f"{code(arm)} {number}" for arm, number in tried.items())
     return f"Settings tried on development data, by arm ([ledger](results/settings.jsonl)): {shown}."
 
 
@@ -309,7 +310,7 @@ def _metrics_markdown(record: Record) -> str:
     variants = list(record.measurements)
     lines = [
         "<details><summary>All metrics of all variants (mean over seeds ± standard deviation)</summary>\n",
-        "| metric | " + " | ".join(f"`{variant}`" for variant in variants) + " |",
+        "| metric | " + " | ".join(code(variant) for variant in variants) + " |",
         "|---|" + "---:|" * len(variants),
     ]
     for name in names:
@@ -317,7 +318,7 @@ def _metrics_markdown(record: Record) -> str:
         for variant in variants:
             values = [m.metrics[name] for m in record.measurements[variant].values() if name in m.metrics]
             row.append(_spread(values))
-        lines.append(f"| {name} | " + " | ".join(row) + " |")
+        lines.append(f"| {prose(name)} | " + " | ".join(row) + " |")
     return "\n".join([*lines, "\n</details>"])
 
 
@@ -331,7 +332,7 @@ def _spread(values: list[float]) -> str:
 
 def write_page(paper: Paper, record: Record, path: Path, figure: Path | None) -> Path:
     """The report of a run beside the run itself."""
-    heading = f"# {paper.title}\n\n{paper.summary}\n\n{paper.disclaimer}".rstrip()
+    heading = f"# {prose(paper.title)}\n\n{prose(paper.summary)}\n\n{prose(paper.disclaimer)}".rstrip()
     effect = effect_markdown(paper, record, figure.name if figure else None)
     write_text(path, f"{heading}\n\n{effect}\n\n{results_markdown(paper, record)}\n")
     return path
@@ -399,7 +400,7 @@ def scoreboard_markdown(before: str = "") -> str:
         minutes = f"{record.minutes:.1f}" if record else f"≈ {paper.minutes:g}"
         symbols = " ".join(SYMBOLS[v.outcome] for v in verdicts)
         lines.append(
-            f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {_text(paper.summary)} "
+            f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {prose(paper.summary)} "
             f"| {share} | {symbols} | {minutes} |"
         )
     legend = ", ".join(f"{symbol} {outcome}" for outcome, symbol in SYMBOLS.items())
@@ -415,7 +416,6 @@ def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:
 
 def overview() -> None:
     """The list of papers on the terminal."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table()
@@ -432,26 +432,23 @@ def overview() -> None:
             summary(paper, record) if record else "not recorded",
             minutes,
         )
-    Console().print(table)
+    console().print(table)
 
 
 def card(paper: Paper) -> None:
     """A paper's card and recorded claims on the terminal."""
-    from rich.console import Console
-
-    console = Console()
-    console.print(
-        f"[bold]{paper.title}[/bold]\n{paper.authors}, {paper.venue} {paper.year}. {paper.url}\n\n{paper.summary}\n"
-    )
+    terminal = console()
+    terminal.print(paper.title, style="bold")
+    terminal.print(f"{paper.authors}, {paper.venue} {paper.year}. {paper.url}\n\n{paper.summary}\n")
     if paper.disclaimer:
-        console.print(f"[bold]{paper.disclaimer}[/bold]\n")
+        terminal.print(f"{paper.disclaimer}\n", style="bold")
     record = recorded(paper)
     if record:
         print_claims(paper, record)
     else:
         for check in paper.judged:
-            console.print(f"  {check.id}: {check.statement}", markup=False)
-    console.print(
+            terminal.print(f"  {check.id}: {check.statement}")
+    terminal.print(
         f"\npapers reproduce {paper.slug}   (about {paper.minutes:g} minutes)\npage: papers/{paper.slug}/README.md"
     )
 
@@ -474,8 +471,28 @@ def _number(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _text(text: str) -> str:
-    """Prose for a Markdown table: bars, line ends and tags lose their meaning, code between backticks keeps its own."""
-    parts = text.replace("|", "\\|").replace("\n", " ").split("`")
-    parts[::2] = [part.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for part in parts[::2]]
-    return "`".join(parts)
+# What Markdown or HTML would obey; of a link and of an escape the character that makes it one.
+_MARKS = re.compile(r"[&<>`|{]|(?<=\])\(|\\(?=[!-/:-@\[-`{-~]|\Z)")
+_NAMES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def prose(text: str) -> str:
+    """Text for Markdown, in a table or outside: tags, links, attributes, bars and line ends lose their meaning.
+
+    Code between single backticks stays code, unless it holds what code cannot keep out of a table or of our markers.
+    """
+    parts = re.split(r"(?<!`)(`[^`]+`)(?!`)", printable(re.sub(r"\s*[\r\n]+\s*", " ", text)))
+    return "".join(
+        part if place % 2 and not re.search(r"\||\\`|<!--|-->", part) else _MARKS.sub(_named, part)
+        for place, part in enumerate(parts)
+    )
+
+
+def _named(mark: re.Match[str]) -> str:
+    return _NAMES.get(mark[0], f"&#{ord(mark[0])};")
+
+
+def code(text: object) -> str:
+    """Text as code for Markdown."""
+    plain = str(text).replace("`", "'")
+    return prose(f"`{plain}`")

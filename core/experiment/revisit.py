@@ -18,6 +18,7 @@ from core.experiment.paper import Check, Paper
 from core.experiment.reproduce import cells, measured
 from core.experiment.results import Outcome, Record, recorded
 from core.files import read_json_lines, write_json
+from core.printing import console
 
 SHOWN = 3  # outputs of each variant
 
@@ -133,20 +134,19 @@ def compared(paper: Paper, before: Record, new: Record) -> list[Row]:
 
 
 def _print_rows(paper: Paper, rows: Sequence[Row], seeds: Sequence[int]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     statements: dict[str, Check] = {check.id: check for check in paper.judged}
     table = Table(title=f"{paper.slug} again, seeds {', '.join(map(str, seeds))}", title_justify="left")
     for name in ("claim", "recorded", "again", "new estimate [95 % interval]", "in the recorded interval"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        again = row.again if row.agrees else f"[bold]{row.again}[/bold]"
+        again = row.again if row.agrees else Text(row.again, "bold")
         estimate = f"{row.estimate:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
-        statement = escape(statements[row.claim].statement)
-        table.add_row(statement, row.recorded, again, escape(estimate), "yes" if row.inside else "no")
-    Console().print(table)
+        statement = statements[row.claim].statement
+        table.add_row(statement, row.recorded, again, estimate, "yes" if row.inside else "no")
+    console().print(table)
     print(f"{sum(row.agrees for row in rows)} of {len(rows)} outcomes agree.")
 
 

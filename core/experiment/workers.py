@@ -30,6 +30,7 @@ from core.experiment.paper import PAPERS_DIR
 from core.experiment.run import COMMAND, Run, hide_library_bars
 from core.experiment.threads import settle, share
 from core.files import HeldError
+from core.printing import escaped
 
 Executor = Literal["here", "slurm", "local"]
 PATIENCE = 15.0  # seconds that a worker has to stop before it is ended
@@ -335,7 +336,8 @@ def main() -> None:
     try:
         while True:
             cell, wait = json.loads(orders.get())
-            reply = run_cell(cell, wait, log=True)
+            with escaped():
+                reply = run_cell(cell, wait, log=True)
             replies.write(json.dumps(reply) + "\n")
             replies.flush()
     except (KeyboardInterrupt, BrokenPipeError):

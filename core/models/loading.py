@@ -166,7 +166,7 @@ def load_config(spec: str | Path, *, revision: str | None = None, trust_remote_c
     """The configuration of a wheel, folder or hub id, for :func:`from_config`.
 
     Raises:
-        UserError: Nothing there, or it cannot be read.
+        UserError: Nothing there, or it cannot be read, or it asks for code that is not trusted.
     """
     from transformers import AutoConfig
 
@@ -174,7 +174,21 @@ def load_config(spec: str | Path, *, revision: str | None = None, trust_remote_c
     if isinstance(source, Path):
         load_json(source / "config.json", dict, sound=False)
     with translated(str(spec)), _quiet():
-        return AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code)
+    if not trust_remote_code and (kernel := _kernel_of(config)):
+        raise UserError(
+            f"{spec} asks for code of {kernel} on the hub (attn_implementation in its config.json): remove that line"
+        )
+    return config
+
+
+def _kernel_of(config: PretrainedConfig) -> str | None:
+    """The hub repository whose kernels a configuration names: transformers would fetch and run them."""
+    for part in (config, *(getattr(config, name, None) for name in config.sub_configs)):
+        for name, value in getattr(part, "__dict__", {}).items():
+            if name.endswith("_implementation_internal") and "/" in str(value):
+                return str(value)
+    return None
 
 
 def load_processor(spec: str | Path, *, revision: str | None = None) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.distributed import is_main
 from core.experiment.progress import clock
+from core.printing import console
 
 WARM_UP = 3  # steps that are left out of the throughput: allocation, compilation
 LINE_EVERY = 10.0  # seconds between two plain lines
@@ -66,7 +67,6 @@ class Display:
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.bar: Any = None
         if is_main() and not quiet:
-            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
             from rich.text import Text
 
@@ -76,11 +76,11 @@ class Display:
                 def render(_, task: Any) -> Text:
                     return Text(self.left())
 
-            console = Console(stderr=True)
-            if console.is_terminal:
-                left = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-                right = (TextColumn("{task.fields[note]}"), Left())
-                self.bar = Progress(*left, *right, console=console, transient=True)
+            terminal = console(stderr=True)
+            if terminal.is_terminal:
+                left = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+                right = (TextColumn("{task.fields[note]}", markup=False), Left())
+                self.bar = Progress(*left, *right, console=terminal, transient=True)
                 self.task = self.bar.add_task(name, total=total, completed=done, note="")
 
     def __enter__(self) -> Display:

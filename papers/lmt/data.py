@@ -207,6 +207,7 @@ def training_rows(
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
     """What the chat template writes after an answer, up to the token that ends the turn (`<|im_end|>`)."""
+    model_input(tokenizer, "")  # refuses one without a template
     probe = "7f3a"
     turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": probe}]
     text = str(tokenizer.apply_chat_template(turns, tokenize=False))

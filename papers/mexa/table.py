@@ -10,6 +10,7 @@ from typing import Any
 
 from core.experiment.run import Measurement
 from core.metrics.stats import Interval
+from core.printing import console
 from papers.mexa.config import Config
 from papers.mexa.scoring import Alignment, Estimate
 
@@ -57,7 +58,6 @@ class Report:
     def show(self, config: Config, measurement: Measurement) -> None:
         """The table on the terminal, the best-aligned language first, and what a reader has to know."""
         from rich.box import SIMPLE
-        from rich.console import Console
         from rich.table import Table
 
         table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1))
@@ -68,11 +68,11 @@ class Report:
             table.add_column(column, justify="left" if column in ("", "by layer") else "right", no_wrap=True)
         for language in sorted(self.alignments, key=lambda code: -self.alignments[code].score):
             table.add_row(*self._cells(language))
-        console = Console()
-        console.print(f"\n{config.score} of {config.model}, {measurement.details['n']} sentences", highlight=False)
-        console.print(table)
+        terminal = console()
+        terminal.print(f"\n{config.score} of {config.model}, {measurement.details['n']} sentences")
+        terminal.print(table)
         for note in notes(config, measurement, self):
-            console.print(f"- {note}", highlight=False)
+            terminal.print(f"- {note}")
 
     def _cells(self, language: str) -> list[str]:
         a = self.alignments[language]

@@ -165,8 +165,8 @@ class Config:
     codes: Annotated[int, Range(2)] = 32
     """K, size of the image code book."""
     image_tokenizer: str = "world"
-    """world, or `module:function` that returns an object with encode(images) -> codes and decode(codes) -> images.
-    Data that carries codes needs none for training."""
+    """world, or `path/to/file.py:function` that returns an object with encode(images) -> codes and
+    decode(codes) -> images. Data that carries codes needs none for training."""
     schedule: Literal["cosine", "linear", "power", "sigmoid"] = "cosine"
     """Share of masked codes over time, in training and drawing."""
     exponent: Annotated[float, Range(0)] = 2.0
@@ -205,10 +205,10 @@ class Config:
     benchmark: str = ""
     """Folder of evaluation_metadata_<language>.jsonl to score instead of the miniature's prompts."""
     detector: str = "world"
-    """world (exact), mask2former (GenEval's), or `module:function` that returns a detector."""
+    """world (exact), mask2former (GenEval's), or `path/to/file.py:function` that returns a detector."""
     features: str = "world"
-    """world (objects and pixels), clip_dinov2 (in place of the paper's EVA-CLIP and DINOv2), or `module:function` that
-    returns feature maps by name."""
+    """world (objects and pixels), clip_dinov2 (in place of the paper's EVA-CLIP and DINOv2), or
+    `path/to/file.py:function` that returns feature maps by name."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that no single field can refuse."""

@@ -4,14 +4,13 @@ A training row is `{"codes": [...], "captions": {"en": "...", "fr": "..."}}`. Ro
 from a folder that holds JSONL shards of such rows (with `image`, a path, where the codes are still to be computed) or
 else a `captions.csv` with a column `image` and one for each language:
 
-    rows = read_folder("mine", tokenizer=image_tokenizer("my_package.magvit:load"))
+    rows = read_folder("mine", tokenizer=image_tokenizer("magvit.py:load"))
 
 `prepare.py` makes such shards of images, once, also from the caption files of the official code.
 """
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from core.experiment.config import to_dict
 from core.experiment.run import Run
 from core.files import bounded_lines, decode_line, opened, parse_json, read_json, write_json
 from core.models import loading
+from core.plugins import own
 from papers.neobabel import world
 from papers.neobabel.config import Backbone, Config, Stage
 from papers.neobabel.method import Vocabulary, block_labels, image_block, mask_image
@@ -250,20 +250,8 @@ class WorldTokenizer:
 
 
 def image_tokenizer(spec: str) -> Any:
-    """`world`, or what `module:function` returns: an object with `size`, `encode(images)` and `decode(codes)`."""
-    return WorldTokenizer() if spec == "world" else from_module(spec, "image_tokenizer")
-
-
-def from_module(spec: str, field: str) -> Any:
-    """The result of the user's own `module:function`."""
-    module, colon, name = spec.partition(":")
-    try:
-        if not colon:
-            raise AttributeError(name)
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{field} = {spec!r} cannot be imported ({error}): write module:function.") from error
-    return factory()
+    """`world`, or your own (`core.plugins.own`): an object with `size`, `encode(images)` and `decode(codes)`."""
+    return WorldTokenizer() if spec == "world" else own(spec, "image_tokenizer")
 
 
 # --- prompts ------------------------------------------------------------------------------------------------------

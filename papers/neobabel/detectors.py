@@ -3,7 +3,7 @@
     detector("mask2former")           # image [height, width, 3] in [-1, 1] -> {class: [Detection, ...]}
     feature_maps("clip_dinov2")       # {"clip": embed, "dinov2": embed}
 
-Every name may also be `module:function`, which returns your own.
+Every name may also be `path/to/file.py:function`, or an entry point, for your own (`core.plugins.own`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.models import loading
+from core.plugins import own
 from papers.neobabel import world
 from papers.neobabel.benchmark import Detect, Detection, Embed
-from papers.neobabel.data import OFFICIAL_NAMES, from_module
+from papers.neobabel.data import OFFICIAL_NAMES
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 COLOUR_PROMPTS = (
@@ -52,7 +53,7 @@ def detector(spec: str) -> Detect:
     """`world`, `mask2former`, or your own."""
     if spec == "world":
         return world.detect
-    return Mask2Former() if spec == "mask2former" else from_module(spec, "detector")
+    return Mask2Former() if spec == "mask2former" else own(spec, "detector")
 
 
 def feature_maps(spec: str) -> Mapping[str, Embed]:
@@ -61,7 +62,7 @@ def feature_maps(spec: str) -> Mapping[str, Embed]:
         return {"objects": world.object_counts, "pixels": world.pixels}
     if spec == "clip_dinov2":
         return {name: _embedder(hub_id) for name, hub_id in (("clip", CLIP), ("dinov2", DINO))}
-    return from_module(spec, "features")
+    return own(spec, "features")
 
 
 def to_pixels(image: Tensor) -> np.ndarray:

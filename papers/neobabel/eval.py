@@ -2,7 +2,7 @@
 
     python -m papers.neobabel.eval tiny --variant native
     python -m papers.neobabel.eval tiny --draw "un cœur rouge et a blue circle" "两个心形"
-    python -m papers.neobabel.eval --benchmark my_prompts --languages en sw --detector my_package.detector:load
+    python -m papers.neobabel.eval --benchmark my_prompts --languages en sw --detector detector.py:load
 
 Scores go to measurement.json and scores.tsv, and a contact sheet of samples by language to samples.png.
 """

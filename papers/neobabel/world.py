@@ -26,6 +26,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from core.errors import UserError
 from papers.neobabel.benchmark import Detection
 from papers.neobabel.method import lfq_entries, lfq_indices
 
@@ -169,7 +170,7 @@ class Item:
 
     def mixed(self, first: str, second: str, carrier: int = 0) -> str:
         """The prompt that begins in one language and names its last object in another."""
-        before, after = GRAMMARS[first], GRAMMARS[second]
+        before, after = _grammar(first), _grammar(second)
         phrases = [before.phrase(t.shape, t.colour, t.count) for t in self.things]
         if second != first:
             last = self.things[-1]
@@ -260,6 +261,12 @@ def _words(prompt: str, languages: tuple[str, ...]) -> list[tuple[str, str, str]
     return [meaning[word] for word in pattern.findall(prompt)]
 
 
+def _grammar(language: str) -> Grammar:
+    if language not in GRAMMARS:
+        raise UserError(f"The miniature has no prompts in {language!r}: choose among {', '.join(LANGUAGES)}.")
+    return GRAMMARS[language]
+
+
 def _things(words: Sequence[tuple[str, str]]) -> tuple[Thing, ...]:
     shapes, colours, numbers = ([value for kind, value in words if kind == k] for k in ("shape", "colour", "number"))
     # Each language names colours in the order of its shapes, whether before or behind them.
@@ -272,7 +279,7 @@ def _things(words: Sequence[tuple[str, str]]) -> tuple[Thing, ...]:
 def _dictionary(languages: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, tuple[str, str, str]]]:
     meaning: dict[str, tuple[str, str, str]] = {}
     for language in languages:
-        grammar = GRAMMARS[language]
+        grammar = _grammar(language)
         for kind, words in (("shape", grammar.shapes), ("colour", grammar.colours)):
             meaning |= {form: (kind, name, language) for name, forms in words.items() for form in forms}
         meaning |= {word: ("number", str(count), language) for count, word in grammar.numbers.items()}

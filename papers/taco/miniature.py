@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
 from core.models.tokenization import BOS, IGNORED, completion_row, word_level
 from core.worlds.base import Item, split, trivial
 from core.worlds.numbers import ARITHMETIC_SOLVERS, arithmetic, statement
@@ -38,7 +39,7 @@ PACKED = 6
 def records(language: str, config: Config) -> dict[str, list[Record]]:
     """Records of one language by part: `tuning` (as many as asked for, drawn by the seed), `dev` and `test`."""
     english = {_fact(item): item for item in arithmetic(("en",), config.largest)}
-    parts = split(arithmetic((LANGUAGES[language],), config.largest), config.seed, SHARES)
+    parts = split(arithmetic((_code(language),), config.largest), config.seed, SHARES)
     found = {part: [_record(english[_fact(item)], item, language) for item in items] for part, items in parts.items()}
     pool = random.Random(f"tuning-{config.seed}").sample(found["tuning"], len(found["tuning"]))
     tuning = pool[: config.tuning_items]
@@ -50,6 +51,12 @@ def records(language: str, config: Config) -> dict[str, list[Record]]:
             for record, other in zip(tuning, others, strict=True)
         ]
     return {**found, "tuning": tuning}
+
+
+def _code(language: str) -> str:
+    if language not in LANGUAGES:
+        raise UserError(f"The miniature has no records in {language!r}: choose among {', '.join(LANGUAGES)}.")
+    return LANGUAGES[language]
 
 
 def _fact(item: Item) -> str:
@@ -64,7 +71,7 @@ def _record(english: Item, item: Item, language: str) -> Record:
 def solvers(language: str, config: Config) -> dict[str, float]:
     """Accuracy of solvers that know nothing, from the tuning records on the part that is measured."""
     chosen = records(language, config)
-    items = {_fact(item): item for item in arithmetic((LANGUAGES[language],), config.largest)}
+    items = {_fact(item): item for item in arithmetic((_code(language),), config.largest)}
     train, test = ([items[record["id"]] for record in chosen[part]] for part in ("tuning", config.split))
     return trivial(train, test, ARITHMETIC_SOLVERS)
 

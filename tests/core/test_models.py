@@ -403,6 +403,20 @@ class TestTrust:
             with pytest.raises(UserError, match="cannot load"):
                 loading.load(foreign)
 
+    @pytest.mark.parametrize("several", [False, True])
+    def test_no_kernel_of_the_hub_is_run(self, folder: Path, several: bool) -> None:
+        """Some of them transformers would run whoever wrote them, where the package `kernels` is installed."""
+        if several:
+            kind = transformers.LlavaConfig(text_config=llama(), vision_config={"hidden_size": 24})
+            config = kind.to_dict() | {"attn_implementation": {"text_config": "someone/msa"}}
+        else:
+            config = json.loads((folder / "config.json").read_text()) | {"attn_implementation": "someone/msa"}
+        (folder / "config.json").write_text(json.dumps(config))
+        calls = [loading.load_config, loading.load, lambda spec: loading.load_model(spec, attention="sdpa")]
+        for call in [*calls, load_encoder]:
+            with pytest.raises(UserError, match="asks for code of someone/msa on the hub"):
+                call(folder)
+
     def test_loading_has_one_door(self) -> None:
         root = Path(loading.__file__).parents[2]
         found = []
