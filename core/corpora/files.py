@@ -180,7 +180,7 @@ def _table(path: Path, languages: Sequence[str] | None = None) -> tuple[list[str
     first = next(rows, None)
     if first is None:
         raise UserError(f"Corpus {path} is empty: its first line must name the columns, separated by {separator}.")
-    header = [name.strip() for name in first[1]]
+    header = [" ".join(name.split()) for name in first[1]]  # a quoted cell may hold line feeds
     if len(header) < 2 and languages is None:
         raise UserError(
             f"{path}, line 1: one column {header[0]!r}; the first line must name the columns, separated by {separator}."
