@@ -435,7 +435,7 @@ def test_the_loss_is_on_the_responses(tokenizers: dict[str, Any]) -> None:
     rows = [{"messages": [user("Say\nhi."), assistant("Hello."), user("Again"), assistant(" Hi. ")]}]
     for template, expected in {
         "bayling2-llama2": "Hello.</s>\n Hi. </s>\n",
-        "bayling2-llama3": "Hello.<|eot_id|>Hi.<|eot_id|>",
+        "bayling2-llama3": "\n\nHello.<|eot_id|>\n\nHi.<|eot_id|>",
     }.items():
         tokenizer = tokenizers[template]
         (row,) = data.training_rows(tokenizer, rows, template)  # type: ignore[arg-type]
