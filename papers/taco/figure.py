@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -71,10 +73,7 @@ def _steps(axes: Axes, record: Record) -> None:
             axes.plot(values, [place] * len(values), marker, color=COLOURS[colour], alpha=0.45, markersize=4)
             axes.plot(sum(values) / len(values), place, marker, color=COLOURS[colour], markersize=7)
         axes.text(0.02, 0.1 + 0.3 * number, label, color=COLOURS[colour], fontsize=9, va="center")
-    axes.set_yticks(range(len(STEPS)), [label for _, label in STEPS])
-    axes.set_ylim(len(STEPS) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlim(0, 1.03)
+    _rows(axes, [label for _, label in STEPS])
     axes.set_xlabel("rate; small marks are seeds")
     axes.set_title("Where the chain loses", pad=14)
 
@@ -83,16 +82,19 @@ def _languages(axes: Axes, record: Record) -> None:
     taco, direct = (_by_language(record, variant) for variant in ("taco", "direct"))
     order = sorted(taco, key=lambda language: -taco[language])
     for row, language in enumerate(order):
-        ends = [direct[language], taco[language]]
-        axes.plot(ends, [row, row], color=COLOURS["grey"], linewidth=1)
-        for value, colour in zip(ends, ("orange", "blue"), strict=True):
-            axes.plot(value, row, "o", color=COLOURS[colour], markersize=5)
-    axes.set_yticks(range(len(order)), order, fontsize=8)
-    axes.set_ylim(len(order) - 0.4, -0.6)
+        axes.plot([direct[language], taco[language]], [row, row], color=COLOURS["grey"], linewidth=1)
+        axes.plot(direct[language], row, "o", color=COLOURS["orange"], markersize=5)
+        axes.plot(taco[language], row, "o", color=COLOURS["blue"], markersize=5)
+    _rows(axes, order)
+    axes.set_xlabel("accuracy; colours as on the left")
+    axes.set_title("Every language", pad=8)
+
+
+def _rows(axes: Axes, labels: list[str]) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, 1.03)
-    axes.set_xlabel("accuracy of instruction tuning (orange), TaCo chain (blue)")
-    axes.set_title("Every language", pad=8)
 
 
 def _by_language(record: Record, variant: str) -> dict[str, float]:
@@ -101,4 +103,4 @@ def _by_language(record: Record, variant: str) -> dict[str, float]:
     for measurement in record.measurements[variant].values():
         for path, value in measurement.units["accuracy"].items():
             values.setdefault(path.partition("/")[0], []).append(value)
-    return {language: sum(found) / len(found) for language, found in values.items()}
+    return {language: fmean(found) for language, found in values.items()}
