@@ -521,7 +521,7 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
         ({"source": "hub", "languages": ("Nepali",)}, "needs a model"),
         ({"training.long_documents": "truncate"}, "long_documents"),
         ({"base": "x/y", "curriculum": False}, "raw_base"),
-        ({"questions": "q.jsonl"}, "belong together"),
+        ({"questions": "q.jsonl", "languages": ("Nepali",)}, "belong together"),
         ({"chain": "direct", "shuffled_chains": True}, "no English"),
         ({"judgements": ("a",), "languages": ("Nepali", "Persian")}, "1 files for 2 languages"),
     ],
@@ -532,7 +532,7 @@ def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> 
 
 
 def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
-    config = override(TINY, {"tuning_items": 10})
+    config = override(TINY, {"tuning_items": 10, "languages": ("Amharic", "Nepali", "Persian", "Swahili")})
     tokenizer = miniature.tokenizer_for(config)
     raw, first, second = workload(config)
     for part, settings, asked in ((raw, config.english, False), (first, config.instructions, True)):
