@@ -20,15 +20,30 @@ from core.errors import UserError
 from core.text.segment import is_unspaced
 from core.worlds.base import SOLVERS, Item, Solver
 
-# Question for a sum and for a difference, with signs that stand alone, so that white space separates words.
+# Question for a sum and for a difference, with signs that stand alone, so that white space separates words. No other
+# language asks with an English word: a model that knows English would understand it without being taught.
 QUESTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "en": ("what is {a} plus {b} ?", "what is {a} minus {b} ?"),
         "am": ("{a} ሲደመር {b} ስንት ነው ?", "{a} ሲቀነስ {b} ስንት ነው ?"),
+        "cy": ("faint yw {a} adio {b} ?", "faint yw {a} tynnu {b} ?"),
+        "et": ("kui palju on {a} pluss {b} ?", "kui palju on {a} miinus {b} ?"),
         "fa": ("{a} به علاوه {b} چند می‌شود ؟", "{a} منهای {b} چند می‌شود ؟"),
+        "fil": ("ano ang {a} dagdagan ng {b} ?", "ano ang {a} bawasan ng {b} ?"),
+        "ga": ("cé mhéad é {a} móide {b} ?", "cé mhéad é {a} lúide {b} ?"),
+        "hi": ("{a} जोड़ {b} कितना होता है ?", "{a} घटा {b} कितना होता है ?"),
+        "hy": ("որքա՞ն է {a} գումարած {b} ։", "որքա՞ն է {a} հանած {b} ։"),
+        "is": ("hvað er {a} plús {b} ?", "hvað er {a} mínus {b} ?"),
+        "ka": ("რამდენია {a} პლუს {b} ?", "რამდენია {a} მინუს {b} ?"),
+        "kk": ("{a} қосу {b} нешеге тең ?", "{a} алу {b} нешеге тең ?"),
         "km": ("{a} បូក {b} ស្មើ ប៉ុន្មាន ?", "{a} ដក {b} ស្មើ ប៉ុន្មាន ?"),
+        "mk": ("колку е {a} плус {b} ?", "колку е {a} минус {b} ?"),
         "ne": ("{a} जोड {b} कति हुन्छ ?", "{a} घटाउ {b} कति हुन्छ ?"),
+        "su": ("sabaraha {a} ditambah {b} ?", "sabaraha {a} dikurangan {b} ?"),
         "sw": ("{a} jumlisha {b} ni ngapi ?", "{a} toa {b} ni ngapi ?"),
+        "ta": ("{a} கூட்டல் {b} எவ்வளவு ?", "{a} கழித்தல் {b} எவ்வளவு ?"),
+        "tr": ("{a} artı {b} kaç eder ?", "{a} eksi {b} kaç eder ?"),
+        "vi": ("{a} cộng {b} bằng bao nhiêu ?", "{a} trừ {b} bằng bao nhiêu ?"),
     }
 )
 # The same facts as statements, which ask for nothing.

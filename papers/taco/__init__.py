@@ -7,7 +7,8 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 _JUDGED = "Needs a 33B model, its adapters and a GPT-4 judge; preset `paper` with `--questions` writes the requests."
-# Every comparison is one of accuracies over languages; a difference of less than .05 would be of no use to anyone.
+# Every seed draws its languages, facts and weights, so that its mean is one draw of all three. A difference in accuracy
+# of less than .05 would be of no use to anyone.
 _MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05}
 _TWICE = "twice_accuracy"
 # A control that has not learnt its records proves nothing. The null arm is left out: it has nothing that can be learnt.
@@ -38,7 +39,7 @@ PAPER = Paper(
         Claim(
             id="doubles-instruction-tuning",
             statement="Answering in a chain of translations is at least twice as accurate as instruction tuning on the "
-            "same records, on facts that were never shown in the language in any form.",
+            "same records, in languages drawn by the seed, on facts never shown in them in any form.",
             reported="82 % (GPT-4 grade, Vicuna benchmark, a low-resource language), doubling the performance of "
             "instruction tuning alone (abstract).",
             **_MEASURED,
@@ -134,9 +135,8 @@ PAPER = Paper(
         "The official repository and its adapters carry no licence of their own and point to those of LLaMA, Guanaco, "
         "Alpaca (CC BY-NC 4.0), Dolly (CC BY-SA 3.0) and Google Translate."
     ),
-    seeds=(34, 35, 36),
-    minutes=14,
-    extra_variants=("taco_60", "taco_120", "direct_60", "direct_120"),
+    seeds=(42, 43, 44, 45, 46, 47),
+    minutes=15,
 )
 
 __getattr__, __dir__, __all__ = public(

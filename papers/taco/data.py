@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core import corpora
 from core.errors import UserError
@@ -22,9 +22,6 @@ from core.tasks import instructions
 from papers.taco import method
 from papers.taco.config import Chain, Config, Layout
 from papers.taco.method import Record
-
-if TYPE_CHECKING:
-    pass
 
 HUB = "saillab/taco-datasets"
 # Literal paths of the hub dataset: one folder's name ends with a space, another is misspelt. A plain

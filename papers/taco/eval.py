@@ -44,7 +44,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     units: dict[str, dict[str, float]] = {}
     by_language: dict[str, dict[str, float]] = {}
     details: dict[str, Any] = {"steps": {}, "samples": {}, "tuned": {}}
-    for language in config.languages:
+    languages = miniature.targets(config)
+    for language in languages:
         folder = run.artifact / language
         model, tokenizer = load(folder, config)
         pipeline = TacoPipeline(model, tokenizer, language, config.chain, config.template, config.max_new_tokens)
@@ -77,7 +78,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         metrics |= {name: sum(values) / len(values)} if values else {}
     if config.source == "numbers":
         model, tokenizer = load(starting_point(config, run), config)
-        pipeline = TacoPipeline(model, tokenizer, config.languages[0], "direct", config.template, max_new_tokens=8)
+        pipeline = TacoPipeline(model, tokenizer, languages[0], "direct", config.template, max_new_tokens=8)
         metrics |= {"english_skill": english_skill(pipeline, config)}
     return Measurement(metrics, units, details)
 

@@ -1,6 +1,8 @@
-"""The figure of the page, drawn from the record alone: every arm, where the chain loses, what more records bring."""
+"""The figure of the page, drawn from the record alone: every arm, where the chain loses, every language."""
 
 from __future__ import annotations
+
+from statistics import fmean
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -26,21 +28,14 @@ STEPS = (
 )
 
 
-# Records by variant, for the two curves; the main arms are their last points.
-CURVES = (
-    ({"taco_60": 60, "taco_120": 120, "taco": 240}, "TaCo chain", "blue"),
-    ({"direct_60": 60, "direct_120": 120, "direct": 240}, "instruction tuning", "orange"),
-)
-
-
 def draw(record: Record) -> Figure:
-    """Left: accuracy of every arm with its interval over languages and seeds. Right: steps of two chains; the curve."""
+    """Left: accuracy of every arm with its interval. Right: steps of two chains; every language."""
     figure, axes = plt.subplot_mosaic(
-        [["arms", "steps"], ["arms", "curve"]], figsize=(9.6, 5.2), width_ratios=(1.25, 1), height_ratios=(1.15, 1)
+        [["arms", "steps"], ["arms", "languages"]], figsize=(9.6, 5.6), width_ratios=(1.25, 1)
     )
     _arms(axes["arms"], record)
     _steps(axes["steps"], record)
-    _curve(axes["curve"], record)
+    _languages(axes["languages"], record)
     return figure
 
 
@@ -78,33 +73,34 @@ def _steps(axes: Axes, record: Record) -> None:
             axes.plot(values, [place] * len(values), marker, color=COLOURS[colour], alpha=0.45, markersize=4)
             axes.plot(sum(values) / len(values), place, marker, color=COLOURS[colour], markersize=7)
         axes.text(0.02, 0.1 + 0.3 * number, label, color=COLOURS[colour], fontsize=9, va="center")
-    axes.set_yticks(range(len(STEPS)), [label for _, label in STEPS])
-    axes.set_ylim(len(STEPS) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlim(0, 1.03)
+    _rows(axes, [label for _, label in STEPS])
     axes.set_xlabel("rate; small marks are seeds")
     axes.set_title("Where the chain loses", pad=14)
 
 
-def _curve(axes: Axes, record: Record) -> None:
-    for sizes, label, colour in CURVES:
-        found = {size: _nepali(record, variant) for variant, size in sizes.items() if variant in record.measurements}
-        means = [sum(values) / len(values) for values in found.values()]
-        for size, values in found.items():
-            axes.plot([size] * len(values), values, "o", color=COLOURS[colour], alpha=0.45, markersize=4)
-        axes.plot(list(found), means, "o-", color=COLOURS[colour], markersize=6)
-        if means:
-            axes.annotate(label, (list(found)[-1], means[-1]), (-6, 7), textcoords="offset points", ha="right",
-                          color=COLOURS[colour], fontsize=9)  # fmt: skip
-    axes.set_ylim(0, 1.03)
-    axes.set_xticks(list(CURVES[0][0].values()))
-    axes.set_xlabel("tuning records; small marks are seeds")
-    axes.set_ylabel("accuracy")
-    axes.set_title("More records (Nepali)", pad=8)
+def _languages(axes: Axes, record: Record) -> None:
+    taco, direct = (_by_language(record, variant) for variant in ("taco", "direct"))
+    order = sorted(taco, key=lambda language: -taco[language])
+    for row, language in enumerate(order):
+        axes.plot([direct[language], taco[language]], [row, row], color=COLOURS["grey"], linewidth=1)
+        axes.plot(direct[language], row, "o", color=COLOURS["orange"], markersize=5)
+        axes.plot(taco[language], row, "o", color=COLOURS["blue"], markersize=5)
+    _rows(axes, order)
+    axes.set_xlabel("accuracy; colours as on the left")
+    axes.set_title("Every language", pad=8)
 
 
-def _nepali(record: Record, variant: str) -> list[float]:
-    """Accuracy in Nepali, by seed."""
-    cells = (measurement.units["accuracy"] for measurement in record.measurements[variant].values())
-    chosen = [[value for path, value in units.items() if path.startswith("Nepali/")] for units in cells]
-    return [sum(values) / len(values) for values in chosen]
+def _rows(axes: Axes, labels: list[str]) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(0, 1.03)
+
+
+def _by_language(record: Record, variant: str) -> dict[str, float]:
+    """Mean accuracy by language."""
+    values: dict[str, list[float]] = {}
+    for measurement in record.measurements[variant].values():
+        for path, value in measurement.units["accuracy"].items():
+            values.setdefault(path.partition("/")[0], []).append(value)
+    return {language: fmean(found) for language, found in values.items()}

@@ -1,7 +1,7 @@
 """The tiny world: arithmetic in words that a small model masters in English and has to answer in another language.
 
 The raw base has read every fact in English as a statement; stage 1 tunes it to answer English questions. The target
-language is seen in the tuning records alone.
+languages, two that the seed draws, are seen in the tuning records alone.
 Facts are split by family (7 + 4, 4 + 7, 11 - 4 and 11 - 7 are one), so that no test item follows from a tuning record
 by turning it round, and every seed draws families of its own.
 """
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.models.tokenization import BOS, IGNORED, completion_row, word_level
+from core.text.languages import name
+from core.text.segment import is_unspaced
 from core.worlds.base import Item, split, trivial
-from core.worlds.numbers import ARITHMETIC_SOLVERS, arithmetic, statement
+from core.worlds.numbers import ARITHMETIC_SOLVERS, QUESTIONS, arithmetic, statement
 from papers.taco import method
 from papers.taco.config import Config, scratch_shape
 
@@ -28,12 +30,31 @@ if TYPE_CHECKING:
     from core.training.config import TrainingConfig
     from papers.taco.method import Record, Row
 
-# English name, as in the label -> code. Nepali and Persian are the paper's; CLDR spells no numbers in its other two.
-LANGUAGES = {"Amharic": "am", "Nepali": "ne", "Persian": "fa", "Swahili": "sw"}
+# English name, as in the label -> code, of every language that has a question. Nepali and Persian are the paper's; CLDR
+# spells no numbers in its other two.
+LANGUAGES = {name(code): code for code in QUESTIONS if code != "en"}
+# What seeds draw from: languages whose tokens are words. Unspaced ones are cut into characters, and half of Khmer's
+# questions were not understood (development split).
+POOL = [language for language, code in LANGUAGES.items() if not is_unspaced(code)]
+# How many a seed draws, and how many seeds are drawn together.
+DRAWN, DISJOINT = 2, 6
 # Families by part. What is left of `tuning` is not used, so that all sizes of tuning sets have one test.
 SHARES = {"tuning": 0.62, "dev": 0.13, "test": 0.25}
 # English facts in one row, seeing each other: in the chain the skill is needed in the middle of a text.
 PACKED = 6
+
+
+def targets(config: Config) -> tuple[str, ...]:
+    """The languages that are named or else drawn: seeds 6n to 6n + 5 share none, so each is a sample of its own.
+
+    Raises:
+        UserError: A language that is named has no question.
+    """
+    if config.source == "numbers" and (unknown := [one for one in config.languages if one not in LANGUAGES]):
+        raise UserError(f"There is no arithmetic in {unknown[0]!r}: choose from {', '.join(LANGUAGES)}.")
+    draw, part = divmod(config.seed, DISJOINT)
+    drawn = random.Random(f"languages-{draw}").sample(POOL, DISJOINT * DRAWN)
+    return config.languages or tuple(drawn[DRAWN * part : DRAWN * (part + 1)])
 
 
 def records(language: str, config: Config) -> dict[str, list[Record]]:
@@ -76,17 +97,17 @@ def solvers(language: str, config: Config) -> dict[str, float]:
     return trivial(train, test, ARITHMETIC_SOLVERS)
 
 
-def tokenizer_for(largest: int) -> PreTrainedTokenizerFast:
-    """One token a word of all languages, and one a label of the chain."""
+def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
+    """One token a word of English and the target languages, and one a label of the chain."""
     from tokenizers import AddedToken
 
-    words = ["Question:", "Answer:"]
-    items = arithmetic(("en", *LANGUAGES.values()), largest)
+    words, languages = ["Question:", "Answer:"], targets(config)
+    items = arithmetic(("en", *(LANGUAGES[language] for language in languages)), config.largest)
     for item in items:
         words += f"{item.prompt} {item.answer}".split()
         words += statement(item).split() if item.language == "en" else []
     tokenizer = word_level(words)
-    found = dict.fromkeys(label for language in LANGUAGES for label in method.labels(language))
+    found = dict.fromkeys(label for language in languages for label in method.labels(language))
     # Not "special" tokens: those are left out when generated text is decoded, and the labels are what is parsed.
     tokenizer.add_tokens([AddedToken(label, special=False, normalized=False) for label in found])
     return tokenizer
@@ -112,7 +133,7 @@ def raw_base(config: Config, run: Run, folder: Path) -> None:
     """A small decoder that has read the facts in English as statements: pre-training in miniature."""
     from core.models.loading import from_config
 
-    tokenizer = tokenizer_for(config.largest)
+    tokenizer = tokenizer_for(config)
     model = from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
     _read(model, tokenizer, config, config.english, run, folder, asked=False)
 

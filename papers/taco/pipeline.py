@@ -1,6 +1,6 @@
 """Serve a tuned model: the whole chain is written, the end user sees its last section.
 
-pipeline = TacoPipeline.load("runs/taco/tiny/taco/seed34/artifact/Nepali")
+pipeline = TacoPipeline.load("runs/nepali/artifact/Nepali")
 answer = pipeline.generate("सात जोड चार कति हुन्छ ?")      # TacoAnswer(instruction_en, response_en, response_xx, ok)
 """
 

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 def train(config: Config, run: Run) -> None:
     """Stage 1 where the model is ours, then stage 2 for every language."""
     from core.distributed import seed_everything
+    from papers.taco import miniature
 
     seed_everything(config.seed, 0)
     base = starting_point(config, run)
-    for language in config.languages:
+    for language in miniature.targets(config):
         tune_language(base, language, config, run)
 
 
@@ -46,6 +47,7 @@ def starting_point(config: Config, run: Run) -> str:
         return config.base if config.curriculum else config.raw_base
     fields = ("seed", "largest", "width", "layers", "template")
     inputs: dict[str, Any] = {name: getattr(config, name) for name in fields} | {"told": to_dict(config.english)}
+    inputs["languages"] = miniature.targets(config)  # whose words are in the vocabulary
     raw = run.stage("raw-base", inputs, lambda folder: miniature.raw_base(config, run, folder)) / "model"
     if not config.curriculum:
         return str(raw)
@@ -89,9 +91,7 @@ def tune_language(base: str, language: str, config: Config, run: Run) -> None:
             "base": base,
             "revision": (config.revision or None) if config.curriculum else None,
             "quantization": None if config.quantization == "none" else config.quantization,
-            "chain": config.chain,
-            "layout": config.layout,
-            "template": config.template,
+            **{name: getattr(config, name) for name in ("chain", "layout", "template")},
             "rows": len(stage.rows),
             "dropped_too_long": stage.dropped,
             "tokens_per_row": stage.tokens,

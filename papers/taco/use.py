@@ -4,7 +4,7 @@
     python -m papers.taco.use build --language Danish --align order \\
         --english hub:alpaca/English --translated hub:alpaca/Danish
     python -m papers.taco.use score --language Nepali --outputs outputs.jsonl --references taco-Nepali.jsonl
-    echo "सात जोड चार कति हुन्छ ?" | python -m papers.taco.use ask --model runs/taco/tiny/taco/seed34/artifact/Nepali
+    echo "सात जोड चार कति हुन्छ ?" | python -m papers.taco.use ask --model runs/nepali/artifact/Nepali
 
 As a library: :func:`papers.taco.build_taco_records`, :func:`papers.taco.diagnose`, :class:`papers.taco.TacoPipeline`.
 """

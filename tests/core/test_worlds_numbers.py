@@ -53,3 +53,37 @@ def test_words_are_separated_by_spaces() -> None:
     assert split_words("三十", "zh") == "三 十"
     with pytest.raises(UserError, match="'xx'"):
         arithmetic(("xx",), 5)
+
+
+@pytest.mark.parametrize(
+    ("key", "prompt", "answer"),
+    [
+        ("cy/4-7/plus-7-4", "faint yw saith adio pedwar ?", "un deg un"),
+        ("et/8-9/minus-17-9", "kui palju on seitseteist miinus üheksa ?", "kaheksa"),
+        ("fa/4-7/minus-11-7", "یازده منهای هفت چند می‌شود ؟", "چهار"),
+        ("fil/4-7/plus-7-4", "ano ang pitó dagdagan ng ápat ?", "labíng isá"),
+        ("ga/4-7/plus-4-7", "cé mhéad é a ceathair móide a seacht ?", "a haon déag"),
+        ("hi/19-19/plus-19-19", "उन्नीस जोड़ उन्नीस कितना होता है ?", "अड़तीस"),
+        ("hy/4-7/plus-7-4", "որքա՞ն է յոթ գումարած չորս ։", "տասնմեկ"),
+        ("is/10-11/plus-10-11", "hvað er tíu plús ellefu ?", "tuttugu og einn"),
+        ("ka/9-12/plus-12-9", "რამდენია თორმეტი პლუს ცხრა ?", "ოცდაერთი"),
+        ("kk/4-7/minus-11-4", "он бір алу төрт нешеге тең ?", "жеті"),
+        ("mk/10-11/plus-11-10", "колку е единаесет плус десет ?", "дваесет и еден"),
+        ("su/4-7/minus-11-4", "sabaraha sabelas dikurangan opat ?", "tujuh"),
+        ("sw/10-11/plus-10-11", "kumi jumlisha kumi na moja ni ngapi ?", "ishirini na moja"),
+        ("ta/4-7/plus-7-4", "ஏழு கூட்டல் நான்கு எவ்வளவு ?", "பதினொன்று"),
+        ("tr/10-11/plus-11-10", "on bir artı on kaç eder ?", "yirmi bir"),
+        ("vi/5-10/plus-10-5", "mười cộng năm bằng bao nhiêu ?", "mười lăm"),
+    ],
+)
+def test_questions_in_other_languages(key: str, prompt: str, answer: str) -> None:
+    assert (BY_ID[key].prompt, BY_ID[key].answer) == (prompt, answer)
+
+
+def test_every_language_tells_its_numbers_apart_in_words_of_its_own() -> None:
+    tables = spelled(tuple(QUESTIONS), range(39))
+    assert {code: len(set(words.values())) for code, words in tables.items()} == dict.fromkeys(QUESTIONS, 39)
+    words: dict[str, set[str]] = {}
+    for item in FACTS:
+        words.setdefault(item.language, set()).update(f"{item.prompt} {item.answer}".split())
+    assert all(words[code] & words["en"] <= {"?"} for code in QUESTIONS if code != "en")

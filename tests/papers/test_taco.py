@@ -19,8 +19,11 @@ from core.errors import UserError
 from core.experiment import run as runs
 from core.experiment.config import override, with_variant
 from core.experiment.paper import find
+from core.experiment.results import compare
+from core.experiment.run import Measurement
 from core.worlds.numbers import arithmetic, operation
 from papers.taco import (
+    PAPER,
     TacoAnswer,
     TacoPipeline,
     build_taco_records,
@@ -39,6 +42,7 @@ from papers.taco import (
 from papers.taco import eval as evaluation
 from papers.taco.config import PRESETS, VARIANTS, Config, workload
 
+TINY = override(PRESETS["tiny"], {"languages": ("Nepali", "Persian")})
 PARTS = {"instruction_en": "Name a fruit.", "response_en": "An apple.", "response_xx": "Ekapple re."}
 
 
@@ -265,8 +269,66 @@ def test_the_null_arm_breaks_the_chain_and_nothing_else() -> None:
     assert right["test"] == broken["test"]
 
 
+def test_seeds_that_are_drawn_together_share_no_language() -> None:
+    tiny = PRESETS["tiny"]
+    for first in (0, 42, 1200):
+        drawn = [miniature.targets(override(tiny, {"seed": first + number})) for number in range(6)]
+        every = [language for pair in drawn for language in pair]
+        assert len(every) == len(set(every)) == 12
+        assert set(every) <= set(miniature.POOL) < set(miniature.LANGUAGES)
+    assert len({miniature.targets(override(tiny, {"seed": 6 * draw})) for draw in range(20)}) > 10
+    assert "English" not in miniature.LANGUAGES
+    assert "Khmer" not in miniature.POOL
+    assert miniature.LANGUAGES["Nepali"] == "ne"
+    assert len(miniature.POOL) >= 14
+
+
+def test_languages_that_are_named_are_taken() -> None:
+    named = override(PRESETS["tiny"], {"languages": ("Persian", "Nepali"), "seed": 3})
+    assert miniature.targets(named) == ("Persian", "Nepali")
+    with pytest.raises(UserError, match="no arithmetic in 'Sanskrit'"):
+        miniature.targets(override(named, {"languages": ("Sanskrit",)}))
+
+
+def test_the_vocabulary_is_that_of_the_languages_of_the_seed() -> None:
+    config = override(PRESETS["tiny"], {"seed": 42})
+    words = miniature.tokenizer_for(config).get_vocab()
+    labels = {word for word in words if word.startswith("Response in ")}
+    assert labels == {f"Response in {name}:" for name in ("English", *miniature.targets(config))}
+    for language in miniature.targets(config):
+        spoken = miniature.records(language, config)["test"]
+        assert {word for record in spoken for word in record["instruction"].split()} <= set(words)
+
+
+def test_every_seed_is_one_draw_of_all_that_is_drawn() -> None:
+    """What `compare` makes of the units of six seeds: seeds are independent, languages belong to them."""
+    claim = PAPER.claims[0]
+    cells = {
+        variant: {
+            seed: Measurement(
+                {},
+                {
+                    name: {
+                        f"{language}/{record['id']}": float(base + seed % 2)
+                        for language in miniature.targets(config)
+                        for record in miniature.records(language, config)["test"][:5]
+                    }
+                    for name in ("accuracy", "twice_accuracy")
+                },
+            )
+            for seed in PAPER.seeds
+            for config in [override(PRESETS["tiny"], {"seed": seed})]
+        }
+        for variant, base in (("taco", 2), ("direct", 1))
+    }
+    found = compare(claim, "direct", cells)
+    assert (found.sample.nested, found.sample.seeds, found.sample.units) == (True, 6, 12)
+    assert found.sample.left_out == found.sample.overlap == 0
+    assert found.interval.estimate == 1
+
+
 def test_the_loss_is_on_the_output_alone() -> None:
-    tokenizer = miniature.tokenizer_for(19)
+    tokenizer = miniature.tokenizer_for(TINY)
     record = miniature.records("Nepali", PRESETS["tiny"])["tuning"][0]
     row = method.chain_row(tokenizer, record, "taco", "clean", "plain")
     prompt = row["labels"].count(-100)
@@ -277,7 +339,7 @@ def test_the_loss_is_on_the_output_alone() -> None:
 
 
 def test_the_raw_base_reads_the_same_facts_as_statements() -> None:
-    tokenizer = miniature.tokenizer_for(19)
+    tokenizer = miniature.tokenizer_for(TINY)
     asked, told = (
         miniature.english_rows(tokenizer, PRESETS["tiny"], 1, "x", facts=6, asked=flag)[0] for flag in (True, False)
     )
@@ -293,8 +355,8 @@ def test_the_raw_base_reads_the_same_facts_as_statements() -> None:
 
 
 def test_budgets_of_stage_2() -> None:
-    config = override(PRESETS["tiny"], {"tuning_items": 30})
-    tokenizer = miniature.tokenizer_for(19)
+    config = override(TINY, {"tuning_items": 30})
+    tokenizer = miniature.tokenizer_for(TINY)
     direct, chains = (
         train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name)) for name in ("direct", "taco")
     )
@@ -453,14 +515,15 @@ def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"languages": ()}, "languages is empty"),
-        ({"source": "files", "base": "x"}, "records names 0 files"),
-        ({"source": "hub"}, "needs a model"),
+        ({"source": "hub", "base": "x"}, "languages is empty"),
+        ({"questions": "q", "translated_questions": ("t",)}, "languages is empty"),
+        ({"source": "files", "base": "x", "languages": ("Nepali",)}, "records names 0 files"),
+        ({"source": "hub", "languages": ("Nepali",)}, "needs a model"),
         ({"training.long_documents": "truncate"}, "long_documents"),
         ({"base": "x/y", "curriculum": False}, "raw_base"),
-        ({"questions": "q.jsonl"}, "belong together"),
+        ({"questions": "q.jsonl", "languages": ("Nepali",)}, "belong together"),
         ({"chain": "direct", "shuffled_chains": True}, "no English"),
-        ({"judgements": ("a",)}, "1 files for 4 languages"),
+        ({"judgements": ("a",), "languages": ("Nepali", "Persian")}, "1 files for 2 languages"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> None:
@@ -469,8 +532,8 @@ def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> 
 
 
 def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
-    config = override(PRESETS["tiny"], {"tuning_items": 10})
-    tokenizer = miniature.tokenizer_for(config.largest)
+    config = override(TINY, {"tuning_items": 10, "languages": ("Amharic", "Nepali", "Persian", "Swahili")})
+    tokenizer = miniature.tokenizer_for(config)
     raw, first, second = workload(config)
     for part, settings, asked in ((raw, config.english, False), (first, config.instructions, True)):
         rows = miniature.english_rows(tokenizer, config, 8, "x", miniature.PACKED, asked=asked)
@@ -556,7 +619,7 @@ def test_the_python_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert len(blocks) == 2
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "runs/taco/tiny/taco/seed34/artifact/Nepali"
+    folder = tmp_path / "runs/nepali/artifact/Nepali"
     shutil.copytree(smoke("taco").path / "artifact" / "Nepali", folder)
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
