@@ -39,15 +39,15 @@ PAPER = Paper(
         Claim(
             id="doubles-instruction-tuning",
             statement="Answering in a chain of translations is at least twice as accurate as instruction tuning on the "
-            "same records, in languages drawn by the seed, on facts never shown in them in any form.",
+            "same records with as many training tokens, in languages drawn by the seed, on facts never shown in them.",
             reported="82 % (GPT-4 grade, Vicuna benchmark, a low-resource language), doubling the performance of "
             "instruction tuning alone (abstract).",
             **_MEASURED,
             treatment="taco",
-            control="direct",
+            control="direct_tokens",
             control_metric=_TWICE,
             null="shuffled",
-            premises=("english-skill", "taco-fits", "direct-fits"),
+            premises=("english-skill", "taco-fits", "direct_tokens-fits"),
         ),
         Claim(
             id="english-in-between",
@@ -92,18 +92,18 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="doubles-at-equal-tokens",
-            statement="It is still twice as accurate when instruction tuning sees as many tokens.",
+            id="doubles-at-equal-steps",
+            statement="It is twice as accurate as instruction tuning with as many steps, which sees fewer tokens.",
             **_MEASURED,
             treatment="taco",
-            control="direct_tokens",
+            control="direct",
             control_metric=_TWICE,
             null="shuffled",
-            premises=("english-skill", "direct_tokens-fits"),
+            premises=("english-skill", "direct-fits"),
         ),
         Check(
             id="understanding-matters",
-            statement="With the instruction in English the chain is more accurate than without it.",
+            statement="With the instruction in English the chain is more accurate than without it, at equal tokens.",
             **_MEASURED,
             treatment="taco",
             control="no_instruction_en",
@@ -135,7 +135,7 @@ PAPER = Paper(
         "The official repository and its adapters carry no licence of their own and point to those of LLaMA, Guanaco, "
         "Alpaca (CC BY-NC 4.0), Dolly (CC BY-SA 3.0) and Google Translate."
     ),
-    seeds=(42, 43, 44, 45, 46, 47),
+    seeds=(48, 49, 50, 51, 52, 53),
     minutes=15,
 )
 

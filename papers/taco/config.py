@@ -199,7 +199,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "taco": {"chain": "taco"},
     "direct": {"chain": "direct"},
     "direct_tokens": {"chain": "direct", "budget": "tokens"},
-    "no_instruction_en": {"chain": "no_instruction_en"},
+    "no_instruction_en": {"chain": "no_instruction_en", "budget": "tokens"},
     "no_curriculum": {"chain": "taco", "curriculum": False},
     "shuffled": {"chain": "taco", "shuffled_chains": True},
 }
