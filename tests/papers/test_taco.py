@@ -603,6 +603,26 @@ def test_the_worked_example(
     assert float(report["ok"]) == float(report["all_steps"]) == pytest.approx(56 / 57, abs=1e-4)
 
 
+def test_a_cut_chain_costs_no_other_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], smoke: Callable[[str], Any]
+) -> None:
+    model = str(smoke("taco").path / "artifact" / "Nepali")
+    chains = {"क": render_chain(PARTS, "Nepali"), "ख": "Instruction in English: cut"}
+    monkeypatch.setattr(TacoPipeline, "write", lambda self, asked: [chains[prompt] for prompt, _ in asked])
+
+    def ask(text: str) -> tuple[str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        with pytest.raises(SystemExit) as stop:
+            use.main(["ask", "--model", model])
+        assert stop.value.code == 2
+        return capsys.readouterr()
+
+    out, err = ask("ख\n\nक\n")
+    assert out.splitlines() == ["", "", "Ekapple re."]
+    assert "1 of 2 instructions, the first of them 'ख'" in err
+    assert "no instruction" in ask("\n")[1]
+
+
 def test_too_few_records_of_files_are_refused() -> None:
     texts = {"instruction_en": "Ask.", "response_en": "Yes.", "response_xx": "हो", "language": "Nepali", "input": ""}
     records = [{**texts, "id": str(n), "instruction_en": f"Ask {n}."} for n in range(60)]
