@@ -365,6 +365,12 @@ def test_budgets_of_stage_2() -> None:
     assert 1.8 < chains.tokens / direct.tokens < 3
 
 
+def test_records_none_of_which_fits_are_refused() -> None:
+    config = override(TINY, {"tuning_items": 5, "training.max_length": 8})
+    with pytest.raises(UserError, match=r"No record of Nepali fits into training\.max_length = 8"):
+        train.stage_rows(miniature.tokenizer_for(TINY), "Nepali", config)
+
+
 # --- Prompts and token rows -------------------------------------------------------------------------------------------
 
 
