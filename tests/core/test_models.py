@@ -285,7 +285,10 @@ class TestFolders:
         adapted.peft_config["default"].base_model_name_or_path = "../base"
         adapted.save_pretrained(tmp_path / "here" / "adapter")
         (tmp_path / "here").rename(tmp_path / "there")
-        loading.load(tmp_path / "there" / "adapter")
+        found = loading.load(tmp_path / "there" / "adapter").model
+        weights = {name: value for name, value in found.named_parameters() if ".lora_A." in name}
+        assert weights
+        assert all(torch.equal(value, adapted.get_parameter(name)) for name, value in weights.items())
 
     def test_adapter_without_base(self, tmp_path: Path) -> None:
         (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": null}')
