@@ -220,19 +220,19 @@ def load_adapter(model: Any, folder: str | Path) -> PreTrainedModel:
     weights = Path(folder) / "adapter_model.safetensors"
     if not weights.exists():
         raise UserError(f"the adapter in {folder} has no {weights.name}: save it again with safetensors")
-    with translated(str(folder)), _quiet():
-        with safe_open(weights, framework="pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    with translated(folder), safe_open(weights, framework="pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    with _quiet():
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()  # the base is an adapter itself
         _add_rows(model, Path(folder), shapes)
-        with warnings.catch_warnings():
+        with translated(folder), warnings.catch_warnings():
             warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
             adapted = PeftModel.from_pretrained(model, str(folder))
-        _check_finite(str(folder), adapted)
-        # What is tuned on top of this, once it is merged, has it as its base.
-        model.name_or_path = str(folder)
-        return adapted.eval()  # type: ignore[return-value]
+    _check_finite(str(folder), adapted)
+    # What is tuned on top of this, once it is merged, has it as its base.
+    model.name_or_path = str(folder)
+    return adapted.eval()  # type: ignore[return-value]
 
 
 def load_tokenizer(
@@ -532,7 +532,8 @@ def translated(spec: str | Path) -> Iterator[None]:
         reason = " ".join(str(error).split())
         if not isinstance(error, OSError | ValueError | RuntimeError | ImportError | UserWarning):
             reason = f"{type(error).__name__}: {reason}; its configuration or weights are not as save_pretrained writes"
-        if spec.startswith(_PREFIX) or is_folder(Path(spec).expanduser()):
+        unreached = isinstance(error, OSError) or type(error).__module__.startswith(("huggingface_hub.", "httpx"))
+        if not unreached or spec.startswith(_PREFIX) or is_there(Path(spec).expanduser()):
             raise UserError(f"cannot load {spec}: {reason}") from error
         raise UserError(
             f"cannot get {spec!r} from the model hub or its local cache ({type(error).__name__}): check the name, run "
