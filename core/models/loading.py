@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 
 from core.errors import UserError
-from core.files import is_folder, is_there, json_kind, load_json
+from core.files import is_folder, is_there, json_kind, load_json, source_is_path
 from core.models import wheels
 
 if TYPE_CHECKING:
@@ -404,7 +404,7 @@ def _resolve(spec: str) -> Path | str:
                 f"the folder {spec} holds no model (no config.json): give a folder written by save_pretrained"
             )
         return path
-    if is_there(path) or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+    if source_is_path(spec):
         raise UserError(f"there is no model folder {spec}: give an existing folder, a hub id or wheel:<name>")
     return spec
 
