@@ -468,6 +468,25 @@ class TestOptions:
         with pytest.raises(UserError, match=message):
             loading.materialize(spec)
 
+    def test_a_model_of_the_hub_that_is_there_and_breaks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object, **options: object) -> None:
+            raise TypeError("unsupported operand")
+
+        for door in ("AutoConfig", "AutoTokenizer"):
+            monkeypatch.setattr(getattr(transformers, door), "from_pretrained", broken)
+        for call in (loading.load_config, loading.load_tokenizer):
+            with pytest.raises(UserError, match=r"cannot load somebody/model: TypeError: unsupported operand"):
+                call("somebody/model")
+
+    def test_our_own_mistake_is_not_the_adapter_s(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adapted = get_peft_model(loading.load_model(folder), LoraConfig(r=2, target_modules=["q_proj"]))
+        adapted.save_pretrained(tmp_path / "adapter")
+        monkeypatch.setattr(loading, "_rows", lambda model: model.no_such_part)
+        with pytest.raises(AttributeError, match="no_such_part"):
+            loading.load_model(tmp_path / "adapter")
+
     def test_unknown_dtype(self, folder: Path) -> None:
         with pytest.raises(UserError, match="unknown dtype 'float7': choose auto"):
             loading.load(str(folder), dtype="float7")
