@@ -69,7 +69,7 @@ PAPER = Paper(
             treatment="taco",
             control="no_curriculum",
             null="shuffled",
-            premises=("english-skill", "no_curriculum-fits"),
+            premises=("english-skill", "taco-fits", "no_curriculum-fits"),
         ),
         Claim(
             id="judge-grades",
@@ -99,7 +99,7 @@ PAPER = Paper(
             control="direct",
             control_metric=_TWICE,
             null="shuffled",
-            premises=("english-skill", "direct-fits"),
+            premises=("english-skill", "taco-fits", "direct-fits"),
         ),
         Check(
             id="understanding-matters",
@@ -108,7 +108,7 @@ PAPER = Paper(
             treatment="taco",
             control="no_instruction_en",
             null="shuffled",
-            premises=("english-skill", "no_instruction_en-fits"),
+            premises=("english-skill", "taco-fits", "no_instruction_en-fits"),
         ),
     ),
     premises=(

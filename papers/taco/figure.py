@@ -50,7 +50,9 @@ def _arms(axes: Axes, record: Record) -> None:
         axes.text(high + 0.015, row, f"{interval.estimate:.2f}", va="center", fontsize=8)
     double = 2 * record.mean("direct_tokens", "accuracy")
     axes.axvline(double, color="black", linestyle=":", linewidth=1)
-    axes.text(double + 0.012, len(arms) - 0.45, "twice instruction tuning", fontsize=8, va="center")
+    axes.text(
+        double + 0.012, len(arms) - 0.45, "twice instruction tuning\nwith as many tokens", fontsize=8, va="center"
+    )
     trivial_lines(axes, record, "direct", vertical=True, names=("majority",))
     axes.set_yticks(range(len(arms)), [label for _, label, _ in arms])
     axes.set_ylim(len(arms) - 0.2, -0.6)
