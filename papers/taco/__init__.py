@@ -14,7 +14,6 @@ _TWICE = "twice_accuracy"
 # A control that has not learnt its records proves nothing. The null arm is left out: it has nothing that can be learnt.
 _FITTED = {
     "taco": "The chain",
-    "direct": "Instruction tuning",
     "direct_tokens": "Instruction tuning with as many tokens",
     "no_instruction_en": "The chain without the instruction",
     "no_curriculum": "The chain from the raw base",
@@ -92,16 +91,6 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="doubles-at-equal-steps",
-            statement="It is twice as accurate as instruction tuning with as many steps, which sees fewer tokens.",
-            **_MEASURED,
-            treatment="taco",
-            control="direct",
-            control_metric=_TWICE,
-            null="shuffled",
-            premises=("english-skill", "taco-fits", "direct-fits"),
-        ),
-        Check(
             id="understanding-matters",
             statement="With the instruction in English the chain is more accurate than without it, at equal tokens.",
             **_MEASURED,
@@ -135,7 +124,7 @@ PAPER = Paper(
         "The official repository and its adapters carry no licence of their own and point to those of LLaMA, Guanaco, "
         "Alpaca (CC BY-NC 4.0), Dolly (CC BY-SA 3.0) and Google Translate."
     ),
-    seeds=(48, 49, 50, 51, 52, 53),
+    seeds=(54, 55, 56, 57, 58, 59),
     minutes=15,
 )
 

@@ -14,7 +14,6 @@ from core.experiment.results import Record, compare
 
 ARMS = (
     ("taco", "TaCo chain", "blue"),
-    ("direct", "instruction tuning", "orange"),
     ("direct_tokens", "instruction tuning, as many tokens", "orange"),
     ("no_instruction_en", "chain without the instruction", "grey"),
     ("no_curriculum", "chain, from statements alone", "grey"),
@@ -53,7 +52,7 @@ def _arms(axes: Axes, record: Record) -> None:
     axes.text(
         double + 0.012, len(arms) - 0.45, "twice instruction tuning\nwith as many tokens", fontsize=8, va="center"
     )
-    trivial_lines(axes, record, "direct", vertical=True, names=("majority",))
+    trivial_lines(axes, record, "direct_tokens", vertical=True, names=("majority",))
     axes.set_yticks(range(len(arms)), [label for _, label, _ in arms])
     axes.set_ylim(len(arms) - 0.2, -0.6)
     axes.grid(axis="y", visible=False)

@@ -319,9 +319,9 @@ def test_every_seed_is_one_draw_of_all_that_is_drawn() -> None:
             for seed in PAPER.seeds
             for config in [override(PRESETS["tiny"], {"seed": seed})]
         }
-        for variant, base in (("taco", 2), ("direct", 1))
+        for variant, base in (("taco", 2), ("direct_tokens", 1))
     }
-    found = compare(claim, "direct", cells)
+    found = compare(claim, "direct_tokens", cells)
     assert (found.sample.nested, found.sample.seeds, found.sample.units) == (True, 6, 12)
     assert found.sample.left_out == found.sample.overlap == 0
     assert found.interval.estimate == 1
@@ -358,7 +358,8 @@ def test_budgets_of_stage_2() -> None:
     config = override(TINY, {"tuning_items": 30})
     tokenizer = miniature.tokenizer_for(TINY)
     direct, chains = (
-        train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name)) for name in ("direct", "taco")
+        train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name))
+        for name in ("direct_tokens", "taco")
     )
     assert direct.dropped == chains.dropped == 0
     assert direct.chain_tokens == chains.tokens == chains.chain_tokens
