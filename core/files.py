@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import json
 import math
@@ -156,6 +157,20 @@ def is_there(path: str | Path) -> bool:
         return Path(path).exists()
     except (OSError, ValueError):
         return False
+
+
+def source_is_path(source: str | Path) -> bool:
+    """Whether a source is meant as a file or folder of this machine, not as a name on the hub (`owner/name`)."""
+    text = str(source)
+    if isinstance(source, Path) or not text or text.startswith((".", "/", "~")) or text.count("/") > 1:
+        return True
+    return is_there(text)
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unreadable(path: str | Path, error: OSError) -> str:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.corpora import catalogues, hub, names, scripture
-from core.corpora.files import TABLES, adapted, columns, read_jsonl, read_parallel, read_rows, source_is_path
+from core.corpora.files import TABLES, adapted, columns, read_jsonl, read_parallel, read_rows
 from core.corpora.table import bcp47, clean, to_dataset
 from core.errors import UserError
-from core.files import read_lines
+from core.files import read_lines, source_is_path
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from core.corpora.table import bcp47, to_dataset
 from core.errors import UserError
-from core.files import LONGEST_LINE, is_folder, is_there, json_kind, load_json, opened, parse_json, read_lines
+from core.files import LONGEST_LINE, is_folder, json_kind, load_json, opened, parse_json, read_lines, source_is_path
 from core.text.languages import match
 
 if TYPE_CHECKING:
@@ -386,14 +386,6 @@ def adapted(source: str | Path, rows: Iterable[Any], adapt: Callable[[Any, int],
                 "compare it with the format on the page."
             ) from error
         yield found
-
-
-def source_is_path(source: str | Path) -> bool:
-    """Whether a source is meant as a file of this machine, not as a name on the hub (`owner/name`)."""
-    text = str(source)
-    if isinstance(source, Path) or not text or text.startswith((".", "/", "~")) or text.count("/") > 1:
-        return True
-    return is_there(text)
 
 
 def _parquet(path: Path) -> list[dict[str, Any]]:

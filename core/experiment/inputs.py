@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from core.experiment.config import fingerprint
+from core.files import sha256
 
 CHEAP = 64_000_000  # bytes of an input that are read: the smallest files first; of others size and time have to do
 MANIFEST = 8_000_000  # bytes up to which a file of settings is searched for names of further files
@@ -183,8 +183,7 @@ def _known_hash(file: str, size: int, modified: int, changed: int) -> str:
 
 def _hash(file: str) -> str:
     try:
-        with open(file, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256(file)
     except OSError as error:  # whoever reads it will say so
         return type(error).__name__
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 
 from core.errors import UserError
-from core.files import is_folder, is_there, json_kind, load_json
+from core.files import is_folder, is_there, json_kind, load_json, source_is_path
 from core.models import wheels
 
 if TYPE_CHECKING:
@@ -220,19 +220,19 @@ def load_adapter(model: Any, folder: str | Path) -> PreTrainedModel:
     weights = Path(folder) / "adapter_model.safetensors"
     if not weights.exists():
         raise UserError(f"the adapter in {folder} has no {weights.name}: save it again with safetensors")
-    with translated(str(folder)), _quiet():
-        with safe_open(weights, framework="pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    with translated(folder), safe_open(weights, framework="pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    with _quiet():
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()  # the base is an adapter itself
         _add_rows(model, Path(folder), shapes)
-        with warnings.catch_warnings():
+        with translated(folder), warnings.catch_warnings():
             warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
             adapted = PeftModel.from_pretrained(model, str(folder))
-        _check_finite(str(folder), adapted)
-        # What is tuned on top of this, once it is merged, has it as its base.
-        model.name_or_path = str(folder)
-        return adapted.eval()  # type: ignore[return-value]
+    _check_finite(str(folder), adapted)
+    # What is tuned on top of this, once it is merged, has it as its base.
+    model.name_or_path = str(folder)
+    return adapted.eval()  # type: ignore[return-value]
 
 
 def load_tokenizer(
@@ -404,7 +404,7 @@ def _resolve(spec: str) -> Path | str:
                 f"the folder {spec} holds no model (no config.json): give a folder written by save_pretrained"
             )
         return path
-    if is_there(path) or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+    if source_is_path(spec):
         raise UserError(f"there is no model folder {spec}: give an existing folder, a hub id or wheel:<name>")
     return spec
 
@@ -532,7 +532,8 @@ def translated(spec: str | Path) -> Iterator[None]:
         reason = " ".join(str(error).split())
         if not isinstance(error, OSError | ValueError | RuntimeError | ImportError | UserWarning):
             reason = f"{type(error).__name__}: {reason}; its configuration or weights are not as save_pretrained writes"
-        if spec.startswith(_PREFIX) or is_folder(Path(spec).expanduser()):
+        unreached = isinstance(error, OSError) or type(error).__module__.startswith(("huggingface_hub.", "httpx"))
+        if not unreached or spec.startswith(_PREFIX) or is_there(Path(spec).expanduser()):
             raise UserError(f"cannot load {spec}: {reason}") from error
         raise UserError(
             f"cannot get {spec!r} from the model hub or its local cache ({type(error).__name__}): check the name, run "

@@ -154,12 +154,15 @@ def text_ids(tokenizer: PreTrainedTokenizerBase, texts: Collection[str]) -> dict
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[Prompt]:
     """What a model reads of each prompt (rules 1 and 2)."""
+    added = tuple(tokenizer.get_added_vocab())
 
     def read(prompt: str) -> str:
         # The shortest end is held back that has to be: a line break is usually stable where a blank after it is not.
         bare = prompt.rstrip()
         blanks = (blank for blank in (prompt[len(bare) :], prompt.rstrip(" ")[len(bare) :]) if blank)
-        return bare + next((blank for blank in blanks if _is_stable(tokenizer, bare[-1:], blank)), "")
+        # An added token is cut out first: white space after `<|header_end|>` is not after a `>`.
+        last = max(filter(bare.endswith, added), key=len, default=bare[-1:])
+        return bare + next((blank for blank in blanks if _is_stable(tokenizer, last, blank)), "")
 
     forms = {prompt: read(prompt) for prompt in dict.fromkeys(prompts)}
     ids = text_ids(tokenizer, forms.values())
@@ -171,7 +174,7 @@ _SEEN: WeakKeyDictionary[Any, dict[tuple[Any, ...], Any]] = WeakKeyDictionary()
 
 
 def _is_stable(tokenizer: PreTrainedTokenizerBase, last: str, blank: str) -> bool:
-    """Whether white space after a character has the same tokens whatever follows it."""
+    """Whether white space after a character or an added token has the same tokens whatever follows it."""
     seen, key = _SEEN.setdefault(tokenizer, {}), (len(tokenizer), last, blank)
     if key not in seen:
         bare, end = _encode(tokenizer, [last, last + blank])

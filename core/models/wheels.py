@@ -30,7 +30,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from core.errors import UserError
-from core.files import cache_dir, locked
+from core.files import cache_dir, locked, sha256
 from core.models.wheel_formats import convert_e5, convert_smollm2
 
 # Raise it when a reader changes what it writes: old copies are then left alone and new ones built.
@@ -114,7 +114,7 @@ def _build(target: Path, source: Path, convert: Callable[[Path, Path], None]) ->
 
 def _seal(path: Path) -> None:
     files = {
-        file.name: {"bytes": file.stat().st_size, "sha256": _digest(file)}
+        file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
         for file in sorted(path.iterdir())
         if file.is_file()
     }
@@ -127,17 +127,12 @@ def _intact(path: Path) -> bool:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if not manifest or any((path / file).stat().st_size != seal["bytes"] for file, seal in manifest.items()):
             return False
-        if path not in _CHECKED and any(_digest(path / file) != seal["sha256"] for file, seal in manifest.items()):
+        if path not in _CHECKED and any(sha256(path / file) != seal["sha256"] for file, seal in manifest.items()):
             return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     _CHECKED.add(path)
     return True
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # name -> (distribution, top-level module, path inside it, converter; None when the folder is ready as it is)

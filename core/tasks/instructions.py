@@ -53,6 +53,7 @@ def _by_id(rows: Sequence[Row], side: str) -> dict[Any, Row]:
     ids = [row.get("id") for row in rows]
     if None in ids:
         raise UserError(f"Row {ids.index(None)} of the {side} set has no `id`: add ids, or use align='order'.")
+    ids = [str(key) for key in ids]  # 7 in one file and "7" in the other are one id
     if len(set(ids)) < len(ids):
         twice = Counter(ids).most_common(1)[0][0]
         raise UserError(f"The id {twice!r} stands twice in the {side} set: make ids unique, or use align='order'.")
@@ -65,10 +66,11 @@ def texts(row: Row, where: str) -> dict[str, str]:
     Raises:
         UserError: The row, which `where` names, lacks a text.
     """
-    for name in ("instruction", "output"):
-        if not isinstance(row.get(name), str):
+    found = {**row, "input": row.get("input") or ""}
+    for name in ("instruction", "input", "output"):
+        if not isinstance(found.get(name), str):
             raise UserError(f"{where} has no text in the column {name!r}: every row needs instruction and output.")
-    return {"instruction": row["instruction"], "input": row.get("input") or "", "output": row["output"]}
+    return {name: found[name] for name in ("instruction", "input", "output")}
 
 
 def untranslated(output: str, english: str) -> bool:

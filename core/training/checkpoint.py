@@ -16,7 +16,6 @@ has changed since is put aside, and the one before is taken.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import random
@@ -33,7 +32,7 @@ from torch import Tensor, nn
 from core import distributed
 from core.errors import UserError
 from core.experiment.config import fingerprint
-from core.files import finite_json, read_json, remove, writable, write_json
+from core.files import finite_json, read_json, remove, sha256, writable, write_json
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -134,7 +133,7 @@ def save(
                 mine += [temporary / f"model{suffix}.safetensors", temporary / f"optimizer{suffix}.safetensors"]
                 _save_tensors(mine[1], trained_tensors(model))
                 _save_tensors(mine[2], optimizer_tensors(model, optimizer))
-            digests = distributed.gather_objects({path.name: _digest(path) for path in mine})
+            digests = distributed.gather_objects({path.name: sha256(path) for path in mine})
             if rank == 0:
                 files = {name: value for found in digests for name, value in found.items()}
                 content = {**state, "step": step, "shards": world if suffix else 0, "files": files}
@@ -149,11 +148,6 @@ def save(
             raise
     distributed.barrier()
     return target
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _own_digest(state: Mapping[str, Any]) -> str:
@@ -229,14 +223,14 @@ def _damaged(path: Path) -> list[str]:
 def _state(path: Path) -> dict[str, Any] | None:
     try:
         state = read_json(path / "state.json")
-    except (OSError, ValueError, RecursionError):
+    except OSError:
         return None
     return state if isinstance(state, dict) else None
 
 
 def _is(path: Path, digest: str) -> bool:
     try:
-        return _digest(path) == digest
+        return sha256(path) == digest
     except OSError:
         return False
 

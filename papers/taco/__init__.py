@@ -14,7 +14,6 @@ _TWICE = "twice_accuracy"
 # A control that has not learnt its records proves nothing. The null arm is left out: it has nothing that can be learnt.
 _FITTED = {
     "taco": "The chain",
-    "direct": "Instruction tuning",
     "direct_tokens": "Instruction tuning with as many tokens",
     "no_instruction_en": "The chain without the instruction",
     "no_curriculum": "The chain from the raw base",
@@ -39,15 +38,15 @@ PAPER = Paper(
         Claim(
             id="doubles-instruction-tuning",
             statement="Answering in a chain of translations is at least twice as accurate as instruction tuning on the "
-            "same records, in languages drawn by the seed, on facts never shown in them in any form.",
+            "same records with as many training tokens, in languages drawn by the seed, on facts never shown in them.",
             reported="82 % (GPT-4 grade, Vicuna benchmark, a low-resource language), doubling the performance of "
             "instruction tuning alone (abstract).",
             **_MEASURED,
             treatment="taco",
-            control="direct",
+            control="direct_tokens",
             control_metric=_TWICE,
             null="shuffled",
-            premises=("english-skill", "taco-fits", "direct-fits"),
+            premises=("english-skill", "taco-fits", "direct_tokens-fits"),
         ),
         Claim(
             id="english-in-between",
@@ -69,7 +68,7 @@ PAPER = Paper(
             treatment="taco",
             control="no_curriculum",
             null="shuffled",
-            premises=("english-skill", "no_curriculum-fits"),
+            premises=("english-skill", "taco-fits", "no_curriculum-fits"),
         ),
         Claim(
             id="judge-grades",
@@ -92,23 +91,13 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="doubles-at-equal-tokens",
-            statement="It is still twice as accurate when instruction tuning sees as many tokens.",
-            **_MEASURED,
-            treatment="taco",
-            control="direct_tokens",
-            control_metric=_TWICE,
-            null="shuffled",
-            premises=("english-skill", "direct_tokens-fits"),
-        ),
-        Check(
             id="understanding-matters",
-            statement="With the instruction in English the chain is more accurate than without it.",
+            statement="With the instruction in English the chain is more accurate than without it, at equal tokens.",
             **_MEASURED,
             treatment="taco",
             control="no_instruction_en",
             null="shuffled",
-            premises=("english-skill", "no_instruction_en-fits"),
+            premises=("english-skill", "taco-fits", "no_instruction_en-fits"),
         ),
     ),
     premises=(
@@ -135,7 +124,7 @@ PAPER = Paper(
         "The official repository and its adapters carry no licence of their own and point to those of LLaMA, Guanaco, "
         "Alpaca (CC BY-NC 4.0), Dolly (CC BY-SA 3.0) and Google Translate."
     ),
-    seeds=(42, 43, 44, 45, 46, 47),
+    seeds=(54, 55, 56, 57, 58, 59),
     minutes=15,
 )
 

@@ -35,8 +35,8 @@ _SCRATCH = TrainingConfig(
     log_every=100,
 )
 _STATEMENTS = replace(_SCRATCH, steps=600, learning_rate=2e-3)
-_QUESTIONS = replace(_SCRATCH, steps=150)
-_RECORDS = replace(_SCRATCH, steps=300, batch_size=32, learning_rate=5e-4)
+_QUESTIONS = replace(_SCRATCH, steps=225)
+_RECORDS = replace(_SCRATCH, steps=300, batch_size=32, learning_rate=7e-4)
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,8 @@ PRESETS: dict[str, Config] = {
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "taco": {"chain": "taco"},
-    "direct": {"chain": "direct"},
     "direct_tokens": {"chain": "direct", "budget": "tokens"},
-    "no_instruction_en": {"chain": "no_instruction_en"},
+    "no_instruction_en": {"chain": "no_instruction_en", "budget": "tokens"},
     "no_curriculum": {"chain": "taco", "curriculum": False},
     "shuffled": {"chain": "taco", "shuffled_chains": True},
 }

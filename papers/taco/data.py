@@ -213,6 +213,8 @@ def file_records(path: str, lang_name: str) -> list[Record]:
     rows = [dict(row) for row in corpora.read_jsonl(path, required=dict.fromkeys(needed, str))]
     for number, row in enumerate(rows, start=1):
         if row["language"] != lang_name:
-            raise UserError(f"{path}, line {number} is {row['language']}, not {lang_name}: name it in --languages.")
+            raise UserError(
+                f"{path}, line {number} is {row['language']}, not {lang_name}: give the file of that language."
+            )
         row["id"], row["input"] = str(row.get("id") or number), row.get("input") or ""
     return rows

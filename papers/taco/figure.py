@@ -14,7 +14,6 @@ from core.experiment.results import Record, compare
 
 ARMS = (
     ("taco", "TaCo chain", "blue"),
-    ("direct", "instruction tuning", "orange"),
     ("direct_tokens", "instruction tuning, as many tokens", "orange"),
     ("no_instruction_en", "chain without the instruction", "grey"),
     ("no_curriculum", "chain, from statements alone", "grey"),
@@ -48,10 +47,12 @@ def _arms(axes: Axes, record: Record) -> None:
         low, high = max(0.0, interval.low), min(1.0, interval.high)
         axes.plot([low, high], [row, row], color="black", linewidth=1)
         axes.text(high + 0.015, row, f"{interval.estimate:.2f}", va="center", fontsize=8)
-    double = 2 * record.mean("direct", "accuracy")
+    double = 2 * record.mean("direct_tokens", "accuracy")
     axes.axvline(double, color="black", linestyle=":", linewidth=1)
-    axes.text(double + 0.012, len(arms) - 0.45, "twice instruction tuning", fontsize=8, va="center")
-    trivial_lines(axes, record, "direct", vertical=True, names=("family", "majority"))
+    axes.text(
+        double + 0.012, len(arms) - 0.45, "twice instruction tuning\nwith as many tokens", fontsize=8, va="center"
+    )
+    trivial_lines(axes, record, "direct_tokens", vertical=True, names=("majority",))
     axes.set_yticks(range(len(arms)), [label for _, label, _ in arms])
     axes.set_ylim(len(arms) - 0.2, -0.6)
     axes.grid(axis="y", visible=False)
@@ -79,7 +80,7 @@ def _steps(axes: Axes, record: Record) -> None:
 
 
 def _languages(axes: Axes, record: Record) -> None:
-    taco, direct = (_by_language(record, variant) for variant in ("taco", "direct"))
+    taco, direct = (_by_language(record, variant) for variant in ("taco", "direct_tokens"))
     order = sorted(taco, key=lambda language: -taco[language])
     for row, language in enumerate(order):
         axes.plot([direct[language], taco[language]], [row, row], color=COLOURS["grey"], linewidth=1)

@@ -92,7 +92,9 @@ def diagnose(
         return sum(row[part] for row in table) / len(table) if part in PARTS[chain] else math.nan
 
     def share(part: Part, *given: Part) -> float:
-        """How often `part` is right where all the given ones are that the chain has."""
+        """How often `part` is right where those given are that the chain has; NaN if it lacks the last of them."""
+        if given[-1] not in PARTS[chain]:
+            return math.nan
         rows = [parts for parts in right if parts.issuperset(set(given) & set(PARTS[chain]))]
         return sum(part in parts for parts in rows) / len(rows) if rows and part in PARTS[chain] else math.nan
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
@@ -112,7 +113,11 @@ class StageRows(NamedTuple):
 
 
 def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config) -> StageRows:
-    """The tuning records of a language as token rows."""
+    """The tuning records of a language as token rows.
+
+    Raises:
+        UserError: None of them fits.
+    """
     from papers.taco import data, method
 
     tuning = data.load_records(config, language)["tuning"]
@@ -123,6 +128,11 @@ def stage_rows(tokenizer: PreTrainedTokenizerBase, language: str, config: Config
 
     rows, dropped = rendered(config.chain)
     chains = rows if config.chain == "taco" else rendered("taco")[0]
+    if not rows or not chains:
+        raise UserError(
+            f"No record of {language} fits into training.max_length = {config.training.max_length}: raise it, or "
+            "shorten the records."
+        )
     tokens, chain_tokens = (sum(len(row["input_ids"]) for row in some) / len(some) for some in (rows, chains))
     return StageRows(rows, dropped, tokens, chain_tokens)
 

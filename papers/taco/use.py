@@ -68,7 +68,8 @@ class Ask:
     model: str
     """A language's folder inside a run's artifact folder."""
     prompt: str = ""
-    """The instruction, in the target language; empty: standard input, one instruction a line."""
+    """The instruction, in the target language; empty: standard input, one instruction a line. An empty
+    line, or one whose chain is cut, gets an empty line."""
     show_chain: bool = False
     """Show all parts, as JSON."""
 
@@ -119,19 +120,35 @@ def score(options: Score) -> None:
 
 
 def ask(options: Ask) -> None:
-    """Print the final answers, or the whole chains."""
+    """Print the final answers, or the whole chains.
+
+    Raises:
+        UserError: There is no instruction, or, when all the others have been answered, a chain was cut.
+    """
     from core.files import standard_input
     from papers.taco.pipeline import TacoPipeline
 
+    prompts = [options.prompt] if options.prompt else standard_input()
+    asked = sum(bool(prompt.strip()) for prompt in prompts)
+    if not asked:
+        raise UserError("There is no instruction: give --prompt, or one instruction a line on standard input.")
     pipeline = TacoPipeline.load(options.model)
-    for prompt in [options.prompt] if options.prompt else standard_input():
+    cut = []
+    for prompt in prompts:
+        if not prompt.strip():
+            print()
+            continue
         answer = pipeline.generate(prompt)
         if options.show_chain:
             print(json.dumps(asdict(answer), ensure_ascii=False))
-        elif answer.ok:
-            print(answer.response_xx)
-        else:
-            raise UserError(f"The model did not reach its final answer to {prompt!r}: see its chain with --show-chain.")
+            continue
+        print(answer.response_xx if answer.ok else "")
+        cut += [] if answer.ok else [prompt]
+    if cut:
+        raise UserError(
+            f"The model did not reach its final answer to {len(cut)} of {asked} instructions, the first of them "
+            f"{cut[0]!r}: see its chain with --show-chain."
+        )
 
 
 VERBS: Verbs = {

@@ -24,6 +24,12 @@ def test_rows_join_on_their_ids_in_the_english_order() -> None:
     assert unmatched == 2
 
 
+def test_a_number_and_its_digits_are_one_id() -> None:
+    pairs, unmatched = instructions.aligned([{"id": 7, "output": "a"}], [{"id": "7", "output": "b"}])
+    assert [(key, ours["output"], theirs["output"]) for key, ours, theirs in pairs] == [("7", "a", "b")]
+    assert unmatched == 0
+
+
 def test_rows_join_by_order() -> None:
     bare = [{"instruction": row["instruction"], "output": row["output"]} for row in ENGLISH]
     pairs, unmatched = instructions.aligned(bare, NEPALI, "order")
@@ -40,6 +46,8 @@ def test_rows_that_cannot_be_joined() -> None:
         instructions.aligned([ENGLISH[1]] * 2, NEPALI)
     with pytest.raises(UserError, match="Nepali row 3 has no text in the column 'output'"):
         instructions.texts({"instruction": "x", "output": None}, "Nepali row 3")
+    with pytest.raises(UserError, match="Nepali row 3 has no text in the column 'input'"):
+        instructions.texts({"instruction": "x", "input": 5, "output": "y"}, "Nepali row 3")
     assert instructions.texts(NEPALI[1], "") == {"instruction": "भन", "input": "", "output": "बिदा"}
 
 

@@ -285,7 +285,10 @@ class TestFolders:
         adapted.peft_config["default"].base_model_name_or_path = "../base"
         adapted.save_pretrained(tmp_path / "here" / "adapter")
         (tmp_path / "here").rename(tmp_path / "there")
-        loading.load(tmp_path / "there" / "adapter")
+        found = loading.load(tmp_path / "there" / "adapter").model
+        weights = {name: value for name, value in found.named_parameters() if ".lora_A." in name}
+        assert weights
+        assert all(torch.equal(value, adapted.get_parameter(name)) for name, value in weights.items())
 
     def test_adapter_without_base(self, tmp_path: Path) -> None:
         (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": null}')
@@ -464,6 +467,25 @@ class TestOptions:
             loading.load_tokenizer(spec)
         with pytest.raises(UserError, match=message):
             loading.materialize(spec)
+
+    def test_a_model_of_the_hub_that_is_there_and_breaks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object, **options: object) -> None:
+            raise TypeError("unsupported operand")
+
+        for door in ("AutoConfig", "AutoTokenizer"):
+            monkeypatch.setattr(getattr(transformers, door), "from_pretrained", broken)
+        for call in (loading.load_config, loading.load_tokenizer):
+            with pytest.raises(UserError, match=r"cannot load somebody/model: TypeError: unsupported operand"):
+                call("somebody/model")
+
+    def test_our_own_mistake_is_not_the_adapter_s(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adapted = get_peft_model(loading.load_model(folder), LoraConfig(r=2, target_modules=["q_proj"]))
+        adapted.save_pretrained(tmp_path / "adapter")
+        monkeypatch.setattr(loading, "_rows", lambda model: model.no_such_part)
+        with pytest.raises(AttributeError, match="no_such_part"):
+            loading.load_model(tmp_path / "adapter")
 
     def test_unknown_dtype(self, folder: Path) -> None:
         with pytest.raises(UserError, match="unknown dtype 'float7': choose auto"):

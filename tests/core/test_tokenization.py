@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -258,6 +258,64 @@ def test_tokens_that_are_added_later_are_seen() -> None:
     assert prompt_ids(reader, ["the\n"])[0].held_back == ""
     reader.add_tokens(["\ndog"])
     assert prompt_ids(reader, ["the\n"])[0].held_back == "\n"
+
+
+# How the tokenizers of chat models cut a text beforehand: Llama 3's, Qwen's, Llama 4's (where a line break takes a
+# slash along) and GPT-2's.
+LLAMA_3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+QWEN, LLAMA_4 = LLAMA_3.replace("{1,3}", ""), LLAMA_3.replace(r"[\r\n]*", r"[\r\n/]*")
+GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+BREAKS = ("Ċ Ċ", "ĊĊ /", "Ċ /", "> Ċ", "> ĊĊ", "] Ċ", "Ċ ĉ", "Ġ t", "Ġ Ġ", "h e")
+
+
+def cut_by(pattern: str, *specials: str) -> PreTrainedTokenizerFast:
+    reader = merged(*BREAKS)
+    parts = [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    reader.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
+    reader.add_special_tokens({"extra_special_tokens": list(specials)})
+    return reader
+
+
+def like_gemma() -> PreTrainedTokenizerFast:
+    """No cutting beforehand: blanks are letters of words, and runs of line breaks are pieces."""
+    pairs = [("\n", "\n"), ("▁", "t"), ("▁", "▁")]
+    entries = ["<unk>", "<bos>", "<eos>", "\n", "▁", *"acdehlmnorstu7(/", *("".join(pair) for pair in pairs)]
+    numbers = {entry: number for number, entry in enumerate(entries)}
+    backend = Tokenizer(models.BPE(numbers, pairs, unk_token="<unk>", fuse_unk=True))
+    backend.normalizer = normalizers.Replace(" ", "▁")
+    names = {"unk_token": "<unk>", "bos_token": "<bos>", "eos_token": "<eos>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, **names, extra_special_tokens=["<start_of_turn>", "[/INST]"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "end"),
+    [
+        (lambda: cut_by(LLAMA_3, "<|end_header_id|>"), "assistant<|end_header_id|>\n\n"),
+        (lambda: cut_by(LLAMA_4, "<|header_end|>"), "assistant<|header_end|>\n\n"),
+        (lambda: cut_by(QWEN, "<|im_start|>"), "<|im_start|>assistant\n"),
+        (lambda: cut_by(QWEN, "<|im_start|>", "</think>"), "<|im_start|>assistant\n<think>\n\n</think>\n\n"),
+        (lambda: cut_by(GPT_2, "<|im_start|>"), "<|im_start|>assistant\n"),
+        (lambda: cut_by(GPT_2, "<|assistant|>"), "<|assistant|>\n"),
+        (lambda: cut_by(GPT_2), "Answer:\n"),
+        (lambda: cut_by(LLAMA_4, "[/INST]"), "[/INST]"),
+        (sentence_pieces, "[/INST]"),
+        (sentence_pieces, "</s>\n<|assistant|>\n"),
+        (like_gemma, "<start_of_turn>model\n"),
+        (like_gemma, "[/INST]"),
+    ],
+)
+def test_the_line_break_before_an_answer_stays_with_the_question(tokenizer, end: str) -> None:
+    reader = tokenizer()
+    (read,) = prompt_ids(reader, [f"the cat{end}"])
+    assert read.held_back == ""
+    assert list(read.ids) == reader.encode(f"the cat{end}")
+    for answer in ("the", "7", "(", "/", "//"):
+        assert reader.encode(f"the cat{end}{answer}")[: len(read.ids)] == list(read.ids)
 
 
 CONVERSING = {

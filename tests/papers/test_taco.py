@@ -319,9 +319,9 @@ def test_every_seed_is_one_draw_of_all_that_is_drawn() -> None:
             for seed in PAPER.seeds
             for config in [override(PRESETS["tiny"], {"seed": seed})]
         }
-        for variant, base in (("taco", 2), ("direct", 1))
+        for variant, base in (("taco", 2), ("direct_tokens", 1))
     }
-    found = compare(claim, "direct", cells)
+    found = compare(claim, "direct_tokens", cells)
     assert (found.sample.nested, found.sample.seeds, found.sample.units) == (True, 6, 12)
     assert found.sample.left_out == found.sample.overlap == 0
     assert found.interval.estimate == 1
@@ -358,11 +358,18 @@ def test_budgets_of_stage_2() -> None:
     config = override(TINY, {"tuning_items": 30})
     tokenizer = miniature.tokenizer_for(TINY)
     direct, chains = (
-        train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name)) for name in ("direct", "taco")
+        train.stage_rows(tokenizer, "Nepali", with_variant(config, VARIANTS, name))
+        for name in ("direct_tokens", "taco")
     )
     assert direct.dropped == chains.dropped == 0
     assert direct.chain_tokens == chains.tokens == chains.chain_tokens
     assert 1.8 < chains.tokens / direct.tokens < 3
+
+
+def test_records_none_of_which_fits_are_refused() -> None:
+    config = override(TINY, {"tuning_items": 5, "training.max_length": 8})
+    with pytest.raises(UserError, match=r"No record of Nepali fits into training\.max_length = 8"):
+        train.stage_rows(miniature.tokenizer_for(TINY), "Nepali", config)
 
 
 # --- Prompts and token rows -------------------------------------------------------------------------------------------
@@ -601,6 +608,26 @@ def test_the_worked_example(
     report = dict(line.split() for line in capsys.readouterr().out.splitlines())
     assert report["n"] == "57"
     assert float(report["ok"]) == float(report["all_steps"]) == pytest.approx(56 / 57, abs=1e-4)
+
+
+def test_a_cut_chain_costs_no_other_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], smoke: Callable[[str], Any]
+) -> None:
+    model = str(smoke("taco").path / "artifact" / "Nepali")
+    chains = {"क": render_chain(PARTS, "Nepali"), "ख": "Instruction in English: cut"}
+    monkeypatch.setattr(TacoPipeline, "write", lambda self, asked: [chains[prompt] for prompt, _ in asked])
+
+    def ask(text: str) -> tuple[str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        with pytest.raises(SystemExit) as stop:
+            use.main(["ask", "--model", model])
+        assert stop.value.code == 2
+        return capsys.readouterr()
+
+    out, err = ask("ख\n\nक\n")
+    assert out.splitlines() == ["", "", "Ekapple re."]
+    assert "1 of 2 instructions, the first of them 'ख'" in err
+    assert "no instruction" in ask("\n")[1]
 
 
 def test_too_few_records_of_files_are_refused() -> None:
