@@ -28,19 +28,26 @@ def own(spec: str, setting: str) -> Any:
         setting: What is asked for, as the command line calls it.
 
     Raises:
-        UserError: Neither of the two; or the file cannot be run, or has no such function.
+        UserError: Neither of the two; or the file cannot be run, has no such function, or that function fails.
     """
     file, _, name = spec.rpartition(":")
     if file.endswith(".py"):
-        return _of_file(spec, Path(file).expanduser(), name, setting)()
+        return _called(spec, _of_file(spec, Path(file).expanduser(), name, setting), setting)
     offered = importlib.metadata.entry_points(group=f"{GROUP}.{setting}")
     if found := [entry for entry in offered if entry.name == spec]:
-        return found[0].load()()
+        return _called(spec, found[0].load(), setting)
     names = ", ".join(sorted(entry.name for entry in offered)) or "there is none"
     raise UserError(
         f"{setting} = {spec!r} is not known: give path/to/file.py:function, or the name of an entry point in the group "
         f"{GROUP}.{setting} ({names}); a module is not imported by its name."
     )
+
+
+def _called(spec: str, function: Any, setting: str) -> Any:
+    try:
+        return function()
+    except Exception as error:
+        raise UserError(f"{setting} = {spec!r}: the function fails ({type(error).__name__}: {error}).") from error
 
 
 def _of_file(spec: str, path: Path, name: str, setting: str) -> Any:

@@ -48,7 +48,7 @@ PRESENTATION = frozenset(
 )
 NO_DATA = frozenset({".py", ".pyc", ".md", ".svg", ".png", ".tmpl"})
 _DOTTED = re.compile(r"(core|papers)(\.\w+)+")
-SHOWING = frozenset({"filelock", "matplotlib", "rich", "submitit", "tyro"})
+SHOWING = frozenset({"filelock", "matplotlib", "rich", "submitit", "tensorboard", "trackio", "tyro", "wandb"})
 
 
 def surroundings(slug: str) -> dict[str, Any]:
@@ -142,11 +142,11 @@ def _module_path(module: str) -> Path | None:
 
 @cache
 def versions() -> dict[str, str]:
-    """Installed versions of what the distribution requires, and of Python."""
+    """Installed versions of what the distribution and its extras (corpora and kernels) require, and of Python."""
     found = {"python": platform.python_version()}
     for requirement in importlib.metadata.requires(DISTRIBUTION) or []:
         match = re.match(r"[A-Za-z0-9._-]+", requirement)
-        if match and "extra ==" not in requirement:
+        if match:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 found[match[0].lower()] = importlib.metadata.version(match[0])
     return found

@@ -1,7 +1,8 @@
 """The ledger of settings: every run on development data, noted by the run itself in `results/settings.jsonl`.
 
 A claim is fair only if the baseline got as many settings as the method, so the page counts them per arm. A line is a
-run: the variant that it is closest to, what differs from that variant at its preset, the seed and the numbers.
+run: the variant that it is closest to, what differs from that variant at its preset (and which preset that was, since
+presets change while settings are chosen), the seed and the numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.experiment.config import preset_named, to_dict, with_variant
+from core.experiment.config import fingerprint, preset_named, to_dict, with_variant
 from core.experiment.paper import Paper, find
 from core.experiment.run import Measurement
 from core.files import finite_json, locked, read_json_lines, writable
@@ -30,7 +31,7 @@ def note(slug: str, config: Any, measurement: Measurement) -> None:
     """Append a run on development data to the paper's ledger; the smoke preset tries nothing and is not noted."""
     if getattr(config, "split", "test") != "dev":
         return
-    preset, variant, settings = closest(slug, config)
+    preset, variant, settings, against = closest(slug, config)
     if preset == "smoke":
         return
     line = {
@@ -38,6 +39,7 @@ def note(slug: str, config: Any, measurement: Measurement) -> None:
         "variant": variant,
         "seed": config.seed,
         "settings": settings,
+        "against": against,
         "metrics": {name: round(value, 5) for name, value in measurement.metrics.items()},
     }
     target = path(find(slug))
@@ -45,8 +47,8 @@ def note(slug: str, config: Any, measurement: Measurement) -> None:
         lines.write(json.dumps(finite_json(line), ensure_ascii=False) + "\n")
 
 
-def closest(slug: str, config: Any) -> tuple[str, str, dict[str, Any]]:
-    """Preset, variant and settings that differ from it: the cell with the fewest."""
+def closest(slug: str, config: Any) -> tuple[str, str, dict[str, Any], str]:
+    """Preset, variant, the settings that differ from it, and a fingerprint of it: the cell with the fewest."""
     grid = importlib.import_module(f"papers.{slug}.config")
     wanted = _flat(to_dict(config))
     found = []
@@ -58,18 +60,20 @@ def closest(slug: str, config: Any) -> tuple[str, str, dict[str, Any]]:
                 for name, value in wanted.items()
                 if name not in _NO_SETTING and (name not in cell or cell[name] != value)
             }
-            found.append((preset, variant, differing))
+            standing = fingerprint({name: value for name, value in cell.items() if name not in _NO_SETTING})
+            found.append((preset, variant, differing, standing))
     return min(found, key=lambda cell: len(cell[2]))
 
 
 def counts(paper: Paper) -> dict[str, int]:
     """Number of different settings tried on development data, by variant.
 
-    The same difference with the same seed and other numbers is another setting: the preset has changed in between.
+    The same difference with the same seed and other numbers is another setting: preset or code changed in between.
     """
     tried: dict[str, dict[str, dict[int, set[str]]]] = {}
     for line in read_json_lines(path(paper)):
-        by_seed = tried.setdefault(line["variant"], {}).setdefault(json.dumps(line["settings"], sort_keys=True), {})
+        setting = json.dumps([line["settings"], line.get("against")], sort_keys=True)
+        by_seed = tried.setdefault(line["variant"], {}).setdefault(setting, {})
         by_seed.setdefault(line["seed"], set()).add(json.dumps(line["metrics"], sort_keys=True))
     return {
         variant: sum(max(map(len, by_seed.values())) for by_seed in settings.values())

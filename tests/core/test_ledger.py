@@ -62,7 +62,17 @@ def test_settings_are_counted_once_an_arm_whatever_the_seed(paper: Any) -> None:
         tried = Config(split="dev", seed=seed, method=method, training=Training(steps))
         ledger.note("sample", tried, Measurement({"accuracy": 0.5}))
     assert ledger.counts(paper) == {"new": 2, "old": 1}
-    # The same difference from the preset with another outcome: the preset has changed since.
+    # The same difference from the preset with another outcome: the code has changed since.
     ledger.note("sample", Config(split="dev", seed=1, method="new", training=Training(200)), Measurement({}))
     ledger.note("sample", Config(split="dev", seed=0, method="new", training=Training(200)), Measurement({}))
     assert ledger.counts(paper) == {"new": 3, "old": 1}
+
+
+def test_the_same_difference_from_another_preset_is_another_setting(
+    paper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.note("sample", replace(TINY, split="dev", seed=1), Measurement({"accuracy": 0.5}))
+    monkeypatch.setitem(GRID.PRESETS, "tiny", Config(training=Training(400)))
+    ledger.note("sample", replace(GRID.PRESETS["tiny"], split="dev", seed=2), Measurement({"accuracy": 0.5}))
+    assert [line["settings"] for line in read_json_lines(ledger.path(paper))] == [{}, {}]
+    assert ledger.counts(paper) == {"new": 2}

@@ -67,6 +67,8 @@ def test_what_an_installed_package_offers(tmp_path: Path, monkeypatch: pytest.Mo
         ("load = \n", r"cannot be run \(SyntaxError"),
         ("import no_such_module\n", r"cannot be run \(ModuleNotFoundError"),
         ("1 / 0\n", r"cannot be run \(ZeroDivisionError"),
+        ("def load():\n    return 1 / 0\n", r"the function fails \(ZeroDivisionError"),
+        ("def load(device): ...\n", r"the function fails \(TypeError"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(text: str | None, words: str, tmp_path: Path) -> None:

@@ -257,6 +257,17 @@ def test_numbers_of_class_labels_become_names() -> None:
     assert labelled.labelled_row(labelled.named(table[0], table), "x").labels == ("B-PER", "O")
 
 
+@pytest.mark.parametrize("corpus", ["sib200", "ner"])
+def test_languages_that_cannot_be_asked_for(corpus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreached(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("huggingface_hub.list_repo_files", unreached)
+    monkeypatch.setattr("datasets.get_dataset_config_names", unreached)
+    with pytest.raises(UserError, match=r"^Cannot list the languages of \S+ \(ConnectionError\): name them"):
+        labelled.languages_of(corpus)
+
+
 def test_folders_in_the_layouts_of_the_published_files(tmp_path: Path) -> None:
     sib = "index_id\tcategory\ttext\n0\ttravel\tThe train is late\n"
     write(tmp_path / "eng_Latn" / "train.tsv", sib)
