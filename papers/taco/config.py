@@ -36,7 +36,7 @@ _SCRATCH = TrainingConfig(
 )
 _STATEMENTS = replace(_SCRATCH, steps=1000, learning_rate=2e-3)
 _QUESTIONS = replace(_SCRATCH, steps=225)
-_RECORDS = replace(_SCRATCH, steps=300, batch_size=32, learning_rate=7e-4)
+_RECORDS = replace(_SCRATCH, steps=400, learning_rate=7e-4)
 
 
 @dataclass(frozen=True)
