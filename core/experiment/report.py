@@ -294,11 +294,10 @@ def _replication_markdown(paper: Paper) -> str:
         return ""
     seeds = ", ".join(map(str, found["seeds"]))
     agree = sum(row["agrees"] for row in found["rows"])
-    inside = sum(row["inside"] for row in found["rows"])
-    total = len(found["rows"])
+    inside = [row["inside"] for row in found["rows"] if row["inside"] is not None]
     return (
-        f"Replicated with seeds {seeds}, never used before: {agree} of {total} outcomes agree, {inside} of {total} new "
-        f"estimates lie in the recorded interval (`papers replicate {paper.slug}`)."
+        f"Replicated with seeds {seeds}, never used before: {agree} of {len(found['rows'])} outcomes agree, "
+        f"{sum(inside)} of {len(inside)} new estimates lie in the recorded interval (`papers replicate {paper.slug}`)."
     )
 
 

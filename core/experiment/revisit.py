@@ -56,16 +56,16 @@ def flat(samples: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Row:
-    """One claim, recorded and again."""
+    """One claim, recorded and again; without an estimate where a premise was not met."""
 
     claim: str
     recorded: Outcome
     again: Outcome
     agrees: bool
-    estimate: float
-    low: float
-    high: float
-    inside: bool
+    estimate: float | None
+    low: float | None
+    high: float | None
+    inside: bool | None
 
 
 def replicate(
@@ -122,14 +122,12 @@ def compared(paper: Paper, before: Record, new: Record) -> list[Row]:
     rows = []
     for verdict in new.verdicts:
         then = old[verdict.claim]
-        if verdict.difference is None or then.low is None or then.high is None:
+        if "out of scale" in (verdict.outcome, then.outcome):
             continue
-        inside = then.low <= verdict.difference <= then.high
+        new, low, high = verdict.difference, then.low, then.high
+        inside = None if new is None or low is None or high is None else low <= new <= high
         agrees = verdict.outcome == then.outcome
-        low, high = verdict.low, verdict.high
-        assert low is not None
-        assert high is not None
-        rows.append(Row(verdict.claim, then.outcome, verdict.outcome, agrees, verdict.difference, low, high, inside))
+        rows.append(Row(verdict.claim, then.outcome, verdict.outcome, agrees, new, verdict.low, verdict.high, inside))
     return rows
 
 
@@ -143,9 +141,9 @@ def _print_rows(paper: Paper, rows: Sequence[Row], seeds: Sequence[int]) -> None
         table.add_column(name, overflow="fold")
     for row in rows:
         again = row.again if row.agrees else Text(row.again, "bold")
-        estimate = f"{row.estimate:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+        estimate = "" if row.estimate is None else f"{row.estimate:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
         statement = statements[row.claim].statement
-        table.add_row(statement, row.recorded, again, estimate, "yes" if row.inside else "no")
+        table.add_row(statement, row.recorded, again, estimate, {None: "", True: "yes", False: "no"}[row.inside])
     console().print(table)
     print(f"{sum(row.agrees for row in rows)} of {len(rows)} outcomes agree.")
 

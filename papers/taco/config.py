@@ -34,9 +34,9 @@ _SCRATCH = TrainingConfig(
     precision="fp32",
     log_every=100,
 )
-_STATEMENTS = replace(_SCRATCH, steps=600, learning_rate=2e-3)
+_STATEMENTS = replace(_SCRATCH, steps=1000, learning_rate=2e-3)
 _QUESTIONS = replace(_SCRATCH, steps=225)
-_RECORDS = replace(_SCRATCH, steps=300, batch_size=32, learning_rate=7e-4)
+_RECORDS = replace(_SCRATCH, steps=400, learning_rate=7e-4)
 
 
 @dataclass(frozen=True)

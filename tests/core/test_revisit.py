@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.experiment import power, revisit
 from core.experiment.forecast import distance, forecast
 from core.experiment.paper import Claim, Paper
-from core.experiment.results import Record, compare, judge_all
+from core.experiment.results import Record, Verdict, compare, judge_all
 from core.experiment.run import Measurement
 
 LANGUAGES = [f"l{number}" for number in range(12)]
@@ -50,6 +50,11 @@ def test_a_replication_compares_outcomes_and_estimates() -> None:
     assert (row.recorded, row.again, row.agrees, row.inside) == ("reproduced", "reproduced", True, True)
     (row,) = revisit.compared(PAPER, record(0.1, 0.02), record(-0.1, 0.02, (7, 8, 9)))
     assert (row.again, row.agrees, row.inside) == ("contradicted", False, False)
+    again = replace(record(0.1, 0.02, (7, 8, 9)), verdicts=(Verdict("c", "premise not met", reason="the base fails"),))
+    (row,) = revisit.compared(PAPER, record(0.1, 0.02), again)
+    assert (row.again, row.agrees, row.estimate, row.inside) == ("premise not met", False, None, None)
+    again = replace(again, verdicts=(Verdict("c", "out of scale", reason="too large"),))
+    assert revisit.compared(PAPER, record(0.1, 0.02), again) == []
 
 
 def test_only_what_is_recorded_is_replicated_and_with_new_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
