@@ -124,10 +124,10 @@ def compared(paper: Paper, before: Record, new: Record) -> list[Row]:
         then = old[verdict.claim]
         if "out of scale" in (verdict.outcome, then.outcome):
             continue
-        new, low, high = verdict.difference, then.low, then.high
-        inside = None if new is None or low is None or high is None else low <= new <= high
+        again, low, high = verdict.difference, then.low, then.high
+        inside = None if again is None or low is None or high is None else low <= again <= high
         agrees = verdict.outcome == then.outcome
-        rows.append(Row(verdict.claim, then.outcome, verdict.outcome, agrees, new, verdict.low, verdict.high, inside))
+        rows.append(Row(verdict.claim, then.outcome, verdict.outcome, agrees, again, verdict.low, verdict.high, inside))
     return rows
 
 
