@@ -99,8 +99,8 @@ PAPER = Paper(
             id="nine-models",
             statement="r = 0.90 on average over nine models from 7B to 70B, Belebele, m-MMLU and m-ARC.",
             reported="FLORES .9300, Bible .8779 (weighted, mean pooling).",
-            out_of_scale="Needs models of 7B and more, and gated corpora: presets `paper` and `paper-bible`, averaged by "
-            "`use average`.",
+            out_of_scale="Needs models of 7B and more, and gated corpora: presets `paper` and `paper-bible`, averaged "
+            "by `use average`.",
         ),
     ),
     checks=(

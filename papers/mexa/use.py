@@ -4,10 +4,10 @@
     python -m papers.mexa.use compare lines.tsv --models Qwen/Qwen3-0.6B-Base Qwen/Qwen3-1.7B-Base
     python -m papers.mexa.use average runs/gemma-flores runs/gemma-bible runs/llama-flores
 
-`score` prints one line a language, best first, and writes languages.tsv and languages.json; `compare` says by how much the
-second model aligns more of the same sentences; `average` is the paper's headline, r averaged over models, tasks and
-corpora, from runs of `eval.py`. Lines are a .tsv, .csv or .jsonl with a column per language code, or a folder of aligned
-<language>.txt.
+`score` prints one line a language, best first, and writes languages.tsv and languages.json; `compare` says by how much
+the second model aligns more of the same sentences; `average` is the paper's headline, r averaged over models, tasks and
+corpora, from runs of `eval.py`. Lines are a .tsv, .csv or .jsonl with a column per language code, or a folder of
+aligned <language>.txt.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from core.metrics.lines import Line
     from core.metrics.stats import Interval
+    from core.models.states import Embedder
     from papers.mexa.method import Embedding, Pooling
-    from papers.mexa.states import Embedder
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -206,10 +206,9 @@ class _Lines:
     layers: tuple[Annotated[int, Range(0)], ...] = ()
     """These layers alone."""
 
-    def align(self, model: str) -> dict[str, Alignment]:
-        """The alignment of every language, in a model."""
+    def texts(self) -> dict[str, list[str]]:
+        """Aligned sentences by language; what cannot be used is left out and named."""
         from core import corpora
-        from core.models.loading import load
         from papers.mexa.data import usable
 
         table = corpora.read_parallel(self.lines)
@@ -217,10 +216,16 @@ class _Lines:
         parallel = usable(columns, str(self.lines), self.pivot, self.n)
         for reason in parallel.dropped:
             print(f"Left out: {reason}.")
+        return parallel.texts
+
+    def align(self, model: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Alignment]:
+        """The alignment of every language, in a model."""
+        from core.models.loading import load
+
         drop = not self.keep_first and self.architecture == "causal-lm" and self.embedding != "last"
         return mexa_score(
             load(model, task=self.architecture, dtype=self.dtype),
-            parallel.texts,
+            texts,
             pivot=self.pivot,
             embedding=self.embedding,
             drop_first=int(drop),
@@ -270,10 +275,11 @@ def score(options: Score) -> None:
         UserError: Unusable lines or scores, or no such model.
     """
     from core.files import write_json, write_text
-    from papers.mexa import data
+    from core.tasks.scores import read_scores
 
-    found = options.align(options.model)
-    known = data.read_scores(options.scores, [options.pivot, *found]) if options.scores else {}
+    texts = options.texts()
+    known = read_scores(options.scores, texts) if options.scores else {}
+    found = options.align(options.model, texts)
     measured = known.pop(options.pivot, None)
     english = measured if options.english_score is None else options.english_score
     pooled = {code: alignment.score for code, alignment in found.items()}
@@ -327,7 +333,8 @@ def compare(options: Compare) -> None:
     """
     from core.metrics import stats
 
-    before, after = (options.align(model) for model in options.models)
+    texts = options.texts()
+    before, after = (options.align(model, texts) for model in options.models)
     for code, a in after.items():
         found = stats.compare(a.by_sentence, before[code].by_sentence)
         difference = _span(found.interval.estimate, found.interval.low, found.interval.high)

@@ -1,7 +1,8 @@
 """States of tokens at every layer, from a transformers model or from any function of a text.
 
-The official extractor runs one sentence at a time. Here sentences are sorted by length and batched with padding on the
-right, and the hidden states live for one batch.
+    for rows, layers, mask in token_states(load("wheel:smollm2"), texts, add_bos=True): ...
+
+Texts are sorted by length and batched with padding on the right, and the hidden states live for one batch.
 """
 
 from __future__ import annotations
@@ -24,14 +25,21 @@ if TYPE_CHECKING:
 
 
 def token_states(
-    source: Embedder, sentences: Sequence[str], add_bos: bool, prefix: str, batch_tokens: int | None
+    source: Embedder, texts: Sequence[str], *, add_bos: bool = False, batch_tokens: int | None = None
 ) -> Iterator[States]:
-    """Batches: the numbers of their sentences, the states of each layer [row, token, width], and the mask.
+    """Batches: the numbers of their texts, the states of each layer [row, token, width], and 1 for all but padding.
+
+    Args:
+        source: A model with its tokenizer, or a function text -> [layers, tokens, width].
+        texts: In any order and length.
+        add_bos: Begin every text with the begin token where the tokenizer does not (with the end-of-text token where it
+            has none), so that it, and not a word, becomes the attention sink of a causal model.
+        batch_tokens: See :func:`core.models.embedding.hidden_states`.
 
     Raises:
-        UserError: a sentence without tokens, or with more than the model reads.
+        UserError: a text without tokens, or with more than the model reads; no token to begin with; a function that
+            gives another shape.
     """
-    texts = [prefix + sentence for sentence in sentences]
     if not isinstance(source, tuple):
         yield from _one_by_one(source, texts)
         return
@@ -66,7 +74,7 @@ def tokens(tokenizer: PreTrainedTokenizerBase, text: str, add_bos: bool) -> list
     return ids
 
 
-def _one_by_one(function: Callable[[str], Tensor], texts: list[str]) -> Iterator[States]:
+def _one_by_one(function: Callable[[str], Tensor], texts: Sequence[str]) -> Iterator[States]:
     for row, text in enumerate(texts):
         states = torch.as_tensor(function(text))
         if states.ndim != 3 or not states.shape[1]:
