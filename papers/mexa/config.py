@@ -51,8 +51,6 @@ class Config:
     accumulated in float32 and compared in float64 either way. The official code runs in float32 throughout."""
     device_map: str | None = None
     """`auto` spreads a model over all GPUs, as the official code does."""
-    batch_tokens: Annotated[int | None, Range(1)] = None
-    """Tokens of a forward pass, padding included; empty suits the device. The official code takes one sentence."""
 
     # the sentences
     corpus: str = "messages"
@@ -93,9 +91,7 @@ class Config:
 
     # the task
     task: Literal["none", "words", "belebele", "m_mmlu", "m_arc"] = "none"
-    """What the model is asked in each language: words (tiny world) or one of the paper's three."""
-    shots: Annotated[int, Range(0)] = 5
-    """Examples in the prompt; 5 in the paper."""
+    """What the model is asked in each language, after five examples: words (tiny world) or one of the paper's three."""
     items: Annotated[int | None, Range(1)] = None
     """Questions for each language: a sample that depends on the seed (words), the first ones (the others); empty = all.
     The paper asks all, but Llama-3.1-70B only the first 500 of m-MMLU."""
@@ -124,7 +120,7 @@ _PAPER = Config(
 )
 
 PRESETS: dict[str, Config] = {
-    "smoke": replace(_TINY, model="toy", languages=("fr", "es", "nl", "tr", "ja"), n=8, items=3, shots=1),
+    "smoke": replace(_TINY, model="toy", languages=("fr", "es", "nl", "tr", "ja"), n=8, items=3),
     "tiny": _TINY,
     "paper": _PAPER,
     "paper-bible": replace(_PAPER, corpus="spbc", n=103),
@@ -173,16 +169,7 @@ def workload(config: Config) -> list[Workload]:
     sentences = (203 * 100 + 1401 * 103) * _SENTENCE_TOKENS
     questions = sum(languages * items * tokens for languages, items, tokens in _QUESTIONS.values())
     model = "wheel:smollm2" if config.model == "toy" else config.model
-    models = MODELS if model in MODELS else (model,)
     return [
-        Workload(
-            architecture=model,
-            tokens=sentences + questions,
-            kind="inference",
-            method="frozen",
-            sequence_length=512,
-            micro_batch_size=16,
-            name=model.split("/")[-1],
-        )
-        for model in models
+        Workload(name, sentences + questions, "inference", "frozen", 512, 16, name=name.split("/")[-1])
+        for name in (MODELS if model in MODELS else (model,))
     ]

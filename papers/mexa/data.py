@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MISLABELLED = ("yue_Hant",)
 RENAMED = {"tzm_Tfng": "zgh_Tfng"}
 SPBC = "cis-lmu/sPBC"
+SHOTS = 5
 
 Columns = dict[str, list[str | None]]
 
@@ -174,13 +175,11 @@ def flores_labels() -> list[str]:
 def questions(config: Config, languages: Sequence[str]) -> dict[str, list[Question]]:
     """What is asked in each language of a corpus that the task has; in English too, but for the meaning of words."""
     if config.task == "words":
-        return {
-            code: words(code, config.split, config.items or 0, config.seed, shots=config.shots) for code in languages
-        }
+        return {code: words(code, config.split, config.items or 0, config.seed, shots=SHOTS) for code in languages}
     codes = {canonical(code): code for code in _task_codes(config)}
     folder = Path(config.hub_folder) / config.task if config.hub_folder else None
     return {
-        code: exam(config.task, codes[canonical(code)], shots=config.shots, limit=config.items, folder=folder)
+        code: exam(config.task, codes[canonical(code)], shots=SHOTS, limit=config.items, folder=folder)
         for code in (config.pivot, *languages)
         if canonical(code) in codes
     }

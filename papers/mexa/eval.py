@@ -73,7 +73,7 @@ def layer_curves(config: Config, run: Run, texts: Mapping[str, Sequence[str]]) -
     own: Any = (config.embedding, config.drop_first)
     small = config.corpus == "messages" and config.architecture == "causal-lm" and not config.untrained
     kinds: Any = SHARED if small else (own,)
-    options = {"add_bos": config.add_bos, "prefix": config.prefix, "batch_tokens": config.batch_tokens}
+    options = {"add_bos": config.add_bos, "prefix": config.prefix}
 
     def build(folder: Path) -> None:
         from core.training.progress import Display
@@ -206,7 +206,7 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str,
         found = {}
         with Display(len(asked), f"{config.task}, {config.model}", run.quiet) as display:
             for done, (language, questions) in enumerate(asked.items(), start=1):
-                right = answer(model, tokenizer, questions, by, batch_tokens=config.batch_tokens)
+                right = answer(model, tokenizer, questions, by)
                 found[language] = statistics.fmean(right.values())
                 display.step(done)
         write_json(folder / "answers.json", found)

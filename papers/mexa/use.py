@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -139,18 +139,9 @@ def mexa_score(
     return found
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A predicted task score and its 95 % prediction interval; no interval on the ideal line, which has no error."""
-
-    score: float
-    low: float | None = None
-    high: float | None = None
-
-
 def estimate_task_scores(
     scores: Mapping[str, float], known: Mapping[str, float], english_score: float | None = None, choices: int = 4
-) -> tuple[dict[str, Estimate], Line | None]:
+) -> tuple[dict[str, Interval], Line | None]:
     """Task scores of the languages that have none.
 
     With three or more known languages (English is none of them) a line is fitted to them; otherwise, given the English
@@ -164,20 +155,21 @@ def estimate_task_scores(
         choices: Answers to choose from, for the ideal line.
 
     Returns:
-        Predictions of the languages in `scores` that are not in `known`, and the fitted line, if there is one.
+        Predictions of the languages in `scores` that are not in `known`, with 95 % prediction intervals (NaN on the
+        ideal line, which has no error), and the fitted line, if there is one.
     """
     from core.metrics.lines import fit_line
+    from core.metrics.stats import Interval
     from papers.mexa.method import adjusted, ideal_line
 
     x = {code: adjusted(score, 1.0 if english_score is None else english_score) for code, score in scores.items()}
     common, unknown = ([code for code in x if (code in known) is wanted] for wanted in (True, False))
     if len(common) >= 3 and len({x[code] for code in common}) > 1:
         fit = fit_line([x[code] for code in common], [known[code] for code in common])
-        predicted = {code: fit.predict(x[code]) for code in unknown}
-        return {code: Estimate(p.estimate, p.low, p.high) for code, p in predicted.items()}, fit
+        return {code: fit.predict(x[code]) for code in unknown}, fit
     if english_score is None:
         return {}, None
-    return {code: Estimate(ideal_line(x[code], choices)) for code in unknown}, None
+    return {code: Interval(ideal_line(x[code], choices), math.nan, math.nan, "ideal line") for code in unknown}, None
 
 
 # --- as a command -------------------------------------------------------------------------------------------------
@@ -189,8 +181,6 @@ class _Lines:
     """Parallel sentences, at least 50 that all differ: prose rather than labels."""
     pivot: str = "en"
     """The column that the others are compared with."""
-    n: Annotated[int | None, Range(4)] = None
-    """Only the first n sentences."""
     architecture: Literal["causal-lm", "encoder"] = "causal-lm"
     """`encoder` for embedding models."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -213,7 +203,7 @@ class _Lines:
 
         table = corpora.read_parallel(self.lines)
         columns: Any = {name: list(table[name]) for name in table.column_names if name != "key"}
-        parallel = usable(columns, str(self.lines), self.pivot, self.n)
+        parallel = usable(columns, str(self.lines), self.pivot, None)
         for reason in parallel.dropped:
             print(f"Left out: {reason}.")
         return parallel.texts
@@ -284,19 +274,19 @@ def score(options: Score) -> None:
     english = measured if options.english_score is None else options.english_score
     pooled = {code: alignment.score for code, alignment in found.items()}
     estimates, fit = estimate_task_scores(pooled, known, english, options.choices)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for code in sorted(found, key=lambda code: -pooled[code]):
-        a, interval, estimate = found[code], found[code].interval, estimates.get(code)
+        a, estimate = found[code], estimates.get(code)
         rows[code] = {
             "score": a.score,
-            "low": interval.low if interval else None,
-            "high": interval.high if interval else None,
+            **_bounds("", a.interval),
             "max": max(a.curve),
             "best_layer": a.best_layer,
             "tail": a.tail,
             "n": a.n,
             "task_score": known.get(code),
-            **{f"estimate_{name}": value for name, value in asdict(estimate or Estimate(math.nan)).items()},
+            "estimate": estimate.estimate if estimate else None,
+            **_bounds("estimate_", estimate),
             "curve": a.curve,
         }
     write_json(options.out / "languages.json", rows)
@@ -308,12 +298,12 @@ def score(options: Score) -> None:
     top = max(row["max"] for row in rows.values())
     print(f"{options.model}, {next(iter(rows.values()))['n']} sentences, {options.pool} over layers")
     for code, row in rows.items():
-        known_or_not = f"  task {row['task_score']:.2f}" if row["task_score"] is not None else ""
+        task = f"  task {known[code]:.2f}" if code in known else ""
         if code in estimates:
-            known_or_not = f"  predicted {_span(row['estimate_score'], row['estimate_low'], row['estimate_high'])}"
+            task = f"  predicted {_span(row['estimate'], row['estimate_low'], row['estimate_high'])}"
         print(
             f"  {code:10} {_span(row['score'], row['low'], row['high'])}  best {row['max']:.2f} at layer "
-            f"{row['best_layer']:2} (chance < {row['tail']:.0e})  {sparkline(row['curve'], top)}{known_or_not}"
+            f"{row['best_layer']:2} (chance < {row['tail']:.0e})  {sparkline(row['curve'], top)}{task}"
         )
     if len(known) > 2:
         from core.metrics.stats import pearson
@@ -375,8 +365,15 @@ def _span(value: float, low: float | None, high: float | None) -> str:
     return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def _bounds(name: str, interval: Interval | None) -> dict[str, float | None]:
+    ends = (interval.low, interval.high) if interval else (None, None)
+    return {
+        f"{name}{end}": None if x is None or math.isnan(x) else x for end, x in zip(("low", "high"), ends, strict=True)
+    }
+
+
 def _cell(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.6g}"
+    return "" if value is None else f"{value:.6g}"
 
 
 VERBS: Verbs = {"score": (Score, score), "compare": (Compare, compare), "average": (Average, average)}
