@@ -2,9 +2,10 @@
 
     questions = words("fr", "test", items=40, seed=0)        # core.tasks.choices: answer(..., by="prior")
 
-The words are names of days, months, units, places, languages and numbers (Unicode CLDR). Only those count whose
-romanised form does not look like the English one, so that knowing the alphabet is not enough. A third of the concepts,
-the same ones in all languages, is for development and for the examples in the prompt.
+The words are names of days, months, units, places, languages and numbers (Unicode CLDR). Knowing the alphabet must not
+be enough: only words count whose romanised form does not look like the English one, and wrong options are drawn from
+the names of the kind that look most like the word. A third of the concepts, the same ones in all languages, is for
+development and for the examples in the prompt.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ NUMBERS = (*range(21), *range(30, 100, 10), 100, 1000)
 COMMONEST = 90
 """Concepts of a kind that are ever asked: the commonest in English, of those that do not look alike."""
 OPTIONS = 4
+LOOKING = 5
+"""Wrong options are drawn from this many that look most like the word."""
 FRAME = "In {language}, the word “{word}” means"
 DISJOINT = 3
 """Seeds 3n, 3n + 1 and 3n + 2 ask about other words."""
@@ -85,9 +88,15 @@ def by_spelling(questions: Sequence[Question]) -> float:
     right = []
     for question in questions:
         word = romanize(question.context.rpartition("“")[2].partition("”")[0]).lower()
-        far = [edit_distance(word, o.strip().lower()) / max(len(word), len(o.strip())) for o in question.choices]
+        far = [_far(word, option) for option in question.choices]
         right.append(float(far[question.answer] == min(far)) / far.count(min(far)))
     return float(np.mean(right))
+
+
+def _far(word: str, option: str) -> float:
+    """Edit distance in [0, 1] of a romanised word and an English one."""
+    option = option.strip().lower()
+    return edit_distance(word, option) / max(len(word), len(option))
 
 
 @cache
@@ -124,11 +133,13 @@ def _in_turn(kinds: Iterable[Sequence[Item]]) -> list[Item]:
 
 
 def _options(concept: Item, same_kind: Sequence[Item]) -> list[str]:
-    """The right answer among distractors of the same kind that are not also names of the word."""
-    others = sorted({c.answer for c in same_kind if c.prompt != concept.prompt})
-    others = [english for english in others if english.lower() != concept.answer.lower()]
-    rng = np.random.default_rng(_hash(concept.id.partition("/")[2]))
-    options = [concept.answer, *(others[i] for i in rng.permutation(len(others))[: OPTIONS - 1])]
+    """The right answer among distractors of the same kind that look like the word and are not also names of it."""
+    word = romanize(concept.prompt).lower()
+    named = {c.answer.lower() for c in same_kind if c.prompt == concept.prompt}
+    others = dict.fromkeys(c.answer for c in same_kind if c.answer.lower() not in named)
+    near = sorted(list(others)[:COMMONEST], key=lambda english: (_far(word, english), english))[:LOOKING]
+    rng = np.random.default_rng(_hash(concept.id))
+    options = [concept.answer, *(near[i] for i in rng.permutation(len(near))[: OPTIONS - 1])]
     return [options[i] for i in rng.permutation(len(options))]
 
 

@@ -31,7 +31,7 @@ PAPER = Paper(
         Claim(
             id="predicts-task-scores",
             statement="The better a language's sentences align with English inside the model, the better the model "
-            "answers in it: over 27 languages, MEXA correlates with accuracy in an unrelated task (r > 0).",
+            "answers in it: over 25 languages, MEXA correlates with accuracy in an unrelated task (r > 0).",
             reported="Mean r = 0.90 over 9 models, 3 tasks and 2 parallel corpora (abstract).",
             treatment="mexa",
             null="shuffled",

@@ -1,6 +1,6 @@
 """Measure how well a model maps languages onto English, and how well that goes along with its task scores.
 
-    python -m papers.mexa.eval tiny --variant mexa                          # SmolLM2-135M, 27 languages
+    python -m papers.mexa.eval tiny --variant mexa                          # SmolLM2-135M, 25 languages
     python -m papers.mexa.eval paper --model google/gemma-2-9b              # FLORES-200 and Belebele
     python -m papers.mexa.eval paper-bible --model google/gemma-2-9b --task m_arc
 
@@ -39,12 +39,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
     found = data.parallel(config)
     curves = layer_curves(config, run, found.texts)
     units = scores(config, curves)
-    known = task_scores(config, run, list(curves))
+    known, spelling = task_scores(config, run, list(curves))
     english = known.pop(config.pivot, None)  # the yardstick of the others and no point of a correlation
     values = {}
     if known:
-        task_units, values = against_task(units["score"], known, trivial(config, found.texts))
-        units |= task_units
+        solvers = {**shared_letters(found.texts, config.pivot), "spelling": spelling}
+        more, values = against_task(units["score"], known, solvers)
+        units |= more
     metrics = {name: statistics.fmean(by.values()) for name, by in units.items()}
     details: dict[str, Any] = {
         "model": config.model,
@@ -188,49 +189,48 @@ def scores(config: Config, curves: Curves) -> Units:
     return units
 
 
-def task_scores(config: Config, run: Run, languages: Sequence[str]) -> dict[str, float]:
-    """Task score by language from the model's answers, the pivot's too where it means something."""
+def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Task score by language from the model's answers, the pivot's too where it means something; and of spelling."""
     from core.tasks.choices import By, answer
+    from core.tasks.words import by_spelling
     from papers.mexa import data
 
     if config.task == "none":
-        return {}
-    asked = data.questions(config, languages)
+        return {}, {}
     # How common a word is in English says nothing about the question; letters are equally common.
     by: By = "prior" if config.task == "words" else "sum"
 
     def build(folder: Path) -> None:
         from core.training.progress import Display
 
+        asked = data.questions(config, languages)
         model, tokenizer = load(config, run)
-        found = {}
+        found: dict[str, dict[str, float]] = {"model": {}, "spelling": {}}
         with Display(len(asked), f"{config.task}, {config.model}", run.quiet) as display:
             for done, (language, questions) in enumerate(asked.items(), start=1):
                 right = answer(model, tokenizer, questions, by)
-                found[language] = statistics.fmean(right.values())
+                found["model"][language] = statistics.fmean(right.values())
+                if config.task == "words":
+                    found["spelling"][language] = by_spelling(questions)
                 display.step(done)
         write_json(folder / "answers.json", found)
 
-    prompts = {language: [[q.context, q.choices] for q in questions] for language, questions in asked.items()}
-    stage = run.stage("answers", {**identity(config), "prompts": prompts, "by": by}, build)
-    return read_json(stage / "answers.json")
+    names = ("task", "items", "hub_folder", "split", "seed")
+    inputs = {**identity(config), **{name: getattr(config, name) for name in names}, "languages": languages}
+    found = read_json(run.stage("answers", inputs, build) / "answers.json")
+    return found["model"], found["spelling"]
 
 
-def trivial(config: Config, texts: Mapping[str, Sequence[str]]) -> Units:
-    """Solvers that know no language: shared letters and lengths of sentences, and the spelling of words."""
+def shared_letters(texts: Mapping[str, Sequence[str]], pivot: str) -> Units:
+    """Solvers that know no language find translations by shared letters and by lengths."""
     from core.tasks.retrieval import Pairs, trivial
-    from core.tasks.words import by_spelling
-    from papers.mexa import data
 
-    found: Units = {"length": {}, "overlap": {}}
+    found: Units = {}
     for code, lines in texts.items():
-        if code != config.pivot and len(lines) <= 200:
-            for solver, value in trivial(Pairs(texts[config.pivot], lines)).items():
-                found[solver][code] = value
-    if config.task == "words":
-        asked = data.questions(config, [code for code in texts if code != config.pivot])
-        found["spelling"] = {code: by_spelling(questions) for code, questions in asked.items()}
-    return {name: by for name, by in found.items() if by}
+        if code != pivot:
+            for solver, value in trivial(Pairs(texts[pivot], lines)).items():
+                found.setdefault(solver, {})[code] = value
+    return found
 
 
 def against_task(
@@ -241,13 +241,12 @@ def against_task(
 
     common = [code for code in pooled if code in known]
     units = {"task_score": {code: known[code] for code in common}}
-    values = {f"trivial_{name}": statistics.fmean(by.values()) for name, by in solvers.items()}
+    values = {f"trivial_{name}": statistics.fmean(by.values()) for name, by in solvers.items() if by}
     if len(common) > 2:
         truth = [known[code] for code in common]
         values["pearson_r"] = pearson([pooled[code] for code in common], truth)
         # The trivial solver of the correlation: languages whose sentences share letters with English.
-        if set(common) <= set(solvers.get("overlap", {})):
-            values["trivial_overlap_r"] = pearson([solvers["overlap"][code] for code in common], truth)
+        values["trivial_overlap_r"] = pearson([solvers["overlap"][code] for code in common], truth)
         best = sorted(truth)[-max(1, len(truth) // 4) :]
         values["task_best"] = statistics.fmean(best)
     if len(common) > 4:

@@ -1,4 +1,4 @@
-"""The tiny world: interface messages in 27 languages. What is asked beside them is `core.tasks.words`.
+"""The tiny world: interface messages in 25 languages. What is asked beside them is `core.tasks.words`.
 
 Messages are Django's, one of each class of near copies, present and different in all languages; a fifth of the classes
 is for development. Seeds 3n, 3n + 1 and 3n + 2 share no message: that is all that there are.
@@ -18,8 +18,8 @@ from core.worlds.base import Item, in_part
 # Those in which Django has nearly all its messages, in nine scripts: from close relatives of English to scripts that
 # the model's tokenizer spells byte by byte.
 LANGUAGES = (
-    "fr", "es", "it", "nl", "de", "sv", "da", "pl", "cs", "ru", "bg", "id", "tr", "fi", "hu", "el", "ar", "fa", "he",
-    "ja", "ko", "zh-Hans", "ky", "mn", "sq", "lv", "et",
+    "fr", "es", "it", "nl", "de", "pl", "cs", "ru", "bg", "id", "tr", "fi", "hu", "el", "ar", "fa", "he", "ja", "ko",
+    "zh-Hans", "ky", "mn", "sq", "lv", "et",
 )  # fmt: skip
 SHARES = {"dev": 0.2, "test": 0.8}
 

@@ -165,13 +165,6 @@ def test_padding_that_is_not_a_number_stays_out() -> None:
     assert method.weighted_embeddings(states, torch.tensor([[1, 1, 0]])).isfinite().all()
 
 
-def test_low_precision_states_are_summed_in_float32() -> None:
-    states = torch.full((1, 4000, 1), 1.0, dtype=torch.bfloat16)
-    states[:, 1::2] = 1.0078125
-    vector = method.weighted_embeddings(states, torch.ones(1, 4000, dtype=torch.long), "mean")
-    assert float(vector) == pytest.approx(1.00390625, abs=1e-6)
-
-
 def test_batches_give_what_single_sentences_give(toy: Any) -> None:
     texts, kinds = toy_parallel(9)["en"], (("weighted", 0), ("weighted", 1), ("mean", 1), ("last", 0))
     together = method.embed(toy, texts, kinds=kinds, batch_tokens=100, add_bos=True)
@@ -204,19 +197,6 @@ def test_a_function_embeds_like_the_model_that_it_calls(toy: Any) -> None:
     assert use.mexa_score(states, parallel)["xx"].curve == use.mexa_score(toy, parallel)["xx"].curve
     with pytest.raises(UserError, match="not finite"):
         method.embed(lambda text: torch.full((2, 3, 4), math.inf), ["a"])
-
-
-def test_a_text_beyond_the_positions_is_one_sentence(tmp_path: Path) -> None:
-    """XLM-R reads two tokens fewer than its table of positions has rows."""
-    from core.models.scratch import masked_lm
-
-    model, tokenizer = masked_lm(["a b c d"] * 9, pieces=8, longest=32)
-    kinds = (("mean", 0),)
-    fits = " ".join("a" * 30)
-    assert len(tokenizer(fits)["input_ids"]) <= 32
-    assert method.embed((model, tokenizer), [fits], kinds=kinds)["mean", 0].isfinite().all()
-    with pytest.raises(UserError, match="tokens and the model reads 32"):
-        method.embed((model, tokenizer), ["a", fits + " b" * 9], kinds=kinds)
 
 
 # --- scores -------------------------------------------------------------------------------------------------------
@@ -400,12 +380,6 @@ def test_chance_is_that_of_any_layer() -> None:
     interval = found.interval
     assert interval is not None
     assert interval.estimate == pytest.approx(found.score)
-
-
-def test_the_table_draws_the_curve() -> None:
-    assert use.sparkline([0.0, 0.5, 1.0], top=1.0) == " ▄█"
-    assert use.sparkline([0.0, 0.0], top=0.0) == "  "
-    assert len(use.sparkline(np.linspace(0, 1, 81).tolist(), top=1.0)) == 16
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
