@@ -31,7 +31,7 @@ PAPER = Paper(
         Claim(
             id="predicts-task-scores",
             statement="The better a language's sentences align with English inside the model, the better the model "
-            "answers in it: over 25 languages, MEXA correlates with accuracy in an unrelated task (r > 0).",
+            "answers in it: over 20 languages, MEXA correlates with accuracy in an unrelated task (r > 0).",
             reported="Mean r = 0.90 over 9 models, 3 tasks and 2 parallel corpora (abstract).",
             treatment="mexa",
             null="shuffled",
@@ -188,7 +188,7 @@ PAPER = Paper(
             statement="In the quarter of the languages that it knows best, the model can do the task.",
             metric="task_best",
             variant="mexa",
-            at_least=0.65,
+            at_least=0.5,
         ),
     ),
     minutes=4,

@@ -1,6 +1,6 @@
 """Measure how well a model maps languages onto English, and how well that goes along with its task scores.
 
-    python -m papers.mexa.eval tiny --variant mexa                          # SmolLM2-135M, 25 languages
+    python -m papers.mexa.eval tiny --variant mexa                          # SmolLM2-135M, 20 languages
     python -m papers.mexa.eval paper --model google/gemma-2-9b              # FLORES-200 and Belebele
     python -m papers.mexa.eval paper-bible --model google/gemma-2-9b --task m_arc
 
