@@ -18,7 +18,8 @@ from core.worlds.base import Item, in_part
 # Those in which Django has nearly all its messages, in nine scripts: from close relatives of English to scripts that
 # the model's tokenizer spells byte by byte.
 LANGUAGES = (
-    "fr", "es", "it", "nl", "de", "pl", "ru", "bg", "id", "tr", "fi", "el", "ar", "fa", "ja", "ko", "zh-Hans", "ky", "sq", "lv",
+    "fr", "es", "it", "nl", "de", "pl", "ru", "bg", "id", "tr", "fi", "el", "ar", "fa", "ja", "ko", "zh-Hans", "ky",
+    "sq", "lv",
 )  # fmt: skip
 LONGEST = 80
 SHARES = {"dev": 0.2, "test": 0.8}
