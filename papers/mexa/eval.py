@@ -41,7 +41,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     units = scores(config, curves)
     known, spelling = task_scores(config, run, list(curves))
     english = known.pop(config.pivot, None)  # the yardstick of the others and no point of a correlation
-    values = {}
+    values: dict[str, float] = {}
     if known:
         solvers = {**shared_letters(found.texts, config.pivot), "spelling": spelling}
         more, values = against_task(units["score"], known, solvers)
