@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
-from papers.bayling2.method import WORDINGS, cross_lingual_request
+from papers.bayling2.config import WORDINGS
+from papers.bayling2.method import cross_lingual_request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from papers.bayling2.data import Item
+    from core.tasks.transfer import Item
 
 Template = Literal["bayling2-llama2", "bayling2-llama3"]
 Message = Mapping[str, str]
@@ -125,7 +126,7 @@ class Chat:
         return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
     def stop_ids(self) -> list[int]:
-        """Ids that end a reply: the model's and the tokenizer's end tokens, and those of Llama 3 where there are any."""
+        """Ids that end a reply: the model's and the tokenizer's end tokens, and those of Llama 3 where it has them."""
         own: Any = self.model.generation_config
         own = getattr(own, "eos_token_id", None)
         found = {*(own if isinstance(own, list) else [own]), self.tokenizer.eos_token_id}
@@ -168,7 +169,7 @@ class Chat:
         turns = [[{"role": "user", "content": request}] for request in requests]
         return self.reply(turns, max_new_tokens=max_new_tokens)
 
-    def answer(self, items: Sequence[Item], max_new_tokens: int) -> list[str]:
+    def answer(self, items: Sequence[Item], max_new_tokens: int = 32) -> list[str]:
         """Answers to questions: the likeliest choice where there are choices, otherwise what the model writes."""
         from core.inference.generation import score_choices
 

@@ -18,11 +18,37 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 # The languages of FLORES-101 but English and simplified Chinese. The paper says "over 100"; its list is not known.
-FLORES_101 = tuple(
-    "af am ar hy as ast az be bn bs bg my ca ceb zh-Hant hr cs da nl et tl fi fr ff gl lg ka de el gu ha he hi hu is ig "
-    "id ga it ja jv kea kam kn kk km ko ky lo lv ln lt luo lb mk ms ml mt mi mr mn ne nso nb ny oc or om ps fa pl pt pa "
-    "ro ru sr sn sd sk sl so ckb es sw sv tg ta te th tr uk umb ur uz vi cy wo xh yo zu".split()
+_FLORES = (
+    "af am ar hy as ast az be bn bs bg my ca ceb zh-Hant hr cs da nl et tl fi fr ff gl lg ka de el gu ha he hi hu "
+    "is ig id ga it ja jv kea kam kn kk km ko ky lo lv ln lt luo lb mk ms ml mt mi mr mn ne nso nb ny oc or om ps "
+    "fa pl pt pa ro ru sr sn sd sk sl so ckb es sw sv tg ta te th tr uk umb ur uz vi cy wo xh yo zu"
 )
+FLORES_101 = tuple(_FLORES.split())
+
+# Four wordings name the target language, four name both. BayLing 2's own are not published; these are ours, after the
+# kind of request that its predecessor used, in both pivots.
+WORDINGS: dict[str, tuple[str, ...]] = {
+    "en": (
+        "Translate the following text into {target}.\n{text}",
+        "Please translate this into {target}:\n{text}",
+        'What is the {target} translation of "{text}"?',
+        "Give me the {target} version of the text below.\n{text}",
+        "Translate the following text from {source} into {target}.\n{text}",
+        "Here is a text in {source}. Write it in {target}.\n{text}",
+        'How do you say the {source} text "{text}" in {target}?',
+        "{source} to {target}:\n{text}",
+    ),
+    "zh": (
+        "把下面的文字翻译成{target}。\n{text}",
+        "请将以下内容译为{target}：\n{text}",
+        "“{text}”用{target}怎么说？",
+        "请给出下面这段话的{target}译文。\n{text}",
+        "把下面的{source}翻译成{target}。\n{text}",
+        "下面是一段{source}文字，请用{target}写出来。\n{text}",
+        "{source}“{text}”翻译成{target}是什么？",
+        "从{source}翻译到{target}：\n{text}",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +69,7 @@ class Config:
     layers: Annotated[int, Range(1)] = 3
     """Its layers (ours)."""
     template: Literal["auto", "bayling2-llama2", "bayling2-llama3"] = "auto"
-    """Layout of conversations: the tokenizer's own chat template where it has one (auto), or one of the official code."""
+    """Layout of conversations: the tokenizer's own where it has a chat template (auto), or one of the official code."""
 
     # the data
     pivots: tuple[str, ...] = ("en", "zh")
@@ -84,8 +110,8 @@ class Config:
     oracle: bool = False
     """Upper bound: also instruct the tasks in every language (numbers, or `instructions` of these languages)."""
     answer: Literal["digits", "words"] = "digits"
-    """Language-neutral answers, like the letters of Belebele or ARC; or answers in the words of the question's language,
-    which is named, with nothing known before (numbers)."""
+    """Language-neutral answers, like the letters of Belebele; or answers in the words of the question's language, which
+    is named, with nothing known before (numbers)."""
 
     # training and measuring
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,9 @@ from core.experiment.config import name_values
 from core.tasks import translation
 from core.tasks.choices import LETTERS, lettered
 from core.tasks.instructions import conversation
-from papers.bayling2.config import Config
-from papers.bayling2.method import WORDINGS, XLING, Bitext, Directions, Row, cross_lingual_block, mix_blocks
+from core.tasks.transfer import Item, read_tasks
+from papers.bayling2.config import WORDINGS, Config
+from papers.bayling2.method import XLING, Bitext, Directions, Row, cross_lingual_block, mix_blocks
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,26 +38,6 @@ _OPUS_100 = (
 )
 CHOICE_BENCHMARKS = ("belebele", "m_arc", "m_mmlu")
 TRANSLATION_TESTS = ("flores200", "wmt22")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One question.
-
-    Attributes:
-        key: Identifies it, across languages too.
-        prompt: What the user says.
-        answer: The right answer.
-        choices: Where given, the answer is the one with the highest log-likelihood; else it is generated, and right
-            when it equals `answer`.
-        answer_language: Code of the language that a generated answer should be in; empty = not checked.
-    """
-
-    key: str
-    prompt: str
-    answer: str
-    choices: tuple[str, ...] = ()
-    answer_language: str = ""
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
@@ -137,7 +117,9 @@ def edges(entries: Sequence[str]) -> list[tuple[tuple[str, str], str]]:
     """
     found = name_values("--parallel", entries, "language:pivot=file", str, repeats=True)
     if bad := [edge for edge, _ in found if not all(edge.partition(":")[::2])]:
-        raise UserError(f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file, such as sw:en=file.tsv.")
+        raise UserError(
+            f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file, such as sw:en=file.tsv."
+        )
     return [((edge.partition(":")[0], edge.partition(":")[2]), path) for edge, path in found]
 
 
@@ -321,20 +303,3 @@ def translation_tests(config: Config) -> Iterable[tuple[str, str, list[translati
         for source, target in permutations(config.pivots, 2):
             found = translation.official_test("wmt22", source, target, config.items)
             yield "wmt22", f"wmt22-{source}-{target}", found
-
-
-def read_tasks(path: str | Path) -> dict[str, dict[str, list[Item]]]:
-    """Own tasks: JSON lines with task, language, prompt, answer, and optionally choices, key and answer_language."""
-    needed = ("task", "language", "prompt", "answer")
-    tasks: dict[str, dict[str, list[Item]]] = {}
-
-    def adapt(row: Mapping[str, Any], number: int) -> None:
-        choices = row.get("choices") or []
-        if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
-            raise UserError("'choices' is no list of texts.")
-        key, expected = str(row.get("key") or number - 1), str(row.get("answer_language") or "")
-        item = Item(key, row["prompt"], row["answer"], tuple(choices), expected)
-        tasks.setdefault(row["task"], {}).setdefault(row["language"], []).append(item)
-
-    list(corpora.adapted(path, corpora.read_jsonl(path, required=dict.fromkeys(needed, str)), adapt))
-    return tasks

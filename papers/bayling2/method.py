@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.errors import UserError
 from core.models.tokenization import chat_row
 from core.text import sampling
+from papers.bayling2.config import WORDINGS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,31 +39,6 @@ Row = dict[str, Any]
 Name = Callable[[str, str], str]
 Directions = Literal["both", "to_pivot", "from_pivot"]
 XLING = "xling"
-
-# Four wordings name the target language, four name both. BayLing 2's own are not published; these are ours, after the
-# kind of request that its predecessor used, in both pivots.
-WORDINGS: dict[str, tuple[str, ...]] = {
-    "en": (
-        "Translate the following text into {target}.\n{text}",
-        "Please translate this into {target}:\n{text}",
-        'What is the {target} translation of "{text}"?',
-        "Give me the {target} version of the text below.\n{text}",
-        "Translate the following text from {source} into {target}.\n{text}",
-        "Here is a text in {source}. Write it in {target}.\n{text}",
-        'How do you say the {source} text "{text}" in {target}?',
-        "{source} to {target}:\n{text}",
-    ),
-    "zh": (
-        "把下面的文字翻译成{target}。\n{text}",
-        "请将以下内容译为{target}：\n{text}",
-        "“{text}”用{target}怎么说？",
-        "请给出下面这段话的{target}译文。\n{text}",
-        "把下面的{source}翻译成{target}。\n{text}",
-        "下面是一段{source}文字，请用{target}写出来。\n{text}",
-        "{source}“{text}”翻译成{target}是什么？",
-        "从{source}翻译到{target}：\n{text}",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -169,7 +145,7 @@ def language_name(code: str, request_language: str) -> str:
 
 
 def instruction(request: str, response: str, *, block: str, source: str, target: str = "", key: str = "") -> Row:
-    """One single-turn example; `source` and `target` are the languages of text and response, equal where one is given."""
+    """One single-turn example; `source` is the language of the text, `target` of the response where it is another."""
     messages = [{"role": "user", "content": request}, {"role": "assistant", "content": response}]
     return {"messages": messages, "block": block, "source": source, "target": target or source, "key": key}
 
@@ -193,7 +169,9 @@ def mix_blocks(
     if not wanted:
         raise UserError("The mixture is empty: give at least one block a positive share.")
     if empty := [name for name in wanted if not blocks.get(name)]:
-        raise UserError(f"The block {empty[0]!r} has a share of {wanted[empty[0]]:g} but no examples: add some or set 0.")
+        raise UserError(
+            f"The block {empty[0]!r} has a share of {wanted[empty[0]]:g} but no examples: add some or set 0."
+        )
     whole = sum(wanted.values())
     if total is None:
         total = int(min(len(blocks[name]) * whole / share for name, share in wanted.items()))

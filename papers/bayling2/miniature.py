@@ -18,10 +18,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from core.models.tokenization import word_level
+from core.tasks.transfer import Item
 from core.worlds import base, numbers
 from papers.bayling2 import method
 from papers.bayling2.config import Config
-from papers.bayling2.data import Item, spokes
+from papers.bayling2.data import spokes
 from papers.bayling2.method import Bitext, Row, instruction
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ TRANSLATION = ("x_to_en", "en_to_x")
 LIMIT = 1000
 # Languages that seeds draw from: those that CLDR spells in at most fifty different words with spaces between them (or,
 # in German, pieces), one of each group of near relatives.
-POOL = (
+_POOL = (
     "af am ar ccp chr cs cy de ee el eo es et fa ff fil fr ga he id is kk kl lt lv mk mt pl qu ro ru sq sw ta tr vi zu"
-).split()
+)
+POOL = tuple(_POOL.split())
 # How many a seed draws of either kind, and how many seeds are drawn together.
 TIED, UNTIED, DISJOINT = 4, 2, 6
 # Numbers that the recordings before this world have asked for; the development numbers are drawn from them.
@@ -43,7 +45,7 @@ SEEN = 240
 KNOWN, KNOWN_SHARE = 10, 0.06
 LIST = "<list>"
 # A translation is asked for by the sign of its target, as a skill is by its own; white space separates tokens.
-WORDINGS = {code: ("{text} {target}",) for code in ("en", "zh")}
+WORDINGS = dict.fromkeys(("en", "zh"), ("{text} {target}",))
 CHAT_TEMPLATE = r"""
 {{- bos_token -}}
 {%- for message in messages -%}
@@ -70,7 +72,7 @@ def words(config: Config) -> dict[str, dict[int, str]]:
 
 
 def split_numbers(config: Config) -> dict[str, list[int]]:
-    """Test and development numbers, drawn by the seed from numbers that are never the other; the rest is to train on."""
+    """Test and development numbers, drawn by the seed from numbers of their own; the rest is to train on."""
     ordered = sorted(range(LIMIT), key=lambda number: blake2b(str(number).encode(), digest_size=8).digest())
     parts = {}
     for part, found in (("test", ordered[SEEN:]), ("dev", ordered[:SEEN])):
@@ -148,16 +150,16 @@ def monolingual(config: Config, code: str, asked: Sequence[int]) -> list[Row]:
     """The control for the translation tasks: lists of two numbers in one language, as many as there are pairs."""
     table, random = words(config)[code], Random(f"monolingual-{config.seed}-{code}")
     texts = [" , ".join(table[n] for n in random.sample(list(asked), 2)) for _ in range(4 * len(asked))]
-    return [
-        instruction(LIST, text, block=method.XLING, source=code, key=f"{code}/{n}") for n, text in enumerate(texts)
-    ]
+    return [instruction(LIST, text, block=method.XLING, source=code, key=f"{code}/{n}") for n, text in enumerate(texts)]
 
 
 def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
     """One token a word of any language; digits, signs of the skills, names of the languages."""
     table = words(config)
     entries = ["=", ",", *"0123456789", LIST, *(f"<{name}>" for name in (*SKILLS, *table))]
-    tokenizer = word_level([*entries, *(word for column in table.values() for text in column.values() for word in text.split())])
+    tokenizer = word_level(
+        [*entries, *(word for column in table.values() for text in column.values() for word in text.split())]
+    )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
