@@ -193,7 +193,7 @@ def mixture(config: Config) -> list[Row]:
     """The training set of a configuration.
 
     Raises:
-        UserError: Sources that cannot be read.
+        UserError: Settings of the miniature with a pretrained model, or sources that cannot be read.
     """
     if config.model is None:
         from papers.bayling2 import miniature
@@ -202,6 +202,8 @@ def mixture(config: Config) -> list[Row]:
         known = miniature.KNOWN_SHARE / (1 - miniature.KNOWN_SHARE) if config.answer == "digits" else 0.0
         shares = {**config.shares, "knowledge": known * sum(config.shares.values())}
         return mix_blocks(miniature.blocks(config), shares, total=total, seed=config.seed)
+    if config.xling != "translations" or config.answer == "words":
+        raise UserError("xling and answer say how spelled-out numbers are used: leave them out with --model.")
     blocks: dict[str, list[Row]] = {"oracle": []}
     for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
         if code in config.blocks:
