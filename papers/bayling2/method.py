@@ -9,11 +9,11 @@ shuffled together, and training is one run of ordinary instruction tuning with t
     L = - sum_t log p(y_t | y_<t, instruction).                                                                   (3)
 
 There is no alignment loss. The edges of the star (`star_edges`), their translation tasks as plain instructions
-(`cross_lingual_block`), the mixture by shares (`mix_blocks`) and one run on it (`response_row`, `tune`) are the method.
+(`cross_lingual_block`), the mixture by shares (`mix_blocks`) and one run on it (`response_rows`, `tune`) are the method.
 
     translations = cross_lingual_block([Bitext("sw", "en", pairs), Bitext("sw", "zh", others)], ["en", "zh"])
     rows = mix_blocks({"en": english, "zh": chinese, "xling": translations}, {"en": .262, "zh": .432, "xling": .306})
-    tune(model, [response_row(tokenizer, row["messages"]) for row in rows], settings, run, seed=0)
+    tune(model, response_rows(tokenizer, [row["messages"] for row in rows]), settings, run, seed=0)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
-from core.models.tokenization import chat_row
+from core.models.tokenization import chat_rows
 from core.text import sampling
 from papers.bayling2.config import WORDINGS
 
@@ -185,9 +185,11 @@ def mix_blocks(
     return mixture
 
 
-def response_row(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]) -> dict[str, list[int]]:
-    """Tokens of a conversation in the tokenizer's layout, and labels on the responses alone (equation 3)."""
-    return chat_row(tokenizer, messages)
+def response_rows(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[dict[str, str]]]
+) -> list[dict[str, list[int]]]:
+    """Tokens of conversations in the tokenizer's layout, and labels on the responses alone (equation 3)."""
+    return chat_rows(tokenizer, conversations)
 
 
 def tune(model: Any, rows: Any, settings: TrainingConfig, run: Run, seed: int) -> FitResult:

@@ -65,23 +65,26 @@ def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]
     from core.files import read_json
     from papers.bayling2 import miniature
     from papers.bayling2.data import manifest, mixture
-    from papers.bayling2.method import response_row
+    from papers.bayling2.method import response_rows
 
     if config.model is None:
         rows = mixture(config)
-        found: dict[str, Any] = {}  # an example is cut into tokens once, however often it is repeated
-        for row in rows:
-            key = str(row["messages"])
-            found[key] = found.get(key) or response_row(chat.tokenizer, row["messages"])
+        # An example is cut into tokens once, however often it is repeated.
+        once = {str(row["messages"]): row["messages"] for row in rows}
+        found = dict(zip(once, response_rows(chat.tokenizer, list(once.values())), strict=True))
         facts = {**manifest(rows), "trivial": miniature.solvers(config, rows)}
         return [found[str(row["messages"])] for row in rows], facts
 
     def build(folder: Path) -> None:
         rows = mixture(config)
-        table = corpora.to_dataset([{"messages": row["messages"]} for row in rows]).map(
-            lambda row: response_row(chat.tokenizer, row["messages"]),
-            remove_columns=["messages"], num_proc=config.workers if config.workers > 1 else None,
-        )  # fmt: skip
+
+        def encoded(batch: dict[str, Any]) -> dict[str, Any]:
+            found = response_rows(chat.tokenizer, batch["messages"])
+            return {name: [row[name] for row in found] for name in ("input_ids", "labels")}
+
+        table = corpora.to_dataset([{"messages": row["messages"]} for row in rows])
+        workers = config.workers if config.workers > 1 else None
+        table = table.map(encoded, batched=True, remove_columns=["messages"], num_proc=workers)
         table.save_to_disk(folder / "rows")
         write_json(folder / "manifest.json", manifest(rows))
 

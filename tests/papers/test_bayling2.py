@@ -102,13 +102,13 @@ def test_the_loss_is_on_the_responses(tokenizers: dict[str, Any]) -> None:
     }
     tokenizers["plain"].chat_template = miniature.CHAT_TEMPLATE
     said = method.instruction("drei hundert <next>", "3 0 1", block="x", source="de")["messages"]
-    row = method.response_row(tokenizers["plain"], said)
+    (row,) = method.response_rows(tokenizers["plain"], [said])
     assert tokenizers["plain"].decode(row["input_ids"]) == "<s> drei hundert <next> = 3 0 1 </s>"
     assert labelled(tokenizers["plain"], row) == "3 0 1 </s>"
     for name, responses in expected.items():
         tokenizer, template = tokenizers[name], chat.CHAT_TEMPLATES[name]
         tokenizer.chat_template = template
-        row = method.response_row(tokenizer, messages)
+        (row,) = method.response_rows(tokenizer, [messages])
         assert labelled(tokenizer, row) == responses
         whole: Any = chat.format_prompt(messages, name)  # type: ignore[arg-type]
         assert tokenizer.decode(row["input_ids"]) == tokenizer.bos_token + whole
@@ -282,8 +282,8 @@ def test_no_number_is_of_both_splits_or_of_an_earlier_test() -> None:
 
 @pytest.mark.parametrize(
     ("skill", "number", "answer", "words"),
-    [("digits", 340, "3 4 0", "3 4 0"), ("next", 999, "1 0 0 0", "ein tausend"), ("next", 41, "4 2", "zwei und vierzig"),
-     ("reversed", 340, "0 4 3", "drei und vierzig")],
+    [("digits", 340, "3 4 0", "3 4 0"), ("next", 999, "1 0 0 0", "ein tausend"),
+     ("next", 41, "4 2", "zwei und vierzig"), ("reversed", 340, "0 4 3", "drei und vierzig")],
 )  # fmt: skip
 def test_answers_are_digits_or_words_of_the_language(skill: str, number: int, answer: str, words: str) -> None:
     german = spelled(("de",), range(1001))["de"]
