@@ -9,7 +9,7 @@ shuffled together, and training is one run of ordinary instruction tuning with t
     L = - sum_t log p(y_t | y_<t, instruction).                                                                   (3)
 
 There is no alignment loss. The edges of the star (`star_edges`), their translation tasks as plain instructions
-(`cross_lingual_block`), the mixture by shares (`mix_blocks`) and one run on it (`response_rows`, `tune`) are the method.
+(`cross_lingual_block`), the mixture by shares (`mix_blocks`) and one run on it (`response_rows`, `tune`) are all.
 
     translations = cross_lingual_block([Bitext("sw", "en", pairs), Bitext("sw", "zh", others)], ["en", "zh"])
     rows = mix_blocks({"en": english, "zh": chinese, "xling": translations}, {"en": .262, "zh": .432, "xling": .306})
