@@ -102,7 +102,7 @@ PAPER = Paper(
             treatment="full",
             control=("en_xling", "zh_xling"),
             null="shuffled",
-            premises=(*_LEARNT, "en_xling-english"),
+            premises=(*_LEARNT, "en_xling-english", "zh_xling-chinese"),
         ),
         Check(
             id="skills-come-from-the-pivots",
@@ -156,6 +156,13 @@ PAPER = Paper(
         ),
     ),
     premises=(
+        Premise(
+            id="zh_xling-chinese",
+            statement="Chinese skills are learnt (zh_xling).",
+            metric="skills_zh",
+            variant="zh_xling",
+            at_least=0.85,
+        ),
         *(
             Premise(
                 id=f"{variant}-english",

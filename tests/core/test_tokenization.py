@@ -105,7 +105,6 @@ def test_rows_of_many_conversations_are_those_of_each() -> None:
         chat_rows(tokenizer, [turns[:2], turns[:1]])
 
 
-
 # --- one rule from text to tokens ---------------------------------------------------------------------------------
 
 
