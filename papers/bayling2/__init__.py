@@ -190,7 +190,7 @@ PAPER = Paper(
         "The official client is GPL-3.0 (nothing of it is used here), the released models are tagged gpl-3.0, the "
         "paper is CC BY-NC-ND. Llama 2, Llama 3 and every data set of the paper scale have terms of their own."
     ),
-    seeds=(36, 37, 38, 39, 40, 41),
+    seeds=(36, 37, 38, 39, 40, 41, 42, 43),
 )
 
 __getattr__, __dir__, __all__ = public(

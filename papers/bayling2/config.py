@@ -78,7 +78,7 @@ class Config:
     """Pivots around which translation tasks go; none = all of them (official overview figure)."""
     languages: tuple[str, ...] = ()
     """Languages tied to the pivots by translation tasks alone; over 100 (abstract). None, with the built-in numbers
-    alone: four that the seed draws, and two untied ones."""
+    alone: three that the seed draws, and an untied one."""
     untied: tuple[str, ...] = ()
     """Languages without translation tasks, evaluated for comparison (numbers; ours)."""
     instructions: tuple[str, ...] = ()
