@@ -17,6 +17,7 @@ from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING
 
+from core.errors import UserError
 from core.models.tokenization import word_level
 from core.tasks.transfer import Item
 from core.worlds import base, numbers
@@ -72,11 +73,17 @@ def words(config: Config) -> dict[str, dict[int, str]]:
 
 
 def split_numbers(config: Config) -> dict[str, list[int]]:
-    """Test and development numbers, drawn by the seed from numbers of their own; the rest is to train on."""
+    """Test and development numbers, drawn by the seed from numbers of their own; the rest is to train on.
+
+    Raises:
+        UserError: More items than there are.
+    """
     ordered = sorted(range(LIMIT), key=lambda number: blake2b(str(number).encode(), digest_size=8).digest())
     parts = {}
     for part, found in (("test", ordered[SEEN:]), ("dev", ordered[:SEEN])):
         asked = [number for number in found if str(number) != str(number)[::-1]]
+        if config.items > len(asked):
+            raise UserError(f"items = {config.items}: the miniature has {len(asked)} {part} numbers to draw from.")
         parts[part] = Random(f"{part}-{config.seed}").sample(asked, config.items)
     held = {*parts["test"], *parts["dev"]}
     return {**parts, "train": [number for number in range(LIMIT) if number not in held]}

@@ -575,6 +575,7 @@ def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
         ("tiny", {"untied": ("de",)}, "untied without languages"),
         ("tiny", {"xling": "monolingual", "blocks": ("en",)}, "xling"),
         ("tiny", {"parallel": ("sw:en=x.tsv",)}, "--model"),
+        ("tiny", {"items": 500}, "numbers to draw from"),
         ("paper", {"xling": "monolingual"}, "spelled-out numbers"),
         ("paper", {"answer": "words"}, "spelled-out numbers"),
         ("tiny", {"blocks": ("xling",), "xling_share": 0.0}, "positive share"),
