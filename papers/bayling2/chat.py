@@ -100,7 +100,7 @@ def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template | Liter
     if template != "auto":
         return CHAT_TEMPLATES[template]
     if tokenizer.chat_template:
-        return tokenizer.chat_template  # type: ignore[return-value]
+        return str(tokenizer.chat_template)
     return CHAT_TEMPLATES["bayling2-llama3" if "<|eot_id|>" in tokenizer.get_vocab() else "bayling2-llama2"]
 
 
@@ -174,11 +174,12 @@ class Chat:
         from core.inference.generation import score_choices
 
         turns = [[{"role": "user", "content": item.prompt}] for item in items]
-        opened = [turn for turn, item in zip(turns, items, strict=True) if not item.choices]
-        closed = [(self.prompt(turn), item.choices) for turn, item in zip(turns, items, strict=True) if item.choices]
+        asked = list(zip(items, turns, strict=True))
+        opened = [turn for item, turn in asked if not item.choices]
+        contexts = [self.prompt(turn) for item, turn in asked if item.choices]
+        choices = [item.choices for item in items if item.choices]
         written = iter(self.reply(opened, max_new_tokens=max_new_tokens) if opened else [])
-        contexts, choices = ([pair[side] for pair in closed] for side in (0, 1))
-        scores: Any = score_choices(self.model, self.tokenizer, contexts, choices) if closed else []
-        ranked = (sorted(range(len(s)), key=lambda n, s=s: -s[n].log_likelihood) for s in scores)
-        chosen = iter([options[order[0]] for order, options in zip(ranked, choices, strict=True)])
+        scored = score_choices(self.model, self.tokenizer, contexts, choices) if contexts else []
+        likely = [[score.log_likelihood for score in scores] for scores in scored]
+        chosen = iter([options[found.index(max(found))] for found, options in zip(likely, choices, strict=True)])
         return [next(chosen) if item.choices else next(written) for item in items]

@@ -36,7 +36,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     seed_everything(config.seed)
     facts = read_json(run.artifact / "manifest.json") or {}
-    options = {"dtype": "float32"} if config.model is None else {}
+    options: dict[str, Any] = {"dtype": "float32"} if config.model is None else {}
     chat = Chat.load(run.artifact / "model", **options)  # its tokenizer carries the layout
     tasks = miniature.questions(config) if config.model is None else benchmark_tasks(config)
     seen, instructing = facts.get("languages", {}), [*config.pivots, "oracle"]
