@@ -33,12 +33,12 @@ GRID = (
 def draw(record: Record) -> Figure:
     """Left: the skills in tied languages by arm. Right: taught languages against hubs; every language."""
     figure, axes = plt.subplot_mosaic(
-        [["arms", "languages"], ["hubs", "languages"]], figsize=(9.6, 6.4), width_ratios=(1.25, 1),
+        [["arms", "languages"], ["hubs", "languages"]], figsize=(9.6, 6.6), width_ratios=(1.3, 1),
         height_ratios=(1.5, 1),
     )  # fmt: skip
     _bars(axes["arms"], record, [(label, variant, colour) for variant, label, colour in ARMS])
     trivial_lines(axes["arms"], record, "full", vertical=True, names=("majority",))
-    axes["arms"].set_title("Skills taught in English and Chinese, asked in tied languages", pad=14)
+    axes["arms"].set_title("The skills in tied languages", pad=14)
     rows = [
         (f"{taught.replace(chr(10), ' ')}, around {around}", variant, colour)
         for taught, *variants in GRID
