@@ -68,9 +68,9 @@ PAPER = Paper(
     checks=(
         Check(
             id="tie-not-exposure",
-            statement="They are also right more often than with monolingual text of the same languages, or with pairs that "
-            "do not belong together, in the place of the translation tasks: what counts is the tie, not to have seen the "
-            "words.",
+            statement="They are also right more often than with monolingual text of the same languages, or with pairs "
+            "that do not belong together, in the place of the translation tasks: what counts is the tie, not to have "
+            "seen the words.",
             **_SKILLS,
             treatment="full",
             control=("monolingual", "shuffled"),

@@ -308,9 +308,7 @@ def test_held_out_numbers_are_in_no_part_of_the_training_set(name: str) -> None:
 
 ARMS = {
     "full": {"en", "zh", "xling", "knowledge"},
-    "no_xling": {"en", "zh", "knowledge"},
     "monolingual": {"en", "zh", "xling", "knowledge"},
-    "xling_only": {"xling", "knowledge"},
     "en_xling": {"en", "xling", "knowledge"},
     "one_pivot": {"en", "xling", "knowledge"},
     "oracle": {"en", "zh", "xling", "knowledge", "oracle"},
