@@ -1,27 +1,27 @@
-"""What MEXA reads: parallel sentences, and task scores that were measured elsewhere.
+"""What MEXA reads: parallel sentences, and questions in their languages.
 
-At the tiny scale the sentences are Django's interface messages in 21 languages; at the paper's, FLORES-200 (devtest,
-the first 100) or the parallel Bible sPBC; and any TSV, JSON lines or folder of aligned files.
+At the tiny scale the sentences are interface messages; at the paper's, FLORES-200 (devtest, the first 100) or the
+parallel Bible sPBC; and any TSV, JSON lines or folder of aligned files.
 
-    parallel = load_parallel(config)             # aligned, no duplicates, pivot included
-    read_scores("scores.tsv", parallel.texts)    # language <TAB> score, or the JSON that lm-eval writes
+    found = parallel(config)                     # aligned, no duplicates, pivot included
+    questions(config, ["fr", "sw"])              # of the task, by language
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from core import corpora
 from core.corpora import hub
 from core.errors import UserError
-from core.files import load_json, read_lines
+from core.files import read_lines
+from core.tasks.choices import Question, exam
+from core.tasks.scores import canonical
+from core.tasks.words import words
+from papers.mexa import miniature
 
 if TYPE_CHECKING:
     from papers.mexa.config import Config
@@ -29,91 +29,124 @@ if TYPE_CHECKING:
 # FLORES-200's Cantonese files were mislabelled, so the paper leaves them out; and what it calls tzm is zgh.
 MISLABELLED = ("yue_Hant",)
 RENAMED = {"tzm_Tfng": "zgh_Tfng"}
+SPBC = "cis-lmu/sPBC"
+SHOTS = 5
+
+Columns = dict[str, list[str | None]]
 
 
 @dataclass(frozen=True)
 class Parallel:
-    """Aligned sentences: `texts[language][i]` says the same in every language.
+    """Aligned sentences, the pivot first: `texts[language][i]` says the same in all; and what was left out."""
 
-    Attributes:
-        keys: Name of each sentence.
-        texts: Sentences by language, the pivot first.
-        dropped: Why rows or languages were left out, for the report.
-    """
-
-    keys: tuple[str, ...]
-    texts: dict[str, tuple[str, ...]]
+    texts: dict[str, list[str]]
     dropped: tuple[str, ...] = ()
 
-    def take(self, rows: Sequence[int]) -> Parallel:
-        """Some of the sentences, in the order asked for."""
-        texts = {language: tuple(lines[row] for row in rows) for language, lines in self.texts.items()}
-        return Parallel(tuple(self.keys[row] for row in rows), texts, self.dropped)
+
+# --- sentences ----------------------------------------------------------------------------------------------------
 
 
-def load_parallel(config: Config) -> Parallel:
-    """All usable sentences of the corpus: present in every language, none repeated.
+def parallel(config: Config) -> Parallel:
+    """The sentences of a run: present in every language, none repeated, equally many.
 
     Raises:
-        UserError: unknown corpus or language; no column of the pivot; fewer than two sentences left.
+        UserError: unknown corpus or language; no column of the pivot; fewer than four sentences left.
     """
-    keys, columns = _columns(config)
-    if config.pivot not in columns:
-        raise UserError(f"{config.corpus} has no pivot {config.pivot!r}: choose --pivot from {', '.join(columns)}.")
-    columns = {config.pivot: columns.pop(config.pivot), **columns}
+    if config.corpus == "messages":
+        languages = config.languages or miniature.LANGUAGES
+        return Parallel(miniature.sentences(languages, config.split, config.n or 0, config.seed)[1])
+    return usable(_columns(config), config.corpus, config.pivot, config.n)
+
+
+def usable(columns: Columns, name: str, pivot: str, n: int | None) -> Parallel:
+    """The first n rows that every language has and that repeat no earlier one in any language.
+
+    Of two equal sentences neither can be found strictly first, so a repetition makes both pairs unsolvable. Languages
+    with fewer than n sentences are left out: the score falls with n.
+
+    Raises:
+        UserError: no pivot, no other language, too few sentences.
+    """
+    if pivot not in columns:
+        raise UserError(f"{name} has no pivot {pivot!r}: choose --pivot from {', '.join(columns)}.")
     if len(columns) < 2:
-        raise UserError(f"{config.corpus} has no language besides the pivot {config.pivot!r}: add a column.")
-    columns, dropped = drop_short_languages(columns, config.pivot, config.n)
-    rows = distinct_rows(columns)
-    if len(rows) < 2:
-        raise UserError(f"{config.corpus} has {len(rows)} usable sentences: give at least 2 that differ.")
-    if len(rows) < len(keys):
-        dropped = (*dropped, f"{len(keys) - len(rows)} of {len(keys)} rows: incomplete or repeated")
-    texts = {language: tuple(str(lines[row]) for row in rows) for language, lines in columns.items()}
-    return Parallel(tuple(keys[row] for row in rows), texts, dropped)
+        raise UserError(f"{name} has no language besides the pivot {pivot!r}: add a column.")
+    counts = {code: sum(line is not None for line in lines) for code, lines in columns.items()}
+    needed = min(n or max(counts.values()), counts[pivot])
+    short = [code for code, count in counts.items() if count < needed]
+    if len(short) == len(columns) - 1:
+        raise UserError(f"No language but {pivot} has {needed} sentences: lower --n.")
+    dropped = (f"{', '.join(short)}: fewer than {needed} sentences",) if short else ()
+    kept = {code: columns[code] for code in (pivot, *columns) if code not in short}
+    seen: dict[str, set[str]] = {code: set() for code in kept}
+    rows: list[tuple[str, ...]] = []
+    for texts in zip(*kept.values(), strict=True):
+        whole = tuple(text for text in texts if text is not None)
+        if len(whole) == len(texts) and not any(text in seen[code] for code, text in zip(kept, whole, strict=True)):
+            rows.append(whole)
+            for code, text in zip(kept, whole, strict=True):
+                seen[code].add(text)
+    if len(rows) < 4:
+        raise UserError(f"{name} has {len(rows)} usable sentences: give at least 4 that differ.")
+    if lost := len(columns[pivot]) - len(rows):
+        dropped = (*dropped, f"{lost} of {len(columns[pivot])} rows: incomplete or repeated")
+    return Parallel(dict(zip(kept, map(list, zip(*rows[:n], strict=True)), strict=True)), dropped)
 
 
-def _columns(config: Config) -> tuple[list[str], dict[str, list[str | None]]]:
-    """Keys and columns of the corpus, whatever its form."""
-    languages = [config.pivot, *(code for code in config.languages if code != config.pivot)]
-    path = Path(config.corpus)
-    if path.is_dir() and config.extension != "txt":
-        return _folder(path, config.extension, languages if config.languages else None)
+def _columns(config: Config) -> Columns:
+    path, languages = Path(config.corpus), (config.pivot, *config.languages)
+    wanted = languages if config.languages else None
+    if config.corpus == "spbc":
+        return _folder(_spbc(config), "txt", wanted)
+    if path.is_dir():
+        return _folder(path, config.extension, wanted)
     if config.corpus == "flores200":
-        codes = languages if config.languages else flores_labels()
         folder = config.hub_folder and Path(config.hub_folder) / "flores200" / "devtest"
-        table = corpora.load("flores200", languages=codes, folder=folder)
-    elif config.corpus == "django":
-        table = corpora.load("django", languages=languages, min_words=config.min_words, complete=False)
-    elif config.corpus in corpora.available():
-        table = corpora.load(config.corpus, languages=languages)
+        table = corpora.load("flores200", languages=wanted or flores_labels(), folder=folder)
+    elif config.corpus == "bible":
+        table = corpora.load("bible")
     else:
-        table = corpora.load(config.corpus, languages=languages if config.languages else None)
-    columns = {name: list(table[name]) for name in table.column_names if name != "key"}
-    if path.is_dir() or config.corpus == "flores200":
-        columns = relabelled(columns)
-    return [str(key) for key in table["key"]], columns
+        table = corpora.read_parallel(path, wanted)
+    known = corpora.languages("bible") if config.corpus == "bible" else table.column_names
+    columns = {name: list(table[name]) for name in known if name != "key"}
+    return relabelled(columns) if config.corpus == "flores200" else columns
 
 
-def _folder(
-    folder: Path, extension: str, languages: Sequence[str] | None
-) -> tuple[list[str], dict[str, list[str | None]]]:
-    """The layout of the official code and of FLORES-200's archive: `<label>.<extension>`, line i of each the same."""
+def _folder(folder: Path, extension: str, languages: Sequence[str] | None) -> Columns:
+    """The layout of the official code, FLORES-200's archive and sPBC: aligned `<label>.<extension>`."""
     files = {path.name.removesuffix(f".{extension}"): path for path in sorted(folder.glob(f"*.{extension}"))}
     missing = [code for code in languages or files if code not in files]
     if missing or not files:
         raise UserError(f"{folder} has no file {(missing or ['<language>'])[0]}.{extension}: check --extension.")
-    columns: dict[str, list[str | None]] = {
-        code: [line.strip() or None for line in read_lines(files[code])] for code in languages or files
-    }
+    columns: Columns = {code: [line.strip() or None for line in read_lines(files[code])] for code in languages or files}
     longest = max(map(len, columns.values()))
-    columns = {code: lines + [None] * (longest - len(lines)) for code, lines in columns.items()}
-    return [str(number) for number in range(1, longest + 1)], relabelled(columns)
+    return relabelled({code: lines + [None] * (longest - len(lines)) for code, lines in columns.items()})
 
 
-def relabelled(columns: Mapping[str, list[str | None]]) -> dict[str, list[str | None]]:
+def relabelled(columns: Mapping[str, list[str | None]]) -> Columns:
     """The paper's corrections of FLORES-200's labels."""
     return {RENAMED.get(code, code): lines for code, lines in columns.items() if code not in MISLABELLED}
+
+
+def _spbc(config: Config) -> Path:
+    """The folder of the 103 verses by language: a local copy, or the hub's (gated, granted by hand)."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        root = Path(
+            Path(config.hub_folder) / "spbc"
+            if config.hub_folder
+            else snapshot_download(SPBC, repo_type="dataset", allow_patterns=["*.txt"])
+        )
+    except Exception as error:
+        raise UserError(
+            f"Cannot fetch {SPBC} ({type(error).__name__}): ask for access on its page and log in, or give its folder "
+            "of <label>.txt with --corpus."
+        ) from error
+    found = sorted(root.rglob(f"{config.pivot}.txt"))
+    if not found:
+        raise UserError(f"{root} has no {config.pivot}.txt: give the folder of <label>.txt with --corpus.")
+    return found[0].parent
 
 
 def flores_labels() -> list[str]:
@@ -136,99 +169,34 @@ def flores_labels() -> list[str]:
     return ["eng_Latn", *(label for label in sorted(labels) if label not in ("eng_Latn", *MISLABELLED))]
 
 
-def drop_short_languages(
-    columns: Mapping[str, list[str | None]], pivot: str, n: int | None
-) -> tuple[dict[str, list[str | None]], tuple[str, ...]]:
-    """Leave out the languages with fewer than n sentences: the score falls with n, so all must have the same."""
-    available = {code: sum(line is not None for line in lines) for code, lines in columns.items()}
-    needed = min(n or max(available.values()), available[pivot])
-    short = [code for code, count in available.items() if count < needed]
-    if len(short) == len(columns) - 1:
-        raise UserError(f"No language but {pivot} has {needed} sentences: lower --n.")
-    notes = (f"{', '.join(short)}: fewer than {needed} sentences",) if short else ()
-    return {code: lines for code, lines in columns.items() if code not in short}, notes
+# --- questions and scores -----------------------------------------------------------------------------------------
 
 
-def distinct_rows(columns: Mapping[str, Sequence[str | None]]) -> list[int]:
-    """Rows that every language has and that repeat no earlier one in any language.
-
-    Of two equal sentences neither can be found strictly first, so a repetition makes both pairs unsolvable.
-    """
-    seen: dict[str, set[str]] = {code: set() for code in columns}
-    kept: list[int] = []
-    for row, texts in enumerate(zip(*columns.values(), strict=True)):
-        if any(text is None or text in seen[code] for code, text in zip(columns, texts, strict=True)):
-            continue
-        kept.append(row)
-        for code, text in zip(columns, texts, strict=True):
-            seen[code].add(str(text))
-    return kept
+def questions(config: Config, languages: Sequence[str]) -> dict[str, list[Question]]:
+    """What is asked in each language of a corpus that the task has; in English too, but for the meaning of words."""
+    if config.task == "words":
+        return {code: words(code, config.split, config.items or 0, config.seed, shots=SHOTS) for code in languages}
+    codes = {canonical(code): code for code in _task_codes(config)}
+    folder = Path(config.hub_folder) / config.task if config.hub_folder else None
+    return {
+        code: exam(config.task, codes[canonical(code)], shots=SHOTS, limit=config.items, folder=folder)
+        for code in (config.pivot, *languages)
+        if canonical(code) in codes
+    }
 
 
-def choose_rows(available: int, n: int | None, sampling: str, seed: int) -> list[int]:
-    """Which sentences a run uses: the first n, or a random sample of n that depends on the seed."""
-    n = min(n or available, available)
-    if sampling == "first" or n == available:
-        return list(range(n))
-    return sorted(np.random.default_rng(seed).permutation(available)[:n].tolist())
+def _task_codes(config: Config) -> Sequence[str]:
+    """The languages of one of the paper's tasks, as the task spells them."""
+    if config.hub_folder:
+        return sorted(path.stem for path in Path(config.hub_folder, config.task, "test").glob("*.jsonl"))
+    if config.task != "belebele":
+        return corpora.languages(config.task)
+    from datasets import get_dataset_config_names
 
-
-def read_scores(path: str | Path, languages: Iterable[str]) -> dict[str, float]:
-    """Task scores by language, from `language <TAB> score` lines or from the results file of lm-eval.
-
-    Languages are matched in BCP-47 and in FLORES-200 spelling: `m_mmlu_fr` is a score for `fra_Latn`.
-
-    Raises:
-        UserError: no such file, a line that has no number, a score outside [0, 1], or no known language at all.
-    """
-    path = Path(path)
-    found = _from_lm_eval(path) if path.suffix == ".json" else _from_tsv(path)
-    for code, value in found.items():
-        if not 0 <= value <= 1:
-            raise UserError(f"{path}: the score {value} of {code!r} is outside [0, 1]: give shares, not per cent.")
-    spelling = {canonical(code): value for code, value in found.items()}
-    scores = {code: spelling[canonical(code)] for code in languages if canonical(code) in spelling}
-    if not scores:
-        raise UserError(f"{path} has no score for any language of the corpus: it has {', '.join(list(found)[:8])}.")
-    unused = len(found) - len(scores)
-    if unused:
-        warnings.warn(f"{path}: {unused} of {len(found)} scores belong to no language of the corpus.", stacklevel=2)
-    return scores
-
-
-def canonical(code: str) -> str:
-    """One spelling of a language: FLORES+'s where the code is known, else the code itself."""
     try:
-        return hub.flores_plus_config(code)
-    except UserError:
-        return code
-
-
-def _from_tsv(path: Path) -> dict[str, float]:
-    scores: dict[str, float] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        cells = line.split("\t")
-        if not line.strip() or (number == 1 and len(cells) == 2 and not _is_number(cells[1])):
-            continue
-        if len(cells) != 2 or not _is_number(cells[1]):
-            raise UserError(f"{path}, line {number}: write a language code, a tab and a score between 0 and 1.")
-        scores[cells[0].strip()] = float(cells[1])
-    return scores
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\s*\d*\.?\d+(e-?\d+)?\s*", text) is not None
-
-
-def _from_lm_eval(path: Path) -> dict[str, float]:
-    """`{"results": {"belebele_fra_Latn": {"acc,none": 0.8}}}` -> `{"fra_Latn": 0.8}`; groups have no language."""
-    try:
-        results: dict[str, Any] = load_json(path, dict, sound=False)["results"]
-        names = {task: re.fullmatch(r"(belebele|m_mmlu|arc)_(.+)", task) for task in results}
-        return {
-            match[2]: float(results[task]["acc,none"])
-            for task, match in names.items()
-            if match and "acc,none" in results[task]
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no results file of lm-eval: give its results_*.json or a .tsv.") from error
+        return get_dataset_config_names("facebook/belebele")
+    except Exception as error:
+        raise UserError(
+            f"Cannot list the languages of facebook/belebele ({type(error).__name__}): connect to the network (and "
+            "unset HF_HUB_OFFLINE), or give copies with --hub-folder."
+        ) from error

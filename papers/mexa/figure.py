@@ -1,125 +1,124 @@
-"""The figure: how alignment runs through the layers, and how it goes with task accuracy. Drawn from the record alone.
-
-above: share of mutual nearest neighbours at every layer, one line a language, mean over seeds, in the trained model
-       without and with the attention sink, its untrained copy and a multilingual encoder; grey: chance (95 %)
-below: the pooled score against accuracy in the word task, one point a language, for MEXA and for the cosine
-"""
+"""The figure of the page, drawn from the record: alignment against accuracy, what other scores give, the layers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
+from core.metrics import stats
+from core.text.languages import name
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-CURVES = {
-    "mexa": "SmolLM2, sink left out",
-    "keep_sink": "SmolLM2, sink kept",
-    "untrained": "untrained copy",
-    "encoder": "e5-small (encoder)",
-}
-SCATTERS = {"mexa": "MEXA, mean over layers", "abs_cosine": "cosine of parallel pairs, mean over layers"}
-# Named in the panels; the other languages are thin lines.
-SHOWN = {"fr": "blue", "zh-Hans": "orange", "nl": "green", "ja": "vermilion"}
-OTHERS = "#B5B5B5"
-BAND = "#DDDDDD"
+# variant, label, colour
+CORRELATIONS = (
+    ("mexa", "MEXA", "blue"),
+    ("keep_sink", "first position kept", "blue"),
+    ("max", "max over layers", "blue"),
+    ("last", "last token", "blue"),
+    ("mexa_five_layers", "last token, five layers", "blue"),
+    ("abs_cosine", "cosine of pairs", "orange"),
+    ("abs_cosine_max", "max over layers", "orange"),
+    ("abs_cosine_sink", "first position kept", "orange"),
+    ("abs_cosine_five_layers", "last token, five layers", "orange"),
+    ("untrained", "untrained model", "purple"),
+    ("shuffled", "random pairs", "grey"),
+)
+CURVES = (
+    ("mexa", "MEXA", "blue"),
+    ("keep_sink", "first position kept", "sky"),
+    ("untrained", "untrained", "purple"),
+    ("shuffled", "random pairs", "grey"),
+)
 
 
 def draw(record: Record) -> Figure:
-    """The figure of the page."""
-    from matplotlib import pyplot
-
-    figure = pyplot.figure(figsize=(9.0, 6.6))
-    rows: Any = figure.subfigures(2, 1, height_ratios=(1, 1.25))
-    above, below = rows
-    panels = above.subplots(1, len(CURVES))
-    for axes, (variant, title) in zip(panels, CURVES.items(), strict=True):
-        _draw_curves(axes, record, variant, title)
-    for axes in panels[1:3]:
-        axes.sharey(panels[0])
-        axes.tick_params(labelleft=False)
-    limit = 1.08 * max(_curves(record, name).max(initial=0.0) for name in list(CURVES)[:3])
-    panels[0].set_ylim(0, limit)
-    panels[3].set_ylim(0, 1.02)
-    panels[0].set_ylabel("share of mutual nearest\nneighbours with English")
-    above.legend(*_legend(), loc="outside lower center", ncols=len(SHOWN) + 2, fontsize=8, handlelength=1.4)
-    for axes, (variant, title) in zip(below.subplots(1, len(SCATTERS)), SCATTERS.items(), strict=True):
-        _draw_scatter(axes, record, variant, title)
+    """Left: every language. Middle: r of every score with 95 % intervals over languages. Right: layer curves."""
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4.8), width_ratios=(1.35, 1, 0.9))
+    _languages(axes[0], record)
+    _correlations(axes[1], record)
+    _layers(axes[2], record)
     return figure
 
 
-def _legend() -> tuple[list[Any], list[str]]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    lines: list[Any] = [Line2D([], [], color=COLOURS[colour], linewidth=1.6) for colour in SHOWN.values()]
-    lines += [Line2D([], [], color=OTHERS, linewidth=0.8), Patch(color=BAND, linewidth=0)]
-    return lines, [*SHOWN, "other languages", "chance (95 %)"]
+def _leaves(record: Record, variant: str, metric: str) -> dict[int, dict[str, float]]:
+    return {seed: cell.units[metric] for seed, cell in record.measurements[variant].items()}
 
 
-def _curves(record: Record, variant: str) -> np.ndarray:
-    """Layer curves [languages, layers], mean over seeds."""
-    by_seed = [measurement.details["curves"] for measurement in record.measurements[variant].values()]
-    return np.mean([list(curves.values()) for curves in by_seed], axis=0)
+def _correlation(record: Record, variant: str) -> stats.Interval:
+    sides = (_leaves(record, variant, "score"), _leaves(record, variant, "task_score"))
+    return stats.compare_correlations(sides, 0.0).interval
 
 
-def _draw_curves(axes: Axes, record: Record, variant: str, title: str) -> None:
-    details: dict[str, Any] = next(iter(record.measurements[variant].values())).details
-    axes.axhspan(0, details["chance_band"], color=BAND, linewidth=0, zorder=0)
-    curves = _curves(record, variant)
-    for code, curve in zip(details["curves"], curves, strict=True):
-        if code in SHOWN:
-            axes.plot(curve, color=COLOURS[SHOWN[code]], linewidth=1.6, zorder=3)
-        else:
-            axes.plot(curve, color=OTHERS, linewidth=0.6, zorder=2)
-    axes.set_title(title, fontsize=9)
-    axes.set_xlabel("layer")
-    axes.set_xlim(0, curves.shape[1] - 1)
-
-
-def _draw_scatter(axes: Axes, record: Record, variant: str, title: str) -> None:
-    from core.metrics.stats import correlation_interval
-
-    cells = record.measurements[variant].values()
-    languages = sorted(next(iter(cells)).units["task_score"])
-    x, y = (
-        np.array([[cell.units[name][code] for code in languages] for cell in cells]) for name in ("score", "task_score")
-    )
-    means = x.mean(0), y.mean(0)
+def _languages(axes: Axes, record: Record) -> None:
+    cells = list(record.measurements["mexa"].values())
+    codes = sorted(cells[0].units["task_score"])
+    x, y = (np.array([np.mean([c.units[m][code] for c in cells]) for code in codes]) for m in ("score", "task_score"))
+    interval = _correlation(record, "mexa")
+    if np.ptp(x) > 0:
+        slope, intercept = np.polyfit(x, y, 1)
+        ends = np.array([x.min(), x.max()])
+        axes.plot(ends, slope * ends + intercept, color=COLOURS["blue"], linewidth=2, alpha=0.4)
+    axes.scatter(x, y, color=COLOURS["blue"], s=18, zorder=3)
+    for code, (u, v) in zip(codes, _places(x, y), strict=True):
+        axes.annotate(name(code), (u, v), xytext=(4, 0), textcoords="offset points", fontsize=7, va="center")
     axes.axhline(0.25, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
-    slope, intercept = np.polyfit(*means, 1)
-    ends = np.array([means[0].min(), means[0].max()])
-    axes.plot(ends, slope * ends + intercept, color=COLOURS["vermilion"], linewidth=1.2)
-    axes.scatter(*means, color=COLOURS["blue"], s=16, zorder=3)
-    for code, place in zip(languages, _label_places(*means), strict=True):
-        axes.annotate(code, place, xytext=(4, 0), textcoords="offset points", fontsize=7.5, va="center")
-    interval = correlation_interval(x, y)
-    axes.set_title(f"{title}\nr = {interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]", fontsize=9)
-    axes.set_xlabel("score")
-    axes.set_ylabel("accuracy in the word task")
-    axes.set_ylim(0.2, 1.0)
-    axes.set_xlim(means[0].min() - 0.05 * np.ptp(means[0]), means[0].max() + 0.14 * np.ptp(means[0]))
-    axes.text(
-        0.99, 0.255, "chance", fontsize=7.5, color=COLOURS["grey"], ha="right", transform=axes.get_yaxis_transform()
-    )
+    axes.text(x.max(), 0.255, "guessing", fontsize=7, color=COLOURS["grey"], va="bottom")
+    axes.set_xlim(x.min() - 0.04 * np.ptp(x) - 1e-6, x.max() + 0.24 * np.ptp(x) + 1e-6)
+    axes.set_title(f"What aligns is understood\nr = {interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]")
+    axes.set_xlabel("MEXA: sentences that find their translation\nand are found by it (mean over layers)")
+    axes.set_ylabel("accuracy in word meaning")
 
 
-def _label_places(x: np.ndarray, y: np.ndarray, gap: float = 0.024) -> list[tuple[float, float]]:
+def _places(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
     """Where the labels stand: beside their point, moved up where another label is in the way."""
-    near = 0.06 * float(np.ptp(x))
-    places: list[tuple[float, float]] = []
-    order = np.argsort(y, kind="stable")
-    placed = dict.fromkeys(order.tolist(), 0.0)
-    for index in order.tolist():
+    placed: dict[int, tuple[float, float]] = {}
+    gap = 0.032 * max(float(np.ptp(y)), 1e-6)
+    for index in np.argsort(y, kind="stable").tolist():
         height = float(y[index])
-        while any(abs(x[index] - u) < near and abs(height - v) < gap for u, v in places):
+        while any(abs(x[index] - u) < 0.2 * np.ptp(x) and abs(height - v) < gap for u, v in placed.values()):
             height += gap / 4
-        places.append((float(x[index]), height))
-        placed[index] = height
-    return [(float(x[index]), placed[index]) for index in range(len(x))]
+        placed[index] = (float(x[index]), height)
+    return [placed[index] for index in range(len(x))]
+
+
+def _correlations(axes: Axes, record: Record) -> None:
+    for row, (variant, label, colour) in enumerate(CORRELATIONS):
+        found = _correlation(record, variant)
+        low, high = max(found.low, -1.0), min(found.high, 1.0)
+        axes.plot([low, high], [row, row], color=COLOURS[colour], linewidth=1.4)
+        axes.plot(found.estimate, row, "o", color=COLOURS[colour], markersize=5)
+        axes.text(-1.05, row, label, va="center", ha="right", fontsize=7.5, color=COLOURS[colour])
+        axes.text(1.05, row, f"{found.estimate:.2f}", va="center", fontsize=7.5)
+    axes.axvline(0, color="black", linewidth=0.8)
+    if (letters := record.trivial("mexa").get("overlap_r")) is not None:
+        axes.axvline(letters, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
+        axes.text(letters, -0.75, "shared letters", fontsize=7, color=COLOURS["grey"], ha="center")
+    axes.set_yticks([])
+    axes.set_ylim(len(CORRELATIONS) - 0.4, -1.1)
+    axes.set_xlim(-1, 1)
+    axes.set_title("Correlation with accuracy")
+    axes.set_xlabel("r over languages, 95 % interval")
+
+
+def _layers(axes: Axes, record: Record) -> None:
+    for variant, label, colour in CURVES:
+        cells = record.measurements[variant].values()
+        curve = np.mean([list(cell.details["curves"].values()) for cell in cells], axis=(0, 1))
+        axes.plot(curve, color=COLOURS[colour], linewidth=1.8)
+        top = int(np.argmax(curve)) if variant in ("mexa", "keep_sink") else len(curve) - 1
+        axes.annotate(
+            label,
+            (top, curve[top]),
+            xytext=(0, 4),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=COLOURS[colour],
+            ha="right" if top > len(curve) - 4 else "center",
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(0, len(curve) - 1)
+    axes.set_title("Layer by layer\n(mean of the languages)")
+    axes.set_xlabel("layer (0: embeddings)")

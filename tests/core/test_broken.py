@@ -249,6 +249,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "marco_llm sample {} --stage1 english=1 --tokens 100": ("marco_llm", ".jsonl"),
     "marco_llm render {} --languages en sw": ("marco_llm", ".jsonl"),
     "transmi adapt --model nothing/here --romanizer table:{}": ("transmi", ".tsv"),
+    "mexa score {} --model nothing/here": ("mexa", ".tsv"),
+    "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
+    "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
+    "mexa average {}": ("mexa", ""),
     "neobabel merge {} --out merged": ("neobabel", ".safetensors"),
     "neobabel prepare {} --image-tokenizer world --out codes": ("neobabel", ""),
 }

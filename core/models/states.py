@@ -1,0 +1,84 @@
+"""States of tokens at every layer, from a transformers model or from any function of a text.
+
+    for rows, layers, mask in token_states(load("wheel:smollm2"), texts, add_bos=True): ...
+
+Texts are sorted by length and batched with padding on the right, and the hidden states live for one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.models.embedding import States, hidden_states
+from core.models.loading import longest_input
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    Embedder = tuple[PreTrainedModel, PreTrainedTokenizerBase] | Callable[[str], Tensor]
+    """A causal language model or encoder with its tokenizer, or a function text -> [layers, tokens, width]."""
+
+
+def token_states(
+    source: Embedder, texts: Sequence[str], *, add_bos: bool = False, batch_tokens: int | None = None
+) -> Iterator[States]:
+    """Batches: the numbers of their texts, the states of each layer [row, token, width], and 1 for all but padding.
+
+    Args:
+        source: A model with its tokenizer, or a function text -> [layers, tokens, width].
+        texts: In any order and length.
+        add_bos: Begin every text with the begin token where the tokenizer does not (with the end-of-text token where it
+            has none), so that it, and not a word, becomes the attention sink of a causal model.
+        batch_tokens: See :func:`core.models.embedding.hidden_states`.
+
+    Raises:
+        UserError: a text without tokens, or with more than the model reads; no token to begin with; a function that
+            gives another shape.
+    """
+    if not isinstance(source, tuple):
+        yield from _one_by_one(source, texts)
+        return
+    model, tokenizer = source
+    encoded = [tokens(tokenizer, text, add_bos) for text in texts]
+    limit = longest_input(model, tokenizer)
+    for text, ids in zip(texts, encoded, strict=True):
+        if len(ids) > limit:
+            raise UserError(
+                f"The sentence {text[:40]!r}... has {len(ids)} tokens and the model reads {limit}: shorten it or leave "
+                "its line out, in all languages."
+            )
+    yield from hidden_states(model, encoded, batch_tokens=batch_tokens)
+
+
+def tokens(tokenizer: PreTrainedTokenizerBase, text: str, add_bos: bool) -> list[int]:
+    """Ids of a sentence, with a begin token where it is asked for and not there.
+
+    Raises:
+        UserError: no token at all, or no token to begin with.
+    """
+    ids = list(tokenizer(text, verbose=False)["input_ids"])
+    if add_bos:
+        begins = (tokenizer.bos_token_id, tokenizer.cls_token_id, tokenizer.eos_token_id)
+        begin = next((token for token in begins if token is not None), None)
+        if begin is None:
+            raise UserError("The tokenizer has no begin or end token: leave add_bos out, and drop_first at 0.")
+        if ids[:1] != [begin]:
+            ids = [begin, *ids]
+    if not ids:
+        raise UserError(f"The tokenizer gives no token for the sentence {text!r}: remove the line from the corpus.")
+    return ids
+
+
+def _one_by_one(function: Callable[[str], Tensor], texts: Sequence[str]) -> Iterator[States]:
+    for row, text in enumerate(texts):
+        states = torch.as_tensor(function(text))
+        if states.ndim != 3 or not states.shape[1]:
+            raise UserError(
+                f"The embedder gives shape {tuple(states.shape)} for {text!r}: give [layers, tokens, width]."
+            )
+        yield States([row], list(states[:, None]), torch.ones(1, states.shape[1], dtype=torch.long))

@@ -1,0 +1,73 @@
+"""The tiny world: interface messages in 20 languages. What is asked beside them is `core.tasks.words`.
+
+Messages are Django's, one of each class of near copies, present and different in all languages; a fifth of the classes
+is for development. Seeds 3n, 3n + 1 and 3n + 2 share no message: that is all that there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from core.errors import UserError
+from core.tasks.words import DISJOINT
+from core.worlds import messages
+from core.worlds.base import Item, in_part
+
+# Those in which Django has nearly all its messages, in nine scripts: from close relatives of English to scripts that
+# the model's tokenizer spells byte by byte.
+LANGUAGES = (
+    "fr", "es", "it", "nl", "de", "pl", "ru", "bg", "id", "tr", "fi", "el", "ar", "fa", "ja", "ko", "zh-Hans", "ky",
+    "sq", "lv",
+)  # fmt: skip
+LONGEST = 80
+SHARES = {"dev": 0.2, "test": 0.8}
+
+# --- sentences ----------------------------------------------------------------------------------------------------
+
+
+def sentences(
+    codes: Sequence[str], split: Literal["test", "dev"], n: int, seed: int
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Keys of a sample of messages, and the messages by language, English first; for development all that there are.
+
+    Raises:
+        UserError: unknown language, or fewer than n messages that all languages have.
+    """
+    by_key: dict[str, dict[str, Item]] = {}
+    for code in ("en", *codes):
+        for item in messages.translations([code], max_chars=LONGEST):
+            if len(item.prompt.split()) >= 4:  # shorter ones are labels, no sentences
+                by_key.setdefault(item.id.partition("/")[2], {})[code] = item
+    english = messages.translations(["en"], max_chars=LONGEST)
+    seen: set[tuple[str, str]] = set()
+    complete = []
+    for found in by_key.values():
+        looks = {(code, messages.skeleton(item.answer)) for code, item in found.items()}
+        # Of two equal sentences neither could be found strictly first.
+        if len(found) == len(codes) + 1 and not looks & seen:
+            seen |= looks
+            complete.append(found["en"])
+    disjoint = 1 if split == "dev" else DISJOINT
+    chosen = messages.sample(in_part(complete, english, split, SHARES), n, seed, disjoint=disjoint)
+    if len(chosen) < (4 if split == "dev" else n):
+        raise UserError(f"These {len(codes)} languages share {len(chosen)} messages: lower --n, or name fewer.")
+    keys = [item.id.partition("/")[2] for item in chosen]
+    return keys, {code: [by_key[key][code].answer for key in keys] for code in ("en", *codes)}
+
+
+# --- a toy for tests ----------------------------------------------------------------------------------------------
+
+
+def toy(folder: Path) -> None:
+    """Save a small untrained Llama, as deep as the paper's five layers ask for, that spells in bytes."""
+    from core.models.architectures import miniature
+    from core.models.loading import from_config
+    from core.models.tokenization import train_bpe
+
+    lines = [item.answer for item in messages.translations(["en"])][:200]
+    tokenizer = train_bpe(lines, vocabulary_size=400)
+    sizes = {"width": 32, "layers": 25, "heads": 4, "feed_forward": 64, "positions": 1024}
+    from_config(miniature(len(tokenizer), **sizes, initializer_range=0.2), seed=0).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

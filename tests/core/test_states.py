@@ -1,0 +1,46 @@
+"""Token states at every layer, of a model or of a function."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from core.errors import UserError
+from core.models.scratch import masked_lm
+from core.models.states import token_states, tokens
+
+
+def calling(ids: list[int], **attributes: int | None) -> Any:
+    class Tokenizer(SimpleNamespace):
+        def __call__(self, text: str, verbose: bool = True) -> dict[str, list[int]]:
+            return {"input_ids": ids}
+
+    return Tokenizer(**{"bos_token_id": None, "cls_token_id": None, "eos_token_id": None} | attributes)
+
+
+def test_a_begin_token_is_added_once() -> None:
+    assert tokens(calling([7, 1], bos_token_id=7, eos_token_id=8), "x", add_bos=True) == [7, 1]
+    assert tokens(calling([1], bos_token_id=7, eos_token_id=8), "x", add_bos=True) == [7, 1]
+    assert tokens(calling([1], eos_token_id=8), "x", add_bos=True) == [8, 1]
+    assert tokens(calling([1]), "x", add_bos=False) == [1]
+    with pytest.raises(UserError, match="no begin or end token"):
+        tokens(calling([1]), "x", add_bos=True)
+    with pytest.raises(UserError, match="no token"):
+        tokens(calling([]), "", add_bos=False)
+
+
+def test_functions_and_models_give_batches() -> None:
+    (batch,) = token_states(lambda text: torch.full((2, len(text), 4), 3.0), ["abc"])
+    assert batch.rows == [0]
+    assert [layer.shape for layer in batch.layers] == [(1, 3, 4)] * 2
+    with pytest.raises(UserError, match=r"give \[layers, tokens, width\]"):
+        list(token_states(lambda text: torch.zeros(3, 4), ["a"]))
+    source = masked_lm(["a b c d"] * 9, pieces=8, longest=32)
+    found = list(token_states(source, ["a b", "a", "c d a"], batch_tokens=6))
+    assert sorted(row for batch in found for row in batch.rows) == [0, 1, 2]
+    # XLM-R reads two tokens fewer than its table of positions has rows.
+    with pytest.raises(UserError, match="tokens and the model reads 32"):
+        list(token_states(source, ["a", "a b c d " * 9]))

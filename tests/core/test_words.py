@@ -1,0 +1,67 @@
+"""Word meaning: no look-alikes, no leaks, disjoint samples; task scores that were measured elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import UserError
+from core.tasks.scores import read_scores
+from core.tasks.words import DISJOINT, OPTIONS, _concepts, by_spelling, words
+from core.text.distance import look_alike
+
+
+@pytest.mark.parametrize("language", ["de", "zh-Hans"])
+def test_words_are_no_lookalikes_and_samples_are_disjoint(language: str) -> None:
+    drawn = [words(language, "test", 30, seed) for seed in range(3, 3 + DISJOINT)]
+    dev = words(language, "dev", 20, 0)
+    keys = [{question.id for question in questions} for questions in (*drawn, dev)]
+    assert len(set.union(*keys)) == 3 * 30 + 20
+    assert words(language, "test", 30, 3) == drawn[0]
+    assert {q.id for q in words(language, "test", 30, 6)} != keys[0]
+    known = {concept.id.partition("/")[2]: concept for concept in _concepts(language)}
+    for question in [*drawn[0], *dev]:
+        concept = known[question.id]
+        assert not look_alike(concept.prompt, concept.answer)
+        assert question.choices[question.answer] == f" {concept.answer}"
+        assert len(set(question.choices)) == OPTIONS
+        assert question.context.endswith(f"“{concept.prompt}” means")
+        assert question.prior is not None
+        assert question.prior.endswith("“” means")
+        assert not any(f"“{concept.prompt}” means {concept.answer}." in t for t in (question.context, question.prior))
+    asked = [question for questions in drawn for question in questions]
+    assert 0.1 < np.mean([question.answer == 0 for question in asked]) < 0.42
+    assert by_spelling(asked) < 0.5
+    with pytest.raises(UserError, match="ask for fewer"):
+        words(language, "test", 1000, 0)
+
+
+def test_known_scores_are_matched_by_language(tmp_path: Path) -> None:
+    path = tmp_path / "scores.tsv"
+    path.write_text("language\tscore\nfr\t0.8\nzho_Hans\t.5\nxx\t0.1\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="1 of 3"):
+        assert read_scores(path, ["fra_Latn", "zh-Hans", "sw"]) == {"fra_Latn": 0.8, "zh-Hans": 0.5}
+    results = {"belebele": {"acc,none": 0.5}, "belebele_fra_Latn": {"acc,none": 0.7, "acc_norm,none": 0.6}}
+    results |= {"m_mmlu_sw": {"acc,none": 0.3}, "arc_de": {"acc,none": 0.4}}
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"results": results}), encoding="utf-8")
+    assert read_scores(file, ["fr", "sw", "de"]) == {"fr": 0.7, "sw": 0.3, "de": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("s.tsv", "fr\t80\n", "outside"),
+        ("s.tsv", "fr 0.8\n", "line 1"),
+        ("s.tsv", "l\ts\nfr\tgood\n", "line 2"),
+        ("s.tsv", "de\t0.5\n", "no score for any language"),
+        ("r.json", "{}", "results file of lm-eval"),
+    ],
+)
+def test_bad_scores_are_refused(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=sentence):
+        read_scores(tmp_path / name, ["fr"])
