@@ -1,4 +1,4 @@
-"""Adapters on disk, in the per-expert layout that the ecosystem reads.
+"""Adapters: how many numbers they have, and on disk in the per-expert layout that the ecosystem reads.
 
 `save_adapter` writes what `peft` would have written when experts and router were still `nn.Linear`: one A and one B for
 every expert's matrices and for the router. `PeftModel.from_pretrained(base, folder)` loads it onto the fused experts of
@@ -7,7 +7,7 @@ transformers 5, and engines that serve per-expert LoRA read the same names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from core.distributed import is_main
 from core.errors import UserError
 from core.files import load_json, replacing, write_json
 from core.models.loading import translated
-from papers.bimedix.method import LowRankUpdate, MoEBlock, Placement, attach_adapters, moe_blocks
+from core.models.mixtures import MoEBlock, attention_layers, moe_blocks, weight_shape
+from core.models.nf4 import quantize_base as quantize_base  # part of the paper's public names
+from papers.bimedix.config import PARTS, Part
+from papers.bimedix.method import AdaptedExperts, LowRank, attach_adapters
 
 PREFIX = "base_model.model."
 # Names of (W1, W3, W2) and of the block, in checkpoints of the original layout.
@@ -29,13 +32,52 @@ MIXTRAL = (("w1", "w3", "w2"), "block_sparse_moe")
 OTHERS = (("gate_proj", "up_proj", "down_proj"), "mlp")
 
 
-def save_adapter(model: nn.Module, folder: Path, *, placement: Placement, rank: int, alpha: int, base: str) -> Path:
+def equal_budget_rank(model: nn.Module, parts: Sequence[Part], rank: int) -> int:
+    """The rank at which `parts` train as many parameters as all parts at `rank` (nearest integer, at least 1).
+
+    The comparison of placements is fair only at an equal budget. Counts follow the matrices' shapes.
+    """
+    unit: dict[Part, int] = dict.fromkeys(PARTS, 0)
+    unit["attention"] = sum(sum(weight_shape(layer, "weight")) for _, layer in attention_layers(model))
+    for block in moe_blocks(model):
+        count, twice_width, dim = weight_shape(getattr(block.experts, "frozen", block.experts), "gate_up_proj")
+        unit["experts"] += count * 3 * (dim + twice_width // 2)
+        unit["router"] += count + dim
+    return max(1, round(rank * sum(unit.values()) / sum(unit[part] for part in parts)))
+
+
+@torch.no_grad()
+def merge_adapters(model: nn.Module) -> nn.Module:
+    """Add every update into its weight, in place; the model is then an ordinary one again.
+
+    Raises:
+        UserError: The experts are 4-bit codes, into which nothing can be added.
+    """
+    for block in moe_blocks(model):
+        if isinstance(block.experts, AdaptedExperts):
+            adapted, frozen = block.experts, block.experts.frozen
+            if not isinstance(frozen.gate_up_proj, Tensor):
+                raise UserError("Packed 4-bit experts take no update: load the base without `packed` and merge there.")
+            frozen.gate_up_proj += torch.cat([adapted.w1.delta(), adapted.w3.delta()], 1).to(frozen.gate_up_proj.dtype)
+            frozen.down_proj += adapted.w2.delta().to(frozen.down_proj.dtype)
+            block.parent.experts = frozen
+        if parametrize.is_parametrized(block.router, "weight"):
+            parametrize.remove_parametrizations(block.router, "weight", leave_parametrized=True)
+    for name, module in list(model.named_modules()):
+        if hasattr(module, "lora_A") and hasattr(module, "base_layer"):
+            layer: Any = module
+            layer.merge()
+            model.set_submodule(name, layer.get_base_layer())
+    return model
+
+
+def save_adapter(model: nn.Module, folder: Path, *, parts: Sequence[Part], rank: int, alpha: int, base: str) -> Path:
     """Write `adapter_model.safetensors` and `adapter_config.json`.
 
     Args:
         model: With adapters attached by :func:`papers.bimedix.method.attach_adapters`.
         folder: Created if missing.
-        placement: As attached.
+        parts: As attached.
         rank: As attached.
         alpha: As attached.
         base: Hub id or folder of the base model, recorded for whoever loads the adapter.
@@ -59,7 +101,7 @@ def save_adapter(model: nn.Module, folder: Path, *, placement: Placement, rank: 
     ).to_dict()  # fmt: skip
     config["target_modules"] = targets
     write_json(folder / "adapter_config.json", {key: value for key, value in config.items() if value is not None})
-    write_json(folder / "placement.json", {"placement": placement, "rank": rank, "alpha": alpha})
+    write_json(folder / "placement.json", {"parts": list(parts), "rank": rank, "alpha": alpha})
     return folder
 
 
@@ -103,31 +145,21 @@ def _named_factors(model: nn.Module) -> Iterator[tuple[str, Float[Tensor, "rows 
 
 def _block_factors(block: MoEBlock, names: tuple[str, str, str], folder: str) -> Iterator[tuple[str, Tensor]]:
     path = f"{PREFIX}{block.name.rpartition('.')[0]}.{folder}"
-    gate, up, down = names
-    if fused := _factors(block.experts, "gate_up_proj"):
-        a, b = fused
-        for branch, matrix in enumerate((gate, up)):
-            yield from _expert_factors(f"{path}.experts", matrix, a[branch], b[branch])
-    if second := _factors(block.experts, "down_proj"):
-        yield from _expert_factors(f"{path}.experts", down, second[0][0], second[1][0])
-    if router := _factors(block.router, "weight"):
-        yield f"{path}.{block.router_name}.lora_A.weight", router[0][0]
-        yield f"{path}.{block.router_name}.lora_B.weight", router[1][0]
+    if isinstance(block.experts, AdaptedExperts):
+        updates = (block.experts.w1, block.experts.w3, block.experts.w2)
+        for matrix, update in zip(names, updates, strict=True):
+            yield from _expert_factors(f"{path}.experts", matrix, _whole(update.A), _whole(update.B))
+    if parametrize.is_parametrized(block.router, "weight"):
+        steps: Any = block.router.parametrizations
+        update = next(step for step in steps["weight"] if isinstance(step, LowRank))
+        yield f"{path}.{block.router_name}.lora_A.weight", _whole(update.A)[0]
+        yield f"{path}.{block.router_name}.lora_B.weight", _whole(update.B)[0]
 
 
 def _expert_factors(path: str, matrix: str, a: Tensor, b: Tensor) -> Iterator[tuple[str, Tensor]]:
     for expert in range(len(a)):
         yield f"{path}.{expert}.{matrix}.lora_A.weight", a[expert]
         yield f"{path}.{expert}.{matrix}.lora_B.weight", b[expert]
-
-
-def _factors(module: nn.Module, name: str) -> tuple[Tensor, Tensor] | None:
-    """A and B of an adapted parameter, with a leading axis of branches; None if it is not adapted."""
-    if not parametrize.is_parametrized(module, name):
-        return None
-    steps: Any = module.parametrizations
-    update = next((step for step in steps[name] if isinstance(step, LowRankUpdate)), None)
-    return (_whole(update.A), _whole(update.B)) if update else None
 
 
 def _whole(factor: Tensor) -> Tensor:

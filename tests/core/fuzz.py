@@ -128,8 +128,8 @@ def test_readers(reader: str, content: bytes) -> None:
 def adapters() -> dict[str, Any]:
     """What papers make of a row, as they call it."""
     from core import corpora
+    from core.tasks.samples import adapt
     from papers.bayling2.data import adapt_instruction
-    from papers.bimedix.data import adapt
     from papers.lmt.data import adapt_row
     from papers.marco_llm.manifest import adapt_pair, adapt_text
     from papers.tucan.data import load_prompt

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from core.models.mixtures import attention_layers, moe_blocks
 
 # The 16 levels of NormalFloat-4: quantiles of a standard normal, scaled to [-1, 1], with an exact zero (QLoRA, E).
 NF4_LEVELS = (
@@ -93,3 +96,86 @@ class NF4Storage(nn.Module):
     def forward(self, codes: Tensor, scales: Tensor, outer: Tensor) -> Tensor:
         """Dequantise to the original shape and dtype."""
         return dequantize_nf4(NF4(codes, scales, outer), self.shape, self.dtype, self.block)
+
+
+class NF4Stack(nn.Module):
+    """A stack of frozen matrices in NF4 that is read one matrix at a time: `stack[i]`, or `stack.product(i, x)`.
+
+    Reading a whole layer of Mixtral-8x7B's experts would take 12 GB of temporary copies, one expert takes a twentieth.
+    """
+
+    def __init__(self, weight: Float[Tensor, "stack out dim"], block: int = 64, double: bool = False) -> None:
+        super().__init__()
+        self.shape, self.dtype, self.block = weight.shape, weight.dtype, block
+        parts = [quantize_nf4(matrix, block, double) for matrix in weight]
+        for name, tensors in zip(NF4._fields, zip(*parts, strict=True), strict=True):
+            self.register_buffer(name, torch.stack(tensors))
+
+    def __getitem__(self, index: int) -> Float[Tensor, "out dim"]:
+        quantized = NF4(*(getattr(self, name)[index] for name in NF4._fields))
+        return dequantize_nf4(quantized, self.shape[1:], self.dtype, self.block)
+
+    def product(self, index: int, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n out"]:
+        """x W_i^T. The matrix is not kept for the backward pass, which dequantises it once more."""
+        return _Product.apply(x, self, index)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, stack: NF4Stack, index: int) -> Tensor:
+        ctx.stack, ctx.index, ctx.dtype = stack, index, x.dtype
+        return nn.functional.linear(x, stack[index])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        return (gradient @ ctx.stack[ctx.index].to(gradient.dtype)).to(ctx.dtype), None, None
+
+
+@torch.no_grad()
+def quantize_base(model: nn.Module, block: int = 64, double: bool = False, packed: bool = False) -> int:
+    """Freeze a mixture of experts and round the weights of its attention and experts to NF4, in place.
+
+    Embeddings, norms, output head and router keep their precision. The experts are fused three-dimensional
+    parameters in transformers 5, which bitsandbytes' replacement of `nn.Linear` does not reach.
+
+    Args:
+        model: A mixture of experts without adapters.
+        block: Weights that share a scale.
+        double: Quantise the scales too.
+        packed: Keep the 4-bit codes and dequantise on the fly, expert by expert; otherwise store the rounded values
+            (same numbers, faster).
+
+    Returns:
+        How many weights were rounded.
+
+    Raises:
+        UserError: The model has no experts that can be found.
+    """
+    model.requires_grad_(False)
+    rounded = 0
+    for _, layer in attention_layers(model):
+        rounded += layer.weight.numel()
+        if packed:
+            parametrize.register_parametrization(layer, "weight", NF4Storage(layer.weight, block, double))
+        else:
+            layer.weight.copy_(_rounded(layer.weight, block, double))
+    for mixture in moe_blocks(model):
+        for name in ("gate_up_proj", "down_proj"):
+            stack = getattr(mixture.experts, name)
+            rounded += stack.numel()
+            if packed:
+                delattr(mixture.experts, name)
+                setattr(mixture.experts, name, NF4Stack(stack, block, double))
+            else:
+                for matrix in stack:
+                    matrix.copy_(_rounded(matrix, block, double))
+        if packed:
+            mixture.experts.config._experts_implementation = "eager"  # one expert after the other
+    if packed:
+        model.quantization_method = "nf4"  # type: ignore[assignment]  # tells trainers not to cast codes and scales
+    return rounded
+
+
+def _rounded(weight: Tensor, block: int, double: bool) -> Tensor:
+    return dequantize_nf4(quantize_nf4(weight, block, double), weight.shape, weight.dtype, block)

@@ -1,0 +1,137 @@
+"""The miniature: a small Mixtral that has read about 98 conditions in two languages, and is tuned to answer questions.
+
+The base reads every fact as statements, twice as often in English as in Arabic, and never a question. Tuning asks about
+some of the conditions; what is tested are conditions that tuning has never mentioned, in wordings that it has never
+used, with options that are drawn anew. So the knowledge is the base's, as in the paper most of it is Mixtral's, and what
+tuning gives is to bring it out in a language.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.models.tokenization import train_bpe
+from core.tasks.choices import from_items
+from core.tasks.samples import CHAT_TEMPLATE, Sample, dialogue, multiple_choice
+from core.worlds import medicine
+from core.worlds.base import Item
+from papers.bimedix.config import BaseModel, Config, mixtral_shape
+
+# Conditions for choosing settings, never tested; of the others six seeds in a row test a sixth each, none twice.
+DEVELOPMENT, FOLDS = 14, 6
+# Held-out facts become one number a language; chance is a fourth.
+OPTIONS = 4
+
+
+def parts(config: Config) -> dict[str, set[str]]:
+    """Conditions by part: `dev`, `test` and `train`; all wordings, relations and languages of one stay together."""
+    names = [condition.id for condition in medicine.conditions()]
+    random.Random("development").shuffle(names)
+    dev, rest = names[:DEVELOPMENT], names[DEVELOPMENT:]
+    turn, fold = divmod(config.seed, FOLDS)
+    random.Random(f"folds {turn}").shuffle(rest)
+    test = set(rest[fold::FOLDS])
+    return {"dev": set(dev), "test": test, "train": set(rest) - test}
+
+
+def permuted(items: Sequence[Item], seed: int) -> list[Item]:
+    """The null arm: within each relation every condition gets the answer of a random other one."""
+    given = {}
+    conditions = medicine.conditions()
+    for relation in medicine.RELATIONS:
+        order = random.Random(f"permuted {relation} {seed}").sample(range(len(conditions)), len(conditions))
+        for place, condition in enumerate(order):
+            given[conditions[condition].id, relation] = conditions[order[place - 1]]
+    return [
+        replace(item, answer=given[item.cls, relation].answer[item.language, relation])
+        for item in items
+        for relation in (medicine.relation(item),)
+    ]
+
+
+def tuning_samples(config: Config, lang: str) -> list[Sample]:
+    """Instructions about the training conditions: open questions, one multiple-choice question a fact, a dialogue."""
+    items = [item for item in medicine.questions((lang,), "train") if item.cls in parts(config)["train"]]
+    items = permuted(items, config.seed) if config.permute_answers else items
+    asked = {q.id: q for q in _questions(items, f"train {config.seed}")}
+    samples: list[Sample] = []
+    for item in items:
+        samples.append({"id": item.id, "lang": lang, "messages": dialogue(item.prompt, item.answer)})
+        if item.id.endswith("-0"):
+            options = [choice.strip() for choice in asked[item.id].choices]
+            choice = multiple_choice(item.prompt, options, asked[item.id].answer, lang)
+            samples.append({"id": f"{item.id}/choice", "lang": lang, **choice})
+            chat = medicine.dialogue(item)
+            samples.append({"id": f"{item.id}/chat", "lang": lang, "messages": dialogue(*chat)})
+    return samples
+
+
+def items_of(config: Config, lang: str, part: str = "") -> list[Sample]:
+    """Multiple-choice items about the conditions of a part, by default those that are to be measured.
+
+    The id leaves the language out, so that items are paired; the options are drawn for each language by itself.
+    """
+    part = part or config.split
+    items = [item for item in medicine.questions((lang,), part) if item.cls in parts(config)[part]]  # type: ignore[arg-type]
+    drawn = _questions(items, f"{part} {config.seed}")
+    return [
+        {
+            "id": item.id.partition("/")[2],
+            "lang": lang,
+            **multiple_choice(item.prompt, [choice.strip() for choice in q.choices], q.answer, lang),
+        }
+        for item, q in zip(items, drawn, strict=True)
+    ]
+
+
+def told(config: Config, lang: str) -> list[Any]:
+    """Statements about the tested conditions as the base has read them, to be ended by one of four answers."""
+    items = [item for item in medicine.statements((lang,)) if item.cls in parts(config)[config.split]]
+    return _questions(items, f"told {config.seed}")
+
+
+def _questions(items: Sequence[Item], draw: str) -> list[Any]:
+    seed = random.Random(draw).getrandbits(32)
+    return from_items(items, options=OPTIONS, seed=seed, group=lambda item: (item.language, medicine.relation(item)))
+
+
+def pretrain(shape: BaseModel, seed: int, run: Any) -> tuple[Any, Any]:
+    """The small Mixtral and its tokenizer."""
+    import functools
+
+    from core.models import loading
+    from core.training.fit import fit
+    from core.training.losses import causal_lm_loss
+
+    items = medicine.statements()
+    items = permuted(items, seed) if shape.permuted else items
+    texts = [f"{item.prompt} {item.answer}." for item in items for _ in range(_times(item, shape))]
+    texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
+    tokenizer = train_bpe(_alphabet(), shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
+    tokenizer.chat_template = CHAT_TEMPLATE
+    model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
+    begun = [tokenizer(f"{tokenizer.bos_token}{text}{tokenizer.eos_token}", add_special_tokens=False) for text in texts]
+    rows = [{"input_ids": row["input_ids"]} for row in begun]
+    loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
+    fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
+    return model, tokenizer
+
+
+def _times(item: Item, shape: BaseModel) -> int:
+    return shape.english_share if item.language == "en" else 1
+
+
+def _alphabet() -> list[str]:
+    """What the tokenizer is trained on: statements and questions, so that it cuts words of both alike."""
+    items = [*medicine.statements(), *medicine.questions()]
+    return [f"{item.prompt} {item.answer}." for item in items]
+
+
+def save(folder: Path, model: Any, tokenizer: Any) -> None:
+    """As a folder that loads like any other model."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
