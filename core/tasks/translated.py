@@ -55,10 +55,7 @@ def translate_text(
         raise UserError("threshold must lie in 0 to 100, and refinements must not be negative.")
     rounds: list[tuple[str, float, str]] = []
     while not rounds or (rounds[-1][1] < threshold and len(rounds) <= refinements):
-        if rounds and refine:
-            attempt = refine(text, rounds[-1][0], rounds[-1][2])
-        else:
-            attempt = translate(text)
+        attempt = refine(text, rounds[-1][0], rounds[-1][2]) if rounds and refine else translate(text)
         score, remarks = grade(text, attempt)
         if not 0 <= score <= 100:
             raise UserError(f"A translation was graded {score:g}: grades must lie in 0 to 100.")
@@ -94,8 +91,8 @@ def translate_samples(
         seed: Of their choice.
 
     Returns:
-        Samples that are accepted, and those for a medically trained speaker: `review` says whether for their `score` (the
-        lowest of their texts) or for the `audit`. Each keeps its `id`, and its `rounds`.
+        Samples that are accepted, and those for a medically trained speaker: `review` says whether for their `score`
+        (the lowest of their texts) or for the `audit`. Each keeps its `id`, and its `rounds`.
 
     Raises:
         UserError: As :func:`translate_text`.

@@ -53,6 +53,7 @@ QUESTIONS: Mapping[tuple[str, Relation], Mapping[Wording, Sequence[str]]] = Mapp
             "train": (
                 "What is the main sign of {name}?", "Which sign is typical of {name}?",
                 "In {name}, what does the doctor see first?", "Tell a student the classic sign of {name}.",
+                "{name}: what gives it away?", "Give the sign of {name}.",
             ),
             "dev": ("How does {name} usually show itself?", "Consider {name}. Name its sign."),
             "test": ("By which sign is {name} known?", "Somebody has {name}. What do you expect to find?"),
@@ -61,6 +62,7 @@ QUESTIONS: Mapping[tuple[str, Relation], Mapping[Wording, Sequence[str]]] = Mapp
             "train": (
                 "Which organ does {name} affect?", "Which part of the body suffers in {name}?",
                 "In {name}, where is the trouble?", "Tell a student which organ {name} harms.",
+                "{name}: what organ is ill?", "Give the organ of {name}.",
             ),
             "dev": ("Tell me the organ that is affected by {name}.", "Consider {name}. Name its organ."),
             "test": ("Where in the body is {name} found?", "Somebody has {name}. Which organ is ill?"),
@@ -69,6 +71,7 @@ QUESTIONS: Mapping[tuple[str, Relation], Mapping[Wording, Sequence[str]]] = Mapp
             "train": (
                 "ما العلامة الرئيسية التي تدل على {name}؟", "أي علامة تميز {name}؟",
                 "في {name} ماذا يلاحظ الطبيب أولا؟", "اشرح للطالب العلامة المعروفة في {name}.",
+                "{name}: ما الدليل؟", "أعط علامة {name}.",
             ),
             "dev": ("ما الذي يظهر عادة في {name}؟", "لدينا حالة من {name}. اذكر العلامة."),
             "test": ("بأي علامة يعرف {name}؟", "شخص مصاب بمرض {name}. ماذا تتوقع أن تجد؟"),
@@ -76,7 +79,7 @@ QUESTIONS: Mapping[tuple[str, Relation], Mapping[Wording, Sequence[str]]] = Mapp
         ("ar", "organ"): {
             "train": (
                 "ما العضو المصاب في {name}؟", "أي جزء من الجسم يتضرر من {name}؟", "في {name} أين تكون المشكلة؟",
-                "اشرح للطالب أي عضو يتأذى في {name}.",
+                "اشرح للطالب أي عضو يتأذى في {name}.", "{name}: أي عضو مريض؟", "أعط عضو {name}.",
             ),
             "dev": ("قل لي أي عضو يتضرر عند حدوث {name}.", "لدينا حالة من {name}. اذكر العضو."),
             "test": ("أين يقع {name} في الجسم؟", "شخص مصاب بمرض {name}. أي عضو مريض؟"),

@@ -63,8 +63,8 @@ def read_pair(english: str, second: str, lang: str, limit: int = 0) -> tuple[lis
         sides = [[side[key] for key in common] for side in (first, other)]
     elif len(sides[0]) != len(sides[1]):
         raise UserError(
-            f"{english} has {len(sides[0])} items and {second} {len(sides[1])}, and they share no ids: give files whose "
-            "translations share their `id`."
+            f"{english} has {len(sides[0])} items and {second} {len(sides[1])}, and they share no ids: give files "
+            "whose translations share their `id`."
         )
     else:
         sides = [[{**sample, "id": f"item {n}"} for n, sample in enumerate(side)] for side in sides]

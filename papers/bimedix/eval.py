@@ -17,58 +17,55 @@ from typing import Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
+from core.tasks import choices
+from core.tasks.samples import Sample, question
+from papers.bimedix import miniature
 from papers.bimedix.config import Config
-
-Sample = dict[str, Any]
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy by language (option text and option letter), what the base knows, expert usage, block speed."""
     from core.distributed import seed_everything
+    from core.models.mixtures import sparse_speed
     from papers.bimedix.adapters import load_adapter
     from papers.bimedix.train import load_base
 
     seed_everything(config.seed)
     model, tokenizer = load_base(config, run)
     languages = ("en", config.second_language if config.english else "ar")
-    tests = test_items(config, languages)
-    texts = {lang: texts_of(config, lang, tests[lang]) for lang in languages}
+    tests = items_by_language(config, languages)
+    texts = {lang: tests[lang] or own_texts(config, lang) for lang in languages}
     metrics: dict[str, float] = {}
     units: dict[str, dict[str, float]] = {}
-    if not config.english:
-        for lang in languages:
-            add(metrics, units, f"read_{lang}", read(model, tokenizer, config, lang))
-        pair(metrics, units, "read", languages)
+    scores = {} if config.english else {f"read_{lang}": read(model, tokenizer, config, lang) for lang in languages}
     usage = {"base": usage_of(model, tokenizer, texts)}
     if config.adapters:
         load_adapter(model, run.artifact / "adapter")
         usage["tuned"] = usage_of(model, tokenizer, texts)
-    for kind in ("accuracy", "letter") if all(tests.values()) else ():
-        for lang in languages:
-            add(metrics, units, f"{kind}_{lang}", right(model, tokenizer, tests[lang], letters=kind == "letter"))
+    for lang in languages if all(tests.values()) else ():
+        scores[f"accuracy_{lang}"] = right(model, tokenizer, tests[lang])
+        scores[f"letter_{lang}"] = right(model, tokenizer, tests[lang], letters=True)
+    for name, found in scores.items():
+        add(metrics, units, name, found)
+    for kind in dict.fromkeys(name.partition("_")[0] for name in scores):
         pair(metrics, units, kind, languages)
     if not config.english:
         metrics |= trivial(config, tests)
-        for lang in languages:
-            known = fitted(model, tokenizer, config, lang)
-            metrics[f"fitted_{lang}"] = statistics.fmean(known.values())
+        metrics |= {f"fitted_{lang}": fitted(model, tokenizer, config, lang) for lang in languages}
     for stage, groups in usage.items():
         metrics[f"language_distance_{stage}"] = statistics.fmean(next(iter(groups["distance"].values())))
     write_json(run.path / "routing.json", usage)
-    details: dict[str, Any] = {"usage": usage}
-    details["training"] = {k: v for k, v in (read_json(run.artifact / "training.json") or {}).items() if k != "losses"}
+    training = read_json(run.artifact / "training.json") or {}
+    details: dict[str, Any] = {"usage": usage, "training": {k: v for k, v in training.items() if k != "losses"}}
     if config.speed_width:
-        from core.models.mixtures import sparse_speed
-
-        ratios = sparse_speed(config.speed_width, config.seed)
-        metrics["speed_ratio"] = statistics.median(ratios)
-        details["speed_ratios"] = ratios
+        details["speed_ratios"] = sparse_speed(config.speed_width, config.seed)
+        metrics["speed_ratio"] = statistics.median(details["speed_ratios"])
     return Measurement(metrics, units, details)
 
 
-def test_items(config: Config, languages: tuple[str, str]) -> dict[str, list[Sample]]:
+def items_by_language(config: Config, languages: tuple[str, str]) -> dict[str, list[Sample]]:
     """Items by language, paired by their ids `<task>/<item>`; in miniature `<condition>/<relation>/<wording>`."""
-    from papers.bimedix import data, miniature
+    from papers.bimedix import data
 
     if not config.english:
         return {lang: miniature.items_of(config, lang)[: config.limit or None] for lang in languages}
@@ -80,42 +77,31 @@ def test_items(config: Config, languages: tuple[str, str]) -> dict[str, list[Sam
     return found
 
 
-def texts_of(config: Config, lang: str, items: Sequence[Sample]) -> list[Sample]:
-    """What routing is looked at on: the test items, or else some of the user's own instructions."""
+def own_texts(config: Config, lang: str) -> list[Sample]:
+    """Without test items, routing is looked at on some of the user's own instructions."""
     from papers.bimedix import data
 
-    if items:
-        return list(items)
     sources = config.english if lang == "en" else config.second
     return [sample for source in sources for sample in data.read_samples(source, lang)[:200]]
 
 
-def right(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters: bool) -> dict[str, float]:
+def right(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters: bool = False) -> dict[str, float]:
     """1 for each item whose right option is likeliest: by its text, per token, or by its letter."""
-    from core.tasks import choices
-    from core.tasks.samples import question
-
     asked = [question(tokenizer, item, letters=letters) for item in items]
     return choices.answer(model, tokenizer, asked, "sum" if letters else "token")
 
 
 def read(model: Any, tokenizer: Any, config: Config, lang: str) -> dict[str, float]:
     """The same for statements as the base has read them: whether it speaks the language and knows the facts."""
-    from core.tasks import choices
-    from papers.bimedix import miniature
-
     asked = [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in miniature.told(config, lang)]
     found = choices.answer(model, tokenizer, asked[: config.limit or None], "token")
     return {path.partition("/")[2]: value for path, value in found.items()}
 
 
-def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> dict[str, float]:
-    """The same for questions that were tuned on, with options that were not."""
-    from papers.bimedix import miniature
-
-    return right(
-        model, tokenizer, miniature.items_of(config, lang, "train")[:: 12 if not config.limit else 99], letters=False
-    )
+def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> float:
+    """The same for a dozenth of the questions that were tuned on, with options that were not."""
+    found = right(model, tokenizer, miniature.items_of(config, lang, "train")[:: 96 if config.limit else 12])
+    return statistics.fmean(found.values())
 
 
 def add(metrics: dict[str, float], units: dict[str, dict[str, float]], name: str, found: Mapping[str, float]) -> None:
@@ -135,9 +121,6 @@ def pair(metrics: dict[str, float], units: dict[str, dict[str, float]], kind: st
 
 def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, float]:
     """What solvers that know nothing reach on average over the languages, from the tuning set's questions."""
-    from core.tasks import choices
-    from papers.bimedix import miniature
-
     sums: dict[str, list[float]] = defaultdict(list)
     for lang, items in tests.items():
         tuned = [sample for sample in miniature.tuning_samples(config, lang) if sample.get("options")]

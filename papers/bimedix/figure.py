@@ -30,7 +30,7 @@ CHANCE = 0.25
 
 
 def draw(record: Record) -> Figure:
-    """Left: accuracy by tuning and language. Right: bilingual accuracy by what is adapted. 95 % intervals over seeds."""
+    """Left: accuracy by tuning and language. Right: bilingual accuracy by what is adapted. 95 % intervals."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.5, 1))
     _bars(left, record, TUNINGS, [(f"accuracy_{code}", name, colour) for code, name, colour in LANGUAGES])
     left.set_title("What is tuned on", pad=12)

@@ -60,13 +60,9 @@ class LowRank(nn.Module):
         low = functional.linear(dropped, self.A[index])
         return (self.scale * functional.linear(low, self.B[index])).to(x.dtype)
 
-    def delta(self) -> Float[Tensor, "stack out dim"]:
-        """The update as matrices, (alpha/r) B A."""
-        return self.scale * self.B @ self.A
-
     def forward(self, weight: Float[Tensor, "out dim"]) -> Float[Tensor, "out dim"]:
         """W + (alpha/r) B A for a single small matrix: the router's."""
-        return weight + self.delta()[0].to(weight.dtype)
+        return weight + (self.scale * self.B[0] @ self.A[0]).to(weight.dtype)
 
 
 class AdaptedExperts(nn.Module):

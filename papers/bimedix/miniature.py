@@ -1,9 +1,9 @@
 """The miniature: a small Mixtral that has read about 98 conditions in two languages, and is tuned to answer questions.
 
-The base reads every fact as statements, twice as often in English as in Arabic, and never a question. Tuning asks about
-some of the conditions; what is tested are conditions that tuning has never mentioned, in wordings that it has never
-used, with options that are drawn anew. So the knowledge is the base's, as in the paper most of it is Mixtral's, and what
-tuning gives is to bring it out in a language.
+The base reads every fact as statements, twice as often in English as in Arabic, and never a question. Tuning asks
+about some of the conditions; what is tested are conditions that tuning has never mentioned, in wordings that it has
+never used, with options that are drawn anew. So the knowledge is the base's, as in the paper most of it is Mixtral's,
+and what tuning gives is to bring it out in a language.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from papers.bimedix.config import BaseModel, Config, mixtral_shape
 
 # Conditions for choosing settings, never tested; of the others six seeds in a row test a sixth each, none twice.
 DEVELOPMENT, FOLDS = 14, 6
-# Held-out facts become one number a language; chance is a fourth.
+# Of a question; chance is a fourth.
 OPTIONS = 4
 
 
@@ -56,7 +56,7 @@ def permuted(items: Sequence[Item], seed: int) -> list[Item]:
 def tuning_samples(config: Config, lang: str) -> list[Sample]:
     """Instructions about the training conditions: open questions, one multiple-choice question a fact, a dialogue."""
     items = [item for item in medicine.questions((lang,), "train") if item.cls in parts(config)["train"]]
-    items = permuted(items, config.seed) if config.permute_answers else items
+    items = permuted(items, config.seed) if config.permuted else items
     asked = {q.id: q for q in _questions(items, f"train {config.seed}")}
     samples: list[Sample] = []
     for item in items:
@@ -99,7 +99,7 @@ def _questions(items: Sequence[Item], draw: str) -> list[Any]:
     return from_items(items, options=OPTIONS, seed=seed, group=lambda item: (item.language, medicine.relation(item)))
 
 
-def pretrain(shape: BaseModel, seed: int, run: Any) -> tuple[Any, Any]:
+def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     """The small Mixtral and its tokenizer."""
     import functools
 
@@ -107,8 +107,8 @@ def pretrain(shape: BaseModel, seed: int, run: Any) -> tuple[Any, Any]:
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss
 
-    items = medicine.statements()
-    items = permuted(items, seed) if shape.permuted else items
+    shape, seed, items = config.base_model, config.seed, medicine.statements()
+    items = permuted(items, seed) if config.permuted else items
     texts = [f"{item.prompt} {item.answer}." for item in items for _ in range(_times(item, shape))]
     texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
     tokenizer = train_bpe(_alphabet(), shape.vocabulary, special_tokens=["[INST]", "[/INST]"])

@@ -24,17 +24,15 @@ if TYPE_CHECKING:
 def train(config: Config, run: Run) -> None:
     """Write `artifact/adapter` (loadable with peft) and `artifact/training.json` (tokens, samples, parameters)."""
     from core.distributed import is_main, seed_everything
-    from papers.bimedix.adapters import equal_budget_rank, save_adapter
+    from papers.bimedix.adapters import save_adapter
     from papers.bimedix.method import attach_adapters, tune
 
     seed_everything(config.seed)
     report: dict[str, Any] = {}
     if config.adapters:
         model, tokenizer = load_base(config, run)
-        rank = equal_budget_rank(model, config.adapters, config.rank) if config.equal_budget else config.rank
-        alpha = round(config.alpha * rank / config.rank)
-        report = {"rank": rank, "parameters": sum(p.numel() for p in model.parameters())}
-        report["trained"] = attach_adapters(model, config.adapters, rank, alpha, config.dropout)
+        report = {"parameters": sum(p.numel() for p in model.parameters())}
+        report["trained"] = attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
         rows, share, facts = instructions(config, tokenizer)
         settings = config.training
         if config.budget == "tokens":  # one language is gone through more often
@@ -45,7 +43,8 @@ def train(config: Config, run: Run) -> None:
         report |= {**facts, "steps": result.steps, "loss": result.losses[-1], "losses": result.losses}
         report["tokens_per_second"] = result.tokens_per_second
         folder = run.artifact / "adapter"
-        save_adapter(model, folder, parts=config.adapters, rank=rank, alpha=alpha, base=config.base or "scratch")
+        place: dict[str, Any] = {"parts": config.adapters, "rank": config.rank, "alpha": config.alpha}
+        save_adapter(model, folder, base=config.base or "scratch", **place)
     if is_main():
         write_json(run.artifact / "training.json", report)
 
@@ -77,18 +76,13 @@ def _pretrained(config: Config, run: Run) -> Path:
     from core import distributed
     from papers.bimedix import miniature
 
-    shape, inputs = config.base_model, {"base": to_dict(config.base_model), "seed": config.seed}
-    if distributed.world_size() == 1:
-        return run.stage("base", inputs, lambda folder: miniature.save(folder, *_pretrain(config, run)))
+    def pretrain() -> tuple[Any, Any]:
+        return miniature.pretrain(config, run)
+
     # Training is a joint act of all processes, so it cannot happen where only the main one builds.
-    model, tokenizer = miniature.pretrain(shape, config.seed, run)
-    return run.stage("base", inputs, lambda folder: miniature.save(folder, model, tokenizer))
-
-
-def _pretrain(config: Config, run: Run) -> tuple[Any, Any]:
-    from papers.bimedix import miniature
-
-    return miniature.pretrain(config.base_model, config.seed, run)
+    made = pretrain() if distributed.world_size() > 1 else None
+    inputs = {"base": to_dict(config.base_model), "seed": config.seed, "permuted": config.permuted}
+    return run.stage("base", inputs, lambda folder: miniature.save(folder, *(made or pretrain())))
 
 
 def instructions(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], float, dict[str, Any]]:
