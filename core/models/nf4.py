@@ -28,6 +28,8 @@ NF4_LEVELS = (
     0.7229568362236023, 1.0,
 )  # fmt: skip
 
+_AT_ONCE = 1 << 18  # blocks that are dequantised together
+
 
 class NF4(NamedTuple):
     """A tensor in NF4. `scales` are float32 or, doubly quantised, bytes of 8-bit floats that `outer` rescales."""
@@ -69,15 +71,18 @@ def quantize_nf4(weight: Float[Tensor, "*shape"], block: int = 64, double: bool 
 def dequantize_nf4(
     quantized: NF4, shape: Sequence[int], dtype: torch.dtype = torch.float32, block: int = 64
 ) -> Float[Tensor, "*shape"]:
-    """The inverse of :func:`quantize_nf4`, up to rounding."""
+    """The inverse of :func:`quantize_nf4`, up to rounding; temporary copies are of a part of the weights at a time."""
     codes, scales, outer = quantized
     if len(outer):
         scales = scales.view(torch.float8_e4m3fn).float() * outer[:-1].repeat_interleave(256)[: len(scales)] + outer[-1]
     levels = torch.tensor(NF4_LEVELS, device=codes.device)
-    unit = levels[torch.stack([codes >> 4, codes & 15], 1).flatten().int()]
-    size = math.prod(shape)
-    values = unit[: len(scales) * block].view(-1, block) * scales[:, None]
-    return values.flatten()[:size].view(*shape).to(dtype)
+    values = torch.empty(len(scales), block, dtype=dtype, device=codes.device)
+    for start in range(0, len(scales), _AT_ONCE):
+        some = scales[start : start + _AT_ONCE, None]
+        packed = codes[start * block // 2 : (start * block + some.numel() * block + 1) // 2]
+        unit = levels[torch.stack([packed >> 4, packed & 15], 1).flatten().int()]
+        values[start : start + _AT_ONCE] = unit[: some.numel() * block].view(-1, block) * some
+    return values.flatten()[: math.prod(shape)].view(*shape)
 
 
 class NF4Storage(nn.Module):
