@@ -38,8 +38,6 @@ class BaseModel:
     """Width of one expert; ours."""
     vocabulary: Annotated[int, Range(300)] = 2000
     """Byte-level BPE entries, trained on what the base reads; ours."""
-    english_share: Annotated[int, Range(1)] = 2
-    """How often it reads an English sentence for each time it reads an Arabic one: English-heavy, like Mixtral."""
     training: TrainingConfig = field(default_factory=lambda: _SCRATCH)
     """Pre-training; ours, development split."""
 

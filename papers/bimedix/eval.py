@@ -18,6 +18,7 @@ from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
 from core.tasks import choices
+from core.tasks.choices import Question
 from core.tasks.samples import Sample, question
 from papers.bimedix import miniature
 from papers.bimedix.config import Config
@@ -124,23 +125,21 @@ def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, floa
     sums: dict[str, list[float]] = defaultdict(list)
     for lang, items in tests.items():
         tuned = [sample for sample in miniature.tuning_samples(config, lang) if sample.get("options")]
-        sides = [
-            [choices.Question(i["id"], "", tuple(i["options"]), i["answer"]) for i in side] for side in (tuned, items)
-        ]
-        for name, value in choices.trivial(*sides).items():
+        known, asked = ([Question(i["id"], "", tuple(i["options"]), i["answer"]) for i in s] for s in (tuned, items))
+        for name, value in choices.trivial(known, asked).items():
             sums[name].append(value)
     return {f"trivial_{name}": statistics.fmean(values) for name, values in sums.items()}
 
 
 def usage_of(model: Any, tokenizer: Any, texts: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
-    """Expert usage by language, and by source where there are several."""
+    """Expert usage by language."""
     from core.models.mixtures import expert_usage
     from core.models.tokenization import chat_row
 
-    rows = {
-        lang: [chat_row(tokenizer, s["messages"])["input_ids"][:1024] for s in some] for lang, some in texts.items()
-    }
-    return expert_usage(model, rows)
+    def ids(sample: Sample) -> list[int]:
+        return chat_row(tokenizer, sample["messages"])["input_ids"][:1024]
+
+    return expert_usage(model, {lang: list(map(ids, samples)) for lang, samples in texts.items()})
 
 
 if __name__ == "__main__":

@@ -11,20 +11,22 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from core.models.tokenization import train_bpe
+from core.models.tokenization import completion_row, train_bpe
 from core.tasks.choices import from_items
 from core.tasks.samples import CHAT_TEMPLATE, Sample, dialogue, multiple_choice
 from core.worlds import medicine
 from core.worlds.base import Item
-from papers.bimedix.config import BaseModel, Config, mixtral_shape
+from core.worlds.medicine import Wording
+from papers.bimedix.config import Config, mixtral_shape
 
 # Conditions for choosing settings, never tested; of the others six seeds in a row test a sixth each, none twice.
 DEVELOPMENT, FOLDS = 14, 6
 # Of a question; chance is a fourth.
 OPTIONS = 4
+# How often the base reads an English sentence for each time it reads an Arabic one: English-heavy, like Mixtral.
+ENGLISH_SHARE = 2
 
 
 def parts(config: Config) -> dict[str, set[str]]:
@@ -57,34 +59,29 @@ def tuning_samples(config: Config, lang: str) -> list[Sample]:
     """Instructions about the training conditions: open questions, one multiple-choice question a fact, a dialogue."""
     items = [item for item in medicine.questions((lang,), "train") if item.cls in parts(config)["train"]]
     items = permuted(items, config.seed) if config.permuted else items
-    asked = {q.id: q for q in _questions(items, f"train {config.seed}")}
     samples: list[Sample] = []
-    for item in items:
-        samples.append({"id": item.id, "lang": lang, "messages": dialogue(item.prompt, item.answer)})
+    for item, choice in zip(items, _choices(items, f"train {config.seed}", lang), strict=True):
+        samples.append({"lang": lang, "messages": dialogue(item.prompt, item.answer)})
         if item.id.endswith("-0"):
-            options = [choice.strip() for choice in asked[item.id].choices]
-            choice = multiple_choice(item.prompt, options, asked[item.id].answer, lang)
-            samples.append({"id": f"{item.id}/choice", "lang": lang, **choice})
-            chat = medicine.dialogue(item)
-            samples.append({"id": f"{item.id}/chat", "lang": lang, "messages": dialogue(*chat)})
+            samples += [choice, {"lang": lang, "messages": dialogue(*medicine.dialogue(item))}]
     return samples
 
 
-def items_of(config: Config, lang: str, part: str = "") -> list[Sample]:
+def items_of(config: Config, lang: str, part: Wording | None = None) -> list[Sample]:
     """Multiple-choice items about the conditions of a part, by default those that are to be measured.
 
     The id leaves the language out, so that items are paired; the options are drawn for each language by itself.
     """
     part = part or config.split
-    items = [item for item in medicine.questions((lang,), part) if item.cls in parts(config)[part]]  # type: ignore[arg-type]
-    drawn = _questions(items, f"{part} {config.seed}")
+    items = [item for item in medicine.questions((lang,), part) if item.cls in parts(config)[part]]
+    return _choices(items, f"{part} {config.seed}", lang)
+
+
+def _choices(items: Sequence[Item], draw: str, lang: str) -> list[Sample]:
     return [
-        {
-            "id": item.id.partition("/")[2],
-            "lang": lang,
-            **multiple_choice(item.prompt, [choice.strip() for choice in q.choices], q.answer, lang),
-        }
-        for item, q in zip(items, drawn, strict=True)
+        {"id": q.id.partition("/")[2], "lang": lang}
+        | multiple_choice(q.context, [option.strip() for option in q.choices], q.answer, lang)
+        for q in _questions(items, draw)
     ]
 
 
@@ -109,29 +106,14 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
 
     shape, seed, items = config.base_model, config.seed, medicine.statements()
     items = permuted(items, seed) if config.permuted else items
-    texts = [f"{item.prompt} {item.answer}." for item in items for _ in range(_times(item, shape))]
+    texts = [f"{i.prompt} {i.answer}." for i in items for _ in range(ENGLISH_SHARE if i.language == "en" else 1)]
     texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
-    tokenizer = train_bpe(_alphabet(), shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
+    # Trained on questions as well, so that their words are cut alike.
+    words = [f"{item.prompt} {item.answer}." for item in (*medicine.statements(), *medicine.questions())]
+    tokenizer = train_bpe(words, shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
-    begun = [tokenizer(f"{tokenizer.bos_token}{text}{tokenizer.eos_token}", add_special_tokens=False) for text in texts]
-    rows = [{"input_ids": row["input_ids"]} for row in begun]
+    rows = [completion_row(tokenizer, tokenizer.bos_token, text) for text in texts]
     loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
     fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
     return model, tokenizer
-
-
-def _times(item: Item, shape: BaseModel) -> int:
-    return shape.english_share if item.language == "en" else 1
-
-
-def _alphabet() -> list[str]:
-    """What the tokenizer is trained on: statements and questions, so that it cuts words of both alike."""
-    items = [*medicine.statements(), *medicine.questions()]
-    return [f"{item.prompt} {item.answer}." for item in items]
-
-
-def save(folder: Path, model: Any, tokenizer: Any) -> None:
-    """As a folder that loads like any other model."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

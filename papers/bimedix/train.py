@@ -61,9 +61,8 @@ def load_base(config: Config, run: Run) -> Loaded:
 
     packed = config.quantization == "nf4-packed"
     place: dict[str, Any] = {"device": "cpu", "dtype": "bfloat16"} if packed else {}
-    model, tokenizer = loading.load(
-        config.base or _pretrained(config, run), **(place if config.base else {"dtype": "float32"})
-    )
+    place = place if config.base else {"dtype": "float32"}
+    model, tokenizer = loading.load(config.base or _pretrained(config, run), **place)
     tokenizer.chat_template = tokenizer.chat_template or CHAT_TEMPLATE
     model.requires_grad_(False)
     if config.quantization != "none":
@@ -74,15 +73,17 @@ def load_base(config: Config, run: Run) -> Loaded:
 def _pretrained(config: Config, run: Run) -> Path:
     """Folder of the small Mixtral, pre-trained once for all variants that share its shape and seed."""
     from core import distributed
+    from core.training.fit import save_pretrained
     from papers.bimedix import miniature
 
-    def pretrain() -> tuple[Any, Any]:
-        return miniature.pretrain(config, run)
+    def build(folder: Path) -> None:
+        model, tokenizer = made or miniature.pretrain(config, run)
+        save_pretrained(model, folder, tokenizer)
 
     # Training is a joint act of all processes, so it cannot happen where only the main one builds.
-    made = pretrain() if distributed.world_size() > 1 else None
+    made = miniature.pretrain(config, run) if distributed.world_size() > 1 else None
     inputs = {"base": to_dict(config.base_model), "seed": config.seed, "permuted": config.permuted}
-    return run.stage("base", inputs, lambda folder: miniature.save(folder, *(made or pretrain())))
+    return run.stage("base", inputs, build)
 
 
 def instructions(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], float, dict[str, Any]]:
@@ -91,11 +92,8 @@ def instructions(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], 
     from papers.bimedix import data, miniature
 
     def rows_of(lang: str, sources: tuple[str, ...]) -> list[dict[str, Any]]:
-        samples = (
-            [sample for source in sources for sample in data.read_samples(source, lang)]
-            if sources
-            else miniature.tuning_samples(config, lang)
-        )
+        own = [sample for source in sources for sample in data.read_samples(source, lang)]
+        samples = own if sources else miniature.tuning_samples(config, lang)
         return [{"language": lang, **chat_row(tokenizer, sample["messages"])} for sample in samples]
 
     second = config.second_language if config.english else "ar"
