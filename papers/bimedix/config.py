@@ -91,8 +91,8 @@ class Config:
     budget: Literal["tokens", "data"] = "tokens"
     """How long one language alone is tuned: as many tokens as both together, or its part of the data once (paper)."""
     permuted: bool = False
-    """The miniature's base reads, and is tuned on, the answers of other conditions; tested are the true ones. The null
-    arm, which nothing but a leak can lift above chance."""
+    """Tune on the answers of other instructions. The miniature's base, too, has then read the answers of other
+    conditions: the null arm, which nothing but a leak can lift above chance."""
     training: TrainingConfig = field(
         default_factory=lambda: replace(_SCRATCH, steps=400, batch_size=3, learning_rate=3e-3)
     )
@@ -120,8 +120,6 @@ class Config:
             raise UserError(f"ratio = {self.ratio} leaves a language out: give two positive numbers, or --languages.")
         if self.languages == "both" and self.budget == "data":
             raise UserError("budget = 'data' is for one language: both together see all their data anyway.")
-        if self.permuted and self.english:
-            raise UserError("permuted is a control of the miniature: leave --english and --second out.")
 
 
 MMLU = (

@@ -8,8 +8,7 @@ from typing import Any
 
 from core.corpora import adapted, read_rows
 from core.errors import UserError
-from core.tasks import samples
-from core.tasks.samples import Sample
+from core.tasks.samples import Sample, adapt, is_in
 from core.tasks.translated import PromptedModel as PromptedModel  # part of the paper's public names
 from core.tasks.translated import translate_samples as translate_samples
 from core.tasks.translated import translate_text as translate_text
@@ -34,9 +33,9 @@ def read_samples(source: str, lang: str) -> list[Sample]:
 
     def sample_of(row: Row, number: int) -> Sample:
         own = row.get("id") or row.get("pubid")
-        return {"id": f"row {number}" if own is None else str(own), **samples.adapt(row, lang)}
+        return {"id": f"row {number}" if own is None else str(own), **adapt(row, lang)}
 
-    found = [sample for sample in adapted(source, read_rows(source), sample_of) if samples.is_in(sample, lang)]
+    found = [sample for sample in adapted(source, read_rows(source), sample_of) if is_in(sample, lang)]
     if not found:
         raise UserError(f"No samples in the language {lang!r} in {source}.")
     return found
@@ -69,6 +68,16 @@ def read_pair(english: str, second: str, lang: str, limit: int = 0) -> tuple[lis
     else:
         sides = [[{**sample, "id": f"item {n}"} for n, sample in enumerate(side)] for side in sides]
     return sides[0][: limit or None], sides[1][: limit or None]
+
+
+def permuted(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    """Every instruction with the last answer of another one: the null arm."""
+    order = random.Random(seed).sample(range(len(samples)), len(samples))
+    other = {place: samples[order[number - 1]] for number, place in enumerate(order)}
+    return [
+        {**sample, "messages": [*sample["messages"][:-1], other[place]["messages"][-1]]}
+        for place, sample in enumerate(samples)
+    ]
 
 
 def mix_languages(english: Sequence[Row], second: Sequence[Row], ratio: tuple[float, float], seed: int) -> list[Row]:

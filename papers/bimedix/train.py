@@ -93,6 +93,7 @@ def instructions(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], 
 
     def rows_of(lang: str, sources: tuple[str, ...]) -> list[dict[str, Any]]:
         own = [sample for source in sources for sample in data.read_samples(source, lang)]
+        own = data.permuted(own, config.seed) if config.permuted else own
         samples = own if sources else miniature.tuning_samples(config, lang)
         return [{"language": lang, **chat_row(tokenizer, sample["messages"])} for sample in samples]
 

@@ -357,6 +357,15 @@ def test_permuted_answers_are_those_of_other_conditions() -> None:
     assert miniature.permuted(items, 0) == wrong != miniature.permuted(items, 1)
 
 
+def test_own_instructions_are_permuted_as_well() -> None:
+    samples = [{"messages": miniature.dialogue(f"Q{n}", f"A{n}")} for n in range(9)]
+    wrong = data.permuted(samples, 0)
+    assert [s["messages"][0] for s in wrong] == [s["messages"][0] for s in samples]
+    answers = [s["messages"][-1]["content"] for s in wrong]
+    assert sorted(answers) == [f"A{n}" for n in range(9)]
+    assert all(answer != f"A{n}" for n, answer in enumerate(answers))
+
+
 def test_arms_of_one_language_differ_in_how_long_they_are_tuned(smoke: Callable[[str], Any]) -> None:
     from core.models.loading import load_tokenizer
 
@@ -378,7 +387,6 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         ({"ratio": (2.0, 0.0)}, "ratio"),
         ({"base_model.hidden": 30}, "multiple"),
         ({"budget": "data"}, "one language"),
-        ({"english": ("a",), "second": ("b",), "permuted": True}, "control of the miniature"),
     ):
         with pytest.raises(UserError, match=message):
             override(PRESETS["tiny"], changes)
