@@ -6,8 +6,7 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Six seeds in a row test every condition once, so that a seed is a draw of weights and of conditions. A difference of
-# less than 3 points would be of no use to anyone.
+# Six seeds in a row test every condition once: each is a draw of weights and conditions. Less than 3 points is nothing.
 _MEASURED: dict[str, Any] = {
     "metric": "accuracy_bilingual",
     "unit": "condition",

@@ -1,12 +1,12 @@
 """Settings of every scale and variant of BiMediX.
 
-There is no official code, and most hyperparameters are not published. "ours, development split" means chosen on
-conditions that are neither tuned on nor tested on; `results/settings.jsonl` has the runs.
+Most are not published. "ours, development split": chosen on conditions that are neither tuned on nor tested on
+(`results/settings.jsonl`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
@@ -24,6 +24,7 @@ PARTS: tuple[Part, ...] = ("attention", "experts", "router")
 _SCRATCH = TrainingConfig(
     steps=400, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
 )
+_TUNING = replace(_SCRATCH, steps=500, batch_size=3, learning_rate=1.5e-3)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class BaseModel:
     """Width of one expert; ours."""
     vocabulary: Annotated[int, Range(300)] = 2000
     """Byte-level BPE entries, trained on what the base reads; ours."""
-    training: TrainingConfig = field(default_factory=lambda: _SCRATCH)
+    training: TrainingConfig = _SCRATCH
     """Pre-training; ours, development split."""
 
     def __post_init__(self) -> None:
@@ -60,15 +61,14 @@ class Config:
     base: str = ""
     """Hub id or folder of any mixture of experts with fused experts (Mixtral, Qwen-MoE, OLMoE). Empty: pre-train the
     small Mixtral of `base_model`. The model cards name Mixtral-8x7B-Instruct-v0.1, the README Mixtral-8x7B-v0.1."""
-    base_model: BaseModel = field(default_factory=BaseModel)
+    base_model: BaseModel = BaseModel()
     """Read only when `base` is empty."""
     quantization: Literal["none", "nf4", "nf4-packed"] = "nf4"
-    """How frozen attention and expert weights are rounded (QLoRA: NF4, block 64). nf4-packed keeps 4-bit codes in
-    memory, with double quantisation, and dequantises on the fly; nf4 keeps the rounded values."""
+    """How frozen attention and expert weights are rounded (QLoRA: NF4, block 64): nf4 keeps the rounded values,
+    nf4-packed 4-bit codes with double quantisation, dequantised on the fly."""
 
     adapters: tuple[Part, ...] = PARTS
-    """What gets adapters: experts and router (README); with attention, rank 128 gives the published 4 %. Empty: the
-    base as it is."""
+    """What is adapted: experts and router (README); with attention, rank 128 gives the published 4 %. Empty: nothing."""
     rank: Annotated[int, Range(1)] = 16
     """LoRA rank. Not published; 128 gives the published 4 % at full size."""
     alpha: Annotated[int, Range(0)] = 32
@@ -93,9 +93,7 @@ class Config:
     permuted: bool = False
     """Tune on the answers of other instructions. The miniature's base, too, has then read the answers of other
     conditions: the null arm, which nothing but a leak can lift above chance."""
-    training: TrainingConfig = field(
-        default_factory=lambda: replace(_SCRATCH, steps=400, batch_size=3, learning_rate=3e-3)
-    )
+    training: TrainingConfig = _TUNING
     """Adapter tuning; ours, development split."""
 
     test_english: tuple[str, ...] = ()
@@ -145,17 +143,12 @@ PAPER_SCALE = Config(
     ),
     test_english=(
         *(f"cais/mmlu#{subject}@test" for subject in MMLU),
-        "openlifescienceai/medmcqa@validation",
-        "GBaker/MedQA-USMLE-4-options@test",
-        "qiaojin/PubMedQA#pqa_labeled",
+        "openlifescienceai/medmcqa@validation", "GBaker/MedQA-USMLE-4-options@test", "qiaojin/PubMedQA#pqa_labeled",
     ),
     test_second=(
         *(f"BiMediX/mmlu-{subject}-arabic" for subject in MMLU),
-        "BiMediX/medmcqa-arabic",
-        "BiMediX/medqa-test_arabic",
-        "BiMediX/pubmedqa-test_arabic",
+        "BiMediX/medmcqa-arabic", "BiMediX/medqa-test_arabic", "BiMediX/pubmedqa-test_arabic",
     ),
-    speed_width=4096,
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {
@@ -164,11 +157,7 @@ PRESETS: dict[str, Config] = {
             hidden=16, layers=1, width=16, vocabulary=400,
             training=replace(_SCRATCH, steps=2, batch_size=2, max_length=64),
         ),
-        rank=2,
-        alpha=4,
-        training=replace(_SCRATCH, steps=2, batch_size=2),
-        limit=3,
-        speed_width=16,
+        rank=2, alpha=4, training=replace(_SCRATCH, steps=2, batch_size=2), limit=3, speed_width=16,
     ),
     "tiny": Config(),
     "paper": PAPER_SCALE,

@@ -71,13 +71,10 @@ def read_pair(english: str, second: str, lang: str, limit: int = 0) -> tuple[lis
 
 
 def permuted(samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """Every instruction with the last answer of another one: the null arm."""
-    order = random.Random(seed).sample(range(len(samples)), len(samples))
-    other = {place: samples[order[number - 1]] for number, place in enumerate(order)}
-    return [
-        {**sample, "messages": [*sample["messages"][:-1], other[place]["messages"][-1]]}
-        for place, sample in enumerate(samples)
-    ]
+    """Every instruction, in another order, with the last answer of another one: the null arm."""
+    order = random.Random(seed).sample(list(samples), len(samples))
+    pairs = zip(order, order[1:] + order[:1], strict=True)
+    return [{**one, "messages": [*one["messages"][:-1], other["messages"][-1]]} for one, other in pairs]
 
 
 def mix_languages(english: Sequence[Row], second: Sequence[Row], ratio: tuple[float, float], seed: int) -> list[Row]:

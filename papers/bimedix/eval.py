@@ -29,13 +29,16 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from core.distributed import seed_everything
     from core.models.mixtures import sparse_speed
     from papers.bimedix.adapters import load_adapter
+    from papers.bimedix.data import read_samples
     from papers.bimedix.train import load_base
 
     seed_everything(config.seed)
     model, tokenizer = load_base(config, run)
     languages = ("en", config.second_language if config.english else "ar")
     tests = items_by_language(config, languages)
-    texts = {lang: tests[lang] or own_texts(config, lang) for lang in languages}
+    # Without test items, routing is looked at on some of the instructions.
+    sources = {languages[0]: config.english, languages[1]: config.second}
+    texts = {lang: tests[lang] or read_samples(sources[lang][0], lang)[:200] for lang in languages}
     metrics: dict[str, float] = {}
     units: dict[str, dict[str, float]] = {}
     scores = {} if config.english else {f"read_{lang}": read(model, tokenizer, config, lang) for lang in languages}
@@ -76,14 +79,6 @@ def items_by_language(config: Config, languages: tuple[str, str]) -> dict[str, l
         for lang, side in zip(languages, sides, strict=True):
             found[lang] += [{**sample, "id": f"{task}/{sample['id']}"} for sample in side]
     return found
-
-
-def own_texts(config: Config, lang: str) -> list[Sample]:
-    """Without test items, routing is looked at on some of the user's own instructions."""
-    from papers.bimedix import data
-
-    sources = config.english if lang == "en" else config.second
-    return [sample for source in sources for sample in data.read_samples(source, lang)[:200]]
 
 
 def right(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters: bool = False) -> dict[str, float]:

@@ -359,11 +359,10 @@ def test_permuted_answers_are_those_of_other_conditions() -> None:
 
 def test_own_instructions_are_permuted_as_well() -> None:
     samples = [{"messages": miniature.dialogue(f"Q{n}", f"A{n}")} for n in range(9)]
-    wrong = data.permuted(samples, 0)
-    assert [s["messages"][0] for s in wrong] == [s["messages"][0] for s in samples]
-    answers = [s["messages"][-1]["content"] for s in wrong]
-    assert sorted(answers) == [f"A{n}" for n in range(9)]
-    assert all(answer != f"A{n}" for n, answer in enumerate(answers))
+    pairs = [[turn["content"] for turn in sample["messages"]] for sample in data.permuted(samples, 0)]
+    assert sorted(pairs) != [[f"Q{n}", f"A{n}"] for n in range(9)]
+    assert all(question[1:] != answer[1:] for question, answer in pairs)
+    assert sorted(answer for _, answer in pairs) == [f"A{n}" for n in range(9)]
 
 
 def test_arms_of_one_language_differ_in_how_long_they_are_tuned(smoke: Callable[[str], Any]) -> None:
