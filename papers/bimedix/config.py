@@ -1,7 +1,6 @@
 """Settings of every scale and variant of BiMediX.
 
-Most are not published. "ours, development split": chosen on conditions that are neither tuned on nor tested on
-(`results/settings.jsonl`).
+Most are not published. "ours, development split": chosen on conditions neither tuned on nor tested on.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Of the base model, the adapters, the data order, and which conditions are tested."""
+    """Of base model, adapters, data order, and which conditions are tested."""
     split: Literal["test", "dev"] = "test"
     """Which conditions and wordings of the miniature are asked; settings were chosen on dev."""
 
@@ -68,7 +67,7 @@ class Config:
     nf4-packed 4-bit codes with double quantisation, dequantised on the fly."""
 
     adapters: tuple[Part, ...] = PARTS
-    """What is adapted: experts and router (README); with attention, rank 128 gives the published 4 %. Empty: nothing."""
+    """What is adapted: experts and router (README), and attention, with which rank 128 gives the published 4 %."""
     rank: Annotated[int, Range(1)] = 16
     """LoRA rank. Not published; 128 gives the published 4 % at full size."""
     alpha: Annotated[int, Range(0)] = 32

@@ -32,7 +32,7 @@ def read_samples(source: str, lang: str) -> list[Sample]:
     """
 
     def sample_of(row: Row, number: int) -> Sample:
-        own = row.get("id") or row.get("pubid")
+        own = row.get("id", row.get("pubid"))
         return {"id": f"row {number}" if own is None else str(own), **adapt(row, lang)}
 
     found = [sample for sample in adapted(source, read_rows(source), sample_of) if is_in(sample, lang)]
