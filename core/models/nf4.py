@@ -122,7 +122,7 @@ class NF4Stack(nn.Module):
 
     def product(self, index: int, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n out"]:
         """x W_i^T. The matrix is not kept for the backward pass, which dequantises it once more."""
-        return _Product.apply(x, self, index)  # type: ignore[no-any-return, no-untyped-call]
+        return _Product.apply(x, self, index)
 
 
 class _Product(torch.autograd.Function):

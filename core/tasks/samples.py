@@ -169,7 +169,9 @@ def is_in(sample: Sample, lang: str) -> bool:
     """Whether a sample is in a language: what it says itself, or else whether most of its letters are in its script."""
     if sample["lang"]:
         return bool(sample["lang"] == lang)
-    share = in_script_share(" ".join(turn["content"] for turn in sample["messages"]), lang)
+    # Of a question alone: what is added to it as a request is in the language that is wanted.
+    text = sample.get("question") or " ".join(turn["content"] for turn in sample["messages"])
+    share = in_script_share(text, lang)
     return not share < 0.5  # a text without letters (NaN) is in any language
 
 

@@ -100,7 +100,8 @@ def translate_samples(
     if not 0 <= audit <= 1:
         raise UserError(f"audit = {audit:g} is a share: give a number from 0 to 1.")
     draw = random.Random(seed)
-    accepted, review = [], []
+    accepted: list[Sample] = []
+    review: list[Sample] = []
     for sample in samples:
         done: list[Translation] = []
 

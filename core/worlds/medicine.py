@@ -162,15 +162,15 @@ def _items(languages: Sequence[str], frames: Mapping[tuple[str, Relation], Seque
     ]
 
 
-def relation(item: Item) -> str:
-    """What an item asks for: `sign` or `organ`."""
-    return item.id.split("/")[2]
+def relation(item: Item) -> Relation:
+    """What an item asks for."""
+    return "sign" if item.id.split("/")[2] == "sign" else "organ"
 
 
 def dialogue(item: Item) -> list[str]:
     """The turns of patient and doctor about an item's fact, the patient's first and the answer in the last."""
     condition = next(one for one in conditions() if one.id == item.cls)
-    turns = CHATS[item.language, relation(item)]  # type: ignore[index]
+    turns = CHATS[item.language, relation(item)]
     return [turn.format(name=condition.name[item.language], answer=item.answer) for turn in turns]
 
 

@@ -130,7 +130,8 @@ def attach_adapters(
         if "experts" in parts:
             block.parent.experts = AdaptedExperts(block.experts, rank, alpha, dropout, device)
         if "router" in parts:
-            update = LowRank(1, *block.router.weight.shape, rank, alpha, 0.0, device)
+            count, dim = block.router.weight.shape
+            update = LowRank(1, count, dim, rank, alpha, 0.0, device)
             parametrize.register_parametrization(block.router, "weight", update)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.models.tokenization import completion_row, train_bpe
+from core.models.tokenization import text_ids, train_bpe
 from core.tasks.choices import from_items
 from core.tasks.samples import CHAT_TEMPLATE, Sample, dialogue, multiple_choice
 from core.worlds import medicine
@@ -42,8 +42,7 @@ def parts(config: Config) -> dict[str, set[str]]:
 
 def permuted(items: Sequence[Item], seed: int) -> list[Item]:
     """The null arm: within each relation every condition gets the answer of a random other one."""
-    given = {}
-    conditions = medicine.conditions()
+    given, conditions = {}, medicine.conditions()
     for relation in medicine.RELATIONS:
         order = random.Random(f"permuted {relation} {seed}").sample(range(len(conditions)), len(conditions))
         for place, condition in enumerate(order):
@@ -60,6 +59,7 @@ def tuning_samples(config: Config, lang: str) -> list[Sample]:
     items = [item for item in medicine.questions((lang,), "train") if item.cls in parts(config)["train"]]
     items = permuted(items, config.seed) if config.permuted else items
     samples: list[Sample] = []
+    items = items[: 20 * config.limit or None]
     for item, choice in zip(items, _choices(items, f"train {config.seed}", lang), strict=True):
         samples.append({"lang": lang, "messages": dialogue(item.prompt, item.answer)})
         if item.id.endswith("-0"):
@@ -113,7 +113,8 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     tokenizer = train_bpe(words, shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
-    rows = [completion_row(tokenizer, tokenizer.bos_token, text) for text in texts]
+    ids, begin, end = text_ids(tokenizer, texts), tokenizer.bos_token_id, tokenizer.eos_token_id
+    rows = [{"input_ids": [begin, *ids[text], end]} for text in texts]
     loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
     fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
     return model, tokenizer

@@ -37,7 +37,7 @@ def test_wordings_share_no_question_and_the_world_splits() -> None:
 
 
 def test_texts_about_a_fact() -> None:
-    item = medicine.questions(("en",))[4]
+    item = medicine.questions(("en",))[6]
     assert (item.cls, medicine.relation(item), item.answer) == ("asthma", "organ", "the lungs")
     turns = medicine.dialogue(item)
     assert len(turns) == 4
