@@ -42,16 +42,12 @@ def parts(config: Config) -> dict[str, set[str]]:
 
 def permuted(items: Sequence[Item], seed: int) -> list[Item]:
     """The null arm: within each relation every condition gets the answer of a random other one."""
-    given, conditions = {}, medicine.conditions()
+    given = {}
     for relation in medicine.RELATIONS:
-        order = random.Random(f"permuted {relation} {seed}").sample(range(len(conditions)), len(conditions))
-        for place, condition in enumerate(order):
-            given[conditions[condition].id, relation] = conditions[order[place - 1]]
-    return [
-        replace(item, answer=given[item.cls, relation].answer[item.language, relation])
-        for item in items
-        for relation in (medicine.relation(item),)
-    ]
+        order = random.Random(f"permuted {relation} {seed}").sample(medicine.conditions(), len(medicine.conditions()))
+        given |= {(one.id, relation): other for one, other in zip(order, order[1:] + order[:1], strict=True)}
+    asked = [(item, medicine.relation(item)) for item in items]
+    return [replace(item, answer=given[item.cls, what].answer[item.language, what]) for item, what in asked]
 
 
 def tuning_samples(config: Config, lang: str) -> list[Sample]:
