@@ -129,7 +129,7 @@ def adapters() -> dict[str, Any]:
     """What papers make of a row, as they call it."""
     from core import corpora
     from core.tasks.instructions import conversation
-    from papers.bimedix.data import adapt
+    from core.tasks.samples import adapt
     from papers.lmt.data import adapt_row
     from papers.marco_llm.manifest import adapt_pair, adapt_text
     from papers.tucan.data import load_prompt
