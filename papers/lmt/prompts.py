@@ -1,10 +1,10 @@
-"""Translating with LMT: the three inference modes, the prompt as the model reads it, the cleaning of outputs.
+"""Prompting LMT: what the model reads, the three ways to translate, what is done to its output.
 
-dt       the standard prompt
-pmp_s    first a draft in the auxiliary language by the same model, then the parallel prompt with that draft
-pmp_o    the parallel prompt with given sentences in the auxiliary language
+    dt       the standard prompt
+    pmp_s    first a draft in the auxiliary language by the same model, then the parallel prompt with that draft
+    pmp_o    the parallel prompt with given sentences in the auxiliary language
 
-translate(model, tokenizer, ["Guten Tag."], "de", "en", mode="pmp_s")
+Wording and cleaning are those of the released code (`src/utils.py`, `src/inference.py`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,58 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
 from core.tasks.translation import few_shot
-from papers.lmt.method import Example, Style, auxiliary_for
+from papers.lmt.languages import language_name
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
-Mode = Literal["dt", "pmp_s", "pmp_o"]
+    from papers.lmt.method import Example
+
+Style = Literal["release", "paper", "tags"]
 Cleaning = Literal["blank", "release", "none"]
+Mode = Literal["dt", "pmp_s", "pmp_o"]
+
+
+def translation_prompt(
+    text: str,
+    source: str,
+    target: str,
+    *,
+    auxiliary: str | None = None,
+    auxiliary_text: str | None = None,
+    style: Style = "release",
+) -> str:
+    """The standard prompt (STP), or with an auxiliary sentence the parallel multilingual prompt (PMP); Figure 4.
+
+    Args:
+        text: The sentence to translate.
+        source: Code of its language.
+        target: Code of the language to translate into.
+        auxiliary: Code of the language of `auxiliary_text`.
+        auxiliary_text: The same sentence in a third language.
+        style: `release` is the wording of the released code and checkpoints, `paper` that of Figure 4. `tags` is
+            for models without instructions: `<de>text<nl>auxiliary text<en>`.
+
+    Returns:
+        The prompt up to where the translation begins, without trailing space.
+
+    Raises:
+        UserError: If only one of language and text of the auxiliary sentence is given.
+    """
+    if (auxiliary is None) != (auxiliary_text is None):
+        raise UserError("A parallel prompt needs both the auxiliary language and its text: give both or neither.")
+    if style == "tags":
+        given = f"<{source}>{text}" if source else ""
+        return given + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
+    names = [language_name(code) for code in (source, auxiliary, target) if code is not None]
+    wanted = " and ".join(names[1:])
+    header = {
+        "release": f"Translate the following text from {names[0]} into {wanted}:",
+        "paper": f"Translate this from {names[0]} to {wanted}:",
+    }[style]
+    texts = [text, auxiliary_text] if auxiliary_text is not None else [text]
+    lines = [f"{name}: {sentence}" for name, sentence in zip(names, texts, strict=False)]
+    return "\n".join([header, *lines, f"{names[-1]}:"])
 
 
 def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = "release") -> str:
@@ -36,6 +81,15 @@ def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = 
         )
     turn = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What the chat template writes after an answer, up to the token that ends the turn (`<|im_end|>`)."""
+    model_input(tokenizer, "")  # refuses one without a template
+    probe = "7f3a"
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": probe}]
+    ending = str(tokenizer.apply_chat_template(turns, tokenize=False)).rsplit(probe, 1)[1].strip()
+    return ending or str(tokenizer.eos_token)
 
 
 def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -69,8 +123,8 @@ def _released_blank(text: str) -> bool:
 
 
 def translate(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    model: Any,
+    tokenizer: Any,
     texts: Sequence[str],
     source: str,
     target: str,
@@ -78,6 +132,8 @@ def translate(
     mode: Mode = "dt",
     auxiliary: str | None = None,
     auxiliary_texts: Sequence[str] | None = None,
+    num_beams: int = 5,
+    max_new_tokens: int = 512,
     **options: Any,
 ) -> list[str]:
     """Translate with LMT-60 or a checkpoint of one's own (Section 4).
@@ -88,12 +144,12 @@ def translate(
         texts: Sentences or documents.
         source: Code of their language.
         target: Code of the language to translate into.
-        mode: `dt` translates directly; `pmp_s` first translates into the auxiliary language itself and then shows
-            both; `pmp_o` shows given auxiliary sentences. The paper finds `pmp_s` useful into English and Chinese,
-            and not out of Chinese.
+        mode: `dt`, `pmp_s` or `pmp_o`. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
         auxiliary: Code of the auxiliary language; None takes Table 12's (English when English is on neither side).
         auxiliary_texts: For `pmp_o`: the sentences in the auxiliary language.
-        options: Of :func:`translate_examples`: `style`, `cleaning`, `num_beams`, `max_new_tokens`, `batch_tokens`.
+        num_beams: Beams; 1 = greedy. The released script uses 5.
+        max_new_tokens: Longest translation in tokens; the released script uses 512.
+        options: Of :func:`translate_examples`: `style`, `cleaning`, `batch_tokens`.
 
     Returns:
         One translation per text.
@@ -101,6 +157,8 @@ def translate(
     Raises:
         UserError: No auxiliary language is known, or its sentences are missing or not as many as the texts.
     """
+    from papers.lmt.method import Example, auxiliary_for
+
     if mode != "dt" and not (auxiliary := auxiliary or auxiliary_for(source, target)):
         raise UserError(f"No auxiliary language is known for {source}-{target}: name one with auxiliary=...")
     given: Sequence[str | None] = [None] * len(texts)
@@ -113,60 +171,51 @@ def translate(
         Example(str(number), source, target, text, "", auxiliary, other)
         for number, (text, other) in enumerate(zip(texts, given, strict=True))
     ]
+    options |= {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
     return translate_examples(model, tokenizer, examples, mode=mode, **options)
 
 
 def translate_examples(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    model: Any,
+    tokenizer: Any,
     examples: Sequence[Example],
     *,
     mode: Mode = "dt",
-    shots: Mapping[tuple[str, str], Sequence[Example]] | None = None,
+    shots: Mapping[str, Sequence[Example]] | None = None,
     style: Style = "release",
     cleaning: Cleaning = "blank",
-    num_beams: int = 5,
-    max_new_tokens: int = 512,
-    batch_tokens: int | None = None,
+    **decoding: Any,
 ) -> list[str]:
-    """Translate the source sentences of examples of any directions, in common batches.
+    """Translate examples of any directions, in common batches; their target texts are not read.
 
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer.
-        examples: Their target texts are not read. `pmp_s` needs their auxiliary language, `pmp_o` its text too.
-        mode: See :func:`translate`.
-        shots: Solved examples by (source, target), for a checkpoint that was not fine-tuned: it reads them as plain
-            text, without the chat template, and its line ends its translation.
+        examples: `pmp_s` needs their auxiliary language, `pmp_o` its text too.
+        mode: `dt` hides auxiliaries; `pmp_s` first drafts the auxiliary sentence; `pmp_o` takes the one given.
+        shots: Solved examples by direction, for a checkpoint that was not fine-tuned: it reads them as plain text,
+            without the chat template, and its line ends its translation (Table 2: three).
         style: Wording of the prompt.
         cleaning: See :func:`clean_output`.
-        num_beams: Beams; 1 = greedy. The released script uses 5.
-        max_new_tokens: Longest translation in tokens; the released script uses 512.
-        batch_tokens: Tokens of a batch, padding, new ones and all beams included; None = what suits the device.
+        decoding: Of :func:`core.inference.generation.generate`.
     """
     from core.inference.generation import generate
 
-    options: dict[str, Any] = {"style": style, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    options |= {"cleaning": cleaning, "batch_tokens": batch_tokens}
+    options: dict[str, Any] = {"style": style, "cleaning": cleaning, **decoding}
     if mode == "dt":
         examples = [replace(example, auxiliary=None, auxiliary_text=None) for example in examples]
     elif mode == "pmp_s":
-        first = [replace(example, target=str(example.auxiliary)) for example in examples]
-        drafts = translate_examples(model, tokenizer, first, mode="dt", **options)
+        drafts = translate_examples(model, tokenizer, [drafted(example) for example in examples], **options)
         examples = [replace(example, auxiliary_text=draft) for example, draft in zip(examples, drafts, strict=True)]
     if shots:
-        # What an untuned checkpoint reads: solved prompts of the same direction, then the open one (Table 2: three).
-        prompts = [few_shot(lambda e: e.prompt(style), e, shots[e.source, e.target]) for e in examples]
+        prompts = [few_shot(lambda e: e.prompt(style), example, shots[example.direction]) for example in examples]
     else:
         prompts = [model_input(tokenizer, example.prompt(style), style) for example in examples]
-    outputs = generate(
-        model,
-        tokenizer,
-        prompts,
-        max_new_tokens=max_new_tokens,
-        num_beams=num_beams,
-        batch_tokens=batch_tokens,
-        stop=["\n"] if shots else [],
-    )
+    outputs = generate(model, tokenizer, prompts, stop=["\n"] if shots else [], **decoding)
     strings = special_strings(tokenizer)
     return [clean_output(output.lstrip(" ") if shots else output, strings, cleaning) for output in outputs]
+
+
+def drafted(example: Example) -> Example:
+    """The translation into the auxiliary language, which comes first in PMP-S."""
+    return replace(example, target=str(example.auxiliary), target_text=example.auxiliary_text or "")
