@@ -1,7 +1,7 @@
 """Which languages are relatives: some twenty families, and the language of a set that is nearest to another.
 
-    family("ca")                           # "romance"
-    nearest("ca", ["ja", "de", "es"])      # "es"
+family("ca")                           # "romance"
+nearest("ca", ["ja", "de", "es"])      # "es"
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from core.files import is_folder, write_json, write_rows
 from papers.lmt import method
 from papers.lmt.config import Config
 from papers.lmt.languages import AUXILIARY, PIVOTS
-from papers.lmt.method import Example, Item
-from papers.lmt.prompts import Style
+from papers.lmt.method import Item
+from papers.lmt.prompts import Example, Style
 
 
 @dataclass(frozen=True)

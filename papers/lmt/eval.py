@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from papers.lmt.config import FEW, Config
 
 if TYPE_CHECKING:
     from papers.lmt.data import Corpus
-    from papers.lmt.method import Example
+    from papers.lmt.prompts import Example
 
 Units = dict[str, dict[str, float]]
 
@@ -45,18 +46,24 @@ def evaluate(config: Config, run: Run) -> Measurement:
     units: Units = {}
     details: dict[str, Any] = {"signatures": {}}
     rows: list[dict[str, Any]] = []
+    wrong: list[dict[str, Any]] = []
 
     def measure(mode: Any, chosen: Sequence[Example], mark: str = "") -> list[str]:
         outputs = prompts.translate_examples(
             model, tokenizer, chosen, mode=mode, shots=shots, style=config.prompt_style, cleaning=config.cleaning,
             num_beams=config.num_beams, max_new_tokens=config.max_new_tokens,
         )  # fmt: skip
-        scored, signatures = score(config, chosen, outputs)
+        parts, written = meant(config, chosen, outputs)
+        scored, signatures = score(config, parts, written)
         units.update(group(config, corpus, scored, mark))
         details["signatures"] |= signatures
-        for example, output in zip(chosen, outputs, strict=True):
-            row = {"mode": mark or mode, "direction": example.direction, "item": example.item}
-            rows.append(row | {"src": example.source_text, "mt": output, "ref": example.target_text})
+        found = [
+            {"mode": mark or mode, "direction": e.direction, "item": e.item}
+            | {"src": e.source_text, "mt": output, "ref": e.target_text}
+            for e, output in zip(chosen, outputs, strict=True)
+        ]
+        rows.extend(found)
+        wrong.extend(row for row, part, text in zip(found, parts, written, strict=True) if text != part.target_text)
         return outputs
 
     outputs = measure("dt", examples)
@@ -70,13 +77,23 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if config.model is None:
         metrics["change"] = metrics["x2p"] - base_score(config, run, examples)
         metrics["attraction"] = attraction(config, corpus, examples, outputs)
-        reverse = [example for example in examples if example.target in config.pivots]
+        reverse, _ = meant(config, [example for example in examples if example.target in config.pivots], [])
         metrics |= {f"trivial_{name}": fmean(found.values()) for name, found in trivial(reverse, "exact").items()}
     write_rows(run.path / "hypotheses.jsonl", rows)
     manifest = read_json(run.artifact / "manifest.json") or {}
     details |= {name: manifest.get(name) for name in ("examples", "reverse", "retention")}
-    wrong = [row for row in rows if row["mt"].strip() != row["ref"]]
     return Measurement(metrics, units, details | {"wrong": wrong[:: max(1, len(wrong) // 12)][:12]})
+
+
+def meant(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> tuple[list[Example], list[str]]:
+    """Examples and outputs as they are scored: of English numbers the number, not its wording, which is free."""
+    from papers.lmt.miniature import meaning
+
+    if config.corpus != "numbers":
+        return [*examples], [*outputs]
+    parts = [replace(e, target_text=meaning(e.target_text)) if e.target in config.pivots else e for e in examples]
+    texts = [meaning(o) if e.target in config.pivots else o for e, o in zip(examples, outputs, strict=False)]
+    return parts, [text.strip() for text in texts]
 
 
 def base_score(config: Config, run: Run, examples: Sequence[Example]) -> float:
@@ -90,8 +107,8 @@ def base_score(config: Config, run: Run, examples: Sequence[Example]) -> float:
         outputs = prompts.translate_examples(
             model, tokenizer, reverse, style=config.prompt_style, max_new_tokens=config.max_new_tokens
         )
-        right = [output == example.target_text for example, output in zip(reverse, outputs, strict=True)]
-        write_json(folder / "score.json", fmean(right))
+        pairs = zip(*meant(config, reverse, outputs), strict=True)
+        write_json(folder / "score.json", fmean(output.strip() == example.target_text for example, output in pairs))
 
     start = miniature.base(config, run)
     inputs = {"base": start.name, "split": config.split, "items": config.test_items}
@@ -132,8 +149,7 @@ def group(config: Config, corpus: Corpus, scores: dict[str, dict[str, float]], m
 
     With several pivots each also has its own groups (`x2p_zh_low`), as in the paper's tables.
     """
-    from papers.lmt import method
-    from papers.lmt.languages import tier
+    from papers.lmt import languages, method
 
     units: Units = defaultdict(dict)
     pairs = method.pivot_pairs(corpus.languages, config.pivots)
@@ -142,7 +158,7 @@ def group(config: Config, corpus: Corpus, scores: dict[str, dict[str, float]], m
             # Between two pivots, English -> Chinese is of the group English -> X and the way back of X -> English.
             for name, source, target in (("p2x", pivot, code), ("x2p", code, pivot)):
                 value = values.get(f"{source}-{target}")
-                auxiliary = method.auxiliary_for(source, target, config.pivots, corpus.auxiliaries)
+                auxiliary = languages.auxiliary_for(source, target, config.pivots, corpus.auxiliaries)
                 if mark == "draft" and name == "x2p" and not suffix:
                     value = values.get(f"{source}-{auxiliary}")
                     if value is not None:
@@ -150,7 +166,7 @@ def group(config: Config, corpus: Corpus, scores: dict[str, dict[str, float]], m
                     continue
                 if value is None:
                     continue
-                groups = [""] if suffix or mark else ["", f"_{tier(code)}"]
+                groups = [""] if suffix or mark else ["", f"_{languages.tier(code)}"]
                 if len(config.pivots) > 1:
                     groups += [f"_{pivot}{end}" for end in groups]
                 if not mark and code in corpus.languages[:FEW]:
@@ -167,9 +183,12 @@ def attraction(config: Config, corpus: Corpus, examples: Sequence[Example], outp
 
     The items are the same for all arms, so arms that never had them as targets show how often that happens by chance.
     """
-    answers = {item[pivot] for item in corpus.sft for pivot in config.pivots if item.get(pivot)}
-    reverse = [(e, o.strip()) for e, o in zip(examples, outputs, strict=True) if e.target in config.pivots]
-    return sum(output in answers and output != e.target_text for e, output in reverse) / max(1, len(reverse))
+    from papers.lmt.miniature import meaning
+
+    answers = {meaning(item["en"]) for item in corpus.sft}
+    pairs = zip(*meant(config, examples, outputs), strict=True)
+    reverse = [(example.target_text, output.strip()) for example, output in pairs if example.target in config.pivots]
+    return sum(output in answers and output != wanted for wanted, output in reverse) / max(1, len(reverse))
 
 
 if __name__ == "__main__":

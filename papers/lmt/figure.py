@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import interval
+from core.experiment.paper import Check
 from core.experiment.report import COLOURS, trivial_lines
-from core.experiment.results import Record
+from core.experiment.results import Record, compare
 
 ARMS = (
     ("base", "before fine-tuning", "grey"),
@@ -32,7 +34,7 @@ def draw(record: Record) -> Figure:
 
 def _arms(axes: Axes, record: Record) -> None:
     for row, (variant, _, colour) in enumerate(ARMS):
-        found = interval(record.measurements[variant], "x2p")
+        found = _interval(record, variant, "x2p")
         axes.barh(row, found.estimate, color=COLOURS[colour], alpha=0.45, height=0.7)
         low, high = max(0.0, found.low), min(1.0, found.high)
         axes.plot([low, high], [row, row], color="black", linewidth=1.2)
@@ -51,7 +53,7 @@ def _arms(axes: Axes, record: Record) -> None:
 def _curve(axes: Axes, record: Record) -> None:
     places = range(len(CURVE))
     for metric, label, colour in SIDES:
-        found = [interval(record.measurements[variant], metric) for variant in CURVE]
+        found = [_interval(record, variant, metric) for variant in CURVE]
         axes.vlines(places, [one.low for one in found], [one.high for one in found], color=COLOURS[colour])
         axes.plot(places, [one.estimate for one in found], "o-", color=COLOURS[colour], linewidth=1.8, markersize=5)
         axes.axhline(record.mean("base", metric), color=COLOURS[colour], linestyle=":", linewidth=1.2)
@@ -60,3 +62,9 @@ def _curve(axes: Axes, record: Record) -> None:
     axes.set_ylim(0, 1.05)
     axes.set_xlabel("pairs into English that are kept; dotted: before")
     axes.set_title("Both directions")
+
+
+def _interval(record: Record, variant: str, metric: str) -> Any:
+    """Mean over languages and seeds with the interval that the verdicts use."""
+    whole = Check(id="", statement="", metric=metric, treatment=variant, unit="language")
+    return compare(whole, 0.0, record.measurements).interval

@@ -5,7 +5,13 @@ Facts of the paper (Sections 3 and B, Table 12) and of the authors' `src/utils.p
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import langcodes
+
 from core.errors import UserError
+from core.text.languages import match
 
 PIVOTS = ("en", "zh")
 
@@ -55,10 +61,6 @@ def language_name(code: str) -> str:
     """
     if code in LANGUAGE_NAMES:
         return LANGUAGE_NAMES[code]
-    import langcodes
-
-    from core.text.languages import match
-
     if not langcodes.tag_is_valid(code):
         raise UserError(f"{code!r} is not a language code: use BCP 47 codes such as en, zh, yue or sr-Latn.")
     known = match(code, LANGUAGE_NAMES)
@@ -68,3 +70,24 @@ def language_name(code: str) -> str:
 def tier(code: str) -> str:
     """`high`, `medium` or `low`; a language outside the 60 counts as `low`."""
     return next((name for name, codes in TIERS.items() if code in codes), "low")
+
+
+def auxiliary_for(
+    source: str, target: str, pivots: Sequence[str] = PIVOTS, auxiliaries: Mapping[str, str] = AUXILIARY
+) -> str | None:
+    """The auxiliary language of a direction: Table 12 for pairs with the first pivot, the first pivot for all others.
+
+    Returns:
+        None when the table has no entry (the direction is then trained with standard prompts only).
+    """
+    first = pivots[0]
+    if first not in (source, target):
+        return first
+    code = target if source == first else source
+    found = auxiliaries.get(code) or auxiliaries.get(_in_table(code) or code)
+    return found if found not in (source, target) else None
+
+
+@cache
+def _in_table(code: str) -> str | None:
+    return match(code, AUXILIARY)  # `fil` is Table 12's `tl`

@@ -18,14 +18,12 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from core.models.tokenization import IGNORED, pair_ids
 from core.tasks.translation import Segment
-from core.text.languages import match
-from papers.lmt.languages import AUXILIARY, PIVOTS
-from papers.lmt.prompts import Style, model_input, translation_prompt, turn_end
+from papers.lmt.languages import PIVOTS, auxiliary_for
+from papers.lmt.prompts import Example, Style, model_input, turn_end
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -116,19 +114,6 @@ def target_repetition(examples: Iterable[Segment]) -> dict[str, Repetition]:
 # --- parallel multilingual prompting --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Example(Segment):
-    """One pair of the fine-tuning set; with an auxiliary sentence it is shown as PMP, otherwise as STP."""
-
-    auxiliary: str | None = None
-    auxiliary_text: str | None = None
-
-    def prompt(self, style: Style = "release") -> str:
-        """The prompt of this example; the loss is on `target_text` alone."""
-        shown: dict[str, Any] = {"auxiliary": self.auxiliary, "auxiliary_text": self.auxiliary_text}
-        return translation_prompt(self.source_text, self.source, self.target, style=style, **shown)
-
-
 def render(
     item: Item, source: str, target: str, pivots: Sequence[str], auxiliaries: Mapping[str, str], share: float, seed: int
 ) -> Example:
@@ -138,27 +123,6 @@ def render(
     if not text or coin(seed, "format", item["key"], source, target) >= share:
         auxiliary = text = None
     return Example(item["key"], source, target, item[source], item[target], auxiliary, text)
-
-
-def auxiliary_for(
-    source: str, target: str, pivots: Sequence[str] = PIVOTS, auxiliaries: Mapping[str, str] = AUXILIARY
-) -> str | None:
-    """The auxiliary language of a direction: Table 12 for pairs with the first pivot, the first pivot for all others.
-
-    Returns:
-        None when the table has no entry (the direction is then trained with standard prompts only).
-    """
-    first = pivots[0]
-    if first not in (source, target):
-        return first
-    code = target if source == first else source
-    found = auxiliaries.get(code) or auxiliaries.get(_in_table(code) or code)
-    return found if found not in (source, target) else None
-
-
-@cache
-def _in_table(code: str) -> str | None:
-    return match(code, AUXILIARY)  # `fil` is Table 12's `tl`
 
 
 # --- training -------------------------------------------------------------------------------------------------------
@@ -176,7 +140,9 @@ def training_rows(tokenizer: Any, examples: Sequence[Example], style: Style) -> 
     return [{"input_ids": [*p, *t], "labels": [IGNORED] * len(p) + [*t]} for p, t in pairs]
 
 
-def tune(model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, seed: int, name: str = "sft") -> FitResult:
+def tune(
+    model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, seed: int, name: str = "sft"
+) -> FitResult:
     """Minimise the cross-entropy of the label tokens: one stage, the same for every arm."""
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss

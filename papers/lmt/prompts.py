@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
-from core.tasks.translation import few_shot
-from papers.lmt.languages import language_name
+from core.tasks.translation import Segment, few_shot
+from papers.lmt.languages import auxiliary_for, language_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from papers.lmt.method import Example
 
 Style = Literal["release", "paper", "tags"]
 Cleaning = Literal["blank", "release", "none"]
@@ -68,6 +66,19 @@ def translation_prompt(
     texts = [text, auxiliary_text] if auxiliary_text is not None else [text]
     lines = [f"{name}: {sentence}" for name, sentence in zip(names, texts, strict=False)]
     return "\n".join([header, *lines, f"{names[-1]}:"])
+
+
+@dataclass(frozen=True)
+class Example(Segment):
+    """One pair of the fine-tuning set; with an auxiliary sentence it is shown as PMP, otherwise as STP."""
+
+    auxiliary: str | None = None
+    auxiliary_text: str | None = None
+
+    def prompt(self, style: Style = "release") -> str:
+        """The prompt of this example; the loss is on `target_text` alone."""
+        shown: dict[str, Any] = {"auxiliary": self.auxiliary, "auxiliary_text": self.auxiliary_text}
+        return translation_prompt(self.source_text, self.source, self.target, style=style, **shown)
 
 
 def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = "release") -> str:
@@ -157,8 +168,6 @@ def translate(
     Raises:
         UserError: No auxiliary language is known, or its sentences are missing or not as many as the texts.
     """
-    from papers.lmt.method import Example, auxiliary_for
-
     if mode != "dt" and not (auxiliary := auxiliary or auxiliary_for(source, target)):
         raise UserError(f"No auxiliary language is known for {source}-{target}: name one with auxiliary=...")
     given: Sequence[str | None] = [None] * len(texts)

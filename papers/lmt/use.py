@@ -111,14 +111,12 @@ def build(options: Build) -> None:
 def auxiliaries(codes: Sequence[str], pivots: Sequence[str]) -> dict[str, str]:
     """Auxiliary languages within a corpus: Table 12 where it has them, otherwise a relative."""
     from core.text.families import nearest
-    from papers.lmt import method
-    from papers.lmt.languages import TIERS
+    from papers.lmt import languages
 
-    order = [code for tier in TIERS.values() for code in tier]
     found = {}
     for code in codes:
-        listed = method.auxiliary_for(pivots[0], code, pivots)
-        near = listed if listed in codes else nearest(code, codes, order)
+        listed = languages.auxiliary_for(pivots[0], code, pivots)
+        near = listed if listed in codes else nearest(code, codes, languages.LANGUAGES)
         found |= {code: near} if near else {}
     return found
 

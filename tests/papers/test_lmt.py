@@ -19,13 +19,14 @@ from core.errors import UserError
 from core.experiment import run as runs
 from core.experiment.config import override, with_variant
 from core.models.tokenization import train_bpe
-from papers.lmt import data, method, miniature, prompts, train, use
+from core.text.languages import match
+from papers.lmt import data, languages, method, miniature, prompts, train, use
 from papers.lmt import eval as evaluation
 from papers.lmt.config import PRESETS, VARIANTS, scratch_shape, workload
 from papers.lmt.data import build_sft
 from papers.lmt.languages import AUXILIARY, LANGUAGE_NAMES, LANGUAGES, TIERS, tier
-from papers.lmt.method import Example, pivot_pairs
-from papers.lmt.prompts import clean_output, special_strings, translation_prompt
+from papers.lmt.method import pivot_pairs
+from papers.lmt.prompts import Example, clean_output, special_strings, translation_prompt
 
 CODES = ("de", "nl", "fi", "es")
 
@@ -83,17 +84,17 @@ def test_117_pairs_and_234_directions() -> None:
 
 
 def test_the_auxiliary_is_table_12_for_english_and_english_for_chinese() -> None:
-    assert method.auxiliary_for("en", "es") == method.auxiliary_for("es", "en") == "pt"
-    assert method.auxiliary_for("zh", "es") == method.auxiliary_for("es", "zh") == "en"
-    assert method.auxiliary_for("en", "ja") is None
-    assert method.auxiliary_for("en", "zh") is None
-    assert method.auxiliary_for("en", "es", auxiliaries={"es": "en"}) is None
+    assert languages.auxiliary_for("en", "es") == languages.auxiliary_for("es", "en") == "pt"
+    assert languages.auxiliary_for("zh", "es") == languages.auxiliary_for("es", "zh") == "en"
+    assert languages.auxiliary_for("en", "ja") is None
+    assert languages.auxiliary_for("en", "zh") is None
+    assert languages.auxiliary_for("en", "es", auxiliaries={"es": "en"}) is None
 
 
 def test_names_and_auxiliaries_are_found_under_other_codes() -> None:
     assert lmt.language_name("iw") == "Modern Hebrew"
     assert lmt.language_name("fil") == "Tagalog"
-    assert method.auxiliary_for("en", "fil") == "id"
+    assert languages.auxiliary_for("en", "fil") == "id"
     assert tier("de") == "high"
     assert tier("xx") == "low"
 
@@ -353,15 +354,16 @@ def test_the_base_reads_more_than_it_writes_and_meets_auxiliaries() -> None:
     assert all("siebzehn" in text for key, text in german.items() if key.endswith("17") and len(key) < 3)
 
 
-def test_parts_of_the_numbers_do_not_meet_and_another_seed_draws_others() -> None:
+def test_parts_of_the_numbers_do_not_meet() -> None:
     parts = miniature.numbers(SMALL)
     drawn = [value for part in parts.values() for value in part]
-    assert len(drawn) == len(set(drawn)) == 10_000
+    assert len(drawn) == len(set(drawn)) == 1000
     assert miniature.numbers(override(SMALL, {"seed": 1}))["test"] != parts["test"]
-    tiny = PRESETS["tiny"]
-    assert len(set(miniature.languages(tiny))) == tiny.drawn
-    assert miniature.languages(override(tiny, {"seed": 1})) != miniature.languages(tiny)
-    assert not {"ms", "ja", "en"} & set(miniature.languages(override(tiny, {"drawn": 60})))
+    codes = PRESETS["tiny"].languages
+    assert len(set(codes)) == 44
+    assert all(match(code, LANGUAGES) for code in codes)
+    one = miniature.spelled([731], codes, "a")[0]
+    assert len({one[code] for code in codes}) == 44  # no language is the copy of another
 
 
 def test_every_arm_has_the_reverse_pairs_of_its_name() -> None:
@@ -591,7 +593,17 @@ def test_check_warns_of_a_symmetric_many_way_set(tmp_path: Path, capsys: pytest.
 
 def test_translate_reads_and_writes_files(smoke: Any, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("eins\nzwei\n", encoding="utf-8")
-    arguments = ["translate", "--model", str(smoke("lmt").path / "artifact"), "--source", "de", "--target", "en", "--num-beams", "2"]
+    arguments = [
+        "translate",
+        "--model",
+        str(smoke("lmt").path / "artifact"),
+        "--source",
+        "de",
+        "--target",
+        "en",
+        "--num-beams",
+        "2",
+    ]
     arguments += ["--prompt-style", "tags", "--max-new-tokens", "4"]
     use.main([*arguments, "--input", str(tmp_path / "in.txt"), "--output", str(tmp_path / "out.txt")])
     assert len((tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()) == 2
