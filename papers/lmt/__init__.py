@@ -9,7 +9,7 @@ from core.experiment.paper import Claim, Paper, Premise, public
 # Every seed draws its numbers and its base model. A difference in exact match of less than .02 would be of no use to
 # anyone; the null arm is tuned on pairs whose targets belong to other sources.
 _BACK: dict[str, Any] = {"metric": "x2p", "unit": "language", "smallest": 0.02}
-_OUT: dict[str, Any] = {"metric": "p2x", "unit": "language", "smallest": 0.02}
+_OUT: dict[str, Any] = {"metric": "p2x_chrf", "unit": "language"}  # graded, as COMET is: it writes few numbers right
 _GATES = ("base-reads", "no-forgetting")
 
 PAPER = Paper(
@@ -69,29 +69,29 @@ PAPER = Paper(
         ),
         Claim(
             id="forward-improves",
-            statement="The same fine-tuning makes pivot->X better than the base model.",
+            statement="The same fine-tuning makes pivot->X better than the base model (chrF++).",
             reported="En->X 84.63 to 87.72 (high), 56.81 to 77.51 (low); Zh->X 53.33 to 73.68 (low) (Table 2).",
             **_OUT,
+            smallest=2.0,
             treatment="symmetric",
             control="base",
             null="shuffled",
         ),
         Claim(
             id="downsampling-free",
-            statement="Dropping 95 % of the pairs into the pivot costs pivot->X at most three points.",
+            statement="Dropping 95 % of the pairs into the pivot costs pivot->X at most three points of chrF++.",
             reported="En->X changes by +0.08 / +0.01 / +1.17 (Table 2).",
-            metric="p2x",
-            unit="language",
+            **_OUT,
             treatment="p5",
             control="symmetric",
             keeps=True,
-            size=0.03,
+            size=3.0,
             null="shuffled",
         ),
         Claim(
             id="more-languages-worse",
             statement="The more languages are trained in both directions, the worse X->pivot becomes: with all of them "
-            "it is lower than with twelve, on the same twelve.",
+            "it is lower than with eight, on the same eight.",
             reported="The collapse grows over 10, 20, 30, 40, 50 languages (Figure 3c).",
             metric="x2p_first",
             unit="language",

@@ -131,15 +131,14 @@ def score(
     single = means(sentence_scores(examples, outputs, config.primary, device))
     found = {"": {direction: scale * value for direction, value in single.items()}}
     signatures: dict[str, str] = {}
-    if config.primary == "exact":
-        return found, signatures
-    found |= {"_chrf": {}, "_bleu": {}}
+    wanted = {"chrf": "chrf++"} | ({} if config.primary == "exact" else {"bleu": config.bleu})
     for direction in single:
         part = [(e, output) for e, output in zip(examples, outputs, strict=True) if e.direction == direction]
         sides, target = ([e for e, _ in part], [output for _, output in part]), part[0][0].target
-        for name, metric in (("chrf", "chrf++"), ("bleu", "bleu" if target == "zh" else config.bleu)):
-            measured = corpus_scores(*sides, metric)[direction]  # type: ignore[arg-type]
-            found[f"_{name}"][direction] = measured.score
+        for name, metric in wanted.items():
+            kind: Any = "bleu" if name == "bleu" and target == "zh" else metric
+            measured = corpus_scores(*sides, kind)[direction]
+            found.setdefault(f"_{name}", {})[direction] = measured.score
             signatures |= {f"{name}-{target}" if name == "bleu" else name: measured.signature}
     return found, signatures
 

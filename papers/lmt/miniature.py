@@ -1,9 +1,10 @@
 """The tiny world: numbers below a thousand, spelled out in English, the pivot, and in 44 languages of the paper.
 
-A multi-way corpus of real language with right and wrong answers. As in human translation the English of a sentence is
-one wording of many, which nothing in the source decides ("we saw nearly seventeen"); only the number is scored. The base
-model has read bilingual pairs, most of them into English, so that it reads every language and writes it poorly: where
-the paper's base models stand with weak languages. Numbers for base training, fine-tuning, development and test do not meet.
+A multi-way corpus of real language with right and wrong answers. As in human translation the English of a sentence
+is one wording of many, which nothing in the source decides ("we saw nearly seventeen"); only the number is scored. The
+base model has read bilingual pairs, most of them into English, so that it reads every language and writes it poorly:
+where the paper's base models stand with weak languages. Numbers for base training, fine-tuning, development and test do
+not meet; the disjoint control takes numbers of the base training in wordings of its own.
 """
 
 from __future__ import annotations
@@ -133,7 +134,16 @@ def _train_base(config: Config, run: Run, folder: Path) -> None:
     texts = [text for example in examples for text in (example.source_text, example.target_text)]
     tokenizer = train_bpe(texts, config.vocabulary, special_tokens=[f"<{code}>" for code in codes])
     model = loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
-    rows = method.training_rows(tokenizer, examples, "tags")
+    rows = by_length(method.training_rows(tokenizer, examples, "tags"), config.base.batch_size, config.seed)
     method.tune(model, rows, config.base, run, config.seed, name="base")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def by_length(rows: Sequence[Any], size: int, seed: int) -> list[Any]:
+    """Rows in an order whose batches are of about one length: less padding, a third less time."""
+    random, block = Random(f"order-{seed}"), 16 * size
+    blocks = [sorted(rows[at : at + block], key=lambda row: len(row["input_ids"])) for at in range(0, len(rows), block)]
+    batches = [part[at : at + size] for part in blocks for at in range(0, len(part), size)]
+    random.shuffle(batches)
+    return [row for batch in batches for row in batch]
