@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from torch import Tensor
+
+from core.files import replacing, write_json
 
 
 def with_lora(
@@ -39,3 +44,27 @@ def with_lora(
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, settings)
+
+
+def write_adapter(folder: Path, factors: Mapping[str, Tensor], *, rank: int, alpha: int, base: str) -> None:
+    """Factors that were trained without `peft`, in the two files from which `PeftModel.from_pretrained` loads them.
+
+    Args:
+        folder: Created if missing.
+        factors: By name, `base_model.model.<path of the matrix>.lora_A.weight` (rank x in) and `lora_B` (out x rank).
+        rank: Of all of them.
+        alpha: The update is scaled by alpha / rank.
+        base: Hub id or folder of the base model, recorded for whoever loads the adapter.
+    """
+    from peft import LoraConfig
+    from safetensors.torch import save_file
+
+    with replacing(folder / "adapter_model.safetensors") as path:
+        save_file(dict(factors), path, metadata={"format": "pt"})
+    targets = sorted({name.split(".lora_")[0].rpartition(".")[2] for name in factors})
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, target_modules=targets, task_type="CAUSAL_LM", base_model_name_or_path=base,
+        inference_mode=True,
+    ).to_dict()  # fmt: skip
+    config["target_modules"] = targets
+    write_json(folder / "adapter_config.json", {key: value for key, value in config.items() if value is not None})

@@ -320,6 +320,47 @@ def chat_row(
         UserError: If the tokenizer has no chat template, no turn is the assistant's, or the template rewrites earlier
             turns (then no mask by prefixes exists).
     """
+    spans = _spans(tokenizer, messages, tools)
+    question, text = spans[-1]  # what comes after the last answer teaches nothing
+    ((before, answer),) = pair_ids(tokenizer, [question], [text[len(question) :]])
+    labels = [IGNORED] * len(before) + list(answer)
+    asked = prompt_ids(tokenizer, [opening for opening, _ in spans])
+    read = question.removesuffix(asked[-1].held_back)
+    places = tokenizer(read, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    added = len(before) - len(places)
+    for (opening, closing), prompt in zip(spans[:-1], asked, strict=False):
+        joint = _starts(before, prompt.ids)
+        for number, (start, end) in enumerate(places, added):
+            if (number >= len(prompt.ids) if joint else end > len(opening)) and start < len(closing):
+                labels[number] = before[number]
+    return {"input_ids": [*before, *answer], "labels": labels}
+
+
+def chat_rows(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[dict[str, str]]]
+) -> list[dict[str, list[int]]]:
+    """Rows of many conversations, as :func:`chat_row`; those with one answer are cut into tokens together.
+
+    Raises:
+        UserError: As there.
+    """
+    spans = [_spans(tokenizer, messages, None) for messages in conversations]
+    whole = [parts[0] for parts in spans if len(parts) == 1]
+    pairs = iter(pair_ids(tokenizer, [question for question, _ in whole], [text[len(q) :] for q, text in whole]))
+    rows = []
+    for messages, parts in zip(conversations, spans, strict=True):
+        if len(parts) > 1:
+            rows.append(chat_row(tokenizer, messages))
+            continue
+        before, answer = next(pairs)
+        rows.append({"input_ids": [*before, *answer], "labels": [IGNORED] * len(before) + list(answer)})
+    return rows
+
+
+def _spans(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], tools: Sequence[dict] | None
+) -> list[tuple[str, str]]:
+    """For every assistant's turn the rendered conversation up to where it begins, and up to its end."""
     if not tokenizer.chat_template:
         raise UserError("The tokenizer has no chat template: set tokenizer.chat_template or use prompt and completion.")
     if not any(message["role"] == "assistant" for message in messages):
@@ -336,18 +377,6 @@ def chat_row(
         for turn, message in enumerate(messages)
         if message["role"] == "assistant"
     ]
-    question, text = spans[-1]  # what comes after the last answer teaches nothing
-    if not all(text.startswith(part) for span in spans for part in span):
+    if not all(spans[-1][1].startswith(part) for span in spans for part in span):
         raise UserError("The chat template rewrites earlier turns: train one assistant turn a conversation.")
-    ((before, answer),) = pair_ids(tokenizer, [question], [text[len(question) :]])
-    labels = [IGNORED] * len(before) + list(answer)
-    asked = prompt_ids(tokenizer, [opening for opening, _ in spans])
-    read = question.removesuffix(asked[-1].held_back)
-    places = tokenizer(read, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    added = len(before) - len(places)
-    for (opening, closing), prompt in zip(spans[:-1], asked, strict=False):
-        joint = _starts(before, prompt.ids)
-        for number, (start, end) in enumerate(places, added):
-            if (number >= len(prompt.ids) if joint else end > len(opening)) and start < len(closing):
-                labels[number] = before[number]
-    return {"input_ids": [*before, *answer], "labels": labels}
+    return spans

@@ -104,6 +104,28 @@ def segments(rows: Iterable[Mapping[str, Any]], directions: Iterable[tuple[str, 
     return found
 
 
+def official_test(name: str, source: str, target: str, limit: int | None = None) -> list[Segment]:
+    """Segments of a shared task (`wmt22`) with their first reference, as sacrebleu keeps or fetches them.
+
+    Raises:
+        UserError: The test lacks the direction, or cannot be fetched.
+    """
+    import sacrebleu
+
+    from core import corpora
+
+    pair = f"{source}-{target}"
+    try:
+        files = sacrebleu.get_source_file(name, pair), sacrebleu.get_reference_files(name, pair)[0]
+    except Exception as error:
+        raise UserError(
+            f"{name} {pair} cannot be fetched ({type(error).__name__}): connect to the network, or run "
+            f"`sacrebleu -t {name} -l {pair} --echo src` elsewhere and copy ~/.sacrebleu."
+        ) from error
+    texts, references = (corpora.read_lines(file)[:limit] for file in files)
+    return segments(({source: s, target: t} for s, t in zip(texts, references, strict=True)), [(source, target)])
+
+
 # --- decoding -------------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ The contract of a loss function, `loss_fn(model, batch) -> Loss`: the *sum* over
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -59,7 +59,12 @@ def model_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def causal_lm_loss(
-    model: nn.Module, batch: Mapping[str, Any], *, router_aux_weight: float = 0.0, cross_entropy: CrossEntropy = "auto"
+    model: nn.Module,
+    batch: Mapping[str, Any],
+    *,
+    router_aux_weight: float = 0.0,
+    router_loss: Callable[..., Tensor] | None = None,
+    cross_entropy: CrossEntropy = "auto",
 ) -> Loss:
     """Next-token cross-entropy over the label tokens, in nats.
 
@@ -68,6 +73,7 @@ def causal_lm_loss(
         batch: What :func:`core.training.packing.collate` makes; or `input_ids`, perhaps `attention_mask`, `labels`.
         router_aux_weight: For mixtures of experts: weight of the load-balancing loss (Switch Transformer, equations
             4-6; Mixtral's `router_aux_loss_coef`), computed over the real tokens of the micro-batch.
+        router_loss: Instead of :func:`load_balancing_loss`, with its arguments.
         cross_entropy: "plain" = logits of all label positions at once; "chunked" and "fused" as in
             :func:`linear_cross_entropy`; "auto" = fused on GPUs where liger-kernel is installed, otherwise chunked.
 
@@ -101,7 +107,7 @@ def causal_lm_loss(
         _, top_k = experts_of(base_model(model).config.get_text_config())
         real = _real_tokens(batch)
         real = real if real is None else F.pad(real, (virtual, 0), value=1)
-        aux = load_balancing_loss(output.router_logits, top_k=top_k, real_tokens=real)
+        aux = (router_loss or load_balancing_loss)(output.router_logits, top_k=top_k, real_tokens=real)
         logs = {"cross_entropy": loss.detach(), "router_aux": aux.detach() * count}
         loss = loss + router_aux_weight * count * aux
     return Loss(loss, count, logs)

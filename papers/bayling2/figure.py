@@ -1,126 +1,100 @@
-"""The figure: what the translation tasks carry over, how many of them it takes, and to whom. From the record alone.
-
-left:   each skill in languages without task instructions, by arm; the pivots beside it
-middle: the mean over skills, and translation, against the number of translation examples per language
-right:  the next number, language by language, with and without translation tasks
-
-Bars and lines are means over seeds and items with the 95 % intervals of the verdicts; dots are seeds.
-"""
+"""The figure of the page, drawn from the record alone: every arm, taught languages against hubs, every language."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
 
-import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from core.experiment.figures import bars, interval
-from core.experiment.report import COLOURS
-from core.experiment.results import Record
+from core.experiment.paper import Check
+from core.experiment.report import COLOURS, trivial_lines
+from core.experiment.results import Record, compare
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-ARMS = {
-    "no_xling": ("monolingual text instead", "grey"),
-    "pivots_only": ("nothing instead", "sky"),
-    "full": ("translation tasks (full)", "blue"),
-    "oracle": ("task instructions too (oracle)", "orange"),
-}
-GROUPS = {
-    "digits_x": "digits",
-    "next_x": "next",
-    "reversed_x": "reversed",
-    "skills_pivots": "all three,\npivots",
-}
+# variant, label, colour
+ARMS = (
+    ("full", "translation tasks (BayLing 2)", "blue"),
+    ("no_xling", "none (the paper's ablation)", "orange"),
+    ("monolingual", "monolingual text instead", "grey"),
+    ("shuffled", "pairs shuffled (null)", "grey"),
+    ("xling_only", "translations, nothing taught", "grey"),
+    ("budget_64", "64 translations a language", "sky"),
+    ("oracle", "taught in the languages too", "green"),
+)
+# What is taught in (rows) and translated around (columns).
+GRID = (
+    ("English\nand Chinese", "one_hub", "full"),
+    ("English", "one_pivot", "en_xling"),
+    ("Chinese", None, "zh_xling"),
+)
 
 
 def draw(record: Record) -> Figure:
-    """The figure of the page."""
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 3, figsize=(10.2, 4.0), width_ratios=(1.4, 0.9, 1.1))
-    _draw_skills(panels[0], record)
-    _draw_budget(panels[1], record)
-    _draw_languages(panels[2], record)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(ARMS))
+    """Left: the skills in tied languages by arm. Right: taught languages against hubs; every language."""
+    figure, axes = plt.subplot_mosaic(
+        [["arms", "languages"], ["hubs", "languages"]], figsize=(9.6, 6.6), width_ratios=(1.3, 1),
+        height_ratios=(1.5, 1),
+    )  # fmt: skip
+    _bars(axes["arms"], record, [(label, variant, colour) for variant, label, colour in ARMS])
+    trivial_lines(axes["arms"], record, "full", vertical=True, names=("majority",))
+    axes["arms"].set_title("The skills in tied languages", pad=14)
+    rows = [
+        (f"{taught.replace(chr(10), ' ')}, around {around}", variant, colour)
+        for taught, *variants in GRID
+        for variant, around, colour in zip(variants, ("English", "both"), ("sky", "blue"), strict=True)
+        if variant
+    ]
+    _bars(axes["hubs"], record, rows)
+    axes["hubs"].set_title("Taught in ..., translations around ...")
+    axes["hubs"].set_xlabel("share right, next number and reversed digits (95 % interval)")
+    _languages(axes["languages"], record)
     return figure
 
 
-def _seeds(record: Record, variant: str, metric: str) -> np.ndarray:
-    return np.array([cell.metrics[metric] for cell in record.measurements[variant].values()])
+def _bars(axes: Axes, record: Record, arms: list[tuple[str, str, str]]) -> None:
+    arms = [arm for arm in arms if arm[1] in record.measurements]
+    for row, (_, variant, colour) in enumerate(arms):
+        whole = Check(id="", statement="", metric="skills_x", treatment=variant, unit="language")
+        interval = compare(whole, 0.0, record.measurements).interval
+        low, high = max(0.0, interval.low), min(1.0, interval.high)
+        axes.barh(row, interval.estimate, color=COLOURS[colour], alpha=0.5, height=0.72)
+        axes.plot([low, high], [row, row], color="black", linewidth=1)
+        axes.text(max(high, interval.estimate) + 0.015, row, f"{interval.estimate:.2f}", va="center", fontsize=9)
+    _rows(axes, [label for label, _, _ in arms])
 
 
-def _draw_skills(axes: Axes, record: Record) -> None:
-    width = 0.84 / len(ARMS)
-    for number, (variant, (label, colour)) in enumerate(ARMS.items()):
-        for place, metric in enumerate(GROUPS):
-            (mean,), reach = bars([interval(record.measurements[variant], metric)])
-            x = place + (number - (len(ARMS) - 1) / 2) * width
-            axes.bar(x, mean, width * 0.92, color=COLOURS[colour], label=label if place == 0 else None)
-            axes.errorbar(x, mean, reach, color="black", linewidth=0.9, capsize=1.5)
-            seeds = _seeds(record, variant, metric)
-            axes.plot(np.full(len(seeds), x + 0.25 * width), seeds, "o", color="black", markersize=1.8, zorder=3)
-    axes.axvline(len(GROUPS) - 1.5, color="#B5B5B5", linewidth=0.8)
-    axes.set_xticks(range(len(GROUPS)), list(GROUPS.values()))
-    axes.set_ylim(0, 1)
-    axes.set_ylabel("exact match, held-out numbers")
-    axes.set_title("Languages without instructions", fontsize=9)
+def _languages(axes: Axes, record: Record) -> None:
+    """Tied languages above, untied ones below; each with and without translation tasks in the mixture."""
+    place, ticks = 0, []
+    for metric, title in (("skills_x", "tied by translation tasks"), ("skills_untied", "not tied")):
+        means = {variant: _by_language(record, variant, metric) for variant in ("no_xling", "full")}
+        axes.text(1.03, place, title, fontsize=9, ha="right", va="center", weight="bold")
+        place += 1
+        for code in sorted(means["full"], key=lambda code: -means["full"][code]):
+            ends = [means[variant][code] for variant in ("no_xling", "full")]
+            axes.plot(ends, [place, place], color=COLOURS["grey"], linewidth=1)
+            for end, colour in zip(ends, ("orange", "blue"), strict=True):
+                axes.plot(end, place, "o", color=COLOURS[colour], markersize=4.5)
+            ticks.append((place, code))
+            place += 1
+    _rows(axes, [])
+    axes.set_yticks([row for row, _ in ticks], [code for _, code in ticks], fontsize=7)
+    axes.set_ylim(place, -1)
+    axes.set_xlabel("share right; colours as on the left")
+    axes.set_title("Every language")
 
 
-def _budgets(record: Record) -> list[tuple[float, str]]:
-    """Translation examples per language, and the variant; what `full` holds is in its manifest."""
-    found = [(float(name.split("_")[1]), name) for name in record.measurements if name.startswith("budget_")]
-    details: Any = next(iter(record.measurements["full"].values())).details
-    counts = [n for code, n in details["mixture"]["distinct_per_language"].items() if code in details["languages"]]
-    return sorted([(0.0, "no_xling"), *found, (float(np.mean(counts)), "full")])
+def _rows(axes: Axes, labels: list[str]) -> None:
+    axes.set_yticks(range(len(labels)), labels, fontsize=9)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(0, 1.08)
 
 
-def _draw_budget(axes: Axes, record: Record) -> None:
-    budgets = _budgets(record)
-    for shift, (metric, label, colour) in enumerate(
-        (("skills_x", "three skills", "blue"), ("x_to_en", "translation into English", "green"))
-    ):
-        x = np.arange(len(budgets)) + 0.1 * (shift - 0.5)
-        means, reach = bars([interval(record.measurements[variant], metric) for _, variant in budgets])
-        axes.errorbar(x, means, reach, fmt="o-", color=COLOURS[colour], markersize=4, linewidth=1.2, label=label)
-        for place, (_, variant) in zip(x, budgets, strict=True):
-            seeds = _seeds(record, variant, metric)
-            axes.plot(np.full(len(seeds), place), seeds, "o", color="black", markersize=1.8, zorder=3)
-    axes.set_xticks(range(len(budgets)), [f"{budget:g}" if budget else "none" for budget, _ in budgets])
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("translation examples per language")
-    axes.legend(loc="lower right", fontsize=8)
-    axes.set_title("Accuracy against the budget", fontsize=9)
-
-
-def _draw_languages(axes: Axes, record: Record) -> None:
-    tables = {name: [cell.details["languages"] for cell in record.measurements[name].values()] for name in ARMS}
-    means = {
-        name: {code: float(np.mean([table[code]["next"] for table in by_seed])) for code in by_seed[0]}
-        for name, by_seed in tables.items()
-    }
-    exposure = {code: entry["exposure"] for code, entry in tables["full"][0].items()}
-    levels = {code: entry["resource"] for code, entry in tables["full"][0].items()}
-    order = ("unseen", "translated", "instructed")
-    codes = sorted(exposure, key=lambda code: (order.index(exposure[code]), means["full"][code]))
-    for row, code in enumerate(codes):
-        ends = [means[name][code] for name in ("no_xling", "full")]
-        axes.plot(ends, [row, row], color="#B5B5B5", linewidth=1.0, zorder=1)
-        for name in ("no_xling", "full"):
-            axes.plot(means[name][code], row, "o", color=COLOURS[ARMS[name][1]], markersize=5, zorder=2)
-    for row, (code, after) in enumerate(pairwise(codes)):
-        if exposure[code] != exposure[after]:
-            axes.axhline(row + 0.5, color="#B5B5B5", linewidth=0.8)
-    names = {"unseen": "no translations", "translated": "translation only", "instructed": "pivots"}
-    for group in order:
-        rows = [row for row, code in enumerate(codes) if exposure[code] == group]
-        if rows:
-            axes.text(1.0, rows[-1] + 0.42, names[group], fontsize=7.5, ha="right", va="top", color=COLOURS["grey"])
-    axes.set_yticks(range(len(codes)), [f"{code} ({levels[code]})" for code in codes], fontsize=8)
-    axes.set_ylim(-0.6, len(codes) - 0.4)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel("next number, exact match")
-    axes.set_title("Language by language", fontsize=9)
+def _by_language(record: Record, variant: str, metric: str) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for measurement in record.measurements[variant].values():
+        for path, value in measurement.units[metric].items():
+            values.setdefault(path.partition("/")[0], []).append(value)
+    return {code: fmean(found) for code, found in values.items()}

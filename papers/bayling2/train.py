@@ -2,8 +2,8 @@
 
     python -m papers.bayling2.train tiny --variant full
     python -m papers.bayling2.train tiny --variant no_xling --seed 1
-    python -m papers.bayling2.train --model my-chat-model --languages sw --instructions en=en.jsonl zh=zh.jsonl \
-        --parallel sw:en=sw-en.tsv --xling-per-language 5000 --knowledge-share 0 --out runs/mine
+    python -m papers.bayling2.train paper --model my-chat-model --template auto --languages sw \
+        --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --total 0 --out runs/mine
     accelerate launch -m papers.bayling2.train paper
 
 The artifact is a `save_pretrained` folder whose tokenizer carries the chat template, and the manifest of the mixture.
@@ -26,17 +26,16 @@ if TYPE_CHECKING:
 def train(config: Config, run: Run) -> None:
     """Write `artifact/model` and `artifact/manifest.json`."""
     from core.distributed import seed_everything
-    from core.training.fit import fit, save_pretrained
-    from papers.bayling2.method import CHAT_TEMPLATES
+    from core.training.fit import save_pretrained
+    from papers.bayling2.method import tune
 
     seed_everything(config.seed)
     chat = start(config)
     facts: dict[str, Any] = {}
-    if any(config.shares.values()):
+    if config.blocks:
         rows, facts = prepared(config, run, chat)
-        result = fit(chat.model, rows, config.training, run, seed=config.seed)
+        result = tune(chat.model, rows, config.training, run, config.seed)
         facts |= {"steps": result.steps, "losses": result.losses[:: max(1, len(result.losses) // 50)]}
-    chat.tokenizer.chat_template = CHAT_TEMPLATES[chat.template]
     chat.model.generation_config.eos_token_id = chat.stop_ids()
     save_pretrained(chat.model, run.artifact / "model", chat.tokenizer)
     if is_main_process():
@@ -46,39 +45,52 @@ def train(config: Config, run: Run) -> None:
 def start(config: Config) -> Chat:
     """The model before tuning: the checkpoint, or a scratch model over number words."""
     from core.models import loading
+    from papers.bayling2 import miniature
     from papers.bayling2.chat import Chat
 
-    named: Any = None if config.template == "auto" else config.template
     if config.model is not None:
-        return Chat.load(config.model, named, dtype="float32")
-    from papers.bayling2.numerals import word_tokenizer
-
-    tokenizer = word_tokenizer(config)
-    model = loading.from_config(scratch_shape(len(tokenizer), config.scratch), seed=config.seed)
-    return Chat(model, tokenizer, named or "plain")
+        return Chat.load(config.model, config.template, dtype="float32")
+    tokenizer = miniature.tokenizer_for(config)
+    return Chat(loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed), tokenizer)
 
 
 def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]:
-    """Token rows of the mixture, and its manifest. Those of a pretrained model are built once for all processes."""
+    """Token rows of the mixture, and its manifest with, in miniature, what solvers that know nothing reach.
+
+    Those of a pretrained model are built once for all processes.
+    """
     from dataclasses import asdict
 
-    from papers.bayling2.data import mixture, training_rows
-    from papers.bayling2.method import manifest
+    from core import corpora
+    from core.files import read_json
+    from papers.bayling2 import miniature
+    from papers.bayling2.data import manifest, mixture
+    from papers.bayling2.method import response_rows
 
     if config.model is None:
         rows = mixture(config)
-        return training_rows(chat.tokenizer, rows, chat.template), manifest(rows)
+        # An example is cut into tokens once, however often it is repeated.
+        once = {str(row["messages"]): row["messages"] for row in rows}
+        found = dict(zip(once, response_rows(chat.tokenizer, list(once.values())), strict=True))
+        facts = {**manifest(rows), "trivial": miniature.solvers(config, rows)}
+        return [found[str(row["messages"])] for row in rows], facts
 
     def build(folder: Path) -> None:
         rows = mixture(config)
-        training_rows(chat.tokenizer, rows, chat.template, config.workers).save_to_disk(folder / "rows")
+
+        def encoded(batch: dict[str, Any]) -> dict[str, Any]:
+            found = response_rows(chat.tokenizer, batch["messages"])
+            return {name: [row[name] for row in found] for name in ("input_ids", "labels")}
+
+        table = corpora.to_dataset([{"messages": row["messages"]} for row in rows])
+        workers = config.workers if config.workers > 1 else None
+        table = table.map(encoded, batched=True, remove_columns=["messages"], num_proc=workers)
+        table.save_to_disk(folder / "rows")
         write_json(folder / "manifest.json", manifest(rows))
 
     from datasets import load_from_disk
 
-    from core.files import read_json
-
-    folder = run.stage("mixture", {**asdict(config), "template": chat.template}, build)
+    folder = run.stage("mixture", asdict(config), build)
     return load_from_disk(folder / "rows"), read_json(folder / "manifest.json")
 
 

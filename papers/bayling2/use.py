@@ -3,7 +3,7 @@
     python -m papers.bayling2.use mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --out star
     python -m papers.bayling2.use measure --model my-model --tasks tasks.jsonl --manifest star/manifest.json
     python -m papers.bayling2.use sweep --budgets 64 256 1024
-    python -m papers.bayling2.use chat --model ICTNLP/bayling-2-llama-3-8b --message "What is the speed of light?"
+    python -m papers.bayling2.use chat --model ICTNLP/bayling-2-7b --template bayling2-llama2 --message "Hello"
 
 As a library: :func:`papers.bayling2.build_star_mixture`, :func:`papers.bayling2.transfer_matrix`,
 :class:`papers.bayling2.Chat`.
@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal
 from core.errors import UserError
 from core.experiment.config import Range, Seed, name_values, override, preset_named, with_variant
 from core.experiment.entrypoint import Verbs, tools
-from papers.bayling2.method import SAMPLING
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Measure:
     """Accuracy by task and language, split by what training showed of the language."""
 
     model: str
-    """Hub id or folder of a chat model."""
+    """Hub id or folder of a chat model; asked in its own chat template."""
     tasks: str
     """JSON lines with task, language, prompt, answer, and optionally choices, key, answer_language."""
     manifest: Path | None = None
@@ -68,8 +67,6 @@ class Sweep:
     """Values of xling_per_language."""
     preset: str = "tiny"
     """Preset that the other settings come from."""
-    variant: str = "full"
-    """Variant of it."""
     model: str | None = None
     """Pretrained chat model to tune instead of the preset's."""
     languages: tuple[str, ...] = ()
@@ -97,12 +94,14 @@ class ChatOnce:
     message: str
     """What to say."""
     translate: tuple[str, str] | None = None
-    """Codes of source and target language: translate the message."""
-    template: Literal["auto", "bayling2-llama2", "bayling2-llama3", "plain"] = "auto"
-    """Layout; auto = by the tokenizer."""
-    temperature: Annotated[float, Range(0)] = SAMPLING["temperature"]
+    """Codes of source and target language: translate the message, greedily."""
+    request: Literal["en", "zh"] = "en"
+    """Language in which the translation is asked for."""
+    template: Literal["auto", "bayling2-llama2", "bayling2-llama3"] = "auto"
+    """Layout; auto = the tokenizer's own chat template where it has one."""
+    temperature: Annotated[float, Range(0)] = 0.7
     """Of the sampling, as in the official client; 0 = greedy."""
-    max_new_tokens: Annotated[int, Range(1)] = int(SAMPLING["max_new_tokens"])
+    max_new_tokens: Annotated[int, Range(1)] = 512
     """As in the official client."""
 
 
@@ -114,13 +113,9 @@ def mix(options: Mix) -> None:
     pivots: dict[str, list[method.Row]] = {}
     for code, source in name_values("--instructions", options.instructions, "pivot=file", str, repeats=True):
         pivots.setdefault(code, []).extend(data.read_instructions(source, code))
-    texts = []
-    for edge, path in name_values("--parallel", options.parallel, "language:pivot=file", str, repeats=True):
-        language, _, pivot = edge.partition(":")
-        texts.append((language, pivot, path))
     table = data.build_star_mixture(
         pivots,
-        texts,
+        [(*edge, path) for edge, path in data.edges(options.parallel)],
         dict(name_values("--shares", options.shares, "en=0.262", float, allowed=Range(0))) or None,
         seed=options.seed,
         per_language=options.per_language or None,
@@ -129,7 +124,7 @@ def mix(options: Mix) -> None:
     )
     rows = table.to_list()
     write_rows(options.out / "mixture.jsonl", rows)
-    facts = {**method.manifest(rows), "pivots": list(pivots), "seed": options.seed}
+    facts = {**data.manifest(rows), "pivots": list(pivots), "seed": options.seed}
     write_json(options.out / "manifest.json", facts)
     parts = ", ".join(f"{name} {part['examples']} ({part['share']:.1%})" for name, part in facts["blocks"].items())
     print(f"{facts['examples']} examples: {parts}. {options.out / 'mixture.jsonl'}")
@@ -138,21 +133,21 @@ def mix(options: Mix) -> None:
 def measure(options: Measure) -> None:
     """Print and write the transfer table of a model."""
     from core.files import load_json, write_json
-    from papers.bayling2 import data
+    from core.tasks.transfer import exposure_of, read_tasks, transfer_matrix
     from papers.bayling2.chat import Chat
-    from papers.bayling2.transfer import exposure_of, transfer_matrix
 
     facts: dict[str, Any] = {}
     if options.manifest is not None:
         facts = load_json(options.manifest, dict)
         if not isinstance(facts.get("languages"), dict) or not isinstance(facts.get("pivots", []), list):
             raise UserError(f"{options.manifest} is no manifest of a mixture: give the one that `mix` wrote.")
-    tasks = data.read_tasks(options.tasks)
-    codes = {code for by_code in tasks.values() for code in by_code}
-    instructing = facts.get("pivots", [])
-    exposure = {code: exposure_of(code, facts.get("languages", {}), instructing) for code in codes}
+    tasks = read_tasks(options.tasks)
+    seen, instructing = facts.get("languages", {}), facts.get("pivots", [])
+    chat = Chat.load(options.model)
     transfer = transfer_matrix(
-        Chat.load(options.model), tasks, exposure=exposure, max_new_tokens=options.max_new_tokens
+        lambda items: chat.answer(items, options.max_new_tokens),
+        tasks,
+        exposure={code: exposure_of(code, seen, instructing) for by_code in tasks.values() for code in by_code},
     )
     print(transfer.table())
     write_json(options.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in transfer.cells])
@@ -168,13 +163,13 @@ def sweep(options: Sweep) -> None:
 
     changes: dict[str, Any] = {"seed": options.seed}
     if options.model:
-        changes |= {"model": options.model, "knowledge_share": 0.0, "untied": (), "benchmarks": (options.tasks,)}
+        changes |= {"model": options.model, "template": "auto", "untied": (), "benchmarks": (options.tasks,)}
         changes |= {"languages": options.languages, "instructions": options.instructions, "parallel": options.parallel}
         if not options.tasks:
             raise UserError("--model needs --tasks: the questions on which the budgets are compared.")
     if options.steps:
         changes["training.steps"] = options.steps
-    base = override(with_variant(preset_named(PRESETS, options.preset), VARIANTS, options.variant), changes)
+    base = override(with_variant(preset_named(PRESETS, options.preset), VARIANTS, "full"), changes)
     print(f"{'budget':>8s} {'pivots':>8s} {'languages':>10s}")
     for budget in options.budgets:
         config = override(base, {"xling_per_language": budget})
@@ -193,12 +188,13 @@ def chat_once(options: ChatOnce) -> None:
     """Print the answer."""
     from papers.bayling2.chat import Chat
 
-    model = Chat.load(options.model, None if options.template == "auto" else options.template)
+    model = Chat.load(options.model, options.template)
+    limit = options.max_new_tokens
     if options.translate:
-        print(model.translate([options.message], *options.translate, max_new_tokens=options.max_new_tokens)[0])
+        print(model.translate([options.message], *options.translate, options.request, max_new_tokens=limit)[0])
         return
     turns = [{"role": "user", "content": options.message}]
-    print(model.reply([turns], max_new_tokens=options.max_new_tokens, temperature=options.temperature)[0])
+    print(model.reply([turns], max_new_tokens=limit, temperature=options.temperature)[0])
 
 
 VERBS: Verbs = {

@@ -7,35 +7,37 @@ transformers 5, and engines that serve per-expert LoRA read the same names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import parametrize
 
 from core.distributed import is_main
 from core.errors import UserError
-from core.files import load_json, replacing, write_json
+from core.files import load_json, write_json
+from core.models.adapters import write_adapter
 from core.models.loading import translated
-from papers.bimedix.method import LowRankUpdate, MoEBlock, Placement, attach_adapters, moe_blocks
+from core.models.mixtures import moe_blocks
+from core.models.nf4 import quantize_base as quantize_base  # one of the paper's public names
+from papers.bimedix.config import Part
+from papers.bimedix.method import AdaptedExperts, attach_adapters
 
-PREFIX = "base_model.model."
 # Names of (W1, W3, W2) and of the block, in checkpoints of the original layout.
 MIXTRAL = (("w1", "w3", "w2"), "block_sparse_moe")
 OTHERS = (("gate_proj", "up_proj", "down_proj"), "mlp")
 
 
-def save_adapter(model: nn.Module, folder: Path, *, placement: Placement, rank: int, alpha: int, base: str) -> Path:
-    """Write `adapter_model.safetensors` and `adapter_config.json`.
+def save_adapter(model: nn.Module, folder: Path, *, parts: Sequence[Part], rank: int, alpha: int, base: str) -> Path:
+    """Write `adapter_model.safetensors` and `adapter_config.json`, and what :func:`load_adapter` has to know.
 
     Args:
         model: With adapters attached by :func:`papers.bimedix.method.attach_adapters`.
         folder: Created if missing.
-        placement: As attached.
+        parts: As attached.
         rank: As attached.
         alpha: As attached.
         base: Hub id or folder of the base model, recorded for whoever loads the adapter.
@@ -43,23 +45,11 @@ def save_adapter(model: nn.Module, folder: Path, *, placement: Placement, rank: 
     Returns:
         The folder.
     """
-    from peft import LoraConfig
-    from safetensors.torch import save_file
-
     # Gathering shards is a joint act of all processes; writing is the main one's.
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _named_factors(model)}
-    if not is_main():
-        return folder
-    with replacing(folder / "adapter_model.safetensors") as path:
-        save_file(tensors, path, metadata={"format": "pt"})
-    targets = sorted({name.split(".lora_")[0].rpartition(".")[2] for name in tensors})
-    config = LoraConfig(
-        r=rank, lora_alpha=alpha, target_modules=targets, task_type="CAUSAL_LM", base_model_name_or_path=base,
-        inference_mode=True,
-    ).to_dict()  # fmt: skip
-    config["target_modules"] = targets
-    write_json(folder / "adapter_config.json", {key: value for key, value in config.items() if value is not None})
-    write_json(folder / "placement.json", {"placement": placement, "rank": rank, "alpha": alpha})
+    factors = {name: factor.detach().cpu().contiguous() for name, factor in _factors(model)}
+    if is_main():
+        write_adapter(folder, factors, rank=rank, alpha=alpha, base=base)
+        write_json(folder / "placement.json", {"parts": list(parts), "rank": rank, "alpha": alpha})
     return folder
 
 
@@ -76,58 +66,41 @@ def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
     with translated(folder):
         attach_adapters(model, **load_json(folder / "placement.json", dict))
         stored = load_file(folder / "adapter_model.safetensors")
-    targets = dict(_named_factors(model))
-    if mismatch := sorted(name for name in {*stored, *targets} if _shape(stored, name) != _shape(targets, name)):
-        raise UserError(f"The adapter in {folder} does not fit this base model: {mismatch[0]} differs.")
+    targets = dict(_factors(model))
+    for name in sorted({*stored, *targets}):
+        if name not in stored or name not in targets or stored[name].shape != targets[name].shape:
+            raise UserError(f"The adapter in {folder} does not fit this base model: {name} differs.")
     with torch.no_grad():
         for name, target in targets.items():
             target.copy_(stored[name])
     return model
 
 
-def _shape(tensors: dict[str, Tensor], name: str) -> torch.Size | None:
-    return tensors[name].shape if name in tensors else None
+def _factors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Views of every factor under its name on disk."""
+    for path, a, b in _pairs(model):
+        for name, factor in (("A", a), ("B", b)):
+            yield f"base_model.model.{path}.lora_{name}.weight", factor
 
 
-def _named_factors(model: nn.Module) -> Iterator[tuple[str, Float[Tensor, "rows columns"]]]:
-    """Views of every low-rank factor under its name on disk."""
+def _pairs(model: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Path of each adapted matrix in a checkpoint of the original layout, with its A and B."""
     for name, module in model.named_modules():
         if hasattr(module, "lora_A") and hasattr(module, "base_layer"):
             layer: Any = module
-            yield f"{PREFIX}{name}.lora_A.weight", _whole(layer.lora_A["default"].weight)
-            yield f"{PREFIX}{name}.lora_B.weight", _whole(layer.lora_B["default"].weight)
-    is_mixtral = getattr(getattr(model, "config", None), "model_type", "") in ("mixtral", "minimax")
+            yield name, _whole(layer.lora_A["default"].weight), _whole(layer.lora_B["default"].weight)
+    kind = getattr(getattr(model, "config", None), "model_type", "")
+    matrices, folder = MIXTRAL if kind in ("mixtral", "minimax") else OTHERS
     for block in moe_blocks(model):
-        yield from _block_factors(block, *(MIXTRAL if is_mixtral else OTHERS))
-
-
-def _block_factors(block: MoEBlock, names: tuple[str, str, str], folder: str) -> Iterator[tuple[str, Tensor]]:
-    path = f"{PREFIX}{block.name.rpartition('.')[0]}.{folder}"
-    gate, up, down = names
-    if fused := _factors(block.experts, "gate_up_proj"):
-        a, b = fused
-        for branch, matrix in enumerate((gate, up)):
-            yield from _expert_factors(f"{path}.experts", matrix, a[branch], b[branch])
-    if second := _factors(block.experts, "down_proj"):
-        yield from _expert_factors(f"{path}.experts", down, second[0][0], second[1][0])
-    if router := _factors(block.router, "weight"):
-        yield f"{path}.{block.router_name}.lora_A.weight", router[0][0]
-        yield f"{path}.{block.router_name}.lora_B.weight", router[1][0]
-
-
-def _expert_factors(path: str, matrix: str, a: Tensor, b: Tensor) -> Iterator[tuple[str, Tensor]]:
-    for expert in range(len(a)):
-        yield f"{path}.{expert}.{matrix}.lora_A.weight", a[expert]
-        yield f"{path}.{expert}.{matrix}.lora_B.weight", b[expert]
-
-
-def _factors(module: nn.Module, name: str) -> tuple[Tensor, Tensor] | None:
-    """A and B of an adapted parameter, with a leading axis of branches; None if it is not adapted."""
-    if not parametrize.is_parametrized(module, name):
-        return None
-    steps: Any = module.parametrizations
-    update = next((step for step in steps[name] if isinstance(step, LowRankUpdate)), None)
-    return (_whole(update.A), _whole(update.B)) if update else None
+        path = f"{block.name.rpartition('.')[0]}.{folder}"
+        if isinstance(block.experts, AdaptedExperts):
+            updates = (block.experts.w1, block.experts.w3, block.experts.w2)
+            for matrix, update in zip(matrices, updates, strict=True):
+                for expert, (a, b) in enumerate(zip(_whole(update.A), _whole(update.B), strict=True)):
+                    yield f"{path}.experts.{expert}.{matrix}", a, b
+        if parametrize.is_parametrized(block.router, "weight"):
+            router: Any = block.router.parametrizations["weight"][-1]
+            yield f"{path}.{block.router_name}", _whole(router.A)[0], _whole(router.B)[0]
 
 
 def _whole(factor: Tensor) -> Tensor:

@@ -1,60 +1,140 @@
 """Measure a tuned model in both languages: accuracy with paired items, routing, and the speed of sparsity.
 
     python -m papers.bimedix.eval tiny --variant bilingual
+    python -m papers.bimedix.eval tiny --variant bilingual --split dev
     python -m papers.bimedix.eval --base my-moe --english en.jsonl --second ar.jsonl --ratio 2 1 --out runs/mine \
-        --test-english test_en.jsonl --test-second test_ar.jsonl --inspect
+        --test-english test_en.jsonl --test-second test_ar.jsonl
 """
 
 from __future__ import annotations
 
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
+from core.tasks import choices
+from core.tasks.choices import Question
+from core.tasks.samples import Sample, question
+from papers.bimedix import miniature
 from papers.bimedix.config import Config
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
-    """Accuracy by language (option text and option letter), expert usage, and the optional measurements."""
+    """Accuracy by language (option text and option letter), what the base knows, expert usage, block speed."""
     from core.distributed import seed_everything
-    from papers.bimedix import measure
+    from core.models.mixtures import sparse_speed
     from papers.bimedix.adapters import load_adapter
-    from papers.bimedix.base import load_base
-    from papers.bimedix.method import merge_adapters
+    from papers.bimedix.data import read_samples
+    from papers.bimedix.train import load_base
 
     seed_everything(config.seed)
     model, tokenizer = load_base(config, run)
-    languages = ("en", config.second_language)
-    tests = measure.test_items(config)
-    texts = [item for side in tests.values() for item in side] or measure.training_texts(config)
-    usage = {"base": measure.expert_usage(model, tokenizer, texts)} if config.inspect else {}
-    if config.placement != "none":
+    languages = ("en", config.second_language if config.english else "ar")
+    tests = items_by_language(config, languages)
+    # Without test items, routing is looked at on some of the instructions.
+    sources = {languages[0]: config.english, languages[1]: config.second}
+    texts = {lang: tests[lang] or read_samples(sources[lang][0], lang)[:200] for lang in languages}
+    metrics: dict[str, float] = {}
+    units: dict[str, dict[str, float]] = {}
+    scores = {} if config.english else {f"read_{lang}": read(model, tokenizer, config, lang) for lang in languages}
+    usage = {"base": usage_of(model, tokenizer, texts)}
+    if config.adapters:
         load_adapter(model, run.artifact / "adapter")
-        if not config.packed:
-            merge_adapters(model)
-        if config.inspect:
-            usage["tuned"] = measure.expert_usage(model, tokenizer, texts)
-    metrics, units, details = measure.accuracies(model, tokenizer, tests, languages)
+        usage["tuned"] = usage_of(model, tokenizer, texts)
+    for lang in languages if all(tests.values()) else ():
+        scores[f"accuracy_{lang}"] = right(model, tokenizer, tests[lang])
+        scores[f"letter_{lang}"] = right(model, tokenizer, tests[lang], letters=True)
+    for name, found in scores.items():
+        add(metrics, units, name, found)
+    for kind in dict.fromkeys(name.partition("_")[0] for name in scores):
+        pair(metrics, units, kind, languages)
     if not config.english:
-        for lang, items in measure.trained_wordings(config).items():
-            scores = measure.score_items(model, tokenizer, items)
-            metrics[f"trained_wording_{lang}"] = sum(scores.values()) / len(scores)
-        if config.second_facts < 1:
-            metrics |= measure.transfer(config, units[f"accuracy_{config.second_language}"])
-    if usage:
-        metrics |= measure.usage_summary(usage, languages)
-        details["usage"] = usage
-        write_json(run.path / "routing.json", usage)
-        if not run.quiet:
-            print(measure.usage_table(usage))
-    details["training"] = {k: v for k, v in (read_json(run.artifact / "training.json") or {}).items() if k != "losses"}
-    if config.measure_speed:
-        speed = measure.block_speed(config.speed_width, config.seed)
-        metrics["speed_ratio"], units["speed_ratio"] = speed.pop("ratio"), speed.pop("ratios")
-        details["speed"] = speed
-    if config.measure_translation:
-        translation, details["translation_log"] = measure.translation_exercise(config.seed)
-        metrics |= translation
+        metrics |= trivial(config, tests)
+        metrics |= {f"fitted_{lang}": fitted(model, tokenizer, config, lang) for lang in languages}
+    for stage, groups in usage.items():
+        metrics[f"language_distance_{stage}"] = statistics.fmean(next(iter(groups["distance"].values())))
+    write_json(run.path / "routing.json", usage)
+    training = read_json(run.artifact / "training.json") or {}
+    details: dict[str, Any] = {"usage": usage, "training": {k: v for k, v in training.items() if k != "losses"}}
+    if config.speed_width:
+        details["speed_ratios"] = sparse_speed(config.speed_width, config.seed)
+        metrics["speed_ratio"] = statistics.median(details["speed_ratios"])
     return Measurement(metrics, units, details)
+
+
+def items_by_language(config: Config, languages: tuple[str, str]) -> dict[str, list[Sample]]:
+    """Items by language, paired by their ids `<task>/<item>`; in miniature `<condition>/<relation>/<wording>`."""
+    from papers.bimedix import data
+
+    if not config.english:
+        return {lang: miniature.items_of(config, lang)[: config.limit or None] for lang in languages}
+    found: dict[str, list[Sample]] = {lang: [] for lang in languages}
+    for task, sources in enumerate(zip(config.test_english, config.test_second, strict=True)):
+        sides = data.read_pair(*sources, config.second_language, config.limit)
+        for lang, side in zip(languages, sides, strict=True):
+            found[lang] += [{**sample, "id": f"{task}/{sample['id']}"} for sample in side]
+    return found
+
+
+def right(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters: bool = False) -> dict[str, float]:
+    """1 for each item whose right option is likeliest: by its text, per token, or by its letter."""
+    asked = [question(tokenizer, item, letters=letters) for item in items]
+    return choices.answer(model, tokenizer, asked, "sum" if letters else "token")
+
+
+def read(model: Any, tokenizer: Any, config: Config, lang: str) -> dict[str, float]:
+    """The same for statements as the base has read them: whether it speaks the language and knows the facts."""
+    asked = [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in miniature.told(config, lang)]
+    found = choices.answer(model, tokenizer, asked[: config.limit or None], "token")
+    return {path.partition("/")[2]: value for path, value in found.items()}
+
+
+def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> float:
+    """The same for a dozenth of the questions that were tuned on, with options that were not."""
+    found = right(model, tokenizer, miniature.items_of(config, lang, "train")[:: 96 if config.limit else 12])
+    return statistics.fmean(found.values())
+
+
+def add(metrics: dict[str, float], units: dict[str, dict[str, float]], name: str, found: Mapping[str, float]) -> None:
+    """A metric is the mean of its tasks, or conditions, as in the paper's tables: not of the items."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for path, value in found.items():
+        groups[path.partition("/")[0]].append(value)
+    metrics[name] = statistics.fmean(map(statistics.fmean, groups.values()))
+    units[name] = dict(found)
+
+
+def pair(metrics: dict[str, float], units: dict[str, dict[str, float]], kind: str, languages: tuple[str, str]) -> None:
+    """The bilingual score, the mean of the two languages, item by item."""
+    first, second = (units[f"{kind}_{lang}"] for lang in languages)
+    add(metrics, units, f"{kind}_bilingual", {key: (first[key] + second[key]) / 2 for key in first if key in second})
+
+
+def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, float]:
+    """What solvers that know nothing reach on average over the languages, from the tuning set's questions."""
+    sums: dict[str, list[float]] = defaultdict(list)
+    for lang, items in tests.items():
+        tuned = [sample for sample in miniature.tuning_samples(config, lang) if sample.get("options")]
+        known, asked = ([Question(i["id"], "", tuple(i["options"]), i["answer"]) for i in s] for s in (tuned, items))
+        for name, value in choices.trivial(known, asked).items():
+            sums[name].append(value)
+    return {f"trivial_{name}": statistics.fmean(values) for name, values in sums.items()}
+
+
+def usage_of(model: Any, tokenizer: Any, texts: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
+    """Expert usage by language."""
+    from core.models.mixtures import expert_usage
+    from core.models.tokenization import chat_row
+
+    def ids(sample: Sample) -> list[int]:
+        return chat_row(tokenizer, sample["messages"])["input_ids"][:1024]
+
+    return expert_usage(model, {lang: list(map(ids, samples)) for lang, samples in texts.items()})
 
 
 if __name__ == "__main__":

@@ -7,81 +7,105 @@ accelerate launch -m papers.bimedix.train paper
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from core.files import write_json
 from papers.bimedix.config import Config
 
+if TYPE_CHECKING:
+    from core.models.loading import Loaded
+
 
 def train(config: Config, run: Run) -> None:
     """Write `artifact/adapter` (loadable with peft) and `artifact/training.json` (tokens, samples, parameters)."""
-    import functools
-
     from core.distributed import is_main, seed_everything
-    from core.training.fit import fit
-    from core.training.losses import causal_lm_loss
     from papers.bimedix.adapters import save_adapter
-    from papers.bimedix.base import load_base
-    from papers.bimedix.method import attach_adapters, equal_budget_rank, mix_languages, trainable_parameters
+    from papers.bimedix.method import attach_adapters, tune
 
     seed_everything(config.seed)
-    model, tokenizer = load_base(config, run)
-    report: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters()), "trainable": 0}
-    if config.placement != "none":
-        rank, alpha = config.rank, config.alpha
-        if config.equal_budget:
-            rank = equal_budget_rank(model, config.placement, "all", config.rank)
-            alpha = round(config.alpha * rank / config.rank)
-        english, second = training_rows(config, tokenizer)
+    report: dict[str, Any] = {}
+    if config.adapters:
+        model, tokenizer = load_base(config, run)
+        report = {"parameters": sum(p.numel() for p in model.parameters())}
+        report["trained"] = attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
+        rows, share, facts = instructions(config, tokenizer)
         settings = config.training
-        mixture = mix_languages(
-            english,
-            second,
-            config.ratio,
-            unit=config.ratio_unit,
-            token_budget=settings.steps * settings.batch_size * settings.max_length if config.equal_tokens else None,
-            seed=config.seed,
-        )
-        attach_adapters(model, config.placement, rank, alpha, config.dropout)
-        report |= {
-            "trainable": trainable_parameters(model),
-            "rank": rank,
-            "samples": mixture.samples,
-            "tokens": mixture.tokens,
-        }
-        run.log(phase="data", samples=mixture.samples, tokens=mixture.tokens, trainable=report["trainable"])
-        loss = functools.partial(causal_lm_loss, router_aux_weight=config.aux_weight)
-        result = fit(model, mixture.rows, settings, run, loss_fn=loss, seed=config.seed)
-        report |= {"losses": result.losses, "tokens_per_second": result.tokens_per_second}
-        adapter = run.artifact / "adapter"
-        save_adapter(model, adapter, placement=config.placement, rank=rank, alpha=alpha, base=config.base or "scratch")
+        if config.budget == "tokens":  # one language is gone through more often
+            settings = replace(settings, epochs=settings.epochs / share)
+        else:
+            settings = replace(settings, steps=round(settings.steps * share))
+        result = tune(model, rows, settings, run, aux_weight=config.aux_weight, seed=config.seed)
+        report |= {**facts, "steps": result.steps, "loss": result.losses[-1], "losses": result.losses}
+        report["tokens_per_second"] = result.tokens_per_second
+        folder = run.artifact / "adapter"
+        place: dict[str, Any] = {"parts": config.adapters, "rank": config.rank, "alpha": config.alpha}
+        save_adapter(model, folder, base=config.base or "scratch", **place)
     if is_main():
         write_json(run.artifact / "training.json", report)
 
 
-def training_rows(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Tokenised instructions of the two languages; labels on the answers alone."""
-    from papers.bimedix import data, knowledge
+def load_base(config: Config, run: Run) -> Loaded:
+    """The base with its weights rounded as the configuration says, frozen, and its tokenizer.
 
-    if config.english:
-        # A language without a share is not read.
-        sides = [(config.english, "en", config.ratio[0]), (config.second, config.second_language, config.ratio[1])]
-        samples = [data.read_samples(sources, lang) if share else [] for sources, lang, share in sides]
-    else:
-        known = list(knowledge.facts())
-        known = knowledge.permuted(known, config.seed) if config.permute_answers else known
-        translated = knowledge.chosen(known, config.second_facts, config.seed, "translated")
-        samples = [
-            knowledge.training_samples(facts, lang, config.seed) for facts, lang in ((known, "en"), (translated, "ar"))
-        ]
-    length = config.training.max_length
-    english, second = (
-        [{"id": f"{s['lang']}:{s['id']}", **data.encode(tokenizer, s["messages"], length)} for s in side]
-        for side in samples
-    )
-    return english, second
+    A base that is kept in packed 4-bit codes is read into main memory and quantised there: in 16 bit it may be larger
+    than the accelerator's memory.
+    """
+    from core.models import loading
+    from core.models.nf4 import quantize_base
+    from core.tasks.samples import CHAT_TEMPLATE
+
+    packed = config.quantization == "nf4-packed"
+    place: dict[str, Any] = {"device": "cpu", "dtype": "bfloat16"} if packed else {}
+    place = place if config.base else {"dtype": "float32"}
+    model, tokenizer = loading.load(config.base or _pretrained(config, run), **place)
+    tokenizer.chat_template = tokenizer.chat_template or CHAT_TEMPLATE
+    model.requires_grad_(False)
+    if config.quantization != "none":
+        quantize_base(model, double=packed, packed=packed)
+    return loading.Loaded(model, tokenizer)
+
+
+def _pretrained(config: Config, run: Run) -> Path:
+    """Folder of the small Mixtral, pre-trained once for all variants that share its shape and seed."""
+    from core import distributed
+    from core.training.fit import save_pretrained
+    from papers.bimedix import miniature
+
+    def build(folder: Path) -> None:
+        model, tokenizer = made or miniature.pretrain(config, run)
+        save_pretrained(model, folder, tokenizer)
+
+    # Training is a joint act of all processes, so it cannot happen where only the main one builds.
+    made = miniature.pretrain(config, run) if distributed.world_size() > 1 else None
+    inputs = {"base": to_dict(config.base_model), "seed": config.seed, "permuted": config.permuted}
+    return run.stage("base", inputs, build)
+
+
+def instructions(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], float, dict[str, Any]]:
+    """Token rows to tune on, with labels on the answers alone; their share of the tokens of both languages; counts."""
+    from core.models.tokenization import chat_row
+    from papers.bimedix import data, miniature
+
+    def rows_of(lang: str, sources: tuple[str, ...]) -> list[dict[str, Any]]:
+        own = [sample for source in sources for sample in data.read_samples(source, lang)]
+        own = data.permuted(own, config.seed) if config.permuted else own
+        samples = own if sources else miniature.tuning_samples(config, lang)
+        return [{"language": lang, **chat_row(tokenizer, sample["messages"])} for sample in samples]
+
+    second = config.second_language if config.english else "ar"
+    both = data.mix_languages(rows_of("en", config.english), rows_of(second, config.second), config.ratio, config.seed)
+    wanted = {"both": ("en", second), "english": ("en",), "second": (second,)}[config.languages]
+    rows = [row for row in both if row["language"] in wanted]
+    tokens = {lang: sum(len(row["input_ids"]) for row in both if row["language"] == lang) for lang in ("en", second)}
+    counts = {lang: sum(row["language"] == lang for row in rows) for lang in ("en", second)}
+    share = sum(tokens[lang] for lang in wanted) / sum(tokens.values())
+    facts = {"samples": counts, "tokens_of_both": tokens, "share": share}
+    return [{name: row[name] for name in ("input_ids", "labels")} for row in rows], share, facts
 
 
 if __name__ == "__main__":

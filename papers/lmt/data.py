@@ -1,6 +1,6 @@
-"""What LMT is fed, at each scale, and the files it writes.
+"""What LMT is fed: the fine-tuning set of a multi-way corpus with its options, and the files around it.
 
-* tiny: numbers below ten thousand spelled out in thirteen languages (Unicode's rules, package unicode-rbnf);
+* tiny: numbers, see `miniature.py`;
 * paper: FLORES-200 dev for training, devtest for testing, or a released set of pairs;
 * your own: a `.tsv`, `.jsonl` or folder with one column or file per language.
 
@@ -12,210 +12,184 @@ A fine-tuning set is written as chat JSON lines, which any trainer loads, with w
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from core import corpora
 from core.errors import UserError
 from core.experiment.config import name_values
-from core.experiment.run import Run
-from core.files import is_folder, read_json, write_json, write_rows
-from core.models.tokenization import completion_row
+from core.files import is_folder, write_json, write_rows
+from papers.lmt import method
 from papers.lmt.config import Config
-from papers.lmt.inference import model_input
-from papers.lmt.languages import AUXILIARY
-from papers.lmt.method import Example, Style, build_sft, pivot_pairs, target_repetition
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
-
-Item = dict[str, Any]
+from papers.lmt.languages import AUXILIARY, PIVOTS
+from papers.lmt.method import Item
+from papers.lmt.prompts import Example, Style
 
 
 @dataclass(frozen=True)
-class Multiway:
-    """A multi-way corpus in the parts that must not meet.
+class Corpus:
+    """A configuration's multi-way corpus.
 
     Attributes:
+        languages: Beside the pivots.
+        auxiliaries: `{language: auxiliary language}`.
         sft: Items of the fine-tuning set.
-        fresh: Items that the disjoint control draws its reverse pairs from.
-        dev: Items on which settings are chosen (numbers only).
-        test: Items that claims are judged on.
-        base: Items of the miniature's base training.
+        test: Items to measure on, of the configuration's split.
+        fresh: Pairs for the disjoint control, none of whose targets repeats.
     """
 
-    sft: list[Item]
-    fresh: list[Item]
-    dev: list[Item]
-    test: list[Item]
-    base: list[Item]
+    languages: tuple[str, ...]
+    auxiliaries: Mapping[str, str]
+    sft: Sequence[Item]
+    test: Sequence[Item]
+    fresh: Sequence[Example] = ()
 
 
-def multiway(config: Config, run: Run) -> Multiway:
+def load(config: Config) -> Corpus:
     """The corpus of a configuration.
 
     Raises:
-        UserError: A corpus or language that does not exist, or fewer numbers than the parts need.
+        UserError: A corpus, language or part that does not exist.
     """
-    codes = [*config.pivots, *config.languages]
     if config.corpus == "numbers":
-        return _numbers(config, run)
-    if config.corpus == "flores200":
-        sft = _items("flores200", codes, split="dev")
-        test = _items(config.test_corpus, codes) if config.test_corpus else _items("flores200", codes, split="devtest")
-        fresh = _items(config.fresh_corpus, codes) if config.fresh_corpus else []
-        return Multiway(sft, fresh, [], test, [])
-    sft = _items(config.corpus, codes)
-    if config.test_corpus is None:
-        raise UserError(f"{config.corpus} has no test part: name a held-out file of the same languages as test_corpus.")
-    test = _items(config.test_corpus, codes)
-    fresh = _items(config.fresh_corpus, codes) if config.fresh_corpus else []
-    return Multiway(sft, fresh, [], test, [])
+        from papers.lmt import miniature
+
+        return miniature.corpus(config)
+    if config.split != "test" or not (config.test_corpus or config.corpus == "flores200"):
+        raise UserError(
+            f"{config.corpus} has no {config.split} part: give split=test, and a held-out file of the same languages "
+            "as test_corpus."
+        )
+    codes, flores = [*config.pivots, *config.languages], config.corpus == "flores200"
+    sft = keyed(corpora.load(config.corpus, languages=codes, **({"split": "dev"} if flores else {})))
+    held_out = {} if config.test_corpus else {"split": "devtest"}
+    test = keyed(corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out))
+    table = dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str)) or AUXILIARY
+    fresh = read_examples(config.fresh_pairs) if config.fresh_pairs else ()
+    return Corpus(config.languages, table, sft, test[: config.test_items], fresh)
 
 
-def _items(name: str, codes: Sequence[str], **arguments: Any) -> list[Item]:
-    return [dict(row) for row in corpora.load(name, languages=codes, **arguments)]
+def keyed(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with a `key`, which the draws depend on; the row's number where they have none."""
+    return [{**row, "key": str(row.get("key", number))} for number, row in enumerate(rows)]
 
 
-def _numbers(config: Config, run: Run) -> Multiway:
-    """Spelled-out numbers; which are for what depends on the seed, the spelling is computed once for all."""
-    codes = [code for code in (*config.pivots, *config.languages) if code != "en"]
-    values = sorted(Random(0).sample(range(10_000), config.numbers))
-
-    def build(folder: Path) -> None:
-        table = corpora.load("numbers", languages=codes, values=values)
-        write_json(folder / "numbers.json", [dict(row) for row in table])
-
-    path = run.stage("numbers", {"languages": codes, "values": values}, build) / "numbers.json"
-    items: list[Item] = read_json(path)
-    Random(config.seed).shuffle(items)
-    fresh = config.sft_items * len(config.languages)  # one for every reverse example of the disjoint control
-    parts = []
-    for size in (config.sft_items, config.numbers * 6 // 100, config.numbers * 4 // 100, fresh):
-        parts.append(items[:size])
-        items = items[size:]
-    if len(items) < 20:
-        raise UserError(f"sft_items = {config.sft_items} leaves no numbers for the base model: give fewer.")
-    return Multiway(sft=parts[0], test=parts[1], dev=parts[2], fresh=parts[3], base=items)
-
-
-def auxiliaries(config: Config) -> dict[str, str]:
-    """`{language: auxiliary}` of a configuration: its own, or Table 12."""
-    return dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str)) or AUXILIARY
-
-
-def sft_examples(config: Config, corpus: Multiway) -> list[Example]:
+def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
     """The fine-tuning set of a configuration."""
     if config.sft_data:
         return read_examples(config.sft_data)
-    return build_sft(
+    examples = build_sft(
         corpus.sft,
         config.pivots,
-        config.chosen,
+        corpus.languages[: config.n_languages or None],
         retention_p=config.retention_p,
         pmp_fraction=config.pmp_fraction,
-        auxiliaries=auxiliaries(config),
-        reverse_source=config.reverse_source,
-        fresh_items=corpus.fresh,
+        auxiliaries=corpus.auxiliaries,
+        fresh=corpus.fresh if config.reverse_source == "disjoint" else None,
         pairs=read_examples(config.pairs) if config.pairs else (),
         sd_scope=config.sd_scope,
         seed=config.seed,
     )
+    return shuffled(examples, config.seed) if config.shuffled else examples
 
 
-def base_examples(config: Config, items: Sequence[Item], count: int) -> list[Example]:
-    """Pairs of the miniature's base training: mostly X -> pivot, so that the base reads well and writes poorly.
+def build_sft(
+    items: Sequence[Item],
+    pivots: Sequence[str] = PIVOTS,
+    languages: Sequence[str] | None = None,
+    *,
+    retention_p: float = 0.05,
+    pmp_fraction: float = 0.5,
+    auxiliaries: Mapping[str, str] = AUXILIARY,
+    fresh: Sequence[Example] | None = None,
+    pairs: Sequence[Example] = (),
+    sd_scope: Literal["multiway", "all"] = "multiway",
+    seed: int = 0,
+) -> list[Example]:
+    """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options.
 
-    Some involve an auxiliary language, as the target or beside the source.
+    Args:
+        items: `{code: text}` with an optional `key`; a missing or empty text is skipped.
+        pivots: Languages on one side of every pair; the first one is also the auxiliary of the others.
+        languages: The other side; None takes every other language of the items.
+        retention_p: Probability with which a reverse (X -> pivot) example is kept.
+        pmp_fraction: Probability with which an example that has an auxiliary sentence shows it.
+        auxiliaries: `{language: auxiliary language}` for pairs with the first pivot.
+        fresh: Every kept reverse example is replaced by one of these of the same direction, each used once, so that no
+            target repeats (the control of Figure 3).
+        pairs: Further pairs that are not multi-way (news test sets).
+        sd_scope: `all` downsamples the reverse directions of `pairs` too.
+        seed: Of all draws. They depend on seed, key and direction alone, so that sets of growing `retention_p` are
+            nested.
+
+    Returns:
+        Examples, item by item, then `pairs`.
+
+    Raises:
+        UserError: A pivot or language that the corpus lacks, an empty corpus, too few fresh pairs.
     """
-    random, table = Random(config.seed), auxiliaries(config)
-    examples = []
-    for _ in range(count):
-        item, code, pivot = random.choice(items), random.choice(config.languages), random.choice(config.pivots)
-        forward = random.random() < config.scratch.forward_share
-        source, target = (pivot, code) if forward else (code, pivot)
-        near, drafted = table.get(code), random.random() < 0.5
-        text = None
-        if near in item and random.random() < config.scratch.related_share:
-            source, target = (code, near) if drafted else (source, target)
-            text = None if drafted else item[near]
-        shown = near if text else None
-        examples.append(Example(item["key"], source, target, item[source], item[target], shown, text))
+    items = keyed(items)
+    if not items:
+        raise UserError("The multi-way corpus is empty: give at least one item such as {'en': ..., 'de': ...}.")
+    known = {code for item in items for code, text in item.items() if code not in ("key", "value") and text}
+    chosen = [*languages] if languages is not None else sorted(known - set(pivots))
+    if absent := [code for code in (*pivots, *chosen) if code not in known]:
+        raise UserError(f"The corpus has no text in {absent[0]!r}: it has {', '.join(sorted(known))}.")
+    unused: dict[str, list[Example]] = defaultdict(list)
+    for pair in fresh or ():
+        unused[pair.direction].append(pair)
+    examples: list[Example] = []
+    for item, source, target in method.downsample(items, chosen, pivots, retention_p, seed):
+        example = method.render(item, source, target, pivots, auxiliaries, pmp_fraction, seed)
+        if fresh is not None and target in pivots and source not in pivots:
+            if not unused[example.direction]:
+                raise UserError(
+                    f"The disjoint control has too few fresh pairs for {example.direction}: give one for every reverse "
+                    "example, or lower retention_p."
+                )
+            example = unused[example.direction].pop()
+            if method.coin(seed, "format", example.item, source, target) >= pmp_fraction:
+                example = replace(example, auxiliary=None, auxiliary_text=None)
+        examples.append(example)
+    for pair in pairs:
+        reverse = pair.target in pivots and pair.source not in pivots
+        draw = method.coin(seed, "keep", pair.item, pair.source, pair.target)
+        if sd_scope == "multiway" or not reverse or draw < retention_p:
+            examples.append(pair)
     return examples
 
 
-def few_shots(config: Config, items: Sequence[Item]) -> dict[tuple[str, str], list[Example]]:
-    """The first items with both languages, solved, for every direction."""
-    found: dict[tuple[str, str], list[Example]] = {}
-    for pivot, code in pivot_pairs(config.languages, config.pivots):
-        chosen = [item for item in items if item.get(pivot) and item.get(code)][: config.base_shots]
-        for source, target in ((pivot, code), (code, pivot)):
-            found[source, target] = [Example("", source, target, item[source], item[target]) for item in chosen]
+def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
+    """Every target moved to another source of its direction: nothing is left to read."""
+    targets: dict[str, list[str]] = defaultdict(list)
+    for example in examples:
+        targets[example.direction].append(example.target_text)
+    for direction, texts in targets.items():
+        random.Random(f"{seed}-{direction}").shuffle(texts)
+    return [replace(example, target_text=targets[example.direction].pop()) for example in examples]
+
+
+def test_examples(config: Config, corpus: Corpus) -> list[Example]:
+    """Every test item in every direction that it has, with its reference auxiliary sentence where there is one."""
+    pairs = method.downsample(corpus.test, corpus.languages, config.pivots, p=1.0)
+    return [method.render(*pair, config.pivots, corpus.auxiliaries, 1.0, 0) for pair in pairs]
+
+
+def few_shots(config: Config, corpus: Corpus) -> dict[str, list[Example]]:
+    """The first items of the fine-tuning set, solved, for every direction."""
+    found: dict[str, list[Example]] = defaultdict(list)
+    for pair in method.downsample(corpus.sft, corpus.languages, config.pivots, p=1.0):
+        example = method.render(*pair, config.pivots, {}, 0.0, 0)
+        if len(found[example.direction]) < config.base_shots:
+            found[example.direction].append(example)
     return found
 
 
-# ---------------------------------------------------------------------------------------------- rows to train on
-
-
-def pretraining_rows(config: Config, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Dataset:
-    """Token rows of continued pre-training, with the loss on everything; written to `folder`, not held in memory.
-
-    The three streams are mixed by their tokens; pairs of very unequal length are left out.
-    """
-    import datasets
-
-    from papers.lmt.stages import cpt_mixture, keep_pair
-
-    @lru_cache(maxsize=1)
-    def encoded(text: str) -> list[int]:
-        return list(tokenizer.encode(text, add_special_tokens=False))
-
-    def rows() -> Iterator[dict[str, list[int]]]:
-        documents = (str(row["text"]) for row in corpora.read_rows(str(config.cpt.monolingual), streaming=True))
-        pairs = [filter(keep_pair, read_examples(source)) for source in config.cpt.pairs]
-        for text in cpt_mixture(documents, *pairs, length=lambda text: len(encoded(text)), seed=config.seed):
-            tokens = [*encoded(text), int(tokenizer.eos_token_id)]
-            yield {"input_ids": tokens, "labels": tokens}
-
-    return datasets.Dataset.from_generator(rows, cache_dir=str(folder))
-
-
-def training_rows(
-    tokenizer: PreTrainedTokenizerBase, examples: Iterable[Example], style: Style
-) -> list[dict[str, list[int]]]:
-    """Token rows with the loss on the target sentence (and what ends the turn) alone."""
-    if style == "tags":
-        return [
-            completion_row(tokenizer, model_input(tokenizer, example.prompt(style), style), example.target_text)
-            for example in examples
-        ]
-    ending = turn_end(tokenizer)
-    rows = []
-    for example in examples:
-        # The prompt is rendered as in inference. Templates of thinking models put an empty thought before an answer
-        # that they render themselves; the released checkpoints are not asked for one.
-        prompt = model_input(tokenizer, example.prompt(style), style)
-        rows.append(completion_row(tokenizer, prompt, example.target_text + ending, eos=False))
-    return rows
-
-
-def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What the chat template writes after an answer, up to the token that ends the turn (`<|im_end|>`)."""
-    model_input(tokenizer, "")  # refuses one without a template
-    probe = "7f3a"
-    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": probe}]
-    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    ending = text.rsplit(probe, 1)[1].strip()
-    return ending or str(tokenizer.eos_token)
-
-
-# ------------------------------------------------------------------------------------------------ files
+# --- files ----------------------------------------------------------------------------------------------------------
 
 
 def write_sft(
@@ -238,11 +212,11 @@ def manifest(examples: Sequence[Example], pivots: Sequence[str]) -> dict[str, An
 
     Retention is the number of X -> pivot examples over that of pivot -> X.
     """
-    counts = Counter(f"{example.source}-{example.target}" for example in examples)
-    parallel = Counter(f"{example.source}-{example.target}" for example in examples if example.auxiliary)
-    repetition = target_repetition(examples)
+    counts = Counter(example.direction for example in examples)
+    parallel = Counter(example.direction for example in examples if example.auxiliary)
     forward = sum(example.source in pivots and example.target not in pivots for example in examples)
     reverse = sum(example.target in pivots and example.source not in pivots for example in examples)
+    repetition = method.target_repetition(examples)
     return {
         "examples": len(examples),
         "forward": forward,

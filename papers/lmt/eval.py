@@ -1,99 +1,124 @@
 """Translate held-out items both ways and score them.
 
     python -m papers.lmt.eval tiny --variant symmetric
-    python -m papers.lmt.eval paper --inference-mode all
+    python -m papers.lmt.eval paper
 
 Numbers are right or wrong (exact match); sentences are scored with COMET-22 or chrF++, and with BLEU. The translations
 are written to `hypotheses.jsonl`. Metrics are means over languages: `p2x` pivot -> X, `x2p` X -> pivot. With parallel
 prompts, `_aux` marks the languages that have an auxiliary, `_pmp_o` and `_pmp_s` the prompts with a given and with a
-self-made auxiliary sentence, on the same languages.
+self-made auxiliary sentence, on the same languages; `drafts` says how many of the latter were right.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_text
-from papers.lmt.config import Config
+from core.files import read_json, write_json, write_rows
+from papers.lmt.config import FEW, Config
 
 if TYPE_CHECKING:
-    from papers.lmt.data import Item
+    from papers.lmt.data import Corpus
+    from papers.lmt.prompts import Example
 
-
-Scores = dict[str, dict[tuple[str, str], float]]
+Units = dict[str, dict[str, float]]
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
-    """Exact match or translation scores of every direction group, tier and inference mode."""
+    """Exact match or translation scores of every direction group, tier and way to prompt."""
     from core.distributed import seed_everything
     from core.models import loading
-    from papers.lmt import data, inference
+    from core.tasks.translation import trivial
+    from papers.lmt import data, prompts
 
     seed_everything(config.seed)
-    corpus = data.multiway(config, run)
-    items = getattr(corpus, config.split)[: config.test_items]
-    if not items:
-        raise UserError(f"{config.corpus} has no {config.split} part: give split=test, with test_corpus for its items.")
+    corpus = data.load(config)
     model, tokenizer = loading.load(str(run.artifact), dtype="float32" if config.model is None else "auto")
-    examples = test_examples(config, items)
+    examples = data.test_examples(config, corpus)
     untuned = config.model is not None and not config.use_sft
-    shots = data.few_shots(config, corpus.sft) if untuned and config.base_shots else None
-    units: dict[str, dict[str, float]] = {}
-    hypotheses: dict[str, list[str]] = {}
-    signatures: dict[str, str] = {}
-    for mode in modes(config):
-        chosen = [example for example in examples if mode == "dt" or example.auxiliary_text]
-        hypotheses[mode] = inference.translate_examples(
+    shots = data.few_shots(config, corpus) if untuned and config.base_shots else None
+    units: Units = {}
+    details: dict[str, Any] = {"signatures": {}}
+    rows: list[dict[str, Any]] = []
+    wrong: list[dict[str, Any]] = []
+
+    def measure(mode: Any, chosen: Sequence[Example], mark: str = "") -> list[str]:
+        outputs = prompts.translate_examples(
             model, tokenizer, chosen, mode=mode, shots=shots, style=config.prompt_style, cleaning=config.cleaning,
             num_beams=config.num_beams, max_new_tokens=config.max_new_tokens,
         )  # fmt: skip
-        scores, used = score(config, chosen, hypotheses[mode])
-        units |= group(config, scores, mode)
-        signatures |= used
-    metrics = {name: sum(values.values()) / len(values) for name, values in units.items() if values}
+        parts, written = meant(config, chosen, outputs)
+        scored, signatures = score(config, parts, written)
+        units.update(group(config, corpus, scored, mark))
+        details["signatures"] |= signatures
+        found = [
+            {"mode": mark or mode, "direction": e.direction, "item": e.item}
+            | {"src": e.source_text, "mt": output, "ref": e.target_text}
+            for e, output in zip(chosen, outputs, strict=True)
+        ]
+        rows.extend(found)
+        wrong.extend(row for row, part, text in zip(found, parts, written, strict=True) if text != part.target_text)
+        return outputs
+
+    outputs = measure("dt", examples)
+    metrics: dict[str, float] = {}
+    if config.use_sft and config.pmp_fraction:
+        helped = [example for example in examples if example.auxiliary]
+        for mode in ("pmp_o", "pmp_s"):
+            measure(mode, helped, mode)
+        measure("dt", [prompts.drafted(e) for e in helped if e.target in config.pivots], "draft")
+    metrics |= {name: fmean(values.values()) for name, values in units.items() if values}
+    if config.model is None:
+        metrics["change"] = metrics["x2p"] - base_score(config, run, examples)
+        metrics["attraction"] = attraction(config, corpus, examples, outputs)
+        reverse, _ = meant(config, [example for example in examples if example.target in config.pivots], [])
+        metrics |= {f"trivial_{name}": fmean(found.values()) for name, found in trivial(reverse, "exact").items()}
+    write_rows(run.path / "hypotheses.jsonl", rows)
     manifest = read_json(run.artifact / "manifest.json") or {}
-    answers = {item[pivot] for item in corpus.sft for pivot in config.pivots if item.get(pivot)}
-    metrics["attraction"] = attraction(config, examples, hypotheses["dt"], answers)
-    _write_hypotheses(run, examples, hypotheses)
-    details = _details(config, examples, hypotheses["dt"], manifest) | {"signatures": signatures}
-    return Measurement(metrics, units, details)
+    details |= {name: manifest.get(name) for name in ("examples", "reverse", "retention")}
+    return Measurement(metrics, units, details | {"wrong": wrong[:: max(1, len(wrong) // 12)][:12]})
 
 
-def modes(config: Config) -> list[Any]:
-    """The inference modes to measure: direct translation always, parallel prompts where they were trained."""
-    if config.inference_mode != "all":
-        return ["dt"] if config.inference_mode == "dt" else ["dt", config.inference_mode]
-    return ["dt", "pmp_o", "pmp_s"] if config.use_sft and config.pmp_fraction > 0 else ["dt"]
+def meant(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> tuple[list[Example], list[str]]:
+    """Examples and outputs as they are scored: of English numbers the number, not its wording, which is free."""
+    from papers.lmt.miniature import meaning
+
+    if config.corpus != "numbers":
+        return [*examples], [*outputs]
+    parts = [replace(e, target_text=meaning(e.target_text)) if e.target in config.pivots else e for e in examples]
+    texts = [meaning(o) if e.target in config.pivots else o for e, o in zip(examples, outputs, strict=False)]
+    return parts, [text.strip() for text in texts]
 
 
-def test_examples(config: Config, items: Sequence[Item]) -> list[Any]:
-    """Every item in every direction that it has, with its reference auxiliary sentence where there is one."""
-    from papers.lmt import data, method
+def base_score(config: Config, run: Run, examples: Sequence[Example]) -> float:
+    """X -> pivot of the miniature's base on the same items: what tuning is measured against, computed once a seed."""
+    from core.models import loading
+    from papers.lmt import miniature, prompts
 
-    table = data.auxiliaries(config)
-    examples = []
-    for pivot, code in method.pivot_pairs(config.languages, config.pivots):
-        for source, target in ((pivot, code), (code, pivot)):
-            auxiliary = method.auxiliary_for(source, target, config.pivots, table)
-            for item in items:
-                if not (item.get(source) and item.get(target)):
-                    continue
-                text = item.get(auxiliary) if auxiliary else None
-                shown = auxiliary if text else None
-                examples.append(
-                    method.Example(str(item["key"]), source, target, item[source], item[target], shown, text)
-                )
-    return examples
+    def build(folder: Path) -> None:
+        model, tokenizer = loading.load(start, dtype="float32")
+        reverse = [example for example in examples if example.target in config.pivots]
+        outputs = prompts.translate_examples(
+            model, tokenizer, reverse, style=config.prompt_style, max_new_tokens=config.max_new_tokens
+        )
+        pairs = zip(*meant(config, reverse, outputs), strict=True)
+        write_json(folder / "score.json", fmean(output.strip() == example.target_text for example, output in pairs))
+
+    start = miniature.base(config, run)
+    inputs = {"base": start.name, "split": config.split, "items": config.test_items}
+    return float(read_json(run.stage("base-score", inputs, build) / "score.json"))
 
 
-def score(config: Config, examples: Sequence[Any], outputs: Sequence[str]) -> tuple[Scores, dict[str, str]]:
-    """`{metric: {(source, target): score}}`, and sacrebleu's signatures of chrF++ and BLEU.
+def score(
+    config: Config, examples: Sequence[Example], outputs: Sequence[str]
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """`{metric: {direction: score}}`, and sacrebleu's signatures of chrF++ and BLEU.
 
     Exact match is in [0, 1], everything else in [0, 100]; only COMET may leave its range, slightly.
     """
@@ -101,95 +126,68 @@ def score(config: Config, examples: Sequence[Any], outputs: Sequence[str]) -> tu
 
     from core.tasks.translation import corpus_scores, means, sentence_scores
 
-    metric: Any = "chrf++" if config.primary == "chrf" else config.primary
-    scale = 100 if metric == "comet" else 1
-    single = sentence_scores(examples, outputs, metric, "cuda" if torch.cuda.is_available() else "cpu")
-    pair = {example.direction: (example.source, example.target) for example in examples}
-    found: Scores = {"": {pair[direction]: scale * value for direction, value in means(single).items()}}
+    scale = 100 if config.primary == "comet" else 1
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    single = means(sentence_scores(examples, outputs, config.primary, device))
+    found = {"": {direction: scale * value for direction, value in single.items()}}
     signatures: dict[str, str] = {}
-    if config.primary == "exact":
-        return found, signatures
-    found |= {"_chrf": {}, "_bleu": {}}
-    for direction, (source, target) in pair.items():
+    wanted = {"chrf": "chrf++"} | ({} if config.primary == "exact" else {"bleu": config.bleu})
+    for direction in single:
         part = [(e, output) for e, output in zip(examples, outputs, strict=True) if e.direction == direction]
-        sides = [e for e, _ in part], [output for _, output in part]
-        chrf = corpus_scores(*sides, "chrf++")[direction]
-        pieces = config.bleu == "flores200" and target != "zh"
-        bleu = corpus_scores(*sides, "spbleu" if pieces else "bleu")[direction]
-        found["_chrf"][source, target], found["_bleu"][source, target] = chrf.score, bleu.score
-        signatures |= {"chrf": chrf.signature, f"bleu-{target}": bleu.signature}
+        sides, target = ([e for e, _ in part], [output for _, output in part]), part[0][0].target
+        for name, metric in wanted.items():
+            kind: Any = "bleu" if name == "bleu" and target == "zh" else metric
+            measured = corpus_scores(*sides, kind)[direction]
+            found.setdefault(f"_{name}", {})[direction] = measured.score
+            signatures |= {f"{name}-{target}" if name == "bleu" else name: measured.signature}
     return found, signatures
 
 
-def group(config: Config, scores: Scores, mode: str) -> dict[str, dict[str, float]]:
-    """Units of every metric: `p2x`, `x2p`, their tiers, the first four languages, those with an auxiliary.
+def group(config: Config, corpus: Corpus, scores: dict[str, dict[str, float]], mark: str = "") -> Units:
+    """Units `language/pivot` of every metric: `p2x`, `x2p`, their tiers, the first languages, those with an auxiliary.
 
     With several pivots each also has its own groups (`x2p_zh_low`), as in the paper's tables.
     """
-    from papers.lmt import data, method
-    from papers.lmt.languages import tier
+    from papers.lmt import languages, method
 
-    table = data.auxiliaries(config)
-    pairs = method.pivot_pairs(config.languages, config.pivots)
-    units: dict[str, dict[str, float]] = defaultdict(dict)
-    for suffix, by_direction in scores.items():
-        for (source, target), value in by_direction.items():
+    units: Units = defaultdict(dict)
+    pairs = method.pivot_pairs(corpus.languages, config.pivots)
+    for suffix, values in scores.items():
+        for pivot, code in pairs:
             # Between two pivots, English -> Chinese is of the group English -> X and the way back of X -> English.
-            name = ("p2x" if (source, target) in pairs else "x2p") + suffix
-            pivot, code = (source, target) if (source, target) in pairs else (target, source)
-            if mode != "dt":
-                units[f"{name}_{mode}"][f"{pivot}-{code}"] = value
-                continue
-            groups = [""] if suffix else ["", f"_{tier(code)}"]
-            if len(config.pivots) > 1:
-                groups += [f"_{pivot}{end}" for end in groups]
-            if code in config.languages[:4]:
-                groups.append("_first")
-            if method.auxiliary_for(source, target, config.pivots, table):
-                groups.append("_aux")
-            for ending in groups:
-                units[name + ending][f"{pivot}-{code}"] = value
+            for name, source, target in (("p2x", pivot, code), ("x2p", code, pivot)):
+                value = values.get(f"{source}-{target}")
+                auxiliary = languages.auxiliary_for(source, target, config.pivots, corpus.auxiliaries)
+                if mark == "draft" and name == "x2p" and not suffix:
+                    value = values.get(f"{source}-{auxiliary}")
+                    if value is not None:
+                        units["drafts"][f"{code}/{pivot}"] = value
+                    continue
+                if value is None:
+                    continue
+                groups = [""] if suffix or mark else ["", f"_{languages.tier(code)}"]
+                if len(config.pivots) > 1:
+                    groups += [f"_{pivot}{end}" for end in groups]
+                if not mark and code in corpus.languages[:FEW]:
+                    groups.append("_first")
+                if not mark and auxiliary:
+                    groups.append("_aux")
+                for end in groups:
+                    units[name + suffix + end + (f"_{mark}" if mark else "")][f"{code}/{pivot}"] = value
     return dict(units)
 
 
-def attraction(config: Config, examples: Sequence[Any], outputs: Sequence[str], answers: set[str]) -> float:
+def attraction(config: Config, corpus: Corpus, examples: Sequence[Example], outputs: Sequence[str]) -> float:
     """Share of X -> pivot outputs that are wrong and the pivot's side of a fine-tuning item: recall, not reading.
 
     The items are the same for all arms, so arms that never had them as targets show how often that happens by chance.
     """
-    reverse = [(e, o) for e, o in zip(examples, outputs, strict=True) if e.target in config.pivots]
-    wrong = [output for example, output in reverse if output.strip() != example.target_text]
-    return sum(output.strip() in answers for output in wrong) / max(1, len(reverse))
+    from papers.lmt.miniature import meaning
 
-
-def _write_hypotheses(run: Run, examples: Sequence[Any], hypotheses: Mapping[str, Sequence[str]]) -> None:
-    lines = []
-    for mode, outputs in hypotheses.items():
-        chosen = [example for example in examples if mode == "dt" or example.auxiliary_text]
-        for example, output in zip(chosen, outputs, strict=True):
-            row = {"mode": mode, "direction": f"{example.source}-{example.target}", "item": example.item}
-            row |= {"src": example.source_text, "mt": output, "ref": example.target_text}
-            lines.append(json.dumps(row, ensure_ascii=False))
-    write_text(run.path / "hypotheses.jsonl", "".join(f"{line}\n" for line in lines))
-
-
-def _details(
-    config: Config, examples: Sequence[Any], outputs: Sequence[str], manifest: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the figure and the page show beside the metrics."""
-    wrong = [
-        {"direction": f"{e.source}-{e.target}", "source": e.source_text, "output": output, "reference": e.target_text}
-        for e, output in zip(examples, outputs, strict=True)
-        if output.strip() != e.target_text
-    ]
-    repetition = manifest.get("target_repetition", {})
-    return {
-        "examples": manifest.get("examples", 0),
-        "reverse": manifest.get("reverse", 0),
-        "retention": manifest.get("retention"),
-        "repetition": {pivot: repetition.get(f"*-{pivot}", {}).get("mean") for pivot in config.pivots},
-        "wrong": wrong[:: max(1, len(wrong) // 12)][:12],
-    }
+    answers = {meaning(item["en"]) for item in corpus.sft}
+    pairs = zip(*meant(config, examples, outputs), strict=True)
+    reverse = [(example.target_text, output.strip()) for example, output in pairs if example.target in config.pivots]
+    return sum(output in answers and output != wanted for wanted, output in reverse) / max(1, len(reverse))
 
 
 if __name__ == "__main__":

@@ -1,94 +1,70 @@
-"""The figure of the page, drawn from the record alone: the paper's Figures 3 and 5 in miniature.
-
-left: exact match over the share of reverse pairs that is kept, with the controls; dotted: the base model
-middle: the way back of the first four languages, by how many languages both directions were trained in
-right: the model that was trained on parallel prompts, asked in three ways, on the languages that have an auxiliary
-
-Dots are means over seeds and languages, bars their 95 % intervals.
-"""
+"""The figure of the page, drawn from the record alone: where the way back is lost, and the paper's Figure 3."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from core.experiment.figures import interval
-from core.experiment.report import COLOURS
-from core.experiment.results import Record
+from core.experiment.paper import Check
+from core.experiment.report import COLOURS, trivial_lines
+from core.experiment.results import Record, compare
 
-ARMS = {"p0": 0, "p5": 5, "p20": 20, "p50": 50, "symmetric": 100}
-CONTROLS = {
-    "disjoint": ("symmetric", "D", "100 %, targets not repeated"),
-    "p5_matched": ("p5", "s", "5 %, as many updates as 100 %"),
-}
-MODES = {"aux": "direct", "pmp_s": "own\nauxiliary", "pmp_o": "given\nauxiliary"}
-LANGUAGES = {
-    "base": "base",
-    "symmetric_4": "4",
-    "symmetric_4_matched": "4, equal\nupdates",
-    "symmetric": "12",
-}
-SIDES = {"x2p": (COLOURS["vermilion"], "X → English"), "p2x": (COLOURS["blue"], "English → X")}
+ARMS = (
+    ("base", "before fine-tuning", "grey"),
+    ("p0", "no pairs into English", "grey"),
+    ("p5", "5 % of them (the paper's)", "blue"),
+    ("disjoint", "all, targets not repeated", "green"),
+    ("symmetric", "all, targets repeated", "vermilion"),
+    ("shuffled", "5 %, of other sources (null)", "grey"),
+)
+CURVE = {"p0": "0", "p1": "1", "p5": "5", "p10": "10", "symmetric": "100"}
+SIDES = (("x2p", "X → English", "blue"), ("p2x", "English → X", "orange"))
 
 
 def draw(record: Record) -> Figure:
-    """Exact match over the share of reverse pairs, over the number of languages, and of three ways to prompt."""
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10.4, 4.2), width_ratios=(1.75, 1, 1), sharey=True)
-    arms = list(ARMS)
-    for metric, (colour, _) in SIDES.items():
-        _points(left, record, range(len(arms)), [(arm, metric) for arm in arms], colour, line=True)
-        left.axhline(record.mean("base", metric), color=colour, linestyle=":", linewidth=1.3)
-        for control, (arm, marker, _) in CONTROLS.items():
-            _points(left, record, [arms.index(arm) + 0.22], [(control, metric)], colour, marker=marker)
-        _points(right, record, range(len(MODES)), [("pmp", f"{metric}_{mode}") for mode in MODES], colour, line=True)
-    _points(
-        middle, record, range(len(LANGUAGES)), [(arm, "x2p_first") for arm in LANGUAGES], SIDES["x2p"][0], line=False
-    )
-    left.set_xticks(range(len(arms)), [f"{ARMS[arm]} %" for arm in arms])
-    left.set_xlabel("reverse (X → English) pairs that are kept")
-    left.set_ylabel("exact match, held-out numbers")
-    left.set_title("Directions after fine-tuning")
-    middle.set_xticks(range(len(LANGUAGES)), list(LANGUAGES.values()))
-    middle.set_xlabel("languages, trained both ways")
-    middle.set_title("The same four languages")
-    right.set_xticks(range(len(MODES)), list(MODES.values()))
-    right.set_xlabel("prompt")
-    right.set_title("After PMP training")
-    for axes in (middle, right):
-        axes.margins(x=0.15)
-    left.set_ylim(0, 1.02)
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=8)
+    """Left: X → English of every arm. Right: both directions over the share of reverse pairs that is kept."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1.15, 1))
+    _arms(left, record)
+    _curve(right, record)
     return figure
 
 
-def _points(
-    axes: Axes,
-    record: Record,
-    places: Sequence[float],
-    cells: Sequence[tuple[str, str]],
-    colour: str,
-    *,
-    marker: str = "o",
-    line: bool = False,
-) -> None:
-    """Means of (variant, metric) cells with their 95 % intervals, joined by a line where they are a series."""
-    found = [interval(record.measurements[variant], metric) for variant, metric in cells]
-    axes.vlines(places, [one.low for one in found], [one.high for one in found], color=colour, linewidth=1.3)
-    axes.plot(
-        places, [one.estimate for one in found], marker, linestyle="-" if line else "", color=colour, linewidth=1.8,
-        markersize=5, markerfacecolor=colour if marker == "o" else "white", zorder=4,
-    )  # fmt: skip
+def _arms(axes: Axes, record: Record) -> None:
+    for row, (variant, _, colour) in enumerate(ARMS):
+        found = _interval(record, variant, "x2p")
+        axes.barh(row, found.estimate, color=COLOURS[colour], alpha=0.45, height=0.7)
+        low, high = max(0.0, found.low), min(1.0, found.high)
+        axes.plot([low, high], [row, row], color="black", linewidth=1.2)
+        axes.text(high + 0.015, row, f"{found.estimate:.2f}", va="center", fontsize=10)
+    base = record.mean("base", "x2p")
+    axes.axvline(base, color="black", linestyle=":", linewidth=1)
+    trivial_lines(axes, record, "base", vertical=True, names=("copy",))
+    axes.set_yticks(range(len(ARMS)), [label for _, label, _ in ARMS])
+    axes.set_ylim(len(ARMS) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(0, 1.12)
+    axes.set_xlabel("exact match, X → English (95 % interval)")
+    axes.set_title("The way back into English")
 
 
-def _legend() -> list[Any]:
-    grey = COLOURS["grey"]
-    lines = [Line2D([], [], color=colour, marker="o", markersize=5, label=label) for colour, label in SIDES.values()]
-    lines.append(Line2D([], [], color=grey, linestyle=":", label="base model"))
-    for _, marker, label in CONTROLS.values():
-        lines.append(Line2D([], [], color=grey, marker=marker, linestyle="", markerfacecolor="white", label=label))
-    return lines
+def _curve(axes: Axes, record: Record) -> None:
+    places = range(len(CURVE))
+    for metric, label, colour in SIDES:
+        found = [_interval(record, variant, metric) for variant in CURVE]
+        axes.vlines(places, [one.low for one in found], [one.high for one in found], color=COLOURS[colour])
+        axes.plot(places, [one.estimate for one in found], "o-", color=COLOURS[colour], linewidth=1.8, markersize=5)
+        axes.axhline(record.mean("base", metric), color=COLOURS[colour], linestyle=":", linewidth=1.2)
+        axes.text(0.1, found[0].estimate + 0.05, label, color=COLOURS[colour], fontsize=10, va="bottom")
+    axes.set_xticks(places, [f"{share} %" for share in CURVE.values()])
+    axes.set_ylim(0, 1.05)
+    axes.set_xlabel("pairs into English that are kept; dotted: before")
+    axes.set_title("Both directions")
+
+
+def _interval(record: Record, variant: str, metric: str) -> Any:
+    """Mean over languages and seeds with the interval that the verdicts use."""
+    whole = Check(id="", statement="", metric=metric, treatment=variant, unit="language")
+    return compare(whole, 0.0, record.measurements).interval

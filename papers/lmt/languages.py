@@ -1,17 +1,17 @@
 """The 60 languages of LMT: tiers, the names that its prompts use, and who is whose auxiliary.
 
-    language_name("ky")                 # Kirghiz: the released checkpoints know it under this name
-    AUXILIARY["ky"]                     # ru (Table 12)
-    suggest_auxiliary("ca", ["es", "de", "ja"])   # es: for a language outside Table 12, by family and distance
-
 Facts of the paper (Sections 3 and B, Table 12) and of the authors' `src/utils.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import langcodes
 
 from core.errors import UserError
+from core.text.languages import match
 
 PIVOTS = ("en", "zh")
 
@@ -52,47 +52,19 @@ _AUXILIARIES = (
 )
 AUXILIARY: dict[str, str] = dict(pair.split(">") for pair in _AUXILIARIES.split())
 
-FAMILIES: dict[str, frozenset[str]] = {
-    name: frozenset(codes.split())
-    for name, codes in {
-        "romance": "an ca es fr gl it oc pt ro wa",
-        "west germanic": "af de fy li lb nl yi",
-        "north germanic": "da is nb nn sv",
-        "west slavic": "cs pl sk",
-        "east slavic": "be ru uk",
-        "south slavic": "bg bs hr mk sh sl sr",
-        "baltic": "lt lv",
-        "uralic": "et fi hu se",
-        "celtic": "br cy ga gd",
-        "indo-aryan": "as bn gu hi mr ne or pa si ur",
-        "iranian": "fa ku ps tg",
-        "turkic": "az kk ky tk tr tt ug uz",
-        "semitic": "am ar he mt",
-        "bantu": "rw sw xh zu",
-        "dravidian": "kn ml ta te",
-        "austronesian": "id jv mg ms tl",
-        "tai": "lo th",
-        "austroasiatic": "km vi",
-        "sinitic": "yue zh",
-        "tibeto-burman": "bo dz my",
-        "mongolic": "mn mvf",
-    }.items()
-}
-
 
 def language_name(code: str) -> str:
-    """The English name of a language in the prompts: the released table first, CLDR's name for all others.
+    """The name of a language in the prompts: the released table's, under any code (`iw`, `fil`), then CLDR's.
 
     Raises:
-        UserError: If the code is no language tag, or CLDR has no name for it.
+        UserError: If the code is no language tag.
     """
     if code in LANGUAGE_NAMES:
         return LANGUAGE_NAMES[code]
-    import langcodes
-
     if not langcodes.tag_is_valid(code):
         raise UserError(f"{code!r} is not a language code: use BCP 47 codes such as en, zh, yue or sr-Latn.")
-    return langcodes.Language.get(code).display_name("en")
+    known = match(code, LANGUAGE_NAMES)
+    return LANGUAGE_NAMES[known] if known else langcodes.Language.get(code).display_name("en")
 
 
 def tier(code: str) -> str:
@@ -100,35 +72,22 @@ def tier(code: str) -> str:
     return next((name for name, codes in TIERS.items() if code in codes), "low")
 
 
-def suggest_auxiliary(language: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that could help to translate `language`, for languages without an entry in Table 12.
-
-    Relatives first (`FAMILIES`), then languages that CLDR puts near for reasons of contact (Kazakh and Russian); among
-    equals those of the same script, then the better-resourced, then the nearer. Pivots never serve as auxiliaries.
-
-    Args:
-        language: BCP 47 code.
-        candidates: Codes of the languages that the corpus has.
+def auxiliary_for(
+    source: str, target: str, pivots: Sequence[str] = PIVOTS, auxiliaries: Mapping[str, str] = AUXILIARY
+) -> str | None:
+    """The auxiliary language of a direction: Table 12 for pairs with the first pivot, the first pivot for all others.
 
     Returns:
-        A code, or None when no candidate is near.
+        None when the table has no entry (the direction is then trained with standard prompts only).
     """
-    import langcodes
+    first = pivots[0]
+    if first not in (source, target):
+        return first
+    code = target if source == first else source
+    found = auxiliaries.get(code) or auxiliaries.get(_in_table(code) or code)
+    return found if found not in (source, target) else None
 
-    def family(code: str) -> str | None:
-        return next((name for name, codes in FAMILIES.items() if code.split("-")[0] in codes), None)
 
-    def script(code: str) -> str | None:
-        return langcodes.Language.get(code).maximize().script
-
-    def related(code: str) -> bool:
-        return family(code) is not None and family(code) == family(language)
-
-    def rank(code: str) -> tuple[bool, bool, int, int]:
-        order = tuple(TIERS).index(tier(code))
-        return not related(code), script(code) != script(language), order, langcodes.tag_distance(language, code)
-
-    unrelated = 80  # what CLDR's matching data charge for "another language"; scripts and regions add to it
-    options = [code for code in candidates if code != language and code not in PIVOTS]
-    near = [code for code in options if related(code) or langcodes.tag_distance(language, code) < unrelated]
-    return min(near, key=rank, default=None)
+@cache
+def _in_table(code: str) -> str | None:
+    return match(code, AUXILIARY)  # `fil` is Table 12's `tl`

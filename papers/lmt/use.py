@@ -91,31 +91,34 @@ class Translate:
 def build(options: Build) -> None:
     """Write the fine-tuning set of a corpus and print what it holds."""
     from core import corpora
-    from papers.lmt import data, languages, method
+    from papers.lmt import data
 
     wanted = {"languages": [*options.pivots, *options.languages]} if options.languages else {}
     items = [dict(row) for row in corpora.load(options.corpus, **wanted)]
     codes = [code for code in items[0] if code not in ("key", "value", *options.pivots)]
-    table = {code: languages.AUXILIARY[code] for code in codes if languages.AUXILIARY.get(code) in codes}
-    table = {code: near for code in codes if (near := languages.suggest_auxiliary(code, codes))} | table
+    table = auxiliaries(codes, options.pivots)
     table |= name_values("--auxiliary", options.auxiliary, "ca=es (the language, then the language that helps it)", str)
-    examples = method.build_sft(
-        items,
-        options.pivots,
-        codes,
-        retention_p=options.retention_p,
-        pmp_fraction=options.pmp_fraction,
-        auxiliaries=table,
-        seed=options.seed,
-    )
-    settings = {"corpus": options.corpus, "retention_p": options.retention_p, "pmp_fraction": options.pmp_fraction}
-    facts = data.write_sft(
-        options.out, examples, options.pivots, options.prompt_style, **settings, auxiliaries=table, seed=options.seed
-    )
+    shares = {"retention_p": options.retention_p, "pmp_fraction": options.pmp_fraction}
+    examples = data.build_sft(items, options.pivots, codes, **shares, auxiliaries=table, seed=options.seed)
+    settings = {"corpus": options.corpus, **shares, "auxiliaries": table, "seed": options.seed}
+    facts = data.write_sft(options.out, examples, options.pivots, options.prompt_style, **settings)
     print(
         f"{facts['examples']} examples: {facts['forward']} from a pivot, {facts['reverse']} into one, "
         f"{facts['parallel_prompts']} with an auxiliary sentence. {options.out / 'sft.jsonl'}"
     )
+
+
+def auxiliaries(codes: Sequence[str], pivots: Sequence[str]) -> dict[str, str]:
+    """Auxiliary languages within a corpus: Table 12 where it has them, otherwise a relative."""
+    from core.text.families import nearest
+    from papers.lmt import languages
+
+    found = {}
+    for code in codes:
+        listed = languages.auxiliary_for(pivots[0], code, pivots)
+        near = listed if listed in codes else nearest(code, codes, languages.LANGUAGES)
+        found |= {code: near} if near else {}
+    return found
 
 
 def check(options: Check) -> None:
@@ -129,7 +132,7 @@ def check(options: Check) -> None:
     risky = [name.split("-", 1)[1] for name, entry in found.items() if entry.risky and name.startswith("*-")]
     if risky:
         print(
-            f"Each sentence in {', '.join(risky)} answers more than {method.REPETITION_WARNING} different sources: "
+            f"Each sentence in {', '.join(risky)} answers more than {method.RISKY} different sources: "
             f"keep 5 to 20 % of the pairs into {', '.join(risky)}, drawn pair by pair (papers.lmt.use build does)."
         )
 
@@ -138,27 +141,18 @@ def translate(options: Translate) -> None:
     """Translate line by line, in batches."""
     from core.files import read_lines, standard_input, write_text
     from core.models import loading
-    from papers.lmt import inference
+    from papers.lmt import prompts
 
     if options.model.rstrip("/").endswith("-Base") and options.prompt_style != "tags":
         raise UserError(f"{options.model} is pre-trained only and repeats the prompt: use the model without -Base.")
     texts = read_lines(options.input) if options.input else standard_input()
     given = read_lines(options.auxiliary_file) if options.auxiliary_file else None
     model, tokenizer = loading.load(options.model)
-    outputs = inference.translate(
-        model,
-        tokenizer,
-        texts,
-        options.source,
-        options.target,
-        mode=options.mode,
-        auxiliary=options.auxiliary,
-        auxiliary_texts=given,
-        style=options.prompt_style,
-        cleaning=options.cleaning,
-        num_beams=options.num_beams,
+    outputs = prompts.translate(
+        model, tokenizer, texts, options.source, options.target, mode=options.mode, auxiliary=options.auxiliary,
+        auxiliary_texts=given, style=options.prompt_style, cleaning=options.cleaning, num_beams=options.num_beams,
         max_new_tokens=options.max_new_tokens,
-    )
+    )  # fmt: skip
     text = "".join(f"{line}\n" for line in outputs)
     if options.output:
         write_text(options.output, text)

@@ -128,8 +128,8 @@ def test_readers(reader: str, content: bytes) -> None:
 def adapters() -> dict[str, Any]:
     """What papers make of a row, as they call it."""
     from core import corpora
-    from papers.bayling2.data import adapt_instruction
-    from papers.bimedix.data import adapt
+    from core.tasks.instructions import conversation
+    from core.tasks.samples import adapt
     from papers.lmt.data import adapt_row
     from papers.marco_llm.manifest import adapt_pair, adapt_text
     from papers.tucan.data import load_prompt
@@ -137,7 +137,7 @@ def adapters() -> dict[str, Any]:
 
     prompt, _ = load_prompt()
     found = {
-        "bayling2": lambda row, _: adapt_instruction(row),
+        "instructions": lambda row, _: conversation(row),
         "bimedix": lambda row, _: adapt(row, "en"),
         "lmt": adapt_row,
         "marco_llm text": lambda row, _: adapt_text(row),

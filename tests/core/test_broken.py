@@ -321,7 +321,6 @@ def test_no_paper_reads_files_by_itself() -> None:
     """One reader for all: bounds, encodings and sentences are core's."""
     by_itself = (".read_text(", "json.load(", "json.loads(", "yaml.safe_load", "csv.reader", "csv.DictReader")
     own = {
-        ("bimedix", "knowledge.py"),  # its table, which travels with the code
         ("tucan", "method.py"),  # calls in answers; a malformed one is a verdict, no error
         ("lmt", "languages.py"),
     }
@@ -458,7 +457,7 @@ def test_numbers_that_are_none(arguments: str, words: str, desk: Path) -> None:
 
 def test_shares_that_give_nothing_are_refused() -> None:
     for slug, changes in (
-        ("bayling2", {"pivot_shares": (0.0, 0.0), "xling_share": 0.0, "knowledge_share": 0.0}),
+        ("bayling2", {"pivot_shares": (0.0, 0.0), "xling_share": 0.0}),
         ("bimedix", {"ratio": (0.0, 0.0)}),
         ("marco_llm", {"stage1": ("english=0.5",)}),
     ):

@@ -76,3 +76,40 @@ def test_an_instruction_is_on_one_side_whatever_the_order(numbers: list[int], co
     chance.shuffle(records)
     again = instructions.held_out(records, "text", count)
     assert {part: {record["text"] for record in rows} for part, rows in again.items()} == sides
+
+
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+@pytest.mark.parametrize(
+    ("row", "language", "messages"),
+    [
+        ({"prompt": "a", "prompt_id": "7", "messages": [user("a"), assistant("b")]}, "en", [user("a"), assistant("b")]),
+        (
+            {"conversations": [{"from": "system", "value": "s", "weight": None}, {"from": "human", "value": "a"},
+                               {"from": "gpt", "value": "b"}]},
+            "en",
+            [{"role": "system", "content": "s"}, user("a"), assistant("b")],
+        ),
+        ({"instruction": "翻译：\n", "input": "", "output": "好"}, "zh", [user("翻译："), assistant("好")]),
+        (
+            {"instruction": "Add", "input": "1 2", "output": "3", "instruction_zh": "加", "input_zh": "1 2",
+             "output_zh": "三"},
+            "zh",
+            [user("加\n1 2"), assistant("三")],
+        ),
+        ({"instruction": "Add", "input": "1 2", "output": "3"}, "en", [user("Add\n1 2"), assistant("3")]),
+    ],
+)  # fmt: skip
+def test_conversations_of_any_usual_columns(row: dict[str, Any], language: str, messages: list[dict[str, str]]) -> None:
+    assert instructions.conversation(row, language) == messages
+
+
+def test_other_columns_make_no_conversation() -> None:
+    with pytest.raises(UserError, match="columns question"):
+        instructions.conversation({"question": "a"})

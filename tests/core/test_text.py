@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.text import romanize as romanization
+from core.text.families import FAMILIES, family, nearest
 from core.text.identification import identify
 from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
 from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_arabic_marks, strip_punctuation
@@ -550,3 +551,24 @@ def test_schedule_is_exact_and_reproducible():
     assert sorted(order) == ["a"] * 5 + ["b"] * 3
     assert order == schedule({"a": 5, "b": 3, "c": 0}, seed=1)
     assert schedule({"a": 50, "b": 50}, seed=1) != schedule({"a": 50, "b": 50}, seed=2)
+
+
+# ---------------------------------------------------------------- families
+
+
+def test_a_language_has_one_family_under_any_of_its_codes():
+    assert len([code for codes in FAMILIES.values() for code in codes]) == len(frozenset().union(*FAMILIES.values()))
+    assert {family(code) for code in ("he", "iw", "heb_Hebr")} == {"semitic"}
+    assert family("pt-BR") == family("es") == "romance"
+    assert family("ko") is None
+
+
+def test_the_nearest_language_is_a_relative_of_the_same_script_if_there_is_one():
+    assert nearest("ca", ["ja", "de", "es"]) == "es"
+    assert nearest("sr", ["hr", "bg", "cs"]) == "bg"
+    assert nearest("kk", ["de", "ru"]) == "ru"
+    assert nearest("ko", ["de", "th"]) is None
+    assert nearest("de", ["de", "ko"]) is None
+    assert nearest("cs", ["sk", "pl"], order=["pl"]) == "pl"
+    with pytest.raises(UserError, match="Unknown language code"):
+        nearest("klingonish", ["de"])

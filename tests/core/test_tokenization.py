@@ -16,6 +16,7 @@ from core.models.tokenization import (
     IGNORED,
     begin_ids,
     chat_row,
+    chat_rows,
     completion_row,
     pair_ids,
     prompt_ids,
@@ -92,6 +93,16 @@ def test_chat_rows_learn_every_assistant_turn_and_nothing_else() -> None:
     )
     with pytest.raises(UserError, match="assistant"):
         chat_row(tokenizer, messages[:1])
+
+
+def test_rows_of_many_conversations_are_those_of_each() -> None:
+    tokenizer = train_bpe(TEXTS, 320)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    turns = [{"role": role, "content": text} for role, text in zip(["user", "assistant"] * 2, TEXTS, strict=False)]
+    conversations = [turns[:2], turns, turns[:3], turns[2:4]]
+    assert chat_rows(tokenizer, conversations) == [chat_row(tokenizer, messages) for messages in conversations]
+    with pytest.raises(UserError, match="assistant"):
+        chat_rows(tokenizer, [turns[:2], turns[:1]])
 
 
 # --- one rule from text to tokens ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from core.tasks.translation import (
     corpus_scores,
     few_shot,
     means,
+    official_test,
     scorer,
     segments,
     sentence_scores,
@@ -163,3 +164,34 @@ def test_comet_is_built_from_its_settings_and_tensors_alone(tmp_path: Path, monk
     torch.save({"state_dict": {}}, path)
     with pytest.raises(UserError, match="has no weight"):
         scorer("comet")
+
+
+def test_official_tests_come_line_by_line_with_their_first_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sacrebleu
+
+    def file(side: str, pair: str) -> str:
+        path = tmp_path / f"{pair}.{side}"
+        # Unicode's line separators are no line ends: they would shift the references.
+        path.write_text("".join(f"{pair} {side} {i}\u2028\n" for i in range(5)), encoding="utf-8")
+        return str(path)
+
+    monkeypatch.setattr(sacrebleu, "get_source_file", lambda test, pair: file("src", pair))
+    monkeypatch.setattr(sacrebleu, "get_reference_files", lambda test, pair: [file("refA", pair), file("refB", pair)])
+    found = official_test("wmt22", "zh", "en", 3)
+    assert [s.source_text for s in found] == [f"zh-en src {i}\u2028" for i in range(3)]
+    assert [s.target_text for s in found] == [f"zh-en refA {i}\u2028" for i in range(3)]
+    assert {s.direction for s in found} == {"zh-en"}
+    assert len(official_test("wmt22", "zh", "en")) == 5
+
+
+def test_an_official_test_without_a_network_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sacrebleu
+
+    def fails(*arguments: str) -> str:
+        raise OSError
+
+    monkeypatch.setattr(sacrebleu, "get_source_file", fails)
+    with pytest.raises(UserError, match="sacrebleu -t wmt22 -l zh-en"):
+        official_test("wmt22", "zh", "en")

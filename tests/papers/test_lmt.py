@@ -1,4 +1,4 @@
-"""lmt: prompts and cleaning as in the released code, the draws of the fine-tuning set, stages, files, commands."""
+"""lmt: prompts and cleaning as in the released code, the draws of the fine-tuning set, the world, files, commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,12 +19,14 @@ from core.errors import UserError
 from core.experiment import run as runs
 from core.experiment.config import override, with_variant
 from core.models.tokenization import train_bpe
-from papers.lmt import data, grpo, inference, method, train, use
+from core.text.languages import match
+from papers.lmt import data, languages, method, miniature, prompts, train, use
 from papers.lmt import eval as evaluation
-from papers.lmt.config import PRESETS, VARIANTS, Cpt, scratch_shape, workload
-from papers.lmt.inference import clean_output, special_strings
-from papers.lmt.languages import AUXILIARY, FAMILIES, LANGUAGE_NAMES, LANGUAGES, TIERS, suggest_auxiliary, tier
-from papers.lmt.method import Example, build_sft, pivot_pairs, translation_prompt
+from papers.lmt.config import PRESETS, VARIANTS, scratch_shape, workload
+from papers.lmt.data import build_sft
+from papers.lmt.languages import AUXILIARY, LANGUAGE_NAMES, LANGUAGES, TIERS, tier
+from papers.lmt.method import pivot_pairs
+from papers.lmt.prompts import Example, clean_output, special_strings, translation_prompt
 
 CODES = ("de", "nl", "fi", "es")
 
@@ -83,20 +84,17 @@ def test_117_pairs_and_234_directions() -> None:
 
 
 def test_the_auxiliary_is_table_12_for_english_and_english_for_chinese() -> None:
-    assert method.auxiliary_for("en", "es") == method.auxiliary_for("es", "en") == "pt"
-    assert method.auxiliary_for("zh", "es") == method.auxiliary_for("es", "zh") == "en"
-    assert method.auxiliary_for("en", "ja") is None
-    assert method.auxiliary_for("en", "zh") is None
-    assert method.auxiliary_for("en", "es", auxiliaries={"es": "en"}) is None
+    assert languages.auxiliary_for("en", "es") == languages.auxiliary_for("es", "en") == "pt"
+    assert languages.auxiliary_for("zh", "es") == languages.auxiliary_for("es", "zh") == "en"
+    assert languages.auxiliary_for("en", "ja") is None
+    assert languages.auxiliary_for("en", "zh") is None
+    assert languages.auxiliary_for("en", "es", auxiliaries={"es": "en"}) is None
 
 
-def test_suggested_auxiliaries_are_relatives_of_the_same_script_first() -> None:
-    assert suggest_auxiliary("ca", ["ja", "de", "es", "en"]) == "es"
-    assert suggest_auxiliary("sr", ["hr", "bg", "cs"]) == "bg"
-    assert suggest_auxiliary("kk", ["de", "ru"]) == "ru"
-    assert suggest_auxiliary("ko", ["de", "th", "en"]) is None
-    assert suggest_auxiliary("de", ["de", "en", "zh"]) is None
-    assert len([code for codes in FAMILIES.values() for code in codes]) == len(frozenset().union(*FAMILIES.values()))
+def test_names_and_auxiliaries_are_found_under_other_codes() -> None:
+    assert lmt.language_name("iw") == "Modern Hebrew"
+    assert lmt.language_name("fil") == "Tagalog"
+    assert languages.auxiliary_for("en", "fil") == "id"
     assert tier("de") == "high"
     assert tier("xx") == "low"
 
@@ -193,17 +191,16 @@ def test_half_of_each_direction_is_parallel_where_the_language_has_an_auxiliary(
 
 
 def test_the_disjoint_control_has_as_many_reverse_pairs_and_no_repeated_target() -> None:
-    items, fresh = corpus(10), corpus(60, key="fresh")
+    items = corpus(10)
+    fresh = [Example(f"f{i}", code, "en", f"{code}{i}", f"fresh {code}{i}") for i in range(10) for code in CODES]
     symmetric = build_sft(items, ("en",), CODES, retention_p=1.0, pmp_fraction=0.0)
-    disjoint = build_sft(
-        items, ("en",), CODES, retention_p=1.0, pmp_fraction=0.0, reverse_source="disjoint", fresh_items=fresh
-    )
+    disjoint = build_sft(items, ("en",), CODES, retention_p=1.0, pmp_fraction=0.0, fresh=fresh)
     assert len(disjoint) == len(symmetric)
     assert [e for e in disjoint if e.source == "en"] == [e for e in symmetric if e.source == "en"]
     assert method.target_repetition(symmetric)["*-en"].mean == len(CODES)
     assert method.target_repetition(disjoint)["*-en"].mean == 1
-    with pytest.raises(UserError, match="fresh_items"):
-        build_sft(items, ("en",), CODES, retention_p=1.0, reverse_source="disjoint", fresh_items=fresh[:5])
+    with pytest.raises(UserError, match="too few fresh pairs for"):
+        build_sft(items, ("en",), CODES, retention_p=1.0, fresh=fresh[:-1])
 
 
 def test_other_pairs_are_downsampled_only_when_the_scope_says_so() -> None:
@@ -242,71 +239,6 @@ def test_repetition_counts_distinct_sources_over_all_languages() -> None:
     assert method.target_repetition(many)["*-en"].risky
 
 
-# ------------------------------------------------------------------------------------------------- other stages
-
-
-def test_pretraining_text_and_its_filters() -> None:
-    assert lmt.cpt_text("Hello", "Салам", "en", "ky") == "<en2ky> Hello <ky> Салам"
-    pair = Example("0", "en", "ky", "abcdef", "abc")
-    assert lmt.keep_pair(pair)
-    assert not lmt.keep_pair(Example("0", "en", "ky", "abcdefg", "ab"))
-    assert not lmt.keep_pair(Example("0", "en", "ky", "abc", ""))
-    unsure = lambda text: ("en" if len(text) > 3 else "ky", 0.4)  # noqa: E731
-    assert not lmt.keep_pair(pair, unsure)
-    assert lmt.keep_pair(pair, unsure, low_resource=("en", "ky"))
-    assert not lmt.keep_pair(pair, lambda text: ("en", 0.9), low_resource=("ky",))
-
-
-def test_the_pretraining_mixture_is_balanced_in_length_and_direction() -> None:
-    documents = ["x" * 90] * 400
-    english = [Example("0", "en", "de", "a" * 10, "b" * 10)] * 4000
-    chinese = [Example("0", "zh", "de", "c" * 30, "d" * 30)] * 2000
-    texts = list(lmt.cpt_mixture(documents, english, chinese, seed=1))
-    lengths = [sum(len(text) for text in texts if mark in text) for mark in ("xxx", "aaa", "ccc")]
-    assert max(lengths) / min(lengths) < 1.02
-    forward = [text.startswith("<en2de>") for text in texts if "aaa" in text]
-    assert 0.45 < sum(forward) / len(forward) < 0.55
-
-
-def test_advantages_are_relative_to_the_group() -> None:
-    rewards = torch.tensor([[0.0, 1.0, 2.0, 3.0], [5.0, 5.0, 5.0, 5.0]])
-    advantages = lmt.group_advantages(rewards)
-    torch.testing.assert_close(advantages[0], torch.tensor([-1.5, -0.5, 0.5, 1.5]) / 1.2910944, atol=1e-3, rtol=0)
-    assert (advantages[1] == 0).all()
-    torch.testing.assert_close(lmt.group_advantages(10 * rewards + 3)[0], advantages[0], atol=1e-3, rtol=0)
-    with pytest.raises(ValueError, match="two"):
-        lmt.group_advantages(rewards[:, :1])
-
-
-def test_the_gradient_of_grpo_is_the_policy_gradient() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logp = -torch.rand(3, 5, generator=generator, dtype=torch.double)
-    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], dtype=torch.bool)
-    advantages = torch.tensor([1.0, -0.5, 2.0], dtype=torch.double)
-    policy = logp.clone().requires_grad_()
-    loss, count = lmt.grpo_loss(policy, logp, logp, advantages, mask)
-    loss.backward()
-    assert count == 3
-    expected = -advantages[:, None] * mask / mask.sum(1, keepdim=True)
-    torch.testing.assert_close(policy.grad, expected)
-    reference = logp + 0.3 * torch.randn(3, 5, generator=generator, dtype=torch.double)
-    function = lambda x: lmt.grpo_loss(x, logp, reference, advantages, mask, kl=0.5)[0]  # noqa: E731
-    assert torch.autograd.gradcheck(function, (logp + 0.01).requires_grad_())
-    # The divergence estimate is zero where the models agree and positive elsewhere.
-    zero = torch.zeros(3, dtype=torch.double)
-    assert lmt.grpo_loss(logp, logp, logp, zero, mask, kl=1.0)[0] == 0
-    assert lmt.grpo_loss(logp, logp, reference, zero, mask, kl=1.0)[0] > 0
-
-
-def test_ratios_outside_the_clip_earn_nothing() -> None:
-    old = torch.zeros(1, 1, dtype=torch.double)
-    far = torch.full((1, 1), 0.5, dtype=torch.double, requires_grad=True)
-    mask = torch.ones(1, 1, dtype=torch.bool)
-    lmt.grpo_loss(far, old, far.detach(), torch.ones(1, dtype=torch.double), mask)[0].backward()
-    assert far.grad is not None
-    assert far.grad.item() == 0
-
-
 # ------------------------------------------------------------------------------------------------ rows and files
 
 QWEN_LIKE = (
@@ -328,7 +260,7 @@ def test_loss_is_on_the_target_and_its_end_without_the_templates_empty_thought(c
     answer = [token for token in row["labels"] if token != -100]
     assert chat_tokenizer.decode(answer) == "Hello world<|im_end|>"
     prompt = chat_tokenizer.decode(row["input_ids"][: -len(answer)])
-    assert prompt == inference.model_input(chat_tokenizer, example.prompt())
+    assert prompt == prompts.model_input(chat_tokenizer, example.prompt())
     assert prompt.endswith("English:<|im_end|>\n<|im_start|>assistant\n")
     assert "think" not in chat_tokenizer.decode(row["input_ids"])
 
@@ -336,8 +268,8 @@ def test_loss_is_on_the_target_and_its_end_without_the_templates_empty_thought(c
 def test_a_tokenizer_without_a_template_is_refused_by_name(chat_tokenizer: Any) -> None:
     bare: Any = SimpleNamespace(chat_template=None, name_or_path="NiuTrans/LMT-60-4B-Base")
     with pytest.raises(UserError, match="LMT-60-4B-Base has no chat template"):
-        inference.model_input(bare, "x")
-    assert inference.model_input(chat_tokenizer, "<de>x<en>", "tags") == "<s><de>x<en>"
+        prompts.model_input(bare, "x")
+    assert prompts.model_input(chat_tokenizer, "<de>x<en>", "tags") == "<s><de>x<en>"
 
 
 def test_a_set_survives_the_way_through_its_file(tmp_path: Path) -> None:
@@ -369,7 +301,10 @@ def test_settings_that_cannot_be_are_refused() -> None:
     tiny, paper = PRESETS["tiny"], PRESETS["paper"]
     for config, changes, words in (
         (tiny, {"prompt_style": "release"}, "scratch"),
+        (tiny, {"corpus": "flores200"}, "numbers alone"),
         (paper, {"prompt_style": "tags"}, "checkpoint"),
+        (paper, {"languages": ()}, "languages is empty"),
+        (paper, {"rehearsal": 0.5}, "rehearsal"),
         (tiny, {"languages": ("en", "de")}, "pivot"),
         (tiny, {"auxiliaries": ("de:nl",)}, "es=pt"),
         (tiny, {"retention_p": 1.5}, "retention_p"),
@@ -387,65 +322,75 @@ def test_the_paper_preset_is_the_papers() -> None:
     assert {"cmn_Hans", "yue_Hant", "nob_Latn", "bod_Tibt", "swh_Latn", "arb_Arab", "zsm_Latn"} <= set(configs)
     assert (paper.retention_p, paper.pmp_fraction) == (0.05, 0.5)
     assert (paper.sft.learning_rate, paper.sft.batch_size, paper.sft.warmup) == (2e-5, 1024, 0.01)
-    assert (paper.grpo.training.learning_rate, paper.grpo.rollouts, paper.grpo.kl) == (5e-7, 8, 0.001)
     assert (paper.num_beams, paper.max_new_tokens) == (5, 512)
-    cpt = paper.cpt.training
-    assert (cpt.learning_rate, cpt.batch_size, cpt.steps, cpt.max_length, cpt.warmup) == (
-        2e-5,
-        1536,
-        40_000,
-        2048,
-        0.05,
-    )
-    assert [part.name.split(":")[0].split(" (")[0] for part in workload(paper)] == [
-        "continued pre-training", "fine-tuning", "GRPO", "GRPO",
-    ]  # fmt: skip
+    # Table 2: base, SFT and SFT + SD start from Qwen3; what follows from the checkpoint after continued pre-training.
+    assert paper.model == "Qwen/Qwen3-4B-Base"
+    assert PRESETS["paper_cpt"].model == "NiuTrans/LMT-60-4B-Base"
+    assert [part.name for part in workload(paper)] == ["fine-tuning"]
+    assert [part.name for part in workload(PRESETS["tiny"])] == ["base", "fine-tuning"]
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    config = with_variant(PRESETS["smoke"], VARIANTS, "pmp")
-    folder = tmp_path_factory.mktemp("lmt")
-    run = runs.Run(folder / "run", "lmt", config, folder / "stages", quiet=True).open()
-    train.train(config, run)
-    return config, run
+def test_arms_mean_the_same_at_every_preset() -> None:
+    for preset in PRESETS.values():
+        arms = {variant: with_variant(preset, VARIANTS, variant) for variant in VARIANTS}
+        assert {arm.model for arm in arms.values()} == {preset.model}
+        assert {arms[v].pmp_fraction for v in ("symmetric", "disjoint", "p0", "p1", "p5", "p10", "shuffled")} == {0.0}
+        assert (arms["lmt"].retention_p, arms["lmt"].pmp_fraction) == (0.05, 0.5)
+
+
+# ----------------------------------------------------------------------------------------------- the tiny world
+
+SMALL = override(PRESETS["tiny"], {"languages": ("de", "nl", "es"), "base.steps": 60})
 
 
 def test_the_base_reads_more_than_it_writes_and_meets_auxiliaries() -> None:
-    config = override(PRESETS["tiny"], {"languages": ("de", "nl", "es"), "auxiliaries": ("de=nl",)})
-    items = corpus(50, ("en", "de", "nl", "es"))
-    examples = data.base_examples(config, items, 6000)
+    examples = miniature.base_examples(override(SMALL, {"auxiliaries": ("de=nl",)}))
     share = lambda chosen: sum(map(chosen, examples)) / len(examples)  # noqa: E731
-    each = config.scratch.related_share / 2 / 3  # one of the three languages has an auxiliary, with two uses for it
-    assert share(lambda e: e.target == "en") == pytest.approx(0.85 * (1 - each), abs=0.02)
-    assert share(lambda e: (e.source, e.target) == ("de", "nl")) == pytest.approx(each, abs=0.015)
-    assert share(lambda e: e.auxiliary == "nl") == pytest.approx(each, abs=0.015)
-    assert all(e.auxiliary_text == f"nl{e.item}" for e in examples if e.auxiliary)
-    assert all(e.source_text == f"{e.source}{e.item}" and e.target_text == f"{e.target}{e.item}" for e in examples)
+    each = 0.5 / 2 / 3  # one of the three languages has an auxiliary, with two uses for it
+    assert share(lambda e: e.target == "en") == pytest.approx(0.85 * (1 - each), abs=0.03)
+    assert share(lambda e: (e.source, e.target) == ("de", "nl")) == pytest.approx(each, abs=0.02)
+    assert share(lambda e: e.auxiliary == "nl") == pytest.approx(each, abs=0.02)
+    german = {"17": "siebzehn"} | {e.item: e.source_text for e in examples if e.source == "de"}
+    assert all("siebzehn" in text for key, text in german.items() if key.endswith("17") and len(key) < 3)
 
 
-def test_parts_of_the_numbers_do_not_meet(smoke: Any) -> None:
-    config, run = smoke
-    parts = data.multiway(config, run)
-    keys = [{item["key"] for item in part} for part in (parts.sft, parts.fresh, parts.dev, parts.test, parts.base)]
-    assert sum(map(len, keys)) == len(set().union(*keys))
-    assert all(keys)
-    other = data.multiway(override(config, {"seed": 1}), run)
-    assert {item["key"] for item in other.test} != keys[3]
-    assert "­" not in str(parts.base)
+def test_parts_of_the_numbers_do_not_meet() -> None:
+    parts = miniature.numbers(SMALL)
+    drawn = [value for part in parts.values() for value in part]
+    assert len(drawn) == len(set(drawn)) == 1000
+    assert miniature.numbers(override(SMALL, {"seed": 1}))["test"] != parts["test"]
+    codes = PRESETS["tiny"].languages
+    assert len(set(codes)) == 44
+    assert all(match(code, LANGUAGES) for code in codes)
+    one = miniature.spelled([731], codes, "a")[0]
+    assert len({one[code] for code in codes}) == 44  # no language is the copy of another
 
 
-def test_smoke_training_and_evaluation_report_what_the_claims_need(smoke: Any) -> None:
-    config, run = smoke
-    measurement = evaluation.evaluate(config, run)
+def test_every_arm_has_the_reverse_pairs_of_its_name() -> None:
+    counts, texts = {}, {}
+    for variant in ("p0", "p5", "symmetric", "disjoint", "shuffled", "few_languages"):
+        config = override(with_variant(SMALL, VARIANTS, variant), {"sft_items": 40})
+        config = replace(config, n_languages=min(config.n_languages, 2))
+        examples = data.sft_examples(config, data.load(config))
+        counts[variant] = sum(e.target == "en" for e in examples)
+        texts[variant] = [e.target_text for e in examples if e.target == "en"]
+    assert (counts["p0"], counts["symmetric"], counts["disjoint"], counts["few_languages"]) == (0, 120, 120, 80)
+    assert 0 < counts["p5"] == counts["shuffled"] < 20
+    assert len(set(texts["disjoint"])) == 120
+    assert len(set(texts["symmetric"])) == 40
+    assert sorted(texts["shuffled"]) == sorted(texts["p5"])
+    assert {e.target for e in miniature.rehearsal(SMALL, 40)} == {"en"}
+
+
+def test_a_smoke_run_reports_what_the_claims_need(smoke: Any) -> None:
+    measurement = runs.Measurement.from_json(smoke("lmt").measurement)
     wanted = {claim.metric for claim in lmt.PAPER.claims if not claim.out_of_scale}
-    assert wanted <= set(measurement.metrics)
-    assert runs.Measurement.from_json(measurement.to_json()) == measurement
-    assert set(measurement.units["x2p"]) == {"en-de", "en-nl", "en-es"}
-    assert set(measurement.units["x2p_aux"]) == set(measurement.units["x2p_pmp_o"]) == {"en-de"}
-    lines = (run.path / "hypotheses.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 2 * 4 * 3 + 2 * 2 * 4  # direct in all directions, both parallel prompts for German
-    assert measurement.details["examples"] > 0
+    assert wanted | {premise.metric for premise in lmt.PAPER.premises} <= set(measurement.metrics)
+    assert set(measurement.units["x2p"]) == {"de/en", "nl/en", "es/en"}
+    assert set(measurement.units["x2p_aux"]) == set(measurement.units["x2p_pmp_o"]) == {"de/en", "nl/en"}
+    assert {"trivial_copy", "trivial_wrong_row"} <= set(measurement.metrics)
+    lines = (smoke("lmt").path / "hypotheses.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2 * 3 * 4 + 2 * 2 * 2 * 4 + 2 * 4  # direct; two parallel prompts for two languages; drafts
 
 
 @pytest.fixture(scope="module")
@@ -456,7 +401,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codes = ("en", "de", "nl")
     tokenizer = train_bpe(["good morning", "guten Morgen"] * 9, 300, special_tokens=["<|im_start|>", "<|im_end|>"])
     tokenizer.chat_template = QWEN_LIKE
-    shape = scratch_shape(len(tokenizer), PRESETS["smoke"].scratch)
+    shape = scratch_shape(len(tokenizer), PRESETS["smoke"])
     folder = tmp_path_factory.mktemp("checkpoint")
     loading.from_config(shape, seed=0).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
@@ -465,7 +410,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{part}.tsv").write_text("\n".join(["\t".join(codes), *lines]) + "\n", encoding="utf-8")
     pairs = [{"source": "de", "target": "en", "source_text": f"neu {i}", "target_text": f"new {i}"} for i in range(5)]
     (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
-    (folder / "text.jsonl").write_text("\n".join(json.dumps({"text": "word " * 20}) for _ in range(9)), "utf-8")
     return folder
 
 
@@ -473,9 +417,9 @@ def own_config(checkpoint: Path, **changes: Any) -> Any:
     """The settings of a user with a checkpoint, a corpus and further pairs."""
     config = replace(
         PRESETS["smoke"], corpus=str(checkpoint / "train.tsv"), test_corpus=str(checkpoint / "test.tsv"),
-        model=str(checkpoint / "model"), cpt_base=str(checkpoint / "model"), pairs=str(checkpoint / "pairs.jsonl"),
-        languages=("de", "nl"), prompt_style="release", primary="chrf", max_new_tokens=4, num_beams=2,
-        retention_p=0.0, sft=replace(PRESETS["smoke"].sft, steps=2, batch_size=4),
+        model=str(checkpoint / "model"), pairs=str(checkpoint / "pairs.jsonl"), languages=("de", "nl"),
+        prompt_style="release", primary="chrf++", max_new_tokens=4, num_beams=2, retention_p=0.0, rehearsal=0.0,
+        sft=replace(PRESETS["smoke"].sft, steps=2, batch_size=4),
     )  # fmt: skip
     return replace(config, **changes)
 
@@ -501,7 +445,7 @@ def test_a_checkpoint_is_tuned_and_measured_on_ones_own_corpus(checkpoint: Path,
     with pytest.raises(UserError, match="no dev part"):
         evaluation.evaluate(own_config(checkpoint, split="dev"), run)
     everywhere = own_config(checkpoint, sd_scope="all")
-    assert data.manifest(data.sft_examples(everywhere, data.multiway(everywhere, run)), ("en",))["reverse"] == 0
+    assert data.manifest(data.sft_examples(everywhere, data.load(everywhere)), ("en",))["reverse"] == 0
 
 
 def test_an_untuned_checkpoint_is_shown_three_solved_examples(
@@ -526,60 +470,17 @@ def test_an_untuned_checkpoint_is_shown_three_solved_examples(
     assert not any("pmp" in name for name in measurement.metrics)
 
 
-def test_pretraining_reads_all_three_streams_with_the_loss_on_everything(checkpoint: Path, tmp_path: Path) -> None:
-    from core.models import loading
-
-    text, pairs = str(checkpoint / "text.jsonl"), tmp_path / "pairs.jsonl"
-    unequal = json.dumps({"source": "de", "target": "en", "source_text": "neu", "target_text": "new " * 9})
-    pairs.write_text(f"{unequal}\n{(checkpoint / 'pairs.jsonl').read_text(encoding='utf-8')}", encoding="utf-8")
-    config = own_config(checkpoint, cpt=Cpt(monolingual=text, pairs=(str(pairs),)))
-    tokenizer = loading.load_tokenizer(str(checkpoint / "model"))
-    rows = list(data.pretraining_rows(config, tokenizer, tmp_path / "rows"))
-    assert all(row["labels"] == row["input_ids"] and row["labels"][-1] == tokenizer.eos_token_id for row in rows)
-    texts = {tokenizer.decode(row["input_ids"], skip_special_tokens=True) for row in rows}
-    assert "word " * 20 in texts
-    assert {"<de2en> neu 0 <en> new 0", "<en2de> new 0 <de> neu 0"} & texts
-    assert not any("new new" in text for text in texts)
-    with pytest.raises(UserError, match="per pivot"):
-        own_config(checkpoint, cpt=Cpt(monolingual=text))
-
-
 def test_groups_are_those_of_the_papers_tables() -> None:
     config = replace(PRESETS["paper"], languages=("de", "ky"))
     directions = [("en", "zh"), ("zh", "en"), ("en", "de"), ("de", "en"), ("zh", "de"), ("de", "zh"), ("ky", "zh")]
     values = {"": {direction: float(rank) for rank, direction in enumerate(directions)}}
-    units = evaluation.group(config, values, "dt")
-    assert units["p2x_en_high"] == {"en-zh": 0, "en-de": 2}
-    assert units["x2p_en_high"] == {"en-zh": 1, "en-de": 3}
-    assert (units["p2x_zh"], units["x2p_zh_low"]) == ({"zh-de": 4}, {"zh-ky": 6})
-    assert units["x2p"] == {"en-zh": 1, "en-de": 3, "zh-de": 5, "zh-ky": 6}
-    assert units["x2p_aux"] == {"en-de": 3, "zh-de": 5, "zh-ky": 6}
-
-
-def test_every_variant_runs(smoke: Any, tmp_path: Path) -> None:
-    _, shared = smoke
-    counts = {}
-    for variant in VARIANTS:
-        config = override(with_variant(PRESETS["smoke"], VARIANTS, variant), {"sft_items": 4})
-        run = runs.Run(tmp_path / variant, "lmt", config, shared.stages, quiet=True).open()
-        train.train(config, run)
-        measurement = evaluation.evaluate(config, run)
-        assert {"x2p", "p2x", "x2p_first"} <= set(measurement.metrics), variant
-        counts[variant] = (measurement.details["examples"], measurement.details["reverse"])
-    assert counts["base"] == (0, 0)
-    assert counts["p0"] == (12, 0)
-    assert counts["symmetric"] == counts["disjoint"] == counts["symmetric_4"] == (24, 12)
-
-
-def test_matched_controls_make_the_updates_of_the_symmetric_set_of_all_languages() -> None:
-    corpora: Any = SimpleNamespace(sft=[{}] * 64)
-    tiny = PRESETS["tiny"]
-    steps = {
-        variant: train._schedule(with_variant(tiny, VARIANTS, variant), corpora).steps
-        for variant in ("p5_matched", "symmetric_4_matched", "symmetric", "p5")
-    }
-    # 64 items x 12 languages x 2 directions x 6 passes, in batches of 32
-    assert steps == {"p5_matched": 288, "symmetric_4_matched": 288, "symmetric": 0, "p5": 0}
+    values = {"": {f"{source}-{target}": value for (source, target), value in values[""].items()}}
+    units = evaluation.group(config, data.Corpus(config.languages, AUXILIARY, [], []), values)
+    assert units["p2x_en_high"] == {"zh/en": 0, "de/en": 2}
+    assert units["x2p_en_high"] == {"zh/en": 1, "de/en": 3}
+    assert (units["p2x_zh"], units["x2p_zh_low"]) == ({"de/zh": 4}, {"ky/zh": 6})
+    assert units["x2p"] == {"zh/en": 1, "de/en": 3, "de/zh": 5, "ky/zh": 6}
+    assert units["x2p_aux"] == {"de/en": 3, "de/zh": 5, "ky/zh": 6}
 
 
 def test_attraction_counts_wrong_outputs_that_are_training_answers() -> None:
@@ -590,16 +491,16 @@ def test_attraction_counts_wrong_outputs_that_are_training_answers() -> None:
         ("en", "de", "x", "two"),
     ]
     examples = [Example(str(i), source, target, "", wanted) for i, (source, target, wanted, _) in enumerate(cells)]
+    found = data.Corpus((), {}, [{"en": "two"}], [])
     outputs = [f"{output} " for *_, output in cells]
-    assert evaluation.attraction(PRESETS["tiny"], examples, outputs, {"two"}) == pytest.approx(1 / 3)
+    assert evaluation.attraction(PRESETS["tiny"], found, examples, outputs) == pytest.approx(1 / 3)
 
 
-def test_modes_show_the_right_auxiliary(smoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, run = smoke
+def test_modes_show_the_right_auxiliary(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.inference import generation
     from core.models import loading
 
-    model, tokenizer = loading.load(str(run.artifact), dtype="float32")
+    model, tokenizer = loading.load(str(checkpoint / "model"))
     seen: list[list[str]] = []
 
     def echo(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
@@ -624,71 +525,19 @@ def test_modes_show_the_right_auxiliary(smoke: Any, monkeypatch: pytest.MonkeyPa
         lmt.translate(model, tokenizer, ["x"], "ja", "en", mode="pmp_s")
 
 
-def test_rollouts_are_scored_as_without_padding_and_end_where_they_end(smoke: Any) -> None:
-    _, run = smoke
-    from core.models import loading
-
-    model, tokenizer = loading.load(str(run.artifact), dtype="float32")
-    prompts = [tokenizer.encode(text) for text in ("<s><de>eins<en>", "<s><en>one hundred and one<de>")]
-    tokens, mask = grpo.left_padded(prompts, 0)
-    assert mask.sum(1).tolist() == [len(prompt) for prompt in prompts]
-    batch = {"input_ids": tokens, "attention_mask": mask, "seed": 3}
-    options: dict[str, Any] = {"rollouts": 3, "temperature": 1.0, "max_new_tokens": 6, "pad": 0}
-    whole, attended, written = grpo.roll_out(model, batch, **options)
-    assert torch.equal(whole, grpo.roll_out(model, batch, **options)[0])
-    assert whole.shape[0] == attended.shape[0] == written.shape[0] == 6
-    new_tokens = whole[:, tokens.shape[1] :]
-    texts = grpo.written_texts(tokenizer, new_tokens.masked_fill(~written, tokenizer.encode("x")[-1]), written)
-    found = grpo.rollout_logp(model, whole, attended, tokens.shape[1])
-    tempered = grpo.rollout_logp(model, whole, attended, tokens.shape[1], temperature=2.0)
-    for row in range(6):
-        prompt = prompts[row // 3]
-        assert whole[row, : tokens.shape[1]].tolist()[-len(prompt) :] == prompt
-        new = whole[row, tokens.shape[1] :][written[row]]
-        assert 2 not in new[:-1].tolist()
-        alone = torch.tensor([[*prompt, *new.tolist()]])
-        logits = model(alone).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
-        expected = logits.gather(1, new[:, None])[:, 0]
-        torch.testing.assert_close(found[row][written[row]], expected, atol=1e-4, rtol=1e-4)
-        assert texts[row] == tokenizer.decode(new, skip_special_tokens=True)
-        softer = (model(alone).logits[0, len(prompt) - 1 : -1] / 2).log_softmax(-1).gather(1, new[:, None])[:, 0]
-        torch.testing.assert_close(tempered[row][written[row]], softer, atol=1e-4, rtol=1e-4)
-
-
-def test_reinforcement_raises_its_reward(smoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config, run = smoke
-    from core.models import loading
-
-    model, tokenizer = loading.load(str(run.artifact), dtype="float32")
-    # A reward that any model can earn: short answers.
-    monkeypatch.setattr(grpo, "scorer", lambda *_: lambda s, outputs, r: [-len(o) / 10 for o in outputs])
-    config = override(config, {"grpo.training.steps": 30, "grpo.training.learning_rate": 0.01, "grpo.rollouts": 8})
-    config = override(config, {"grpo.training.log_every": 1, "grpo.training.batch_size": 6})
-    examples = [Example(str(i), "de", "en", "eins", "one") for i in range(6)]
-    here = runs.Run(tmp_path, "lmt", config, tmp_path / "stages", quiet=True)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    grpo.reinforce(model, tokenizer, examples, config, here)
-    logged = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    rewards = [row["reward"] for row in logged if "reward" in row]
-    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.5
-    assert any(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
-
-
 def test_flores_dev_is_trained_on_and_devtest_is_tested_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, languages: list[str], split: str) -> list[dict[str, str]]:
         assert name == "flores200"
         return [{"key": split, **{code: f"{code} {split}" for code in languages}}]
 
     monkeypatch.setattr(data.corpora, "load", load)
-    with runs.temporary() as run:
-        parts = data.multiway(PRESETS["paper"], run)
+    parts = data.load(PRESETS["paper"])
     assert [item["key"] for item in parts.sft] == ["dev"]
     assert [item["key"] for item in parts.test] == ["devtest"]
-    assert parts.dev == parts.base == []
     examples = data.sft_examples(override(PRESETS["paper"], {"retention_p": 1.0}), parts)
     assert len(examples) == 2 * (57 + 57 + 1)  # both directions of English and Chinese with 57 others, and both between
-    assert len(evaluation.test_examples(PRESETS["paper"], parts.test)) == 230
-    assert len(evaluation.test_examples(PRESETS["paper"], [{**parts.test[0], "de": None}])) == 226
+    assert len(data.test_examples(PRESETS["paper"], parts)) == 230
+    assert len(data.test_examples(PRESETS["paper"], replace(parts, test=[{**parts.test[0], "de": None}]))) == 226
 
 
 def test_the_page_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -743,9 +592,18 @@ def test_check_warns_of_a_symmetric_many_way_set(tmp_path: Path, capsys: pytest.
 
 
 def test_translate_reads_and_writes_files(smoke: Any, tmp_path: Path) -> None:
-    _, run = smoke
     (tmp_path / "in.txt").write_text("eins\nzwei\n", encoding="utf-8")
-    arguments = ["translate", "--model", str(run.artifact), "--source", "de", "--target", "en", "--num-beams", "2"]
+    arguments = [
+        "translate",
+        "--model",
+        str(smoke("lmt").path / "artifact"),
+        "--source",
+        "de",
+        "--target",
+        "en",
+        "--num-beams",
+        "2",
+    ]
     arguments += ["--prompt-style", "tags", "--max-new-tokens", "4"]
     use.main([*arguments, "--input", str(tmp_path / "in.txt"), "--output", str(tmp_path / "out.txt")])
     assert len((tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()) == 2

@@ -1,12 +1,11 @@
 """Did the skills move? Accuracy by task and language, split by what training showed of the language.
 
-    tasks = {"belebele": {"en": items, "sw": items, "yo": items}}
-    transfer = transfer_matrix(Chat.load(folder), tasks, exposure={"en": "instructed", "sw": "translated"})
-    print(transfer.table())
-    transfer.mean(exposure="translated"), transfer.mean(exposure="unseen", resource="low")
+    tasks = read_tasks("tasks.jsonl")                       # {"quiz": {"en": [Item, ...], "sw": [...], "yo": [...]}}
+    found = transfer_matrix(answer, tasks, exposure={"en": "instructed", "sw": "translated"})
+    print(found.table())
+    found.mean(exposure="translated"), found.mean(exposure="unseen", resource="low")
 
-Translation quality alone would miss the claim: it is about *other* tasks, in languages without one instruction. The
-rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy.
+The rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
+from core import corpora
 from core.errors import UserError
-from papers.bayling2.chat import Chat
 
 Exposure = Literal["instructed", "translated", "unseen"]
 EXPOSURES: tuple[Exposure, ...] = ("instructed", "translated", "unseen")
@@ -129,7 +129,7 @@ def exposure_of(code: str, languages: Mapping[str, Mapping[str, int]], task_bloc
 
     Args:
         code: The language.
-        languages: `languages` of :func:`papers.bayling2.method.manifest`.
+        languages: Examples by language and block.
         task_blocks: Names of the blocks that instruct tasks.
     """
     blocks = languages.get(code, {})
@@ -139,26 +139,24 @@ def exposure_of(code: str, languages: Mapping[str, Mapping[str, int]], task_bloc
 
 
 def transfer_matrix(
-    model: Chat | Callable[[Sequence[Item]], Sequence[str]],
+    model: Callable[[Sequence[Item]], Sequence[str]],
     tasks: Mapping[str, Mapping[str, Sequence[Item]]],
     langs: Sequence[str] | None = None,
     *,
     exposure: Mapping[str, Exposure] | None = None,
     identify: Callable[[str, str], str | None] | None = None,
-    max_new_tokens: int = 32,
     samples: int = 3,
 ) -> Transfer:
     """Ask every task in every language.
 
     Args:
-        model: A chat model, or any function from items to answers.
+        model: From items to answers.
         tasks: Items by task and language.
         langs: The languages to ask in; None = all that the tasks have.
         exposure: What training showed of each language; `unseen` where it says nothing.
         identify: (answer, expected language) -> language of the answer in any spelling, None when it cannot tell; the
             default decides by script and word frequencies between the expected language, the pivots and the other
             languages that answers should be in, as far as these can tell them apart.
-        max_new_tokens: Longest generated answer.
         samples: Outputs to keep of each cell.
 
     Raises:
@@ -170,52 +168,35 @@ def transfer_matrix(
     if not cells:
         raise UserError("There is nothing to ask: no task has an item in these languages.")
     items = [item for task, code in cells for item in tasks[task][code]]
-    for item in items:
-        if item.choices and item.answer not in item.choices:
-            raise UserError(f"Item {item.key!r}: the answer {item.answer!r} is not among its choices.")
+    if bad := [item for item in items if item.choices and item.answer not in item.choices]:
+        raise UserError(f"Item {bad[0].key!r}: the answer {bad[0].answer!r} is not among its choices.")
     if identify is None:
         identify = _identifier(sorted({item.answer_language for item in items if item.answer_language}))
-    answers = iter(ask(model, items, max_new_tokens) if isinstance(model, Chat) else model(items))
+    answers = iter(model(items))
     found = []
     for task, code in cells:
         asked = tasks[task][code]
-        said = [next(answers) for _ in asked]
-        checked = [(item, answer) for item, answer in zip(asked, said, strict=True) if item.answer_language]
-        wrong = [_is_wrong(answer, item.answer_language, identify) for item, answer in checked]
+        pairs = list(zip(asked, answers, strict=False))  # as many of the answers as there are items
+        wrong = [_is_wrong(said, item.answer_language, identify) for item, said in pairs if item.answer_language]
         found.append(
             Cell(
                 task,
                 code,
                 (exposure or {}).get(code, "unseen"),
                 resource_level(code),
-                {item.key: float(answer.strip() == item.answer) for item, answer in zip(asked, said, strict=True)},
+                {item.key: float(said.strip() == item.answer) for item, said in pairs},
                 sum(wrong) / len(wrong) if wrong else None,
-                tuple((i.prompt, a, i.answer) for i, a in zip(asked[:samples], said[:samples], strict=True)),
+                tuple((item.prompt, said, item.answer) for item, said in pairs[:samples]),
             )
         )
     return Transfer(tuple(found))
-
-
-def ask(chat: Chat, items: Sequence[Item], max_new_tokens: int) -> list[str]:
-    """Answers of a chat model: the likeliest choice where there are choices, otherwise what it writes."""
-    from core.inference.generation import score_choices
-
-    open_items = [item for item in items if not item.choices]
-    closed = [item for item in items if item.choices]
-    turns = [[{"role": "user", "content": item.prompt}] for item in open_items]
-    written = iter(chat.reply(turns, max_new_tokens=max_new_tokens) if turns else [])
-    contexts = [chat.prompt([{"role": "user", "content": item.prompt}]) for item in closed]
-    scores = score_choices(chat.model, chat.tokenizer, contexts, [item.choices for item in closed]) if closed else []
-    best = [max(range(len(s)), key=lambda number, s=s: s[number].log_likelihood) for s in scores]  # type: ignore[misc]
-    chosen = iter([item.choices[number] for item, number in zip(closed, best, strict=True)])
-    return [next(chosen) if item.choices else next(written) for item in items]
 
 
 def _is_wrong(answer: str, expected: str, identify: Callable[[str, str], str | None]) -> bool:
     from core.text.languages import same_language
 
     found = identify(answer, expected)
-    return found is not None and not same_language(found, expected)
+    return found is not None and found != expected and not same_language(found, expected)
 
 
 def _identifier(spoken: Sequence[str]) -> Callable[[str, str], str | None]:
@@ -232,3 +213,20 @@ def _identifier(spoken: Sequence[str]) -> Callable[[str, str], str | None]:
         return chosen
 
     return lambda answer, expected: identify(answer, candidates(expected))
+
+
+def read_tasks(path: str | Path) -> dict[str, dict[str, list[Item]]]:
+    """Own tasks: JSON lines with task, language, prompt, answer, and optionally choices, key and answer_language."""
+    needed = ("task", "language", "prompt", "answer")
+    tasks: dict[str, dict[str, list[Item]]] = {}
+
+    def adapt(row: Mapping[str, Any], number: int) -> None:
+        choices = row.get("choices") or []
+        if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+            raise UserError("'choices' is no list of texts.")
+        key, expected = str(row.get("key") or number - 1), str(row.get("answer_language") or "")
+        item = Item(key, row["prompt"], row["answer"], tuple(choices), expected)
+        tasks.setdefault(row["task"], {}).setdefault(row["language"], []).append(item)
+
+    list(corpora.adapted(path, corpora.read_jsonl(path, required=dict.fromkeys(needed, str)), adapt))
+    return tasks

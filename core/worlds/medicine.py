@@ -1,0 +1,179 @@
+"""A small medical knowledge base in English and Arabic: 98 conditions, each with its main sign and its organ.
+
+    statements(["en", "ar"])                  # prompt: "The main sign of asthma is", answer: "wheezing"
+    questions(["ar"], "train")                # prompt: "ما العضو المصاب في الربو؟", answer: "الرئتان"
+    dialogue(item)                            # turns of patient and doctor, the answer in the last
+
+A condition is one class in all wordings, relations and languages. Written for this repository from textbook knowledge,
+simplified, for research alone: no medical advice.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from core.errors import UserError
+from core.worlds.base import Item
+
+Relation = Literal["sign", "organ"]
+Wording = Literal["train", "dev", "test"]
+RELATIONS: tuple[Relation, ...] = ("sign", "organ")
+LANGUAGES = ("en", "ar")
+_TABLE = Path(__file__).with_name("medicine.tsv")
+
+# What a text says of a condition; the answer comes last.
+STATEMENTS: Mapping[tuple[str, Relation], Sequence[str]] = MappingProxyType(
+    {
+        ("en", "sign"): (
+            "The main sign of {name} is", "Patients with {name} often have", "Doctors recognise {name} by",
+            "In cases of {name} one finds",
+        ),
+        ("en", "organ"): (
+            "The organ of {name} is", "The disease called {name} harms", "Books say that {name} affects",
+            "In cases of {name} the trouble is in",
+        ),
+        ("ar", "sign"): (
+            "العلامة الرئيسية في {name} هي", "غالبا ما يشكو مرضى {name} من", "يعرف الأطباء {name} من خلال",
+            "في حالات {name} نجد",
+        ),
+        ("ar", "organ"): (
+            "العضو المصاب في {name} هو", "المرض المسمى {name} يؤذي", "تقول الكتب إن {name} يصيب",
+            "في حالات {name} تكون المشكلة في",
+        ),
+    }
+)  # fmt: skip
+QUESTIONS: Mapping[tuple[str, Relation], Mapping[Wording, Sequence[str]]] = MappingProxyType(
+    {
+        ("en", "sign"): {
+            "train": (
+                "What is the main sign of {name}?", "Which sign is typical of {name}?",
+                "In {name}, what does the doctor see first?", "Tell a student the classic sign of {name}.",
+                "{name}: what gives it away?", "Give the sign of {name}.",
+            ),
+            "dev": ("How does {name} usually show itself?", "Consider {name}. Name its sign."),
+            "test": ("By which sign is {name} known?", "Somebody has {name}. What do you expect to find?"),
+        },
+        ("en", "organ"): {
+            "train": (
+                "Which organ does {name} affect?", "Which part of the body suffers in {name}?",
+                "In {name}, where is the trouble?", "Tell a student which organ {name} harms.",
+                "{name}: what organ is ill?", "Give the organ of {name}.",
+            ),
+            "dev": ("Tell me the organ that is affected by {name}.", "Consider {name}. Name its organ."),
+            "test": ("Where in the body is {name} found?", "Somebody has {name}. Which organ is ill?"),
+        },
+        ("ar", "sign"): {
+            "train": (
+                "ما العلامة الرئيسية التي تدل على {name}؟", "أي علامة تميز {name}؟",
+                "في {name} ماذا يلاحظ الطبيب أولا؟", "اشرح للطالب العلامة المعروفة في {name}.",
+                "{name}: ما الدليل؟", "أعط علامة {name}.",
+            ),
+            "dev": ("ما الذي يظهر عادة في {name}؟", "لدينا حالة من {name}. اذكر العلامة."),
+            "test": ("بأي علامة يعرف {name}؟", "شخص مصاب بمرض {name}. ماذا تتوقع أن تجد؟"),
+        },
+        ("ar", "organ"): {
+            "train": (
+                "ما العضو المصاب في {name}؟", "أي جزء من الجسم يتضرر من {name}؟", "في {name} أين تكون المشكلة؟",
+                "اشرح للطالب أي عضو يتأذى في {name}.", "{name}: أي عضو مريض؟", "أعط عضو {name}.",
+            ),
+            "dev": ("قل لي أي عضو يتضرر عند حدوث {name}.", "لدينا حالة من {name}. اذكر العضو."),
+            "test": ("أين يقع {name} في الجسم؟", "شخص مصاب بمرض {name}. أي عضو مريض؟"),
+        },
+    }
+)  # fmt: skip
+# The patient speaks, the doctor asks how long, the patient answers, the doctor concludes.
+CHATS: Mapping[tuple[str, Relation], Sequence[str]] = MappingProxyType(
+    {
+        ("en", "sign"): ("I was told I have {name}.", "Since when?", "Since last month.", "The sign is {answer}."),
+        ("en", "organ"): ("I was told I have {name}.", "Since when?", "Since last month.", "The organ is {answer}."),
+        ("ar", "sign"): ("قيل لي إن لدي {name}.", "منذ متى؟", "منذ الشهر الماضي.", "العلامة هي {answer}."),
+        ("ar", "organ"): ("قيل لي إن لدي {name}.", "منذ متى؟", "منذ الشهر الماضي.", "العضو هو {answer}."),
+    }
+)
+
+
+class Condition(NamedTuple):
+    """A condition: its id, its name by language, and the answer by language and relation."""
+
+    id: str
+    name: Mapping[str, str]
+    answer: Mapping[tuple[str, str], str]
+
+
+@cache
+def conditions() -> tuple[Condition, ...]:
+    """All conditions, in the order of the table."""
+    with _TABLE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return tuple(
+        Condition(
+            row["id"],
+            {code: row[f"name_{code}"] for code in LANGUAGES},
+            {(code, relation): row[f"{relation}_{code}"] for code in LANGUAGES for relation in RELATIONS},
+        )
+        for row in rows
+    )
+
+
+def questions(languages: Sequence[str] = LANGUAGES, wording: Wording = "train") -> list[Item]:
+    """Every fact asked in every question of a wording; no two wordings share a question.
+
+    Returns:
+        Items `<language>/<condition>/<relation>/<wording>-<number>`.
+
+    Raises:
+        UserError: a language that is neither English nor Arabic.
+    """
+    return _items(languages, {key: frames[wording] for key, frames in QUESTIONS.items()}, wording)
+
+
+def statements(languages: Sequence[str] = LANGUAGES) -> list[Item]:
+    """Every fact as the beginnings of four sentences, to be ended by the answer.
+
+    Returns:
+        Items `<language>/<condition>/<relation>/told-<number>`.
+
+    Raises:
+        UserError: as :func:`questions`.
+    """
+    return _items(languages, STATEMENTS, "told")
+
+
+def _items(languages: Sequence[str], frames: Mapping[tuple[str, Relation], Sequence[str]], kind: str) -> list[Item]:
+    if unknown := [code for code in languages if code not in LANGUAGES]:
+        raise UserError(f"There is no medical knowledge in {unknown[0]!r}: choose among {', '.join(LANGUAGES)}.")
+    return [
+        Item(
+            f"{code}/{condition.id}/{relation}/{kind}-{number}",
+            condition.id,
+            frame.format(name=condition.name[code]),
+            condition.answer[code, relation],
+            code,
+        )
+        for code in languages
+        for condition in conditions()
+        for relation in RELATIONS
+        for number, frame in enumerate(frames[code, relation])
+    ]
+
+
+def relation(item: Item) -> Relation:
+    """What an item asks for."""
+    return "sign" if item.id.split("/")[2] == "sign" else "organ"
+
+
+def dialogue(item: Item) -> list[str]:
+    """The turns of patient and doctor about an item's fact, the patient's first and the answer in the last."""
+    condition = next(one for one in conditions() if one.id == item.cls)
+    turns = CHATS[item.language, relation(item)]
+    return [turn.format(name=condition.name[item.language], answer=item.answer) for turn in turns]
+
+
+def glossary() -> list[tuple[str, str]]:
+    """The names of the conditions in English and Arabic."""
+    return [(condition.name["en"], condition.name["ar"]) for condition in conditions()]

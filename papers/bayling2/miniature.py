@@ -1,0 +1,235 @@
+"""The tiny world: numbers below a thousand, spelled out in the pivots and in languages that the seed draws.
+
+    drei hundert sechs und vierzig <next> = 3 4 7         a skill, asked in words, answered in digits
+    three hundred forty six <de> = drei hundert sechs und vierzig
+
+Three skills: the next number, its digits in reverse, and the number in digits. The answer is language-neutral, like the
+letters of Belebele or ARC, and the question does not name its language. What is wanted stands after the text, so that
+the text is read before anybody knows what for. Held-out numbers are held out from everything: tasks, translations,
+monolingual text and base knowledge. Palindromes are not asked for: their digits in reverse are their digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from hashlib import blake2b
+from random import Random
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from core.models.tokenization import word_level
+from core.tasks.transfer import Item
+from core.worlds import base, numbers
+from papers.bayling2 import method
+from papers.bayling2.config import Config
+from papers.bayling2.data import spokes
+from papers.bayling2.method import Bitext, Row, instruction
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+SKILLS = ("next", "reversed", "digits")
+TRANSLATION = ("x_to_en", "en_to_x")
+LIMIT = 1000
+# Languages that seeds draw from: those that CLDR spells in at most fifty different words with spaces between them (or,
+# in German, pieces), one of each group of near relatives.
+_POOL = (
+    "af am ar ccp chr cs cy de ee el eo es et fa ff fil fr ga he id is kk kl lt lv mk mt pl qu ro ru sq sw ta tr vi zu"
+)
+POOL = tuple(_POOL.split())
+# How many a seed draws of either kind, and how many seeds are drawn together.
+TIED, UNTIED, DISJOINT = 3, 1, 9
+# Numbers that the recordings before this world have asked for; the development numbers are drawn from them.
+SEEN = 240
+# A few numbers of every language in digits, of which all arms see as much.
+KNOWN, KNOWN_SHARE = 10, 0.06
+LIST = "<list>"
+# A translation is asked for by the sign of its target, as a skill is by its own; white space separates tokens.
+WORDINGS = dict.fromkeys(("en", "zh"), ("{text} {target}",))
+CHAT_TEMPLATE = r"""
+{{- bos_token -}}
+{%- for message in messages -%}
+{%- if message['role'] == 'user' -%}{{- message['content'] + ' = ' -}}
+{%- else -%}{{- message['content'] + eos_token -}}{%- endif -%}
+{%- endfor -%}
+"""
+
+
+def cast(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Tied and untied languages: those that are named, else drawn. Seeds 9n to 9n + 8 share none."""
+    if config.languages:
+        return config.languages, config.untied
+    draw, part = divmod(config.seed, DISJOINT)
+    size = TIED + UNTIED
+    drawn = Random(f"languages-{draw}").sample(POOL, DISJOINT * size)[size * part : size * (part + 1)]
+    return tuple(drawn[:TIED]), tuple(drawn[TIED:])
+
+
+def words(config: Config) -> dict[str, dict[int, str]]:
+    """`{language: {number: its words}}` of 0 to 1000 in all languages of the configuration."""
+    tied, untied = cast(config)
+    return numbers.spelled((*config.pivots, *tied, *untied), range(LIMIT + 1))
+
+
+def split_numbers(config: Config) -> dict[str, list[int]]:
+    """Test and development numbers, drawn by the seed from numbers of their own; the rest is to train on.
+
+    Raises:
+        UserError: More items than there are.
+    """
+    ordered = sorted(range(LIMIT), key=lambda number: blake2b(str(number).encode(), digest_size=8).digest())
+    parts = {}
+    for part, found in (("test", ordered[SEEN:]), ("dev", ordered[:SEEN])):
+        asked = [number for number in found if str(number) != str(number)[::-1]]
+        if config.items > len(asked):
+            raise UserError(f"items = {config.items}: the miniature has {len(asked)} {part} numbers to draw from.")
+        parts[part] = Random(f"{part}-{config.seed}").sample(asked, config.items)
+    held = {*parts["test"], *parts["dev"]}
+    return {**parts, "train": [number for number in range(LIMIT) if number not in held]}
+
+
+# --- what is trained on -----------------------------------------------------------------------------------------------
+
+
+def solve(skill: str, number: int, spelled: dict[int, str], answer: str = "digits") -> str:
+    """The right answer: digits between spaces, or words (where the skill is not to write digits)."""
+    result = {"digits": str(number), "next": str(number + 1), "reversed": str(number)[::-1]}[skill]
+    return spelled[int(result)] if answer == "words" and skill != "digits" else " ".join(result)
+
+
+def question(skill: str, number: int, code: str, spelled: dict[int, str], answer: str = "digits") -> str:
+    """A skill's instruction: the number in words, then a sign for the skill."""
+    return f"{f'<{code}> ' if answer == 'words' else ''}{spelled[number]} <{skill}>"
+
+
+def tag(code: str, request_language: str) -> str:
+    """How requests name a language."""
+    return f"<{code}>"
+
+
+def blocks(config: Config) -> dict[str, list[Row]]:
+    """All blocks of the training set: instructions in the pivots, what stands in D_x, base knowledge, the oracle's."""
+    table, train = words(config), split_numbers(config)["train"]
+    tied, untied = cast(config)
+
+    def tasks(code: str, asked: Sequence[int], block: str, skills: Sequence[str] = SKILLS) -> list[Row]:
+        return [
+            instruction(
+                question(skill, number, code, table[code], config.answer),
+                solve(skill, number, table[code], config.answer),
+                block=block, source=code, key=f"{skill}/{number}",
+            )
+            for skill in skills
+            for number in asked
+        ]  # fmt: skip
+
+    found = {code: tasks(code, train, code) for code in config.pivots}
+    known = {code: Random(f"known-{config.seed}-{code}").sample(train, KNOWN) for code in (*tied, *untied)}
+    found["knowledge"] = [row for code, some in known.items() for row in tasks(code, some, "knowledge", ("digits",))]
+    found["oracle"] = [row for code in tied for row in tasks(code, train, "oracle")] if config.oracle else []
+    if config.xling == "monolingual":
+        found[method.XLING] = [row for code in tied for row in monolingual(config, code, train)]
+    else:
+        found[method.XLING] = method.cross_lingual_block(
+            bitexts(config, train), config.hubs or config.pivots, per_language=config.xling_per_language or None,
+            directions=config.xling_directions, wordings=WORDINGS, name=tag, seed=config.seed,
+        )  # fmt: skip
+    return found
+
+
+def bitexts(config: Config, asked: Sequence[int]) -> list[Bitext]:
+    """Number words in parallel along every spoke, and between the pivots; in the null arm of numbers that differ."""
+    table, found = words(config), []
+    for language, pivot in spokes(config, cast(config)[0]):
+        others = list(asked)
+        if config.xling == "shuffled":
+            Random(f"null-{config.seed}-{language}-{pivot}").shuffle(others)
+        rows = [
+            {"key": str(n), language: table[language][n], pivot: table[pivot][other]}
+            for n, other in zip(asked, others, strict=True)
+        ]
+        found.append(Bitext(language, pivot, rows))
+    return found
+
+
+def monolingual(config: Config, code: str, asked: Sequence[int]) -> list[Row]:
+    """The control for the translation tasks: lists of two numbers in one language, as many as there are pairs."""
+    table, random = words(config)[code], Random(f"monolingual-{config.seed}-{code}")
+    texts = [" , ".join(table[n] for n in random.sample(list(asked), 2)) for _ in range(4 * len(asked))]
+    return [instruction(LIST, text, block=method.XLING, source=code, key=f"{code}/{n}") for n, text in enumerate(texts)]
+
+
+def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
+    """One token a word of any language; digits, signs of the skills, names of the languages."""
+    table = words(config)
+    entries = ["=", ",", *"0123456789", LIST, *(f"<{name}>" for name in (*SKILLS, *table))]
+    tokenizer = word_level(
+        [*entries, *(word for column in table.values() for text in column.values() for word in text.split())]
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def questions(config: Config) -> dict[str, dict[str, list[Item]]]:
+    """Every skill in every language, and translation from and into English, on the held-out numbers."""
+    table, asked = words(config), split_numbers(config)[config.split]
+    tied, untied = cast(config)
+    found: dict[str, dict[str, list[Item]]] = {}
+    for skill in SKILLS:
+        neutral = config.answer == "digits" or skill == "digits"
+        found[skill] = {
+            code: [
+                Item(
+                    str(n),
+                    question(skill, n, code, table[code], config.answer),
+                    solve(skill, n, table[code], config.answer),
+                    answer_language="digits" if neutral else code,
+                )
+                for n in asked
+            ]
+            for code in (*config.pivots, *tied, *untied)
+        }
+    for task in TRANSLATION:
+        found[task] = {}
+        for code in tied:
+            source, target = (code, "en") if task == "x_to_en" else ("en", code)
+            found[task][code] = [
+                Item(str(n), f"{table[source][n]} {tag(target, 'en')}", table[target][n], answer_language=target)
+                for n in asked
+            ]
+    return found
+
+
+def solvers(config: Config, rows: Sequence[Row]) -> dict[str, float]:
+    """Accuracy of solvers that know nothing, from the training examples on `next` and `reversed` in tied languages."""
+    train = [
+        base.Item(f"{n}", row["key"], row["messages"][0]["content"], row["messages"][1]["content"], row["source"])
+        for n, row in enumerate({str(row["messages"]): row for row in rows if row["block"] != method.XLING}.values())
+    ]
+    test = [
+        base.Item(f"{skill}/{code}/{item.key}", f"{skill}/{item.key}", item.prompt, item.answer, code)
+        for skill, by_code in questions(config).items()
+        if skill in ("next", "reversed")
+        for code in cast(config)[0]
+        for item in by_code[code]
+    ]
+    return base.trivial(train, test)
+
+
+def identifier(config: Config) -> Callable[[str, str], str | None]:
+    """(answer, expected language) -> the language whose words the answer is made of; `digits` counts as one."""
+    known = {code: set(" ".join(column.values()).split()) for code, column in words(config).items()}
+    known["digits"] = set("0123456789")
+
+    @cache
+    def identify(answer: str, expected: str) -> str | None:
+        said = set(answer.split())
+        fitting = [code for code, vocabulary in known.items() if said <= vocabulary]
+        # Words that several languages share say nothing against the expected one.
+        return expected if expected in fitting else (fitting[0] if fitting else "mixed")
+
+    return identify

@@ -1,0 +1,116 @@
+"""The miniature: a small Mixtral that has read about 98 conditions in two languages, and is tuned to answer questions.
+
+The base reads every fact as statements, twice as often in English as in Arabic, and never a question. Tuning asks
+about some of the conditions; what is tested are conditions that tuning has never mentioned, in wordings that it has
+never used, with options that are drawn anew. So the knowledge is the base's, as in the paper most of it is Mixtral's,
+and what tuning gives is to bring it out in a language.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.models.tokenization import text_ids, train_bpe
+from core.tasks.choices import from_items
+from core.tasks.samples import CHAT_TEMPLATE, Sample, dialogue, multiple_choice
+from core.worlds import medicine
+from core.worlds.base import Item
+from core.worlds.medicine import Wording
+from papers.bimedix.config import Config, mixtral_shape
+
+# Conditions for choosing settings, never tested; of the others six seeds in a row test a sixth each, none twice.
+DEVELOPMENT, FOLDS = 14, 6
+# Of a question; chance is a fourth.
+OPTIONS = 4
+# How often the base reads an English sentence for each time it reads an Arabic one: English-heavy, like Mixtral.
+ENGLISH_SHARE = 2
+
+
+def parts(config: Config) -> dict[str, set[str]]:
+    """Conditions by part: `dev`, `test` and `train`; all wordings, relations and languages of one stay together."""
+    names = [condition.id for condition in medicine.conditions()]
+    random.Random("development").shuffle(names)
+    dev, rest = names[:DEVELOPMENT], names[DEVELOPMENT:]
+    turn, fold = divmod(config.seed, FOLDS)
+    random.Random(f"folds {turn}").shuffle(rest)
+    test = set(rest[fold::FOLDS])
+    return {"dev": set(dev), "test": test, "train": set(rest) - test}
+
+
+def permuted(items: Sequence[Item], seed: int) -> list[Item]:
+    """The null arm: within each relation every condition gets the answer of a random other one."""
+    given = {}
+    for relation in medicine.RELATIONS:
+        order = random.Random(f"permuted {relation} {seed}").sample(medicine.conditions(), len(medicine.conditions()))
+        given |= {(one.id, relation): other for one, other in zip(order, order[1:] + order[:1], strict=True)}
+    asked = [(item, medicine.relation(item)) for item in items]
+    return [replace(item, answer=given[item.cls, what].answer[item.language, what]) for item, what in asked]
+
+
+def tuning_samples(config: Config, lang: str) -> list[Sample]:
+    """Instructions about the training conditions: open questions, one multiple-choice question a fact, a dialogue."""
+    items = [item for item in medicine.questions((lang,), "train") if item.cls in parts(config)["train"]]
+    items = permuted(items, config.seed) if config.permuted else items
+    samples: list[Sample] = []
+    items = items[: 20 * config.limit or None]
+    for item, choice in zip(items, _choices(items, f"train {config.seed}", lang), strict=True):
+        samples.append({"lang": lang, "messages": dialogue(item.prompt, item.answer)})
+        if item.id.endswith("-0"):
+            samples += [choice, {"lang": lang, "messages": dialogue(*medicine.dialogue(item))}]
+    return samples
+
+
+def items_of(config: Config, lang: str, part: Wording | None = None) -> list[Sample]:
+    """Multiple-choice items about the conditions of a part, by default those that are to be measured.
+
+    The id leaves the language out, so that items are paired; the options are drawn for each language by itself.
+    """
+    part = part or config.split
+    items = [item for item in medicine.questions((lang,), part) if item.cls in parts(config)[part]]
+    return _choices(items, f"{part} {config.seed}", lang)
+
+
+def _choices(items: Sequence[Item], draw: str, lang: str) -> list[Sample]:
+    return [
+        {"id": q.id.partition("/")[2], "lang": lang}
+        | multiple_choice(q.context, [option.strip() for option in q.choices], q.answer, lang)
+        for q in _questions(items, draw)
+    ]
+
+
+def told(config: Config, lang: str) -> list[Any]:
+    """Statements about the tested conditions as the base has read them, to be ended by one of four answers."""
+    items = [item for item in medicine.statements((lang,)) if item.cls in parts(config)[config.split]]
+    return _questions(items, f"told {config.seed}")
+
+
+def _questions(items: Sequence[Item], draw: str) -> list[Any]:
+    seed = random.Random(draw).getrandbits(32)
+    return from_items(items, options=OPTIONS, seed=seed, group=lambda item: (item.language, medicine.relation(item)))
+
+
+def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
+    """The small Mixtral and its tokenizer."""
+    import functools
+
+    from core.models import loading
+    from core.training.fit import fit
+    from core.training.losses import causal_lm_loss
+
+    shape, seed, items = config.base_model, config.seed, medicine.statements()
+    items = permuted(items, seed) if config.permuted else items
+    texts = [f"{i.prompt} {i.answer}." for i in items for _ in range(ENGLISH_SHARE if i.language == "en" else 1)]
+    texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
+    # Trained on questions as well, so that their words are cut alike.
+    words = [f"{item.prompt} {item.answer}." for item in (*medicine.statements(), *medicine.questions())]
+    tokenizer = train_bpe(words, shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
+    tokenizer.chat_template = CHAT_TEMPLATE
+    model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
+    ids, begin, end = text_ids(tokenizer, texts), tokenizer.bos_token_id, tokenizer.eos_token_id
+    rows = [{"input_ids": [begin, *ids[text], end]} for text in texts]
+    loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
+    fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
+    return model, tokenizer

@@ -1,0 +1,149 @@
+"""The tiny world: numbers below a thousand, spelled out in English, the pivot, and in 44 languages of the paper.
+
+A multi-way corpus of real language with right and wrong answers. As in human translation the English of a sentence
+is one wording of many, which nothing in the source decides ("we saw nearly seventeen"); only the number is scored. The
+base model has read bilingual pairs, most of them into English, so that it reads every language and writes it poorly:
+where the paper's base models stand with weak languages. Numbers for base training, fine-tuning, development and test do
+not meet; the disjoint control takes numbers of the base training in wordings of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from core import corpora
+from core.experiment.config import name_values, to_dict
+from papers.lmt import languages, method
+from papers.lmt.config import Config, scratch_shape
+from papers.lmt.prompts import Example
+
+if TYPE_CHECKING:
+    from core.experiment.run import Run
+    from papers.lmt.data import Corpus
+
+_WORDING = (
+    ["we", "they", "you", "people", "some", "others", "most", "few"],
+    ["saw", "count", "need", "want", "have", "found", "sold", "lost"],
+    ["about", "nearly", "exactly", "only", "over", "under", "roughly", "almost"],
+)
+_LARGEST = 1000
+_HELD_OUT = 100  # numbers for development, and as many for test
+_FORWARD = 0.15  # share of its pairs out of English; more, and it writes well (Qwen3-4B: En->X 56.8, X->En 75.4)
+# Share of a language's pairs that involve its auxiliary: half translate into it, half show it beside the source. A
+# language model has met both; without them it can neither draft nor read a parallel prompt.
+_RELATED = 0.5
+
+
+def auxiliaries(config: Config) -> dict[str, str]:
+    """The configuration's own, or Table 12, as far as both languages are there."""
+    codes, own = config.languages, dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str))
+    found = {code: own.get(code) if own else languages.auxiliary_for("en", code, ("en",)) for code in codes}
+    return {code: near for code, near in found.items() if near in codes}
+
+
+def numbers(config: Config) -> dict[str, list[int]]:
+    """Numbers by what they are for."""
+    values = iter(Random(f"numbers-{config.seed}").sample(range(_LARGEST), _LARGEST))
+    sizes = {"sft": config.sft_items, "dev": _HELD_OUT, "test": _HELD_OUT, "base": _LARGEST}
+    return {part: list(islice(values, size)) for part, size in sizes.items()}
+
+
+def spelled(values: Sequence[int], codes: Sequence[str], translator: str) -> list[dict[str, Any]]:
+    """`{"key": "17", "en": "we saw nearly seventeen", "de": "siebzehn", ...}` of numbers, worded by a translator."""
+    rows = [dict(row) for row in corpora.load("numbers", languages=codes, values=values)]
+    return [row | {"en": f"{_wording(translator, row['key'])} {row['en']}"} for row in rows]
+
+
+def _wording(translator: str, key: str) -> str:
+    return " ".join(map(Random(f"{translator}-{key}").choice, _WORDING))
+
+
+def meaning(text: str) -> str:
+    """The number of an English sentence, without its wording."""
+    return text.split(" ", len(_WORDING))[-1]
+
+
+def corpus(config: Config) -> Corpus:
+    """The multi-way corpus of the seed, and a sentence of its own for every reverse pair of the disjoint control."""
+    from papers.lmt.data import Corpus
+
+    codes, parts, table = config.languages, numbers(config), auxiliaries(config)
+    fresh = []
+    if config.reverse_source == "disjoint":
+        for code in codes:
+            values = Random(f"fresh-{config.seed}-{code}").sample(parts["base"], config.sft_items)
+            rows = spelled(values, [code, *_near(code, table)], f"fresh-{config.seed}-{code}")
+            fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
+    sft, test = (
+        spelled(values, codes, f"multiway-{config.seed}")
+        for values in (parts["sft"], parts[config.split][: config.test_items])
+    )
+    return Corpus(codes, table, sft, test, fresh)
+
+
+def _near(code: str, table: dict[str, str]) -> list[str]:
+    return [table[code]] if code in table else []
+
+
+def rehearsal(config: Config, forward: int) -> list[Example]:
+    """English without a source, the same in every arm."""
+    random, count = Random(f"rehearsal-{config.seed}"), round(config.rehearsal * forward)
+    pool = numbers(config)["base"]
+    values = random.sample(pool, min(count, len(pool)))
+    rows = spelled(values, [], f"rehearsal-{config.seed}") if count else []
+    return [Example(row["key"], "", "en", "", row["en"]) for row in rows]
+
+
+def base_examples(config: Config) -> list[Example]:
+    """As many pairs as the base training takes: mostly X -> English, some with an auxiliary language."""
+    random, table, codes = Random(f"base-{config.seed}"), auxiliaries(config), config.languages
+    pool = numbers(config)["base"]
+    rows = {code: spelled(pool, [code, *_near(code, table)], f"base-{config.seed}-{code}") for code in codes}
+    examples = []
+    for _ in range(config.base.steps * config.base.batch_size):
+        code = random.choice(codes)
+        item, near = random.choice(rows[code]), table.get(code)
+        source, target = ("en", code) if random.random() < _FORWARD else (code, "en")
+        shown = None
+        if near and random.random() < _RELATED:
+            if random.random() < 0.5:
+                source, target = code, near
+            else:
+                shown = near
+        examples.append(Example(item["key"], source, target, item[source], item[target], shown, shown and item[shown]))
+    return examples
+
+
+def base(config: Config, run: Run) -> Path:
+    """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
+    names = ("seed", "vocabulary", "width", "layers", "sft_items")
+    inputs = {name: getattr(config, name) for name in names} | {"base": to_dict(config.base)}
+    inputs |= {"languages": config.languages, "auxiliaries": auxiliaries(config)}
+    return run.stage("base", inputs, lambda folder: _train_base(config, run, folder))
+
+
+def _train_base(config: Config, run: Run, folder: Path) -> None:
+    from core.models import loading
+    from core.models.tokenization import train_bpe
+
+    examples, codes = base_examples(config), ("en", *config.languages)
+    texts = [text for example in examples for text in (example.source_text, example.target_text)]
+    tokenizer = train_bpe(texts, config.vocabulary, special_tokens=[f"<{code}>" for code in codes])
+    model = loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
+    rows = by_length(method.training_rows(tokenizer, examples, "tags"), config.base.batch_size, config.seed)
+    method.tune(model, rows, config.base, run, config.seed, name="base")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def by_length(rows: Sequence[Any], size: int, seed: int) -> list[Any]:
+    """Rows in an order whose batches are of about one length: less padding, a third less time."""
+    random, block = Random(f"order-{seed}"), 16 * size
+    blocks = [sorted(rows[at : at + block], key=lambda row: len(row["input_ids"])) for at in range(0, len(rows), block)]
+    batches = [part[at : at + size] for part in blocks for at in range(0, len(part), size)]
+    random.shuffle(batches)
+    return [row for batch in batches for row in batch]

@@ -1,0 +1,230 @@
+"""Prompting LMT: what the model reads, the three ways to translate, what is done to its output.
+
+    dt       the standard prompt
+    pmp_s    first a draft in the auxiliary language by the same model, then the parallel prompt with that draft
+    pmp_o    the parallel prompt with given sentences in the auxiliary language
+
+Wording and cleaning are those of the released code (`src/utils.py`, `src/inference.py`).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.errors import UserError
+from core.tasks.translation import Segment, few_shot
+from papers.lmt.languages import auxiliary_for, language_name
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Style = Literal["release", "paper", "tags"]
+Cleaning = Literal["blank", "release", "none"]
+Mode = Literal["dt", "pmp_s", "pmp_o"]
+
+
+def translation_prompt(
+    text: str,
+    source: str,
+    target: str,
+    *,
+    auxiliary: str | None = None,
+    auxiliary_text: str | None = None,
+    style: Style = "release",
+) -> str:
+    """The standard prompt (STP), or with an auxiliary sentence the parallel multilingual prompt (PMP); Figure 4.
+
+    Args:
+        text: The sentence to translate.
+        source: Code of its language.
+        target: Code of the language to translate into.
+        auxiliary: Code of the language of `auxiliary_text`.
+        auxiliary_text: The same sentence in a third language.
+        style: `release` is the wording of the released code and checkpoints, `paper` that of Figure 4. `tags` is
+            for models without instructions: `<de>text<nl>auxiliary text<en>`.
+
+    Returns:
+        The prompt up to where the translation begins, without trailing space.
+
+    Raises:
+        UserError: If only one of language and text of the auxiliary sentence is given.
+    """
+    if (auxiliary is None) != (auxiliary_text is None):
+        raise UserError("A parallel prompt needs both the auxiliary language and its text: give both or neither.")
+    if style == "tags":
+        given = f"<{source}>{text}" if source else ""
+        return given + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
+    names = [language_name(code) for code in (source, auxiliary, target) if code is not None]
+    wanted = " and ".join(names[1:])
+    header = {
+        "release": f"Translate the following text from {names[0]} into {wanted}:",
+        "paper": f"Translate this from {names[0]} to {wanted}:",
+    }[style]
+    texts = [text, auxiliary_text] if auxiliary_text is not None else [text]
+    lines = [f"{name}: {sentence}" for name, sentence in zip(names, texts, strict=False)]
+    return "\n".join([header, *lines, f"{names[-1]}:"])
+
+
+@dataclass(frozen=True)
+class Example(Segment):
+    """One pair of the fine-tuning set; with an auxiliary sentence it is shown as PMP, otherwise as STP."""
+
+    auxiliary: str | None = None
+    auxiliary_text: str | None = None
+
+    def prompt(self, style: Style = "release") -> str:
+        """The prompt of this example; the loss is on `target_text` alone."""
+        shown: dict[str, Any] = {"auxiliary": self.auxiliary, "auxiliary_text": self.auxiliary_text}
+        return translation_prompt(self.source_text, self.source, self.target, style=style, **shown)
+
+
+def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = "release") -> str:
+    """What the model reads: one user turn of its chat template, or for `tags` the prompt after the start token."""
+    if style == "tags":
+        return f"{tokenizer.bos_token or ''}{prompt}"
+    if not tokenizer.chat_template:
+        raise UserError(
+            f"{tokenizer.name_or_path or 'The tokenizer'} has no chat template: the -Base checkpoints are no "
+            "translators; use a fine-tuned one such as NiuTrans/LMT-60-4B, or style='tags' for a scratch model."
+        )
+    turn = [{"role": "user", "content": prompt}]
+    return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What the chat template writes after an answer, up to the token that ends the turn (`<|im_end|>`)."""
+    model_input(tokenizer, "")  # refuses one without a template
+    probe = "7f3a"
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": probe}]
+    ending = str(tokenizer.apply_chat_template(turns, tokenize=False)).rsplit(probe, 1)[1].strip()
+    return ending or str(tokenizer.eos_token)
+
+
+def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What the released script deletes from every output: four fixed strings and the tokenizer's own."""
+    own = (getattr(tokenizer, f"{name}_token", None) for name in ("pad", "eos", "bos", "unk"))
+    return ["<unk>", "</s>", "<pad>", "\n", *(str(token) for token in own if token)]
+
+
+def clean_output(text: str, strings: Sequence[str] = (), cleaning: Cleaning = "blank") -> str:
+    """Delete special strings and mark a blank output by `#`, as scorers dislike empty lines.
+
+    Args:
+        text: The decoded output.
+        strings: What to delete, see :func:`special_strings`.
+        cleaning: `blank`: `#` for empty or white-space output. `release`: what the released regular expression
+            does, whose nested set is none, so that it finds only one control, space or Latin-1 character followed
+            by closing brackets. `none`: nothing becomes `#`.
+    """
+    for string in strings:
+        text = text.replace(string, "")
+    if cleaning == "blank":
+        return text if text.strip() else "#"
+    return "#" if cleaning == "release" and _released_blank(text) else text
+
+
+def _released_blank(text: str) -> bool:
+    r"""`regex.match(r'^[\s\p{C}[\x00-\xFF]]+$', text)` with the semantics of version 0, without that package."""
+    first, rest = text[:1], text[1:].removesuffix("\n")
+    odd = bool(first) and (first.isspace() or ord(first) <= 0xFF or unicodedata.category(first).startswith("C"))
+    return odd and bool(rest) and set(rest) == {"]"}
+
+
+def translate(
+    model: Any,
+    tokenizer: Any,
+    texts: Sequence[str],
+    source: str,
+    target: str,
+    *,
+    mode: Mode = "dt",
+    auxiliary: str | None = None,
+    auxiliary_texts: Sequence[str] | None = None,
+    num_beams: int = 5,
+    max_new_tokens: int = 512,
+    **options: Any,
+) -> list[str]:
+    """Translate with LMT-60 or a checkpoint of one's own (Section 4).
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer, with a chat template unless `style` is `tags`.
+        texts: Sentences or documents.
+        source: Code of their language.
+        target: Code of the language to translate into.
+        mode: `dt`, `pmp_s` or `pmp_o`. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
+        auxiliary: Code of the auxiliary language; None takes Table 12's (English when English is on neither side).
+        auxiliary_texts: For `pmp_o`: the sentences in the auxiliary language.
+        num_beams: Beams; 1 = greedy. The released script uses 5.
+        max_new_tokens: Longest translation in tokens; the released script uses 512.
+        options: Of :func:`translate_examples`: `style`, `cleaning`, `batch_tokens`.
+
+    Returns:
+        One translation per text.
+
+    Raises:
+        UserError: No auxiliary language is known, or its sentences are missing or not as many as the texts.
+    """
+    if mode != "dt" and not (auxiliary := auxiliary or auxiliary_for(source, target)):
+        raise UserError(f"No auxiliary language is known for {source}-{target}: name one with auxiliary=...")
+    given: Sequence[str | None] = [None] * len(texts)
+    if mode == "pmp_o":
+        if auxiliary_texts is None or len(auxiliary_texts) != len(texts):
+            count = 0 if auxiliary_texts is None else len(auxiliary_texts)
+            raise UserError(f"mode='pmp_o' needs one auxiliary sentence per text: {count} for {len(texts)} texts.")
+        given = auxiliary_texts
+    examples = [
+        Example(str(number), source, target, text, "", auxiliary, other)
+        for number, (text, other) in enumerate(zip(texts, given, strict=True))
+    ]
+    options |= {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    return translate_examples(model, tokenizer, examples, mode=mode, **options)
+
+
+def translate_examples(
+    model: Any,
+    tokenizer: Any,
+    examples: Sequence[Example],
+    *,
+    mode: Mode = "dt",
+    shots: Mapping[str, Sequence[Example]] | None = None,
+    style: Style = "release",
+    cleaning: Cleaning = "blank",
+    **decoding: Any,
+) -> list[str]:
+    """Translate examples of any directions, in common batches; their target texts are not read.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        examples: `pmp_s` needs their auxiliary language, `pmp_o` its text too.
+        mode: `dt` hides auxiliaries; `pmp_s` first drafts the auxiliary sentence; `pmp_o` takes the one given.
+        shots: Solved examples by direction, for a checkpoint that was not fine-tuned: it reads them as plain text,
+            without the chat template, and its line ends its translation (Table 2: three).
+        style: Wording of the prompt.
+        cleaning: See :func:`clean_output`.
+        decoding: Of :func:`core.inference.generation.generate`.
+    """
+    from core.inference.generation import generate
+
+    options: dict[str, Any] = {"style": style, "cleaning": cleaning, **decoding}
+    if mode == "dt":
+        examples = [replace(example, auxiliary=None, auxiliary_text=None) for example in examples]
+    elif mode == "pmp_s":
+        drafts = translate_examples(model, tokenizer, [drafted(example) for example in examples], **options)
+        examples = [replace(example, auxiliary_text=draft) for example, draft in zip(examples, drafts, strict=True)]
+    if shots:
+        prompts = [few_shot(lambda e: e.prompt(style), example, shots[example.direction]) for example in examples]
+    else:
+        prompts = [model_input(tokenizer, example.prompt(style), style) for example in examples]
+    outputs = generate(model, tokenizer, prompts, stop=["\n"] if shots else [], **decoding)
+    strings = special_strings(tokenizer)
+    return [clean_output(output.lstrip(" ") if shots else output, strings, cleaning) for output in outputs]
+
+
+def drafted(example: Example) -> Example:
+    """The translation into the auxiliary language, which comes first in PMP-S."""
+    return replace(example, target=str(example.auxiliary), target_text=example.auxiliary_text or "")
