@@ -319,7 +319,6 @@ def test_no_paper_reads_files_by_itself() -> None:
     own = {
         ("bimedix", "knowledge.py"),  # its table, which travels with the code
         ("tucan", "method.py"),  # calls in answers; a malformed one is a verdict, no error
-        ("lmt", "languages.py"),
     }
     for slug in SLUGS:
         for path in (ROOT / "papers" / slug).rglob("*.py"):
