@@ -64,7 +64,7 @@ def _wording(translator: str, key: str) -> str:
 
 def meaning(text: str) -> str:
     """The number of an English sentence, without its wording."""
-    return text.split(" ", len(_WORDING))[-1]
+    return text.strip().split(" ", len(_WORDING))[-1]
 
 
 def corpus(config: Config) -> Corpus:
@@ -101,7 +101,7 @@ def rehearsal(config: Config, forward: int) -> list[Example]:
 def base_examples(config: Config) -> list[Example]:
     """As many pairs as the base training takes: mostly X -> English, some with an auxiliary language."""
     random, table, codes = Random(f"base-{config.seed}"), auxiliaries(config), config.languages
-    pool = numbers(config)["base"]
+    pool = numbers(config)["base"][: config.base.steps * config.base.batch_size]
     rows = {code: spelled(pool, [code, *_near(code, table)], f"base-{config.seed}-{code}") for code in codes}
     examples = []
     for _ in range(config.base.steps * config.base.batch_size):
