@@ -15,10 +15,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core import corpora
 from core.errors import UserError
+from core.tasks.choices import Question
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Exposure = Literal["instructed", "translated", "unseen"]
 EXPOSURES: tuple[Exposure, ...] = ("instructed", "translated", "unseen")
@@ -122,6 +126,41 @@ class Transfer:
             if group:
                 rows.append(line(f"= {exposure}", "", exposure=exposure))
         return "\n".join(rows)
+
+
+def chosen_from(question: Question) -> Item:
+    """A multiple-choice question (:func:`core.tasks.choices.exam`) as a turn of the user, answered by its choices."""
+    choices = tuple(choice.strip() for choice in question.choices)
+    return Item(question.id, question.context, choices[question.answer], choices)
+
+
+def chat_answers(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], **decoding: Any
+) -> list[str]:
+    """What a chat model answers: the likeliest choice where there are choices, otherwise what it writes.
+
+    Args:
+        model: A causal language model.
+        tokenizer: With a chat template; a prompt is a turn of the user.
+        items: Their answers are not read.
+        decoding: Of :func:`core.inference.generation.generate`, such as `max_new_tokens` and `ends`.
+    """
+    from core.inference.generation import generate, score_choices
+    from core.tasks.samples import dialogue, render
+
+    prompts = [render(tokenizer, dialogue(item.prompt), prompt=True) for item in items]
+    given = [number for number, item in enumerate(items) if item.choices]
+    asked = [number for number, item in enumerate(items) if not item.choices]
+    answers = dict.fromkeys(range(len(items)), "")
+    if asked:
+        written = generate(model, tokenizer, [prompts[number] for number in asked], **decoding)
+        answers |= {number: text.strip() for number, text in zip(asked, written, strict=True)}
+    if given:
+        choices = [items[number].choices for number in given]
+        scored = score_choices(model, tokenizer, [prompts[number] for number in given], choices)
+        for number, options, scores in zip(given, choices, scored, strict=True):
+            answers[number] = max(zip(options, scores, strict=True), key=lambda pair: pair[1].log_likelihood)[0]
+    return list(answers.values())
 
 
 def exposure_of(code: str, languages: Mapping[str, Mapping[str, int]], task_blocks: Collection[str]) -> Exposure:

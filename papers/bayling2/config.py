@@ -80,15 +80,13 @@ class Config:
     """Languages tied to the pivots by translation tasks alone; over 100 (abstract). None, with the built-in numbers
     alone: three that the seed draws, and an untied one."""
     untied: tuple[str, ...] = ()
-    """Languages without translation tasks, evaluated for comparison (numbers; ours)."""
+    """Languages without translation tasks, measured for comparison (ours)."""
     instructions: tuple[str, ...] = ()
-    """Task instructions as pivot=source: a .jsonl with `messages` (or instruction, input, output), or a hub data set,
+    """Task instructions as pivot=source: a file with `messages` (or instruction, input, output), or a hub data set,
     with @split after the name where it is not `train`. Several sources of a pivot are joined."""
     parallel: tuple[str, ...] = ()
-    """Parallel text: language:pivot=file (.tsv or .jsonl with both codes as columns), or a multi-way corpus or hub set
-    (flores200, opus-100), from which every pair with a pivot is taken."""
-    hub_folder: str | None = None
-    """Copies of hub data sets to read instead: <hub_folder>/<data set>/<split or pair>.jsonl, in their own columns."""
+    """Parallel text: language:pivot=file (.tsv or .jsonl with both codes as columns); opus-100; or a multi-way file or
+    corpus (flores200), from which every pair with a pivot is taken."""
     blocks: tuple[str, ...] = ("en", "zh", "xling")
     """Parts of the training set: pivots with task instructions, and xling for the translation tasks. The paper's
     ablation is `en zh`; none = the backbone as it is."""
@@ -117,15 +115,11 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """One stage, full parameters, loss on the responses (second hand: full fine-tuning with DeepSpeed and gradient
     checkpointing; everything else is not stated)."""
-    workers: Annotated[int, Range(1)] = 1
-    """Processes that tokenise (pretrained models)."""
     items: Annotated[int, Range(1)] = 100
     """Held-out numbers in each split; at most so many items of a benchmark and language."""
     benchmarks: tuple[str, ...] = ()
     """Tasks for pretrained models: flores200 and wmt22 (translation), belebele, m_arc, m_mmlu, or a .jsonl with task,
     language, prompt, answer and optionally choices."""
-    benchmark_languages: tuple[str, ...] = ()
-    """Languages of the benchmarks besides the pivots; none = `languages`."""
     scores: tuple[Literal["bleu", "spbleu", "chrf", "chrf++", "comet"], ...] = ("bleu", "chrf++")
     """Of translations. comet is COMET-22 and needs the package unbabel-comet; spbleu fetches its pieces once."""
     max_new_tokens: Annotated[int, Range(1)] = 20
@@ -134,19 +128,17 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        if unknown := [name for name in self.blocks if name not in (*self.pivots, "xling")]:
-            raise UserError(f"blocks has {unknown[0]!r}: choose among {', '.join((*self.pivots, 'xling'))}.")
-        if unknown := [name for name in self.hubs if name not in self.pivots]:
-            raise UserError(f"hubs has {unknown[0]!r}, which is no pivot: choose among {', '.join(self.pivots)}.")
+        for name, known in (("blocks", (*self.pivots, "xling")), ("hubs", self.pivots)):
+            if unknown := [entry for entry in getattr(self, name) if entry not in known]:
+                raise UserError(f"{name} has {unknown[0]!r}: choose among {', '.join(known)}.")
         if len(self.pivot_shares) != len(self.pivots):
             raise UserError(
                 f"pivot_shares has {len(self.pivot_shares)} weights for {len(self.pivots)} pivots: give one for each."
             )
         if self.blocks and not sum(self.shares.values()):
             raise UserError(f"The shares of the blocks {', '.join(self.blocks)} are all 0: give one a positive share.")
-        repeated = [code for code in self.pivots if code in (*self.languages, *self.untied)]
-        repeated += [code for code in self.untied if code in self.languages]
-        if repeated:
+        codes = [*self.pivots, *self.languages, *self.untied]
+        if repeated := [code for code in codes if codes.count(code) > 1]:
             raise UserError(f"{repeated[0]!r} has two roles: list it once, as pivot, language or untied language.")
         if self.xling != "translations" and "xling" not in self.blocks:
             raise UserError(f"xling = {self.xling!r} says what the block xling holds: name it in blocks.")
@@ -158,9 +150,8 @@ class Config:
     @property
     def shares(self) -> dict[str, float]:
         """Weight of every block that takes part."""
-        pivots = {
-            code: share for code, share in zip(self.pivots, self.pivot_shares, strict=True) if code in self.blocks
-        }
+        given = dict(zip(self.pivots, self.pivot_shares, strict=True))
+        pivots = {code: share for code, share in given.items() if code in self.blocks}
         xling = self.xling_share if "xling" in self.blocks else 0.0
         return {**pivots, "xling": xling, "oracle": sum(pivots.values()) if self.oracle else 0.0}
 
@@ -193,7 +184,6 @@ _PAPER = Config(
         epochs=3, batch_size=128, micro_batch_size=2, max_length=2048, learning_rate=2e-5, schedule="cosine",
         warmup=0.03, precision="bf16", gradient_checkpointing=True, strategy="zero3", save_every=1000,
     ),
-    workers=16,
     items=2037,
     benchmarks=("flores200", "wmt22", "belebele", "m_arc", "m_mmlu"),
     scores=("bleu", "spbleu", "chrf++", "comet"),
@@ -202,12 +192,7 @@ _PAPER = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        _TINY,
-        languages=("de", "tr"),
-        untied=("sw",),
-        width=16,
-        layers=1,
-        items=6,
+        _TINY, languages=("de", "tr"), untied=("sw",), width=16, layers=1, items=6,
         training=replace(_TINY.training, steps=3, batch_size=16),
     ),
     "tiny": _TINY,
@@ -216,12 +201,10 @@ PRESETS: dict[str, Config] = {
         _PAPER, model="meta-llama/Llama-2-13b-chat-hf", training=replace(_PAPER.training, learning_rate=1e-5)
     ),
     "paper-8b": replace(
-        _PAPER,
-        model="meta-llama/Meta-Llama-3-8B-Instruct",
-        template="bayling2-llama3",
+        _PAPER, model="meta-llama/Meta-Llama-3-8B-Instruct", template="bayling2-llama3",
         training=replace(_PAPER.training, epochs=2),
     ),
-}
+}  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
@@ -241,7 +224,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "backbone": {"blocks": ()},
 }
 
-# Mean tokens of an example, for planning: dialogues of several turns in the pivots, single sentences in translation.
+# Assumed for planning: mean tokens of a dialogue of several turns, and of a sentence with its translation.
 _PIVOT_TOKENS, _XLING_TOKENS = 450, 120
 
 
@@ -249,24 +232,19 @@ def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
     from core.cost.workload import Workload
 
-    settings = config.training
-    if config.model is None:
-        shape: Any = scratch_shape(200, config)
-        tokens = settings.steps * settings.batch_size * 13.0
-    else:
-        shape, whole = config.model, sum(config.shares.values())
-        pivots = sum(share for name, share in config.shares.items() if name in config.pivots)
-        mean = (pivots * _PIVOT_TOKENS + (whole - pivots) * _XLING_TOKENS) / whole if whole else 0.0
+    settings, shares = config.training, config.shares
+    tokens = settings.steps * settings.batch_size * 13.0
+    if config.model is not None:
+        pivots = sum(shares[code] for code in config.pivots if code in shares)
+        xling = sum(shares.values()) - pivots
+        mean = (pivots * _PIVOT_TOKENS + xling * _XLING_TOKENS) / ((pivots + xling) or 1)
         tokens = (config.total or 3_200_000) * settings.epochs * mean
     return Workload(
-        shape,
-        tokens,
-        name="instruction tuning",
-        kind="training" if config.blocks else "inference",
-        sequence_length=settings.max_length,
+        config.model or scratch_shape(200, config), tokens, name="instruction tuning",
+        kind="training" if config.blocks else "inference", sequence_length=settings.max_length,
         micro_batch_size=settings.micro_batch_size or settings.batch_size,
         checkpointing=settings.gradient_checkpointing,
-    )
+    )  # fmt: skip
 
 
 def scratch_shape(vocabulary: int, config: Config) -> Any:

@@ -2,7 +2,7 @@
 
 * tiny: spelled-out numbers (`miniature.py`);
 * paper: hub data sets in the place of the unreleased 3.2 million examples;
-* your own: instructions as JSON lines, one parallel file for each language and pivot.
+* your own: instructions in files, one parallel file for each language and pivot.
 
     mixture = build_star_mixture({"en": "en.jsonl", "zh": "zh.jsonl"}, [("sw", "en", "sw-en.tsv")], per_language=5000)
     mixture.to_json("mixture.jsonl")      # {"messages": [...], "block": "xling", "source": "sw", "target": "en", ...}
@@ -21,9 +21,10 @@ from core import corpora
 from core.errors import UserError
 from core.experiment.config import name_values
 from core.tasks import translation
-from core.tasks.choices import LETTERS, lettered
-from core.tasks.instructions import conversation
-from core.tasks.transfer import Item, read_tasks
+from core.tasks.choices import exam
+from core.tasks.samples import adapt
+from core.tasks.transfer import Exposure, Item, chosen_from, exposure_of, read_tasks
+from core.tasks.translation import Segment
 from papers.bayling2.config import WORDINGS, Config
 from papers.bayling2.method import XLING, Bitext, Directions, Row, cross_lingual_block, mix_blocks
 
@@ -43,8 +44,8 @@ TRANSLATION_TESTS = ("flores200", "wmt22")
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def read_instructions(source: str | Path, language: str, hub_folder: str | Path | None = None) -> list[Row]:
-    """Task instructions of one language, from a .jsonl or a hub data set (`owner/name@split`).
+def read_instructions(source: str | Path, language: str) -> list[Row]:
+    """Task instructions of one language, from a file or hub data set (`owner/name@split`), in any usual columns.
 
     Rows without an answer of the assistant are left out.
 
@@ -52,53 +53,41 @@ def read_instructions(source: str | Path, language: str, hub_folder: str | Path 
         UserError: The source cannot be read, or no row has an answer.
     """
 
-    def adapt(row: Mapping[str, Any], number: int) -> Row | None:
-        messages = conversation(row, language)
-        if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
-            return None
+    def example(row: Mapping[str, Any], number: int) -> Row:
         key = f"{source}/{row.get('id') or row.get('prompt_id') or number - 1}"
+        messages = adapt(row, language)["messages"]
         return {"messages": messages, "block": language, "source": language, "target": language, "key": key}
 
-    if Path(source).suffix in (".jsonl", ".ndjson"):
-        rows: Iterable[Mapping[str, Any]] = corpora.read_jsonl(source)
-    else:
-        name, _, split = str(source).partition("@")
-        rows = _hub_rows(name, None, split or "train", hub_folder)
-    found = [row for row in corpora.adapted(source, rows, adapt) if row is not None]
+    rows = corpora.adapted(source, corpora.read_rows(source), example)
+    found = [row for row in rows if _is_answered(row["messages"])]
     if not found:
         raise UserError(f"No conversation of {source} ends with an answer: check its columns.")
     return found
 
 
-def _hub_rows(name: str, config: str | None, split: str, hub_folder: str | Path | None) -> Iterable[Mapping[str, Any]]:
-    """Rows of a hub data set, or of its local copy."""
-    if hub_folder is not None:
-        return corpora.read_jsonl(Path(hub_folder) / name / f"{config or split.partition('[')[0]}.jsonl")
-    return corpora.read_rows(f"{name}{f'#{config}' if config else ''}@{split}")
+def _is_answered(messages: Sequence[Mapping[str, str]]) -> bool:
+    return bool(messages) and messages[-1]["role"] == "assistant" and bool(messages[-1]["content"].strip())
 
 
-def read_parallel(spec: str, config: Config) -> list[Bitext]:
-    """Bitexts of one entry of `--parallel`: `language:pivot=file`, `opus-100`, `flores200`, or a multi-way file.
+def read_bitexts(entries: Iterable[str]) -> list[Bitext]:
+    """Bitexts of entries `language:pivot=file`.
 
     Raises:
-        UserError: The entry is in none of these forms, or cannot be read.
+        UserError: An entry of another form, or as :func:`read_bitext`.
     """
-    if "=" in spec:
-        return [bitext(*edge, path) for edge, path in edges((spec,))]
-    if spec == "opus-100":
-        return _opus(config) if "en" in (config.hubs or config.pivots) else []
-    codes = [*config.pivots, *config.languages]
-    if spec == "flores200":
-        folder = {"folder": Path(config.hub_folder) / spec / "dev"} if config.hub_folder else {}
-        table: Dataset = corpora.load(spec, languages=codes, split="dev", **folder)
-    elif Path(spec).suffix:
-        table = corpora.load(spec, languages=codes)
-    else:
-        raise UserError(f"--parallel {spec!r} is not known: write language:pivot=file, a file, flores200 or opus-100.")
-    return [
-        Bitext(code, hub, table.select_columns(["key", code, hub]).to_list())
-        for code, hub in spokes(config, config.languages)
-    ]
+    found = name_values("--parallel", list(entries), "language:pivot=file", str, repeats=True)
+    if bad := [edge for edge, _ in found if not all(edge.partition(":")[::2])]:
+        raise UserError(f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file (sw:en=file.tsv).")
+    return [read_bitext(*edge.partition(":")[::2], path) for edge, path in found]
+
+
+def read_bitext(language: str, pivot: str, path: str | Path) -> Bitext:
+    """One file of parallel text, `.tsv` or `.jsonl`, with both codes as columns.
+
+    Raises:
+        UserError: The file lacks a code, or is malformed.
+    """
+    return Bitext(language, pivot, corpora.read_parallel(path, [language, pivot]).to_list())
 
 
 def spokes(config: Config, languages: Sequence[str]) -> list[tuple[str, str]]:
@@ -109,39 +98,21 @@ def spokes(config: Config, languages: Sequence[str]) -> list[tuple[str, str]]:
     return [*axes, *((code, hub) for code in around for hub in hubs)]
 
 
-def edges(entries: Sequence[str]) -> list[tuple[tuple[str, str], str]]:
-    """`((language, pivot), file)` of entries `language:pivot=file`.
-
-    Raises:
-        UserError: An entry of another form.
-    """
-    found = name_values("--parallel", entries, "language:pivot=file", str, repeats=True)
-    if bad := [edge for edge, _ in found if not all(edge.partition(":")[::2])]:
-        raise UserError(
-            f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file, such as sw:en=file.tsv."
-        )
-    return [((edge.partition(":")[0], edge.partition(":")[2]), path) for edge, path in found]
-
-
-def bitext(language: str, pivot: str, path: str | Path) -> Bitext:
-    """One file of parallel text with both codes as columns.
-
-    Raises:
-        UserError: The file lacks a code, or is malformed.
-    """
-    return Bitext(language, pivot, corpora.read_parallel(path, [language, pivot]).to_list())
-
-
-def _opus(config: Config) -> list[Bitext]:
-    """OPUS-100, `{"translation": {"de": ..., "en": ...}}`, with English on one side of every pair."""
-    found = []
-    limit = f"[:{config.xling_per_language}]" if config.xling_per_language else ""
-    for code in (*config.languages, *(pivot for pivot in config.pivots if pivot != "en")):
-        if code in _OPUS_100.split():
-            pair = "-".join(sorted((code, "en")))
-            rows = _hub_rows("Helsinki-NLP/opus-100", pair, f"train{limit}", config.hub_folder)
-            texts = [{side: row["translation"][side].strip() for side in (code, "en")} for row in rows]
-            found.append(Bitext(code, "en", texts))
+def _parallel(config: Config) -> list[Bitext]:
+    """All that `config.parallel` names, along the edges of the star; OPUS-100 has English on one side of every pair."""
+    found = read_bitexts(spec for spec in config.parallel if "=" in spec)
+    for spec in (spec for spec in config.parallel if "=" not in spec):
+        if spec == "opus-100":
+            known = _OPUS_100.split() if "en" in (config.hubs or config.pivots) else []
+            part = f"train[:{config.xling_per_language}]" if config.xling_per_language else "train"
+            for code in (code for code in (*config.languages, *config.pivots) if code in known):
+                rows = corpora.read_rows(f"Helsinki-NLP/opus-100#{'-'.join(sorted((code, 'en')))}@{part}")
+                found.append(Bitext(code, "en", [row["translation"] for row in rows]))
+        else:
+            split = {"split": "dev"} if spec == "flores200" else {}
+            table = corpora.load(spec, languages=[*config.pivots, *config.languages], **split)
+            for code, hub in spokes(config, config.languages):
+                found.append(Bitext(code, hub, table.select_columns(["key", code, hub]).to_list()))
     return found
 
 
@@ -182,7 +153,7 @@ def build_star_mixture(
     }
     shares = shares or {**dict.fromkeys(pivots, (1 - 0.306) / len(pivots)), XLING: 0.306}
     if shares.get(XLING):
-        texts = [entry if isinstance(entry, Bitext) else bitext(*entry) for entry in parallel]
+        texts = [entry if isinstance(entry, Bitext) else read_bitext(*entry) for entry in parallel]
         blocks[XLING] = cross_lingual_block(
             texts, list(pivots), per_language=per_language, directions=directions, wordings=templates, seed=seed
         )
@@ -204,17 +175,15 @@ def mixture(config: Config) -> list[Row]:
         return mix_blocks(miniature.blocks(config), shares, total=total, seed=config.seed)
     if config.xling != "translations" or config.answer == "words":
         raise UserError("xling and answer say how spelled-out numbers are used: leave them out with --model.")
-    blocks: dict[str, list[Row]] = {"oracle": []}
+    blocks: dict[str, list[Row]] = {}
     for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
-        if code in config.blocks:
-            blocks.setdefault(code, []).extend(read_instructions(source, code, config.hub_folder))
-        elif config.oracle and code in config.languages:
-            rows = read_instructions(source, code, config.hub_folder)
-            blocks["oracle"] += [{**row, "block": "oracle"} for row in rows]
+        block = "oracle" if config.oracle and code in config.languages else code
+        if block in config.shares:
+            rows = read_instructions(source, code)
+            blocks.setdefault(block, []).extend({**row, "block": block} for row in rows)
     if XLING in config.blocks:
-        texts = [text for spec in config.parallel for text in read_parallel(spec, config)]
         blocks[XLING] = cross_lingual_block(
-            texts, config.hubs or config.pivots, per_language=config.xling_per_language or None,
+            _parallel(config), config.hubs or config.pivots, per_language=config.xling_per_language or None,
             directions=config.xling_directions, seed=config.seed,
         )  # fmt: skip
     return mix_blocks(blocks, config.shares, total=config.total or None, seed=config.seed)
@@ -235,7 +204,6 @@ def manifest(rows: Sequence[Row]) -> dict[str, Any]:
             languages.setdefault(code, Counter())[row["block"]] += 1
     return {
         "examples": len(rows),
-        "distinct": len({(row["block"], row["source"], row["target"], row["key"]) for row in rows}),
         "blocks": {name: {"examples": n, "share": n / len(rows)} for name, n in sorted(counts.items())},
         "directions": dict(sorted(Counter(f"{row['source']}-{row['target']}" for row in translations).items())),
         "distinct_per_language": dict(sorted(Counter(spoke for spoke, *_ in names).items())),
@@ -243,19 +211,20 @@ def manifest(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> dict[str, Exposure]:
+    """What the mixture of a manifest shows of every language that is asked in, by `{task: languages}`."""
+    instructing = {*facts.get("blocks", ())} - {XLING, "knowledge"}
+    codes = {code for languages in tasks.values() for code in languages}
+    return {code: exposure_of(code, facts.get("languages", {}), instructing) for code in codes}
+
+
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-def choice_item(row: Mapping[str, Any]) -> Item:
-    """A row of Belebele, m-ARC or m-MMLU (as `core.corpora` gives it) as a question for the letter of the answer."""
-    letters = LETTERS[: len(row["choices"])]
-    passage = f"{row['passage']}\n\n" if row["passage"] else ""
-    prompt = f"{passage}{row['question']}\n{lettered(row['choices'])}\nAnswer with the letter of the right option."
-    return Item(row["key"], prompt, letters[row["answer"]], tuple(letters))
-
-
 def benchmark_tasks(config: Config) -> dict[str, dict[str, list[Item]]]:
-    """Questions of the benchmarks by task and language; languages that a benchmark lacks are left out with a warning.
+    """Questions of the benchmarks by task and language, those with choices in the wording of lm-evaluation-harness.
+
+    Languages that a benchmark lacks are left out with a warning.
 
     Raises:
         UserError: Not even a pivot's questions can be loaded, or a file lacks a column.
@@ -263,45 +232,36 @@ def benchmark_tasks(config: Config) -> dict[str, dict[str, list[Item]]]:
     tasks: dict[str, dict[str, list[Item]]] = {}
     for name in config.benchmarks:
         if name in CHOICE_BENCHMARKS:
-            tasks[name] = {}
-            for code in (*config.pivots, *(config.benchmark_languages or config.languages)):
-                folder = {"folder": Path(config.hub_folder) / name} if config.hub_folder else {}
+            for code in (*config.pivots, *config.languages, *config.untied):
                 try:
-                    rows = corpora.load(name, languages=[code], **folder)
+                    questions = exam(name, code, limit=config.items)
                 except UserError as error:
                     if code in config.pivots:
                         raise
                     warnings.warn(f"{name} is left out in {code}: {error}", stacklevel=2)
                     continue
-                tasks[name][code] = [choice_item(row) for row in rows.select(range(min(len(rows), config.items)))]
+                tasks.setdefault(name, {})[code] = [chosen_from(question) for question in questions]
         elif Path(name).suffix:
-            for task, by_code in read_tasks(name).items():
-                tasks[task] = {code: items[: config.items] for code, items in by_code.items()}
+            own = read_tasks(name)
+            tasks |= {task: {code: i[: config.items] for code, i in found.items()} for task, found in own.items()}
         elif name not in TRANSLATION_TESTS:
             known = (*TRANSLATION_TESTS, *CHOICE_BENCHMARKS)
             raise UserError(f"There is no benchmark {name!r}: choose among {', '.join(known)}, or a .jsonl.")
     return tasks
 
 
-def translation_tests(config: Config) -> Iterable[tuple[str, str, list[translation.Segment]]]:
+def translation_tests(config: Config) -> dict[str, list[Segment]]:
     """FLORES devtest between every language and every pivot, WMT22 between the pivots; both directions.
-
-    Yields:
-        Benchmark, group of directions that are averaged (`x_to_en`), and the segments of one direction.
 
     Raises:
         UserError: A test cannot be loaded.
     """
-    codes = config.benchmark_languages or config.languages
+    tests: dict[str, list[Segment]] = {}
     if "flores200" in config.benchmarks:
-        folder = {"folder": Path(config.hub_folder) / "flores200" / "devtest"} if config.hub_folder else {}
-        table = corpora.load("flores200", languages=[*config.pivots, *codes], split="devtest", **folder)
-        table = table.select(range(min(len(table), config.items)))
-        for pivot in config.pivots:
-            for code in codes:
-                for source, target, group in ((code, pivot, f"x_to_{pivot}"), (pivot, code, f"{pivot}_to_x")):
-                    yield "flores200", group, translation.segments(table, [(source, target)])
+        table = corpora.load("flores200", languages=[*config.pivots, *config.languages], split="devtest")
+        rows = table.select(range(min(len(table), config.items))).to_list()
+        tests["flores200"] = translation.segments(rows, translation.star(config.languages, config.pivots))
     if "wmt22" in config.benchmarks:
-        for source, target in permutations(config.pivots, 2):
-            found = translation.official_test("wmt22", source, target, config.items)
-            yield "wmt22", f"wmt22-{source}-{target}", found
+        pairs = permutations(config.pivots, 2)
+        tests["wmt22"] = [s for pair in pairs for s in translation.official_test("wmt22", *pair, config.items)]
+    return tests

@@ -12,19 +12,20 @@ the group of languages that they are about: `_pivots` (task instructions), `_x` 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping
+from itertools import product
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
-from core.tasks.transfer import Transfer, exposure_of, transfer_matrix
+from core.tasks.transfer import Transfer, transfer_matrix
 from papers.bayling2.config import WORDINGS, Config
 
 if TYPE_CHECKING:
     from papers.bayling2.chat import Chat
-
-# --- the measurement of a run -----------------------------------------------------------------------------------------
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -32,14 +33,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from core.distributed import seed_everything
     from papers.bayling2 import miniature
     from papers.bayling2.chat import Chat
-    from papers.bayling2.data import TRANSLATION_TESTS, benchmark_tasks
+    from papers.bayling2.data import TRANSLATION_TESTS, benchmark_tasks, exposures
 
     seed_everything(config.seed)
     facts = read_json(run.artifact / "manifest.json") or {}
     options: dict[str, Any] = {"dtype": "float32"} if config.model is None else {}
     chat = Chat.load(run.artifact / "model", **options)  # its tokenizer carries the layout
     tasks = miniature.questions(config) if config.model is None else benchmark_tasks(config)
-    seen, instructing = facts.get("languages", {}), [*config.pivots, "oracle"]
     metrics = {f"trivial_{name}": value for name, value in facts.get("trivial", {}).items()}
     units: dict[str, dict[str, float]] = {}
     details: dict[str, Any] = {"mixture": {name: value for name, value in facts.items() if name != "losses"}}
@@ -47,15 +47,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
         transfer = transfer_matrix(
             lambda items: chat.answer(items, config.max_new_tokens),
             tasks,
-            exposure={code: exposure_of(code, seen, instructing) for by_code in tasks.values() for code in by_code},
+            exposure=exposures(facts, tasks),
             identify=miniature.identifier(config) if config.model is None else None,
         )
-        units, rates = summarise(transfer, groups(config))
-        metrics |= {name: sum(values.values()) / len(values) for name, values in units.items()} | rates
-        details |= {
-            "languages": by_language(transfer),
-            "samples": {f"{cell.task}/{cell.language}": [list(s) for s in cell.samples] for cell in transfer.cells},
-        }
+        tied, untied = miniature.cast(config)
+        groups = {"pivots": [code for code in config.pivots if code in config.blocks], "x": tied, "untied": untied}
+        units, rates = summarise(transfer, {**groups, **{code: [code] for code in config.pivots}})
+        metrics |= {name: fmean(values.values()) for name, values in units.items()} | rates
+        details["languages"] = by_language(transfer)
+        details["samples"] = {f"{cell.task}/{cell.language}": list(map(list, cell.samples)) for cell in transfer.cells}
         write_json(run.path / "transfer.json", details["languages"])
         if not run.quiet:
             print(transfer.table())
@@ -63,19 +63,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
         means, details["translation"] = translation(chat, config, run)
         metrics |= means
     return Measurement(metrics, units, details)
-
-
-def groups(config: Config) -> dict[str, tuple[str, ...]]:
-    """Groups of languages that metrics are about; pivots are those with instructions."""
-    from papers.bayling2 import miniature
-
-    tied, untied = miniature.cast(config) if config.model is None else (config.languages, config.untied)
-    return {
-        "pivots": tuple(code for code in config.pivots if code in config.blocks),
-        **{code: (code,) for code in config.pivots},
-        "x": config.benchmark_languages or tied,
-        "untied": untied,
-    }
 
 
 def summarise(
@@ -99,7 +86,7 @@ def summarise(
                 if cell.task != "digits":
                     units.setdefault(f"skills_{group}", {})[f"{cell.language}/{cell.task}/{key}"] = value
         if known := [cell.wrong_language for cell in cells if cell.wrong_language is not None]:
-            rates[f"wrong_language_{group}"] = sum(known) / len(known)
+            rates[f"wrong_language_{group}"] = fmean(known)
     for task in TRANSLATION:
         for cell in transfer.select(task):
             units.setdefault(task, {}).update({f"{cell.language}/{key}": value for key, value in cell.correct.items()})
@@ -118,7 +105,7 @@ def by_language(transfer: Transfer) -> dict[str, dict[str, Any]]:
 
 
 def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float], dict[str, Any]]:
-    """Scores of the translation benchmarks, greedy, each asked for in English and in Chinese.
+    """Scores of the translation benchmarks, greedy, each asked for in English and in Chinese, by direction and group.
 
     Sources, outputs and references are written to `translations/` in the run's folder, a segment a line.
     """
@@ -128,28 +115,24 @@ def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float],
     # A missing package is found before hours of decoding.
     comet = task.scorer("comet", chat.model.device) if "comet" in config.scores else None
     scores: dict[str, dict[str, float]] = {}
-    sides: dict[str, list[str]] = {}
-    for benchmark, group, segments in translation_tests(config):
-        first, texts = segments[0], [segment.source_text for segment in segments]
-        for asked in (pivot for pivot in config.pivots if pivot in WORDINGS):
-            outputs = chat.translate(texts, first.source, first.target, asked, max_new_tokens=config.max_new_tokens)
-            name = f"{benchmark}-{first.direction}.asked_{asked}"
-            scores[name] = {
-                score: task.corpus_scores(segments, outputs, score)[first.direction].score
-                for score in config.scores
-                if score != "comet"
-            }
-            if comet:
-                rated = comet(texts, outputs, [segment.target_text for segment in segments])
-                scores[name]["comet"] = sum(rated) / len(rated)
-            task.write_segments(run.path / "translations" / f"asked_{asked}", segments, outputs, f"{benchmark}-")
-            sides.setdefault(f"{group}.asked_{asked}", []).append(name)
-    metrics = {
-        f"{score}_{group}": sum(scores[name][score] for name in names) / len(names)
-        for group, names in sides.items()
-        for score in config.scores
-    }
-    return metrics, {"scores": scores}
+    groups: dict[str, list[float]] = defaultdict(list)
+    for (name, parts), asked in product(translation_tests(config).items(), [p for p in config.pivots if p in WORDINGS]):
+        outputs = chat.translate(parts, asked, max_new_tokens=config.max_new_tokens)
+        task.write_segments(run.path / "translations" / f"asked_{asked}", parts, outputs, f"{name}-")
+        for score in config.scores:
+            if score == "comet":
+                assert comet
+                rated = comet([p.source_text for p in parts], outputs, [p.target_text for p in parts])
+                found = task.means(dict(zip([part.id for part in parts], rated, strict=True)))
+            else:
+                found = {side: each.score for side, each in task.corpus_scores(parts, outputs, score).items()}
+            for source, target in dict.fromkeys((part.source, part.target) for part in parts):
+                value = found[f"{source}-{target}"]
+                scores.setdefault(f"{name}-{source}-{target}.asked_{asked}", {})[score] = value
+                pair = [code if code in config.pivots else "x" for code in (source, target)]
+                group = f"{name}-{source}-{target}" if "x" not in pair else "_to_".join(pair)
+                groups[f"{score}_{group}.asked_{asked}"].append(value)
+    return {name: fmean(values) for name, values in groups.items()}, {"scores": scores}
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ CHAT_TEMPLATE = r"""
 
 
 def cast(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tied and untied languages: those that are named, else drawn. Seeds 9n to 9n + 8 share none."""
-    if config.languages:
+    """Tied and untied languages: those that are named, else, of numbers, drawn. Seeds 9n to 9n + 8 share none."""
+    if config.languages or config.model is not None:
         return config.languages, config.untied
     draw, part = divmod(config.seed, DISJOINT)
     size = TIED + UNTIED
