@@ -1,7 +1,7 @@
 """What a figure shows of a record: means over seeds and units with the intervals that the verdicts use.
 
-    arm_bars(axes, record, "accuracy", [("full", "the method", "blue"), ("ablation", "without it", "orange")])
-    by_unit(record, "full", "accuracy")                      # {"de": 0.71, "sw": 0.55}
+arm_bars(axes, record, "accuracy", [("full", "the method", "blue"), ("ablation", "without it", "orange")])
+by_unit(record, "full", "accuracy")                      # {"de": 0.71, "sw": 0.55}
 """
 
 from __future__ import annotations

@@ -93,10 +93,8 @@ class Config:
     xling: Literal["translations", "shuffled", "monolingual"] = "translations"
     """What the block xling holds: translation tasks; pairs that do not belong together (the null arm, numbers); or
     monolingual text of the same languages (a control, numbers)."""
-    pivot_shares: tuple[Annotated[float, Range(0)], ...] = (0.262, 0.432)
-    """Weights of the pivots' instructions in the mixture (second hand: 26.2 % and 43.2 %)."""
-    xling_share: Annotated[float, Range(0, 1)] = 0.306
-    """Weight of the translation tasks (second hand: 30.6 %)."""
+    shares: tuple[Annotated[float, Range(0)], ...] = (0.262, 0.432, 0.306)
+    """Weights in the mixture: instructions in each pivot, then translation tasks (second hand: 26.2, 43.2, 30.6 %)."""
     xling_directions: Literal["both", "to_pivot", "from_pivot"] = "both"
     """Directions of the translation tasks; both (official overview figure)."""
     xling_per_language: Annotated[int, Range(0)] = 0
@@ -131,11 +129,11 @@ class Config:
         for name, known in (("blocks", (*self.pivots, "xling")), ("hubs", self.pivots)):
             if unknown := [entry for entry in getattr(self, name) if entry not in known]:
                 raise UserError(f"{name} has {unknown[0]!r}: choose among {', '.join(known)}.")
-        if len(self.pivot_shares) != len(self.pivots):
+        if len(self.shares) != len(self.pivots) + 1:
             raise UserError(
-                f"pivot_shares has {len(self.pivot_shares)} weights for {len(self.pivots)} pivots: give one for each."
+                f"shares has {len(self.shares)} weights: give one for each of {', '.join(self.pivots)}, then xling."
             )
-        if self.blocks and not sum(self.shares.values()):
+        if self.blocks and not sum(self.weights.values()):
             raise UserError(f"The shares of the blocks {', '.join(self.blocks)} are all 0: give one a positive share.")
         codes = [*self.pivots, *self.languages, *self.untied]
         if repeated := [code for code in codes if codes.count(code) > 1]:
@@ -148,17 +146,16 @@ class Config:
             raise UserError("untied without languages: name both, or neither, and the seed draws them.")
 
     @property
-    def shares(self) -> dict[str, float]:
-        """Weight of every block that takes part."""
-        given = dict(zip(self.pivots, self.pivot_shares, strict=True))
-        pivots = {code: share for code, share in given.items() if code in self.blocks}
-        xling = self.xling_share if "xling" in self.blocks else 0.0
-        return {**pivots, "xling": xling, "oracle": sum(pivots.values()) if self.oracle else 0.0}
+    def weights(self) -> dict[str, float]:
+        """Weight of every block that takes part; what the oracle adds weighs as much as the pivots' instructions."""
+        given = zip((*self.pivots, "xling"), self.shares, strict=True)
+        found = {name: share for name, share in given if name in self.blocks}
+        tasks = sum(share for name, share in found.items() if name != "xling")
+        return {**found, "oracle": tasks if self.oracle else 0.0}
 
 
 _TINY = Config(
-    pivot_shares=(0.235, 0.235),
-    xling_share=0.47,
+    shares=(0.235, 0.235, 0.47),
     # The strong decay of the weights keeps what the languages have in common (an earlier world of this page).
     training=TrainingConfig(
         steps=500, batch_size=64, max_length=64, layout="flattened", learning_rate=5e-3, beta2=0.98, weight_decay=1.0,
@@ -232,12 +229,11 @@ def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
     from core.cost.workload import Workload
 
-    settings, shares = config.training, config.shares
+    settings, weights = config.training, config.weights
     tokens = settings.steps * settings.batch_size * 13.0
     if config.model is not None:
-        pivots = sum(shares[code] for code in config.pivots if code in shares)
-        xling = sum(shares.values()) - pivots
-        mean = (pivots * _PIVOT_TOKENS + xling * _XLING_TOKENS) / ((pivots + xling) or 1)
+        whole, pivots = sum(weights.values()), sum(weights.get(code, 0.0) for code in config.pivots)
+        mean = (pivots * _PIVOT_TOKENS + (whole - pivots) * _XLING_TOKENS) / (whole or 1)
         tokens = (config.total or 3_200_000) * settings.epochs * mean
     return Workload(
         config.model or scratch_shape(200, config), tokens, name="instruction tuning",

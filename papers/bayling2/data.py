@@ -171,14 +171,14 @@ def mixture(config: Config) -> list[Row]:
 
         total = config.total or config.training.steps * config.training.batch_size
         known = miniature.KNOWN_SHARE / (1 - miniature.KNOWN_SHARE) if config.answer == "digits" else 0.0
-        shares = {**config.shares, "knowledge": known * sum(config.shares.values())}
-        return mix_blocks(miniature.blocks(config), shares, total=total, seed=config.seed)
+        weights = {**config.weights, "knowledge": known * sum(config.weights.values())}
+        return mix_blocks(miniature.blocks(config), weights, total=total, seed=config.seed)
     if config.xling != "translations" or config.answer == "words":
         raise UserError("xling and answer say how spelled-out numbers are used: leave them out with --model.")
     blocks: dict[str, list[Row]] = {}
     for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
         block = "oracle" if config.oracle and code in config.languages else code
-        if block in config.shares:
+        if block in config.weights:
             rows = read_instructions(source, code)
             blocks.setdefault(block, []).extend({**row, "block": block} for row in rows)
     if XLING in config.blocks:
@@ -186,7 +186,7 @@ def mixture(config: Config) -> list[Row]:
             _parallel(config), config.hubs or config.pivots, per_language=config.xling_per_language or None,
             directions=config.xling_directions, seed=config.seed,
         )  # fmt: skip
-    return mix_blocks(blocks, config.shares, total=config.total or None, seed=config.seed)
+    return mix_blocks(blocks, config.weights, total=config.total or None, seed=config.seed)
 
 
 def manifest(rows: Sequence[Row]) -> dict[str, Any]:

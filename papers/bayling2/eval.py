@@ -11,7 +11,6 @@ the group of languages that they are about: `_pivots` (task instructions), `_x` 
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from itertools import product
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_json
+from core.files import read_json
 from core.tasks.transfer import Transfer, transfer_matrix
 from papers.bayling2.config import WORDINGS, Config
 
@@ -56,7 +55,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
         metrics |= {name: fmean(values.values()) for name, values in units.items()} | rates
         details["languages"] = by_language(transfer)
         details["samples"] = {f"{cell.task}/{cell.language}": list(map(list, cell.samples)) for cell in transfer.cells}
-        write_json(run.path / "transfer.json", details["languages"])
         if not run.quiet:
             print(transfer.table())
     if set(TRANSLATION_TESTS) & set(config.benchmarks):
@@ -75,24 +73,18 @@ def summarise(
     """
     from papers.bayling2.miniature import TRANSLATION
 
-    units: dict[str, dict[str, float]] = {}
-    rates: dict[str, float] = {}
-    tasks = [task for task in dict.fromkeys(cell.task for cell in transfer.cells) if task not in TRANSLATION]
-    for group, codes in languages.items():
-        cells = [cell for task in tasks for cell in transfer.select(task, languages=codes)]
-        for cell in cells:
+    units: dict[str, dict[str, float]] = defaultdict(dict)
+    wrong: dict[str, list[float]] = defaultdict(list)
+    for cell in transfer.cells:
+        groups = [f"_{group}" for group, codes in languages.items() if cell.language in codes]
+        for group in [""] if cell.task in TRANSLATION else groups:
             for key, value in cell.correct.items():
-                units.setdefault(f"{cell.task}_{group}", {})[f"{cell.language}/{key}"] = value
-                if cell.task != "digits":
-                    units.setdefault(f"skills_{group}", {})[f"{cell.language}/{cell.task}/{key}"] = value
-        if known := [cell.wrong_language for cell in cells if cell.wrong_language is not None]:
-            rates[f"wrong_language_{group}"] = fmean(known)
-    for task in TRANSLATION:
-        for cell in transfer.select(task):
-            units.setdefault(task, {}).update({f"{cell.language}/{key}": value for key, value in cell.correct.items()})
-        if not math.isnan(rate := transfer.wrong_language(task)):
-            rates[f"wrong_language_{task}"] = rate
-    return units, rates
+                units[f"{cell.task}{group}"][f"{cell.language}/{key}"] = value
+                if group and cell.task != "digits":
+                    units[f"skills{group}"][f"{cell.language}/{cell.task}/{key}"] = value
+            if cell.wrong_language is not None:
+                wrong[f"wrong_language{group or f'_{cell.task}'}"].append(cell.wrong_language)
+    return units, {name: fmean(rates) for name, rates in wrong.items()}
 
 
 def by_language(transfer: Transfer) -> dict[str, dict[str, Any]]:

@@ -11,13 +11,14 @@ As a library: :func:`papers.bayling2.build_star_mixture`, :func:`papers.bayling2
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, Seed, name_values, override, preset_named
+from core.experiment.config import Range, Seed, name_values, override, resolve
 from core.experiment.entrypoint import Verbs, tools
 
 
@@ -65,18 +66,8 @@ class Sweep:
 
     budgets: tuple[Annotated[int, Range(0)], ...] = (64, 256, 1024)
     """Values of xling_per_language."""
-    preset: str = ""
-    """Preset that the other settings come from; none = tiny, or with a model of your own paper."""
-    model: str | None = None
-    """Pretrained chat model to tune instead of the preset's; it needs the following."""
-    languages: tuple[str, ...] = ()
-    """Languages to tie."""
-    instructions: tuple[str, ...] = ()
-    """As in `mix`."""
-    parallel: tuple[str, ...] = ()
-    """As in `mix`."""
-    tasks: str = ""
-    """As in `measure`."""
+    settings: str = "tiny"
+    """Everything else, in quotes, as `papers.bayling2.train` takes it: "paper --model my-model --benchmarks ..."."""
     out: Path = Path("runs/bayling2/sweep")
     """Folder of the runs."""
 
@@ -144,27 +135,20 @@ def sweep(options: Sweep) -> None:
     """Train and evaluate once for every budget."""
     from core.experiment.entrypoint import execute
     from core.experiment.run import Run
-    from papers.bayling2.config import PRESETS
+    from papers.bayling2.config import PRESETS, VARIANTS
     from papers.bayling2.eval import evaluate
     from papers.bayling2.train import train
 
-    changes: dict[str, Any] = {}
-    if options.model:
-        if not (options.tasks and options.instructions and options.parallel and options.languages):
-            raise UserError("--model needs --languages, --instructions, --parallel and --tasks to compare budgets on.")
-        changes = {name: getattr(options, name) for name in ("model", "languages", "instructions", "parallel")}
-        changes |= {"benchmarks": (options.tasks,), "template": "auto", "untied": (), "total": 0}
-        changes["training.strategy"] = "auto"
-    base = override(preset_named(PRESETS, options.preset or ("paper" if options.model else "tiny")), changes)
+    given = shlex.split(options.settings)
+    base = resolve(PRESETS, VARIANTS, given, program="python -m papers.bayling2.use sweep", help="--settings")
     print(f"{'budget':>8s} {'pivots':>8s} {'languages':>10s}")
     for budget in options.budgets:
         config = override(base, {"xling_per_language": budget})
         run = Run(options.out / str(budget), "bayling2", config, options.out / "stages", quiet=True)
         with run.held():
-            if not run.open().finished("train"):
-                execute(train, run, "train")
-            if not run.finished("measurement"):
-                execute(evaluate, run, "eval")
+            for stage, marker, function in (("train", "train", train), ("eval", "measurement", evaluate)):
+                if not run.open().finished(marker):
+                    execute(function, run, stage)
         metrics = (run.finished("measurement") or {})["metrics"]
         values = [metrics.get(f"skills_{group}") for group in ("pivots", "x")]
         print(f"{budget:8d} " + " ".join("    none" if value is None else f"{value:8.3f}" for value in values))
@@ -185,7 +169,12 @@ def chat_once(options: ChatOnce) -> None:
         print(model.reply(turns, max_new_tokens=limit, temperature=options.temperature)[0])
 
 
-VERBS: Verbs = {"mix": (Mix, mix), "measure": (Measure, measure), "sweep": (Sweep, sweep), "chat": (ChatOnce, chat_once)}
+VERBS: Verbs = {
+    "mix": (Mix, mix),
+    "measure": (Measure, measure),
+    "sweep": (Sweep, sweep),
+    "chat": (ChatOnce, chat_once),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
