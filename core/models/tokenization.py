@@ -357,16 +357,6 @@ def chat_rows(
     return rows
 
 
-def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What the chat template writes after an answer, white space aside (`<|im_end|>`); else the end token.
-
-    Base checkpoints often bring a chat template and do not end a text at its end of turn: generation has to be told.
-    """
-    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "7f3a"}]
-    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    return text.rpartition("7f3a")[2].strip() or str(tokenizer.eos_token or "")
-
-
 def _spans(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], tools: Sequence[dict] | None
 ) -> list[tuple[str, str]]:

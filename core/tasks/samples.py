@@ -19,6 +19,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import parse_json
+from core.inference.chat import render
 from core.tasks.choices import LETTERS, Question, lettered
 from core.text.normalize import normalize_arabic
 from core.text.scripts import in_script_share
@@ -192,8 +193,3 @@ def question(tokenizer: Any, sample: Sample, *, letters: bool = False) -> Questi
     start = len(prompt) if full[0].startswith(prompt) else len(render(tokenizer, messages))
     choices = (text[start : text.rindex(option) + len(option)] for text, option in zip(full, options, strict=True))
     return Question(sample["id"], full[0][:start], tuple(choices), sample["answer"], texts=tuple(sample["options"]))
-
-
-def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, prompt: bool = False) -> str:
-    """The dialogue as one string; with `prompt` it ends where the assistant starts to answer."""
-    return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompt))

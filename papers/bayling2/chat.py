@@ -1,33 +1,30 @@
 """Talk to a model in the layout it was tuned in: the released checkpoints, your own, or what `train` wrote.
 
-    chat = Chat.load("ICTNLP/bayling-2-llama-3-8b", "bayling2-llama3")
+    chat = load_chat("ICTNLP/bayling-2-llama-3-8b", "bayling2-llama3")
     chat.reply([[{"role": "user", "content": "What is the speed of light?"}]])
-    chat.translate([Segment("1", "en", "sw", "Good morning.", "")], "zh")      # asked for in Chinese
+    translate(chat, [Segment("1", "en", "sw", "Good morning.", "")], "zh")      # asked for in Chinese
 
 A layout is a chat template: the tokenizer's own where it has one, else that of the released checkpoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
-from core.models.tokenization import turn_end
-from core.tasks.samples import dialogue, render
+from core.inference.chat import Chat, Message
+from core.tasks.samples import dialogue
 from papers.bayling2.config import WORDINGS
 from papers.bayling2.method import cross_lingual_request
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
-    from core.tasks.transfer import Item
     from core.tasks.translation import Segment
 
 Template = Literal["bayling2-llama2", "bayling2-llama3"]
-Message = Mapping[str, str]
 _SYSTEM = r"""
 {%- if messages[0]['role'] == 'system' -%}{%- set system = messages[0]['content'] -%}{%- set turns = messages[1:] -%}
 {%- else -%}{%- set system = DEFAULT -%}{%- set turns = messages -%}{%- endif -%}
@@ -101,65 +98,20 @@ def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template | Liter
     return CHAT_TEMPLATES[found if template == "auto" else template]
 
 
-@dataclass(frozen=True)
-class Chat:
-    """A causal language model and its tokenizer, whose chat template is the layout."""
+def load_chat(spec: str | Path, template: Template | Literal["auto"] = "auto", **options: Any) -> Chat:
+    """A checkpoint (hub id or folder) in a layout; see :func:`chat_template` and :class:`core.inference.chat.Chat`."""
+    chat = Chat.load(spec, **options)
+    chat.tokenizer.chat_template = chat_template(chat.tokenizer, template)
+    return chat
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
 
-    @staticmethod
-    def load(spec: str | Path, template: Template | Literal["auto"] = "auto", **options: Any) -> Chat:
-        """Load a checkpoint (hub id or folder); see :func:`chat_template` and :func:`core.models.loading.load`."""
-        from core.models import loading
-
-        model, tokenizer = loading.load(spec, **options)
-        tokenizer.chat_template = chat_template(tokenizer, template)
-        return Chat(model, tokenizer)
-
-    def stop_ids(self) -> list[int]:
-        """Ids that end a reply: end tokens of the model, the tokenizer, the layout, and Llama 3's where it has them."""
-        own: Any = self.model.generation_config
-        own = getattr(own, "eos_token_id", None)
-        vocabulary = self.tokenizer.get_vocab()
-        marks = (turn_end(self.tokenizer), "<|eot_id|>", "<|end_of_text|>")
-        found = {*(own if isinstance(own, list) else [own]), self.tokenizer.eos_token_id, *map(vocabulary.get, marks)}
-        return sorted(end for end in found if end is not None)
-
-    def reply(
-        self, conversations: Sequence[Sequence[Message]], *, max_new_tokens: int = 512, temperature: float = 0.0,
-        seed: int = 0,
-    ) -> list[str]:  # fmt: skip
-        """The next turn of every conversation, each of which ends with a user's.
-
-        Args:
-            conversations: Turns with `role` and `content`.
-            max_new_tokens: The official client's 512.
-            temperature: 0 is greedy, for scoring; the official client samples at 0.7.
-            seed: Of the sampling.
-        """
-        from core.inference.generation import generate
-
-        prompts = [render(self.tokenizer, messages, prompt=True) for messages in conversations]
-        texts = generate(
-            self.model, self.tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed,
-            ends=self.stop_ids(),
-        )  # fmt: skip
-        return [text.strip() for text in texts]
-
-    def translate(
-        self, segments: Sequence[Segment], request_language: str = "en", *, max_new_tokens: int = 512
-    ) -> list[str]:
-        """Translations, asked for in the first wording of the training requests in English or Chinese, greedily."""
-        wording = WORDINGS[request_language][0]
-        requests = [
-            cross_lingual_request(part.source_text, part.source, part.target, wording, request_language)
-            for part in segments
-        ]
-        return self.reply([dialogue(request) for request in requests], max_new_tokens=max_new_tokens)
-
-    def answer(self, items: Sequence[Item], max_new_tokens: int = 32) -> list[str]:
-        """Answers to questions; see :func:`core.tasks.transfer.chat_answers`."""
-        from core.tasks.transfer import chat_answers
-
-        return chat_answers(self.model, self.tokenizer, items, max_new_tokens=max_new_tokens, ends=self.stop_ids())
+def translate(
+    chat: Chat, segments: Sequence[Segment], request_language: str = "en", *, max_new_tokens: int = 512
+) -> list[str]:
+    """Translations, asked for in the first wording of the training requests in English or Chinese, greedily."""
+    wording = WORDINGS[request_language][0]
+    requests = [
+        cross_lingual_request(part.source_text, part.source, part.target, wording, request_language)
+        for part in segments
+    ]
+    return chat.reply([dialogue(request) for request in requests], max_new_tokens=max_new_tokens)

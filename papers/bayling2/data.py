@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
@@ -21,9 +20,8 @@ from core import corpora
 from core.errors import UserError
 from core.experiment.config import name_values
 from core.tasks import translation
-from core.tasks.choices import exam
 from core.tasks.samples import adapt
-from core.tasks.transfer import Exposure, Item, chosen_from, exposure_of, read_tasks
+from core.tasks.transfer import Exposure, exposure_of
 from core.tasks.translation import Segment
 from papers.bayling2.config import WORDINGS, Config
 from papers.bayling2.method import XLING, Bitext, Directions, Row, cross_lingual_block, mix_blocks
@@ -37,7 +35,6 @@ _OPUS_100 = (
     "is it ja ka kk km kn ko ku ky li lt lv mg mk ml mn mr ms mt my nb ne nl nn no oc or pa pl ps pt ro ru rw se sh si "
     "sk sl sq sr sv ta te tg th tk tr tt ug uk ur uz vi wa xh yi yo zh zu"
 )
-CHOICE_BENCHMARKS = ("belebele", "m_arc", "m_mmlu")
 TRANSLATION_TESTS = ("flores200", "wmt22")
 
 
@@ -53,20 +50,20 @@ def read_instructions(source: str | Path, language: str) -> list[Row]:
         UserError: The source cannot be read, or no row has an answer.
     """
 
-    def example(row: Mapping[str, Any], number: int) -> Row:
-        key = f"{source}/{row.get('id') or row.get('prompt_id') or number - 1}"
+    def example(row: Mapping[str, Any], number: int) -> Row | None:
         messages = adapt(row, language)["messages"]
-        return {"messages": messages, "block": language, "source": language, "target": language, "key": key}
+        if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+            return None
+        return {**_known(language, f"{source}/{number}"), "messages": messages}
 
-    rows = corpora.adapted(source, corpora.read_rows(source), example)
-    found = [row for row in rows if _is_answered(row["messages"])]
+    found = [row for row in corpora.adapted(source, corpora.read_rows(source), example) if row is not None]
     if not found:
         raise UserError(f"No conversation of {source} ends with an answer: check its columns.")
     return found
 
 
-def _is_answered(messages: Sequence[Mapping[str, str]]) -> bool:
-    return bool(messages) and messages[-1]["role"] == "assistant" and bool(messages[-1]["content"].strip())
+def _known(language: str, key: str) -> Row:
+    return {"block": language, "source": language, "target": language, "key": key}
 
 
 def read_bitexts(entries: Iterable[str]) -> list[Bitext]:
@@ -112,7 +109,7 @@ def _parallel(config: Config) -> list[Bitext]:
             split = {"split": "dev"} if spec == "flores200" else {}
             table = corpora.load(spec, languages=[*config.pivots, *config.languages], **split)
             for code, hub in spokes(config, config.languages):
-                found.append(Bitext(code, hub, table.select_columns(["key", code, hub]).to_list()))
+                found.append(Bitext(code, hub, table.select_columns([code, hub]).to_list()))
     return found
 
 
@@ -148,7 +145,7 @@ def build_star_mixture(
     blocks: dict[str, Sequence[Row]] = {
         code: read_instructions(given, code)
         if isinstance(given, str | Path)
-        else [{"block": code, "source": code, "target": code, "key": str(n), **row} for n, row in enumerate(given)]
+        else [{**_known(code, str(number)), **row} for number, row in enumerate(given)]
         for code, given in pivots.items()
     }
     shares = shares or {**dict.fromkeys(pivots, (1 - 0.306) / len(pivots)), XLING: 0.306}
@@ -195,18 +192,18 @@ def manifest(rows: Sequence[Row]) -> dict[str, Any]:
     `languages` counts for each language the examples of every block that are in it, or translate from or into it;
     `distinct_per_language` counts the different translation examples of every spoke (`en-zh` is the axis).
     """
-    counts = Counter(row["block"] for row in rows)
+    blocks = Counter(row["block"] for row in rows)
     translations = [row for row in rows if row["block"] == XLING]
-    names = {(row["key"].split("/")[0], row["source"], row["target"], row["key"]) for row in translations}
+    spoke_of = {row["key"]: row["key"].split("/")[0] for row in translations}
     languages: dict[str, Counter[str]] = {}
     for row in rows:
         for code in {row["source"], row["target"]}:
             languages.setdefault(code, Counter())[row["block"]] += 1
     return {
         "examples": len(rows),
-        "blocks": {name: {"examples": n, "share": n / len(rows)} for name, n in sorted(counts.items())},
+        "blocks": {name: {"examples": n, "share": n / len(rows)} for name, n in sorted(blocks.items())},
         "directions": dict(sorted(Counter(f"{row['source']}-{row['target']}" for row in translations).items())),
-        "distinct_per_language": dict(sorted(Counter(spoke for spoke, *_ in names).items())),
+        "distinct_per_language": dict(sorted(Counter(spoke_of.values()).items())),
         "languages": {code: dict(found) for code, found in sorted(languages.items())},
     }
 
@@ -219,35 +216,6 @@ def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> d
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
-
-
-def benchmark_tasks(config: Config) -> dict[str, dict[str, list[Item]]]:
-    """Questions of the benchmarks by task and language, those with choices in the wording of lm-evaluation-harness.
-
-    Languages that a benchmark lacks are left out with a warning.
-
-    Raises:
-        UserError: Not even a pivot's questions can be loaded, or a file lacks a column.
-    """
-    tasks: dict[str, dict[str, list[Item]]] = {}
-    for name in config.benchmarks:
-        if name in CHOICE_BENCHMARKS:
-            for code in (*config.pivots, *config.languages, *config.untied):
-                try:
-                    questions = exam(name, code, limit=config.items)
-                except UserError as error:
-                    if code in config.pivots:
-                        raise
-                    warnings.warn(f"{name} is left out in {code}: {error}", stacklevel=2)
-                    continue
-                tasks.setdefault(name, {})[code] = [chosen_from(question) for question in questions]
-        elif Path(name).suffix:
-            own = read_tasks(name)
-            tasks |= {task: {code: i[: config.items] for code, i in found.items()} for task, found in own.items()}
-        elif name not in TRANSLATION_TESTS:
-            known = (*TRANSLATION_TESTS, *CHOICE_BENCHMARKS)
-            raise UserError(f"There is no benchmark {name!r}: choose among {', '.join(known)}, or a .jsonl.")
-    return tasks
 
 
 def translation_tests(config: Config) -> dict[str, list[Segment]]:

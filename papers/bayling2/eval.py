@@ -20,40 +20,44 @@ from typing import TYPE_CHECKING, Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json
-from core.tasks.transfer import Transfer, transfer_matrix
+from core.tasks.transfer import Item as Item
+from core.tasks.transfer import Transfer, benchmark_tasks, transfer_matrix
+from core.tasks.transfer import read_tasks as read_tasks
 from papers.bayling2.config import WORDINGS, Config
 
 if TYPE_CHECKING:
-    from papers.bayling2.chat import Chat
+    from core.inference.chat import Chat
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy by skill and group of languages, translation, wrong languages, and the table by language."""
     from core.distributed import seed_everything
     from papers.bayling2 import miniature
-    from papers.bayling2.chat import Chat
-    from papers.bayling2.data import TRANSLATION_TESTS, benchmark_tasks, exposures
+    from papers.bayling2.chat import load_chat
+    from papers.bayling2.data import TRANSLATION_TESTS, exposures
 
     seed_everything(config.seed)
     facts = read_json(run.artifact / "manifest.json") or {}
     options: dict[str, Any] = {"dtype": "float32"} if config.model is None else {}
-    chat = Chat.load(run.artifact / "model", **options)  # its tokenizer carries the layout
-    tasks = miniature.questions(config) if config.model is None else benchmark_tasks(config)
+    chat = load_chat(run.artifact / "model", **options)  # its tokenizer carries the layout
+    tied, untied = miniature.cast(config)
+    if config.model is None:
+        tasks, identify = miniature.questions(config), miniature.identifier(config)
+    else:
+        asked = [name for name in config.benchmarks if name not in TRANSLATION_TESTS]
+        tasks, identify = benchmark_tasks(asked, config.pivots, (*tied, *untied), config.items), None
     metrics = {f"trivial_{name}": value for name, value in facts.get("trivial", {}).items()}
     units: dict[str, dict[str, float]] = {}
     details: dict[str, Any] = {"mixture": {name: value for name, value in facts.items() if name != "losses"}}
     if tasks:
         transfer = transfer_matrix(
-            lambda items: chat.answer(items, config.max_new_tokens),
-            tasks,
-            exposure=exposures(facts, tasks),
-            identify=miniature.identifier(config) if config.model is None else None,
-        )
-        tied, untied = miniature.cast(config)
+            lambda items: chat.answer(items, config.max_new_tokens), tasks, exposure=exposures(facts, tasks),
+            identify=identify,
+        )  # fmt: skip
         groups = {"pivots": [code for code in config.pivots if code in config.blocks], "x": tied, "untied": untied}
         units, rates = summarise(transfer, {**groups, **{code: [code] for code in config.pivots}})
         metrics |= {name: fmean(values.values()) for name, values in units.items()} | rates
-        details["languages"] = by_language(transfer)
+        details["languages"] = transfer.by_language()
         details["samples"] = {f"{cell.task}/{cell.language}": list(map(list, cell.samples)) for cell in transfer.cells}
         if not run.quiet:
             print(transfer.table())
@@ -87,21 +91,13 @@ def summarise(
     return units, {name: fmean(rates) for name, rates in wrong.items()}
 
 
-def by_language(transfer: Transfer) -> dict[str, dict[str, Any]]:
-    """Accuracy in every task by language, with its exposure and resource level."""
-    table: dict[str, dict[str, Any]] = {}
-    for cell in transfer.cells:
-        entry = table.setdefault(cell.language, {"exposure": cell.exposure, "resource": cell.resource})
-        entry[cell.task] = round(cell.accuracy, 4)
-    return table
-
-
 def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float], dict[str, Any]]:
     """Scores of the translation benchmarks, greedy, each asked for in English and in Chinese, by direction and group.
 
     Sources, outputs and references are written to `translations/` in the run's folder, a segment a line.
     """
     from core.tasks import translation as task
+    from papers.bayling2.chat import translate
     from papers.bayling2.data import translation_tests
 
     # A missing package is found before hours of decoding.
@@ -109,20 +105,15 @@ def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float],
     scores: dict[str, dict[str, float]] = {}
     groups: dict[str, list[float]] = defaultdict(list)
     for (name, parts), asked in product(translation_tests(config).items(), [p for p in config.pivots if p in WORDINGS]):
-        outputs = chat.translate(parts, asked, max_new_tokens=config.max_new_tokens)
+        outputs = translate(chat, parts, asked, max_new_tokens=config.max_new_tokens)
         task.write_segments(run.path / "translations" / f"asked_{asked}", parts, outputs, f"{name}-")
-        for score in config.scores:
-            if score == "comet":
-                assert comet
-                rated = comet([p.source_text for p in parts], outputs, [p.target_text for p in parts])
-                found = task.means(dict(zip([part.id for part in parts], rated, strict=True)))
-            else:
-                found = {side: each.score for side, each in task.corpus_scores(parts, outputs, score).items()}
-            for source, target in dict.fromkeys((part.source, part.target) for part in parts):
-                value = found[f"{source}-{target}"]
-                scores.setdefault(f"{name}-{source}-{target}.asked_{asked}", {})[score] = value
-                pair = [code if code in config.pivots else "x" for code in (source, target)]
-                group = f"{name}-{source}-{target}" if "x" not in pair else "_to_".join(pair)
+        found = task.direction_scores(parts, outputs, config.scores, comet)
+        for source, target in dict.fromkeys((part.source, part.target) for part in parts):
+            direction = f"{source}-{target}"
+            scores[f"{name}-{direction}.asked_{asked}"] = found[direction]
+            pair = [code if code in config.pivots else "x" for code in (source, target)]
+            group = "_to_".join(pair) if "x" in pair else f"{name}-{direction}"
+            for score, value in found[direction].items():
                 groups[f"{score}_{group}.asked_{asked}"].append(value)
     return {name: fmean(values) for name, values in groups.items()}, {"scores": scores}
 

@@ -12,14 +12,13 @@ monolingual text and base knowledge. Palindromes are not asked for: their digits
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.models.tokenization import word_level
-from core.tasks.transfer import Item
+from core.tasks.transfer import Item, told_by_words
 from core.worlds import base, numbers
 from papers.bayling2.config import Config
 from papers.bayling2.data import spokes
@@ -139,7 +138,7 @@ def bitexts(config: Config, asked: Sequence[int]) -> list[Bitext]:
         if config.xling == "shuffled":
             Random(f"null-{config.seed}-{language}-{pivot}").shuffle(others)
         pairs = zip(asked, others, strict=True)
-        rows = [{"key": str(n), language: table[language][n], pivot: table[pivot][other]} for n, other in pairs]
+        rows = [{language: table[language][n], pivot: table[pivot][other]} for n, other in pairs]
         found.append(Bitext(language, pivot, rows))
     return found
 
@@ -204,13 +203,4 @@ def solvers(config: Config, rows: Sequence[Row]) -> dict[str, float]:
 def identifier(config: Config) -> Callable[[str, str], str | None]:
     """(answer, expected language) -> the language whose words the answer is made of; `digits` counts as one."""
     known = {code: set(" ".join(column.values()).split()) for code, column in words(config).items()}
-    known["digits"] = set("0123456789")
-
-    @cache
-    def identify(answer: str, expected: str) -> str | None:
-        said = set(answer.split())
-        fitting = [code for code, vocabulary in known.items() if said <= vocabulary]
-        # Words that several languages share say nothing against the expected one.
-        return expected if expected in fitting else (fitting[0] if fitting else "mixed")
-
-    return identify
+    return told_by_words({**known, "digits": "0123456789"})

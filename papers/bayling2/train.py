@@ -21,7 +21,7 @@ from core.files import read_json, write_json
 from papers.bayling2.config import Config, scratch_shape
 
 if TYPE_CHECKING:
-    from papers.bayling2.chat import Chat
+    from core.inference.chat import Chat
 
 
 def train(config: Config, run: Run) -> None:
@@ -45,12 +45,13 @@ def train(config: Config, run: Run) -> None:
 
 def start(config: Config) -> Chat:
     """The model before tuning: the checkpoint, or a scratch model over number words."""
+    from core.inference.chat import Chat
     from core.models import loading
     from papers.bayling2 import miniature
-    from papers.bayling2.chat import Chat
+    from papers.bayling2.chat import load_chat
 
     if config.model is not None:
-        return Chat.load(config.model, config.template, dtype="float32")
+        return load_chat(config.model, config.template, dtype="float32")
     tokenizer = miniature.tokenizer_for(config)
     return Chat(loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed), tokenizer)
 

@@ -6,7 +6,7 @@
     python -m papers.bayling2.use chat --model ICTNLP/bayling-2-7b --template bayling2-llama2 --message "Hello"
 
 As a library: :func:`papers.bayling2.build_star_mixture`, :func:`papers.bayling2.transfer_matrix`,
-:class:`papers.bayling2.Chat`.
+:func:`papers.bayling2.load_chat`.
 """
 
 from __future__ import annotations
@@ -116,14 +116,14 @@ def measure(options: Measure) -> None:
     """Print and write the transfer table of a model."""
     from core.files import load_json, write_json
     from core.tasks.transfer import read_tasks, transfer_matrix
-    from papers.bayling2.chat import Chat
+    from papers.bayling2.chat import load_chat
     from papers.bayling2.data import exposures
 
     facts: dict[str, Any] = {} if options.manifest is None else load_json(options.manifest, dict)
     if options.manifest is not None and not all(isinstance(facts.get(key), dict) for key in ("blocks", "languages")):
         raise UserError(f"{options.manifest} is no manifest of a mixture: give one that `mix` or training wrote.")
     tasks = read_tasks(options.tasks)
-    chat = Chat.load(options.model)
+    chat = load_chat(options.model)
     transfer = transfer_matrix(
         lambda items: chat.answer(items, options.max_new_tokens), tasks, exposure=exposures(facts, tasks)
     )
@@ -158,15 +158,15 @@ def chat_once(options: ChatOnce) -> None:
     """Print the answer."""
     from core.tasks.samples import dialogue
     from core.tasks.translation import Segment
-    from papers.bayling2.chat import Chat
+    from papers.bayling2.chat import load_chat, translate
 
-    model, limit = Chat.load(options.model, options.template), options.max_new_tokens
+    chat, limit = load_chat(options.model, options.template), options.max_new_tokens
     if options.translate:
         asked = Segment("", *options.translate, options.message, "")
-        print(model.translate([asked], options.request, max_new_tokens=limit)[0])
+        print(translate(chat, [asked], options.request, max_new_tokens=limit)[0])
     else:
         turns = [dialogue(options.message)]
-        print(model.reply(turns, max_new_tokens=limit, temperature=options.temperature)[0])
+        print(chat.reply(turns, max_new_tokens=limit, temperature=options.temperature)[0])
 
 
 VERBS: Verbs = {
