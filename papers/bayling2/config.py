@@ -62,14 +62,14 @@ class Config:
 
     # the model
     model: str | None = None
-    """Chat model to tune: hub id or folder. None = a scratch model on spelled-out numbers. The paper: Llama-2-7b-chat,
-    Llama-2-13b-chat, Meta-Llama-3-8B-Instruct (second hand; consistent with the released models' names)."""
+    """Chat model to tune: hub id or folder; those of the presets are second hand, and agree with the released models'
+    names. None = a scratch model on spelled-out numbers."""
     width: Annotated[int, Range(8)] = 64
     """Hidden size of the scratch model (ours)."""
     layers: Annotated[int, Range(1)] = 3
     """Its layers (ours)."""
     template: Literal["auto", "bayling2-llama2", "bayling2-llama3"] = "auto"
-    """Layout of conversations: the tokenizer's own where it has a chat template (auto), or one of the official code."""
+    """Layout of conversations: the tokenizer's own where it has a chat template (auto), or of the official code."""
 
     # the data
     pivots: tuple[str, ...] = ("en", "zh")
@@ -77,8 +77,8 @@ class Config:
     hubs: tuple[str, ...] = ()
     """Pivots around which translation tasks go; none = all of them (official overview figure)."""
     languages: tuple[str, ...] = ()
-    """Languages tied to the pivots by translation tasks alone; over 100 (abstract). None, with the built-in numbers
-    alone: three that the seed draws, and an untied one."""
+    """Languages tied to the pivots by translation tasks alone; over 100 (abstract). None, with numbers: three that the
+    seed draws, and an untied one."""
     untied: tuple[str, ...] = ()
     """Languages without translation tasks, measured for comparison (ours)."""
     instructions: tuple[str, ...] = ()
@@ -88,8 +88,8 @@ class Config:
     """Parallel text: language:pivot=file (.tsv or .jsonl with both codes as columns); opus-100; or a multi-way file or
     corpus (flores200), from which every pair with a pivot is taken."""
     blocks: tuple[str, ...] = ("en", "zh", "xling")
-    """Parts of the training set: pivots with task instructions, and xling for the translation tasks. The paper's
-    ablation is `en zh`; none = the backbone as it is."""
+    """Parts of the training set: pivots with task instructions, and xling for the translation tasks. `en zh` is the
+    paper's ablation; none = the backbone as it is."""
     xling: Literal["translations", "shuffled", "monolingual"] = "translations"
     """What the block xling holds: translation tasks; pairs that do not belong together (the null arm, numbers); or
     monolingual text of the same languages (a control, numbers)."""
@@ -98,11 +98,11 @@ class Config:
     xling_directions: Literal["both", "to_pivot", "from_pivot"] = "both"
     """Directions of the translation tasks; both (official overview figure)."""
     xling_per_language: Annotated[int, Range(0)] = 0
-    """Distinct translation examples per language, over pivots and directions; 0 = all there are. Not stated; 30.6 % of
-    3.2 million over 100 languages are some 10,000."""
+    """Distinct translation examples per language, over pivots and directions; 0 = all. Not stated; 30.6 % of 3.2
+    million over 100 languages are some 10,000."""
     total: Annotated[int, Range(0)] = 0
-    """Examples of the mixture, small blocks repeated; 0 = as many as the updates read (scratch), or as many as there
-    are without repetition. 3.2 million (abstract)."""
+    """Examples of the mixture, small blocks repeated; 0 = as many as the updates read (numbers), or as there are
+    without repetition. 3.2 million (abstract)."""
     oracle: bool = False
     """Upper bound: also instruct the tasks in every language (numbers, or `instructions` of these languages)."""
     answer: Literal["digits", "words"] = "digits"

@@ -104,7 +104,8 @@ def _parallel(config: Config) -> list[Bitext]:
             part = f"train[:{config.xling_per_language}]" if config.xling_per_language else "train"
             for code in (code for code in (*config.languages, *config.pivots) if code in known):
                 rows = corpora.read_rows(f"Helsinki-NLP/opus-100#{'-'.join(sorted((code, 'en')))}@{part}")
-                found.append(Bitext(code, "en", [row["translation"] for row in rows]))
+                pairs = [row["translation"] for row in rows]
+                found.append(Bitext(code, "en", [pair for pair in pairs if all(map(str.strip, pair.values()))]))
         else:
             split = {"split": "dev"} if spec == "flores200" else {}
             table = corpora.load(spec, languages=[*config.pivots, *config.languages], **split)

@@ -67,11 +67,8 @@ def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]
 
     if config.model is None:
         rows = data.mixture(config)
-        # An example is cut into tokens once, however often it is repeated.
-        once = {str(row["messages"]): row["messages"] for row in rows}
-        found = dict(zip(once, response_rows(chat.tokenizer, list(once.values())), strict=True))
         facts = {**data.manifest(rows), "trivial": miniature.solvers(config, rows)}
-        return [found[str(row["messages"])] for row in rows], facts
+        return response_rows(chat.tokenizer, [row["messages"] for row in rows]), facts
 
     def build(folder: Path) -> None:
         rows = data.mixture(config)

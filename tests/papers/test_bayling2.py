@@ -22,6 +22,7 @@ from core.experiment.config import override, with_variant
 from core.experiment.run import Run, temporary
 from core.tasks import translation
 from core.tasks.samples import dialogue
+from core.text.languages import flores_code
 from core.worlds.numbers import spelled
 from papers.bayling2 import chat, data, eval, method, miniature, train, use
 from papers.bayling2.config import FLORES_101, PRESETS, VARIANTS, WORDINGS, Config, workload
@@ -44,39 +45,36 @@ LLAMA3_TOKENS = ["<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|en
 HI = dialogue("Hi")
 
 
+QUESTION = "What is the speed of light?"
+SAID = ["Hi", "Hello!", ' Translate "cat" into French. ']
+
+
 @pytest.mark.parametrize(
-    ("turns", "expected"),
+    ("template", "turns", "expected"),
     [
-        (["What is the speed of light?"], "### Instruction:\nWhat is the speed of light?\n### Response:\n"),
+        ("bayling2-llama2", [QUESTION], f"{OPENING}### Instruction:\n{QUESTION}\n### Response:\n"),
+        # Llama-2 messages are not stripped, Llama-3 messages are; the begin token is the tokenizer's.
         (
-            ["Hi", "Hello!", ' Translate "cat" into French. '],
-            "### Instruction:\nHi\n### Response:\nHello!</s>\n"
+            "bayling2-llama2", SAID, OPENING + "### Instruction:\nHi\n### Response:\nHello!</s>\n"
             '### Instruction:\n Translate "cat" into French. \n### Response:\n',
         ),
-        (["{0} {{ text }}"], "### Instruction:\n{0} {{ text }}\n### Response:\n"),
+        ("bayling2-llama2", ["{0} {{ text }}"], f"{OPENING}### Instruction:\n{{0}} {{{{ text }}}}\n### Response:\n"),
+        ("bayling2-llama3", [QUESTION], LLAMA3),
+        ("bayling2-llama3", [f"  {QUESTION}\n"], LLAMA3),
     ],
-)
-def test_llama2_prompts_are_not_stripped(turns: list[str], expected: str) -> None:
-    assert chat.format_prompt(dialogue(*turns), "bayling2-llama2") == OPENING + expected
-
-
-@pytest.mark.parametrize("text", ["What is the speed of light?", "  What is the speed of light?\n"])
-def test_llama3_prompts_are_stripped_and_have_no_begin_token(text: str) -> None:
-    assert chat.format_prompt(dialogue(text), "bayling2-llama3") == LLAMA3
+)  # fmt: skip
+def test_prompts_are_those_of_the_official_client(template: Any, turns: list[str], expected: str) -> None:
+    assert chat.format_prompt(dialogue(*turns), template) == expected
 
 
 @pytest.mark.parametrize(
-    ("messages", "template", "match"),
-    [
-        ([], "bayling2-llama2", "no turn"),
-        ([{"role": "system", "content": "x"}], "bayling2-llama2", "no turn"),
-        ([{"role": "tool", "content": "x"}], "bayling2-llama3", "role"),
-        (HI, "llama", "no template"),
-    ],
-)
-def test_bad_conversations_are_refused(messages: list[dict[str, str]], template: Any, match: str) -> None:
+    ("roles", "template", "match"),
+    [([], "bayling2-llama2", "no turn"), (["system"], "bayling2-llama2", "no turn"),
+     (["tool"], "bayling2-llama3", "role"), (["user"], "llama", "no template")],
+)  # fmt: skip
+def test_bad_conversations_are_refused(roles: list[str], template: Any, match: str) -> None:
     with pytest.raises(UserError, match=match):
-        chat.format_prompt(messages, template)
+        chat.format_prompt([{"role": role, "content": "x"} for role in roles], template)
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +87,6 @@ def tokenizers() -> dict[str, Any]:
         "bayling2-llama3": train_bpe(texts, 600, special_tokens=LLAMA3_TOKENS),
         "plain": miniature.tokenizer_for(PRESETS["smoke"]),
     }
-
-
-def test_the_layout_is_the_tokenizers_own_or_follows_its_end_of_turn(tokenizers: dict[str, Any]) -> None:
-    for name in chat.CHAT_TEMPLATES:
-        assert chat.chat_template(tokenizers[name]) == chat.CHAT_TEMPLATES[name]
-    assert chat.chat_template(tokenizers["plain"]) == miniature.CHAT_TEMPLATE
-    assert chat.chat_template(tokenizers["plain"], "bayling2-llama2") == chat.CHAT_TEMPLATES["bayling2-llama2"]
 
 
 @pytest.mark.parametrize(
@@ -121,10 +112,9 @@ def test_the_loss_is_on_the_responses(tokenizers: dict[str, Any], name: Any, tur
 # --- requests and the star ----------------------------------------------------------------------------------------
 
 
-def test_wordings_name_the_target_and_half_of_them_the_source() -> None:
+def test_half_of_the_wordings_name_the_source_too() -> None:
     for wordings in WORDINGS.values():
-        assert len(set(wordings)) == 8
-        assert all("{target}" in wording and "{text}" in wording for wording in wordings)
+        assert len(set(wordings)) == sum("{target}" in wording and "{text}" in wording for wording in wordings) == 8
         assert sum("{source}" in wording for wording in wordings) == 4
 
 
@@ -143,21 +133,17 @@ def bitexts(languages: Sequence[str], pivots: Sequence[str] = ("en", "zh"), n: i
     ]
 
 
-@pytest.mark.parametrize(("directions", "edges"), [("both", 4), ("to_pivot", 2), ("from_pivot", 2)])
-def test_the_star_has_edges_to_the_hubs_alone(directions: Any, edges: int) -> None:
-    star = method.star_edges(bitexts(["de", "tr", "sw"]), ("en", "zh"), directions)
-    assert set(star) == {"de", "tr", "sw", "en-zh"}
-    assert {(source, target) for source, target, _ in star["en-zh"]} == {("en", "zh"), ("zh", "en")}
-    for code in ("de", "tr", "sw"):
-        assert len({(source, target) for source, target, _ in star[code]}) == edges
-        for source, target, _ in star[code]:
-            assert directions == "both" or (target if directions == "to_pivot" else source) in ("en", "zh")
-
-
-@pytest.mark.parametrize("pair", [("de", "tr"), ("en", "en")])
-def test_an_edge_beside_the_star_is_refused(pair: tuple[str, str]) -> None:
-    with pytest.raises(UserError, match="no edge"):
-        method.star_edges([Bitext(*pair, [])], ("en", "zh"))
+@pytest.mark.parametrize(
+    ("directions", "edges"),
+    [("both", "de-en en-de de-zh zh-de"), ("to_pivot", "de-en de-zh"), ("from_pivot", "en-de zh-de")],
+)
+def test_the_star_has_edges_to_the_hubs_alone(directions: Any, edges: str) -> None:
+    star = method.star_edges(bitexts(["de", "tr"]), ("en", "zh"), directions)
+    names = {spoke: " ".join(f"{source}-{target}" for source, target, _ in found) for spoke, found in star.items()}
+    assert names == {"de": edges, "tr": edges.replace("de", "tr"), "en-zh": "zh-en en-zh"}
+    for pair in (("de", "tr"), ("en", "en")):
+        with pytest.raises(UserError, match="no edge"):
+            method.star_edges([Bitext(*pair, [])], ("en", "zh"))
 
 
 def test_answers_are_bare_translations_and_requests_hold_the_source() -> None:
@@ -338,12 +324,14 @@ def test_arms_have_their_blocks_and_equal_size(name: str) -> None:
         assert set(facts["languages"].get(code, {})) <= {"knowledge"}
 
 
-def test_one_hub_has_no_translations_with_the_other_pivot_but_the_axis() -> None:
+def test_hubs_and_budget_limit_the_translations() -> None:
     for name in ("one_hub", "one_pivot"):
         directions = data.manifest(training_set(name))["directions"]
         assert {edge for edge in directions if "zh" in edge} == {"en-zh", "zh-en"}
         assert len(directions) == 2 * (miniature.TIED + 1)
     assert len(data.manifest(training_set("en_xling"))["directions"]) == 4 * miniature.TIED + 2
+    distinct = data.manifest(training_set("budget_64"))["distinct_per_language"]
+    assert [distinct[code] for code in miniature.cast(arm("budget_64"))[0]] == [64] * miniature.TIED
 
 
 def test_pairs_of_the_null_arm_do_not_belong_together() -> None:
@@ -360,11 +348,6 @@ def test_pairs_of_the_null_arm_do_not_belong_together() -> None:
     assert true_pairs("shuffled") < 0.02
 
 
-def test_the_budget_counts_distinct_examples_of_a_language() -> None:
-    counts = data.manifest(training_set("budget_64"))["distinct_per_language"]
-    assert all(counts[code] == 64 for code in miniature.cast(arm("budget_64"))[0])
-
-
 def test_solvers_that_know_nothing_get_nothing() -> None:
     found = miniature.solvers(arm("full"), training_set("full"))
     assert found["lookup"] == 0
@@ -373,8 +356,7 @@ def test_solvers_that_know_nothing_get_nothing() -> None:
 
 def test_a_wrong_language_is_told_by_its_words() -> None:
     identify = miniature.identifier(PRESETS["smoke"])
-    asked = [("drei hundert", "de"), ("three hundred", "de"), ("3 0 0", "digits"), ("drei 0 hundred", "de")]
-    assert [identify(*pair) for pair in asked] == ["de", "en", "digits", "mixed"]
+    assert [identify("three hundred", "de"), identify("3 0 0", "digits")] == ["en", "digits"]
 
 
 # --- whole runs ---------------------------------------------------------------------------------------------------
@@ -415,16 +397,12 @@ def test_the_artifact_is_a_chat_model_for_transformers(smoke: Callable[[str], An
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory, tokenizers: dict[str, Any]) -> Path:
     """A user's chat model with a layout of its own."""
-    from transformers import LlamaConfig
-
+    from core.models.architectures import miniature as shape
     from core.models.loading import from_config
 
     folder, tokenizer = tmp_path_factory.mktemp("toy"), tokenizers["bayling2-llama3"]
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.3,
-    )  # fmt: skip
-    from_config(shape, seed=0).save_pretrained(folder)
+    model = from_config(shape(len(tokenizer), width=16, layers=1, heads=2, feed_forward=32, positions=512), seed=0)
+    model.save_pretrained(folder)
     tokenizer.chat_template = (
         "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}<|eot_id|>{% endfor %}"
         "{% if add_generation_prompt %}[assistant] {% endif %}"
@@ -438,25 +416,13 @@ def opening(talk: chat.Chat) -> str:
     return str(talk.tokenizer.apply_chat_template(HI, tokenize=False, add_generation_prompt=True))
 
 
-def test_a_chat_uses_the_models_layout_and_stops_at_the_end_of_its_turn(toy: Path) -> None:
-    import torch
-
+def test_the_layout_is_the_tokenizers_own_or_follows_its_end_of_turn(toy: Path, tokenizers: dict[str, Any]) -> None:
+    for name in chat.CHAT_TEMPLATES:
+        assert chat.chat_template(tokenizers[name]) == chat.CHAT_TEMPLATES[name]
     talk = chat.load_chat(toy, device="cpu")
-    vocabulary = talk.tokenizer.get_vocab()
-    assert set(talk.stop_ids()) == {2, vocabulary["<|eot_id|>"], vocabulary["<|end_of_text|>"]}
     assert opening(talk) == "<s>[user] Hi<|eot_id|>[assistant] "
+    assert {2, *map(talk.tokenizer.get_vocab().get, ("<|eot_id|>", "<|end_of_text|>"))} == set(talk.stop_ids())
     assert opening(chat.load_chat(toy, "bayling2-llama3", device="cpu")).startswith("<s><|start_header_id|>")
-
-    class Ends(torch.nn.Module):
-        def forward(self, hidden: Any) -> Any:
-            logits = torch.zeros(*hidden.shape[:-1], len(vocabulary))
-            logits[..., vocabulary["<|end_header_id|>"]] = 9.0
-            return logits
-
-    # A base checkpoint that does not know the end of turn of its own template.
-    talk.tokenizer.chat_template = str(talk.tokenizer.chat_template).replace("<|eot_id|>", "<|end_header_id|>")
-    talk.model.lm_head = Ends()
-    assert talk.reply([HI, dialogue("Hello you")], max_new_tokens=5) == ["", ""]
 
 
 # --- the paper's scale --------------------------------------------------------------------------------------------
@@ -563,12 +529,6 @@ def test_comet_is_looked_for_before_anything_is_decoded(toy: Path) -> None:
         eval.translation(chat.load_chat(toy), paper_scale(toy, scores=("comet",)), nothing)
 
 
-def test_the_papers_languages_have_codes() -> None:
-    from core.text.languages import flores_code
-
-    assert len({flores_code(code) for code in FLORES_101}) == 100
-
-
 @pytest.mark.parametrize(
     ("preset", "parameters"),
     [("paper", 6_738_415_616), ("paper-13b", 13_015_864_320), ("paper-8b", 8_030_261_248)],
@@ -576,6 +536,7 @@ def test_the_papers_languages_have_codes() -> None:
 def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
     from core.cost.plan import plan
 
+    assert len({flores_code(code) for code in FLORES_101}) == 100
     result = plan(workload(PRESETS[preset]), gpus=8)
     assert result.costs[0].parameters.total == parameters
     assert 10 < result.gpu_hours < 2000
