@@ -23,6 +23,7 @@ from core.tasks import translation
 from core.tasks.samples import adapt
 from core.tasks.transfer import Exposure, exposure_of
 from core.tasks.translation import Segment
+from core.text.languages import match
 from papers.bayling2.config import WORDINGS, Config
 from papers.bayling2.method import XLING, Bitext, Directions, Row, cross_lingual_block, mix_blocks
 
@@ -118,16 +119,10 @@ def _parallel(config: Config) -> list[Bitext]:
 
 
 def build_star_mixture(
-    pivots: Mapping[str, str | Path | Sequence[Row]],
-    parallel: Sequence[Bitext | tuple[str, str, str | Path]],
-    shares: Mapping[str, float] | None = None,
-    templates: Mapping[str, Sequence[str]] = WORDINGS,
-    seed: int = 0,
-    *,
-    per_language: int | None = None,
-    directions: Directions = "both",
-    total: int | None = None,
-) -> Dataset:
+    pivots: Mapping[str, str | Path | Sequence[Row]], parallel: Sequence[Bitext | tuple[str, str, str | Path]],
+    shares: Mapping[str, float] | None = None, templates: Mapping[str, Sequence[str]] = WORDINGS, seed: int = 0, *,
+    per_language: int | None = None, directions: Directions = "both", total: int | None = None,
+) -> Dataset:  # fmt: skip
     """One shuffled instruction set: task instructions in the pivots, translation tasks around them.
 
     Args:
@@ -136,8 +131,8 @@ def build_star_mixture(
         shares: Weight of each pivot and of `xling`; None = 30.6 % translation tasks, the rest to the pivots equally.
         templates: Request wordings by request language, with `{text}`, `{target}` and optionally `{source}`.
         seed: Of all draws.
-        per_language: Budget of translation examples per language.
-        directions: Of the translation tasks.
+        per_language: As in :func:`papers.bayling2.method.cross_lingual_block`, and so `directions`.
+        directions: See there.
         total: Size; None = as large as possible without repetition.
 
     Returns:
@@ -175,6 +170,10 @@ def mixture(config: Config) -> list[Row]:
         raise UserError("xling and answer say how spelled-out numbers are used: leave them out with --model.")
     blocks: dict[str, list[Row]] = {}
     for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
+        if code not in (*config.pivots, *config.languages):
+            raise UserError(
+                f"--instructions: {code!r} is neither a pivot nor one of the languages: add it to --pivots."
+            )
         block = "oracle" if config.oracle and code in config.languages else code
         if block in config.weights:
             rows = read_instructions(source, code)
@@ -211,9 +210,10 @@ def manifest(rows: Sequence[Row]) -> dict[str, Any]:
 
 def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> dict[str, Exposure]:
     """What the mixture of a manifest shows of every language that is asked in, by `{task: languages}`."""
-    instructing = {*facts.get("blocks", ())} - {XLING, "knowledge"}
+    instructing, seen = {*facts.get("blocks", ())} - {XLING, "knowledge"}, facts.get("languages", {})
     codes = {code for languages in tasks.values() for code in languages}
-    return {code: exposure_of(code, facts.get("languages", {}), instructing) for code in codes}
+    # The manifest may spell a language otherwise (sw, swh_Latn).
+    return {code: exposure_of(match(code, seen) or code, seen, instructing) for code in codes}
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

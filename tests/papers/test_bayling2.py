@@ -228,8 +228,8 @@ def test_the_manifest_counts_by_block_direction_and_language() -> None:
     assert facts["languages"]["en"] == {"en": 6, "xling": 4}
     assert facts["distinct_per_language"] == {"de": 4, "en-zh": 2}
     assert facts["examples"] == 18
-    asked = {"quiz": ["en", "de", "yo"]}
-    assert data.exposures(facts, asked) == {"en": "instructed", "de": "translated", "yo": "unseen"}
+    asked = {"quiz": ["en", "deu_Latn", "yo"]}
+    assert data.exposures(facts, asked) == {"en": "instructed", "deu_Latn": "translated", "yo": "unseen"}
     assert set(data.exposures({}, asked).values()) == {"unseen"}
 
 
@@ -555,7 +555,7 @@ def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
         ("tiny", {"items": 500}, "numbers to draw from"),
         ("paper", {"xling": "monolingual"}, "spelled-out numbers"),
         ("paper", {"answer": "words"}, "spelled-out numbers"),
-        ("paper", {"instructions": ("sw=sw.jsonl",), "parallel": ()}, "'sw'"),
+        ("paper", {"instructions": ("qq=qq.jsonl",)}, "'qq' is neither"),
         ("tiny", {"blocks": ("xling",), "shares": (0.5, 0.5, 0.0)}, "positive share"),
     ],
 )
