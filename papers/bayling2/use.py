@@ -146,8 +146,9 @@ def sweep(options: Sweep) -> None:
         config = override(base, {"xling_per_language": budget})
         run = Run(options.out / str(budget), "bayling2", config, options.out / "stages", quiet=True)
         with run.held():
+            run.open()
             for stage, marker, function in (("train", "train", train), ("eval", "measurement", evaluate)):
-                if not run.open().finished(marker):
+                if not run.finished(marker):
                     execute(function, run, stage)
         metrics = (run.finished("measurement") or {})["metrics"]
         values = [metrics.get(f"skills_{group}") for group in ("pivots", "x")]

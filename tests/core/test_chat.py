@@ -27,7 +27,7 @@ def chat() -> Chat:
     """A base checkpoint: its tokenizer has a chat template, and it knows no end but its own."""
     tokenizer = train_bpe(["[user] Hi [assistant] yes no"] * 3, 300, special_tokens=["<|im_end|>", "<|end_of_text|>"])
     tokenizer.chat_template = TEMPLATE
-    shape = miniature(len(tokenizer), width=16, layers=1, heads=1, feed_forward=16, positions=64)
+    shape = miniature(len(tokenizer), width=16, layers=1, heads=1, feed_forward=16, positions=256)
     return Chat(from_config(shape, seed=0), tokenizer)
 
 
@@ -64,8 +64,8 @@ def test_answers_are_chosen_or_written_in_the_order_asked(chat: Chat) -> None:
     vocabulary: dict[str, int] = chat.tokenizer.get_vocab()
     (yes,) = chat.tokenizer.encode("y", add_special_tokens=False)
     chat.model.lm_head = Says(yes, len(vocabulary))
-    items = [Item("0", "Hi", "no", ("no", "yyy")), Item("1", "Hi", "y"), Item("2", "no", "y", ("y", "no"))]
-    assert chat.answer(items, max_new_tokens=3) == ["yyy", "yyy", "y"]
+    items = [Item("0", "Hi", "", ("no no no", "yy")), Item("1", "Hi", ""), Item("2", "no", "", ("y", "no no no"))]
+    assert chat.answer(items, max_new_tokens=3) == ["yy", "yyy", "y"]
 
 
 def test_a_chat_is_loaded_from_a_folder(chat: Chat, tmp_path: Path) -> None:
