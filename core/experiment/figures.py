@@ -1,13 +1,26 @@
-"""What a figure shows of a record: means over seeds and units with the intervals that the verdicts use."""
+"""What a figure shows of a record: means over seeds and units with the intervals that the verdicts use.
+
+arm_bars(axes, record, "accuracy", [("full", "the method", "blue"), ("ablation", "without it", "orange")])
+by_unit(record, "full", "accuracy")                      # {"de": 0.71, "sw": 0.55}
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.experiment.paper import Check
+from core.experiment.report import COLOURS
+from core.experiment.results import Record, compare
 from core.experiment.run import Measurement
 from core.metrics.intervals import Interval, difference_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def interval(cells: Mapping[int, Measurement], metric: str, control: str | None = None) -> Interval:
@@ -37,3 +50,43 @@ def bars(found: Sequence[Interval], low: float = 0.0, high: float = 1.0) -> tupl
     means = np.array([bar.estimate for bar in found])
     ends = np.array([(max(low, bar.low), min(high, bar.high)) for bar in found]).T
     return means, np.stack([means - ends[0], ends[1] - means])
+
+
+def by_unit(record: Record, variant: str, metric: str) -> dict[str, float]:
+    """Mean of a metric over seeds and items by the first part of the unit's path, such as the language."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for measurement in record.measurements[variant].values():
+        for path, value in measurement.units[metric].items():
+            values[path.partition("/")[0]].append(value)
+    return {unit: fmean(found) for unit, found in values.items()}
+
+
+def rows(axes: Axes, labels: Sequence[str], high: float = 1.08) -> None:
+    """Labels of horizontal rows, the first on top, over an axis from 0 to `high`."""
+    axes.set_yticks(range(len(labels)), labels, fontsize=9)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(0, high)
+
+
+def arm_bars(
+    axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], unit: str = "language"
+) -> None:
+    """A horizontal bar an arm, with its 95 % interval over units drawn as in the verdicts, and its number.
+
+    Args:
+        axes: Where to draw.
+        record: The numbers.
+        metric: A share, in [0, 1].
+        arms: Variant, label and name of a colour; variants that the record lacks are left out.
+        unit: As of :class:`core.experiment.paper.Check`.
+    """
+    arms = [arm for arm in arms if arm[0] in record.measurements]
+    for row, (variant, _, colour) in enumerate(arms):
+        whole = Check(id="", statement="", metric=metric, treatment=variant, unit=unit)
+        found = compare(whole, 0.0, record.measurements).interval
+        low, high = max(0.0, found.low), min(1.0, found.high)
+        axes.barh(row, found.estimate, color=COLOURS[colour], alpha=0.5, height=0.72)
+        axes.plot([low, high], [row, row], color="black", linewidth=1)
+        axes.text(max(high, found.estimate) + 0.015, row, f"{found.estimate:.2f}", va="center", fontsize=9)
+    rows(axes, [label for _, label, _ in arms])

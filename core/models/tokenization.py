@@ -341,9 +341,19 @@ def chat_rows(
 ) -> list[dict[str, list[int]]]:
     """Rows of many conversations, as :func:`chat_row`; those with one answer are cut into tokens together.
 
+    A conversation that comes several times is rendered and cut once; its rows are then one object.
+
     Raises:
         UserError: As there.
     """
+    once = {str(messages): messages for messages in conversations}
+    found = dict(zip(once, _chat_rows(tokenizer, list(once.values())), strict=True))
+    return [found[str(messages)] for messages in conversations]
+
+
+def _chat_rows(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[dict[str, str]]]
+) -> list[dict[str, list[int]]]:
     spans = [_spans(tokenizer, messages, None) for messages in conversations]
     whole = [parts[0] for parts in spans if len(parts) == 1]
     pairs = iter(pair_ids(tokenizer, [question for question, _ in whole], [text[len(q) :] for q, text in whole]))

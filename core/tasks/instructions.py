@@ -3,9 +3,9 @@
     pairs, unmatched = aligned(english, nepali)               # joined on `id`; align="order" takes row n of both
     check_translation(nepali, english, "Nepali")              # refuses another language, and what was never translated
     parts = held_out(records, "instruction_en", 200)          # {"dev": ..., "test": ..., "tuning": ...}
-    conversation({"instruction": "Add", "input": "1 2", "output": "3"})         # messages, from any usual columns
 
-A row has `instruction`, `output` and optionally `input` and `id`, as in Alpaca and Dolly.
+A row has `instruction`, `output` and optionally `input` and `id`, as in Alpaca and Dolly; rows with any usual columns
+become messages in :func:`core.tasks.samples.adapt`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ Row = Mapping[str, Any]
 Align = Literal["id", "order"]
 # A shorter response may be the same in both languages: a number, a name, code.
 UNTRANSLATED_LENGTH = 30
-ROLES = {"human": "user", "gpt": "assistant", "system": "system", "user": "user", "assistant": "assistant"}
 
 
 def aligned(english: Sequence[Row], translated: Sequence[Row], align: Align = "id") -> tuple[list[Any], int]:
@@ -73,31 +72,6 @@ def texts(row: Row, where: str) -> dict[str, str]:
         if not isinstance(found.get(name), str):
             raise UserError(f"{where} has no text in the column {name!r}: every row needs instruction and output.")
     return {name: found[name] for name in ("instruction", "input", "output")}
-
-
-def conversation(row: Row, language: str = "en") -> list[dict[str, str]]:
-    """A row of an instruction set as messages with `role` and `content`.
-
-    Understands `messages` (ultrachat_200k), `conversations` with `from` and `value` (SlimOrca), and `instruction`,
-    `input`, `output` (BELLE, Alpaca), with a language's own columns preferred (`instruction_zh`).
-
-    Raises:
-        UserError: Other columns.
-    """
-    if row.get("messages"):
-        return [{"role": turn["role"], "content": turn["content"]} for turn in row["messages"]]
-    if row.get("conversations"):
-        return [{"role": ROLES[turn["from"]], "content": turn["value"]} for turn in row["conversations"]]
-    suffix = f"_{language}" if row.get(f"instruction_{language}") else ""
-    instruction, response = row.get(f"instruction{suffix}"), row.get(f"output{suffix}")
-    if not instruction or not response:
-        raise UserError(
-            f"An instruction row has the columns {', '.join(row)}: give `messages`, `conversations`, or `instruction` "
-            "and `output`."
-        )
-    given = (row.get(f"input{suffix}") or "").strip()
-    request = f"{instruction.strip()}\n{given}" if given else instruction.strip()
-    return [{"role": "user", "content": request}, {"role": "assistant", "content": response.strip()}]
 
 
 def untranslated(output: str, english: str) -> bool:

@@ -1,4 +1,4 @@
-"""Instructions and multiple-choice questions in one format, whatever columns they come with.
+"""Instructions, conversations and multiple-choice questions in one format, whatever columns they come with.
 
 A sample is a dictionary, one JSON line in a file:
 
@@ -8,8 +8,8 @@ A sample is a dictionary, one JSON line in a file:
 `messages` is all that training needs; `question`, `options` and `answer` (index, letter or text of the right option)
 make a row an evaluation item. :func:`adapt` recognises rows by their columns: `question` + `opa..opd` + `cop`
 (MedMCQA), `question` + `options` + `answer_idx` (MedQA), `question` + `choices` + `answer` (MMLU), `question` +
-`context` + `final_decision` (PubMedQA), `instruction`/`input` + `output`, `question` + `answer`, `messages`, and
-`conversations` with `from`/`value`.
+`context` + `final_decision` (PubMedQA), `messages` (UltraChat), `conversations` with `from`/`value` (SlimOrca),
+`instruction`/`input` + `output` (Alpaca, BELLE), `question` + `answer`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.files import parse_json
+from core.inference.chat import render
 from core.tasks.choices import LETTERS, Question, lettered
 from core.text.normalize import normalize_arabic
 from core.text.scripts import in_script_share
@@ -30,7 +31,7 @@ REQUEST = {"en": "Choose the correct option.", "ar": "اختر الإجابة ا
 DECISIONS = {"en": ("yes", "no", "maybe"), "ar": ("نعم", "لا", "ربما")}
 ROLES = {
     "human": "user", "user": "user", "patient": "user", "gpt": "assistant", "assistant": "assistant",
-    "doctor": "assistant",
+    "doctor": "assistant", "system": "system",
 }  # fmt: skip
 # For tokenizers that have no template: the turn markers of Mistral's instruction models.
 CHAT_TEMPLATE = (
@@ -45,7 +46,8 @@ def adapt(row: Row, lang: str) -> Sample:
     Args:
         row: One row.
         lang: Language that is wanted: that of the request and the words for yes, no and maybe, unless the row says
-            its own (`lang` or `language`), which then stands in the sample.
+            its own (`lang` or `language`), which then stands in the sample. Where an instruction has columns of that
+            language (`instruction_zh`, `input_zh`, `output_zh`), they are taken.
 
     Raises:
         UserError: If no known set of columns is there, or the answer is none of the options.
@@ -61,6 +63,9 @@ def adapt(row: Row, lang: str) -> Sample:
         (("question", "answer"), _question),
     )
     said = str(row.get("lang") or row.get("language") or "")
+    if row.get(f"instruction_{said or lang}"):
+        own = {name: row.get(f"{name}_{said or lang}") for name in ("instruction", "input", "output")}
+        row = {**row, **own}
     for columns, adapter in known:
         if all(row.get(column) is not None for column in columns):
             return {"lang": said, **adapter(row, said or lang)}
@@ -133,8 +138,8 @@ def _turn(role: str, content: str) -> dict[str, str]:
 
 
 def _instruction(row: Row, lang: str) -> Sample:
-    prompt = "\n".join(filter(None, (row["instruction"], row.get("input") or "")))
-    return {"task": "qa", "messages": dialogue(prompt, row["output"])}
+    parts = (row["instruction"].strip(), (row.get("input") or "").strip())
+    return {"task": "qa", "messages": dialogue("\n".join(filter(None, parts)), row["output"].strip())}
 
 
 def _question(row: Row, lang: str) -> Sample:
@@ -188,8 +193,3 @@ def question(tokenizer: Any, sample: Sample, *, letters: bool = False) -> Questi
     start = len(prompt) if full[0].startswith(prompt) else len(render(tokenizer, messages))
     choices = (text[start : text.rindex(option) + len(option)] for text, option in zip(full, options, strict=True))
     return Question(sample["id"], full[0][:start], tuple(choices), sample["answer"], texts=tuple(sample["options"]))
-
-
-def render(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, prompt: bool = False) -> str:
-    """The dialogue as one string; with `prompt` it ends where the assistant starts to answer."""
-    return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=prompt))

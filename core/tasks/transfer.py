@@ -11,7 +11,8 @@ The rate of answers in a wrong language, the main failure of zero-shot transfer,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Literal
 
 from core import corpora
 from core.errors import UserError
+from core.tasks.choices import exam
 
 Exposure = Literal["instructed", "translated", "unseen"]
 EXPOSURES: tuple[Exposure, ...] = ("instructed", "translated", "unseen")
@@ -106,6 +108,14 @@ class Transfer:
         rates = [cell.wrong_language for cell in self.select(task, **filters) if cell.wrong_language is not None]
         return sum(rates) / len(rates) if rates else math.nan
 
+    def by_language(self) -> dict[str, dict[str, Any]]:
+        """Accuracy in every task by language, with its exposure and resource level."""
+        found: dict[str, dict[str, Any]] = {}
+        for cell in self.cells:
+            entry = found.setdefault(cell.language, {"exposure": cell.exposure, "resource": cell.resource})
+            entry[cell.task] = round(cell.accuracy, 4)
+        return found
+
     def table(self) -> str:
         """Languages by exposure and resource level against tasks, with the mean of every group."""
         tasks = list(dict.fromkeys(cell.task for cell in self.cells))
@@ -122,6 +132,56 @@ class Transfer:
             if group:
                 rows.append(line(f"= {exposure}", "", exposure=exposure))
         return "\n".join(rows)
+
+
+def benchmark_tasks(
+    names: Iterable[str], required: Sequence[str], languages: Sequence[str], limit: int | None = None
+) -> dict[str, dict[str, list[Item]]]:
+    """Questions of benchmarks and own files by task and language; choices are worded as in lm-evaluation-harness.
+
+    Args:
+        names: Corpora of shape *choice* (:func:`core.tasks.choices.exam`), or paths of own tasks (:func:`read_tasks`).
+        required: Languages that a benchmark must have.
+        languages: Further languages; where a benchmark lacks one it is left out with a warning.
+        limit: At most so many items a task and language.
+
+    Raises:
+        UserError: No such benchmark, one that lacks a required language, or a file with a mistake.
+    """
+    tasks: dict[str, dict[str, list[Item]]] = {}
+    for name in names:
+        if Path(name).suffix:
+            own = read_tasks(name)
+            tasks |= {task: {code: some[:limit] for code, some in found.items()} for task, found in own.items()}
+            continue
+        for code in (*required, *languages):
+            try:
+                questions = exam(name, code, limit=limit)
+            except UserError as error:
+                if code in required:
+                    raise
+                warnings.warn(f"{name} is left out in {code}: {error}", stacklevel=2)
+                continue
+            choices = [tuple(choice.strip() for choice in question.choices) for question in questions]
+            tasks.setdefault(name, {})[code] = [
+                Item(q.id, q.context, options[q.answer], options) for q, options in zip(questions, choices, strict=True)
+            ]
+    return tasks
+
+
+def told_by_words(vocabularies: Mapping[str, Collection[str]]) -> Callable[[str, str], str | None]:
+    """An identifier for :func:`transfer_matrix`: the language whose words an answer is made of, else `mixed`.
+
+    Words that several languages share say nothing against the expected one.
+    """
+    known = {code: frozenset(words) for code, words in vocabularies.items()}
+
+    @cache
+    def identify(answer: str, expected: str) -> str | None:
+        fitting = [code for code, words in known.items() if words.issuperset(answer.split())]
+        return expected if expected in fitting else next(iter(fitting), "mixed")
+
+    return identify
 
 
 def exposure_of(code: str, languages: Mapping[str, Mapping[str, int]], task_blocks: Collection[str]) -> Exposure:

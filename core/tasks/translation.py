@@ -217,6 +217,28 @@ def corpus_scores(parts: Sequence[Segment], outputs: Sequence[str], metric: Corp
     return found
 
 
+def direction_scores(
+    parts: Sequence[Segment], outputs: Sequence[str], metrics: Sequence[CorpusMetric | Literal["comet"]],
+    comet: Scorer | None = None,
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """`{"de-en": {"chrf++": score, "comet": mean}}`, with `comet` loaded before (`scorer("comet")`) where it is asked.
+
+    Raises:
+        UserError: A metric cannot be had.
+    """
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for metric in metrics:
+        if metric == "comet":
+            rate = comet or scorer("comet")
+            rated = rate([part.source_text for part in parts], outputs, [part.target_text for part in parts])
+            values = means({part.id: value for part, value in zip(parts, rated, strict=True)})
+        else:
+            values = {name: each.score for name, each in corpus_scores(parts, outputs, metric).items()}
+        for direction, value in values.items():
+            found[direction][metric] = value
+    return dict(found)
+
+
 def _spbleu(predictions: list[str], references: list[str]) -> Score:
     from sacrebleu.metrics import BLEU
 

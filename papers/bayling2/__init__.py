@@ -6,10 +6,33 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Every seed draws its languages, numbers and weights, so that its mean is one draw of all three. `skills` are the two
-# that instructions in the pivots alone show. A difference of less than .05 would be of no use to anyone.
-_SKILLS: dict[str, Any] = {"metric": "skills_x", "unit": "language", "smallest": 0.05}
-_LEARNT = ("full-english", "full-translates")
+# What an arm has to have learnt before anything is said of it: the metric, the least, and the arms that are asked.
+_LEARNT: dict[str, tuple[str, str, float, tuple[str, ...]]] = {
+    "english": (
+        "English skills are learnt", "skills_en", 0.85,
+        ("full", "no_xling", "monolingual", "shuffled", "en_xling", "one_hub", "one_pivot", "words"),
+    ),
+    "chinese": ("Chinese skills are learnt", "skills_zh", 0.85, ("zh_xling",)),
+    "translates": (
+        "Translation into English is learnt", "x_to_en", 0.75, ("full", "one_hub", "one_pivot", "xling_only", "words"),
+    ),
+}  # fmt: skip
+
+
+def _skills(treatment: str, *controls: str, null: str | None = None) -> dict[str, Any]:
+    """Skills in tied languages, of two arms and more.
+
+    Every seed draws its languages, numbers and weights, so that its mean is one draw of all three. `skills` are the two
+    that instructions in the pivots alone show. A difference of less than .05 would be of no use to anyone. Where the
+    control gets next to nothing, the null arm is above it: there it is a control itself, or left out.
+    """
+    arms = (treatment, *controls)
+    premises = [f"{arm}-{kind}" for arm in dict.fromkeys(arms) for kind in _LEARNT if arm in _LEARNT[kind][3]]
+    return {
+        "metric": "skills_x", "unit": "language", "smallest": 0.05, "treatment": treatment,
+        "control": controls if len(controls) > 1 else controls[0], "null": null, "premises": tuple(premises),
+    }  # fmt: skip
+
 
 PAPER = Paper(
     slug="bayling2",
@@ -32,11 +55,7 @@ PAPER = Paper(
             reported="Efficient language alignment (title): gains in more than 20 low-resource languages (abstract), "
             "and forgetting and conflict between languages without the cross-lingual instructions (second hand). No "
             "number could be checked.",
-            **_SKILLS,
-            treatment="full",
-            control="no_xling",
-            null="shuffled",
-            premises=(*_LEARNT, "no_xling-english"),
+            **_skills("full", "no_xling", null="shuffled"),
         ),
         Claim(
             id="english-is-kept",
@@ -64,82 +83,52 @@ PAPER = Paper(
             out_of_scale="Needs models of 7B and more, and benchmarks from the hub: preset `paper`.",
         ),
     ),
-    # Where the control gets next to nothing, the null arm is above it: there it is a control itself, or left out.
     checks=(
         Check(
             id="tie-not-exposure",
             statement="They are also right more often than with monolingual text of the same languages, or with pairs "
             "that do not belong together, in the place of the translation tasks: what counts is the tie, not to have "
             "seen the words.",
-            **_SKILLS,
-            treatment="full",
-            control=("monolingual", "shuffled"),
-            premises=(*_LEARNT, "monolingual-english", "shuffled-english"),
+            **_skills("full", "monolingual", "shuffled"),
         ),
         Check(
             id="two-hubs",
             statement="With instructions in English alone, translations around English and Chinese transfer more than "
             "translations around English alone.",
-            **_SKILLS,
-            treatment="en_xling",
-            control="one_pivot",
-            premises=("en_xling-english", "one_pivot-english", "one_pivot-translates"),
+            **_skills("en_xling", "one_pivot"),
         ),
         Check(
             id="two-hubs-of-two-taught",
             statement="So they do with instructions in both.",
-            **_SKILLS,
-            treatment="full",
-            control="one_hub",
-            null="shuffled",
-            premises=(*_LEARNT, "one_hub-english", "one_hub-translates"),
+            **_skills("full", "one_hub", null="shuffled"),
         ),
         Check(
             id="two-taught-languages",
             statement="With translations around both, instructions in both transfer more than in English alone or in "
             "Chinese alone.",
-            **_SKILLS,
-            treatment="full",
-            control=("en_xling", "zh_xling"),
-            null="shuffled",
-            premises=(*_LEARNT, "en_xling-english", "zh_xling-chinese"),
+            **_skills("full", "en_xling", "zh_xling", null="shuffled"),
         ),
         Check(
             id="skills-come-from-the-pivots",
             statement="Translation tasks alone, without instructions in the pivots, do not give the skills.",
-            **_SKILLS,
-            treatment="full",
-            control="xling_only",
-            premises=(*_LEARNT, "xling_only-translates"),
+            **_skills("full", "xling_only"),
         ),
         Check(
             id="only-tied-languages-profit",
             statement="In the same model, languages that are not tied by translation tasks stay behind those that are.",
-            **_SKILLS,
-            treatment="full",
-            control="full",
+            **_skills("full", "full", null="shuffled"),
             control_metric="skills_untied",
             paired=False,
-            null="shuffled",
-            premises=_LEARNT,
         ),
         Check(
             id="more-translations-help",
             statement="All translation examples transfer the skills better than 64 a language, at equal updates.",
-            **_SKILLS,
-            treatment="full",
-            control="budget_64",
-            null="shuffled",
-            premises=_LEARNT,
+            **_skills("full", "budget_64", null="shuffled"),
         ),
         Check(
             id="oracle-is-the-bound",
             statement="Task instructions in the languages themselves, the costly way, are better still.",
-            **_SKILLS,
-            treatment="oracle",
-            control="full",
-            null="shuffled",
-            premises=_LEARNT,
+            **_skills("oracle", "full", null="shuffled"),
         ),
         Check(
             id="words-do-not-transfer",
@@ -154,34 +143,10 @@ PAPER = Paper(
             premises=("words-english", "words-translates"),
         ),
     ),
-    premises=(
-        Premise(
-            id="zh_xling-chinese",
-            statement="Chinese skills are learnt (zh_xling).",
-            metric="skills_zh",
-            variant="zh_xling",
-            at_least=0.85,
-        ),
-        *(
-            Premise(
-                id=f"{variant}-english",
-                statement=f"English skills are learnt ({variant}).",
-                metric="skills_en",
-                variant=variant,
-                at_least=0.85,
-            )
-            for variant in ("full", "no_xling", "monolingual", "shuffled", "en_xling", "one_hub", "one_pivot", "words")
-        ),
-        *(
-            Premise(
-                id=f"{variant}-translates",
-                statement=f"Translation into English is learnt ({variant}).",
-                metric="x_to_en",
-                variant=variant,
-                at_least=0.75,
-            )
-            for variant in ("full", "one_hub", "one_pivot", "xling_only", "words")
-        ),
+    premises=tuple(
+        Premise(id=f"{arm}-{kind}", statement=f"{said} ({arm}).", metric=metric, variant=arm, at_least=least)
+        for kind, (said, metric, least, arms) in _LEARNT.items()
+        for arm in arms
     ),
     minutes=14,
     official_code="https://github.com/ictnlp/BayLing",
@@ -196,7 +161,7 @@ __getattr__, __dir__, __all__ = public(
     __name__,
     config=("WORDINGS",),
     method=("Bitext", "cross_lingual_block", "cross_lingual_request", "mix_blocks", "star_edges", "tune"),
-    chat=("CHAT_TEMPLATES", "Chat", "format_prompt"),
-    data=("Item", "build_star_mixture", "manifest", "read_instructions", "read_tasks"),
-    eval=("Transfer", "transfer_matrix"),
+    chat=("CHAT_TEMPLATES", "Chat", "format_prompt", "load_chat", "translate"),
+    data=("build_star_mixture", "manifest", "read_instructions"),
+    eval=("Item", "Transfer", "read_tasks", "transfer_matrix"),
 )

@@ -62,14 +62,14 @@ class Config:
 
     # the model
     model: str | None = None
-    """Chat model to tune: hub id or folder. None = a scratch model on spelled-out numbers. The paper: Llama-2-7b-chat,
-    Llama-2-13b-chat, Meta-Llama-3-8B-Instruct (second hand; consistent with the released models' names)."""
+    """Chat model to tune: hub id or folder; those of the presets are second hand, and agree with the released models'
+    names. None = a scratch model on spelled-out numbers."""
     width: Annotated[int, Range(8)] = 64
     """Hidden size of the scratch model (ours)."""
     layers: Annotated[int, Range(1)] = 3
     """Its layers (ours)."""
     template: Literal["auto", "bayling2-llama2", "bayling2-llama3"] = "auto"
-    """Layout of conversations: the tokenizer's own where it has a chat template (auto), or one of the official code."""
+    """Layout of conversations: the tokenizer's own where it has a chat template (auto), or of the official code."""
 
     # the data
     pivots: tuple[str, ...] = ("en", "zh")
@@ -77,36 +77,32 @@ class Config:
     hubs: tuple[str, ...] = ()
     """Pivots around which translation tasks go; none = all of them (official overview figure)."""
     languages: tuple[str, ...] = ()
-    """Languages tied to the pivots by translation tasks alone; over 100 (abstract). None, with the built-in numbers
-    alone: three that the seed draws, and an untied one."""
+    """Languages tied to the pivots by translation tasks alone; over 100 (abstract). None, with numbers: three that the
+    seed draws, and an untied one."""
     untied: tuple[str, ...] = ()
-    """Languages without translation tasks, evaluated for comparison (numbers; ours)."""
+    """Languages without translation tasks, measured for comparison (ours)."""
     instructions: tuple[str, ...] = ()
-    """Task instructions as pivot=source: a .jsonl with `messages` (or instruction, input, output), or a hub data set,
+    """Task instructions as pivot=source: a file with `messages` (or instruction, input, output), or a hub data set,
     with @split after the name where it is not `train`. Several sources of a pivot are joined."""
     parallel: tuple[str, ...] = ()
-    """Parallel text: language:pivot=file (.tsv or .jsonl with both codes as columns), or a multi-way corpus or hub set
-    (flores200, opus-100), from which every pair with a pivot is taken."""
-    hub_folder: str | None = None
-    """Copies of hub data sets to read instead: <hub_folder>/<data set>/<split or pair>.jsonl, in their own columns."""
+    """Parallel text: language:pivot=file (.tsv or .jsonl with both codes as columns); opus-100; or a multi-way file or
+    corpus (flores200), from which every pair with a pivot is taken."""
     blocks: tuple[str, ...] = ("en", "zh", "xling")
-    """Parts of the training set: pivots with task instructions, and xling for the translation tasks. The paper's
-    ablation is `en zh`; none = the backbone as it is."""
+    """Parts of the training set: pivots with task instructions, and xling for the translation tasks. `en zh` is the
+    paper's ablation; none = the backbone as it is."""
     xling: Literal["translations", "shuffled", "monolingual"] = "translations"
     """What the block xling holds: translation tasks; pairs that do not belong together (the null arm, numbers); or
     monolingual text of the same languages (a control, numbers)."""
-    pivot_shares: tuple[Annotated[float, Range(0)], ...] = (0.262, 0.432)
-    """Weights of the pivots' instructions in the mixture (second hand: 26.2 % and 43.2 %)."""
-    xling_share: Annotated[float, Range(0, 1)] = 0.306
-    """Weight of the translation tasks (second hand: 30.6 %)."""
+    shares: tuple[Annotated[float, Range(0)], ...] = (0.262, 0.432, 0.306)
+    """Weights in the mixture: instructions in each pivot, then translation tasks (second hand: 26.2, 43.2, 30.6 %)."""
     xling_directions: Literal["both", "to_pivot", "from_pivot"] = "both"
     """Directions of the translation tasks; both (official overview figure)."""
     xling_per_language: Annotated[int, Range(0)] = 0
-    """Distinct translation examples per language, over pivots and directions; 0 = all there are. Not stated; 30.6 % of
-    3.2 million over 100 languages are some 10,000."""
+    """Distinct translation examples per language, over pivots and directions; 0 = all. Not stated; 30.6 % of 3.2
+    million over 100 languages are some 10,000."""
     total: Annotated[int, Range(0)] = 0
-    """Examples of the mixture, small blocks repeated; 0 = as many as the updates read (scratch), or as many as there
-    are without repetition. 3.2 million (abstract)."""
+    """Examples of the mixture, small blocks repeated; 0 = as many as the updates read (numbers), or as there are
+    without repetition. 3.2 million (abstract)."""
     oracle: bool = False
     """Upper bound: also instruct the tasks in every language (numbers, or `instructions` of these languages)."""
     answer: Literal["digits", "words"] = "digits"
@@ -117,15 +113,11 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """One stage, full parameters, loss on the responses (second hand: full fine-tuning with DeepSpeed and gradient
     checkpointing; everything else is not stated)."""
-    workers: Annotated[int, Range(1)] = 1
-    """Processes that tokenise (pretrained models)."""
     items: Annotated[int, Range(1)] = 100
     """Held-out numbers in each split; at most so many items of a benchmark and language."""
     benchmarks: tuple[str, ...] = ()
     """Tasks for pretrained models: flores200 and wmt22 (translation), belebele, m_arc, m_mmlu, or a .jsonl with task,
     language, prompt, answer and optionally choices."""
-    benchmark_languages: tuple[str, ...] = ()
-    """Languages of the benchmarks besides the pivots; none = `languages`."""
     scores: tuple[Literal["bleu", "spbleu", "chrf", "chrf++", "comet"], ...] = ("bleu", "chrf++")
     """Of translations. comet is COMET-22 and needs the package unbabel-comet; spbleu fetches its pieces once."""
     max_new_tokens: Annotated[int, Range(1)] = 20
@@ -134,19 +126,17 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        if unknown := [name for name in self.blocks if name not in (*self.pivots, "xling")]:
-            raise UserError(f"blocks has {unknown[0]!r}: choose among {', '.join((*self.pivots, 'xling'))}.")
-        if unknown := [name for name in self.hubs if name not in self.pivots]:
-            raise UserError(f"hubs has {unknown[0]!r}, which is no pivot: choose among {', '.join(self.pivots)}.")
-        if len(self.pivot_shares) != len(self.pivots):
+        for name, known in (("blocks", (*self.pivots, "xling")), ("hubs", self.pivots)):
+            if unknown := [entry for entry in getattr(self, name) if entry not in known]:
+                raise UserError(f"{name} has {unknown[0]!r}: choose among {', '.join(known)}.")
+        if len(self.shares) != len(self.pivots) + 1:
             raise UserError(
-                f"pivot_shares has {len(self.pivot_shares)} weights for {len(self.pivots)} pivots: give one for each."
+                f"shares has {len(self.shares)} weights: give one for each of {', '.join(self.pivots)}, then xling."
             )
-        if self.blocks and not sum(self.shares.values()):
+        if self.blocks and not sum(self.weights.values()):
             raise UserError(f"The shares of the blocks {', '.join(self.blocks)} are all 0: give one a positive share.")
-        repeated = [code for code in self.pivots if code in (*self.languages, *self.untied)]
-        repeated += [code for code in self.untied if code in self.languages]
-        if repeated:
+        codes = [*self.pivots, *self.languages, *self.untied]
+        if repeated := [code for code in codes if codes.count(code) > 1]:
             raise UserError(f"{repeated[0]!r} has two roles: list it once, as pivot, language or untied language.")
         if self.xling != "translations" and "xling" not in self.blocks:
             raise UserError(f"xling = {self.xling!r} says what the block xling holds: name it in blocks.")
@@ -156,18 +146,16 @@ class Config:
             raise UserError("untied without languages: name both, or neither, and the seed draws them.")
 
     @property
-    def shares(self) -> dict[str, float]:
-        """Weight of every block that takes part."""
-        pivots = {
-            code: share for code, share in zip(self.pivots, self.pivot_shares, strict=True) if code in self.blocks
-        }
-        xling = self.xling_share if "xling" in self.blocks else 0.0
-        return {**pivots, "xling": xling, "oracle": sum(pivots.values()) if self.oracle else 0.0}
+    def weights(self) -> dict[str, float]:
+        """Weight of every block that takes part; what the oracle adds weighs as much as the pivots' instructions."""
+        given = zip((*self.pivots, "xling"), self.shares, strict=True)
+        found = {name: share for name, share in given if name in self.blocks}
+        tasks = sum(share for name, share in found.items() if name != "xling")
+        return {**found, "oracle": tasks if self.oracle else 0.0}
 
 
 _TINY = Config(
-    pivot_shares=(0.235, 0.235),
-    xling_share=0.47,
+    shares=(0.235, 0.235, 0.47),
     # The strong decay of the weights keeps what the languages have in common (an earlier world of this page).
     training=TrainingConfig(
         steps=500, batch_size=64, max_length=64, layout="flattened", learning_rate=5e-3, beta2=0.98, weight_decay=1.0,
@@ -193,7 +181,6 @@ _PAPER = Config(
         epochs=3, batch_size=128, micro_batch_size=2, max_length=2048, learning_rate=2e-5, schedule="cosine",
         warmup=0.03, precision="bf16", gradient_checkpointing=True, strategy="zero3", save_every=1000,
     ),
-    workers=16,
     items=2037,
     benchmarks=("flores200", "wmt22", "belebele", "m_arc", "m_mmlu"),
     scores=("bleu", "spbleu", "chrf++", "comet"),
@@ -202,12 +189,7 @@ _PAPER = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        _TINY,
-        languages=("de", "tr"),
-        untied=("sw",),
-        width=16,
-        layers=1,
-        items=6,
+        _TINY, languages=("de", "tr"), untied=("sw",), width=16, layers=1, items=6,
         training=replace(_TINY.training, steps=3, batch_size=16),
     ),
     "tiny": _TINY,
@@ -216,12 +198,10 @@ PRESETS: dict[str, Config] = {
         _PAPER, model="meta-llama/Llama-2-13b-chat-hf", training=replace(_PAPER.training, learning_rate=1e-5)
     ),
     "paper-8b": replace(
-        _PAPER,
-        model="meta-llama/Meta-Llama-3-8B-Instruct",
-        template="bayling2-llama3",
+        _PAPER, model="meta-llama/Meta-Llama-3-8B-Instruct", template="bayling2-llama3",
         training=replace(_PAPER.training, epochs=2),
     ),
-}
+}  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
@@ -241,7 +221,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "backbone": {"blocks": ()},
 }
 
-# Mean tokens of an example, for planning: dialogues of several turns in the pivots, single sentences in translation.
+# Assumed for planning: mean tokens of a dialogue of several turns, and of a sentence with its translation.
 _PIVOT_TOKENS, _XLING_TOKENS = 450, 120
 
 
@@ -249,24 +229,18 @@ def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
     from core.cost.workload import Workload
 
-    settings = config.training
-    if config.model is None:
-        shape: Any = scratch_shape(200, config)
-        tokens = settings.steps * settings.batch_size * 13.0
-    else:
-        shape, whole = config.model, sum(config.shares.values())
-        pivots = sum(share for name, share in config.shares.items() if name in config.pivots)
-        mean = (pivots * _PIVOT_TOKENS + (whole - pivots) * _XLING_TOKENS) / whole if whole else 0.0
+    settings, weights = config.training, config.weights
+    tokens = settings.steps * settings.batch_size * 13.0
+    if config.model is not None:
+        whole, pivots = sum(weights.values()), sum(weights.get(code, 0.0) for code in config.pivots)
+        mean = (pivots * _PIVOT_TOKENS + (whole - pivots) * _XLING_TOKENS) / (whole or 1)
         tokens = (config.total or 3_200_000) * settings.epochs * mean
     return Workload(
-        shape,
-        tokens,
-        name="instruction tuning",
-        kind="training" if config.blocks else "inference",
-        sequence_length=settings.max_length,
+        config.model or scratch_shape(200, config), tokens, name="instruction tuning",
+        kind="training" if config.blocks else "inference", sequence_length=settings.max_length,
         micro_batch_size=settings.micro_batch_size or settings.batch_size,
         checkpointing=settings.gradient_checkpointing,
-    )
+    )  # fmt: skip
 
 
 def scratch_shape(vocabulary: int, config: Config) -> Any:

@@ -2,7 +2,7 @@
 
 * tiny: spelled-out numbers (`miniature.py`);
 * paper: hub data sets in the place of the unreleased 3.2 million examples;
-* your own: instructions as JSON lines, one parallel file for each language and pivot.
+* your own: instructions in files, one parallel file for each language and pivot.
 
     mixture = build_star_mixture({"en": "en.jsonl", "zh": "zh.jsonl"}, [("sw", "en", "sw-en.tsv")], per_language=5000)
     mixture.to_json("mixture.jsonl")      # {"messages": [...], "block": "xling", "source": "sw", "target": "en", ...}
@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
@@ -21,9 +20,10 @@ from core import corpora
 from core.errors import UserError
 from core.experiment.config import name_values
 from core.tasks import translation
-from core.tasks.choices import LETTERS, lettered
-from core.tasks.instructions import conversation
-from core.tasks.transfer import Item, read_tasks
+from core.tasks.samples import adapt
+from core.tasks.transfer import Exposure, exposure_of
+from core.tasks.translation import Segment
+from core.text.languages import match
 from papers.bayling2.config import WORDINGS, Config
 from papers.bayling2.method import XLING, Bitext, Directions, Row, cross_lingual_block, mix_blocks
 
@@ -36,15 +36,14 @@ _OPUS_100 = (
     "is it ja ka kk km kn ko ku ky li lt lv mg mk ml mn mr ms mt my nb ne nl nn no oc or pa pl ps pt ro ru rw se sh si "
     "sk sl sq sr sv ta te tg th tk tr tt ug uk ur uz vi wa xh yi yo zh zu"
 )
-CHOICE_BENCHMARKS = ("belebele", "m_arc", "m_mmlu")
 TRANSLATION_TESTS = ("flores200", "wmt22")
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def read_instructions(source: str | Path, language: str, hub_folder: str | Path | None = None) -> list[Row]:
-    """Task instructions of one language, from a .jsonl or a hub data set (`owner/name@split`).
+def read_instructions(source: str | Path, language: str) -> list[Row]:
+    """Task instructions of one language, from a file or hub data set (`owner/name@split`), in any usual columns.
 
     Rows without an answer of the assistant are left out.
 
@@ -52,53 +51,41 @@ def read_instructions(source: str | Path, language: str, hub_folder: str | Path 
         UserError: The source cannot be read, or no row has an answer.
     """
 
-    def adapt(row: Mapping[str, Any], number: int) -> Row | None:
-        messages = conversation(row, language)
+    def example(row: Mapping[str, Any], number: int) -> Row | None:
+        messages = adapt(row, language)["messages"]
         if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
             return None
-        key = f"{source}/{row.get('id') or row.get('prompt_id') or number - 1}"
-        return {"messages": messages, "block": language, "source": language, "target": language, "key": key}
+        return {**_known(language, f"{source}/{number}"), "messages": messages}
 
-    if Path(source).suffix in (".jsonl", ".ndjson"):
-        rows: Iterable[Mapping[str, Any]] = corpora.read_jsonl(source)
-    else:
-        name, _, split = str(source).partition("@")
-        rows = _hub_rows(name, None, split or "train", hub_folder)
-    found = [row for row in corpora.adapted(source, rows, adapt) if row is not None]
+    found = [row for row in corpora.adapted(source, corpora.read_rows(source), example) if row is not None]
     if not found:
         raise UserError(f"No conversation of {source} ends with an answer: check its columns.")
     return found
 
 
-def _hub_rows(name: str, config: str | None, split: str, hub_folder: str | Path | None) -> Iterable[Mapping[str, Any]]:
-    """Rows of a hub data set, or of its local copy."""
-    if hub_folder is not None:
-        return corpora.read_jsonl(Path(hub_folder) / name / f"{config or split.partition('[')[0]}.jsonl")
-    return corpora.read_rows(f"{name}{f'#{config}' if config else ''}@{split}")
+def _known(language: str, key: str) -> Row:
+    return {"block": language, "source": language, "target": language, "key": key}
 
 
-def read_parallel(spec: str, config: Config) -> list[Bitext]:
-    """Bitexts of one entry of `--parallel`: `language:pivot=file`, `opus-100`, `flores200`, or a multi-way file.
+def read_bitexts(entries: Iterable[str]) -> list[Bitext]:
+    """Bitexts of entries `language:pivot=file`.
 
     Raises:
-        UserError: The entry is in none of these forms, or cannot be read.
+        UserError: An entry of another form, or as :func:`read_bitext`.
     """
-    if "=" in spec:
-        return [bitext(*edge, path) for edge, path in edges((spec,))]
-    if spec == "opus-100":
-        return _opus(config) if "en" in (config.hubs or config.pivots) else []
-    codes = [*config.pivots, *config.languages]
-    if spec == "flores200":
-        folder = {"folder": Path(config.hub_folder) / spec / "dev"} if config.hub_folder else {}
-        table: Dataset = corpora.load(spec, languages=codes, split="dev", **folder)
-    elif Path(spec).suffix:
-        table = corpora.load(spec, languages=codes)
-    else:
-        raise UserError(f"--parallel {spec!r} is not known: write language:pivot=file, a file, flores200 or opus-100.")
-    return [
-        Bitext(code, hub, table.select_columns(["key", code, hub]).to_list())
-        for code, hub in spokes(config, config.languages)
-    ]
+    found = name_values("--parallel", list(entries), "language:pivot=file", str, repeats=True)
+    if bad := [edge for edge, _ in found if not all(edge.partition(":")[::2])]:
+        raise UserError(f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file (sw:en=file.tsv).")
+    return [read_bitext(*edge.partition(":")[::2], path) for edge, path in found]
+
+
+def read_bitext(language: str, pivot: str, path: str | Path) -> Bitext:
+    """One file of parallel text, `.tsv` or `.jsonl`, with both codes as columns.
+
+    Raises:
+        UserError: The file lacks a code, or is malformed.
+    """
+    return Bitext(language, pivot, corpora.read_parallel(path, [language, pivot]).to_list())
 
 
 def spokes(config: Config, languages: Sequence[str]) -> list[tuple[str, str]]:
@@ -109,39 +96,22 @@ def spokes(config: Config, languages: Sequence[str]) -> list[tuple[str, str]]:
     return [*axes, *((code, hub) for code in around for hub in hubs)]
 
 
-def edges(entries: Sequence[str]) -> list[tuple[tuple[str, str], str]]:
-    """`((language, pivot), file)` of entries `language:pivot=file`.
-
-    Raises:
-        UserError: An entry of another form.
-    """
-    found = name_values("--parallel", entries, "language:pivot=file", str, repeats=True)
-    if bad := [edge for edge, _ in found if not all(edge.partition(":")[::2])]:
-        raise UserError(
-            f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file, such as sw:en=file.tsv."
-        )
-    return [((edge.partition(":")[0], edge.partition(":")[2]), path) for edge, path in found]
-
-
-def bitext(language: str, pivot: str, path: str | Path) -> Bitext:
-    """One file of parallel text with both codes as columns.
-
-    Raises:
-        UserError: The file lacks a code, or is malformed.
-    """
-    return Bitext(language, pivot, corpora.read_parallel(path, [language, pivot]).to_list())
-
-
-def _opus(config: Config) -> list[Bitext]:
-    """OPUS-100, `{"translation": {"de": ..., "en": ...}}`, with English on one side of every pair."""
-    found = []
-    limit = f"[:{config.xling_per_language}]" if config.xling_per_language else ""
-    for code in (*config.languages, *(pivot for pivot in config.pivots if pivot != "en")):
-        if code in _OPUS_100.split():
-            pair = "-".join(sorted((code, "en")))
-            rows = _hub_rows("Helsinki-NLP/opus-100", pair, f"train{limit}", config.hub_folder)
-            texts = [{side: row["translation"][side].strip() for side in (code, "en")} for row in rows]
-            found.append(Bitext(code, "en", texts))
+def _parallel(config: Config) -> list[Bitext]:
+    """All that `config.parallel` names, along the edges of the star; OPUS-100 has English on one side of every pair."""
+    found = read_bitexts(spec for spec in config.parallel if "=" in spec)
+    for spec in (spec for spec in config.parallel if "=" not in spec):
+        if spec == "opus-100":
+            known = _OPUS_100.split() if "en" in (config.hubs or config.pivots) else []
+            part = f"train[:{config.xling_per_language}]" if config.xling_per_language else "train"
+            for code in (code for code in (*config.languages, *config.pivots) if code in known):
+                rows = corpora.read_rows(f"Helsinki-NLP/opus-100#{'-'.join(sorted((code, 'en')))}@{part}")
+                pairs = [row["translation"] for row in rows]
+                found.append(Bitext(code, "en", [pair for pair in pairs if all(map(str.strip, pair.values()))]))
+        else:
+            split = {"split": "dev"} if spec == "flores200" else {}
+            table = corpora.load(spec, languages=[*config.pivots, *config.languages], **split)
+            for code, hub in spokes(config, config.languages):
+                found.append(Bitext(code, hub, table.select_columns([code, hub]).to_list()))
     return found
 
 
@@ -149,16 +119,10 @@ def _opus(config: Config) -> list[Bitext]:
 
 
 def build_star_mixture(
-    pivots: Mapping[str, str | Path | Sequence[Row]],
-    parallel: Sequence[Bitext | tuple[str, str, str | Path]],
-    shares: Mapping[str, float] | None = None,
-    templates: Mapping[str, Sequence[str]] = WORDINGS,
-    seed: int = 0,
-    *,
-    per_language: int | None = None,
-    directions: Directions = "both",
-    total: int | None = None,
-) -> Dataset:
+    pivots: Mapping[str, str | Path | Sequence[Row]], parallel: Sequence[Bitext | tuple[str, str, str | Path]],
+    shares: Mapping[str, float] | None = None, templates: Mapping[str, Sequence[str]] = WORDINGS, seed: int = 0, *,
+    per_language: int | None = None, directions: Directions = "both", total: int | None = None,
+) -> Dataset:  # fmt: skip
     """One shuffled instruction set: task instructions in the pivots, translation tasks around them.
 
     Args:
@@ -167,8 +131,8 @@ def build_star_mixture(
         shares: Weight of each pivot and of `xling`; None = 30.6 % translation tasks, the rest to the pivots equally.
         templates: Request wordings by request language, with `{text}`, `{target}` and optionally `{source}`.
         seed: Of all draws.
-        per_language: Budget of translation examples per language.
-        directions: Of the translation tasks.
+        per_language: As in :func:`papers.bayling2.method.cross_lingual_block`, and so `directions`.
+        directions: See there.
         total: Size; None = as large as possible without repetition.
 
     Returns:
@@ -177,12 +141,12 @@ def build_star_mixture(
     blocks: dict[str, Sequence[Row]] = {
         code: read_instructions(given, code)
         if isinstance(given, str | Path)
-        else [{"block": code, "source": code, "target": code, "key": str(n), **row} for n, row in enumerate(given)]
+        else [{**_known(code, str(number)), **row} for number, row in enumerate(given)]
         for code, given in pivots.items()
     }
     shares = shares or {**dict.fromkeys(pivots, (1 - 0.306) / len(pivots)), XLING: 0.306}
     if shares.get(XLING):
-        texts = [entry if isinstance(entry, Bitext) else bitext(*entry) for entry in parallel]
+        texts = [entry if isinstance(entry, Bitext) else read_bitext(*entry) for entry in parallel]
         blocks[XLING] = cross_lingual_block(
             texts, list(pivots), per_language=per_language, directions=directions, wordings=templates, seed=seed
         )
@@ -200,24 +164,26 @@ def mixture(config: Config) -> list[Row]:
 
         total = config.total or config.training.steps * config.training.batch_size
         known = miniature.KNOWN_SHARE / (1 - miniature.KNOWN_SHARE) if config.answer == "digits" else 0.0
-        shares = {**config.shares, "knowledge": known * sum(config.shares.values())}
-        return mix_blocks(miniature.blocks(config), shares, total=total, seed=config.seed)
+        weights = {**config.weights, "knowledge": known * sum(config.weights.values())}
+        return mix_blocks(miniature.blocks(config), weights, total=total, seed=config.seed)
     if config.xling != "translations" or config.answer == "words":
         raise UserError("xling and answer say how spelled-out numbers are used: leave them out with --model.")
-    blocks: dict[str, list[Row]] = {"oracle": []}
+    blocks: dict[str, list[Row]] = {}
     for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
-        if code in config.blocks:
-            blocks.setdefault(code, []).extend(read_instructions(source, code, config.hub_folder))
-        elif config.oracle and code in config.languages:
-            rows = read_instructions(source, code, config.hub_folder)
-            blocks["oracle"] += [{**row, "block": "oracle"} for row in rows]
+        if code not in (*config.pivots, *config.languages):
+            raise UserError(
+                f"--instructions: {code!r} is neither a pivot nor one of the languages: add it to --pivots."
+            )
+        block = "oracle" if config.oracle and code in config.languages else code
+        if block in config.weights:
+            rows = read_instructions(source, code)
+            blocks.setdefault(block, []).extend({**row, "block": block} for row in rows)
     if XLING in config.blocks:
-        texts = [text for spec in config.parallel for text in read_parallel(spec, config)]
         blocks[XLING] = cross_lingual_block(
-            texts, config.hubs or config.pivots, per_language=config.xling_per_language or None,
+            _parallel(config), config.hubs or config.pivots, per_language=config.xling_per_language or None,
             directions=config.xling_directions, seed=config.seed,
         )  # fmt: skip
-    return mix_blocks(blocks, config.shares, total=config.total or None, seed=config.seed)
+    return mix_blocks(blocks, config.weights, total=config.total or None, seed=config.seed)
 
 
 def manifest(rows: Sequence[Row]) -> dict[str, Any]:
@@ -226,82 +192,45 @@ def manifest(rows: Sequence[Row]) -> dict[str, Any]:
     `languages` counts for each language the examples of every block that are in it, or translate from or into it;
     `distinct_per_language` counts the different translation examples of every spoke (`en-zh` is the axis).
     """
-    counts = Counter(row["block"] for row in rows)
+    blocks = Counter(row["block"] for row in rows)
     translations = [row for row in rows if row["block"] == XLING]
-    names = {(row["key"].split("/")[0], row["source"], row["target"], row["key"]) for row in translations}
+    spoke_of = {row["key"]: row["key"].split("/")[0] for row in translations}
     languages: dict[str, Counter[str]] = {}
     for row in rows:
         for code in {row["source"], row["target"]}:
             languages.setdefault(code, Counter())[row["block"]] += 1
     return {
         "examples": len(rows),
-        "distinct": len({(row["block"], row["source"], row["target"], row["key"]) for row in rows}),
-        "blocks": {name: {"examples": n, "share": n / len(rows)} for name, n in sorted(counts.items())},
+        "blocks": {name: {"examples": n, "share": n / len(rows)} for name, n in sorted(blocks.items())},
         "directions": dict(sorted(Counter(f"{row['source']}-{row['target']}" for row in translations).items())),
-        "distinct_per_language": dict(sorted(Counter(spoke for spoke, *_ in names).items())),
+        "distinct_per_language": dict(sorted(Counter(spoke_of.values()).items())),
         "languages": {code: dict(found) for code, found in sorted(languages.items())},
     }
+
+
+def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> dict[str, Exposure]:
+    """What the mixture of a manifest shows of every language that is asked in, by `{task: languages}`."""
+    instructing, seen = {*facts.get("blocks", ())} - {XLING, "knowledge"}, facts.get("languages", {})
+    codes = {code for languages in tasks.values() for code in languages}
+    # The manifest may spell a language otherwise (sw, swh_Latn).
+    return {code: exposure_of(match(code, seen) or code, seen, instructing) for code in codes}
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-def choice_item(row: Mapping[str, Any]) -> Item:
-    """A row of Belebele, m-ARC or m-MMLU (as `core.corpora` gives it) as a question for the letter of the answer."""
-    letters = LETTERS[: len(row["choices"])]
-    passage = f"{row['passage']}\n\n" if row["passage"] else ""
-    prompt = f"{passage}{row['question']}\n{lettered(row['choices'])}\nAnswer with the letter of the right option."
-    return Item(row["key"], prompt, letters[row["answer"]], tuple(letters))
-
-
-def benchmark_tasks(config: Config) -> dict[str, dict[str, list[Item]]]:
-    """Questions of the benchmarks by task and language; languages that a benchmark lacks are left out with a warning.
-
-    Raises:
-        UserError: Not even a pivot's questions can be loaded, or a file lacks a column.
-    """
-    tasks: dict[str, dict[str, list[Item]]] = {}
-    for name in config.benchmarks:
-        if name in CHOICE_BENCHMARKS:
-            tasks[name] = {}
-            for code in (*config.pivots, *(config.benchmark_languages or config.languages)):
-                folder = {"folder": Path(config.hub_folder) / name} if config.hub_folder else {}
-                try:
-                    rows = corpora.load(name, languages=[code], **folder)
-                except UserError as error:
-                    if code in config.pivots:
-                        raise
-                    warnings.warn(f"{name} is left out in {code}: {error}", stacklevel=2)
-                    continue
-                tasks[name][code] = [choice_item(row) for row in rows.select(range(min(len(rows), config.items)))]
-        elif Path(name).suffix:
-            for task, by_code in read_tasks(name).items():
-                tasks[task] = {code: items[: config.items] for code, items in by_code.items()}
-        elif name not in TRANSLATION_TESTS:
-            known = (*TRANSLATION_TESTS, *CHOICE_BENCHMARKS)
-            raise UserError(f"There is no benchmark {name!r}: choose among {', '.join(known)}, or a .jsonl.")
-    return tasks
-
-
-def translation_tests(config: Config) -> Iterable[tuple[str, str, list[translation.Segment]]]:
+def translation_tests(config: Config) -> dict[str, list[Segment]]:
     """FLORES devtest between every language and every pivot, WMT22 between the pivots; both directions.
-
-    Yields:
-        Benchmark, group of directions that are averaged (`x_to_en`), and the segments of one direction.
 
     Raises:
         UserError: A test cannot be loaded.
     """
-    codes = config.benchmark_languages or config.languages
+    tests: dict[str, list[Segment]] = {}
     if "flores200" in config.benchmarks:
-        folder = {"folder": Path(config.hub_folder) / "flores200" / "devtest"} if config.hub_folder else {}
-        table = corpora.load("flores200", languages=[*config.pivots, *codes], split="devtest", **folder)
-        table = table.select(range(min(len(table), config.items)))
-        for pivot in config.pivots:
-            for code in codes:
-                for source, target, group in ((code, pivot, f"x_to_{pivot}"), (pivot, code, f"{pivot}_to_x")):
-                    yield "flores200", group, translation.segments(table, [(source, target)])
+        table = corpora.load("flores200", languages=[*config.pivots, *config.languages], split="devtest")
+        rows = table.select(range(min(len(table), config.items))).to_list()
+        tests["flores200"] = translation.segments(rows, translation.star(config.languages, config.pivots))
     if "wmt22" in config.benchmarks:
-        for source, target in permutations(config.pivots, 2):
-            found = translation.official_test("wmt22", source, target, config.items)
-            yield "wmt22", f"wmt22-{source}-{target}", found
+        pairs = permutations(config.pivots, 2)
+        tests["wmt22"] = [s for pair in pairs for s in translation.official_test("wmt22", *pair, config.items)]
+    return tests

@@ -11,71 +11,60 @@ the group of languages that they are about: `_pivots` (task instructions), `_x` 
 
 from __future__ import annotations
 
-import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping
+from itertools import product
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_json
-from core.tasks.transfer import Transfer, exposure_of, transfer_matrix
+from core.files import read_json
+from core.tasks.transfer import Item as Item
+from core.tasks.transfer import Transfer, benchmark_tasks, transfer_matrix
+from core.tasks.transfer import read_tasks as read_tasks
 from papers.bayling2.config import WORDINGS, Config
 
 if TYPE_CHECKING:
-    from papers.bayling2.chat import Chat
-
-# --- the measurement of a run -----------------------------------------------------------------------------------------
+    from core.inference.chat import Chat
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy by skill and group of languages, translation, wrong languages, and the table by language."""
     from core.distributed import seed_everything
     from papers.bayling2 import miniature
-    from papers.bayling2.chat import Chat
-    from papers.bayling2.data import TRANSLATION_TESTS, benchmark_tasks
+    from papers.bayling2.chat import load_chat
+    from papers.bayling2.data import TRANSLATION_TESTS, exposures
 
     seed_everything(config.seed)
     facts = read_json(run.artifact / "manifest.json") or {}
     options: dict[str, Any] = {"dtype": "float32"} if config.model is None else {}
-    chat = Chat.load(run.artifact / "model", **options)  # its tokenizer carries the layout
-    tasks = miniature.questions(config) if config.model is None else benchmark_tasks(config)
-    seen, instructing = facts.get("languages", {}), [*config.pivots, "oracle"]
+    chat = load_chat(run.artifact / "model", **options)  # its tokenizer carries the layout
+    tied, untied = miniature.cast(config)
+    if config.model is None:
+        tasks, identify = miniature.questions(config), miniature.identifier(config)
+    else:
+        asked = [name for name in config.benchmarks if name not in TRANSLATION_TESTS]
+        tasks, identify = benchmark_tasks(asked, config.pivots, (*tied, *untied), config.items), None
     metrics = {f"trivial_{name}": value for name, value in facts.get("trivial", {}).items()}
     units: dict[str, dict[str, float]] = {}
     details: dict[str, Any] = {"mixture": {name: value for name, value in facts.items() if name != "losses"}}
     if tasks:
         transfer = transfer_matrix(
-            lambda items: chat.answer(items, config.max_new_tokens),
-            tasks,
-            exposure={code: exposure_of(code, seen, instructing) for by_code in tasks.values() for code in by_code},
-            identify=miniature.identifier(config) if config.model is None else None,
-        )
-        units, rates = summarise(transfer, groups(config))
-        metrics |= {name: sum(values.values()) / len(values) for name, values in units.items()} | rates
-        details |= {
-            "languages": by_language(transfer),
-            "samples": {f"{cell.task}/{cell.language}": [list(s) for s in cell.samples] for cell in transfer.cells},
-        }
-        write_json(run.path / "transfer.json", details["languages"])
+            lambda items: chat.answer(items, config.max_new_tokens), tasks, exposure=exposures(facts, tasks),
+            identify=identify,
+        )  # fmt: skip
+        groups = {"pivots": [code for code in config.pivots if code in config.blocks], "x": tied, "untied": untied}
+        units, rates = summarise(transfer, {**groups, **{code: [code] for code in config.pivots}})
+        metrics |= {name: fmean(values.values()) for name, values in units.items()} | rates
+        details["languages"] = transfer.by_language()
+        details["samples"] = {f"{cell.task}/{cell.language}": list(map(list, cell.samples)) for cell in transfer.cells}
         if not run.quiet:
             print(transfer.table())
     if set(TRANSLATION_TESTS) & set(config.benchmarks):
         means, details["translation"] = translation(chat, config, run)
         metrics |= means
     return Measurement(metrics, units, details)
-
-
-def groups(config: Config) -> dict[str, tuple[str, ...]]:
-    """Groups of languages that metrics are about; pivots are those with instructions."""
-    from papers.bayling2 import miniature
-
-    tied, untied = miniature.cast(config) if config.model is None else (config.languages, config.untied)
-    return {
-        "pivots": tuple(code for code in config.pivots if code in config.blocks),
-        **{code: (code,) for code in config.pivots},
-        "x": config.benchmark_languages or tied,
-        "untied": untied,
-    }
 
 
 def summarise(
@@ -88,68 +77,45 @@ def summarise(
     """
     from papers.bayling2.miniature import TRANSLATION
 
-    units: dict[str, dict[str, float]] = {}
-    rates: dict[str, float] = {}
-    tasks = [task for task in dict.fromkeys(cell.task for cell in transfer.cells) if task not in TRANSLATION]
-    for group, codes in languages.items():
-        cells = [cell for task in tasks for cell in transfer.select(task, languages=codes)]
-        for cell in cells:
-            for key, value in cell.correct.items():
-                units.setdefault(f"{cell.task}_{group}", {})[f"{cell.language}/{key}"] = value
-                if cell.task != "digits":
-                    units.setdefault(f"skills_{group}", {})[f"{cell.language}/{cell.task}/{key}"] = value
-        if known := [cell.wrong_language for cell in cells if cell.wrong_language is not None]:
-            rates[f"wrong_language_{group}"] = sum(known) / len(known)
-    for task in TRANSLATION:
-        for cell in transfer.select(task):
-            units.setdefault(task, {}).update({f"{cell.language}/{key}": value for key, value in cell.correct.items()})
-        if not math.isnan(rate := transfer.wrong_language(task)):
-            rates[f"wrong_language_{task}"] = rate
-    return units, rates
-
-
-def by_language(transfer: Transfer) -> dict[str, dict[str, Any]]:
-    """Accuracy in every task by language, with its exposure and resource level."""
-    table: dict[str, dict[str, Any]] = {}
+    units: dict[str, dict[str, float]] = defaultdict(dict)
+    wrong: dict[str, list[float]] = defaultdict(list)
     for cell in transfer.cells:
-        entry = table.setdefault(cell.language, {"exposure": cell.exposure, "resource": cell.resource})
-        entry[cell.task] = round(cell.accuracy, 4)
-    return table
+        groups = [f"_{group}" for group, codes in languages.items() if cell.language in codes]
+        for group in [""] if cell.task in TRANSLATION else groups:
+            for key, value in cell.correct.items():
+                units[f"{cell.task}{group}"][f"{cell.language}/{key}"] = value
+                if group and cell.task != "digits":
+                    units[f"skills{group}"][f"{cell.language}/{cell.task}/{key}"] = value
+            if cell.wrong_language is not None:
+                wrong[f"wrong_language{group or f'_{cell.task}'}"].append(cell.wrong_language)
+    return units, {name: fmean(rates) for name, rates in wrong.items()}
 
 
 def translation(chat: Chat, config: Config, run: Run) -> tuple[dict[str, float], dict[str, Any]]:
-    """Scores of the translation benchmarks, greedy, each asked for in English and in Chinese.
+    """Scores of the translation benchmarks, greedy, each asked for in English and in Chinese, by direction and group.
 
     Sources, outputs and references are written to `translations/` in the run's folder, a segment a line.
     """
     from core.tasks import translation as task
+    from papers.bayling2.chat import translate
     from papers.bayling2.data import translation_tests
 
     # A missing package is found before hours of decoding.
     comet = task.scorer("comet", chat.model.device) if "comet" in config.scores else None
     scores: dict[str, dict[str, float]] = {}
-    sides: dict[str, list[str]] = {}
-    for benchmark, group, segments in translation_tests(config):
-        first, texts = segments[0], [segment.source_text for segment in segments]
-        for asked in (pivot for pivot in config.pivots if pivot in WORDINGS):
-            outputs = chat.translate(texts, first.source, first.target, asked, max_new_tokens=config.max_new_tokens)
-            name = f"{benchmark}-{first.direction}.asked_{asked}"
-            scores[name] = {
-                score: task.corpus_scores(segments, outputs, score)[first.direction].score
-                for score in config.scores
-                if score != "comet"
-            }
-            if comet:
-                rated = comet(texts, outputs, [segment.target_text for segment in segments])
-                scores[name]["comet"] = sum(rated) / len(rated)
-            task.write_segments(run.path / "translations" / f"asked_{asked}", segments, outputs, f"{benchmark}-")
-            sides.setdefault(f"{group}.asked_{asked}", []).append(name)
-    metrics = {
-        f"{score}_{group}": sum(scores[name][score] for name in names) / len(names)
-        for group, names in sides.items()
-        for score in config.scores
-    }
-    return metrics, {"scores": scores}
+    groups: dict[str, list[float]] = defaultdict(list)
+    for (name, parts), asked in product(translation_tests(config).items(), [p for p in config.pivots if p in WORDINGS]):
+        outputs = translate(chat, parts, asked, max_new_tokens=config.max_new_tokens)
+        task.write_segments(run.path / "translations" / f"asked_{asked}", parts, outputs, f"{name}-")
+        found = task.direction_scores(parts, outputs, config.scores, comet)
+        for source, target in dict.fromkeys((part.source, part.target) for part in parts):
+            direction = f"{source}-{target}"
+            scores[f"{name}-{direction}.asked_{asked}"] = found[direction]
+            pair = [code if code in config.pivots else "x" for code in (source, target)]
+            group = "_to_".join(pair) if "x" in pair else f"{name}-{direction}"
+            for score, value in found[direction].items():
+                groups[f"{score}_{group}.asked_{asked}"].append(value)
+    return {name: fmean(values) for name, values in groups.items()}, {"scores": scores}
 
 
 if __name__ == "__main__":

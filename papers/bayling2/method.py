@@ -43,13 +43,7 @@ XLING = "xling"
 
 @dataclass(frozen=True)
 class Bitext:
-    """Sentences of one spoke of the star (or of the axis between two pivots).
-
-    Attributes:
-        language: Code of the language; another pivot on the axis.
-        pivot: Code of the pivot.
-        rows: Mappings with both codes as keys, and optionally `key`.
-    """
+    """Sentences of one spoke of the star (or of the axis between two pivots): rows with both codes as keys."""
 
     language: str
     pivot: str
@@ -83,15 +77,10 @@ def star_edges(
 
 
 def cross_lingual_block(
-    parallel: Sequence[Bitext],
-    pivots: Sequence[str],
-    *,
-    per_language: int | None = None,
-    directions: Directions = "both",
-    wordings: Mapping[str, Sequence[str]] = WORDINGS,
-    name: Name | None = None,
+    parallel: Sequence[Bitext], pivots: Sequence[str], *, per_language: int | None = None,
+    directions: Directions = "both", wordings: Mapping[str, Sequence[str]] = WORDINGS, name: Name | None = None,
     seed: int = 0,
-) -> list[Row]:
+) -> list[Row]:  # fmt: skip
     """D_x: translation tasks along the edges of the star, asked for in either pivot whatever the pair.
 
     Args:
@@ -119,7 +108,7 @@ def cross_lingual_block(
             pivot = random.choice(asked)
             wording = random.choice(wordings[pivot])
             request = cross_lingual_request(pair[source], source, target, wording, pivot, name)
-            key = f"{spoke}/{pair.get('key', number)}"
+            key = f"{spoke}/{number}"
             rows.append(instruction(request, pair[target], block=XLING, source=source, target=target, key=key))
     return rows
 
@@ -169,9 +158,7 @@ def mix_blocks(
     if not wanted:
         raise UserError("The mixture is empty: give at least one block a positive share.")
     if empty := [name for name in wanted if not blocks.get(name)]:
-        raise UserError(
-            f"The block {empty[0]!r} has a share of {wanted[empty[0]]:g} but no examples: add some or set 0."
-        )
+        raise UserError(f"The block {empty[0]!r} has a share of {wanted[empty[0]]:g} but no examples: add some.")
     whole = sum(wanted.values())
     if total is None:
         total = int(min(len(blocks[name]) * whole / share for name, share in wanted.items()))

@@ -12,19 +12,17 @@ monolingual text and base knowledge. Palindromes are not asked for: their digits
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.models.tokenization import word_level
-from core.tasks.transfer import Item
+from core.tasks.transfer import Item, told_by_words
 from core.worlds import base, numbers
-from papers.bayling2 import method
 from papers.bayling2.config import Config
 from papers.bayling2.data import spokes
-from papers.bayling2.method import Bitext, Row, instruction
+from papers.bayling2.method import XLING, Bitext, Row, cross_lingual_block, instruction
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -57,8 +55,8 @@ CHAT_TEMPLATE = r"""
 
 
 def cast(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tied and untied languages: those that are named, else drawn. Seeds 9n to 9n + 8 share none."""
-    if config.languages:
+    """Tied and untied languages: those that are named, else, of numbers, drawn. Seeds 9n to 9n + 8 share none."""
+    if config.languages or config.model is not None:
         return config.languages, config.untied
     draw, part = divmod(config.seed, DISJOINT)
     size = TIED + UNTIED
@@ -92,18 +90,14 @@ def split_numbers(config: Config) -> dict[str, list[int]]:
 # --- what is trained on -----------------------------------------------------------------------------------------------
 
 
-def solve(skill: str, number: int, spelled: dict[int, str], answer: str = "digits") -> str:
-    """The right answer: digits between spaces, or words (where the skill is not to write digits)."""
+def exercise(skill: str, number: int, code: str, spelled: dict[int, str], answer: str = "digits") -> tuple[str, str]:
+    """A number in words and a sign for the skill; and the right answer, in digits or (skills but `digits`) in words."""
     result = {"digits": str(number), "next": str(number + 1), "reversed": str(number)[::-1]}[skill]
-    return spelled[int(result)] if answer == "words" and skill != "digits" else " ".join(result)
+    request = f"{f'<{code}> ' if answer == 'words' else ''}{spelled[number]} <{skill}>"
+    return request, spelled[int(result)] if answer == "words" and skill != "digits" else " ".join(result)
 
 
-def question(skill: str, number: int, code: str, spelled: dict[int, str], answer: str = "digits") -> str:
-    """A skill's instruction: the number in words, then a sign for the skill."""
-    return f"{f'<{code}> ' if answer == 'words' else ''}{spelled[number]} <{skill}>"
-
-
-def tag(code: str, request_language: str) -> str:
+def tag(code: str, request_language: str = "en") -> str:
     """How requests name a language."""
     return f"<{code}>"
 
@@ -116,22 +110,20 @@ def blocks(config: Config) -> dict[str, list[Row]]:
     def tasks(code: str, asked: Sequence[int], block: str, skills: Sequence[str] = SKILLS) -> list[Row]:
         return [
             instruction(
-                question(skill, number, code, table[code], config.answer),
-                solve(skill, number, table[code], config.answer),
-                block=block, source=code, key=f"{skill}/{number}",
+                *exercise(skill, n, code, table[code], config.answer), block=block, source=code, key=f"{skill}/{n}"
             )
             for skill in skills
-            for number in asked
-        ]  # fmt: skip
+            for n in asked
+        ]
 
     found = {code: tasks(code, train, code) for code in config.pivots}
     known = {code: Random(f"known-{config.seed}-{code}").sample(train, KNOWN) for code in (*tied, *untied)}
     found["knowledge"] = [row for code, some in known.items() for row in tasks(code, some, "knowledge", ("digits",))]
     found["oracle"] = [row for code in tied for row in tasks(code, train, "oracle")] if config.oracle else []
     if config.xling == "monolingual":
-        found[method.XLING] = [row for code in tied for row in monolingual(config, code, train)]
+        found[XLING] = [row for code in tied for row in monolingual(config, code, train)]
     else:
-        found[method.XLING] = method.cross_lingual_block(
+        found[XLING] = cross_lingual_block(
             bitexts(config, train), config.hubs or config.pivots, per_language=config.xling_per_language or None,
             directions=config.xling_directions, wordings=WORDINGS, name=tag, seed=config.seed,
         )  # fmt: skip
@@ -145,10 +137,8 @@ def bitexts(config: Config, asked: Sequence[int]) -> list[Bitext]:
         others = list(asked)
         if config.xling == "shuffled":
             Random(f"null-{config.seed}-{language}-{pivot}").shuffle(others)
-        rows = [
-            {"key": str(n), language: table[language][n], pivot: table[pivot][other]}
-            for n, other in zip(asked, others, strict=True)
-        ]
+        pairs = zip(asked, others, strict=True)
+        rows = [{language: table[language][n], pivot: table[pivot][other]} for n, other in pairs]
         found.append(Bitext(language, pivot, rows))
     return found
 
@@ -157,7 +147,7 @@ def monolingual(config: Config, code: str, asked: Sequence[int]) -> list[Row]:
     """The control for the translation tasks: lists of two numbers in one language, as many as there are pairs."""
     table, random = words(config)[code], Random(f"monolingual-{config.seed}-{code}")
     texts = [" , ".join(table[n] for n in random.sample(list(asked), 2)) for _ in range(4 * len(asked))]
-    return [instruction(LIST, text, block=method.XLING, source=code, key=f"{code}/{n}") for n, text in enumerate(texts)]
+    return [instruction(LIST, text, block=XLING, source=code, key=f"{code}/{n}") for n, text in enumerate(texts)]
 
 
 def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
@@ -165,7 +155,7 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
     table = words(config)
     entries = ["=", ",", *"0123456789", LIST, *(f"<{name}>" for name in (*SKILLS, *table))]
     tokenizer = word_level(
-        [*entries, *(word for column in table.values() for text in column.values() for word in text.split())]
+        [*entries, *(w for column in table.values() for text in column.values() for w in text.split())]
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
@@ -178,29 +168,19 @@ def questions(config: Config) -> dict[str, dict[str, list[Item]]]:
     """Every skill in every language, and translation from and into English, on the held-out numbers."""
     table, asked = words(config), split_numbers(config)[config.split]
     tied, untied = cast(config)
-    found: dict[str, dict[str, list[Item]]] = {}
-    for skill in SKILLS:
-        neutral = config.answer == "digits" or skill == "digits"
-        found[skill] = {
-            code: [
-                Item(
-                    str(n),
-                    question(skill, n, code, table[code], config.answer),
-                    solve(skill, n, table[code], config.answer),
-                    answer_language="digits" if neutral else code,
-                )
-                for n in asked
-            ]
-            for code in (*config.pivots, *tied, *untied)
-        }
-    for task in TRANSLATION:
-        found[task] = {}
-        for code in tied:
-            source, target = (code, "en") if task == "x_to_en" else ("en", code)
-            found[task][code] = [
-                Item(str(n), f"{table[source][n]} {tag(target, 'en')}", table[target][n], answer_language=target)
-                for n in asked
-            ]
+
+    def exercises(skill: str, code: str) -> list[Item]:
+        said = code if config.answer == "words" and skill != "digits" else "digits"
+        pairs = [(n, exercise(skill, n, code, table[code], config.answer)) for n in asked]
+        return [Item(str(n), *pair, answer_language=said) for n, pair in pairs]
+
+    def translations(source: str, target: str) -> list[Item]:
+        texts = [(str(n), f"{table[source][n]} {tag(target)}", table[target][n]) for n in asked]
+        return [Item(*text, answer_language=target) for text in texts]
+
+    found = {skill: {code: exercises(skill, code) for code in (*config.pivots, *tied, *untied)} for skill in SKILLS}
+    found["x_to_en"] = {code: translations(code, "en") for code in tied}
+    found["en_to_x"] = {code: translations("en", code) for code in tied}
     return found
 
 
@@ -208,14 +188,14 @@ def solvers(config: Config, rows: Sequence[Row]) -> dict[str, float]:
     """Accuracy of solvers that know nothing, from the training examples on `next` and `reversed` in tied languages."""
     train = [
         base.Item(f"{n}", row["key"], row["messages"][0]["content"], row["messages"][1]["content"], row["source"])
-        for n, row in enumerate({str(row["messages"]): row for row in rows if row["block"] != method.XLING}.values())
+        for n, row in enumerate({str(row["messages"]): row for row in rows if row["block"] != XLING}.values())
     ]
+    asked = questions(config)
     test = [
         base.Item(f"{skill}/{code}/{item.key}", f"{skill}/{item.key}", item.prompt, item.answer, code)
-        for skill, by_code in questions(config).items()
-        if skill in ("next", "reversed")
+        for skill in ("next", "reversed")
         for code in cast(config)[0]
-        for item in by_code[code]
+        for item in asked[skill][code]
     ]
     return base.trivial(train, test)
 
@@ -223,13 +203,4 @@ def solvers(config: Config, rows: Sequence[Row]) -> dict[str, float]:
 def identifier(config: Config) -> Callable[[str, str], str | None]:
     """(answer, expected language) -> the language whose words the answer is made of; `digits` counts as one."""
     known = {code: set(" ".join(column.values()).split()) for code, column in words(config).items()}
-    known["digits"] = set("0123456789")
-
-    @cache
-    def identify(answer: str, expected: str) -> str | None:
-        said = set(answer.split())
-        fitting = [code for code, vocabulary in known.items() if said <= vocabulary]
-        # Words that several languages share say nothing against the expected one.
-        return expected if expected in fitting else (fitting[0] if fitting else "mixed")
-
-    return identify
+    return told_by_words({**known, "digits": "0123456789"})

@@ -3,7 +3,7 @@
     python -m papers.bayling2.train tiny --variant full
     python -m papers.bayling2.train tiny --variant no_xling --seed 1
     python -m papers.bayling2.train paper --model my-chat-model --template auto --languages sw \
-        --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --total 0 --out runs/mine
+        --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --total 0 --training.strategy auto
     accelerate launch -m papers.bayling2.train paper
 
 The artifact is a `save_pretrained` folder whose tokenizer carries the chat template, and the manifest of the mixture.
@@ -11,16 +11,17 @@ The artifact is a `save_pretrained` folder whose tokenizer carries the chat temp
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
-from core.files import write_json
+from core.files import read_json, write_json
 from papers.bayling2.config import Config, scratch_shape
 
 if TYPE_CHECKING:
-    from papers.bayling2.chat import Chat
+    from core.inference.chat import Chat
 
 
 def train(config: Config, run: Run) -> None:
@@ -44,12 +45,13 @@ def train(config: Config, run: Run) -> None:
 
 def start(config: Config) -> Chat:
     """The model before tuning: the checkpoint, or a scratch model over number words."""
+    from core.inference.chat import Chat
     from core.models import loading
     from papers.bayling2 import miniature
-    from papers.bayling2.chat import Chat
+    from papers.bayling2.chat import load_chat
 
     if config.model is not None:
-        return Chat.load(config.model, config.template, dtype="float32")
+        return load_chat(config.model, config.template, dtype="float32")
     tokenizer = miniature.tokenizer_for(config)
     return Chat(loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed), tokenizer)
 
@@ -57,41 +59,32 @@ def start(config: Config) -> Chat:
 def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]:
     """Token rows of the mixture, and its manifest with, in miniature, what solvers that know nothing reach.
 
-    Those of a pretrained model are built once for all processes.
+    Those of a pretrained model are built once for all processes, and read from disk.
     """
-    from dataclasses import asdict
-
     from core import corpora
-    from core.files import read_json
-    from papers.bayling2 import miniature
-    from papers.bayling2.data import manifest, mixture
+    from papers.bayling2 import data, miniature
     from papers.bayling2.method import response_rows
 
     if config.model is None:
-        rows = mixture(config)
-        # An example is cut into tokens once, however often it is repeated.
-        once = {str(row["messages"]): row["messages"] for row in rows}
-        found = dict(zip(once, response_rows(chat.tokenizer, list(once.values())), strict=True))
-        facts = {**manifest(rows), "trivial": miniature.solvers(config, rows)}
-        return [found[str(row["messages"])] for row in rows], facts
+        rows = data.mixture(config)
+        facts = {**data.manifest(rows), "trivial": miniature.solvers(config, rows)}
+        return response_rows(chat.tokenizer, [row["messages"] for row in rows]), facts
 
     def build(folder: Path) -> None:
-        rows = mixture(config)
+        rows = data.mixture(config)
 
         def encoded(batch: dict[str, Any]) -> dict[str, Any]:
             found = response_rows(chat.tokenizer, batch["messages"])
             return {name: [row[name] for row in found] for name in ("input_ids", "labels")}
 
         table = corpora.to_dataset([{"messages": row["messages"]} for row in rows])
-        workers = config.workers if config.workers > 1 else None
-        table = table.map(encoded, batched=True, remove_columns=["messages"], num_proc=workers)
-        table.save_to_disk(folder / "rows")
-        write_json(folder / "manifest.json", manifest(rows))
+        table.map(encoded, batched=True, remove_columns=["messages"]).save_to_disk(folder / "rows")
+        write_json(folder / "manifest.json", data.manifest(rows))
 
     from datasets import load_from_disk
 
     folder = run.stage("mixture", asdict(config), build)
-    return load_from_disk(folder / "rows"), read_json(folder / "manifest.json")
+    return load_from_disk(folder / "rows"), read_json(folder / "manifest.json") or {}
 
 
 if __name__ == "__main__":

@@ -6,18 +6,19 @@
     python -m papers.bayling2.use chat --model ICTNLP/bayling-2-7b --template bayling2-llama2 --message "Hello"
 
 As a library: :func:`papers.bayling2.build_star_mixture`, :func:`papers.bayling2.transfer_matrix`,
-:class:`papers.bayling2.Chat`.
+:func:`papers.bayling2.load_chat`.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, Seed, name_values, override, preset_named, with_variant
+from core.experiment.config import Range, Seed, name_values, override, resolve
 from core.experiment.entrypoint import Verbs, tools
 
 
@@ -65,22 +66,8 @@ class Sweep:
 
     budgets: tuple[Annotated[int, Range(0)], ...] = (64, 256, 1024)
     """Values of xling_per_language."""
-    preset: str = "tiny"
-    """Preset that the other settings come from."""
-    model: str | None = None
-    """Pretrained chat model to tune instead of the preset's."""
-    languages: tuple[str, ...] = ()
-    """Languages to tie, with your own data."""
-    instructions: tuple[str, ...] = ()
-    """As in `mix`."""
-    parallel: tuple[str, ...] = ()
-    """As in `mix`."""
-    tasks: str = ""
-    """As in `measure`."""
-    steps: Annotated[int, Range(0)] = 0
-    """Updates of each training; 0 = the preset's."""
-    seed: Seed = 0
-    """Of every training."""
+    settings: str = "tiny"
+    """Everything else, in quotes, as `papers.bayling2.train` takes it: "paper --model my-model --benchmarks ..."."""
     out: Path = Path("runs/bayling2/sweep")
     """Folder of the runs."""
 
@@ -113,19 +100,14 @@ def mix(options: Mix) -> None:
     pivots: dict[str, list[method.Row]] = {}
     for code, source in name_values("--instructions", options.instructions, "pivot=file", str, repeats=True):
         pivots.setdefault(code, []).extend(data.read_instructions(source, code))
-    table = data.build_star_mixture(
-        pivots,
-        [(*edge, path) for edge, path in data.edges(options.parallel)],
-        dict(name_values("--shares", options.shares, "en=0.262", float, allowed=Range(0))) or None,
-        seed=options.seed,
-        per_language=options.per_language or None,
-        directions=options.directions,
-        total=options.total or None,
-    )
-    rows = table.to_list()
+    shares = dict(name_values("--shares", options.shares, "en=0.262", float, allowed=Range(0)))
+    rows = data.build_star_mixture(
+        pivots, data.read_bitexts(options.parallel), shares or None, seed=options.seed, directions=options.directions,
+        per_language=options.per_language or None, total=options.total or None,
+    ).to_list()  # fmt: skip
     write_rows(options.out / "mixture.jsonl", rows)
-    facts = {**data.manifest(rows), "pivots": list(pivots), "seed": options.seed}
-    write_json(options.out / "manifest.json", facts)
+    facts = data.manifest(rows)
+    write_json(options.out / "manifest.json", {**facts, "seed": options.seed})
     parts = ", ".join(f"{name} {part['examples']} ({part['share']:.1%})" for name, part in facts["blocks"].items())
     print(f"{facts['examples']} examples: {parts}. {options.out / 'mixture.jsonl'}")
 
@@ -133,21 +115,17 @@ def mix(options: Mix) -> None:
 def measure(options: Measure) -> None:
     """Print and write the transfer table of a model."""
     from core.files import load_json, write_json
-    from core.tasks.transfer import exposure_of, read_tasks, transfer_matrix
-    from papers.bayling2.chat import Chat
+    from core.tasks.transfer import read_tasks, transfer_matrix
+    from papers.bayling2.chat import load_chat
+    from papers.bayling2.data import exposures
 
-    facts: dict[str, Any] = {}
-    if options.manifest is not None:
-        facts = load_json(options.manifest, dict)
-        if not isinstance(facts.get("languages"), dict) or not isinstance(facts.get("pivots", []), list):
-            raise UserError(f"{options.manifest} is no manifest of a mixture: give the one that `mix` wrote.")
+    facts: dict[str, Any] = {} if options.manifest is None else load_json(options.manifest, dict)
+    if options.manifest is not None and not all(isinstance(facts.get(key), dict) for key in ("blocks", "languages")):
+        raise UserError(f"{options.manifest} is no manifest of a mixture: give one that `mix` or training wrote.")
     tasks = read_tasks(options.tasks)
-    seen, instructing = facts.get("languages", {}), facts.get("pivots", [])
-    chat = Chat.load(options.model)
+    chat = load_chat(options.model)
     transfer = transfer_matrix(
-        lambda items: chat.answer(items, options.max_new_tokens),
-        tasks,
-        exposure={code: exposure_of(code, seen, instructing) for by_code in tasks.values() for code in by_code},
+        lambda items: chat.answer(items, options.max_new_tokens), tasks, exposure=exposures(facts, tasks)
     )
     print(transfer.table())
     write_json(options.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in transfer.cells])
@@ -161,24 +139,17 @@ def sweep(options: Sweep) -> None:
     from papers.bayling2.eval import evaluate
     from papers.bayling2.train import train
 
-    changes: dict[str, Any] = {"seed": options.seed}
-    if options.model:
-        changes |= {"model": options.model, "template": "auto", "untied": (), "benchmarks": (options.tasks,)}
-        changes |= {"languages": options.languages, "instructions": options.instructions, "parallel": options.parallel}
-        if not options.tasks:
-            raise UserError("--model needs --tasks: the questions on which the budgets are compared.")
-    if options.steps:
-        changes["training.steps"] = options.steps
-    base = override(with_variant(preset_named(PRESETS, options.preset), VARIANTS, "full"), changes)
+    given = shlex.split(options.settings)
+    base = resolve(PRESETS, VARIANTS, given, program="python -m papers.bayling2.use sweep", help="--settings")
     print(f"{'budget':>8s} {'pivots':>8s} {'languages':>10s}")
     for budget in options.budgets:
         config = override(base, {"xling_per_language": budget})
         run = Run(options.out / str(budget), "bayling2", config, options.out / "stages", quiet=True)
         with run.held():
-            if not run.open().finished("train"):
-                execute(train, run, "train")
-            if not run.finished("measurement"):
-                execute(evaluate, run, "eval")
+            run.open()
+            for stage, marker, function in (("train", "train", train), ("eval", "measurement", evaluate)):
+                if not run.finished(marker):
+                    execute(function, run, stage)
         metrics = (run.finished("measurement") or {})["metrics"]
         values = [metrics.get(f"skills_{group}") for group in ("pivots", "x")]
         print(f"{budget:8d} " + " ".join("    none" if value is None else f"{value:8.3f}" for value in values))
@@ -186,15 +157,17 @@ def sweep(options: Sweep) -> None:
 
 def chat_once(options: ChatOnce) -> None:
     """Print the answer."""
-    from papers.bayling2.chat import Chat
+    from core.tasks.samples import dialogue
+    from core.tasks.translation import Segment
+    from papers.bayling2.chat import load_chat, translate
 
-    model = Chat.load(options.model, options.template)
-    limit = options.max_new_tokens
+    chat, limit = load_chat(options.model, options.template), options.max_new_tokens
     if options.translate:
-        print(model.translate([options.message], *options.translate, options.request, max_new_tokens=limit)[0])
-        return
-    turns = [{"role": "user", "content": options.message}]
-    print(model.reply([turns], max_new_tokens=limit, temperature=options.temperature)[0])
+        asked = Segment("", *options.translate, options.message, "")
+        print(translate(chat, [asked], options.request, max_new_tokens=limit)[0])
+    else:
+        turns = [dialogue(options.message)]
+        print(chat.reply(turns, max_new_tokens=limit, temperature=options.temperature)[0])
 
 
 VERBS: Verbs = {

@@ -128,7 +128,6 @@ def test_readers(reader: str, content: bytes) -> None:
 def adapters() -> dict[str, Any]:
     """What papers make of a row, as they call it."""
     from core import corpora
-    from core.tasks.instructions import conversation
     from core.tasks.samples import adapt
     from papers.lmt.data import adapt_row
     from papers.marco_llm.manifest import adapt_pair, adapt_text
@@ -137,8 +136,7 @@ def adapters() -> dict[str, Any]:
 
     prompt, _ = load_prompt()
     found = {
-        "instructions": lambda row, _: conversation(row),
-        "bimedix": lambda row, _: adapt(row, "en"),
+        "samples": lambda row, _: adapt(row, "en"),
         "lmt": adapt_row,
         "marco_llm text": lambda row, _: adapt_text(row),
         "marco_llm pair": lambda row, _: adapt_pair(row, "en", "sw"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
-from core.experiment.figures import bars, interval
+from core.experiment.figures import arm_bars, bars, by_unit, interval
 from core.experiment.paper import Check, Claim, Paper, Premise
 from core.experiment.results import Record, in_place, is_identity, judge, judge_all
 from core.experiment.run import Measurement
@@ -213,3 +213,21 @@ def test_figures_show_means_over_seeds_and_units_clipped_to_what_is_possible() -
     assert reach.shape == (2, 2)
     assert (means + reach[1] <= 1).all()
     assert reach[:, 1].tolist() == pytest.approx([0.5, 0.5]), "values that never differ say nothing of others"
+
+
+def test_arms_are_drawn_with_the_intervals_of_the_verdicts() -> None:
+    from matplotlib.figure import Figure
+
+    made = {
+        arm: {seed: Measurement({}, {"m": {f"l{seed}/a": low, f"l{seed}/b": 1.0}}) for seed in range(3)}
+        for arm, low in (("new", 0.9), ("old", 0.1))
+    }
+    record = Record("x", "tiny", (0, 1, 2), made)
+    assert by_unit(record, "new", "m") == {f"l{seed}": pytest.approx(0.95) for seed in range(3)}
+    axes = Figure().subplots()
+    arm_bars(
+        axes, record, "m", [("new", "the method", "blue"), ("none", "not run", "grey"), ("old", "before", "orange")]
+    )
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.95, 0.55])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["the method", "before"]
+    assert [text.get_text() for text in axes.texts] == ["0.95", "0.55"]

@@ -28,6 +28,9 @@ PUBMEDQA = {
     "long_answer": "Yes, it does.", "final_decision": "no",
 }  # fmt: skip
 CHATDOCTOR = {"instruction": "Answer as a doctor.", "input": "My knee hurts.", "output": "Rest it."}
+BOTH = {
+    "instruction": "Add", "input": "x", "output": "3", "instruction_zh": "加", "input_zh": "1 2", "output_zh": "三",
+}  # fmt: skip
 BIMED = {"conversations": [{"from": "human", "value": "سؤال"}, {"from": "gpt", "value": "جواب"}], "language": "ar"}
 
 
@@ -56,13 +59,47 @@ def test_pubmedqa_has_its_abstract_in_the_prompt() -> None:
     assert samples.adapt(PUBMEDQA, "en")["messages"][0]["content"].startswith("One. Two.\nDoes it?\nA. yes")
 
 
-def test_dialogue_rows() -> None:
-    assert samples.adapt(CHATDOCTOR, "en")["messages"] == samples.dialogue(
-        "Answer as a doctor.\nMy knee hurts.", "Rest it."
-    )
-    bimed = samples.adapt({**BIMED, "conversations": json.dumps(BIMED["conversations"])}, "en")
-    assert (bimed["lang"], bimed["messages"]) == ("ar", samples.dialogue("سؤال", "جواب"))
-    assert samples.adapt({"question": "Q?", "answer": "A."}, "en")["messages"] == samples.dialogue("Q?", "A.")
+SAID = samples.dialogue("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("row", "lang", "messages"),
+    [
+        (CHATDOCTOR, "en", samples.dialogue("Answer as a doctor.\nMy knee hurts.", "Rest it.")),
+        (BIMED, "ar", samples.dialogue("سؤال", "جواب")),
+        ({**BIMED, "conversations": json.dumps(BIMED["conversations"])}, "en", samples.dialogue("سؤال", "جواب")),
+        ({"question": "Q?", "answer": "A."}, "en", samples.dialogue("Q?", "A.")),
+        ({"prompt": "a", "prompt_id": "7", "messages": SAID}, "en", SAID),
+        (
+            {"conversations": [{"from": "system", "value": "s", "weight": None}, {"from": "human", "value": "a"},
+                               {"from": "gpt", "value": "b"}]},
+            "en",
+            [{"role": "system", "content": "s"}, *SAID],
+        ),
+        ({"instruction": "翻译：\n", "input": "", "output": "好"}, "zh", samples.dialogue("翻译：", "好")),
+        ({"instruction": "Add", "input": "1 2", "output": " 3"}, "en", samples.dialogue("Add\n1 2", "3")),
+        (BOTH, "zh", samples.dialogue("加\n1 2", "三")),
+        (BOTH, "en", samples.dialogue("Add\nx", "3")),
+        ({**BOTH, "language": "zh"}, "en", samples.dialogue("加\n1 2", "三")),
+        ({**BOTH, "input_zh": None}, "zh", samples.dialogue("加", "三")),
+    ],
+)  # fmt: skip
+def test_dialogue_rows(row: dict[str, Any], lang: str, messages: list[dict[str, str]]) -> None:
+    assert samples.adapt(row, lang)["messages"] == messages
+    assert samples.adapt(row, lang)["lang"] == row.get("language", "")
+
+
+@pytest.mark.parametrize(
+    ("row", "match"),
+    [
+        ({"question": "a"}, "columns question"),
+        ({"instruction": "a", "output": "b", "instruction_zh": "c"}, "columns instruction"),
+        ({"conversations": [{"from": "tool", "value": "x"}]}, "turn by 'tool'"),
+    ],
+)
+def test_rows_that_make_no_sample(row: dict[str, Any], match: str) -> None:
+    with pytest.raises(UserError, match=match):
+        samples.adapt(row, "zh")
 
 
 def test_the_language_is_what_the_row_says_or_else_what_its_letters_say() -> None:
@@ -82,8 +119,6 @@ def test_answers_may_be_index_letter_or_text() -> None:
     assert index("b", options) == 1
     with pytest.raises(UserError, match="none of the 3 options"):
         index("D", options)
-    with pytest.raises(UserError, match="not understood"):
-        samples.adapt({"question": "Q?"}, "en")
 
 
 # --- as it is asked -----------------------------------------------------------------------------------------------

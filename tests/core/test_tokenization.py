@@ -100,7 +100,9 @@ def test_rows_of_many_conversations_are_those_of_each() -> None:
     tokenizer.chat_template = CHAT_TEMPLATE
     turns = [{"role": role, "content": text} for role, text in zip(["user", "assistant"] * 2, TEXTS, strict=False)]
     conversations = [turns[:2], turns, turns[:3], turns[2:4]]
-    assert chat_rows(tokenizer, conversations) == [chat_row(tokenizer, messages) for messages in conversations]
+    rows = chat_rows(tokenizer, [*conversations, turns[:2]])
+    assert rows[:-1] == [chat_row(tokenizer, messages) for messages in conversations]
+    assert rows[-1] is rows[0]
     with pytest.raises(UserError, match="assistant"):
         chat_rows(tokenizer, [turns[:2], turns[:1]])
 

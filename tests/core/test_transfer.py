@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from core import corpora
 from core.errors import UserError
 from core.tasks import transfer
 from core.tasks.transfer import Item
@@ -111,3 +112,43 @@ def test_own_tasks_are_read_from_json_lines(tmp_path: Path) -> None:
     path.write_text(json.dumps({**rows[0], "choices": "AB"}) + "\n", encoding="utf-8")
     with pytest.raises(UserError, match="no list of texts"):
         transfer.read_tasks(path)
+
+
+def test_questions_of_benchmarks_and_own_files(hub_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = corpora.load
+
+    def local(name: str, **more: Any) -> Any:
+        return load(name, **more, folder=hub_folder / name / more["split"])
+
+    monkeypatch.setattr(corpora, "load", local)
+    row = {"task": "quiz", "language": "fr", "prompt": "q", "answer": "yes"}
+    own = hub_folder / "own.jsonl"
+    own.write_text(f"{json.dumps(row)}\n" * 3)
+    with pytest.warns(UserWarning, match="m_arc is left out in de"):
+        tasks = transfer.benchmark_tasks(["belebele", "m_arc", str(own)], ["fr"], [], limit=2) | (
+            transfer.benchmark_tasks(["m_arc"], ["fr"], ["de"], limit=2)
+        )
+    assert {name: {code: len(some) for code, some in found.items()} for name, found in tasks.items()} == {
+        "belebele": {"fr": 2}, "m_arc": {"fr": 2}, "quiz": {"fr": 2},
+    }  # fmt: skip
+    first = tasks["belebele"]["fr"][0]
+    assert (first.answer, first.choices) == ("B", ("A", "B", "C", "D"))
+    assert first.prompt.endswith("D: four\nAnswer:")
+    assert tasks["m_arc"]["fr"][0].answer == "three"
+    with pytest.raises(UserError, match="de"):
+        transfer.benchmark_tasks(["m_arc"], ["de"], [])
+
+
+def test_a_language_is_told_by_its_words() -> None:
+    identify = transfer.told_by_words({"de": ["drei", "hundert"], "en": ["three", "hundred"], "digits": "0123"})
+    asked = [("drei hundert", "de"), ("three hundred", "de"), ("3 0", "digits"), ("drei 0", "de"), ("", "en")]
+    assert [identify(*pair) for pair in asked] == ["de", "en", "digits", "mixed", "en"]
+
+
+def test_the_table_by_language() -> None:
+    tasks = {"quiz": {"sw": items("ab")}, "next": {"sw": items("bb"), "en": items("a")}}
+    found = transfer.transfer_matrix(lambda asked: ["a"] * len(asked), tasks, exposure={"sw": "translated"})
+    assert found.by_language() == {
+        "sw": {"exposure": "translated", "resource": "low", "quiz": 0.5, "next": 0.0},
+        "en": {"exposure": "unseen", "resource": "high", "next": 1.0},
+    }

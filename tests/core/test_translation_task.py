@@ -16,6 +16,7 @@ from core.tasks.translation import (
     Segment,
     all_pairs,
     corpus_scores,
+    direction_scores,
     few_shot,
     means,
     official_test,
@@ -98,6 +99,15 @@ def test_scores_by_segment_and_direction_are_sacrebleus() -> None:
     assert sentence_scores(parts, outputs, "bleu")["en-de/a"] == pytest.approx(100)
     with pytest.raises(ValueError, match="same direction and item"):
         sentence_scores([parts[0], parts[0]], ["x", "y"], "exact")
+
+
+def test_scores_by_direction_stand_side_by_side() -> None:
+    parts = segments(ROWS, [("en", "de"), ("en", "zh")])
+    outputs = [part.target_text for part in parts]
+    found = direction_scores(parts, outputs, ["chrf++", "comet"], lambda s, o, r: [float(len(text)) for text in s])
+    assert [(name, *scores) for name, scores in found.items()] == [(d, "chrf++", "comet") for d in ("en-de", "en-zh")]
+    assert found["en-de"]["chrf++"] == pytest.approx(100)
+    assert found["en-zh"]["comet"] == pytest.approx((len("the red house") + len("one word")) / 2)
 
 
 def test_copies_and_wrong_rows_are_scored_as_translations() -> None:

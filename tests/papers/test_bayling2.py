@@ -16,10 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import corpora
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.run import Run, temporary
 from core.tasks import translation
+from core.tasks.samples import dialogue
+from core.text.languages import flores_code
 from core.worlds.numbers import spelled
 from papers.bayling2 import chat, data, eval, method, miniature, train, use
 from papers.bayling2.config import FLORES_101, PRESETS, VARIANTS, WORDINGS, Config, workload
@@ -39,39 +42,39 @@ LLAMA3 = (
     "<|start_header_id|>assistant<|end_header_id|>\n\n"
 )
 LLAMA3_TOKENS = ["<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>"]
+HI = dialogue("Hi")
 
 
-def user(text: str) -> dict[str, str]:
-    return {"role": "user", "content": text}
-
-
-def assistant(text: str) -> dict[str, str]:
-    return {"role": "assistant", "content": text}
-
-
-def test_llama2_prompts_are_not_stripped() -> None:
-    one = chat.format_prompt([user("What is the speed of light?")], "bayling2-llama2")
-    assert one == OPENING + "### Instruction:\nWhat is the speed of light?\n### Response:\n"
-    turns = [user("Hi"), assistant("Hello!"), user(' Translate "cat" into French. ')]
-    assert chat.format_prompt(turns, "bayling2-llama2") == (
-        OPENING + "### Instruction:\nHi\n### Response:\nHello!</s>\n"
-        '### Instruction:\n Translate "cat" into French. \n### Response:\n'
-    )
-    assert "### Instruction:\n{0} {{ text }}\n" in chat.format_prompt([user("{0} {{ text }}")])
-
-
-@pytest.mark.parametrize("text", ["What is the speed of light?", "  What is the speed of light?\n"])
-def test_llama3_prompts_are_stripped_and_have_no_begin_token(text: str) -> None:
-    assert chat.format_prompt([user(text)], "bayling2-llama3") == LLAMA3
+QUESTION = "What is the speed of light?"
+SAID = ["Hi", "Hello!", ' Translate "cat" into French. ']
 
 
 @pytest.mark.parametrize(
-    ("messages", "match"),
-    [([], "no turn"), ([{"role": "system", "content": "x"}], "no turn"), ([{"role": "tool", "content": "x"}], "role")],
-)
-def test_bad_conversations_are_refused(messages: list[dict[str, str]], match: str) -> None:
+    ("template", "turns", "expected"),
+    [
+        ("bayling2-llama2", [QUESTION], f"{OPENING}### Instruction:\n{QUESTION}\n### Response:\n"),
+        # Llama-2 messages are not stripped, Llama-3 messages are; the begin token is the tokenizer's.
+        (
+            "bayling2-llama2", SAID, OPENING + "### Instruction:\nHi\n### Response:\nHello!</s>\n"
+            '### Instruction:\n Translate "cat" into French. \n### Response:\n',
+        ),
+        ("bayling2-llama2", ["{0} {{ text }}"], f"{OPENING}### Instruction:\n{{0}} {{{{ text }}}}\n### Response:\n"),
+        ("bayling2-llama3", [QUESTION], LLAMA3),
+        ("bayling2-llama3", [f"  {QUESTION}\n"], LLAMA3),
+    ],
+)  # fmt: skip
+def test_prompts_are_those_of_the_official_client(template: Any, turns: list[str], expected: str) -> None:
+    assert chat.format_prompt(dialogue(*turns), template) == expected
+
+
+@pytest.mark.parametrize(
+    ("roles", "template", "match"),
+    [([], "bayling2-llama2", "no turn"), (["system"], "bayling2-llama2", "no turn"),
+     (["tool"], "bayling2-llama3", "role"), (["user"], "llama", "no template")],
+)  # fmt: skip
+def test_bad_conversations_are_refused(roles: list[str], template: Any, match: str) -> None:
     with pytest.raises(UserError, match=match):
-        chat.format_prompt(messages)
+        chat.format_prompt([{"role": role, "content": "x"} for role in roles], template)
 
 
 @pytest.fixture(scope="module")
@@ -86,45 +89,32 @@ def tokenizers() -> dict[str, Any]:
     }
 
 
-def test_the_layout_is_the_tokenizers_own_or_follows_its_end_of_turn(tokenizers: dict[str, Any]) -> None:
-    for name in chat.CHAT_TEMPLATES:
-        assert chat.chat_template(tokenizers[name]) == chat.CHAT_TEMPLATES[name]
-    assert chat.chat_template(tokenizers["plain"]) == miniature.CHAT_TEMPLATE
-    assert chat.chat_template(tokenizers["plain"], "bayling2-llama2") == chat.CHAT_TEMPLATES["bayling2-llama2"]
-
-
-def test_the_loss_is_on_the_responses(tokenizers: dict[str, Any]) -> None:
-    messages = [user("Say\nhi."), assistant("Hello."), user("Again"), assistant(" Hi. ")]
-    expected = {
-        "bayling2-llama2": "Hello.</s>\n Hi. </s>\n",
-        "bayling2-llama3": "\n\nHello.<|eot_id|>\n\nHi.<|eot_id|>",
-    }
-    tokenizers["plain"].chat_template = miniature.CHAT_TEMPLATE
-    said = method.instruction("drei hundert <next>", "3 0 1", block="x", source="de")["messages"]
-    (row,) = method.response_rows(tokenizers["plain"], [said])
-    assert tokenizers["plain"].decode(row["input_ids"]) == "<s> drei hundert <next> = 3 0 1 </s>"
-    assert labelled(tokenizers["plain"], row) == "3 0 1 </s>"
-    for name, responses in expected.items():
-        tokenizer, template = tokenizers[name], chat.CHAT_TEMPLATES[name]
-        tokenizer.chat_template = template
-        (row,) = method.response_rows(tokenizer, [messages])
-        assert labelled(tokenizer, row) == responses
-        whole: Any = chat.format_prompt(messages, name)  # type: ignore[arg-type]
-        assert tokenizer.decode(row["input_ids"]) == tokenizer.bos_token + whole
-        tokenizer.chat_template = None
-
-
-def labelled(tokenizer: Any, row: dict[str, list[int]]) -> str:
-    return tokenizer.decode([label for label in row["labels"] if label != -100])
+@pytest.mark.parametrize(
+    ("name", "turns", "responses"),
+    [
+        ("bayling2-llama2", ["Say\nhi.", "Hello.", "Again", " Hi. "], "Hello.</s>\n Hi. </s>\n"),
+        ("bayling2-llama3", ["Say\nhi.", "Hello.", "Again", " Hi. "], "\n\nHello.<|eot_id|>\n\nHi.<|eot_id|>"),
+        ("plain", ["drei hundert <next>", "3 0 1"], "3 0 1 </s>"),
+    ],
+)
+def test_the_loss_is_on_the_responses(tokenizers: dict[str, Any], name: Any, turns: list[str], responses: str) -> None:
+    tokenizer, own = tokenizers[name], tokenizers[name].chat_template
+    tokenizer.chat_template = chat.chat_template(tokenizer)
+    (row,) = method.response_rows(tokenizer, [dialogue(*turns)])
+    tokenizer.chat_template = own
+    assert tokenizer.decode([label for label in row["labels"] if label != -100]) == responses
+    whole = "<s> drei hundert <next> = 3 0 1 </s>"
+    if name != "plain":
+        whole = tokenizer.bos_token + chat.format_prompt(dialogue(*turns), name)
+    assert tokenizer.decode(row["input_ids"]) == whole
 
 
 # --- requests and the star ----------------------------------------------------------------------------------------
 
 
-def test_wordings_name_the_target_and_half_of_them_the_source() -> None:
+def test_half_of_the_wordings_name_the_source_too() -> None:
     for wordings in WORDINGS.values():
-        assert len(set(wordings)) == 8
-        assert all("{target}" in wording and "{text}" in wording for wording in wordings)
+        assert len(set(wordings)) == sum("{target}" in wording and "{text}" in wording for wording in wordings) == 8
         assert sum("{source}" in wording for wording in wordings) == 4
 
 
@@ -139,26 +129,21 @@ def bitexts(languages: Sequence[str], pivots: Sequence[str] = ("en", "zh"), n: i
     pairs = [(code, pivot) for code in languages for pivot in pivots]
     pairs += [(pivots[1], pivots[0])] if len(pivots) > 1 else []
     return [
-        Bitext(code, pivot, [{"key": str(i), code: f"{code} {i}", pivot: f"{pivot} {i}"} for i in range(n)])
-        for code, pivot in pairs
+        Bitext(code, pivot, [{code: f"{code} {i}", pivot: f"{pivot} {i}"} for i in range(n)]) for code, pivot in pairs
     ]
 
 
-@pytest.mark.parametrize(("directions", "edges"), [("both", 4), ("to_pivot", 2), ("from_pivot", 2)])
-def test_the_star_has_edges_to_the_hubs_alone(directions: Any, edges: int) -> None:
-    star = method.star_edges(bitexts(["de", "tr", "sw"]), ("en", "zh"), directions)
-    assert set(star) == {"de", "tr", "sw", "en-zh"}
-    assert {(source, target) for source, target, _ in star["en-zh"]} == {("en", "zh"), ("zh", "en")}
-    for code in ("de", "tr", "sw"):
-        assert len({(source, target) for source, target, _ in star[code]}) == edges
-        for source, target, _ in star[code]:
-            assert directions == "both" or (target if directions == "to_pivot" else source) in ("en", "zh")
-
-
-@pytest.mark.parametrize("pair", [("de", "tr"), ("en", "en")])
-def test_an_edge_beside_the_star_is_refused(pair: tuple[str, str]) -> None:
-    with pytest.raises(UserError, match="no edge"):
-        method.star_edges([Bitext(*pair, [])], ("en", "zh"))
+@pytest.mark.parametrize(
+    ("directions", "edges"),
+    [("both", "de-en en-de de-zh zh-de"), ("to_pivot", "de-en de-zh"), ("from_pivot", "en-de zh-de")],
+)
+def test_the_star_has_edges_to_the_hubs_alone(directions: Any, edges: str) -> None:
+    star = method.star_edges(bitexts(["de", "tr"]), ("en", "zh"), directions)
+    names = {spoke: " ".join(f"{source}-{target}" for source, target, _ in found) for spoke, found in star.items()}
+    assert names == {"de": edges, "tr": edges.replace("de", "tr"), "en-zh": "zh-en en-zh"}
+    for pair in (("de", "tr"), ("en", "en")):
+        with pytest.raises(UserError, match="no edge"):
+            method.star_edges([Bitext(*pair, [])], ("en", "zh"))
 
 
 def test_answers_are_bare_translations_and_requests_hold_the_source() -> None:
@@ -166,9 +151,10 @@ def test_answers_are_bare_translations_and_requests_hold_the_source() -> None:
     assert len(rows) == 6 * (2 * 4 + 2)
     for row in rows:
         request, answer = (message["content"] for message in row["messages"])
-        number = row["key"].split("/")[1]
+        code, number = answer.split()
+        assert code == row["target"]
         assert f"{row['source']} {number}" in request
-        assert answer == f"{row['target']} {number}"
+    assert len({row["key"] for row in rows}) == len(rows)
     # Requests are in either pivot, whatever the pair: German to English is also asked for in Chinese.
     german = [row["messages"][0]["content"] for row in rows if (row["source"], row["target"]) == ("de", "en")]
     chinese = [bool(re.search(r"[\u4e00-\u9fff]", text.replace("zh", ""))) for text in german]
@@ -241,7 +227,10 @@ def test_the_manifest_counts_by_block_direction_and_language() -> None:
     assert facts["languages"]["de"] == {"xling": 4}
     assert facts["languages"]["en"] == {"en": 6, "xling": 4}
     assert facts["distinct_per_language"] == {"de": 4, "en-zh": 2}
-    assert facts["examples"] == facts["distinct"] == 18
+    assert facts["examples"] == 18
+    asked = {"quiz": ["en", "deu_Latn", "yo"]}
+    assert data.exposures(facts, asked) == {"en": "instructed", "deu_Latn": "translated", "yo": "unseen"}
+    assert set(data.exposures({}, asked).values()) == {"unseen"}
 
 
 # --- the miniature world ------------------------------------------------------------------------------------------
@@ -262,6 +251,7 @@ def test_seeds_that_are_drawn_together_share_no_language() -> None:
     drawn = [code for tied, untied in seeds for code in (*tied, *untied)]
     assert len(set(drawn)) == len(drawn) == 36
     assert miniature.cast(replace(TINY, languages=("de",), untied=("tr",))) == (("de",), ("tr",))
+    assert miniature.cast(Config(model="x")) == ((), ())
 
 
 def test_no_number_is_of_both_splits_or_of_an_earlier_test() -> None:
@@ -281,8 +271,9 @@ def test_no_number_is_of_both_splits_or_of_an_earlier_test() -> None:
 )  # fmt: skip
 def test_answers_are_digits_or_words_of_the_language(skill: str, number: int, answer: str, words: str) -> None:
     german = spelled(("de",), range(1001))["de"]
-    assert miniature.solve(skill, number, german) == answer
-    assert miniature.solve(skill, number, german, "words") == words
+    request = f"{german[number]} <{skill}>"
+    assert miniature.exercise(skill, number, "de", german) == (request, answer)
+    assert miniature.exercise(skill, number, "de", german, "words") == (f"<de> {request}", words)
 
 
 def arm(name: str, **changes: Any) -> Config:
@@ -324,9 +315,8 @@ def test_arms_have_their_blocks_and_equal_size(name: str) -> None:
     assert facts["examples"] == 4000
     if "knowledge" in ARMS[name]:
         assert facts["blocks"]["knowledge"]["share"] == pytest.approx(0.06, abs=1e-3)
-        known = Counter(row["source"] for row in {row["key"] + row["source"]: row for row in training_set(name)
-                                                  if row["block"] == "knowledge"}.values())  # fmt: skip
-        assert known == dict.fromkeys((*tied, *untied), 10)
+        known = {(row["source"], row["key"]) for row in training_set(name) if row["block"] == "knowledge"}
+        assert Counter(code for code, _ in known) == dict.fromkeys((*tied, *untied), 10)
     for code in tied:
         instructed = set(facts["languages"][code]) - {"xling", "knowledge"}
         assert instructed == ({"oracle"} if name == "oracle" else set())
@@ -334,12 +324,14 @@ def test_arms_have_their_blocks_and_equal_size(name: str) -> None:
         assert set(facts["languages"].get(code, {})) <= {"knowledge"}
 
 
-def test_one_hub_has_no_translations_with_the_other_pivot_but_the_axis() -> None:
+def test_hubs_and_budget_limit_the_translations() -> None:
     for name in ("one_hub", "one_pivot"):
         directions = data.manifest(training_set(name))["directions"]
         assert {edge for edge in directions if "zh" in edge} == {"en-zh", "zh-en"}
         assert len(directions) == 2 * (miniature.TIED + 1)
     assert len(data.manifest(training_set("en_xling"))["directions"]) == 4 * miniature.TIED + 2
+    distinct = data.manifest(training_set("budget_64"))["distinct_per_language"]
+    assert [distinct[code] for code in miniature.cast(arm("budget_64"))[0]] == [64] * miniature.TIED
 
 
 def test_pairs_of_the_null_arm_do_not_belong_together() -> None:
@@ -356,11 +348,6 @@ def test_pairs_of_the_null_arm_do_not_belong_together() -> None:
     assert true_pairs("shuffled") < 0.02
 
 
-def test_the_budget_counts_distinct_examples_of_a_language() -> None:
-    counts = data.manifest(training_set("budget_64"))["distinct_per_language"]
-    assert all(counts[code] == 64 for code in miniature.cast(arm("budget_64"))[0])
-
-
 def test_solvers_that_know_nothing_get_nothing() -> None:
     found = miniature.solvers(arm("full"), training_set("full"))
     assert found["lookup"] == 0
@@ -369,10 +356,7 @@ def test_solvers_that_know_nothing_get_nothing() -> None:
 
 def test_a_wrong_language_is_told_by_its_words() -> None:
     identify = miniature.identifier(PRESETS["smoke"])
-    assert identify("drei hundert", "de") == "de"
-    assert identify("three hundred", "de") == "en"
-    assert identify("3 0 0", "digits") == "digits"
-    assert identify("drei 0 hundred", "de") == "mixed"
+    assert [identify("three hundred", "de"), identify("3 0 0", "digits")] == ["en", "digits"]
 
 
 # --- whole runs ---------------------------------------------------------------------------------------------------
@@ -389,7 +373,7 @@ def test_an_arm_runs_and_is_measured(name: str) -> None:
     with temporary("bayling2", config) as run:
         measured = whole(config, run)
         wanted = {"skills_x", "digits_x", "skills_en", "skills_untied", "x_to_en", "wrong_language_x"}
-        assert wanted <= set(measured.metrics)
+        assert {*wanted, "wrong_language_x_to_en"} <= set(measured.metrics)
         for metric, values in measured.units.items():
             assert measured.metrics[metric] == pytest.approx(sum(values.values()) / len(values))
         assert len(measured.units["skills_x"]) == 2 * len(config.languages) * config.items
@@ -405,7 +389,7 @@ def test_the_artifact_is_a_chat_model_for_transformers(smoke: Callable[[str], An
 
     folder = smoke("bayling2").path / "artifact" / "model"
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    text = tokenizer.apply_chat_template([user("drei <next>")], tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(dialogue("drei <next>"), tokenize=False, add_generation_prompt=True)
     assert text == "<s>drei <next> = "
     assert AutoModelForCausalLM.from_pretrained(folder).config.vocab_size == len(tokenizer)
 
@@ -413,16 +397,12 @@ def test_the_artifact_is_a_chat_model_for_transformers(smoke: Callable[[str], An
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory, tokenizers: dict[str, Any]) -> Path:
     """A user's chat model with a layout of its own."""
-    from transformers import LlamaConfig
-
+    from core.models.architectures import miniature as shape
     from core.models.loading import from_config
 
     folder, tokenizer = tmp_path_factory.mktemp("toy"), tokenizers["bayling2-llama3"]
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=512, bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.3,
-    )  # fmt: skip
-    from_config(shape, seed=0).save_pretrained(folder)
+    model = from_config(shape(len(tokenizer), width=16, layers=1, heads=2, feed_forward=32, positions=512), seed=0)
+    model.save_pretrained(folder)
     tokenizer.chat_template = (
         "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}<|eot_id|>{% endfor %}"
         "{% if add_generation_prompt %}[assistant] {% endif %}"
@@ -432,25 +412,17 @@ def toy(tmp_path_factory: pytest.TempPathFactory, tokenizers: dict[str, Any]) ->
     return folder
 
 
-def test_a_chat_uses_the_models_layout_and_stops_at_the_end_of_its_turn(toy: Path) -> None:
-    import torch
+def opening(talk: chat.Chat) -> str:
+    return str(talk.tokenizer.apply_chat_template(HI, tokenize=False, add_generation_prompt=True))
 
-    talk = chat.Chat.load(toy, device="cpu")
-    vocabulary = talk.tokenizer.get_vocab()
-    assert set(talk.stop_ids()) == {2, vocabulary["<|eot_id|>"], vocabulary["<|end_of_text|>"]}
-    assert talk.prompt([user("Hi")]) == "<s>[user] Hi<|eot_id|>[assistant] "
-    assert (
-        chat.Chat.load(toy, "bayling2-llama3", device="cpu").prompt([user("Hi")]).startswith("<s><|start_header_id|>")
-    )
 
-    class Ends(torch.nn.Module):
-        def forward(self, hidden: Any) -> Any:
-            logits = torch.zeros(*hidden.shape[:-1], len(vocabulary))
-            logits[..., vocabulary["<|eot_id|>"]] = 9.0
-            return logits
-
-    talk.model.lm_head = Ends()
-    assert talk.reply([[user("Hi")], [user("Hello you")]], max_new_tokens=5) == ["", ""]
+def test_the_layout_is_the_tokenizers_own_or_follows_its_end_of_turn(toy: Path, tokenizers: dict[str, Any]) -> None:
+    for name in chat.CHAT_TEMPLATES:
+        assert chat.chat_template(tokenizers[name]) == chat.CHAT_TEMPLATES[name]
+    talk = chat.load_chat(toy, device="cpu")
+    assert opening(talk) == "<s>[user] Hi<|eot_id|>[assistant] "
+    assert {2, *map(talk.tokenizer.get_vocab().get, ("<|eot_id|>", "<|end_of_text|>"))} == set(talk.stop_ids())
+    assert opening(chat.load_chat(toy, "bayling2-llama3", device="cpu")).startswith("<s><|start_header_id|>")
 
 
 # --- the paper's scale --------------------------------------------------------------------------------------------
@@ -462,94 +434,99 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copies of the paper's data sets in their own columns."""
-    folder = tmp_path_factory.mktemp("hub")
-    sources: dict[str, Callable[[int], dict[str, Any]]] = {
-        "HuggingFaceH4/ultrachat_200k/train_sft": lambda i: {
-            "prompt": "p", "prompt_id": str(i), "messages": [user(f"ask {i}"), assistant(f"say {i}")],
-        },
-        "Open-Orca/SlimOrca/train": lambda i: {
-            "conversations": [{"from": "human", "value": f"h {i}"}, {"from": "gpt", "value": "g"}],
-        },
-        "BelleGroup/train_2M_CN/train": lambda i: {"instruction": f"问 {i}", "input": "", "output": "答"},
-        "silk-road/alpaca-data-gpt4-chinese/train": lambda i: {
-            "instruction": "q", "output": "a", "instruction_zh": f"题 {i}", "input_zh": "", "output_zh": "解",
-        },
-    }  # fmt: skip
-    for name, row in sources.items():
-        write_jsonl(folder / f"{name}.jsonl", [row(i) for i in range(6)])
+# Rows of the paper's data sets in their own columns.
+HUB: dict[str, Callable[[int], dict[str, Any]]] = {
+    "HuggingFaceH4/ultrachat_200k@train_sft": lambda i: {
+        "prompt": "p", "prompt_id": str(i), "messages": dialogue(f"ask {i}", f"say {i}"),
+    },
+    "Open-Orca/SlimOrca": lambda i: {
+        "conversations": [{"from": "human", "value": f"h {i}"}, {"from": "gpt", "value": "g" if i else ""}],
+    },
+    "BelleGroup/train_2M_CN": lambda i: {"instruction": f"问 {i}", "input": "", "output": "答"},
+    "silk-road/alpaca-data-gpt4-chinese": lambda i: {
+        "instruction": "q", "output": "a", "instruction_zh": f"题 {i}", "input_zh": "", "output_zh": "解",
+    },
+    "Helsinki-NLP/opus-100#de-en@train": lambda i: {"translation": {"de": f"de opus {i}", "en": f"en opus {i}"}},
+    "Helsinki-NLP/opus-100#en-zh@train": lambda i: {"translation": {"en": f"en opus {i}", "zh": f"zh opus {i}"}},
+}  # fmt: skip
+BELEBELE = {"flores_passage": "P", "question": "Q?", "mc_answer1": "a", "mc_answer2": "b", "mc_answer3": "c",
+            "mc_answer4": "d", "correct_answer_num": "3", "link": "l"}  # fmt: skip
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local copies in the place of the hub."""
     for split, code in itertools.product(("dev", "devtest"), ("eng_Latn", "cmn_Hans", "deu_Latn", "swh_Latn")):
         rows = [{"id": i, "text": f"{code} {split} {i}"} for i in range(4)]
-        write_jsonl(folder / "flores200" / split / f"{code}.jsonl", rows)
-    for pair in ("de-en", "en-zh"):
-        rows = [{"translation": {code: f"{code} opus {i}" for code in pair.split("-")}} for i in range(5)]
-        write_jsonl(folder / "Helsinki-NLP/opus-100" / f"{pair}.jsonl", rows)
-    question = {"flores_passage": "P", "question": "Q?", "mc_answer1": "a", "mc_answer2": "b", "mc_answer3": "c",
-                "mc_answer4": "d", "correct_answer_num": "3", "link": "l"}  # fmt: skip
+        write_jsonl(tmp_path / "flores200" / split / f"{code}.jsonl", rows)
     for code in ("eng_Latn", "zho_Hans", "deu_Latn"):
-        write_jsonl(folder / "belebele" / f"{code}.jsonl", [{**question, "question_number": i} for i in range(3)])
-    return folder
+        rows = [{**BELEBELE, "question_number": i} for i in range(3)]
+        write_jsonl(tmp_path / "belebele/test" / f"{code}.jsonl", rows)
+    load = corpora.load
+
+    def local(name: str, *, split: str, **more: Any) -> Any:
+        return load(name, **more, folder=tmp_path / name / split)
+
+    monkeypatch.setattr(corpora, "load", local)
+    monkeypatch.setattr(corpora, "read_rows", lambda source: [*map(HUB[source.partition("[")[0]], range(6))])
 
 
-def paper_scale(hub: Path, toy: Path, **changes: Any) -> Config:
+def paper_scale(toy: Path, **changes: Any) -> Config:
     return override(
         PRESETS["paper"],
         {
-            "model": str(toy), "hub_folder": str(hub), "languages": ("de", "sw"), "total": 40, "workers": 1,
-            "training.epochs": 0.5, "training.batch_size": 4, "training.micro_batch_size": 4,
-            "training.strategy": "auto", "training.max_length": 256, "training.precision": "fp32",
-            "training.save_every": 0, "max_new_tokens": 4, "benchmarks": ("belebele", "flores200", "wmt22"),
-            "scores": ("bleu", "chrf++"), "items": 2, **changes,
+            "model": str(toy), "languages": ("de", "sw"), "total": 40, "training.epochs": 0.5,
+            "training.batch_size": 4, "training.micro_batch_size": 4, "training.strategy": "auto",
+            "training.max_length": 256, "training.precision": "fp32", "training.save_every": 0, "max_new_tokens": 4,
+            "benchmarks": ("belebele", "flores200", "wmt22"), "scores": ("bleu", "chrf++"), "items": 2, **changes,
         },
     )  # fmt: skip
 
 
-def test_the_paper_mixture_from_local_copies(hub: Path, toy: Path) -> None:
-    rows = data.mixture(paper_scale(hub, toy, total=1000))
+def test_the_paper_mixture_from_local_copies(hub: None, toy: Path) -> None:
+    rows = data.mixture(paper_scale(toy, total=1000))
     facts = data.manifest(rows)
     assert {name: part["examples"] for name, part in facts["blocks"].items()} == {"en": 262, "zh": 432, "xling": 306}
     pairs = [("de", "en"), ("de", "zh"), ("sw", "en"), ("sw", "zh"), ("en", "zh")]
     assert set(facts["directions"]) == {f"{a}-{b}" for pair in pairs for a, b in (pair, pair[::-1])}
     said = {row["messages"][-1]["content"] for row in rows}
     assert {"say 0", "g", "答", "解", "de opus 1", "swh_Latn dev 2", "cmn_Hans dev 0"} <= said
+    assert "" not in said
     assert not any("devtest" in text for text in said)
-    budget = data.mixture(paper_scale(hub, toy, total=1000, xling_per_language=5))
+    budget = data.mixture(paper_scale(toy, total=1000, xling_per_language=5))
     german = {json.dumps(row) for row in budget if "de" in (row["source"], row["target"]) and row["block"] == "xling"}
     assert len(german) == 5
 
 
-def test_the_paper_scale_runs_on_a_toy_model(hub: Path, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_paper_scale_runs_on_a_toy_model(hub: None, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{code: f"{code} wmt {i}" for code in ("en", "zh")} for i in range(2)]
     monkeypatch.setattr(translation, "official_test", lambda n, s, t, limit: translation.segments(rows, [(s, t)]))
-    config = paper_scale(hub, toy)
+    config = paper_scale(toy)
     with temporary("bayling2", config) as run:
         with pytest.warns(UserWarning, match="belebele is left out in sw"):
             measured = whole(config, run)
-        wanted = {"belebele_pivots", "belebele_x", "bleu_x_to_en.asked_en", "chrf++_zh_to_x.asked_zh"}
-        assert {*wanted, "bleu_wmt22-zh-en.asked_zh"} <= set(measured.metrics)
+        tests = [f"{test}-{pair}" for test in ("flores200", "wmt22") for pair in ("en-zh", "zh-en")]
+        groups = ["x_to_en", "en_to_x", "x_to_zh", "zh_to_x", *tests]
+        sides = itertools.product(("bleu", "chrf++"), groups, ("en", "zh"))
+        found = {name for name in measured.metrics if ".asked_" in name}
+        assert found == {f"{score}_{group}.asked_{asked}" for score, group, asked in sides}
+        assert {"belebele_pivots", "belebele_x"} <= set(measured.metrics)
+        scores = measured.details["translation"]["scores"]
+        both = [scores[f"flores200-{code}-en.asked_zh"]["chrf++"] for code in ("de", "sw")]
+        assert measured.metrics["chrf++_x_to_en.asked_zh"] == pytest.approx(sum(both) / 2)
         assert measured.details["languages"]["de"]["exposure"] == "translated"
         for asked in ("en", "zh"):
             folder = run.path / "translations" / f"asked_{asked}"
             assert "eng_Latn devtest 0" in (folder / "flores200-de-en.ref").read_text(encoding="utf-8")
             assert (folder / "wmt22-en-zh.out").read_text(encoding="utf-8").count("\n") == 2
-        prompt = chat.Chat.load(run.artifact / "model").prompt([user("Hi")])
-        assert prompt.startswith("<s>" + OPENING)  # the preset's layout, not that of the toy
+        # The preset's layout, not that of the toy.
+        assert opening(chat.load_chat(run.artifact / "model")).startswith("<s>" + OPENING)
 
 
-def test_comet_is_looked_for_before_anything_is_decoded(hub: Path, toy: Path) -> None:
-    config = paper_scale(hub, toy, scores=("comet",))
+def test_comet_is_looked_for_before_anything_is_decoded(toy: Path) -> None:
     nothing: Any = None
-    talk = chat.Chat.load(toy)
     with pytest.raises(UserError, match="pip install unbabel-comet"):
-        eval.translation(talk, config, nothing)
-
-
-def test_the_papers_languages_have_codes() -> None:
-    from core.text.languages import flores_code
-
-    assert len({flores_code(code) for code in FLORES_101}) == 100
+        eval.translation(chat.load_chat(toy), paper_scale(toy, scores=("comet",)), nothing)
 
 
 @pytest.mark.parametrize(
@@ -559,6 +536,7 @@ def test_the_papers_languages_have_codes() -> None:
 def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
     from core.cost.plan import plan
 
+    assert len({flores_code(code) for code in FLORES_101}) == 100
     result = plan(workload(PRESETS[preset]), gpus=8)
     assert result.costs[0].parameters.total == parameters
     assert 10 < result.gpu_hours < 2000
@@ -568,8 +546,8 @@ def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
     ("preset", "changes", "match"),
     [
         ("tiny", {"blocks": ("en", "fr")}, "blocks"),
-        ("tiny", {"hubs": ("de",)}, "no pivot"),
-        ("tiny", {"pivots": ("en",), "blocks": ("en",)}, "pivot_shares"),
+        ("tiny", {"hubs": ("de",)}, "hubs"),
+        ("tiny", {"pivots": ("en",), "blocks": ("en",)}, "shares"),
         ("tiny", {"languages": ("de",), "untied": ("de",)}, "two roles"),
         ("tiny", {"untied": ("de",)}, "untied without languages"),
         ("tiny", {"xling": "monolingual", "blocks": ("en",)}, "xling"),
@@ -577,7 +555,8 @@ def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
         ("tiny", {"items": 500}, "numbers to draw from"),
         ("paper", {"xling": "monolingual"}, "spelled-out numbers"),
         ("paper", {"answer": "words"}, "spelled-out numbers"),
-        ("tiny", {"blocks": ("xling",), "xling_share": 0.0}, "positive share"),
+        ("paper", {"instructions": ("qq=qq.jsonl",)}, "'qq' is neither"),
+        ("tiny", {"blocks": ("xling",), "shares": (0.5, 0.5, 0.0)}, "positive share"),
     ],
 )
 def test_impossible_settings_are_refused(preset: str, changes: dict[str, Any], match: str) -> None:
@@ -591,7 +570,7 @@ def test_impossible_settings_are_refused(preset: str, changes: dict[str, Any], m
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    write_jsonl(tmp_path / "en.jsonl", [{"messages": [user(f"ask {i}"), assistant(f"say {i}")]} for i in range(30)])
+    write_jsonl(tmp_path / "en.jsonl", [{"messages": dialogue(f"ask {i}", f"say {i}")} for i in range(30)])
     write_jsonl(tmp_path / "zh.jsonl", [{"instruction": f"问 {i}", "output": f"答 {i}"} for i in range(30)])
     lines = ["sw\ten", *(f"neno {i}\tword {i}" for i in range(20))]
     (tmp_path / "sw-en.tsv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
@@ -619,18 +598,19 @@ def test_mix_and_measure(own: Path, toy: Path, capsys: pytest.CaptureFixture[str
 
 def test_train_on_own_data(own: Path, toy: Path) -> None:
     config = Config(
-        model=str(toy), languages=("sw",), instructions=("en=en.jsonl", "zh=zh.jsonl"), parallel=("sw:en=sw-en.tsv",),
-        benchmarks=("tasks.jsonl",), benchmark_languages=("sw", "yo"),
+        model=str(toy), languages=("sw",), untied=("yo",), instructions=("en=en.jsonl", "zh=zh.jsonl"),
+        parallel=("sw:en=sw-en.tsv",), benchmarks=("tasks.jsonl",),
         training=replace(PRESETS["smoke"].training, max_length=256),
     )  # fmt: skip
     run = Run(own / "run", "bayling2", config, own / "stages", quiet=True).open()
     measured = whole(config, run)
-    assert set(measured.units["quiz_x"]) == {"sw/2", "sw/3", "yo/4", "yo/5"}
-    assert chat.Chat.load(run.artifact / "model").prompt([user("Hi")]) == "<s>[user] Hi<|eot_id|>[assistant] "
+    assert set(measured.units["quiz_x"]) == {"sw/2", "sw/3"}
+    assert set(measured.units["quiz_untied"]) == {"yo/4", "yo/5"}
+    assert opening(chat.load_chat(run.artifact / "model")) == "<s>[user] Hi<|eot_id|>[assistant] "
 
 
 def test_sweep_and_chat_print(own: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    use.main(["sweep", "--preset", "smoke", "--budgets", "4", "--steps", "2"])
+    use.main(["sweep", "--settings", "smoke --training.steps 2 --no-oracle", "--budgets", "4"])
     assert re.search(r"^ +4 +\d\.\d{3} +\d\.\d{3}$", capsys.readouterr().out, re.MULTILINE)
     say = ["chat", "--model", str(toy), "--message", "Hi", "--max-new-tokens", "2"]
     use.main([*say, "--temperature", "0"])
@@ -647,12 +627,14 @@ def test_sweep_and_chat_print(own: Path, toy: Path, capsys: pytest.CaptureFixtur
         (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:en=sw-en.tsv", "--shares", "en"], "--shares"),
         (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:fr=sw-en.tsv"], "fr"),
         (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "tasks.jsonl"], "line 2: not JSON"),
-        (["sweep", "--model", "x"], "--tasks"),
+        (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "no.json"], "no manifest"),
+        (["sweep", "--settings", "huge"], "no preset 'huge'"),
     ],
 )
 def test_mistakes_end_with_one_sentence(
     own: Path, arguments: list[str], match: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (own / "no.json").write_text("{}")
     with pytest.raises(SystemExit) as stop:
         use.main(arguments)
     assert stop.value.code == 2
