@@ -16,7 +16,6 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -266,7 +265,8 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
     for number, pairs in enumerate(zip(*asked.values(), strict=False)):
         catalogue.questions.append((QUESTIONS[number % 5], dict(zip(asked, pairs, strict=True))))
     for code in catalogue.tools:
-        _check(catalogue, code)
+        with _laid_out(code):
+            _check(catalogue, code)
     return catalogue
 
 
@@ -297,36 +297,16 @@ def _values(source: Any, language: str, slot: str) -> dict[str, str]:
         return {str(text): str(text) for text in source}
     kind, _, rest = str(source).partition(":")
     names, _, left_out = rest.partition(" without ")
-    if kind == "cldr" and names in ("city", "country", "currency", "language"):
-        return {key: text for key, text in cldr_values(names, language).items() if key not in left_out.split()}
+    if kind == "cldr":
+        from core.worlds.names import short_names
+
+        return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}
     if kind == "range" and re.fullmatch(r"\d{1,6}:\d{1,6}", rest):
         low, high = map(int, rest.split(":"))
         return {str(number): str(number) for number in range(low, high)}
     raise UserError(
         f"The values of {slot!r} ({source!r}) are not understood: a list, a mapping, cldr:city or range:2:60."
     )
-
-
-@cache
-def cldr_values(kind: str, language: str) -> dict[str, str]:
-    """Short names of CLDR in one language: exemplar cities of the time zones, countries, currencies, languages."""
-    from core.corpora.names import locale_of
-
-    locale = locale_of(language)
-    if kind == "city":
-        named = {zone: entry.get("city") for zone, entry in locale.time_zones.items()}
-        # English names a zone's city only where the zone's id does not.
-        zones = sorted(str(zone) for zone in locale_of("bg").time_zones if "/" in str(zone))
-        names = {zone: named.get(zone) or zone.rpartition("/")[2].replace("_", " ") for zone in zones}
-    else:
-        table = {"country": locale.territories, "currency": locale.currencies, "language": locale.languages}[kind]
-        names = {str(code): str(name) for code, name in table.items() if kind != "country" or str(code).isalpha()}
-    if kind == "currency":
-        names = {code: name.lower() for code, name in names.items()}
-    words = re.compile(r"[^\W\d]+([’' -][^\W\d]+){0,2}")
-    short = {key: name for key, name in sorted(names.items()) if words.fullmatch(name) and len(name) <= 16}
-    first = {name: key for key, name in reversed(short.items())}
-    return {key: name for key, name in short.items() if first[name] == key}
 
 
 def _check(catalogue: Catalogue, language: str) -> None:

@@ -158,7 +158,7 @@ PRESETS: dict[str, Config] = {
         ),
         lora_rank=2,
         examples=16,
-        training=replace(_TUNING, epochs=1, batch_size=8),
+        training=replace(_TUNING, epochs=1, batch_size=8, max_length=1024),
         limit=8,
         max_new_tokens=6,
     ),

@@ -68,7 +68,7 @@ def build_dataset(
         withheld: Functions that are neither asked for nor offered.
 
     Returns:
-        Items with ids `<function>/<scenario>/<part>-<number>-<language>`; the function is the one asked for or, beside
+        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`; the function is the one asked for or, beside
         a general question, one of those that are offered.
 
     Raises:
@@ -102,7 +102,7 @@ def build_dataset(
             if core not in seen:
                 break
         seen.add(core)
-        place = f"{name}/{scenario}/{part}-{number:05d}"
+        place = f"{name}/{scenario}/{part}-{seed}-{number:05d}"
         items += [{"id": f"{place}-{one['language']}", **one} for one in mirrored(catalogue, drawn, languages)]
     return items[:count]
 

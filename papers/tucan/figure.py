@@ -37,7 +37,7 @@ def draw(record: Record) -> Figure:
 
 
 def _interval(record: Record, variant: str, metric: str) -> tuple[float, float, float]:
-    whole = Check(id="", statement="", metric=metric, treatment=variant, unit="function")
+    whole = Check(id="", statement="", metric=metric, treatment=variant, unit="tool")
     found = compare(whole, 0.0, record.measurements).interval
     return found.estimate, max(0.0, found.low), min(1.0, found.high)
 

@@ -208,14 +208,13 @@ _BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "exclusiveMinimum": (lambda value, bound: value > bound, "not more than"),
     "exclusiveMaximum": (lambda value, bound: value < bound, "not less than"),
 }
-_SIZES = {"minLength": str, "maxLength": str, "minItems": list, "maxItems": list}
 
 
 def violations(value: Any, schema: Any, root: Any = None, path: str = "", depth: int = 0) -> list[str]:
     """Why a value does not satisfy a JSON Schema; empty when it does.
 
-    Types, enumerations, required and additional properties, items, bounds, combinations and local references. Formats
-    and patterns are not checked: a pattern from a stranger's schema can run for hours.
+    Types, enumerations, required and additional properties, items, bounds, combinations and local references. Lengths,
+    formats and patterns are not checked: a pattern from a stranger's schema can run for hours.
 
     Args:
         value: Parsed JSON.
@@ -276,10 +275,6 @@ def _scalar(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
         number = key in schema and isinstance(value, int | float) and not isinstance(value, bool)
         if number and not holds(value, schema[key]):
             yield f"{_short(value)} is {what} {schema[key]}"
-    for key, kind in _SIZES.items():
-        surplus = len(value) - schema[key] if key in schema and isinstance(value, kind) else 0
-        if (surplus < 0 and key.startswith("min")) or (surplus > 0 and key.startswith("max")):
-            yield f"its length {len(value)} violates {key} {schema[key]}"
 
 
 def _resolve(reference: Any, root: Any) -> Any:

@@ -145,14 +145,9 @@ class Draw:
 def draw(
     catalogue: Catalogue, scenario: str, name: str, functions: Sequence[str], part: Part, most: int, rng: random.Random
 ) -> Draw:
-    """Equation 2 for one scenario and function: what is offered, what is asked, what is left out.
+    """Equation 2 for one scenario and the function `name`: what is offered, what is asked, what is left out.
 
-    Args:
-        catalogue: Functions, templates and values.
-        scenario: One of SCENARIOS.
-        name: The function that the request is about, or, beside a general question, one that is offered.
-        functions: What can be offered, at most `most` besides the right one.
-        part: Whose templates, values and questions are used.
+    At most `most` other functions are offered; beside a general question, `name` itself is one of those that are.
     """
     most = max(1, most)
     others = [other for other in functions if other not in {name, *catalogue.synonyms(name)}]

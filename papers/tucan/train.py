@@ -39,8 +39,9 @@ def train(config: Config, run: Run) -> None:
             limit, fate = config.training.max_length, config.training.long_documents
             print(f"{too_long} of {len(rows)} conversations exceed {limit} tokens (training.long_documents: {fate}).")
         adapted, result = method.tune(model, rows, config.lora_rank, config.training, run, config.seed)
-        # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
-        adapted.peft_config["default"].base_model_name_or_path = config.base
+        if config.base:
+            # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
+            adapted.peft_config["default"].base_model_name_or_path = config.base
         facts |= {
             "conversations": len(rows),
             "tokens": sum(len(row["input_ids"]) for row in rows),

@@ -50,53 +50,34 @@ def weather(**arguments: Any) -> str:
 # --- parity with the official scorer ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("response", "label"),
-    [
-        (fenced(RIGHT), "CORRECT"),
-        (weather(location="Sofiya"), "CORRECT"),
-        (weather(location="sofia"), "WRONG_PARAMETERS"),
-        (weather(location=" софия. "), "WRONG_PARAMETERS"),
-        (weather(location="софия."), "CORRECT"),
-        (fenced(RIGHT.replace("arguments", "parameters")), "CORRECT"),
-        (f"```tool_call\n{RIGHT}", "NO_CALL_WHEN_EXPECTED"),
-        (f"```json\n{RIGHT}\n```", "NO_CALL_WHEN_EXPECTED"),
-        (fenced(RIGHT.replace('"}}', '",}}')), "MALFORMED_JSON"),
-        (weather(location="София", unit="C"), "WRONG_PARAMETERS"),
-        (weather(), "WRONG_PARAMETERS"),
-        (fenced("{}"), "NO_CALL_WHEN_EXPECTED"),
-        (fenced(RIGHT.replace('{"name"', '{"error": "x", "name"')), "MALFORMED_JSON"),
-        (fenced(RIGHT) + fenced('{"name": "other", "arguments": {}}'), "CORRECT"),
-        (fenced('{"name": "other", "arguments": {}}') + fenced(RIGHT), "WRONG_FUNCTION"),
-        (fenced(RIGHT.replace("get_weather", "Get_Weather")), "WRONG_FUNCTION"),
-        ("Времето е хубаво.", "NO_CALL_WHEN_EXPECTED"),
-        # Where the official scorer raises an exception:
-        (fenced("[1, 2]"), "MALFORMED_JSON"),
-        (fenced('"text"'), "MALFORMED_JSON"),
-        (fenced("5"), "MALFORMED_JSON"),
-        (fenced("null"), "MALFORMED_JSON"),
-        (fenced('{"name": "get_weather", "arguments": ["София"]}'), "WRONG_PARAMETERS"),
-        (fenced('{"name": ["get_weather"], "arguments": {}}'), "WRONG_FUNCTION"),
-        (fenced('{"name": "get_weather", "arguments": []}'), "WRONG_PARAMETERS"),  # as no arguments: empty is falsy
-    ],
-)
-def test_labels_of_the_official_scorer(response: str, label: str) -> None:
-    assert grader.grade(response, WEATHER) == label
+WRONG, MALFORMED, SILENT = "WRONG_PARAMETERS", "MALFORMED_JSON", "NO_CALL_WHEN_EXPECTED"
+OTHER = fenced('{"name": "other", "arguments": {}}')
+LABELLED = [
+    (fenced(RIGHT), "CORRECT"), (weather(location="Sofiya"), "CORRECT"), (weather(location="sofia"), WRONG),
+    (weather(location=" софия. "), WRONG), (weather(location="софия."), "CORRECT"), (weather(), WRONG),
+    (fenced(RIGHT.replace("arguments", "parameters")), "CORRECT"), (f"```tool_call\n{RIGHT}", SILENT),
+    (f"```json\n{RIGHT}\n```", SILENT), (fenced(RIGHT.replace('"}}', '",}}')), MALFORMED),
+    (weather(location="София", unit="C"), WRONG), (fenced("{}"), SILENT), ("Времето е хубаво.", SILENT),
+    (fenced(RIGHT.replace('{"name"', '{"error": "x", "name"')), MALFORMED), (fenced(RIGHT) + OTHER, "CORRECT"),
+    (OTHER + fenced(RIGHT), "WRONG_FUNCTION"), (fenced(RIGHT.replace("get_w", "Get_W")), "WRONG_FUNCTION"),
+    (fenced('{"name": "get_weather", "arguments": []}'), WRONG),  # as no arguments: empty is falsy
+    # Where the official scorer raises an exception:
+    (fenced("[1, 2]"), MALFORMED), (fenced('"text"'), MALFORMED), (fenced("5"), MALFORMED), (fenced("null"), MALFORMED),
+    (fenced('{"name": "get_weather", "arguments": ["София"]}'), WRONG),
+    (fenced('{"name": ["get_weather"], "arguments": {}}'), "WRONG_FUNCTION"),
+]  # fmt: skip
+# Whatever the text says; what is malformed takes precedence.
+UNWANTED = [
+    ("За кой град?", "CORRECT"), ("абвгд 123", "CORRECT"), (fenced("{}"), "CORRECT"),
+    (fenced(RIGHT), "UNEXPECTED_CALL"), (fenced("{oops"), MALFORMED), (f"```json\n{RIGHT}\n```", "CORRECT"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("response", "label"),
-    [
-        ("За кой град?", "CORRECT"),
-        ("абвгд 123", "CORRECT"),  # whatever the text says
-        (fenced("{}"), "CORRECT"),
-        (fenced(RIGHT), "UNEXPECTED_CALL"),
-        (fenced("{oops"), "MALFORMED_JSON"),  # takes precedence
-        (f"```json\n{RIGHT}\n```", "CORRECT"),
-    ],
+    ("expected", "response", "label"), [(WEATHER, *row) for row in LABELLED] + [(NOTHING, *row) for row in UNWANTED]
 )
-def test_labels_where_no_call_is_expected(response: str, label: str) -> None:
-    assert grader.grade(response, NOTHING) == label
+def test_labels_of_the_official_scorer(expected: dict[str, Any], response: str, label: str) -> None:
+    assert grader.grade(response, expected) == label
 
 
 @pytest.mark.parametrize(
@@ -158,11 +139,9 @@ def test_no_answer_breaks_the_grader(response: str, expected: bool) -> None:
     assert verdict.label in grader.LABELS
 
 
-@pytest.mark.parametrize(
-    "payload", ["[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}']
-)
-def test_hostile_payloads_are_labelled(payload: str) -> None:
-    assert grader.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
+def test_hostile_payloads_are_labelled() -> None:
+    for payload in ("[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}'):
+        assert grader.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
 
 
 def test_calls_are_parsed_and_never_run(tmp_path: Path) -> None:
@@ -194,7 +173,7 @@ WEATHER_TOOL = {
             "location": {"type": "string", "description": "City"},
             "days": {"type": "integer", "minimum": 1, "maximum": 7},
             "unit": {"type": ["string", "null"], "enum": ["C", "F", None]},
-            "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+            "tags": {"type": "array", "items": {"type": "string"}},
             "when": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/hour"}]},
         },
         "required": ["location"],
@@ -202,28 +181,21 @@ WEATHER_TOOL = {
         "$defs": {"hour": {"type": "integer", "exclusiveMaximum": 24}},
     },
 }
+SOFIA = {"location": "София"}
 
 
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ({"location": "София"}, None),
-        ({"location": "София", "days": 3, "unit": None, "tags": ["a"], "when": 23}, None),
-        ({"location": "София", "days": 3.0, "when": "19:00"}, None),
-        ({}, "location is missing"),
-        ({"location": 5}, "location: 5 is no string"),
-        ({"location": "x", "days": 0}, "days: 0 is less than 1"),
-        ({"location": "x", "days": 8}, "days: 8 is more than 7"),
-        ({"location": "x", "days": 2.5}, "days: 2.5 is no integer"),
-        ({"location": "x", "days": True}, "days: True is no integer"),
-        ({"location": "x", "unit": "K"}, "unit: 'K' is none of C, F, None"),
-        ({"location": "x", "tags": ["a", 1]}, "tags[1]: 1 is no string"),
-        ({"location": "x", "tags": ["a"] * 3}, "tags: its length 3 violates maxItems 2"),
-        ({"location": "x", "when": 24}, "when: 24 fits 0 of the 2 options of anyOf"),
-        ({"location": "x", "extra": 1}, "extra: nothing is allowed here"),
-        ([], "[] is no object"),
+        (SOFIA, None), (SOFIA | {"days": 3, "unit": None, "tags": ["a"], "when": 23}, None), ([], "[] is no object"),
+        (SOFIA | {"days": 3.0, "when": "19:00"}, None), ({}, "location is missing"),
+        ({"location": 5}, "location: 5 is no string"), (SOFIA | {"days": 0}, "days: 0 is less than 1"),
+        (SOFIA | {"days": 8}, "days: 8 is more than 7"), (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"),
+        (SOFIA | {"days": True}, "days: True is no integer"), (SOFIA | {"extra": 1}, "extra: nothing is allowed here"),
+        (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
+        (SOFIA | {"when": 24}, "when: 24 fits 0 of the 2 options of anyOf"),
     ],
-)
+)  # fmt: skip
 def test_arguments_against_their_schema(value: Any, problem: str | None) -> None:
     assert violations(value, WEATHER_TOOL["parameters"]) == ([] if problem is None else [problem])
 
@@ -238,18 +210,6 @@ def test_schemas_that_cannot_be_read_are_refused() -> None:
     ):
         with pytest.raises(UserError, match=re.escape(message)):
             violations({}, schema)
-
-
-def test_agreement_with_jsonschema() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-
-    @settings(deadline=None, max_examples=300)
-    @given(st.dictionaries(st.sampled_from(["location", "days", "unit", "tags", "when", "z"]), JSONS, max_size=4))
-    def agree(value: dict[str, Any]) -> None:
-        valid = jsonschema.Draft202012Validator(WEATHER_TOOL["parameters"]).is_valid(value)
-        assert (not violations(value, WEATHER_TOOL["parameters"])) is valid
-
-    agree()
 
 
 # --- reports ------------------------------------------------------------------------------------------------------
@@ -532,7 +492,8 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
         ({"tools": {"get_weather": {**tool, "ask": {}}}}, "no question that asks"),
         ({"tools": {"nothing": tool}}, "no such function"),
         ({"tools": {"get_weather": {**tool, "requests": [5]}}}, "not laid out"),
-        ({"values": {**entry["values"], "city": "cldr:moon"}}, "not understood"),
+        ({"values": {**entry["values"], "city": "cldr:moon"}}, "kind 'moon'"),
+        ({"values": {**entry["values"], "city": "moon"}}, "not understood"),
         ({"values": {**entry["values"], "city": ["a"]}}, "at least five values"),
         ({"questions": [["one"]]}, "not laid out"),
     ):
@@ -720,7 +681,7 @@ def test_own_data_through_the_commands(
     entrypoint(tucan_train.train, options)
     entrypoint(tucan_eval.evaluate, options)
     assert "never calling" in capsys.readouterr().out
-    assert len(read_json(tmp_path / "mine" / "measurement.json")["units"]["accuracy_bg"]) == 4
+    assert len(read_json(tmp_path / "mine" / "measurement.json")["units"]["accuracy_bg"]) == 6
     assert read_json(tmp_path / "mine" / "artifact" / "adapter" / "adapter_config.json")["r"] == 2
     assert load(tmp_path / "mine" / "artifact" / "merged", dtype="float32")
 
