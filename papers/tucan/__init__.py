@@ -6,7 +6,8 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# A tool, one of the functions, is what is drawn: its items share wordings and schema. Less than five points would be of no use to anyone.
+# What is drawn is a tool, that is a function: its items share wordings and schema. Less than five points would be of no
+# use to anyone.
 _MEASURED: dict[str, Any] = {"metric": "accuracy_bg", "unit": "tool", "smallest": 0.05}
 _LANGUAGES = {"bg": "Bulgarian", "en": "English"}
 # An arm that has not learnt its items proves nothing. The null arm is left out: it has nothing that can be learnt.

@@ -16,6 +16,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,9 +99,7 @@ class Catalogue:
         keys = next(iter(self.values.values()))[slot]
         if "enum" in self.functions[name]["parameters"]["properties"][slot]:
             return sorted(keys)
-        ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
-        fifth = max(1, len(ranked) // 5)
-        return sorted({"test": ranked[:fifth], "dev": ranked[fifth : 2 * fifth], "train": ranked[2 * fifth :]}[part])
+        return _parted(tuple(keys))[part]
 
     def values_for(
         self, name: str, template: int, part: Part, rng: random.Random, *, without: str = "", options: float = 0.5
@@ -174,6 +173,18 @@ class Catalogue:
             elsewhere = {"enum", "x-language"} & set(parameters["properties"][slot])
             if not elsewhere and normalize(str(value)) not in normalize(request):
                 raise UserError(f"The value {value!r} of {slot} does not occur in the request {request!r}.")
+
+
+@cache
+def _parted(keys: tuple[str, ...]) -> dict[Part, list[str]]:
+    ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
+    fifth = max(1, len(ranked) // 5)
+    parts: dict[Part, list[str]] = {
+        "test": ranked[:fifth],
+        "dev": ranked[fifth : 2 * fifth],
+        "train": ranked[2 * fifth :],
+    }
+    return {part: sorted(own) for part, own in parts.items()}
 
 
 def shown_function(schema: Any) -> Any:

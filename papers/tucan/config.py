@@ -49,7 +49,7 @@ class PromptConfig:
 class BaseModel:
     """The small bilingual chat model that stands in for BgGPT where no `base` is given; 4 heads."""
 
-    hidden: Annotated[int, Range(8)] = 160
+    hidden: Annotated[int, Range(8)] = 128
     """Width; ours."""
     layers: Annotated[int, Range(1)] = 4
     """Transformer blocks; ours."""
@@ -105,7 +105,7 @@ class Config:
 
     limit: Annotated[int, Range(0)] = 0
     """Score only so many items: the first of a file, every n-th of each kind of the miniature; 0 = all."""
-    max_new_tokens: Annotated[int, Range(1)] = 72
+    max_new_tokens: Annotated[int, Range(1)] = 96
     """Room for an answer. Official: 2,048 by its README, 512 in effect."""
     temperature: Annotated[float, Range(0, 2)] = 0.0
     """0 = greedy. Official: 0.1 with sampling."""

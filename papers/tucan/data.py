@@ -68,8 +68,8 @@ def build_dataset(
         withheld: Functions that are neither asked for nor offered.
 
     Returns:
-        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`; the function is the one asked for or, beside
-        a general question, one of those that are offered.
+        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`; the function is the one asked for or,
+        beside a general question, one of those that are offered.
 
     Raises:
         UserError: An unknown language, scenario or function, or a catalogue that cannot fill a scenario.

@@ -1,9 +1,9 @@
 """The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
 
 The base talks Bulgarian and English: it says in words what it is asked for, translates requests, answers questions
-about countries, repeats names and writes JSON. It has read every wording and every name, as any chat model has, but no
-request of the test: the values of its own requests are those of training. What tuning shows is another matter:
-wordings, open values and questions of the test are new to it, and four functions are.
+about countries, repeats names, writes JSON, and schemas of functions that do not exist. It has read every wording and
+every name, as any chat model has, but no request of the test: the values of its own requests are those of training.
+What tuning shows is another matter: wordings, open values and questions of the test are new to it, and four functions.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("en", "currency"): ("What is the currency of {name}?",),
     ("en", "language"): ("What is the official language of {name}?",),
 }
+READ = 12_000
+"""Dialogues that the base reads, at most."""
+VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", "convert", "open", "send", "count")
+"""First words of the functions that the base reads the schemas of."""
 SHARES = {"train": 0.2, "dev": 0.2, "test": 0.2}
 """Of the territories; the base does not read of the others."""
 CHATML = (
@@ -178,12 +182,11 @@ def _words(text: str) -> list[str]:
 
 
 def reading(config: Config) -> list[Chat]:
-    """Dialogues to pre-train on: as many as the steps take, in both languages alike."""
+    """Dialogues to pre-train on, in both languages alike: as many as the steps take, or READ, which come again."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
-    kinds = rng.choices((_in_own_words, _translation, _fact, _echo, _record), (50, 15, 15, 10, 10), k=20_000)
-    turns = [
-        kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(kinds[: settings.steps * settings.batch_size])
-    ]
+    count = min(READ, settings.steps * settings.batch_size)
+    kinds = rng.choices((_in_own_words, _translation, _fact, _echo, _record, _schema), (45, 15, 15, 10, 8, 7), k=count)
+    turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(kinds)]
     return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
 
 
@@ -224,6 +227,14 @@ def _record(rng: random.Random, language: str) -> tuple[str, str]:
         {key: int(value) if value.isdigit() else value for key, value in values.items()}, ensure_ascii=False
     )
     return f"JSON\n{lines}", f"```json\n{body}\n```"
+
+
+def _schema(rng: random.Random, language: str) -> tuple[str, str]:
+    """How the schema of a function is written, of one that does not exist."""
+    verb, what, *slots = rng.choice(VERBS), *rng.sample(sorted(catalogue().values["en"]["word"].values()), 3)
+    kinds = {slot: {"type": rng.choice(("string", "integer"))} for slot in slots[: rng.randint(1, 2)]}
+    body = {"name": f"{verb}_{what}", "parameters": {"type": "object", "properties": kinds, "required": list(kinds)}}
+    return f"JSON\n{verb} {what}: {', '.join(kinds)}", f"```json\n{json.dumps(body, separators=(',', ':'))}\n```"
 
 
 def _value(rng: random.Random, language: str) -> str:

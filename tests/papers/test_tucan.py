@@ -578,7 +578,8 @@ def test_the_base_has_read_no_request_of_the_test() -> None:
         assert not {one["user_message"] for one in values} & read
         assert len(miniature.knowledge(config, "bg")) >= 60
         assert not {reply for _, _, reply in miniature.in_words(config, "bg")} & read
-    assert not any("tool_call" in text or '"parameters"' in text for text in read)
+    assert not any(re.search(r"tool_call|arguments", text) for text in read)
+    assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
 
 
 def test_what_is_kept_is_not_tuned_on() -> None:
