@@ -105,9 +105,6 @@ def test_normalisation_of_the_official_scorer() -> None:
     assert grader.normalize("да.\n") == "da"
     assert grader.normalize("ъьЪЬ") == ""
     assert grader.normalize("Plovdiv € 5") == "plovdiv € 5"
-
-
-def test_the_bulgarian_standard_is_an_option() -> None:
     for name, latin in (("Търговище", "Targovishte"), ("София", "Sofia"), ("Щъркел", "shtarkel"), ("Ямбол", "Yambol")):
         assert grader.equivalent(name, latin, "bg_standard")
     call = weather(location="Sofia")
@@ -570,7 +567,7 @@ def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
 # --- the miniature and the model ----------------------------------------------------------------------------------
 
 
-def test_the_base_has_read_no_request_of_the_test() -> None:
+def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_on() -> None:
     read = {turn["content"] for chat in miniature.reading(Config(seed=3)) for turn in chat}
     for split in ("dev", "test"):
         config = override(Config(seed=3), {"split": split})
@@ -580,9 +577,6 @@ def test_the_base_has_read_no_request_of_the_test() -> None:
         assert not {reply for _, _, reply in miniature.in_words(config, "bg")} & read
     assert not any(re.search(r"tool_call|arguments", text) for text in read)
     assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
-
-
-def test_what_is_kept_is_not_tuned_on() -> None:
     tuned = {one["user_message"] for one in miniature.training_items(Config(seed=3))}
     assert not {question.context for question in miniature.knowledge(Config(seed=3), "bg")} & tuned
 
@@ -639,32 +633,25 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
 def test_calls_between_special_tokens_reach_the_grader() -> None:
     """Tags that are special tokens of a vocabulary are text of the answer and not left out with its end token."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
     from core.inference.generation import generate
-    from core.models.tokenization import train_bpe
+    from core.models.architectures import miniature as shape
+    from core.models.tokenization import completion_row, train_bpe
 
+    torch.manual_seed(0)
     answer = f"<tool_call>{RIGHT}</tool_call>"
-    tokenizer = train_bpe([answer, "Какво е времето?"] * 3, 400, special_tokens=["<tool_call>", "</tool_call>"])
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
-        num_key_value_heads=1, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
-    model = LlamaForCausalLM(shape).eval()
-    asked = tokenizer("Какво е времето?", add_special_tokens=False)["input_ids"]
-    script = [*tokenizer(answer, add_special_tokens=False)["input_ids"], 2]
-
-    def say(module: Any, inputs: Any, keywords: Any, output: Any) -> Any:
-        """Whatever was read, the next token of the answer."""
-        cache = keywords["past_key_values"].get_seq_length() if keywords.get("past_key_values") is not None else 0
-        output.logits = torch.full_like(output.logits, -9.0)
-        output.logits[:, -1, script[max(0, min(cache - len(asked), len(script) - 1))]] = 9.0
-        return output
-
-    model.register_forward_hook(say, with_kwargs=True)
-    (said,) = generate(model, tokenizer, ["Какво е времето?"], max_new_tokens=len(script))
-    tags = method.Tags("<tool_call>", "</tool_call>")
-    assert grader.grade(said, WEATHER, tags) == "CORRECT"
+    tokenizer = train_bpe([answer, "Какво е?"] * 9, 400, special_tokens=["<tool_call>", "</tool_call>"])
+    model = LlamaForCausalLM(shape(len(tokenizer), width=32, layers=1, heads=2, feed_forward=64, positions=128))
+    row = torch.tensor([completion_row(tokenizer, "Какво е?", answer)["input_ids"]])
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+    for _ in range(80):
+        model(row, labels=row).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    (said,) = generate(model.eval(), tokenizer, ["Какво е?"], max_new_tokens=60)
+    assert said == answer
+    assert grader.grade(said, WEATHER, method.Tags("<tool_call>", "</tool_call>")) == "CORRECT"
 
 
 def test_own_data_through_the_commands(
