@@ -573,7 +573,7 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
         config = override(Config(seed=3), {"split": split})
         values = [one for one in miniature.scored_items(config) if one["expected_behavior"]["should_call_function"]]
         assert not {one["user_message"] for one in values} & read
-        assert len(miniature.knowledge(config, "bg")) >= 60
+        assert len(miniature.knowledge(config, "bg")) >= 50
         assert not {reply for _, _, reply in miniature.in_words(config, "bg")} & read
     assert not any(re.search(r"tool_call|arguments", text) for text in read)
     assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
@@ -582,9 +582,9 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
 
 
 def test_solvers_that_understand_nothing() -> None:
-    config = Config(seed=3, split="dev", limit=60)
+    config = Config(seed=3, split="dev")
     found = tucan_eval.trivial(config, miniature.scored_items(config))
-    assert found["trivial_never_call"] == pytest.approx(0.5, abs=0.1)
+    assert found["trivial_never_call"] == 0.5
     assert 0 < found["trivial_neighbour"] < 1
     known = miniature.training_items(config)[0]
     expected = known["expected_behavior"]
@@ -624,7 +624,7 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
     for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "right_function_bg", "valid_call_bg"):
         assert found[name] == 1
     assert found["unexpected_call_bg"] == 0
-    assert found["never_call"] == pytest.approx(0.4, abs=0.15)
+    assert found["never_call"] == pytest.approx(0.25, abs=0.1)  # unseen functions are called alone
     assert found["reply_in_script"] > 0.9
     assert {"understood_bg", "understood_en", "knowledge_bg"} <= set(found)
     assert "fitted" not in found
