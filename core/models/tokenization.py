@@ -34,7 +34,12 @@ PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
 
 
 def train_bpe(
-    texts: Iterable[str], vocabulary_size: int, *, special_tokens: Sequence[str] = (), min_frequency: int = 2
+    texts: Iterable[str],
+    vocabulary_size: int,
+    *,
+    special_tokens: Sequence[str] = (),
+    min_frequency: int = 2,
+    apart: bool = False,
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer (no unknown token: every string has an encoding, and decodes to itself).
 
@@ -43,6 +48,8 @@ def train_bpe(
         vocabulary_size: Entries in all: 256 bytes, specials, merges. At least 256 plus the specials.
         special_tokens: Further tokens that are never split (language tags, task tags).
         min_frequency: Pairs seen less often are not merged.
+        apart: Blanks, digits and underscores are tokens by themselves and join no word, so that a word has the same
+            tokens after a blank, in quotes and in `snake_case`: what a small model has to copy, it can.
 
     Returns:
         The tokenizer with pad, bos and eos tokens; ids are 0, 1, 2, then `special_tokens` in order.
@@ -50,13 +57,17 @@ def train_bpe(
     Raises:
         UserError: If the vocabulary has no room for the bytes, or there is no text.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     specials = [PAD, BOS, EOS, *special_tokens]
     if vocabulary_size < 256 + len(specials):
         raise UserError(f"vocabulary_size = {vocabulary_size} is too small: give at least {256 + len(specials)}.")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if apart:
+        pieces = pre_tokenizers.Split(Regex(r"\s|\d|_|[^\W\d_]+|[^\w\s]+"), "isolated")
+        whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pieces, whole])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,

@@ -3,6 +3,7 @@
     translations(["de", "sw"])                # prompt: the name in German or Swahili, answer: in English
     kinds(["de", "sw"])                       # prompt: the name, answer: "territory", "language", ...
     facts(["en"])                             # prompt: "The currency of Japan is", answer: "Japanese Yen"
+    short_names("bg", "city")                 # {"Europe/Sofia": "София", ...}, to be put into sentences
 
 A concept is one class in all languages. Concepts that share a name in one of the languages (the language and the
 currency of some countries) are one class, and names that stand for several concepts are no prompts.
@@ -131,6 +132,44 @@ def facts(
                         for number, frame in enumerate(frames[code, relation])
                     ]
     return items
+
+
+SHORT_KINDS = ("city", "country", "currency", "language")
+
+
+@cache
+def short_names(language: str, kind: str) -> dict[str, str]:
+    """Names of one to three words and at most 16 letters in one language, each once, to be put into sentences.
+
+    Args:
+        language: Code.
+        kind: Of :data:`SHORT_KINDS`; cities are those that time zones are named after. Currencies are in lower case.
+
+    Returns:
+        Names by the key of CLDR, which is the same in all languages (not all of them name everything).
+
+    Raises:
+        UserError: unknown language or kind.
+    """
+    from core.corpora.names import locale_of
+
+    if kind not in SHORT_KINDS:
+        raise UserError(f"There are no short names of kind {kind!r}: choose among {', '.join(SHORT_KINDS)}.")
+    locale = locale_of(language)
+    if kind == "city":
+        named = {zone: entry.get("city") for zone, entry in locale.time_zones.items()}
+        # English names a zone's city only where the zone's id does not.
+        zones = sorted(str(zone) for zone in locale_of("bg").time_zones if "/" in str(zone))
+        names = {zone: str(named.get(zone) or zone.rpartition("/")[2].replace("_", " ")) for zone in zones}
+    else:
+        table = {"country": locale.territories, "currency": locale.currencies, "language": locale.languages}[kind]
+        names = {str(code): str(name) for code, name in table.items() if kind != "country" or str(code).isalpha()}
+    if kind == "currency":
+        names = {code: name.lower() for code, name in names.items()}
+    words = re.compile(r"[^\W\d]+([’' -][^\W\d]+){0,2}")
+    short = {key: name for key, name in sorted(names.items()) if words.fullmatch(name) and len(name) <= 16}
+    first = {name: key for key, name in reversed(short.items())}
+    return {key: name for key, name in short.items() if first[name] == key}
 
 
 @cache

@@ -1,98 +1,80 @@
-"""The figure of the page: accuracy by scenario, and what each variant does where a call is wanted or not."""
+"""The figure of the page, drawn from the record alone: accuracy of every arm, and of three of them by scenario."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import bars, interval
-from core.experiment.report import COLOURS
-from core.experiment.results import Record
-from core.experiment.run import Measurement
+from core.experiment.paper import Check
+from core.experiment.report import COLOURS, trivial_lines
+from core.experiment.results import Record, compare
 
+ARMS = (
+    ("bg+en", "tuned in both languages", "blue"),
+    ("en", "tuned on English alone", "sky"),
+    ("no-negatives", "tuned on calls alone", "vermilion"),
+    ("base", "base, not tuned", "grey"),
+    ("shuffled", "tuned on other items' calls (null)", "grey"),
+)
 SCENARIOS = {
     "function_call_required": "one function",
     "multiple_functions_selection": "choose one",
     "ambiguous_function_selection": "similar functions",
-    "irrelevant_question_with_functions": "nothing fits",
+    "irrelevant_question_with_functions": "none fits",
     "missing_required_parameters": "value missing",
     "no_functions_available": "no functions",
 }
-OUTCOMES = {
-    "CORRECT": ("right", COLOURS["blue"]),
-    "WRONG_PARAMETERS": ("wrong arguments", COLOURS["sky"]),
-    "WRONG_FUNCTION": ("wrong function", COLOURS["yellow"]),
-    "UNEXPECTED_CALL": ("unexpected call", COLOURS["vermilion"]),
-    "MALFORMED_JSON": ("malformed", COLOURS["purple"]),
-    "NO_CALL_WHEN_EXPECTED": ("no call", "#C8C8C8"),
-}
-KINDS = {
-    "bg/call": "Bulgarian, call wanted",
-    "en/call": "English, call wanted",
-    "bg/no_call": "Bulgarian, no call wanted",
-}
+SHOWN = (("bg+en", "D", -0.2), ("no-negatives", "s", 0.0), ("base", "o", 0.2))
 
 
 def draw(record: Record) -> Figure:
-    """Above: accuracy by scenario, means with 95 % intervals. Below: outcomes of every variant."""
-    figure = plt.figure(figsize=(9.5, 6.2))
-    grid = figure.add_gridspec(2, 3, height_ratios=(1.1, 1))
-    _scenarios(figure.add_subplot(grid[0, :]), record.measurements)
-    axes = [figure.add_subplot(grid[1, column]) for column in range(len(KINDS))]
-    for axis, (kind, title) in zip(axes, KINDS.items(), strict=True):
-        _outcomes(axis, record.measurements, kind)
-        axis.set_title(title)
-        axis.tick_params(labelleft=axis is axes[0])
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(OUTCOMES), columnspacing=1.2, handlelength=1)
+    """Left: accuracy on Bulgarian requests, all scenarios alike. Right: by scenario; means with 95 % intervals."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.1, 1))
+    _arms(left, record)
+    _scenarios(right, record)
     return figure
 
 
-def _scenarios(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]]) -> None:
-    styles = {
-        "base": (COLOURS["grey"], "o"),
-        "no-negatives": (COLOURS["vermilion"], "s"),
-        "en": (COLOURS["orange"], "^"),
-        "bg+en": (COLOURS["blue"], "D"),
-    }
-    metrics = [*(f"accuracy_{name}" for name in SCENARIOS), "accuracy"]
-    places = np.arange(len(metrics))
-    for position, (variant, (colour, marker)) in enumerate(styles.items()):
-        means, reach = bars([interval(measurements[variant], metric) for metric in metrics])
-        shifted = places + 0.13 * (position - 1.5)
-        axes.errorbar(shifted, means, reach, fmt=marker, color=colour, label=variant, linewidth=1.4, markersize=6)
-    mute = interval(measurements["base"], "never_call").estimate
-    axes.hlines(mute, places[-1] - 0.42, places[-1] + 0.42, color="black", linestyle=":", linewidth=1.4, label="mute")
-    for border in (2.5, 5.5):
-        axes.axvline(border, color="#BBBBBB", linewidth=1)
-    for place, text in ((1, "call wanted"), (4, "no call wanted: a mute model gets all of it"), (6, "together")):
-        axes.text(place, 1.08, text, ha="center", color=COLOURS["grey"], fontsize=8)
-    axes.set_xticks(places, [*SCENARIOS.values(), "all items"])
-    axes.set_ylim(-0.05, 1.17)
-    axes.set_yticks(np.arange(0, 1.01, 0.2))
-    axes.set_ylabel("accuracy")
-    axes.set_title("Half of the scenarios are free")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="variant")
+def _interval(record: Record, variant: str, metric: str) -> tuple[float, float, float]:
+    whole = Check(id="", statement="", metric=metric, treatment=variant, unit="tool")
+    found = compare(whole, 0.0, record.measurements).interval
+    return found.estimate, max(0.0, found.low), min(1.0, found.high)
 
 
-def _outcomes(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]], kind: str) -> None:
-    variants = list(measurements)
-    for row, variant in enumerate(variants):
-        counts = [m.details["errors_by_language"].get(kind, {}) for m in measurements[variant].values()]
-        total = sum(sum(by_label.values()) for by_label in counts)
-        left = 0.0
-        for label, (name, colour) in OUTCOMES.items():
-            # Where nothing is to be called, silence is right.
-            share = sum(by_label.get(label, 0) for by_label in counts) / total
-            axes.barh(row, share, left=left, color=colour, height=0.72, label=name if row == 0 else None)
-            left += share
-    axes.set_yticks(range(len(variants)), variants)
-    axes.set_ylim(len(variants) - 0.5, -0.5)
-    axes.set_xlim(0, 1)
-    axes.set_xticks((0, 0.5, 1))
-    axes.set_xlabel("share of items")
-    axes.grid(visible=False)
+def _arms(axes: Axes, record: Record) -> None:
+    arms = [arm for arm in ARMS if arm[0] in record.measurements]
+    for row, (variant, _, colour) in enumerate(arms):
+        mean, low, high = _interval(record, variant, "accuracy_bg")
+        axes.barh(row, mean, color=COLOURS[colour], alpha=0.5, height=0.7)
+        axes.plot([low, high], [row, row], color="black", linewidth=1)
+        axes.text(high + 0.015, row, f"{mean:.2f}", va="center", fontsize=9)
+    trivial_lines(axes, record, "base", vertical=True)
+    axes.set_yticks(range(len(arms)), [label for _, label, _ in arms])
+    axes.set_ylim(len(arms) - 0.5, -0.6)
+    axes.set_xlim(0, 1.1)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("accuracy on Bulgarian requests, six scenarios alike (95 % interval)")
+    axes.set_title("Every arm; never calling gets half", pad=14)
+
+
+def _scenarios(axes: Axes, record: Record) -> None:
+    names = {variant: label for variant, label, _ in ARMS}
+    colours = {variant: COLOURS[colour] for variant, _, colour in ARMS}
+    for number, (variant, marker, shift) in enumerate(SHOWN):
+        if variant not in record.measurements:
+            continue
+        for row, scenario in enumerate(SCENARIOS):
+            mean, low, high = _interval(record, variant, f"accuracy_{scenario}_bg")
+            axes.plot([low, high], [row + shift] * 2, color=colours[variant], linewidth=1.2)
+            axes.plot(mean, row + shift, marker, color=colours[variant], markersize=6)
+        axes.text(0.0, -1.3 + 0.3 * number, names[variant], color=colours[variant], fontsize=9, va="center")
+    axes.axhline(2.5, color="#BBBBBB", linewidth=1)
+    for row, text in ((-0.42, "a call is wanted"), (5.42, "no call is wanted")):
+        axes.text(1.0, row, text, ha="right", va="center", fontsize=8, color=COLOURS["grey"])
+    axes.set_yticks(range(len(SCENARIOS)), list(SCENARIOS.values()))
+    axes.set_ylim(5.7, -1.55)
+    axes.set_xlim(-0.03, 1.03)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("accuracy")
+    axes.set_title("By scenario", pad=14)

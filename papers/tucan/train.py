@@ -7,68 +7,100 @@ python -m papers.tucan.train paper
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
+from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from core.files import write_json
 from papers.tucan.config import Config
 
+if TYPE_CHECKING:
+    from core.models.loading import Loaded
+    from papers.tucan.data import Chat
+
 
 def train(config: Config, run: Run) -> None:
-    """Write `artifact/adapter` (or `artifact/model`), `artifact/tucan.json`, and on request `artifact/merged`."""
+    """Write `artifact/adapter`, `artifact/tucan.json`, and on request `artifact/merged`."""
     from core.distributed import is_main, seed_everything
-    from core.training.fit import fit, save_pretrained
-    from papers.tucan import base, data
+    from core.training.fit import save_pretrained
+    from papers.tucan import data, method
 
     seed_everything(config.seed)
-    prompt, digest = data.prompt_of(config.prompt)
-    facts: dict[str, Any] = {"base": config.base or "scratch", "prompt": digest, "adapter": config.adapter}
+    _, digest = data.prompt_of(config.prompt)
+    facts: dict[str, Any] = {"base": config.base or "miniature", "prompt": digest, "adapter": config.adapter}
     if config.adapter != "none":
-        model, tokenizer = base.load_base(config, run)
-        chats = base.training_conversations(config, prompt)
-        rows = [base.training_row(tokenizer, chat, config.loss_on) for chat in chats]
-        tokens = sum(len(row["input_ids"]) for row in rows)
+        model, tokenizer = load_base(config, run)
+        rows = method.training_rows(tokenizer, conversations(config), config.loss_on)
         too_long = sum(len(row["input_ids"]) > config.training.max_length for row in rows)
         if too_long and is_main():
             limit, fate = config.training.max_length, config.training.long_documents
             print(f"{too_long} of {len(rows)} conversations exceed {limit} tokens (training.long_documents: {fate}).")
-        adapted: Any = with_adapter(model, config) if config.adapter == "lora" else model
-        result = fit(adapted, rows, config.training, run, seed=config.seed)
+        adapted, result = method.tune(model, rows, config.lora_rank, config.training, run, config.seed)
+        if config.base:
+            # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
+            adapted.peft_config["default"].base_model_name_or_path = config.base
         facts |= {
             "conversations": len(rows),
-            "tokens": tokens,
+            "tokens": sum(len(row["input_ids"]) for row in rows),
             "too_long": too_long,
             "trained_parameters": sum(p.numel() for p in adapted.parameters() if p.requires_grad),
             "steps": result.steps,
-            "losses": result.losses,
+            "loss": result.losses[-1],
             "tokens_per_second": result.tokens_per_second,
         }
-        save_pretrained(adapted, run.artifact / ("adapter" if config.adapter == "lora" else "model"), tokenizer)
-        if config.save_merged and config.adapter == "lora":
+        save_pretrained(adapted, run.artifact / "adapter", tokenizer)
+        if config.save_merged:
             save_pretrained(adapted.merge_and_unload(), run.artifact / "merged", tokenizer)
     if is_main():
         write_json(run.artifact / "tucan.json", facts)
 
 
-def with_adapter(model: Any, config: Config) -> Any:
-    """LoRA on all linear layers but the head; a 4-bit base is prepared as in QLoRA."""
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+def conversations(config: Config) -> list[Chat]:
+    """Chats to train on, from a file or the miniature; every ablation changes them in both."""
+    from papers.tucan import data, miniature
 
-    if config.quantization != "none":
-        checkpointing = config.training.gradient_checkpointing
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=checkpointing)
-    settings = LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha,
-        lora_dropout=config.lora_dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    adapted = get_peft_model(model, settings)
-    # What an adapter is to be put on again: the name that was asked for, not the folder where it was found.
-    adapted.peft_config["default"].base_model_name_or_path = config.base
-    return adapted
+    if not config.train_file:
+        return miniature.training_chats(config)
+    prompt, _ = data.prompt_of(config.prompt)
+    chats = data.read_conversations(config.train_file, prompt, languages=config.languages, negatives=config.negatives)
+    return data.shuffled_calls(chats, prompt.tags, config.seed) if config.calls == "shuffled" else chats
+
+
+def load_base(config: Config, run: Run) -> Loaded:
+    """The model before tuning, in evaluation mode, and its tokenizer.
+
+    Raises:
+        UserError: A chat model is needed, and this one has no template.
+    """
+    from core.models import loading
+
+    if not config.base:
+        return loading.load(_pretrained(config, run), dtype="float32")
+    quantization = None if config.quantization == "none" else config.quantization
+    model, tokenizer = loading.load(config.base, quantization=quantization, attention=config.attention)
+    if not tokenizer.chat_template:
+        raise UserError(f"{config.base} has no chat template: name an instruction-tuned model.")
+    return loading.Loaded(model, tokenizer)
+
+
+def _pretrained(config: Config, run: Run) -> Path:
+    """Folder of the small chat model, pre-trained once for all variants of a seed."""
+    from core import distributed
+    from core.training.fit import save_pretrained
+    from papers.tucan import miniature
+
+    def build(folder: Path) -> None:
+        model, tokenizer = made or miniature.pretrain(config, run)
+        save_pretrained(model, folder, tokenizer)
+
+    # Training is a joint act of all processes, so it cannot happen where only the main one builds.
+    made = miniature.pretrain(config, run) if distributed.world_size() > 1 else None
+    everything = to_dict(config)
+    inputs = {name: everything[name] for name in ("seed", "base_model", "prompt", "distractors")}
+    return run.stage("base", inputs, build)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.files import write_rows, write_text
-from papers.tucan import data, files, method
+from papers.tucan import data, grader, method
+from papers.tucan.catalogue import load_catalogue
 from papers.tucan.config import PromptConfig
 from papers.tucan.eval import print_table, wrong_items
 
@@ -33,23 +34,23 @@ class Build:
     """Write items with their chat form: what training reads, and what scoring reads."""
 
     tools: str = ""
-    """Functions: a JSON list (plain JSON Schema or OpenAI's form) or an MCP answer. Empty: our ten."""
+    """Functions: a JSON list (plain JSON Schema or OpenAI's form) or an MCP answer. Empty: ours."""
     templates: tuple[str, ...] = ()
     """Request templates, one YAML file a language (see bg.yaml). Empty: ours."""
     count: Annotated[int, Range(1)] = 500
     """Items in all languages together."""
-    part: Literal["train", "development", "test"] = "train"
-    """Whose templates and values are used; the parts share none."""
     languages: tuple[str, ...] = ()
-    """Which languages; all of the templates by default."""
+    """Of the requests. Empty: those of the templates."""
+    part: Literal["train", "dev", "test"] = "train"
+    """Whose wordings and values are used: parts share none."""
+    balanced: bool = False
+    """All six scenarios alike, as in a test; otherwise a quarter wants no call, as in training."""
     negatives: bool = True
-    """Include the three scenarios where nothing is to be called."""
+    """Also items where nothing is to be called."""
     distractors: Annotated[int, Range(0)] = 3
     """At most so many further functions an item."""
-    unseen: tuple[str, ...] = ()
-    """Functions to keep for development and test."""
-    multi_turn: Annotated[float, Range(0, 1)] = 0.0
-    """Share of calls that go on with the result and the final answer."""
+    withheld: tuple[str, ...] = ()
+    """Functions that are neither asked for nor offered: to be tested on a model that has never seen them."""
     seed: Seed = 0
     """Of the draws."""
     prompt: PromptConfig = LONG
@@ -88,20 +89,20 @@ class Score:
 
 def build(options: Build) -> None:
     """Generate items and say what they are."""
-    catalogue = data.load_catalogue(options.tools, options.templates)
+    catalogue = load_catalogue(options.tools, options.templates)
+    mix = method.BALANCED if options.balanced else method.MIX
     items = data.build_dataset(
         catalogue,
         options.count,
-        languages=options.languages or tuple(catalogue.languages),
+        languages=options.languages or tuple(catalogue.tools),
         part=options.part,
         seed=options.seed,
-        mix=data.MIX if options.negatives else data.without_negatives(),
+        mix=mix if options.negatives else data.without_negatives(mix),
         distractors=options.distractors,
-        unseen=options.unseen,
-        multi_turn=options.multi_turn,
+        withheld=options.withheld,
     )
     prompt, _ = data.prompt_of(options.prompt)
-    _write(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
+    write_rows(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
     counts = {scenario: sum(item["scenario_type"] == scenario for item in items) for scenario in method.SCENARIOS}
     print(f"{options.out}: {len(items)} items ({', '.join(f'{n} {name}' for name, n in counts.items() if n)})")
 
@@ -109,22 +110,23 @@ def build(options: Build) -> None:
 def prompts(options: Prompts) -> None:
     """Render the user turns."""
     prompt, _ = data.prompt_of(options.prompt)
-    items = files.read_items(options.items)
-    _write(options.out, [{"id": i["id"], "prompt": prompt.render(i["user_message"], i["functions"])} for i in items])
+    items = data.read_items(options.items)
+    rows = [{"id": one["id"], "prompt": prompt.render(one["user_message"], one["functions"])} for one in items]
+    write_rows(options.out, rows)
     print(f"{options.out}: {len(items)} prompts")
 
 
 def score(options: Score) -> None:
     """Grade and print the diagnosis."""
-    items = files.read_items(options.items)
+    items = data.read_items(options.items)
     given: dict[str, Any] = {str(row.get("id")): row.get("response") for row in read_rows(options.answers)}
     if missing := [item["id"] for item in items if not isinstance(given.get(item["id"]), str)]:
         raise UserError(
             f"{options.answers} has no response for item {missing[0]!r}: items and answers are joined on `id`."
         )
     tags = data.prompt_of(options.prompt)[0].tags
-    verdicts = [method.examine(given[item["id"]], item, tags, options.translit) for item in items]
-    report = method.summarize(items, verdicts)
+    verdicts = [grader.examine(given[item["id"]], item, tags, options.translit) for item in items]
+    report = grader.summarize(items, verdicts)
     print_table(report)
     for name in ("precision", "recall", "schema_valid"):
         print(f"  {name:38s} {getattr(report, name):6.1%}")
@@ -134,10 +136,6 @@ def score(options: Score) -> None:
     if options.out:
         write_text(options.out, wrong_items(items, [given[item["id"]] for item in items], verdicts))
         print(f"  {options.out}: {report.n - report.errors['CORRECT']} wrong items")
-
-
-def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    write_rows(path, rows)
 
 
 VERBS: Verbs = {

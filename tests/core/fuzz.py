@@ -20,7 +20,8 @@ from test_broken import BAD, READERS, SLUGS, VERBS, desk, dry_run, is_a_sentence
 
 from core.errors import UserError
 from core.files import parse_json
-from papers.tucan.method import Tags, examine, parse_call
+from papers.tucan.grader import examine, parse_call
+from papers.tucan.method import Tags
 
 __all__ = ["desk"]  # the fixture
 
@@ -131,8 +132,7 @@ def adapters() -> dict[str, Any]:
     from core.tasks.samples import adapt
     from papers.lmt.data import adapt_row
     from papers.marco_llm.manifest import adapt_pair, adapt_text
-    from papers.tucan.data import load_prompt
-    from papers.tucan.files import evaluation_item, training_messages
+    from papers.tucan.data import evaluation_item, load_prompt, training_messages
 
     prompt, _ = load_prompt()
     found = {

@@ -321,7 +321,7 @@ def test_no_paper_reads_files_by_itself() -> None:
     """One reader for all: bounds, encodings and sentences are core's."""
     by_itself = (".read_text(", "json.load(", "json.loads(", "yaml.safe_load", "csv.reader", "csv.DictReader")
     own = {
-        ("tucan", "method.py"),  # calls in answers; a malformed one is a verdict, no error
+        ("tucan", "grader.py"),  # calls in answers; a malformed one is a verdict, no error
     }
     for slug in SLUGS:
         for path in (ROOT / "papers" / slug).rglob("*.py"):

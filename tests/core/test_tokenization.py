@@ -57,6 +57,17 @@ def test_bpe_refuses_what_cannot_work() -> None:
         train_bpe([], 400)
 
 
+@settings(deadline=None, max_examples=25)
+@given(st.text(max_size=30))
+def test_words_apart_have_the_same_tokens_wherever_they_stand(text: str) -> None:
+    tokenizer = train_bpe(TEXTS, 320, min_frequency=1, apart=True)
+    assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False), skip_special_tokens=False) == text
+    word = tokenizer.encode("sat", add_special_tokens=False)
+    for around in ("the cat sat on", '{"what": "sat"}', "get_sat", "sat7", "кошка sat"):
+        ids = tokenizer.encode(around, add_special_tokens=False)
+        assert any(ids[start : start + len(word)] == word for start in range(len(ids))), around
+
+
 def test_word_level_keeps_words_whole() -> None:
     tokenizer = word_level(["seven", "plus", "seven"], special_tokens=["<en>"], unknown=True)
     assert tokenizer.encode("<en> seven plus four", add_special_tokens=False) == [4, 5, 6, tokenizer.unk_token_id]

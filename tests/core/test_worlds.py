@@ -145,6 +145,19 @@ def test_facts_are_asked_in_frames_and_stand_in_one_class_with_their_territory()
         names.translations(["de"], prompt_words=0)
 
 
+def test_short_names_are_those_of_one_key_in_every_language() -> None:
+    bg, en = (names.short_names(code, "city") for code in ("bg", "en"))
+    assert (bg["Europe/Sofia"], en["Europe/Sofia"], bg["Europe/Paris"]) == ("София", "Sofia", "Париж")
+    assert len(bg.keys() & en.keys()) > 300
+    for kind in names.SHORT_KINDS:
+        found = list(names.short_names("bg", kind).values())
+        assert len(set(found)) == len(found) > 50
+        assert all(len(name) <= 16 and not any(letter.isdigit() for letter in name) for name in found)
+    assert names.short_names("en", "currency")["JPY"] == "japanese yen"
+    with pytest.raises(UserError, match="moon"):
+        names.short_names("en", "moon")
+
+
 def test_lookalikes() -> None:
     assert look_alike("Германия", "Germany")
     assert look_alike("Montag", "Monday")

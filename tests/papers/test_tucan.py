@@ -1,27 +1,34 @@
-"""TUCAN: parity of the grader with the official one, schema validation, the generator, adapters, worked examples."""
+"""TUCAN: parity of the grader with the official one, prompts to the byte, scenarios, splits, worked examples."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.cost.plan import plan
 from core.errors import UserError
-from core.experiment.config import override, with_variant
+from core.experiment.config import override
 from core.experiment.entrypoint import entrypoint
 from core.experiment.paper import find
 from core.experiment.run import Run, temporary
 from core.files import read_json
-from papers.tucan import data, files, method, use
+from papers.tucan import catalogue as catalogues
+from papers.tucan import data, grader, method, miniature, use
+from papers.tucan import eval as tucan_eval
+from papers.tucan import train as tucan_train
 from papers.tucan.config import PRESETS, VARIANTS, Config, workload
-from papers.tucan.schema import violations
+from papers.tucan.grader import violations
 
 WEATHER = {
     "should_call_function": True,
@@ -43,52 +50,34 @@ def weather(**arguments: Any) -> str:
 # --- parity with the official scorer ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("response", "label"),
-    [
-        (fenced(RIGHT), "CORRECT"),
-        (weather(location="Sofiya"), "CORRECT"),
-        (weather(location="sofia"), "WRONG_PARAMETERS"),
-        (weather(location=" софия. "), "WRONG_PARAMETERS"),
-        (weather(location="софия."), "CORRECT"),
-        (fenced(RIGHT.replace("arguments", "parameters")), "CORRECT"),
-        (f"```tool_call\n{RIGHT}", "NO_CALL_WHEN_EXPECTED"),
-        (f"```json\n{RIGHT}\n```", "NO_CALL_WHEN_EXPECTED"),
-        (fenced(RIGHT.replace('"}}', '",}}')), "MALFORMED_JSON"),
-        (weather(location="София", unit="C"), "WRONG_PARAMETERS"),
-        (weather(), "WRONG_PARAMETERS"),
-        (fenced("{}"), "NO_CALL_WHEN_EXPECTED"),
-        (fenced(RIGHT.replace('{"name"', '{"error": "x", "name"')), "MALFORMED_JSON"),
-        (fenced(RIGHT) + fenced('{"name": "other", "arguments": {}}'), "CORRECT"),
-        (fenced('{"name": "other", "arguments": {}}') + fenced(RIGHT), "WRONG_FUNCTION"),
-        (fenced(RIGHT.replace("get_weather", "Get_Weather")), "WRONG_FUNCTION"),
-        ("Времето е хубаво.", "NO_CALL_WHEN_EXPECTED"),
-        # Where the official scorer raises an exception:
-        (fenced("[1, 2]"), "MALFORMED_JSON"),
-        (fenced('"text"'), "MALFORMED_JSON"),
-        (fenced("5"), "MALFORMED_JSON"),
-        (fenced("null"), "MALFORMED_JSON"),
-        (fenced('{"name": "get_weather", "arguments": ["София"]}'), "WRONG_PARAMETERS"),
-        (fenced('{"name": ["get_weather"], "arguments": {}}'), "WRONG_FUNCTION"),
-    ],
-)
-def test_labels_of_the_official_scorer(response: str, label: str) -> None:
-    assert method.grade(response, WEATHER) == label
+WRONG, MALFORMED, SILENT = "WRONG_PARAMETERS", "MALFORMED_JSON", "NO_CALL_WHEN_EXPECTED"
+OTHER = fenced('{"name": "other", "arguments": {}}')
+LABELLED = [
+    (fenced(RIGHT), "CORRECT"), (weather(location="Sofiya"), "CORRECT"), (weather(location="sofia"), WRONG),
+    (weather(location=" софия. "), WRONG), (weather(location="софия."), "CORRECT"), (weather(), WRONG),
+    (fenced(RIGHT.replace("arguments", "parameters")), "CORRECT"), (f"```tool_call\n{RIGHT}", SILENT),
+    (f"```json\n{RIGHT}\n```", SILENT), (fenced(RIGHT.replace('"}}', '",}}')), MALFORMED),
+    (weather(location="София", unit="C"), WRONG), (fenced("{}"), SILENT), ("Времето е хубаво.", SILENT),
+    (fenced(RIGHT.replace('{"name"', '{"error": "x", "name"')), MALFORMED), (fenced(RIGHT) + OTHER, "CORRECT"),
+    (OTHER + fenced(RIGHT), "WRONG_FUNCTION"), (fenced(RIGHT.replace("get_w", "Get_W")), "WRONG_FUNCTION"),
+    (fenced('{"name": "get_weather", "arguments": []}'), WRONG),  # as no arguments: empty is falsy
+    # Where the official scorer raises an exception:
+    (fenced("[1, 2]"), MALFORMED), (fenced('"text"'), MALFORMED), (fenced("5"), MALFORMED), (fenced("null"), MALFORMED),
+    (fenced('{"name": "get_weather", "arguments": ["София"]}'), WRONG),
+    (fenced('{"name": ["get_weather"], "arguments": {}}'), "WRONG_FUNCTION"),
+]  # fmt: skip
+# Whatever the text says; what is malformed takes precedence.
+UNWANTED = [
+    ("За кой град?", "CORRECT"), ("абвгд 123", "CORRECT"), (fenced("{}"), "CORRECT"),
+    (fenced(RIGHT), "UNEXPECTED_CALL"), (fenced("{oops"), MALFORMED), (f"```json\n{RIGHT}\n```", "CORRECT"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("response", "label"),
-    [
-        ("За кой град?", "CORRECT"),
-        ("абвгд 123", "CORRECT"),  # whatever the text says
-        (fenced("{}"), "CORRECT"),
-        (fenced(RIGHT), "UNEXPECTED_CALL"),
-        (fenced("{oops"), "MALFORMED_JSON"),  # takes precedence
-        (f"```json\n{RIGHT}\n```", "CORRECT"),
-    ],
+    ("expected", "response", "label"), [(WEATHER, *row) for row in LABELLED] + [(NOTHING, *row) for row in UNWANTED]
 )
-def test_labels_where_no_call_is_expected(response: str, label: str) -> None:
-    assert method.grade(response, NOTHING) == label
+def test_labels_of_the_official_scorer(expected: dict[str, Any], response: str, label: str) -> None:
+    assert grader.grade(response, expected) == label
 
 
 @pytest.mark.parametrize(
@@ -106,30 +95,28 @@ def test_labels_where_no_call_is_expected(response: str, label: str) -> None:
     ],
 )  # fmt: skip
 def test_equivalence_of_values(expected: Any, actual: Any, same: bool) -> None:
-    assert method.equivalent(expected, actual) is same
+    assert grader.equivalent(expected, actual) is same
 
 
 def test_normalisation_of_the_official_scorer() -> None:
-    assert method.normalize("  „Стара Загора“ ") == "stara zagora“"
-    assert method.normalize(" софия. ") == "sofiya."
-    assert method.normalize("ЮЛИЯ!?") == "yuliya"
-    assert method.normalize("ъьЪЬ") == ""
-    assert method.normalize("Plovdiv € 5") == "plovdiv € 5"
-
-
-def test_the_bulgarian_standard_is_an_option() -> None:
+    assert grader.normalize("  „Стара Загора“ ") == "stara zagora“"
+    assert grader.normalize(" софия. ") == "sofiya."
+    assert grader.normalize("ЮЛИЯ!?") == "yuliya"
+    assert grader.normalize("да.\n") == "da"
+    assert grader.normalize("ъьЪЬ") == ""
+    assert grader.normalize("Plovdiv € 5") == "plovdiv € 5"
     for name, latin in (("Търговище", "Targovishte"), ("София", "Sofia"), ("Щъркел", "shtarkel"), ("Ямбол", "Yambol")):
-        assert method.equivalent(name, latin, "bg_standard")
+        assert grader.equivalent(name, latin, "bg_standard")
     call = weather(location="Sofia")
-    assert method.grade(call, WEATHER) == "WRONG_PARAMETERS"
-    assert method.grade(call, WEATHER, translit="bg_standard") == "CORRECT"
+    assert grader.grade(call, WEATHER) == "WRONG_PARAMETERS"
+    assert grader.grade(call, WEATHER, translit="bg_standard") == "CORRECT"
 
 
 def test_a_fence_inside_a_value_ends_the_call() -> None:
-    assert method.grade(weather(location="a ``` b"), WEATHER) == "MALFORMED_JSON"
+    assert grader.grade(weather(location="a ``` b"), WEATHER) == "MALFORMED_JSON"
     xml = method.Tags(start="<tool_call>", end="</tool_call>")
-    assert method.grade(f"<tool_call>{RIGHT}</tool_call>", WEATHER, xml) == "CORRECT"
-    assert method.grade(fenced(RIGHT), WEATHER, xml) == "NO_CALL_WHEN_EXPECTED"
+    assert grader.grade(f"<tool_call>{RIGHT}</tool_call>", WEATHER, xml) == "CORRECT"
+    assert grader.grade(fenced(RIGHT), WEATHER, xml) == "NO_CALL_WHEN_EXPECTED"
 
 
 JSONS = st.recursive(
@@ -144,24 +131,22 @@ JSONS = st.recursive(
 def test_no_answer_breaks_the_grader(response: str, expected: bool) -> None:
     behaviour = WEATHER if expected else NOTHING
     item = {"functions": [WEATHER_TOOL], "expected_behavior": behaviour}
-    verdict = method.examine(response, item)
-    assert verdict.label == method.grade(response, behaviour)
-    assert verdict.label in method.LABELS
+    verdict = grader.examine(response, item)
+    assert verdict.label == grader.grade(response, behaviour)
+    assert verdict.label in grader.LABELS
 
 
-@pytest.mark.parametrize(
-    "payload", ["[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}']
-)
-def test_hostile_payloads_are_labelled(payload: str) -> None:
-    assert method.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
+def test_hostile_payloads_are_labelled() -> None:
+    for payload in ("[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}'):
+        assert grader.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
 
 
 def test_calls_are_parsed_and_never_run(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     payload = f"__import__('pathlib').Path({str(trap)!r}).touch()"
-    assert method.grade(fenced(payload), NOTHING) == "MALFORMED_JSON"
+    assert grader.grade(fenced(payload), NOTHING) == "MALFORMED_JSON"
     assert not trap.exists()
-    for name in ("method", "schema", "eval", "files", "data"):
+    for name in ("method", "grader", "eval", "catalogue", "data"):
         source = (find("tucan").folder / f"{name}.py").read_text(encoding="utf-8")
         assert not re.search(r"(?<![\w.])(eval|exec|literal_eval)\(", source)
 
@@ -171,7 +156,7 @@ def test_calls_are_parsed_and_never_run(tmp_path: Path) -> None:
 def test_what_we_write_we_read(arguments: dict[str, Any]) -> None:
     text = method.render_call("f", arguments, method.Tags("<call>", "</call>"))
     if "</call>" not in json.dumps(arguments, ensure_ascii=False):
-        assert method.parse_call(text, method.Tags("<call>", "</call>")) == method.Call("f", arguments)
+        assert grader.parse_call(text, method.Tags("<call>", "</call>")) == grader.Call("f", arguments)
 
 
 # --- schemas ------------------------------------------------------------------------------------------------------
@@ -185,7 +170,7 @@ WEATHER_TOOL = {
             "location": {"type": "string", "description": "City"},
             "days": {"type": "integer", "minimum": 1, "maximum": 7},
             "unit": {"type": ["string", "null"], "enum": ["C", "F", None]},
-            "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+            "tags": {"type": "array", "items": {"type": "string"}},
             "when": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/hour"}]},
         },
         "required": ["location"],
@@ -193,28 +178,21 @@ WEATHER_TOOL = {
         "$defs": {"hour": {"type": "integer", "exclusiveMaximum": 24}},
     },
 }
+SOFIA = {"location": "София"}
 
 
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ({"location": "София"}, None),
-        ({"location": "София", "days": 3, "unit": None, "tags": ["a"], "when": 23}, None),
-        ({"location": "София", "days": 3.0, "when": "19:00"}, None),
-        ({}, "location is missing"),
-        ({"location": 5}, "location: 5 is no string"),
-        ({"location": "x", "days": 0}, "days: 0 is less than 1"),
-        ({"location": "x", "days": 8}, "days: 8 is more than 7"),
-        ({"location": "x", "days": 2.5}, "days: 2.5 is no integer"),
-        ({"location": "x", "days": True}, "days: True is no integer"),
-        ({"location": "x", "unit": "K"}, "unit: 'K' is none of C, F, None"),
-        ({"location": "x", "tags": ["a", 1]}, "tags[1]: 1 is no string"),
-        ({"location": "x", "tags": ["a"] * 3}, "tags: its length 3 violates maxItems 2"),
-        ({"location": "x", "when": 24}, "when: 24 fits 0 of the 2 options of anyOf"),
-        ({"location": "x", "extra": 1}, "extra: nothing is allowed here"),
-        ([], "[] is no object"),
+        (SOFIA, None), (SOFIA | {"days": 3, "unit": None, "tags": ["a"], "when": 23}, None), ([], "[] is no object"),
+        (SOFIA | {"days": 3.0, "when": "19:00"}, None), ({}, "location is missing"),
+        ({"location": 5}, "location: 5 is no string"), (SOFIA | {"days": 0}, "days: 0 is less than 1"),
+        (SOFIA | {"days": 8}, "days: 8 is more than 7"), (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"),
+        (SOFIA | {"days": True}, "days: True is no integer"), (SOFIA | {"extra": 1}, "extra: nothing is allowed here"),
+        (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
+        (SOFIA | {"when": 24}, "when: 24 fits 0 of the 2 options of anyOf"),
     ],
-)
+)  # fmt: skip
 def test_arguments_against_their_schema(value: Any, problem: str | None) -> None:
     assert violations(value, WEATHER_TOOL["parameters"]) == ([] if problem is None else [problem])
 
@@ -229,18 +207,6 @@ def test_schemas_that_cannot_be_read_are_refused() -> None:
     ):
         with pytest.raises(UserError, match=re.escape(message)):
             violations({}, schema)
-
-
-def test_agreement_with_jsonschema() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-
-    @settings(deadline=None, max_examples=300)
-    @given(st.dictionaries(st.sampled_from(["location", "days", "unit", "tags", "when", "z"]), JSONS, max_size=4))
-    def agree(value: dict[str, Any]) -> None:
-        valid = jsonschema.Draft202012Validator(WEATHER_TOOL["parameters"]).is_valid(value)
-        assert (not violations(value, WEATHER_TOOL["parameters"])) is valid
-
-    agree()
 
 
 # --- reports ------------------------------------------------------------------------------------------------------
@@ -258,7 +224,7 @@ BALANCED = [item(s, WEATHER if s in method.CALL_SCENARIOS else NOTHING) for s in
 
 def test_a_mute_model_gets_half_of_a_balanced_benchmark() -> None:
     prompt, _ = data.load_prompt("long-bg")
-    report = method.evaluate(lambda prompts: ["Не знам."] * len(prompts), BALANCED, prompt)
+    report = grader.evaluate(lambda prompts: ["Не знам."] * len(prompts), BALANCED, prompt)
     assert report.accuracy == report.never_call == 0.5
     assert report.recall == 0
     assert math.isnan(report.precision)
@@ -276,7 +242,7 @@ def test_a_report_counts_what_happened() -> None:
         "a",
         "b",
     ]
-    report = method.evaluate(lambda prompts: answers, BALANCED, prompt)
+    report = grader.evaluate(lambda prompts: answers, BALANCED, prompt)
     assert report.accuracy == pytest.approx(3 / 6)
     assert (report.precision, report.recall) == (pytest.approx(3 / 4), pytest.approx(3 / 3))
     assert report.schema_valid == pytest.approx(2 / 4)  # the malformed one is not valid, nor is days=9
@@ -284,20 +250,55 @@ def test_a_report_counts_what_happened() -> None:
     assert counts == {"CORRECT": 3, "WRONG_PARAMETERS": 1, "MALFORMED_JSON": 1, "UNEXPECTED_CALL": 1}
     assert report.scenarios["function_call_required"] == 1
     assert report.verdicts[1].errors == ("days: 9 is more than 7",)
-    assert method.examine(fenced('{"name": "nope"}'), BALANCED[0]).errors == ("no function 'nope' was offered",)
+    assert grader.examine(fenced('{"name": "nope"}'), BALANCED[0]).errors == ("no function 'nope' was offered",)
 
 
 # --- prompt -------------------------------------------------------------------------------------------------------
 
+# The default template of tucan-eval 1.0.3 as it is rendered, with the indentation of its source code.
+BLANKS = " " * 20
+OFFICIAL = f"""Ти си полезен AI асистент, който предоставя полезни и точни отговори.
 
-def test_everything_goes_into_one_user_turn_in_the_official_order() -> None:
+{BLANKS}Имаш достъп и можеш да извикаш една или повече функции, за да помогнеш с потребителското запитване. \
+Използвай ги, само ако е необходимо и подходящо.
+{BLANKS}
+{BLANKS}Когато използваш функция, форматирай извикването ѝ в блок {{start}} на отделен ред, а след това ще получиш \
+резултат от изпълнението в блок {{end}}.
+
+{BLANKS}## Шаблон за извикване:\x20
+{BLANKS}{{start}}
+{BLANKS}{{ "name": "<function-name>", "arguments": <args-json-object> }}
+{BLANKS}{{end}}"""
+
+
+def test_prompts_of_a_file_are_the_official_bytes(tmp_path: Path) -> None:
+    """SHA-256 of what tucan-eval 1.0.3 shows a model: keys in any order, nulls, unknown keys, OpenAI's form."""
+    long = yaml.safe_load((find("tucan").folder / "prompts.yaml").read_text(encoding="utf-8"))["long-bg"]
+    wording = tmp_path / "official.yaml"
+    wording.write_text(yaml.safe_dump({"long-bg": {**long, "system": OFFICIAL}}, allow_unicode=True), encoding="utf-8")
+    city = {"type": "string", "default": None, "description": "Град"}
+    functions = [
+        {"parameters": {"required": ["city"], "type": "object", "properties": {"city": city}}, "name": "get_weather",
+         "strict": True},
+        {"type": "function", "function": {"name": "g", "parameters": {}}},
+    ]  # fmt: skip
+    behaviour = {"should_call_function": True, "expected_function": "g", "expected_parameters": {"a": None}}
+    for given_functions in (functions, json.dumps(functions)):
+        row = {"user_message": "Какво е времето?", "functions": given_functions, "expected_behavior": behaviour}
+        (tmp_path / "items.jsonl").write_text(json.dumps(row), encoding="utf-8")
+        (one,) = data.read_items(str(tmp_path / "items.jsonl"))
+        text = data.load_prompt("long-bg", wording)[0].render(one["user_message"], one["functions"])
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        assert digest == "15c91c3baf851739931323c641e77081de2ccf4d082b07d042219620e687f725"
+        # A null that is expected has to be there; nothing is taken out.
+        assert grader.grade(fenced('{"name": "g", "arguments": {"a": null}}'), one["expected_behavior"]) == "CORRECT"
+        assert grader.examine(fenced('{"name": "g"}'), one)[:3] == ("WRONG_PARAMETERS", "g", True)
+
+
+def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
     prompt, digest = data.load_prompt("long-bg")
     text = prompt.render("Какво е времето в София?", [WEATHER_TOOL])
-    schemas = json.dumps([WEATHER_TOOL], ensure_ascii=False, indent=2)
-    system = (
-        prompt.system.replace("{start}", "```tool_call").replace("{end}", "```").replace("{result}", "```tool_result")
-    )
-    assert text == f"{system}\n\n## Налични функции:\n{schemas}\n\n## Потребителска заявка:\nКакво е времето в София?"
+    assert text.endswith("\n\n## Потребителска заявка:\nКакво е времето в София?")
     assert "\n```tool_call\n{\n" in text
     assert prompt.render("Здравей", []) == f"{prompt.default_system}\n\nПотребител: Здравей"
     assert digest != data.load_prompt("long-bg", indent=None)[1]
@@ -306,59 +307,37 @@ def test_everything_goes_into_one_user_turn_in_the_official_order() -> None:
 
 def test_what_the_model_sees_of_a_function() -> None:
     tool = {**WEATHER_TOOL, "x-topic": "place"}
-    short = method.shown_function(tool, descriptions=False)
-    assert "x-topic" not in short
-    assert "description" not in json.dumps(short)
-    assert method.shown_function(tool) == WEATHER_TOOL
-    named = {
-        "name": "f",
-        "parameters": {"type": "object", "properties": {"description": {"type": "string", "description": "d"}}},
-    }
-    assert method.shown_function(named, False)["parameters"]["properties"] == {"description": {"type": "string"}}
+    assert catalogues.shown_function(tool) == WEATHER_TOOL
+    assert "description" not in json.dumps(method.undescribed(tool))
+    named = {"name": "f", "parameters": {"properties": {"description": {"type": "string", "description": "d"}}}}
+    assert method.undescribed(named)["parameters"]["properties"] == {"description": {"type": "string"}}
 
 
-def test_cyrillic_stays_cyrillic() -> None:
+def test_conversations_keep_cyrillic_and_roles() -> None:
     call = method.render_call("get_weather", {"location": "София"})
     assert call == f"```tool_call\n{RIGHT}\n```"
-    assert method.grade(call, WEATHER) == "CORRECT"
-
-
-def test_a_conversation_with_a_result_keeps_its_roles() -> None:
     prompt, _ = data.load_prompt("short-bg")
     turns = method.conversation(item("x", WEATHER, result={"sky": "ясно"}, final="Ясно е."), prompt)
     assert [turn["role"] for turn in turns] == ["user", "assistant", "user", "assistant"]
-    assert turns[2]["content"] == '```tool_result\n{"sky": "ясно"}\n```'
-    assert turns[3]["content"] == "Ясно е."
+    assert [turn["content"] for turn in turns[1:]] == [call, '```tool_result\n{"sky": "ясно"}\n```', "Ясно е."]
 
 
-# --- the generator ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> data.Catalogue:
-    return data.load_catalogue()
-
-
-UNSEEN = ("get_time", "check_visa")
+# --- scenarios, mirrored languages, splits ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def parts(catalogue: data.Catalogue) -> dict[str, list[dict[str, Any]]]:
+def parts() -> dict[str, list[dict[str, Any]]]:
     return {
-        part: data.build_dataset(catalogue, 600, part=part, unseen=UNSEEN)
-        for part in ("train", "development", "test")
+        part: data.build_dataset(miniature.catalogue(), 400, part=part, withheld=miniature.UNSEEN)
+        for part in ("train", "dev", "test")
     }  # fmt: skip
 
 
 def test_every_item_is_answered_rightly_by_its_own_gold(parts: dict[str, list[dict[str, Any]]]) -> None:
     prompt, _ = data.load_prompt("short-bg")
-    for items in parts.values():
-        for one in items:
-            gold = method.conversation(one, prompt)[1]["content"]
-            verdict = method.examine(gold, one)
-            assert verdict.label == "CORRECT"
-            assert verdict.valid is not False
-            data.check_item(one)
+    for one in (one for items in parts.values() for one in items):
+        verdict = grader.examine(method.conversation(one, prompt)[1]["content"], one)
+        assert (verdict.label, verdict.valid is not False) == ("CORRECT", True)
 
 
 def test_mirrored_items_are_one_draw(parts: dict[str, list[dict[str, Any]]]) -> None:
@@ -377,74 +356,87 @@ def test_mirrored_items_are_one_draw(parts: dict[str, list[dict[str, Any]]]) -> 
                 assert not re.search("[а-я]", other["expected_parameters"][slot])
 
 
-def test_parts_share_no_wording_no_open_value_and_no_unseen_function(parts: dict[str, list[dict[str, Any]]]) -> None:
-    requests = {part: {one["user_message"] for one in items} for part, items in parts.items()}
-    assert not requests["train"] & requests["test"]
-    assert not requests["development"] & requests["test"]
-    values = {
-        part: {
-            (slot if slot not in ("origin", "destination") else "city", str(value))
-            for one in items
-            for slot, value in one["expected_behavior"].get("expected_parameters", {}).items()
-            if slot != "language"
-        }
-        for part, items in parts.items()
-    }
-    assert not values["train"] & values["test"]
-    assert not values["development"] & values["test"]
-    names = {part: {f["name"] for one in items for f in one["functions"]} for part, items in parts.items()}
-    assert names["train"] == set(data.load_catalogue().functions) - set(UNSEEN)
-    assert set(UNSEEN) <= names["test"]
-    assert any(one["unseen"] for one in parts["test"])
+def test_parts_share_no_wording_no_open_value_no_question_and_no_unseen_function(
+    parts: dict[str, list[dict[str, Any]]],
+) -> None:
+    def values(items: list[dict[str, Any]]) -> set[tuple[str, str]]:
+        named = {"origin": "city", "destination": "city"}
+        found = (one["expected_behavior"].get("expected_parameters", {}) for one in items)
+        return {(named.get(s, s), str(v)) for call in found for s, v in call.items() if s != "language"}
+
+    for one, other in (("train", "test"), ("train", "dev"), ("dev", "test")):
+        assert not {i["user_message"] for i in parts[one]} & {i["user_message"] for i in parts[other]}
+        assert not values(parts[one]) & values(parts[other])
+        for name in miniature.catalogue().functions:
+            numbers = (set(miniature.catalogue().templates(name, part)) for part in (one, other))
+            assert not set.intersection(*numbers)
+    for items in parts.values():
+        assert not {f["name"] for one in items for f in one["functions"]} & set(miniature.UNSEEN)
+    known = {name for name in miniature.catalogue().functions if name not in miniature.UNSEEN}
+    assert all(len(miniature.catalogue().templates(name, "train")) >= 8 for name in known)
+    assert all(len(miniature.catalogue().templates(name, "test")) == 3 for name in known)
+    scored = miniature.scored_items(Config(seed=1))
+    assert {one["id"].split("/")[0] for one in scored if one.get("unseen")} == set(miniature.UNSEEN)
+    main = [one for one in scored if not one.get("unseen") and one["language"] == "bg"]
+    assert set(Counter((one["id"].split("/")[0], one["scenario_type"]) for one in main).values()) == {2}
+    assert {one["id"].split("/")[0] for one in main} == known
 
 
 def test_scenarios_mean_what_they_say(parts: dict[str, list[dict[str, Any]]]) -> None:
+    topic = miniature.catalogue().topic
     for one in parts["test"] + parts["train"]:
         names, expected = [f["name"] for f in one["functions"]], one["expected_behavior"]
-        scenario = one["scenario_type"]
+        scenario, about = one["scenario_type"], one["id"].split("/")[0]
         assert expected["should_call_function"] == (scenario in method.CALL_SCENARIOS)
         assert len(set(names)) == len(names)
         if scenario == "function_call_required":
             assert names == [expected["expected_function"]]
         elif scenario in method.CALL_SCENARIOS:
             assert len(names) > 1
-            assert expected["expected_function"] in names
+            assert about == expected["expected_function"] in names
         elif scenario == "no_functions_available":
             assert names == []
         else:
             assert names
         if scenario == "missing_required_parameters":
-            assert expected["expected_response_type"] == "text_clarification"
-            assert one["answer"].endswith("?")
+            assert (expected["expected_response_type"], one["answer"][-1]) == ("text_clarification", "?")
+        if scenario == "irrelevant_question_with_functions":
+            general = any(
+                one["user_message"] == pair[one["language"]][0] for _, pair in miniature.catalogue().questions
+            )
+            assert (about in names) == general
         if scenario == "ambiguous_function_selection":
-            assert len({f["x-topic"] for f in one["functions"]}) == 1
+            assert len({topic(name) for name in names}) == 1
+            function = next(f for f in one["functions"] if f["name"] == about)
+            # Whatever the wording has room for, options included.
+            assert set(expected["expected_parameters"]) == set(function["parameters"]["properties"])
 
 
 def test_irrelevant_items_offer_neither_the_function_nor_its_synonyms(tmp_path: Path) -> None:
     tools = json.loads((find("tucan").folder / "tools.json").read_text(encoding="utf-8"))
-    for tool in tools:
-        if tool["name"] == "get_weather":
-            tool["x-synonyms"] = ["get_time"]
+    next(tool for tool in tools if tool["name"] == "get_weather")["x-synonyms"] = ["get_forecast"]
     (tmp_path / "tools.json").write_text(json.dumps(tools), encoding="utf-8")
-    catalogue = data.load_catalogue(tmp_path / "tools.json")
+    catalogue = catalogues.load_catalogue(tmp_path / "tools.json")
     mix = {"irrelevant_question_with_functions": 1.0}
-    for one in data.build_dataset(catalogue, 200, languages=("en",), mix=mix, distractors=6):
-        if "weather" in one["user_message"] or "forecast" in one["user_message"]:
-            assert not {"get_weather", "get_time"} & {f["name"] for f in one["functions"]}
+    for one in data.build_dataset(catalogue, 100, languages=("en",), mix=mix, distractors=6, tools=("get_weather",)):
+        if one["answer"] in catalogue.refusals["en"]:
+            assert not {"get_weather", "get_forecast"} & {f["name"] for f in one["functions"]}
 
 
-def test_the_mix_is_met_and_seeds_differ(catalogue: data.Catalogue) -> None:
-    items = data.build_dataset(catalogue, 200, languages=("bg",), seed=1)
-    counts = {s: sum(one["scenario_type"] == s for one in items) for s in method.SCENARIOS}
-    assert list(counts.values()) == [40, 40, 40, 30, 30, 20]
-    assert items == data.build_dataset(catalogue, 200, languages=("bg",), seed=1)
-    assert items != data.build_dataset(catalogue, 200, languages=("bg",), seed=2)
-    calls = data.build_dataset(catalogue, 50, languages=("bg",), mix=data.without_negatives())
+def test_the_mix_is_met_and_seeds_differ() -> None:
+    build: Callable[..., list[dict[str, Any]]] = lambda n, **o: data.build_dataset(  # noqa: E731
+        miniature.catalogue(), n, languages=("bg",), **o
+    )
+    items = build(200, seed=1)
+    assert [Counter(one["scenario_type"] for one in items)[s] for s in method.SCENARIOS] == [50, 50, 50, 20, 20, 10]
+    assert items == build(200, seed=1)
+    assert items != build(200, seed=2)
+    calls = build(50, mix=data.without_negatives())
     assert all(one["expected_behavior"]["should_call_function"] for one in calls)
-    seen = [
-        (one["user_message"], one["scenario_type"]) for one in items if one["scenario_type"] in method.CALL_SCENARIOS
-    ]
+    seen = [one["user_message"] for one in items if one["scenario_type"] in method.CALL_SCENARIOS]
     assert len(set(seen)) == len(seen), "no call is trained twice"
+    assert len({one["answer"] for one in items if one.get("answer") in miniature.catalogue().refusals["bg"]}) > 2
+    assert len({one["user_message"].split()[0] for one in items}) > 10
 
 
 @settings(deadline=None)
@@ -458,127 +450,86 @@ def test_apportioning_keeps_the_total(mix: dict[str, float], count: int) -> None
 
 def test_filling_drops_parts_and_keeps_bulgarian_euphony() -> None:
     template = "Намери хотел[ в {city}][ за {nights} нощувки]."
-    assert data.fill(template, {"city": "Варна", "nights": "3"}, "bg") == "Намери хотел във Варна за 3 нощувки."
-    assert data.fill(template, {"city": "Русе"}, "bg") == "Намери хотел в Русе."
-    assert data.fill(template, {}, "bg") == "Намери хотел."
-    assert data.fill("С {a}, в {b}", {"a": "Зоя", "b": "Фес"}, "bg") == "Със Зоя, във Фес"
-    assert data.fill("in {b}", {"b": "Vienna"}, "en") == "in Vienna"
-    assert data.droppable(template) == {"city", "nights"}
+    assert catalogues.fill(template, {"city": "Варна", "nights": "3"}, "bg") == "Намери хотел във Варна за 3 нощувки."
+    assert catalogues.fill(template, {}, "bg") == "Намери хотел."
+    assert catalogues.fill("С {a}, в {b}", {"a": "Зоя", "b": "Фес"}, "bg") == "Със Зоя, във Фес"
+    assert catalogues.fill("in {b}", {"b": "Vienna"}, "en") == "in Vienna"
 
 
 def test_a_schema_may_ask_for_values_in_a_language(tmp_path: Path) -> None:
     tools = json.loads((find("tucan").folder / "tools.json").read_text(encoding="utf-8"))
     next(tool for tool in tools if tool["name"] == "get_time")["parameters"]["properties"]["city"]["x-language"] = "en"
     (tmp_path / "tools.json").write_text(json.dumps(tools), encoding="utf-8")
-    asked = data.load_catalogue(tmp_path / "tools.json")
-    draw = data.Draw("function_call_required", "get_time", keys=(("city", "Europe/Paris"),), offered=("get_time",))
-    golds = {language: data.render_item(asked, draw, language) for language in ("bg", "en")}
-    assert "Париж" in golds["bg"]["user_message"]
-    for one in golds.values():
+    asked = catalogues.load_catalogue(tmp_path / "tools.json")
+    drawn = method.Draw("function_call_required", "get_time", keys=(("city", "Europe/Paris"),), offered=("get_time",))
+    bg, en = method.mirrored(asked, drawn, ("bg", "en"))
+    assert "Париж" in bg["user_message"]
+    for one in (bg, en):
         assert one["expected_behavior"]["expected_parameters"] == {"city": "Paris"}
+        assert "x-language" not in json.dumps(one["functions"])
 
 
-def test_values_can_be_left_out(catalogue: data.Catalogue) -> None:
-    assert "EUR" in data.cldr_values("currency", "bg")
-    assert "EUR" not in catalogue.values["bg"]["currency"]
-
-
-def test_multi_turn_items_go_on(catalogue: data.Catalogue) -> None:
-    items = data.build_dataset(catalogue, 100, multi_turn=1.0, mix=data.without_negatives())
-    prompt, _ = data.load_prompt("short-bg")
-    assert all(len(method.conversation(one, prompt)) == 4 for one in items)
-
-
-def test_catalogues_with_mistakes_are_refused(tmp_path: Path) -> None:
-    import yaml
-
-    good = yaml.safe_load((find("tucan").folder / "bg.yaml").read_text(encoding="utf-8"))
-
-    def refused(change: Any, message: str) -> None:
-        broken = json.loads(json.dumps(good))
-        change(broken)
-        path = tmp_path / "bg.yaml"
-        path.write_text(yaml.safe_dump(broken, allow_unicode=True), encoding="utf-8")
-        mix = {"missing_required_parameters": 1.0}
+def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
+    plain = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {}}}}
+    openai = {"type": "function", "function": plain}
+    mcp = {"name": "f", "description": "d", "inputSchema": plain["parameters"]}
+    assert catalogues.plain_function(plain) == catalogues.plain_function(openai) == catalogues.plain_function(mcp)
+    for broken in (
+        {},
+        {"name": "f", "parameters": {"type": "string"}},
+        {"name": "f", "parameters": {"required": ["x"]}},
+    ):
+        with pytest.raises(UserError):
+            catalogues.plain_function(broken)
+    entry = yaml.safe_load((find("tucan").folder / "en.yaml").read_text(encoding="utf-8"))
+    tool = entry["tools"]["get_weather"]
+    for changed, message in (
+        ({"tools": {"get_weather": {**tool, "requests": ["{colour}"] * 3}}}, "must name all of"),
+        ({"tools": {"get_weather": {**tool, "requests": tool["requests"][:2]}}}, "three requests"),
+        ({"tools": {"get_weather": {**tool, "ask": {}}}}, "no question that asks"),
+        ({"tools": {"nothing": tool}}, "no such function"),
+        ({"tools": {"get_weather": {**tool, "requests": [5]}}}, "not laid out"),
+        ({"values": {**entry["values"], "city": "cldr:moon"}}, "kind 'moon'"),
+        ({"values": {**entry["values"], "city": "moon"}}, "not understood"),
+        ({"values": {**entry["values"], "city": ["a"]}}, "at least five values"),
+        ({"questions": [["one"]]}, "not laid out"),
+    ):
+        (tmp_path / "en.yaml").write_text(yaml.safe_dump({**entry, **changed}), encoding="utf-8")
         with pytest.raises(UserError, match=message):
-            data.build_dataset(data.load_catalogue(templates=[path]), 60, languages=("bg",), mix=mix)
-
-    refused(lambda b: b.pop("questions"), "needs the keys")
-    refused(lambda b: b["tools"].update(nope={"requests": ["a"] * 3}), "no such function")
-    refused(lambda b: b["tools"]["get_time"].update(requests=["Час?"] * 3), "must name all of")
-    refused(lambda b: b["tools"]["get_time"].update(requests=["a {city}", "b {city}"]), "three requests")
-    refused(lambda b: b["tools"]["get_time"].update(ask={}), "asks for 'city'")
-    refused(lambda b: b["values"].update(city=["София"]), "at least five")
-    refused(lambda b: b["values"].update(city="cldr:towns"), "not understood")
-    refused(lambda b: b["values"].update(language={"Latin": "латински"}), "must be the schema's")
-    refused(lambda b: b["tools"]["get_weather"].update(requests=["Време в {city}"] * 3), "brackets")
-    with pytest.raises(UserError, match="no templates for 'fr'"):
-        data.build_dataset(data.load_catalogue(), 5, languages=("fr",))
-    with pytest.raises(UserError, match="no scenario"):
-        data.build_dataset(data.load_catalogue(), 5, mix={"x": 1})
+            catalogues.load_catalogue("", [tmp_path / "en.yaml"])
 
 
-# --- tools and rows of other formats ------------------------------------------------------------------------------
+# --- rows of files and the hub ------------------------------------------------------------------------------------
 
 
-def test_openai_and_mcp_tools_are_understood() -> None:
-    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-    plain = {"name": "f", "description": "d", "parameters": schema}
-    assert data.plain_function(plain) == plain
-    assert data.plain_function({"type": "function", "function": plain}) == plain
-    assert data.plain_function({"name": "f", "description": "d", "inputSchema": schema}) == plain
-    assert data.plain_function({"name": "f"})["parameters"] == {"type": "object", "properties": {}}
-    with pytest.raises(UserError, match="no name"):
-        data.plain_function({"description": "d"})
-
-
-def test_evaluation_rows_with_strings_and_dictionaries() -> None:
-    row = {"scenario_type": "function_call_required", "user_message": "Времето?", "functions": [WEATHER_TOOL]}
-    as_strings = {**row, "functions": json.dumps([WEATHER_TOOL]), "expected_behavior": json.dumps(WEATHER)}
-    one, other = files.evaluation_item({**row, "expected_behavior": WEATHER}, 3), files.evaluation_item(as_strings, 3)
+def test_evaluation_rows_as_they_come() -> None:
+    row = {"scenario_type": "s", "user_message": "Какво?", "functions": [WEATHER_TOOL], "expected_behavior": WEATHER}
+    strings = {**row, "functions": json.dumps([WEATHER_TOOL]), "expected_behavior": json.dumps(WEATHER)}
+    one, other = data.evaluation_item(row, 3), data.evaluation_item(strings, 3)
     assert one == other
-    assert (one["id"], one["functions"]) == ("3", [WEATHER_TOOL])
-    assert files.evaluation_item({**row, "functions": None, "expected_behavior": NOTHING})["functions"] == []
+    assert (one["id"], one["functions"], one["language"]) == ("3", [WEATHER_TOOL], "bg")
+    assert data.evaluation_item({**row, "functions": None, "expected_behavior": NOTHING})["functions"] == []
     for broken, message in (
         ({"user_message": "x"}, "'expected_behavior' is missing"),
         ({**row, "expected_behavior": "{"}, "not JSON"),
         ({**row, "expected_behavior": {"a": 1}}, "should_call_function"),
         ({**row, "expected_behavior": {"should_call_function": True}}, "expected_function"),
+        ({**row, "functions": [{"parameters": {}}]}, "no name"),
     ):
         with pytest.raises(UserError, match=message):
-            files.evaluation_item(broken)
-
-
-def test_rows_of_the_hub_through_parquet(tmp_path: Path) -> None:
-    """Arrow gives every function the parameters of all others, as None; they are taken out again."""
-    from datasets import Dataset
-
-    other = {"name": "g", "parameters": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}}
-    simple = {"name": "f", "parameters": {"type": "object", "properties": {"y": {"type": "string"}}, "required": ["y"]}}
-    rows = [
-        item("x", {"should_call_function": True, "expected_function": f["name"], "expected_parameters": p}, [f])
-        for f, p in ((other, {"x": 1}), (simple, {"y": "да"}))
-    ]
-    Dataset.from_list(rows).to_parquet(str(tmp_path / "test.parquet"))
-    read = files.read_items(str(tmp_path / "test.parquet"))
-    assert [one["functions"] for one in read] == [[other], [simple]]
-    assert [one["expected_behavior"]["expected_parameters"] for one in read] == [{"x": 1}, {"y": "да"}]
+            data.evaluation_item(broken)
 
 
 def test_training_rows_of_all_forms() -> None:
     prompt, _ = data.load_prompt("short-bg")
     wanted = [{"role": "user", "content": "a\n\nb"}, {"role": "assistant", "content": "c"}]
-    roles = [
-        {"role": "system", "content": "a"},
-        {"role": "user", "content": "b"},
-        {"role": "assistant", "content": "c"},
-    ]
-    turns = [{"from": "system", "value": "a"}, {"from": "human", "value": "b"}, {"from": "gpt", "value": "c"}]
-    assert files.training_messages({"messages": roles}, prompt) == wanted
-    assert files.training_messages({"conversations": json.dumps(turns)}, prompt) == wanted
-    from_item = files.training_messages(item("x", WEATHER), prompt)
+    roles = [{"role": r, "content": c} for r, c in (("system", "a"), ("user", "b"), ("assistant", "c"))]
+    turns = [{"from": f, "value": v} for f, v in (("system", "a"), ("human", "b"), ("gpt", "c"))]
+    assert data.training_messages({"messages": roles}, prompt) == wanted
+    assert data.training_messages({"conversations": json.dumps(turns)}, prompt) == wanted
+    from_item = data.training_messages(item("x", WEATHER), prompt)
     assert from_item == method.conversation(item("x", WEATHER), prompt)
-    assert files.training_messages(item("x", WEATHER, messages=roles), prompt) == from_item
+    assert data.training_messages(item("x", WEATHER, messages=roles), prompt) == from_item
     for broken, message in (
         ({}, "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "wizard"),
@@ -586,219 +537,157 @@ def test_training_rows_of_all_forms() -> None:
         (item("x", NOTHING), "`answer`"),
     ):
         with pytest.raises(UserError, match=message):
-            files.training_messages(broken, prompt)
+            data.training_messages(broken, prompt)
 
 
-# --- models -------------------------------------------------------------------------------------------------------
+def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
+    """At the scale of the paper an arm must not train on what another one trains on."""
+    prompt, _ = data.load_prompt("short-bg", indent=None, descriptions=False)
+    items = data.build_dataset(miniature.catalogue(), 40)
+    rows: list[dict[str, Any]] = [{k: v for k, v in one.items() if k != "language"} for one in items[:20]]
+    rows += [{"messages": method.conversation(one, prompt)} for one in items[20:]]
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    tiny = override(PRESETS["tiny"], {"train_file": str(path)})
+    found = {name: tucan_train.conversations(override(tiny, VARIANTS[name])) for name in VARIANTS if name != "base"}
+    whole = [method.conversation(one, prompt) for one in items]
+    assert found["bg+en"] == whole
+    assert found["en"] == [chat for chat, one in zip(whole, items, strict=True) if one["language"] == "en"]
+    calls = [one["scenario_type"] in method.CALL_SCENARIOS for one in items]
+    assert found["no-negatives"] == [chat for chat, call in zip(whole, calls, strict=True) if call]
+    for mine, other, call in zip(whole, found["shuffled"], calls, strict=True):
+        assert mine[0] == other[0]
+        assert (mine[1] == other[1]) == (not call)
+    answers = [sorted(chat[1]["content"] for chat in chats) for chats in (whole, found["shuffled"])]
+    assert answers[0] == answers[1]
+    with pytest.raises(UserError, match="No conversation"):
+        data.read_conversations(str(path), prompt, languages=("el",))
 
 
-def smoke(**changes: Any) -> Config:
+# --- the miniature and the model ----------------------------------------------------------------------------------
+
+
+def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_on() -> None:
+    read = {turn["content"] for chat in miniature.reading(Config(seed=3)) for turn in chat}
+    for split in ("dev", "test"):
+        config = override(Config(seed=3), {"split": split})
+        values = [one for one in miniature.scored_items(config) if one["expected_behavior"]["should_call_function"]]
+        assert not {one["user_message"] for one in values} & read
+        assert len(miniature.knowledge(config, "bg")) >= 50
+        assert not {reply for _, _, reply in miniature.in_words(config, "bg")} & read
+    assert not any(re.search(r"tool_call|arguments", text) for text in read)
+    assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
+    tuned = {one["user_message"] for one in miniature.training_items(Config(seed=3))}
+    assert not {question.context for question in miniature.knowledge(Config(seed=3), "bg")} & tuned
+
+
+def test_solvers_that_understand_nothing() -> None:
+    config = Config(seed=3, split="dev")
+    found = tucan_eval.trivial(config, miniature.scored_items(config))
+    assert found["trivial_never_call"] == 0.5
+    assert 0 < found["trivial_neighbour"] < 1
+    known = miniature.training_items(config)[0]
+    expected = known["expected_behavior"]
+    assert not expected["should_call_function"] or miniature.neighbour(config, known)
+
+
+def small(**changes: Any) -> Config:
     return override(PRESETS["smoke"], changes)
 
 
-def run_whole(config: Config, folder: Path) -> tuple[Run, Any]:
-    from papers.tucan import eval as tucan_eval
-    from papers.tucan import train as tucan_train
-
-    run = Run(folder / "run", "tucan", config, folder / "stages", quiet=True).open()
-    tucan_train.train(config, run)
-    return run, tucan_eval.evaluate(config, run)
-
-
-@pytest.fixture(scope="module")
-def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny chat model in a folder, as a user might have one."""
-    from papers.tucan import base
-
-    folder = tmp_path_factory.mktemp("chat") / "my-chat-model"
-    with temporary("tucan") as run:
-        model, tokenizer = base.load_base(smoke(), run)
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    return folder
-
-
-def test_loss_is_on_the_assistant_alone(chat_model: Path) -> None:
-    from core.models.loading import load_tokenizer
-    from papers.tucan import base
-
-    tokenizer = load_tokenizer(chat_model)
+def test_loss_is_on_the_assistant_alone(smoke: Callable[[str], Any]) -> None:
+    with temporary("tucan", small()) as run:
+        shared = Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
+        _, tokenizer = tucan_train.load_base(small(), shared)
     prompt, _ = data.load_prompt("short-bg", indent=None)
-    one = item("x", WEATHER, result={"sky": "ясно"}, final="Ясно е.")
-    row = base.training_row(tokenizer, method.conversation(one, prompt), "assistant")
+    chat = method.conversation(item("x", WEATHER, result={"sky": "ясно"}, final="Ясно е."), prompt)
+    (row,) = method.training_rows(tokenizer, [chat], "assistant")
     learned = tokenizer.decode([t for t, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100])
     assert learned == f"```tool_call\n{RIGHT}\n```</s>\nЯсно е.</s>\n"
-    every = base.training_row(tokenizer, method.conversation(one, prompt), "all")
+    (every,) = method.training_rows(tokenizer, [chat], "all")
     assert every["labels"] == every["input_ids"] == row["input_ids"]
-    opening = base.opening(tokenizer, prompt, one)
-    assert str(tokenizer.decode(row["input_ids"])).startswith(opening + "```tool_call")
+    assert str(tokenizer.decode(row["input_ids"])).startswith(
+        tucan_eval.opening(tokenizer, chat[0]["content"]) + "```tool_call"
+    )
 
 
-@pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_every_variant_runs_in_smoke_form(variant: str, chat_model: Path, tmp_path: Path) -> None:
-    small = {"base": str(chat_model), "adapter": "lora", "lora_rank": 2, "lora_alpha": 4, "examples": 8}
-    config = with_variant(smoke(**small), VARIANTS, variant)
-    config = override(config, {"test_items": (6, 2), "examples": 8, "retention_messages": 2})
-    run, measurement = run_whole(config, tmp_path)
-    assert len(measurement.units["accuracy"]) == 8
-    assert measurement.metrics["never_call"] == pytest.approx(1 - len(measurement.units["accuracy_call"]) / 8)
-    if variant == "base":
-        assert measurement.metrics["loss_increase"] == 0
-        assert not (run.artifact / "adapter").exists()
-    else:
-        saved = read_json(run.artifact / "adapter" / "adapter_config.json")
-        assert saved["base_model_name_or_path"] == str(chat_model)
-        assert read_json(run.artifact / "tucan.json")["too_long"] == 0
-
-
-def test_a_model_that_has_learned_is_seen_to_have_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str], Any], monkeypatch: Any) -> None:
     """With the gold answers in the model's place, every metric is at its end."""
-    from papers.tucan import eval as tucan_eval
-
-    gold = lambda m, t, items, c, prompt: [[method.conversation(one, prompt)[1]["content"] for one in items]]  # noqa: E731
-    monkeypatch.setattr(tucan_eval, "answer", gold)
-    _, measurement = run_whole(smoke(), tmp_path)
-    for name in (
-        "accuracy",
-        "accuracy_call",
-        "accuracy_call_bg",
-        "accuracy_unseen_tools",
-        "right_function",
-        "schema_valid",
-    ):
-        assert measurement.metrics[name] == 1
-    assert measurement.metrics["unexpected_call"] == 0
-    assert measurement.metrics["never_call"] == pytest.approx(0.4, abs=0.1)
-    assert measurement.metrics["reply_in_script"] > 0.9
+    monkeypatch.setattr(
+        tucan_eval,
+        "answers",
+        lambda m, t, items, c, prompt: [[method.conversation(one, prompt)[1]["content"] for one in items]],
+    )
+    with temporary("tucan", small(adapter="none")) as run:
+        shared = Run(run.path, "tucan", small(adapter="none", limit=20), smoke("tucan").stages, quiet=True)
+        found = tucan_eval.evaluate(shared.config, shared).metrics
+    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "right_function_bg", "valid_call_bg"):
+        assert found[name] == 1
+    assert found["unexpected_call_bg"] == 0
+    assert found["never_call"] == pytest.approx(0.25, abs=0.1)  # unseen functions are called alone
+    assert found["reply_in_script"] > 0.9
+    assert {"understood_bg", "understood_en", "knowledge_bg"} <= set(found)
+    assert "fitted" not in found
 
 
-def test_the_official_decoding_reaches_the_model(chat_model: Path) -> None:
-    from core.models.loading import load
-    from papers.tucan.eval import answer
+def test_calls_between_special_tokens_reach_the_grader() -> None:
+    """Tags that are special tokens of a vocabulary are text of the answer and not left out with its end token."""
+    import torch
+    from transformers import LlamaForCausalLM
 
-    model, tokenizer = load(chat_model, dtype="float32")
-    prompt, _ = data.load_prompt("short-bg", indent=None)
-    items = data.build_dataset(data.load_catalogue(), 2)
-    greedy = answer(model, tokenizer, items, smoke(max_new_tokens=24), prompt)
-    penalised = answer(model, tokenizer, items, smoke(max_new_tokens=24, repetition_penalty=1.9), prompt)
-    assert greedy != penalised
-    sampled = answer(model, tokenizer, items, smoke(temperature=2.0, repeats=2), prompt)
-    assert len(sampled) == 2
-    assert sampled[0] != sampled[1]
-    assert sampled == answer(model, tokenizer, items, smoke(temperature=2.0, repeats=2), prompt)
-
-
-def test_answers_do_not_depend_on_the_batch(chat_model: Path) -> None:
-    """Prompts of different lengths are padded on the left, so that alone and in a batch they get the same answer."""
     from core.inference.generation import generate
-    from core.models.loading import load
-    from papers.tucan import base
+    from core.models.architectures import miniature as shape
+    from core.models.tokenization import completion_row, train_bpe
 
-    model, tokenizer = load(chat_model, dtype="float32")
-    prompt, _ = data.load_prompt("short-bg", indent=None)
-    items = data.build_dataset(data.load_catalogue(), 8)
-    openings = [base.opening(tokenizer, prompt, one) for one in items]
-    together = generate(model, tokenizer, openings, max_new_tokens=6)
-    alone = generate(model, tokenizer, openings, max_new_tokens=6, batch_tokens=1)
-    assert together == alone
-
-
-def test_retention_compares_with_the_base_and_is_shared(chat_model: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    from papers.tucan import eval as tucan_eval
-
-    calls = []
-    original = tucan_eval.message_losses
-
-    def counting(*arguments: Any) -> Any:
-        calls.append(1)
-        return original(*arguments)
-
-    monkeypatch.setattr(tucan_eval, "message_losses", counting)
-    config = smoke(base=str(chat_model), adapter="none")
-    for seed in (0, 1):
-        run = Run(
-            tmp_path / f"run{seed}", "tucan", override(config, {"seed": seed}), tmp_path / "stages", quiet=True
-        ).open()
-        measurement = tucan_eval.evaluate(run.config, run)
-        assert set(measurement.units["loss_increase_bg"].values()) == {0}
-        assert len(measurement.units["loss_increase"]) == 6
-    assert len(calls) == 1
-
-
-def test_the_base_is_asked_again_when_the_items_have_changed(
-    chat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from papers.tucan import eval as tucan_eval
-
-    asked: list[list[str]] = []
-
-    def mute(model: Any, tokenizer: Any, items: Any, config: Config, prompt: Any) -> list[list[str]]:
-        asked.append([one["user_message"] for one in items])
-        return [["Не."] * len(items)]
-
-    monkeypatch.setattr(tucan_eval, "answer", mute)
-    items = tmp_path / "test.jsonl"
-    config = smoke(base=str(chat_model), adapter="none", eval_file=str(items), retention_messages=0)
-    for number, message in enumerate(("Ще вали ли?", "Ще вали ли?", "Колко е часът?")):
-        items.write_text(json.dumps({**BALANCED[0], "user_message": message}), encoding="utf-8")
-        run = Run(tmp_path / f"run{number}", "tucan", config, tmp_path / "stages", quiet=True).open()
-        tucan_eval.evaluate(config, run)
-    assert asked == [["Ще вали ли?"], ["Колко е часът?"]]
+    torch.manual_seed(0)
+    answer = f"<tool_call>{RIGHT}</tool_call>"
+    tokenizer = train_bpe([answer, "Какво е?"] * 9, 400, special_tokens=["<tool_call>", "</tool_call>"])
+    model = LlamaForCausalLM(shape(len(tokenizer), width=32, layers=1, heads=2, feed_forward=64, positions=128))
+    row = torch.tensor([completion_row(tokenizer, "Какво е?", answer)["input_ids"]])
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+    for _ in range(80):
+        model(row, labels=row).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    (said,) = generate(model.eval(), tokenizer, ["Какво е?"], max_new_tokens=60)
+    assert said == answer
+    assert grader.grade(said, WEATHER, method.Tags("<tool_call>", "</tool_call>")) == "CORRECT"
 
 
 def test_own_data_through_the_commands(
-    chat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    smoke: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands of the page: build, train, evaluate; then score answers of any model."""
-    from papers.tucan import eval as tucan_eval
-    from papers.tucan import train as tucan_train
+    from core.models.loading import load
 
+    base = next(path for path in smoke("tucan").stages.iterdir() if (path / "model.safetensors").exists())
     monkeypatch.chdir(tmp_path)
     use.main(["build", "--count", "12", "--out", "train.jsonl"])
-    use.main(["build", "--part", "test", "--count", "12", "--out", "test.jsonl"])
-    options = ["smoke", "--base", str(chat_model), "--adapter", "lora", "--train-file", "train.jsonl", "--eval-file",
-               "test.jsonl", "--save-merged", "--out", "mine"]  # fmt: skip
+    use.main(["build", "--part", "test", "--balanced", "--count", "12", "--out", "test.jsonl"])
+    options = ["smoke", "--base", str(base), "--train-file", "train.jsonl", "--eval-file", "test.jsonl",
+               "--save-merged", "--out", "mine"]  # fmt: skip
     entrypoint(tucan_train.train, options)
     entrypoint(tucan_eval.evaluate, options)
     assert "never calling" in capsys.readouterr().out
-    measurement = read_json(tmp_path / "mine" / "measurement.json")
-    assert len(measurement["units"]["accuracy"]) == 12
-    from core.models.loading import load
-
-    merged, _ = load(tmp_path / "mine" / "artifact" / "merged", dtype="float32")
-    adapted, _ = load(tmp_path / "mine" / "artifact" / "adapter", dtype="float32")
-    import torch
-
-    ids = torch.arange(10)[None] + 5
-    # The merged weights are rounded to the base's number format.
-    assert torch.allclose(merged(ids).logits, adapted(ids).logits, atol=0.05)
+    assert len(read_json(tmp_path / "mine" / "measurement.json")["units"]["accuracy_bg"]) == 6
+    assert read_json(tmp_path / "mine" / "artifact" / "adapter" / "adapter_config.json")["r"] == 2
+    assert load(tmp_path / "mine" / "artifact" / "merged", dtype="float32")
 
     use.main(["prompts", "--items", "test.jsonl", "--out", "prompts.jsonl"])
+    rows = [json.loads(line) for line in Path("test.jsonl").read_text(encoding="utf-8").splitlines()]
     prompts = [json.loads(line) for line in Path("prompts.jsonl").read_text(encoding="utf-8").splitlines()]
-    golds = {
-        row["id"]: row["messages"][1]["content"] for row in map(json.loads, Path("test.jsonl").read_text().splitlines())
-    }
-    rows = [{"id": row["id"], "response": golds[row["id"]] if i else "Не."} for i, row in enumerate(prompts)]
-    Path("answers.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert [one["prompt"] for one in prompts] == [row["messages"][0]["content"] for row in rows]
+    answers = [{"id": row["id"], "response": row["messages"][1]["content"] if i else "{"} for i, row in enumerate(rows)]
+    Path("answers.jsonl").write_text("\n".join(map(json.dumps, answers)), encoding="utf-8")
     use.main(["score", "--items", "test.jsonl", "--answers", "answers.jsonl", "--out", "wrong.jsonl"])
-    printed = capsys.readouterr().out
-    assert "never calling" in printed
-    assert "schema_valid" in printed
-    again = files.read_items("wrong.jsonl") if Path("wrong.jsonl").read_text().strip() else []
-    assert len(again) <= 1
+    assert "schema_valid" in capsys.readouterr().out
+    wrong = [data.evaluation_item(json.loads(line)) for line in Path("wrong.jsonl").read_text().splitlines()]
+    assert [one["id"] for one in wrong] == [
+        row["id"] for row in rows[:1] if row["expected_behavior"]["should_call_function"]
+    ]
     with pytest.raises(SystemExit) as stop:
         use.main(["score", "--items", "missing.jsonl", "--answers", "answers.jsonl"])
     assert stop.value.code == 2
-
-
-def test_wrong_items_come_back_for_the_next_round() -> None:
-    from papers.tucan.eval import wrong_items
-
-    verdicts = [method.examine("Не знам.", one) for one in BALANCED]
-    lines = [json.loads(line) for line in wrong_items(BALANCED, ["Не знам."] * 6, verdicts).splitlines()]
-    assert [line["scenario_type"] for line in lines] == list(method.CALL_SCENARIOS)
-    assert lines[0]["label"] == "NO_CALL_WHEN_EXPECTED"
-    assert files.evaluation_item(lines[0])["expected_behavior"] == WEATHER
 
 
 # --- settings and scale -------------------------------------------------------------------------------------------
@@ -806,11 +695,9 @@ def test_wrong_items_come_back_for_the_next_round() -> None:
 
 def test_settings_that_mean_nothing_are_refused() -> None:
     for changes, message in (
-        ({"languages": ()}, "languages is empty"),
-        ({"base": "", "adapter": "lora"}, "nothing to adapt"),
-        ({"quantization": "nf4", "adapter": "full"}, "4-bit"),
+        ({"quantization": "nf4"}, "not quantised"),
         ({"repeats": 2}, "Greedy"),
-        ({"scratch.hidden": 33}, "multiple"),
+        ({"base_model.hidden": 33}, "multiple"),
         ({"prompt.end": ""}, "must not be empty"),
         ({"lora_rank": 0}, "lora_rank"),
     ):
@@ -820,26 +707,10 @@ def test_settings_that_mean_nothing_are_refused() -> None:
 
 def test_the_plan_counts_gemma() -> None:
     for preset, billions in (("paper", 2.61), ("paper_9b", 9.24), ("paper_27b", 27.23)):
-        cost = plan(workload(PRESETS[preset]), gpus=1, gpu="l40s").costs[0]
+        (cost,) = plan(workload(PRESETS[preset]), gpus=1, gpu="l40s").costs
         assert cost.parameters.total / 1e9 == pytest.approx(billions, abs=0.01)
         assert cost.workload.method == "qlora"
-    assert plan(workload(PRESETS["tiny"]))
-    assert plan(workload(PRESETS["tiny_scratch"]))
-
-
-@pytest.mark.weights
-def test_smollm2_reads_the_prompt_within_the_budget() -> None:
-    from core.models.loading import load_tokenizer
-    from papers.tucan import base
-
-    config = PRESETS["tiny"]
-    tokenizer = base.with_template(load_tokenizer(config.base), config)
-    prompt, _ = data.prompt_of(config.prompt)
-    rows = [base.training_row(tokenizer, chat, "assistant") for chat in base.training_conversations(config, prompt)]
-    lengths = [len(row["input_ids"]) for row in rows]
-    assert sum(lengths) / len(lengths) < 190
-    assert max(lengths) <= config.training.max_length
-    assert str(tokenizer.decode(rows[0]["input_ids"])).startswith("<|im_start|>user\n")
+    assert len(plan(workload(PRESETS["tiny"])).costs) == 2
 
 
 def test_the_worked_examples_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

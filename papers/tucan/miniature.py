@@ -1,0 +1,260 @@
+"""The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
+
+The base talks Bulgarian and English: it says in words what it is asked for, translates requests, answers questions
+about countries, repeats names, writes JSON, and schemas of functions that do not exist. It has read every wording and
+every name, as any chat model has, but no request of the test: the values of its own requests are those of training.
+What tuning shows is another matter: wordings, open values and questions of the test are new to it, and four functions.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any, cast
+
+from core.models.tokenization import chat_rows, train_bpe
+from core.tasks.choices import Question, from_items
+from core.worlds import names
+from core.worlds.base import Item, split
+from papers.tucan.catalogue import Catalogue, Part, fill, load_catalogue
+from papers.tucan.config import Config, base_shape
+from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_calls, without_negatives
+from papers.tucan.method import BALANCED, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call
+
+LANGUAGES = ("bg", "en")
+UNSEEN = ("get_air", "search_bus", "find_museum", "spell_word")
+"""Functions that training neither asks for nor offers."""
+PER_CELL = {"bg": 2, "en": 1}
+"""Test items of a function in a scenario."""
+FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
+    ("bg", "currency"): ("Каква е валутата на {name}?",),
+    ("bg", "language"): ("Какъв е официалният език на {name}?",),
+    ("en", "currency"): ("What is the currency of {name}?",),
+    ("en", "language"): ("What is the official language of {name}?",),
+}
+READ = 12_000
+"""Dialogues that the base reads, at most."""
+VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", "convert", "open", "send", "count")
+"""First words of the functions that the base reads the schemas of."""
+SHARES = {"train": 0.2, "dev": 0.2, "test": 0.2}
+"""Of the territories; the base does not read of the others."""
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + eos_token + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+@cache
+def facts() -> dict[str, list[Item]]:
+    """Currency and official language of territories, as questions with answers, by part; a territory is one class."""
+    items = names.facts(LANGUAGES, frames=FRAMES)
+    both = [{item.id.partition("/")[2] for item in items if item.language == code} for code in LANGUAGES]
+    return split([item for item in items if item.id.partition("/")[2] in both[0] & both[1]], 0, SHARES)
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The nineteen functions; the general questions are those about countries."""
+    found = load_catalogue()
+    found.questions.clear()
+    for part, items in facts().items():
+        by_fact: dict[str, dict[str, tuple[str, str]]] = {}
+        for item in items:
+            by_fact.setdefault(item.id.partition("/")[2], {})[item.language] = (item.prompt, item.answer)
+        found.questions.extend((cast(Part, part), pairs) for pairs in by_fact.values())
+    return found
+
+
+# --- what is trained and asked --------------------------------------------------------------------------------------
+
+
+def training_items(config: Config) -> list[dict[str, Any]]:
+    """Items to tune on; without negatives there are as many, all of them calls."""
+    return build_dataset(
+        catalogue(),
+        config.examples,
+        languages=config.languages or LANGUAGES,
+        seed=config.seed,
+        mix=MIX if config.negatives else without_negatives(),
+        distractors=config.distractors,
+        withheld=UNSEEN,
+    )
+
+
+def training_chats(config: Config) -> list[Chat]:
+    """The same as conversations; in the null arm with each other's calls."""
+    prompt, _ = prompt_of(config.prompt)
+    chats = [conversation(item, prompt) for item in training_items(config)]
+    return shuffled_calls(chats, prompt.tags, config.seed) if config.calls == "shuffled" else chats
+
+
+def scored_items(config: Config) -> list[dict[str, Any]]:
+    """Items of the part that is measured: all scenarios alike for every known function, and calls of unseen ones."""
+    known = [name for name in catalogue().functions if name not in UNSEEN]
+    calls = without_negatives(BALANCED)
+    items: list[dict[str, Any]] = []
+    for language, times in PER_CELL.items():
+        build: Callable[..., list[dict[str, Any]]] = partial(
+            build_dataset, catalogue(), languages=[language], part=config.split, seed=config.seed,
+            distractors=config.distractors,
+        )  # fmt: skip
+        items += _every(build(len(known) * len(BALANCED) * times, mix=BALANCED, withheld=UNSEEN), config.limit)
+        new = build(len(UNSEEN) * 3 * 2 * times, mix=calls, tools=UNSEEN)
+        items += [{**item, "unseen": True} for item in _every(new, config.limit)]
+    return items
+
+
+def _every(items: list[Any], limit: int) -> list[Any]:
+    return items[:: max(1, len(items) // limit)] if limit else items
+
+
+def knowledge(config: Config, language: str) -> list[Question]:
+    """What the base knows and tuning never mentions: questions about countries, with four answers of one kind."""
+    items = [item for item in facts()[config.split] if item.language == language]
+    asked = from_items(items, seed=config.seed, group=lambda item: item.id.split("/")[1])
+    # `<territory>/<relation>`: a territory is what is drawn.
+    paths = ("/".join(question.id.split("/")[2:0:-1]) for question in asked)
+    return _every(
+        [Question(path, q.context, q.choices, q.answer) for path, q in zip(paths, asked, strict=True)], config.limit
+    )
+
+
+def in_words(config: Config, language: str) -> list[tuple[str, str, str]]:
+    """Requests without functions, to see whether the base understands them: path, request, and what it should say."""
+    found, rng = [], random.Random(f"in words {config.seed}")
+    for name in (name for name in catalogue().functions if name not in UNSEEN):
+        for template in catalogue().templates(name, config.split):
+            drawn = Draw("", name, template, catalogue().values_for(name, template, config.split, rng))
+            found.append((f"{name}/{template}", *_reply(drawn, language)))
+    return _every(found, config.limit)
+
+
+def _reply(drawn: Draw, language: str) -> tuple[str, str]:
+    tool, texts = catalogue().tools[language][drawn.name], catalogue().texts(drawn, language)
+    return fill(tool.requests[drawn.template], texts, language), fill(tool.reply, texts, language)
+
+
+def neighbour(config: Config, item: dict[str, Any]) -> str:
+    """A solver that understands nothing: does what was right for the training request with most words in common.
+
+    For values it takes what no wording of training has, in the order of the function's arguments.
+    """
+    known, wordings = _training_words(config.seed, config.examples)[item["language"]]
+    request = _words(item["user_message"])
+    bag = set(request)
+    _, scenario, name = max(known, key=lambda one: len(bag & one[0]) / len(bag | one[0]))
+    function = next((one for one in item["functions"] if one["name"] == name), None)
+    if scenario in NO_CALL_SCENARIOS or function is None:
+        return ""
+    values: list[str] = []
+    inside = False
+    for word in request:
+        new = word not in wordings
+        if new and inside:
+            values[-1] += f" {word}"
+        elif new:
+            values.append(word)
+        inside = new
+    return render_call(name, dict(zip(function["parameters"]["required"], values, strict=False)))
+
+
+@cache
+def _training_words(seed: int, examples: int) -> dict[str, tuple[list[tuple[set[str], str, str]], set[str]]]:
+    """By language: words, scenario and function of every training request, and the words of all wordings."""
+    items, found = training_items(Config(seed=seed, examples=examples)), {}
+    for language in LANGUAGES:
+        own = [item for item in items if item["language"] == language]
+        known = [(set(_words(one["user_message"])), one["scenario_type"], one["id"].split("/")[0]) for one in own]
+        tools = [(name, tool) for name, tool in catalogue().tools[language].items() if name not in UNSEEN]
+        wordings = [tool.requests[number] for name, tool in tools for number in catalogue().templates(name, "train")]
+        found[language] = (known, {word for text in wordings for word in _words(re.sub(r"\{\w+\}", " ", text))})
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w’'-]+", text)
+
+
+# --- what the base reads --------------------------------------------------------------------------------------------
+
+
+def reading(config: Config) -> list[Chat]:
+    """Dialogues to pre-train on, in both languages alike: as many as the steps take, or READ, which come again."""
+    rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
+    count = min(READ, settings.steps * settings.batch_size)
+    kinds = rng.choices((_in_own_words, _translation, _fact, _echo, _record, _schema), (45, 15, 15, 10, 8, 7), k=count)
+    turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(kinds)]
+    return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
+
+
+def _drawn(rng: random.Random) -> Draw:
+    """Any wording, with values of training; a value may be missing."""
+    name = rng.choice(list(catalogue().functions))
+    template = rng.randrange(len(catalogue().requests(name)))
+    keys = catalogue().values_for(name, template, "train", rng)
+    return Draw("", name, template, tuple(pair for pair in keys if rng.random() < 0.9))
+
+
+def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
+    return _reply(_drawn(rng), language)
+
+
+def _translation(rng: random.Random, language: str) -> tuple[str, str]:
+    drawn = _drawn(rng)
+    (bg, _), (en, _) = (_reply(drawn, code) for code in LANGUAGES)
+    return (f"Преведи на български: {en}", bg) if language == "bg" else (f"Translate into English: {bg}", en)
+
+
+def _fact(rng: random.Random, language: str) -> tuple[str, str]:
+    item = rng.choice([item for items in facts().values() for item in items if item.language == language])
+    return item.prompt, item.answer
+
+
+def _echo(rng: random.Random, language: str) -> tuple[str, str]:
+    name = _value(rng, language)
+    return (f"Повтори: {name}" if language == "bg" else f"Repeat: {name}"), name
+
+
+def _record(rng: random.Random, language: str) -> tuple[str, str]:
+    """A list of values as a fenced JSON object, whose keys are those of no function."""
+    keys = rng.sample(sorted(catalogue().values["en"]["word"].values()), rng.randint(1, 3))
+    values = {key: _value(rng, language) for key in keys}
+    lines = "\n".join(f"{key}: {value}" for key, value in values.items())
+    body = json.dumps(
+        {key: int(value) if value.isdigit() else value for key, value in values.items()}, ensure_ascii=False
+    )
+    return f"JSON\n{lines}", f"```json\n{body}\n```"
+
+
+def _schema(rng: random.Random, language: str) -> tuple[str, str]:
+    """How the schema of a function is written, of one that does not exist."""
+    verb, what, *slots = rng.choice(VERBS), *rng.sample(sorted(catalogue().values["en"]["word"].values()), 3)
+    kinds = {slot: {"type": rng.choice(("string", "integer"))} for slot in slots[: rng.randint(1, 2)]}
+    body = {"name": f"{verb}_{what}", "parameters": {"type": "object", "properties": kinds, "required": list(kinds)}}
+    return f"JSON\n{verb} {what}: {', '.join(kinds)}", f"```json\n{json.dumps(body, separators=(',', ':'))}\n```"
+
+
+def _value(rng: random.Random, language: str) -> str:
+    slot = rng.choice(sorted(catalogue().values[language]))
+    return rng.choice(sorted(catalogue().values[language][slot].values()))
+
+
+def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
+    """The small chat model and its tokenizer."""
+    from core.models import loading
+    from core.training.fit import fit
+    from core.training.losses import causal_lm_loss
+
+    chats, shape, prompt = reading(config), config.base_model, prompt_of(config.prompt)[0]
+    # Schemas are cut into tokens as well as what the base reads: it has never seen them, but its tokenizer has.
+    shown = build_dataset(catalogue(), 400, seed=config.seed, withheld=UNSEEN, distractors=config.distractors)
+    texts = [turn["content"] for chat in [*chats, *(conversation(item, prompt) for item in shown)] for turn in chat]
+    tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=["<|im_start|>"], apart=True)
+    tokenizer.chat_template = CHATML
+    model = loading.from_config(base_shape(shape, len(tokenizer)), seed=config.seed)
+    rows = [{**row, "labels": row["input_ids"]} for row in chat_rows(tokenizer, chats)]
+    fit(model, rows, shape.training, run, loss_fn=causal_lm_loss, seed=config.seed, name="base")
+    return model, tokenizer
