@@ -61,8 +61,8 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Of initial weights, training images, masks, wrong senses, and of the pairs that are tested (a fifth of them for
-    each of five seeds in a row). The code's own is 10086."""
+    """Of initial weights, training images, masks, wrong senses, and of the pairs that are tested (5n to 5n + 4 test a
+    fifth of them each). The code's own is 10086."""
     split: Literal["test", "dev"] = "test"
     """Which held-out pairs are drawn; settings were chosen on dev."""
 

@@ -170,7 +170,8 @@ def _points(axes: Axes, record: Record, groups: Mapping[str, tuple[str, str]]) -
         found = [_interval(record.measurements[variant], *group) for group in groups.values()]
         places = np.arange(len(groups)) + 0.17 * (number - (len(arms) - 1) / 2)
         means = np.array([each.estimate for each in found])
-        reach = np.abs([[min(1, max(0, end)) for end in (i.low, i.high)] for i in found] - means[:, None]).T
+        ends = np.clip([(each.low, each.high) for each in found], 0, 1)
+        reach = np.abs(ends - means[:, None]).T
         options: dict[str, Any] = {"color": COLOURS[colour], "markersize": 6, "elinewidth": 1.2}
         axes.errorbar(places, means, reach, fmt=marker, label=label, **options)
     axes.set_xticks(np.arange(len(groups)), list(groups))

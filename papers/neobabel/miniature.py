@@ -46,7 +46,8 @@ COLOURS = {
     "red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "purple": (1, 0, 1),
     "turquoise": (0, 1, 1), "white": (1, 1, 1),
 }  # fmt: skip
-# Of the 126 classes of pairs a sixth is for development, never trained; of the rest five seeds in a row test a fifth.
+# Of the 126 classes of pairs a sixth is for development, never trained; of the rest the seeds 5n to 5n + 4 test a fifth
+# each.
 DEVELOPMENT, FOLDS = 21, 5
 # Share of each kind of prompt in training: what is measured, and is hardest, most often.
 TASKS = {"single_object": 0.1, "two_object": 0.1, "colors": 0.25, "color_attr": 0.55}

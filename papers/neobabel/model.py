@@ -179,7 +179,8 @@ class Canvas:
         self.copies = 2 if empty else 1
         # One generator a seed, on the CPU: equal seeds give equal noise in any batch and on any device.
         self.generators = {seed: torch.Generator().manual_seed(seed) for seed in seeds}
-        self.rows = [list(self.generators).index(seed) for seed in seeds]
+        place = {seed: row for row, seed in enumerate(self.generators)}
+        self.rows = [place[seed] for seed in seeds]
 
     def scores(self, ids: Int[Tensor, "batch n"]) -> Sequence[Float[Tensor, "batch n k"]]:
         """Of the image codes and of no other column, behind the prompts and, for guidance, behind the empty one."""
