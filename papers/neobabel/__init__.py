@@ -208,8 +208,8 @@ __getattr__, __dir__, __all__ = public(
     ),
     model=("Prompt", "TextToImage", "Vocabulary", "merge", "merge_weights"),
     benchmark=(
-        "Detection", "build", "code_switched_prompts", "code_switching_similarity", "cross_lingual_consistency",
-        "dpg_score", "evaluate", "judge", "read_benchmark", "relative_position", "score_table", "write_2x2",
+        "build", "code_switched_prompts", "code_switching_similarity", "cross_lingual_consistency", "evaluate",
+        "read_benchmark", "score_table",
     ),
     miniature=("lfq_entries", "lfq_indices"),
     eval=("Painter", "load_painter", "train_on"),

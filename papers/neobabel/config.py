@@ -237,21 +237,12 @@ def decoder_config(config: Config, vocabulary: int) -> Gemma2Config:
     """The small decoder behind a frozen encoder: Gemma 2's architecture."""
     from transformers import Gemma2Config
 
+    width = config.hidden
     found = Gemma2Config(
-        vocab_size=vocabulary,
-        hidden_size=config.hidden,
-        intermediate_size=2 * config.hidden,
-        num_hidden_layers=config.layers,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=config.hidden // 4,
-        query_pre_attn_scalar=config.hidden // 4,
-        max_position_embeddings=256,
-        initializer_range=0.05,
-        pad_token_id=None,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=config.layers,
+        num_attention_heads=4, num_key_value_heads=4, head_dim=width // 4, query_pre_attn_scalar=width // 4,
+        max_position_embeddings=256, initializer_range=0.05, pad_token_id=None, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
     found._attn_implementation = "eager"
     return found
 
@@ -269,14 +260,7 @@ def workload(config: Config) -> list[Workload]:
     for name in config.stages:
         stage: Stage = getattr(config, name)
         length, settings = stage.text_tokens + 1 + stage.image_tokens + 2, stage.training
-        loads.append(
-            Workload(
-                architecture=shape,
-                tokens=float(settings.steps) * settings.batch_size * length,
-                sequence_length=length,
-                micro_batch_size=settings.micro_batch_size or settings.batch_size,
-                checkpointing=settings.gradient_checkpointing,
-                name=name.upper(),
-            )
-        )
+        batch: dict[str, Any] = {"micro_batch_size": settings.micro_batch_size or settings.batch_size}
+        batch |= {"sequence_length": length, "checkpointing": settings.gradient_checkpointing}
+        loads.append(Workload(shape, float(settings.steps) * settings.batch_size * length, name=name.upper(), **batch))
     return loads

@@ -24,7 +24,7 @@ from core import corpora
 from core.corpora.indexed import JsonLines, Row, blend, exchanged
 from core.errors import UserError
 from core.experiment.run import Run
-from core.files import is_folder, load_json, read_json, read_lines, write_json, write_rows
+from core.files import is_folder, load_json, read_lines, write_rows
 from core.models import loading
 from core.models.states import token_states, whitening
 from core.models.vision import read_image
@@ -204,10 +204,8 @@ class FrozenText:
         self.backbone = backbone
         with loading.translated(folder):
             tensors = load_file(folder / "states.safetensors")
-        self.mean, self.matrix = tensors["mean"], tensors["matrix"]
-        ends = tensors["ends"].tolist()
-        pieces = zip(read_json(folder / "texts.json") or [], [0, *ends], ends, strict=False)
-        self.table = {text: tensors["states"][begin:end] for text, begin, end in pieces}
+        self.mean, self.matrix = tensors.pop("mean"), tensors.pop("matrix")
+        self.table = {name.removeprefix("text "): states for name, states in tensors.items()}
         self.width = self.matrix.shape[1]
 
     def vocabulary(self, codes: int) -> Vocabulary:
@@ -223,7 +221,8 @@ class FrozenText:
 
     def save(self, folder: Path) -> None:
         """What encoding another prompt takes, without the table."""
-        _write_states(folder, [], self.mean, self.matrix, [])
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({"mean": self.mean, "matrix": self.matrix}, folder / "states.safetensors")
 
 
 class TokenText:
@@ -255,7 +254,9 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
     def build(folder: Path) -> None:
         states = encode(config.backbone, [*captions, *others])
         mean, matrix = whitening(torch.cat(states[: len(captions)]), config.whitened)
-        _write_states(folder, [*captions, *others], mean, matrix, [(state - mean) @ matrix for state in states])
+        texts = zip([*captions, *others], states, strict=True)
+        table = {f"text {text}": (state - mean) @ matrix for text, state in texts}
+        save_file({"mean": mean, "matrix": matrix, **table}, folder / "states.safetensors")
 
     inputs = {"backbone": config.backbone, "width": config.whitened, "texts": [captions, others]}
     return FrozenText(config.backbone, run.stage("text", inputs, build))
@@ -267,14 +268,6 @@ def asked(config: Config) -> Iterator[str]:
     for item in () if config.benchmark else miniature.items(config.split, config.seed, config.limit):
         for code in config.languages:
             yield from {item.prompt(code), item.mixed(code, reference), item.mixed(reference, code)}
-
-
-def _write_states(folder: Path, texts: list[str], mean: Tensor, matrix: Tensor, states: list[Tensor]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    ends = torch.tensor([len(state) for state in states], dtype=torch.long).cumsum(0)
-    whole = torch.cat([torch.zeros(0, matrix.shape[1]), *states])
-    save_file({"mean": mean, "matrix": matrix, "ends": ends, "states": whole}, folder / "states.safetensors")
-    write_json(folder / "texts.json", texts)
 
 
 def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:

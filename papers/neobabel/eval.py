@@ -55,9 +55,12 @@ class Painter:
 
     def __call__(self, prompts: Sequence[str], language: str = "", seeds: Sequence[int] = ()) -> Tensor:
         """Images [n, height, width, 3] in [-1, 1]; by default every prompt has the noise of its place in the list."""
+        import torch
+
         if self.tokenizer is None:
             raise UserError("There is no image tokenizer to decode with: set image_tokenizer, or ask for .codes().")
-        return self.tokenizer.decode(self.codes(prompts, seeds or range(len(prompts))))
+        codes = self.codes(prompts, seeds or range(len(prompts)))
+        return torch.cat([self.tokenizer.decode(part) for part in codes.split(self.decoding.batch_size)])
 
 
 def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
@@ -208,7 +211,8 @@ def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequ
 
     Of pairs also whether exactly they are shown (`exact`), and whether they are with their colours exchanged.
     """
-    from papers.neobabel import benchmark, miniature
+    from core.tasks.geneval import judge
+    from papers.neobabel import miniature
 
     units: Units = defaultdict(dict)
     for code in languages:
@@ -219,7 +223,7 @@ def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequ
             task = units[f"geneval_{place}"]
             task[f"{item.task}/{item.key}"] = task.get(f"{item.task}/{item.key}", 0.0) + right
             if item.cls:
-                other = benchmark.judge(miniature.detect(image), item.exchanged().metadata())[0]
+                other = judge(miniature.detect(image), item.exchanged().metadata())[0]
                 units[f"exchanged_{place}"][path] = float(other)
                 units[f"exact_{place}"][path] = float(miniature.exact(image, item))
     units["geneval_foreign"] = {path: value / (len(languages) - 1) for path, value in units["geneval_foreign"].items()}
@@ -231,7 +235,8 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from papers.neobabel import benchmark, miniature
+    from core.tasks.geneval import score_images
+    from papers.neobabel import miniature
 
     asked = [item for item in items for _ in range(5)]
     crowd = np.random.default_rng(config.seed).choice(list(miniature.KINDS), (len(asked), miniature.TOKENS))
@@ -239,7 +244,7 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
     found = {}
     for name, codes in drawn.items():
         images = miniature.decode(torch.as_tensor(np.array(codes)))
-        scores = benchmark.score_images(images, [item.metadata() for item in asked], miniature.detect)
+        scores = score_images(images, [item.metadata() for item in asked], miniature.detect)
         found |= {f"trivial_{name}": scores["tasks"]["color_attr"], f"trivial_{name}_geneval": scores["overall"]}
     return found
 
@@ -263,7 +268,8 @@ def samples(
     generate_fn: Callable[..., Tensor], items: Sequence[Item], languages: Sequence[str]
 ) -> list[dict[str, Any]]:
     """What the figure shows: the first held-out pair in every language and in two at once, drawn three times."""
-    from papers.neobabel import benchmark, miniature
+    from core.tasks.geneval import judge
+    from papers.neobabel import miniature
 
     item = next(item for item in items if item.cls)
     reference, *foreign = languages
@@ -274,7 +280,7 @@ def samples(
         prompt, shown = item.mixed(first, second), []
         for draw in range(3):
             image = generate_fn([prompt], code, draw)[0]
-            passes = benchmark.judge(miniature.detect(image), item.metadata())[0]
+            passes = judge(miniature.detect(image), item.metadata())[0]
             verdict = "exact" if miniature.exact(image, item) else "more" if passes else "wrong"
             shown.append({"codes": miniature.encode(image[None])[0].tolist(), "verdict": verdict})
         found.append({"languages": [first] if first == second else [first, second], "prompt": prompt, "drawn": shown})
