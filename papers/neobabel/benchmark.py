@@ -56,15 +56,9 @@ def cross_lingual_consistency(
 ) -> Float[Tensor, "others prompts"]:
     """CLC: similarity of the images that the same prompt gives in different languages; its mean is the score.
 
-    Args:
-        features: By language, one vector (any image embedding) for each prompt.
-        mode: `pairwise` compares every two languages, `reference` each with one. A model that draws the same wrong
-            image in every language is perfectly consistent: read the score beside accuracy, and give every language
-            noise of its own.
-        reference: That one language.
-
-    Returns:
-        One row for every pair, or for every language but the reference, in the order of `features`.
+    `features` holds, by language, one vector (any image embedding) for each prompt. `pairwise` compares every two
+    languages, `reference` each with one; rows are in the order of `features`. A model that draws the same wrong image
+    in every language is perfectly consistent: read it beside accuracy, and give every language noise of its own.
     """
     names = list(features)
     if mode == "reference":
@@ -82,11 +76,8 @@ def code_switching_similarity(
 ) -> Float[Tensor, "others prompts"]:
     """CSS: similarity of the image of a prompt that changes language in the middle to that of the unmixed prompt.
 
-    Args:
-        mixed: By the language that English is mixed with: features of the mixed prompts.
-        monolingual: Features of the unmixed prompts of every language.
-        reference: Compare with the English image, or average that with the comparison with the other language's.
-        english: How `monolingual` names English.
+    `mixed` holds, by the language that English is mixed with, features of the mixed prompts, `monolingual` those of the
+    unmixed ones. `mean_of_both` averages the comparison with the English image and that with the other language's.
     """
     rows = []
     for name, vectors in mixed.items():
@@ -156,9 +147,8 @@ def evaluate(
         reference: The language that the others are compared with.
 
     Returns:
-        `geneval` (by language: `overall`, `tasks`, `correct` by prompt), `clc` (by feature map, `pairwise` and
-        `reference`, a row for each pair or language), `css` (by order and feature map, a row for each language and a
-        column for each mixed prompt) and the `images`.
+        `geneval` (by language: `overall`, `tasks`, `correct` by prompt), `clc` (by feature map and mode) and `css` (by
+        order and feature map; a row for each language, a column for each mixed prompt), and the `images`.
 
     Raises:
         UserError: Lists of different lengths, no prompts in the reference, or a metric without what it needs.
@@ -227,13 +217,10 @@ def score_table(result: Mapping[str, Any]) -> str:
 def build(
     english: str | Path, folder: str | Path, translate: Callable[[str, str], str], languages: Sequence[str]
 ) -> dict[str, Path]:
-    """Translate an English benchmark: one JSONL file per language, prompts translated, metadata untouched.
+    """Translate an English benchmark into `evaluation_metadata_<language>.jsonl`, its prompts alone.
 
-    Args:
-        english: JSONL with GenEval's rows (`tag`, `include`, `exclude`, `prompt`).
-        folder: Where `evaluation_metadata_<language>.jsonl` are written.
-        translate: `translate(prompt, language)`. Text in double quotation marks is to be drawn and stays.
-        languages: Languages to write.
+    `english` is JSONL with GenEval's rows (`tag`, `include`, `exclude`, `prompt`). Text in double quotation marks is to
+    be drawn and stays as it is.
 
     Raises:
         UserError: A row without a prompt, or a translation that is empty or loses quoted text.

@@ -161,16 +161,10 @@ def _code(name: str, path: Path) -> str:
 
 
 def write_shards(folder: str | Path, tokenizer: Any, out: str | Path, rows: int = 10_000) -> int:
-    """Write `<number>.jsonl` with `codes`, `captions` and the image as `id`; shards that exist are kept.
+    """Write the images of a folder as `<number>.jsonl` of so many `rows`; shards that exist are kept.
 
-    Args:
-        folder: Images and their captions, see :func:`images_of`.
-        tokenizer: `size`, and `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens].
-        out: Folder for the shards, a source of a training stage.
-        rows: Of one shard.
-
-    Returns:
-        Number of images.
+    The tokenizer has `size`, and `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens]. Returns the
+    number of images.
     """
     folder, out = Path(folder), Path(out)
     found = images_of(folder)

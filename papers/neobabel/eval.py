@@ -95,14 +95,10 @@ def train_on(
     preset: str = "tiny",
     **changes: Any,
 ) -> Painter:
-    """Train one stage on rows of `codes` and `captions`.
+    """Train one stage on rows of `codes` and `captions` (see data.py), into a new run directory.
 
-    Args:
-        rows: See data.py.
-        languages: Caption languages to train on.
-        folder: New run directory.
-        preset: Where the other settings come from.
-        **changes: Settings with dots written as double underscores (`p3__training__steps=200`).
+    `preset` is where settings come from that are not among `changes`, which have their dots written as double
+    underscores (`p3__training__steps=200`).
 
     Raises:
         UserError: A setting that does not exist, or rows that do not fit.
