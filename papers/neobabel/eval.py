@@ -12,7 +12,7 @@ Scores go to measurement.json and scores.tsv. As a library:
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -171,7 +171,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 
 def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable[..., Tensor]:
-    """`generate_fn(prompts, language, draw=0)` of an arm, with its translator and its noise."""
+    """`generate_fn(prompts, language)` of an arm, with its translator and its noise."""
     from core.plugins import own
     from papers.neobabel import miniature
 
@@ -185,11 +185,15 @@ def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable
         name = f"{config.seed}/{language}/{text}/{draw}".encode()
         return int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
 
-    def generate_fn(texts: Sequence[str], language: str, draw: int = 0) -> Tensor:
-        given = list(texts)
+    def generate_fn(texts: Sequence[str], language: str) -> Tensor:
+        given, before = list(texts), Counter[str]()
+        seeds = []
+        for text in texts:  # a prompt that is asked again gets other noise
+            seeds.append(seed(language, text, before[text]))
+            before[text] += 1
         if config.translator and language != reference:
             given = [translator(text, language) if translator else known[language, text] for text in texts]
-        return painter(given, language, [seed(language, text, draw) for text in texts])
+        return painter(given, language, seeds)
 
     return generate_fn
 
@@ -234,7 +238,7 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
     from core.tasks.geneval import score_images
     from papers.neobabel import miniature
 
-    asked = [item for item in items for _ in range(5)]
+    asked = [item for item in items for _ in range(3)]
     crowd = np.random.default_rng(config.seed).choice(list(miniature.KINDS), (len(asked), miniature.TOKENS))
     drawn = {"crowd": crowd, "copy": [row["codes"] for row in miniature.training_rows(config.seed, len(asked))]}
     found = {}
@@ -274,8 +278,7 @@ def samples(
     found = []
     for code, first, second in rows:
         prompt, shown = item.mixed(first, second), []
-        for draw in range(3):
-            image = generate_fn([prompt], code, draw)[0]
+        for image in generate_fn([prompt] * 3, code):
             passes = judge(miniature.detect(image), item.metadata())[0]
             verdict = "exact" if miniature.exact(image, item) else "more" if passes else "wrong"
             shown.append({"codes": miniature.encode(image[None])[0].tolist(), "verdict": verdict})

@@ -109,17 +109,18 @@ class Thing(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """One prompt in any language: GenEval's name of its kind, what is to be seen, and the class of a pair."""
+    """One prompt in any language: GenEval's name of its kind, what to show, the class of a pair, which draw."""
 
     task: str
     things: tuple[Thing, ...]
     cls: str = ""
+    draw: int = 0
 
     @property
     def key(self) -> str:
         """Its path below the task, the same in every language: `circle-square-blue-red/red-circle+blue-square`."""
         names = "+".join("-".join(filter(None, (t.colour, t.shape))) for t in self.things)
-        return f"{self.cls}/{names}" if self.cls else names
+        return "/".join(map(str, filter(None, (self.cls, names, self.draw))))
 
     def prompt(self, language: str) -> str:
         """The prompt in one language."""
@@ -160,11 +161,16 @@ def parts(seed: int) -> dict[str, Part]:
 def items(part: Part, seed: int, limit: int = 0) -> tuple[Item, ...]:
     """The prompts of a part, at most `limit` of each task. Only pairs of coloured shapes differ between parts.
 
-    Training names a pair in either order, the others each assignment in one of them.
+    Training names a pair in either order, the others each assignment in one of them; few prompts are drawn repeatedly.
     """
+    single, two = (range(1), range(1)) if part == "train" else (range(6), range(2))
     found: list[tuple[Item, ...]] = [
-        tuple(Item("single_object", (Thing(shape),)) for shape in SHAPES),
-        tuple(Item("two_object", (Thing(a), Thing(b))) for a, b in itertools.permutations(SHAPES, 2)),
+        tuple(Item("single_object", (Thing(shape),), draw=n) for n in single for shape in SHAPES),
+        tuple(
+            Item("two_object", tuple(map(Thing, pair)), draw=n)
+            for n in two
+            for pair in itertools.permutations(SHAPES, 2)
+        ),
         tuple(Item("colors", (Thing(shape, colour),)) for shape in SHAPES for colour in COLOURS),
     ]
     pairs = []
