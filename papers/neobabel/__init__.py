@@ -208,7 +208,7 @@ __getattr__, __dir__, __all__ = public(
     ),
     model=("Prompt", "TextToImage", "Vocabulary", "merge", "merge_weights"),
     benchmark=(
-        "build", "code_switched_prompts", "code_switching_similarity", "cross_lingual_consistency", "evaluate",
+        "build", "code_switched_texts", "code_switching_similarity", "cross_lingual_consistency", "evaluate",
         "read_benchmark", "score_table",
     ),
     miniature=("lfq_entries", "lfq_indices"),

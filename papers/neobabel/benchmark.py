@@ -11,7 +11,6 @@ translated, metadata stays English in every language.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,16 +21,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from core.corpora.files import json_objects
 from core.errors import UserError
 from core.files import write_rows
 from core.models import vision
 from core.plugins import own
 from core.tasks.geneval import Detect, Metadata, score_images
+from core.tasks.translated import aligned_rows, keeping_quotes
+from core.text.codeswitch import code_switched_texts
 
 DINO = "facebook/dinov2-base"
-# Punctuation that ends a clause, in the scripts of the six languages.
-CLAUSE_END = re.compile(r"[,;:.!?،؛؟](?=\s)|।|[，。；：、]")
 # How the official repository's files name the languages.
 OFFICIAL_NAMES = {
     "english": "en", "chinese": "zh", "mandarin": "zh", "dutch": "nl", "french": "fr", "hindi": "hi", "persian": "fa",
@@ -86,39 +84,6 @@ def code_switching_similarity(
     return torch.stack(rows)
 
 
-def code_switched_prompts(
-    prompts: Mapping[str, Sequence[str]], reference: str = "en"
-) -> dict[str, dict[str, list[str]]]:
-    """Prompts that change language in the middle: `EF` begins in the reference (English first), `ES` ends in it.
-
-    By order and other language. The paper names the two orders and says nothing else about the construction.
-    """
-    pairs = {
-        code: list(zip(prompts[reference], texts, strict=True)) for code, texts in prompts.items() if code != reference
-    }
-    return {
-        "EF": {code: [code_switched(a, b) for a, b in found] for code, found in pairs.items()},
-        "ES": {code: [code_switched(b, a) for a, b in found] for code, found in pairs.items()},
-    }
-
-
-def code_switched(first: str, second: str) -> str:
-    """The first half of one prompt and the second half of its translation.
-
-    Each is cut at the end of the clause that is nearest to its middle; without clauses between two words, and where a
-    script has no spaces, in the middle.
-    """
-    return f"{first[: _middle(first)].rstrip()} {second[_middle(second) :].lstrip()}"
-
-
-def _middle(text: str) -> int:
-    for boundary in (CLAUSE_END, re.compile(r"\s")):
-        cuts = [found.end() for found in boundary.finditer(text.rstrip()) if found.end() < len(text.rstrip())]
-        if cuts:
-            return min(cuts, key=lambda cut: abs(cut - len(text) / 2))
-    return len(text) // 2
-
-
 # --- a whole evaluation -------------------------------------------------------------------------------------------
 
 
@@ -143,7 +108,7 @@ def evaluate(
         feature_maps: Image embeddings by name; needed for `clc` and `css`.
         metrics: What to measure.
         mixed: For `css`: by order (`EF`, `ES`) and other language, the prompts that change language, None for those
-            that are not mixed; by default those of `code_switched_prompts`.
+            that are not mixed; by default those of `code_switched_texts`.
         reference: The language that the others are compared with.
 
     Returns:
@@ -179,7 +144,7 @@ def evaluate(
             }
             for name, found in features.items()
         }
-    for order, asked in (mixed or code_switched_prompts(prompts, reference)).items() if "css" in metrics else ():
+    for order, asked in (mixed or code_switched_texts(prompts, reference)).items() if "css" in metrics else ():
         rows = [index for index, text in enumerate(next(iter(asked.values()))) if text is not None]
         drawn = {code: generate_fn([str(texts[row]) for row in rows], code) for code, texts in asked.items()}
         result.setdefault("css", {})[order] = {
@@ -225,60 +190,31 @@ def build(
     Raises:
         UserError: A row without a prompt, or a translation that is empty or loses quoted text.
     """
-    rows, written = [row for _, row in json_objects(english)], {}
+    written = {}
+    prompts, rows = aligned_rows({"en": english}, "prompt", ())
     Path(folder).mkdir(parents=True, exist_ok=True)
     for language in languages:
         written[language] = Path(folder) / f"evaluation_metadata_{language}.jsonl"
-        prompts = (str(row.get("prompt") or "") for row in rows)
-        translated = [_translated(f"{english}, row {n}", p, translate, language) for n, p in enumerate(prompts, 1)]
+        translated = [keeping_quotes(prompt, lambda text, to=language: translate(text, to)) for prompt in prompts["en"]]
         write_rows(written[language], ({**row, "prompt": text} for row, text in zip(rows, translated, strict=True)))
     return written
 
 
-def _translated(where: str, prompt: str, translate: Callable[[str, str], str], language: str) -> str:
-    if not prompt.strip():
-        raise UserError(f"{where}: there is no prompt.")
-    quoted = re.findall(r'"[^"]*"', prompt)
-    shielded = prompt
-    for index, text in enumerate(quoted):
-        shielded = shielded.replace(text, f"[[{index}]]", 1)
-    result = translate(shielded, language)
-    if not result.strip():
-        raise UserError(f"{where}: the translation into {language!r} is empty.")
-    for index, text in enumerate(quoted):
-        if f"[[{index}]]" not in result:
-            raise UserError(f"{where}: the translation into {language!r} lost the quoted text {text}.")
-        result = result.replace(f"[[{index}]]", text, 1)
-    return result
-
-
-def read_benchmark(folder: str | Path, languages: Sequence[str]) -> tuple[dict[str, list[str]], list[Metadata]]:
+def read_benchmark(folder: str | Path, languages: Sequence[str]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
     """Prompts by language and the common metadata of files that `build` or the official repository wrote.
 
     Raises:
         UserError: A language without a file, or files that differ in more than their prompts.
     """
-    prompts: dict[str, list[str]] = {}
-    metadata: list[Metadata] = []
+    files = {}
     for code in languages:
         names = [code, *(name for name, known in OFFICIAL_NAMES.items() if known == code)]
         paths = [Path(folder) / f"evaluation_metadata_{name}.jsonl" for name in names]
         paths += [Path(folder) / "evaluation_metadata.jsonl"] if code == "en" else []
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
+        if not (found := [path for path in paths if path.is_file()]):
             raise UserError(f"{folder} has no evaluation_metadata_{code}.jsonl: build it, or leave out {code}.")
-        # Not through a table, whose columns would fill missing keys of nested clauses with nulls.
-        rows = [row for _, row in json_objects(path)]
-        if any(not isinstance(row.get("prompt"), str) for row in rows):
-            raise UserError(f"{path}: there is a row without a prompt.")
-        prompts[code] = [row.pop("prompt") for row in rows]
-        metadata = metadata or list(rows)
-        if len(rows) != len(metadata):
-            raise UserError(f"{path} has {len(rows)} prompts, the others {len(metadata)}: align them.")
-        for number, (a, b) in enumerate(zip(metadata, rows, strict=True), start=1):
-            if any(a.get(key) != b.get(key) for key in ("tag", "include", "exclude")):
-                raise UserError(f"{path}, row {number}: the metadata differs from the others'; translate prompts only.")
-    return prompts, metadata
+        files[code] = found[0]
+    return aligned_rows(files, "prompt", ("tag", "include", "exclude"))
 
 
 # --- eyes ---------------------------------------------------------------------------------------------------------
