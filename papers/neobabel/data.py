@@ -10,6 +10,7 @@ are read, or once and for all:
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -264,10 +265,15 @@ def asked(config: Config) -> Iterator[str]:
             yield from {item.prompt(code), item.mixed(code, reference), item.mixed(reference, code)}
 
 
+@functools.lru_cache(1)
+def _encoder(backbone: str) -> loading.Loaded:
+    return loading.load(backbone, task="encoder")
+
+
 def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:
     """Last-layer states [tokens, width] of each text, begin and end token included, in order."""
     found: dict[int, Tensor] = {}
-    for rows, layers, mask in token_states(loading.load(backbone, task="encoder"), texts):
+    for rows, layers, mask in token_states(_encoder(backbone), texts):
         lengths, states = mask.sum(1).tolist(), layers[-1].float().cpu()
         found |= {row: state[:length].clone() for row, state, length in zip(rows, states, lengths, strict=True)}
     return [found[row] for row in range(len(texts))]

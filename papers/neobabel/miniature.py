@@ -153,8 +153,8 @@ def parts(seed: int) -> dict[str, Part]:
     development, rest = names[:DEVELOPMENT], names[DEVELOPMENT:]
     turn, fold = divmod(seed, FOLDS)
     random.Random(f"folds {turn}").shuffle(rest)
-    found: dict[str, Part] = dict.fromkeys(rest, "train")
-    return found | dict.fromkeys(development, "dev") | dict.fromkeys(rest[fold::FOLDS], "test")
+    tested = rest[fold::FOLDS]
+    return {name: "dev" if name in development else "test" if name in tested else "train" for name in names}
 
 
 @cache
@@ -173,11 +173,11 @@ def items(part: Part, seed: int, limit: int = 0) -> tuple[Item, ...]:
         ),
         tuple(Item("colors", (Thing(shape, colour),)) for shape in SHAPES for colour in COLOURS),
     ]
-    pairs = []
+    pairs: list[Item] = []
     for number, cls in enumerate(sorted(name for name, where in parts(seed).items() if where == part)):
         a, b, x, y = cls.split("-")
-        for place, things in enumerate([(Thing(a, x), Thing(b, y)), (Thing(a, y), Thing(b, x))]):
-            orders = [things, things[::-1]]
+        for place, (one, other) in enumerate([(Thing(a, x), Thing(b, y)), (Thing(a, y), Thing(b, x))]):
+            orders = [(one, other), (other, one)]
             orders = orders if part == "train" else [orders[(number + place) % 2]]
             pairs += [Item("color_attr", order, cls) for order in orders]
     return tuple(item for task in (*found, tuple(pairs)) for item in task[: limit or None])
