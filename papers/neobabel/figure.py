@@ -51,21 +51,21 @@ GAP = 0.16
 
 
 def draw(record: Record) -> Figure:
-    """Left: pictures of the first seed's first held-out pair. Right: scores with 95 % intervals."""
+    """Above: pictures of the first seed's first held-out pair. Below: scores with 95 % intervals."""
     _text_stays_text()
     figure, axes = plt.subplot_mosaic(
-        [["sheet", "accuracy"], ["sheet", "consistency"]], figsize=(12.4, 7.6), width_ratios=(1.35, 1)
+        [["sheet", "sheet"], ["accuracy", "consistency"]], figsize=(8.8, 10.6), height_ratios=(2.1, 1)
     )
     _samples(axes["sheet"], record)
     _points(axes["accuracy"], record, _by_language(record))
-    axes["accuracy"].set_title("Held-out pairs: right shapes in the right colours")
+    axes["accuracy"].set_title("Held-out pairs drawn right")
     axes["accuracy"].set_ylabel("accuracy")
     trivial_lines(axes["accuracy"], record, "native", names=("crowd",))
     _points(axes["consistency"], record, {label: (metric, "") for metric, label in CONSISTENCY.items()})
-    axes["consistency"].set_title("The English picture again, in another language or in two")
+    axes["consistency"].set_title("As in English: another language, or two")
     axes["consistency"].set_ylabel("cosine")
     handles, labels = axes["accuracy"].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower right", ncols=2, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
@@ -108,10 +108,10 @@ def _samples(axes: Axes, record: Record) -> None:
                 _picture(axes, shown["codes"], start + column * (1 + GAP), top, FRAMES[shown["verdict"]][0])
     foot = len(rows) * (1 + GAP) + 0.25
     for number, (colour, label) in enumerate(FRAMES.values()):
-        left = (-4.2, -0.2, 4.3)[number]
+        left = (-6.0, -2.4, 1.9)[number]
         axes.add_patch(patches.Rectangle((left, foot - 0.15), 0.3, 0.3, fill=False, edgecolor=colour, linewidth=2))
         axes.text(left + 0.45, foot, label, fontsize=9, va="center")
-    _bare(axes, (-4.6, len(sheets) * (3 * (1 + GAP) + 0.5)), len(rows), foot=0.6, head=0.9)
+    _bare(axes, (-6.2, len(sheets) * (3 * (1 + GAP) + 0.5)), len(rows), foot=0.6, head=0.9)
 
 
 def _bare(axes: Axes, sides: tuple[float, float], rows: int, foot: float = 0.1, head: float = 0.1) -> None:
@@ -174,7 +174,7 @@ def _points(axes: Axes, record: Record, groups: Mapping[str, tuple[str, str]]) -
         reach = np.abs(ends - means[:, None]).T
         options: dict[str, Any] = {"color": COLOURS[colour], "markersize": 6, "elinewidth": 1.2}
         axes.errorbar(places, means, reach, fmt=marker, label=label, **options)
-    axes.set_xticks(np.arange(len(groups)), list(groups))
+    axes.set_xticks(np.arange(len(groups)), list(groups), fontsize=8)
     axes.set_ylim(-0.03, 1.03)
     axes.grid(axis="x", visible=False)
 
