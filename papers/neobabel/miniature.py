@@ -20,7 +20,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -145,7 +145,6 @@ class Item:
         return Item(self.task, (Thing(one.shape, other.colour), Thing(other.shape, one.colour)), self.cls)
 
 
-@cache
 def parts(seed: int) -> dict[str, Part]:
     """The part of every class of pairs; neither development nor test classes of a seed are trained with it."""
     names = ["-".join(a + x) for a in itertools.combinations(SHAPES, 2) for x in itertools.combinations(COLOURS, 2)]
@@ -183,6 +182,7 @@ def items(part: Part, seed: int, limit: int = 0) -> tuple[Item, ...]:
     return tuple(item for task in (*found, tuple(pairs)) for item in task[: limit or None])
 
 
+@lru_cache(2)
 def training_rows(seed: int, n: int) -> list[dict[str, Any]]:
     """Codes of random images of the training prompts, with their captions in all languages."""
     by_task = {task: [item for item in items("train", seed) if item.task == task] for task in TASKS}
