@@ -29,7 +29,8 @@ class JsonLines(Sequence[Row]):
     def __init__(self, paths: Sequence[Path], check: Callable[[Any], Row] = lambda row: row) -> None:
         self.paths, self.check = list(paths), check
         places = [_line_starts(path) for path in self.paths]
-        self.file = np.repeat(np.arange(len(places), dtype=np.int32), [len(found) for found in places])
+        counts = np.array([len(found) for found in places], dtype=int)
+        self.file = np.repeat(np.arange(len(places), dtype=np.int32), counts)
         self.line, self.start = np.concatenate([np.zeros((0, 2), np.int64), *places]).T
 
     def __len__(self) -> int:
