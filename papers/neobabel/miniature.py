@@ -306,8 +306,14 @@ def object_counts(images: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batc
 
 
 def looks(images: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch values"]:
-    """The visual feature map: what a patch looks like on average, black as zero; parts of a shape or colour count."""
-    return ((_patches(images) + 1) / 2).mean((1, 2)).flatten(1)
+    """The visual feature map: the average patch, less that of an average training picture.
+
+    Parts of a shape or colour count, and pictures that have nothing to do with each other are near zero.
+    """
+    every = decode(torch.tensor(list(KINDS))[:, None].expand(-1, TOKENS))
+    objects = sum(share * (2 if task in ("two_object", "color_attr") else 1) for task, share in TASKS.items())
+    average = ((_patches(every) + 1) / 2).mean((0, 1, 2)) * objects / TOKENS
+    return (((_patches(images) + 1) / 2).mean((1, 2)) - average).flatten(1)
 
 
 FEATURES = {"objects": object_counts, "looks": looks}

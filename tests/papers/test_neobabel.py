@@ -339,7 +339,16 @@ def test_prompts_and_images_say_the_same() -> None:
     assert not miniature.exact(miniature.decode(crowded[None])[0], item)
     unused = torch.tensor([[0, 8, 16, 24, 0, 0, 0, 0, 0]])
     assert miniature.detect(miniature.decode(unused)[0]) == {}
-    assert all(embed(miniature.decode(unused)).sum() == 0 for embed in miniature.FEATURES.values())
+    assert miniature.object_counts(miniature.decode(unused)).sum() == 0
+
+
+def test_unrelated_pictures_are_not_alike() -> None:
+    images = miniature.decode(torch.tensor([row["codes"] for row in miniature.training_rows(35, 400)]))
+    for name, embed in miniature.FEATURES.items():
+        vectors = embed(images)
+        others = benchmark.cosine(vectors, vectors.roll(1, 0)).mean()
+        assert abs(float(others)) < 0.1, name
+        assert torch.allclose(benchmark.cosine(vectors, vectors), torch.ones(400).double())
 
 
 def test_grammar() -> None:
