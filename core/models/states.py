@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from core.errors import UserError
@@ -82,3 +83,16 @@ def _one_by_one(function: Callable[[str], Tensor], texts: Sequence[str]) -> Iter
                 f"The embedder gives shape {tuple(states.shape)} for {text!r}: give [layers, tokens, width]."
             )
         yield States([row], list(states[:, None]), torch.ones(1, states.shape[1], dtype=torch.long))
+
+
+def whitening(
+    states: Float[Tensor, "tokens width"], width: int
+) -> tuple[Float[Tensor, " width"], Float[Tensor, "width whitened"]]:
+    """Mean and matrix that give states zero mean and, in the `width` largest directions, unit variance (PCA).
+
+    Directions with less than a ten-thousandth of the largest variance are noise, and are not blown up to unit variance.
+    """
+    mean = states.mean(0)
+    values, vectors = torch.linalg.eigh(torch.cov((states - mean).T.double()))
+    top = slice(-min(width, len(values)), None)
+    return mean, (vectors[:, top] / values[top].clamp_min(1e-4 * float(values[-1])).sqrt()).flip(1).float().contiguous()

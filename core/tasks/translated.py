@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from core.corpora.files import json_objects
 from core.errors import UserError
 from core.tasks.samples import Sample, multiple_choice
 
@@ -149,3 +151,53 @@ class PromptedModel:
         )
         number = re.search(r"\d+(?:\.\d+)?", answer)
         return (min(100.0, float(number[0])) if number else 0.0), answer.strip()
+
+
+def keeping_quotes(text: str, translate: Callable[[str], str]) -> str:
+    """The translation of a text in which what stands in double quotation marks comes back unchanged.
+
+    Raises:
+        UserError: The translation is empty, or lost a quotation.
+    """
+    quoted = re.findall(r'"[^"]*"', text)
+    shielded = text
+    for index, part in enumerate(quoted):
+        shielded = shielded.replace(part, f"[[{index}]]", 1)
+    result = translate(shielded)
+    if not result.strip():
+        raise UserError(f"The translation of {text!r} is empty.")
+    for index, part in enumerate(quoted):
+        if f"[[{index}]]" not in result:
+            raise UserError(f"The translation of {text!r} lost the quoted text {part}.")
+        result = result.replace(f"[[{index}]]", part, 1)
+    return result
+
+
+def aligned_rows(
+    paths: Mapping[str, str | Path], text: str, same: Sequence[str]
+) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
+    """One benchmark in several languages, a JSONL file each: the texts by language, and what the rows have in common.
+
+    Args:
+        paths: The file of each language.
+        text: The field that is translated.
+        same: The fields that must agree, row by row.
+
+    Raises:
+        UserError: A row without text, files of different lengths, or the first row that differs.
+    """
+    texts: dict[str, list[str]] = {}
+    common: list[dict[str, Any]] = []
+    for code, path in paths.items():
+        # Not through a table, whose columns would fill missing keys of nested fields with nulls.
+        rows = [row for _, row in json_objects(path)]
+        if any(not isinstance(row.get(text), str) or not row[text].strip() for row in rows):
+            raise UserError(f"{path}: there is a row without {text}.")
+        texts[code] = [row.pop(text) for row in rows]
+        common = common or rows
+        if len(rows) != len(common):
+            raise UserError(f"{path} has {len(rows)} rows, the others have {len(common)}: align them.")
+        for number, (a, b) in enumerate(zip(common, rows, strict=True), start=1):
+            if odd := [name for name in same if a.get(name) != b.get(name)]:
+                raise UserError(f"{path}, row {number}: {odd[0]} differs from the others'; translate {text} alone.")
+    return texts, common

@@ -1,263 +1,289 @@
-"""Measure a trained model in every language: m-GenEval, cross-lingual consistency, code-switching; and draw samples.
+"""Measure a trained model in every language: m-GenEval, cross-lingual consistency, code-switching.
 
     python -m papers.neobabel.eval tiny --variant native
-    python -m papers.neobabel.eval tiny --draw "un cœur rouge et a blue circle" "两个心形"
     python -m papers.neobabel.eval --benchmark my_prompts --languages en sw --detector detector.py:load
 
-Scores go to measurement.json and scores.tsv, and a contact sheet of samples by language to samples.png.
+Scores go to measurement.json and scores.tsv. As a library:
+
+    painter = load_painter("runs/mine")
+    images = painter(["un cœur rouge", "a blue circle"], "fr")      # what benchmark.evaluate takes as generate_fn
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
+from core.experiment.config import override
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run, is_main_process
-from core.files import read_json, write_text
-from papers.neobabel.config import Config
+from core.files import load_json, write_rows, write_text
+from papers.neobabel.config import PRESETS, Config, Decoding
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
     from papers.neobabel.data import FrozenText, TokenText
+    from papers.neobabel.miniature import Item
     from papers.neobabel.model import TextToImage
-    from papers.neobabel.world import Item
 
-# The tasks whose prompts name colours: what the claims are about.
-ATTRIBUTES = ("colors", "color_attr")
-# The noise that the official evaluation resets for every image.
+# The official evaluation resets its generator to this seed for every image.
 NOISE_SEED = 123456
-
-
-def evaluate(config: Config, run: Run) -> Measurement:
-    """Scores of the miniature's prompts, or of a benchmark of the user's own."""
-    from core.distributed import seed_everything
-    from core.models.loading import default_device
-    from papers.neobabel import data, model
-
-    seed_everything(config.seed)
-    text = data.text_of(config, run)
-    painter = model.load(run.artifact, device=default_device(), attention=config.attention.implementation)
-    if config.draw:
-        return _draw_only(config, run, painter, text)
-    if config.benchmark:
-        return _own_benchmark(config, run, painter, text)
-    from papers.neobabel import world
-
-    items = world.chosen(config.split, config.limit)
-    codes = {
-        code: paint(config, painter, text, [route(config, item.prompt(code), code) for item in items])
-        for code in config.languages
-    }
-    metrics, units, details = accuracy(config, items, codes)
-    consistency_metrics(config, items, codes, painter, text, metrics, units)
-    details["samples"] = samples(items, codes)
-    details["training"] = read_json(run.artifact / "training.json")
-    if is_main_process():
-        _write(run, details)
-    return Measurement(metrics, units, details)
-
-
-def route(config: Config, prompt: str, language: str) -> str:
-    """The prompt as the model gets it: as it is, or through the dictionary."""
-    from papers.neobabel import world
-
-    if config.prompt.route == "native" or language == "en":
-        return prompt
-    return world.translate(prompt, language, config.prompt.wrong_senses, config.seed)
-
-
-def paint(
-    config: Config,
-    painter: TextToImage,
-    text: FrozenText | TokenText,
-    prompts: Sequence[str],
-    places: Sequence[int] | None = None,
-) -> torch.Tensor:
-    """Codes of an image for each prompt. `places` numbers the prompts, so that a prompt has one noise everywhere."""
-    from papers.neobabel.model import generate
-
-    numbers = list(places if places is not None else range(len(prompts)))
-    base = NOISE_SEED + config.seed
-    return generate(
-        painter,
-        [text(prompt) for prompt in prompts],
-        text(""),
-        tokens=config.last.image_tokens,
-        max_text=config.last.text_tokens,
-        guidance=config.guidance,
-        timesteps=config.timesteps,
-        temperature=config.temperature,
-        schedule=config.schedule,
-        exponent=config.exponent,
-        seeds=[base + 1000 * (number + 1) if config.noise == "per_prompt" else base for number in numbers],
-    )
-
-
-# --- scores -------------------------------------------------------------------------------------------------------
-
-Numbers = dict[str, float]
 Units = dict[str, dict[str, float]]
 
 
-def accuracy(
-    config: Config, items: Sequence[Item], codes: Mapping[str, torch.Tensor]
-) -> tuple[Numbers, Units, dict[str, Any]]:
-    """m-GenEval by language and task, and the units of the claims: items, averaged over the foreign languages."""
-    from papers.neobabel import world
-    from papers.neobabel.benchmark import score_images
+@dataclass(frozen=True)
+class Painter:
+    """A trained model with what it takes to draw: prompts to ids or states, codes to images."""
 
-    metadata = [item.metadata() for item in items]
-    scores = {code: score_images(world.decode(drawn), metadata, world.detect) for code, drawn in codes.items()}
+    model: TextToImage
+    text: FrozenText | TokenText
+    tokenizer: Any
+    decoding: Decoding
+
+    def codes(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        """Codes [n, tokens] of an image for each prompt; equal seeds start from equal noise."""
+        from papers.neobabel.method import generate
+
+        return generate(self.model, [*map(self.text, prompts)], self.text(""), self.decoding, seeds).cpu()
+
+    def __call__(self, prompts: Sequence[str], language: str = "", seeds: Sequence[int] = ()) -> Tensor:
+        """Images [n, height, width, 3] in [-1, 1]; by default every prompt has the noise of its place in the list."""
+        import torch
+
+        if self.tokenizer is None:
+            raise UserError("There is no image tokenizer to decode with: set image_tokenizer, or ask for .codes().")
+        codes = self.codes(prompts, seeds or range(len(prompts)))
+        return torch.cat([self.tokenizer.decode(part) for part in codes.split(self.decoding.batch_size)])
+
+
+def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
+    """The painter of a run directory of `train` or :func:`train_on`.
+
+    Raises:
+        UserError: Nothing was trained there.
+    """
+    from core.models import loading
+    from papers.neobabel import data, model
+
+    artifact = Path(folder) / "artifact"
+    trained = model.load(artifact, loading.default_device())
+    if config is None:
+        stored = load_json(Path(folder) / "config.json", dict)
+        names = ("frozen_encoder", "backbone", "image_tokenizer")
+        config = replace(PRESETS["tiny"], **{name: stored[name] for name in names if name in stored})
+        config = replace(config, decoding=Decoding(**stored.get("decoding", {})))
+    text = (
+        data.FrozenText(config.backbone, artifact / "text")
+        if config.frozen_encoder
+        else data.TokenText(loading.load_tokenizer(artifact))
+    )
+    tokenizer = data.image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
+    return Painter(trained, text, tokenizer, config.decoding)
+
+
+def train_on(
+    rows: Sequence[Mapping[str, Any]],
+    languages: Sequence[str],
+    folder: str | Path,
+    preset: str = "tiny",
+    **changes: Any,
+) -> Painter:
+    """Train one stage on rows of `codes` and `captions` (see data.py), into a new run directory.
+
+    `preset` is where settings come from that are not among `changes`, which have their dots written as double
+    underscores (`p3__training__steps=200`).
+
+    Raises:
+        UserError: A setting that does not exist, or rows that do not fit.
+    """
+    from papers.neobabel.train import train
+
+    folder = Path(folder).resolve()
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    write_rows(folder / "data" / "rows.jsonl", rows)
+    named = {"train_languages": tuple(languages), "languages": tuple(languages), "p3.sources": (str(folder / "data"),)}
+    config = override(PRESETS[preset], named | {name.replace("__", "."): value for name, value in changes.items()})
+    train(config, Run(folder, "neobabel", config, folder / "stages", quiet=True))
+    return load_painter(folder, config)
+
+
+def evaluate(config: Config, run: Run) -> Measurement:
+    """Scores of the miniature's held-out pairs and trained prompts, or of a benchmark of the user's own."""
+    from core.distributed import seed_everything
+    from papers.neobabel import benchmark, data, miniature
+
+    seed_everything(config.seed)
+    painter = replace(load_painter(run.path, config), text=data.text_of(config, run))
     reference, *foreign = config.languages
-    units: Units = {"geneval": {code: s["overall"] for code, s in scores.items()}}
-    for index, item in enumerate(items):
-        right = {code: float(s["correct"][index]) for code, s in scores.items()}
-        abroad = sum(right[code] for code in foreign) / max(1, len(foreign))
-        for group in {item.task, "attributes" if item.task in ATTRIBUTES else item.task}:
-            units.setdefault(f"{group}_{reference}", {})[item.key] = right[reference]
-            if foreign:
-                units.setdefault(f"{group}_foreign", {})[item.key] = abroad
-        if item.task in ATTRIBUTES:
-            for code in foreign:
-                units.setdefault(f"attributes_{code}", {})[item.key] = right[code]
-    metrics = {name: sum(values.values()) / len(values) for name, values in units.items()}
-    metrics |= {f"geneval_{code}": s["overall"] for code, s in scores.items()}
-    return metrics, units, {"tasks": {code: s["tasks"] for code, s in scores.items()}}
-
-
-def consistency_metrics(
-    config: Config,
-    items: Sequence[Item],
-    codes: Mapping[str, torch.Tensor],
-    painter: TextToImage,
-    text: FrozenText | TokenText,
-    metrics: Numbers,
-    units: Units,
-) -> None:
-    """CLC over the coloured prompts and CSS over those with two objects, for both feature maps; adds to both tables."""
-    from papers.neobabel import world
-    from papers.neobabel.method import code_switching_similarity, cross_lingual_consistency
-
-    reference, *foreign = config.languages
-    if not foreign:
-        return
-    maps = {"objects": world.object_counts, "pixels": world.pixels}
-    coloured = [index for index, item in enumerate(items) if item.task in ATTRIBUTES]
-    pairs = [index for index, item in enumerate(items) if item.task == "color_attr"]
-    switched = {}
-    for order in ("ef", "es"):
-        for code in foreign:
-            first, second = (reference, code) if order == "ef" else (code, reference)
-            prompts = [route(config, items[index].mixed(first, second), code) for index in pairs]
-            switched[order, code] = world.decode(paint(config, painter, text, prompts, pairs))
-    for name, embed in maps.items():
-        features = {code: embed(world.decode(drawn)) for code, drawn in codes.items()}
-        some = {code: vectors[coloured] for code, vectors in features.items()}
-        for mode in ("reference", "pairwise"):
-            rows = cross_lingual_consistency(some, mode, reference)
-            metrics[f"clc_{name}_{mode}"] = float(rows.mean())
-            if mode == config.clc.mode:
-                values = dict(zip((items[i].key for i in coloured), rows.mean(0).tolist(), strict=True))
-                units[f"clc_{name}"], metrics[f"clc_{name}"] = values, float(rows.mean())
-        some = {code: vectors[pairs] for code, vectors in features.items()}
-        for order in ("ef", "es"):
-            mixed = {code: embed(switched[order, code]) for code in foreign}
-            rows = code_switching_similarity(mixed, some, config.css.reference, reference)
-            values = dict(zip((items[i].key for i in pairs), rows.mean(0).tolist(), strict=True))
-            units[f"css_{order}_{name}"], metrics[f"css_{order}_{name}"] = values, float(rows.mean())
-
-
-def samples(items: Sequence[Item], codes: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """What the contact sheet shows: a fixed draw of prompts of every kind, and the codes that each language drew."""
-    import numpy as np
-
-    from papers.neobabel import world
-    from papers.neobabel.benchmark import judge
-
-    wanted = {"colors": 3, "two_object": 2, "counting": 1, "color_attr": 2}
-    rng = np.random.default_rng(0)
-    rows: list[int] = []
-    for task, count in wanted.items():
-        found = [index for index, item in enumerate(items) if item.task == task]
-        rows += sorted(rng.permutation(found)[:count].tolist())
-    right = {
-        code: [judge(world.detect(world.decode(drawn[[i]])[0]), items[i].metadata())[0] for i in rows]
-        for code, drawn in codes.items()
-    }
-    return {
-        "prompts": {code: [items[index].prompt(code) for index in rows] for code in codes},
-        "titles": [items[index].prompt(next(iter(codes)), carrier=2) for index in rows],
-        "codes": {code: drawn[rows].tolist() for code, drawn in codes.items()},
-        "right": right,
-    }
-
-
-# --- the user's own ----------------------------------------------------------------------------------------------
-
-
-def _draw_only(config: Config, run: Run, painter: TextToImage, text: FrozenText | TokenText) -> Measurement:
-    """samples.png with one image for each given prompt."""
-    from papers.neobabel import data, sheet
-
-    codes = paint(config, painter, text, config.draw)
-    images = data.image_tokenizer(config.image_tokenizer).decode(codes)
-    if is_main_process():
-        sheet.write(run.path / "samples.png", {"": images}, list(config.draw))
-        print(f"{run.path / 'samples.png'}: {len(config.draw)} images")
-    return Measurement({"images": float(len(codes))}, {}, {"codes": codes.tolist()})
-
-
-def _own_benchmark(config: Config, run: Run, painter: TextToImage, text: FrozenText | TokenText) -> Measurement:
-    """m-GenEval, CLC and CSS of the user's prompts, with the user's detector."""
-    from pathlib import Path
-
-    from papers.neobabel import benchmark, data, detectors, sheet
-
-    folder = Path(config.benchmark)
-    paths = detectors.benchmark_files(folder, config.languages)
-    prompts, metadata = benchmark.read_benchmark(paths)
-    decode = data.image_tokenizer(config.image_tokenizer).decode
+    items: Sequence[Item] = ()
+    mixed = None
+    if config.benchmark:
+        prompts, metadata = benchmark.read_benchmark(config.benchmark, config.languages)
+    else:
+        items = miniature.items(config.split, config.seed, config.limit)
+        prompts, metadata = {c: [i.prompt(c) for i in items] for c in config.languages}, [i.metadata() for i in items]
+        mixed = {
+            "EF": {c: [item.mixed(reference, c) if item.cls else None for item in items] for c in foreign},
+            "ES": {c: [item.mixed(c, reference) if item.cls else None for item in items] for c in foreign},
+        }
+    # Consistency is that of held-out pairs; of a benchmark of one's own, of all prompts by their number.
+    columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(metadata)))
+    keys = [items[index].key if items else str(index) for index in columns]
+    generate_fn = drawing(config, painter, items)
     result = benchmark.evaluate(
-        lambda texts, language: decode(paint(config, painter, text, texts)),
+        generate_fn,
         prompts,
         metadata,
-        detector=detectors.detector(config.detector),
-        feature_maps=detectors.feature_maps(config.features),
-        css_reference=config.css.reference,
-        reference=config.languages[0],
+        detector=benchmark.detector(config.detector),
+        feature_maps=benchmark.feature_maps(config.features),
+        mixed=mixed,
+        reference=reference,
     )
     table = benchmark.score_table(result)
     if is_main_process():
         write_text(run.path / "scores.tsv", table)
-        shown = {code: images[:8] for code, images in result["images"].items()}
-        sheet.write(run.path / "samples.png", shown, prompts[config.languages[0]][:8])
+    if not run.quiet and is_main_process():
         print(table)
-    overall = {code: scores["overall"] for code, scores in result["geneval"].items()}
-    metrics = {"geneval": sum(overall.values()) / len(overall)}
-    metrics |= {
-        f"clc_{name}": float(by_mode[config.clc.mode].mean()) for name, by_mode in result.get("clc", {}).items()
-    }
-    for order, by_map in result.get("css", {}).items():
-        metrics |= {f"css_{order.lower()}_{name}": float(scores.mean()) for name, scores in by_map.items()}
-    return Measurement(metrics, {"geneval": overall}, {"tasks": {c: s["tasks"] for c, s in result["geneval"].items()}})
+    units: Units = {"geneval": {code: scores["overall"] for code, scores in result["geneval"].items()}}
+    for name, by_mode in result.get("clc", {}).items():
+        units[f"clc_{name}"] = _paths(by_mode["reference"][:, columns], foreign, keys)
+    for order, maps in result.get("css", {}).items():
+        units |= {f"css_{order.lower()}_{name}": _paths(rows, foreign, keys) for name, rows in maps.items()}
+    details: dict[str, Any] = {"tasks": {code: scores["tasks"] for code, scores in result["geneval"].items()}}
+    if not items or not foreign:
+        return Measurement({name: fmean(found.values()) for name, found in units.items()}, units, details)
+    units |= accuracies(result, items, config.languages)
+    metrics = {name: fmean(found.values()) for name, found in units.items()}
+    # GenEval's means are over tasks, whatever their numbers of prompts.
+    metrics |= {"geneval_en": units["geneval"][reference]} | {f"geneval_{c}": v for c, v in units["geneval"].items()}
+    metrics["geneval_foreign"] = fmean(units["geneval"][code] for code in foreign)
+    metrics |= trivial(items, config)
+    if config.frozen_encoder:
+        metrics["base_retrieval"] = base_retrieval(painter.text, items, config.languages)
+    return Measurement(metrics, units, details | {"samples": samples(generate_fn, items, config.languages)})
 
 
-def _write(run: Run, details: Mapping[str, Any]) -> None:
+def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable[..., Tensor]:
+    """`generate_fn(prompts, language)` of an arm, with its translator and its noise."""
+    from core.plugins import own
+    from papers.neobabel import miniature
+
+    reference, *foreign = config.languages
+    known = miniature.translations(items, foreign, config.seed) if config.translator == "world" else {}
+    translator = own(config.translator, "translator") if config.translator not in ("", "world") else None
+
+    def seed(language: str, text: str, draw: int) -> int:
+        if config.noise == "shared":
+            return NOISE_SEED
+        name = f"{config.seed}/{language}/{text}/{draw}".encode()
+        return int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
+
+    def generate_fn(texts: Sequence[str], language: str) -> Tensor:
+        given, before = list(texts), Counter[str]()
+        seeds = []
+        for text in texts:  # a prompt that is asked again gets other noise
+            seeds.append(seed(language, text, before[text]))
+            before[text] += 1
+        if config.translator and language != reference:
+            given = [translator(text, language) if translator else known[language, text] for text in texts]
+        return painter(given, language, seeds)
+
+    return generate_fn
+
+
+# --- the miniature's units and solvers ----------------------------------------------------------------------------
+
+
+def _paths(rows: Tensor, languages: Sequence[str], keys: Sequence[str]) -> dict[str, float]:
+    values = zip(languages, rows.tolist(), strict=True)
+    return {f"{code}/{key}": value for code, row in values for key, value in zip(keys, row, strict=True)}
+
+
+def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequence[str]) -> Units:
+    """GenEval's decisions: `pairs`, `colors`, ... in English by prompt and abroad by `language/prompt`; and by task.
+
+    Of pairs also whether exactly they are shown (`exact`), and whether they are with their colours exchanged.
+    """
+    from core.tasks.geneval import judge
+    from papers.neobabel import miniature
+
+    units: Units = defaultdict(dict)
+    for code in languages:
+        place, before = ("en", "") if code == languages[0] else ("foreign", f"{code}/")
+        for item, image, right in zip(items, result["images"][code], result["geneval"][code]["correct"], strict=True):
+            name, path = "pairs" if item.cls else item.task, f"{before}{item.key}"
+            units[f"{name}_{place}"][path] = float(right)
+            task = units[f"geneval_{place}"]
+            task[f"{item.task}/{item.key}"] = task.get(f"{item.task}/{item.key}", 0.0) + right
+            if item.cls:
+                other = judge(miniature.detect(image), item.exchanged().metadata())[0]
+                units[f"exchanged_{place}"][path] = float(other)
+                units[f"exact_{place}"][path] = float(miniature.exact(image, item))
+    units["geneval_foreign"] = {path: value / (len(languages) - 1) for path, value in units["geneval_foreign"].items()}
+    return dict(units)
+
+
+def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
+    """What pictures reach that know no prompt: nine random objects, which GenEval lets pass, and a training picture."""
+    import numpy as np
     import torch
 
-    from papers.neobabel import sheet, world
+    from core.tasks.geneval import score_images
+    from papers.neobabel import miniature
 
-    tasks = next(iter(details["tasks"].values()))
-    lines = ["\t".join(["language", *tasks])]
-    lines += ["\t".join([code, *(f"{v:.3f}" for v in by.values())]) for code, by in details["tasks"].items()]
-    write_text(run.path / "scores.tsv", "\n".join(lines) + "\n")
-    shown = details["samples"]
-    images = {code: world.decode(torch.tensor(codes)) for code, codes in shown["codes"].items()}
-    if not run.quiet:
-        print("\n".join(lines))
-    sheet.write(run.path / "samples.png", images, shown["titles"], shown["right"])
+    asked = [item for item in items for _ in range(3)]
+    crowd = np.random.default_rng(config.seed).choice(list(miniature.KINDS), (len(asked), miniature.TOKENS))
+    drawn = {"crowd": crowd, "copy": [row["codes"] for row in miniature.training_rows(config.seed, len(asked))]}
+    found = {}
+    for name, codes in drawn.items():
+        images = miniature.decode(torch.as_tensor(np.array(codes)))
+        scores = score_images(images, [item.metadata() for item in asked], miniature.detect)
+        found |= {f"trivial_{name}": scores["tasks"]["color_attr"], f"trivial_{name}_geneval": scores["overall"]}
+    return found
+
+
+def base_retrieval(text: Any, items: Sequence[Item], languages: Sequence[str]) -> float:
+    """Whether the encoder knows the languages: share of prompts to which, of all English ones, their own is nearest."""
+    import torch
+    from torch.nn.functional import normalize
+
+    asked = [item for item in items if item.task == "colors"]
+    vectors = {
+        code: normalize(torch.stack([text(item.prompt(code)).states.mean(0) for item in asked]), dim=-1)
+        for code in languages
+    }
+    english, *foreign = vectors.values()
+    here = torch.arange(len(asked))
+    return fmean(float(((one @ english.T).argmax(1) == here).float().mean()) for one in foreign)
+
+
+def samples(
+    generate_fn: Callable[..., Tensor], items: Sequence[Item], languages: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What the figure shows: the first held-out pair in every language and in two at once, drawn three times."""
+    from core.tasks.geneval import judge
+    from papers.neobabel import miniature
+
+    item = next(item for item in items if item.cls)
+    reference, *foreign = languages
+    rows = [(code, code, code) for code in languages]
+    rows += [(foreign[0], reference, foreign[0]), (foreign[-1], foreign[-1], reference)]
+    found = []
+    for code, first, second in rows:
+        prompt, shown = item.mixed(first, second), []
+        for image in generate_fn([prompt] * 3, code):
+            passes = judge(miniature.detect(image), item.metadata())[0]
+            verdict = "exact" if miniature.exact(image, item) else "more" if passes else "wrong"
+            shown.append({"codes": miniature.encode(image[None])[0].tolist(), "verdict": verdict})
+        found.append({"languages": [first] if first == second else [first, second], "prompt": prompt, "drawn": shown})
+    return found
 
 
 if __name__ == "__main__":

@@ -1,92 +1,190 @@
-"""The figure of the page: what two generators draw in each language, accuracy by language, and consistency."""
+"""The figure of the page, drawn from the record: one held-out pair in six languages and in two at once, and the scores.
+
+Text stays text in it, so that a browser shows prompts in every script.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
-import torch
+from matplotlib import patches
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from core.experiment.figures import bars, interval
-from core.experiment.report import COLOURS
+from core.experiment.report import COLOURS, style, trivial_lines
 from core.experiment.results import Record
 from core.experiment.run import Measurement
+from core.files import replacing
+from core.metrics.comparison import compare
+from core.metrics.intervals import Interval
 from core.text.languages import name as language_name
-from papers.neobabel import sheet, world
+from papers.neobabel import miniature
 
-SHEETS = {"english_only": "Trained on English captions", "native": "Trained on captions in six languages"}
-SHOWN = {
-    "english_only": ("English captions", COLOURS["orange"], "s"),
-    "translate": ("the same, behind a dictionary", COLOURS["sky"], "^"),
-    "causal_image": ("six languages, causal image", COLOURS["purple"], "v"),
-    "native": ("six languages", COLOURS["blue"], "o"),
-}
+SHEETS = (("english_only", "captions in English"), ("native", "captions in six languages"))
+ARMS = (
+    ("native", "captions in six languages", "blue", "o"),
+    ("translate", "captions in English, prompts translated", "sky", "^"),
+    ("english_only", "captions in English", "orange", "s"),
+    ("shuffled", "captions of other pictures (null)", "grey", "x"),
+)
 CONSISTENCY = {
-    "clc_objects": "CLC\nobjects",
-    "clc_pixels": "CLC\npixels",
-    "css_ef_objects": "CSS-EF\nobjects",
-    "css_ef_pixels": "CSS-EF\npixels",
-    "css_es_objects": "CSS-ES\nobjects",
-    "css_es_pixels": "CSS-ES\npixels",
+    f"{score}_{feature}": f"{name}\n{feature}"
+    for score, name in (("clc", "CLC"), ("css_ef", "CSS-EF"), ("css_es", "CSS-ES"))
+    for feature in miniature.FEATURES
 }
+FRAMES = {
+    "exact": (COLOURS["green"], "exactly what was asked for"),
+    "more": (COLOURS["sky"], "and more (GenEval lets it pass)"),
+    "wrong": (COLOURS["vermilion"], "something else"),
+}
+INKS = {
+    "red": "#E5484D", "green": "#30A46C", "blue": "#4C82FB", "yellow": "#F5D90A", "purple": "#B75FE0",
+    "turquoise": "#25C9C9", "white": "#F5F5F5",
+}  # fmt: skip
+GAP = 0.16
 
 
 def draw(record: Record) -> Figure:
-    """Above: contact sheets of the first seed. Below: means over seeds and prompts with their 95 % intervals."""
-    figure = plt.figure(figsize=(12.4, 10))
-    parts: Any = figure.subfigures(2, 1, height_ratios=(1.55, 1), hspace=0.02)
-    above, below = parts
-    for axes, (variant, title) in zip(above.subplots(1, 2), SHEETS.items(), strict=True):
-        _sheet(axes, record.measurements[variant], labels=variant == "english_only")
-        axes.set_title(title, pad=40)
-    handles = [
-        Line2D([], [], marker="s", linestyle="", markerfacecolor="none", markeredgewidth=1.8, color=colour, label=label)
-        for colour, label in ((sheet.RIGHT, "what was asked for"), (sheet.WRONG, "something else"))
-    ]
-    above.legend(handles=handles, loc="outside lower center", ncols=2)
-    left, right = below.subplots(1, 2, width_ratios=(1, 1.15))
-    _accuracy(left, record.measurements)
-    _consistency(right, record.measurements)
-    below.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    """Above: pictures of the first seed's first held-out pair. Below: scores with 95 % intervals."""
+    _text_stays_text()
+    figure, axes = plt.subplot_mosaic(
+        [["sheet", "sheet"], ["accuracy", "consistency"]], figsize=(8.8, 10.6), height_ratios=(2.1, 1)
+    )
+    _samples(axes["sheet"], record)
+    _points(axes["accuracy"], record, _by_language(record))
+    axes["accuracy"].set_title("Held-out pairs drawn right")
+    axes["accuracy"].set_ylabel("accuracy")
+    trivial_lines(axes["accuracy"], record, "native", names=("crowd",))
+    _points(axes["consistency"], record, {label: (metric, "") for metric, label in CONSISTENCY.items()})
+    axes["consistency"].set_title("As in English: another language, or two")
+    axes["consistency"].set_ylabel("cosine")
+    handles, labels = axes["accuracy"].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
-def _sheet(axes: Axes, by_seed: Mapping[int, Measurement], *, labels: bool) -> None:
-    shown: dict[str, Any] = by_seed[min(by_seed)].details["samples"]
-    images = {code: world.decode(torch.tensor(codes)) for code, codes in shown["codes"].items()}
-    sheet.tile(axes, images, shown["titles"], shown["right"], labels=labels)
-    for title in axes.texts[-len(shown["titles"]) :]:
-        title.set_fontsize(6)  # two sheets side by side have narrower columns than the sheet alone
+def write_sheet(path: Path, rows: Sequence[tuple[str, Any]]) -> Path:
+    """A picture with one row a prompt: (prompt, images [n, height, width, 3] in [-1, 1])."""
+    with style():
+        _text_stays_text()
+        most = max(len(images) for _, images in rows)
+        figure, axes = plt.subplots(figsize=(4.5 + 1.1 * most, 0.4 + 1.2 * len(rows)))
+        for row, (prompt, images) in enumerate(rows):
+            axes.text(-0.2, row * (1 + GAP) + 0.5, prompt, ha="right", va="center", fontsize=11)
+            for column, image in enumerate(images):
+                _picture(axes, image, column * (1 + GAP), row * (1 + GAP))
+        _bare(axes, (-0.4 * most - 3, most * (1 + GAP)), len(rows))
+        with replacing(path) as temporary:
+            figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
+        plt.close(figure)
+    return path
 
 
-def _accuracy(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]]) -> None:
-    first = next(iter(measurements["native"].values()))
-    codes = list(first.details["tasks"])
-    places = np.arange(len(codes))
-    for number, (variant, (label, colour, marker)) in enumerate(SHOWN.items()):
-        means, reach = bars([interval(measurements[variant], f"attributes_{code}") for code in codes])
-        x = places + 0.15 * (number - 1.5)
-        axes.errorbar(x, means, reach, fmt=marker, color=colour, markersize=5, elinewidth=1, label=label)
-    axes.set_xticks(places, [language_name(code) for code in codes], rotation=20)
+def _text_stays_text() -> None:
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
+
+
+def _samples(axes: Axes, record: Record) -> None:
+    sheets = [(variant, title) for variant, title in SHEETS if variant in record.measurements]
+    for number, (variant, title) in enumerate(sheets):
+        by_seed = record.measurements[variant]
+        rows: list[dict[str, Any]] = by_seed[min(by_seed)].details["samples"]
+        start = number * (3 * (1 + GAP) + 0.5)
+        axes.text(start, -0.25, title, fontsize=11, weight="bold", va="bottom")
+        for place, row in enumerate(rows):
+            top = place * (1 + GAP)
+            if not number:
+                names = " + ".join(language_name(code) for code in row["languages"])
+                axes.text(-0.25, top + 0.38, row["prompt"], fontsize=10, ha="right", va="center")
+                axes.text(-0.25, top + 0.74, names, fontsize=8, ha="right", va="center", color=COLOURS["grey"])
+            for column, shown in enumerate(row["drawn"]):
+                _picture(axes, shown["codes"], start + column * (1 + GAP), top, FRAMES[shown["verdict"]][0])
+    foot = len(rows) * (1 + GAP) + 0.25
+    for number, (colour, label) in enumerate(FRAMES.values()):
+        left = (-6.0, -2.4, 1.9)[number]
+        axes.add_patch(patches.Rectangle((left, foot - 0.15), 0.3, 0.3, fill=False, edgecolor=colour, linewidth=2))
+        axes.text(left + 0.45, foot, label, fontsize=9, va="center")
+    _bare(axes, (-6.2, len(sheets) * (3 * (1 + GAP) + 0.5)), len(rows), foot=0.6, head=0.9)
+
+
+def _bare(axes: Axes, sides: tuple[float, float], rows: int, foot: float = 0.1, head: float = 0.1) -> None:
+    axes.set_xlim(*sides)
+    axes.set_ylim(rows * (1 + GAP) + foot, -head)
+    axes.set_aspect("equal")
+    axes.axis("off")
+
+
+def _picture(axes: Axes, image: Any, left: float, top: float, frame: str | None = None) -> None:
+    """Codes or an image of the miniature as smooth shapes, any other image as it is; in a square of side 1."""
+    found = np.asarray(image)
+    side = miniature.GRID * miniature.PATCH
+    if found.shape == (side, side, 3):
+        found = np.asarray(miniature.encode(image[None])[0])
+    if found.ndim == 3:
+        axes.imshow(np.clip((found + 1) / 2, 0, 1), extent=(left, left + 1, top + 1, top), zorder=2)
+    else:
+        axes.add_patch(patches.Rectangle((left, top), 1, 1, facecolor="#1B1B1F", edgecolor="none", zorder=2))
+        for cell, value in enumerate(found.tolist()):
+            if value in miniature.KINDS:
+                y, x = divmod(cell, miniature.GRID)
+                _shape(axes, miniature.KINDS[value], left + (x + 0.5) / 3, top + (y + 0.5) / 3)
+    if frame:
+        around = patches.Rectangle((left - 0.04, top - 0.04), 1.08, 1.08, fill=False, edgecolor=frame, linewidth=2)
+        axes.add_patch(around)
+
+
+def _shape(axes: Axes, thing: miniature.Thing, x: float, y: float, size: float = 0.12) -> None:
+    turn = np.linspace(0, 2 * np.pi, 60)
+    outline = {
+        "circle": np.stack([np.cos(turn), np.sin(turn)], 1),
+        "square": np.array([[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]]),
+        "triangle": np.array([[0, -1], [1.05, 0.85], [-1.05, 0.85]]),
+        "heart": np.stack(
+            [
+                16 * np.sin(turn) ** 3 / 15,
+                (-13 * np.cos(turn) + 5 * np.cos(2 * turn) + 2 * np.cos(3 * turn) + np.cos(4 * turn) - 2.5) / 15,
+            ],
+            1,
+        ),
+    }[thing.shape]
+    axes.add_patch(patches.Polygon(outline * size + (x, y), facecolor=INKS[thing.colour], edgecolor="none", zorder=3))
+
+
+def _by_language(record: Record) -> dict[str, tuple[str, str]]:
+    codes = [row["languages"] for row in next(iter(record.measurements["native"].values())).details["samples"]]
+    english, *foreign = [code[0] for code in codes if len(code) == 1]
+    return {language_name(english): ("pairs_en", "")} | {language_name(c): ("pairs_foreign", f"{c}/") for c in foreign}
+
+
+def _points(axes: Axes, record: Record, groups: Mapping[str, tuple[str, str]]) -> None:
+    """One group of points a metric (of which the units may have to begin with something), an arm a point."""
+    arms = [arm for arm in ARMS if arm[0] in record.measurements]
+    for number, (variant, label, colour, marker) in enumerate(arms):
+        found = [_interval(record.measurements[variant], *group) for group in groups.values()]
+        places = np.arange(len(groups)) + 0.17 * (number - (len(arms) - 1) / 2)
+        means = np.array([each.estimate for each in found])
+        ends = np.clip([(each.low, each.high) for each in found], 0, 1)
+        reach = np.abs(ends - means[:, None]).T
+        options: dict[str, Any] = {"color": COLOURS[colour], "markersize": 6, "elinewidth": 1.2}
+        axes.errorbar(places, means, reach, fmt=marker, label=label, **options)
+    axes.set_xticks(np.arange(len(groups)), list(groups), fontsize=8)
     axes.set_ylim(-0.03, 1.03)
-    axes.set_ylabel("accuracy, coloured prompts")
-    axes.set_title("Right shapes in the right colours")
     axes.grid(axis="x", visible=False)
 
 
-def _consistency(axes: Axes, measurements: Mapping[str, Mapping[int, Measurement]]) -> None:
-    places = np.arange(len(CONSISTENCY))
-    for offset, variant in ((-0.19, "english_only"), (0.19, "native")):
-        _, colour, _ = SHOWN[variant]
-        means, reach = bars([interval(measurements[variant], metric) for metric in CONSISTENCY])
-        axes.bar(places + offset, means, 0.36, yerr=reach, color=colour, error_kw={"elinewidth": 1})
-    axes.set_xticks(places, list(CONSISTENCY.values()), fontsize=8)
-    axes.set_ylim(0, 1.03)
-    axes.set_ylabel("cosine to the English image")
-    axes.set_title("The same image in another language, or in two")
-    axes.grid(axis="x", visible=False)
+def _interval(cells: Mapping[int, Measurement], metric: str, before: str) -> Interval:
+    """Languages are drawn; of one language, its pairs."""
+    leaves = {
+        seed: {
+            path.removeprefix(before): value for path, value in cell.units[metric].items() if path.startswith(before)
+        }
+        for seed, cell in cells.items()
+    }
+    return compare(leaves, 0.0).interval

@@ -1,93 +1,53 @@
 """NeoBabel: one multilingual decoder draws images, because captions of an image in six languages share its tokens.
 
 An image is a row of N discrete codes. They join the vocabulary of a language model, and the model learns to fill in
-codes that are masked, seeing the prompt and the other codes:
+codes that are masked, seeing the prompt c and the other codes, in the sequence
 
-    [PAD] ... t2i BOS text EOS soi x_1 ... x_N eoi,        L = - mean over masked i of log p(x_i | text, x_visible).
+    [PAD] ... t2i BOS text EOS soi x_1 ... x_N eoi.
 
-Text is read causally, as the language model learned to; image positions see the whole text and each other. At every
-training step the caption is drawn uniformly from the languages, and that is the point: a multilingual language model
-whose generator has only seen English captions stays an English generator, while captions in six languages tie six
-languages to the same visual targets.
+Text is read causally, as the language model learned to; image positions see the whole text and each other. With
+u ~ U(0, 1) and M the masked positions, chosen at random,
 
-An image is drawn in T steps: all codes masked, sample every one, keep those that the model is surest of, mask the
-others again, fewer in each step (MaskGIT), with classifier-free guidance. In the end checkpoints are averaged.
+    r = max(cos(pi u / 2), r_min),    |M| = max(1, round(N r)),                                                   (1)
+    L = - 1 / (|M| + 2) ( sum_{i in M} log p(x_i | c, x_rest) + log p(soi) + log p(eoi) ).                        (2)
 
-This file holds the sequence, the mask, the loss, the decoding rules, the quantiser, the averages and the two
-consistency scores; `model.py` runs them on a language model.
+The caption is drawn uniformly from the languages in every step, and that is the point: captions in six languages tie
+six languages to the same visual targets. An image is drawn in T steps: all codes masked, sample every one, keep those
+that the model is surest of, mask the others again, fewer in each step:
 
-    prompt_ids([bos, 17, 4], vocabulary, max_text=8)      # ids of the left-padded prompt, 9 of them
-    visible(ids, vocabulary, max_text=8)                  # [batch, length, length], who sees whom
+    l = (1 + w) l(c) - w l(empty),    x_i ~ softmax(l_i),                                                         (3)
+    m_s = max(1, min(#unknown - 1, floor(N cos(pi/2 (s + 1)/T)))),                                                (4)
+    kappa_i = log p(x_i) + tau_s g_i,    tau_s = tau_0 prod_{k <= s} (1 - (k + 1)/T),    g_i ~ Gumbel.            (5)
+
+`model.py` puts a language model behind it: ids, hidden states, scores, cached prompts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
-IGNORED = -100
-# In the order in which the official code adds them to the tokenizer; most belong to tasks that it never trains.
-MARKERS = ("pad", "soi", "eoi", "sov", "eov", "t2i", "mmu", "t2v", "v2v", "lvg")
+from core.training.losses import IGNORED, Loss
+from papers.neobabel.config import Decoding, ImageAttention
 
-Schedule = Literal["cosine", "linear", "power", "sigmoid"]
-ImageAttention = Literal["bidirectional", "causal"]
-MergeKind = Literal["sma", "wma", "ema"]
+if TYPE_CHECKING:
+    from papers.neobabel.model import Prompt, TextToImage, Vocabulary
 
-
-# --- the sequence -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Text ids, then ten markers, then the image codes, then the mask.
-
-    Attributes:
-        text: Number of text ids (256,000 in Gemma 2, where the markers then start).
-        codes: Number of image codes K (8,192).
-        bos: Text id that begins a prompt.
-        eos: Text id that ends it.
-    """
-
-    text: int
-    codes: int
-    bos: int
-    eos: int
-
-    def marker(self, name: str) -> int:
-        """Id of one of `MARKERS`. The padding is a new token, too: Gemma's own is not used."""
-        return self.text + MARKERS.index(name)
-
-    @property
-    def first_code(self) -> int:
-        """Id of image code 0."""
-        return self.text + len(MARKERS)
-
-    @property
-    def mask(self) -> int:
-        """Id of the mask, the last one."""
-        return self.first_code + self.codes
-
-    @property
-    def size(self) -> int:
-        """All ids."""
-        return self.mask + 1
+# Scores in memory at a time, in training: 264,203 of them weigh a megabyte a position.
+CHUNK = 2**28
 
 
 def prompt_ids(text: Sequence[int], vocabulary: Vocabulary, max_text: int, *, drop: bool = False) -> list[int]:
-    """`[PAD] ... t2i BOS text EOS`: exactly max_text + 1 ids, so that the image block always starts at the same place.
+    """`[PAD] ... t2i BOS text EOS`, exactly max_text + 1 ids, so that the image always starts at the same place.
 
-    Args:
-        text: Text ids; BOS is put before them if it is missing.
-        vocabulary: Ids of the markers.
-        max_text: The text budget Tmax. What is longer loses its end: the first Tmax ids and EOS remain.
-        drop: Replace the prompt by the empty one, for classifier-free guidance.
+    Of a longer text the first max_text ids and EOS remain; `drop` makes it the empty prompt, for guidance.
     """
     text = list(text)
     if drop or not text or text[0] != vocabulary.bos:
@@ -98,10 +58,10 @@ def prompt_ids(text: Sequence[int], vocabulary: Vocabulary, max_text: int, *, dr
     return [vocabulary.marker("pad")] * (max_text + 1 - len(row)) + row
 
 
-def image_block(codes: Int[Tensor, "batch n"], vocabulary: Vocabulary) -> Int[Tensor, "batch n+2"]:
-    """`soi x_1 ... x_N eoi` from ids of image positions (codes already shifted into the vocabulary, or the mask)."""
-    edge = codes.new_ones(len(codes), 1)
-    return torch.cat([edge * vocabulary.marker("soi"), codes, edge * vocabulary.marker("eoi")], dim=1)
+def image_block(ids: Int[Tensor, "batch n"], vocabulary: Vocabulary) -> Int[Tensor, "batch n+2"]:
+    """`soi x_1 ... x_N eoi`. Of labels too, which are not shifted: soi and eoi are targets of themselves."""
+    edge = ids.new_ones(len(ids), 1)
+    return torch.cat([edge * vocabulary.marker("soi"), ids, edge * vocabulary.marker("eoi")], dim=1)
 
 
 def visible(
@@ -109,15 +69,9 @@ def visible(
 ) -> Bool[Tensor, "batch length length"]:
     """Which key (last axis) each query sees.
 
-    Text is causal and sees no padding; soi, image and eoi see all text and, with `bidirectional`, each other; padding
-    sees padding, only so that no row is empty. Text never sees the image, so its keys and values are the same in
-    every decoding step.
-
-    Args:
-        ids: Whole sequences.
-        vocabulary: Ids of the markers.
-        max_text: The image block starts at index max_text + 1.
-        image: `causal` lets an image position see only what stands before it (control).
+    Text is causal and sees no padding; soi, image and eoi see all text and each other (`causal`: what stands before);
+    padding sees padding, only so that no row is empty. Text never sees the image, so its keys and values are the same
+    in every step of drawing.
     """
     place = torch.arange(ids.shape[1], device=ids.device)
     causal = place[None, :] <= place[:, None]
@@ -127,105 +81,63 @@ def visible(
     return torch.where((place > max_text)[:, None], in_block, in_text)
 
 
-# --- training -----------------------------------------------------------------------------------------------------
-
-
-def mask_ratio(t: Float[Tensor, "*shape"], schedule: Schedule = "cosine", exponent: float = 2.0) -> Tensor:
-    """Share of masked codes at time t in [0, 1]: from all (t = 0) to none. `power` is 1 - t^exponent."""
-    if schedule == "cosine":
-        return torch.cos(t * math.pi * 0.5)
-    if schedule == "sigmoid":
-        low, high = (torch.sigmoid(torch.tensor(end)) for end in (-3.0, 3.0))
-        ratio = (high - torch.sigmoid(6 * t - 3)) / (high - low)
-    else:
-        ratio = 1 - t ** (1.0 if schedule == "linear" else exponent)
-    return ratio.clamp(1e-6, 1.0)
-
-
 def mask_image(
     codes: Int[Tensor, "batch n"],
     time: Float[Tensor, " batch"],
     order: Float[Tensor, "batch n"],
     vocabulary: Vocabulary,
-    *,
-    schedule: Schedule = "cosine",
-    exponent: float = 2.0,
     minimum: float = 0.0,
 ) -> tuple[Int[Tensor, "batch n"], Int[Tensor, "batch n"]]:
-    """Mask max(1, round(N r)) random codes of each image, r = max(mask_ratio(time), minimum).
-
-    Args:
-        codes: Image codes between 0 and K - 1.
-        time: Uniform in [0, 1), one draw an image.
-        order: Uniform numbers, whose order decides which positions are masked.
-        vocabulary: Where codes and mask are.
-        schedule: Of the share that is masked.
-        exponent: Of the `power` schedule.
-        minimum: The minimum masking rate (0; 0.5 in the last stage).
+    """Equation 1, with one uniform `time` an image and uniform numbers whose `order` decides which codes are masked.
 
     Returns:
         Ids of the image positions, and their labels: the code's id where masked, -100 elsewhere.
     """
-    share = mask_ratio(time, schedule, exponent).clamp(min=minimum)
-    count = (codes.shape[1] * share).round().clamp(min=1)
-    masked = order.argsort(-1) < count[:, None]
+    share = torch.cos(time * math.pi * 0.5).clamp(min=minimum)
+    masked = order.argsort(-1) < (codes.shape[1] * share).round().clamp(min=1)[:, None]
     ids = codes + vocabulary.first_code
     return ids.masked_fill(masked, vocabulary.mask), ids.masked_fill(~masked, IGNORED)
 
 
-def block_labels(
-    labels: Int[Tensor, "batch n"], vocabulary: Vocabulary, identity: bool = True
-) -> Int[Tensor, "batch n+2"]:
-    """Labels of the image block. They are *not* shifted: a masked position predicts itself.
+def image_loss(model: TextToImage, batch: dict[str, Any]) -> Loss:
+    """Equation 2, against the whole vocabulary, text included, as a sum over targets.
 
-    With `identity`, as in the official code, soi and eoi are targets of themselves, which is trivial.
+    `batch` holds `prompt` [batch, max_text + 1], `block` and `labels` [batch, N + 2], and `states` where text has them.
     """
-    block = image_block(labels, vocabulary)
-    if not identity:
-        block[:, 0] = block[:, -1] = IGNORED
-    return block
+    ids, start = torch.cat([batch["prompt"], batch["block"]], dim=1), batch["prompt"].shape[1]
+    seen = visible(ids, model.vocabulary, start - 1, model.image)
+    chosen = batch["labels"] != IGNORED
+    hidden, targets = model.hidden(ids, seen, batch.get("states"))[:, start:][chosen], batch["labels"][chosen]
 
+    def part(h: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(model.logits(h).float(), y, reduction="sum")
 
-def masked_cross_entropy(
-    logits: Float[Tensor, "batch block vocabulary"], labels: Int[Tensor, "batch block"]
-) -> tuple[Float[Tensor, ""], Int[Tensor, ""]]:
-    """Sum of -log p over the labelled positions, against the *whole* vocabulary, text included; and their number."""
-    total = F.cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum")
-    return total, (labels != IGNORED).sum()
-
-
-# --- decoding -----------------------------------------------------------------------------------------------------
+    size = max(1, CHUNK // model.vocabulary.size)
+    parts = zip(hidden.split(size), targets.split(size), strict=True)
+    losses = [checkpoint(part, *one, use_reentrant=False, preserve_rng_state=False) for one in parts]
+    return Loss(torch.stack(losses).sum(), len(targets))
 
 
 def guided(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
-    """Classifier-free guidance as the official code writes it: (1 + w) conditional - w unconditional."""
+    """Equation 3, as the official code writes it."""
     return (1 + guidance) * conditional - guidance * unconditional
 
 
-def masked_after(tokens: int, timesteps: int, schedule: Schedule = "cosine", exponent: float = 2.0) -> list[int]:
-    """floor(N r((s + 1) / T)) for each step s: how many codes are to stay masked, before `still_masked` bounds it.
-
-    In float32, as the official code; the last cosine is then just below zero, which the bounds repair.
-    """
+def masked_after(tokens: int, timesteps: int) -> list[int]:
+    """floor(N cos) of equation 4 for every step; in float32 the last one is just below zero, as there."""
     times = torch.tensor([(step + 1) / timesteps for step in range(timesteps)])
-    return [int(count) for count in (tokens * mask_ratio(times, schedule, exponent)).floor()]
+    return [int(count) for count in (tokens * torch.cos(times * math.pi * 0.5)).floor()]
 
 
 def still_masked(target: int, unknown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-    """max(1, min(unknown - 1, target)): every step fixes at least one code and leaves at least one for the next."""
+    """Equation 4: every step fixes at least one code and leaves at least one for the next."""
     return (unknown - 1).clamp(max=target).clamp(min=1)
 
 
 def temperatures(timesteps: int, start: float = 1.0) -> list[float]:
-    """Weight of the confidence noise in each step. The official code shrinks it cumulatively, which is a product:
-
-    tau_s = start * prod over k <= s of (1 - (k + 1) / T), and not start * (1 - (s + 1) / T).
-    """
-    values, tau = [], start
-    for step in range(timesteps):
-        tau *= 1.0 - (step + 1) / timesteps
-        values.append(tau)
-    return values
+    """tau_s of equation 5. The official code shrinks it cumulatively: a product, not start * (1 - (s + 1) / T)."""
+    shrink = torch.tensor([1 - (step + 1) / timesteps for step in range(timesteps)], dtype=torch.float64)
+    return (start * shrink.cumprod(0)).tolist()
 
 
 def remask(
@@ -235,97 +147,40 @@ def remask(
     temperature: float = 0.0,
     noise: Float[Tensor, "batch n"] | None = None,
 ) -> Bool[Tensor, "batch n"]:
-    """Which codes are masked again: those whose noisy confidence is below the (count + 1)-th smallest.
-
-    Args:
-        log_p: Log-probability of the code that was drawn.
-        known: Codes that are fixed already; they are never masked.
-        count: How many each image masks.
-        temperature: Of the noise.
-        noise: Standard Gumbel; needed with a temperature above 0.
-    """
+    """Which codes are masked again: those whose noisy confidence (equation 5) is below the (count + 1)-th smallest."""
     confidence = log_p if noise is None else log_p + temperature * noise
-    confidence = confidence.masked_fill(known, torch.finfo(log_p.dtype).max)
-    threshold = confidence.sort(-1).values.gather(-1, count[:, None])
-    return confidence < threshold
+    confidence = confidence.masked_fill(known, torch.finfo(log_p.dtype).max)  # what is fixed stays
+    return confidence < confidence.sort(-1).values.gather(-1, count[:, None])
 
 
-# --- the image tokenizer's quantiser ------------------------------------------------------------------------------
+@torch.inference_mode()
+def generate(
+    model: TextToImage,
+    prompts: Sequence[Prompt],
+    empty: Prompt,
+    decoding: Decoding,
+    seeds: Sequence[int],
+    start: Int[Tensor, "batch n"] | None = None,
+    region: Bool[Tensor, "batch n"] | None = None,
+) -> Int[Tensor, "batch n"]:
+    """Draw an image for each prompt, at most `decoding.batch_size` at a time: its codes between 0 and K - 1.
 
-
-def lfq_indices(latent: Float[Tensor, "*batch dims height width"]) -> Int[Tensor, "*batch height width"]:
-    """Lookup-free quantisation: index = sum_j 2^(D - 1 - j) [z_j > 0]. Zero counts as 0; dimension 0 leads."""
-    weights = 2 ** torch.arange(latent.shape[-3] - 1, -1, -1, device=latent.device)
-    return ((latent > 0) * weights[:, None, None]).sum(-3)
-
-
-def lfq_entries(indices: Int[Tensor, "*shape"], dims: int) -> Float[Tensor, "*shape dims"]:
-    """The quantised vectors of codes: each bit as -1 or +1."""
-    shifts = torch.arange(dims - 1, -1, -1, device=indices.device)
-    return ((indices[..., None] >> shifts) & 1).float() * 2 - 1
-
-
-# --- averages of checkpoints --------------------------------------------------------------------------------------
-
-
-def merge_weights(kind: MergeKind, n: int, decay: float = 0.9) -> list[float]:
-    """alpha_i = w_i / sum w of n checkpoints, the oldest first: 1 (sma), i (wma), decay^(n - i) (ema)."""
-    raw = {
-        "sma": [1.0] * n,
-        "wma": [float(i) for i in range(1, n + 1)],
-        "ema": [decay ** (n - i) for i in range(1, n + 1)],
-    }[kind]
-    return [weight / sum(raw) for weight in raw]
-
-
-# --- consistency over languages -----------------------------------------------------------------------------------
-
-
-def cosine(a: Float[Tensor, "*shape dim"], b: Float[Tensor, "*shape dim"]) -> Float[Tensor, "*shape"]:
-    """Cosine in float64; 0 where a vector is zero, so that two empty images do not agree."""
-    return F.cosine_similarity(a.double(), b.double(), dim=-1)
-
-
-def cross_lingual_consistency(
-    features: Mapping[str, Float[Tensor, "prompts dim"]],
-    mode: Literal["pairwise", "reference"] = "pairwise",
-    reference: str = "en",
-) -> Float[Tensor, "others prompts"]:
-    """CLC: similarity of the images that the same prompt gives in different languages; its mean is the score.
-
-    Args:
-        features: By language, one vector (any image embedding) for each prompt.
-        mode: `pairwise` compares every two languages, `reference` each with one. A model that draws the same wrong
-            image in every language is perfectly consistent pairwise: read it beside accuracy.
-        reference: That one language.
-
-    Returns:
-        One row for every pair, or for every language but the reference, in the order of `features`.
+    Equal seeds give equal noise, in any batch. With `start` and `region` (inpainting) only the region is drawn anew.
     """
-    names = list(features)
-    if mode == "reference":
-        pairs = [(reference, name) for name in names if name != reference]
-    else:
-        pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    return torch.stack([cosine(features[a], features[b]) for a, b in pairs])
-
-
-def code_switching_similarity(
-    mixed: Mapping[str, Float[Tensor, "prompts dim"]],
-    monolingual: Mapping[str, Float[Tensor, "prompts dim"]],
-    reference: Literal["english", "mean_of_both"] = "english",
-    english: str = "en",
-) -> Float[Tensor, "others prompts"]:
-    """CSS: similarity of the image of a prompt that changes language in the middle to that of the unmixed prompt.
-
-    Args:
-        mixed: By the language that English is mixed with: features of the mixed prompts.
-        monolingual: Features of the unmixed prompts of every language.
-        reference: Compare with the English image, or average that with the comparison with the other language's.
-        english: How `monolingual` names English.
-    """
-    rows = []
-    for name, vectors in mixed.items():
-        row = cosine(vectors, monolingual[english])
-        rows.append(row if reference == "english" else (row + cosine(vectors, monolingual[name])) / 2)
-    return torch.stack(rows)
+    v, n, parts = model.vocabulary, model.tokens, []
+    for begin in range(0, len(prompts), decoding.batch_size):
+        rows = slice(begin, begin + decoding.batch_size)
+        canvas = model.canvas(prompts[rows], empty if decoding.guidance else None, seeds[rows])
+        codes = torch.zeros(len(prompts[rows]), n, dtype=torch.long) if start is None else start[rows]
+        codes = codes.to(canvas.device)
+        unknown = torch.ones_like(codes, dtype=torch.bool) if region is None else region[rows].to(canvas.device)
+        taus = temperatures(decoding.timesteps, decoding.temperature)
+        for target, tau in zip(masked_after(n, decoding.timesteps), taus, strict=True):
+            scores = canvas.scores((codes + v.first_code).masked_fill(unknown, v.mask))
+            log_p = guided(scores[0], scores[-1], decoding.guidance).log_softmax(-1)
+            # The largest of log p + Gumbel is a draw from softmax(l).
+            codes = torch.where(unknown, (log_p + canvas.noise(n, v.codes)).argmax(-1), codes)
+            confidence = log_p.gather(-1, codes[..., None]).squeeze(-1)
+            unknown = remask(confidence, ~unknown, still_masked(target, unknown.sum(-1)), tau, canvas.noise(n))
+        parts.append(codes)
+    return torch.cat(parts)

@@ -257,7 +257,15 @@ VERBS: dict[str, tuple[str, str]] = {
     "neobabel prepare {} --image-tokenizer world --out codes": ("neobabel", ""),
 }
 # What else they take is a model, and models are tried below.
-MODELS = {"taco ask", "lmt translate", "bayling2 chat", "bayling2 sweep", "marco_llm report", "transmi measure"}
+MODELS = {
+    "taco ask",
+    "lmt translate",
+    "bayling2 chat",
+    "bayling2 sweep",
+    "marco_llm report",
+    "transmi measure",
+    "neobabel draw",
+}
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")
 

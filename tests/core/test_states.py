@@ -10,7 +10,7 @@ import torch
 
 from core.errors import UserError
 from core.models.scratch import masked_lm
-from core.models.states import token_states, tokens
+from core.models.states import token_states, tokens, whitening
 
 
 def calling(ids: list[int], **attributes: int | None) -> Any:
@@ -44,3 +44,11 @@ def test_functions_and_models_give_batches() -> None:
     # XLM-R reads two tokens fewer than its table of positions has rows.
     with pytest.raises(UserError, match="tokens and the model reads 32"):
         list(token_states(source, ["a", "a b c d " * 9]))
+
+
+def test_whitened_states_have_unit_covariance() -> None:
+    states = torch.randn(500, 6, generator=torch.Generator().manual_seed(0)) @ torch.randn(6, 6) + 3
+    mean, matrix = whitening(states, 4)
+    white = (states - mean) @ matrix
+    assert torch.allclose(torch.cov(white.T), torch.eye(4), atol=1e-3)
+    assert torch.allclose(white.mean(0), torch.zeros(4), atol=1e-4)
