@@ -76,6 +76,11 @@ def render_parallel(
     return texts
 
 
+def render_alone(name: str, text: str) -> str:
+    """A sentence of one language, labelled as in template B but without its translation (a control)."""
+    return f"{name} text: {text}"
+
+
 def prompt(template: str, src_name: str, tgt_name: str, source: str, shots: Sequence[Pair] = ()) -> str:
     """The question that a base model completes: solved examples, then the template up to where the translation stands.
 
