@@ -205,7 +205,7 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("StagedMixture", "allocate", "continue_pretraining", "sample", "staged_rate"),
-    plan=("Plan", "plan"),
+    planning=("Plan", "plan"),
     templates=("TEMPLATES", "prompt", "render", "render_parallel"),
     data=("paper_plan",),
     eval=("any_to_any",),

@@ -24,7 +24,7 @@ from core.text.languages import flores_code
 from core.text.languages import name as language_name
 from papers.marco_llm.config import PRESETS, Config, parse_shares
 from papers.marco_llm.method import Shares, StagedMixture
-from papers.marco_llm.plan import Plan
+from papers.marco_llm.planning import Plan
 from papers.marco_llm.templates import Pair, render_alone, render_parallel
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from core.experiment.run import Run, is_main_process
 from core.files import write_json
 from papers.marco_llm.config import Config
 from papers.marco_llm.method import StagedMixture, continue_pretraining, sample
-from papers.marco_llm.plan import Plan, shares_text
+from papers.marco_llm.planning import Plan, shares_text
 
 
 def train(config: Config, run: Run) -> None:

@@ -148,7 +148,7 @@ def mixture_of(options: Plan, tokenizer: Any) -> tuple[Any, list[Any]]:
 def plan(options: Plan) -> None:
     """Print the table of a mixture."""
     from papers.marco_llm import data
-    from papers.marco_llm.plan import Plan as Table
+    from papers.marco_llm.planning import Plan as Table
 
     if options.sources == "paper" and not options.stage1:
         print(data.paper_plan().table())
@@ -160,8 +160,8 @@ def sample(options: Sample) -> None:
     """Write the mixture, a file a stage."""
     from core.files import replacing, write_text
     from papers.marco_llm import data, method
-    from papers.marco_llm.plan import Plan as Table
-    from papers.marco_llm.plan import shares_text
+    from papers.marco_llm.planning import Plan as Table
+    from papers.marco_llm.planning import shares_text
 
     if options.sources == "paper":
         raise UserError("The paper's own corpus is not public: give a manifest of your sources.")

@@ -29,9 +29,9 @@ from core.experiment.paper import find
 from core.experiment.run import Run, temporary
 from core.files import read_json
 from core.training.config import TrainingConfig
-from papers.marco_llm import data, method, miniature, plan, templates, train, use
+from papers.marco_llm import data, method, miniature, planning, templates, train, use
 from papers.marco_llm import eval as evaluation
-from papers.marco_llm.config import PRESETS, VARIANTS, Config, parse_shares, workload
+from papers.marco_llm.config import PRESETS, VARIANTS, parse_shares, workload
 from papers.marco_llm.method import StagedMixture
 
 PAPER, TINY, SMOKE = PRESETS["paper"], PRESETS["tiny"], PRESETS["smoke"]
@@ -154,11 +154,11 @@ def test_shares_are_exact_and_equal_whatever_there_is(sizes: list[float], budget
 
 
 def test_the_plan_warns_of_repetition_and_tells_what_it_reads() -> None:
-    found = plan.plan({"english": {"en": 100.0}, "low": {"yo": 5.0}}, {"english": 0.5, "low": 0.5}, 60)
+    found = planning.plan({"english": {"en": 100.0}, "low": {"yo": 5.0}}, {"english": 0.5, "low": 0.5}, 60)
     assert [warning.split(":")[0] for warning in found.warnings] == ["yo is repeated 6.0 times"]
     assert re.search(r"yo +low +30 +30 +5 +100\.0% +6\.00", found.table())
     assert "english 50.0%, low 50.0%" in found.table()
-    assert plan.amount_text(90.4e9) == "90.4B"
+    assert planning.amount_text(90.4e9) == "90.4B"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_mixtures_that_cannot_be(change: dict[str, Any], message: str) -> None:
 
 def test_one_stage_sees_the_tokens_of_two() -> None:
     two = data.paper_plan()
-    one = plan.Plan(two.mixture.in_one_stage())
+    one = planning.Plan(two.mixture.in_one_stage())
     assert one.by_category == pytest.approx(two.by_category)
     assert (len(one.mixture.budgets), one.mixture.lr_per_stage) == (1, (1e-5,))
 
@@ -544,7 +544,7 @@ def test_translation_shows_solved_examples_and_does_not_ask_them(monkeypatch: py
     def perfect(model: Any, tokenizer: Any, asked: list[str], **options: Any) -> list[str]:
         prompts.extend(asked)
         into = {"English": "e", "Turkish": "t", "Indonesian": "i"}
-        return [f" {into[p.split()[-2]]}{re.findall(r'[eti](\d)', p)[-1]}" for p in asked]
+        return [" " + into[p.split()[-2]] + re.findall(r"[eti](\d)", p)[-1] for p in asked]
 
     monkeypatch.setattr("core.inference.generation.generate", perfect)
     tokenizer: Any = type("Tokenizer", (), {"bos_token": None})()
