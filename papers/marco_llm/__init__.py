@@ -204,9 +204,7 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=("StagedMixture", "allocate", "continue_pretraining", "sample", "staged_rate"),
-    planning=("Plan", "plan"),
+    method=("StagedMixture", "allocate", "continue_pretraining", "plan", "sample", "staged_rate"),
     templates=("TEMPLATES", "prompt", "render", "render_parallel"),
     data=("paper_plan",),
-    eval=("any_to_any",),
 )

@@ -57,6 +57,8 @@ class Config:
     public; None = the miniature."""
     low: tuple[str, ...] = ()
     """The miniature's new languages; none = four that the seed draws."""
+    paired: Annotated[int, Range(2, 4)] = 2
+    """How many of them have parallel text with English."""
 
     # the mixture
     stage1: tuple[str, ...] = ("english=0.35", "other_high=0.45", "low=0.13", "parallel=0.07")
@@ -95,7 +97,7 @@ class Config:
     """`alignment` = word alignment learnt from the pairs, or an encoder (sentence-transformers/LaBSE), pooled
     as its authors do."""
     threshold: Annotated[float, Range(-1, 1)] = 0.5
-    """Smallest similarity of a pair. 0.7 for LaBSE; the miniature's is read off labelled noise of other seeds."""
+    """Smallest similarity of a pair. 0.7 for LaBSE; the miniature's is read off labelled noise of an earlier world."""
 
     training: TrainingConfig = _SMALL
     """All stages; learning rates and steps follow from the fields above. Decay inside a stage is not stated: linear

@@ -11,24 +11,20 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from core import corpora
 from core.corpora import filtering, manifest
-from core.corpora.mixture import Documents
+from core.corpora.budget import Plan
 from core.errors import UserError
 from core.text.languages import flores_code
 from core.text.languages import name as language_name
+from core.training.documents import Body
 from papers.marco_llm.config import PRESETS, Config, parse_shares
 from papers.marco_llm.method import Shares, StagedMixture
-from papers.marco_llm.planning import Plan
 from papers.marco_llm.templates import Pair, render_alone, render_parallel
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 # Parallel text is paired with English, so the other directions are never seen in training.
 ENGLISH = frozenset({"en", "eng_Latn"})
@@ -68,7 +64,7 @@ def paper_categories() -> dict[str, dict[str, float]]:
 
 def paper_plan() -> Plan:
     """300 billion tokens in two stages: the shares, budgets and rates of the preset `paper`."""
-    return Plan(mixture_of(PRESETS["paper"], paper_categories()), ESTIMATED)
+    return mixture_of(PRESETS["paper"], paper_categories()).plan(ESTIMATED)
 
 
 def mixture_of(config: Config, categories: Mapping[str, Mapping[str, float]]) -> StagedMixture:
@@ -103,23 +99,6 @@ def _rescaled(shares: Shares, config: Config) -> Shares:
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Body:
-    """One body of text.
-
-    Attributes:
-        name: Unique; the source's name.
-        category: Whose share it takes.
-        texts: Opens the text anew.
-        tokens: Size, where it is known without reading; None = count.
-    """
-
-    name: str
-    category: str
-    texts: Callable[[], Iterable[str]]
-    tokens: float | None = None
-
-
 def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
     """The sources of a configuration, and what the filter rejected by parallel source and rule.
 
@@ -152,42 +131,6 @@ def bodies(entries: Sequence[manifest.Entry], config: Config) -> list[Body]:
 def _texts(part: Sequence[manifest.Entry], entries: Sequence[manifest.Entry], config: Config) -> Iterator[str]:
     for entry in part:
         yield from _bitext(entry, config, entries) if entry.languages else manifest.texts(entry.path)
-
-
-def tokenise(
-    bodies: Iterable[Body], tokenizer: PreTrainedTokenizerBase
-) -> tuple[dict[str, dict[str, float]], dict[str, Documents[list[int]]]]:
-    """Sizes by category and source, for the mixture, and token rows by source, for the sampler.
-
-    A body of known size is not read now: its rows are a function that reads them as a stream.
-    """
-    categories: dict[str, dict[str, float]] = {}
-    documents: dict[str, Documents[list[int]]] = {}
-    for body in bodies:
-        size = body.tokens
-        if size is None:
-            rows = list(_rows(body, tokenizer))
-            documents[body.name], size = rows, sum(map(len, rows))
-        else:
-            documents[body.name] = partial(_rows, body, tokenizer)
-        categories.setdefault(body.category, {})[body.name] = size
-    return categories, documents
-
-
-def _rows(body: Body, tokenizer: PreTrainedTokenizerBase) -> Iterator[list[int]]:
-    texts = iter(body.texts())
-    while part := list(itertools.islice(texts, 1000)):
-        yield from encode(tokenizer, part)
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
-    """Ids of each text between the begin and the end token.
-
-    Checkpoints without a begin token (Qwen) read documents from the end token of the one before, packed or not.
-    """
-    begin = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
-    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return [[*begin, *ids, tokenizer.eos_token_id] for ids in encoded]
 
 
 # --- translation pairs ------------------------------------------------------------------------------------------------
@@ -314,3 +257,34 @@ def old_languages(config: Config, codes: Iterable[str]) -> list[str]:
 
     old = config.old_languages if config.test_corpus else ("en", *miniature.OLD)
     return [code for code in codes if code in old]
+
+
+def translation_rows(config: Config) -> list[dict[str, str]]:
+    """Sentences to translate, those of the prompt's examples first."""
+    from papers.marco_llm import miniature
+
+    if not config.test_corpus:
+        return miniature.translation_rows(config)
+    texts = held_out_text(config)
+    rows = zip(*texts.values(), strict=True)
+    return [
+        dict(zip(texts, row, strict=True)) for row in itertools.islice(rows, config.translation_items + config.shots)
+    ]
+
+
+def directions(config: Config) -> list[tuple[str, str]]:
+    """Directions in which translation is measured."""
+    from papers.marco_llm import miniature
+
+    return list(itertools.permutations(config.translation_languages, 2)) or (
+        [] if config.test_corpus else miniature.directions(config)
+    )
+
+
+def group(config: Config, source: str, target: str) -> str:
+    """End of the metrics' names for a direction."""
+    from papers.marco_llm import miniature
+
+    if not config.test_corpus and miniature.is_known(source, target):
+        return "_old"
+    return "" if {source, target} & ENGLISH else "_any"

@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from core.corpora.budget import Plan
 from core.corpora.mixture import Documents, cycle, interleave
 from core.errors import UserError
 
@@ -86,6 +87,11 @@ class StagedMixture:
         stages = zip(self.shares_per_stage, self.tokens_per_stage, strict=True)
         return [allocate(self.categories, shares, tokens) for shares, tokens in stages]
 
+    def plan(self, estimated: Collection[str] = ()) -> Plan:
+        """What it will read, as tables; sources of a guessed size are marked."""
+        notes = [f"at a learning rate of at most {rate:g}" if rate else "" for rate in self.lr_per_stage]
+        return Plan(self.categories, self.budgets, notes, estimated)
+
     def in_one_stage(self) -> StagedMixture:
         """The same tokens in one stage, at the first stage's rate: shares averaged by the budgets."""
         total = math.fsum(self.tokens_per_stage)
@@ -94,6 +100,11 @@ class StagedMixture:
             for category, share in shares.items():
                 average[category] = average.get(category, 0.0) + share * tokens / total
         return StagedMixture(self.categories, [average], [total], self.lr_per_stage[:1])
+
+
+def plan(available_tokens: Categories, shares: Shares, budget: float) -> Plan:
+    """The plan of a single stage: used tokens, utilisation and epochs of every source."""
+    return StagedMixture(available_tokens, [shares], [budget], [0.0]).plan()
 
 
 def check_shares(shares: Shares, where: str) -> None:

@@ -81,13 +81,12 @@ def render_alone(name: str, text: str) -> str:
     return f"{name} text: {text}"
 
 
-def prompt(template: str, src_name: str, tgt_name: str, source: str, shots: Sequence[Pair] = ()) -> str:
-    """The question that a base model completes: solved examples, then the template up to where the translation stands.
+def prompt(template: str, src_name: str, tgt_name: str, source: str) -> str:
+    """The question that a base model completes: the template up to where the translation stands.
 
     Raises:
         UserError: Unknown template, or K, which goes on after the translation.
     """
     if template == "K":
         raise UserError("Template K does not end with the translation: ask with another one.")
-    solved = [render(template, src_name, tgt_name, *shot) for shot in shots]
-    return "\n\n".join([*solved, render(template, src_name, tgt_name, source, "").rstrip(" ")])
+    return render(template, src_name, tgt_name, source, "").rstrip(" ")

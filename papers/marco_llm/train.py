@@ -10,14 +10,11 @@ The artifact is a `save_pretrained` folder with model and tokenizer; beside it `
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from core.corpora.mixture import Documents
+from core.corpora.budget import shares_text
 from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
@@ -25,13 +22,13 @@ from core.experiment.run import Run, is_main_process
 from core.files import write_json
 from papers.marco_llm.config import Config
 from papers.marco_llm.method import StagedMixture, continue_pretraining, sample
-from papers.marco_llm.planning import Plan, shares_text
 
 
 def train(config: Config, run: Run) -> None:
     """All stages of the mixture, each from where the one before ended."""
     from core.distributed import seed_everything
     from core.models import loading
+    from core.training import documents
     from core.training.fit import save_pretrained
     from papers.marco_llm import data, miniature
 
@@ -42,12 +39,17 @@ def train(config: Config, run: Run) -> None:
     report: dict[str, Any] = {"rejected": {}, "stages": [], "curve": []}
     if config.stages != "none":
         bodies, report["rejected"] = data.material(config)
-        categories, documents = data.tokenise(bodies, tokenizer)
+        categories, texts = documents.tokenise(bodies, tokenizer)
         mixture = data.mixture_of(config, categories)
-        rows, counts = stage_rows(config, mixture, documents, run)
+        rows, counts = documents.ordered_rows(
+            lambda: sample(mixture, texts, seed=config.seed),
+            run,
+            {"config": to_dict(config), "budgets": mixture.budgets},
+            on_disk=any(map(callable, texts.values())),
+        )
         report["stages"] = describe(mixture, counts)
         if is_main_process() and not run.quiet:
-            print(Plan(mixture).table())
+            print(mixture.plan().table())
             for number, stage in enumerate(report["stages"], start=1):
                 print(f"stage {number} realises {shares_text(stage['realised'])}")
         tokens = sum(stage["tokens"] for stage in report["stages"])
@@ -87,50 +89,12 @@ def refuse_too_large(spec: str) -> None:
         )
 
 
-def stage_rows(
-    config: Config, mixture: StagedMixture, documents: Mapping[str, Documents[list[int]]], run: Run
-) -> tuple[Any, list[dict[str, int]]]:
-    """Token rows of all stages in order, and for each stage how many tokens of each source they hold.
-
-    Sources that are read as a stream go to disk first, by one process for all, so that rows can be read by index.
-    """
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for number, name, ids in sample(mixture, documents, seed=config.seed):
-            yield {"stage": number, "source": name, "tokens": len(ids), "input_ids": ids}
-
-    table: Any
-    if not any(callable(found) for found in documents.values()):
-        table = list(rows())
-        columns = [[row[name] for row in table] for name in ("stage", "source", "tokens")]
-    else:
-        import datasets
-
-        kinds = {"stage": "int8", "source": "string", "tokens": "int32"}
-        features = {name: datasets.Value(kind) for name, kind in kinds.items()}
-        features["input_ids"] = datasets.List(datasets.Value("int32"))
-
-        def build(folder: Path) -> None:
-            made: Any = datasets.Dataset.from_generator(
-                rows, features=datasets.Features(features), cache_dir=str(folder / "cache")
-            )
-            made.save_to_disk(folder / "rows")
-            shutil.rmtree(folder / "cache")
-
-        inputs = {"config": to_dict(config), "budgets": mixture.budgets}
-        table = datasets.load_from_disk(run.stage("mixture", inputs, build) / "rows")
-        columns = [table[name] for name in kinds]
-    counts: list[Counter[str]] = [Counter() for _ in mixture.tokens_per_stage]
-    for stage, source, tokens in zip(*columns, strict=True):
-        counts[stage - 1][source] += tokens
-    return table, [dict(found) for found in counts]
-
-
-def describe(mixture: StagedMixture, counts: list[dict[str, int]]) -> list[dict[str, Any]]:
+def describe(mixture: StagedMixture, counts: Mapping[int, dict[str, int]]) -> list[dict[str, Any]]:
     """What each stage asked for and what it read: tokens, rate, shares of the categories, tokens of the sources."""
     category = {name: category for category, sources in mixture.categories.items() for name in sources}
     found = []
-    for shares, rate, read in zip(mixture.shares_per_stage, mixture.lr_per_stage, counts, strict=True):
+    for number, (shares, rate) in enumerate(zip(mixture.shares_per_stage, mixture.lr_per_stage, strict=True), 1):
+        read = counts.get(number, {})
         whole, realised = sum(read.values()), dict.fromkeys(shares, 0.0)
         for name, tokens in read.items():
             realised[category[name]] += tokens / max(1, whole)

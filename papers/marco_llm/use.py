@@ -134,6 +134,7 @@ def mixture_of(options: Plan, tokenizer: Any) -> tuple[Any, list[Any]]:
         UserError: Shares without a budget, or the other way round.
     """
     from core.corpora import manifest
+    from core.training.documents import tokenise
     from papers.marco_llm import data
     from papers.marco_llm.method import StagedMixture
 
@@ -141,37 +142,36 @@ def mixture_of(options: Plan, tokenizer: Any) -> tuple[Any, list[Any]]:
     if not shares or len(shares) != len(options.tokens):
         raise UserError("Give --stage1 (and --stage2) with shares such as english=0.8 low=0.2, and --tokens for each.")
     bodies = data.bodies(manifest.read(options.sources), Config(model="-", sources=options.sources))
-    categories, _ = data.tokenise(bodies, tokenizer)
+    categories, _ = tokenise(bodies, tokenizer)
     return StagedMixture(categories, shares, options.tokens, [0.0] * len(shares)), bodies
 
 
 def plan(options: Plan) -> None:
     """Print the table of a mixture."""
     from papers.marco_llm import data
-    from papers.marco_llm.planning import Plan as Table
 
     if options.sources == "paper" and not options.stage1:
         print(data.paper_plan().table())
     else:
-        print(Table(mixture_of(options, tokenizer_of(options))[0]).table())
+        print(mixture_of(options, tokenizer_of(options))[0].plan().table())
 
 
 def sample(options: Sample) -> None:
     """Write the mixture, a file a stage."""
+    from core.corpora.budget import shares_text
     from core.files import replacing, write_text
-    from papers.marco_llm import data, method
-    from papers.marco_llm.planning import Plan as Table
-    from papers.marco_llm.planning import shares_text
+    from core.training.documents import encode
+    from papers.marco_llm import method
 
     if options.sources == "paper":
         raise UserError("The paper's own corpus is not public: give a manifest of your sources.")
     tokenizer = tokenizer_of(options)
     mixture, bodies = mixture_of(options, tokenizer)
     category = {body.name: body.category for body in bodies}
-    report = Table(mixture).table()
+    report = mixture.plan().table()
 
     def length(text: str) -> int:
-        return len(data.encode(tokenizer, [text])[0])
+        return len(encode(tokenizer, [text])[0])
 
     texts = {body.name: body.texts for body in bodies}
     documents = method.sample(mixture, texts, length, seed=options.seed)
@@ -210,17 +210,17 @@ def report(options: Report) -> None:
     """Print the matrices of chrF and BLEU."""
     from core import corpora
     from core.models import loading
-    from core.tasks.translation import matrix
-    from papers.marco_llm.eval import any_to_any
+    from core.tasks.translation import all_pairs, matrix, translate
+    from papers.marco_llm.eval import asked, corpus_scores
 
     wanted = {"languages": list(options.languages)} if options.languages else {}
     table = corpora.load(options.corpus, **wanted)
     codes = options.languages or tuple(code for code in table.column_names if code != "key")
     rows: list[Any] = [dict(row) for row in table.select(range(min(len(table), options.items + options.shots)))]
-    found = any_to_any(
-        *loading.load(options.model), rows, codes, template=options.template, shots=options.shots,
-        max_new_tokens=options.max_new_tokens,
-    )  # fmt: skip
+    parts, question = asked(rows, all_pairs(codes), options.template, options.shots)
+    model, tokenizer = loading.load(options.model)
+    outputs = translate(model, tokenizer, parts, question, max_new_tokens=options.max_new_tokens, stop=["\n"])
+    found = corpus_scores(parts, outputs)
     print(f"{matrix(found['chrf'], codes, 'chrf')}\n\n{matrix(found['bleu'], codes, 'bleu')}")
 
 

@@ -1,15 +1,15 @@
 """What a mixture will read, before anyone pays for it: tokens, utilisation and repetition of every source.
 
-print(plan({"english": {"en": 9e9}, "new": {"sw": 4e8, "yo": 6e7}}, {"english": 0.6, "new": 0.4}, 2e9).table())
+plan = Plan({"english": {"en": 9e9}, "new": {"sw": 4e8, "yo": 6e7}}, [{"en": 1.2e9, "sw": 4e8, "yo": 4e8}])
+plan.warnings                     # ["yo is repeated 6.7 times: ..."]
+print(plan.table())
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-
-from papers.marco_llm.method import Categories, Shares, StagedMixture
 
 # A source that is repeated more often than this teaches little more (Muennighoff et al. 2023); the plan warns.
 EPOCHS_WARNING = 4.0
@@ -44,32 +44,35 @@ class Use:
 
 @dataclass(frozen=True)
 class Plan:
-    """A mixture as tables.
+    """The budgets of a mixture as tables.
 
     Attributes:
-        mixture: The mixture.
+        categories: `{category: {source: tokens that there are}}`.
+        stages: For each stage the tokens of its sources.
+        notes: Said of each stage in the table, such as its learning rate.
         estimated: Sources whose size is a guess; the table marks them and what follows from them.
     """
 
-    mixture: StagedMixture
+    categories: Mapping[str, Mapping[str, float]]
+    stages: Sequence[Mapping[str, float]]
+    notes: Sequence[str] = ()
     estimated: Collection[str] = ()
 
     @property
     def uses(self) -> list[Use]:
         """Use of each source over all stages."""
-        budgets = self.mixture.budgets
         return [
-            Use(category, name, available, math.fsum(stage.get(name, 0.0) for stage in budgets))
-            for category, sources in self.mixture.categories.items()
+            Use(category, name, available, math.fsum(stage.get(name, 0.0) for stage in self.stages))
+            for category, sources in self.categories.items()
             for name, available in sources.items()
         ]
 
     @property
     def by_category(self) -> dict[str, float]:
         """Tokens of each category over all stages."""
-        found: dict[str, float] = {}
+        found = dict.fromkeys(self.categories, 0.0)
         for use in self.uses:
-            found[use.category] = found.get(use.category, 0.0) + use.tokens
+            found[use.category] += use.tokens
         return found
 
     @property
@@ -83,31 +86,23 @@ class Plan:
 
     def table(self) -> str:
         """Tokens by stage, utilisation and epochs of each source, shares of each stage, and the warnings."""
-        mixture, budgets = self.mixture, self.mixture.budgets
         width = max(8, *(len(use.source) for use in self.uses))
-        heads = [*(f"stage {n}" for n in range(1, len(budgets) + 1)), "used", "there are", "utilised", "epochs"]
+        heads = [*(f"stage {n}" for n in range(1, len(self.stages) + 1)), "used", "there are", "utilised", "epochs"]
         lines = [f"{'source':{width}s}  {'category':12s}" + "".join(f"{head:>11s}" for head in heads)]
         for use in self.uses:
             guess = "~" if use.source in self.estimated else ""
-            cells = [*(amount_text(stage.get(use.source, 0.0)) for stage in budgets), amount_text(use.tokens)]
-            cells += [
-                guess + text for text in (amount_text(use.available), f"{use.utilisation:.1%}", f"{use.epochs:.2f}")
-            ]
+            known = (amount_text(use.available), f"{use.utilisation:.1%}", f"{use.epochs:.2f}")
+            cells = [amount_text(stage.get(use.source, 0.0)) for stage in self.stages] + [amount_text(use.tokens)]
+            cells += [guess + text for text in known]
             lines.append(f"{use.source:{width}s}  {use.category:12.12s}" + "".join(f"{cell:>11s}" for cell in cells))
         lines.append("")
-        for number, (shares, tokens, rate) in enumerate(
-            zip(mixture.shares_per_stage, mixture.tokens_per_stage, mixture.lr_per_stage, strict=True), start=1
-        ):
-            below = f" at a learning rate of at most {rate:g}" if rate else ""
-            lines.append(f"stage {number}: {amount_text(tokens)} tokens{below}: {shares_text(shares)}")
+        for number, stage in enumerate(self.stages, start=1):
+            read = Plan(self.categories, [stage]).by_category
+            note = f" {self.notes[number - 1]}" if any(self.notes) else ""
+            lines.append(f"stage {number}: {amount_text(math.fsum(read.values()))} tokens{note}: {shares_text(read)}")
         if self.estimated:
             lines.append("~ a guess: the size of this source is not known; its share does not depend on it.")
         return "\n".join([*lines, *(f"! {warning}" for warning in self.warnings)])
-
-
-def plan(available_tokens: Categories, shares: Shares, budget: float) -> Plan:
-    """The plan of a single stage: used tokens, utilisation and epochs of every source."""
-    return Plan(StagedMixture(available_tokens, [shares], [budget], [0.0]))
 
 
 def amount_text(tokens: float) -> str:
