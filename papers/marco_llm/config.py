@@ -14,12 +14,27 @@ from core.corpora.filtering import RULES, Rule
 from core.errors import UserError
 from core.experiment.config import Range, Seed, name_values, validate
 from core.training.config import TrainingConfig
-from papers.marco_llm.templates import TEMPLATES, Letter
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
     from core.cost.workload import Workload
+
+Letter = Literal["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"]
+# Table 13: the languages' names, the sentence and its translation.
+TEMPLATES: dict[Letter, str] = {
+    "A": "{src} phrase: {S}\n{tgt} phrase: {T}",
+    "B": "{src} text: {S}\n{tgt} text: {T}",
+    "C": "Translate the text from {src} to {tgt}:\n{src} text: {S}\n{tgt} text: {T}",
+    "D": "Translate the words from {src} to {tgt}:\n{src} words: {S}\n{tgt} words: {T}",
+    "E": "Convert the phrase from {src} to {tgt}:\n{src} phrase: {S}\n{tgt} phrase: {T}",
+    "F": "Render the {src} sentence {S} to {tgt}: {T}",
+    "G": "Provide the translation of the sentence {S} from {src} to {tgt}: {T}",
+    "H": "Change the phrase {S} to {tgt}, the translated phrase is: {T}",
+    "I": "Please change the sentence {S} to {tgt}, and the resulting translation is: {T}",
+    "J": "Change the phrase {S} to {tgt}, resulting in: {T}",
+    "K": "The sentence {S} in {src} means {T} in {tgt}",
+}
 
 # Of all that is trained at the tiny scale: 512 tokens a step.
 _SMALL = TrainingConfig(

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import itertools
 import math
-import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 from core import corpora
 from core.corpora import filtering, manifest
 from core.corpora.budget import Plan
 from core.errors import UserError
 from core.text.languages import flores_code
-from core.text.languages import name as language_name
 from core.training.documents import Body
+from papers.marco_llm import miniature
+from papers.marco_llm.bitext import prepared, rendered
 from papers.marco_llm.config import PRESETS, Config, parse_shares
 from papers.marco_llm.method import Shares, StagedMixture
-from papers.marco_llm.templates import Pair, render_alone, render_parallel
 
 # Parallel text is paired with English, so the other directions are never seen in training.
 ENGLISH = frozenset({"en", "eng_Latn"})
@@ -107,8 +106,6 @@ def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
     Raises:
         UserError: A manifest that cannot be read.
     """
-    from papers.marco_llm import miniature
-
     if config.sources is None:
         return miniature.material(config)
     entries = paper_manifest() if config.sources == "paper" else manifest.read(config.sources)
@@ -131,52 +128,6 @@ def bodies(entries: Sequence[manifest.Entry], config: Config) -> list[Body]:
 def _texts(part: Sequence[manifest.Entry], entries: Sequence[manifest.Entry], config: Config) -> Iterator[str]:
     for entry in part:
         yield from _bitext(entry, config, entries) if entry.languages else manifest.texts(entry.path)
-
-
-# --- translation pairs ------------------------------------------------------------------------------------------------
-
-
-def prepared(
-    pairs: Sequence[Pair], languages: tuple[str, str], config: Config, identify: filtering.Identify | None = None
-) -> tuple[list[Pair], dict[str, int]]:
-    """Pairs as a configuration wants them (spoilt, filtered, shuffled), and what the filter rejected."""
-    draw = random.Random(f"{config.seed}/{'-'.join(languages)}")
-    found, rejected = filtering.spoilt(pairs, config.noise, draw), {}
-    if config.parallel == "filtered":
-        report = filtering.filter_parallel(
-            found,
-            rules=config.filter_rules,
-            languages=languages,
-            identify=identify,
-            similarity=similarity(config.similarity) if "similarity" in config.filter_rules else None,
-            threshold=config.threshold,
-        )
-        found, rejected = report.kept, report.rejected
-    if config.pairs == "shuffled":
-        targets = [target for _, target in found]
-        draw.shuffle(targets)
-        found = [(source, target) for (source, _), target in zip(found, targets, strict=True)]
-    return found, rejected
-
-
-@cache
-def similarity(name: str) -> filtering.Similarity:
-    """Similarity of two sentences by name: `alignment`, or an encoder's hub id, folder or wheel."""
-    from core.models.embedding import cosines, load_encoder
-
-    return filtering.alignment_similarity() if name == "alignment" else partial(cosines, load_encoder(name))
-
-
-def rendered(pairs: Sequence[Pair], languages: tuple[str, str], config: Config, copies: int = 1) -> list[str]:
-    """Pairs as text, each `copies` times, in templates and directions of its own; or every sentence alone."""
-    names = language_name(languages[0]), language_name(languages[1])
-    if config.pairs == "monolingual":
-        return [render_alone(names[side], pair[side]) for pair in pairs for side in (0, 1)] * copies
-    return [
-        text
-        for copy in range(copies)
-        for text in render_parallel(pairs, *names, config.templates, seed=config.seed * 1000 + copy)
-    ]
 
 
 # --- public data and own files ----------------------------------------------------------------------------------------
@@ -239,8 +190,6 @@ def held_out_text(config: Config) -> dict[str, list[str]]:
     Raises:
         UserError: Own sources without a held-out corpus.
     """
-    from papers.marco_llm import miniature
-
     if config.test_corpus:
         wanted = {"languages": list(config.test_languages)} if config.test_languages else {}
         table = corpora.load(config.test_corpus, **wanted)
@@ -248,21 +197,17 @@ def held_out_text(config: Config) -> dict[str, list[str]]:
         return {code: list(table[code]) for code in codes}
     if config.sources:
         raise UserError("Own sources need held-out text: give --test-corpus, a .tsv with a column per language.")
-    return miniature.held_out_messages(config)
+    return miniature.text(config, config.split)
 
 
 def old_languages(config: Config, codes: Iterable[str]) -> list[str]:
     """Those that must not be lost, of the languages that are measured."""
-    from papers.marco_llm import miniature
-
     old = config.old_languages if config.test_corpus else ("en", *miniature.OLD)
     return [code for code in codes if code in old]
 
 
 def translation_rows(config: Config) -> list[dict[str, str]]:
     """Sentences to translate, those of the prompt's examples first."""
-    from papers.marco_llm import miniature
-
     if not config.test_corpus:
         return miniature.translation_rows(config)
     texts = held_out_text(config)
@@ -274,8 +219,6 @@ def translation_rows(config: Config) -> list[dict[str, str]]:
 
 def directions(config: Config) -> list[tuple[str, str]]:
     """Directions in which translation is measured."""
-    from papers.marco_llm import miniature
-
     return list(itertools.permutations(config.translation_languages, 2)) or (
         [] if config.test_corpus else miniature.directions(config)
     )
@@ -283,8 +226,6 @@ def directions(config: Config) -> list[tuple[str, str]]:
 
 def group(config: Config, source: str, target: str) -> str:
     """End of the metrics' names for a direction."""
-    from papers.marco_llm import miniature
-
     if not config.test_corpus and miniature.is_known(source, target):
         return "_old"
     return "" if {source, target} & ENGLISH else "_any"

@@ -27,8 +27,8 @@ from core.metrics.likelihood import letter_bits
 from core.tasks import translation
 from core.tasks.translation import Segment
 from core.text.languages import name as language_name
+from papers.marco_llm.bitext import prompt
 from papers.marco_llm.config import Config
-from papers.marco_llm.templates import prompt
 
 Units = dict[str, dict[str, float]]
 
@@ -56,7 +56,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     details: dict[str, Any] = {"mixture": read_json(run.artifact / "mixture.json")}
     metrics: dict[str, float] = {}
     if not config.test_corpus:
-        train = miniature.training_messages(config)
+        train = miniature.text(config, "train")
         letters = {code: letter_bits(train[code], lines) for code, lines in texts.items()}
         metrics["trivial_letters_bits"] = fmean(letters[code] for code in groups["new_bits"])
         units["known_old"] = {code: letters[code] - after[code] for code in old}

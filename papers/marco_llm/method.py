@@ -10,7 +10,7 @@ gets the same, however much text there is of it:
     L      = - sum_t log p(x_t | x_<t)        over all tokens, of translation pairs too                             (4)
 
 The first stage has much replay of what the model is good at; the second, at a lower rate, moves weight to low-resource
-languages and parallel text. `templates.py` writes translation pairs out as text.
+languages and parallel text. `bitext.py` writes translation pairs out as text.
 
     mixture = StagedMixture(
         categories={"english": {"en": 9e9}, "new": {"sw": 4e8, "yo": 6e7}},

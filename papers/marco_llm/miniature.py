@@ -17,7 +17,7 @@ from functools import cache
 from itertools import permutations
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core import corpora
 from core.corpora import filtering
@@ -26,11 +26,9 @@ from core.experiment.config import to_dict
 from core.text.languages import name as language_name
 from core.training.documents import Body, tokenise
 from core.worlds import messages, numbers
-from core.worlds.base import Item
-from papers.marco_llm import data
-from papers.marco_llm.config import Config, llama_shape
+from papers.marco_llm.bitext import Pair, prepared, render_parallel, rendered
+from papers.marco_llm.config import TEMPLATES, Config, llama_shape
 from papers.marco_llm.method import StagedMixture, sample
-from papers.marco_llm.templates import TEMPLATES, Pair, render_parallel
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -68,15 +66,6 @@ def languages(config: Config) -> tuple[str, ...]:
 
 
 @cache
-def _messages(codes: tuple[str, ...]) -> dict[str, dict[str, Item]]:
-    """`{language: {key: item}}`; the answer is the text in the language."""
-    found: dict[str, dict[str, Item]] = {code: {} for code in codes}
-    for item in messages.translations(codes, min_chars=1, max_chars=160):
-        found[item.language][item.id.partition("/")[2]] = item
-    return found
-
-
-@cache
 def _seen() -> frozenset[str]:
     """Messages that were held out in earlier versions."""
     others = ("de", "fr", "es", "tr", "id", "hu", "vi", "fi", "lt")
@@ -84,31 +73,14 @@ def _seen() -> frozenset[str]:
     return frozenset(messages.skeleton(text) for text in rows["en"][:140])
 
 
-def _held_out(config: Config) -> dict[str, list[Item]]:
-    """Messages of both splits, by their English; they exist in all languages."""
-    codes = languages(config)
-    found = _messages(codes)
-    complete = [item for key, item in found["en"].items() if all(key in found[code] for code in codes)]
-    seen = {item.cls for item in complete if messages.skeleton(item.answer) in _seen()}
-    parts = {"dev": [i for i in complete if i.cls in seen], "test": [i for i in complete if i.cls not in seen]}
-    drawn = {part: messages.sample(items, config.held_out, config.seed) for part, items in parts.items()}
-    if short := [part for part, items in drawn.items() if len(items) < config.held_out]:
-        raise UserError(f"held_out = {config.held_out}: there are {len(drawn[short[0]])} {short[0]} messages to draw.")
-    return drawn
+@cache
+def _texts(codes: tuple[str, ...], size: int, seed: int) -> dict[str, dict[str, list[str]]]:
+    return messages.texts(codes, size, seed, dev=_seen())
 
 
-def held_out_messages(config: Config) -> dict[str, list[str]]:
-    """Texts of the split by language, aligned."""
-    found = _messages(languages(config))
-    keys = [item.id.partition("/")[2] for item in _held_out(config)[config.split]]
-    return {code: [column[key].answer for key in keys] for code, column in found.items()}
-
-
-def training_messages(config: Config) -> dict[str, list[str]]:
-    """All other messages by language."""
-    held = {item.cls for items in _held_out(config).values() for item in items}
-    found = _messages(languages(config))
-    return {code: [item.answer for item in column.values() if item.cls not in held] for code, column in found.items()}
+def text(config: Config, part: Literal["train", "dev", "test"]) -> dict[str, list[str]]:
+    """Messages of a part by language, held-out ones aligned."""
+    return _texts(languages(config), config.held_out, config.seed)[part]
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -173,7 +145,7 @@ def _small(config: Config, code: str) -> frozenset[str]:
 def monolingual(config: Config) -> list[Body]:
     """The training messages of each language."""
     category = {"en": "english", **dict.fromkeys(OLD, "other_high"), **dict.fromkeys(new_languages(config), "low")}
-    return [Body(code, category[code], lambda texts=texts: texts) for code, texts in training_messages(config).items()]
+    return [Body(code, category[code], lambda lines=lines: lines) for code, lines in text(config, "train").items()]
 
 
 def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
@@ -183,8 +155,8 @@ def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
         train, table = split_numbers(config)["train"], words(config)
         identify = filtering.identifier({code: [column[value] for value in train] for code, column in table.items()})
     for code in paired(config):
-        pairs, rejected[f"en-{code}"] = data.prepared(_pairs(config, "en", code), ("en", code), config, identify)
-        texts = data.rendered(_oversampled(pairs, _small(config, "en")), ("en", code), config, RENDERINGS)
+        pairs, rejected[f"en-{code}"] = prepared(_pairs(config, "en", code), ("en", code), config, identify)
+        texts = rendered(_oversampled(pairs, _small(config, "en")), ("en", code), config, RENDERINGS)
         bodies.append(Body(f"en-{code}", "parallel", lambda texts=texts: texts))
     return [*monolingual(config), *bodies], rejected
 
@@ -208,7 +180,7 @@ def _train_base(config: Config, run: Run, folder: Path) -> None:
     plain = replace(config, pairs="paired", templates=tuple(TEMPLATES))  # whatever the variant
     for source, target in (("en", "fr"), ("en", "es"), ("fr", "es")):
         pairs = _oversampled(_pairs(config, source, target), _small(config, source))
-        texts = data.rendered(pairs, (source, target), plain, RENDERINGS)
+        texts = rendered(pairs, (source, target), plain, RENDERINGS)
         bodies.append(Body(f"{source}-{target}", "parallel", lambda texts=texts: texts))
     categories, documents = tokenise(bodies, tokenizer)
     shares = {
@@ -225,7 +197,7 @@ def _train_base(config: Config, run: Run, folder: Path) -> None:
 def _tokenizer_texts(config: Config) -> list[str]:
     """Text of every language, number words and the wording of the templates, as a real base's tokenizer knows them."""
     train = split_numbers(config)["train"]
-    texts = [text for lines in training_messages(config).values() for text in lines]
+    texts = [line for lines in text(config, "train").values() for line in lines]
     texts += [column[value] for column in words(config).values() for value in train]
     for code in languages(config)[1:]:
         texts += render_parallel([("", "")] * 40, "English", language_name(code))

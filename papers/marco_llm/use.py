@@ -27,8 +27,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
-from papers.marco_llm.config import Config, parse_shares
-from papers.marco_llm.templates import TEMPLATES, Letter
+from papers.marco_llm.config import TEMPLATES, Config, Letter, parse_shares
 
 
 @dataclass(frozen=True)
@@ -193,14 +192,14 @@ def render(options: Render) -> None:
     from core.corpora import filtering
     from core.files import write_rows
     from core.text.languages import name
-    from papers.marco_llm import data, templates
+    from papers.marco_llm import bitext
 
     source, target = options.languages
     pairs = [(row[source], row[target]) for row in corpora.load(options.bitext, languages=[source, target])]
-    similarity = data.similarity(options.similarity) if "similarity" in options.rules else None
+    similarity = bitext.similarity(options.similarity) if "similarity" in options.rules else None
     clean = filtering.filter_parallel(pairs, rules=options.rules, similarity=similarity, threshold=options.threshold)
     names = name(source), name(target)
-    texts = templates.render_parallel(clean.kept, *names, options.templates, options.seed, options.direction)
+    texts = bitext.render_parallel(clean.kept, *names, options.templates, options.seed, options.direction)
     write_rows(options.out, ({"text": text} for text in texts))
     print(f"{len(clean.kept)} of {len(pairs)} pairs kept, {len(texts)} texts: {options.out}")
     print(", ".join(f"{rule} {count}" for rule, count in clean.rejected.items()))

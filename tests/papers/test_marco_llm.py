@@ -13,7 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -29,46 +29,41 @@ from core.experiment.entrypoint import entrypoint
 from core.experiment.paper import find
 from core.experiment.run import Run
 from core.files import read_json
+from core.models.loading import load
 from core.training.config import TrainingConfig
 from core.worlds import messages
-from papers.marco_llm import data, method, miniature, templates, train, use
+from papers.marco_llm import bitext, data, method, miniature, train, use
 from papers.marco_llm import eval as evaluation
-from papers.marco_llm.config import PRESETS, VARIANTS, parse_shares, workload
+from papers.marco_llm.config import PRESETS, TEMPLATES, VARIANTS, parse_shares, workload
 from papers.marco_llm.method import StagedMixture
 
 PAPER, TINY, SMOKE = PRESETS["paper"], PRESETS["tiny"], PRESETS["smoke"]
 STAGE1, STAGE2 = parse_shares(PAPER.stage1), parse_shares(PAPER.stage2)
+PARTS: tuple[Literal["train", "dev", "test"], ...] = ("train", "dev", "test")
 
 
 # --- parity with the paper's own numbers ------------------------------------------------------------------------------
 
 
 def test_the_planner_reproduces_table_1() -> None:
-    found = data.paper_plan()
-    used = {category: round(tokens / 1e9, 1) for category, tokens in found.by_category.items()}
+    plan = data.paper_plan()
+    used = {category: round(tokens / 1e9, 1) for category, tokens in plan.by_category.items()}
     assert used == {
         "english": 90.4, "chinese": 48.2, "other_high": 84.4, "low": 35.4, "parallel": 20.8, "knowledge": 16.4,
         "synthetic": 4.4,
     }  # fmt: skip
-    assert math.fsum(found.by_category.values()) == pytest.approx(300e9)
-    assert not found.warnings
-    assert math.fsum(use.available for use in found.uses) == pytest.approx(5115.9e9)
-
-
-def test_every_language_of_a_category_gets_the_same() -> None:
-    uses = {use.source: use for use in data.paper_plan().uses}
+    assert math.fsum(plan.by_category.values()) == pytest.approx(300e9)
+    assert math.fsum(use.available for use in plan.uses) == pytest.approx(5115.9e9)
+    uses = {use.source: use for use in plan.uses}
     assert {round(uses[code].tokens / 1e9, 2) for code in data.OTHER_HIGH} == {10.55}
     assert {round(uses[code].tokens / 1e9, 3) for code in data.LOW} == {1.863}
     # The utilisation runs from 0.5 % (el) to 64 % (ms): 9 % to 15 % is the share of all nineteen together.
     assert uses["el"].utilisation == pytest.approx(0.005, abs=5e-4)
     assert uses["ms"].utilisation == pytest.approx(0.644, abs=5e-3)
     assert (len(data.OTHER_HIGH), len(data.LOW), len(data.LANGUAGES)) == (8, 19, 29)
-
-
-def test_guessed_sizes_are_marked() -> None:
-    assert len(data.ESTIMATED) == 17
-    table = data.paper_plan().table().splitlines()
-    assert {line.split()[0] for line in table if "~" in line} == {*data.ESTIMATED, "~"}
+    marked = {line.split()[0] for line in plan.table().splitlines() if "~" in line}
+    assert marked == {*data.ESTIMATED, "~"}
+    assert len(data.ESTIMATED) == 17  # whose sizes are not known one by one
 
 
 def test_the_paper_preset_is_the_papers_mixture() -> None:
@@ -110,35 +105,33 @@ def test_translation_at_paper_scale_has_the_directions_of_table_12() -> None:
     ],
 )
 def test_templates_of_table_13(template: str, text: str) -> None:
-    assert templates.render(template, "English", "German", "Good morning", "Guten Morgen") == text
-
-
-def test_text_with_braces_is_rendered_as_it_is() -> None:
-    assert templates.render("B", "English", "German", "{src}", "{0}") == "English text: {src}\nGerman text: {0}"
-    with pytest.raises(UserError, match="template"):
-        templates.render("L", "English", "German", "a", "b")
+    assert bitext.render(template, "English", "German", "Good morning", "Guten Morgen") == text
+    braces = text.replace("Good morning", "{src}").replace("Guten Morgen", "{0}")
+    assert bitext.render(template, "English", "German", "{src}", "{0}") == braces
 
 
 def test_parallel_text_is_turned_both_ways_and_drawn_from_all_templates() -> None:
     pairs = [(f"s{n}", f"t{n}") for n in range(400)]
-    texts = templates.render_parallel(pairs, "English", "German", seed=1)
-    backwards = sum(text.startswith("Y") for text in templates.render_parallel(pairs, "X", "Y", ["A"], seed=1))
+    texts = bitext.render_parallel(pairs, "English", "German", seed=1)
+    backwards = sum(text.startswith("Y") for text in bitext.render_parallel(pairs, "X", "Y", ["A"], seed=1))
     assert 150 < backwards < 250
     starts = Counter(text.split(" ")[0] for text in texts)
     assert {"Render", "Provide", "Please", "The", "Convert", "Change", "Translate"} <= set(starts)
     assert starts["Render"] == pytest.approx(400 / 11, abs=18)
-    assert texts == templates.render_parallel(pairs, "English", "German", seed=1)
-    assert texts != templates.render_parallel(pairs, "English", "German", seed=2)
-    both = templates.render_parallel(pairs[:1], "English", "German", ["B"], direction="both")
+    assert texts == bitext.render_parallel(pairs, "English", "German", seed=1)
+    assert texts != bitext.render_parallel(pairs, "English", "German", seed=2)
+    both = bitext.render_parallel(pairs[:1], "English", "German", ["B"], direction="both")
     assert both == ["English text: s0\nGerman text: t0", "German text: t0\nEnglish text: s0"]
 
 
 def test_prompts_end_where_the_translation_begins() -> None:
-    for letter in set(templates.TEMPLATES) - {"K"}:
-        full = templates.render(letter, "English", "German", "Hi", "Hallo")
-        assert full == templates.prompt(letter, "English", "German", "Hi") + " Hallo"
+    for letter in set(TEMPLATES) - {"K"}:
+        full = bitext.render(letter, "English", "German", "Hi", "Hallo")
+        assert full == bitext.prompt(letter, "English", "German", "Hi") + " Hallo"
+    with pytest.raises(UserError, match="no template 'L'"):
+        bitext.render("L", "English", "German", "a", "b")
     with pytest.raises(UserError, match="K"):
-        templates.prompt("K", "English", "German", "Hi")
+        bitext.prompt("K", "English", "German", "Hi")
 
 
 # --- the mixture ------------------------------------------------------------------------------------------------------
@@ -230,11 +223,9 @@ def test_every_variant_has_a_mixture(preset: str, variant: str) -> None:
         assert first["parallel"] == pytest.approx(0.75)
         assert first["low"] / first["english"] == pytest.approx(asked["low"] / asked["english"])
 
-
-def test_nothing_left_is_refused() -> None:
-    config = replace(TINY, stage1=("english=1",), stage2=("english=1",), leave_out="replay")
+    nothing = replace(TINY, stage1=("english=1",), stage2=("english=1",), leave_out="replay")
     with pytest.raises(UserError, match="no category is left"):
-        data.mixture_of(config, {"english": {"en": 1.0}})
+        data.mixture_of(nothing, {"english": {"en": 1.0}})
 
 
 # --- the world --------------------------------------------------------------------------------------------------------
@@ -250,14 +241,11 @@ def test_seeds_draw_languages_that_they_do_not_share() -> None:
 
 def test_held_out_items_are_nowhere_in_training_and_not_those_of_earlier_versions() -> None:
     config = replace(TINY, low=("tr", "id", "et"))
-    parts = miniature._held_out(config)
-    train_texts, seen = miniature.training_messages(config), miniature._seen()
-    for items in parts.values():
-        assert len(items) == len({item.cls for item in items}) == config.held_out
-    assert not {i.cls for i in parts["dev"]} & {i.cls for i in parts["test"]}
-    assert not [item for item in parts["test"] if messages.skeleton(item.answer) in seen]
-    for split in ("test", "dev"):
-        for code, lines in miniature.held_out_messages(replace(config, split=split)).items():
+    train_texts, seen = miniature.text(config, "train"), miniature._seen()
+    skeletons = {part: {messages.skeleton(line) for line in miniature.text(config, part)["en"]} for part in PARTS}
+    assert not skeletons["test"] & (seen | skeletons["dev"] | skeletons["train"])
+    for split in PARTS[1:]:
+        for code, lines in miniature.text(config, split).items():
             assert len(lines) == config.held_out
             assert not set(lines) & set(train_texts[code]), code
             assert len(train_texts[code]) > 200
@@ -270,14 +258,14 @@ def test_held_out_items_are_nowhere_in_training_and_not_those_of_earlier_version
 def test_controls_of_parallel_text() -> None:
     pairs = [(f"s{n}", f"t{n}") for n in range(50)]
     plain = replace(TINY, parallel="unfiltered", templates=("B",))
-    assert data.prepared(pairs, ("en", "tr"), plain) == (pairs, {})
-    shuffled, _ = data.prepared(pairs, ("en", "tr"), replace(plain, pairs="shuffled"))
+    assert bitext.prepared(pairs, ("en", "tr"), plain) == (pairs, {})
+    shuffled, _ = bitext.prepared(pairs, ("en", "tr"), replace(plain, pairs="shuffled"))
     assert [source for source, _ in shuffled] == [source for source, _ in pairs]
     assert {target for _, target in shuffled} == {target for _, target in pairs}
     assert sum(pair in pairs for pair in shuffled) < 10
-    alone = data.rendered(pairs[:1], ("en", "tr"), replace(plain, pairs="monolingual"), copies=2)
+    alone = bitext.rendered(pairs[:1], ("en", "tr"), replace(plain, pairs="monolingual"), copies=2)
     assert alone == ["English text: s0", "Turkish text: t0"] * 2
-    assert len(data.rendered(pairs, ("en", "tr"), plain, copies=4)) == 200
+    assert len(bitext.rendered(pairs, ("en", "tr"), plain, copies=4)) == 200
 
 
 def test_the_filter_finds_most_of_the_noise_and_keeps_most_of_the_rest() -> None:
@@ -373,7 +361,7 @@ def toy_folder(stages: Path) -> Path:
 def own(tmp_path: Path) -> Path:
     """A manifest with two sources of one language, a second language and bitext, and held-out text."""
     config = replace(SMOKE, low=("tr", "id", "et"))
-    text, held = miniature.training_messages(config), miniature.held_out_messages(config)
+    text, held = miniature.text(config, "train"), miniature.text(config, "test")
     write(tmp_path / "en.jsonl", [json.dumps({"text": line}) for line in text["en"]])
     write(tmp_path / "tr_web.txt", text["tr"][:300])
     write(tmp_path / "tr_books.txt", text["tr"][300:])
@@ -412,7 +400,7 @@ def test_the_smoke_run_measures_every_group(smoke: Callable[[str], Any]) -> None
     assert directions["_old"] == {"-".join(pair) for pair in itertools.permutations(("en", "fr", "es"), 2)}
     assert {"trivial_copy", "trivial_wrong_row", "trivial_letters_bits"} <= set(found["metrics"])
     for asked, stage in zip((SMOKE.stage1, SMOKE.stage2), mixture["stages"], strict=True):
-        assert stage["realised"] == pytest.approx(parse_shares(asked), abs=0.06)
+        assert stage["realised"] == pytest.approx(parse_shares(asked), abs=0.1)
     assert [point["tokens"] for point in mixture["curve"]] == [0, sum(s["tokens"] for s in mixture["stages"])]
     languages = found["details"]["languages"]
     assert languages["tr"]["change"] == pytest.approx(languages["tr"]["after"] - languages["tr"]["before"])
@@ -433,20 +421,18 @@ def test_each_stage_starts_from_the_weights_and_moments_of_the_one_before(tmp_pa
 
 @pytest.mark.parametrize("variant", ["base", "no_replay", "monolingual"])
 def test_variants_read_what_they_say(variant: str, tmp_path: Path, stages: Path) -> None:
-    config = with_variant(replace(SMOKE, curve_points=0), {variant: {**VARIANTS[variant]}}, variant)
-    run = Run(tmp_path / "run", "marco_llm", replace(config, curve_points=0), stages, quiet=True)
-    train.train(run.config, run)
+    config = replace(override(SMOKE, VARIANTS[variant]), curve_points=0)
+    run = Run(tmp_path / "run", "marco_llm", config, stages, quiet=True)
+    train.train(config, run)
     read = read_json(run.artifact / "mixture.json")["stages"]
     if variant == "base":
         assert read == []
-        from core.models.loading import load
-
         before, after = (load(folder, device="cpu").model for folder in (miniature.base(config, run), run.artifact))
         assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
     if variant == "no_replay":
         assert not {"en", "de", "fr", "es"} & set(read[0]["sources"])
     if variant == "monolingual":
-        assert read[0]["realised"]["parallel"] == pytest.approx(0.75, abs=0.06)
+        assert read[0]["realised"]["parallel"] == pytest.approx(0.75, abs=0.1)
 
 
 def test_an_own_model_and_manifest_through_the_commands(

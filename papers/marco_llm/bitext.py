@@ -1,4 +1,4 @@
-r"""Parallel text as text: the eleven templates of the paper's Table 13.
+r"""Parallel text as text: the eleven templates of the paper's Table 13, and the pairs that are written out in them.
 
     render_parallel([("Good morning", "Guten Morgen")], "English", "German")
     # ["Translate the text from English to German:\nEnglish text: Good morning\nGerman text: Guten Morgen"]
@@ -11,27 +11,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from typing import Literal
 
+from core.corpora import filtering
+from core.corpora.filtering import Pair
 from core.errors import UserError
+from core.text.languages import name as language_name
+from papers.marco_llm.config import TEMPLATES, Config
 
-Letter = Literal["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"]
 Direction = Literal["random", "forward", "both"]
-Pair = tuple[str, str]
-
-TEMPLATES: dict[Letter, str] = {
-    "A": "{src} phrase: {S}\n{tgt} phrase: {T}",
-    "B": "{src} text: {S}\n{tgt} text: {T}",
-    "C": "Translate the text from {src} to {tgt}:\n{src} text: {S}\n{tgt} text: {T}",
-    "D": "Translate the words from {src} to {tgt}:\n{src} words: {S}\n{tgt} words: {T}",
-    "E": "Convert the phrase from {src} to {tgt}:\n{src} phrase: {S}\n{tgt} phrase: {T}",
-    "F": "Render the {src} sentence {S} to {tgt}: {T}",
-    "G": "Provide the translation of the sentence {S} from {src} to {tgt}: {T}",
-    "H": "Change the phrase {S} to {tgt}, the translated phrase is: {T}",
-    "I": "Please change the sentence {S} to {tgt}, and the resulting translation is: {T}",
-    "J": "Change the phrase {S} to {tgt}, resulting in: {T}",
-    "K": "The sentence {S} in {src} means {T} in {tgt}",
-}
 
 
 def render(template: str, src_name: str, tgt_name: str, source: str, target: str) -> str:
@@ -76,11 +65,6 @@ def render_parallel(
     return texts
 
 
-def render_alone(name: str, text: str) -> str:
-    """A sentence of one language, labelled as in template B but without its translation (a control)."""
-    return f"{name} text: {text}"
-
-
 def prompt(template: str, src_name: str, tgt_name: str, source: str) -> str:
     """The question that a base model completes: the template up to where the translation stands.
 
@@ -90,3 +74,49 @@ def prompt(template: str, src_name: str, tgt_name: str, source: str) -> str:
     if template == "K":
         raise UserError("Template K does not end with the translation: ask with another one.")
     return render(template, src_name, tgt_name, source, "").rstrip(" ")
+
+
+def prepared(
+    pairs: Sequence[Pair], languages: tuple[str, str], config: Config, identify: filtering.Identify | None = None
+) -> tuple[list[Pair], dict[str, int]]:
+    """Pairs as a configuration wants them (spoilt, filtered, shuffled), and what the filter rejected."""
+    draw = random.Random(f"{config.seed}/{'-'.join(languages)}")
+    found, rejected = filtering.spoilt(pairs, config.noise, draw), {}
+    if config.parallel == "filtered":
+        report = filtering.filter_parallel(
+            found,
+            rules=config.filter_rules,
+            languages=languages,
+            identify=identify,
+            similarity=similarity(config.similarity) if "similarity" in config.filter_rules else None,
+            threshold=config.threshold,
+        )
+        found, rejected = report.kept, report.rejected
+    if config.pairs == "shuffled":
+        targets = [target for _, target in found]
+        draw.shuffle(targets)
+        found = [(source, target) for (source, _), target in zip(found, targets, strict=True)]
+    return found, rejected
+
+
+@cache
+def similarity(name: str) -> filtering.Similarity:
+    """Similarity of two sentences by name: `alignment`, or an encoder's hub id, folder or wheel."""
+    from core.models.embedding import cosines, load_encoder
+
+    return filtering.alignment_similarity() if name == "alignment" else partial(cosines, load_encoder(name))
+
+
+def rendered(pairs: Sequence[Pair], languages: tuple[str, str], config: Config, copies: int = 1) -> list[str]:
+    """Pairs as text, each `copies` times, in templates and directions of its own.
+
+    In the control `monolingual` every sentence stands alone, after its language's name as in template B.
+    """
+    names = language_name(languages[0]), language_name(languages[1])
+    if config.pairs == "monolingual":
+        return [f"{names[side]} text: {pair[side]}" for pair in pairs for side in (0, 1)] * copies
+    return [
+        text
+        for copy in range(copies)
+        for text in render_parallel(pairs, *names, config.templates, seed=config.seed * 1000 + copy)
+    ]
