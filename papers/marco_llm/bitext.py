@@ -85,10 +85,9 @@ def prepared(
     if config.parallel == "filtered":
         report = filtering.filter_parallel(
             found,
-            rules=config.filter_rules,
             languages=languages,
             identify=identify,
-            similarity=similarity(config.similarity) if "similarity" in config.filter_rules else None,
+            similarity=similarity(config.similarity),
             threshold=config.threshold,
         )
         found, rejected = report.kept, report.rejected
@@ -115,8 +114,4 @@ def rendered(pairs: Sequence[Pair], languages: tuple[str, str], config: Config, 
     names = language_name(languages[0]), language_name(languages[1])
     if config.pairs == "monolingual":
         return [f"{names[side]} text: {pair[side]}" for pair in pairs for side in (0, 1)] * copies
-    return [
-        text
-        for copy in range(copies)
-        for text in render_parallel(pairs, *names, config.templates, seed=config.seed * 1000 + copy)
-    ]
+    return [text for copy in range(copies) for text in render_parallel(pairs, *names, seed=config.seed * 1000 + copy)]

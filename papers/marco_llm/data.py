@@ -171,7 +171,7 @@ def _bitext(entry: manifest.Entry, config: Config, entries: Sequence[manifest.En
 def _identifier(pair: tuple[str, str], config: Config, entries: Sequence[manifest.Entry]) -> filtering.Identify | None:
     """What tells the two languages apart, from the manifest's monolingual text; None without text of both."""
     paths = {entry.language: entry.path for entry in entries if entry.language in pair}
-    if config.parallel != "filtered" or "language" not in config.filter_rules or len(paths) < 2:
+    if config.parallel != "filtered" or len(paths) < 2:
         return None
     return filtering.identifier(
         {

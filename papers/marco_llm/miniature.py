@@ -27,7 +27,7 @@ from core.text.languages import name as language_name
 from core.training.documents import Body, tokenise
 from core.worlds import messages, numbers
 from papers.marco_llm.bitext import Pair, prepared, render_parallel, rendered
-from papers.marco_llm.config import TEMPLATES, Config, llama_shape
+from papers.marco_llm.config import Config, llama_shape
 from papers.marco_llm.method import StagedMixture, sample
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _train_base(config: Config, run: Run, folder: Path) -> None:
     tokenizer = train_bpe(_tokenizer_texts(config), config.vocabulary)
     model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
     bodies = [body for body in monolingual(config) if body.category != "low"]
-    plain = replace(config, pairs="paired", templates=tuple(TEMPLATES))  # whatever the variant
+    plain = replace(config, pairs="paired")  # whatever the variant
     for source, target in (("en", "fr"), ("en", "es"), ("fr", "es")):
         pairs = _oversampled(_pairs(config, source, target), _small(config, source))
         texts = rendered(pairs, (source, target), plain, RENDERINGS)
