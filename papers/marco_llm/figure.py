@@ -56,7 +56,7 @@ def _change(axes: Axes, record: Record) -> None:
     arms = [arm for arm in MIXTURES if arm[0] in record.measurements]
     axes.axhline(0, color="black", linewidth=0.8)
     axes.axhspan(0, 0.05, color=COLOURS["vermilion"], alpha=0.2, linewidth=0)
-    axes.text(len(arms) - 0.5, 0.06, "allowed loss", fontsize=7, color=COLOURS["vermilion"], ha="right")
+    axes.text(-0.45, 0.06, "allowed loss", fontsize=7, color=COLOURS["vermilion"])
     for place, (variant, _) in enumerate(arms):
         for shift, (group, colour, _) in zip((-0.2, 0.2), GROUPS, strict=True):
             found = _interval(record, f"{group}_bits", variant, "base", "language")
