@@ -277,8 +277,9 @@ def source_gains(
         by_direction[part.direction].append(part)
     if single := [name for name, group in by_direction.items() if len(group) < 2]:
         raise UserError(f"The direction {single[0]} has one sentence: give at least two, to compare the sources.")
-    begin, contexts, texts = tokenizer.bos_token or "", [], []
-    ordered = [part for group in by_direction.values() for part in group]
+    begin, ordered = tokenizer.bos_token or "", [part for group in by_direction.values() for part in group]
+    contexts: list[str] = []
+    texts: list[str] = []
     for group in by_direction.values():
         for place, part in enumerate(group):
             for shown in (part, group[(place + 1) % len(group)]):

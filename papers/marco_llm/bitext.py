@@ -81,7 +81,8 @@ def prepared(
 ) -> tuple[list[Pair], dict[str, int]]:
     """Pairs as a configuration wants them (spoilt, filtered, shuffled), and what the filter rejected."""
     draw = random.Random(f"{config.seed}/{'-'.join(languages)}")
-    found, rejected = filtering.spoilt(pairs, config.noise, draw), {}
+    found = filtering.spoilt(pairs, config.noise, draw)
+    rejected: dict[str, int] = {}
     if config.parallel == "filtered":
         report = filtering.filter_parallel(
             found,

@@ -143,7 +143,7 @@ def by_language(
     chrf = {name: value for end in ("", "_any", "_old") for name, value in units.get(f"chrf{end}", {}).items()}
     found: dict[str, dict[str, Any]] = {}
     for code, value in after.items():
-        row = {"group": "old" if code in old else "new", "before": before[code], "after": value}
+        row: dict[str, Any] = {"group": "old" if code in old else "new", "before": before[code], "after": value}
         row["change"] = value - before[code]
         for side, name in enumerate(("chrf_from", "chrf_into")):
             scores = [chrf["-".join(direction)] for direction in directions if direction[side] == code]

@@ -100,7 +100,8 @@ def split_numbers(config: Config) -> dict[str, list[int]]:
     """Numbers of both splits, drawn by the seed, and the others to train on."""
     order = list(range(LIMIT))
     Random(0).shuffle(order)  # the first two hundred were held out in earlier versions
-    parts = {"dev": order[:200], "test": order[200:]}
+    # The word for zero stands in no other number.
+    parts = {part: [value for value in found if value] for part, found in (("dev", order[:200]), ("test", order[200:]))}
     size = min(200, config.translation_items)
     drawn = {part: Random(f"{part}-{config.seed}").sample(values, size) for part, values in parts.items()}
     held = {*drawn["dev"], *drawn["test"]}
@@ -145,20 +146,26 @@ def _small(config: Config, code: str) -> frozenset[str]:
 def monolingual(config: Config) -> list[Body]:
     """The training messages of each language."""
     category = {"en": "english", **dict.fromkeys(OLD, "other_high"), **dict.fromkeys(new_languages(config), "low")}
-    return [Body(code, category[code], lambda lines=lines: lines) for code, lines in text(config, "train").items()]
+    return [_body(code, category[code], lines) for code, lines in text(config, "train").items()]
+
+
+def _body(name: str, category: str, texts: list[str]) -> Body:
+    return Body(name, category, lambda: texts)
 
 
 def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
     """Messages, and number words of English with new languages; what the filter rejected by pair and rule."""
-    identify, rejected, bodies = None, {}, []
+    identify = None
+    rejected: dict[str, dict[str, int]] = {}
+    bodies = monolingual(config)
     if config.parallel == "filtered":
         train, table = split_numbers(config)["train"], words(config)
         identify = filtering.identifier({code: [column[value] for value in train] for code, column in table.items()})
     for code in paired(config):
         pairs, rejected[f"en-{code}"] = prepared(_pairs(config, "en", code), ("en", code), config, identify)
         texts = rendered(_oversampled(pairs, _small(config, "en")), ("en", code), config, RENDERINGS)
-        bodies.append(Body(f"en-{code}", "parallel", lambda texts=texts: texts))
-    return [*monolingual(config), *bodies], rejected
+        bodies.append(_body(f"en-{code}", "parallel", texts))
+    return bodies, rejected
 
 
 def base(config: Config, run: Run) -> str:
@@ -181,7 +188,7 @@ def _train_base(config: Config, run: Run, folder: Path) -> None:
     for source, target in (("en", "fr"), ("en", "es"), ("fr", "es")):
         pairs = _oversampled(_pairs(config, source, target), _small(config, source))
         texts = rendered(pairs, (source, target), plain, RENDERINGS)
-        bodies.append(Body(f"{source}-{target}", "parallel", lambda texts=texts: texts))
+        bodies.append(_body(f"{source}-{target}", "parallel", texts))
     categories, documents = tokenise(bodies, tokenizer)
     shares = {
         "english": ENGLISH_SHARE, "other_high": 1 - ENGLISH_SHARE - PAIRS_SHARE, "parallel": PAIRS_SHARE,

@@ -92,7 +92,7 @@ def refuse_too_large(spec: str) -> None:
 def describe(mixture: StagedMixture, counts: Mapping[int, dict[str, int]]) -> list[dict[str, Any]]:
     """What each stage asked for and what it read: tokens, rate, shares of the categories, tokens of the sources."""
     category = {name: category for category, sources in mixture.categories.items() for name in sources}
-    found = []
+    found: list[dict[str, Any]] = []
     for number, (shares, rate) in enumerate(zip(mixture.shares_per_stage, mixture.lr_per_stage, strict=True), 1):
         read = counts.get(number, {})
         whole, realised = sum(read.values()), dict.fromkeys(shares, 0.0)
