@@ -138,6 +138,11 @@ def test_labelled_noise_is_half_wrong_numbers_and_half_wrong_languages() -> None
     assert filtering.spoilt(pairs, 0.0, Random(1)) == pairs
 
 
+def test_vowel_signs_belong_to_words() -> None:
+    """Cut at the signs, day, gift and poor would be one word to the aligner."""
+    assert [filtering.words(text) for text in ("दिन", "दान-दीन")] == [["दिन"], ["दान", "दीन"]]
+
+
 @pytest.mark.parametrize("code", ["tr", "zh"])
 def test_word_alignment_finds_wrong_translations(code: str) -> None:
     rows, draw = numbers(code), Random(0)
