@@ -134,6 +134,25 @@ def few_shot(prompt: Callable[[S], str], segment: S, shots: Sequence[S], separat
     return separator.join([*(f"{prompt(shot)} {shot.target_text}" for shot in shots), prompt(segment)])
 
 
+def with_examples(
+    rows: Sequence[Mapping[str, Any]],
+    directions: Iterable[tuple[str, str]],
+    prompt: Callable[[Segment], str],
+    shots: int,
+) -> tuple[list[Segment], Callable[[Segment], str]]:
+    """Segments to translate, and their prompts with the first `shots` rows as solved examples, which are not asked.
+
+    Raises:
+        UserError: No row is left after the examples.
+    """
+    if len(rows) <= shots:
+        raise UserError(f"{len(rows)} sentences are too few: {shots} are examples, and one must be asked.")
+    directions, solved = list(directions), defaultdict[str, list[Segment]](list)
+    for part in segments(rows[:shots], directions) if shots else []:
+        solved[part.direction].append(part)
+    return segments(rows[shots:], directions), lambda part: few_shot(prompt, part, solved[part.direction])
+
+
 def translate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,

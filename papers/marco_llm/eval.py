@@ -19,7 +19,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run, is_main_process
 from core.files import read_json, write_json, write_text
@@ -84,7 +83,7 @@ def translate(
     """
     from papers.marco_llm import data
 
-    parts, question = asked(rows, directions, shots=config.shots)
+    parts, question = translation.with_examples(rows, directions, asking(), config.shots)
     outputs = translation.translate(
         model, tokenizer, parts, question, max_new_tokens=config.max_new_tokens, stop=["\n"]
     )
@@ -92,7 +91,7 @@ def translate(
     scores = {"exact": exact, "source_gain": translation.source_gains(model, tokenizer, parts, question)}
     groups = {f"{source}-{target}": data.group(config, source, target) for source, target in directions}
     units: Units = {}
-    for metric, values in (scores | corpus_scores(parts, outputs)).items():
+    for metric, values in (scores | by_direction(parts, outputs)).items():
         for key, value in values.items():
             units.setdefault(metric + groups[key.partition("/")[0]], {})[key] = value
     trivial = translation.trivial([part for part in parts if not groups[part.direction]], "exact")
@@ -101,30 +100,12 @@ def translate(
     return units, solvers, wrong[:: max(1, len(wrong) // 12)][:12]
 
 
-def asked(
-    rows: Sequence[dict[str, str]], directions: Sequence[tuple[str, str]], template: str = "C", shots: int = 1
-) -> tuple[list[Segment], Callable[[Segment], str]]:
-    """What is translated, and the prompt of a segment; the first `shots` rows are its solved examples and not asked.
-
-    Raises:
-        UserError: No row is left after the examples.
-    """
-    if len(rows) <= shots:
-        raise UserError(f"{len(rows)} sentences are too few: {shots} are examples, and one must be asked.")
-    solved: dict[str, list[Segment]] = {}
-    for part in translation.segments(rows[:shots], directions) if shots else []:
-        solved.setdefault(part.direction, []).append(part)
-
-    def plain(part: Segment) -> str:
-        return prompt(template, language_name(part.source), language_name(part.target), part.source_text)
-
-    def question(part: Segment) -> str:
-        return translation.few_shot(plain, part, solved.get(part.direction, ()))
-
-    return translation.segments(rows[shots:], directions), question
+def asking(template: str = "C") -> Callable[[Segment], str]:
+    """The prompt of a segment."""
+    return lambda part: prompt(template, language_name(part.source), language_name(part.target), part.source_text)
 
 
-def corpus_scores(parts: Sequence[Segment], outputs: Sequence[str]) -> Units:
+def by_direction(parts: Sequence[Segment], outputs: Sequence[str]) -> Units:
     """BLEU and chrF of each direction; BLEU is sacrebleu's with the tokenizer of the target language (not stated)."""
     return {
         metric: {name: found.score for name, found in translation.corpus_scores(parts, outputs, metric).items()}

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 from core.corpora.budget import shares_text
-from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
@@ -26,6 +25,7 @@ from papers.marco_llm.method import StagedMixture, continue_pretraining, sample
 
 def train(config: Config, run: Run) -> None:
     """All stages of the mixture, each from where the one before ended."""
+    from core.cost.accounting import refuse_too_large
     from core.distributed import seed_everything
     from core.models import loading
     from core.training import documents
@@ -66,27 +66,6 @@ def train(config: Config, run: Run) -> None:
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process():
         write_json(run.artifact / "mixture.json", report)
-
-
-def refuse_too_large(spec: str) -> None:
-    """Refuse a model that no process could hold: each loads all of it, in float32, before it is sharded.
-
-    Raises:
-        UserError: It has more bytes than the GPU.
-    """
-    import torch
-
-    from core.cost.accounting import count_parameters
-    from core.cost.workload import Workload
-
-    if not torch.cuda.is_available():
-        return
-    need, room = 4 * count_parameters(Workload(spec, 1.0)).total, torch.cuda.get_device_properties(0).total_memory
-    if need > room:
-        raise UserError(
-            f"{spec} has {need / 1e9:.0f} GB in float32 and the GPU {room / 1e9:.0f}: each process loads a model whole "
-            "before it is sharded, so write the mixture with `use sample` and give it to a trainer that loads shards."
-        )
 
 
 def describe(mixture: StagedMixture, counts: Mapping[int, dict[str, int]]) -> list[dict[str, Any]]:

@@ -209,17 +209,17 @@ def report(options: Report) -> None:
     """Print the matrices of chrF and BLEU."""
     from core import corpora
     from core.models import loading
-    from core.tasks.translation import all_pairs, matrix, translate
-    from papers.marco_llm.eval import asked, corpus_scores
+    from core.tasks.translation import all_pairs, matrix, translate, with_examples
+    from papers.marco_llm.eval import asking, by_direction
 
     wanted = {"languages": list(options.languages)} if options.languages else {}
     table = corpora.load(options.corpus, **wanted)
     codes = options.languages or tuple(code for code in table.column_names if code != "key")
     rows: list[Any] = [dict(row) for row in table.select(range(min(len(table), options.items + options.shots)))]
-    parts, question = asked(rows, all_pairs(codes), options.template, options.shots)
+    parts, question = with_examples(rows, all_pairs(codes), asking(options.template), options.shots)
     model, tokenizer = loading.load(options.model)
     outputs = translate(model, tokenizer, parts, question, max_new_tokens=options.max_new_tokens, stop=["\n"])
-    found = corpus_scores(parts, outputs)
+    found = by_direction(parts, outputs)
     print(f"{matrix(found['chrf'], codes, 'chrf')}\n\n{matrix(found['bleu'], codes, 'bleu')}")
 
 

@@ -28,6 +28,7 @@ from core.tasks.translation import (
     star,
     translate,
     trivial,
+    with_examples,
     write_segments,
 )
 
@@ -226,3 +227,14 @@ def test_the_gain_is_what_the_true_source_is_worth(monkeypatch: pytest.MonkeyPat
 def test_a_matrix_has_a_row_for_each_source() -> None:
     lines = matrix({"en-de": 12.34, "de-en": 5.0}, ["en", "de"], "chrf").splitlines()
     assert [line.split() for line in lines] == [["chrf", "en", "de"], ["en", "-", "12.3"], ["de", "5.0", "-"]]
+
+
+def test_examples_are_shown_and_not_asked() -> None:
+    rows = [{"en": f"e{n}", "tr": f"t{n}", "id": f"i{n}"} for n in range(3)]
+    parts, question = with_examples(rows, all_pairs(["en", "tr", "id"]), ask, 1)
+    assert len(parts) == 12
+    assert question(parts[0]) == "en: e0\ntr: t0\n\nen: e1\ntr:"
+    parts, question = with_examples(rows, [("en", "tr")], ask, 0)
+    assert [question(part) for part in parts] == [f"en: e{n}\ntr:" for n in range(3)]
+    with pytest.raises(UserError, match="too few"):
+        with_examples(rows[:1], [("en", "tr")], ask, 1)

@@ -311,15 +311,6 @@ def test_the_plan_of_the_cost_covers_both_models_and_stages() -> None:
     assert count_parameters(loads[2]).total == 72_706_203_648
 
 
-def test_a_model_that_no_gpu_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    train.refuse_too_large("Qwen/Qwen2-72B")  # without a GPU it is the user's memory
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: type("GPU", (), {"total_memory": 80e9}))
-    train.refuse_too_large("Qwen/Qwen2-7B")
-    with pytest.raises(UserError, match=r"291 GB in float32 and the GPU 80"):
-        train.refuse_too_large("Qwen/Qwen2-72B")
-
-
 def test_the_papers_sources_are_complete() -> None:
     entries = data.paper_manifest()
     counts = Counter(entry.category for entry in entries)
@@ -485,15 +476,6 @@ def test_two_processes_train_like_one(toy_folder: Path, own: Path) -> None:
 
 
 # --- the page and the commands ----------------------------------------------------------------------------------------
-
-
-def test_solved_examples_are_shown_and_not_asked() -> None:
-    rows = [{"en": f"e{n}", "tr": f"t{n}", "id": f"i{n}"} for n in range(3)]
-    parts, question = evaluation.asked(rows, list(itertools.permutations(("en", "tr", "id"), 2)), "B", shots=1)
-    assert len(parts) == 12
-    assert question(parts[0]) == "English text: e0\nTurkish text: t0\n\nEnglish text: e1\nTurkish text:"
-    with pytest.raises(UserError, match="too few"):
-        evaluation.asked(rows[:1], [("en", "tr")])
 
 
 def test_the_commands_of_the_page(toy_folder: Path, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
