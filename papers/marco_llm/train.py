@@ -10,6 +10,7 @@ The artifact is a `save_pretrained` folder with model and tokenizer; beside it `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,7 +56,7 @@ def train(config: Config, run: Run) -> None:
         tokens = sum(stage["tokens"] for stage in report["stages"])
         steps = tokens / (config.training.batch_size * config.training.max_length)
         points, watch = config.curve_points, curve(config, tokenizer)
-        settings = replace(config.training, eval_every=max(1, round(steps / points)) if points else 0)
+        settings = replace(config.training, eval_every=math.ceil(steps / points) if points else 0)
         before = [(0, watch(model))] if points else []
         result = continue_pretraining(
             model, rows, mixture, settings, run, seed=config.seed, evaluate=watch if points else None
