@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -200,6 +201,14 @@ def _explained(
         return 0.0
     logs = [math.log(max(1e-6, *(table.get((x, y), 0.0) / (best[x] or 1.0) for x in xs))) for y in ys]
     return math.exp(sum(logs) / len(logs))
+
+
+def spoilt(pairs: Sequence[Pair], share: float, draw: random.Random) -> list[Pair]:
+    """Labelled noise: about `share` of the pairs get another pair's translation or, as often, another pair's source."""
+    return [
+        (source, draw.choice(pairs)[draw.random() < 0.5] if draw.random() < share else target)
+        for source, target in pairs
+    ]
 
 
 def choose_threshold(clean: Sequence[float], noisy: Sequence[float]) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
 from core.models.flops import attention_flops, experts_of, layers_of, multiplied, routed_share
 
 if TYPE_CHECKING:
@@ -269,3 +270,23 @@ def _inner_elements(text: PretrainedConfig) -> int:
     inner = next((getattr(text, name) for name in names if getattr(text, name, None)), 4 * text.hidden_size)
     gated = hasattr(text, "rms_norm_eps") or text.model_type in {"olmo", "cohere"}
     return inner * (4 if gated else 2) * experts_of(text)[1]
+
+
+def refuse_too_large(model: str) -> None:
+    """Refuse to train a model that no process could hold: each loads all of it, in fp32, before it is sharded.
+
+    Raises:
+        UserError: It has more bytes than the GPU. Without a GPU nothing is refused.
+    """
+    import torch
+
+    from core.cost.workload import Workload
+
+    if not torch.cuda.is_available():
+        return
+    need, room = 4 * count_parameters(Workload(model, 1.0)).total, torch.cuda.get_device_properties(0).total_memory
+    if need > room:
+        raise UserError(
+            f"{model} has {need / 1e9:.0f} GB in float32 and the GPU {room / 1e9:.0f}: each process loads a model "
+            "whole before it is sharded, so choose a smaller one, or give the data to a trainer that loads shards."
+        )

@@ -27,7 +27,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -37,6 +37,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.errors import UserError
+from core.metrics.likelihood import bits_per_byte
 from core.models.loading import longest_input, prompt_tokens, unwrapped
 from core.models.tokenization import pair_ids, text_ids
 
@@ -161,6 +162,24 @@ def log_likelihoods(
         ChoiceScore(found[request][0], len(request.continuation), len(text.strip()), found[request][1])
         for request, text in zip(requests, continuations, strict=True)
     ]
+
+
+def text_bits(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Bits per UTF-8 byte of all texts of a language together: comparable across languages and tokenizers.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        texts: By language; each is read on its own, after the begin token.
+    """
+    flat = [text for lines in texts.values() for text in lines]
+    scores = iter(log_likelihoods(model, tokenizer, [""] * len(flat), flat))
+    return {
+        code: bits_per_byte(sum(next(scores).log_likelihood for _ in lines), "".join(lines))
+        for code, lines in texts.items()
+    }
 
 
 # --- tokens -------------------------------------------------------------------------------------------------------

@@ -147,6 +147,13 @@ class Encoder:
         return ids, pooled, too_long
 
 
+def cosines(encoder: Encoder, sources: Sequence[str], targets: Sequence[str]) -> list[float]:
+    """Cosine of the vectors of each pair, as a filter of parallel text takes it; equal texts are embedded once."""
+    texts = list(dict.fromkeys([*sources, *targets]))
+    vectors = dict(zip(texts, nn.functional.normalize(encoder(texts).vectors, dim=-1), strict=True))
+    return [float(vectors[source] @ vectors[target]) for source, target in zip(sources, targets, strict=True)]
+
+
 def load_encoder(spec: str | Path, pooling: Pooling | None = None, **options: Any) -> Encoder:
     """An encoder with the pooling of its authors, or with yours.
 

@@ -57,6 +57,7 @@ from core.training.progress import Display, Meter
 
 LossFunction = Callable[[Any, Batch], Loss]
 Evaluate = Callable[[Any], Mapping[str, float]]
+Rate = Callable[[int, int], float]
 # Settings that do not change what is learned: a run may continue with others.
 FREE_TO_CHANGE = {"log_every", "eval_every", "save_every", "keep_checkpoints", "trackers"} | {
     "micro_batch_size",
@@ -147,6 +148,7 @@ def fit(
     collate: Collate | None = None,
     seed: int = 0,
     evaluate: Evaluate | None = None,
+    rate: Rate | None = None,
     accelerator: Accelerator | None = None,
     name: str = "train",
 ) -> FitResult:
@@ -165,6 +167,8 @@ def fit(
         seed: Decides the order of the data, dropout and `rng`.
         evaluate: `evaluate(model) -> metrics`, called on every rank (in evaluation mode, without gradients) every
             `config.eval_every` steps and after the last.
+        rate: `rate(step, steps in all)` is the learning rate of a step, counted from 0. None = as the settings say;
+            another one serves schedules of several pieces, over which weights and optimiser go on.
         accelerator: Made by :func:`core.distributed.make_accelerator` if not given.
         name: Of this phase; a run with several phases gives them different names.
 
@@ -211,9 +215,9 @@ def fit(
         while state.step < total:
             began = time.perf_counter()
             random_before = checkpoint.random_state()
-            rate = learning_rate(state.step, total, config)
+            now = rate(state.step, total) if rate else learning_rate(state.step, total, config)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = now
 
             rows, epoch, offset = next(batches)
             sums, parts = _forward_backward(accelerator, objective, feed, rows, state.step, stop)
@@ -235,7 +239,7 @@ def fit(
             display.step(state.step)
             logger.add(state, values)
             if state.step % config.log_every == 0 or state.step == total:
-                logger.write(state, rate, meter, display)
+                logger.write(state, now, meter, display)
             if evaluate and (state.step == total or (config.eval_every and state.step % config.eval_every == 0)):
                 state.evaluations.append((state.step, _evaluate(evaluate, model, objective)))
                 logger.write_evaluation(state)

@@ -4,6 +4,7 @@
     test = split(items, 0, {"dev": 0.2, "test": 0.8})["test"]
     sample(test, 60, seed=0, disjoint=3)              # and seeds 1 and 2 share no message with it
     topics(["en", "ru"])                              # prompt: the message, answer: the application that shows it
+    texts(["en", "ru"], 50, seed=0)                   # train, dev and test text by language, the last two aligned
 
 Messages are near copies of one another ("Password change" and "Change password", one and many, with a stop and
 without), so they stand in equivalence classes: equal English but for placeholders, case, punctuation and plural, or
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from typing import NamedTuple
 from core.corpora.catalogues import django_locales, package_folder, read_catalogue
 from core.corpora.table import check_languages, clean, short_hash
 from core.errors import UserError
-from core.worlds.base import Item
+from core.worlds.base import Item, split
 
 MASK = "…"
 _PLACEHOLDER = re.compile(r"%\([^)]*\)[a-z]|\{[^}]*\}|%[a-z]|\$\w+")
@@ -111,6 +112,46 @@ def sample(items: Sequence[Item], size: int, seed: int, *, disjoint: int = 1) ->
         first.setdefault(skeleton(item.answer), item)
     kept = list(first.values())
     return [kept[(part * size + number) % len(kept)] for number in range(min(size, len(kept)))]
+
+
+def texts(
+    languages: Sequence[str], size: int, seed: int, *, dev: Collection[str] = (), max_chars: int = 160
+) -> dict[str, dict[str, list[str]]]:
+    """Text to train on and to measure likelihood on: `{"train": {language: texts}, "dev": ..., "test": ...}`.
+
+    The held-out parts are aligned, a message of each class, drawn by the seed from those that all languages have; what
+    is in their classes is left out of training in every language.
+
+    Args:
+        languages: Codes.
+        size: Messages of either held-out part.
+        seed: Which ones.
+        dev: Skeletons of the English messages whose classes are for development; none = three tenths of the classes.
+        max_chars: Most characters of the English message.
+
+    Raises:
+        UserError: A language without catalogue, or too few messages that all languages have.
+    """
+    found: dict[str, dict[str, Item]] = {code: {} for code in ("en", *languages)}
+    for item in translations(list(found), min_chars=1, max_chars=max_chars):
+        found[item.language][item.id.partition("/")[2]] = item
+    complete = [item for key, item in found["en"].items() if all(key in column for column in found.values())]
+    if dev:
+        classes = {item.cls for item in complete if skeleton(item.answer) in dev}
+    else:
+        classes = {item.cls for item in split(complete, 0, {"dev": 0.3, "test": 0.7})["dev"]}
+    parts = {"dev": [i for i in complete if i.cls in classes], "test": [i for i in complete if i.cls not in classes]}
+    drawn = {part: sample(items, size, seed) for part, items in parts.items()}
+    if short := [part for part, items in drawn.items() if len(items) < size]:
+        raise UserError(f"There are {len(drawn[short[0]])} {short[0]} messages in all languages, not {size}: ask less.")
+    held = {item.cls for items in drawn.values() for item in items}
+    wanted = {code: found[code] for code in languages}
+    parts_of = {
+        part: {code: [column[item.id.partition("/")[2]].answer for item in items] for code, column in wanted.items()}
+        for part, items in drawn.items()
+    }
+    train = {code: [item.answer for item in column.values() if item.cls not in held] for code, column in wanted.items()}
+    return {"train": train, **parts_of}
 
 
 def mask(text: str) -> str:

@@ -4,115 +4,140 @@
     python -m papers.marco_llm.eval --model my-model --sources sources.jsonl --stage1 english=0.8 low=0.2 \
         --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --test-corpus held_out.tsv --out runs/mine
 
-Bits per UTF-8 byte by language, before and after; any-to-any translation where `translation_languages` asks for it.
+Bits per UTF-8 byte by language, before and after; translation in all directions. Metrics of translation end in the
+group of directions that they are about: none (with English), `_any` (without), `_old` (what the miniature's base has
+learnt).
 Give training and measurement the same options: the run is found by them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run, is_main_process
 from core.files import read_json, write_json, write_text
+from core.metrics.likelihood import letter_bits
+from core.tasks import translation
+from core.tasks.translation import Segment
+from core.text.languages import name as language_name
+from papers.marco_llm.bitext import prompt
 from papers.marco_llm.config import Config
+
+Units = dict[str, dict[str, float]]
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
-    """Bits per byte before and after, translation, and how exactly the mixture was met."""
+    """Bits per byte before and after, translation by direction, both by language; what solvers without a model get."""
     from core.distributed import seed_everything
+    from core.inference.scoring import text_bits
     from core.models import loading
-    from papers.marco_llm import base, data, measure
+    from papers.marco_llm import data, miniature
 
     seed_everything(config.seed)
-    texts = data.held_out_text(config)
+    texts, dtype = data.held_out_text(config), "float32" if config.model is None else "auto"
     old = data.old_languages(config, texts)
-    new = [code for code in texts if code not in old]
-    spec = base.start(config, run)
-    dtype = "float32" if config.model is None else "auto"
+    groups = {"bits": list(texts), "old_bits": old, "new_bits": [code for code in texts if code not in old]}
+    start = config.model or miniature.base(config, run)
 
     def before(folder: Path) -> None:
-        write_json(folder / "bits.json", measure.bits(*loading.load(spec, dtype=dtype), texts))
+        write_json(folder / "bits.json", text_bits(*loading.load(start, dtype=dtype), texts))
 
-    first = read_json(run.stage("bits", {"spec": spec, "texts": texts}, before) / "bits.json")
+    first = read_json(run.stage("bits", {"start": start, "texts": texts}, before) / "bits.json")
     model, tokenizer = loading.load(str(run.artifact), dtype=dtype)
-    after = measure.bits(model, tokenizer, texts)
-    units: dict[str, dict[str, float]] = {}
-    for group, codes in (("old", old), ("new", new)):
-        if codes:
-            units[f"{group}_bits"] = {code: after[code] for code in codes}
-            units[f"{group}_bits_base"] = {code: first[code] for code in codes}
-    mixture = read_json(run.artifact / "mixture.json")
-    details: dict[str, Any] = {"before": first, "after": after, "mixture": mixture}
-    if config.translation_languages:
-        scores, details["wrong"] = translation(config, model, tokenizer)
-        units |= scores
-    units["share_error"] = share_errors(mixture["stages"])
-    metrics = {name: sum(values.values()) / len(values) for name, values in units.items()}
+    after = text_bits(model, tokenizer, texts)
+    units: Units = {name: {code: after[code] for code in codes} for name, codes in groups.items() if codes}
+    details: dict[str, Any] = {"mixture": read_json(run.artifact / "mixture.json")}
+    metrics: dict[str, float] = {}
+    if not config.test_corpus:
+        train = miniature.text(config, "train")
+        letters = {code: letter_bits(train[code], lines) for code, lines in texts.items()}
+        metrics["trivial_letters_bits"] = fmean(letters[code] for code in groups["new_bits"])
+        units["known_old"] = {code: letters[code] - after[code] for code in old}
+    directions = data.directions(config)
+    if directions:
+        rows = data.translation_rows(config)
+        found, solvers, details["wrong"] = translate(config, model, tokenizer, rows, directions)
+        units |= found
+        metrics |= {f"trivial_{name}": value for name, value in solvers.items()}
+    metrics |= {name: fmean(values.values()) for name, values in units.items()}
+    details["languages"] = by_language(first, after, old, units, directions)
     if is_main_process():
-        write_text(run.path / "languages.tsv", table(first, after, old))
+        write_text(run.path / "languages.tsv", table(details["languages"]))
         if not run.quiet:
-            print(table(first, after, old))
+            print(table(details["languages"]))
     return Measurement(metrics, units, details)
 
 
-def translation(config: Config, model: Any, tokenizer: Any) -> tuple[dict[str, dict[str, float]], list[dict[str, Any]]]:
-    """Any-to-any translation of held-out sentences, and some wrong translations to look at.
+def translate(
+    config: Config, model: Any, tokenizer: Any, rows: Sequence[dict[str, str]], directions: Sequence[tuple[str, str]]
+) -> tuple[Units, dict[str, float], list[dict[str, Any]]]:
+    """Scores by group of directions, exact match of solvers that know nothing, and wrong translations to look at.
 
-    `exact` and `source_gain` have a unit a sentence, `bleu` and `chrf` (corpus scores) one a direction; all four are
-    told apart by whether English, with which the bitext is paired, takes part (`..._zero_shot`: it does not).
+    `exact` and `source_gain` have a unit a sentence, `bleu` and `chrf` (corpus scores) one a direction.
     """
     from papers.marco_llm import data
-    from papers.marco_llm.translation import any_to_any, source_gain
 
-    rows, languages = data.translation_rows(config), config.translation_languages
-    report = any_to_any(
-        model,
-        tokenizer,
-        rows,
-        languages,
-        templates=config.translation_templates,
-        shots=config.shots,
-        max_new_tokens=config.max_new_tokens,
+    parts, question = translation.with_examples(rows, directions, asking(), config.shots)
+    outputs = translation.translate(
+        model, tokenizer, parts, question, max_new_tokens=config.max_new_tokens, stop=["\n"]
     )
-    gains = source_gain(model, tokenizer, rows, languages, config.translation_templates[0])
-    units: dict[str, dict[str, float]] = {}
-
-    def add(metric: str, source: str, target: str, unit: str, value: float) -> None:
-        group = metric if {source, target} & data.ENGLISH else f"{metric}_zero_shot"
-        units.setdefault(group, {})[f"{source}-{target}{unit}"] = value
-
-    exact = report.exact()
-    for part in report.segments:
-        add("exact", part.source, part.target, f"/{part.item}", exact[part.id])
-    for (source, target, item), gain in gains.items():
-        add("source_gain", source, target, f"/{item}", gain)
-    for metric in ("bleu", "chrf"):
-        for (source, target), score in report.scores(metric).items():
-            add(metric, source, target, "", score)
-    answers = zip(report.segments, report.outputs, strict=True)
-    wrong = [{**asdict(part), "output": output} for part, output in answers if not exact[part.id]]
-    return units, wrong[:: max(1, len(wrong) // 12)][:12]
+    exact = translation.sentence_scores(parts, outputs, "exact")
+    scores = {"exact": exact, "source_gain": translation.source_gains(model, tokenizer, parts, question)}
+    groups = {f"{source}-{target}": data.group(config, source, target) for source, target in directions}
+    units: Units = {}
+    for metric, values in (scores | by_direction(parts, outputs)).items():
+        for key, value in values.items():
+            units.setdefault(metric + groups[key.partition("/")[0]], {})[key] = value
+    trivial = translation.trivial([part for part in parts if not groups[part.direction]], "exact")
+    solvers = {name: fmean(values.values()) for name, values in trivial.items() if values}
+    wrong = [{**asdict(p), "output": o} for p, o in zip(parts, outputs, strict=True) if not exact[p.id]]
+    return units, solvers, wrong[:: max(1, len(wrong) // 12)][:12]
 
 
-def share_errors(stages: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """How far each category's realised share is from the one that was asked for, by `stage/category`."""
+def asking(template: str = "C") -> Callable[[Segment], str]:
+    """The prompt of a segment."""
+    return lambda part: prompt(template, language_name(part.source), language_name(part.target), part.source_text)
+
+
+def by_direction(parts: Sequence[Segment], outputs: Sequence[str]) -> Units:
+    """BLEU and chrF of each direction; BLEU is sacrebleu's with the tokenizer of the target language (not stated)."""
     return {
-        f"{number}/{name}": abs(stage["realised"].get(name, 0.0) - share)
-        for number, stage in enumerate(stages, start=1)
-        for name, share in stage["asked"].items()
+        metric: {name: found.score for name, found in translation.corpus_scores(parts, outputs, metric).items()}
+        for metric in ("bleu", "chrf")
     }
 
 
-def table(before: Mapping[str, float], after: Mapping[str, float], old: Sequence[str]) -> str:
-    """Bits per byte by language, before and after."""
-    lines = ["language\tgroup\tbefore\tafter\tchange"]
+def by_language(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    old: Sequence[str],
+    units: Units,
+    directions: Sequence[tuple[str, str]],
+) -> dict[str, dict[str, Any]]:
+    """A row a language: bits per byte before and after, and averages of chrF over the directions from and into it."""
+    chrf = {name: value for end in ("", "_any", "_old") for name, value in units.get(f"chrf{end}", {}).items()}
+    found: dict[str, dict[str, Any]] = {}
     for code, value in after.items():
-        group = "old" if code in old else "new"
-        lines.append(f"{code}\t{group}\t{before[code]:.3f}\t{value:.3f}\t{value - before[code]:+.3f}")
+        row: dict[str, Any] = {"group": "old" if code in old else "new", "before": before[code], "after": value}
+        row["change"] = value - before[code]
+        for side, name in enumerate(("chrf_from", "chrf_into")):
+            scores = [chrf["-".join(direction)] for direction in directions if direction[side] == code]
+            row[name] = fmean(scores) if scores else math.nan
+        found[code] = row
+    return found
+
+
+def table(languages: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tab-separated, a line a language."""
+    lines = ["\t".join(["language", *next(iter(languages.values()))])]
+    for code, row in languages.items():
+        lines.append("\t".join([code, *(v if isinstance(v, str) else f"{v:.3f}" for v in row.values())]))
     return "\n".join(lines) + "\n"
 
 

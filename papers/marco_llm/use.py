@@ -1,14 +1,15 @@
 """Use Marco-LLM's recipe on your own sources and models.
 
     python -m papers.marco_llm.use plan paper
-    python -m papers.marco_llm.use plan sources.jsonl --stage1 english=0.8 low=0.2 --tokens 2e9 --max-epochs 4
+    python -m papers.marco_llm.use plan sources.jsonl --stage1 english=0.8 low=0.2 --tokens 2e9
     python -m papers.marco_llm.use sample sources.jsonl --stage1 english=0.8 low=0.2 --tokens 2e7 --out mixture
     python -m papers.marco_llm.use render en-sw.tsv --languages en sw --out en-sw.jsonl
     python -m papers.marco_llm.use report --model my-model --corpus held_out.tsv --languages en sw yo
+    python -m papers.marco_llm.use average belebele.tsv results.json --languages en sw yo
 
 `plan` tells what a mixture would read before anyone pays for it; `sample` writes it, a JSONL file a stage, for any
 trainer; `render` filters bitext and turns it into pre-training text; `report` translates from every language into every
-other. The manifest of sources is described in `data.py`.
+other; `average` has the averages of benchmarks by language. The manifest is described in `core.corpora.manifest`.
 """
 
 from __future__ import annotations
@@ -16,21 +17,17 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
-from papers.marco_llm.config import Config, parse_shares
-from papers.marco_llm.templates import TEMPLATES, Letter
-
-if TYPE_CHECKING:
-    from papers.marco_llm.method import StagedMixture
+from papers.marco_llm.config import TEMPLATES, Config, Letter, parse_shares
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,6 @@ class Plan:
     """Shares of a second stage; none = one stage."""
     tokens: tuple[Annotated[float, Range(1)], ...] = ()
     """Budget of each stage in tokens."""
-    temperature: Annotated[float | None, Range(0.01)] = None
-    """Over the languages of a category; none = equal shares, as in the paper."""
-    max_epochs: Annotated[float | None, Range(0.01)] = None
-    """No source is repeated more often; none = no cap."""
     tokenizer: str | None = None
     """Counts sources of unknown size (hub id or folder); none = UTF-8 bytes."""
 
@@ -61,8 +54,6 @@ class Sample(Plan):
     """Folder for stage1.jsonl, stage2.jsonl (text, source, category) and plan.txt."""
     seed: Seed = 0
     """Of order and templates."""
-    accounting: Literal["tokens", "documents"] = "tokens"
-    """What a share counts."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +100,16 @@ class Report:
     """Longest translation."""
 
 
+@dataclass(frozen=True)
+class Average:
+    """Average scores by language: over the benchmarks that include the language, as in the paper's Tables 6 and 7."""
+
+    scores: tyro.conf.Positional[tuple[str, ...]]
+    """A file a benchmark: `language <TAB> score` lines, or the results_*.json of lm-evaluation-harness."""
+    languages: tuple[str, ...]
+    """Codes."""
+
+
 class _Bytes:
     """Stands in for a tokenizer: a byte is a token."""
 
@@ -118,26 +119,6 @@ class _Bytes:
         return {"input_ids": [list(text.encode()) for text in texts]}
 
 
-def mixture_of(options: Plan, tokenizer: Any) -> tuple[StagedMixture, dict[str, Callable[[], Iterable[str]]]]:
-    """The mixture of a manifest, and the texts of its sources by name (none for the paper's own).
-
-    Raises:
-        UserError: Shares without a budget, or the other way round.
-    """
-    from papers.marco_llm import bodies, manifest, recipe
-    from papers.marco_llm.method import StagedMixture
-
-    if options.sources == "paper" and not options.stage1:
-        return recipe.paper_mixture(), {}
-    shares = [parse_shares(stage, "the shares") for stage in (options.stage1, options.stage2) if stage]
-    if not shares or len(shares) != len(options.tokens):
-        raise UserError("Give --stage1 (and --stage2) with shares such as english=0.8 low=0.2, and --tokens for each.")
-    found = manifest.bodies(Config(model="-", sources=options.sources))
-    categories, _ = bodies.tokenise(found, tokenizer)
-    mixture = StagedMixture(categories, shares, options.tokens, [0.0] * len(shares))
-    return mixture, {body.name: body.texts for body in found}
-
-
 def tokenizer_of(options: Plan) -> Any:
     """What counts tokens."""
     from core.models.loading import load_tokenizer
@@ -145,30 +126,54 @@ def tokenizer_of(options: Plan) -> Any:
     return load_tokenizer(options.tokenizer) if options.tokenizer else _Bytes()
 
 
+def mixture_of(options: Plan, tokenizer: Any) -> tuple[Any, list[Any]]:
+    """The mixture of a manifest, and the bodies of its text.
+
+    Raises:
+        UserError: Shares without a budget, or the other way round.
+    """
+    from core.corpora import manifest
+    from core.training.documents import tokenise
+    from papers.marco_llm import data
+    from papers.marco_llm.method import StagedMixture
+
+    shares = [parse_shares(stage, "the shares") for stage in (options.stage1, options.stage2) if stage]
+    if not shares or len(shares) != len(options.tokens):
+        raise UserError("Give --stage1 (and --stage2) with shares such as english=0.8 low=0.2, and --tokens for each.")
+    bodies = data.bodies(manifest.read(options.sources), Config(model="-", sources=options.sources))
+    categories, _ = tokenise(bodies, tokenizer)
+    return StagedMixture(categories, shares, options.tokens, [0.0] * len(shares)), bodies
+
+
 def plan(options: Plan) -> None:
     """Print the table of a mixture."""
-    mixture, _ = mixture_of(options, tokenizer_of(options))
-    print(mixture.plan(temperature=options.temperature, max_epochs=options.max_epochs).table())
+    from papers.marco_llm import data
+
+    if options.sources == "paper" and not options.stage1:
+        print(data.paper_plan().table())
+    else:
+        print(mixture_of(options, tokenizer_of(options))[0].plan().table())
 
 
 def sample(options: Sample) -> None:
     """Write the mixture, a file a stage."""
+    from core.corpora.budget import shares_text
     from core.files import replacing, write_text
-    from papers.marco_llm import bodies, sampler
-    from papers.marco_llm.method import shares_text
+    from core.training.documents import encode
+    from papers.marco_llm import method
 
-    tokenizer = tokenizer_of(options)
-    mixture, texts = mixture_of(options, tokenizer)
-    if not texts:
+    if options.sources == "paper":
         raise UserError("The paper's own corpus is not public: give a manifest of your sources.")
-    planned = mixture.plan(temperature=options.temperature, max_epochs=options.max_epochs)
-    category = {use.source.name: use.category for use in planned.totals}
-    report = planned.table()
+    tokenizer = tokenizer_of(options)
+    mixture, bodies = mixture_of(options, tokenizer)
+    category = {body.name: body.category for body in bodies}
+    report = mixture.plan().table()
 
     def length(text: str) -> int:
-        return len(bodies.encode(tokenizer, [text])[0])
+        return len(encode(tokenizer, [text])[0])
 
-    documents = sampler.sample(planned, texts, length, seed=options.seed, accounting=options.accounting)
+    texts = {body.name: body.texts for body in bodies}
+    documents = method.sample(mixture, texts, length, seed=options.seed)
     for stage, drawn in itertools.groupby(documents, key=lambda document: document[0]):
         read: Counter[str] = Counter()
         with replacing(options.out / f"stage{stage}.jsonl") as path, path.open("w", encoding="utf-8") as lines:
@@ -181,20 +186,20 @@ def sample(options: Sample) -> None:
     print(report)
 
 
-def render_bitext(options: Render) -> None:
+def render(options: Render) -> None:
     """Write rendered pairs and print what the filter rejected."""
     from core import corpora
     from core.corpora import filtering
     from core.files import write_rows
     from core.text.languages import name
-    from papers.marco_llm import bodies, templates
+    from papers.marco_llm import bitext
 
     source, target = options.languages
     pairs = [(row[source], row[target]) for row in corpora.load(options.bitext, languages=[source, target])]
-    similarity = bodies.similarity(options.similarity) if "similarity" in options.rules else None
+    similarity = bitext.similarity(options.similarity) if "similarity" in options.rules else None
     clean = filtering.filter_parallel(pairs, rules=options.rules, similarity=similarity, threshold=options.threshold)
     names = name(source), name(target)
-    texts = templates.render_parallel(clean.kept, *names, options.templates, options.seed, options.direction)
+    texts = bitext.render_parallel(clean.kept, *names, options.templates, options.seed, options.direction)
     write_rows(options.out, ({"text": text} for text in texts))
     print(f"{len(clean.kept)} of {len(pairs)} pairs kept, {len(texts)} texts: {options.out}")
     print(", ".join(f"{rule} {count}" for rule, count in clean.rejected.items()))
@@ -204,25 +209,36 @@ def report(options: Report) -> None:
     """Print the matrices of chrF and BLEU."""
     from core import corpora
     from core.models import loading
-    from papers.marco_llm import translation
+    from core.tasks.translation import all_pairs, matrix, translate, with_examples
+    from papers.marco_llm.eval import asking, by_direction
 
     wanted = {"languages": list(options.languages)} if options.languages else {}
     table = corpora.load(options.corpus, **wanted)
     codes = options.languages or tuple(code for code in table.column_names if code != "key")
     rows: list[Any] = [dict(row) for row in table.select(range(min(len(table), options.items + options.shots)))]
+    parts, question = with_examples(rows, all_pairs(codes), asking(options.template), options.shots)
     model, tokenizer = loading.load(options.model)
-    found = translation.any_to_any(
-        model, tokenizer, rows, codes, templates=[options.template], shots=options.shots,
-        max_new_tokens=options.max_new_tokens,
-    )  # fmt: skip
-    print(f"{found.matrix('chrf')}\n\n{found.matrix('bleu')}")
+    outputs = translate(model, tokenizer, parts, question, max_new_tokens=options.max_new_tokens, stop=["\n"])
+    found = by_direction(parts, outputs)
+    print(f"{matrix(found['chrf'], codes, 'chrf')}\n\n{matrix(found['bleu'], codes, 'bleu')}")
+
+
+def average(options: Average) -> None:
+    """Print the average of each language and over how many benchmarks it goes."""
+    from core.tasks.scores import averages, read_scores
+
+    found = averages([read_scores(path, options.languages) for path in options.scores])
+    for code, (value, number) in found.items():
+        print(f"{code}\t{value:.3f}\t{number} benchmarks")
+    print(f"average\t{sum(value for value, _ in found.values()) / len(found):.3f}\t{len(found)} languages")
 
 
 VERBS: Verbs = {
     "plan": (Plan, plan),
     "sample": (Sample, sample),
-    "render": (Render, render_bitext),
+    "render": (Render, render),
     "report": (Report, report),
+    "average": (Average, average),
 }
 
 

@@ -129,9 +129,9 @@ def test_readers(reader: str, content: bytes) -> None:
 def adapters() -> dict[str, Any]:
     """What papers make of a row, as they call it."""
     from core import corpora
+    from core.corpora.manifest import adapt_pair, adapt_text
     from core.tasks.samples import adapt
     from papers.lmt.data import adapt_row
-    from papers.marco_llm.manifest import adapt_pair, adapt_text
     from papers.tucan.data import evaluation_item, load_prompt, training_messages
 
     prompt, _ = load_prompt()

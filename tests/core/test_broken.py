@@ -248,6 +248,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "marco_llm plan {} --stage1 english=1 --tokens 100": ("marco_llm", ".jsonl"),
     "marco_llm sample {} --stage1 english=1 --tokens 100": ("marco_llm", ".jsonl"),
     "marco_llm render {} --languages en sw": ("marco_llm", ".jsonl"),
+    "marco_llm average {} --languages en sw": ("marco_llm", ".tsv"),
     "transmi adapt --model nothing/here --romanizer table:{}": ("transmi", ".tsv"),
     "mexa score {} --model nothing/here": ("mexa", ".tsv"),
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),

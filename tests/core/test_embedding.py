@@ -15,7 +15,7 @@ from transformers import BertConfig, LlamaConfig, M2M100Config, PreTrainedTokeni
 
 from core.errors import UserError
 from core.models import loading
-from core.models.embedding import Encoder, Pooling, hidden_states, load_encoder, pool
+from core.models.embedding import Encoder, Pooling, cosines, hidden_states, load_encoder, pool
 from core.models.loading import longest_input
 from core.models.tokenization import word_level
 
@@ -164,6 +164,13 @@ def test_cls_dense_tanh_and_normalisation_as_labse(bert: Encoder, tmp_path: Path
         assert torch.allclose(vectors[row], expected / expected.norm(), atol=1e-6)
     ours = load_encoder(tmp_path, Pooling("mean"), dtype="float32")
     assert torch.allclose(ours(TEXTS).vectors, bert(TEXTS).vectors, atol=1e-6)
+
+
+def test_cosines_of_pairs(bert: Encoder, tmp_path: Path) -> None:
+    for encoder in (bert, load_encoder(like_labse(tmp_path, bert), dtype="float32")):
+        vectors = encoder(TEXTS).vectors
+        expected = torch.cosine_similarity(vectors[:2], vectors[[1, 1]], dim=-1)
+        assert cosines(encoder, TEXTS[:2], [TEXTS[1]] * 2) == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_the_newer_spelling_and_a_default_prompt(bert: Encoder, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -283,6 +284,20 @@ class TestScores:
         )
         assert scores[0] == scores[3]
         assert seen[-1] == (2, 2)
+
+    def test_bits_of_a_language_are_those_of_plain_forward_passes(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        model, texts = make(), {"en": ["one two three", "ten"], "x": ["four"]}
+        for code, lines in scoring.text_bits(model, tokenizer, texts).items():
+            nats = 0.0
+            for line in texts[code]:
+                ids = torch.tensor([tokenizer.encode(line)])
+                begin = ids[0, 0].item() == tokenizer.bos_token_id
+                ids = ids if begin else torch.cat([torch.tensor([[tokenizer.bos_token_id]]), ids], dim=1)
+                with torch.no_grad():
+                    logps = model(ids).logits[0].log_softmax(-1)
+                nats -= sum(float(logps[place, token]) for place, token in enumerate(ids[0, 1:].tolist()))
+            size = sum(len(line.encode()) for line in texts[code])
+            assert lines == pytest.approx(nats / math.log(2) / size, rel=1e-4)
 
     def test_training_mode_is_restored_and_dropout_is_off(self, tokenizer: PreTrainedTokenizerFast) -> None:
         model = make("gpt2").train()

@@ -125,6 +125,24 @@ def test_the_identifier_tells_languages_apart() -> None:
     assert identify([]) == []
 
 
+def test_labelled_noise_is_half_wrong_numbers_and_half_wrong_languages() -> None:
+    rows = numbers("id")
+    pairs = [(row["en"], row["id"]) for row in rows]
+    noisy = filtering.spoilt(pairs, 0.5, Random(1))
+    assert noisy == filtering.spoilt(pairs, 0.5, Random(1))
+    assert [source for source, _ in noisy] == [source for source, _ in pairs]
+    wrong = [target for (_, target), (_, right) in zip(noisy, pairs, strict=True) if target != right]
+    english = [target for target in wrong if target in {source for source, _ in pairs}]
+    assert len(wrong) == pytest.approx(200, abs=40)
+    assert len(english) == pytest.approx(len(wrong) / 2, abs=30)
+    assert filtering.spoilt(pairs, 0.0, Random(1)) == pairs
+
+
+def test_vowel_signs_belong_to_words() -> None:
+    """Cut at the signs, day, gift and poor would be one word to the aligner."""
+    assert [filtering.words(text) for text in ("दिन", "दान-दीन")] == [["दिन"], ["दान", "दीन"]]
+
+
 @pytest.mark.parametrize("code", ["tr", "zh"])
 def test_word_alignment_finds_wrong_translations(code: str) -> None:
     rows, draw = numbers(code), Random(0)

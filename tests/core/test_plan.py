@@ -21,7 +21,15 @@ from transformers import (
     Qwen2MoeConfig,
 )
 
-from core.cost.accounting import NF4_BITS, activation_bytes, count_parameters, flops_per_token, state_bytes, target_of
+from core.cost.accounting import (
+    NF4_BITS,
+    activation_bytes,
+    count_parameters,
+    flops_per_token,
+    refuse_too_large,
+    state_bytes,
+    target_of,
+)
 from core.cost.plan import GPUS, plan, render_plan
 from core.cost.workload import Workload
 from core.errors import UserError
@@ -429,3 +437,12 @@ def test_numbers_are_finite_for_every_architecture() -> None:
             assert math.isfinite(cost.flops)
             assert cost.flops > 0
             assert all(math.isfinite(memory.total) and memory.total > 0 for memory in cost.memory)
+
+
+def test_a_model_that_no_gpu_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_too_large("Qwen/Qwen2-72B")  # without a GPU it is the user's memory
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: type("GPU", (), {"total_memory": 80e9}))
+    refuse_too_large("Qwen/Qwen2-7B")
+    with pytest.raises(UserError, match=r"291 GB in float32 and the GPU 80"):
+        refuse_too_large("Qwen/Qwen2-72B")

@@ -353,6 +353,27 @@ def test_schedules_known_values():
     assert learning_rate(0, 10, TrainingConfig(warmup=0.5, learning_rate=1.0)) == pytest.approx(0.2)
 
 
+def test_a_rate_of_one_s_own_replaces_the_schedule(run):
+    """A schedule of two pieces, in the first of which nothing moves."""
+    asked = []
+
+    def rate(step, total):
+        asked.append((step, total))
+        return 0.0 if step < 3 else 1e-2
+
+    model = tiny_model()
+    before = weights(model)
+    fit(model, rows(), replace(CONFIG, steps=3), run, rate=rate)
+    assert torch.equal(weights(model), before)
+    fit(model, rows(), replace(CONFIG, steps=5), run, rate=rate, name="again")
+    assert not torch.equal(weights(model), before)
+    assert asked == [*((step, 3) for step in range(3)), *((step, 5) for step in range(5))]
+    plain, own = tiny_model(), tiny_model()
+    fit(plain, rows(), CONFIG, run, name="plain")
+    fit(own, rows(), CONFIG, run, name="own", rate=lambda step, total: learning_rate(step, total, CONFIG))
+    assert torch.equal(weights(plain), weights(own))
+
+
 def test_gradients_are_scaled_then_clipped():
     parameters = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(1))]
     parameters[0].grad = torch.tensor([30.0, 0.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,14 +19,17 @@ from core.tasks.translation import (
     corpus_scores,
     direction_scores,
     few_shot,
+    matrix,
     means,
     official_test,
     scorer,
     segments,
     sentence_scores,
+    source_gains,
     star,
     translate,
     trivial,
+    with_examples,
     write_segments,
 )
 
@@ -205,3 +209,42 @@ def test_an_official_test_without_a_network_names_the_way_out(monkeypatch: pytes
     monkeypatch.setattr(sacrebleu, "get_source_file", fails)
     with pytest.raises(UserError, match="sacrebleu -t wmt22 -l zh-en"):
         official_test("wmt22", "zh", "en")
+
+
+def test_the_gain_is_what_the_true_source_is_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bits per byte of the reference, against the next segment of the same direction."""
+    seen: list[tuple[str, str]] = []
+
+    def log_likelihoods(model: Any, tokenizer: Any, contexts: list[str], texts: list[str]) -> list[Any]:
+        seen.extend(zip(contexts, texts, strict=True))
+        right = {"<s>en: the red house\nde:": " das rote Haus", "<s>de: das rote Haus\nen:": " the red house"}
+        nats = [-1.0 if right.get(context) == text else -3.0 for context, text in seen[-len(contexts) :]]
+        return [SimpleNamespace(log_likelihood=value) for value in nats]
+
+    monkeypatch.setattr("core.inference.scoring.log_likelihoods", log_likelihoods)
+    parts = segments(ROWS, [("en", "de"), ("de", "en")])
+    tokenizer: Any = SimpleNamespace(bos_token="<s>")
+    gains = source_gains(tokenizer, tokenizer, parts, ask)
+    assert list(gains) == [part.id for part in parts]
+    assert gains["en-de/a"] == pytest.approx(2 / math.log(2) / len("das rote Haus"))
+    assert gains["en-de/b"] == 0
+    assert seen[1] == ("<s>en: the green tree over there\nde:", " das rote Haus")
+    assert seen[5] == ("<s>en: the red house\nde:", " ein Wort")
+    with pytest.raises(UserError, match="zh-en has one"):
+        source_gains(tokenizer, tokenizer, segments(ROWS[:1], [("zh", "en")]), ask)
+
+
+def test_a_matrix_has_a_row_for_each_source() -> None:
+    lines = matrix({"en-de": 12.34, "de-en": 5.0}, ["en", "de"], "chrf").splitlines()
+    assert [line.split() for line in lines] == [["chrf", "en", "de"], ["en", "-", "12.3"], ["de", "5.0", "-"]]
+
+
+def test_examples_are_shown_and_not_asked() -> None:
+    rows = [{"en": f"e{n}", "tr": f"t{n}", "id": f"i{n}"} for n in range(3)]
+    parts, question = with_examples(rows, all_pairs(["en", "tr", "id"]), ask, 1)
+    assert len(parts) == 12
+    assert question(parts[0]) == "en: e0\ntr: t0\n\nen: e1\ntr:"
+    parts, question = with_examples(rows, [("en", "tr")], ask, 0)
+    assert [question(part) for part in parts] == [f"en: e{n}\ntr:" for n in range(3)]
+    with pytest.raises(UserError, match="too few"):
+        with_examples(rows[:1], [("en", "tr")], ask, 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.text.distance import edit_distance, look_alike
-from core.worlds import names
+from core.worlds import messages, names
 from core.worlds.base import Item, solved, split, trivial
 
 
@@ -164,3 +164,23 @@ def test_lookalikes() -> None:
     assert not look_alike("lundi", "Monday")
     assert edit_distance("kitten", "sitting") == edit_distance("sitting", "kitten") == 3
     assert edit_distance("", "abc") == 3
+
+
+def test_held_out_messages_are_aligned_and_their_classes_are_in_no_training_text() -> None:
+    codes = ["en", "tr", "ru"]
+    found = messages.texts(codes, 30, seed=1)
+    rows = {item.id: item for item in messages.translations(codes, min_chars=1, max_chars=160)}
+    cls = {(item.language, item.answer): item.cls for item in rows.values()}
+    held = [{cls["en", line] for line in found[part]["en"]} for part in ("dev", "test")]
+    assert all(len(classes) == 30 for classes in held)
+    assert not held[0] & held[1]
+    for code in codes:
+        assert [len(found[part][code]) for part in ("dev", "test")] == [30, 30]
+        assert [cls[code, line] for line in found["test"][code]] == [cls["en", line] for line in found["test"]["en"]]
+        assert not {cls[code, line] for line in found["train"][code]} & (held[0] | held[1])
+    assert found == messages.texts(codes, 30, seed=1)
+    assert found["test"] != messages.texts(codes, 30, seed=2)["test"]
+    known = {messages.skeleton(line) for line in found["test"]["en"]}
+    assert {messages.skeleton(line) for line in messages.texts(codes, 25, 3, dev=known)["dev"]["en"]} <= known
+    with pytest.raises(UserError, match="ask less"):
+        messages.texts(codes, 1000, 0)

@@ -1,0 +1,118 @@
+r"""Parallel text as text: the eleven templates of the paper's Table 13, and the pairs that are written out in them.
+
+    render_parallel([("Good morning", "Guten Morgen")], "English", "German")
+    # ["Translate the text from English to German:\nEnglish text: Good morning\nGerman text: Guten Morgen"]
+
+The loss of pre-training is on all tokens of such a text. To ask a base model for a translation, `prompt` stops where
+the translation begins.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
+from typing import Literal
+
+from core.corpora import filtering
+from core.corpora.filtering import Pair
+from core.errors import UserError
+from core.text.languages import name as language_name
+from papers.marco_llm.config import TEMPLATES, Config
+
+Direction = Literal["random", "forward", "both"]
+
+
+def render(template: str, src_name: str, tgt_name: str, source: str, target: str) -> str:
+    """One pair in one of the eleven templates.
+
+    Raises:
+        UserError: Unknown template.
+    """
+    if template not in TEMPLATES:
+        raise UserError(f"There is no template {template!r}: choose of {', '.join(TEMPLATES)}.")
+    return TEMPLATES[template].format(src=src_name, tgt=tgt_name, S=source, T=target)
+
+
+def render_parallel(
+    pairs: Iterable[Pair],
+    src_name: str,
+    tgt_name: str,
+    templates: Sequence[str] = tuple(TEMPLATES),
+    seed: int = 0,
+    direction: Direction = "random",
+) -> list[str]:
+    """Bitext as pre-training text: each pair in a template drawn uniformly.
+
+    Args:
+        pairs: (sentence, translation).
+        src_name: Name of the first language, as the text says it ("English").
+        tgt_name: Name of the second.
+        templates: Letters to draw from (the paper's Table 13: all).
+        seed: Of the draws.
+        direction: `random` turns each pair around with probability 1/2 (not stated; inferred), `both` gives both
+            directions, `forward` the given one.
+    """
+    draw = random.Random(seed)
+    texts = []
+    for source, target in pairs:
+        sides = [(src_name, tgt_name, source, target), (tgt_name, src_name, target, source)]
+        if direction == "random":
+            sides = [sides[draw.random() < 0.5]]
+        elif direction == "forward":
+            sides = sides[:1]
+        texts += [render(draw.choice(list(templates)), *side) for side in sides]
+    return texts
+
+
+def prompt(template: str, src_name: str, tgt_name: str, source: str) -> str:
+    """The question that a base model completes: the template up to where the translation stands.
+
+    Raises:
+        UserError: Unknown template, or K, which goes on after the translation.
+    """
+    if template == "K":
+        raise UserError("Template K does not end with the translation: ask with another one.")
+    return render(template, src_name, tgt_name, source, "").rstrip(" ")
+
+
+def prepared(
+    pairs: Sequence[Pair], languages: tuple[str, str], config: Config, identify: filtering.Identify | None = None
+) -> tuple[list[Pair], dict[str, int]]:
+    """Pairs as a configuration wants them (spoilt, filtered, shuffled), and what the filter rejected."""
+    draw = random.Random(f"{config.seed}/{'-'.join(languages)}")
+    found = filtering.spoilt(pairs, config.noise, draw)
+    rejected: dict[str, int] = {}
+    if config.parallel == "filtered":
+        report = filtering.filter_parallel(
+            found,
+            languages=languages,
+            identify=identify,
+            similarity=similarity(config.similarity),
+            threshold=config.threshold,
+        )
+        found, rejected = report.kept, report.rejected
+    if config.pairs == "shuffled":
+        targets = [target for _, target in found]
+        draw.shuffle(targets)
+        found = [(source, target) for (source, _), target in zip(found, targets, strict=True)]
+    return found, rejected
+
+
+@cache
+def similarity(name: str) -> filtering.Similarity:
+    """Similarity of two sentences by name: `alignment`, or an encoder's hub id, folder or wheel."""
+    from core.models.embedding import cosines, load_encoder
+
+    return filtering.alignment_similarity() if name == "alignment" else partial(cosines, load_encoder(name))
+
+
+def rendered(pairs: Sequence[Pair], languages: tuple[str, str], config: Config, copies: int = 1) -> list[str]:
+    """Pairs as text, each `copies` times, in templates and directions of its own.
+
+    In the control `monolingual` every sentence stands alone, after its language's name as in template B.
+    """
+    names = language_name(languages[0]), language_name(languages[1])
+    if config.pairs == "monolingual":
+        return [f"{names[side]} text: {pair[side]}" for pair in pairs for side in (0, 1)] * copies
+    return [text for copy in range(copies) for text in render_parallel(pairs, *names, seed=config.seed * 1000 + copy)]

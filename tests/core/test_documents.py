@@ -1,0 +1,60 @@
+"""Mixtures before training: what they will read, bodies of text as token rows, and the order on disk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core.corpora.budget import Plan, amount_text
+from core.corpora.mixture import interleave
+from core.experiment.run import temporary
+from core.models.tokenization import word_level
+from core.training.documents import Body, encode, ordered_rows, tokenise
+
+AVAILABLE = {"english": {"en": 100.0}, "low": {"yo": 5.0, "sw": 40.0}}
+
+
+def test_a_plan_tells_what_it_reads_and_warns_of_repetition() -> None:
+    plan = Plan(AVAILABLE, [{"en": 20, "yo": 10}, {"en": 10, "yo": 20, "sw": 10}], ["slowly", ""], estimated=("sw",))
+    assert plan.by_category == {"english": 30, "low": 40}
+    uses = {use.source: use for use in plan.uses}
+    assert (uses["yo"].epochs, uses["yo"].utilisation, uses["en"].utilisation) == (6, 1, pytest.approx(0.3))
+    assert [warning.split(":")[0] for warning in plan.warnings] == ["yo is repeated 6.0 times"]
+    table = plan.table()
+    assert re.search(r"yo +low +10 +20 +30 +5 +100\.0% +6\.00", table)
+    assert re.search(r"sw +low +0 +10 +10 +~40 +~25\.0% +~0\.25", table)
+    assert "stage 1: 30 tokens slowly: english 66.7%, low 33.3%" in table
+    assert "~ a guess" in table
+    assert "~" not in Plan(AVAILABLE, [{"en": 20}]).table()
+    assert [amount_text(number) for number in (90.4e9, 412_000, 5)] == ["90.4B", "412.0K", "5"]
+
+
+def test_bodies_are_counted_or_left_unread() -> None:
+    tokenizer, opened = word_level(["a", "b"]), []
+
+    def texts() -> list[str]:
+        opened.append(1)
+        return ["a b", "b"]
+
+    sizes, documents = tokenise([Body("x", "low", texts), Body("y", "low", texts, 7.0)], tokenizer)
+    assert sizes == {"low": {"x": 7, "y": 7.0}}  # three words, and begin and end of two documents
+    assert len(opened) == 1
+    stream = documents["y"]
+    assert callable(stream)
+    assert list(stream()) == documents["x"] == encode(tokenizer, ["a b", "b"])
+    assert (documents["x"][0][0], documents["x"][0][-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_rows_keep_the_order_of_the_stream(on_disk: bool, tmp_path: Path) -> None:
+    def stream() -> list[tuple[int, str, list[int]]]:
+        parts = [{"a": 6.0, "b": 6.0}, {"b": 4.0}]
+        streams = {"a": iter([(2, [1, 2])] * 9), "b": iter([(1, [3])] * 9 + [(1, [4])] * 9)}
+        return [(number, name, ids) for number, part in enumerate(parts, 1) for name, ids in interleave(streams, part)]
+
+    with temporary("mexa", None) as run:
+        rows, counts = ordered_rows(stream, run, {"x": 1}, on_disk=on_disk)
+        assert [row["input_ids"] for row in rows] == [ids for _, _, ids in stream()]
+    assert counts == {1: {"a": 6, "b": 6}, 2: {"b": 4}}
