@@ -114,7 +114,7 @@ class Config:
             raise UserError("The words are sampled: say how many with --items.")
 
 
-_TINY = Config(n=40, add_bos=True, drop_first=1, task="words", items=30)
+_TINY = Config(n=40, add_bos=True, drop_first=1, task="words", items=28)
 _PAPER = Config(
     model="meta-llama/Llama-3.1-8B", device_map="auto", corpus="flores200", pivot="eng_Latn", n=100, task="belebele"
 )

@@ -104,8 +104,8 @@ def summary(similarity: Tensor, seed: int, language: str) -> dict[str, list[floa
     `mexa` and `abs_cosine` are the score and the paper's baseline, `nonparallel` the mean cosine of the pairs that are
     no translations. `shuffled` is the score where a random one of all n! pairings takes the place of the translations,
     and `chance` its expectation M / n²: of the M pairs of sentences that are mutual neighbours at all, each is among
-    the n of a pairing with probability 1/n. `first_half` and `second_half` are the scores of either half of the
-    sentences alone: what is chosen on one is measured on the other.
+    the n of a pairing with probability 1/n. `mexa_0` and `mexa_1` are the scores of either half of the sentences alone,
+    since what is chosen on one has to be measured on the other; so are `shuffled_0` and `shuffled_1`.
     """
     import numpy as np
     import torch
@@ -115,16 +115,13 @@ def summary(similarity: Tensor, seed: int, language: str) -> dict[str, list[floa
     n = similarity.shape[-1]
     pairing = np.random.default_rng([seed, *language.encode()]).permutation(n).tolist()
     own = torch.eye(n, dtype=torch.bool)
-    halves = [similarity[:, start::2, start::2] for start in (0, 1)]
     curves = {
-        "mexa": mexa(similarity),
         "abs_cosine": similarity.diagonal(dim1=1, dim2=2).mean(1),
         "nonparallel": similarity.masked_fill(own, 0).sum((1, 2)) / (n * (n - 1)),
-        "shuffled": mexa(similarity[:, :, pairing]),
         "chance": mutual_neighbours(similarity) / n**2,
-        "first_half": mexa(halves[0]),
-        "second_half": mexa(halves[1]),
     }
+    for name, paired in (("mexa", similarity), ("shuffled", similarity[:, :, pairing])):
+        curves |= {name: mexa(paired), f"{name}_0": mexa(paired[:, ::2, ::2]), f"{name}_1": mexa(paired[:, 1::2, 1::2])}
     return {name: curve.tolist() for name, curve in curves.items()}
 
 
@@ -177,15 +174,15 @@ def scores(config: Config, curves: Curves) -> Units:
 
     if config.score == "abs_cosine":
         return {"score": pooled("abs_cosine"), "nonparallel_cosine": pooled("nonparallel")}
-    units = {"score": pooled("shuffled" if config.shuffle_ids else "mexa"), "chance": pooled("chance")}
+    name = "shuffled" if config.shuffle_ids else "mexa"
+    units = {"score": pooled(name), "chance": pooled("chance")}
     units["above_chance"] = {code: value - units["chance"][code] for code, value in units["score"].items()}
     # The layer is chosen on one half of the sentences, for all languages at once, and looked at on the other half.
-    mean = [statistics.fmean(layer) for layer in zip(*(by["first_half"] for by in curves.values()), strict=True)]
+    mean = [statistics.fmean(layer) for layer in zip(*(by[f"{name}_0"] for by in curves.values()), strict=True)]
     peak = max(range(len(mean)), key=mean.__getitem__)
-    units["peak"] = {code: by["second_half"][peak] for code, by in curves.items()}
-    units["hump"] = {
-        code: by["second_half"][peak] - max(by["second_half"][0], by["second_half"][-1]) for code, by in curves.items()
-    }
+    other = {code: by[f"{name}_1"] for code, by in curves.items()}
+    units["peak"] = {code: curve[peak] for code, curve in other.items()}
+    units["hump"] = {code: curve[peak] - max(curve[0], curve[-1]) for code, curve in other.items()}
     return units
 
 

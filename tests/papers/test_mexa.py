@@ -285,23 +285,23 @@ def test_cosine_scores_by_hand(seed: int) -> None:
     others = [np.mean([c[layer, i, j] for i in range(6) for j in range(6) if i != j]) for layer in range(3)]
     assert found["abs_cosine"] == pytest.approx([float(x) for x in pairs])
     assert found["nonparallel"] == pytest.approx([float(x) for x in others])
-    assert found["second_half"] == method.mexa(method.cosines(p[:, 1::2], q[:, 1::2])).tolist()
+    assert found["mexa_1"] == method.mexa(method.cosines(p[:, 1::2], q[:, 1::2])).tolist()
 
 
 def curves(**by_language: dict[str, list[float]]) -> eval.Curves:
-    zero = dict.fromkeys(("mexa", "abs_cosine", "nonparallel", "shuffled", "chance", "first_half", "second_half"))
-    return {code: {name: by.get(name, [0.1, 0.2, 0.3]) for name in zero} for code, by in by_language.items()}
+    names = ("mexa", "abs_cosine", "nonparallel", "shuffled", "chance", "mexa_0", "mexa_1", "shuffled_0", "shuffled_1")
+    return {code: {name: by.get(name, [0.1, 0.2, 0.3]) for name in names} for code, by in by_language.items()}
 
 
 def test_the_layer_is_chosen_on_one_half_and_measured_on_the_other() -> None:
     by = curves(
-        fr={"first_half": [0, 0.5, 0.4], "second_half": [0.1, 0.3, 0.9]},
-        sw={"first_half": [0.4, 0.1, 0.0], "second_half": [0.2, 0.1, 0.0]},
+        fr={"mexa_0": [0, 0.5, 0.4], "mexa_1": [0.1, 0.3, 0.9]},
+        sw={"mexa_0": [0.4, 0.1, 0.0], "mexa_1": [0.2, 0.1, 0.0]},
     )
     units = eval.scores(PRESETS["tiny"], by)
     assert units["peak"] == {"fr": 0.3, "sw": 0.1}  # layer 1 has .3 in the mean of the first halves
     assert units["hump"] == {"fr": pytest.approx(-0.6), "sw": pytest.approx(-0.1)}
-    embeddings = curves(fr={"first_half": [0.5, 0.1, 0.0], "second_half": [0.4, 0.2, 0.1]})
+    embeddings = curves(fr={"mexa_0": [0.5, 0.1, 0.0], "mexa_1": [0.4, 0.2, 0.1]})
     assert eval.scores(PRESETS["tiny"], embeddings)["hump"] == {"fr": 0}  # nothing is above what was chosen
 
 
