@@ -320,7 +320,11 @@ def _reads_trees(model: PreTrainedModel, requests: list[_Request]) -> bool:
     key = config._attn_implementation, str(vars(model).get("active_adapter"))
     good, bad = seen.get(key, (0, 2**62))
     if good < len(tokens) < bad:
-        same = _tree_is_alone(model, tokens)
+        # Rounding may fail one text (.2 was seen in Greek); what reads positions wrongly fails with every text.
+        others = [request.context + request.continuation for request in requests[:: max(1, len(requests) // 4)]]
+        same_length = [(other * -(-len(tokens) // len(other)))[: len(tokens)] for other in others]
+        texts = [tokens, *(same_length if model.dtype != torch.float32 else [])]
+        same = any(_tree_is_alone(model, text) for text in texts)
         good, bad = seen[key] = (len(tokens), bad) if same else (good, len(tokens))
     return len(tokens) <= good
 
@@ -358,8 +362,8 @@ def _reads_padding(model: PreTrainedModel, request: _Request) -> bool:
 def alike(ours: Float[Tensor, "*row vocabulary"], alone: Float[Tensor, "*row vocabulary"]) -> bool:
     """Whether logits agree: the root mean square of their difference, over their own spread, is rounding.
 
-    In bfloat16 it was up to .05 (SmolLM2, half of the keys cached), in float32 5e-6; positions that are wrong gave .12
-    and more in both.
+    In bfloat16 it was mostly below .1 (SmolLM2, half of the keys cached), in float32 5e-6; positions that are wrong
+    gave .12 and more in both.
     """
     tolerance = 1e-3 if ours.dtype == torch.float32 else 0.1
     ours, alone = ours.float(), alone.float()

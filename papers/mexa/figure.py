@@ -26,11 +26,12 @@ CORRELATIONS = (
     ("untrained", "untrained model", "purple"),
     ("shuffled", "random pairs", "grey"),
 )
+# ... and where on the line it stands
 CURVES = (
-    ("mexa", "MEXA", "blue"),
-    ("keep_sink", "first position kept", "sky"),
-    ("untrained", "untrained", "purple"),
-    ("shuffled", "random pairs", "grey"),
+    ("mexa", "MEXA", "blue", 0.47),
+    ("keep_sink", "first position kept", "sky", 0.6),
+    ("untrained", "untrained", "purple", 0.9),
+    ("shuffled", "random pairs", "grey", 0.2),
 )
 
 
@@ -104,20 +105,13 @@ def _correlations(axes: Axes, record: Record) -> None:
 
 
 def _layers(axes: Axes, record: Record) -> None:
-    for variant, label, colour in CURVES:
+    for variant, label, colour, at in CURVES:
         cells = record.measurements[variant].values()
         curve = np.mean([list(cell.details["curves"].values()) for cell in cells], axis=(0, 1))
         axes.plot(curve, color=COLOURS[colour], linewidth=1.8)
-        top = int(np.argmax(curve)) if variant in ("mexa", "keep_sink") else len(curve) - 1
-        axes.annotate(
-            label,
-            (top, curve[top]),
-            xytext=(0, 4),
-            textcoords="offset points",
-            fontsize=7.5,
-            color=COLOURS[colour],
-            ha="right" if top > len(curve) - 4 else "center",
-        )
+        place = round(at * (len(curve) - 1))
+        top = (place, curve[place])
+        axes.annotate(label, top, (0, 5), textcoords="offset points", fontsize=7.5, color=COLOURS[colour], ha="center")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, len(curve) - 1)
     axes.set_title("Layer by layer\n(mean of the languages)")

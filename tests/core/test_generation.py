@@ -561,3 +561,22 @@ class TestGenerate:
     def test_bad_input(self, tokenizer: PreTrainedTokenizerFast, prompt: str, options: dict, message: str) -> None:
         with pytest.raises(UserError, match=message):
             generate(make(), tokenizer, [prompt], **options)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "failures", "reads"), [("bfloat16", 1, True), ("bfloat16", 99, False), ("float32", 1, False)]
+)
+def test_one_text_that_rounding_spoils_does_not_forbid_shared_rows(
+    dtype: str, failures: int, reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In bfloat16 other texts of the same length are tried: without shared rows, choices cost ten times as much."""
+    config = SimpleNamespace(_attn_implementation="sdpa")
+    model = type("Model", (), {})()
+    model.dtype, model.config = getattr(torch, dtype), SimpleNamespace(get_text_config=lambda: config)
+    tried: list[tuple[int, ...]] = []
+    monkeypatch.setattr(scoring, "prompt_tokens", lambda model: 0)
+    monkeypatch.setattr(scoring, "unwrapped", lambda model: model)
+    monkeypatch.setattr(scoring, "_tree_is_alone", lambda model, tokens: tried.append(tokens) or len(tried) > failures)
+    requests = [scoring._Request((1,) * size, (size,)) for size in (4, 9, 3, 7)]
+    assert scoring._reads_trees(model, requests) is reads
+    assert {len(tokens) for tokens in tried} == {10}
