@@ -405,28 +405,6 @@ def _why(source: HubSource, config: str, split: str, error: Exception) -> str:
     )
 
 
-def subsets(hub_id: str) -> list[str]:
-    """Names of a dataset's configurations, which are its languages in most multilingual ones.
-
-    Raises:
-        UserError: No network, no such dataset, or terms that have not been accepted.
-    """
-    from datasets import get_dataset_config_names
-
-    try:
-        return list(get_dataset_config_names(hub_id))
-    except Exception as error:  # whatever the hub's client raises: the fix is the same
-        raise cannot_list(hub_id, error) from error
-
-
-def cannot_list(hub_id: str, error: Exception) -> UserError:
-    """What is said where the languages of a dataset cannot be asked for."""
-    return UserError(
-        f"Cannot list the languages of {hub_id} ({type(error).__name__}): name them with --languages, or connect to "
-        "the network (and unset HF_HUB_OFFLINE)."
-    )
-
-
 def loader(source: HubSource) -> Callable[..., Dataset]:
     """:func:`load_hub` of one source, for the registry."""
     return partial(load_hub, source)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core import corpora
-from core.corpora.hub import cannot_list, subsets
 from core.errors import UserError
 from core.files import read_lines
 from core.training.config import TrainingConfig
@@ -96,15 +95,20 @@ def languages_of(corpus: str, split: Split = "test") -> list[str]:
     if corpus not in HUB:
         return sorted(_files(Path(corpus), split))
     hub_id, prefix, _ = HUB[corpus]
-    if corpus == "sib200":  # plain files, no subsets that could be listed
-        from huggingface_hub import list_repo_files
+    try:
+        if corpus == "sib200":  # plain files, no subsets that could be listed
+            from huggingface_hub import list_repo_files
 
-        try:
             names = [Path(name).parent.name for name in list_repo_files(hub_id, repo_type="dataset")]
-        except Exception as error:  # whatever the hub's client raises: the fix is the same
-            raise cannot_list(hub_id, error) from error
-        return sorted({name for name in names if len(name.split("_")) == 2})
-    names = subsets(hub_id)
+            return sorted({name for name in names if len(name.split("_")) == 2})
+        from datasets import get_dataset_config_names
+
+        names = get_dataset_config_names(hub_id)
+    except Exception as error:  # whatever the hub's client raises: the fix is the same
+        raise UserError(
+            f"Cannot list the languages of {hub_id} ({type(error).__name__}): name them with --languages, or connect "
+            "to the network (and unset HF_HUB_OFFLINE)."
+        ) from error
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 

@@ -111,6 +111,8 @@ class Config:
             raise UserError("Give both --english and --second, or neither.")
         if self.base and not self.english:
             raise UserError(f"The base {self.base!r} needs data: give --english and --second.")
+        if not self.english and self.second_language != "ar":
+            raise UserError(f"The miniature has no {self.second_language!r}: give --english and --second, or leave ar.")
         if len(self.test_english) != len(self.test_second):
             raise UserError("Give --test-english and --test-second equally many sources, one for one.")
         if min(self.ratio) <= 0:

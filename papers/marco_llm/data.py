@@ -201,7 +201,14 @@ def held_out_text(config: Config) -> dict[str, list[str]]:
 
 
 def old_languages(config: Config, codes: Iterable[str]) -> list[str]:
-    """Those that must not be lost, of the languages that are measured."""
+    """Those that must not be lost, of the languages that are measured.
+
+    Raises:
+        UserError: One that is named is not measured.
+    """
+    codes = list(codes)
+    if unknown := [code for code in config.old_languages if code not in codes]:
+        raise UserError(f"old_languages names {unknown[0]!r}, which the test text lacks: choose among {' '.join(codes)}.")
     old = config.old_languages if config.test_corpus else ("en", *miniature.OLD)
     return [code for code in codes if code in old]
 
