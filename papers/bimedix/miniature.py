@@ -42,7 +42,7 @@ def parts(config: Config) -> dict[str, set[str]]:
 
 def permuted(items: Sequence[Item], seed: int) -> list[Item]:
     """The null arm: within each relation every condition gets the answer of a random other one."""
-    given = {}
+    given: dict[tuple[str, str], medicine.Condition] = {}
     for relation in medicine.RELATIONS:
         order = random.Random(f"permuted {relation} {seed}").sample(medicine.conditions(), len(medicine.conditions()))
         given |= {(one.id, relation): other for one, other in zip(order, order[1:] + order[:1], strict=True)}

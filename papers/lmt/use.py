@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -98,7 +98,7 @@ def build(options: Build) -> None:
     codes = [code for code in items[0] if code not in ("key", "value", *options.pivots)]
     table = auxiliaries(codes, options.pivots)
     table |= name_values("--auxiliary", options.auxiliary, "ca=es (the language, then the language that helps it)", str)
-    shares = {"retention_p": options.retention_p, "pmp_fraction": options.pmp_fraction}
+    shares: dict[str, Any] = {"retention_p": options.retention_p, "pmp_fraction": options.pmp_fraction}
     examples = data.build_sft(items, options.pivots, codes, **shares, auxiliaries=table, seed=options.seed)
     settings = {"corpus": options.corpus, **shares, "auxiliaries": table, "seed": options.seed}
     facts = data.write_sft(options.out, examples, options.pivots, options.prompt_style, **settings)
@@ -113,7 +113,7 @@ def auxiliaries(codes: Sequence[str], pivots: Sequence[str]) -> dict[str, str]:
     from core.text.families import nearest
     from papers.lmt import languages
 
-    found = {}
+    found: dict[str, str] = {}
     for code in codes:
         listed = languages.auxiliary_for(pivots[0], code, pivots)
         near = listed if listed in codes else nearest(code, codes, languages.LANGUAGES)

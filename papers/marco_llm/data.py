@@ -208,7 +208,9 @@ def old_languages(config: Config, codes: Iterable[str]) -> list[str]:
     """
     codes = list(codes)
     if unknown := [code for code in config.old_languages if code not in codes]:
-        raise UserError(f"old_languages names {unknown[0]!r}, which the test text lacks: choose among {' '.join(codes)}.")
+        raise UserError(
+            f"old_languages names {unknown[0]!r}, which the test text lacks: choose among {' '.join(codes)}."
+        )
     old = config.old_languages if config.test_corpus else ("en", *miniature.OLD)
     return [code for code in codes if code in old]
 

@@ -88,7 +88,7 @@ def _curves(axes: Axes, record: Record) -> None:
         tokens = np.array([point["tokens"] for point in cells[0]["curve"]]) / 1000
         for group, colour, _ in GROUPS:
             curves = [[(point["tokens"] / 1000, point[group]) for point in cell["curve"]] for cell in cells]
-            line = np.mean([np.interp(tokens, *zip(*curve, strict=True)) for curve in curves], axis=0)
+            line = np.mean([np.interp(tokens, *np.transpose(curve)) for curve in curves], axis=0)
             axes.plot(tokens, line, style, color=COLOURS[colour], linewidth=1.6)
             if variant != "one_stage" and (group, variant) != ("old", "two_stage"):
                 axes.text(tokens[-1] * 1.02, line[-1], label, fontsize=7.5, color=COLOURS[colour], va="center")

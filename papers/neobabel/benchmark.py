@@ -195,7 +195,11 @@ def build(
     Path(folder).mkdir(parents=True, exist_ok=True)
     for language in languages:
         written[language] = Path(folder) / f"evaluation_metadata_{language}.jsonl"
-        translated = [keeping_quotes(prompt, lambda text, to=language: translate(text, to)) for prompt in prompts["en"]]
+
+        def into(text: str, to: str = language) -> str:
+            return translate(text, to)
+
+        translated = [keeping_quotes(prompt, into) for prompt in prompts["en"]]
         write_rows(written[language], ({**row, "prompt": text} for row, text in zip(rows, translated, strict=True)))
     return written
 

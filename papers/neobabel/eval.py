@@ -241,7 +241,7 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
     asked = [item for item in items for _ in range(3)]
     crowd = np.random.default_rng(config.seed).choice(list(miniature.KINDS), (len(asked), miniature.TOKENS))
     drawn = {"crowd": crowd, "copy": [row["codes"] for row in miniature.training_rows(config.seed, len(asked))]}
-    found = {}
+    found: dict[str, float] = {}
     for name, codes in drawn.items():
         images = miniature.decode(torch.as_tensor(np.array(codes)))
         scores = score_images(images, [item.metadata() for item in asked], miniature.detect)

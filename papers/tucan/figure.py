@@ -70,8 +70,8 @@ def _scenarios(axes: Axes, record: Record) -> None:
             axes.plot(mean, row + shift, marker, color=colours[variant], markersize=6)
         axes.text(0.0, -1.3 + 0.3 * number, names[variant], color=colours[variant], fontsize=9, va="center")
     axes.axhline(2.5, color="#BBBBBB", linewidth=1)
-    for row, text in ((-0.42, "a call is wanted"), (5.42, "no call is wanted")):
-        axes.text(1.0, row, text, ha="right", va="center", fontsize=8, color=COLOURS["grey"])
+    for height, text in ((-0.42, "a call is wanted"), (5.42, "no call is wanted")):
+        axes.text(1.0, height, text, ha="right", va="center", fontsize=8, color=COLOURS["grey"])
     axes.set_yticks(range(len(SCENARIOS)), list(SCENARIOS.values()))
     axes.set_ylim(5.7, -1.55)
     axes.set_xlim(-0.03, 1.03)
