@@ -33,7 +33,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; numbers that JSON cannot hold (NaN, infinities) become null."""
-        return finite_json(asdict(self))
+        return finite_json(vars(self))
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Measurement:
