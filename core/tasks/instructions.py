@@ -3,6 +3,8 @@
     pairs, unmatched = aligned(english, nepali)               # joined on `id`; align="order" takes row n of both
     check_translation(nepali, english, "Nepali")              # refuses another language, and what was never translated
     parts = held_out(records, "instruction_en", 200)          # {"dev": ..., "test": ..., "tuning": ...}
+    rows = instruction_rows("Nepali", "alpaca")               # from the hub, in 132 languages
+    prompt = alpaca("Name a fruit.")                          # as Alpaca's models were asked
 
 A row has `instruction`, `output` and optionally `input` and `id`, as in Alpaca and Dolly; rows with any usual columns
 become messages in :func:`core.tasks.samples.adapt`.
@@ -11,7 +13,7 @@ become messages in :func:`core.tasks.samples.adapt`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -21,6 +23,49 @@ Row = Mapping[str, Any]
 Align = Literal["id", "order"]
 # A shorter response may be the same in both languages: a number, a name, code.
 UNTRANSLATED_LENGTH = 30
+
+MITS = "saillab/taco-datasets"
+# Literal paths: one folder's name ends with a space, another is misspelt. A plain `load_dataset(MITS)` would mix
+# folders with different schemas.
+_SETS = {
+    "alpaca": "multilingual-instruction-tuning-dataset /multilingual-alpaca-52k-gpt-4/{name}/{name}.json",
+    "dolly": "multilingual-instruction-tuning-dataset /multilinugal-dolly-15k/{name}.json",
+}
+
+
+def instruction_rows(lang_name: str, part: str) -> list[dict[str, str]]:
+    """Alpaca (GPT-4) or Dolly in one of 132 languages, translated by Google: MITS (Upadhayay and Behzadan 2023).
+
+    Rows of two languages correspond by order. Compare their numbers and run :func:`check_translation`.
+
+    Args:
+        lang_name: English name of the language, `English` included.
+        part: `alpaca` (52 thousand rows) or `dolly` (15 thousand).
+
+    Raises:
+        UserError: There is no such part or file.
+    """
+    if part not in _SETS:
+        raise UserError(f"There is no instruction set {part!r}: choose from {', '.join(_SETS)}.")
+    rows = mits_rows(_SETS[part].format(name=lang_name))
+    return [{name: row.get(name) or "" for name in ("instruction", "input", "output")} for row in rows]
+
+
+def mits_rows(file: str) -> Iterable[dict[str, Any]]:
+    """The rows of one file of the hub dataset `MITS`.
+
+    Raises:
+        UserError: No such file, or no hub.
+    """
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(MITS, data_files=file, split="train")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"Cannot read {file} of {MITS}: it needs the hub, and exists for the released languages alone "
+            f"({type(error).__name__})."
+        ) from None
 
 
 def aligned(english: Sequence[Row], translated: Sequence[Row], align: Align = "id") -> tuple[list[Any], int]:
@@ -115,6 +160,21 @@ def check_translation(rows: Sequence[Row], english: Sequence[Row], language: str
             f"Only {sum(shares) / len(shares):.0%} of the letters are in the script of {language} ({script}): "
             "check the file and --language."
         )
+
+
+def alpaca(instruction: str, text: str = "") -> str:
+    """The prompt of Stanford Alpaca word for word, because models were tuned on exactly this one.
+
+    Args:
+        instruction: What is asked.
+        text: The input that it is about; empty for none.
+    """
+    clause = ", paired with an input that provides further context" if text else ""
+    given = f"### Input:\n{text}\n\n" if text else ""
+    return (
+        f"Below is an instruction that describes a task{clause}. Write a response that appropriately completes the "
+        f"request.\n\n### Instruction:\n{instruction}\n\n{given}### Response:\n"
+    )
 
 
 def held_out(records: Sequence[Mapping[str, str]], key: str, count: int) -> dict[str, list[Any]]:

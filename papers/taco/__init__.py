@@ -9,8 +9,7 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 _JUDGED = "Needs a 33B model, its adapters and a GPT-4 judge; preset `paper` with `--questions` writes the requests."
 # Every seed draws its languages, facts and weights, so that its mean is one draw of all three. A difference in accuracy
 # of less than .05 would be of no use to anyone.
-_MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05}
-_TWICE = "twice_accuracy"
+_MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05, "treatment": "taco"}
 # A control that has not learnt its records proves nothing. The null arm is left out: it has nothing that can be learnt.
 _FITTED = {
     "taco": "The chain",
@@ -42,9 +41,8 @@ PAPER = Paper(
             reported="82 % (GPT-4 grade, Vicuna benchmark, a low-resource language), doubling the performance of "
             "instruction tuning alone (abstract).",
             **_MEASURED,
-            treatment="taco",
             control="direct_tokens",
-            control_metric=_TWICE,
+            control_metric="twice_accuracy",
             null="shuffled",
             premises=("english-skill", "taco-fits", "direct_tokens-fits"),
         ),
@@ -54,7 +52,6 @@ PAPER = Paper(
             "record.",
             reported="Translation-assisted chain of thought: the method of the title.",
             **_MEASURED,
-            treatment="taco",
             control="shuffled",
             premises=("english-skill", "taco-fits"),
         ),
@@ -65,7 +62,6 @@ PAPER = Paper(
             reported="Curriculum from an instruction-tuned model is part of the method (abstract); the paper reports "
             "no ablation.",
             **_MEASURED,
-            treatment="taco",
             control="no_curriculum",
             null="shuffled",
             premises=("english-skill", "taco-fits", "no_curriculum-fits"),
@@ -94,7 +90,6 @@ PAPER = Paper(
             id="understanding-matters",
             statement="With the instruction in English the chain is more accurate than without it, at equal tokens.",
             **_MEASURED,
-            treatment="taco",
             control="no_instruction_en",
             null="shuffled",
             premises=("english-skill", "taco-fits", "no_instruction_en-fits"),
@@ -131,7 +126,7 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     data=("build_taco_records", "instruction_rows"),
+    eval=("aggregate", "diagnose", "parse_rating", "round_trip_scores"),
     method=("TacoAnswer", "parse_chain", "render_chain"),
     pipeline=("TacoPipeline", "keep_code"),
-    steps=("aggregate", "diagnose", "parse_rating", "round_trip_scores"),
 )

@@ -37,6 +37,8 @@ _SCRATCH = TrainingConfig(
 _STATEMENTS = replace(_SCRATCH, steps=1000, learning_rate=2e-3)
 _QUESTIONS = replace(_SCRATCH, steps=225)
 _RECORDS = replace(_SCRATCH, steps=400, learning_rate=7e-4)
+# Of the adapters on all linear layers. Not published; 64, scale 16 and dropout .05 are Guanaco's (recalled).
+LORA_RANK = 64
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Config:
     chain: Chain = "taco"
     """What the model writes: taco (instruction in English, response in English, response in X), direct (the response in
     X alone: instruction tuning, the paper's baseline), no_instruction_en, no_response_en, or en_only (translated by
-    something else)."""
+    something else). All are trained for as many tokens as the taco chain takes."""
     layout: Layout = "clean"
     """official: the extra full stops and 24 spaces of the released answers; clean: one part a line (ours)."""
     curriculum: bool = True
@@ -60,20 +62,15 @@ class Config:
     languages: tuple[str, ...] = ()
     """English names of the target languages, as they stand in the labels; one model or adapter each (paper). None, with
     the built-in facts alone: two that the seed draws."""
-    budget: Literal["steps", "tokens"] = "steps"
-    """tokens: as many steps as it takes to see the tokens that the taco chain sees (a control for its length)."""
     shuffled_chains: bool = False
     """The English of every chain is that of another record: the effect, broken on purpose."""
     template: Template = "plain"
     """Around the instruction (the paper's is not published): alpaca, guanaco (that of the paper's base), or plain
     `Question: Answer:`, which a vocabulary of words can spell."""
 
-    source: Literal["numbers", "hub", "files"] = "numbers"
-    """numbers: arithmetic with spelled-out numbers; hub: the released TaCo records; files: TaCo JSONL (`records`)."""
-    dataset: str = "saillab/taco-datasets"
-    """Hub dataset of the released records, or a folder with a copy of it."""
     records: tuple[str, ...] = ()
-    """TaCo JSONL files written by `python -m papers.taco.use build`, one per language, in the order of `languages`."""
+    """TaCo JSONL files written by `python -m papers.taco.use build`, one per language, in the order of `languages`.
+    None: the released records of the hub; without a `base` arithmetic with spelled-out numbers."""
     largest: Annotated[int, Range(4, 49)] = 19
     """Largest operand of the arithmetic facts; with 24 and few facts no arm learns (prototype)."""
     tuning_items: Annotated[int, Range(0)] = 240
@@ -87,17 +84,9 @@ class Config:
     """Commit of `base`."""
     raw_base: str = ""
     """What `base` was tuned from, for `--no-curriculum`."""
-    quantization: Literal["none", "nf4"] = "none"
-    """4-bit weights under the adapter (QLoRA), as the base itself was trained (recalled)."""
-    width: Annotated[int, Range(16)] = 128
-    """Hidden size of the model that is trained here; prototype."""
-    layers: Annotated[int, Range(1)] = 3
-    """Its layers; prototype."""
-    adapter: Literal["lora", "full"] = "full"
-    """What stage 2 trains: LoRA (paper), or all weights: a model that has never seen a word of the language needs its
-    embeddings."""
-    lora_rank: Annotated[int, Range(1)] = 64
-    """Rank of LoRA on all linear layers. Not published; 64, scale 16, dropout .05 are Guanaco's (recalled)."""
+    adapter: Literal["full", "lora", "qlora"] = "full"
+    """What stage 2 trains: LoRA (paper), on 4-bit weights with qlora, as the base itself was trained (recalled); or all
+    weights: a model that has never seen a word of the language needs its embeddings."""
 
     question_suffix: str = ""
     """Appended to every question that is asked. The released answers were asked for in fewer than six sentences."""
@@ -109,8 +98,6 @@ class Config:
     """The same questions in the target languages, a file each in their order: JSONL, or an official spreadsheet."""
     judgements: tuple[str, ...] = ()
     """JSONL of the judge's replies, a file per language; their ratings are aggregated by category."""
-    judge: str = "gpt-4"
-    """Model named in the judge requests; GPT-4 of 2023 in the paper."""
 
     english: TrainingConfig = _STATEMENTS
     """Pre-training of the raw base on statements, where it is trained here; ours."""
@@ -122,23 +109,18 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        languages = len(self.languages)
-        if not languages and (self.source != "numbers" or self.questions):
+        if not self.languages and (self.base or self.questions):
             raise UserError("languages is empty: name at least one target language, such as Nepali.")
         for name in ("records", "translated_questions", "judgements"):
-            files = getattr(self, name)
-            if (files or (name == "records" and self.source == "files")) and len(files) != languages:
-                raise UserError(f"{name} names {len(files)} files for {languages} languages: give one each.")
-        if self.source != "numbers" and not self.base:
-            raise UserError(f"source = {self.source!r} needs a model: name an English instruction model in --base.")
-        if self.training.long_documents != "drop":
-            raise UserError(
-                "training.long_documents must be 'drop': a truncated chain teaches to stop before the answer."
-            )
-        if self.base and not self.curriculum and not self.raw_base:
-            raise UserError("--no-curriculum needs raw_base: name the model that the base was tuned from.")
+            files, languages = len(getattr(self, name)), len(self.languages)
+            if files not in (0, languages):
+                raise UserError(f"{name} names {files} files for {languages} languages: give one each.")
         if bool(self.questions) != bool(self.translated_questions) or (self.judgements and not self.questions):
             raise UserError("questions and translated_questions belong together, and judgements to both.")
+        if self.records and not self.base:
+            raise UserError("records need a model: name an English instruction model in --base.")
+        if self.base and not self.curriculum and not self.raw_base:
+            raise UserError("--no-curriculum needs raw_base: name the model that the base was tuned from.")
         if self.shuffled_chains and self.chain == "direct":
             raise UserError("chain = 'direct' has no English that --shuffled-chains could shuffle.")
 
@@ -147,25 +129,20 @@ TINY = Config()
 PAPER_SCALE = Config(
     languages=("Nepali",),
     template="alpaca",
-    source="hub",
     layout="official",
     tuning_items=0,
     base="timdettmers/guanaco-33b-merged",
     # The commit that adds safetensors; the main branch holds pickled weights alone, which are not loaded here.
     revision="9c36aee120403f09fcdf8a4b914c41d49a1cd32c",
     raw_base="huggyllama/llama-30b",
-    quantization="nf4",
-    adapter="lora",
+    adapter="qlora",
     max_new_tokens=1024,
     training=TrainingConfig(
-        epochs=1,
         batch_size=128,
         micro_batch_size=4,
         max_length=2048,
         learning_rate=1e-4,
         warmup=0.03,
-        schedule="cosine",
-        layout="packed",
         long_documents="drop",
         precision="bf16",
         gradient_checkpointing=True,
@@ -178,8 +155,6 @@ PRESETS: dict[str, Config] = {
         languages=("Nepali",),
         largest=6,
         tuning_items=16,
-        width=32,
-        layers=1,
         english=replace(TINY.english, steps=3, batch_size=4),
         instructions=replace(TINY.instructions, steps=3, batch_size=4),
         training=replace(TINY.training, steps=3, batch_size=4),
@@ -191,20 +166,20 @@ PRESETS: dict[str, Config] = {
         base="meta-llama/Llama-3.1-8B-Instruct",
         revision="",
         raw_base="meta-llama/Llama-3.1-8B",
-        quantization="none",
+        adapter="lora",
     ),
 }
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "taco": {"chain": "taco"},
-    "direct_tokens": {"chain": "direct", "budget": "tokens"},
-    "no_instruction_en": {"chain": "no_instruction_en", "budget": "tokens"},
+    "direct_tokens": {"chain": "direct"},
+    "no_instruction_en": {"chain": "no_instruction_en"},
     "no_curriculum": {"chain": "taco", "curriculum": False},
     "shuffled": {"chain": "taco", "shuffled_chains": True},
 }
 
 
-def scratch_shape(vocabulary: int, config: Config) -> Any:
+def scratch_shape(vocabulary: int) -> Any:
     """Shape of the model that is trained here.
 
     The spread of the initial weights is that which keeps the size of what passes through them; with the 0.02 of wide
@@ -213,14 +188,13 @@ def scratch_shape(vocabulary: int, config: Config) -> Any:
     from core.models.architectures import miniature
 
     return miniature(
-        vocabulary, width=config.width, layers=config.layers, heads=config.width // 32 or 1,
-        feed_forward=config.width * 8 // 3, positions=512, tie_word_embeddings=False,
-        initializer_range=config.width**-0.5,
+        vocabulary, width=128, layers=3, heads=4, feed_forward=341, positions=512, tie_word_embeddings=False,
+        initializer_range=128**-0.5,
     )  # fmt: skip
 
 
-def workload(config: Config) -> list[Workload]:
-    """What the stages that are trained cost, for `papers plan`.
+def workload(config: Config) -> Workload:
+    """What is trained, in all languages, for `papers plan`.
 
     A released Nepali record has about 2.8 kB (a file of 189 MB for 67 thousand records), two thirds of it three-byte
     letters: about 900 tokens of LLaMA's tokenizer, which has hardly more than single letters for that script.
@@ -228,29 +202,17 @@ def workload(config: Config) -> list[Workload]:
     from core.cost.workload import Workload
     from papers.taco.miniature import targets
 
-    languages = len(targets(config))
-    if not config.base:
-        shape = scratch_shape(120, config)
-        english, asked, tuning = config.english, config.instructions, config.training
-        stages = {
-            "raw base: English statements": english.steps * english.batch_size * (7 * 6 + 1),
-            "stage 1: English instructions": asked.steps * asked.batch_size * (10 * 6 + 1),
-            "stage 2: TaCo records": languages * tuning.steps * tuning.batch_size * 24,
-        }
-        return [
-            Workload(shape, tokens, sequence_length=tuning.max_length, precision="fp32", checkpointing=False, name=name)
-            for name, tokens in stages.items()
-        ]
-    method: Any = config.adapter if config.quantization == "none" else "qlora"
-    return [
-        Workload(
-            architecture=config.base,
-            tokens=900 * (config.tuning_items or 67_000) * languages * config.training.epochs,
-            method=method,
-            sequence_length=config.training.max_length,
-            micro_batch_size=config.training.micro_batch_size or 1,
-            lora_rank=config.lora_rank,
-            checkpointing=config.training.gradient_checkpointing,
-            name="stage 2: TaCo records, one adapter per language",
-        )
-    ]
+    settings, languages = config.training, len(targets(config))
+    tokens = 900 * (config.tuning_items or 67_000) * languages * settings.epochs
+    if not config.base:  # words of six statements, of six questions and of a record
+        stages = ((config.english, 43), (config.instructions, 61), (settings, 24 * languages))
+        tokens = sum(length * stage.steps * stage.batch_size for stage, length in stages)
+    return Workload(
+        architecture=config.base or scratch_shape(120),
+        tokens=tokens,
+        method=config.adapter,
+        sequence_length=settings.max_length,
+        micro_batch_size=settings.micro_batch_size or 1,
+        lora_rank=LORA_RANK,
+        checkpointing=settings.gradient_checkpointing,
+    )

@@ -11,40 +11,25 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from core import corpora
 from core.errors import UserError
 from core.tasks import instructions
+from core.tasks.instructions import instruction_rows as instruction_rows  # one of the paper's public names
 from papers.taco import method
 from papers.taco.config import Chain, Config, Layout
 from papers.taco.method import Record
 
-HUB = "saillab/taco-datasets"
-# Literal paths of the hub dataset: one folder's name ends with a space, another is misspelt. A plain
-# `load_dataset(HUB)` would mix folders with different schemas.
-_CHAINS = "taco-datasets/taco-{name}.json"
-_TRANSLATIONS = "multilingual-instruction-tuning-dataset "
-_INSTRUCTIONS = {
-    "alpaca": f"{_TRANSLATIONS}/multilingual-alpaca-52k-gpt-4/{{name}}/{{name}}.json",
-    "dolly": f"{_TRANSLATIONS}/multilinugal-dolly-15k/{{name}}.json",
-}
 
-
-@dataclass(frozen=True)
-class Built:
-    """Training records and what was left out.
-
-    Attributes:
-        records: TaCo records, see :func:`build_taco_records`.
-        dropped: How many rows were dropped, by reason.
-    """
+class Built(NamedTuple):
+    """Training records and what was left out."""
 
     records: list[Record]
+    """See :func:`build_taco_records`."""
     dropped: dict[str, int]
+    """How many rows were dropped, by reason."""
 
 
 def build_taco_records(
@@ -97,110 +82,57 @@ def build_taco_records(
 
 
 def load_records(config: Config, lang_name: str) -> dict[str, list[Record]]:
-    """Records of one language by part: `tuning`, `dev` and `test`, from the configured source.
+    """Records of one language from the configured source: `dev`, `test`, and `tuning`, drawn by the seed.
+
+    The parts share no instruction, those of the miniature no family of facts.
 
     Raises:
         UserError: There is no such source, or it has too few records.
     """
-    if config.source == "numbers":
+    if not config.base:
         from papers.taco import miniature
 
-        return miniature.records(lang_name, config)
-    if config.source == "hub":
-        return split_records(hub_records(config.dataset, lang_name), config)
-    return split_records(file_records(config.records[config.languages.index(lang_name)], lang_name), config)
-
-
-def split_records(records: Sequence[Record], config: Config) -> dict[str, list[Record]]:
-    """Dev and test records that share no instruction with the others, and tuning records drawn by the seed.
-
-    Raises:
-        UserError: There are too few records.
-    """
-    parts = instructions.held_out(records, "instruction_en", config.held_out)
-    wanted = config.tuning_items or len(parts["tuning"])
-    if not 1 <= wanted <= len(parts["tuning"]):
+        parts = miniature.records(lang_name, config)
+    else:
+        files = dict(zip(config.languages, config.records, strict=False))
+        found = file_records(files[lang_name], lang_name) if files else hub_records(lang_name)
+        parts = instructions.held_out(found, "instruction_en", config.held_out)
+    if len(parts["tuning"]) < max(1, config.tuning_items):
         raise UserError(
-            f"{len(records)} records are too few for {config.held_out} of dev, as many of test and "
-            f"{max(1, wanted)} to tune on: lower held_out or tuning_items."
+            f"{sum(map(len, parts.values()))} records are too few for {len(parts['dev'])} of dev, {len(parts['test'])} "
+            f"of test and {max(1, config.tuning_items)} to tune on: lower held_out or tuning_items."
         )
-    return {**parts, "tuning": random.Random(f"tuning-{config.seed}").sample(parts["tuning"], wanted)}
+    tuning = random.Random(f"tuning-{config.seed}").sample(parts["tuning"], len(parts["tuning"]))
+    tuning = tuning[: config.tuning_items or None]
+    if config.shuffled_chains:
+        # The English of a chain becomes that of another record; prompt and answer stay together.
+        others = random.Random(f"null-{config.seed}").sample(tuning, len(tuning))
+        english = [{name: other[name] for name in ("instruction_en", "response_en")} for other in others]
+        tuning = [{**record, **other} for record, other in zip(tuning, english, strict=True)]
+    return {**parts, "tuning": tuning}
 
 
-def released_record(row: Mapping[str, Any], lang_name: str, number: int) -> Record | None:
-    """A row of the released TaCo files (`instruction`, `input`, `output` with the whole chain) as a record of ours.
+def hub_records(lang_name: str) -> list[Record]:
+    """The released records of one language (`taco-datasets/taco-Nepali.json`) that are whole chains.
 
-    The sections are cut out of `output`, so that every other chain can be trained from the same file.
-
-    Returns:
-        The record; None when the output is not a whole chain.
-    """
-    answer = method.parse_chain(row["output"], lang_name)
-    if not (answer.ok and answer.instruction_en and answer.response_en and answer.response_xx):
-        return None
-    return {
-        "id": str(row.get("id", number)),
-        "instruction": row["instruction"].strip(),
-        "input": (row.get("input") or "").strip(),
-        "output": row["output"],
-        # The official layout ends the two English parts with a full stop of its own.
-        "instruction_en": answer.instruction_en.removesuffix("."),
-        "response_en": answer.response_en.removesuffix("."),
-        "response_xx": answer.response_xx,
-        "language": lang_name,
-    }
-
-
-def hub_records(dataset: str, lang_name: str) -> list[Record]:
-    """The released records of one language (`taco-datasets/taco-Nepali.json`).
-
-    Args:
-        dataset: The hub dataset, or a folder with a copy of it.
-        lang_name: English name of the language.
+    The sections are cut out of `output`, which holds the whole chain, so that every chain can be trained from them.
 
     Raises:
         UserError: There is no such file, or none of its rows is a chain.
     """
-    file = _CHAINS.format(name=lang_name)
-    parsed = (released_record(row, lang_name, number) for number, row in enumerate(_hub_rows(dataset, file)))
-    records = [record for record in parsed if record is not None]
+    file = f"taco-datasets/taco-{lang_name}.json"
+    records = []
+    for number, row in enumerate(instructions.mits_rows(file)):
+        answer = method.parse_chain(row["output"], lang_name)
+        if answer.ok and answer.instruction_en and answer.response_en and answer.response_xx:
+            record = {"id": str(row.get("id", number)), "instruction": row["instruction"].strip()}
+            record |= {"input": (row.get("input") or "").strip(), "output": row["output"], "language": lang_name}
+            # The official layout ends the two English parts with a full stop of its own.
+            english = {name: getattr(answer, name).removesuffix(".") for name in ("instruction_en", "response_en")}
+            records.append({**record, **english, "response_xx": answer.response_xx})
     if not records:
         raise UserError(f"No row of {file} holds the labels of {lang_name}: check the language name.")
     return records
-
-
-def instruction_rows(lang_name: str, part: str, dataset: str = "") -> list[Record]:
-    """Alpaca (GPT-4) or Dolly in one of the 132 languages: what TaCo records of a new language are built from.
-
-    Rows of two languages correspond by order. Compare their numbers and run
-    :func:`core.tasks.instructions.check_translation`.
-
-    Args:
-        lang_name: English name of the language, `English` included.
-        part: `alpaca` (52 thousand rows) or `dolly` (15 thousand).
-        dataset: A folder with a copy of the hub dataset, instead of the hub.
-
-    Raises:
-        UserError: There is no such part or file.
-    """
-    if part not in _INSTRUCTIONS:
-        raise UserError(f"There is no instruction set {part!r}: choose from {', '.join(_INSTRUCTIONS)}.")
-    rows = _hub_rows(dataset or HUB, _INSTRUCTIONS[part].format(name=lang_name))
-    return [{name: row.get(name) or "" for name in ("instruction", "input", "output")} for row in rows]
-
-
-def _hub_rows(dataset: str, file: str) -> Iterable[dict[str, Any]]:
-    from datasets import load_dataset
-
-    try:
-        if Path(dataset).is_dir():
-            return load_dataset("json", data_files=str(Path(dataset) / file), split="train")
-        return load_dataset(dataset, data_files=file, split="train")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"Cannot read {file} of {dataset}: it needs the hub or a local copy, and exists for the released languages "
-            f"alone ({type(error).__name__})."
-        ) from None
 
 
 def file_records(path: str, lang_name: str) -> list[Record]:

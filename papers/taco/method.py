@@ -22,12 +22,13 @@ English, then tune on chains in one language, with the loss on the output alone,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
 from core.models.tokenization import completion_row
+from core.tasks.instructions import alpaca
 from papers.taco.config import Chain, Layout, Template
 
 if TYPE_CHECKING:
@@ -53,11 +54,6 @@ PARTS: dict[str, tuple[Part, ...]] = {
 # line but the first the indentation of the authors' source.
 _OFFICIAL_ENDS = {"instruction_en": ".\n", "response_en": ". \n"}
 _OFFICIAL_INDENT = " " * 24
-# Alpaca's format word for word, because models were tuned on exactly this one; the paper's is not published.
-_ALPACA = (
-    "Below is an instruction that describes a task{clause}. Write a response that appropriately completes the request."
-    "\n\n### Instruction:\n{instruction}\n\n{middle}### Response:\n"
-)
 
 
 @dataclass(frozen=True)
@@ -104,20 +100,16 @@ def join_input(instruction: str, text: str) -> str:
     return f"{instruction}\n{text}" if text.strip() else instruction
 
 
-def render_prompt(template: Template, instruction: str, text: str = "", suffix: str = "") -> str:
+def render_prompt(template: Template, instruction: str, text: str = "") -> str:
     """The prompt around an instruction and its optional input.
 
     Args:
         template: `alpaca`, `guanaco` (that of the paper's base) or `plain`.
         instruction: In the language of the user.
         text: The input; empty for none.
-        suffix: Appended to the instruction (a length request).
     """
-    instruction = f"{instruction} {suffix}" if suffix else instruction
     if template == "alpaca":
-        clause = ", paired with an input that provides further context" if text else ""
-        middle = f"### Input:\n{text}\n\n" if text else ""
-        return _ALPACA.format(clause=clause, instruction=instruction, middle=middle)
+        return alpaca(instruction, text)
     asked = join_input(instruction, text)
     return f"### Human: {asked} ### Assistant:" if template == "guanaco" else f"Question: {asked}\nAnswer:"
 
@@ -177,15 +169,11 @@ def chain_row(
 
 
 def tune(model: Any, rows: Sequence[Row], settings: TrainingConfig, run: Run, seed: int, name: str) -> FitResult:
-    """Stage 2: tune an English instruction model on chains, each a document of its own, loss on the outputs alone."""
+    """Stage 2: tune an English instruction model on chains, each a document of its own, loss on the outputs alone.
+
+    Rows that are too long are left out: a truncated chain would teach to stop before the last label.
+    """
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss
 
     return fit(model, rows, settings, run, loss_fn=causal_lm_loss, seed=seed, name=name)
-
-
-def fitting(rows: Iterable[Row], max_length: int) -> tuple[list[Row], float]:
-    """The rows that fit, and the share that does not: a truncated chain would teach to stop before the last label."""
-    rows = list(rows)
-    kept = [row for row in rows if len(row["input_ids"]) <= max_length]
-    return kept, 1 - len(kept) / len(rows)

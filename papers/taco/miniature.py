@@ -9,6 +9,7 @@ by turning it round, and every seed draws families of its own.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
     from core.experiment.run import Run
-    from core.training.config import TrainingConfig
     from papers.taco.method import Record, Row
 
 # English name, as in the label -> code, of every language that has a question. Nepali and Persian are the paper's; CLDR
@@ -50,7 +50,7 @@ def targets(config: Config) -> tuple[str, ...]:
     Raises:
         UserError: A language that is named has no question.
     """
-    if config.source == "numbers" and (unknown := [one for one in config.languages if one not in LANGUAGES]):
+    if not config.base and (unknown := [one for one in config.languages if one not in LANGUAGES]):
         raise UserError(f"There is no arithmetic in {unknown[0]!r}: choose from {', '.join(LANGUAGES)}.")
     draw, part = divmod(config.seed, DISJOINT)
     drawn = random.Random(f"languages-{draw}").sample(POOL, DISJOINT * DRAWN)
@@ -58,42 +58,26 @@ def targets(config: Config) -> tuple[str, ...]:
 
 
 def records(language: str, config: Config) -> dict[str, list[Record]]:
-    """Records of one language by part: `tuning` (as many as asked for, drawn by the seed), `dev` and `test`."""
+    """Records of one language by part: `tuning`, `dev` and `test`."""
     english = {_fact(item): item for item in arithmetic(("en",), config.largest)}
-    parts = split(arithmetic((_code(language),), config.largest), config.seed, SHARES)
-    found = {part: [_record(english[_fact(item)], item, language) for item in items] for part, items in parts.items()}
-    pool = random.Random(f"tuning-{config.seed}").sample(found["tuning"], len(found["tuning"]))
-    tuning = pool[: config.tuning_items]
-    if config.shuffled_chains:
-        # The English of a chain becomes that of another record; prompt and answer stay together.
-        others = random.Random(f"null-{config.seed}").sample(tuning, len(tuning))
-        tuning = [
-            {**record, "instruction_en": other["instruction_en"], "response_en": other["response_en"]}
-            for record, other in zip(tuning, others, strict=True)
-        ]
-    return {**found, "tuning": tuning}
 
+    def record(item: Item) -> Record:
+        same = english[_fact(item)]
+        texts = {"instruction": item.prompt, "input": "", "instruction_en": same.prompt, "response_en": same.answer}
+        return {"id": _fact(item), **texts, "response_xx": item.answer, "language": language}
 
-def _code(language: str) -> str:
-    if language not in LANGUAGES:
-        raise UserError(f"The miniature has no records in {language!r}: choose among {', '.join(LANGUAGES)}.")
-    return LANGUAGES[language]
+    parts = split(arithmetic((LANGUAGES[language],), config.largest), config.seed, SHARES)
+    return {part: [record(item) for item in items] for part, items in parts.items()}
 
 
 def _fact(item: Item) -> str:
     return item.id.partition("/")[2]
 
 
-def _record(english: Item, item: Item, language: str) -> Record:
-    texts = {"instruction": item.prompt, "input": "", "instruction_en": english.prompt, "response_en": english.answer}
-    return {"id": _fact(item), **texts, "response_xx": item.answer, "language": language}
-
-
-def solvers(language: str, config: Config) -> dict[str, float]:
-    """Accuracy of solvers that know nothing, from the tuning records on the part that is measured."""
-    chosen = records(language, config)
-    items = {_fact(item): item for item in arithmetic((_code(language),), config.largest)}
-    train, test = ([items[record["id"]] for record in chosen[part]] for part in ("tuning", config.split))
+def solvers(language: str, config: Config, *parts: Sequence[Record]) -> dict[str, float]:
+    """Accuracy of solvers that know nothing, from tuning records on those that are measured."""
+    items = {_fact(item): item for item in arithmetic((LANGUAGES[language],), config.largest)}
+    train, test = ([items[record["id"]] for record in part] for part in parts)
     return trivial(train, test, ARITHMETIC_SOLVERS)
 
 
@@ -114,9 +98,9 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
 
 
 def english_rows(
-    tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, facts: int, *, asked: bool
+    tokenizer: PreTrainedTokenizerBase, config: Config, count: int, seed: str, *, asked: bool
 ) -> list[Row]:
-    """English rows of as many random facts: asked, with the loss on the answers, or told as statements."""
+    """English rows of random facts: asked, with the loss on the answers, or told as statements."""
 
     @cache  # a fact is cut into tokens once, however often it is drawn
     def turn(item: Item) -> Row:
@@ -125,33 +109,23 @@ def english_rows(
 
     items, rng = arithmetic(("en",), config.largest), random.Random(seed)
     begin: Row = {"input_ids": [tokenizer.get_vocab()[BOS]], "labels": [IGNORED]}
-    drawn = ([begin, *(turn(rng.choice(items)) for _ in range(facts))] for _ in range(count))
+    drawn = ([begin, *(turn(rng.choice(items)) for _ in range(PACKED))] for _ in range(count))
     return [{name: [token for part in row for token in part[name]] for name in begin} for row in drawn]
 
 
-def raw_base(config: Config, run: Run, folder: Path) -> None:
-    """A small decoder that has read the facts in English as statements: pre-training in miniature."""
-    from core.models.loading import from_config
-
-    tokenizer = tokenizer_for(config)
-    model = from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
-    _read(model, tokenizer, config, config.english, run, folder, asked=False)
-
-
-def english_model(base: Path, config: Config, run: Run, folder: Path) -> None:
-    """Stage 1: the raw base tuned to follow English instructions."""
-    from core.models.loading import load
-
-    model, tokenizer = load(base, dtype="float32")
-    _read(model, tokenizer, config, config.instructions, run, folder, asked=True)
-
-
-def _read(
-    model: Any, tokenizer: Any, config: Config, settings: TrainingConfig, run: Run, folder: Path, *, asked: bool
-) -> None:
+def english_model(base: Path | None, config: Config, run: Run, folder: Path) -> None:
+    """Stage 1: the raw base tuned to answer English questions. Without a base the raw base itself: a small decoder that
+    has read the facts in English as statements, pre-training in miniature."""
+    from core.models.loading import from_config, load
     from core.training.fit import fit, save_pretrained
 
-    seed = f"{'asked' if asked else 'told'}-{config.seed}"
-    rows = english_rows(tokenizer, config, 4096, seed, PACKED, asked=asked)
+    if base is None:
+        tokenizer: Any = tokenizer_for(config)
+        model: Any = from_config(scratch_shape(len(tokenizer)), seed=config.seed)
+        settings, seed = config.english, f"told-{config.seed}"
+    else:
+        model, tokenizer = load(base, dtype="float32")
+        settings, seed = config.instructions, f"asked-{config.seed}"
+    rows = english_rows(tokenizer, config, 4096, seed, asked=base is not None)
     fit(model, rows, settings, replace(run, path=folder / "training"), seed=config.seed, name="english")
     save_pretrained(model, folder / "model", tokenizer)

@@ -24,33 +24,26 @@ _FENCE = re.compile(r"```.*?```", re.DOTALL)
 
 @dataclass(frozen=True)
 class TacoPipeline:
-    """A tuned model that answers prompts in one language.
-
-    Attributes:
-        model: A causal language model, tuned on chains.
-        tokenizer: Its tokenizer.
-        lang_name: English name of the language.
-        chain: The chain that it was tuned on.
-        template: The prompt template that it was tuned on.
-        max_new_tokens: Room for all texts of the chain; a chain that is cut has `ok=False`.
-        keep_code: Copy code blocks of the English response into the answer.
-    """
+    """A tuned model that answers prompts in one language."""
 
     model: PreTrainedModel
+    """A causal language model, tuned on chains."""
     tokenizer: PreTrainedTokenizerBase
+    """Its tokenizer."""
     lang_name: str
+    """English name of the language."""
     chain: Chain = "taco"
+    """The chain that it was tuned on."""
     template: Template = "alpaca"
+    """The prompt template that it was tuned on."""
     max_new_tokens: int = 1024
+    """Room for all texts of the chain; a chain that is cut has `ok=False`."""
     keep_code: bool = False
+    """Copy code blocks of the English response into the answer."""
 
     @staticmethod
     def load(folder: str | Path, **options: Any) -> TacoPipeline:
-        """A pipeline from a folder of `python -m papers.taco.train`.
-
-        Args:
-            folder: With model or adapter, tokenizer and `taco.json`.
-            options: Fields of the pipeline.
+        """A pipeline from a language's folder of `python -m papers.taco.train`, with other values for some fields.
 
         Raises:
             UserError: No such folder.
@@ -61,14 +54,9 @@ class TacoPipeline:
         if not (Path(folder) / "taco.json").exists():
             raise UserError(f"{folder} holds no taco.json: give a language's folder inside a run's artifact folder.")
         facts = load_json(Path(folder) / "taco.json", dict)
-        if lost := [
-            name for name in ("revision", "quantization", "language", "chain", "template") if name not in facts
-        ]:
-            raise UserError(f"{folder}/taco.json has no {lost[0]!r}: give a folder that papers.taco.train wrote.")
         model, tokenizer = loading.load(folder, revision=facts["revision"], quantization=facts["quantization"])
-        return TacoPipeline(
-            model, tokenizer, facts["language"], **{"chain": facts["chain"], "template": facts["template"], **options}
-        )
+        fields = {name: facts[name] for name in ("chain", "template", "max_new_tokens")}
+        return TacoPipeline(model, tokenizer, facts["language"], **{**fields, **options})
 
     def generate(self, prompt: str, text: str = "") -> TacoAnswer:
         """Answer one prompt (with an optional input); only `response_xx` is for the end user."""
@@ -78,12 +66,9 @@ class TacoPipeline:
         """Greedy outputs, whole chains, to instructions with their inputs (empty for none)."""
         from core.inference.generation import generate
 
-        # At most half of what the model can read.
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        room = min(self.max_new_tokens, limit // 2) if limit else self.max_new_tokens
         begin = self.tokenizer.bos_token or ""
         prompts = [f"{begin}{render_prompt(self.template, prompt, text)}" for prompt, text in asked]
-        return generate(self.model, self.tokenizer, prompts, max_new_tokens=room)
+        return generate(self.model, self.tokenizer, prompts, max_new_tokens=self.max_new_tokens)
 
     def parse(self, outputs: Sequence[str]) -> list[TacoAnswer]:
         """The sections of outputs."""

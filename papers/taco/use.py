@@ -11,16 +11,13 @@ As a library: :func:`papers.taco.build_taco_records`, :func:`papers.taco.diagnos
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
-from papers.taco.config import Chain, Layout
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,6 @@ class Build:
     """JSONL with instruction, output, and optionally input and id; or hub:alpaca/English, hub:dolly/English."""
     translated: str
     """The same rows in the target language, or hub:alpaca/<language> (132 languages; with --align order)."""
-    chain: Chain = "taco"
-    """Which parts the output has; the records can be trained with any chain later."""
-    layout: Layout = "clean"
-    """How the parts are joined in `output`."""
     align: Literal["id", "order"] = "id"
     """Join the two files on id, or line by line."""
     out: Path = Path("taco.jsonl")
@@ -53,25 +46,16 @@ class Score:
     """JSONL with id and output."""
     references: str
     """TaCo JSONL of `build`, joined on id."""
-    chain: Chain = "taco"
-    """The chain that the model was trained on."""
     measure: Literal["chrf", "exact"] = "chrf"
-    """How a section is compared with its reference."""
-    threshold: Annotated[float, Range(0, 1)] = 0.5
-    """chrF from which on a step counts as right."""
+    """How a section is compared with its reference; a step counts as right from a chrF of 0.5 on."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """Ask a tuned model; only its final answer is shown."""
+    """Ask a tuned model instructions on standard input, one a line; only its final answers are shown."""
 
     model: str
     """A language's folder inside a run's artifact folder."""
-    prompt: str = ""
-    """The instruction, in the target language; empty: standard input, one instruction a line. An empty
-    line, or one whose chain is cut, gets an empty line."""
-    show_chain: bool = False
-    """Show all parts, as JSON."""
 
 
 def build(options: Build) -> None:
@@ -82,7 +66,7 @@ def build(options: Build) -> None:
 
     english, translated = _rows(options.english), _rows(options.translated)
     instructions.check_translation(translated, english, options.language)
-    built = data.build_taco_records(english, translated, options.language, options.chain, options.layout, options.align)
+    built = data.build_taco_records(english, translated, options.language, align=options.align)
     if not built.records:
         raise UserError(f"No record is left ({built.dropped}): check that the two files correspond.")
     write_rows(options.out, built.records)
@@ -102,9 +86,10 @@ def _rows(source: str) -> list[dict[str, Any]]:
 
 
 def score(options: Score) -> None:
-    """Print the report of :func:`papers.taco.steps.diagnose`."""
+    """Print the report of :func:`papers.taco.eval.diagnose`."""
     from core import corpora
-    from papers.taco import data, method, steps
+    from papers.taco import data, method
+    from papers.taco import eval as evaluation
 
     outputs = corpora.read_jsonl(options.outputs, required={"id": object, "output": str})
     references = {record["id"]: record for record in data.file_records(options.references, options.language)}
@@ -112,15 +97,15 @@ def score(options: Score) -> None:
     if missing:
         raise UserError(f"{options.references} has no record {missing[0]!r}: outputs and records are joined on `id`.")
     wanted = [references[str(row["id"])] for row in outputs]
-    answers = [method.parse_chain(row["output"], options.language, options.chain) for row in outputs]
-    measure, threshold = (steps.exact, 1.0) if options.measure == "exact" else (steps.chrf, options.threshold)
-    report = steps.diagnose(answers, wanted, options.chain, measure, threshold)
-    for name, value in asdict(report).items():
+    answers = [method.parse_chain(row["output"], options.language) for row in outputs]
+    score, threshold = evaluation.MEASURES[options.measure]
+    report = evaluation.diagnose(answers, wanted, score=score, threshold=threshold)
+    for name, value in report._asdict().items():
         print(f"  {name:26s} {value if name == 'n' else format(value, '.4f')}")
 
 
 def ask(options: Ask) -> None:
-    """Print the final answers, or the whole chains.
+    """Print the final answers; an empty line, and one whose chain is cut, gets an empty line.
 
     Raises:
         UserError: There is no instruction, or, when all the others have been answered, a chain was cut.
@@ -128,26 +113,19 @@ def ask(options: Ask) -> None:
     from core.files import standard_input
     from papers.taco.pipeline import TacoPipeline
 
-    prompts = [options.prompt] if options.prompt else standard_input()
-    asked = sum(bool(prompt.strip()) for prompt in prompts)
+    prompts = standard_input()
+    asked = [prompt for prompt in prompts if prompt.strip()]
     if not asked:
-        raise UserError("There is no instruction: give --prompt, or one instruction a line on standard input.")
+        raise UserError("There is no instruction: give one a line on standard input.")
     pipeline = TacoPipeline.load(options.model)
-    cut = []
+    outputs = pipeline.write([(prompt, "") for prompt in asked])
+    finished = {prompt: a for prompt, a in zip(asked, pipeline.parse(outputs), strict=True) if a.ok}
     for prompt in prompts:
-        if not prompt.strip():
-            print()
-            continue
-        answer = pipeline.generate(prompt)
-        if options.show_chain:
-            print(json.dumps(asdict(answer), ensure_ascii=False))
-            continue
-        print(answer.response_xx if answer.ok else "")
-        cut += [] if answer.ok else [prompt]
-    if cut:
+        print(finished[prompt].response_xx if prompt in finished else "")
+    if cut := [prompt for prompt in asked if prompt not in finished]:
         raise UserError(
-            f"The model did not reach its final answer to {len(cut)} of {asked} instructions, the first of them "
-            f"{cut[0]!r}: see its chain with --show-chain."
+            f"The model did not reach its final answer to {len(cut)} of {len(asked)} instructions, the first of them "
+            f"{cut[0]!r}: tune it for longer, or give it more room (--max-new-tokens of papers.taco.train)."
         )
 
 

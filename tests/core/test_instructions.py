@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,3 +78,31 @@ def test_an_instruction_is_on_one_side_whatever_the_order(numbers: list[int], co
     chance.shuffle(records)
     again = instructions.held_out(records, "text", count)
     assert {part: {record["text"] for record in rows} for part, rows in again.items()} == sides
+
+
+def test_released_sets_stand_under_their_literal_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trailing space and a misspelling belong to the released folder names; rows correspond by order."""
+    root = tmp_path / "multilingual-instruction-tuning-dataset "
+    for folder in (root / "multilingual-alpaca-52k-gpt-4" / "Nepali", root / "multilinugal-dolly-15k"):
+        folder.mkdir(parents=True)
+        (folder / "Nepali.json").write_text(json.dumps([{"instruction": "फल भन", "input": None, "output": "स्याउ"}]))
+    monkeypatch.setattr(instructions, "MITS", str(tmp_path))
+    for part in ("alpaca", "dolly"):
+        nepali = instructions.instruction_rows("Nepali", part)
+        assert nepali == [{"instruction": "फल भन", "input": "", "output": "स्याउ"}]
+    with pytest.raises(UserError, match=r"Danish/Danish\.json"):
+        instructions.instruction_rows("Danish", "alpaca")
+    with pytest.raises(UserError, match="choose from alpaca, dolly"):
+        instructions.instruction_rows("Nepali", "lima")
+
+
+def test_the_prompt_of_alpaca_word_for_word() -> None:
+    assert instructions.alpaca("Name a fruit.") == (
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+        "### Instruction:\nName a fruit.\n\n### Response:\n"
+    )
+    assert instructions.alpaca("Sum up.", "A text.") == (
+        "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
+        "response that appropriately completes the request.\n\n"
+        "### Instruction:\nSum up.\n\n### Input:\nA text.\n\n### Response:\n"
+    )
