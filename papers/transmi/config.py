@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
@@ -12,12 +13,6 @@ from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from core.cost.workload import Workload
-
-CORPORA = {
-    "retrieval": ("messages", "tatoeba", "bible"),
-    "classification": ("topics", "sib200", "taxi1500"),
-    "tagging": ("names", "ner", "pos"),
-}
 
 
 @dataclass(frozen=True)
@@ -77,10 +72,6 @@ class Config:
             raise UserError("merge_mode = 'none' leaves the model as it is: choose max, min or average.")
         if self.rows == "random" and self.compat_official:
             raise UserError("rows = 'random' looks at no source: leave compat_official out.")
-        for task, mine in CORPORA.items():
-            given = getattr(self, task)
-            if given not in mine and any(given in others for others in CORPORA.values()):
-                raise UserError(f"{task} = {given!r} is another task's data: choose {', '.join(mine)} or a path.")
         if not (self.retrieval or self.classification or self.tagging):
             raise UserError("Nothing is measured: name data for retrieval, classification or tagging.")
 
@@ -142,32 +133,26 @@ _ADAPTED = {
     "yihongLiu/furina": 535_499,
     "wheel:e5-small": 356_719,
 }
-# Languages and sentences of each, tokens of a sentence (a guess from the data's kind), training examples in English.
-_SIZES = {
-    "messages": (60, 40, 17, 0),
-    "tatoeba": (98, 1000, 14, 0),
-    "bible": (369, 500, 40, 0),
-    "topics": (36, 20, 15, 176),
-    "sib200": (205, 204, 45, 701),
-    "taxi1500": (354, 111, 40, 860),
-    "names": (36, 20, 14, 300),
-    "ner": (176, 1000, 18, 20_000),
-    "pos": (33, 1000, 30, 21_253),
-}
 
 
 def workload(config: Config) -> list[Workload]:
-    """What a configuration computes on a GPU: fine-tuning on English, if any, and reading every test set twice."""
+    """What a configuration computes on a GPU: fine-tuning on English, if any, and reading every test set twice.
+
+    `sizes.tsv` has languages and sentences of each corpus, tokens of a sentence (a guess from the data's kind) and
+    training examples in English.
+    """
+    from core.corpora.files import table_rows
     from core.cost.plan import Workload
     from core.models.architectures import architecture
 
     model = architecture("wheel:e5-small" if config.base == "toy" else config.base)
     if config.merge_mode != "none":
         model.vocab_size = _ADAPTED.get(config.base, model.vocab_size)
-    parts = []
+    parts, sizes = [], {row.pop("corpus"): row for _, row in table_rows(Path(__file__).with_name("sizes.tsv"))}
     tasks = {config.retrieval: None, config.classification: config.topic_training, config.tagging: config.tag_training}
     for corpus, training in tasks.items():
-        languages, sentences, length, examples = _SIZES.get(corpus, (1, config.messages, 20, 701))
+        known = map(int, sizes[corpus].values()) if corpus in sizes else (1, config.messages, 20, 701)
+        languages, sentences, length, examples = known
         read = languages * sentences * length * (2 if training else 3)
         if corpus and training:
             name, tokens = f"fine-tuning on English ({corpus})", int(examples * training.epochs * length)

@@ -1,24 +1,18 @@
 """What TransMI is fed: a vocabulary to romanise, parallel sentences in two scripts, labelled sentences.
 
 Retrieval reads `Parallel` sets: English, the language as it is written, and the same lines romanised. They come from
-interface messages (tiny), Tatoeba or a folder of Bible verses (paper), or the user's own TSV or JSON lines:
-
-    en              native          romanised
-    Good morning.   Доброе утро.    Dobroe utro.
+interface messages (tiny), Tatoeba or a folder of Bible verses (paper), or the user's own lines
+(:mod:`core.tasks.pairs`).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from core import corpora
-from core.errors import UserError
 from core.experiment.run import Run
-from core.tasks import labelled
+from core.tasks import labelled, pairs
 from core.tasks import messages as tiny
 from core.tasks.labelled import Labelled
 from core.text.romanize import resolve
@@ -26,22 +20,10 @@ from core.worlds import messages
 from core.worlds.base import Item, in_part
 from papers.transmi.config import Config
 
-BIBLE = (
-    "ask for Glot500's evaluation data (github.com/cisnlp/Glot500) and put its verses into a folder of aligned "
-    "<language>.txt files with en.txt among them, then say --retrieval FOLDER"
-)
 # Retrieval trains nothing, so four in five messages are for the test.
 SHARES = {"dev": 0.2, "test": 0.8}
 DISJOINT = 3
 """Seeds 3n, 3n + 1 and 3n + 2 retrieve other messages in every language of the tiny scale."""
-TATOEBA = "mteb/tatoeba-bitext-mining"
-# The 98 languages of the official SR-T list (ISO 639-3, as the dataset calls them); the dataset has 112.
-TATOEBA_LANGUAGES = (
-    "mal aze ben tel fra spa nob rus deu tur mar por nld ara ita ind ell bul swe ces isl pol ron dan hun srp ceb heb "
-    "hrv glg fin slv vie mkd slk est eus lit kaz bos epo cat tha ukr tgl gle hin kor urd sqi bel afr nno tat ast mon "
-    "arz tam uzb amh war fao hye oci xho cym lat kat fry nds zsm bre tuk khm jpn yue gsw lvs kur ido uig pam pms wuu "
-    "yid ina kab gla cbk hsb mhr swh cmn pes dtp lfn ile csb"
-)
 
 
 @dataclass(frozen=True)
@@ -80,17 +62,12 @@ def parallel(config: Config) -> list[Parallel]:
             romanized = tuple(map(romanize, native)) if language in config.languages else ()
             sets.append(Parallel(language, keys, english, native, romanized))
         return sets
-    for language, rows in _columns(config.retrieval, config.languages):
-        chosen = sorted(random.Random(config.seed).sample(range(len(rows)), min(config.messages, len(rows))))
-        sets.append(
-            Parallel(
-                language,
-                tuple(f"{language}/{number}" for number in chosen),
-                tuple(rows[number]["en"] for number in chosen),
-                tuple(rows[number]["native"] for number in chosen),
-                tuple(rows[number].get("romanised") or romanize(rows[number]["native"]) for number in chosen),
-            )
-        )
+    for language, rows in pairs.read(config.retrieval, config.languages):
+        numbers = sorted(random.Random(config.seed).sample(range(len(rows)), min(config.messages, len(rows))))
+        chosen = [rows[number] for number in numbers]
+        english, native = (tuple(row[side] for row in chosen) for side in ("en", "native"))
+        romanized = tuple(row.get("romanised") or romanize(row["native"]) for row in chosen)
+        sets.append(Parallel(language, tuple(f"{language}/{n}" for n in numbers), english, native, romanized))
     return sets
 
 
@@ -102,54 +79,6 @@ def message_pairs(language: str, part: str, size: int, seed: int) -> list[tuple[
 
     chosen = messages.sample(in_part(read(language), read("en"), part, SHARES), size, seed, disjoint=DISJOINT)
     return [tuple(getattr(item, name) for item in chosen) for name in ("id", "prompt", "answer")]
-
-
-def _columns(corpus: str, languages: Sequence[str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Rows with `en`, `native` and perhaps `romanised`, language by language."""
-    if corpus == "bible":
-        raise UserError(f"Corpus 'bible' cannot be fetched by program: {BIBLE}.")
-    if corpus == "tatoeba":
-        for language in languages or TATOEBA_LANGUAGES.split():
-            rows = corpora.read_rows(f"{TATOEBA}#{language}-eng@test")
-            yield language, [tatoeba_row(row) for row in rows]
-    else:
-        yield from own_lines(Path(corpus), languages)
-
-
-def tatoeba_row(row: Mapping[str, Any]) -> dict[str, str]:
-    """A row of Tatoeba as MTEB publishes it."""
-    return {"en": row["sentence2"], "native": row["sentence1"]}
-
-
-def own_lines(path: Path, languages: Sequence[str] = ()) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """The user's own lines: one language with `native` (and `romanised`), or one column per language code.
-
-    Raises:
-        UserError: No such file, unequal columns, no English.
-    """
-    header = _header(path)
-    if "native" in header:
-        if "en" not in header:
-            raise UserError(f"{path} has no column 'en': the English lines are the queries.")
-        names = [name for name in ("en", "native", "romanised") if name in header]
-        table = corpora.read_parallel(path, names)
-        yield path.stem, [{name: row[name] for name in names} for row in table]
-        return
-    table = corpora.read_parallel(path, ["en", *languages] if languages else None)
-    codes = [name for name in table.column_names if name not in ("key", "en")]
-    if "en" not in table.column_names or not codes:
-        raise UserError(f"{path} needs a column 'en' and one for a language (or 'native'); it has {', '.join(header)}.")
-    for code in codes:
-        yield code, [{"en": row["en"], "native": row[code]} for row in table]
-
-
-def _header(path: Path) -> list[str]:
-    """Column names of a TSV or JSON lines file; nothing for a folder."""
-    if not path.is_file():
-        return []
-    if path.suffix in corpora.TABLES:
-        return corpora.columns(path)
-    return corpora.read_jsonl(path).column_names
 
 
 # --- labelled sentences --------------------------------------------------------------------------------------------

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import shutil
 import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json
 from papers.transmi.config import Config
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if config.classification or config.tagging:
         found, constant = downstream(folder, config, run)
         units, constants = units | found, constants | constant
-    adaptation = read_json(run.artifact / "transmi.json") or {}
-    adaptation.pop("collisions", None)
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
-    return Measurement(metrics=metrics | constants, units=units, details={"adaptation": adaptation})
+    return Measurement(metrics | constants, units)
 
 
 # --- retrieval -----------------------------------------------------------------------------------------------------
@@ -94,18 +92,19 @@ def trivial_retrieval(sets: Sequence[Parallel]) -> dict[str, float]:
 
 def segmentation(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, sets: Sequence[Parallel]) -> Units:
     """Pieces a romanised message, and the share of texts that are cut differently than before, by language."""
-    units: Units = {}
-
-    def add(name: str, language: str, value: float) -> None:
-        units.setdefault(name, {})[language] = value
-
+    units: Units = defaultdict(dict)
     for s in sets:
         if s.romanized:
-            add("length_romanised", s.language, statistics.fmean(len(after.tokenize(text)) for text in s.romanized))
+            units["length_romanised"][s.language] = pieces(after, s.romanized)
         else:
-            add("changed_latin", s.language, changed(before, after, s.native))
-        add("changed_english", s.language, changed(before, after, s.english))
+            units["changed_latin"][s.language] = changed(before, after, s.native)
+        units["changed_english"][s.language] = changed(before, after, s.english)
     return units
+
+
+def pieces(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> float:
+    """Mean number of pieces of a text."""
+    return statistics.fmean(len(tokenizer.tokenize(text, verbose=False)) for text in texts)
 
 
 def changed(before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, texts: Sequence[str]) -> float:

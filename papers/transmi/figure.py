@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from core.experiment.figures import by_unit, rows
+from core.experiment.paper import Check, find
 from core.experiment.report import COLOURS
-from core.experiment.results import Record
-from core.metrics import stats
+from core.experiment.results import Record, compare
 from core.text.languages import name
 
 TASKS = (
@@ -44,7 +42,8 @@ def _tasks(axes: Axes, record: Record) -> None:
     for metric, label, solvers in TASKS:
         top = row
         for variant, script, text, colour in BARS:
-            interval = stats.compare(_values(record, variant, f"{metric}_{script}"), 0.0, depth=1).interval
+            mean = Check(id="", statement="", metric=f"{metric}_{script}", treatment=variant, unit="language")
+            interval = compare(mean, 0.0, record.measurements).interval
             axes.barh(row, interval.estimate, height=0.8, color=colour, alpha=0.85)
             axes.plot([interval.low, interval.high], [row, row], color="black", linewidth=1.2)
             place = (interval.high + 0.015, row)
@@ -69,66 +68,45 @@ def _tasks(axes: Axes, record: Record) -> None:
 
 
 def _languages(axes: Axes, record: Record) -> None:
-    means = {
-        key: _by_language(record, variant, f"acc1_{script}")
-        for key, (variant, script) in {
-            "own": ("original", "native"), "before": ("original", "romanised"), "after": ("max", "romanised"),
-        }.items()
-    }  # fmt: skip
-    order = sorted(means["after"], key=lambda code: means["after"][code].mean())
-    rows = np.arange(len(order))
-    before, after, own = ([means[key][code].mean() for code in order] for key in ("before", "after", "own"))
-    axes.hlines(rows, before, after, color=COLOURS["blue"], linewidth=3, alpha=0.25)
+    own, before = (by_unit(record, "original", f"acc1_{script}") for script in ("native", "romanised"))
+    after = by_unit(record, "max", "acc1_romanised")
+    order = sorted(after, key=lambda code: -after[code])
+    for row, code in enumerate(order):
+        axes.plot([before[code], after[code]], [row, row], color=COLOURS["blue"], linewidth=3, alpha=0.25)
     for values, colour, marker, label, side in (
         (before, COLOURS["vermilion"], "o", "original", "center"),
         (after, COLOURS["blue"], "o", "TransMI", "right"),
         (own, COLOURS["grey"], "|", "as written", "center"),
     ):
-        axes.plot(values, rows, marker, color=colour, markersize=9 if marker == "|" else 5, markeredgewidth=1.6)
+        places = [values[code] for code in order]
+        size = 9 if marker == "|" else 5
+        axes.plot(places, range(len(order)), marker, color=colour, markersize=size, markeredgewidth=1.6)
         # Below the lowest language, where the three are furthest apart.
-        axes.text(values[0], -0.7, label, color=colour, fontsize=7.5, ha=side, va="top", weight="bold")
-    axes.set_yticks(rows, [name(code) for code in order], fontsize=7)
-    axes.set_ylim(-1.8, len(order) - 0.3)
-    axes.set_xlim(0, 1.05)
-    axes.grid(axis="y", visible=False)
+        axes.text(places[-1], len(order) - 0.3, label, color=colour, fontsize=7.5, ha=side, va="top", weight="bold")
+    rows(axes, [name(code) for code in order], high=1.05)
+    axes.set_ylim(len(order) + 0.8, -0.7)
     axes.set_title("Romanised: every language")
     axes.set_xlabel("accuracy@1")
 
 
 def _latin(axes: Axes, record: Record) -> None:
-    before, after = (_by_language(record, variant, "acc1_latin") for variant in ("original", "max"))
-    change = {code: (after[code] - before[code]).mean() for code in before}
-    order = sorted(change, key=lambda code: change[code])
-    rows = np.arange(len(order))
-    values = np.array([change[code] for code in order])
-    axes.barh(rows, values, color=np.where(values < 0, COLOURS["vermilion"], COLOURS["blue"]), height=0.75)
-    interval = stats.compare(_values(record, "max", "acc1_latin"), _values(record, "original", "acc1_latin")).interval
+    before, after = (by_unit(record, variant, "acc1_latin") for variant in ("original", "max"))
+    change = {code: after[code] - before[code] for code in before}
+    order = sorted(change, key=lambda code: -change[code])
+    colours = [COLOURS["vermilion" if change[code] < 0 else "blue"] for code in order]
+    axes.barh(range(len(order)), [change[code] for code in order], color=colours, height=0.75)
+    keeps = next(check for check in find("transmi").claims if check.metric == "acc1_latin")
+    interval = compare(keeps, "original", record.measurements).interval
     axes.axvspan(interval.low, interval.high, color=COLOURS["grey"], alpha=0.3)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.axvline(-0.01, color=COLOURS["grey"], linewidth=0.8, linestyle="--")
-    edge = max(0.05, 1.15 * float(np.abs(values).max()))
+    axes.text(-0.012, -1.3, "allowed loss", ha="right", fontsize=6.5, color=COLOURS["grey"])
+    axes.text(interval.high + 0.002, -1.3, f"mean {interval.estimate:+.3f}", fontsize=7.5, weight="bold")
+    rows(axes, [name(code) for code in order])
+    axes.tick_params(axis="y", labelsize=5.8)
+    axes.set_ylim(len(order) - 0.3, -2.2)
+    edge = max(0.05, 1.15 * max(map(abs, change.values())))
     axes.set_xlim(-edge, edge)
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.text(-0.012, len(order) + 0.3, "allowed loss", ha="right", fontsize=6.5, color=COLOURS["grey"])
-    axes.text(interval.high + 0.002, len(order) + 0.3, f"mean {interval.estimate:+.3f}", fontsize=7.5, weight="bold")
-    axes.set_yticks(rows, [name(code) for code in order], fontsize=5.8)
-    axes.set_ylim(-0.7, len(order) + 1.2)
-    axes.grid(axis="y", visible=False)
     axes.set_title("Latin script: what changes")
     axes.set_xlabel("change of accuracy@1 by TransMI\ngrey: 95 % interval of the mean", fontsize=7.5)
-
-
-def _values(record: Record, variant: str, metric: str) -> dict[int, dict[str, float]]:
-    return {seed: cell.units[metric] for seed, cell in record.measurements[variant].items()}
-
-
-def _by_language(record: Record, variant: str, metric: str) -> dict[str, np.ndarray]:
-    """Mean of each language's sentences, one value a seed."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for units in _values(record, variant, metric).values():
-        by_language: dict[str, list[float]] = defaultdict(list)
-        for unit, value in units.items():
-            by_language[unit.split("/")[0]].append(value)
-        for language, values in by_language.items():
-            found[language].append(float(np.mean(values)))
-    return {language: np.array(values) for language, values in found.items()}

@@ -21,7 +21,7 @@ from papers.transmi.config import Config
 
 if TYPE_CHECKING:
     from core.models.loading import Task
-    from papers.transmi.method import NewPiece
+    from papers.transmi.method import Adapted
 
 HEADS: dict[str, Task] = {
     "ForMaskedLM": "masked-lm",
@@ -82,9 +82,7 @@ def _adapt(config: Config, run: Run, base: Path, folder: Path) -> None:
         seed=config.seed,
         romanized=read_json(stage / "romanized.json"),
     )
-    adapted.model.save_pretrained(folder)
-    adapted.tokenizer.save_pretrained(folder)
-    write_json(folder / "transmi.json", {"base": config.base, **report(pieces, adapted.new)})
+    save(folder, adapted, pieces, base=config.base)
 
 
 def load_base(base: Path) -> Any:
@@ -96,16 +94,24 @@ def load_base(base: Path) -> Any:
     return loading.load(str(base), task=task, dtype="float32", device="cpu")
 
 
-def report(pieces: Sequence[str], new: Sequence[NewPiece]) -> dict[str, Any]:
-    """Counts of a merge, and the new pieces in which old ones collide, those with most sources first."""
+def save(folder: Path, adapted: Adapted, pieces: Sequence[str], **facts: str) -> dict[str, Any]:
+    """Write model, tokenizer and transmi.json: facts, and what the merge gave, which is also returned.
+
+    That is counts, and the new pieces in which old ones collide, those with most sources first.
+    """
+    adapted.model.save_pretrained(folder)
+    adapted.tokenizer.save_pretrained(folder)
+    new = adapted.new
     ambiguous = sorted((piece for piece in new if len(piece.sources) > 1), key=lambda piece: -len(piece.sources))
-    return {
+    found = {
         "pieces": len(pieces),
         "new": len(new),
         "ambiguous": len(ambiguous),
         "largest": max((len(piece.sources) for piece in new), default=0),
         "collisions": {piece.piece: [pieces[index] for index in piece.sources] for piece in ambiguous},
     }
+    write_json(folder / "transmi.json", {**facts, **found})
+    return found
 
 
 def _link(source: str, target: str) -> None:

@@ -11,7 +11,6 @@ people type them, romanised; or with a column per language code; or a folder of 
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,8 +53,6 @@ class Measure:
     """For lines without a romanised column: the one that the model was adapted with."""
     layer: Annotated[int | None, Range(-1)] = None
     """Layer whose states are averaged (8 in the paper, for XLM-R); left out = as the encoder's authors pool it."""
-    prefix: str | None = None
-    """Written before every line; left out = as the encoder's authors do."""
 
 
 def adapt(options: Adapt) -> None:
@@ -64,13 +61,12 @@ def adapt(options: Adapt) -> None:
     Raises:
         UserError: The folder holds something, the model cannot be had, its tokenizer is of another kind.
     """
-    from core.files import write_json
     from core.models.loading import materialize
     from core.models.vocabulary import unigram_vocabulary
     from core.text.romanize import resolve
     from core.text.scripts import dominant_script
     from papers.transmi import method
-    from papers.transmi.train import load_base, report
+    from papers.transmi.train import load_base, save
 
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
@@ -81,11 +77,8 @@ def adapt(options: Adapt) -> None:
     select = (lambda piece: dominant_script(piece) in only) if only else None
     model, tokenizer = load_base(Path(materialize(options.model)))
     pieces = [piece for piece, _ in unigram_vocabulary(tokenizer)]
-    model, tokenizer, new = method.adapt(model, tokenizer, options.romanizer, options.mode, select=select)
-    model.save_pretrained(options.out)
-    tokenizer.save_pretrained(options.out)
-    found = report(pieces, new)
-    write_json(options.out / "transmi.json", {"base": options.model, "romanizer": options.romanizer, **found})
+    adapted = method.adapt(model, tokenizer, options.romanizer, options.mode, select=select)
+    found = save(options.out, adapted, pieces, base=options.model, romanizer=options.romanizer)
     several = ", ".join(f"{piece} ({len(sources)})" for piece, sources in list(found["collisions"].items())[:5])
     print(
         f"{found['new']:,} new pieces, {found['ambiguous']:,} with several sources{several and f', most: {several}'}."
@@ -101,26 +94,20 @@ def measure(options: Measure) -> None:
     """
     from core.metrics.stats import compare
     from core.models.embedding import load_encoder
-    from core.models.loading import longest_input
+    from core.tasks import pairs
     from core.tasks.retrieval import Pairs, retrieve, trivial
     from core.text.romanize import resolve
-    from papers.transmi import data
-    from papers.transmi.eval import changed
+    from papers.transmi.eval import changed, pieces
 
     if not (options.adapted / "transmi.json").exists():
         raise UserError(f"{options.adapted} is no adapted model: make it with `adapt`, or name it with --adapted.")
     romanize = resolve(options.romanizer)
     before = load_encoder(options.model)
-    pooling = before.pooling
-    if options.prefix is not None:
-        pooling = replace(pooling, prefix=options.prefix)
     if options.layer is not None:  # dense layers of the authors belong to their own pooling
-        before = replace(before, head=None)
-        pooling = replace(pooling, mode="mean", layer=options.layer, special_tokens=True, pool_prefix=True)
-    before = replace(before, pooling=pooling)
-    after = replace(load_encoder(options.adapted, pooling), head=before.head)
-    limit = min(longest_input(before.model, before.tokenizer), pooling.max_tokens or 2**20)
-    for language, rows in data.own_lines(options.lines):
+        pooling = replace(before.pooling, mode="mean", layer=options.layer, special_tokens=True, pool_prefix=True)
+        before = replace(before, head=None, pooling=pooling)
+    after = replace(load_encoder(options.adapted, before.pooling), head=before.head)
+    for language, rows in pairs.own_lines(options.lines):
         if len(rows) < 2:
             raise UserError(f"{options.lines} has one line for {language}: it finds itself; give at least two.")
         english, native = [row["en"] for row in rows], [row["native"] for row in rows]
@@ -130,31 +117,19 @@ def measure(options: Measure) -> None:
         }
         found = [retrieve(encoder, sides) for encoder in (before, after)]
         print(f"{language}: {len(rows)} lines, English asks")
-        for side, pairs in sides.items():
-            old, new = (result[side].forward[1] for result in found)
-            before_by, after_by = ({0: {str(line): hit for line, hit in enumerate(hits)}} for hits in (old, new))
-            interval = compare(after_by, before_by).interval
-            length, overlap = trivial(pairs).values()
+        for side, lines in sides.items():
+            old, new = ({str(line): hit for line, hit in enumerate(one[side].forward[1])} for one in found)
+            interval = compare({0: new}, {0: old}).interval
+            length, overlap = trivial(lines).values()
             print(
-                f"  {side:10}  accuracy@1 {statistics.fmean(old):.3f} -> {statistics.fmean(new):.3f}  "
+                f"  {side:10}  accuracy@1 {found[0][side].accuracy():.3f} -> {found[1][side].accuracy():.3f}  "
                 f"{interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]   "
-                f"pieces {_pieces(before.tokenizer, pairs.candidates):.1f} -> "
-                f"{_pieces(after.tokenizer, pairs.candidates):.1f}   without understanding: "
+                f"pieces {pieces(before.tokenizer, lines.candidates):.1f} -> "
+                f"{pieces(after.tokenizer, lines.candidates):.1f}   without understanding: "
                 f"length {length:.3f}, shared letters {overlap:.3f}"
             )
-        long = sum(_tokens(before.tokenizer, pooling.prefix + line) > limit for line in (*english, *native))
-        if long:
-            print(f"  {long} of {2 * len(rows)} lines are longer than {limit} tokens and were cut")
-        for side, lines in (("English", english), ("as written", native)):
-            print(f"  {side}: {changed(before.tokenizer, after.tokenizer, lines):.1%} of the lines are cut differently")
-
-
-def _pieces(tokenizer, lines: Sequence[str]) -> float:
-    return statistics.fmean(len(tokenizer.tokenize(line, verbose=False)) for line in lines)
-
-
-def _tokens(tokenizer, line: str) -> int:
-    return len(tokenizer(line, verbose=False)["input_ids"])
+        for side, read in (("English", english), ("as written", native)):
+            print(f"  {side}: {changed(before.tokenizer, after.tokenizer, read):.1%} of the lines are cut differently")
 
 
 VERBS: Verbs = {"adapt": (Adapt, adapt), "measure": (Measure, measure)}
