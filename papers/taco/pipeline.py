@@ -54,6 +54,8 @@ class TacoPipeline:
         if not (Path(folder) / "taco.json").exists():
             raise UserError(f"{folder} holds no taco.json: give a language's folder inside a run's artifact folder.")
         facts = load_json(Path(folder) / "taco.json", dict)
+        if lost := {"revision", "quantization", "language", "chain", "template", "max_new_tokens"} - facts.keys():
+            raise UserError(f"{folder}/taco.json has no {min(lost)!r}: give a folder that papers.taco.train wrote.")
         model, tokenizer = loading.load(folder, revision=facts["revision"], quantization=facts["quantization"])
         fields = {name: facts[name] for name in ("chain", "template", "max_new_tokens")}
         return TacoPipeline(model, tokenizer, facts["language"], **{**fields, **options})
