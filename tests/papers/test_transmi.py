@@ -353,7 +353,7 @@ def test_the_paper_presets_name_data_that_can_be_read(monkeypatch: pytest.Monkey
 
 
 def test_samples_are_disjoint_and_the_same_for_all_variants() -> None:
-    tiny = replace(PRESETS["tiny"], languages=("ru", "el"), latin_languages=("pl",))
+    tiny = replace(PRESETS["tiny"], languages=("ru", "el"), latin_languages=("pl",), romanizer="none")
     drawn = {seed: data.parallel(replace(tiny, seed=seed)) for seed in PAPER.seeds}
     assert drawn[21] == data.parallel(replace(tiny, seed=21, merge_mode="min"))
     for number in range(3):
