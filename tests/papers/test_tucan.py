@@ -255,14 +255,15 @@ def test_a_report_counts_what_happened() -> None:
 
 # --- prompt -------------------------------------------------------------------------------------------------------
 
-# The default template of tucan-eval 1.0.3 as it is rendered, with the indentation of its source code.
+# The default template of tucan-eval 1.0.3 as it is rendered, with the indentation of its source code and, where it says
+# "and then", a Latin letter.
 BLANKS = " " * 20
 OFFICIAL = f"""Ти си полезен AI асистент, който предоставя полезни и точни отговори.
 
 {BLANKS}Имаш достъп и можеш да извикаш една или повече функции, за да помогнеш с потребителското запитване. \
 Използвай ги, само ако е необходимо и подходящо.
 {BLANKS}
-{BLANKS}Когато използваш функция, форматирай извикването ѝ в блок {{start}} на отделен ред, а след това ще получиш \
+{BLANKS}Когато използваш функция, форматирай извикването ѝ в блок {{start}} на отделен ред, \N{LATIN SMALL LETTER A} след това ще получиш \
 резултат от изпълнението в блок {{end}}.
 
 {BLANKS}## Шаблон за извикване:\x20
