@@ -682,7 +682,7 @@ def test_own_data_through_the_commands(
     use.main(["build", "--count", "12", "--out", "train.jsonl"])
     use.main(["build", "--part", "test", "--balanced", "--count", "12", "--out", "test.jsonl"])
     options = ["smoke", "--base", str(base), "--train-file", "train.jsonl", "--eval-file", "test.jsonl",
-               "--save-merged", "--out", "mine"]  # fmt: skip
+               "--limit", "0", "--save-merged", "--out", "mine"]  # fmt: skip
     entrypoint(tucan_train.train, options)
     entrypoint(tucan_eval.evaluate, options)
     assert "never calling" in capsys.readouterr().out
