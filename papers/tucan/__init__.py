@@ -133,7 +133,7 @@ PAPER = Paper(
     ),
     official_code="https://github.com/llm-bg/Tucan-Eval",
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
-    "terms. SmolLM2: Apache-2.0.",
+    "terms.",
     seeds=(31, 32, 33, 34, 35),
     minutes=14,
 )

@@ -93,8 +93,6 @@ class Config:
     """shuffled: whoever is to call makes the call of another item. The null arm."""
     examples: Annotated[int, Range(1)] = 1200
     """Training items of the miniature, over all languages."""
-    distractors: Annotated[int, Range(0)] = 2
-    """At most so many further functions an item of the miniature."""
     loss_on: Literal["assistant", "all"] = "assistant"
     """Tokens with a loss. The paper's masking was not recovered."""
 
@@ -163,15 +161,6 @@ PRESETS: dict[str, Config] = {
         max_new_tokens=6,
     ),
     "tiny": TINY,
-    # A real chat model of 135 M parameters, which hardly speaks Bulgarian: half an hour an arm on one thread.
-    "tiny_smollm2": replace(
-        TINY,
-        base="wheel:smollm2",
-        lora_rank=16,
-        examples=400,
-        limit=60,
-        training=replace(_TUNING, epochs=1, batch_size=4, learning_rate=1e-3, precision="auto"),
-    ),
     "paper": PAPER_SCALE,
     "paper_9b": replace(PAPER_SCALE, base="INSAIT-Institute/BgGPT-Gemma-2-9B-IT-v1.0", lora_rank=32),
     "paper_27b": replace(

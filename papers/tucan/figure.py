@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from core.experiment.figures import arm_bars
 from core.experiment.paper import Check
 from core.experiment.report import COLOURS, trivial_lines
 from core.experiment.results import Record, compare
@@ -43,17 +44,8 @@ def _interval(record: Record, variant: str, metric: str) -> tuple[float, float, 
 
 
 def _arms(axes: Axes, record: Record) -> None:
-    arms = [arm for arm in ARMS if arm[0] in record.measurements]
-    for row, (variant, _, colour) in enumerate(arms):
-        mean, low, high = _interval(record, variant, "accuracy_bg")
-        axes.barh(row, mean, color=COLOURS[colour], alpha=0.5, height=0.7)
-        axes.plot([low, high], [row, row], color="black", linewidth=1)
-        axes.text(high + 0.015, row, f"{mean:.2f}", va="center", fontsize=9)
+    arm_bars(axes, record, "accuracy_bg", ARMS, unit="tool")
     trivial_lines(axes, record, "base", vertical=True)
-    axes.set_yticks(range(len(arms)), [label for _, label, _ in arms])
-    axes.set_ylim(len(arms) - 0.5, -0.6)
-    axes.set_xlim(0, 1.1)
-    axes.grid(axis="y", visible=False)
     axes.set_xlabel("accuracy on Bulgarian requests, six scenarios alike (95 % interval)")
     axes.set_title("Every arm; never calling gets half", pad=14)
 

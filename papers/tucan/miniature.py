@@ -35,6 +35,8 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("en", "currency"): ("What is the currency of {name}?",),
     ("en", "language"): ("What is the official language of {name}?",),
 }
+DISTRACTORS = 2
+"""At most so many further functions an item."""
 READ = 12_000
 """Dialogues that the base reads, at most."""
 VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", "convert", "open", "send", "count")
@@ -79,7 +81,7 @@ def training_items(config: Config) -> list[dict[str, Any]]:
         languages=config.languages or LANGUAGES,
         seed=config.seed,
         mix=MIX if config.negatives else without_negatives(),
-        distractors=config.distractors,
+        distractors=DISTRACTORS,
         withheld=UNSEEN,
     )
 
@@ -99,7 +101,7 @@ def scored_items(config: Config) -> list[dict[str, Any]]:
     for language, times in PER_CELL.items():
         build: Callable[..., list[dict[str, Any]]] = partial(
             build_dataset, catalogue(), languages=[language], part=config.split, seed=config.seed,
-            distractors=config.distractors,
+            distractors=DISTRACTORS,
         )  # fmt: skip
         items += _every(build(len(known) * len(BALANCED) * times, mix=BALANCED, withheld=UNSEEN), config.limit)
         new = build(len(UNSEEN) * 3 * 2 * times, mix=calls, tools=UNSEEN)
@@ -250,7 +252,7 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
 
     chats, shape, prompt = reading(config), config.base_model, prompt_of(config.prompt)[0]
     # Schemas are cut into tokens as well as what the base reads: it has never seen them, but its tokenizer has.
-    shown = build_dataset(catalogue(), 400, seed=config.seed, withheld=UNSEEN, distractors=config.distractors)
+    shown = build_dataset(catalogue(), 400, seed=config.seed, withheld=UNSEEN, distractors=DISTRACTORS)
     texts = [turn["content"] for chat in [*chats, *(conversation(item, prompt) for item in shown)] for turn in chat]
     tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=["<|im_start|>"], apart=True)
     tokenizer.chat_template = CHATML

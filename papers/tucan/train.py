@@ -99,7 +99,7 @@ def _pretrained(config: Config, run: Run) -> Path:
     # Training is a joint act of all processes, so it cannot happen where only the main one builds.
     made = miniature.pretrain(config, run) if distributed.world_size() > 1 else None
     everything = to_dict(config)
-    inputs = {name: everything[name] for name in ("seed", "base_model", "prompt", "distractors")}
+    inputs = {name: everything[name] for name in ("seed", "base_model", "prompt")}
     return run.stage("base", inputs, build)
 
 

@@ -255,15 +255,16 @@ def test_a_report_counts_what_happened() -> None:
 
 # --- prompt -------------------------------------------------------------------------------------------------------
 
-# The default template of tucan-eval 1.0.3 as it is rendered, with the indentation of its source code.
+# The default template of tucan-eval 1.0.3 as it is rendered, with the indentation of its source code and, where it says
+# "and then", a Latin letter.
 BLANKS = " " * 20
 OFFICIAL = f"""Ти си полезен AI асистент, който предоставя полезни и точни отговори.
 
 {BLANKS}Имаш достъп и можеш да извикаш една или повече функции, за да помогнеш с потребителското запитване. \
 Използвай ги, само ако е необходимо и подходящо.
 {BLANKS}
-{BLANKS}Когато използваш функция, форматирай извикването ѝ в блок {{start}} на отделен ред, а след това ще получиш \
-резултат от изпълнението в блок {{end}}.
+{BLANKS}Когато използваш функция, форматирай извикването ѝ в блок {{start}} на отделен ред, \
+\N{LATIN SMALL LETTER A} след това ще получиш резултат от изпълнението в блок {{end}}.
 
 {BLANKS}## Шаблон за извикване:\x20
 {BLANKS}{{start}}
@@ -630,6 +631,22 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
     assert "fitted" not in found
 
 
+def test_answers_do_not_depend_on_the_batch(smoke: Callable[[str], Any]) -> None:
+    """Prompts of different lengths are padded on the left: alone and together they get the same answer."""
+    from core.inference.generation import generate
+
+    with temporary("tucan", small()) as run:
+        model, tokenizer = tucan_train.load_base(
+            small(), Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
+        )
+    prompt, _ = data.load_prompt("short-bg", indent=None)
+    items = data.build_dataset(miniature.catalogue(), 8, mix=method.BALANCED)
+    openings = [tucan_eval.opening(tokenizer, prompt.render(i["user_message"], i["functions"])) for i in items]
+    assert len({len(tokenizer(text)["input_ids"]) for text in openings}) > 4
+    alone, together = (generate(model, tokenizer, openings, max_new_tokens=6, batch_tokens=n) for n in (1, 1 << 20))
+    assert together == alone
+
+
 def test_calls_between_special_tokens_reach_the_grader() -> None:
     """Tags that are special tokens of a vocabulary are text of the answer and not left out with its end token."""
     import torch
@@ -665,7 +682,7 @@ def test_own_data_through_the_commands(
     use.main(["build", "--count", "12", "--out", "train.jsonl"])
     use.main(["build", "--part", "test", "--balanced", "--count", "12", "--out", "test.jsonl"])
     options = ["smoke", "--base", str(base), "--train-file", "train.jsonl", "--eval-file", "test.jsonl",
-               "--save-merged", "--out", "mine"]  # fmt: skip
+               "--limit", "0", "--save-merged", "--out", "mine"]  # fmt: skip
     entrypoint(tucan_train.train, options)
     entrypoint(tucan_eval.evaluate, options)
     assert "never calling" in capsys.readouterr().out
