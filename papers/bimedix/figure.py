@@ -35,7 +35,7 @@ def draw(record: Record) -> Figure:
     _bars(left, record, TUNINGS, [(f"accuracy_{code}", name, colour) for code, name, colour in LANGUAGES])
     left.set_title("What is tuned on", pad=12)
     _bars(right, record, PLACES, [("accuracy_bilingual", "", COLOURS["blue"])])
-    right.set_title("What is adapted (mean of both languages)", pad=12)
+    right.set_title("What is adapted (mean of both)", pad=12)
     for axes in (left, right):
         axes.set_xlabel("accuracy on conditions never tuned on")
     return figure
