@@ -18,19 +18,15 @@ _ARABIC, _ENGLISH = _MEASURED | {"metric": "accuracy_ar"}, _MEASURED | {"metric"
 _LANGUAGES = {"en": "English", "ar": "Arabic"}
 # A control that has not learnt its instructions proves nothing.
 _FITTED = {
-    "bilingual": ("Bilingual tuning", "en ar"),
     "english-only": ("English-only tuning", "en"),
     "arabic-only": ("Arabic-only tuning", "ar"),
     "arabic-part": ("Tuning on the Arabic part", "ar"),
-    "without-router": ("Tuning without adapters on the router", "en ar"),
-    "attention": ("Tuning of attention alone", "en ar"),
 }
 
 
 def _needs(*arms: str) -> tuple[str, ...]:
-    """The base knows the facts, and these arms have learnt their instructions."""
-    fits = [f"{arm}-fits-{lang}" for arm in ("bilingual", *arms) for lang in _FITTED[arm][1].split()]
-    return ("reads-en", "reads-ar", *fits)
+    """The base knows the facts, and these controls have learnt their instructions."""
+    return ("reads-en", "reads-ar", *(f"{arm}-fits-{_FITTED[arm][1]}" for arm in arms))
 
 
 PAPER = Paper(
@@ -46,8 +42,8 @@ PAPER = Paper(
     claims=(
         Claim(
             id="one-model-two-languages",
-            statement="Averaged over English and Arabic, one model tuned on both languages answers more questions "
-            "than one that spent as many tokens on English alone, or on Arabic alone.",
+            statement="Averaged over English and Arabic, in the wordings that are asked, one model tuned on both "
+            "languages answers more questions than one that spent as many tokens on English alone, or on Arabic alone.",
             reported="One model for both: bilingual average 65.4, Arabic 57.3 against 55.4 when tuned on Arabic alone "
             "(README tables; the average of English-only tuning is not reported).",
             **_MEASURED,
@@ -56,7 +52,8 @@ PAPER = Paper(
         ),
         Claim(
             id="beats-its-base",
-            statement="It answers more questions than its base, by more than 10 points.",
+            statement="It answers more questions than its base, which knows the facts as statements and has never seen "
+            "a question, by more than 10 points.",
             reported="Bilingual average 65.4 against 55.0 (Mixtral-8x7B); README table.",
             **_MEASURED,
             size=0.10,
@@ -83,21 +80,10 @@ PAPER = Paper(
             premises=_needs("english-only"),
         ),
         Claim(
-            id="router-matters",
-            statement="Adapters on the router, beside those on attention and experts, give more right answers.",
-            reported="Adapts the experts and the routing network (README); no ablation is reported.",
-            **_MEASURED,
-            control="without-router",
-            premises=_needs("without-router"),
-        ),
-        Claim(
-            id="sparse-is-faster",
-            statement="A sparse block (2 of 8 experts) runs at least 1.8 times as fast as a dense one of equal size.",
-            reported="8 times faster than dense 70B models (180.6 against 20.9 tokens/s); abstract.",
-            metric="speed_ratio",
-            treatment="bilingual",
-            control=1.0,
-            size=0.8,
+            id="eight-times-faster",
+            statement="The sparse model generates eight times as many tokens a second as dense ones of 70 B.",
+            reported="180.6 against 20.9 tokens/s; abstract.",
+            out_of_scale="Needs both models on GPUs; a block alone is timed in a check.",
         ),
         Claim(
             id="beats-dense-70b",
@@ -114,6 +100,22 @@ PAPER = Paper(
     ),
     checks=(
         Check(
+            id="router-matters",
+            statement="Adapters on the router, beside those on attention and experts, give more right answers.",
+            **_MEASURED,
+            control="without-router",
+            premises=_needs(),
+        ),
+        Check(
+            id="sparse-is-faster",
+            statement="One token at a time, a sparse block (2 of 8 experts) runs at least 1.8 times as fast as a dense "
+            "one of equal size.",
+            metric="speed_ratio",
+            treatment="bilingual",
+            control=1.0,
+            size=0.8,
+        ),
+        Check(
             id="arabic-at-equal-tokens",
             statement="In Arabic it loses at most 5 points to Arabic-only tuning with as many tokens.",
             **_ARABIC,
@@ -127,7 +129,7 @@ PAPER = Paper(
             statement="It answers more than adapters on attention alone with as many trained parameters.",
             **_MEASURED,
             control="attention",
-            premises=_needs("attention"),
+            premises=_needs(),
         ),
     ),
     premises=(
@@ -149,8 +151,7 @@ PAPER = Paper(
                 variant=arm,
                 at_least=0.9,
             )
-            for arm, (name, languages) in _FITTED.items()
-            for lang in languages.split()
+            for arm, (name, lang) in _FITTED.items()
         ),
     ),
     official_code="https://github.com/mbzuai-oryx/BiMediX",

@@ -30,12 +30,13 @@ CHANCE = 0.25
 
 
 def draw(record: Record) -> Figure:
-    """Left: accuracy by tuning and language. Right: bilingual accuracy by what is adapted. 95 % intervals."""
+    """Left: accuracy by tuning and language. Right: the same by what is adapted. 95 % intervals."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.5, 1))
-    _bars(left, record, TUNINGS, [(f"accuracy_{code}", name, colour) for code, name, colour in LANGUAGES])
+    metrics = [(f"accuracy_{code}", name, colour) for code, name, colour in LANGUAGES]
+    _bars(left, record, TUNINGS, metrics)
     left.set_title("What is tuned on", pad=12)
-    _bars(right, record, PLACES, [("accuracy_bilingual", "", COLOURS["blue"])])
-    right.set_title("What is adapted (mean of both)", pad=12)
+    _bars(right, record, PLACES, metrics)
+    right.set_title("What is adapted", pad=12)
     for axes in (left, right):
         axes.set_xlabel("accuracy on conditions never tuned on")
     return figure
