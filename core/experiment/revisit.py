@@ -94,7 +94,7 @@ def replicate(
     if before is None:
         raise UserError(f"{paper.slug} has no record to replicate: run `papers reproduce {paper.slug} --record` first.")
     used = {*before.seeds, *(line["seed"] for line in read_json_lines(ledger.path(paper)))}
-    seeds = tuple(seeds) if seeds else fresh(used, len(before.seeds))
+    seeds = tuple(seeds) if seeds else fresh(used, before.seeds)
     if again := sorted(used & set(seeds)):
         raise UserError(f"Seed {again[0]} was used before: a replication takes seeds that nobody has looked at.")
     new = measured(paper, cells(paper, seeds=seeds, out=out), jobs=jobs, quiet=quiet)
@@ -110,10 +110,14 @@ def replicate(
     return rows
 
 
-def fresh(used: set[int], count: int) -> tuple[int, ...]:
-    """Seeds above all that were used."""
-    first = max(used, default=0) + 1000
-    return tuple(range(first, first + count))
+def fresh(used: set[int], seeds: Sequence[int]) -> tuple[int, ...]:
+    """The recorded seeds, moved above all that were used.
+
+    Worlds deal items to as many seeds in a row as the world has items for, such as 9n to 9n + 8. Moved by a multiple of
+    2,520, which all numbers up to ten divide, seeds that share nothing go on to share nothing.
+    """
+    turns = (max(used) - min(seeds)) // 2520 + 1
+    return tuple(seed + 2520 * turns for seed in seeds)
 
 
 def compared(paper: Paper, before: Record, new: Record) -> list[Row]:

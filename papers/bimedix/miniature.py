@@ -55,8 +55,8 @@ def tuning_samples(config: Config, lang: str) -> list[Sample]:
     items = [item for item in medicine.questions((lang,), "train") if item.cls in parts(config)["train"]]
     items = permuted(items, config.seed) if config.permuted else items
     samples: list[Sample] = []
-    items = items[: 20 * config.limit or None]
-    for item, choice in zip(items, _choices(items, f"train {config.seed}", lang), strict=True):
+    asked = list(zip(items, _choices(items, f"train {config.seed}", lang), strict=True))
+    for item, choice in asked[: 20 * config.limit or None]:
         samples.append({"lang": lang, "messages": dialogue(item.prompt, item.answer)})
         if item.id.endswith("-0"):
             samples += [choice, {"lang": lang, "messages": dialogue(*medicine.dialogue(item))}]

@@ -41,8 +41,10 @@ def record(effect: float, noise: float, seeds: tuple[int, ...] = (0, 1, 2)) -> R
 
 
 def test_fresh_seeds_were_never_used() -> None:
-    assert revisit.fresh({0, 1, 17}, 3) == (1017, 1018, 1019)
-    assert revisit.fresh(set(), 2) == (1000, 1001)
+    assert revisit.fresh({0, 1, 17}, (0, 1)) == (2520, 2521)
+    assert revisit.fresh({36, 37, 38, 2555}, (36, 37, 38)) == (2556, 2557, 2558)
+    assert revisit.fresh({36, 2556}, (36,)) == (5076,)
+    assert all(2520 % group == 0 for group in range(1, 11))
 
 
 def test_a_replication_compares_outcomes_and_estimates() -> None:

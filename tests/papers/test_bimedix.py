@@ -274,7 +274,8 @@ def test_tests_are_paired_by_id_and_never_by_row_number_where_sizes_differ(tmp_p
     """PubMedQA: 1,000 labelled English questions, of which 500 are the test that was translated."""
     decision = {"context": {"contexts": ["One."]}, "final_decision": "yes"}
     english = [{"pubid": n, "question": f"Does it {n}?", **decision} for n in range(10)]
-    arabic = [{"pubid": n, "question": f"هل {n}؟", **decision} for n in (7, 2, 5)]
+    translated = {**decision, "context": {"contexts": ["ملخص الدراسة."]}}
+    arabic = [{"pubid": n, "question": f"هل {n}؟", **translated} for n in (7, 2, 5)]
     paths = jsonl(tmp_path / "en.jsonl", english), jsonl(tmp_path / "ar.jsonl", arabic)
     left, right = data.read_pair(*paths, "ar")
     assert [s["id"] for s in left] == [s["id"] for s in right] == ["2", "5", "7"]
