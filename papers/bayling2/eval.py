@@ -6,8 +6,7 @@
 
 Translation quality alone would miss the claim: it is about *other* tasks, in languages without one instruction. The
 rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy. Metrics end in
-the group of languages that they are about: `_pivots` (task instructions), `_x` (translation tasks alone), `_x_seen` (of
-these the items that a control could read, too), `_untied`.
+the group of languages that they are about: `_pivots` (task instructions), `_x` (translation tasks alone), `_untied`.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ def summarise(
     """Values by item of each task and of the skills together by group, and rates of wrong languages.
 
     Digits are no part of `skills`: the base knowledge shows some in every language, so that they need not come from
-    the pivots. `skills_x_seen` has the items that are in `seen`, by language.
+    the pivots. `seen` has the items by language all of whose words the base knowledge shows: `skills_x_seen`.
     """
     from papers.bayling2.miniature import TRANSLATION
 
@@ -89,8 +88,8 @@ def summarise(
                 if group and cell.task != "digits":
                     path = f"{cell.language}/{cell.task}/{key}"
                     units[f"skills{group}"][path] = value
-                    if group == "_x" and key in seen.get(cell.language, ()):
-                        units["skills_x_seen"][path] = value
+                    if group == "_x" and cell.language in seen:
+                        units[f"skills_x_{'seen' if key in seen[cell.language] else 'unseen'}"][path] = value
             if cell.wrong_language is not None:
                 wrong[f"wrong_language{group or f'_{cell.task}'}"].append(cell.wrong_language)
     return units, {name: fmean(rates) for name, rates in wrong.items()}

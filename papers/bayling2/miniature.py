@@ -11,10 +11,10 @@ monolingual text or base knowledge. Palindromes are not asked for: their digits 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
@@ -93,14 +93,9 @@ def split_numbers(config: Config) -> dict[str, list[int]]:
 
 def exercise(skill: str, number: int, code: str, spelled: dict[int, str], answer: str = "digits") -> tuple[str, str]:
     """A number in words and a sign for the skill; and the right answer, in digits or (skills but `digits`) in words."""
-    result = solution(skill, number)
+    result = {"digits": str(number), "next": str(number + 1), "reversed": str(number)[::-1]}[skill]
     request = f"{f'<{code}> ' if answer == 'words' else ''}{spelled[number]} <{skill}>"
     return request, spelled[int(result)] if answer == "words" and skill != "digits" else " ".join(result)
-
-
-def solution(skill: str, number: int) -> str:
-    """The number that is asked for, in digits."""
-    return {"digits": str(number), "next": str(number + 1), "reversed": str(number)[::-1]}[skill]
 
 
 def tag(code: str, request_language: str = "en") -> str:
@@ -207,16 +202,14 @@ def seen_words(config: Config) -> dict[str, set[str]]:
 
 
 def solvers(config: Config, rows: Sequence[Row]) -> dict[str, float]:
-    """Accuracy of solvers without understanding, from all training rows, on `next` and `reversed` in tied languages."""
+    """Accuracy of solvers without understanding, from all training rows, on `next` and `reversed` in tied languages.
 
-    def items(some: Iterable[Row]) -> list[base.Item]:
-        distinct = {str(row["messages"]): row for row in some}
-        return [
-            base.Item(str(n), row["key"], row["messages"][0]["content"], row["messages"][1]["content"], row["source"])
-            for n, row in enumerate(distinct.values())
-        ]
-
-    train, known = items(rows), items(row for row in rows if row["block"] == "knowledge")
+    `words` is the bound of all that read word by word: right wherever the base knowledge has shown every word.
+    """
+    train = [
+        base.Item(f"{n}", row["key"], row["messages"][0]["content"], row["messages"][1]["content"], row["source"])
+        for n, row in enumerate({str(row["messages"]): row for row in rows}.values())
+    ]
     asked = questions(config)
     test = [
         base.Item(f"{skill}/{code}/{item.key}", f"{skill}/{item.key}", item.prompt, item.answer, code)
@@ -224,46 +217,8 @@ def solvers(config: Config, rows: Sequence[Row]) -> dict[str, float]:
         for code in cast(config)[0]
         for item in asked[skill][code]
     ]
-    return base.trivial(train, test, {**base.SOLVERS, **({"words": lambda _: word_by_word(known)} if known else {})})
-
-
-def word_by_word(known: Sequence[base.Item]) -> base.Solver:
-    """Knows the skills and reads a number as its words were read in the base knowledge (IBM model 1, ten rounds)."""
-    pairs: dict[str, list[tuple[list[str], list[str]]]] = defaultdict(list)
-    for item in known:
-        digits = item.answer.replace(" ", "").zfill(3)
-        pairs[item.language].append(
-            (["", *item.prompt.split()[:-1]], [f"{place}{d}" for place, d in enumerate(digits)])
-        )
-    tables = {language: _aligned(some) for language, some in pairs.items()}
-
-    def solve(item: base.Item) -> str:
-        *said, sign = ["", *item.prompt.split()]
-
-        def weight(feature: str) -> float:
-            return sum(tables[item.language][word, feature] for word in said)
-
-        digits = [max("0123456789", key=lambda digit: weight(f"{place}{digit}")) for place in range(3)]
-        return " ".join(solution(sign.strip("<>"), int("".join(digits))))
-
-    return solve
-
-
-def _aligned(pairs: Sequence[tuple[list[str], list[str]]]) -> dict[tuple[str, str], float]:
-    """p(digit in its place | word) by expectation maximisation; the empty word is in every number."""
-    table: dict[tuple[str, str], float] = defaultdict(float, {(w, f): 1.0 for ws, fs in pairs for w in ws for f in fs})
-    for _ in range(10):
-        counts: dict[tuple[str, str], float] = defaultdict(float)
-        for said, features in pairs:
-            for feature in features:
-                whole = sum(table[word, feature] for word in said)
-                for word in said:
-                    counts[word, feature] += table[word, feature] / whole
-        totals: dict[str, float] = defaultdict(float)
-        for (word, _), count in counts.items():
-            totals[word] += count
-        table = defaultdict(float, {pair: count / totals[pair[0]] for pair, count in counts.items()})
-    return table
+    read = [len(found) / config.items for found in seen_words(config).values()]
+    return {**base.trivial(train, test), **({"words": fmean(read)} if config.known else {})}
 
 
 def identifier(config: Config) -> Callable[[str, str], str | None]:

@@ -23,7 +23,6 @@ from core.experiment.run import Run, temporary
 from core.tasks import translation
 from core.tasks.samples import dialogue
 from core.text.languages import flores_code
-from core.worlds import base
 from core.worlds.numbers import spelled
 from papers.bayling2 import PAPER, chat, data, eval, method, miniature, train, use
 from papers.bayling2.config import FLORES_101, PRESETS, VARIANTS, WORDINGS, Config, workload
@@ -371,26 +370,10 @@ def test_pairs_of_the_null_arm_do_not_belong_together() -> None:
 def test_solvers_that_know_nothing_get_nothing() -> None:
     found = miniature.solvers(arm("full"), training_set("full"))
     assert found["lookup"] == 0
-    assert max(value for name, value in found.items() if name != "words") < 0.05
+    words = found.pop("words")
+    assert max(found.values()) < 0.05
+    assert 0 < words < 0.7
     assert "words" not in miniature.solvers(arm("no_knowledge"), training_set("no_knowledge"))
-
-
-def test_a_word_is_known_by_its_place_and_digit() -> None:
-    def item(said: str, answer: str) -> base.Item:
-        return base.Item(said, said, said, answer, "x")
-
-    # uno, tres: 1 and 3; cien hundreds, diez tens.
-    known = {
-        "cien diez uno": "1 1 1",
-        "cien uno": "1 0 1",
-        "cien": "1 0 0",
-        "diez tres": "1 3",
-        "tres": "3",
-        "uno": "1",
-    }
-    solve = miniature.word_by_word([item(f"{said} <digits>", answer) for said, answer in known.items()])
-    assert solve(item("cien diez tres <next>", "")) == "1 1 4"
-    assert solve(item("cien tres <reversed>", "")) == "3 0 1"
 
 
 def test_items_count_as_read_where_the_base_knowledge_has_all_their_words() -> None:
@@ -401,7 +384,8 @@ def test_items_count_as_read_where_the_base_knowledge_has_all_their_words() -> N
         shown = {w for row in rows if row["source"] == code for w in row["messages"][0]["content"].split()}
         asked = {str(n): {*table[code][n].split()} for n in miniature.split_numbers(config)["test"]}
         assert seen[code] == {key for key, said in asked.items() if said <= shown}
-        assert 0 < len(seen[code]) < 100
+        assert seen[code]
+    assert miniature.seen_words(arm("no_knowledge")) == {code: set() for code in seen}
 
 
 def test_a_wrong_language_is_told_by_its_words() -> None:
