@@ -4,9 +4,9 @@
     python -m papers.bayling2.eval tiny --variant full --split dev
     python -m papers.bayling2.eval paper --benchmarks belebele --items 200
 
-Translation quality alone would miss the claim: it is about *other* tasks, in languages without one instruction. The
-rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy. Metrics end in
-the group of languages that they are about: `_pivots` (task instructions), `_x` (translation tasks alone), `_untied`.
+Translation quality alone would miss the claim: it is about *other* tasks, in languages without one instruction for
+them. The rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy.
+Metrics end in the group of languages that they are about: `_pivots` (instructions), `_x` (translations), `_untied`.
 """
 
 from __future__ import annotations
