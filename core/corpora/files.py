@@ -188,6 +188,8 @@ def _table(path: Path, languages: Sequence[str] | None = None) -> tuple[list[str
 
     def checked() -> Iterator[tuple[int, list[str]]]:
         for number, cells in rows:
+            if cells == [""] and len(header) > 1:
+                raise UserError(f"{path}, line {number} is empty: delete the line.")
             if len(cells) != len(header):
                 raise UserError(
                     f"{path}, line {number}: {len(cells)} columns, but the header has {len(header)}; {fix}."

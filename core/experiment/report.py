@@ -262,7 +262,8 @@ def _sample_markdown(paper: Paper, record: Record) -> str:
             sample = verdict.sample
             what = f"{sample['seeds']} seeds"
             if check.depth:
-                what += f" × {sample['units']} units ({code(check.unit)})"
+                units = f"{sample['units']} units ({code(check.unit)})"
+                what += f" with, in all, {units}" if sample.get("nested") else f" × {units}"
             if sample["leaves"] > sample["units"]:
                 what += f" of {sample['leaves']} leaves"
             drawn[f"{what}, {sample['overlap']:.0%} of them common to two seeds"] = None

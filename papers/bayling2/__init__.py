@@ -10,11 +10,13 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 _LEARNT: dict[str, tuple[str, str, float, tuple[str, ...]]] = {
     "english": (
         "English skills are learnt", "skills_en", 0.85,
-        ("full", "no_xling", "monolingual", "shuffled", "en_xling", "one_hub", "one_pivot", "words"),
+        ("full", "no_xling", "monolingual", "shuffled", "no_knowledge", "en_xling", "one_hub", "half", "one_pivot",
+         "words"),
     ),
     "chinese": ("Chinese skills are learnt", "skills_zh", 0.85, ("zh_xling",)),
     "translates": (
-        "Translation into English is learnt", "x_to_en", 0.75, ("full", "one_hub", "one_pivot", "xling_only", "words"),
+        "Translation into English is learnt", "x_to_en", 0.75,
+        ("full", "no_knowledge", "half", "one_hub", "one_pivot", "words"),
     ),
 }  # fmt: skip
 
@@ -22,9 +24,10 @@ _LEARNT: dict[str, tuple[str, str, float, tuple[str, ...]]] = {
 def _skills(treatment: str, *controls: str, null: str | None = None) -> dict[str, Any]:
     """Skills in tied languages, of two arms and more.
 
-    Every seed draws its languages, numbers and weights, so that its mean is one draw of all three. `skills` are the two
-    that instructions in the pivots alone show. A difference of less than .05 would be of no use to anyone. Where the
-    control gets next to nothing, the null arm is above it: there it is a control itself, or left out.
+    Every seed draws its languages, numbers and weights, and no two seeds share a language, so that a seed's mean is one
+    draw of all three. `skills` are the two that instructions in the pivots alone show. A difference of less than .05
+    would be of no use to anyone. Where the control gets next to nothing, the null arm is above it: there it is a
+    control itself, or left out.
     """
     arms = (treatment, *controls)
     premises = [f"{arm}-{kind}" for arm in dict.fromkeys(arms) for kind in _LEARNT if arm in _LEARNT[kind][3]]
@@ -49,9 +52,9 @@ PAPER = Paper(
     claims=(
         Claim(
             id="skills-transfer",
-            statement="With translation tasks around the pivots, skills that were taught in English and Chinese alone "
-            "are right more often in languages drawn by the seed, without one task instruction, than when the "
-            "translation tasks are left out.",
+            statement="With translation tasks around the pivots, two skills that were taught in English and Chinese "
+            "alone are right more often in languages of this pool, without one instruction of these two skills, than "
+            "when the translation tasks are left out.",
             reported="Efficient language alignment (title): gains in more than 20 low-resource languages (abstract), "
             "and forgetting and conflict between languages without the cross-lingual instructions (second hand). No "
             "number could be checked.",
@@ -59,16 +62,9 @@ PAPER = Paper(
         ),
         Claim(
             id="english-is-kept",
-            statement="The skills in English are at most 3 points worse than without the translation tasks, at as many "
-            "instructions and at twice as many.",
-            reported="English benchmark scores are maintained (abstract), against the backbone. The size is ours.",
-            metric="skills_en",
-            treatment="full",
-            control=("monolingual", "no_xling"),
-            keeps=True,
-            size=0.03,
-            null="xling_only",
-            premises=("monolingual-english", "no_xling-english"),
+            statement="English benchmark scores are those of the backbone.",
+            reported="Stated in the abstract; no number could be verified.",
+            out_of_scale="Needs a backbone that has something to lose; the miniature learns English in the same run.",
         ),
         Claim(
             id="translation-benchmarks",
@@ -85,33 +81,40 @@ PAPER = Paper(
     ),
     checks=(
         Check(
+            id="also-where-all-words-were-read",
+            statement="They are also right more often in questions whose words all stand in the base knowledge, "
+            "which the control could read as well.",
+            **(_skills("full", "no_xling", null="shuffled") | {"metric": "skills_x_seen"}),
+        ),
+        Check(
             id="tie-not-exposure",
             statement="They are also right more often than with monolingual text of the same languages, or with pairs "
-            "that do not belong together, in the place of the translation tasks: what counts is the tie, not to have "
-            "seen the words.",
+            "that do not belong together, in the place of the translation tasks.",
             **_skills("full", "monolingual", "shuffled"),
+        ),
+        Check(
+            id="base-knowledge-counts",
+            statement="They are also right more often than with the same translation tasks and no number in digits in "
+            "any language but the pivots.",
+            **_skills("full", "no_knowledge", null="shuffled"),
         ),
         Check(
             id="two-hubs",
             statement="With instructions in English alone, translations around English and Chinese transfer more than "
-            "translations around English alone.",
+            "half as many different ones around English alone.",
             **_skills("en_xling", "one_pivot"),
         ),
         Check(
             id="two-hubs-of-two-taught",
-            statement="So they do with instructions in both.",
-            **_skills("full", "one_hub", null="shuffled"),
+            statement="With instructions in both, translations around both transfer more than as many different ones "
+            "around English alone.",
+            **_skills("half", "one_hub", null="shuffled"),
         ),
         Check(
             id="two-taught-languages",
             statement="With translations around both, instructions in both transfer more than in English alone or in "
             "Chinese alone.",
             **_skills("full", "en_xling", "zh_xling", null="shuffled"),
-        ),
-        Check(
-            id="skills-come-from-the-pivots",
-            statement="Translation tasks alone, without instructions in the pivots, do not give the skills.",
-            **_skills("full", "xling_only"),
         ),
         Check(
             id="only-tied-languages-profit",
@@ -122,8 +125,8 @@ PAPER = Paper(
         ),
         Check(
             id="more-translations-help",
-            statement="All translation examples transfer the skills better than 64 a language, at equal updates.",
-            **_skills("full", "budget_64", null="shuffled"),
+            statement="All translation examples transfer the skills better than half of them, at equal updates.",
+            **_skills("full", "half", null="shuffled"),
         ),
         Check(
             id="oracle-is-the-bound",
@@ -131,9 +134,20 @@ PAPER = Paper(
             **_skills("oracle", "full", null="shuffled"),
         ),
         Check(
+            id="english-is-learnt-as-well",
+            statement="The two skills in English, learnt in the same run, are at most 2 points worse than without the "
+            "translation tasks, at as many instructions and at twice as many.",
+            metric="skills_en",
+            treatment="full",
+            control=("monolingual", "no_xling"),
+            keeps=True,
+            size=0.02,
+            premises=("monolingual-english", "no_xling-english"),
+        ),
+        Check(
             id="words-do-not-transfer",
-            statement="If the answer is to be written in the words of the language, the skills are right in less than "
-            "5 percent of the cases: generation does not transfer.",
+            statement="If the answer is to be written in words of the question's language, which a tag names, and no "
+            "number's digits are known in it, the two skills are right in less than 5 percent of the cases.",
             metric="skills_x",
             unit="language",
             treatment="words",
@@ -148,13 +162,13 @@ PAPER = Paper(
         for kind, (said, metric, least, arms) in _LEARNT.items()
         for arm in arms
     ),
-    minutes=14,
+    minutes=15,
     official_code="https://github.com/ictnlp/BayLing",
     licence_note=(
         "The official client is GPL-3.0 (nothing of it is used here), the released models are tagged gpl-3.0, the "
         "paper is CC BY-NC-ND. Llama 2, Llama 3 and every data set of the paper scale have terms of their own."
     ),
-    seeds=(36, 37, 38, 39, 40, 41, 42, 43),
+    seeds=(45, 46, 47, 48, 49, 50, 51, 52),
 )
 
 __getattr__, __dir__, __all__ = public(

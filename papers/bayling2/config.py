@@ -95,8 +95,6 @@ class Config:
     monolingual text of the same languages (a control, numbers)."""
     shares: tuple[Annotated[float, Range(0)], ...] = (0.262, 0.432, 0.306)
     """Weights in the mixture: instructions in each pivot, then translation tasks (second hand: 26.2, 43.2, 30.6 %)."""
-    xling_directions: Literal["both", "to_pivot", "from_pivot"] = "both"
-    """Directions of the translation tasks; both (official overview figure)."""
     xling_per_language: Annotated[int, Range(0)] = 0
     """Distinct translation examples per language, over pivots and directions; 0 = all. Not stated; 30.6 % of 3.2
     million over 100 languages are some 10,000."""
@@ -105,9 +103,11 @@ class Config:
     without repetition. 3.2 million (abstract)."""
     oracle: bool = False
     """Upper bound: also instruct the tasks in every language (numbers, or `instructions` of these languages)."""
+    known: Annotated[int, Range(0)] = 10
+    """Numbers of each language that every arm sees in digits: what a chat model knows of a weak language (numbers)."""
     answer: Literal["digits", "words"] = "digits"
     """Language-neutral answers, like the letters of Belebele; or answers in the words of the question's language, which
-    is named, with nothing known before (numbers)."""
+    is named (numbers)."""
 
     # training and measuring
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -209,15 +209,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_xling": {"blocks": ("en", "zh")},
     "monolingual": {"xling": "monolingual"},
     "shuffled": {"xling": "shuffled"},
-    "xling_only": {"blocks": ("xling",)},
+    "no_knowledge": {"known": 0},
     # Instructions in one pivot, translations around both; the reverse; and one of each, Chinese a language like others.
     "en_xling": {"blocks": ("en", "xling")},
     "zh_xling": {"blocks": ("zh", "xling")},
     "one_hub": {"hubs": ("en",)},
     "one_pivot": {"blocks": ("en", "xling"), "hubs": ("en",)},
-    "budget_64": {"xling_per_language": 64},
+    # As many different translations a language as around one hub.
+    "half": {"xling_per_language": 1600},
     "oracle": {"oracle": True},
-    "words": {"answer": "words"},
+    "words": {"answer": "words", "known": 0},
     "backbone": {"blocks": ()},
 }
 

@@ -25,7 +25,7 @@ from core.tasks.transfer import Exposure, exposure_of
 from core.tasks.translation import Segment
 from core.text.languages import match
 from papers.bayling2.config import WORDINGS, Config
-from papers.bayling2.method import XLING, Bitext, Directions, Row, cross_lingual_block, mix_blocks
+from papers.bayling2.method import XLING, Bitext, Row, cross_lingual_block, mix_blocks
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -121,7 +121,7 @@ def _parallel(config: Config) -> list[Bitext]:
 def build_star_mixture(
     pivots: Mapping[str, str | Path | Sequence[Row]], parallel: Sequence[Bitext | tuple[str, str, str | Path]],
     shares: Mapping[str, float] | None = None, templates: Mapping[str, Sequence[str]] = WORDINGS, seed: int = 0, *,
-    per_language: int | None = None, directions: Directions = "both", total: int | None = None,
+    per_language: int | None = None, total: int | None = None,
 ) -> Dataset:  # fmt: skip
     """One shuffled instruction set: task instructions in the pivots, translation tasks around them.
 
@@ -131,12 +131,14 @@ def build_star_mixture(
         shares: Weight of each pivot and of `xling`; None = 30.6 % translation tasks, the rest to the pivots equally.
         templates: Request wordings by request language, with `{text}`, `{target}` and optionally `{source}`.
         seed: Of all draws.
-        per_language: As in :func:`papers.bayling2.method.cross_lingual_block`, and so `directions`.
-        directions: See there.
+        per_language: As in :func:`papers.bayling2.method.cross_lingual_block`.
         total: Size; None = as large as possible without repetition.
 
     Returns:
         Columns messages, block, source, target, key.
+
+    Raises:
+        UserError: Shares that leave out something given, or sources that cannot be read.
     """
     blocks: dict[str, Sequence[Row]] = {
         code: read_instructions(given, code)
@@ -145,10 +147,12 @@ def build_star_mixture(
         for code, given in pivots.items()
     }
     shares = shares or {**dict.fromkeys(pivots, (1 - 0.306) / len(pivots)), XLING: 0.306}
+    if missing := [name for name in (*pivots, XLING) if name not in shares]:
+        raise UserError(f"The shares do not name {missing[0]!r}: give it a weight, 0 to leave it out.")
     if shares.get(XLING):
         texts = [entry if isinstance(entry, Bitext) else read_bitext(*entry) for entry in parallel]
         blocks[XLING] = cross_lingual_block(
-            texts, list(pivots), per_language=per_language, directions=directions, wordings=templates, seed=seed
+            texts, list(pivots), per_language=per_language, wordings=templates, seed=seed
         )
     return corpora.to_dataset(mix_blocks(blocks, shares, total=total, seed=seed))
 
@@ -163,7 +167,7 @@ def mixture(config: Config) -> list[Row]:
         from papers.bayling2 import miniature
 
         total = config.total or config.training.steps * config.training.batch_size
-        known = miniature.KNOWN_SHARE / (1 - miniature.KNOWN_SHARE) if config.answer == "digits" else 0.0
+        known = miniature.KNOWN_SHARE / (1 - miniature.KNOWN_SHARE) if config.known else 0.0
         weights = {**config.weights, "knowledge": known * sum(config.weights.values())}
         return mix_blocks(miniature.blocks(config), weights, total=total, seed=config.seed)
     if config.xling != "translations" or config.answer == "words":
@@ -181,7 +185,7 @@ def mixture(config: Config) -> list[Row]:
     if XLING in config.blocks:
         blocks[XLING] = cross_lingual_block(
             _parallel(config), config.hubs or config.pivots, per_language=config.xling_per_language or None,
-            directions=config.xling_directions, seed=config.seed,
+            seed=config.seed,
         )  # fmt: skip
     return mix_blocks(blocks, config.weights, total=config.total or None, seed=config.seed)
 

@@ -4,9 +4,9 @@
     python -m papers.bayling2.eval tiny --variant full --split dev
     python -m papers.bayling2.eval paper --benchmarks belebele --items 200
 
-Translation quality alone would miss the claim: it is about *other* tasks, in languages without one instruction. The
-rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy. Metrics end in
-the group of languages that they are about: `_pivots` (task instructions), `_x` (translation tasks alone), `_untied`.
+Translation quality alone would miss the claim: it is about *other* tasks, in languages without one instruction for
+them. The rate of answers in a wrong language, the main failure of zero-shot transfer, stands beside the accuracy.
+Metrics end in the group of languages that they are about: `_pivots` (instructions), `_x` (translations), `_untied`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
             identify=identify,
         )  # fmt: skip
         groups = {"pivots": [code for code in config.pivots if code in config.blocks], "x": tied, "untied": untied}
-        units, rates = summarise(transfer, {**groups, **{code: [code] for code in config.pivots}})
+        seen = miniature.seen_words(config) if config.model is None else {}
+        units, rates = summarise(transfer, {**groups, **{code: [code] for code in config.pivots}}, seen)
         metrics |= {name: fmean(values.values()) for name, values in units.items()} | rates
         details["languages"] = transfer.by_language()
         details["samples"] = {f"{cell.task}/{cell.language}": list(map(list, cell.samples)) for cell in transfer.cells}
@@ -68,12 +69,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 
 def summarise(
-    transfer: Transfer, languages: Mapping[str, Collection[str]]
+    transfer: Transfer, languages: Mapping[str, Collection[str]], seen: Mapping[str, Collection[str]]
 ) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
     """Values by item of each task and of the skills together by group, and rates of wrong languages.
 
     Digits are no part of `skills`: the base knowledge shows some in every language, so that they need not come from
-    the pivots.
+    the pivots. `seen` has the items by language all of whose words the base knowledge shows: `skills_x_seen`.
     """
     from papers.bayling2.miniature import TRANSLATION
 
@@ -85,7 +86,10 @@ def summarise(
             for key, value in cell.correct.items():
                 units[f"{cell.task}{group}"][f"{cell.language}/{key}"] = value
                 if group and cell.task != "digits":
-                    units[f"skills{group}"][f"{cell.language}/{cell.task}/{key}"] = value
+                    path = f"{cell.language}/{cell.task}/{key}"
+                    units[f"skills{group}"][path] = value
+                    if group == "_x" and cell.language in seen:
+                        units[f"skills_x_{'seen' if key in seen[cell.language] else 'unseen'}"][path] = value
             if cell.wrong_language is not None:
                 wrong[f"wrong_language{group or f'_{cell.task}'}"].append(cell.wrong_language)
     return units, {name: fmean(rates) for name, rates in wrong.items()}

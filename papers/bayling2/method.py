@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.models.tokenization import chat_rows
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Name = Callable[[str, str], str]
-Directions = Literal["both", "to_pivot", "from_pivot"]
 XLING = "xling"
 
 
@@ -50,12 +49,8 @@ class Bitext:
     rows: Sequence[Mapping[str, Any]]
 
 
-def star_edges(
-    parallel: Sequence[Bitext], pivots: Sequence[str], directions: Directions = "both"
-) -> dict[str, list[tuple[str, str, Bitext]]]:
-    """Directed edges of the star: `{spoke: [(source, target, bitext), ...]}`; the axis of two pivots is `en-zh`.
-
-    The axis always has both directions: either end is a pivot.
+def star_edges(parallel: Sequence[Bitext], pivots: Sequence[str]) -> dict[str, list[tuple[str, str, Bitext]]]:
+    """Edges of the star, in both directions: `{spoke: [(source, target, bitext), ...]}`; that of two pivots is `en-zh`.
 
     Raises:
         UserError: A bitext that does not touch a pivot: the star has no edges between other languages.
@@ -69,17 +64,13 @@ def star_edges(
             )
         axis = bitext.language in pivots
         spoke = edges.setdefault("-".join(sorted((bitext.language, bitext.pivot))) if axis else bitext.language, [])
-        if axis or directions != "from_pivot":
-            spoke.append((bitext.language, bitext.pivot, bitext))
-        if axis or directions != "to_pivot":
-            spoke.append((bitext.pivot, bitext.language, bitext))
+        spoke += [(bitext.language, bitext.pivot, bitext), (bitext.pivot, bitext.language, bitext)]
     return edges
 
 
 def cross_lingual_block(
     parallel: Sequence[Bitext], pivots: Sequence[str], *, per_language: int | None = None,
-    directions: Directions = "both", wordings: Mapping[str, Sequence[str]] = WORDINGS, name: Name | None = None,
-    seed: int = 0,
+    wordings: Mapping[str, Sequence[str]] = WORDINGS, name: Name | None = None, seed: int = 0,
 ) -> list[Row]:  # fmt: skip
     """D_x: translation tasks along the edges of the star, asked for in either pivot whatever the pair.
 
@@ -87,7 +78,6 @@ def cross_lingual_block(
         parallel: Bitexts between pivots and other languages, and between pivots.
         pivots: The hubs.
         per_language: At most so many examples per spoke, drawn from all its pivots and directions; None = all.
-        directions: Of the spokes.
         wordings: By request language, with `{text}`, `{target}` and optionally `{source}`.
         name: See :func:`cross_lingual_request`.
         seed: Of the draws. A spoke's draws do not depend on the other spokes, nor on `per_language`: a smaller budget
@@ -98,9 +88,12 @@ def cross_lingual_block(
     """
     asked = [pivot for pivot in pivots if wordings.get(pivot)]
     if not asked:
-        raise UserError(f"There are no request wordings in {', '.join(pivots)}: give wordings for one of the pivots.")
+        raise UserError(
+            f"There are no request wordings in {', '.join(pivots)}: add a pivot of {', '.join(wordings) or 'another'}, "
+            "or hand wordings to build_star_mixture(templates=...)."
+        )
     rows = []
-    for spoke, edges in star_edges(parallel, pivots, directions).items():
+    for spoke, edges in star_edges(parallel, pivots).items():
         random = Random(f"{seed}/{spoke}")
         examples = [(source, target, pair) for source, target, bitext in edges for pair in bitext.rows]
         random.shuffle(examples)

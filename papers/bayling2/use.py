@@ -1,8 +1,7 @@
-"""BayLing 2 on your own data: build a star mixture, measure transfer, plan the budget, chat.
+"""BayLing 2 on your own data: build a star mixture, measure transfer, chat.
 
     python -m papers.bayling2.use mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --out star
     python -m papers.bayling2.use measure --model my-model --tasks tasks.jsonl --manifest star/manifest.json
-    python -m papers.bayling2.use sweep --budgets 64 256 1024
     python -m papers.bayling2.use chat --model ICTNLP/bayling-2-7b --template bayling2-llama2 --message "Hello"
 
 As a library: :func:`papers.bayling2.build_star_mixture`, :func:`papers.bayling2.transfer_matrix`,
@@ -11,14 +10,13 @@ As a library: :func:`papers.bayling2.build_star_mixture`, :func:`papers.bayling2
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, Seed, name_values, override, resolve
+from core.experiment.config import Range, Seed, name_values
 from core.experiment.entrypoint import Verbs, tools
 
 
@@ -36,8 +34,6 @@ class Mix:
     """Weights as en=0.262 zh=0.432 xling=0.306; none = 30.6 % translation tasks, the rest to the pivots equally."""
     per_language: Annotated[int, Range(0)] = 0
     """Translation examples per language; 0 = all."""
-    directions: Literal["both", "to_pivot", "from_pivot"] = "both"
-    """Of the translation tasks."""
     total: Annotated[int, Range(0)] = 0
     """Size of the mixture, small blocks repeated; 0 = as large as possible without repetition."""
     seed: Seed = 0
@@ -58,18 +54,6 @@ class Measure:
     """File for the table."""
     max_new_tokens: Annotated[int, Range(1)] = 32
     """Longest generated answer."""
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Train and evaluate with several budgets of translation examples per language, and print accuracy against them."""
-
-    budgets: tuple[Annotated[int, Range(0)], ...] = (64, 256, 1024)
-    """Values of xling_per_language."""
-    settings: str = "tiny"
-    """Everything else, in quotes, as `papers.bayling2.train` takes it: "paper --model my-model --benchmarks ..."."""
-    out: Path = Path("runs/bayling2/sweep")
-    """Folder of the runs."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +86,7 @@ def mix(options: Mix) -> None:
         pivots.setdefault(code, []).extend(data.read_instructions(source, code))
     shares = dict(name_values("--shares", options.shares, "en=0.262", float, allowed=Range(0)))
     rows = data.build_star_mixture(
-        pivots, data.read_bitexts(options.parallel), shares or None, seed=options.seed, directions=options.directions,
+        pivots, data.read_bitexts(options.parallel), shares or None, seed=options.seed,
         per_language=options.per_language or None, total=options.total or None,
     ).to_list()  # fmt: skip
     write_rows(options.out / "mixture.jsonl", rows)
@@ -131,30 +115,6 @@ def measure(options: Measure) -> None:
     write_json(options.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in transfer.cells])
 
 
-def sweep(options: Sweep) -> None:
-    """Train and evaluate once for every budget."""
-    from core.experiment.entrypoint import execute
-    from core.experiment.run import Run
-    from papers.bayling2.config import PRESETS, VARIANTS
-    from papers.bayling2.eval import evaluate
-    from papers.bayling2.train import train
-
-    given = shlex.split(options.settings)
-    base = resolve(PRESETS, VARIANTS, given, program="python -m papers.bayling2.use sweep", help="--settings")
-    print(f"{'budget':>8s} {'pivots':>8s} {'languages':>10s}")
-    for budget in options.budgets:
-        config = override(base, {"xling_per_language": budget})
-        run = Run(options.out / str(budget), "bayling2", config, options.out / "stages", quiet=True)
-        with run.held():
-            run.open()
-            for stage, marker, function in (("train", "train", train), ("eval", "measurement", evaluate)):
-                if not run.finished(marker):
-                    execute(function, run, stage)
-        metrics = (run.finished("measurement") or {})["metrics"]
-        values = [metrics.get(f"skills_{group}") for group in ("pivots", "x")]
-        print(f"{budget:8d} " + " ".join("    none" if value is None else f"{value:8.3f}" for value in values))
-
-
 def chat_once(options: ChatOnce) -> None:
     """Print the answer."""
     from core.tasks.samples import dialogue
@@ -173,7 +133,6 @@ def chat_once(options: ChatOnce) -> None:
 VERBS: Verbs = {
     "mix": (Mix, mix),
     "measure": (Measure, measure),
-    "sweep": (Sweep, sweep),
     "chat": (ChatOnce, chat_once),
 }
 

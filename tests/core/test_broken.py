@@ -262,7 +262,6 @@ MODELS = {
     "taco ask",
     "lmt translate",
     "bayling2 chat",
-    "bayling2 sweep",
     "marco_llm report",
     "transmi measure",
     "neobabel draw",

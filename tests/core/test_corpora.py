@@ -425,6 +425,7 @@ BAD_FILES = [
     ("a.tsv", "en\tfr\n", "a.tsv is empty"),
     ("a.tsv", "en fr\na b\n", "a.tsv, line 1: one column 'en fr'"),
     ("a.tsv", "en\tfr\na\tb\nc\n", "a.tsv, line 3: 1 columns, but the header has 2"),
+    ("a.tsv", "en\tfr\na\tb\n\n", "a.tsv, line 3 is empty: delete the line"),
     ("a.tsv", "en\tfr\na\tb\tc\n", "a.tsv, line 2: 3 columns, but the header has 2"),
     ("a.tsv", "en\tfr\na\t \n", "a.tsv, line 2: the text for 'fr' is empty"),
     ("a.tsv", "en\tsentence one\na\tb\n", "column 'sentence one' is not a language code"),

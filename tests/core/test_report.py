@@ -124,6 +124,25 @@ def test_any_text_is_one_cell(text: str) -> None:
     assert not re.search(r"<!--|-->|[\r\n]", report.prose(text))
 
 
+@pytest.mark.parametrize(("own", "said"), [(True, "2 seeds with, in all, 4 units"), (False, "2 seeds × 2 units")])
+def test_units_of_one_seed_alone_are_not_multiplied_by_the_seeds(own: bool, said: str) -> None:
+    card = paper("plain")
+    card = replace(card, claims=(), checks=(replace(card.checks[0], unit="language"),))
+    units = {seed: [f"{seed if own else ''}{code}" for code in "ab"] for seed in (0, 1)}
+    cells = {
+        variant: {
+            seed: Measurement({"score": value}, {"score": {f"{code}/{n}": value + n for code in codes for n in (0, 1)}})
+            for seed, codes in units.items()
+        }
+        for variant, value in (("new", 1.0), ("old", 0.0))
+    }
+    found = replace(record(card, "m"), measurements=cells, verdicts=judge_all(card, cells))
+    assert (
+        f"Effective sample: {said} (`language`) of {8 if own else 4} leaves, "
+        in report.generated(card, found)["results"]
+    )
+
+
 def test_a_page_has_its_markers_once_however_often_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +179,8 @@ def test_a_report_beside_a_run_and_the_scoreboard(tmp_path: Path, monkeypatch: p
         tags = Tags(text)
         assert {tag for tag, _ in tags.found} <= ALLOWED | {"a"}
         assert {value for tag, attributes in tags.found for name, value in attributes.items() if name != "style"} <= {
-            f"papers/{card.slug}/README.md"
+            f"papers/{card.slug}/README.md",
+            "results/settings.jsonl",  # where the paper whose name the card borrows has a ledger
         }
         assert tags.comments == 0
     assert [len(row) for row in Tags(rendered(report.scoreboard_markdown())[0]).rows] == [5, 5]
