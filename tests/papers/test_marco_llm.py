@@ -247,7 +247,8 @@ def test_held_out_items_are_nowhere_in_training_and_not_those_of_earlier_version
     for split in PARTS[1:]:
         for code, lines in miniature.text(config, split).items():
             assert len(lines) == config.held_out
-            assert not set(lines) & set(train_texts[code]), code
+            alike = [{messages.skeleton(line) for line in part} for part in (lines, train_texts[code])]
+            assert not alike[0] & alike[1], code
             assert len(train_texts[code]) > 200
     numbers = miniature.split_numbers(config)
     assert not set(numbers["train"]) & {*numbers["dev"], *numbers["test"]}
@@ -293,7 +294,7 @@ def test_the_filter_finds_most_of_the_noise_and_keeps_most_of_the_rest() -> None
         ({"sources": "mine.jsonl"}, "--model"),
         ({"tokens": (0, 5)}, "at least 1"),
         ({"training.shuffle": True}, "mix the stages"),
-        ({"pairs": "shuffled"}, "parallel unfiltered"),
+        ({"pairs": "shuffled", "parallel": "filtered"}, "parallel unfiltered"),
         ({"stages": "none", "leave_out": "new"}, "reads nothing"),
     ],
 )
