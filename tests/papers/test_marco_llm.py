@@ -21,7 +21,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.corpora import filtering
-from core.cost.accounting import count_parameters
 from core.distributed import barrier, launch_cpu
 from core.errors import UserError
 from core.experiment.config import override, with_variant
@@ -308,8 +307,6 @@ def test_the_plan_of_the_cost_covers_both_models_and_stages() -> None:
     assert [(load.architecture, load.tokens) for load in loads] == [
         ("Qwen/Qwen2-7B", 160e9), ("Qwen/Qwen2-7B", 140e9), ("Qwen/Qwen2-72B", 160e9), ("Qwen/Qwen2-72B", 140e9)
     ]  # fmt: skip
-    assert count_parameters(loads[0]).total == 7_615_616_512
-    assert count_parameters(loads[2]).total == 72_706_203_648
 
 
 def test_the_papers_sources_are_complete() -> None:
