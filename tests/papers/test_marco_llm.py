@@ -215,6 +215,7 @@ def test_every_variant_has_a_mixture(preset: str, variant: str) -> None:
     mixture = data.mixture_of(config, categories)
     assert len(mixture.budgets) == (1 if config.stages == "one" else 2)
     assert sum(sum(stage.values()) for stage in mixture.budgets) == pytest.approx(sum(config.tokens))
+    assert mixture.lr_per_stage[0] == config.lr_stage1 * (0.5 if config.parallel_share else 1)
     first = mixture.shares_per_stage[0]
     read = {name for name, share in first.items() if share}
     assert read == {"nothing": set(asked), "replay": set(asked) - old, "new": old}[config.leave_out]
