@@ -120,7 +120,8 @@ def texts(
     """Text to train on and to measure likelihood on: `{"train": {language: texts}, "dev": ..., "test": ...}`.
 
     The held-out parts are aligned, a message of each class, drawn by the seed from those that all languages have; what
-    is in their classes is left out of training in every language.
+    is in their classes is left out of training in every language, and in a language what reads like a held-out text of
+    it (two messages that a single language translates alike are two classes).
 
     Args:
         languages: Codes.
@@ -150,7 +151,11 @@ def texts(
         part: {code: [column[item.id.partition("/")[2]].answer for item in items] for code, column in wanted.items()}
         for part, items in drawn.items()
     }
-    train = {code: [item.answer for item in column.values() if item.cls not in held] for code, column in wanted.items()}
+    alike = {code: {skeleton(text) for part in parts_of.values() for text in part[code]} for code in wanted}
+    train = {
+        code: [i.answer for i in column.values() if i.cls not in held and skeleton(i.answer) not in alike[code]]
+        for code, column in wanted.items()
+    }
     return {"train": train, **parts_of}
 
 

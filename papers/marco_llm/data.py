@@ -73,7 +73,8 @@ def mixture_of(config: Config, categories: Mapping[str, Mapping[str, float]]) ->
         UserError: A category with a share and no sources, or an ablation that leaves nothing.
     """
     stages = [_ablated(parse_shares(shares), config) for shares in (config.stage1, config.stage2)]
-    mixture = StagedMixture(categories, stages, config.tokens, (config.lr_stage1, config.lr_stage2))
+    rates = [config.lr_scale * rate for rate in (config.lr_stage1, config.lr_stage2)]
+    mixture = StagedMixture(categories, stages, config.tokens, rates)
     return mixture.in_one_stage() if config.stages == "one" else mixture
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
+from core.experiment.figures import arm_bars, bars
 from core.experiment.paper import Check
 from core.experiment.report import COLOURS, trivial_lines
 from core.experiment.results import Record, compare
@@ -104,26 +105,10 @@ def _curves(axes: Axes, record: Record) -> None:
 
 def _bitext(axes: Axes, record: Record) -> None:
     arms = [arm for arm in BITEXT if arm[0] in record.measurements]
-    # Between two new languages nothing may be right in any arm: then that is said and no empty bars are drawn.
-    metrics = [
-        (metric, alpha)
-        for metric, alpha in (("exact", 0.75), ("exact_any", 0.35))
-        if any(record.mean(variant, metric) > 0 for variant, *_ in arms)
-    ]
-    height = 0.8 / max(1, len(metrics))
-    for row, (variant, _, colour) in enumerate(arms):
-        for number, (metric, alpha) in enumerate(metrics):
-            place = row + (number - (len(metrics) - 1) / 2) * height
-            found = _interval(record, metric, variant, 0.0, "direction")
-            low, high = max(0.0, found.low), min(1.0, found.high)
-            axes.barh(place, found.estimate, height * 0.92, color=COLOURS[colour], alpha=alpha)
-            axes.plot([low, high], [place, place], color="black", linewidth=1)
-            axes.text(high + 0.015, place, f"{found.estimate:.2f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(arms)), [label for _, label, _ in arms], fontsize=8.5)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.05)
-    axes.grid(axis="y", visible=False)
+    arm_bars(axes, record, "exact", arms, "direction")
+    means, ends = bars([_interval(record, "exact_any", variant, 0.0, "direction") for variant, *_ in arms])
+    places = np.arange(len(arms)) + 0.27
+    axes.errorbar(means, places, xerr=ends, fmt="D", color="black", markersize=4, linewidth=0.8)
     trivial_lines(axes, record, "clean", vertical=True, names=("copy",))
-    lower = "pale: between two new languages" if len(metrics) > 1 else "between two new languages: none right"
-    axes.set_xlabel(f"share of held-out numbers right, English with new\n{lower}")
+    axes.set_xlabel("share of held-out numbers right, English with new;\ndiamonds: between two new languages")
     axes.set_title("What parallel text teaches", pad=14)

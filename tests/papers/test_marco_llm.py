@@ -21,7 +21,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.corpora import filtering
-from core.cost.accounting import count_parameters
 from core.distributed import barrier, launch_cpu
 from core.errors import UserError
 from core.experiment.config import override, with_variant
@@ -68,7 +67,7 @@ def test_the_planner_reproduces_table_1() -> None:
 
 def test_the_paper_preset_is_the_papers_mixture() -> None:
     mixture = data.mixture_of(PAPER, data.paper_categories())
-    assert (mixture.tokens_per_stage, mixture.lr_per_stage) == ((160e9, 140e9), (1e-5, 6e-6))
+    assert (mixture.tokens_per_stage, mixture.lr_per_stage) == ((160e9, 140e9), [1e-5, 6e-6])
     tables_2_and_3 = {
         "english": (0.32, 0.28), "chinese": (0.17, 0.15), "other_high": (0.30, 0.26), "low": (0.09, 0.15),
         "parallel": (0.06, 0.08), "knowledge": (0.05, 0.06), "synthetic": (0.01, 0.02),
@@ -172,7 +171,7 @@ def test_one_stage_sees_the_tokens_of_two() -> None:
     mixture = data.mixture_of(PAPER, data.paper_categories())
     two, one = mixture.plan(), mixture.in_one_stage().plan()
     assert one.by_category == pytest.approx(two.by_category)
-    assert (len(one.stages), mixture.in_one_stage().lr_per_stage) == (1, (1e-5,))
+    assert (len(one.stages), mixture.in_one_stage().lr_per_stage) == (1, [1e-5])
 
 
 def documents(name: str, lengths: list[int]) -> list[list[str]]:
@@ -216,6 +215,7 @@ def test_every_variant_has_a_mixture(preset: str, variant: str) -> None:
     mixture = data.mixture_of(config, categories)
     assert len(mixture.budgets) == (1 if config.stages == "one" else 2)
     assert sum(sum(stage.values()) for stage in mixture.budgets) == pytest.approx(sum(config.tokens))
+    assert mixture.lr_per_stage[0] == config.lr_stage1 * (0.5 if config.parallel_share else 1)
     first = mixture.shares_per_stage[0]
     read = {name for name, share in first.items() if share}
     assert read == {"nothing": set(asked), "replay": set(asked) - old, "new": old}[config.leave_out]
@@ -247,7 +247,8 @@ def test_held_out_items_are_nowhere_in_training_and_not_those_of_earlier_version
     for split in PARTS[1:]:
         for code, lines in miniature.text(config, split).items():
             assert len(lines) == config.held_out
-            assert not set(lines) & set(train_texts[code]), code
+            alike = [{messages.skeleton(line) for line in part} for part in (lines, train_texts[code])]
+            assert not alike[0] & alike[1], code
             assert len(train_texts[code]) > 200
     numbers = miniature.split_numbers(config)
     assert not set(numbers["train"]) & {*numbers["dev"], *numbers["test"]}
@@ -293,7 +294,7 @@ def test_the_filter_finds_most_of_the_noise_and_keeps_most_of_the_rest() -> None
         ({"sources": "mine.jsonl"}, "--model"),
         ({"tokens": (0, 5)}, "at least 1"),
         ({"training.shuffle": True}, "mix the stages"),
-        ({"pairs": "shuffled"}, "parallel unfiltered"),
+        ({"pairs": "shuffled", "parallel": "filtered"}, "parallel unfiltered"),
         ({"stages": "none", "leave_out": "new"}, "reads nothing"),
     ],
 )
@@ -307,8 +308,6 @@ def test_the_plan_of_the_cost_covers_both_models_and_stages() -> None:
     assert [(load.architecture, load.tokens) for load in loads] == [
         ("Qwen/Qwen2-7B", 160e9), ("Qwen/Qwen2-7B", 140e9), ("Qwen/Qwen2-72B", 160e9), ("Qwen/Qwen2-72B", 140e9)
     ]  # fmt: skip
-    assert count_parameters(loads[0]).total == 7_615_616_512
-    assert count_parameters(loads[2]).total == 72_706_203_648
 
 
 def test_the_papers_sources_are_complete() -> None:
