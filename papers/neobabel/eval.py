@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run, is_main_process
-from core.files import load_json, write_text
+from core.files import load_json, read_json, write_json, write_text
 from papers.neobabel.config import Config, Decoding
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         }
         metrics |= {"geneval_foreign": fmean(units["geneval"][code] for code in foreign)} | trivial(items, config)
         if config.frozen_encoder:
-            metrics["base_retrieval"] = base_retrieval(painter.text, items, config.languages)
+            details["base_retrieval"] = base_retrieval(config, run, items)
+            metrics["base_retrieval"] = fmean(details["base_retrieval"].values())
         details["samples"] = samples(generate_fn, items, config.languages)
     return Measurement(metrics, units, details)
 
@@ -218,19 +219,21 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
     return found
 
 
-def base_retrieval(text: Any, items: Sequence[Item], languages: Sequence[str]) -> float:
-    """Whether the encoder knows the languages: share of prompts to which, of all English ones, their own is nearest."""
-    import torch
-    from torch.nn.functional import normalize
+def base_retrieval(config: Config, run: Run, items: Sequence[Item]) -> dict[str, float]:
+    """Whether the encoder knows a language: share of the prompts for one coloured shape whose nearest English one is
+    the translation, with the pooling of the encoder's authors. The prompts are those of every seed and arm.
+    """
+    from core.models.embedding import load_encoder
+    from core.tasks.retrieval import Pairs, retrieve
 
-    asked = [item for item in items if item.task == "colors"]
-    vectors = {
-        code: normalize(torch.stack([text(item.prompt(code)).states.mean(0) for item in asked]), dim=-1)
-        for code in languages
-    }
-    english, *foreign = vectors.values()
-    here = torch.arange(len(asked))
-    return fmean(float(((one @ english.T).argmax(1) == here).float().mean()) for one in foreign)
+    reference, *foreign = config.languages
+    said = {code: [item.prompt(code) for item in items if item.task == "colors"] for code in config.languages}
+
+    def build(folder: Path) -> None:
+        found = retrieve(load_encoder(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
+        write_json(folder / "found.json", {code: each.accuracy() for code, each in found.items()})
+
+    return read_json(run.stage("retrieval", {"backbone": config.backbone, "prompts": said}, build) / "found.json")
 
 
 def samples(

@@ -597,12 +597,12 @@ def test_paper_scale_on_a_small_gemma(tmp_path: Path) -> None:
     rows = [{"codes": [i % 7] * 4, "captions": {"en": "a red circle", "fa": "دایره قرمز"}} for i in range(8)]
     (tmp_path / "images" / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     few = TrainingConfig(steps=2, batch_size=4, micro_batch_size=2, max_length=8, precision="fp32", layout="padded")
-    stages = {
+    stages: dict[str, Any] = {
         name: Stage((str(tmp_path / "images"),), (), 4, 12, getattr(PRESETS["paper"], name).min_masking_rate, few)
         for name in ORDER
     }
-    changes = {"backbone": str(tmp_path / "gemma"), "codes": 7, "merge_n": 2, "merge_every": 1, **stages}
-    config = override(PRESETS["paper"], {**changes, "decoding.timesteps": 2})
+    changes: dict[str, Any] = {"backbone": str(tmp_path / "gemma"), "codes": 7, "merge_n": 2, "merge_every": 1}
+    config = override(PRESETS["paper"], {**changes, **stages, "decoding.timesteps": 2})
     built = training.build_model(config, data.TokenText(tokenizer))
     assert torch.equal(built.lm.get_input_embeddings().weight[: len(tokenizer)], base.get_input_embeddings().weight)
     assert built.lm.get_output_embeddings().weight is built.lm.get_input_embeddings().weight
