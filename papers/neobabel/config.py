@@ -166,8 +166,8 @@ TINY = Config(
     # The last eight checkpoints of 600 steps: saved since the cosine has fallen to 30 %.
     merge_n=8,
     merge_every=30,
-    # The setting of an earlier world, as many steps as codes; to be chosen anew on development pairs.
-    decoding=Decoding(guidance=1.0, timesteps=9, batch_size=128),
+    # Of guidance 0.5, 1 and 2 in 6 or 9 steps the best GenEval on development data, of native and of English captions.
+    decoding=Decoding(guidance=2.0, timesteps=9, batch_size=128),
     noise="independent",
 )
 _FEW = TrainingConfig(steps=4, batch_size=4, learning_rate=1e-3, precision="fp32", layout="padded")
