@@ -166,7 +166,7 @@ def test_the_loss_of_a_batch_by_hand_and_in_chunks(tiny_model: TextToImage, monk
         monkeypatch.setattr(method, "CHUNK", chunk)
         loss = method.image_loss(tiny_model, batch)
         assert loss.items == chosen.sum()
-        assert float(loss.total) == pytest.approx(float(expected), rel=1e-5)
+        assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
         found += torch.autograd.grad(loss.total, [tiny_model.lm.get_input_embeddings().weight])
     assert torch.allclose(found[0], found[1], atol=1e-5)
 
@@ -267,8 +267,9 @@ def test_drawing_at_the_papers_shapes_computes_codes_alone_and_no_more_than_the_
     """On the meta device: Gemma 2 2B, 1,024 codes of 8,192 behind 512 tokens of text, with guidance."""
     gemma = Vocabulary(text=256_000, codes=8192, bos=2, eos=1)
     decoding = replace(PRESETS["paper"].decoding, timesteps=1, batch_size=2)
+    shape = Gemma2Config(vocab_size=gemma.size, num_hidden_layers=2)  # the others are the same
     with torch.device("meta"):
-        lm = AutoModelForCausalLM.from_config(Gemma2Config(vocab_size=gemma.size), attn_implementation="eager")
+        lm = AutoModelForCausalLM.from_config(shape, attn_implementation="eager")
     net = TextToImage(lm, gemma, tokens=1024, max_text=512).eval()
     with Shapes() as shapes:
         drawn = method.generate(net, [Prompt([2, 5, 6])] * 3, Prompt([2]), decoding, [0, 0, 0])
