@@ -267,9 +267,9 @@ def test_drawing_at_the_papers_shapes_computes_codes_alone_and_no_more_than_the_
     """On the meta device: Gemma 2 2B, 1,024 codes of 8,192 behind 512 tokens of text, with guidance."""
     gemma = Vocabulary(text=256_000, codes=8192, bos=2, eos=1)
     decoding = replace(PRESETS["paper"].decoding, timesteps=1, batch_size=2)
-    shape = Gemma2Config(vocab_size=gemma.size, num_hidden_layers=2)  # the others are the same
+    two_layers = Gemma2Config(vocab_size=gemma.size, num_hidden_layers=2)  # the others are the same
     with torch.device("meta"):
-        lm = AutoModelForCausalLM.from_config(shape, attn_implementation="eager")
+        lm = AutoModelForCausalLM.from_config(two_layers, attn_implementation="eager")
     net = TextToImage(lm, gemma, tokens=1024, max_text=512).eval()
     with Shapes() as shapes:
         drawn = method.generate(net, [Prompt([2, 5, 6])] * 3, Prompt([2]), decoding, [0, 0, 0])
