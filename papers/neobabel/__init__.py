@@ -207,11 +207,8 @@ __getattr__, __dir__, __all__ = public(
         "still_masked", "temperatures", "visible",
     ),
     model=("Prompt", "TextToImage", "Vocabulary", "merge", "merge_weights"),
-    benchmark=(
-        "build", "code_switched_texts", "code_switching_similarity", "cross_lingual_consistency", "evaluate",
-        "read_benchmark", "score_table",
-    ),
+    benchmark=("code_switching_similarity", "cross_lingual_consistency", "evaluate", "score_table"),
     miniature=("lfq_entries", "lfq_indices"),
-    eval=("Painter", "load_painter", "train_on"),
-    data=("write_shards",),
+    eval=("Painter", "load_painter"),
+    data=("image_tokenizer", "write_shards"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Score any text-to-image system in many languages: m-GenEval, CLC and CSS; and make such benchmarks.
+"""Score any text-to-image system in many languages: m-GenEval, CLC and CSS.
 
 GenEval asks a detector whether an image shows what its prompt names (objects, number, colours, position). Prompts are
 translated, metadata stays English in every language.
@@ -22,18 +22,12 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from core.errors import UserError
-from core.files import write_rows
 from core.models import vision
-from core.plugins import own
 from core.tasks.geneval import Detect, Metadata, score_images
-from core.tasks.translated import aligned_rows, keeping_quotes
+from core.tasks.translated import aligned_rows
 from core.text.codeswitch import code_switched_texts
-
-DINO = "facebook/dinov2-base"
-# How the official repository's files name the languages.
-OFFICIAL_NAMES = {
-    "english": "en", "chinese": "zh", "mandarin": "zh", "dutch": "nl", "french": "fr", "hindi": "hi", "persian": "fa",
-}  # fmt: skip
+from core.text.languages import name as language_name
+from papers.neobabel.config import Eyes
 
 Generate = Callable[[Sequence[str], str], Any]
 Embed = Callable[[Any], Tensor]
@@ -90,11 +84,10 @@ def code_switching_similarity(
 def evaluate(
     generate_fn: Generate,
     prompts: Mapping[str, Sequence[str]],
-    metadata: Sequence[Metadata],
+    metadata: Sequence[Metadata] = (),
     *,
     detector: Detect | None = None,
     feature_maps: Mapping[str, Embed] | None = None,
-    metrics: Sequence[Literal["geneval", "clc", "css"]] = ("geneval", "clc", "css"),
     mixed: Mapping[str, Mapping[str, Sequence[str | None]]] | None = None,
     reference: str = "en",
 ) -> dict[str, Any]:
@@ -103,12 +96,11 @@ def evaluate(
     Args:
         generate_fn: `generate_fn(prompts, language)` gives one image a prompt.
         prompts: The same prompts in every language.
-        metadata: GenEval's description of each prompt.
-        detector: Objects of an image, by class; needed for `geneval`.
-        feature_maps: Image embeddings by name; needed for `clc` and `css`.
-        metrics: What to measure.
-        mixed: For `css`: by order (`EF`, `ES`) and other language, the prompts that change language, None for those
-            that are not mixed; by default those of `code_switched_texts`.
+        metadata: GenEval's description of each prompt; with the detector, for m-GenEval.
+        detector: Objects of an image, by class; without one there is no m-GenEval.
+        feature_maps: Image embeddings by name; without them there is no CLC and no CSS.
+        mixed: For CSS: by order (`EF`, `ES`) and other language, the prompts that change language, None for those that
+            are not mixed; by default those of `code_switched_texts`.
         reference: The language that the others are compared with.
 
     Returns:
@@ -116,44 +108,40 @@ def evaluate(
         order and feature map; a row for each language, a column for each mixed prompt), and the `images`.
 
     Raises:
-        UserError: Lists of different lengths, no prompts in the reference, or a metric without what it needs.
+        UserError: Lists of different lengths, no prompts in the reference, or nothing to measure.
     """
-    if odd := [language for language, texts in prompts.items() if len(texts) != len(metadata)]:
-        raise UserError(
-            f"{odd[0]} has {len(prompts[odd[0]])} prompts for {len(metadata)} rows of metadata: align them."
-        )
-    if "geneval" in metrics and detector is None:
-        raise UserError("geneval needs a detector: give one, or leave it out of the metrics.")
-    if {"clc", "css"} & set(metrics) and not feature_maps:
-        raise UserError("clc and css need feature maps: give {name: function}, or leave them out of the metrics.")
     if reference not in prompts:
         raise UserError(f"There are no prompts in {reference}, the reference: name one of {', '.join(prompts)}.")
+    if detector is None and not feature_maps:
+        raise UserError("There is nothing to measure: give a detector with metadata, feature maps, or both.")
+    count = len(metadata) if detector else len(prompts[reference])
+    if odd := [language for language, texts in prompts.items() if len(texts) != count]:
+        raise UserError(f"{odd[0]} has {len(prompts[odd[0]])} prompts, but there are {count} to align them with.")
     images = {language: generate_fn(texts, language) for language, texts in prompts.items()}
     result: dict[str, Any] = {"images": images}
-    if "geneval" in metrics and detector is not None:
+    if detector is not None:
         result["geneval"] = {name: score_images(shown, metadata, detector) for name, shown in images.items()}
-    if len(prompts) == 1:
+    if len(prompts) == 1 or not feature_maps:
         return result
-    maps = feature_maps or {}
-    features = {name: {code: embed(shown) for code, shown in images.items()} for name, embed in maps.items()}
-    if "clc" in metrics:
-        result["clc"] = {
-            name: {
-                "pairwise": cross_lingual_consistency(found),
-                "reference": cross_lingual_consistency(found, "reference", reference),
-            }
-            for name, found in features.items()
+    features = {name: {code: embed(shown) for code, shown in images.items()} for name, embed in feature_maps.items()}
+    result["clc"] = {
+        name: {
+            "pairwise": cross_lingual_consistency(found),
+            "reference": cross_lingual_consistency(found, "reference", reference),
         }
-    for order, asked in (mixed or code_switched_texts(prompts, reference)).items() if "css" in metrics else ():
+        for name, found in features.items()
+    }
+    result["css"] = {}
+    for order, asked in (mixed or code_switched_texts(prompts, reference)).items():
         rows = [index for index, text in enumerate(next(iter(asked.values()))) if text is not None]
         drawn = {code: generate_fn([str(texts[row]) for row in rows], code) for code, texts in asked.items()}
-        result.setdefault("css", {})[order] = {
+        result["css"][order] = {
             name: code_switching_similarity(
                 {code: embed(shown) for code, shown in drawn.items()},
                 {code: vectors[rows] for code, vectors in features[name].items()},
                 english=reference,
             )
-            for name, embed in maps.items()
+            for name, embed in feature_maps.items()
         }
     return result
 
@@ -176,69 +164,30 @@ def score_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-# --- benchmarks in other languages --------------------------------------------------------------------------------
-
-
-def build(
-    english: str | Path, folder: str | Path, translate: Callable[[str, str], str], languages: Sequence[str]
-) -> dict[str, Path]:
-    """Translate an English benchmark into `evaluation_metadata_<language>.jsonl`, its prompts alone.
-
-    `english` is JSONL with GenEval's rows (`tag`, `include`, `exclude`, `prompt`). Text in double quotation marks is to
-    be drawn and stays as it is.
-
-    Raises:
-        UserError: A row without a prompt, or a translation that is empty or loses quoted text.
-    """
-    written = {}
-    prompts, rows = aligned_rows({"en": english}, "prompt", ())
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for language in languages:
-        written[language] = Path(folder) / f"evaluation_metadata_{language}.jsonl"
-
-        def into(text: str, to: str = language) -> str:
-            return translate(text, to)
-
-        translated = [keeping_quotes(prompt, into) for prompt in prompts["en"]]
-        write_rows(written[language], ({**row, "prompt": text} for row, text in zip(rows, translated, strict=True)))
-    return written
+# --- what the paper's own evaluation takes ---------------------------------------------------------------------------
 
 
 def read_benchmark(folder: str | Path, languages: Sequence[str]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Prompts by language and the common metadata of files that `build` or the official repository wrote.
+    """Prompts by language and the common metadata of `evaluation_metadata_<language>.jsonl` (its code or English name).
 
     Raises:
         UserError: A language without a file, or files that differ in more than their prompts.
     """
     files = {}
     for code in languages:
-        names = [code, *(name for name, known in OFFICIAL_NAMES.items() if known == code)]
-        paths = [Path(folder) / f"evaluation_metadata_{name}.jsonl" for name in names]
-        paths += [Path(folder) / "evaluation_metadata.jsonl"] if code == "en" else []
-        if not (found := [path for path in paths if path.is_file()]):
-            raise UserError(f"{folder} has no evaluation_metadata_{code}.jsonl: build it, or leave out {code}.")
+        names = (f"_{code}", f"_{language_name(code).lower()}", *([""] if code == "en" else []))
+        found = [path for name in names if (path := Path(folder) / f"evaluation_metadata{name}.jsonl").is_file()]
+        if not found:
+            raise UserError(f"{folder} has no evaluation_metadata_{code}.jsonl: write one, or leave out {code}.")
         files[code] = found[0]
     return aligned_rows(files, "prompt", ("tag", "include", "exclude"))
 
 
-# --- eyes ---------------------------------------------------------------------------------------------------------
-
-
-def detector(spec: str) -> Detect:
-    """`world` (the miniature's exact one), `mask2former` (GenEval's), or your own (`core.plugins.own`)."""
+def eyes(kind: Eyes) -> tuple[Detect, Mapping[str, Embed]]:
+    """Detector and feature maps: the miniature's exact ones, or GenEval's detector with CLIP and DINOv2 of the hub."""
     from papers.neobabel import miniature
 
-    if spec == "world":
-        return miniature.detect
-    return vision.ObjectDetector() if spec == "mask2former" else own(spec, "detector")
-
-
-def feature_maps(spec: str) -> Mapping[str, Embed]:
-    """`world`, `clip_dinov2`, or your own mapping of names to functions from images to vectors."""
-    from papers.neobabel import miniature
-
-    if spec == "world":
-        return miniature.FEATURES
-    if spec == "clip_dinov2":
-        return {name: vision.image_embedder(model) for name, model in (("clip", vision.CLIP), ("dinov2", DINO))}
-    return own(spec, "features")
+    if kind == "world":
+        return miniature.detect, miniature.FEATURES
+    maps = {"clip": vision.image_embedder(vision.CLIP), "dinov2": vision.image_embedder("facebook/dinov2-base")}
+    return vision.ObjectDetector(), maps

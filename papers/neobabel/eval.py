@@ -1,7 +1,6 @@
 """Measure a trained model in every language: m-GenEval, cross-lingual consistency, code-switching.
 
     python -m papers.neobabel.eval tiny --variant native
-    python -m papers.neobabel.eval --benchmark my_prompts --languages en sw --detector detector.py:load
 
 Scores go to measurement.json and scores.tsv. As a library:
 
@@ -20,11 +19,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.experiment.config import override
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run, is_main_process
-from core.files import load_json, write_rows, write_text
-from papers.neobabel.config import PRESETS, Config, Decoding
+from core.files import load_json, read_json, write_json, write_text
+from papers.neobabel.config import Config, Decoding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +62,7 @@ class Painter:
 
 
 def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
-    """The painter of a run directory of `train` or :func:`train_on`.
+    """The painter of a run directory of `train`.
 
     Raises:
         UserError: Nothing was trained there.
@@ -76,9 +74,8 @@ def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
     trained = model.load(artifact, loading.default_device())
     if config is None:
         stored = load_json(Path(folder) / "config.json", dict)
-        names = ("frozen_encoder", "backbone", "image_tokenizer")
-        config = replace(PRESETS["tiny"], **{name: stored[name] for name in names if name in stored})
-        config = replace(config, decoding=Decoding(**stored.get("decoding", {})))
+        kept = {name: stored[name] for name in ("frozen_encoder", "backbone", "image_tokenizer")}
+        config = Config(**kept, decoding=Decoding(**stored["decoding"]))
     text = (
         data.FrozenText(config.backbone, artifact / "text")
         if config.frozen_encoder
@@ -88,34 +85,8 @@ def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
     return Painter(trained, text, tokenizer, config.decoding)
 
 
-def train_on(
-    rows: Sequence[Mapping[str, Any]],
-    languages: Sequence[str],
-    folder: str | Path,
-    preset: str = "tiny",
-    **changes: Any,
-) -> Painter:
-    """Train one stage on rows of `codes` and `captions` (see data.py), into a new run directory.
-
-    `preset` is where settings come from that are not among `changes`, which have their dots written as double
-    underscores (`p3__training__steps=200`).
-
-    Raises:
-        UserError: A setting that does not exist, or rows that do not fit.
-    """
-    from papers.neobabel.train import train
-
-    folder = Path(folder).resolve()
-    (folder / "data").mkdir(parents=True, exist_ok=True)
-    write_rows(folder / "data" / "rows.jsonl", rows)
-    named = {"train_languages": tuple(languages), "languages": tuple(languages), "p3.sources": (str(folder / "data"),)}
-    config = override(PRESETS[preset], named | {name.replace("__", "."): value for name, value in changes.items()})
-    train(config, Run(folder, "neobabel", config, folder / "stages", quiet=True))
-    return load_painter(folder, config)
-
-
 def evaluate(config: Config, run: Run) -> Measurement:
-    """Scores of the miniature's held-out pairs and trained prompts, or of a benchmark of the user's own."""
+    """Scores of the miniature's held-out pairs and trained prompts, or of a benchmark in files."""
     from core.distributed import seed_everything
     from papers.neobabel import benchmark, data, miniature
 
@@ -133,41 +104,38 @@ def evaluate(config: Config, run: Run) -> Measurement:
             "EF": {c: [item.mixed(reference, c) if item.cls else None for item in items] for c in foreign},
             "ES": {c: [item.mixed(c, reference) if item.cls else None for item in items] for c in foreign},
         }
-    # Consistency is that of held-out pairs; of a benchmark of one's own, of all prompts by their number.
+    # Consistency is that of held-out pairs; of a benchmark in files, of all prompts by their number.
     columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(metadata)))
     keys = [items[index].key if items else str(index) for index in columns]
     generate_fn = drawing(config, painter, items)
+    detector, maps = benchmark.eyes(config.eyes)
     result = benchmark.evaluate(
-        generate_fn,
-        prompts,
-        metadata,
-        detector=benchmark.detector(config.detector),
-        feature_maps=benchmark.feature_maps(config.features),
-        mixed=mixed,
-        reference=reference,
+        generate_fn, prompts, metadata, detector=detector, feature_maps=maps, mixed=mixed, reference=reference
     )
-    table = benchmark.score_table(result)
     if is_main_process():
+        table = benchmark.score_table(result)
         write_text(run.path / "scores.tsv", table)
-    if not run.quiet and is_main_process():
-        print(table)
+        print("" if run.quiet else table, end="")
     units: Units = {"geneval": {code: scores["overall"] for code, scores in result["geneval"].items()}}
     for name, by_mode in result.get("clc", {}).items():
         units[f"clc_{name}"] = _paths(by_mode["reference"][:, columns], foreign, keys)
-    for order, maps in result.get("css", {}).items():
-        units |= {f"css_{order.lower()}_{name}": _paths(rows, foreign, keys) for name, rows in maps.items()}
+    for order, by_map in result.get("css", {}).items():
+        units |= {f"css_{order.lower()}_{name}": _paths(rows, foreign, keys) for name, rows in by_map.items()}
     details: dict[str, Any] = {"tasks": {code: scores["tasks"] for code, scores in result["geneval"].items()}}
-    if not items or not foreign:
-        return Measurement({name: fmean(found.values()) for name, found in units.items()}, units, details)
-    units |= accuracies(result, items, config.languages)
+    if items and foreign:
+        units |= accuracies(result, items, config.languages)
     metrics = {name: fmean(found.values()) for name, found in units.items()}
-    # GenEval's means are over tasks, whatever their numbers of prompts.
-    metrics |= {"geneval_en": units["geneval"][reference]} | {f"geneval_{c}": v for c, v in units["geneval"].items()}
-    metrics["geneval_foreign"] = fmean(units["geneval"][code] for code in foreign)
-    metrics |= trivial(items, config)
-    if config.frozen_encoder:
-        metrics["base_retrieval"] = base_retrieval(painter.text, items, config.languages)
-    return Measurement(metrics, units, details | {"samples": samples(generate_fn, items, config.languages)})
+    if items and foreign:
+        # GenEval's means are over tasks, whatever their numbers of prompts.
+        metrics |= {"geneval_en": units["geneval"][reference]} | {
+            f"geneval_{c}": v for c, v in units["geneval"].items()
+        }
+        metrics |= {"geneval_foreign": fmean(units["geneval"][code] for code in foreign)} | trivial(items, config)
+        if config.frozen_encoder:
+            details["base_retrieval"] = base_retrieval(config, run, items)
+            metrics["base_retrieval"] = fmean(details["base_retrieval"].values())
+        details["samples"] = samples(generate_fn, items, config.languages)
+    return Measurement(metrics, units, details)
 
 
 def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable[..., Tensor]:
@@ -176,6 +144,8 @@ def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable
     from papers.neobabel import miniature
 
     reference, *foreign = config.languages
+    if config.translator == "world" and not items:
+        raise UserError("translator = 'world' knows the miniature's prompts alone: give your own for a benchmark.")
     known = miniature.translations(items, foreign, config.seed) if config.translator == "world" else {}
     translator = own(config.translator, "translator") if config.translator not in ("", "world") else None
 
@@ -249,19 +219,21 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
     return found
 
 
-def base_retrieval(text: Any, items: Sequence[Item], languages: Sequence[str]) -> float:
-    """Whether the encoder knows the languages: share of prompts to which, of all English ones, their own is nearest."""
-    import torch
-    from torch.nn.functional import normalize
+def base_retrieval(config: Config, run: Run, items: Sequence[Item]) -> dict[str, float]:
+    """Whether the encoder knows a language: share of the prompts for one coloured shape whose nearest English one is
+    the translation, with the pooling of the encoder's authors. The prompts are those of every seed and arm.
+    """
+    from core.tasks.retrieval import Pairs, retrieve
+    from papers.neobabel.data import encoder
 
-    asked = [item for item in items if item.task == "colors"]
-    vectors = {
-        code: normalize(torch.stack([text(item.prompt(code)).states.mean(0) for item in asked]), dim=-1)
-        for code in languages
-    }
-    english, *foreign = vectors.values()
-    here = torch.arange(len(asked))
-    return fmean(float(((one @ english.T).argmax(1) == here).float().mean()) for one in foreign)
+    reference, *foreign = config.languages
+    said = {code: [item.prompt(code) for item in items if item.task == "colors"] for code in config.languages}
+
+    def build(folder: Path) -> None:
+        found = retrieve(encoder(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
+        write_json(folder / "found.json", {code: each.accuracy() for code, each in found.items()})
+
+    return read_json(run.stage("retrieval", {"backbone": config.backbone, "prompts": said}, build) / "found.json")
 
 
 def samples(

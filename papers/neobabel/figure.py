@@ -175,6 +175,7 @@ def _points(axes: Axes, record: Record, groups: Mapping[str, tuple[str, str]]) -
         options: dict[str, Any] = {"color": COLOURS[colour], "markersize": 6, "elinewidth": 1.2}
         axes.errorbar(places, means, reach, fmt=marker, label=label, **options)
     axes.set_xticks(np.arange(len(groups)), list(groups), fontsize=8)
+    axes.set_xlim(-0.6, len(groups))  # room for the name of a line
     axes.set_ylim(-0.03, 1.03)
     axes.grid(axis="x", visible=False)
 

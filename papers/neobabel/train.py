@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from papers.neobabel.model import TextToImage
 
 # What decides nothing of the trained weights, but how they are merged, drawn from and measured.
-LATER = {
-    "split", "merge_kind", "decoding", "noise", "translator", "languages", "limit", "benchmark", "detector", "features",
-}  # fmt: skip
+LATER = {"split", "merge_kind", "decoding", "noise", "translator", "languages", "limit", "benchmark", "eyes"}
 
 
 def train(config: Config, run: Run) -> None:

@@ -254,8 +254,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
     "mexa average {}": ("mexa", ""),
-    "neobabel merge {} --out merged": ("neobabel", ".safetensors"),
-    "neobabel prepare {} --image-tokenizer world --out codes": ("neobabel", ""),
 }
 # What else they take is a model, and models are tried below.
 MODELS = {
@@ -432,9 +430,8 @@ def test_numbers_on_the_command_line(slug: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("papers.neobabel.use prepare x --image-tokenizer world --out y --rows 0", "rows = 0 is out of range"),
-        ("papers.neobabel.use merge x --out y --kind ema --decay -1", "decay = -1.0 is out of range"),
-        ("papers.neobabel.use merge --out y", "nothing to merge"),
+        ("papers.neobabel.use draw x a --draws 0", "draws = 0 is out of range"),
+        ("papers.neobabel.use draw x", "nothing to draw"),
         ("papers.marco_llm.use plan x --stage1 english=1 --tokens 0", "tokens = 0.0 is out of range"),
         ("papers.marco_llm.use plan x --stage1 english=1 --tokens -5", "tokens = -5.0 is out of range"),
         ("papers.marco_llm.use plan x --stage1 english=1 --tokens nan", "tokens = nan is out of range"),

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -162,12 +161,12 @@ def test_the_loss_of_a_batch_by_hand_and_in_chunks(tiny_model: TextToImage, monk
     log_p, chosen = tiny_model.logits(hidden)[:, 9:].log_softmax(-1), batch["labels"] != IGNORED
     expected = -log_p[chosen].gather(-1, batch["labels"][chosen][:, None]).sum()
     assert log_p.shape[-1] == STATES.size, "against the whole vocabulary"
-    found = []
+    found: list[Tensor] = []
     for chunk in (2**28, 2 * STATES.size):
         monkeypatch.setattr(method, "CHUNK", chunk)
         loss = method.image_loss(tiny_model, batch)
         assert loss.items == chosen.sum()
-        assert float(loss.total) == pytest.approx(float(expected), rel=1e-5)
+        assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
         found += torch.autograd.grad(loss.total, [tiny_model.lm.get_input_embeddings().weight])
     assert torch.allclose(found[0], found[1], atol=1e-5)
 
@@ -268,8 +267,9 @@ def test_drawing_at_the_papers_shapes_computes_codes_alone_and_no_more_than_the_
     """On the meta device: Gemma 2 2B, 1,024 codes of 8,192 behind 512 tokens of text, with guidance."""
     gemma = Vocabulary(text=256_000, codes=8192, bos=2, eos=1)
     decoding = replace(PRESETS["paper"].decoding, timesteps=1, batch_size=2)
+    two_layers = Gemma2Config(vocab_size=gemma.size, num_hidden_layers=2)  # the others are the same
     with torch.device("meta"):
-        lm = AutoModelForCausalLM.from_config(Gemma2Config(vocab_size=gemma.size), attn_implementation="eager")
+        lm = AutoModelForCausalLM.from_config(two_layers, attn_implementation="eager")
     net = TextToImage(lm, gemma, tokens=1024, max_text=512).eval()
     with Shapes() as shapes:
         drawn = method.generate(net, [Prompt([2, 5, 6])] * 3, Prompt([2]), decoding, [0, 0, 0])
@@ -305,7 +305,7 @@ def test_saved_models_draw_the_same(tiny_model: TextToImage, tmp_path: Path) -> 
         model.load(tmp_path)
 
 
-def test_averages_of_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_averages_of_checkpoints(tmp_path: Path) -> None:
     assert model.merge_weights("sma", 4) == [0.25] * 4
     assert model.merge_weights("wma", 3) == pytest.approx([1 / 6, 2 / 6, 3 / 6])
     ratios = [b / a for a, b in itertools.pairwise(model.merge_weights("ema", 3))]
@@ -313,9 +313,8 @@ def test_averages_of_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[s
     files = [tmp_path / f"{number}.safetensors" for number in (1, 2, 3)]
     for number, path in enumerate(files, start=1):
         save_file({"w": torch.full((2,), float(number))}, path)
-    use.main(["merge", *map(str, files), "--kind", "ema", "--out", str(tmp_path / "x.safetensors")])
-    assert "0.3690" in capsys.readouterr().out
-    assert load_file(tmp_path / "x.safetensors")["w"].tolist() == pytest.approx([(0.81 + 1.8 + 3) / 2.71] * 2)
+    merged = load_file(model.merge(files, tmp_path / "x.safetensors", "ema"))
+    assert merged["w"].tolist() == pytest.approx([(0.81 + 1.8 + 3) / 2.71] * 2)
 
 
 # --- the miniature world ------------------------------------------------------------------------------------------
@@ -438,7 +437,8 @@ def test_any_generator_can_be_scored() -> None:
     metadata = [item.metadata() for item in items]
     given: dict[str, Any] = {"detector": miniature.detect, "feature_maps": miniature.FEATURES}
     both = benchmark.evaluate(knows("en", "fr"), prompts, metadata, mixed=mixed, **given)
-    english = benchmark.evaluate(knows("en"), prompts, metadata, metrics=("geneval", "clc"), **given)
+    english = benchmark.evaluate(knows("en"), prompts, metadata, mixed={}, **given)
+    assert "clc" not in benchmark.evaluate(knows("en"), prompts, metadata, detector=miniature.detect)
     assert [scores["overall"] for scores in both["geneval"].values()] == [1.0, 1.0]
     assert [scores["overall"] for scores in english["geneval"].values()] == [1.0, 0.0]
     assert float(both["clc"]["objects"]["reference"].mean()) == pytest.approx(1.0)
@@ -446,28 +446,26 @@ def test_any_generator_can_be_scored() -> None:
     assert both["css"]["EF"]["looks"].shape == (1, 5), "the first prompt was not mixed"
     assert float(both["css"]["EF"]["objects"].mean()) == pytest.approx(1.0)
     assert "CLC objects" in benchmark.score_table(both)
-    for changes, words in (({"detector": None}, "needs a detector"), ({"reference": "sw"}, "no prompts in sw")):
+    for changes, words in (
+        ({"detector": None, "feature_maps": {}}, "nothing to measure"),
+        ({"reference": "sw"}, "no prompts in sw"),
+        ({"prompts": {"en": ["x"]}}, "align"),
+    ):
         with pytest.raises(UserError, match=words):
-            benchmark.evaluate(knows("en"), prompts, metadata, **{**given, **changes})
-    with pytest.raises(UserError, match="align"):
-        benchmark.evaluate(knows("en"), {"en": ["x"]}, metadata, **given)
+            benchmark.evaluate(knows("en"), **{"prompts": prompts, "metadata": metadata, **given, **changes})
 
 
-def test_building_a_benchmark(tmp_path: Path) -> None:
-    rows = [
-        {"tag": "colors", "include": [{"class": "bench", "count": 1, "color": "red"}], "prompt": "a red bench"},
-        {"tag": "single_object", "include": [{"class": "sign", "count": 1}], "prompt": 'a sign that says "STOP"'},
-    ]
-    english = tmp_path / "evaluation_metadata.jsonl"
-    english.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    written = benchmark.build(english, tmp_path, lambda p, code: f"{code}: {p.replace('STOP', 'HALT')}", ["fr", "zh"])
-    prompts, metadata = benchmark.read_benchmark(tmp_path, ("en", "fr"))
-    assert prompts["fr"] == ["fr: a red bench", 'fr: a sign that says "STOP"'], "quoted text is not translated"
-    assert metadata == [{key: value for key, value in row.items() if key != "prompt"} for row in rows]
-    with pytest.raises(UserError, match="lost the quoted"):
-        benchmark.build(english, tmp_path, lambda prompt, code: "dis", ["fr"])
-    written["zh"].write_text(written["zh"].read_text(encoding="utf-8").replace('"bench"', '"BENCH"'), encoding="utf-8")
-    for language, words in (("zh", "include differs"), ("sw", "build it")):
+def test_reading_the_official_benchmark(tmp_path: Path) -> None:
+    row = {"tag": "colors", "include": [{"class": "bench", "count": 1, "color": "red"}]}
+    prompts = {"": "a red bench", "_persian": "نیمکت قرمز", "_zh": "红色长凳"}
+    for name, prompt in prompts.items():
+        text = json.dumps({**row, "prompt": prompt})
+        (tmp_path / f"evaluation_metadata{name}.jsonl").write_text(text, encoding="utf-8")
+    found, metadata = benchmark.read_benchmark(tmp_path, ("en", "zh", "fa"))
+    assert found == {"en": ["a red bench"], "zh": ["红色长凳"], "fa": ["نیمکت قرمز"]}
+    assert metadata == [row]
+    (tmp_path / "evaluation_metadata_zh.jsonl").write_text('{"tag": "colors", "prompt": "x"}', encoding="utf-8")
+    for language, words in (("zh", "include differs"), ("sw", "leave out sw")):
         with pytest.raises(UserError, match=words):
             benchmark.read_benchmark(tmp_path, ("en", language))
 
@@ -475,57 +473,33 @@ def test_building_a_benchmark(tmp_path: Path) -> None:
 # --- data ---------------------------------------------------------------------------------------------------------
 
 
-def test_caption_files_become_shards_of_codes_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_become_shards_of_codes_once(tmp_path: Path) -> None:
     from PIL import Image
 
     items = [item for item in miniature.items("test", 0) if item.task == "colors"][:3]
     codes = torch.stack([miniature.draw_item(item, np.random.default_rng(i)) for i, item in enumerate(items)])
-    pictures = ((miniature.decode(codes) + 1) * 127.5).round().byte().numpy()
-    content = {"English": {f"{n}.png": f"a cat {n}" for n in range(3)}, "Persian": {"1.png": "گربه", "2.png": " "}}
-    files = {
-        "translated": {"translations.json": json.dumps(content)},
-        "english": {"captions.csv": "image,caption\n0.png,a cat 0\n1.png,a cat 1\n2.png,a cat 2\n"},
-        "ours": {"captions.csv": "image,en,fr\n0.png,a cat 0,\n1.png,a cat 1,un chat\n2.png,a cat 2,\n"},
-        "classes": {
-            f"imagenet_label_mapping_{name}": "".join(f"{n}: {label} {n}\n" for n in range(3))
-            for name, label in (("english", "cat"), ("dutch", "kat"))
-        },
-    }
-    expected = {
-        "translated": [{"en": "a cat 0"}, {"en": "a cat 1", "fa": "گربه"}, {"en": "a cat 2"}],
-        "english": [{"en": f"a cat {n}"} for n in range(3)],
-        "ours": [{"en": "a cat 0"}, {"en": "a cat 1", "fr": "un chat"}, {"en": "a cat 2"}],
-        "classes": [{"en": f"cat {n}", "nl": f"kat {n}"} for n in range(3)],
-    }
-    for name, texts in files.items():
-        folder, out = tmp_path / name, tmp_path / f"{name}_codes"
-        for number, picture in enumerate(pictures):
-            path = folder / (str(number) if name == "classes" else "") / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(path)
-        for file, text in texts.items():
-            (folder / file).write_text(text, encoding="utf-8")
-        use.main(["prepare", str(folder), "--image-tokenizer", "world", "--out", str(out), "--rows", "2"])
-        assert "3 images" in capsys.readouterr().out
-        assert [path.name for path in sorted(out.iterdir())] == ["000000.jsonl", "000001.jsonl"]
-        rows = list(data.read_folder(out))
-        assert [row["captions"] for row in rows] == expected[name]
+    for number, picture in enumerate(((miniature.decode(codes) + 1) * 127.5).round().byte().numpy()):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    table, out, tokenizer = tmp_path / "captions.csv", tmp_path / "codes", data.WorldTokenizer()
+    table.write_text("image,en,fr\n0.png,a cat 0,\n1.png,a cat 1,un chat\n2.png,a cat 2, \n", encoding="utf-8")
+    with pytest.raises(UserError, match="has images and no codes"):
+        data.read_folder(tmp_path)
+    assert data.write_shards(tmp_path, tokenizer, out, rows=2) == 3
+    assert [path.name for path in sorted(out.iterdir())] == ["000000.jsonl", "000001.jsonl"]
+    for rows in (data.read_folder(out), data.read_folder(tmp_path, tokenizer)):
+        assert [row["captions"] for row in rows] == [
+            {"en": "a cat 0"},
+            {"en": "a cat 1", "fr": "un chat"},
+            {"en": "a cat 2"},
+        ]
         assert [row["codes"] for row in rows] == codes.tolist()
-    assert [row["codes"] for row in data.read_folder(tmp_path / "ours", data.WorldTokenizer())] == codes.tolist()
     (out / "000001.jsonl").write_text('{"codes": [1], "captions": {}}\n', encoding="utf-8")
-    assert data.write_shards(folder, data.WorldTokenizer(), out, rows=2) == 3, "what is done is not done again"
+    assert data.write_shards(tmp_path, tokenizer, out, rows=2) == 3, "what is done is not done again"
     with pytest.raises(UserError, match=r"000001\.jsonl, line 1: there is no caption"):
         list(data.read_folder(out))
-    with pytest.raises(UserError, match="has images and no codes"):
-        data.read_folder(tmp_path / "ours")
-    for name, file, text, words in (
-        ("classes", "imagenet_label_mapping_klingon", "0: x", "captions in 'klingon'"),
-        ("english", "captions.csv", "image,caption\n0.png,\n", "no image with a caption"),
-        ("translated", "translations.json", '{"English": ["a cat"]}', "no object of captions by image"),
-    ):
-        (tmp_path / name / file).write_text(text, encoding="utf-8")
-        with pytest.raises(UserError, match=words):
-            data.images_of(tmp_path / name)
+    table.write_text("image,en\n0.png,\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no image with a caption"):
+        data.images_of(tmp_path)
 
 
 def test_sources_that_do_not_fit_are_refused(tmp_path: Path) -> None:
@@ -624,12 +598,12 @@ def test_paper_scale_on_a_small_gemma(tmp_path: Path) -> None:
     rows = [{"codes": [i % 7] * 4, "captions": {"en": "a red circle", "fa": "دایره قرمز"}} for i in range(8)]
     (tmp_path / "images" / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     few = TrainingConfig(steps=2, batch_size=4, micro_batch_size=2, max_length=8, precision="fp32", layout="padded")
-    stages = {
+    stages: dict[str, Any] = {
         name: Stage((str(tmp_path / "images"),), (), 4, 12, getattr(PRESETS["paper"], name).min_masking_rate, few)
         for name in ORDER
     }
-    changes = {"backbone": str(tmp_path / "gemma"), "codes": 7, "merge_n": 2, "merge_every": 1, **stages}
-    config = override(PRESETS["paper"], {**changes, "decoding.timesteps": 2})
+    changes: dict[str, Any] = {"backbone": str(tmp_path / "gemma"), "codes": 7, "merge_n": 2, "merge_every": 1}
+    config = override(PRESETS["paper"], {**changes, **stages, "decoding.timesteps": 2})
     built = training.build_model(config, data.TokenText(tokenizer))
     assert torch.equal(built.lm.get_input_embeddings().weight[: len(tokenizer)], base.get_input_embeddings().weight)
     assert built.lm.get_output_embeddings().weight is built.lm.get_input_embeddings().weight
@@ -702,24 +676,27 @@ def test_an_interrupted_run_goes_on_and_averages_share_its_training(monkeypatch:
 
 
 @pytest.mark.usefixtures("quick")
-def test_own_rows_and_an_own_benchmark(tmp_path: Path) -> None:
+def test_own_rows_and_the_files_of_a_benchmark(tmp_path: Path) -> None:
     items = [item for item in miniature.items("test", 0) if item.task == "colors"][:3]
     for code in ("en", "fr"):
         rows = [json.dumps({**item.metadata(), "prompt": item.prompt(code)}) for item in items]
         (tmp_path / f"evaluation_metadata_{code}.jsonl").write_text("\n".join(rows), encoding="utf-8")
     codes = miniature.draw_item(items[0], np.random.default_rng(0)).tolist()
-    rows_given = [{"codes": codes, "captions": {"en": "a red circle", "fr": "un cercle rouge"}}]
-    config = override(PRESETS["smoke"], {"benchmark": str(tmp_path), "languages": ("en", "fr")})
-    folder = tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch:
+    (tmp_path / "own").mkdir()
+    row = {"codes": codes, "captions": {"en": "a red circle", "fr": "un cercle rouge"}}
+    (tmp_path / "own" / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    changes = {"p3.sources": (str(tmp_path / "own"),), "benchmark": str(tmp_path), "languages": ("en", "fr")}
+    config = override(PRESETS["smoke"], changes)
+    with temporary("neobabel", config) as run, pytest.MonkeyPatch.context() as patch:
+        training.train(config, run)
         patch.setattr(data, "FrozenText", Quick)
-        painter = evaluation.train_on(rows_given, ["en", "fr"], folder, "smoke", p3__training__steps=4)
-        assert painter(["a red circle"]).shape == (1, 12, 12, 3)
-        run: Any = SimpleNamespace(path=folder, quiet=True)
         measured = evaluation.evaluate(config, run)
+        table = (run.path / "scores.tsv").read_text(encoding="utf-8")
+        with pytest.raises(UserError, match="knows the miniature's prompts alone"):
+            evaluation.evaluate(replace(config, translator="world"), run)
     assert {"geneval", "clc_objects", "css_ef_looks"} <= set(measured.metrics)
     assert set(measured.units["clc_objects"]) == {"fr/0", "fr/1", "fr/2"}
-    assert (folder / "scores.tsv").read_text(encoding="utf-8").startswith("language\toverall\tcolors\nen\t")
+    assert table.startswith("language\toverall\tcolors\nen\t")
 
 
 def train_here(folder: str, micro_batch_size: int = 0) -> list[float]:
