@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
+from core.tasks.choices import Question
 from core.tasks.scores import averages, read_scores
-from core.tasks.words import DISJOINT, OPTIONS, _concepts, by_spelling, words
+from core.tasks.words import DISJOINT, OPTIONS, _concepts, _extremes, trivial, words
 from core.text.distance import look_alike
 
 
 @pytest.mark.parametrize("language", ["de", "zh-Hans"])
 def test_words_are_no_lookalikes_and_samples_are_disjoint(language: str) -> None:
-    drawn = [words(language, "test", 30, seed) for seed in range(3, 3 + DISJOINT)]
+    drawn = [words(language, "test", 24, seed) for seed in range(3, 3 + DISJOINT)]
     dev = words(language, "dev", 20, 0)
     keys = [{question.id for question in questions} for questions in (*drawn, dev)]
-    assert len(set.union(*keys)) == 3 * 30 + 20
-    assert words(language, "test", 30, 3) == drawn[0]
-    assert {q.id for q in words(language, "test", 30, 6)} != keys[0]
+    assert len(set.union(*keys)) == 3 * 24 + 20
+    assert words(language, "test", 24, 3) == drawn[0]
+    assert {q.id for q in words(language, "test", 24, 6)} != keys[0]
     known = {concept.id.partition("/")[2]: concept for concept in _concepts(language)}
     for question in [*drawn[0], *dev]:
         concept = known[question.id]
@@ -34,9 +35,30 @@ def test_words_are_no_lookalikes_and_samples_are_disjoint(language: str) -> None
         assert not any(f"“{concept.prompt}” means {concept.answer}." in t for t in (question.context, question.prior))
     asked = [question for questions in drawn for question in questions]
     assert 0.1 < np.mean([question.answer == 0 for question in asked]) < 0.42
-    assert by_spelling(asked) < 0.5
     with pytest.raises(UserError, match="ask for fewer"):
         words(language, "test", 1000, 0)
+
+
+@pytest.mark.parametrize(("language", "most"), [("es", 0.45), ("zh-Hans", 0.36)])
+def test_options_and_letters_alone_are_guessing(language: str, most: float) -> None:
+    for seed in range(3, 3 + DISJOINT):
+        asked = words(language, "test", 24, seed)
+        offered: dict[frozenset[str], set[str]] = {}
+        for question in asked:
+            offered.setdefault(frozenset(question.choices), set()).add(question.choices[question.answer])
+        assert all(right == options for options, right in offered.items())  # each option is right once
+        found = trivial(asked)
+        assert found["longest"] == pytest.approx(0.25)
+        assert found["rarest"] == pytest.approx(0.25)
+        assert max(found["nearest"], found["farthest"], found["trigrams"], found["length"]) < most
+
+
+def test_trivial_solvers_by_hand() -> None:
+    found = trivial([Question("a", "the word “tisch” means", (" fish", " table", " tablecloths"), 1)])
+    assert found == {"nearest": 0, "farthest": 0, "trigrams": 0, "length": 0.5, "longest": 0, "rarest": 0}
+    alike = np.array([[[9, 1, 1, 1], [9, 5, 1, 1], [9, 1, 9, 1], [9, 3, 2, 1]]], dtype=float)[None]
+    # Most alike: right, wrong, one of two, wrong; least: one of none, wrong, wrong, right.
+    assert _extremes(alike).tolist() == [[1.5 / 4], [1 / 4]]
 
 
 def test_known_scores_are_matched_by_language(tmp_path: Path) -> None:
