@@ -55,7 +55,7 @@ def test_options_and_letters_alone_are_guessing(language: str, most: float) -> N
 
 def test_trivial_solvers_by_hand() -> None:
     found = trivial([Question("a", "the word “tisch” means", (" fish", " table", " tablecloths"), 1)])
-    assert found == {"nearest": 0, "farthest": 0, "trigrams": 0, "length": 0.5, "longest": 0, "rarest": 0}
+    assert found == {"nearest": 0, "farthest": 1, "trigrams": 1, "length": 1, "longest": 0, "rarest": 0}
     alike = np.array([[[9, 1, 1, 1], [9, 5, 1, 1], [9, 1, 9, 1], [9, 3, 2, 1]]], dtype=float)[None]
     # Most alike: right, wrong, one of two, wrong; least: one of none, wrong, wrong, right.
     assert _extremes(alike).tolist() == [[1.5 / 4], [1 / 4]]
