@@ -4,10 +4,10 @@
 
 The words are names of days, months, units, places, languages and numbers (Unicode CLDR). Knowing the alphabet must not
 be enough, nor must avoiding it be. So words of a kind are asked in fours, each with the answers of all four as options:
-whoever goes by the option alone (the longest, the rarest) is right in one of four by construction. And the fours
-are chosen so that going by letters, trigrams or lengths is right in one of four as well, be it the most or the least
-alike that is taken. A third of the concepts, the same ones in all languages, is for development and for the
-examples in the prompt.
+whoever goes by the option alone (the longest, the rarest) is right in one of four by construction. The fours are chosen
+so that going by letters, trigrams or lengths is right in one of four as well, as far as a language has the words, and
+the questions are weighted so that it is on the whole. A third of the concepts, the same ones in all languages, is for
+development and for the examples in the prompt.
 """
 
 from __future__ import annotations
@@ -87,28 +87,50 @@ def words(code: str, split: Literal["test", "dev"], items: int, seed: int, *, sh
     return questions
 
 
-def trivial(questions: Sequence[Question]) -> dict[str, float]:
-    """Accuracy of solvers that know neither language, as in :func:`core.tasks.choices.credit`.
+def weights(questions: Sequence[Question]) -> list[float]:
+    """Weights that sum to 1 and make the option that looks most like the word right in one of four.
 
-    `nearest` takes the option whose letters look most like the word's and `farthest` the one whose look least like
-    them; `trigrams` the one with most of its trigrams, `length` the one that is nearest to it in length; `longest` and
-    `rarest` (in English) do not look at the word.
+    Languages near English have more words that go by letters than fours can hide. Questions that letters answer get a
+    quarter of the weight, the others the rest, so that in no language letters alone are better than guessing.
+    """
+    lucky = np.array([credit([_alike(_word(q), option) for option in q.choices], q.answer) for q in questions])
+    share = lucky.mean()
+    if share in (0, 1):
+        return [1 / len(questions)] * len(questions)
+    weight = lucky / share / OPTIONS + (1 - lucky) / (1 - share) * (1 - 1 / OPTIONS)
+    return (weight / len(questions)).tolist()
+
+
+def trivial(questions: Sequence[Question]) -> dict[str, float]:
+    """Accuracy, under :func:`weights`, of solvers that know neither language.
+
+    `nearest` takes the option that looks most like the word and `farthest` the one that looks least like it; `edits`
+    and `trigrams` go by one measure of that, `length` by the nearest number of letters; `longest` and `rarest` (in
+    English) do not look at the word.
     """
     from wordfreq import zipf_frequency
 
     solvers: dict[str, Callable[[str, str], float]] = {
-        "nearest": lambda word, option: -_far(word, option),
-        "farthest": _far,
+        "nearest": _alike,
+        "farthest": lambda word, option: -_alike(word, option),
+        "edits": lambda word, option: -_far(word, option),
         "trigrams": _trigrams,
         "length": lambda word, option: -_longer(word, option),
         "longest": lambda word, option: len(option),
         "rarest": lambda word, option: -zipf_frequency(option, "en"),
     }
-    asked = [(question.context.rpartition("“")[2].partition("”")[0], question) for question in questions]
+    weight = weights(questions)
     return {
-        name: float(np.mean([credit([solve(word, o.strip()) for o in q.choices], q.answer) for word, q in asked]))
+        name: sum(
+            w * credit([solve(_word(q), o) for o in q.choices], q.answer)
+            for q, w in zip(questions, weight, strict=True)
+        )
         for name, solve in solvers.items()
     }
+
+
+def _word(question: Question) -> str:
+    return question.context.rpartition("“")[2].partition("”")[0]
 
 
 # --- how alike a word and an option are ---------------------------------------------------------------------------
@@ -117,7 +139,7 @@ def trivial(questions: Sequence[Question]) -> dict[str, float]:
 @cache
 def _forms(name: str) -> tuple[str, ...]:
     """A name in Latin letters, and each of its words."""
-    whole = romanize(name).lower()
+    whole = romanize(name).strip().lower()
     return tuple(dict.fromkeys([whole, *re.findall(r"\w+", whole)]))
 
 
@@ -144,7 +166,11 @@ def _longer(word: str, option: str) -> float:
     return abs(len(_forms(word)[0]) - len(_forms(option)[0]))
 
 
-ALIKE = (_far, _whole, _trigrams, _longer)
+def _alike(word: str, option: str) -> float:
+    return _trigrams(word, option) - _far(word, option) - _whole(word, option)
+
+
+MEASURES = (_far, _whole, _trigrams, _longer)
 
 
 # --- which words are asked, and with which options ----------------------------------------------------------------
@@ -155,12 +181,12 @@ def _fours(kinds: Sequence[Sequence[Item]], seed: int, items: int) -> list[list[
     rng = np.random.default_rng(seed)
     left = [list({c.prompt: c for c in {c.answer: c for c in kind}.values()}.values()) for kind in kinds]
     found: list[list[Item]] = []
-    right = np.zeros((2 * len(ALIKE), 1))
+    right = np.zeros((2 * len(MEASURES), 1))
     while any(len(kind) >= OPTIONS for kind in left) and len(found) * OPTIONS < items:
         for number, kind in enumerate(left):
             if len(kind) < OPTIONS:
                 continue
-            alike = np.array([[[measure(a.prompt, b.answer) for b in kind] for a in kind] for measure in ALIKE])
+            alike = np.array([[[measure(a.prompt, b.answer) for b in kind] for a in kind] for measure in MEASURES])
             tried = rng.random((TRIES, len(kind))).argsort(1)[:, :OPTIONS]
             after = right + _extremes(alike[:, tried[:, :, None], tried[:, None, :]])
             best = ((after / (len(found) + 1) - 1 / OPTIONS) ** 2).sum(0).argmin()

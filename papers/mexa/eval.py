@@ -33,7 +33,7 @@ SHARED = (("weighted", 1), ("weighted", 0), ("last", 0))
 # The languages nearest to English, in which random weights may have at most half of what training adds.
 NEAREST = ("fr", "es", "it", "nl")
 # Units for correlations; their means are a trivial solver's, or nothing.
-INPUTS = ("overlap", "nearest", "score_beyond", "task_beyond")
+INPUTS = ("overlap", "score_beyond", "task_beyond")
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -46,7 +46,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     known, solvers = task_scores(config, run, list(curves))
     english = known.pop(config.pivot, None)  # the yardstick of the others and no point of a correlation
     retrieval = shared_letters(found.texts, config.pivot)
-    units |= {"overlap": retrieval["overlap"], **({"nearest": solvers["nearest"]} if solvers else {})}
+    units["overlap"] = retrieval["overlap"]
     values = {f"trivial_retrieval_{name}": statistics.fmean(by.values()) for name, by in retrieval.items()}
     values |= {f"trivial_words_{name}": statistics.fmean(by.values()) for name, by in solvers.items()}
     if known:
@@ -188,7 +188,7 @@ def middle(layers: int) -> range:
 def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dict[str, float], Units]:
     """Task score by language from the model's answers, the pivot's too where it means something; and solvers'."""
     from core.tasks.choices import By, answer
-    from core.tasks.words import trivial
+    from core.tasks.words import trivial, weights
     from papers.mexa import data
 
     if config.task == "none":
@@ -205,7 +205,8 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dic
         with Display(len(asked), f"{config.task}, {config.model}", run.quiet) as display:
             for done, (language, questions) in enumerate(asked.items(), start=1):
                 right = answer(model, tokenizer, questions, by)
-                found["model"][language] = statistics.fmean(right.values())
+                weight = weights(questions) if config.task == "words" else [1 / len(right)] * len(right)
+                found["model"][language] = sum(w * right[q.id] for w, q in zip(weight, questions, strict=True))
                 if config.task == "words":
                     for solver, value in trivial(questions).items():
                         found["solvers"].setdefault(solver, {})[language] = value
