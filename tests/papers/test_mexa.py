@@ -279,8 +279,8 @@ def curves(**by_language: dict[str, list[float]]) -> eval.Curves:
 
 def test_the_layer_is_a_middle_one_chosen_on_one_half_and_measured_on_the_other() -> None:
     by = curves(
-        fr={"mexa_0": [0, 0.5, 0.4, 0], "mexa_1": [0.1, 0.3, 0.9, 0.2]},
-        sw={"mexa_0": [0.9, 0.1, 0.0, 0], "mexa_1": [0.2, 0.1, 0.0, 0.6]},
+        fr={"mexa": [0] * 4, "mexa_0": [0, 0.5, 0.4, 0], "mexa_1": [0.1, 0.3, 0.9, 0.2]},
+        sw={"mexa": [0] * 4, "mexa_0": [0.9, 0.1, 0.0, 0], "mexa_1": [0.2, 0.1, 0.0, 0.6]},
     )
     # Of the layers 1 and 2 the first has .3 in the mean of the first halves; layer 0 has more and is no middle one.
     assert eval.scores(PRESETS["tiny"], by)["hump"] == {"fr": pytest.approx(0.1), "sw": pytest.approx(-0.5)}
@@ -457,7 +457,8 @@ def test_tasks_and_corpora_name_languages_differently(hub_folder: Path) -> None:
 
 def test_settings_that_mean_nothing_are_refused() -> None:
     tiny = PRESETS["tiny"]
-    for bad in ({"architecture": "encoder"}, {"embedding": "last"}, {"n": None}, {"items": None}, {"n": 3}):
+    last = {"embedding": "last", "drop_first": 1}
+    for bad in ({"architecture": "encoder"}, last, {"n": None}, {"items": None}, {"n": 3}):
         with pytest.raises(UserError):
             override(tiny, bad)
 
