@@ -111,7 +111,7 @@ def _layers(axes: Axes, record: Record) -> None:
         curve = np.mean([list(cell.details["curves"].values()) for cell in cells], axis=(0, 1))
         axes.plot(curve, color=COLOURS[colour], linewidth=1.8, label=label)
     axes.legend(fontsize=7.5, loc="upper right")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.4 * axes.dataLim.y1)  # room for the legend
     axes.set_xlim(0, len(curve) - 1)
     axes.set_title("Layer by layer\n(mean of the languages)")
     axes.set_xlabel("layer (0: embeddings)")
