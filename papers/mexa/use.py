@@ -2,21 +2,17 @@
 
     python -m papers.mexa.use score lines.tsv --model Qwen/Qwen3-0.6B-Base --scores known.tsv --english-score 0.61
     python -m papers.mexa.use compare lines.tsv --models Qwen/Qwen3-0.6B-Base Qwen/Qwen3-1.7B-Base
-    python -m papers.mexa.use average runs/gemma-flores runs/gemma-bible runs/llama-flores
 
 `score` prints one line a language, best first, and writes languages.tsv and languages.json; `compare` says by how much
-the second model aligns more of the same sentences; `average` is the paper's headline, r averaged over models, tasks and
-corpora, from runs of `eval.py`. Lines are a .tsv, .csv or .jsonl with a column per language code, or a folder of
-aligned <language>.txt.
+the second model aligns more of the same sentences. Lines are a .tsv, .csv or .jsonl with a column per language code,
+or a folder of aligned <language>.txt.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,8 +29,6 @@ if TYPE_CHECKING:
     from core.metrics.stats import Interval
     from core.models.states import Embedder
     from papers.mexa.method import Embedding, Pooling
-
-_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 # --- as a library -------------------------------------------------------------------------------------------------
@@ -250,14 +244,6 @@ class Compare(_Lines):
     """Two hub ids, folders or wheels: before and after, or small and large."""
 
 
-@dataclass(frozen=True)
-class Average:
-    """The mean correlation over runs of `eval.py`: models, tasks and corpora."""
-
-    runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders."""
-
-
 def score(options: Score) -> None:
     """Print the table and write it.
 
@@ -265,6 +251,7 @@ def score(options: Score) -> None:
         UserError: Unusable lines or scores, or no such model.
     """
     from core.files import write_json, write_text
+    from core.metrics.stats import pearson
     from core.tasks.scores import read_scores
 
     texts = options.texts()
@@ -295,7 +282,6 @@ def score(options: Score) -> None:
     write_text(
         options.out / "languages.tsv", "".join("\t".join(line) + "\n" for line in [["language", *names], *cells])
     )
-    top = max(row["max"] for row in rows.values())
     print(f"{options.model}, {next(iter(rows.values()))['n']} sentences, {options.pool} over layers")
     for code, row in rows.items():
         task = f"  task {known[code]:.2f}" if code in known else ""
@@ -303,12 +289,10 @@ def score(options: Score) -> None:
             task = f"  predicted {_span(row['estimate'], row['estimate_low'], row['estimate_high'])}"
         print(
             f"  {code:10} {_span(row['score'], row['low'], row['high'])}  best {row['max']:.2f} at layer "
-            f"{row['best_layer']:2} (chance < {row['tail']:.0e})  {sparkline(row['curve'], top)}{task}"
+            f"{row['best_layer']:2} (chance < {row['tail']:.0e}){task}"
         )
-    if len(known) > 2:
-        from core.metrics.stats import pearson
-
-        r = pearson([pooled[code] for code in known], list(known.values()))
+    r = pearson([pooled[code] for code in known], list(known.values())) if len(known) > 2 else math.nan
+    if math.isfinite(r):  # equal scores have none
         print(f"Pearson r with the task score over {len(known)} languages: {r:.2f}.")
     if estimates and fit is None:
         print("Predicted on the ideal line; with three or more --scores a line is fitted and has intervals.")
@@ -331,36 +315,6 @@ def compare(options: Compare) -> None:
         print(f"  {code:10} {found.control:.3f} -> {found.treatment:.3f}  {difference}")
 
 
-def average(options: Average) -> None:
-    """Print r of every run, and its mean over models for each corpus and task, and over all.
-
-    Raises:
-        UserError: A folder that holds no measurement with a correlation.
-    """
-    from core.files import load_json
-
-    found: dict[tuple[str, str, str], float] = {}
-    for folder in options.runs:
-        content = load_json(folder / "measurement.json", dict, sound=False)
-        r, details = (content.get("metrics") or {}).get("pearson_r"), content.get("details") or {}
-        if not isinstance(r, float) or not {"corpus", "task", "model"} <= set(details):
-            raise UserError(f"{folder} has no correlation with a task: measure it by `python -m papers.mexa.eval`.")
-        found[details["corpus"], details["task"], details["model"]] = r
-        print(f"  {details['corpus']:10} {details['task']:10} {details['model']:40} {r:.4f}")
-    for key in dict.fromkeys((corpus, task) for corpus, task, _ in found):
-        values = [r for (corpus, task, _), r in found.items() if (corpus, task) == key]
-        print(f"  {key[0]:10} {key[1]:10} {f'mean of {len(values)} models':40} {statistics.fmean(values):.4f}")
-    print(f"Mean of {len(found)}: {statistics.fmean(found.values()):.4f}")
-
-
-def sparkline(values: Sequence[float], top: float, width: int = 16) -> str:
-    """The curve as blocks, the highest value of neighbouring layers each; an empty place is 0."""
-    width = min(width, len(values))
-    edges = [round(place * len(values) / width) for place in range(width + 1)]
-    heights = [max(values[left:right]) for left, right in pairwise(edges)]
-    return "".join(_BLOCKS[math.ceil(max(0.0, h) / top * (len(_BLOCKS) - 1)) if top > 0 else 0] for h in heights)
-
-
 def _span(value: float, low: float | None, high: float | None) -> str:
     return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
@@ -376,7 +330,7 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-VERBS: Verbs = {"score": (Score, score), "compare": (Compare, compare), "average": (Average, average)}
+VERBS: Verbs = {"score": (Score, score), "compare": (Compare, compare)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -253,7 +253,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "mexa score {} --model nothing/here": ("mexa", ".tsv"),
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
-    "mexa average {}": ("mexa", ""),
 }
 # What else they take is a model, and models are tried below.
 MODELS = {
