@@ -70,12 +70,8 @@ class Config:
     """disjoint = every reverse example has a target of its own, from items that are used nowhere else (Figure 3)."""
     fresh_pairs: str | None = None
     """Translation pairs that `disjoint` takes instead (JSON lines or a hub id); numbers bring their own."""
-    pairs: str | None = None
-    """Further pairs that are not multi-way (JSON lines or a hub id; the paper: WMT and IWSLT test sets)."""
-    sd_scope: Literal["multiway", "all"] = "multiway"
-    """Which reverse examples are downsampled: Section 2.1 says the multi-way portion, Section 5.1 gives 5 % in all."""
     shuffled: bool = False
-    """Every target belongs to another source of its direction: the effect, broken on purpose."""
+    """Every target belongs to another source: the effect, broken on purpose."""
     pmp_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Share of the examples that show an auxiliary sentence, where the language has one (Section 5.1: half)."""
     auxiliaries: tuple[str, ...] = ()
@@ -101,11 +97,6 @@ class Config:
     primary: Literal["exact", "chrf++", "comet"] = "exact"
     """What `x2p` and `p2x` mean: exact match (numbers), chrF++, or COMET-22 (the paper's; `pip install unbabel-comet`).
     Sentences also get chrF++ and BLEU."""
-    bleu: Literal["bleu", "spbleu"] = "bleu"
-    """sacrebleu's own choice of tokenizer, or the FLORES-200 pieces (a download). The paper does not state its own.
-    Chinese targets always use `zh`."""
-    cleaning: Literal["blank", "release", "none"] = "blank"
-    """Treatment of blank outputs, see `clean_output`."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot be trained or mean nothing."""
@@ -153,7 +144,6 @@ _PAPER = Config(
     num_beams=5,
     max_new_tokens=512,
     primary="comet",
-    bleu="spbleu",
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {

@@ -91,10 +91,11 @@ def _near(code: str, table: dict[str, str]) -> list[str]:
 
 def rehearsal(config: Config, forward: int) -> list[Example]:
     """English without a source, the same in every arm."""
-    random, count = Random(f"rehearsal-{config.seed}"), round(config.rehearsal * forward)
-    pool = numbers(config)["base"]
-    values = random.sample(pool, min(count, len(pool)))
-    rows = spelled(values, [], f"rehearsal-{config.seed}") if count else []
+    pool, count = numbers(config)["base"], round(config.rehearsal * forward)
+    rows = []
+    for at in range(0, count, len(pool)):  # every time round in other wordings
+        values = Random(f"rehearsal-{config.seed}-{at}").sample(pool, min(count - at, len(pool)))
+        rows += spelled(values, [], f"rehearsal-{config.seed}-{at}")
     return [Example(row["key"], "", "en", "", row["en"]) for row in rows]
 
 
