@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 FEW = 8  # languages of the arm with few
+HELD_OUT = 100  # numbers for fine-tuning, as many for development, as many for test
 _SCRATCH = TrainingConfig(
     batch_size=64, max_length=128, layout="padded", beta2=0.98, warmup=0.05, final_learning_rate=0.1,
     precision="fp32", log_every=100,
 )  # fmt: skip
 # Its rows come ordered, batches of about one length.
-_BASE = replace(_SCRATCH, steps=1500, batch_size=32, learning_rate=3e-3, shuffle=False)
+_BASE = replace(_SCRATCH, steps=2000, batch_size=32, learning_rate=3e-3, shuffle=False)
 _SFT = replace(_SCRATCH, epochs=3, learning_rate=5e-4)
 
 
@@ -81,14 +82,14 @@ class Config:
     rehearsal: Annotated[float, Range(0)] = 0.0
     """Pivot sentences without a source, per forward example, the same in every arm: they keep a small model able to
     write the pivot without practising to read. Ours, for the miniature."""
-    sft_items: Annotated[int, Range(1)] = 64
+    sft_items: Annotated[int, Range(1, HELD_OUT)] = 64
     """Items of the multi-way set (numbers; files and FLORES are used whole)."""
     sft: TrainingConfig = _SFT
     """Fine-tuning; in miniature ours, development split."""
 
     base_shots: Annotated[int, Range(0)] = 3
     """Solved examples that a checkpoint without fine-tuning is shown (Table 2: 3). A scratch model knows its tags."""
-    test_items: Annotated[int, Range(1)] = 10
+    test_items: Annotated[int, Range(1)] = 20
     """Held-out items per direction; at most 100 numbers, 1,012 sentences of FLORES devtest."""
     num_beams: Annotated[int, Range(1)] = 1
     """Beams; the released script: 5. 1 = greedy."""

@@ -214,13 +214,8 @@ def test_missing_translations_are_skipped_and_missing_languages_refused() -> Non
 
 
 def test_repetition_counts_distinct_sources_over_all_languages() -> None:
-    examples = [
-        Example("1", "de", "en", "eins", "one"),
-        Example("2", "de", "en", "eins", "one"),
-        Example("3", "fr", "en", "un", "one"),
-        Example("4", "fr", "en", "deux", "two"),
-    ]
-    found = method.target_repetition(examples)
+    pairs = ("de", "eins", "one"), ("de", "eins", "one"), ("fr", "un", "one"), ("fr", "deux", "two")
+    found = method.target_repetition(Example("", code, "en", source, target) for code, source, target in pairs)
     assert found["*-en"] == method.Repetition(4, 2, 1.5, 2)
     assert found["de-en"].mean == 2
     assert not found["*-en"].risky
@@ -347,7 +342,7 @@ def test_the_base_reads_more_than_it_writes_and_meets_auxiliaries() -> None:
 def test_parts_of_the_numbers_do_not_meet() -> None:
     parts = miniature.numbers(SMALL)
     drawn = [value for part in parts.values() for value in part]
-    assert len(drawn) == len(set(drawn)) == 1000
+    assert len(drawn) == len(set(drawn)) == 964
     assert miniature.numbers(override(SMALL, {"seed": 1}))["test"] != parts["test"]
     codes = PRESETS["tiny"].languages
     assert len(set(codes)) == 32
@@ -458,9 +453,8 @@ def test_an_untuned_checkpoint_is_shown_three_solved_examples(
 
 def test_groups_are_those_of_the_papers_tables() -> None:
     config = replace(PRESETS["paper"], languages=("de", "ky"))
-    directions = [("en", "zh"), ("zh", "en"), ("en", "de"), ("de", "en"), ("zh", "de"), ("de", "zh"), ("ky", "zh")]
+    directions = ["en-zh", "zh-en", "en-de", "de-en", "zh-de", "de-zh", "ky-zh"]
     values = {"": {direction: float(rank) for rank, direction in enumerate(directions)}}
-    values = {"": {f"{source}-{target}": value for (source, target), value in values[""].items()}}
     units = evaluation.group(config, data.Corpus(config.languages, AUXILIARY, [], []), values)
     assert units["p2x_en_high"] == {"zh/en": 0, "de/en": 2}
     assert units["x2p_en_high"] == {"zh/en": 1, "de/en": 3}
@@ -470,13 +464,8 @@ def test_groups_are_those_of_the_papers_tables() -> None:
 
 
 def test_attraction_counts_wrong_outputs_that_are_training_answers() -> None:
-    cells = [
-        ("de", "en", "one", "two"),
-        ("de", "en", "two", "two"),
-        ("de", "en", "three", "nine"),
-        ("en", "de", "x", "two"),
-    ]
-    examples = [Example(str(i), source, target, "", wanted) for i, (source, target, wanted, _) in enumerate(cells)]
+    cells = ("de-en", "one", "two"), ("de-en", "two", "two"), ("de-en", "three", "nine"), ("en-de", "x", "two")
+    examples = [Example("", direction[:2], direction[3:], "", wanted) for direction, wanted, _ in cells]
     found = data.Corpus((), {}, [{"en": "two"}], [])
     outputs = [f"{output} " for *_, output in cells]
     assert evaluation.attraction(PRESETS["tiny"], found, examples, outputs) == pytest.approx(1 / 3)
@@ -570,26 +559,16 @@ def test_the_pages_python_runs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_check_warns_of_a_symmetric_many_way_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    codes = tuple(code for code in LANGUAGES if code not in ("en", "zh"))[:14]
-    examples = build_sft(corpus(3, ("en", *codes)), ("en",), codes, retention_p=1.0)
-    data.write_sft(tmp_path, examples, ("en",))
+    codes = LANGUAGES[2:16]
+    data.write_sft(tmp_path, build_sft(corpus(3, ("en", *codes)), ("en",), codes, retention_p=1.0), ("en",))
     use.main(["check", str(tmp_path)])
     assert "in en answers more than 10 different sources" in capsys.readouterr().out
 
 
 def test_translate_reads_and_writes_files(smoke: Any, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("eins\nzwei\n", encoding="utf-8")
-    arguments = [
-        "translate",
-        "--model",
-        str(smoke("lmt").path / "artifact"),
-        "--source",
-        "de",
-        "--target",
-        "en",
-        "--num-beams",
-        "2",
-    ]
-    arguments += ["--prompt-style", "tags", "--max-new-tokens", "4"]
+    model = str(smoke("lmt").path / "artifact")
+    options = "--source de --target en --num-beams 2 --prompt-style tags --max-new-tokens 4"
+    arguments = ["translate", "--model", model, *options.split()]
     use.main([*arguments, "--input", str(tmp_path / "in.txt"), "--output", str(tmp_path / "out.txt")])
     assert len((tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()) == 2
