@@ -18,7 +18,7 @@ ARMS = (
     ("symmetric", "all, targets repeated", "vermilion"),
     ("shuffled", "5 %, of other sources (null)", "grey"),
 )
-CURVE = {"p0": "0", "p1": "1", "p5": "5", "p10": "10", "symmetric": "100"}
+CURVE = {"p0": "0", "p5": "5", "p20": "20", "symmetric": "100"}
 SIDES = (("x2p", "X → English", "blue"), ("p2x", "English → X", "orange"))
 
 

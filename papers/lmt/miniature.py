@@ -1,4 +1,4 @@
-"""The tiny world: numbers below a thousand, spelled out in English, the pivot, and in 44 languages of the paper.
+"""The tiny world: numbers below a thousand, spelled out in English, the pivot, and in 32 languages of the paper.
 
 A multi-way corpus of real language with right and wrong answers. As in human translation the English of a sentence
 is one wording of many, which nothing in the source decides ("we saw nearly seventeen"); only the number is scored. The
