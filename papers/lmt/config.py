@@ -79,9 +79,6 @@ class Config:
     """Own auxiliary languages, as `es=pt`; empty = Table 12, which is for pairs with English."""
     prompt_style: Literal["release", "paper", "tags"] = "release"
     """release = wording of the released code, paper = of Figure 4, tags = language tags for a scratch model."""
-    rehearsal: Annotated[float, Range(0)] = 0.0
-    """Pivot sentences without a source, per forward example, the same in every arm: they keep a small model able to
-    write the pivot without practising to read. Ours, for the miniature."""
     sft_items: Annotated[int, Range(1, HELD_OUT)] = 16
     """Items of the multi-way set (numbers; files and FLORES are used whole)."""
     sft: TrainingConfig = _SFT
@@ -114,8 +111,6 @@ class Config:
             raise UserError("languages is empty: name the languages of the corpus, such as de nl.")
         if overlap := set(self.pivots) & set(self.languages):
             raise UserError(f"{sorted(overlap)[0]!r} is both a pivot and a language: list it once.")
-        if self.rehearsal and self.prompt_style != "tags":
-            raise UserError("rehearsal is for the miniature's own model: leave it 0 with a checkpoint.")
         name_values("auxiliaries", self.auxiliaries, "es=pt (the language, then the language that helps it)", str)
 
 
@@ -125,7 +120,7 @@ _SPELLED = (
     "es hi fi ar sw de uk th hu tr it ne ru id ko pt az he bg sv ka fa cs nl vi am pl is zh fr my hy da ta ro kk el km "
     "sk no fil hr ky lo"
 )
-_TINY = Config(languages=tuple(_SPELLED.split()[:32]), prompt_style="tags", rehearsal=0.25)
+_TINY = Config(languages=tuple(_SPELLED.split()[:32]), prompt_style="tags")
 _SMOKE = replace(
     _TINY, languages=("de", "nl", "es"), sft_items=8, test_items=4, max_new_tokens=24, vocabulary=400, width=32,
     layers=1, base=replace(_BASE, steps=4, batch_size=16), sft=replace(_TINY.sft, epochs=1.0),

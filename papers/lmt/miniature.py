@@ -88,16 +88,6 @@ def _near(code: str, table: dict[str, str]) -> list[str]:
     return [table[code]] if code in table else []
 
 
-def rehearsal(config: Config, forward: int) -> list[Example]:
-    """English without a source, the same in every arm."""
-    pool, count = numbers(config)["base"], round(config.rehearsal * forward)
-    rows = []
-    for at in range(0, count, len(pool)):  # every time round in other wordings
-        values = Random(f"rehearsal-{config.seed}-{at}").sample(pool, min(count - at, len(pool)))
-        rows += spelled(values, [], f"rehearsal-{config.seed}-{at}")
-    return [Example(row["key"], "", "en", "", row["en"]) for row in rows]
-
-
 def base_examples(config: Config) -> list[Example]:
     """As many pairs as the base training takes: mostly X -> English, some with an auxiliary language."""
     random, table, codes = Random(f"base-{config.seed}"), auxiliaries(config), config.languages

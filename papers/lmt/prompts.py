@@ -55,8 +55,7 @@ def translation_prompt(
     if (auxiliary is None) != (auxiliary_text is None):
         raise UserError("A parallel prompt needs both the auxiliary language and its text: give both or neither.")
     if style == "tags":
-        given = f"<{source}>{text}" if source else ""
-        return given + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
+        return f"<{source}>{text}" + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
     names = [language_name(code) for code in (source, auxiliary, target) if code is not None]
     wanted = " and ".join(names[1:])
     header = {
