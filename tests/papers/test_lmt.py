@@ -341,7 +341,7 @@ def test_the_base_reads_more_than_it_writes_and_meets_auxiliaries() -> None:
 def test_parts_of_the_numbers_do_not_meet() -> None:
     parts = miniature.numbers(SMALL)
     drawn = [value for part in parts.values() for value in part]
-    assert len(drawn) == len(set(drawn)) == 964
+    assert len(drawn) == len(set(drawn)) == 916
     assert miniature.numbers(override(SMALL, {"seed": 1}))["test"] != parts["test"]
     codes = PRESETS["tiny"].languages
     assert len(set(codes)) == 32
