@@ -186,7 +186,7 @@ PAPER = Paper(
     licence_note="The released models are tagged apache-2.0; the repository has no licence file. FLORES-200 and NTREX "
     "are CC-BY-SA-4.0.",
     seeds=(31, 32, 33, 34, 35),
-    extra_variants=("p1", "p10"),
+    extra_variants=("p20",),
 )
 
 __getattr__, __dir__, __all__ = public(

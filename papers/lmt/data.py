@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from core import corpora
 from core.errors import UserError
@@ -90,8 +90,6 @@ def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
         pmp_fraction=config.pmp_fraction,
         auxiliaries=corpus.auxiliaries,
         fresh=corpus.fresh if config.reverse_source == "disjoint" else None,
-        pairs=read_examples(config.pairs) if config.pairs else (),
-        sd_scope=config.sd_scope,
         seed=config.seed,
     )
     return shuffled(examples, config.seed) if config.shuffled else examples
@@ -106,8 +104,6 @@ def build_sft(
     pmp_fraction: float = 0.5,
     auxiliaries: Mapping[str, str] = AUXILIARY,
     fresh: Sequence[Example] | None = None,
-    pairs: Sequence[Example] = (),
-    sd_scope: Literal["multiway", "all"] = "multiway",
     seed: int = 0,
 ) -> list[Example]:
     """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options.
@@ -121,13 +117,11 @@ def build_sft(
         auxiliaries: `{language: auxiliary language}` for pairs with the first pivot.
         fresh: Every kept reverse example is replaced by one of these of the same direction, each used once, so that no
             target repeats (the control of Figure 3).
-        pairs: Further pairs that are not multi-way (news test sets).
-        sd_scope: `all` downsamples the reverse directions of `pairs` too.
         seed: Of all draws. They depend on seed, key and direction alone, so that sets of growing `retention_p` are
             nested.
 
     Returns:
-        Examples, item by item, then `pairs`.
+        Examples, item by item.
 
     Raises:
         UserError: A pivot or language that the corpus lacks, an empty corpus, too few fresh pairs.
@@ -155,22 +149,20 @@ def build_sft(
             if method.coin(seed, "format", example.item, source, target) >= pmp_fraction:
                 example = replace(example, auxiliary=None, auxiliary_text=None)
         examples.append(example)
-    for pair in pairs:
-        reverse = pair.target in pivots and pair.source not in pivots
-        draw = method.coin(seed, "keep", pair.item, pair.source, pair.target)
-        if sd_scope == "multiway" or not reverse or draw < retention_p:
-            examples.append(pair)
     return examples
 
 
 def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
-    """Every target moved to another source of its direction: nothing is left to read."""
-    targets: dict[str, list[str]] = defaultdict(list)
-    for example in examples:
-        targets[example.direction].append(example.target_text)
-    for direction, texts in targets.items():
-        random.Random(f"{seed}-{direction}").shuffle(texts)
-    return [replace(example, target_text=targets[example.direction].pop()) for example in examples]
+    """Every target moved to another source, of any language: nothing is left to read.
+
+    In a circle, since a plain shuffle leaves one pair a direction as it was, of three.
+    """
+    order = random.Random(seed).sample(examples, len(examples))
+    moved = []
+    for target in sorted({example.target for example in order}):
+        part = [example for example in order if example.target == target]
+        moved += [replace(e, target_text=other.target_text) for e, other in zip(part, part[1:] + part[:1], strict=True)]
+    return moved
 
 
 def test_examples(config: Config, corpus: Corpus) -> list[Example]:

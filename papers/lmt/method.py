@@ -75,14 +75,12 @@ class Repetition:
         targets: Distinct target sentences among them.
         mean: Distinct sources, in any language, per target sentence; the mean over targets.
         maximum: The same for the most repeated target.
-        histogram: `{number of sources: number of targets}`.
     """
 
     examples: int
     targets: int
     mean: float
     maximum: int
-    histogram: dict[int, int]
 
     @property
     def risky(self) -> bool:
@@ -105,9 +103,8 @@ def target_repetition(examples: Iterable[Segment]) -> dict[str, Repetition]:
     found = {}
     for (source, target), texts in targets.items():
         counts = [len(sources[target, text]) for text in texts]
-        histogram = dict(sorted(Counter(counts).items()))
         mean = sum(counts) / len(counts)
-        found[f"{source}-{target}"] = Repetition(sum(texts.values()), len(texts), mean, max(counts), histogram)
+        found[f"{source}-{target}"] = Repetition(sum(texts.values()), len(texts), mean, max(counts))
     return dict(sorted(found.items(), key=lambda entry: (-entry[1].mean, entry[0])))
 
 

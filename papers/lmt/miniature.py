@@ -1,4 +1,4 @@
-"""The tiny world: numbers below a thousand, spelled out in English, the pivot, and in 44 languages of the paper.
+"""The tiny world: numbers below a thousand, spelled out in English, the pivot, and in 32 languages of the paper.
 
 A multi-way corpus of real language with right and wrong answers. As in human translation the English of a sentence
 is one wording of many, which nothing in the source decides ("we saw nearly seventeen"); only the number is scored. The
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from core import corpora
 from core.experiment.config import name_values, to_dict
 from papers.lmt import languages, method
-from papers.lmt.config import Config, scratch_shape
+from papers.lmt.config import HELD_OUT, Config, scratch_shape
 from papers.lmt.prompts import Example
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _WORDING = (
     ["about", "nearly", "exactly", "only", "over", "under", "roughly", "almost"],
 )
 _LARGEST = 1000
-_HELD_OUT = 100  # numbers for development, and as many for test
 _FORWARD = 0.15  # share of its pairs out of English; more, and it writes well (Qwen3-4B: En->X 56.8, X->En 75.4)
 # Share of a language's pairs that involve its auxiliary: half translate into it, half show it beside the source. A
 # language model has met both; without them it can neither draft nor read a parallel prompt.
@@ -48,8 +47,8 @@ def auxiliaries(config: Config) -> dict[str, str]:
 def numbers(config: Config) -> dict[str, list[int]]:
     """Numbers by what they are for."""
     values = iter(Random(f"numbers-{config.seed}").sample(range(_LARGEST), _LARGEST))
-    sizes = {"sft": config.sft_items, "dev": _HELD_OUT, "test": _HELD_OUT, "base": _LARGEST}
-    return {part: list(islice(values, size)) for part, size in sizes.items()}
+    parts = {part: list(islice(values, HELD_OUT)) for part in ("sft", "dev", "test")} | {"base": list(values)}
+    return parts | {"sft": parts["sft"][: config.sft_items]}
 
 
 def spelled(values: Sequence[int], codes: Sequence[str], translator: str) -> list[dict[str, Any]]:
@@ -89,15 +88,6 @@ def _near(code: str, table: dict[str, str]) -> list[str]:
     return [table[code]] if code in table else []
 
 
-def rehearsal(config: Config, forward: int) -> list[Example]:
-    """English without a source, the same in every arm."""
-    random, count = Random(f"rehearsal-{config.seed}"), round(config.rehearsal * forward)
-    pool = numbers(config)["base"]
-    values = random.sample(pool, min(count, len(pool)))
-    rows = spelled(values, [], f"rehearsal-{config.seed}") if count else []
-    return [Example(row["key"], "", "en", "", row["en"]) for row in rows]
-
-
 def base_examples(config: Config) -> list[Example]:
     """As many pairs as the base training takes: mostly X -> English, some with an auxiliary language."""
     random, table, codes = Random(f"base-{config.seed}"), auxiliaries(config), config.languages
@@ -120,7 +110,7 @@ def base_examples(config: Config) -> list[Example]:
 
 def base(config: Config, run: Run) -> Path:
     """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
-    names = ("seed", "vocabulary", "width", "layers", "sft_items")
+    names = ("seed", "vocabulary", "width", "layers")
     inputs = {name: getattr(config, name) for name in names} | {"base": to_dict(config.base)}
     inputs |= {"languages": config.languages, "auxiliaries": auxiliaries(config)}
     return run.stage("base", inputs, lambda folder: _train_base(config, run, folder))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Style = Literal["release", "paper", "tags"]
-Cleaning = Literal["blank", "release", "none"]
+Cleaning = Literal["blank", "release"]
 Mode = Literal["dt", "pmp_s", "pmp_o"]
 
 
@@ -55,8 +55,7 @@ def translation_prompt(
     if (auxiliary is None) != (auxiliary_text is None):
         raise UserError("A parallel prompt needs both the auxiliary language and its text: give both or neither.")
     if style == "tags":
-        given = f"<{source}>{text}" if source else ""
-        return given + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
+        return f"<{source}>{text}" + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
     names = [language_name(code) for code in (source, auxiliary, target) if code is not None]
     wanted = " and ".join(names[1:])
     header = {
@@ -117,13 +116,13 @@ def clean_output(text: str, strings: Sequence[str] = (), cleaning: Cleaning = "b
         strings: What to delete, see :func:`special_strings`.
         cleaning: `blank`: `#` for empty or white-space output. `release`: what the released regular expression
             does, whose nested set is none, so that it finds only one control, space or Latin-1 character followed
-            by closing brackets. `none`: nothing becomes `#`.
+            by closing brackets.
     """
     for string in strings:
         text = text.replace(string, "")
     if cleaning == "blank":
         return text if text.strip() else "#"
-    return "#" if cleaning == "release" and _released_blank(text) else text
+    return "#" if _released_blank(text) else text
 
 
 def _released_blank(text: str) -> bool:

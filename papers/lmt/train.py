@@ -35,7 +35,6 @@ def train(config: Config, run: Run) -> None:
         stop_after_answers(model, tokenizer, config)
         examples = data.sft_examples(config, data.load(config))
         facts = data.manifest(examples, config.pivots)
-        examples += miniature.rehearsal(config, facts["forward"])
         rows = method.training_rows(tokenizer, examples, config.prompt_style)
         method.tune(model, rows, config.sft, run, config.seed)
     save_pretrained(model, run.artifact, tokenizer)

@@ -54,8 +54,6 @@ class Check:
 
     pairs: tyro.conf.Positional[str]
     """JSON lines with source, target, source_text and target_text (or a translation column), or a hub data set."""
-    top: Annotated[int, Range(1)] = 10
-    """Directions to show, the most repeated first."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Translate:
     """File for the translations; none = standard output."""
     prompt_style: Literal["release", "paper", "tags"] = "release"
     """Wording of the prompt: the released checkpoints know `release`."""
-    cleaning: Literal["blank", "release", "none"] = "blank"
+    cleaning: Literal["blank", "release"] = "blank"
     """What happens to blank outputs: blank = they become `#`, release = as in the released script."""
     num_beams: Annotated[int, Range(1)] = 5
     """Beams (released script: 5)."""
@@ -127,7 +125,7 @@ def check(options: Check) -> None:
 
     found = method.target_repetition(data.read_examples(options.pairs))
     print("direction     examples  targets  sources per target (mean, max)")
-    for name, entry in list(found.items())[: options.top]:
+    for name, entry in list(found.items())[:10]:
         print(f"{name:12s} {entry.examples:9d} {entry.targets:8d}  {entry.mean:8.1f} {entry.maximum:6d}")
     risky = [name.split("-", 1)[1] for name, entry in found.items() if entry.risky and name.startswith("*-")]
     if risky:

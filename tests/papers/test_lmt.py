@@ -131,7 +131,6 @@ def test_our_cleaning_marks_blank_outputs_only() -> None:
     assert clean_output("  ") == "#"
     assert clean_output("a]") == "a]"
     assert clean_output("A</s>B", ["</s>"]) == "AB"
-    assert clean_output("", cleaning="none") == ""
 
 
 # ------------------------------------------------------------------------------------- strategic downsampling
@@ -203,15 +202,6 @@ def test_the_disjoint_control_has_as_many_reverse_pairs_and_no_repeated_target()
         build_sft(items, ("en",), CODES, retention_p=1.0, fresh=fresh[:-1])
 
 
-def test_other_pairs_are_downsampled_only_when_the_scope_says_so() -> None:
-    pairs = [Example(f"wmt{i}", "de", "en", f"d{i}", f"e{i}") for i in range(300)]
-    pairs += [Example(f"wmt{i}", "en", "de", f"e{i}", f"d{i}") for i in range(300)]
-    count = lambda scope: len(build_sft(corpus(1), ("en",), CODES, pairs=pairs, sd_scope=scope, retention_p=0.1))  # noqa: E731
-    alone = len(build_sft(corpus(1), ("en",), CODES, retention_p=0.1))
-    assert count("multiway") == alone + 600
-    assert 300 + alone <= count("all") < 300 + alone + 60
-
-
 def test_missing_translations_are_skipped_and_missing_languages_refused() -> None:
     items: list[dict[str, Any]] = [{"en": "a", "de": "b", "nl": None}, {"en": "c", "de": "", "nl": "d"}]
     examples = build_sft(items, ("en",), retention_p=1.0, pmp_fraction=1.0)
@@ -224,14 +214,9 @@ def test_missing_translations_are_skipped_and_missing_languages_refused() -> Non
 
 
 def test_repetition_counts_distinct_sources_over_all_languages() -> None:
-    examples = [
-        Example("1", "de", "en", "eins", "one"),
-        Example("2", "de", "en", "eins", "one"),
-        Example("3", "fr", "en", "un", "one"),
-        Example("4", "fr", "en", "deux", "two"),
-    ]
-    found = method.target_repetition(examples)
-    assert found["*-en"] == method.Repetition(4, 2, 1.5, 2, {1: 1, 2: 1})
+    pairs = ("de", "eins", "one"), ("de", "eins", "one"), ("fr", "un", "one"), ("fr", "deux", "two")
+    found = method.target_repetition(Example("", code, "en", source, target) for code, source, target in pairs)
+    assert found["*-en"] == method.Repetition(4, 2, 1.5, 2)
     assert found["de-en"].mean == 2
     assert not found["*-en"].risky
     assert method.target_repetition([Example("1", "sr-Latn", "zh-Hant", "a", "b")])["sr-Latn-zh-Hant"].mean == 1
@@ -304,7 +289,6 @@ def test_settings_that_cannot_be_are_refused() -> None:
         (tiny, {"corpus": "flores200"}, "numbers alone"),
         (paper, {"prompt_style": "tags"}, "checkpoint"),
         (paper, {"languages": ()}, "languages is empty"),
-        (paper, {"rehearsal": 0.5}, "rehearsal"),
         (tiny, {"languages": ("en", "de")}, "pivot"),
         (tiny, {"auxiliaries": ("de:nl",)}, "es=pt"),
         (tiny, {"retention_p": 1.5}, "retention_p"),
@@ -334,7 +318,7 @@ def test_arms_mean_the_same_at_every_preset() -> None:
     for preset in PRESETS.values():
         arms = {variant: with_variant(preset, VARIANTS, variant) for variant in VARIANTS}
         assert {arm.model for arm in arms.values()} == {preset.model}
-        assert {arms[v].pmp_fraction for v in ("symmetric", "disjoint", "p0", "p1", "p5", "p10", "shuffled")} == {0.0}
+        assert {arms[v].pmp_fraction for v in ("symmetric", "disjoint", "p0", "p5", "p20", "shuffled")} == {0.0}
         assert (arms["lmt"].retention_p, arms["lmt"].pmp_fraction) == (0.05, 0.5)
 
 
@@ -357,7 +341,7 @@ def test_the_base_reads_more_than_it_writes_and_meets_auxiliaries() -> None:
 def test_parts_of_the_numbers_do_not_meet() -> None:
     parts = miniature.numbers(SMALL)
     drawn = [value for part in parts.values() for value in part]
-    assert len(drawn) == len(set(drawn)) == 1000
+    assert len(drawn) == len(set(drawn)) == 916
     assert miniature.numbers(override(SMALL, {"seed": 1}))["test"] != parts["test"]
     codes = PRESETS["tiny"].languages
     assert len(set(codes)) == 32
@@ -379,7 +363,6 @@ def test_every_arm_has_the_reverse_pairs_of_its_name() -> None:
     assert len(set(texts["disjoint"])) == 120
     assert len(set(texts["symmetric"])) == 40
     assert sorted(texts["shuffled"]) == sorted(texts["p5"])
-    assert {e.target for e in miniature.rehearsal(SMALL, 40)} == {"en"}
 
 
 def test_a_smoke_run_reports_what_the_claims_need(smoke: Any) -> None:
@@ -408,17 +391,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = ["\t".join(f"{code} {word} {i}" for code in codes) for i, word in enumerate("abcdefgh")]
     for part, lines in (("train", rows[:6]), ("test", rows[6:])):
         (folder / f"{part}.tsv").write_text("\n".join(["\t".join(codes), *lines]) + "\n", encoding="utf-8")
-    pairs = [{"source": "de", "target": "en", "source_text": f"neu {i}", "target_text": f"new {i}"} for i in range(5)]
-    (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     return folder
 
 
 def own_config(checkpoint: Path, **changes: Any) -> Any:
-    """The settings of a user with a checkpoint, a corpus and further pairs."""
+    """The settings of a user with a checkpoint and a corpus."""
     config = replace(
         PRESETS["smoke"], corpus=str(checkpoint / "train.tsv"), test_corpus=str(checkpoint / "test.tsv"),
-        model=str(checkpoint / "model"), pairs=str(checkpoint / "pairs.jsonl"), languages=("de", "nl"),
-        prompt_style="release", primary="chrf++", max_new_tokens=4, num_beams=2, retention_p=0.0, rehearsal=0.0,
+        model=str(checkpoint / "model"), languages=("de", "nl"), prompt_style="release", primary="chrf++",
+        max_new_tokens=4, num_beams=2, retention_p=0.0,
         sft=replace(PRESETS["smoke"].sft, steps=2, batch_size=4),
     )  # fmt: skip
     return replace(config, **changes)
@@ -436,7 +417,7 @@ def test_a_checkpoint_is_tuned_and_measured_on_ones_own_corpus(checkpoint: Path,
     run, measurement = run_both(own_config(checkpoint), tmp_path)
     assert {"x2p", "p2x", "x2p_chrf", "x2p_bleu", "x2p_high", "x2p_pmp_o", "x2p_pmp_s"} <= set(measurement.metrics)
     facts = json.loads((run.artifact / "manifest.json").read_text(encoding="utf-8"))
-    assert (facts["forward"], facts["reverse"]) == (12, 5)  # the pairs are not multi-way and stay
+    assert (facts["forward"], facts["reverse"]) == (12, 0)
     model, tokenizer = loading.load(str(run.artifact))
     assert model.generation_config is not None
     assert tokenizer.convert_tokens_to_ids("<|im_end|>") in model.generation_config.eos_token_id
@@ -444,8 +425,6 @@ def test_a_checkpoint_is_tuned_and_measured_on_ones_own_corpus(checkpoint: Path,
     assert "tok:13a" in measurement.details["signatures"]["bleu-de"]
     with pytest.raises(UserError, match="no dev part"):
         evaluation.evaluate(own_config(checkpoint, split="dev"), run)
-    everywhere = own_config(checkpoint, sd_scope="all")
-    assert data.manifest(data.sft_examples(everywhere, data.load(everywhere)), ("en",))["reverse"] == 0
 
 
 def test_an_untuned_checkpoint_is_shown_three_solved_examples(
@@ -472,9 +451,8 @@ def test_an_untuned_checkpoint_is_shown_three_solved_examples(
 
 def test_groups_are_those_of_the_papers_tables() -> None:
     config = replace(PRESETS["paper"], languages=("de", "ky"))
-    directions = [("en", "zh"), ("zh", "en"), ("en", "de"), ("de", "en"), ("zh", "de"), ("de", "zh"), ("ky", "zh")]
+    directions = ["en-zh", "zh-en", "en-de", "de-en", "zh-de", "de-zh", "ky-zh"]
     values = {"": {direction: float(rank) for rank, direction in enumerate(directions)}}
-    values = {"": {f"{source}-{target}": value for (source, target), value in values[""].items()}}
     units = evaluation.group(config, data.Corpus(config.languages, AUXILIARY, [], []), values)
     assert units["p2x_en_high"] == {"zh/en": 0, "de/en": 2}
     assert units["x2p_en_high"] == {"zh/en": 1, "de/en": 3}
@@ -484,13 +462,8 @@ def test_groups_are_those_of_the_papers_tables() -> None:
 
 
 def test_attraction_counts_wrong_outputs_that_are_training_answers() -> None:
-    cells = [
-        ("de", "en", "one", "two"),
-        ("de", "en", "two", "two"),
-        ("de", "en", "three", "nine"),
-        ("en", "de", "x", "two"),
-    ]
-    examples = [Example(str(i), source, target, "", wanted) for i, (source, target, wanted, _) in enumerate(cells)]
+    cells = ("de-en", "one", "two"), ("de-en", "two", "two"), ("de-en", "three", "nine"), ("en-de", "x", "two")
+    examples = [Example("", direction[:2], direction[3:], "", wanted) for direction, wanted, _ in cells]
     found = data.Corpus((), {}, [{"en": "two"}], [])
     outputs = [f"{output} " for *_, output in cells]
     assert evaluation.attraction(PRESETS["tiny"], found, examples, outputs) == pytest.approx(1 / 3)
@@ -584,26 +557,16 @@ def test_the_pages_python_runs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_check_warns_of_a_symmetric_many_way_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    codes = tuple(code for code in LANGUAGES if code not in ("en", "zh"))[:14]
-    examples = build_sft(corpus(3, ("en", *codes)), ("en",), codes, retention_p=1.0)
-    data.write_sft(tmp_path, examples, ("en",))
+    codes = LANGUAGES[2:16]
+    data.write_sft(tmp_path, build_sft(corpus(3, ("en", *codes)), ("en",), codes, retention_p=1.0), ("en",))
     use.main(["check", str(tmp_path)])
     assert "in en answers more than 10 different sources" in capsys.readouterr().out
 
 
 def test_translate_reads_and_writes_files(smoke: Any, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("eins\nzwei\n", encoding="utf-8")
-    arguments = [
-        "translate",
-        "--model",
-        str(smoke("lmt").path / "artifact"),
-        "--source",
-        "de",
-        "--target",
-        "en",
-        "--num-beams",
-        "2",
-    ]
-    arguments += ["--prompt-style", "tags", "--max-new-tokens", "4"]
+    model = str(smoke("lmt").path / "artifact")
+    options = "--source de --target en --num-beams 2 --prompt-style tags --max-new-tokens 4"
+    arguments = ["translate", "--model", model, *options.split()]
     use.main([*arguments, "--input", str(tmp_path / "in.txt"), "--output", str(tmp_path / "out.txt")])
     assert len((tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()) == 2
