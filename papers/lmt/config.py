@@ -107,6 +107,8 @@ class Config:
             )
         if self.corpus != "numbers" and self.model is None:
             raise UserError(f"The miniature's own model has read numbers alone: give --model for {self.corpus}.")
+        if self.corpus == "numbers" and self.pivots != ("en",):
+            raise UserError(f"The spelled-out numbers have the pivot en: leave --pivots {' '.join(self.pivots)} out.")
         if not self.languages:
             raise UserError("languages is empty: name the languages of the corpus, such as de nl.")
         if overlap := set(self.pivots) & set(self.languages):

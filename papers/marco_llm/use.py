@@ -228,6 +228,10 @@ def average(options: Average) -> None:
     from core.tasks.scores import averages, read_scores
 
     found = averages([read_scores(path, options.languages) for path in options.scores])
+    if not found:
+        raise UserError(
+            f"There is no score of {' '.join(options.languages)} in {options.scores[0]}: name its languages."
+        )
     for code, (value, number) in found.items():
         print(f"{code}\t{value:.3f}\t{number} benchmarks")
     print(f"average\t{sum(value for value, _ in found.values()) / len(found):.3f}\t{len(found)} languages")

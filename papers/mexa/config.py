@@ -104,6 +104,8 @@ class Config:
         validate(self)
         if self.task != "none" and self.architecture == "encoder":
             raise UserError(f"An encoder takes no task: use --task none instead of {self.task}.")
+        if self.corpus == "messages" and self.pivot != "en":
+            raise UserError(f"The interface messages are compared with English: leave --pivot {self.pivot} out.")
         if self.pivot in self.languages:
             raise UserError(f"The pivot {self.pivot!r} is compared with the others: leave it out of --languages.")
         if self.embedding == "last" and self.drop_first:

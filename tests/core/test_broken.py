@@ -460,7 +460,7 @@ def test_numbers_that_are_none(arguments: str, words: str, desk: Path) -> None:
 
 def test_shares_that_give_nothing_are_refused() -> None:
     for slug, changes in (
-        ("bayling2", {"pivot_shares": (0.0, 0.0), "xling_share": 0.0}),
+        ("bayling2", {"shares": (0.0, 0.0, 0.0)}),
         ("bimedix", {"ratio": (0.0, 0.0)}),
         ("marco_llm", {"stage1": ("english=0.5",)}),
     ):
