@@ -229,9 +229,7 @@ def average(options: Average) -> None:
 
     found = averages([read_scores(path, options.languages) for path in options.scores])
     if not found:
-        raise UserError(
-            f"There is no score of {' '.join(options.languages)} in {options.scores[0]}: name its languages."
-        )
+        raise UserError("There is no score to average: give files of scores, and --languages that they have.")
     for code, (value, number) in found.items():
         print(f"{code}\t{value:.3f}\t{number} benchmarks")
     print(f"average\t{sum(value for value, _ in found.values()) / len(found):.3f}\t{len(found)} languages")
