@@ -1,6 +1,6 @@
 """Processes and devices: one Accelerator for one process, DDP, FSDP2 and DeepSpeed; seeds; gathering; peak rates.
 
-    accelerate launch --config_file configs/accelerate/fsdp2.yaml -m papers.bimedix.train paper
+    accelerate launch --config_file configs/accelerate/fsdp2.yaml -m papers.marco_llm.train paper
 
 Training code asks :func:`make_accelerator` and never looks at the environment itself. Tests run the same code on
 several gloo processes of one machine:

@@ -1,7 +1,8 @@
 """Tune bilingual adapters on a frozen mixture of experts.
 
 python -m papers.bimedix.train tiny --variant bilingual
-python -m papers.bimedix.train --base my-moe --english en.jsonl --second ar.jsonl --ratio 2 1 --out runs/mine
+python -m papers.bimedix.train --base my-moe --english en.jsonl --second ar.jsonl --ratio 2 1 --out runs/mine \
+    --test-english test_en.jsonl --test-second test_ar.jsonl
 accelerate launch -m papers.bimedix.train paper
 """
 

@@ -20,10 +20,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.inference.chat import turn_end
 from core.models.tokenization import IGNORED, pair_ids
 from core.tasks.translation import Segment
 from papers.lmt.languages import PIVOTS, auxiliary_for
-from papers.lmt.prompts import Example, Style, model_input, turn_end
+from papers.lmt.prompts import Example, Style, model_input
 
 if TYPE_CHECKING:
     from core.experiment.run import Run

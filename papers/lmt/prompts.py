@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
+from core.inference.chat import render
 from core.tasks.translation import Segment, few_shot
 from papers.lmt.languages import auxiliary_for, language_name
 
@@ -89,17 +90,7 @@ def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = 
             f"{tokenizer.name_or_path or 'The tokenizer'} has no chat template: the -Base checkpoints are no "
             "translators; use a fine-tuned one such as NiuTrans/LMT-60-4B, or style='tags' for a scratch model."
         )
-    turn = [{"role": "user", "content": prompt}]
-    return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-
-
-def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What the chat template writes after an answer, up to the token that ends the turn (`<|im_end|>`)."""
-    model_input(tokenizer, "")  # refuses one without a template
-    probe = "7f3a"
-    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": probe}]
-    ending = str(tokenizer.apply_chat_template(turns, tokenize=False)).rsplit(probe, 1)[1].strip()
-    return ending or str(tokenizer.eos_token)
+    return render(tokenizer, [{"role": "user", "content": prompt}], prompt=True)
 
 
 def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:

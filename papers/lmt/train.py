@@ -44,10 +44,10 @@ def train(config: Config, run: Run) -> None:
 
 def stop_after_answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: Config) -> None:
     """Let `generate` stop where a turn ends: base checkpoints do not know the chat template's end token."""
-    from papers.lmt import prompts
+    from core.inference.chat import turn_end
 
     if config.prompt_style != "tags" and model.generation_config is not None:
-        ending = tokenizer.encode(prompts.turn_end(tokenizer), add_special_tokens=False)[-1]
+        ending = tokenizer.encode(turn_end(tokenizer), add_special_tokens=False)[-1]
         model.generation_config.eos_token_id = sorted({ending, int(tokenizer.eos_token_id)})
 
 

@@ -2,7 +2,8 @@
 
     python -m papers.marco_llm.eval tiny --variant two_stage
     python -m papers.marco_llm.eval --model my-model --sources sources.jsonl --stage1 english=0.8 low=0.2 \
-        --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --test-corpus held_out.tsv --out runs/mine
+        --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --lr-stage1 1e-5 --lr-stage2 6e-6 \
+        --test-corpus held_out.tsv --out runs/mine
 
 Bits per UTF-8 byte by language, before and after; translation in all directions. Metrics of translation end in the
 group of directions that they are about: none (with English), `_any` (without), `_old` (what the miniature's base has

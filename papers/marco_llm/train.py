@@ -2,7 +2,8 @@
 
     python -m papers.marco_llm.train tiny --variant two_stage
     python -m papers.marco_llm.train --model my-model --sources sources.jsonl --stage1 english=0.8 low=0.2 \
-        --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --lr-stage1 1e-5 --lr-stage2 6e-6 --out runs/mine
+        --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --lr-stage1 1e-5 --lr-stage2 6e-6 \
+        --test-corpus held_out.tsv --out runs/mine
     accelerate launch -m papers.marco_llm.train paper
 
 The artifact is a `save_pretrained` folder with model and tokenizer; beside it `mixture.json` says what was read.

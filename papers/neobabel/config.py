@@ -184,7 +184,7 @@ def _paper_training(steps: int, rate: float, warmup: int, micro: int) -> Trainin
 
 _PRETRAINING = _paper_training(500_000, 1e-4, 5_000, 8)
 _INSTRUCT = ("data/laion-512", "data/journeydb-512", "data/instruct-512")
-# Sources are folders of codes (`use prepare`); those of 512 pixels hold four times as many an image.
+# Sources are folders of codes (`data.write_shards`); those of 512 pixels hold four times as many an image.
 PAPER_SCALE = Config(
     seed=10086,
     stages=ORDER,

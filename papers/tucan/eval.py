@@ -19,6 +19,7 @@ from typing import Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_text
+from core.inference.chat import render
 from papers.tucan.config import Config
 
 Items = Sequence[Mapping[str, Any]]
@@ -83,8 +84,7 @@ def tuned(config: Config, run: Run) -> Any:
 
 def opening(tokenizer: Any, turn: str) -> str:
     """The text after which a model answers a user's turn."""
-    messages = [{"role": "user", "content": turn}]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return render(tokenizer, [{"role": "user", "content": turn}], prompt=True)
 
 
 def answers(model: Any, tokenizer: Any, items: Items, config: Config, prompt: Any) -> list[list[str]]:

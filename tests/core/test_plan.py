@@ -440,6 +440,7 @@ def test_numbers_are_finite_for_every_architecture() -> None:
 
 
 def test_a_model_that_no_gpu_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     refuse_too_large("Qwen/Qwen2-72B")  # without a GPU it is the user's memory
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: type("GPU", (), {"total_memory": 80e9}))
