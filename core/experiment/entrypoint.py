@@ -71,7 +71,9 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
             )
         if options.overwrite and is_main_process():
             _discard(run, stage)
-        if run.open().finished(_marker(stage)):
+        run.open()
+        # Another process may look before the main one has discarded what is there.
+        if not options.overwrite and run.finished(_marker(stage)):
             say(f"{path} is finished; nothing to do (--overwrite runs it again).")
             _show(run.finished(_marker(stage)))
             return

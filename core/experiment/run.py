@@ -409,6 +409,19 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) <= 0
 
 
+def check_stage() -> None:
+    """Refuse training in a stage that several processes share: the main one builds it while the others wait for it.
+
+    Raises:
+        UserError: A stage is being built, and the environment promises more than one process.
+    """
+    if _BUILDING.get() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "The miniature's base is trained by one process: run this command once without accelerate launch or "
+            "torchrun. It is kept, and several processes can go on from it."
+        )
+
+
 def check_world() -> None:
     """Refuse an environment that promises other processes which do not exist: this one would wait for them for ever.
 

@@ -44,7 +44,7 @@ from torch import Tensor, nn
 
 from core import distributed
 from core.errors import UserError
-from core.experiment.run import Run
+from core.experiment.run import Run, check_stage
 from core.files import build_folder, writable
 from core.models.loading import complete_adapter
 from core.training import checkpoint
@@ -185,6 +185,7 @@ def fit(
         raise UserError("There is nothing to train on: the data set is empty.")
     if not any(p.requires_grad for p in model.parameters()):
         raise UserError("There is nothing to train: no parameter of the model requires a gradient.")
+    check_stage()
     with writable(run.path):
         run.path.mkdir(parents=True, exist_ok=True)
     accelerator = accelerator or _accelerator_for(model, config, run)

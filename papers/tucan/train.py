@@ -88,16 +88,13 @@ def load_base(config: Config, run: Run) -> Loaded:
 
 def _pretrained(config: Config, run: Run) -> Path:
     """Folder of the small chat model, pre-trained once for all variants of a seed."""
-    from core import distributed
     from core.training.fit import save_pretrained
     from papers.tucan import miniature
 
     def build(folder: Path) -> None:
-        model, tokenizer = made or miniature.pretrain(config, run)
+        model, tokenizer = miniature.pretrain(config, run)
         save_pretrained(model, folder, tokenizer)
 
-    # Training is a joint act of all processes, so it cannot happen where only the main one builds.
-    made = miniature.pretrain(config, run) if distributed.world_size() > 1 else None
     everything = to_dict(config)
     inputs = {name: everything[name] for name in ("seed", "base_model", "prompt")}
     return run.stage("base", inputs, build)

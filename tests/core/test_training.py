@@ -683,3 +683,11 @@ def test_the_time_left_follows_the_latest_steps_and_grows_while_one_hangs() -> N
     assert seconds_left(10, [3.0], 1.0) == 29.0
     assert seconds_left(10, [3.0], 9.0) == 9 * 6.0  # late: the rest is expected at the mean of both
     assert seconds_left(0, [3.0], 1.0) == 0.0
+
+
+def test_what_several_processes_share_is_trained_by_one(run, monkeypatch):
+    """The main process builds a stage and the others wait for it: training there would wait for them for ever."""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="once without accelerate launch or torchrun"):
+        run.stage("base", {}, lambda folder: fit(tiny_model(), rows(), CONFIG, run))
