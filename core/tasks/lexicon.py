@@ -25,7 +25,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 CHUNK = 1024
-"""Queries that are compared with a whole vocabulary at once (200,000 words: 0.8 GB)."""
+"""Queries that are compared with a whole vocabulary at once, if it is small enough."""
+SCORES = 1 << 27
+"""Scores that are held at once (0.5 GB): of 200,000 words, those of 671 queries."""
 
 
 class Nearest(NamedTuple):
@@ -76,8 +78,8 @@ class Space:
         return found
 
     def _scores(self, queries: Any) -> Iterator[Float[Tensor, "chunk word"]]:
-        for start in range(0, len(queries), CHUNK):
-            cosine = _unit(queries[start : start + CHUNK]).to(self.targets) @ self.targets.T
+        for part in chunks(queries, len(self.targets)):
+            cosine = _unit(part).to(self.targets) @ self.targets.T
             if self.hubs is None:
                 yield cosine
             else:
@@ -88,7 +90,13 @@ def hubness(words: Float[Any, "word width"], others: Float[Any, "other width"], 
     """Mean cosine of each word to its k nearest words of the other language: r of CSLS."""
     near = _unit(words)
     far = _unit(others).to(near)
-    return torch.cat([_mean_of_top(near[start : start + CHUNK] @ far.T, k) for start in range(0, len(near), CHUNK)])
+    return torch.cat([_mean_of_top(part @ far.T, k) for part in chunks(near, len(far))])
+
+
+def chunks(queries: Any, words: int) -> Iterator[Any]:
+    """Queries in parts whose scores against so many words are held at once."""
+    size = max(1, min(CHUNK, SCORES // max(1, words)))
+    return (queries[start : start + size] for start in range(0, len(queries), size))
 
 
 def precision(ranks: Sequence[int], k: int = 1) -> list[float]:

@@ -76,10 +76,15 @@ def trivial(pairs: Pairs) -> dict[str, float]:
     `length` takes the candidate whose number of characters fits best, after the sides' mean ratio; `overlap` the one
     that shares most character trigrams (names, numbers, cognates; Dice coefficient).
     """
+    from sklearn.feature_extraction.text import CountVectorizer
+
     left, right = (np.array([len(text) for text in side], dtype=float) for side in pairs)
     by_length = -np.abs(left[:, None] * (right.sum() / left.sum()) - right[None, :])
-    grams = [[_trigrams(text) for text in side] for side in pairs]
-    by_overlap = np.array([[2 * len(a & b) / max(1, len(a) + len(b)) for b in grams[1]] for a in grams[0]])
+    vectorizer = CountVectorizer(analyzer=_trigrams)
+    vectorizer.fit([*pairs.queries, *pairs.candidates])
+    grams, others = (vectorizer.transform(side) for side in pairs)
+    sizes = np.asarray(grams.sum(1)) + np.asarray(others.sum(1)).T
+    by_overlap = 2 * (grams @ others.T).toarray() / sizes
     return {
         name: float(hits(matrix, 1, ties="expected").mean())
         for name, matrix in (("length", by_length), ("overlap", by_overlap))

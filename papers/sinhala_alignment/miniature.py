@@ -1,0 +1,126 @@
+"""The tiny world: names of territories, languages, currencies and scripts in Sinhala and other languages.
+
+All languages name the same concepts (Unicode CLDR), so that every pair of languages is learnt and tested on the same
+ones. Names that stand for several concepts are left out, and concepts that share a name in any of the languages are one
+class, which is learnt from or asked for, never both. The spaces are those of two encoders that have not seen each
+other: English names are read by one that knows English alone, all others by a multilingual one.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from papers.sinhala_alignment.config import OTHERS, Config
+from papers.sinhala_alignment.data import Pair, Side, forms, prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from core.experiment.run import Run
+
+LANGUAGES = ("en", "si", *OTHERS)
+SHARES = {"test": 0.4, "dev": 0.2, "train": 0.4}
+FOLDS = 20
+"""Groups of test names, the same in all languages: what a claim about languages draws beside them."""
+
+
+class Concept(NamedTuple):
+    """A thing and its names by language code."""
+
+    key: str
+    cls: str
+    names: dict[str, str]
+
+
+@cache
+def concepts() -> tuple[Concept, ...]:
+    """The concepts that all languages name, each with names of its own, the commonest English ones first."""
+    from core.worlds.names import kinds
+
+    found: dict[str, Concept] = {}
+    for item in kinds(LANGUAGES):
+        key = item.id.partition("/")[2].replace("/", "-")
+        found.setdefault(key, Concept(key, item.cls, {})).names[item.language] = item.prompt
+    return tuple(concept for concept in found.values() if len(concept.names) == len(LANGUAGES))
+
+
+def parts() -> dict[str, list[Concept]]:
+    """The concepts to learn from, to choose settings on and to test on; no two parts share a class."""
+    from core.worlds.base import Item, split
+
+    by_key = {concept.key: concept for concept in concepts()}
+    items = [Item(key, concept.cls, key, key, "en") for key, concept in by_key.items()]
+    return {part: [by_key[item.id] for item in found] for part, found in split(items, 0, SHARES).items()}
+
+
+def fold(unit: str) -> str:
+    """The group of a test name."""
+    return f"fold-{blake2b(unit.encode(), digest_size=4).digest()[0] % FOLDS:02d}"
+
+
+def read(
+    config: Config, run: Run, source: str, target: str
+) -> tuple[Side, Side, list[Pair], list[Pair], dict[str, str]]:
+    """Both vocabularies, the dictionary that the seed draws, what is asked, and the concept of each source word."""
+    found = parts()
+    # On the test split, what settings were chosen on may be learnt from.
+    pool = found["train"] + (found["dev"] if config.split == "test" else [])
+    order = {concept.cls: _draw(f"{config.seed}/{concept.cls}") for concept in pool}
+    drawn = sorted(pool, key=lambda concept: order[concept.cls])[: config.pairs]
+    dictionaries = [[(c.names[source], c.names[target]) for c in part] for part in (drawn, found[config.split])]
+    units = {concept.names[source]: concept.key for concept in concepts()}
+    return space(config, run, source), space(config, run, target), dictionaries[0], dictionaries[1], units
+
+
+def _draw(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=8).digest()
+
+
+def words(code: str, cases: bool = False) -> dict[str, int]:
+    """A language's vocabulary, with case forms of Sinhala names if they are asked for; and the concept's number."""
+    names = [concept.names[code] for concept in concepts()]
+    inflected = [(form, i) for i, name in enumerate(names) for form in forms(name)] if cases and code == "si" else []
+    return {name: number for number, name in enumerate(names)} | {w: i for w, i in inflected if w not in names}
+
+
+def space(config: Config, run: Run, code: str) -> Side:
+    """A language's names and their vectors."""
+    import numpy as np
+    import torch
+
+    numbers = words(code, config.forms)
+    known = list(numbers)
+    encoder = config.english if code == "en" else config.other
+    if encoder == "toy":
+        return Side(known, prepared(toy(code, list(numbers.values())), config))
+
+    def build(folder: Path) -> None:
+        np.save(folder / "vectors.npy", encode(encoder, known, code).numpy())
+
+    folder = run.stage("names", {"encoder": encoder, "words": known}, build)
+    return Side(known, prepared(torch.from_numpy(np.load(folder / "vectors.npy", allow_pickle=False)), config))
+
+
+def encode(encoder: str, texts: Sequence[str], code: str) -> Tensor:
+    """Vectors of names: English ones pooled as the encoder's authors do, others over their subwords alone."""
+    from core.models.embedding import Pooling, load_encoder
+
+    return load_encoder(encoder, None if code == "en" else Pooling("mean", special_tokens=False))(texts).vectors
+
+
+def toy(code: str, numbers: Sequence[int], width: int = 32) -> Tensor:
+    """A space made on the spot: the vectors of numbered concepts, turned and blurred in each language's own way."""
+    import torch
+
+    def normal(seed: int, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+    seed = int.from_bytes(code.encode())
+    rotation, _ = torch.linalg.qr(normal(seed, width, width))
+    meaning = normal(0, len(concepts()), width)[list(numbers)]
+    return (meaning + 0.5 * normal(seed + 1, *meaning.shape)) @ rotation.T
