@@ -15,9 +15,7 @@ _TABLE = "(Common-Crawl vectors, P@1)"
 
 PAPER = Paper(
     slug="sinhala_alignment",
-    title=(
-        "Sinhala-English Word Embedding Alignment: Introducing Datasets and Benchmark for a Low Resource Language"
-    ),
+    title=("Sinhala-English Word Embedding Alignment: Introducing Datasets and Benchmark for a Low Resource Language"),
     authors="Kasun Wickramasinghe, Nisansa de Silva",
     year=2023,
     venue="PACLIC 37",
@@ -85,8 +83,8 @@ PAPER = Paper(
             id="sinhala-lags",
             statement="With the same concepts, pairs and method, English is translated better into other languages "
             "than into Sinhala.",
-            reported="en-es 81.1, en-de 79.1, en-ru 57.9 and en-zh 45.9 (Joulin et al. 2018, other dictionaries) against "
-            "en-si 22.6 (P@1).",
+            reported="en-es 81.1, en-de 79.1, en-ru 57.9 and en-zh 45.9 (Joulin et al. 2018, other dictionaries) "
+            "against en-si 22.6 (P@1).",
             metric="p1_csls_en_xx",
             treatment="rcsls",
             control="rcsls",
@@ -173,8 +171,8 @@ PAPER = Paper(
         ),
         Check(
             id="columns-beat-rows",
-            statement="Taking the vocabulary's mean off the vectors translates more than taking off each vector the mean "
-            "of its own components, as the official loader does.",
+            statement="Taking the vocabulary's mean off the vectors translates more than taking off each vector the "
+            "mean of its own components, as the official loader does.",
             treatment="rcsls",
             control="rows",
             **_EN_SI,

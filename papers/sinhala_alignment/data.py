@@ -118,8 +118,8 @@ def task(
     sources = [place for place in known if place not in asked.places][: config.pairs]
     if len(sources) < 2 or not asked.places:
         raise UserError(
-            f"{source}-{target}: {len(sources)} words of the seed dictionary and {len(asked.places)} of the test are in both "
-            "vocabularies: give vectors and dictionaries of the same languages, in this order."
+            f"{source}-{target}: {len(sources)} words of the seed dictionary and {len(asked.places)} of the test are in "
+            "both vocabularies: give vectors and dictionaries of the same languages, in this order."
         )
     rng = np.random.default_rng([config.seed, 1])
     pairs = [(place, other) for place in sources for other in known[place]]
@@ -133,8 +133,11 @@ def task(
         units.get(x.words[place], x.words[place]).replace("/", "-"): (place, set(right))
         for place, right in asked.places.items()
     }
-    places = (torch.tensor(part, dtype=torch.long, device=x.vectors.device).reshape(-1, 2) for part in (fitted, kept))
-    return Task(source, target, x.vectors, y.vectors, *places, gold, asked.coverage)
+
+    def tensor(part: list[tuple[int, int]]) -> Tensor:
+        return torch.tensor(part, dtype=torch.long, device=x.vectors.device).reshape(-1, 2)
+
+    return Task(source, target, x.vectors, y.vectors, tensor(fitted), tensor(kept), gold, asked.coverage)
 
 
 # --- dictionaries --------------------------------------------------------------------------------------------------
@@ -245,7 +248,9 @@ def build_dictionaries(
     asked = words[train : train + test]
     parts = [words[:train], asked, words[:train] + words[train + test :]]
     limits = [most, most, None]
-    return Built(*([(w, t) for w in part for t in by_word[w][:limit]] for part, limit in zip(parts, limits, strict=True)))
+    return Built(
+        *([(w, t) for w in part for t in by_word[w][:limit]] for part, limit in zip(parts, limits, strict=True))
+    )
 
 
 def statistics(pairs: Sequence[Pair]) -> dict[str, float]:
@@ -264,7 +269,9 @@ def statistics(pairs: Sequence[Pair]) -> dict[str, float]:
 
 def _files(config: Config, run: Run, source: str, target: str) -> tuple[Side, Side, list[Pair], list[Pair], None]:
     """Vectors and dictionaries that the configuration names."""
-    sides = [space(config, run, config.english if code == "en" else config.other.format(code)) for code in (source, target)]
+    sides = [
+        space(config, run, config.english if code == "en" else config.other.format(code)) for code in (source, target)
+    ]
     train, test = (
         read_dictionary(config.dictionary.format(source=source, target=target, part=part)) for part in ("train", "test")
     )

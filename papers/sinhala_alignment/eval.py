@@ -80,7 +80,9 @@ def ranks(task: Task, w: Tensor, k: int) -> dict[str, dict[str, int]]:
 def gains(units: Units) -> Units:
     """What CSLS gains over cosine, word by word."""
     return {
-        name.replace("p1_csls", "gain"): {word: right - units[name.replace("csls", "nn")][word] for word, right in by.items()}
+        name.replace("p1_csls", "gain"): {
+            word: right - units[name.replace("csls", "nn")][word] for word, right in by.items()
+        }
         for name, by in units.items()
         if name.startswith("p1_csls")
     }
@@ -94,7 +96,7 @@ def languages(config: Config, hits: Mapping[tuple[str, str], dict[str, float]]) 
     from papers.sinhala_alignment import miniature
 
     units: Units = defaultdict(dict)
-    first, *others = config.languages
+    first, *_others = config.languages
     for (search, name), by_word in hits.items():
         direction = "en_xx" if name.startswith("en-") else "xx_en"
         code = name.removeprefix("en-").removesuffix("-en")

@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record: methods in both directions, every language, and the seed dictionary."""
+"""The figure of the page, drawn from the record: methods, languages, and the seed dictionary."""
 
 from __future__ import annotations
 

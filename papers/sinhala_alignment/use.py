@@ -11,7 +11,7 @@ Vectors are files as fastText and word2vec write them (`.vec`, `.vec.gz`), the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -280,8 +280,8 @@ def compare(options: Compare) -> None:
     if len(files) < 3:
         raise UserError("--vectors: name three languages or more, as in en=en.vec si=si.vec es=es.vec.")
     spaces = {code: read_vectors(path, options.most) for code, path in files.items()}
-    known = {code: set(found.words) for code, found in spaces.items()}
-    rows = [row for row in read_parallel(options.concepts, list(files)) if all(row[c] in known[c] for c in files)]
+    has = {code: set(found.words) for code, found in spaces.items()}
+    rows = [row for row in read_parallel(options.concepts, list(files)) if all(row[c] in has[c] for c in files)]
     pivot, first, *_ = files
     if len(rows) < 10:
         raise UserError(f"{options.concepts}: {len(rows)} concepts are in all vocabularies; ten are needed.")
@@ -290,10 +290,10 @@ def compare(options: Compare) -> None:
     hits: dict[str, dict[str, float]] = {}
     print(f"{len(rows)} concepts in all vocabularies, {len(keys[1])} to test on; P@1 by CSLS, of {pivot} words first")
     for code in list(files)[1:]:
-        parts = [[(row[pivot], row[code]) for row in rows if row["key"] in part] for part in keys]
-        forth = align_spaces(spaces[pivot], spaces[code], *parts, options.settings)
-        turned = [[(other, one) for one, other in part] for part in parts]
-        back = align_spaces(spaces[code], spaces[pivot], *turned, options.settings)
+        known, asked = ([(row[pivot], row[code]) for row in rows if row["key"] in part] for part in keys)
+        forth = align_spaces(spaces[pivot], spaces[code], known, asked, options.settings)
+        known, asked = ([(other, one) for one, other in part] for part in (known, asked))
+        back = align_spaces(spaces[code], spaces[pivot], known, asked, options.settings)
         hits[code] = forth.hits["csls"]
         distance = ""
         if code != first:
