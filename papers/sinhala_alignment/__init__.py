@@ -164,9 +164,9 @@ PAPER = Paper(
         ),
         Check(
             id="pairs-matter",
-            statement="With twice the pairs (200 and 400) Procrustes translates more words into Sinhala.",
+            statement="With twice the pairs (150 and 300) Procrustes translates more words into Sinhala.",
             treatment="procrustes",
-            control="pairs_200",
+            control="pairs_150",
             **_EN_SI,
         ),
         Check(
@@ -194,7 +194,7 @@ PAPER = Paper(
             at_least=0.97,
         ),
     ),
-    extra_variants=("pairs_50", "pairs_100"),
+    extra_variants=("pairs_40", "pairs_75"),
     official_code="https://github.com/kasunw22/sinhala-word-embedding-alignment",
     licence_note=(
         "The official code and dictionaries are MIT (its copy of VecMap GPL-3.0); fastText's vectors are CC-BY-SA-3.0."

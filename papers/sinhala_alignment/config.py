@@ -84,7 +84,7 @@ class Config:
 
 
 OTHERS = ("es", "de", "ru", "zh-Hans", "fr", "it", "pt", "pl", "el", "ar", "ja", "ko", "tr")
-TINY = Config(languages=("si", *OTHERS), dimensions=100, pairs=400)
+TINY = Config(languages=("si", *OTHERS), dimensions=100, pairs=300)
 _FILES = "all_data/cc_{source}-{target}_{part}set_1500_5000_200k.txt"
 PAPER = Config(english="cc.en.300.vec", other="cc.{}.300.vec", dictionary=_FILES)
 
@@ -106,9 +106,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "identity": {"method": "identity", "steps": 0},
     "shuffled": {"shuffled": True},
     # ours
-    "pairs_50": {**_PROCRUSTES, "pairs": 50},
-    "pairs_100": {**_PROCRUSTES, "pairs": 100},
-    "pairs_200": {**_PROCRUSTES, "pairs": 200},
+    "pairs_40": {**_PROCRUSTES, "pairs": 40},
+    "pairs_75": {**_PROCRUSTES, "pairs": 75},
+    "pairs_150": {**_PROCRUSTES, "pairs": 150},
     "rows": {"center": "rows"},
     "forms": {**_PROCRUSTES, "languages": ("si",), "forms": True},
 }

@@ -118,8 +118,8 @@ def task(
     sources = [place for place in known if place not in asked.places][: config.pairs]
     if len(sources) < 2 or not asked.places:
         raise UserError(
-            f"{source}-{target}: {len(sources)} words of the seed dictionary and {len(asked.places)} of the test are in "
-            "both vocabularies: give vectors and dictionaries of the same languages, in this order."
+            f"{source}-{target}: {len(sources)} words of the seed dictionary and {len(asked.places)} of the test are "
+            "in both vocabularies: give vectors and dictionaries of the same languages, in this order."
         )
     rng = np.random.default_rng([config.seed, 1])
     pairs = [(place, other) for place in sources for other in known[place]]

@@ -22,7 +22,7 @@ METHODS = (
     ("rcsls", "RCSLS"),
 )
 SEARCHES = (("nn", "nearest neighbour", "orange"), ("csls", "CSLS", "blue"))
-SIZES = (("pairs_50", 50), ("pairs_100", 100), ("pairs_200", 200), ("procrustes", 400))
+SIZES = (("pairs_40", 40), ("pairs_75", 75), ("pairs_150", 150), ("procrustes", 300))
 
 
 def draw(record: Record) -> Figure:

@@ -227,11 +227,11 @@ def translate(options: Translate) -> None:
     from core.files import read_lines
     from core.tasks.lexicon import Space
 
+    asked = [line.strip() for line in read_lines(options.words) if line.strip()]
     if not (options.aligned / "map.safetensors").exists():
         raise UserError(f"{options.aligned} holds no map: make it with `align`.")
     source, target = (read_vectors(options.aligned / f"{name}.npy") for name in ("source", "target"))
     place = {word: number for number, word in enumerate(source.words)}
-    asked = [line.strip() for line in read_lines(options.words) if line.strip()]
     known = [word for word in asked if word in place]
     if not known:
         raise UserError(f"{options.words}: none of its {len(asked)} words is among the source words of the map.")

@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 
 import core.files
 from core import corpora
+from core.corpora.vectors import read_vectors
 from core.errors import LONGEST, LONGEST_WORD, UserError, shorten
 from core.experiment import paper as cards
 from core.experiment.config import _replace, resolve, validate
@@ -116,6 +117,8 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "parallel TSV": (".tsv", corpora.read_parallel),
     "parallel CSV": (".csv", corpora.read_parallel),
     "parallel unknown": (".docx", corpora.read_parallel),
+    "vectors": (".vec", read_vectors),
+    "packed vectors": (".vec.gz", read_vectors),
 }
 
 
@@ -253,6 +256,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "mexa score {} --model nothing/here": ("mexa", ".tsv"),
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
+    "sinhala_alignment align {} a.vec pairs.tsv": ("sinhala_alignment", ".vec"),
+    "sinhala_alignment align a.vec a.vec {}": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment align a.vec a.vec pairs.tsv --test {}": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment translate nothing --words {}": ("sinhala_alignment", ".txt"),
+    "sinhala_alignment build {} --source a.vec --target a.vec": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment build pairs.tsv --source {} --target a.vec": ("sinhala_alignment", ".txt"),
+    "sinhala_alignment compare {} --vectors en=a.vec sw=a.vec de=a.vec": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment compare pairs.tsv --vectors en={} sw=a.vec de=a.vec": ("sinhala_alignment", ".vec"),
 }
 # What else they take is a model, and models are tried below.
 MODELS = {
@@ -276,6 +287,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "items.jsonl").write_text(json.dumps({**item, "response": "r"}) + "\n")
     (tmp_path / "rows.jsonl").write_text('{"id": "a", "instruction": "x", "output": "y"}\n')
     (tmp_path / "pairs.tsv").write_text("en\tsw\na\tb\n")
+    (tmp_path / "a.vec").write_text("a 1 2\nb 2 1\n")
     return tmp_path
 
 
