@@ -1,4 +1,4 @@
-"""Word vectors in files of any size: the text format of word2vec and fastText (`.vec`), and NumPy's.
+"""Word vectors in files of any size, in the text format of word2vec and fastText (`.vec`).
 
     200000 300                          optional first line: words and numbers a word
     the 0.0129 0.0026 0.0098 ...        a word and its numbers, the most frequent words first
@@ -7,7 +7,7 @@
     write_vectors("aligned.vec", words, vectors)
 
 A file is read line by line, packed (`.vec.gz`) or not, and what it holds lies on disk and is mapped into memory, so
-that a file may be larger than that. Vectors as an array are `mine.npy` with the words in `mine.txt`, one a line.
+that a file may be larger than that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 
 from core.errors import UserError
-from core.files import bounded_lines, cache_dir, opened, read_lines, replacing, writable
+from core.files import bounded_lines, cache_dir, opened, replacing, writable
 
 ROWS = 4096
 """Vectors that are written at once."""
@@ -43,41 +43,13 @@ def read_vectors(path: str | Path, most: int | None = None) -> WordVectors:
     published files have some, become U+FFFD.
 
     Args:
-        path: `.vec`, `.vec.gz` or any other text of that form; or `.npy` with a `.txt` of the same name beside it.
+        path: `.vec`, `.vec.gz` or any other text of that form.
         most: Words to read; None = all.
 
     Raises:
-        UserError: no such file, a line without the right number of finite numbers, no words, not as many words as
-            vectors.
+        UserError: no such file, a line without the right number of finite numbers, no words.
     """
     path = Path(path)
-    return _array(path, most) if path.suffix == ".npy" else _text(path, most)
-
-
-def write_vectors(path: Path, words: Sequence[str], vectors: Any, digits: int = 4) -> None:
-    """Write a `.vec` file, whole or not at all.
-
-    Args:
-        path: The file.
-        words: In the order of their rows.
-        vectors: [word, width], an array or a tensor.
-        digits: After the point; 4 as fastText's alignment writes.
-
-    Raises:
-        UserError: a word with a space or a line feed in it, which could not be read again.
-    """
-    if wrong := next((word for word in words if not word or len(word.encode().split()) != 1), None):
-        raise UserError(f"The word {wrong!r} cannot stand in {path}: words of a .vec file have no white space.")
-    form = f"%.{digits}f"
-    with writable(path), replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as lines:
-        lines.write(f"{len(words)} {vectors.shape[1]}\n")
-        for start in range(0, len(words), ROWS):
-            block = np.asarray(vectors[start : start + ROWS])
-            for word, row in zip(words[start : start + ROWS], block.tolist(), strict=True):
-                lines.write(f"{word} {' '.join(form % number for number in row)}\n")
-
-
-def _text(path: Path, most: int | None) -> WordVectors:
     words: dict[str, None] = {}
     width = 0
     with writable(cache_dir()):
@@ -112,6 +84,29 @@ def _text(path: Path, most: int | None) -> WordVectors:
     return WordVectors(list(words), np.memmap(store, np.float32, "c", shape=(len(words), width)))
 
 
+def write_vectors(path: Path, words: Sequence[str], vectors: Any, digits: int = 4) -> None:
+    """Write a `.vec` file, whole or not at all.
+
+    Args:
+        path: The file.
+        words: In the order of their rows.
+        vectors: [word, width], an array or a tensor.
+        digits: After the point; 4 as fastText's alignment writes.
+
+    Raises:
+        UserError: a word with a space or a line feed in it, which could not be read again.
+    """
+    if wrong := next((word for word in words if not word or len(word.encode().split()) != 1), None):
+        raise UserError(f"The word {wrong!r} cannot stand in {path}: words of a .vec file have no white space.")
+    form = f"%.{digits}f"
+    with writable(path), replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as lines:
+        lines.write(f"{len(words)} {vectors.shape[1]}\n")
+        for start in range(0, len(words), ROWS):
+            block = np.asarray(vectors[start : start + ROWS])
+            for word, row in zip(words[start : start + ROWS], block.tolist(), strict=True):
+                lines.write(f"{word} {' '.join(form % number for number in row)}\n")
+
+
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with opened(path) as file:
         if path.suffix != ".gz":
@@ -131,21 +126,3 @@ def _numbers(text: bytes, width: int) -> np.ndarray | None:
     except ValueError:
         return None
     return row if row.size == width > 0 and np.isfinite(row).all() else None
-
-
-def _array(path: Path, most: int | None) -> WordVectors:
-    with opened(path):  # what is wrong with its name or place is said in one sentence
-        pass
-    try:
-        vectors = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        raise UserError(f"{path} is no array of NumPy: save it with numpy.save.") from None
-    if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating) or not vectors.size:
-        raise UserError(f"{path} has the shape {vectors.shape} of {vectors.dtype}: give numbers [word, width].")
-    words = read_lines(path.with_suffix(".txt"))
-    if len(words) != len(vectors) or len(set(words)) != len(words):
-        raise UserError(
-            f"{path} has {len(vectors)} vectors and {path.with_suffix('.txt')} {len(set(words))} different words in "
-            f"{len(words)} lines: give one word a line, each once."
-        )
-    return WordVectors(words[:most], vectors[:most])

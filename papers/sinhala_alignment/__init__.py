@@ -206,7 +206,6 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    data=("build_dictionaries", "looked_up", "read_dictionary", "statistics"),
     method=("choose", "induce", "normalize", "procrustes", "rcsls", "rcsls_loss", "refinement"),
-    use=("Aligned", "Settings", "align_spaces"),
+    use=("Aligned", "align_spaces"),
 )

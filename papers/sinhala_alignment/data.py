@@ -1,27 +1,31 @@
 """Two vocabularies with their vectors and a dictionary between them, from files or from the tiny world.
 
-A dictionary is a file with a source word and a target word a line, with a tab or white space between them. Words that
-a vocabulary lacks are counted and left out; precision counts source words, each with all its translations.
+Words of a dictionary that a vocabulary lacks are counted and left out; precision counts source words, each with all its
+translations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.corpora.vectors import read_vectors
 from core.errors import UserError
-from core.files import read_json, read_lines, write_json
+from core.experiment.inputs import digest
+from core.experiment.run import Run
+from core.files import read_json, write_json
+from core.models.loading import default_device
+from core.tasks.lexicon import Pair, look_up, read_dictionary
 from papers.sinhala_alignment.config import Config
+from papers.sinhala_alignment.method import normalize
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from core.experiment.run import Run
-
-Pair = tuple[str, str]
 # Dative, genitive and ablative of Sinhala words in -ාව.
-ENDING, CASES = "ව", ("වට", "වේ", "වෙන්")
+ENDING, CASES = "ාව", ("ාවට", "ාවේ", "ාවෙන්")
 
 
 class Side(NamedTuple):
@@ -31,19 +35,10 @@ class Side(NamedTuple):
     vectors: Tensor
 
 
-class Looked(NamedTuple):
-    """A dictionary in places: of each source word those of its translations; and which share of its source words."""
-
-    places: dict[int, list[int]]
-    coverage: float
-
-
 class Task(NamedTuple):
     """One direction.
 
     Attributes:
-        source: Code of the language that asks.
-        target: Code of the language that answers.
         x: Source vectors.
         y: Target vectors.
         pairs: The dictionary to fit a map to, places [pair, 2].
@@ -52,8 +47,6 @@ class Task(NamedTuple):
         coverage: Share of the test words that both vocabularies know.
     """
 
-    source: str
-    target: str
     x: Tensor
     y: Tensor
     pairs: Tensor
@@ -61,14 +54,9 @@ class Task(NamedTuple):
     gold: dict[str, tuple[int, set[int]]]
     coverage: float
 
-    @property
-    def name(self) -> str:
-        """`en-si`."""
-        return f"{self.source}-{self.target}"
 
-
-def tasks(config: Config, run: Run) -> Iterator[Task]:
-    """Both directions of every language."""
+def tasks(config: Config, run: Run) -> Iterator[tuple[str, str, Task]]:
+    """Source, target and task: both directions of every language."""
     from papers.sinhala_alignment import miniature
 
     read = miniature.read if config.dictionary == "names" else _files
@@ -76,25 +64,22 @@ def tasks(config: Config, run: Run) -> Iterator[Task]:
         for source, target in (("en", language), (language, "en")):
             x, y, train, test, units = read(config, run, source, target)
             if config.forms:
-                train, test = with_forms(train, test, (x, y)[source == "en"].words, int(source == "en"))
-            yield task(source, target, x, y, train, test, config, units)
+                side = int(source == "en")
+                train, test = (with_forms(pairs, (x, y)[side].words, side) for pairs in (train, test))
+            yield source, target, task(x, y, train, test, config, units)
 
 
 def task(
-    source: str,
-    target: str,
     x: Side,
     y: Side,
     train: Iterable[Pair],
     test: Iterable[Pair],
     config: Config,
-    units: dict[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Task:
     """A task from words.
 
     Args:
-        source: Code of the source language.
-        target: Code of the target language.
         x: Source side.
         y: Target side.
         train: The seed dictionary; source words that are tested are left out of it.
@@ -105,21 +90,17 @@ def task(
     Raises:
         UserError: Nothing to learn from, or nothing to test on, is in both vocabularies; vectors of unlike widths.
     """
-    import numpy as np
-    import torch
-
-    asked = looked_up(test, x.words, y.words)
-    known = looked_up(train, x.words, y.words).places
     if x.vectors.shape[1] != y.vectors.shape[1]:
         raise UserError(
-            f"{source} has {x.vectors.shape[1]} numbers a word and {target} {y.vectors.shape[1]}: take as many "
+            f"The source has {x.vectors.shape[1]} numbers a word and the target {y.vectors.shape[1]}: take as many "
             "principal components of both (dimensions)."
         )
+    asked, known = look_up(test, x.words, y.words), look_up(train, x.words, y.words).places
     sources = [place for place in known if place not in asked.places][: config.pairs]
     if len(sources) < 2 or not asked.places:
         raise UserError(
-            f"{source}-{target}: {len(sources)} words of the seed dictionary and {len(asked.places)} of the test are "
-            "in both vocabularies: give vectors and dictionaries of the same languages, in this order."
+            f"{len(sources)} words of the seed dictionary and {len(asked.places)} of the test are in both "
+            "vocabularies: give vectors and dictionaries of the same languages, in this order."
         )
     rng = np.random.default_rng([config.seed, 1])
     pairs = [(place, other) for place in sources for other in known[place]]
@@ -127,141 +108,27 @@ def task(
         others = rng.permutation([other for _, other in pairs]).tolist()
         pairs = [(place, other) for (place, _), other in zip(pairs, others, strict=True)]
     held = set(rng.permutation(sources)[: round(config.held_out * len(sources))].tolist())
-    fitted, kept = ([pair for pair in pairs if (pair[0] in held) == side] for side in (False, True))
-    units = units or {}
-    gold = {
-        units.get(x.words[place], x.words[place]).replace("/", "-"): (place, set(right))
-        for place, right in asked.places.items()
-    }
-
-    def tensor(part: list[tuple[int, int]]) -> Tensor:
-        return torch.tensor(part, dtype=torch.long, device=x.vectors.device).reshape(-1, 2)
-
-    return Task(source, target, x.vectors, y.vectors, tensor(fitted), tensor(kept), gold, asked.coverage)
+    fitted, kept = (
+        torch.tensor([pair for pair in pairs if (pair[0] in held) == side], device=x.vectors.device)
+        .reshape(-1, 2)
+        .long()
+        for side in (False, True)
+    )
+    name = {place: (units or {}).get(x.words[place], x.words[place]).replace("/", "-") for place in asked.places}
+    gold = {name[place]: (place, set(right)) for place, right in asked.places.items()}
+    return Task(x.vectors, y.vectors, fitted, kept, gold, asked.coverage)
 
 
-# --- dictionaries --------------------------------------------------------------------------------------------------
-
-
-def read_dictionary(path: str | Path) -> list[Pair]:
-    """Pairs of a file in its order, each once.
-
-    Raises:
-        UserError: No such file, a line without two words, no line.
-    """
-    pairs: dict[Pair, None] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
-        if not line.strip():
-            continue
-        if len(cells) != 2 or not all(cells):
-            raise UserError(f"{path}, line {number}: give a source word and a target word, with a tab between them.")
-        pairs[cells[0], cells[1]] = None
-    if not pairs:
-        raise UserError(f"{path} holds no pair of words: give a source word, a tab and a target word a line.")
-    return list(pairs)
-
-
-def looked_up(pairs: Iterable[Pair], source: Sequence[str], target: Sequence[str]) -> Looked:
-    """Places of the pairs that both vocabularies know, in the order of the dictionary, and the coverage."""
-    left, right = ({word: place for place, word in enumerate(words)} for words in (source, target))
-    places: dict[int, list[int]] = {}
-    every = set()
-    for one, other in pairs:
-        every.add(one)
-        if one in left and other in right:
-            places.setdefault(left[one], []).append(right[other])
-    return Looked(places, len(places) / max(1, len(every)))
-
-
-def with_forms(
-    train: Sequence[Pair], test: Sequence[Pair], vocabulary: Collection[str], side: int
-) -> tuple[list[Pair], list[Pair]]:
-    """Both dictionaries with the case forms that a vocabulary has, each form where its base stands.
-
-    Args:
-        train: To learn from.
-        test: To ask for.
-        vocabulary: Of Sinhala.
-        side: Where the Sinhala word of a pair stands.
-    """
-    vocabulary = set(vocabulary)
-    taken = {pair[side] for pair in (*train, *test)}
-
-    def extended(pairs: Sequence[Pair]) -> list[Pair]:
-        found = []
-        for pair in pairs:
-            found.append(pair)
-            new = [form for form in forms(pair[side]) if form in vocabulary and form not in taken]
-            found += [(pair[0], form) if side else (form, pair[1]) for form in new]
-        return found
-
-    return extended(train), extended(test)
+def with_forms(pairs: Sequence[Pair], vocabulary: Collection[str], side: int) -> list[Pair]:
+    """A dictionary with the case forms of its Sinhala words, which stand on one side, that a vocabulary has."""
+    known = set(vocabulary)
+    more = [(pair, form) for pair in pairs for form in forms(pair[side]) if form in known]
+    return list(dict.fromkeys([*pairs, *((pair[0], form) if side else (form, pair[1]) for pair, form in more)]))
 
 
 def forms(word: str) -> list[str]:
     """Case forms of a Sinhala word by rule; none where the rule does not apply."""
-    return [word.removesuffix(ENDING) + case for case in CASES] if word.endswith(f"ා{ENDING}") else []
-
-
-class Built(NamedTuple):
-    """Dictionaries that share no source word, but for `full`: all that is not for the test."""
-
-    train: list[Pair]
-    test: list[Pair]
-    full: list[Pair]
-
-
-def build_dictionaries(
-    pairs: Iterable[Pair],
-    source: Sequence[str],
-    target: Sequence[str],
-    *,
-    train: int = 5000,
-    test: int = 1500,
-    most: int = 5,
-) -> Built:
-    """Training and test dictionaries as the paper makes them: frequent source words to learn from, rarer ones to test.
-
-    Args:
-        pairs: A raw dictionary.
-        source: Source vocabulary, the most frequent words first.
-        target: Target vocabulary.
-        train: Source words to learn from.
-        test: Source words after them.
-        most: Translations of a word, the first ones.
-
-    Raises:
-        UserError: The vocabularies do not know enough source words.
-    """
-    rank, known = {word: place for place, word in enumerate(source)}, set(target)
-    by_word: dict[str, list[str]] = {}
-    for one, other in dict.fromkeys(pairs):
-        if one in rank and other in known:
-            by_word.setdefault(one, []).append(other)
-    words = sorted(by_word, key=rank.__getitem__)
-    if len(words) < train + test:
-        raise UserError(
-            f"{len(words)} source words have a translation that the vocabularies know: ask for fewer than "
-            f"{train} to learn from and {test} to test on."
-        )
-    asked = words[train : train + test]
-    parts = [words[:train], asked, words[:train] + words[train + test :]]
-    limits = [most, most, None]
-    return Built(
-        *([(w, t) for w in part for t in by_word[w][:limit]] for part, limit in zip(parts, limits, strict=True))
-    )
-
-
-def statistics(pairs: Sequence[Pair]) -> dict[str, float]:
-    """Size of a dictionary: pairs, different source and target words, targets of a source word."""
-    sources, targets = ({pair[side] for pair in pairs} for side in (0, 1))
-    return {
-        "pairs": len(pairs),
-        "source words": len(sources),
-        "target words": len(targets),
-        "targets of a word": len(pairs) / len(sources) if sources else 0.0,
-    }
+    return [word.removesuffix(ENDING) + case for case in CASES] if word.endswith(ENDING) else []
 
 
 # --- spaces ---------------------------------------------------------------------------------------------------------
@@ -269,29 +136,19 @@ def statistics(pairs: Sequence[Pair]) -> dict[str, float]:
 
 def _files(config: Config, run: Run, source: str, target: str) -> tuple[Side, Side, list[Pair], list[Pair], None]:
     """Vectors and dictionaries that the configuration names."""
-    sides = [
-        space(config, run, config.english if code == "en" else config.other.format(code)) for code in (source, target)
-    ]
-    train, test = (
-        read_dictionary(config.dictionary.format(source=source, target=target, part=part)) for part in ("train", "test")
-    )
-    return sides[0], sides[1], train, test, None
+    paths = [config.english if code == "en" else config.other.format(code) for code in (source, target)]
+    x, y = (space(config, run, path) for path in paths)
+    named = [config.dictionary.format(source=source, target=target, part=part) for part in ("train", "test")]
+    return x, y, read_dictionary(named[0]), read_dictionary(named[1]), None
 
 
 def space(config: Config, run: Run, path: str) -> Side:
     """The first words of a vector file, scaled and centred; made once, then mapped from disk."""
-    import numpy as np
-    import torch
-
-    from core.experiment.inputs import digest
-    from core.models.loading import default_device
 
     def build(folder: Path) -> None:
-        from core.corpora.vectors import read_vectors
-
         words, vectors = read_vectors(path, config.vocabulary)
         write_json(folder / "words.json", words)
-        np.save(folder / "vectors.npy", prepared(vectors, config).numpy())
+        np.save(folder / "vectors.npy", prepared(vectors, config.center, config.dimensions).numpy())
 
     inputs: dict[str, Any] = {"path": path, "content": digest(Path(path)), "most": config.vocabulary}
     folder = run.stage("space", {**inputs, "center": config.center, "dimensions": config.dimensions}, build)
@@ -299,17 +156,13 @@ def space(config: Config, run: Run, path: str) -> Side:
     return Side(read_json(folder / "words.json"), torch.from_numpy(vectors).to(default_device()))
 
 
-def prepared(vectors: Any, config: Config) -> Tensor:
-    """Scaled and centred vectors, of fewer dimensions where the configuration says so."""
-    import torch
-
-    from papers.sinhala_alignment.method import normalize
-
-    found = normalize(vectors, config.center)
-    if config.dimensions is None:
+def prepared(vectors: Any, center: Any = "columns", dimensions: int | None = None) -> Tensor:
+    """Scaled and centred vectors, their principal components if there is a number of them."""
+    found = normalize(vectors, center)
+    if dimensions is None:
         return found
-    if config.dimensions > min(found.shape):
-        raise UserError(f"dimensions = {config.dimensions}: {len(found)} words of width {found.shape[1]} have fewer.")
+    if dimensions > min(found.shape):
+        raise UserError(f"dimensions = {dimensions}: {len(found)} words of width {found.shape[1]} have fewer.")
     *_, axes = torch.linalg.svd(found, full_matrices=False)
     # The components of a vector have no common mean any more once the axes are others.
-    return normalize(found @ axes[: config.dimensions].T, "columns" if config.center == "columns" else "none")
+    return normalize(found @ axes[:dimensions].T, "columns" if center == "columns" else "none")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 K = (1, 5, 10)
 Units = dict[str, dict[str, float]]
-# Whose letters are not those of English, though Sinhala's neither.
+# The languages of the tiny world that share their letters with English.
 LATIN = frozenset({"es", "de", "fr", "it", "pt", "pl", "tr"})
 
 
@@ -37,31 +37,30 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     from papers.sinhala_alignment import data
 
-    maps = load_file(run.artifact / "maps.safetensors")
-    metrics: dict[str, float] = {}
+    maps, first = load_file(run.artifact / "maps.safetensors"), config.languages[0]
     units: Units = {}
-    hits: dict[tuple[str, str], dict[str, float]] = {}
-    chance, coverage = [], {}
-    for task in data.tasks(config, run):
-        found = ranks(task, maps[task.name], config.neighbours)
-        coverage[task.name] = task.coverage
-        chance += [len(gold) / len(task.y) for _, gold in task.gold.values()]
-        for search, by_word in found.items():
-            hits[search, task.name] = {word: float(rank <= 1) for word, rank in by_word.items()}
-            if config.languages[0] in (task.source, task.target):
-                name = f"{search}_{task.source}_{task.target}"
-                units[f"p1_{name}"] = hits[search, task.name]
-                metrics |= {f"p{k}_{name}": statistics.fmean(r <= k for r in by_word.values()) for k in K[1:]}
-    units |= gains(units) | languages(config, hits)
-    metrics = {name: statistics.fmean(by.values()) for name, by in units.items()} | metrics
-    metrics["trivial_chance"] = statistics.fmean(chance)
-    metrics["apart"] = 1 - statistics.fmean(statistics.fmean(by.values()) for by in hits.values())
+    hits: dict[tuple[str, str, str], dict[str, float]] = {}
+    metrics: dict[str, float] = {}
+    coverage: dict[str, float] = {}
+    for source, target, task in data.tasks(config, run):
+        coverage[f"{source}-{target}"] = task.coverage
+        for search, by_word in ranks(task, maps[f"{source}-{target}"], config.neighbours).items():
+            hits[search, source, target] = {word: float(rank <= 1) for word, rank in by_word.items()}
+            if first in (source, target):
+                units[f"p1_{search}_{source}_{target}"] = hits[search, source, target]
+                for k in K[1:]:
+                    metrics[f"p{k}_{search}_{source}_{target}"] = statistics.fmean(r <= k for r in by_word.values())
+        metrics["trivial_chance"] = statistics.fmean(len(right) / len(task.y) for _, right in task.gold.values())
+    for direction in (f"en_{first}", f"{first}_en"):
+        csls, nn = units[f"p1_csls_{direction}"], units[f"p1_nn_{direction}"]
+        units[f"gain_{direction}"] = {word: csls[word] - nn[word] for word in csls}
+    units |= languages(config, hits)
+    metrics |= {name: statistics.fmean(by.values()) for name, by in units.items()}
+    metrics["apart"] = 1 - statistics.fmean(value for by in hits.values() for value in by.values())
     details: dict[str, Any] = {"maps": read_json(run.artifact / "maps.json"), "coverage": coverage}
     if config.dictionary == "names":
         details["letters"] = by_letters = letters(config, run)
-        metrics["trivial_letters"] = by_letters[config.languages[0]]
-        if others := [value for code, value in by_letters.items() if code != config.languages[0]]:
-            metrics["trivial_letters_others"] = statistics.fmean(others)
+        metrics["trivial_letters"] = by_letters[first]
     return Measurement(metrics, units, details)
 
 
@@ -77,41 +76,29 @@ def ranks(task: Task, w: Tensor, k: int) -> dict[str, dict[str, int]]:
     }
 
 
-def gains(units: Units) -> Units:
-    """What CSLS gains over cosine, word by word."""
-    return {
-        name.replace("p1_csls", "gain"): {
-            word: right - units[name.replace("csls", "nn")][word] for word, right in by.items()
-        }
-        for name, by in units.items()
-        if name.startswith("p1_csls")
-    }
+def languages(config: Config, hits: Mapping[tuple[str, str, str], dict[str, float]]) -> Units:
+    """Precision of all languages but the first, by language and group of words; in other scripts than Latin alone.
 
-
-def languages(config: Config, hits: Mapping[tuple[str, str], dict[str, float]]) -> Units:
-    """Precision by language and group of words, and beside each the first language's on the same words.
-
-    `others` are all but the first language, `scripts` those of them that are not written in Latin letters.
+    `beside` is the first language's on the same words.
     """
     from papers.sinhala_alignment import miniature
 
     units: Units = defaultdict(dict)
-    first, *_others = config.languages
-    for (search, name), by_word in hits.items():
-        direction = "en_xx" if name.startswith("en-") else "xx_en"
-        code = name.removeprefix("en-").removesuffix("-en")
-        if code == first or config.dictionary != "names":
+    first, *others = config.languages
+    for search, source, target in hits:
+        code = target if source == "en" else source
+        if code not in others or config.dictionary != "names":
             continue
-        beside = hits[search, f"en-{first}" if direction == "en_xx" else f"{first}-en"]
+        name = f"p1_{search}_{'en_xx' if source == 'en' else 'xx_en'}"
+        beside = hits[search, "en", first] if source == "en" else hits[search, first, "en"]
         groups: dict[str, list[str]] = defaultdict(list)
-        for word in sorted(by_word.keys() & beside.keys()):
+        for word in hits[search, source, target].keys() & beside.keys():
             groups[f"{code}/{miniature.fold(word)}"].append(word)
-        for group, words in groups.items():
-            value = statistics.fmean(by_word[word] for word in words)
-            units[f"p1_{search}_{direction}"][group] = value
+        for group, words in sorted(groups.items()):
+            units[name][group] = statistics.fmean(hits[search, source, target][word] for word in words)
+            units[f"{name}_beside"][group] = statistics.fmean(beside[word] for word in words)
             if code not in LATIN:
-                units[f"p1_{search}_{direction}_scripts"][group] = value
-            units[f"p1_{search}_{direction}_beside"][group] = statistics.fmean(beside[word] for word in words)
+                units[f"{name}_scripts"][group] = units[name][group]
     return dict(units)
 
 
@@ -125,11 +112,10 @@ def letters(config: Config, run: Run) -> dict[str, float]:
     from papers.sinhala_alignment import miniature
 
     def build(folder: Path) -> None:
-        romanize, names = resolve("uroman"), [concept.names for concept in miniature.concepts()]
-        found = {}
+        romanize, found = resolve("uroman"), {}
         for code in config.languages:
-            pairs = Pairs([by["en"] for by in names], [romanize(by[code]) for by in names])
-            found[code] = trivial(pairs)["overlap"]
+            names = [(concept.names["en"], romanize(concept.names[code])) for concept in miniature.concepts()]
+            found[code] = trivial(Pairs(*zip(*names, strict=True)))["overlap"]
         write_json(folder / "letters.json", found)
 
     inputs = {"languages": config.languages, "romanizer": version("uroman")}

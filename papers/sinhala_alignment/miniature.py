@@ -8,20 +8,23 @@ other: English names are read by one that knows English alone, all others by a m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.experiment.run import Run
+from core.models.embedding import Pooling, load_encoder
+from core.tasks.lexicon import Pair
+from core.worlds import names
+from core.worlds.base import Item, split
 from papers.sinhala_alignment.config import OTHERS, Config
-from papers.sinhala_alignment.data import Pair, Side, forms, prepared
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
-    from core.experiment.run import Run
+from papers.sinhala_alignment.data import Side, forms, prepared
 
 LANGUAGES = ("en", "si", *OTHERS)
 SHARES = {"test": 0.4, "dev": 0.15, "train": 0.45}
@@ -40,10 +43,8 @@ class Concept(NamedTuple):
 @cache
 def concepts() -> tuple[Concept, ...]:
     """The concepts that all languages name, each with names of its own, the commonest English ones first."""
-    from core.worlds.names import kinds
-
     found: dict[str, Concept] = {}
-    for item in kinds(LANGUAGES):
+    for item in names.kinds(LANGUAGES):
         key = item.id.partition("/")[2].replace("/", "-")
         found.setdefault(key, Concept(key, item.cls, {})).names[item.language] = item.prompt
     return tuple(concept for concept in found.values() if len(concept.names) == len(LANGUAGES))
@@ -51,8 +52,6 @@ def concepts() -> tuple[Concept, ...]:
 
 def parts() -> dict[str, list[Concept]]:
     """The concepts to learn from, to choose settings on and to test on; no two parts share a class."""
-    from core.worlds.base import Item, split
-
     by_key = {concept.key: concept for concept in concepts()}
     items = [Item(key, concept.cls, key, key, "en") for key, concept in by_key.items()]
     return {part: [by_key[item.id] for item in found] for part, found in split(items, 0, SHARES).items()}
@@ -83,39 +82,33 @@ def _draw(name: str) -> bytes:
 
 def words(code: str, cases: bool = False) -> dict[str, int]:
     """A language's vocabulary, with case forms of Sinhala names if they are asked for; and the concept's number."""
-    names = [concept.names[code] for concept in concepts()]
-    inflected = [(form, i) for i, name in enumerate(names) for form in forms(name)] if cases and code == "si" else []
-    return {name: number for number, name in enumerate(names)} | {w: i for w, i in inflected if w not in names}
+    numbers = {concept.names[code]: number for number, concept in enumerate(concepts())}
+    cased = {form: number for name, number in numbers.items() for form in forms(name)} if cases and code == "si" else {}
+    return numbers | {form: number for form, number in cased.items() if form not in numbers}
 
 
 def space(config: Config, run: Run, code: str) -> Side:
     """A language's names and their vectors."""
-    import numpy as np
-    import torch
-
     numbers = words(code, config.forms)
-    known = list(numbers)
-    encoder = config.english if code == "en" else config.other
+    known, encoder = list(numbers), config.english if code == "en" else config.other
     if encoder == "toy":
-        return Side(known, prepared(toy(code, list(numbers.values())), config))
+        return Side(known, prepared(toy(code, list(numbers.values())), config.center, config.dimensions))
 
     def build(folder: Path) -> None:
         np.save(folder / "vectors.npy", encode(encoder, known, code).numpy())
 
     folder = run.stage("names", {"encoder": encoder, "words": known}, build)
-    return Side(known, prepared(torch.from_numpy(np.load(folder / "vectors.npy", allow_pickle=False)), config))
+    vectors = np.load(folder / "vectors.npy", allow_pickle=False)
+    return Side(known, prepared(vectors, config.center, config.dimensions))
 
 
 def encode(encoder: str, texts: Sequence[str], code: str) -> Tensor:
     """Vectors of names: English ones pooled as the encoder's authors do, others over their subwords alone."""
-    from core.models.embedding import Pooling, load_encoder
-
     return load_encoder(encoder, None if code == "en" else Pooling("mean", special_tokens=False))(texts).vectors
 
 
 def toy(code: str, numbers: Sequence[int], width: int = 32) -> Tensor:
     """A space made on the spot: the vectors of numbered concepts, turned and blurred in each language's own way."""
-    import torch
 
     def normal(seed: int, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))

@@ -34,10 +34,10 @@ def train(config: Config, run: Run) -> None:
     maps: dict[str, Tensor] = {}
     notes: dict[str, Any] = {}
     with Display(2 * len(config.languages), f"maps, {config.method}", run.quiet) as display:
-        for done, task in enumerate(data.tasks(config, run), start=1):
+        for done, (source, target, task) in enumerate(data.tasks(config, run), start=1):
             w, scores = fit(task, config)
-            maps[task.name] = w.cpu().contiguous()
-            notes[task.name] = {"pairs": len(task.pairs), "held_out": len(task.held_out), "scores": scores}
+            maps[f"{source}-{target}"] = w.cpu().contiguous()
+            notes[f"{source}-{target}"] = {"pairs": len(task.pairs), "held_out": len(task.held_out), "scores": scores}
             display.step(done)
 
     def fill(folder: Path) -> None:

@@ -65,16 +65,6 @@ def test_vectors_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         write_vectors(tmp_path / "c.vec", ["a b"], found[:1])
 
 
-def test_an_array_has_its_words_beside_it(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.eye(3, dtype=np.float32))
-    (tmp_path / "a.txt").write_text("x\ny\nz\n")
-    words, found = read_vectors(tmp_path / "a.npy", most=2)
-    assert (words, found.tolist()) == (["x", "y"], [[1, 0, 0], [0, 1, 0]])
-    (tmp_path / "a.txt").write_text("x\ny\nx\n")
-    with pytest.raises(UserError, match=r"3 vectors and .* 2 different words in 3 lines"):
-        read_vectors(tmp_path / "a.npy")
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -92,6 +82,3 @@ def test_a_broken_file_is_one_sentence(content: bytes, words: str, tmp_path: Pat
     (tmp_path / "a.vec.gz").write_bytes(content)
     with pytest.raises(UserError, match="not gzip" if content else "no vectors|not gzip"):
         read_vectors(tmp_path / "a.vec.gz")
-    (tmp_path / "a.npy").write_bytes(content)
-    with pytest.raises(UserError, match="no array"):
-        read_vectors(tmp_path / "a.npy")

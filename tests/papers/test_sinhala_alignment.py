@@ -21,7 +21,7 @@ from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
 from core.experiment.run import Run
-from core.tasks.lexicon import Space, precision
+from core.tasks.lexicon import Space, precision, read_dictionary
 from papers.sinhala_alignment import PAPER, data, method, miniature, use
 from papers.sinhala_alignment.config import PRESETS, VARIANTS, Config, workload
 from papers.sinhala_alignment.eval import evaluate, ranks
@@ -82,7 +82,7 @@ def test_several_right_answers_count_once() -> None:
     angles = torch.full((8,), 2.0)
     angles[[7, 5, 2]] = torch.tensor([0.1, 0.2, 0.3])
     y = torch.stack([angles.cos(), angles.sin()], 1)
-    task = data.Task("a", "b", torch.tensor([[1.0, 0.0]]), y, PAIRS, PAIRS, {"w": (0, {2, 5})}, 1.0)
+    task = data.Task(torch.tensor([[1.0, 0.0]]), y, PAIRS, PAIRS, {"w": (0, {2, 5})}, 1.0)
     rank = ranks(task, torch.eye(2), 10)["nn"]["w"]
     assert (precision([rank]), precision([rank], 5)) == ([0.0], [1.0])
 
@@ -175,52 +175,22 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_dictionary_is_read_as_it_is(tmp_path: Path) -> None:
-    path = write(tmp_path / "d.txt", "the ද\r\nthe එම\n\nTHE ද\nthe ද\n")
-    assert data.read_dictionary(path) == [("the", "ද"), ("the", "එම"), ("THE", "ද")]
-    assert data.read_dictionary(write(path, "a b\tc d\n")) == [("a b", "c d")]
-    for text, words in (("a b c\n", "line 1"), ("a\tb\na\n", "line 2"), ("\n", "holds no pair")):
-        with pytest.raises(UserError, match=words):
-            data.read_dictionary(write(path, text))
-
-
-def test_words_that_a_vocabulary_lacks_are_counted() -> None:
-    pairs = [("a", "x"), ("a", "y"), ("b", "nowhere"), ("c", "x"), ("unseen", "x")]
-    looked = data.looked_up(pairs, ["c", "a", "b"], ["y", "x"])
-    assert looked.places == {1: [1, 0], 0: [1]}
-    assert looked.coverage == 0.5  # a and c of a, b, c and unseen: source words, not pairs
-
-
-def test_dictionaries_are_built_as_in_the_paper() -> None:
-    source, target = ["s0", "s1", "s2", "s3", "s4"], [f"t{i}" for i in range(9)]
-    raw = [("s3", "t0"), ("s1", "t1"), ("s1", "t2"), ("s1", "t3"), ("s0", "t1"), ("s0", "lost"), ("s4", "t5"),
-           ("rare", "t1"), ("s1", "t1")]  # fmt: skip
-    built = data.build_dictionaries(raw, source, target, train=2, test=1, most=2)
-    assert built.train == [("s0", "t1"), ("s1", "t1"), ("s1", "t2")]
-    assert built.test == [("s3", "t0")]
-    assert built.full == [("s0", "t1"), ("s1", "t1"), ("s1", "t2"), ("s1", "t3"), ("s4", "t5")]
-    sizes = data.statistics(built.train)
-    assert sizes == {"pairs": 3, "source words": 2, "target words": 2, "targets of a word": 1.5}
-    with pytest.raises(UserError, match="4 source words have a translation"):
-        data.build_dictionaries(raw, source, target, train=4, test=1)
-
-
 def test_tested_words_are_left_out_of_the_dictionary(spaces: tuple[torch.Tensor, torch.Tensor]) -> None:
     x, y = (data.Side([f"{name}{i}" for i in range(len(v))], v) for name, v in zip("xy", spaces, strict=True))
     pairs = [(f"x{i}", f"y{i}") for i in range(30)]
     config = Config(pairs=20, held_out=0.25, seed=1)
-    task = data.task("a", "b", x, y, pairs, [("x3", "y3"), ("x3", "y9"), ("x39", "none")], config)
+    task = data.task(x, y, pairs, [("x3", "y3"), ("x3", "y9"), ("x39", "none")], config)
     sources = {*task.pairs[:, 0].tolist(), *task.held_out[:, 0].tolist()}
     assert sources == {i for i in range(21) if i != 3}
     assert (len(task.pairs), len(task.held_out), task.gold, task.coverage) == (15, 5, {"x3": (3, {3, 9})}, 0.5)
-    other = data.task("a", "b", x, y, pairs, [("x3", "y3")], replace(config, shuffled=True))
+    other = data.task(x, y, pairs, [("x3", "y3")], replace(config, shuffled=True))
     assert sorted(other.pairs[:, 0].tolist()) == sorted(task.pairs[:, 0].tolist())
     assert not torch.equal(other.pairs, task.pairs)
     for bad in ([("x1", "none")], []):
         with pytest.raises(UserError, match="are in both"):
-            data.task("a", "b", x, y, pairs, bad, config)
-    with pytest.raises(UserError, match="6 numbers a word and b 5"):
-        data.task("a", "b", x, data.Side(y.words, y.vectors[:, :5]), pairs, pairs[:3], config)
+            data.task(x, y, pairs, bad, config)
+    with pytest.raises(UserError, match="6 numbers a word and the target 5"):
+        data.task(x, data.Side(y.words, y.vectors[:, :5]), pairs, pairs[:3], config)
 
 
 def test_case_forms_join_where_their_base_stands() -> None:
@@ -228,9 +198,9 @@ def test_case_forms_join_where_their_base_stands() -> None:
     assert data.forms("ප්‍රංශය") == []
     train, test = [("Russia", "රුසියාව")], [("France", "ප්‍රංශය"), ("Asia", "ආසියාව")]
     known = ["රුසියාව", "රුසියාවේ", "ආසියාවට"]
-    assert data.with_forms(train, test, known, 1) == ([*train, ("Russia", "රුසියාවේ")], [*test, ("Asia", "ආසියාවට")])
-    turned = [[(other, one) for one, other in part] for part in (train, test)]
-    assert data.with_forms(*turned, known, 0)[0][1] == ("රුසියාවේ", "Russia")
+    assert data.with_forms(train, known, 1) == [*train, ("Russia", "රුසියාවේ")]
+    assert data.with_forms(test, known, 1) == [*test, ("Asia", "ආසියාවට")]
+    assert data.with_forms([("රුසියාව", "Russia")], known, 0)[1] == ("රුසියාවේ", "Russia")
 
 
 # --- the tiny world ---------------------------------------------------------------------------------------------------
@@ -376,7 +346,7 @@ def test_build(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["build", str(dictionary), "--source", str(words), "--target", str(files / "cc.si.300.vec")]
     use.main([*arguments, "--train", "12", "--test", "4", "--most-targets", "1", "--out", str(files / "made")])
     assert "train  12 pairs, 12 source words" in capsys.readouterr().out
-    parts = {name: data.read_dictionary(files / "made" / f"{name}.tsv") for name in ("train", "test", "full")}
+    parts = {name: read_dictionary(files / "made" / f"{name}.tsv") for name in ("train", "test", "full")}
     assert parts["test"] == [(f"e{i}", f"s{i}") for i in range(12, 16)]
     assert not {a for a, _ in parts["test"]} & {a for a, _ in parts["full"]}
 
