@@ -100,6 +100,14 @@ PAPER = Paper(
     ),
     checks=(
         Check(
+            id="not-by-letters",
+            statement="The map translates names that do not look alike, too: those whose romanised Sinhala shares less "
+            "than half of its letters with the English name.",
+            treatment="rcsls",
+            control="identity",
+            **{**_EN_SI, "metric": "p1_csls_en_si_unlike"},
+        ),
+        Check(
             id="csls-helps-everywhere",
             statement="Into 13 other languages, CSLS translates more than the nearest neighbour.",
             metric="p1_csls_en_xx",

@@ -42,6 +42,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     hits: dict[tuple[str, str, str], dict[str, float]] = {}
     metrics: dict[str, float] = {}
     coverage: dict[str, float] = {}
+    details: dict[str, Any] = {"maps": read_json(run.artifact / "maps.json"), "coverage": coverage}
     for source, target, task in data.tasks(config, run):
         coverage[f"{source}-{target}"] = task.coverage
         for search, by_word in ranks(task, maps[f"{source}-{target}"], config.neighbours).items():
@@ -50,17 +51,19 @@ def evaluate(config: Config, run: Run) -> Measurement:
                 units[f"p1_{search}_{source}_{target}"] = hits[search, source, target]
                 for k in K[1:]:
                     metrics[f"p{k}_{search}_{source}_{target}"] = statistics.fmean(r <= k for r in by_word.values())
-        metrics["trivial_chance"] = statistics.fmean(len(right) / len(task.y) for _, right in task.gold.values())
+        metrics["trivial_chance"] = statistics.fmean(len(gold) / len(task.y) for _, gold in task.gold.values())
     for direction in (f"en_{first}", f"{first}_en"):
         csls, nn = units[f"p1_csls_{direction}"], units[f"p1_nn_{direction}"]
         units[f"gain_{direction}"] = {word: csls[word] - nn[word] for word in csls}
-    units |= languages(config, hits)
+    if config.dictionary == "names":
+        units |= languages(config, hits)
+        known = letters(config, run)
+        details["letters"], metrics["trivial_letters"] = known["precision"], known["precision"][first]
+        for search in ("nn", "csls"):
+            right = hits[search, "en", first]
+            units[f"p1_{search}_en_{first}_unlike"] = {word: right[word] for word in known["unlike"] if word in right}
     metrics |= {name: statistics.fmean(by.values()) for name, by in units.items()}
     metrics["apart"] = 1 - statistics.fmean(value for by in hits.values() for value in by.values())
-    details: dict[str, Any] = {"maps": read_json(run.artifact / "maps.json"), "coverage": coverage}
-    if config.dictionary == "names":
-        details["letters"] = by_letters = letters(config, run)
-        metrics["trivial_letters"] = by_letters[first]
     return Measurement(metrics, units, details)
 
 
@@ -87,7 +90,7 @@ def languages(config: Config, hits: Mapping[tuple[str, str, str], dict[str, floa
     first, *others = config.languages
     for search, source, target in hits:
         code = target if source == "en" else source
-        if code not in others or config.dictionary != "names":
+        if code not in others:
             continue
         name = f"p1_{search}_{'en_xx' if source == 'en' else 'xx_en'}"
         beside = hits[search, "en", first] if source == "en" else hits[search, first, "en"]
@@ -102,21 +105,26 @@ def languages(config: Config, hits: Mapping[tuple[str, str, str], dict[str, floa
     return dict(units)
 
 
-def letters(config: Config, run: Run) -> dict[str, float]:
-    """Precision at 1 by language of a solver that knows letters alone: the name that shares most trigrams, romanised.
+def letters(config: Config, run: Run) -> dict[str, Any]:
+    """What letters alone say of the names, romanised.
 
-    It asks for every English name, since it learns from none.
+    `precision` is that of a solver, by language, that takes the name which shares most trigrams; it asks for every
+    English name, since it learns from none. `unlike` are the concepts whose name in the first language does not look
+    like the English one.
     """
     from core.tasks.retrieval import Pairs, trivial
+    from core.text.distance import look_alike
     from core.text.romanize import resolve, version
     from papers.sinhala_alignment import miniature
 
     def build(folder: Path) -> None:
-        romanize, found = resolve("uroman"), {}
+        romanize, found, concepts = resolve("uroman"), {}, miniature.concepts()
         for code in config.languages:
-            names = [(concept.names["en"], romanize(concept.names[code])) for concept in miniature.concepts()]
+            names = [(concept.names["en"], romanize(concept.names[code])) for concept in concepts]
             found[code] = trivial(Pairs(*zip(*names, strict=True)))["overlap"]
-        write_json(folder / "letters.json", found)
+        first = config.languages[0]
+        unlike = [concept.key for concept in concepts if not look_alike(concept.names["en"], concept.names[first])]
+        write_json(folder / "letters.json", {"precision": found, "unlike": unlike})
 
     inputs = {"languages": config.languages, "romanizer": version("uroman")}
     return read_json(run.stage("letters", inputs, build) / "letters.json")
