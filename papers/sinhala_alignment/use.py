@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-import tyro
+from tyro.conf import Positional
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from papers.sinhala_alignment.data import Side
 
 Method = Literal["procrustes", "refinement", "rcsls", "spectral"]
-Most = Annotated[int, Range(2)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,19 +41,23 @@ class Settings:
     """Principal components to keep, where a dictionary is small or the widths differ."""
     seed: Seed = 0
     """Draws the words to choose the number of steps on, and the test where none is given."""
-    most: Most = 200_000
+    most: Annotated[int, Range(2)] = 200_000
     """Words of each vector file that are read."""
+
+    def fixed(self) -> dict[str, Any]:
+        """The settings that :func:`align_spaces` takes."""
+        return {"method": self.method, "dimensions": self.dimensions, "seed": self.seed}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Align(Settings):
     """Learn the map from one vector file into another, and say how many words it translates."""
 
-    source: tyro.conf.Positional[str]
+    source: Positional[str]
     """Vectors of the language that asks."""
-    target: tyro.conf.Positional[str]
+    target: Positional[str]
     """Vectors of the language that answers."""
-    dictionary: tyro.conf.Positional[Path]
+    dictionary: Positional[Path]
     """Pairs to learn from."""
     test: Path | None = None
     """Pairs to test on, of other source words; left out = a fifth of the dictionary's source words."""
@@ -66,21 +69,19 @@ class Align(Settings):
 class Translate:
     """Translate words with what `align` wrote."""
 
-    aligned: tyro.conf.Positional[Path]
+    aligned: Positional[Path]
     """Its folder."""
     words: Path
     """One a line."""
     top: Annotated[int, Range(1, 1000)] = 5
     """Translations of a word."""
-    retrieval: Literal["csls", "nn"] = "csls"
-    """The score: CSLS or cosine."""
 
 
 @dataclass(frozen=True)
 class Build:
     """Make training and test dictionaries without a common source word from a raw one, as the paper does."""
 
-    dictionary: tyro.conf.Positional[Path]
+    dictionary: Positional[Path]
     """All pairs."""
     source: str
     """Source words, the most frequent first, one a line; or vectors."""
@@ -92,7 +93,7 @@ class Build:
     """Source words after them."""
     translations: Annotated[int, Range(1)] = 5
     """Of a word, the first ones."""
-    most: Most = 200_000
+    most: Annotated[int, Range(2)] = 200_000
     """Words of either vocabulary."""
     out: Path = Path("dictionaries")
     """A new folder for train.tsv, test.tsv and full.tsv (all but the test words)."""
@@ -102,21 +103,17 @@ class Build:
 class Compare(Settings):
     """Align several languages with the first one on the same concepts: which are translated better?"""
 
-    concepts: tyro.conf.Positional[Path]
+    concepts: Positional[Path]
     """A .tsv, .csv or .jsonl with a column a language code; a row is a concept, and two in five are to test on."""
     vectors: tuple[str, ...]
     """code=file; all others are aligned with the first, and compared with the second."""
 
 
 class Aligned(NamedTuple):
-    """A map and what it does.
+    """W, with W x for a source vector x; source words with mapped vectors; target words and vectors.
 
-    Attributes:
-        w: W [width, width]; a source vector x becomes W x.
-        source: Source words and their mapped vectors.
-        target: Target words and vectors.
-        report: Pairs learnt from, steps made, coverage, and precision at 1, 5 and 10 by cosine (nn) and CSLS.
-        hits: By test word, 1.0 where CSLS finds a right translation first.
+    The report has pairs learnt from, steps made, coverage, and precision at 1, 5 and 10 by cosine (nn) and by CSLS;
+    `hits` is 1.0 for the test words whose best translation by CSLS is right.
     """
 
     w: Tensor
@@ -136,7 +133,7 @@ def align_spaces(
     dimensions: int | None = None,
     seed: int = 0,
 ) -> Aligned:
-    """Align two spaces by a dictionary; the settings are those of :class:`Settings`.
+    """Align two spaces by a dictionary; method, dimensions and seed as of :class:`Settings`.
 
     Args:
         source: Words, the most frequent first, and their vectors [word, width].
@@ -165,8 +162,7 @@ def align_spaces(
         "test words": len(task.gold),
         "test coverage": task.coverage,
     }
-    for name, by in found.items():
-        report |= {f"P@{k} {name}": sum(rank <= k for rank in by.values()) / len(by) for k in K}
+    report |= {f"P@{k} {name}": sum(r <= k for r in by.values()) / len(by) for name, by in found.items() for k in K}
     hits = {word: float(rank <= 1) for word, rank in found["csls"].items()}
     return Aligned(w, data.Side(x.words, x.vectors @ w.T), y, report, hits)
 
@@ -183,13 +179,13 @@ def align(options: Align) -> None:
     pairs = read_dictionary(options.dictionary)
     train, test = (pairs, read_dictionary(options.test)) if options.test else apart(pairs, 0.2, options.seed)
     source, target = (read_vectors(path, options.most) for path in (options.source, options.target))
-    found = align_spaces(source, target, train, test, **_settings(options))
+    found = align_spaces(source, target, train, test, **options.fixed())
 
     def fill(folder: Path) -> None:
         save_file({"w": found.w.contiguous()}, folder / "map.safetensors")
-        write_json(folder / "report.json", {**found.report, **_settings(options)})
-        for name, side in (("source", found.source), ("target", found.target)):
-            write_vectors(folder / f"{name}.vec", side.words, side.vectors, digits=6)
+        write_json(folder / "report.json", {**found.report, **options.fixed()})
+        write_vectors(folder / "source.vec", found.source.words, found.source.vectors, digits=6)
+        write_vectors(folder / "target.vec", found.target.words, found.target.vectors, digits=6)
 
     build_folder(options.out, fill)
     for name, value in found.report.items():
@@ -198,7 +194,7 @@ def align(options: Align) -> None:
 
 
 def translate(options: Translate) -> None:
-    """Print the best translations with their scores; a word that the vectors lack gets none."""
+    """Print the best translations with their CSLS; a word that the vectors lack gets none."""
     from core.corpora.vectors import read_vectors
     from core.files import read_lines
     from core.tasks.lexicon import Space
@@ -211,12 +207,13 @@ def translate(options: Translate) -> None:
     known = [word for word in dict.fromkeys(asked) if word in place]
     if not known:
         raise UserError(f"{options.words}: none of its {len(asked)} words is among the source words of the map.")
-    space = Space(target.vectors, source.vectors if options.retrieval == "csls" else None)
-    found = space.nearest(source.vectors[[place[word] for word in known]], options.top)
-    best = dict(zip(known, zip(found.places.tolist(), found.scores.tolist(), strict=True), strict=True))
+    found = Space(target.vectors, source.vectors).nearest(source.vectors[[place[word] for word in known]], options.top)
+    best = {
+        word: [f"{target.words[number]} {score:.3f}" for number, score in zip(*row, strict=True)]
+        for word, *row in zip(known, found.places.tolist(), found.scores.tolist(), strict=True)
+    }
     for word in asked:
-        pairs = zip(*best[word], strict=True) if word in best else ()
-        print("\t".join([word, *(f"{target.words[number]} {score:.3f}" for number, score in pairs)]))
+        print("\t".join([word, *best.get(word, ())]))
     if missing := sum(word not in best for word in asked):
         print(f"{missing} of {len(asked)} words are not among the source words of the map.")
 
@@ -268,22 +265,20 @@ def compare(options: Compare) -> None:
     pivot, first, *others = spaces
     parts = apart([(row[pivot], key) for key, row in rows.items()], 0.4, options.seed)
     print(f"{len(rows)} concepts in all vocabularies, {len(parts[1])} to test on; P@1 by CSLS, {pivot} asking first")
-    hits: dict[str, dict[str, float]] = {}
+
+    def aligned(source: str, target: str) -> Aligned:
+        train, test = ([(rows[key][source], rows[key][target]) for _, key in part] for part in parts)
+        return align_spaces(spaces[source], spaces[target], train, test, **options.fixed())
+
+    beside: dict[str, float] = {}
     for code in (first, *others):
-        precisions = []
-        for source, target in ((code, pivot), (pivot, code)):
-            train, test = ([(rows[key][source], rows[key][target]) for _, key in part] for part in parts)
-            found = align_spaces(spaces[source], spaces[target], train, test, **_settings(options))
-            precisions.append(f"{found.report['P@1 csls']:.3f}")
-        hits[code], distance = found.hits, ""
-        if code != first:
-            apiece = stats.compare({0: hits[code]}, {0: hits[first]}).interval
-            distance = f"   {apiece.estimate:+.3f} [{apiece.low:+.3f}, {apiece.high:+.3f}] from {first}"
-        print(f"  {code:8} {precisions[1]} {precisions[0]}{distance}")
-
-
-def _settings(options: Settings) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in ("method", "dimensions", "seed")}
+        forth, back = aligned(pivot, code), aligned(code, pivot)
+        line = f"  {code:8} {forth.report['P@1 csls']:.3f} {back.report['P@1 csls']:.3f}"
+        if beside:
+            gap = stats.compare({0: forth.hits}, {0: beside}).interval
+            line += f"   {gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] from {first}"
+        beside = beside or forth.hits
+        print(line)
 
 
 def _is_new(folder: Path) -> None:
