@@ -19,7 +19,6 @@ from core.errors import UserError
 from core.experiment.inputs import digest
 from core.experiment.run import Run
 from core.files import read_json, write_json
-from core.models.loading import default_device
 from core.tasks.lexicon import Pair, look_up, read_dictionary
 from papers.sinhala_alignment.config import Config
 from papers.sinhala_alignment.method import normalize
@@ -103,11 +102,11 @@ def task(
             "vocabularies: give vectors and dictionaries of the same languages, in this order."
         )
     rng = np.random.default_rng([config.seed, 1])
+    held = set(rng.permutation(sources)[: round(config.held_out * len(sources))].tolist())
     pairs = [(place, other) for place in sources for other in known[place]]
     if config.shuffled:
         others = rng.permutation([other for _, other in pairs]).tolist()
         pairs = [(place, other) for (place, _), other in zip(pairs, others, strict=True)]
-    held = set(rng.permutation(sources)[: round(config.held_out * len(sources))].tolist())
     fitted, kept = (
         torch.tensor([pair for pair in pairs if (pair[0] in held) == side], device=x.vectors.device)
         .reshape(-1, 2)
@@ -144,6 +143,7 @@ def _files(config: Config, run: Run, source: str, target: str) -> tuple[Side, Si
 
 def space(config: Config, run: Run, path: str) -> Side:
     """The first words of a vector file, scaled and centred; made once, then mapped from disk."""
+    from core.models.loading import default_device
 
     def build(folder: Path) -> None:
         words, vectors = read_vectors(path, config.vocabulary)

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from core.experiment.run import Run
-from core.models.embedding import Pooling, load_encoder
 from core.tasks.lexicon import Pair
 from core.worlds import names
 from core.worlds.base import Item, split
@@ -104,6 +103,8 @@ def space(config: Config, run: Run, code: str) -> Side:
 
 def encode(encoder: str, texts: Sequence[str], code: str) -> Tensor:
     """Vectors of names: English ones pooled as the encoder's authors do, others over their subwords alone."""
+    from core.models.embedding import Pooling, load_encoder
+
     return load_encoder(encoder, None if code == "en" else Pooling("mean", special_tokens=False))(texts).vectors
 
 

@@ -109,17 +109,24 @@ def test_the_gradient_is_that_of_the_loss(spaces: tuple[torch.Tensor, torch.Tens
     assert torch.allclose(gradient, wanted)
 
 
-def test_rcsls_goes_down_and_takes_back_what_goes_up(spaces: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_rcsls_goes_down(spaces: tuple[torch.Tensor, torch.Tensor]) -> None:
     x, y = spaces
     for spectral in (False, True):
         maps = list(method.rcsls(x, y, PAIRS, steps=30, rate=50.0, k=3, spectral=spectral))
         values = [method.rcsls_loss(w, x, y, PAIRS, k=3).value.item() for w in maps]
         assert values == sorted(values, reverse=True)
-        assert 2 < len(maps) < 31  # some steps were taken back
         norms = [torch.linalg.matrix_norm(w, 2).item() for w in maps]
         assert (max(norms) <= 1 + 1e-9) == spectral
     assert torch.allclose(maps[0], method.procrustes(x, y, PAIRS))
     assert len(list(method.rcsls(x, y, PAIRS, steps=99, rate=1e-5))) == 1
+
+
+def test_a_step_that_goes_up_is_taken_back(spaces: tuple[torch.Tensor, torch.Tensor], monkeypatch: Any) -> None:
+    """The official code means to; as it updates the matrix in place, it only halves the rate."""
+    values, down = iter([0.0, -1.0, 5.0, 5.0, -2.0]), torch.ones(6, 6, dtype=torch.float64)
+    monkeypatch.setattr(method, "rcsls_loss", lambda *_: method.Loss(torch.tensor(next(values)), down))
+    first, *moved = method.rcsls(*spaces, PAIRS, steps=4, rate=1.0)
+    assert [(first - w)[0, 0].item() for w in moved] == pytest.approx([1.0, 1.25])
 
 
 def test_chunks_change_nothing(spaces: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +192,8 @@ def test_tested_words_are_left_out_of_the_dictionary(spaces: tuple[torch.Tensor,
     assert sources == {i for i in range(21) if i != 3}
     assert (len(task.pairs), len(task.held_out), task.gold, task.coverage) == (15, 5, {"x3": (3, {3, 9})}, 0.5)
     other = data.task(x, y, pairs, [("x3", "y3")], replace(config, shuffled=True))
-    assert sorted(other.pairs[:, 0].tolist()) == sorted(task.pairs[:, 0].tolist())
+    assert torch.equal(other.held_out[:, 0], task.held_out[:, 0])
+    assert torch.equal(other.pairs[:, 0], task.pairs[:, 0])
     assert not torch.equal(other.pairs, task.pairs)
     for bad in ([("x1", "none")], []):
         with pytest.raises(UserError, match="are in both"):
@@ -279,7 +287,7 @@ def test_the_paper_scale_runs_on_files_of_its_form(files: Path) -> None:
         execute(train, run, "train")
         measurement = execute(evaluate, run, "eval")
         assert measurement is not None
-        assert measurement.metrics["p1_nn_en_si"] > 0.9
+        assert measurement.metrics["p1_nn_en_si"] > 0.8
         assert measurement.details["coverage"] == {"en-si": 1.0, "si-en": 1.0}
         assert set(measurement.units["p1_csls_si_en"]) == {f"s{i}" for i in range(25, 40)}
     w = load_file(run.artifact / "maps.safetensors")["en-si"]
