@@ -12,12 +12,13 @@ from core.experiment.report import COLOURS
 from core.experiment.results import Record, compare
 from core.metrics.intervals import Interval
 from core.text.languages import name
+from papers.sinhala_alignment.eval import LATIN
 
 METHODS = (
     ("identity", "no map"),
     ("shuffled", "RCSLS, shuffled pairs"),
     ("procrustes", "Procrustes"),
-    ("refinement", "refinement"),
+    ("refinement", "refined Procrustes"),
     ("spectral", "RCSLS, spectral"),
     ("rcsls", "RCSLS"),
 )
@@ -40,28 +41,25 @@ def _interval(record: Record, variant: str, metric: str) -> Interval:
 
 
 def _methods(axes: Axes, record: Record) -> None:
-    row, labels, places = 0.0, [], []
+    row, places, right = 0.0, [], 0.0
     for direction, title in (("en_si", "English to Sinhala"), ("si_en", "Sinhala to English")):
-        axes.text(0, row - 0.1, title, fontsize=9, weight="bold", va="center")
-        row += 0.9
-        for variant, label in METHODS:
+        axes.text(0, row, title, fontsize=9, weight="bold", va="center")
+        for variant, _ in METHODS:
+            row += 1
+            places.append(row)
             for offset, (search, text, colour) in zip((-0.18, 0.18), SEARCHES, strict=True):
                 found = _interval(record, variant, f"p1_{search}_{direction}")
+                right = max(right, found.high)
                 axes.plot([max(0, found.low), found.high], [row + offset] * 2, color=COLOURS[colour], linewidth=1.4)
                 axes.plot(found.estimate, row + offset, "o", color=COLOURS[colour], markersize=4.5)
-                if variant == "rcsls" and direction == "en_si":
-                    axes.text(found.high + 0.01, row + offset, text, color=COLOURS[colour], fontsize=7.5, va="center")
-            labels.append(label)
-            places.append(row)
-            row += 1
-        row += 0.4
-    rows(axes, labels)
-    axes.set_yticks(places, labels, fontsize=8)
-    axes.set_ylim(row - 0.6, -0.7)
-    letters = record.trivial()["letters"]
-    axes.axvline(letters, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
-    axes.text(letters, row - 0.7, " letters alone", fontsize=7, color=COLOURS["grey"], va="bottom")
-    axes.set_xlim(0, 1.35 * max(_interval(record, variant, "p1_csls_en_si").high for variant, _ in METHODS))
+                if (variant, direction) == ("shuffled", "en_si"):  # where the rows leave room
+                    axes.text(0.3 * right + 0.03, row + 2 * offset - 0.5, text, color=COLOURS[colour], fontsize=8)
+        row += 1.4
+    rows(axes, [""])
+    axes.set_yticks(places, [label for _, label in METHODS] * 2, fontsize=8)
+    axes.set_ylim(row - 0.5, -0.7)
+    axes.set_xlim(0, 1.05 * right)
+    axes.text(right, -0.1, f"letters alone: {record.trivial()['letters']:.2f} →", fontsize=7, color="grey", ha="right")
     axes.set_title("Words translated (P@1)")
     axes.set_xlabel("mean over words with 95 % interval")
 
@@ -69,36 +67,32 @@ def _methods(axes: Axes, record: Record) -> None:
 def _languages(axes: Axes, record: Record) -> None:
     found = by_unit(record, "rcsls", "p1_csls_en_xx")
     found["si"] = record.mean("rcsls", "p1_csls_en_si")
-    details = next(iter(record.measurements["rcsls"].values())).details["letters"]
+    letters = next(iter(record.measurements["rcsls"].values())).details["letters"]
     order = sorted(found, key=lambda code: -found[code])
-    axes.barh(
-        range(len(order)),
-        [found[code] for code in order],
-        color=[COLOURS["vermilion" if code == "si" else "blue"] for code in order],
-        alpha=0.75,
-        height=0.75,
-    )
-    axes.plot([details[code] for code in order], range(len(order)), "|", color="black", markersize=8)
-    axes.text(details[order[0]] + 0.01, -0.75, "| letters alone", fontsize=7, va="center")
+    colours = [COLOURS["vermilion" if code == "si" else "blue" if code in LATIN else "sky"] for code in order]
+    axes.barh(range(len(order)), [found[code] for code in order], color=colours, height=0.75)
+    axes.plot([letters[code] for code in order], range(len(order)), "|", color="grey", markersize=8)
+    axes.text(letters[order[0]], -0.8, "letters alone", fontsize=7, color="grey", va="center", ha="center")
+    for place, (colour, label) in enumerate((("blue", "Latin letters"), ("sky", "other letters"))):
+        axes.text(0.99, len(order) - 1.7 + place, label, color=COLOURS[colour], fontsize=8, ha="right", weight="bold")
     rows(axes, [name(code) for code in order])
-    axes.set_ylim(len(order) - 0.4, -1.2)
-    axes.set_xlim(0, 1.1 * max(*found.values(), *details.values()))
-    axes.set_title("From English, same concepts")
+    axes.set_ylim(len(order) - 0.4, -1.3)
+    axes.set_xlim(0, 1)
+    axes.set_title("From English, the same concepts")
     axes.set_xlabel("P@1, RCSLS and CSLS")
 
 
 def _sizes(axes: Axes, record: Record) -> None:
+    sizes = [size for _, size in SIZES]
     for search, text, colour in SEARCHES:
         found = [_interval(record, variant, f"p1_{search}_en_si") for variant, _ in SIZES]
-        x = [size for _, size in SIZES]
-        axes.fill_between(
-            x, [max(0, f.low) for f in found], [f.high for f in found], color=COLOURS[colour], alpha=0.2, linewidth=0
-        )
-        axes.plot(x, [f.estimate for f in found], "o-", color=COLOURS[colour])
-        axes.text(x[-1], found[-1].estimate, f" {text}", color=COLOURS[colour], fontsize=8, va="center")
+        low, high = [max(0, bar.low) for bar in found], [bar.high for bar in found]
+        axes.fill_between(sizes, low, high, color=COLOURS[colour], alpha=0.2, linewidth=0)
+        axes.plot(sizes, [bar.estimate for bar in found], "o-", color=COLOURS[colour])
+        axes.text(sizes[-1], found[-1].estimate, f"  {text}", color=COLOURS[colour], fontsize=8, va="center")
     axes.set_xscale("log", base=2)
-    axes.set_xticks([size for _, size in SIZES], [str(size) for _, size in SIZES])
-    axes.set_xlim(45, 1000)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xlim(36, 1400)
     axes.set_ylim(0)
     axes.set_title("Seed dictionary")
     axes.set_xlabel("pairs (Procrustes, English to Sinhala)")
