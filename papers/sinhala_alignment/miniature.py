@@ -68,15 +68,10 @@ def read(
     found = parts()
     # On the test split, what settings were chosen on may be learnt from.
     pool = found["train"] + (found["dev"] if config.split == "test" else [])
-    order = {concept.cls: _draw(f"{config.seed}/{concept.cls}") for concept in pool}
-    drawn = sorted(pool, key=lambda concept: order[concept.cls])[: config.pairs]
+    drawn = sorted(pool, key=lambda concept: blake2b(f"{config.seed}/{concept.key}".encode()).digest())[: config.pairs]
     dictionaries = [[(c.names[source], c.names[target]) for c in part] for part in (drawn, found[config.split])]
     units = {concept.names[source]: concept.key for concept in concepts()}
     return space(config, run, source), space(config, run, target), dictionaries[0], dictionaries[1], units
-
-
-def _draw(name: str) -> bytes:
-    return blake2b(name.encode(), digest_size=8).digest()
 
 
 def words(code: str, cases: bool = False) -> dict[str, int]:
