@@ -68,8 +68,10 @@ def read(
     found = parts()
     # On the test split, what settings were chosen on may be learnt from.
     pool = found["train"] + (found["dev"] if config.split == "test" else [])
-    drawn = sorted(pool, key=lambda concept: blake2b(f"{config.seed}/{concept.key}".encode()).digest())[: config.pairs]
-    dictionaries = [[(c.names[source], c.names[target]) for c in part] for part in (drawn, found[config.split])]
+    drawn = sorted(pool, key=lambda one: blake2b(f"{config.seed}/{one.cls}".encode(), digest_size=8).digest())
+    dictionaries = [
+        [(c.names[source], c.names[target]) for c in part] for part in (drawn[: config.pairs], found[config.split])
+    ]
     units = {concept.names[source]: concept.key for concept in concepts()}
     return space(config, run, source), space(config, run, target), dictionaries[0], dictionaries[1], units
 
