@@ -17,6 +17,9 @@ _PROCRUSTES: dict[str, Any] = {"treatment": "procrustes", "control": "procrustes
 _RCSLS: dict[str, Any] = {"treatment": "rcsls", "control": "procrustes"}
 _LAG: dict[str, Any] = {**_RCSLS, "control": "rcsls", "control_metric": "p1_csls_en_xx_beside"}
 _REFINEMENT: dict[str, Any] = {"treatment": "refinement", "control": "procrustes"}
+_NN_EN_XX: dict[str, Any] = {**_PROCRUSTES, "control_metric": "p1_nn_en_xx"}
+_NN_XX_EN: dict[str, Any] = {**_PROCRUSTES, "metric": "p1_csls_xx_en", "control_metric": "p1_nn_xx_en"}
+_REFINEMENT_XX_EN: dict[str, Any] = {**_REFINEMENT, "metric": "p1_nn_xx_en"}
 _TABLE = "(Common-Crawl vectors, P@1)"
 
 PAPER = Paper(
@@ -51,7 +54,7 @@ PAPER = Paper(
         ),
         Claim(
             id="csls-hurts-from-sinhala",
-            statement="From Sinhala to English, it translates fewer.",
+            statement="From Sinhala to English, CSLS translates fewer words than the nearest neighbour.",
             reported=f"18.0 against 21.3 with Procrustes, 19.4 against 23.3 with RCSLS {_TABLE}.",
             **_PROCRUSTES,
             **_SI_EN,
@@ -111,31 +114,18 @@ PAPER = Paper(
             **{**_LANGUAGES, "metric": "p1_csls_en_xx_scripts"},
             **_LAG,
         ),
-        Check(
-            id="csls-helps-everywhere",
-            statement="Into 13 other languages, CSLS translates more than the nearest neighbour.",
-            control_metric="p1_nn_en_xx",
-            **_PROCRUSTES,
-            **_LANGUAGES,
-        ),
-        Check(
-            id="csls-helps-from-everywhere",
-            statement="From the 13 other languages into English, too.",
-            control_metric="p1_nn_xx_en",
-            **_PROCRUSTES,
-            **{**_LANGUAGES, "metric": "p1_csls_xx_en"},
-        ),
-        Check(
-            id="rcsls-beats-procrustes-everywhere",
-            statement="Into the other languages, RCSLS translates more than Procrustes.",
-            **_RCSLS,
-            **_LANGUAGES,
-        ),
-        Check(
-            id="refinement-helps-everywhere",
-            statement="From the other languages, refinement helps the nearest neighbour.",
-            **_REFINEMENT,
-            **{**_LANGUAGES, "metric": "p1_nn_xx_en"},
+        *(
+            Check(
+                id=f"{id}-everywhere",
+                statement=f"{statement} the 13 other languages, in the mean.",
+                **{**_LANGUAGES, **arms},
+            )
+            for id, statement, arms in (
+                ("csls-helps-into", "CSLS translates more than the nearest neighbour into", _NN_EN_XX),
+                ("csls-helps-from", "CSLS translates more than the nearest neighbour from", _NN_XX_EN),
+                ("rcsls-beats-procrustes", "RCSLS translates more than Procrustes into", _RCSLS),
+                ("refinement-helps", "Refinement helps the nearest neighbour from", _REFINEMENT_XX_EN),
+            )
         ),
         Check(
             id="refinement-does-csls-work",

@@ -119,9 +119,7 @@ def workload(config: Config) -> list[Workload]:
     """Names read by the encoders of the tiny world; files have their vectors, and no model computes anything."""
     from core.cost.workload import Workload
 
-    if config.dictionary != "names":
-        return []
-    parts = {config.english: 1, config.other: len(config.languages)}
+    parts = {config.english: 1, config.other: len(config.languages)} if config.dictionary == "names" else {}
     return [
         Workload(model, languages * 800 * 8, "inference", "frozen", 8, 64, name=f"names, {model}")
         for model, languages in parts.items()
