@@ -24,7 +24,7 @@ _TABLE = "(Common-Crawl vectors, P@1)"
 
 PAPER = Paper(
     slug="sinhala_alignment",
-    title=("Sinhala-English Word Embedding Alignment: Introducing Datasets and Benchmark for a Low Resource Language"),
+    title="Sinhala-English Word Embedding Alignment: Introducing Datasets and Benchmark for a Low Resource Language",
     authors="Kasun Wickramasinghe, Nisansa de Silva",
     year=2023,
     venue="PACLIC 37",
