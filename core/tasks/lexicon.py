@@ -29,6 +29,9 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.files import read_lines
+from core.tasks.retrieval import Pairs, trivial
+from core.text.distance import edit_distance
+from core.text.romanize import resolve
 
 Pair = tuple[str, str]
 """A word and one of its translations."""
@@ -212,6 +215,31 @@ def apart(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], l
     words = list(dict.fromkeys(source for source, _ in pairs))
     asked = set(random.Random(seed).sample(words, max(1, round(share * len(words)))))
     return [pair for pair in pairs if pair[0] not in asked], [pair for pair in pairs if pair[0] in asked]
+
+
+class Letters(NamedTuple):
+    """What letters alone say of a word list: how many words they translate, and in which pairs more than half of the
+    longer word would have to be changed to make the other.
+    """
+
+    precision: float
+    unlike: list[bool]
+
+
+def by_letters(words: Sequence[str], others: Sequence[str], romanizer: str = "uroman") -> Letters:
+    """The solver that knows no language: it takes the word that shares most trigrams once it is in Latin letters.
+
+    Args:
+        words: What is asked.
+        others: Their translations, in this order; all are candidates.
+        romanizer: As of :func:`core.text.romanize.resolve`.
+    """
+    romanize = resolve(romanizer)
+    left, right = [romanize(word) for word in words], [romanize(word) for word in others]
+    found = trivial(Pairs(left, right))["overlap"]
+    distances = [edit_distance(one.lower(), other.lower()) for one, other in zip(left, right, strict=True)]
+    longest = [max(len(one), len(other)) for one, other in zip(left, right, strict=True)]
+    return Letters(found, [2 * distance > length for distance, length in zip(distances, longest, strict=True)])
 
 
 def precision(ranks: Sequence[int], k: int = 1) -> list[float]:

@@ -186,5 +186,5 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("choose", "induce", "normalize", "procrustes", "rcsls", "rcsls_loss", "refinement"),
-    use=("Aligned", "align_spaces"),
+    use=("Aligned", "Settings", "align_spaces"),
 )

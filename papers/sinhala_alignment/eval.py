@@ -59,9 +59,10 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units |= languages(config, hits)
         known = letters(config, run)
         details["letters"], metrics["trivial_letters"] = known["precision"], known["precision"][first]
+        unlike = {key.replace("/", "-") for key in known["unlike"]}
         for search in ("nn", "csls"):
             right = hits[search, "en", first]
-            units[f"p1_{search}_en_{first}_unlike"] = {word: right[word] for word in known["unlike"] if word in right}
+            units[f"p1_{search}_en_{first}_unlike"] = {word: right[word] for word in unlike & right.keys()}
     metrics |= {name: statistics.fmean(by.values()) for name, by in units.items()}
     metrics["apart"] = 1 - statistics.fmean(value for by in hits.values() for value in by.values())
     return Measurement(metrics, units, details)
@@ -106,28 +107,20 @@ def languages(config: Config, hits: Mapping[tuple[str, str, str], dict[str, floa
 
 
 def letters(config: Config, run: Run) -> dict[str, Any]:
-    """What letters alone say of the names, romanised.
-
-    `precision` is that of a solver, by language, that takes the name which shares most trigrams; it asks for every
-    English name, since it learns from none. `unlike` are the concepts whose name in the first language does not look
-    like the English one.
-    """
-    from core.tasks.retrieval import Pairs, trivial
-    from core.text.distance import look_alike
-    from core.text.romanize import resolve, version
+    """What letters alone say of all names: precision at 1 by language, and the names unlike the first language's."""
+    from core.tasks.lexicon import by_letters
+    from core.text.romanize import version
     from papers.sinhala_alignment import miniature
 
     # Loading uroman takes seconds, and a space made on the spot knows no names.
     romanizer = "none" if config.other == "toy" else "uroman"
 
     def build(folder: Path) -> None:
-        romanize, found, concepts = resolve(romanizer), {}, miniature.concepts()
-        for code in config.languages:
-            names = [(concept.names["en"], romanize(concept.names[code])) for concept in concepts]
-            found[code] = trivial(Pairs(*zip(*names, strict=True)))["overlap"]
-        first = config.languages[0]
-        unlike = [concept.key for concept in concepts if not look_alike(concept.names["en"], concept.names[first])]
-        write_json(folder / "letters.json", {"precision": found, "unlike": unlike})
+        names = {code: list(miniature.words(code)) for code in ("en", *config.languages)}
+        found = {code: by_letters(names["en"], names[code], romanizer) for code in config.languages}
+        keys = [concept.key for concept in miniature.known()]
+        unlike = [key for key, other in zip(keys, found[config.languages[0]].unlike, strict=True) if other]
+        write_json(folder / "letters.json", {"precision": {c: f.precision for c, f in found.items()}, "unlike": unlike})
 
     inputs = {"languages": config.languages, "romanizer": version(romanizer)}
     return read_json(run.stage("letters", inputs, build) / "letters.json")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +19,8 @@ from torch import Tensor
 
 from core.experiment.run import Run
 from core.tasks.lexicon import Pair
-from core.worlds import names
 from core.worlds.base import Item, split
+from core.worlds.names import Concept, concepts
 from papers.sinhala_alignment.config import OTHERS, Config
 from papers.sinhala_alignment.data import Side, forms, prepared
 
@@ -31,27 +30,15 @@ FOLDS = 20
 """Groups of test names, the same in all languages: what a claim about languages draws beside them."""
 
 
-class Concept(NamedTuple):
-    """A thing and its names by language code."""
-
-    key: str
-    cls: str
-    names: dict[str, str]
-
-
 @cache
-def concepts() -> tuple[Concept, ...]:
-    """The concepts that all languages name, each with names of its own, the commonest English ones first."""
-    found: dict[str, Concept] = {}
-    for item in names.kinds(LANGUAGES):
-        key = item.id.partition("/")[2].replace("/", "-")
-        found.setdefault(key, Concept(key, item.cls, {})).names[item.language] = item.prompt
-    return tuple(concept for concept in found.values() if len(concept.names) == len(LANGUAGES))
+def known() -> list[Concept]:
+    """The concepts that all languages name."""
+    return concepts(LANGUAGES)
 
 
 def parts() -> dict[str, list[Concept]]:
     """The concepts to learn from, to choose settings on and to test on; no two parts share a class."""
-    by_key = {concept.key: concept for concept in concepts()}
+    by_key = {concept.key: concept for concept in known()}
     items = [Item(key, concept.cls, key, key, "en") for key, concept in by_key.items()]
     return {part: [by_key[item.id] for item in found] for part, found in split(items, 0, SHARES).items()}
 
@@ -72,13 +59,13 @@ def read(
     dictionaries = [
         [(c.names[source], c.names[target]) for c in part] for part in (drawn[: config.pairs], found[config.split])
     ]
-    units = {concept.names[source]: concept.key for concept in concepts()}
+    units = {concept.names[source]: concept.key for concept in known()}
     return space(config, run, source), space(config, run, target), dictionaries[0], dictionaries[1], units
 
 
 def words(code: str, cases: bool = False) -> dict[str, int]:
     """A language's vocabulary, with case forms of Sinhala names if they are asked for; and the concept's number."""
-    numbers = {concept.names[code]: number for number, concept in enumerate(concepts())}
+    numbers = {concept.names[code]: number for number, concept in enumerate(known())}
     cased = {form: number for name, number in numbers.items() for form in forms(name)} if cases and code == "si" else {}
     return numbers | {form: number for form, number in cased.items() if form not in numbers}
 
@@ -86,16 +73,16 @@ def words(code: str, cases: bool = False) -> dict[str, int]:
 def space(config: Config, run: Run, code: str) -> Side:
     """A language's names and their vectors."""
     numbers = words(code, config.forms)
-    known, encoder = list(numbers), config.english if code == "en" else config.other
+    vocabulary, encoder = list(numbers), config.english if code == "en" else config.other
     if encoder == "toy":
-        return Side(known, prepared(toy(code, list(numbers.values())), config.center, config.dimensions))
+        return Side(vocabulary, prepared(toy(code, list(numbers.values())), config.center, config.dimensions))
 
     def build(folder: Path) -> None:
-        np.save(folder / "vectors.npy", encode(encoder, known, code).numpy())
+        np.save(folder / "vectors.npy", encode(encoder, vocabulary, code).numpy())
 
-    folder = run.stage("names", {"encoder": encoder, "words": known}, build)
+    folder = run.stage("names", {"encoder": encoder, "words": vocabulary}, build)
     vectors = np.load(folder / "vectors.npy", allow_pickle=False)
-    return Side(known, prepared(vectors, config.center, config.dimensions))
+    return Side(vocabulary, prepared(vectors, config.center, config.dimensions))
 
 
 def encode(encoder: str, texts: Sequence[str], code: str) -> Tensor:
@@ -113,5 +100,5 @@ def toy(code: str, numbers: Sequence[int], width: int = 32) -> Tensor:
 
     seed = int.from_bytes(code.encode())
     rotation, _ = torch.linalg.qr(normal(seed, width, width))
-    meaning = normal(0, len(concepts()), width)[list(numbers)]
+    meaning = normal(0, len(known()), width)[list(numbers)]
     return (meaning + 0.5 * normal(seed + 1, *meaning.shape)) @ rotation.T

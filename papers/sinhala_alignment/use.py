@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from core.tasks.lexicon import Pair
     from papers.sinhala_alignment.data import Side
 
-Method = Literal["procrustes", "refinement", "rcsls", "spectral"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How maps are learnt."""
 
-    method: Method = "rcsls"
+    method: Literal["procrustes", "refinement", "rcsls", "spectral"] = "rcsls"
     """A rotation; one fitted again to what it pairs; a free map for CSLS; or one with singular values of at most 1."""
     dimensions: Annotated[int | None, Range(1)] = None
     """Principal components to keep, where a dictionary is small or the widths differ."""
@@ -43,10 +41,6 @@ class Settings:
     """Draws the words to choose the number of steps on, and the test where none is given."""
     most: Annotated[int, Range(2)] = 200_000
     """Words of each vector file that are read."""
-
-    def fixed(self) -> dict[str, Any]:
-        """The settings that :func:`align_spaces` takes."""
-        return {"method": self.method, "dimensions": self.dimensions, "seed": self.seed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,18 +122,16 @@ def align_spaces(
     target: tuple[Sequence[str], Any],
     train: Sequence[Pair],
     test: Sequence[Pair],
-    *,
-    method: Method = "rcsls",
-    dimensions: int | None = None,
-    seed: int = 0,
+    settings: Settings = Settings(),
 ) -> Aligned:
-    """Align two spaces by a dictionary; method, dimensions and seed as of :class:`Settings`.
+    """Align two spaces by a dictionary.
 
     Args:
         source: Words, the most frequent first, and their vectors [word, width].
         target: Likewise.
         train: Pairs to learn from; source words that are tested are left out.
         test: Pairs to test on.
+        settings: Method, dimensions and seed.
 
     Raises:
         UserError: The dictionaries have too few words that the vocabularies know, or the widths differ.
@@ -150,8 +142,11 @@ def align_spaces(
     from papers.sinhala_alignment.eval import K, ranks
     from papers.sinhala_alignment.train import fit
 
-    config = Config(**{**VARIANTS[method], "dimensions": dimensions, "seed": seed, "pairs": 2**62})
-    x, y = (data.Side(words, data.prepared(vectors, dimensions=dimensions)) for words, vectors in (source, target))
+    shared = {"dimensions": settings.dimensions, "seed": settings.seed, "pairs": 2**62}
+    config = Config(**{**VARIANTS[settings.method], **shared})
+    x, y = (
+        data.Side(words, data.prepared(vectors, dimensions=config.dimensions)) for words, vectors in (source, target)
+    )
     task = data.task(x, y, train, test, config)
     w, scores = fit(task, config)
     found = ranks(task, w, config.neighbours)
@@ -179,11 +174,11 @@ def align(options: Align) -> None:
     pairs = read_dictionary(options.dictionary)
     train, test = (pairs, read_dictionary(options.test)) if options.test else apart(pairs, 0.2, options.seed)
     source, target = (read_vectors(path, options.most) for path in (options.source, options.target))
-    found = align_spaces(source, target, train, test, **options.fixed())
+    found = align_spaces(source, target, train, test, options)
 
     def fill(folder: Path) -> None:
         save_file({"w": found.w.contiguous()}, folder / "map.safetensors")
-        write_json(folder / "report.json", {**found.report, **options.fixed()})
+        write_json(folder / "report.json", {**found.report, "method": options.method, "dimensions": options.dimensions})
         write_vectors(folder / "source.vec", found.source.words, found.source.vectors, digits=6)
         write_vectors(folder / "target.vec", found.target.words, found.target.vectors, digits=6)
 
@@ -268,7 +263,7 @@ def compare(options: Compare) -> None:
 
     def aligned(source: str, target: str) -> Aligned:
         train, test = ([(rows[key][source], rows[key][target]) for _, key in part] for part in parts)
-        return align_spaces(spaces[source], spaces[target], train, test, **options.fixed())
+        return align_spaces(spaces[source], spaces[target], train, test, options)
 
     beside: dict[str, float] = {}
     for code in (first, *others):

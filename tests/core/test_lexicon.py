@@ -127,3 +127,9 @@ def test_a_dictionary_falls_apart_by_source_word():
     assert {source for source, _ in one}.isdisjoint(source for source, _ in other)
     assert len({source for source, _ in other}) == 2
     assert lexicon.apart(pairs, 0.3, seed=1)[1] != other
+
+
+def test_what_letters_alone_translate():
+    found = lexicon.by_letters(["Angola", "Greece", "Japan"], ["Ангола", "Греция", "Япония"])
+    assert found == (1.0, [False, False, True])  # Angola, Gretsiya, Yaponiya
+    assert lexicon.by_letters(["ab", "cd"], ["cd", "ab"], "none") == (0.0, [True, True])

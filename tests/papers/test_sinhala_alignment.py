@@ -223,7 +223,7 @@ def test_no_name_is_learnt_from_and_asked_for() -> None:
             assert not names[0] & names[1], (one, other, code)
         assert not {concept.cls for concept in parts[one]} & {concept.cls for concept in parts[other]}
     for code in miniature.LANGUAGES:
-        assert len(miniature.words(code)) == len(miniature.concepts())
+        assert len(miniature.words(code)) == len(miniature.known())
 
 
 def test_seeds_draw_other_dictionaries_and_ask_for_the_same_words(tmp_path: Path) -> None:
