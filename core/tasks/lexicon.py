@@ -31,7 +31,7 @@ from core.errors import UserError
 from core.files import read_lines
 from core.tasks.retrieval import Pairs, trivial
 from core.text.distance import edit_distance
-from core.text.romanize import resolve
+from core.text.romanize import Romanizer, resolve
 
 Pair = tuple[str, str]
 """A word and one of its translations."""
@@ -226,7 +226,7 @@ class Letters(NamedTuple):
     unlike: list[bool]
 
 
-def by_letters(words: Sequence[str], others: Sequence[str], romanizer: str = "uroman") -> Letters:
+def by_letters(words: Sequence[str], others: Sequence[str], romanizer: Romanizer = "uroman") -> Letters:
     """The solver that knows no language: it takes the word that shares most trigrams once it is in Latin letters.
 
     Args:
