@@ -5,11 +5,13 @@ from __future__ import annotations
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from core.experiment.figures import by_unit, rows
+from core.experiment.figures import rows
 from core.experiment.paper import Check
 from core.experiment.report import COLOURS
 from core.experiment.results import Record, compare
+from core.metrics import stats
 from core.metrics.intervals import Interval
 from core.text.languages import name
 from papers.sinhala_alignment.eval import LATIN
@@ -47,14 +49,14 @@ def _methods(axes: Axes, record: Record) -> None:
         for variant, _ in METHODS:
             row += 1
             places.append(row)
-            for offset, (search, text, colour) in zip((-0.18, 0.18), SEARCHES, strict=True):
+            for offset, (search, _, colour) in zip((-0.18, 0.18), SEARCHES, strict=True):
                 found = _interval(record, variant, f"p1_{search}_{direction}")
                 right = max(right, found.high)
                 axes.plot([max(0, found.low), found.high], [row + offset] * 2, color=COLOURS[colour], linewidth=1.4)
                 axes.plot(found.estimate, row + offset, "o", color=COLOURS[colour], markersize=4.5)
-                if (variant, direction) == ("shuffled", "en_si"):  # where the rows leave room
-                    axes.text(0.3 * right + 0.03, row + 2 * offset - 0.5, text, color=COLOURS[colour], fontsize=8)
         row += 1.4
+    for place, (_, text, colour) in enumerate(SEARCHES):  # beside the shuffled pairs there is room
+        axes.text(0.45 * right, 1.7 + 0.6 * place, text, color=COLOURS[colour], fontsize=8, va="center", weight="bold")
     rows(axes, [""])
     axes.set_yticks(places, [label for _, label in METHODS] * 2, fontsize=8)
     axes.set_ylim(row - 0.5, -0.7)
@@ -65,12 +67,20 @@ def _methods(axes: Axes, record: Record) -> None:
 
 
 def _languages(axes: Axes, record: Record) -> None:
-    found = by_unit(record, "rcsls", "p1_csls_en_xx")
-    found["si"] = record.mean("rcsls", "p1_csls_en_si")
-    letters = next(iter(record.measurements["rcsls"].values())).details["letters"]
-    order = sorted(found, key=lambda code: -found[code])
+    cells, metric = record.measurements["rcsls"], "p1_csls_en_xx"
+    letters = next(iter(cells.values())).details["letters"]
+    found = {"si": _interval(record, "rcsls", "p1_csls_en_si")}
+    for code in letters.keys() - found.keys():
+        own = {
+            seed: {unit: value for unit, value in cell.units[metric].items() if unit.startswith(f"{code}/")}
+            for seed, cell in cells.items()
+        }
+        found[code] = stats.compare(own, 0.0, depth=2).interval
+    order = sorted(found, key=lambda code: -found[code].estimate)
     colours = [COLOURS["vermilion" if code == "si" else "blue" if code in LATIN else "sky"] for code in order]
-    axes.barh(range(len(order)), [found[code] for code in order], color=colours, height=0.75)
+    axes.barh(range(len(order)), [found[code].estimate for code in order], color=colours, height=0.75)
+    for row, code in enumerate(order):
+        axes.plot([max(0, found[code].low), found[code].high], [row, row], color="black", linewidth=1)
     axes.plot([letters[code] for code in order], range(len(order)), "|", color="grey", markersize=8)
     axes.text(letters[order[0]], -0.8, "letters alone", fontsize=7, color="grey", va="center", ha="center")
     for place, (colour, label) in enumerate((("blue", "Latin letters"), ("sky", "other letters"))):
@@ -90,6 +100,7 @@ def _sizes(axes: Axes, record: Record) -> None:
         axes.fill_between(sizes, low, high, color=COLOURS[colour], alpha=0.2, linewidth=0)
         axes.plot(sizes, [bar.estimate for bar in found], "o-", color=COLOURS[colour])
         axes.text(sizes[-1], found[-1].estimate, f"  {text}", color=COLOURS[colour], fontsize=8, va="center")
+    axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xlim(36, 1400)
