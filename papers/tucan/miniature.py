@@ -27,7 +27,7 @@ from papers.tucan.method import BALANCED, MIX, NO_CALL_SCENARIOS, Draw, conversa
 LANGUAGES = ("bg", "en")
 UNSEEN = ("get_air", "search_bus", "find_museum", "spell_word")
 """Functions that training neither asks for nor offers."""
-PER_CELL = {"bg": 2, "en": 1}
+PER_CELL = 2
 """Test items of a function in a scenario."""
 FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("bg", "currency"): ("Каква е валутата на {name}?",),
@@ -94,19 +94,14 @@ def training_chats(config: Config) -> list[Chat]:
 
 
 def scored_items(config: Config) -> list[dict[str, Any]]:
-    """Items of the part that is measured: all scenarios alike for every known function, and calls of unseen ones."""
+    """Bulgarian items of the part that is measured: all scenarios alike for every known function, calls of others."""
     known = [name for name in catalogue().functions if name not in UNSEEN]
-    calls = without_negatives(BALANCED)
-    items: list[dict[str, Any]] = []
-    for language, times in PER_CELL.items():
-        build: Callable[..., list[dict[str, Any]]] = partial(
-            build_dataset, catalogue(), languages=[language], part=config.split, seed=config.seed,
-            distractors=DISTRACTORS,
-        )  # fmt: skip
-        items += _every(build(len(known) * len(BALANCED) * times, mix=BALANCED, withheld=UNSEEN), config.limit)
-        new = build(len(UNSEEN) * 3 * 2 * times, mix=calls, tools=UNSEEN)
-        items += [{**item, "unseen": True} for item in _every(new, config.limit)]
-    return items
+    build: Callable[..., list[dict[str, Any]]] = partial(
+        build_dataset, catalogue(), languages=["bg"], part=config.split, seed=config.seed, distractors=DISTRACTORS
+    )
+    items = _every(build(len(known) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
+    new = build(len(UNSEEN) * 3 * PER_CELL, mix=without_negatives(BALANCED), tools=UNSEEN)
+    return items + [{**item, "unseen": True} for item in _every(new, config.limit)]
 
 
 def _every(items: list[Any], limit: int) -> list[Any]:
@@ -187,27 +182,35 @@ def reading(config: Config) -> list[Chat]:
     """Dialogues to pre-train on, in both languages alike: as many as the steps take, or READ, which come again."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
     count = min(READ, settings.steps * settings.batch_size)
-    kinds = rng.choices((_in_own_words, _translation, _fact, _echo, _record, _schema), (45, 15, 15, 10, 8, 7), k=count)
+    kinds = rng.choices([globals()[name] for name in KINDS], list(KINDS.values()), k=count)
     turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(kinds)]
     return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
 
 
-def _drawn(rng: random.Random) -> Draw:
-    """Any wording, with values of training; a value may be missing."""
-    name = rng.choice(list(catalogue().functions))
-    template = rng.randrange(len(catalogue().requests(name)))
-    keys = catalogue().values_for(name, template, "train", rng)
-    return Draw("", name, template, tuple(pair for pair in keys if rng.random() < 0.9))
+KINDS = {"_in_own_words": 40, "_in_the_other": 8, "_fact": 18, "_echo": 12, "_record": 12, "_schema": 10}
+MADE_UP = 0.5
 
 
 def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
-    return _reply(_drawn(rng), language)
+    """A request in any wording, and its reply; values are those of training or made up, and may be missing."""
+    name = rng.choice(list(catalogue().functions))
+    template = rng.randrange(len(catalogue().requests(name)))
+    keys = catalogue().values_for(name, template, "train", rng)
+    drawn = Draw("", name, template, tuple(pair for pair in keys if rng.random() < 0.9))
+    tool, texts = catalogue().tools[language][name], catalogue().texts(drawn, language)
+    properties = catalogue().functions[name]["parameters"]["properties"]
+    for slot in texts:
+        if properties[slot]["type"] == "string" and "enum" not in properties[slot] and rng.random() < MADE_UP:
+            texts[slot] = _made_up(rng, language)
+    return fill(tool.requests[template], texts, language), fill(tool.reply, texts, language)
 
 
-def _translation(rng: random.Random, language: str) -> tuple[str, str]:
-    drawn = _drawn(rng)
-    (bg, _), (en, _) = (_reply(drawn, code) for code in LANGUAGES)
-    return (f"Преведи на български: {en}", bg) if language == "bg" else (f"Translate into English: {bg}", en)
+def _in_the_other(rng: random.Random, language: str) -> tuple[str, str]:
+    """A request in one language, said in the other one's words: what ties the two."""
+    name, other = rng.choice(list(catalogue().functions)), LANGUAGES[language == "bg"]
+    request = fill(rng.choice(catalogue().tools[other][name].requests), {}, other)
+    ask = "На български" if language == "bg" else "In English"
+    return f"{ask}: {request}", fill(catalogue().tools[language][name].reply, {}, language)
 
 
 def _fact(rng: random.Random, language: str) -> tuple[str, str]:
@@ -216,13 +219,13 @@ def _fact(rng: random.Random, language: str) -> tuple[str, str]:
 
 
 def _echo(rng: random.Random, language: str) -> tuple[str, str]:
-    name = _value(rng, language)
-    return (f"Повтори: {name}" if language == "bg" else f"Repeat: {name}"), name
+    names = ", ".join(_value(rng, language) for _ in range(rng.randint(1, 4)))
+    return (f"Повтори: {names}" if language == "bg" else f"Repeat: {names}"), names
 
 
 def _record(rng: random.Random, language: str) -> tuple[str, str]:
     """A list of values as a fenced JSON object, whose keys are those of no function."""
-    keys = rng.sample(sorted(catalogue().values["en"]["word"].values()), rng.randint(1, 3))
+    keys = rng.sample(_words_of(), rng.randint(1, 3))
     values = {key: _value(rng, language) for key in keys}
     lines = "\n".join(f"{key}: {value}" for key, value in values.items())
     body = json.dumps(
@@ -232,16 +235,33 @@ def _record(rng: random.Random, language: str) -> tuple[str, str]:
 
 
 def _schema(rng: random.Random, language: str) -> tuple[str, str]:
-    """How the schema of a function is written, of one that does not exist."""
-    verb, what, *slots = rng.choice(VERBS), *rng.sample(sorted(catalogue().values["en"]["word"].values()), 3)
+    """Schema of a function that does not exist: written, or read."""
+    verb, what, *slots = rng.choice(VERBS), *rng.sample(_words_of(), 3)
     kinds = {slot: {"type": rng.choice(("string", "integer"))} for slot in slots[: rng.randint(1, 2)]}
     body = {"name": f"{verb}_{what}", "parameters": {"type": "object", "properties": kinds, "required": list(kinds)}}
-    return f"JSON\n{verb} {what}: {', '.join(kinds)}", f"```json\n{json.dumps(body, separators=(',', ':'))}\n```"
+    schema, words = json.dumps(body, separators=(",", ":")), f"{verb} {what}: {', '.join(kinds)}"
+    return (f"JSON\n{words}", f"```json\n{schema}\n```") if rng.random() < 0.5 else (schema, words)
+
+
+@cache
+def _words_of() -> list[str]:
+    return sorted(catalogue().values["en"]["word"].values())
 
 
 def _value(rng: random.Random, language: str) -> str:
+    if rng.random() < MADE_UP:
+        return _made_up(rng, language)
     slot = rng.choice(sorted(catalogue().values[language]))
     return rng.choice(sorted(catalogue().values[language][slot].values()))
+
+
+SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
+
+
+def _made_up(rng: random.Random, language: str) -> str:
+    """A name that is nowhere else, so that it can only be copied."""
+    consonants, vowels = SOUNDS[language]
+    return "".join(rng.choice(consonants) + rng.choice(vowels) for _ in range(rng.randint(2, 4))).capitalize()
 
 
 def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
