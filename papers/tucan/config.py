@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _READING = TrainingConfig(
     steps=1000, batch_size=32, max_length=256, learning_rate=3e-3, schedule="cosine", warmup=50, beta2=0.99,
-    layout="flattened", long_documents="drop", precision="fp32", log_every=100,
+    layout="padded", long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
 _TUNING = replace(_READING, steps=0, epochs=2, batch_size=16, max_length=512, learning_rate=3e-3, warmup=0.05)
 
@@ -185,19 +185,15 @@ CONVERSATIONS = 10_035
 
 
 def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
-    """The small base as transformers' own configuration: LFM2's, of short convolutions and attention in turn.
-
-    A convolution gives every token its neighbours, so that one layer of attention can find where a name stood before
-    and what came after: copying, which large chat models can, is learnt within minutes instead of hours.
-    """
+    """The small base as transformers' own configuration: LFM2's, of short convolutions and attention in turn."""
     from transformers import Lfm2Config
 
     kinds = [("conv", "full_attention")[layer % 2] for layer in range(shape.layers)]
     return Lfm2Config(
         vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=3 * shape.hidden, num_attention_heads=4,
         num_key_value_heads=4, num_hidden_layers=shape.layers, layer_types=kinds, max_position_embeddings=2048,
-        block_auto_adjust_ff_dim=False, initializer_range=shape.hidden**-0.5, pad_token_id=0, bos_token_id=1,
-        eos_token_id=2, rope_parameters={"rope_type": "default", "rope_theta": 1e4}, architectures=["Lfm2ForCausalLM"],
+        block_auto_adjust_ff_dim=False, conv_bias=True, initializer_range=shape.hidden**-0.5, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, architectures=["Lfm2ForCausalLM"],
     )  # fmt: skip
 
 

@@ -37,8 +37,10 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 }
 DISTRACTORS = 2
 """At most so many further functions an item."""
-READ = 12_000
-"""Dialogues that the base reads, at most."""
+MADE_UP = 0.5
+"""Share of the names that the base reads which nobody bears, so that they can only be copied."""
+SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
+"""Consonants and vowels of such names."""
 VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", "convert", "open", "send", "count")
 """First words of the functions that the base reads the schemas of."""
 SHARES = {"train": 0.2, "dev": 0.2, "test": 0.2}
@@ -179,16 +181,12 @@ def _words(text: str) -> list[str]:
 
 
 def reading(config: Config) -> list[Chat]:
-    """Dialogues to pre-train on, in both languages alike: as many as the steps take, or READ, which come again."""
+    """Dialogues to pre-train on, in both languages alike, as many as the steps take."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
-    count = min(READ, settings.steps * settings.batch_size)
-    kinds = rng.choices([globals()[name] for name in KINDS], list(KINDS.values()), k=count)
-    turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(kinds)]
+    kinds = {_in_own_words: 50, _in_the_other: 6, _fact: 20, _echo: 8, _record: 8, _schema: 8}
+    drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size)
+    turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
     return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
-
-
-KINDS = {"_in_own_words": 40, "_in_the_other": 8, "_fact": 18, "_echo": 12, "_record": 12, "_schema": 10}
-MADE_UP = 0.5
 
 
 def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
@@ -255,9 +253,6 @@ def _value(rng: random.Random, language: str) -> str:
     return rng.choice(sorted(catalogue().values[language][slot].values()))
 
 
-SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
-
-
 def _made_up(rng: random.Random, language: str) -> str:
     """A name that is nowhere else, so that it can only be copied."""
     consonants, vowels = SOUNDS[language]
@@ -277,6 +272,44 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=["<|im_start|>"], apart=True)
     tokenizer.chat_template = CHATML
     model = loading.from_config(base_shape(shape, len(tokenizer)), seed=config.seed)
-    rows = [{**row, "labels": row["input_ids"]} for row in chat_rows(tokenizer, chats)]
+    start_copying(model, config.seed)
+    rows = chat_rows(tokenizer, chats)
     fit(model, rows, shape.training, run, loss_fn=causal_lm_loss, seed=config.seed, name="base")
     return model, tokenizer
+
+
+def start_copying(model: Any, seed: int) -> None:
+    """Weights from which a model of :func:`base_shape` copies, before it has learnt anything.
+
+    The first convolution adds to every token the one before it, turned; the first attention looks there for the token
+    that it stands on, and every attention says what it sees. Such induction heads (Olsson et al. 2022) are in every
+    large language model; left to chance, they take this one more than all its training.
+    """
+    import torch
+
+    layers, width = model.model.layers, model.config.hidden_size
+    draws = torch.Generator().manual_seed(seed)
+
+    def turn() -> Any:
+        return torch.linalg.qr(torch.randn(width, width, generator=draws))[0]
+
+    with torch.no_grad():
+        for layer in layers:
+            layer.feed_forward.w2.weight.zero_()
+            if layer.is_attention_layer:
+                value = turn()
+                layer.self_attn.v_proj.weight.copy_(value)
+                layer.self_attn.out_proj.weight.copy_(value.T / 2)
+            else:
+                block = layer.conv
+                block.in_proj.bias[: 2 * width] = 1.0  # the two gates are open
+                block.in_proj.weight[: 2 * width] *= 0.1
+                block.in_proj.weight[2 * width :] = turn()
+                block.conv.weight.mul_(0.1)[:, 0, -2] += 1.0  # the token before
+                block.out_proj.weight.zero_()
+        block, attention = layers[0].conv, layers[1].self_attn
+        query, shifted = turn(), turn()
+        block.out_proj.weight.copy_(model.config.initializer_range * shifted)
+        attention.q_proj.weight.copy_(query)
+        attention.k_proj.weight.copy_(query @ (shifted @ block.in_proj.weight[2 * width :]).T)
+        attention.q_layernorm.weight.fill_(2.0)

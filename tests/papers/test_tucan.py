@@ -27,7 +27,7 @@ from papers.tucan import catalogue as catalogues
 from papers.tucan import data, grader, method, miniature, use
 from papers.tucan import eval as tucan_eval
 from papers.tucan import train as tucan_train
-from papers.tucan.config import PRESETS, VARIANTS, Config, workload
+from papers.tucan.config import PRESETS, VARIANTS, BaseModel, Config, base_shape, workload
 from papers.tucan.grader import violations
 
 WEATHER = {
@@ -563,6 +563,25 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
     assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
     tuned = {one["user_message"] for one in miniature.training_items(Config(seed=3))}
     assert not {question.context for question in miniature.knowledge(Config(seed=3), "bg")} & tuned
+
+
+def test_a_base_copies_before_it_has_learnt_anything() -> None:
+    """Of tokens in random order, said again, the next one is what it was; without the start that is chance."""
+    import torch
+
+    from core.models import loading
+
+    shape = base_shape(BaseModel(hidden=64), 300)
+    said = torch.stack([torch.randperm(296)[:12] + 4 for _ in range(20)]).repeat(1, 2)
+    shares = []
+    for start in (True, False):
+        model = loading.from_config(shape, seed=0)
+        if start:
+            miniature.start_copying(model, 0)
+        with torch.no_grad():
+            right = model(said).logits[:, 12:-1].argmax(-1) == said[:, 13:]
+        shares.append(right.float().mean().item())
+    assert shares[0] > 0.5 > 0.1 > shares[1]
 
 
 def test_solvers_that_understand_nothing() -> None:
