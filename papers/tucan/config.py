@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 _READING = TrainingConfig(
-    steps=1000, batch_size=32, max_length=256, learning_rate=3e-3, schedule="cosine", warmup=50, beta2=0.99,
+    steps=1700, batch_size=8, max_length=256, learning_rate=2e-3, schedule="cosine", warmup=50, beta2=0.99,
     layout="padded", long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
-_TUNING = replace(_READING, steps=0, epochs=2, batch_size=16, max_length=512, learning_rate=3e-3, warmup=0.05)
+_TUNING = replace(_READING, steps=0, epochs=1, max_length=512, warmup=0.05)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BaseModel:
     """Width; ours."""
     layers: Annotated[int, Range(1)] = 4
     """Transformer blocks; ours."""
-    vocabulary: Annotated[int, Range(300)] = 2000
+    vocabulary: Annotated[int, Range(300)] = 1200
     """Byte-level BPE entries, trained on what the base reads; ours."""
     training: TrainingConfig = _READING
     """Pre-training; ours, development split."""
@@ -91,7 +91,7 @@ class Config:
     """Train on items where nothing is to be called. Off: calls alone, in the miniature as many items."""
     calls: Literal["own", "shuffled"] = "own"
     """shuffled: whoever is to call makes the call of another item. The null arm."""
-    examples: Annotated[int, Range(1)] = 1200
+    examples: Annotated[int, Range(1)] = 1000
     """Training items of the miniature, over all languages."""
     loss_on: Literal["assistant", "all"] = "assistant"
     """Tokens with a loss. The paper's masking was not recovered."""
@@ -103,7 +103,7 @@ class Config:
 
     limit: Annotated[int, Range(0)] = 0
     """Score only so many items: the first of a file, every n-th of each kind of the miniature; 0 = all."""
-    max_new_tokens: Annotated[int, Range(1)] = 96
+    max_new_tokens: Annotated[int, Range(1)] = 72
     """Room for an answer. Official: 2,048 by its README, 512 in effect."""
     temperature: Annotated[float, Range(0, 2)] = 0.0
     """0 = greedy. Official: 0.1 with sampling."""

@@ -183,24 +183,55 @@ def _words(text: str) -> list[str]:
 def reading(config: Config) -> list[Chat]:
     """Dialogues to pre-train on, in both languages alike, as many as the steps take."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
-    kinds = {_in_own_words: 50, _in_the_other: 6, _fact: 20, _echo: 8, _record: 8, _schema: 8}
+    kinds = {
+        _in_own_words: 36, _in_the_other: 5, _topic: 14, _extraction: 14, _fact: 17, _echo: 5, _schema: 9,
+    }  # fmt: skip
     drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size)
     turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
     return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
 
 
-def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
-    """A request in any wording, and its reply; values are those of training or made up, and may be missing."""
+def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str], dict[str, Any]]:
+    """A request in any wording: its function, texts and what they mean; of training or made up, and some missing."""
     name = rng.choice(list(catalogue().functions))
     template = rng.randrange(len(catalogue().requests(name)))
-    keys = catalogue().values_for(name, template, "train", rng)
-    drawn = Draw("", name, template, tuple(pair for pair in keys if rng.random() < 0.9))
-    tool, texts = catalogue().tools[language][name], catalogue().texts(drawn, language)
-    properties = catalogue().functions[name]["parameters"]["properties"]
-    for slot in texts:
-        if properties[slot]["type"] == "string" and "enum" not in properties[slot] and rng.random() < MADE_UP:
+    keys = {slot: key for slot, key in catalogue().values_for(name, template, "train", rng) if rng.random() < 0.85}
+    texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
+    meant: dict[str, Any] = {}
+    for slot, schema in catalogue().functions[name]["parameters"]["properties"].items():
+        if slot in texts and schema["type"] == "string" and "enum" not in schema and rng.random() < MADE_UP:
             texts[slot] = _made_up(rng, language)
-    return fill(tool.requests[template], texts, language), fill(tool.reply, texts, language)
+        text = texts.get(slot)
+        meant[slot] = (
+            int(text) if text and schema["type"] == "integer" else keys.get(slot) if "enum" in schema else text
+        )
+    return name, fill(catalogue().tools[language][name].requests[template], texts, language), texts, meant
+
+
+def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
+    name, request, texts, _ = _asked(rng, language)
+    return request, fill(catalogue().tools[language][name].reply, texts, language)
+
+
+def _topic(rng: random.Random, language: str) -> tuple[str, str]:
+    """Which of some words a request is about, or none."""
+    name, request, *_ = _asked(rng, language)
+    own, fits = _word(name), rng.random() < 0.7
+    others = rng.sample(sorted({_word(other) for other in catalogue().functions} - {own}), rng.randint(1, 3))
+    shown = rng.sample([*others, own], len(others) + 1) if fits else others
+    return f"{request}\n{', '.join(shown)}", own if fits else "none"
+
+
+def _word(name: str) -> str:
+    verb, _, noun = name.partition("_")
+    return verb if noun in ("word", "currency") else noun
+
+
+def _extraction(rng: random.Random, language: str) -> tuple[str, str]:
+    """The values of a request as a fenced JSON object, null where one is missing."""
+    _, request, _, meant = _asked(rng, language)
+    body = json.dumps(meant, ensure_ascii=False)
+    return f"JSON: {', '.join(meant)}\n{request}", f"```json\n{body}\n```"
 
 
 def _in_the_other(rng: random.Random, language: str) -> tuple[str, str]:
@@ -221,24 +252,21 @@ def _echo(rng: random.Random, language: str) -> tuple[str, str]:
     return (f"Повтори: {names}" if language == "bg" else f"Repeat: {names}"), names
 
 
-def _record(rng: random.Random, language: str) -> tuple[str, str]:
-    """A list of values as a fenced JSON object, whose keys are those of no function."""
-    keys = rng.sample(_words_of(), rng.randint(1, 3))
-    values = {key: _value(rng, language) for key in keys}
-    lines = "\n".join(f"{key}: {value}" for key, value in values.items())
-    body = json.dumps(
-        {key: int(value) if value.isdigit() else value for key, value in values.items()}, ensure_ascii=False
-    )
-    return f"JSON\n{lines}", f"```json\n{body}\n```"
-
-
 def _schema(rng: random.Random, language: str) -> tuple[str, str]:
-    """Schema of a function that does not exist: written, or read."""
-    verb, what, *slots = rng.choice(VERBS), *rng.sample(_words_of(), 3)
-    kinds = {slot: {"type": rng.choice(("string", "integer"))} for slot in slots[: rng.randint(1, 2)]}
-    body = {"name": f"{verb}_{what}", "parameters": {"type": "object", "properties": kinds, "required": list(kinds)}}
-    schema, words = json.dumps(body, separators=(",", ":")), f"{verb} {what}: {', '.join(kinds)}"
-    return (f"JSON\n{words}", f"```json\n{schema}\n```") if rng.random() < 0.5 else (schema, words)
+    """Schemas of functions that do not exist: one is written, or one of several is read."""
+    bodies: list[dict[str, Any]] = []
+    words = iter(rng.sample(_words_of(), 9))
+    for _ in range(rng.randint(1, 3)):
+        kinds = {next(words): {"type": rng.choice(("string", "integer"))} for _ in range(rng.randint(1, 2))}
+        parameters = {"type": "object", "properties": kinds, "required": list(kinds)[: rng.randint(1, 2)]}
+        bodies.append({"name": f"{rng.choice(VERBS)}_{next(words)}", "parameters": parameters})
+    one = rng.choice(bodies)
+    slots = ", ".join(f"{slot} {kind['type']}" for slot, kind in one["parameters"]["properties"].items())
+    if rng.random() < 0.3:
+        asked = f"JSON\n{one['name']}: {slots}\n{', '.join(one['parameters']['required'])}"
+        return asked, f"```json\n{json.dumps(one, separators=(',', ':'))}\n```"
+    name = one["name"].partition("_")[2]
+    return f"{json.dumps(bodies, separators=(',', ':'))}\n{name}", f"{one['name']}: {slots}"
 
 
 @cache
@@ -254,9 +282,15 @@ def _value(rng: random.Random, language: str) -> str:
 
 
 def _made_up(rng: random.Random, language: str) -> str:
-    """A name that is nowhere else, so that it can only be copied."""
+    """A name that nobody bears, so that it can only be copied."""
     consonants, vowels = SOUNDS[language]
-    return "".join(rng.choice(consonants) + rng.choice(vowels) for _ in range(rng.randint(2, 4))).capitalize()
+
+    def word() -> str:
+        ends = ["", rng.choice(consonants)]
+        parts = [rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(1, 3))]
+        return "".join(parts) if rng.random() < 0.3 else "".join(parts).capitalize()
+
+    return " ".join(word() for _ in range(rng.choice((1, 1, 1, 2))))
 
 
 def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
