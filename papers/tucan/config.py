@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 _READING = TrainingConfig(
-    steps=1700, batch_size=8, max_length=256, learning_rate=2e-3, schedule="cosine", warmup=50, beta2=0.99,
+    steps=800, batch_size=8, max_length=512, learning_rate=1.5e-3, schedule="cosine", warmup=50, beta2=0.99,
     layout="padded", long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
-_TUNING = replace(_READING, steps=0, epochs=1, max_length=512, warmup=0.05)
+_TUNING = replace(_READING, steps=0, epochs=1, learning_rate=4e-3, warmup=0.05)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Config:
     """Train on items where nothing is to be called. Off: calls alone, in the miniature as many items."""
     calls: Literal["own", "shuffled"] = "own"
     """shuffled: whoever is to call makes the call of another item. The null arm."""
-    examples: Annotated[int, Range(1)] = 1000
+    examples: Annotated[int, Range(1)] = 1300
     """Training items of the miniature, over all languages."""
     loss_on: Literal["assistant", "all"] = "assistant"
     """Tokens with a loss. The paper's masking was not recovered."""
@@ -199,7 +199,7 @@ def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
 
 def workload(config: Config) -> list[Workload]:
     """What tuning costs, for `papers plan`: 10,035 conversations of about 600 tokens of Gemma's tokenizer (assumed:
-    two or three indented schemas are most of them); in miniature also the base, whose rows have about 40 tokens."""
+    two or three indented schemas are most of them); in miniature also the base, whose rows have about 150."""
     from core.cost.workload import Workload
 
     name = next((shape for size, shape in SHAPES.items() if f"-{size}-" in config.base), config.base)
@@ -216,5 +216,5 @@ def workload(config: Config) -> list[Workload]:
         name="LoRA on function-calling conversations",
     )
     reading = config.base_model.training
-    base = Workload(small, 40 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
+    base = Workload(small, 150 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
     return [tuning] if config.base else [base, tuning]

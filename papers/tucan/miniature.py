@@ -1,8 +1,9 @@
 """The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
 
-The base talks Bulgarian and English: it says in words what it is asked for, translates requests, answers questions
-about countries, repeats names, writes JSON, and schemas of functions that do not exist. It has read every wording and
-every name, as any chat model has, but no request of the test: the values of its own requests are those of training.
+The base talks Bulgarian and English: it says in words what it is asked for, knows which topic that is, writes its values
+as JSON, answers questions about countries, repeats names, reads and writes schemas of functions that do not exist. It has
+read every wording and every name, as any chat model has, but no request of the test: the values of its own requests are
+those of training, or names that nobody bears.
 What tuning shows is another matter: wordings, open values and questions of the test are new to it, and four functions.
 """
 
@@ -37,6 +38,8 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 }
 DISTRACTORS = 2
 """At most so many further functions an item."""
+TURNS = 3
+"""Questions and answers of a chat that the base reads: contexts as long as those of tuning, and little padding."""
 MADE_UP = 0.5
 """Share of the names that the base reads which nobody bears, so that they can only be copied."""
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
@@ -181,14 +184,15 @@ def _words(text: str) -> list[str]:
 
 
 def reading(config: Config) -> list[Chat]:
-    """Dialogues to pre-train on, in both languages alike, as many as the steps take."""
+    """Chats to pre-train on, in both languages alike, as many as the steps take; their questions do not hang together."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
     kinds = {
-        _in_own_words: 36, _in_the_other: 5, _topic: 14, _extraction: 14, _fact: 17, _echo: 5, _schema: 9,
+        _in_own_words: 46, _in_the_other: 6, _topic: 6, _extraction: 10, _fact: 18, _echo: 6, _schema: 8,
     }  # fmt: skip
-    drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size)
+    drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size * TURNS)
     turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
-    return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
+    said = [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
+    return [[*one, *two, *three] for one, two, three in zip(*(said[n::TURNS] for n in range(TURNS)), strict=True)]
 
 
 def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str], dict[str, Any]]:
@@ -255,8 +259,8 @@ def _echo(rng: random.Random, language: str) -> tuple[str, str]:
 def _schema(rng: random.Random, language: str) -> tuple[str, str]:
     """Schemas of functions that do not exist: one is written, or one of several is read."""
     bodies: list[dict[str, Any]] = []
-    words = iter(rng.sample(_words_of(), 9))
-    for _ in range(rng.randint(1, 3)):
+    words = iter(rng.sample(_words_of(), 6))
+    for _ in range(rng.randint(1, 2)):
         kinds = {next(words): {"type": rng.choice(("string", "integer"))} for _ in range(rng.randint(1, 2))}
         parameters = {"type": "object", "properties": kinds, "required": list(kinds)[: rng.randint(1, 2)]}
         bodies.append({"name": f"{rng.choice(VERBS)}_{next(words)}", "parameters": parameters})
@@ -286,11 +290,11 @@ def _made_up(rng: random.Random, language: str) -> str:
     consonants, vowels = SOUNDS[language]
 
     def word() -> str:
-        ends = ["", rng.choice(consonants)]
-        parts = [rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(1, 3))]
+        ends = ["", "", rng.choice(consonants)]
+        parts = [rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(2, 3))]
         return "".join(parts) if rng.random() < 0.3 else "".join(parts).capitalize()
 
-    return " ".join(word() for _ in range(rng.choice((1, 1, 1, 2))))
+    return " ".join(word() for _ in range(rng.choice((1, 1, 1, 1, 2))))
 
 
 def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
