@@ -1,9 +1,9 @@
 """The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
 
-The base talks Bulgarian and English: it says in words what it is asked for, knows which topic that is, writes its values
-as JSON, answers questions about countries, repeats names, reads and writes schemas of functions that do not exist. It has
-read every wording and every name, as any chat model has, but no request of the test: the values of its own requests are
-those of training, or names that nobody bears.
+The base talks Bulgarian and English: it says in words what it is asked for, knows which topic that is, writes its
+values as JSON, answers questions about countries, repeats names, reads and writes schemas of functions that do not
+exist. It has read every wording and every name, as any chat model has, but no request of the test: the values of its
+own requests are those of training, or names that nobody bears.
 What tuning shows is another matter: wordings, open values and questions of the test are new to it, and four functions.
 """
 
@@ -184,7 +184,7 @@ def _words(text: str) -> list[str]:
 
 
 def reading(config: Config) -> list[Chat]:
-    """Chats to pre-train on, in both languages alike, as many as the steps take; their questions do not hang together."""
+    """Chats to pre-train on, in both languages alike, as many as the steps take; their turns do not hang together."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
     kinds = {
         _in_own_words: 46, _in_the_other: 6, _topic: 6, _extraction: 10, _fact: 18, _echo: 6, _schema: 8,
