@@ -571,7 +571,7 @@ def test_a_base_copies_before_it_has_learnt_anything() -> None:
 
     from core.models import loading
 
-    shape = base_shape(BaseModel(hidden=64), 300)
+    shape = base_shape(BaseModel(), 300)
     said = torch.stack([torch.randperm(296)[:12] + 4 for _ in range(20)]).repeat(1, 2)
     shares = []
     for start in (True, False):
