@@ -6,10 +6,11 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Six seeds in a row test every condition once: each is a draw of weights and conditions. Less than 3 points is nothing.
+# Six seeds in a row test every condition once: each is a draw of weights and conditions, and asks in all 16 wordings,
+# each an English and an Arabic one. Less than 3 points is nothing.
 _MEASURED: dict[str, Any] = {
     "metric": "accuracy_bilingual",
-    "unit": "condition",
+    "unit": "wording",
     "smallest": 0.03,
     "treatment": "bilingual",
     "null": "permuted",
@@ -42,8 +43,8 @@ PAPER = Paper(
     claims=(
         Claim(
             id="one-model-two-languages",
-            statement="Averaged over English and Arabic, in the wordings that are asked, one model tuned on both "
-            "languages answers more questions than one that spent as many tokens on English alone, or on Arabic alone.",
+            statement="Averaged over English and Arabic, one model tuned on both languages answers more questions than "
+            "one that spent as many tokens on English alone, or on Arabic alone.",
             reported="One model for both: bilingual average 65.4, Arabic 57.3 against 55.4 when tuned on Arabic alone "
             "(README tables; the average of English-only tuning is not reported).",
             **_MEASURED,
@@ -52,13 +53,12 @@ PAPER = Paper(
         ),
         Claim(
             id="beats-its-base",
-            statement="It answers more questions than its base, which knows the facts as statements and has never seen "
-            "a question, by more than 10 points.",
+            statement="It answers more questions than its base, rounded to 4 bits as well, by more than 10 points.",
             reported="Bilingual average 65.4 against 55.0 (Mixtral-8x7B); README table.",
             **_MEASURED,
             size=0.10,
             control="base",
-            premises=_needs(),
+            premises=(*_needs(), "base-fits-en", "base-fits-ar"),
         ),
         Claim(
             id="english-helps-arabic",
@@ -100,20 +100,37 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="router-matters",
-            statement="Adapters on the router, beside those on attention and experts, give more right answers.",
+            id="four-bits",
+            statement="It loses at most 3 points to the same tuning of a base that is not rounded to 4 bits.",
             **_MEASURED,
-            control="without-router",
+            keeps=True,
+            size=0.03,
+            control="unrounded",
             premises=_needs(),
         ),
         Check(
-            id="sparse-is-faster",
-            statement="One token at a time, a sparse block (2 of 8 experts) runs at least 1.8 times as fast as a dense "
-            "one of equal size.",
-            metric="speed_ratio",
-            treatment="bilingual",
-            control=1.0,
-            size=0.8,
+            id="base-in-four-bits",
+            statement="Rounding to 4 bits costs the base at most 3 points.",
+            **_MEASURED | {"treatment": "base", "null": None},
+            keeps=True,
+            size=0.03,
+            control="base-unrounded",
+            premises=_needs(),
+        ),
+        Check(
+            id="attention-too",
+            statement="Adapters on attention, beside the experts and router that the README names, give more right "
+            "answers.",
+            **_MEASURED,
+            control="experts-router",
+            premises=_needs(),
+        ),
+        Check(
+            id="attention-alone",
+            statement="It answers more than adapters on attention alone with as many trained parameters.",
+            **_MEASURED,
+            control="attention",
+            premises=_needs(),
         ),
         Check(
             id="arabic-at-equal-tokens",
@@ -125,11 +142,13 @@ PAPER = Paper(
             premises=_needs("arabic-only"),
         ),
         Check(
-            id="attention-alone",
-            statement="It answers more than adapters on attention alone with as many trained parameters.",
-            **_MEASURED,
-            control="attention",
-            premises=_needs(),
+            id="sparse-is-faster",
+            statement="One token at a time, a sparse block (2 of 8 experts) runs at least 1.8 times as fast as a dense "
+            "one of equal size.",
+            metric="speed_ratio",
+            treatment="base",
+            control=1.0,
+            size=0.8,
         ),
     ),
     premises=(
@@ -138,7 +157,17 @@ PAPER = Paper(
                 id=f"reads-{lang}",
                 statement=f"The base, rounded to 4 bits, knows the tested conditions in {name}, read as statements.",
                 metric=f"read_{lang}",
-                variant="bilingual",
+                variant="base",
+                at_least=0.9,
+            )
+            for lang, name in _LANGUAGES.items()
+        ),
+        *(
+            Premise(
+                id=f"base-fits-{lang}",
+                statement=f"The base answers the questions that it has read in {name}.",
+                metric=f"fitted_{lang}",
+                variant="base",
                 at_least=0.9,
             )
             for lang, name in _LANGUAGES.items()
@@ -158,7 +187,7 @@ PAPER = Paper(
     licence_note="BiMediX weights and data: CC BY-NC-SA 4.0. Mixtral-8x7B: Apache-2.0.",
     disclaimer="Research code. It gives no medical advice and must not be used for diagnosis or treatment.",
     # 6n to 6n + 5: between them they test every condition once.
-    seeds=(36, 37, 38, 39, 40, 41),
+    seeds=(42, 43, 44, 45, 46, 47),
     minutes=14,
 )
 

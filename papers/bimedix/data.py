@@ -32,8 +32,13 @@ def read_samples(source: str, lang: str) -> list[Sample]:
     """
 
     def sample_of(row: Row, number: int) -> Sample:
-        own = row.get("id", row.get("pubid"))
-        return {"id": f"row {number}" if own is None else str(own), **adapt(row, lang)}
+        own, sample = row.get("id", row.get("pubid")), adapt(row, lang)
+        turns = sample["messages"]
+        if not all(isinstance(turn["content"], str) for turn in turns) or not any(
+            turn["role"] == "assistant" and turn["content"].strip() for turn in turns
+        ):
+            raise UserError("There is no answer to learn: give texts, of which one at least is the assistant's.")
+        return {"id": f"row {number}" if own is None else str(own), **sample}
 
     found = [sample for sample in adapted(source, read_rows(source), sample_of) if is_in(sample, lang)]
     if not found:

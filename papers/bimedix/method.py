@@ -80,9 +80,11 @@ class AdaptedExperts(nn.Module):
     ) -> Float[Tensor, "n dim"]:
         """Equation 2 with equation 3 in it, expert by expert; the router has chosen and weighted them (equation 1)."""
         y = torch.zeros_like(h)
-        # Experts without tokens take part with nothing: data parallelism waits for a gradient of every parameter.
         for e in range(self.frozen.gate_up_proj.shape[0]):
             token, place = torch.where(chosen == e)
+            # In training they take part with nothing: data parallelism waits for a gradient of every parameter.
+            if not (self.training or len(token)):
+                continue
             x = h[token]
             gate, up = frozen_product(self.frozen.gate_up_proj, e, x).chunk(2, dim=-1)
             inner = self.frozen.act_fn(gate + self.w1.update(x, e)) * (up + self.w3.update(x, e))
