@@ -16,18 +16,18 @@ _MEASURED: dict[str, Any] = {
     "null": "permuted",
 }
 _ARABIC, _ENGLISH = _MEASURED | {"metric": "accuracy_ar"}, _MEASURED | {"metric": "accuracy_en"}
-_LANGUAGES = {"en": "English", "ar": "Arabic"}
-# A control that has not learnt its instructions proves nothing.
-_FITTED = {
-    "english-only": ("English-only tuning", "en"),
-    "arabic-only": ("Arabic-only tuning", "ar"),
-    "arabic-part": ("Tuning on the Arabic part", "ar"),
-}
-
-
-def _needs(*arms: str) -> tuple[str, ...]:
-    """The base knows the facts, and these controls have learnt their instructions."""
-    return ("reads-en", "reads-ar", *(f"{arm}-fits-{_FITTED[arm][1]}" for arm in arms))
+_KEEPS_3: dict[str, Any] = {"keeps": True, "size": 0.03}
+_READS, _ASKED = ("reads-en", "reads-ar"), ("base-fits-en", "base-fits-ar")
+# What has to reach 90 % in every seed: id, arm, metric, statement.
+_PREMISES = (
+    ("reads-en", "base", "read_en", "The base knows the tested conditions in English, read as statements."),
+    ("reads-ar", "base", "read_ar", "The base knows the tested conditions in Arabic, read as statements."),
+    ("base-fits-en", "base", "fitted_en", "The base answers the questions that it has read in English."),
+    ("base-fits-ar", "base", "fitted_ar", "The base answers the questions that it has read in Arabic."),
+    ("english-fits", "english-only", "fitted_en", "English-only tuning has learnt its instructions."),
+    ("arabic-fits", "arabic-only", "fitted_ar", "Arabic-only tuning has learnt its instructions."),
+    ("part-fits", "arabic-part", "fitted_ar", "Tuning on the Arabic part has learnt its instructions."),
+)
 
 
 PAPER = Paper(
@@ -49,7 +49,7 @@ PAPER = Paper(
             "(README tables; the average of English-only tuning is not reported).",
             **_MEASURED,
             control=("english-only", "arabic-only"),
-            premises=_needs("english-only", "arabic-only"),
+            premises=(*_READS, "english-fits", "arabic-fits"),
         ),
         Claim(
             id="beats-its-base",
@@ -58,7 +58,7 @@ PAPER = Paper(
             **_MEASURED,
             size=0.10,
             control="base",
-            premises=(*_needs(), "base-fits-en", "base-fits-ar"),
+            premises=(*_READS, *_ASKED),
         ),
         Claim(
             id="english-helps-arabic",
@@ -66,7 +66,7 @@ PAPER = Paper(
             reported="57.3 (mean of the row; the table says 56.5) against 55.4; README table.",
             **_ARABIC,
             control="arabic-part",
-            premises=_needs("arabic-part"),
+            premises=(*_READS, "part-fits"),
         ),
         Claim(
             id="keeps-english",
@@ -77,7 +77,7 @@ PAPER = Paper(
             keeps=True,
             size=0.05,
             control="english-only",
-            premises=_needs("english-only"),
+            premises=(*_READS, "english-fits"),
         ),
         Claim(
             id="eight-times-faster",
@@ -103,19 +103,17 @@ PAPER = Paper(
             id="four-bits",
             statement="It loses at most 3 points to the same tuning of a base that is not rounded to 4 bits.",
             **_MEASURED,
-            keeps=True,
-            size=0.03,
+            **_KEEPS_3,
             control="unrounded",
-            premises=_needs(),
+            premises=_READS,
         ),
         Check(
             id="base-in-four-bits",
             statement="Rounding to 4 bits costs the base at most 3 points.",
             **_MEASURED | {"treatment": "base", "null": None},
-            keeps=True,
-            size=0.03,
+            **_KEEPS_3,
             control="base-unrounded",
-            premises=_needs(),
+            premises=_READS,
         ),
         Check(
             id="attention-too",
@@ -123,14 +121,14 @@ PAPER = Paper(
             "answers.",
             **_MEASURED,
             control="experts-router",
-            premises=_needs(),
+            premises=_READS,
         ),
         Check(
             id="attention-alone",
             statement="It answers more than adapters on attention alone with as many trained parameters.",
             **_MEASURED,
             control="attention",
-            premises=_needs(),
+            premises=_READS,
         ),
         Check(
             id="arabic-at-equal-tokens",
@@ -139,7 +137,7 @@ PAPER = Paper(
             keeps=True,
             size=0.05,
             control="arabic-only",
-            premises=_needs("arabic-only"),
+            premises=(*_READS, "arabic-fits"),
         ),
         Check(
             id="sparse-is-faster",
@@ -151,37 +149,9 @@ PAPER = Paper(
             size=0.8,
         ),
     ),
-    premises=(
-        *(
-            Premise(
-                id=f"reads-{lang}",
-                statement=f"The base, rounded to 4 bits, knows the tested conditions in {name}, read as statements.",
-                metric=f"read_{lang}",
-                variant="base",
-                at_least=0.9,
-            )
-            for lang, name in _LANGUAGES.items()
-        ),
-        *(
-            Premise(
-                id=f"base-fits-{lang}",
-                statement=f"The base answers the questions that it has read in {name}.",
-                metric=f"fitted_{lang}",
-                variant="base",
-                at_least=0.9,
-            )
-            for lang, name in _LANGUAGES.items()
-        ),
-        *(
-            Premise(
-                id=f"{arm}-fits-{lang}",
-                statement=f"{name} has learnt its instructions in {_LANGUAGES[lang]}.",
-                metric=f"fitted_{lang}",
-                variant=arm,
-                at_least=0.9,
-            )
-            for arm, (name, lang) in _FITTED.items()
-        ),
+    premises=tuple(
+        Premise(id=name, variant=arm, metric=metric, statement=statement, at_least=0.9)
+        for name, arm, metric, statement in _PREMISES
     ),
     official_code="https://github.com/mbzuai-oryx/BiMediX",
     licence_note="BiMediX weights and data: CC BY-NC-SA 4.0. Mixtral-8x7B: Apache-2.0.",

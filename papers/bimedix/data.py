@@ -85,14 +85,8 @@ def permuted(samples: Sequence[Sample], seed: int) -> list[Sample]:
 def mix_languages(english: Sequence[Row], second: Sequence[Row], ratio: tuple[float, float], seed: int) -> list[Row]:
     """One epoch in which no row of either language is left out; the scarcer one is repeated to hold the ratio.
 
-    Args:
-        english: Rows.
-        second: Rows of the other language.
-        ratio: English : second (the paper: 2 : 1), positive.
-        seed: Of which rows are repeated once more where a language is no whole number of times too scarce.
-
-    Returns:
-        English rows, then those of the second language: training shuffles them together.
+    English : second is 2 : 1 in the paper. The seed draws which rows are repeated once more where a language is no
+    whole number of times too scarce. English comes first: training shuffles.
 
     Raises:
         UserError: A language has no rows.

@@ -89,9 +89,10 @@ def right(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters: bool 
 
 def read(model: Any, tokenizer: Any, config: Config, lang: str) -> dict[str, float]:
     """The same for statements as the base has read them: whether it speaks the language and knows the facts."""
-    asked = [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in miniature.told(config, lang)]
-    found = choices.answer(model, tokenizer, asked[: config.limit or None], "token")
-    return {path.partition("/")[2]: value for path, value in found.items()}
+    told = miniature.told(config, lang)[: config.limit or None]
+    return choices.answer(
+        model, tokenizer, [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in told], "token"
+    )
 
 
 def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> float:
@@ -131,12 +132,10 @@ def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, floa
 def usage_of(model: Any, tokenizer: Any, texts: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
     """Expert usage by language."""
     from core.models.mixtures import expert_usage
-    from core.models.tokenization import chat_row
+    from core.models.tokenization import chat_rows
 
-    def ids(sample: Sample) -> list[int]:
-        return chat_row(tokenizer, sample["messages"])["input_ids"][:1024]
-
-    return expert_usage(model, {lang: list(map(ids, samples)) for lang, samples in texts.items()})
+    rows = {lang: chat_rows(tokenizer, [sample["messages"] for sample in some]) for lang, some in texts.items()}
+    return expert_usage(model, {lang: [row["input_ids"][:1024] for row in some] for lang, some in rows.items()})
 
 
 if __name__ == "__main__":

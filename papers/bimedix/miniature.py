@@ -90,8 +90,7 @@ def tuning_samples(config: Config, lang: str) -> list[Sample]:
 def items_of(config: Config, lang: str, part: Wording | None = None) -> list[Sample]:
     """Multiple-choice items about the conditions of a part, by default those that are to be measured.
 
-    The id `<wording>/<condition>` leaves the language out, so that items are paired; options are drawn for each
-    language by itself.
+    Options are drawn for each language by itself.
     """
     part = part or config.split
     items = [item for item in medicine.questions((lang,), part) if item.cls in parts(config)[part]]
@@ -99,15 +98,8 @@ def items_of(config: Config, lang: str, part: Wording | None = None) -> list[Sam
 
 
 def _choices(items: Sequence[Item], draw: str, lang: str) -> list[Sample]:
-    def path(name: str) -> str:
-        _, condition, relation, wording = name.split("/")
-        return f"{relation} {wording}/{condition}"
-
-    return [
-        {"id": path(q.id), "lang": lang}
-        | multiple_choice(q.context, [option.strip() for option in q.choices], q.answer, lang)
-        for q in _questions(items, draw)
-    ]
+    asked = [(q, [option.strip() for option in q.choices]) for q in _questions(items, draw)]
+    return [{"id": q.id, "lang": lang} | multiple_choice(q.context, options, q.answer, lang) for q, options in asked]
 
 
 def told(config: Config, lang: str) -> list[Any]:
@@ -117,8 +109,12 @@ def told(config: Config, lang: str) -> list[Any]:
 
 
 def _questions(items: Sequence[Item], draw: str) -> list[Any]:
-    seed = random.Random(draw).getrandbits(32)
-    return from_items(items, options=OPTIONS, seed=seed, group=lambda item: (item.language, medicine.relation(item)))
+    """The id, `<relation> <wording>/<condition>`, leaves the language out, so that items are paired."""
+    found = from_items(
+        items, options=OPTIONS, seed=random.Random(draw).getrandbits(32),
+        group=lambda item: (item.language, medicine.relation(item)),
+    )  # fmt: skip
+    return [replace(q, id="{2} {3}/{1}".format(*q.id.split("/"))) for q in found]
 
 
 def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
