@@ -54,16 +54,13 @@ def train(config: Config, run: Run) -> None:
 
 
 def load_base(config: Config, run: Run) -> Loaded:
-    """The base with its weights rounded as the configuration says, frozen, and its tokenizer.
-
-    A base that is kept in packed 4-bit codes is read into main memory and quantised there: in 16 bit it may be larger
-    than the accelerator's memory.
-    """
+    """The base with its weights rounded as the configuration says, frozen, and its tokenizer."""
     from core.models import loading
     from core.models.nf4 import quantize_base
     from core.tasks.samples import CHAT_TEMPLATE
 
     packed = config.quantization == "nf4-packed"
+    # What becomes 4-bit codes is read into main memory: in 16 bit it may be larger than the accelerator's.
     place: dict[str, Any] = {"device": "cpu", "dtype": "bfloat16"} if packed else {}
     place = place if config.base else {"dtype": "float32"}
     model, tokenizer = loading.load(config.base or _pretrained(config, run), **place)
