@@ -19,9 +19,9 @@ Row = Mapping[str, Any]
 def read_samples(source: str, lang: str) -> list[Sample]:
     """Read and adapt the rows of one language of a JSONL file or hub dataset, in the order given.
 
-    A source is the path of a file, or `owner/name`, optionally with `#subset` and `@split` (train by default). A row that
-    says its language (`lang` or `language`) is taken at its word; one that does not is taken where most of its letters
-    belong to a script of the language. An `id` is the row's own, or `row <number>`.
+    A source is the path of a file, or `owner/name`, optionally with `#subset` and `@split` (train by default). A row
+    that says its language (`lang` or `language`) is taken at its word; one that does not is taken where most of its
+    letters belong to a script of the language. An `id` is the row's own, or `row <number>`.
 
     Raises:
         UserError: Names the source and line that cannot be read.

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -89,17 +90,15 @@ def right(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters: bool 
 
 def read(model: Any, tokenizer: Any, config: Config, lang: str) -> dict[str, float]:
     """The same for statements as the base has read them: whether it speaks the language and knows the facts."""
-    told = miniature.told(config, lang)[: config.limit or None]
-    return choices.answer(
-        model, tokenizer, [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in told], "token"
-    )
+    told = [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in miniature.told(config, lang)]
+    return choices.answer(model, tokenizer, told[: config.limit or None], "token")
 
 
 def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> float:
     """The same for some of the questions that it was tuned on, or as a base has read; with options that were not."""
     items = miniature.items_of(config, lang, "train" if config.adapters else "base")
-    found = right(model, tokenizer, items[:: len(items) // (2 * config.limit or 54)])
-    return statistics.fmean(found.values())
+    some = random.Random(config.seed).sample(items, 2 * config.limit or 60)
+    return statistics.fmean(right(model, tokenizer, some).values())
 
 
 def add(metrics: dict[str, float], units: dict[str, dict[str, float]], name: str, found: Mapping[str, float]) -> None:

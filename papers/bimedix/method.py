@@ -107,15 +107,8 @@ def attach_adapters(
     such parameters doubles the rank of the fused pair, which trains 1.5 times as many numbers as separate W1 and W3,
     refuses dropout, and cannot sit on a quantised parameter.)
 
-    Args:
-        model: Mixtral, Qwen-MoE, OLMoE or another model with fused experts. Shared experts stay frozen.
-        parts: What is adapted: attention, experts, router.
-        rank: r.
-        alpha: The update is scaled by alpha / rank.
-        dropout: Of the input of A in attention and experts, in [0, 1).
-
-    Returns:
-        Trainable parameters.
+    The model is Mixtral, Qwen-MoE, OLMoE or another one with fused experts; shared experts stay frozen. `dropout`, in
+    [0, 1), is of the input of A in attention and experts. Returns how many parameters are trained.
 
     Raises:
         UserError: The model has no experts that can be found.

@@ -38,11 +38,8 @@ def parts(config: Config) -> dict[str, set[str]]:
     Those whose name shares letters with an answer (heart failure: the heart) are never tested.
     """
     known = medicine.conditions()
-    fair = [
-        one.id
-        for one in known
-        if not any(fragments(one.name[lang]) & fragments(one.answer[lang, r]) for lang, r in one.answer)
-    ]
+    plain = {one.id: any(fragments(one.name[key[0]]) & fragments(a) for key, a in one.answer.items()) for one in known}
+    fair = [name for name, given_away in plain.items() if not given_away]
     random.Random("development").shuffle(fair)
     dev, fair = fair[:DEVELOPMENT], fair[DEVELOPMENT:]
     turn, fold = divmod(config.seed, FOLDS)
@@ -129,10 +126,8 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     told, answered = medicine.statements(), [i for i in medicine.questions(wording="base") if i.cls in asked]
     if config.permuted:
         told, answered = permuted(told, seed), permuted(answered, seed)
-    told, answered = (
-        [item for item in items for _ in range(ENGLISH_SHARE if item.language == "en" else 1)]
-        for items in (told, answered)
-    )
+    times = {"en": ENGLISH_SHARE, "ar": 1}
+    told, answered = ([one for one in some for _ in range(times[one.language])] for some in (told, answered))
     texts = [f"{item.prompt} {item.answer}." for item in told]
     texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
     # Trained on all questions, so that their words are cut alike.
@@ -141,8 +136,7 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
     ids, begin, end = text_ids(tokenizer, texts), tokenizer.bos_token_id, tokenizer.eos_token_id
-    rows = [{"input_ids": [begin, *ids[text], end]} for text in texts]
-    rows = [{**row, "labels": row["input_ids"]} for row in rows]
+    rows = [dict.fromkeys(("input_ids", "labels"), [begin, *ids[text], end]) for text in texts]
     rows += chat_rows(tokenizer, [dialogue(item.prompt, item.answer) for item in answered])
     loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
     fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")

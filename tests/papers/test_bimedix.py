@@ -131,12 +131,9 @@ def test_mixtral_counts_of_the_paper_scale() -> None:
         # Through `all`, so that what is attached is what is counted.
         assert method.attach_adapters(model, rank=1) == 15_139_072
     sizes = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
-    routers = sum(size for name, size in sizes.items() if ".gate." in name)
-    attention = sum(size for name, size in sizes.items() if "self_attn" in name)
+    routers, attention = (sum(n for name, n in sizes.items() if part in name) for part in (".gate.", "self_attn"))
     assert (attention, routers) == (851_968, 131_328)
     assert sum(sizes.values()) - attention - routers == 14_155_776
-    share = 128 * 15_139_072 / 46_702_792_704
-    assert share == pytest.approx(0.0415, abs=5e-5)
 
 
 def test_attention_alone_has_as_many_parameters() -> None:
@@ -190,7 +187,7 @@ def test_an_expert_without_tokens_is_not_read_in_use(monkeypatch: pytest.MonkeyP
     expected = model(IDS[:1, :1]).logits
     method.attach_adapters(model, ("experts",), rank=2)
     product = method.frozen_product
-    monkeypatch.setattr(method, "frozen_product", lambda stack, e, x: read.append(e) or product(stack, e, x))
+    monkeypatch.setattr(method, "frozen_product", lambda *given: read.append(given[1]) or product(*given))
     assert torch.allclose(model(IDS[:1, :1]).logits, expected, atol=1e-6)
     assert len(read) == 2 * 2 * 2, "two layers, two of four experts, two matrices each"
 
@@ -380,7 +377,6 @@ def test_permuted_answers_are_those_of_other_conditions() -> None:
 def test_own_instructions_are_permuted_as_well() -> None:
     samples = [{"messages": miniature.dialogue(f"Q{n}", f"A{n}")} for n in range(9)]
     pairs = [[turn["content"] for turn in sample["messages"]] for sample in data.permuted(samples, 0)]
-    assert sorted(pairs) != [[f"Q{n}", f"A{n}"] for n in range(9)]
     assert all(question[1:] != answer[1:] for question, answer in pairs)
     assert sorted(answer for _, answer in pairs) == [f"A{n}" for n in range(9)]
 
@@ -432,7 +428,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [turn["content"] for side in rows.values() for sample in side for turn in sample["messages"]]
     tokenizer = train_bpe(texts, 400, special_tokens=["[INST]", "[/INST]"])
     shape = transformers.MixtralConfig(
-        **{**SHAPE, "vocab_size": len(tokenizer)}, intermediate_size=24, num_local_experts=4
+        **SHAPE | {"vocab_size": len(tokenizer)}, intermediate_size=24, num_local_experts=4
     )
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(shape).save_pretrained(path / "my-moe")
