@@ -136,7 +136,7 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
     ids, begin, end = text_ids(tokenizer, texts), tokenizer.bos_token_id, tokenizer.eos_token_id
-    rows = [dict.fromkeys(("input_ids", "labels"), [begin, *ids[text], end]) for text in texts]
+    rows = [{"input_ids": [begin, *ids[text], end]} for text in texts]
     rows += chat_rows(tokenizer, [dialogue(item.prompt, item.answer) for item in answered])
     loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
     fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
