@@ -29,7 +29,6 @@ _PREMISES = (
     ("part-fits", "arabic-part", "fitted_ar", "Tuning on the Arabic part has learnt its instructions."),
 )
 
-
 PAPER = Paper(
     slug="bimedix",
     title="BiMediX: Bilingual Medical Mixture of Experts LLM",

@@ -31,11 +31,9 @@ class BaseModel:
     """The small Mixtral that stands in for Mixtral-8x7B where no `base` is given; 4 heads, 4 experts, 2 a token."""
 
     hidden: Annotated[int, Range(8)] = 96
-    """Width of the residual stream; ours."""
+    """Width of the residual stream, of which an expert has 4/3; ours."""
     layers: Annotated[int, Range(1)] = 3
     """Transformer blocks; ours."""
-    width: Annotated[int, Range(8)] = 128
-    """Width of one expert; ours."""
     vocabulary: Annotated[int, Range(300)] = 2000
     """Byte-level BPE entries, trained on what the base reads; ours."""
     training: TrainingConfig = _SCRATCH
@@ -154,10 +152,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        base_model=BaseModel(
-            hidden=16, layers=1, width=16, vocabulary=400,
-            training=replace(_SCRATCH, steps=2, batch_size=2, max_length=64),
-        ),
+        base_model=BaseModel(16, 1, vocabulary=400, training=replace(_SCRATCH, steps=2, batch_size=2, max_length=64)),
         rank=2, alpha=4, training=replace(_SCRATCH, steps=2, batch_size=2), limit=3, speed_width=16,
     ),
     "tiny": Config(),
@@ -187,7 +182,7 @@ def mixtral_shape(shape: BaseModel, vocabulary: int) -> MixtralConfig:
     from transformers import MixtralConfig
 
     return MixtralConfig(
-        vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=shape.width,
+        vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=shape.hidden * 4 // 3,
         num_hidden_layers=shape.layers, num_attention_heads=4, num_key_value_heads=2, num_local_experts=4,
         num_experts_per_tok=2, max_position_embeddings=512, rope_parameters={"rope_type": "default", "rope_theta": 1e4},
         initializer_range=0.05, tie_word_embeddings=True, architectures=["MixtralForCausalLM"],

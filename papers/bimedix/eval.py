@@ -59,8 +59,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         metrics |= trivial(config, tests)
         metrics |= {f"fitted_{lang}": fitted(model, tokenizer, config, lang) for lang in tests}
     write_json(run.path / "routing.json", usage)
-    training = read_json(run.artifact / "training.json") or {}
-    details: dict[str, Any] = {"usage": usage, "training": {k: v for k, v in training.items() if k != "losses"}}
+    details: dict[str, Any] = read_json(run.artifact / "training.json") or {}
+    details.pop("losses", None)
     if config.speed_width and not config.adapters:  # no model takes part: the untuned base measures it for all
         details["speed_ratios"] = sparse_speed(config.speed_width, config.seed)
         metrics["speed_ratio"] = statistics.median(details["speed_ratios"])

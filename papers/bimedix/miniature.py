@@ -38,8 +38,8 @@ def parts(config: Config) -> dict[str, set[str]]:
     Those whose name shares letters with an answer (heart failure: the heart) are never tested.
     """
     known = medicine.conditions()
-    plain = {one.id: any(fragments(one.name[key[0]]) & fragments(a) for key, a in one.answer.items()) for one in known}
-    fair = [name for name, given_away in plain.items() if not given_away]
+    shared = {one.id: [fragments(one.name[key[0]]) & fragments(a) for key, a in one.answer.items()] for one in known}
+    fair = [name for name, letters in shared.items() if not any(letters)]
     random.Random("development").shuffle(fair)
     dev, fair = fair[:DEVELOPMENT], fair[DEVELOPMENT:]
     turn, fold = divmod(config.seed, FOLDS)
@@ -123,12 +123,12 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     from core.training.losses import causal_lm_loss
 
     shape, seed, asked = config.base_model, config.seed, parts(config)["base"]
-    told, answered = medicine.statements(), [i for i in medicine.questions(wording="base") if i.cls in asked]
+    facts, answered = medicine.statements(), [i for i in medicine.questions(wording="base") if i.cls in asked]
     if config.permuted:
-        told, answered = permuted(told, seed), permuted(answered, seed)
+        facts, answered = permuted(facts, seed), permuted(answered, seed)
     times = {"en": ENGLISH_SHARE, "ar": 1}
-    told, answered = ([one for one in some for _ in range(times[one.language])] for some in (told, answered))
-    texts = [f"{item.prompt} {item.answer}." for item in told]
+    facts, answered = ([one for one in some for _ in range(times[one.language])] for some in (facts, answered))
+    texts = [f"{item.prompt} {item.answer}." for item in facts]
     texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
     # Trained on all questions, so that their words are cut alike.
     words = [i.prompt for kind in get_args(Wording) for i in medicine.questions(wording=kind)] + texts

@@ -36,19 +36,19 @@ def train(config: Config, run: Run) -> None:
         samples = samples_of(config)  # mistakes in files are found before anything is loaded
         model, tokenizer = load_base(config, run)
         report = {"parameters": sum(p.numel() for p in model.parameters())}
-        report["trained"] = attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
+        place: dict[str, Any] = {"parts": config.adapters, "rank": config.rank, "alpha": config.alpha}
+        report["trained"] = attach_adapters(model, **place, dropout=config.dropout)
         rows, share, facts = instructions(config, tokenizer, samples)
         settings = config.training
-        if config.budget == "tokens":  # one language is gone through more often
-            settings = replace(settings, epochs=settings.epochs / share)
-        else:
-            settings = replace(settings, steps=round(settings.steps * share))
+        length: dict[str, Any] = {
+            "tokens": {"epochs": settings.epochs / share},
+            "data": {"steps": round(settings.steps * share)},
+        }
+        settings = replace(settings, **length[config.budget])  # with as many tokens, one language comes more often
         result = tune(model, rows, settings, run, aux_weight=config.aux_weight, seed=config.seed)
         report |= {**facts, "steps": result.steps, "loss": result.losses[-1], "losses": result.losses}
         report["tokens_per_second"] = result.tokens_per_second
-        folder = run.artifact / "adapter"
-        place: dict[str, Any] = {"parts": config.adapters, "rank": config.rank, "alpha": config.alpha}
-        save_adapter(model, folder, base=config.base or "scratch", **place)
+        save_adapter(model, run.artifact / "adapter", base=config.base or "scratch", **place)
     if is_main():
         write_json(run.artifact / "training.json", report)
 
