@@ -128,6 +128,7 @@ def attach_adapters(
             count, dim = block.router.weight.shape
             update = LowRank(1, count, dim, rank, alpha, 0.0, device)
             parametrize.register_parametrization(block.router, "weight", update)
+    model.train(model.training)  # new modules would train, with dropout, in a model that does not
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
@@ -152,15 +153,9 @@ def bimedix_loss(model: Any, batch: Mapping[str, Any], aux_weight: float = 0.02)
 
 
 def tune(
-    model: Any,
-    rows: Sequence[Mapping[str, list[int]]],
-    settings: TrainingConfig,
-    run: Run,
-    *,
-    aux_weight: float = 0.02,
-    seed: int = 0,
+    model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, *, aux_weight: float = 0.02, seed: int = 0
 ) -> FitResult:
-    """Train the adapters on instructions of both languages, shuffled together, with the loss on the answers."""
+    """Train the adapters on token rows of both languages, shuffled together, with the loss on the answers."""
     from core.training.fit import fit
 
     return fit(model, rows, settings, run, loss_fn=functools.partial(bimedix_loss, aux_weight=aux_weight), seed=seed)
