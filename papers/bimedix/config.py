@@ -182,7 +182,7 @@ def mixtral_shape(shape: BaseModel, vocabulary: int) -> MixtralConfig:
     from transformers import MixtralConfig
 
     return MixtralConfig(
-        vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=shape.hidden * 4 // 3,
+        vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=shape.hidden // 6 * 8,
         num_hidden_layers=shape.layers, num_attention_heads=4, num_key_value_heads=2, num_local_experts=4,
         num_experts_per_tok=2, max_position_embeddings=512, rope_parameters={"rope_type": "default", "rope_theta": 1e4},
         initializer_range=0.05, tie_word_embeddings=True, architectures=["MixtralForCausalLM"],
