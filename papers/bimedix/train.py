@@ -8,7 +8,6 @@ accelerate launch -m papers.bimedix.train paper
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +96,7 @@ def samples_of(config: Config) -> dict[str, list[Sample]]:
 
 
 def instructions(
-    config: Config, tokenizer: Any, samples: Mapping[str, list[Sample]]
+    config: Config, tokenizer: Any, samples: dict[str, list[Sample]]
 ) -> tuple[list[dict[str, Any]], float, dict[str, Any]]:
     """Token rows to tune on, with labels on the answers alone; their share of the tokens of both languages; counts."""
     from core.models.tokenization import chat_rows
