@@ -24,7 +24,7 @@ from papers.bimedix.config import Config, mixtral_shape
 
 # Conditions for choosing settings, never tested; of the others six seeds in a row test a sixth each, none twice.
 DEVELOPMENT, FOLDS = 14, 6
-# Conditions that the base has been asked about: its score is then about as far above chance as Mixtral's.
+# Conditions that the base has been asked about: it answers, and there is something left to gain.
 ASKED = 8
 # Of a question; chance is a fourth.
 OPTIONS = 4
