@@ -39,6 +39,20 @@ def interval(cells: Mapping[int, Measurement], metric: str, control: str | None 
     return difference_interval(matrix(metric), matrix(control) if control else 0.0)
 
 
+def mean_of(record: Record, variant: str, metric: str, unit: str, control: str | float = 0.0) -> Interval:
+    """Mean of a metric in one arm, or its difference from another arm, with the interval that a verdict would have.
+
+    Args:
+        record: The numbers.
+        variant: The arm.
+        metric: Which number.
+        unit: As of :class:`core.experiment.paper.Check`.
+        control: The other arm, or a number.
+    """
+    check = Check(id="", statement="", metric=metric, treatment=variant, control=control, unit=unit)
+    return compare(check, control, record.measurements).interval
+
+
 def bars(found: Sequence[Interval], low: float = 0.0, high: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Means, and how far the intervals reach below and above ([2, bars], as matplotlib takes error bars).
 
@@ -83,8 +97,7 @@ def arm_bars(
     """
     arms = [arm for arm in arms if arm[0] in record.measurements]
     for row, (variant, _, colour) in enumerate(arms):
-        whole = Check(id="", statement="", metric=metric, treatment=variant, unit=unit)
-        found = compare(whole, 0.0, record.measurements).interval
+        found = mean_of(record, variant, metric, unit)
         low, high = max(0.0, found.low), min(1.0, found.high)
         axes.barh(row, found.estimate, color=COLOURS[colour], alpha=0.5, height=0.72)
         axes.plot([low, high], [row, row], color="black", linewidth=1)

@@ -19,7 +19,7 @@ from core.errors import UserError
 from core.models.tokenization import BOS, IGNORED, completion_row, word_level
 from core.text.languages import name
 from core.text.segment import is_unspaced
-from core.worlds.base import Item, split, trivial
+from core.worlds.base import Item, dealt, split, trivial
 from core.worlds.numbers import ARITHMETIC_SOLVERS, QUESTIONS, arithmetic, statement
 from papers.taco import method
 from papers.taco.config import Config, scratch_shape
@@ -52,9 +52,7 @@ def targets(config: Config) -> tuple[str, ...]:
     """
     if not config.base and (unknown := [one for one in config.languages if one not in LANGUAGES]):
         raise UserError(f"There is no arithmetic in {unknown[0]!r}: choose from {', '.join(LANGUAGES)}.")
-    draw, part = divmod(config.seed, DISJOINT)
-    drawn = random.Random(f"languages-{draw}").sample(POOL, DISJOINT * DRAWN)
-    return config.languages or tuple(drawn[DRAWN * part : DRAWN * (part + 1)])
+    return config.languages or dealt(POOL, DRAWN, config.seed, DISJOINT)
 
 
 def records(language: str, config: Config) -> dict[str, list[Record]]:
