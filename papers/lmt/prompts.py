@@ -55,17 +55,17 @@ def translation_prompt(
     """
     if (auxiliary is None) != (auxiliary_text is None):
         raise UserError("A parallel prompt needs both the auxiliary language and its text: give both or neither.")
+    shown = [(source, text)] + ([(auxiliary, auxiliary_text)] if auxiliary else [])
     if style == "tags":
-        return f"<{source}>{text}" + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
-    names = [language_name(code) for code in (source, auxiliary, target) if code is not None]
+        return "".join(f"<{code}>{sentence}" for code, sentence in shown) + f"<{target}>"
+    names = [language_name(code) for code, _ in shown] + [language_name(target)]
     wanted = " and ".join(names[1:])
-    header = {
+    headers = {
         "release": f"Translate the following text from {names[0]} into {wanted}:",
         "paper": f"Translate this from {names[0]} to {wanted}:",
-    }[style]
-    texts = [text, auxiliary_text] if auxiliary_text is not None else [text]
-    lines = [f"{name}: {sentence}" for name, sentence in zip(names, texts, strict=False)]
-    return "\n".join([header, *lines, f"{names[-1]}:"])
+    }
+    lines = [f"{name}: {sentence}" for name, (_, sentence) in zip(names, shown, strict=False)]
+    return "\n".join([headers[style], *lines, f"{names[-1]}:"])
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,13 @@ class Example(Segment):
 
 
 def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = "release") -> str:
-    """What the model reads: one user turn of its chat template, or for `tags` the prompt after the start token."""
+    """What the model reads: one user turn of its chat template, or for `tags` the prompt after the start token.
+
+    Raises:
+        UserError: The tokenizer has no chat template.
+    """
     if style == "tags":
         return f"{tokenizer.bos_token or ''}{prompt}"
-    if not tokenizer.chat_template:
-        raise UserError(
-            f"{tokenizer.name_or_path or 'The tokenizer'} has no chat template: the -Base checkpoints are no "
-            "translators; use a fine-tuned one such as NiuTrans/LMT-60-4B, or style='tags' for a scratch model."
-        )
     return render(tokenizer, [{"role": "user", "content": prompt}], prompt=True)
 
 
@@ -111,9 +110,7 @@ def clean_output(text: str, strings: Sequence[str] = (), cleaning: Cleaning = "b
     """
     for string in strings:
         text = text.replace(string, "")
-    if cleaning == "blank":
-        return text if text.strip() else "#"
-    return "#" if _released_blank(text) else text
+    return "#" if (_released_blank(text) if cleaning == "release" else not text.strip()) else text
 
 
 def _released_blank(text: str) -> bool:
@@ -142,7 +139,7 @@ def translate(
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer, with a chat template unless `style` is `tags`.
-        texts: Sentences or documents.
+        texts: Sentences or documents; blank ones stay blank and are not asked.
         source: Code of their language.
         target: Code of the language to translate into.
         mode: `dt`, `pmp_s` or `pmp_o`. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
@@ -160,18 +157,17 @@ def translate(
     """
     if mode != "dt" and not (auxiliary := auxiliary or auxiliary_for(source, target)):
         raise UserError(f"No auxiliary language is known for {source}-{target}: name one with auxiliary=...")
-    given: Sequence[str | None] = [None] * len(texts)
-    if mode == "pmp_o":
-        if auxiliary_texts is None or len(auxiliary_texts) != len(texts):
-            count = 0 if auxiliary_texts is None else len(auxiliary_texts)
-            raise UserError(f"mode='pmp_o' needs one auxiliary sentence per text: {count} for {len(texts)} texts.")
-        given = auxiliary_texts
-    examples = [
+    given: Sequence[str | None] = (auxiliary_texts or ()) if mode == "pmp_o" else [None] * len(texts)
+    if len(given) != len(texts):
+        raise UserError(f"mode='pmp_o' needs one auxiliary sentence per text: {len(given)} for {len(texts)} texts.")
+    asked = [
         Example(str(number), source, target, text, "", auxiliary, other)
         for number, (text, other) in enumerate(zip(texts, given, strict=True))
+        if text.strip()
     ]
-    options |= {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    return translate_examples(model, tokenizer, examples, mode=mode, **options)
+    options |= {"mode": mode, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    outputs = iter(translate_examples(model, tokenizer, asked, **options))
+    return [next(outputs) if text.strip() else "" for text in texts]
 
 
 def translate_examples(
@@ -200,11 +196,11 @@ def translate_examples(
     """
     from core.inference.generation import generate
 
-    options: dict[str, Any] = {"style": style, "cleaning": cleaning, **decoding}
     if mode == "dt":
         examples = [replace(example, auxiliary=None, auxiliary_text=None) for example in examples]
     elif mode == "pmp_s":
-        drafts = translate_examples(model, tokenizer, [drafted(example) for example in examples], **options)
+        first = [replace(example, target=str(example.auxiliary)) for example in examples]
+        drafts = translate_examples(model, tokenizer, first, style=style, cleaning=cleaning, **decoding)
         examples = [replace(example, auxiliary_text=draft) for example, draft in zip(examples, drafts, strict=True)]
     if shots:
         prompts = [few_shot(lambda e: e.prompt(style), example, shots[example.direction]) for example in examples]
@@ -213,8 +209,3 @@ def translate_examples(
     outputs = generate(model, tokenizer, prompts, stop=["\n"] if shots else [], **decoding)
     strings = special_strings(tokenizer)
     return [clean_output(output.lstrip(" ") if shots else output, strings, cleaning) for output in outputs]
-
-
-def drafted(example: Example) -> Example:
-    """The translation into the auxiliary language, which comes first in PMP-S."""
-    return replace(example, target=str(example.auxiliary), target_text=example.auxiliary_text or "")
