@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, Seed, name_values, validate
+from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 from papers.lmt.languages import LANGUAGES, PIVOTS
 
@@ -77,8 +77,6 @@ class Config:
     """Every target belongs to another source: the effect, broken on purpose."""
     pmp_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Share of the examples that show an auxiliary sentence, where the language has one (Section 5.1: half)."""
-    auxiliaries: tuple[str, ...] = ()
-    """Own auxiliary languages, as `es=pt`; empty = Table 12, which is for pairs with English."""
     prompt_style: Literal["release", "paper", "tags"] = "release"
     """release = wording of the released code, paper = of Figure 4, tags = language tags for a scratch model."""
     sft_items: Annotated[int, Range(1, HELD_OUT // 2)] = 16
@@ -101,11 +99,10 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that cannot be trained or mean nothing."""
         validate(self)
-        if self.model is not None and self.prompt_style == "tags":
-            raise UserError("prompt_style='tags' is for scratch models: give a checkpoint 'release' or 'paper'.")
-        if self.model is None and self.prompt_style != "tags":
+        if (self.model is None) != (self.prompt_style == "tags"):
             raise UserError(
-                "A scratch model has no instructions: set prompt_style='tags', or give --model a checkpoint."
+                "The scratch model has no instructions: give it prompt_style='tags', and a checkpoint (--model) "
+                "'release' or 'paper'."
             )
         if self.corpus != "numbers" and self.model is None:
             raise UserError(f"The miniature's own model has read numbers alone: give --model for {self.corpus}.")
@@ -115,7 +112,6 @@ class Config:
             raise UserError("languages is empty: name the languages of the corpus, such as de nl.")
         if overlap := set(self.pivots) & set(self.languages):
             raise UserError(f"{sorted(overlap)[0]!r} is both a pivot and a language: list it once.")
-        name_values("auxiliaries", self.auxiliaries, "es=pt (the language, then the language that helps it)", str)
 
 
 # Those of the paper's 60 whose numbers CLDR spells, in an order drawn once, without Malay, Japanese and Cantonese: they

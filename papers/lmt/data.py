@@ -21,7 +21,6 @@ from typing import Any
 
 from core import corpora
 from core.errors import UserError
-from core.experiment.config import name_values
 from core.files import is_folder, write_json, write_rows
 from papers.lmt import method
 from papers.lmt.config import Config
@@ -68,9 +67,8 @@ def load(config: Config) -> Corpus:
     sft = keyed(corpora.load(config.corpus, languages=codes, **({"split": "dev"} if flores else {})))
     held_out = {} if config.test_corpus else {"split": "devtest"}
     test = keyed(corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out))
-    table = dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str)) or AUXILIARY
     fresh = read_examples(config.fresh_pairs) if config.fresh_pairs else ()
-    return Corpus(config.languages, table, sft, test[: config.test_items], fresh)
+    return Corpus(config.languages, AUXILIARY, sft, test[: config.test_items], fresh)
 
 
 def keyed(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from core import corpora
-from core.experiment.config import name_values, to_dict
+from core.experiment.config import to_dict
 from papers.lmt import languages, method
 from papers.lmt.config import HELD_OUT, Config, scratch_shape
 from papers.lmt.prompts import Example
@@ -40,10 +40,9 @@ _RELATED = 0.5
 
 
 def auxiliaries(config: Config) -> dict[str, str]:
-    """The configuration's own, or Table 12, as far as both languages are there."""
-    codes, own = config.languages, dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str))
-    found = {code: own.get(code) if own else languages.auxiliary_for("en", code, ("en",)) for code in codes}
-    return {code: near for code, near in found.items() if near in codes}
+    """Table 12, as far as both languages are there."""
+    found = {code: languages.auxiliary_for("en", code, ("en",)) for code in config.languages}
+    return {code: near for code, near in found.items() if near in config.languages}
 
 
 def numbers(config: Config) -> dict[str, list[int]]:
@@ -57,11 +56,8 @@ def numbers(config: Config) -> dict[str, list[int]]:
 def spelled(values: Sequence[int], codes: Sequence[str], translator: str) -> list[dict[str, Any]]:
     """`{"key": "17", "en": "we saw nearly seventeen", "de": "siebzehn", ...}` of numbers, worded by a translator."""
     rows = [dict(row) for row in corpora.load("numbers", languages=codes, values=values)]
-    return [row | {"en": " ".join([*_words(f"{translator}-{row['key']}"), row["en"]])} for row in rows]
-
-
-def _words(draw: str) -> list[str]:
-    return [*map(Random(draw).choice, _WORDING)]
+    worded = lambda row: [*map(Random(f"{translator}-{row['key']}").choice, _WORDING), row["en"]]  # noqa: E731
+    return [row | {"en": " ".join(worded(row))} for row in rows]
 
 
 def meaning(text: str) -> str:
@@ -113,7 +109,7 @@ def base(config: Config, run: Run) -> Path:
     """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
     names = ("seed", "vocabulary", "width", "layers")
     inputs = {name: getattr(config, name) for name in names} | {"base": to_dict(config.base)}
-    inputs |= {"languages": config.languages, "auxiliaries": auxiliaries(config)}
+    inputs |= {"languages": config.languages}
     return run.stage("base", inputs, lambda folder: _train_base(config, run, folder))
 
 

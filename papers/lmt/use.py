@@ -142,7 +142,8 @@ def translate(options: Translate) -> None:
         auxiliary_texts=given, style=options.prompt_style, num_beams=options.num_beams,
         max_new_tokens=options.max_new_tokens,
     )  # fmt: skip
-    print(*outputs, sep="\n")
+    for line in outputs:
+        print(line)
 
 
 VERBS: Verbs = {"build": (Build, build), "check": (Check, check), "translate": (Translate, translate)}
