@@ -42,8 +42,8 @@ def translation_prompt(
         text: The sentence to translate.
         source: Code of its language.
         target: Code of the language to translate into.
-        auxiliary: Code of the language of `auxiliary_text`.
-        auxiliary_text: The same sentence in a third language.
+        auxiliary: Code of a third language.
+        auxiliary_text: The same sentence in it.
         style: `release` is the wording of the released code and checkpoints, `paper` that of Figure 4. `tags` is
             for models without instructions: `<de>text<nl>auxiliary text<en>`.
 
@@ -104,9 +104,8 @@ def clean_output(text: str, strings: Sequence[str] = (), cleaning: Cleaning = "b
     Args:
         text: The decoded output.
         strings: What to delete, see :func:`special_strings`.
-        cleaning: `blank`: `#` for empty or white-space output. `release`: what the released regular expression
-            does, whose nested set is none, so that it finds only one control, space or Latin-1 character followed
-            by closing brackets.
+        cleaning: `blank`: `#` for empty or white-space output. `release`: as the released regular expression, whose
+            nested set is none: it finds one control, space or Latin-1 character with closing brackets behind it.
     """
     for string in strings:
         text = text.replace(string, "")
@@ -188,8 +187,8 @@ def translate_examples(
         tokenizer: Its tokenizer.
         examples: `pmp_s` needs their auxiliary language, `pmp_o` its text too.
         mode: `dt` hides auxiliaries; `pmp_s` first drafts the auxiliary sentence; `pmp_o` takes the one given.
-        shots: Solved examples by direction, for a checkpoint that was not fine-tuned: it reads them as plain text,
-            without the chat template, and its line ends its translation (Table 2: three).
+        shots: Solved examples by direction for a checkpoint that was not fine-tuned, which reads and continues plain
+            text, a line a translation (Table 2: three).
         style: Wording of the prompt.
         cleaning: See :func:`clean_output`.
         decoding: Of :func:`core.inference.generation.generate`.

@@ -77,26 +77,21 @@ def test_languages_tiers_names_and_auxiliaries_are_the_papers() -> None:
 
 def test_117_pairs_and_234_directions() -> None:
     pairs = pivot_pairs(LANGUAGES)
-    assert len(pairs) == 117
-    assert len({frozenset(pair) for pair in pairs}) == 117
+    assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 117
     assert ("en", "zh") in pairs
-    assert ("zh", "en") not in pairs
 
 
 def test_the_auxiliary_is_table_12_for_english_and_english_for_chinese() -> None:
-    assert languages.auxiliary_for("en", "es") == languages.auxiliary_for("es", "en") == "pt"
-    assert languages.auxiliary_for("zh", "es") == languages.auxiliary_for("es", "zh") == "en"
-    assert languages.auxiliary_for("en", "ja") is None
-    assert languages.auxiliary_for("en", "zh") is None
-    assert languages.auxiliary_for("en", "es", auxiliaries={"es": "en"}) is None
+    found = languages.auxiliary_for
+    assert found("en", "es") == found("es", "en") == "pt"
+    assert found("zh", "es") == found("es", "zh") == "en"
+    assert found("en", "ja") is found("en", "zh") is found("en", "es", auxiliaries={"es": "en"}) is None
 
 
 def test_names_and_auxiliaries_are_found_under_other_codes() -> None:
-    assert lmt.language_name("iw") == "Modern Hebrew"
-    assert lmt.language_name("fil") == "Tagalog"
+    assert (lmt.language_name("iw"), lmt.language_name("fil")) == ("Modern Hebrew", "Tagalog")
     assert languages.auxiliary_for("en", "fil") == "id"
-    assert tier("de") == "high"
-    assert tier("xx") == "low"
+    assert (tier("de"), tier("xx")) == ("high", "low")
 
 
 # --------------------------------------------------------------------------------------------- parity: outputs
@@ -127,10 +122,8 @@ def test_release_cleaning_equals_the_regular_expression(text: str) -> None:
 
 
 def test_our_cleaning_marks_blank_outputs_only() -> None:
-    assert clean_output("\n", ["\n"]) == "#"
-    assert clean_output("  ") == "#"
-    assert clean_output("a]") == "a]"
-    assert clean_output("A</s>B", ["</s>"]) == "AB"
+    assert clean_output("\n", ["\n"]) == clean_output("  ") == "#"
+    assert (clean_output("a]"), clean_output("A</s>B", ["</s>"])) == ("a]", "AB")
 
 
 # ------------------------------------------------------------------------------------- strategic downsampling
@@ -166,11 +159,8 @@ def test_growing_retention_is_nested_and_order_and_company_do_not_matter(
 
 def test_both_extremes_and_directions_between_pivots() -> None:
     items = corpus(6, ("en", "zh", "de", "fi"))
-    none = build_sft(items, retention_p=0.0, pmp_fraction=0.0)
-    counts = {
-        pair: sum((e.source, e.target) == pair for e in none) for pair in (("en", "zh"), ("zh", "en"), ("de", "en"))
-    }
-    assert counts == {("en", "zh"): 6, ("zh", "en"): 6, ("de", "en"): 0}
+    none = [example.direction for example in build_sft(items, retention_p=0.0, pmp_fraction=0.0)]
+    assert [none.count(direction) for direction in ("en-zh", "zh-en", "de-en")] == [6, 6, 0]
     everything = build_sft(items, retention_p=1.0, pmp_fraction=0.0)
     assert len(everything) == 6 * 2 * len(pivot_pairs(["de", "fi"]))
 
