@@ -57,8 +57,8 @@ PAPER = Paper(
         ),
         Claim(
             id="repetition-is-the-cause",
-            statement="With as many pairs into the pivot, X->pivot is better if no target sentence comes twice and "
-            "their numbers are many than if all languages share the same few.",
+            statement="With as many pairs into the pivot, X->pivot is better if hardly a target sentence comes twice "
+            "and their numbers are many than if all languages share the same few sentences.",
             reported="With disjoint reverse pairs the collapse disappears (Figure 3, dashed lines).",
             **_BACK,
             treatment="disjoint",

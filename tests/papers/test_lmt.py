@@ -354,9 +354,8 @@ def test_every_arm_has_the_reverse_pairs_of_its_name() -> None:
     }  # fmt: skip
     assert 0 < len(reverse["p5"]) < 20
     assert len(set(reverse["symmetric"])) == len(numbers["symmetric"]) == 40
-    assert len(set(reverse["reworded"])) > 115
+    assert min(len(set(reverse[variant])) for variant in ("reworded", "disjoint")) > 115
     assert numbers["reworded"] == numbers["symmetric"]
-    assert len(set(reverse["disjoint"])) == 120
     assert not numbers["disjoint"] & numbers["symmetric"]
     assert sorted(reverse["shuffled"]) == sorted(reverse["disjoint"])
 
