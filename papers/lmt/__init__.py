@@ -179,7 +179,7 @@ PAPER = Paper(
             statement="The base model translates into the pivot.",
             metric="x2p",
             variant="base",
-            at_least=0.8,
+            at_least=0.75,
         ),
         Premise(
             id="no-forgetting",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
     passes: dict[str, tuple[Any, Sequence[Example]]] = {"": ("dt", examples)}
     if config.use_sft and config.pmp_fraction:
         helped = [example for example in examples if example.auxiliary]
-        last = ("pmp_x", ("pmp_o", misled(helped))) if config.model is None else ("pmp_s", ("pmp_s", helped))
-        passes |= {"pmp_o": ("pmp_o", helped)} | dict([last])
+        passes["pmp_o"] = ("pmp_o", helped)
+        if config.model:
+            passes["pmp_s"] = ("pmp_s", helped)
+        else:
+            passes["pmp_x"] = ("pmp_o", misled([example for example in helped if example.target in config.pivots]))
     units: Units = {}
     signatures: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
@@ -65,23 +69,16 @@ def evaluate(config: Config, run: Run) -> Measurement:
     metrics = {name: fmean(values.values()) for name, values in units.items() if values}
     if config.model is None:
         metrics |= against_base(config, run, corpus, examples, [row["mt"] for row in rows[: len(examples)]])
-    manifest = read_json(run.artifact / "manifest.json") or {}
-    details = {name: manifest.get(name) for name in ("examples", "reverse", "retention")}
-    wrong = [row for row in rows if row["mt"] != row["ref"]]
-    samples = wrong[:: max(1, len(wrong) // 12)][:12]
-    return Measurement(metrics, units, details | {"signatures": signatures, "samples": samples})
+    samples = rows[:: max(1, len(rows) // 12)][:12]
+    return Measurement(metrics, units, {"signatures": signatures, "samples": samples})
 
 
 def misled(examples: Sequence[Example]) -> list[Example]:
-    """The same prompts with the auxiliary sentence of another item: what a sentence brings that says nothing."""
-    by_direction: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        by_direction[example.direction].append(example)
-    return [
-        replace(example, auxiliary_text=other.auxiliary_text)
-        for part in by_direction.values()
-        for example, other in zip(part, part[1:] + part[:1], strict=True)
-    ]
+    """The same prompts with the auxiliary sentence of another item."""
+    order = sorted(examples, key=lambda example: example.direction)
+    parts = [[*part] for _, part in groupby(order, key=lambda example: example.direction)]
+    pairs = [pair for part in parts for pair in zip(part, part[1:] + part[:1], strict=True)]
+    return [replace(example, auxiliary_text=other.auxiliary_text) for example, other in pairs]
 
 
 def meant(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> tuple[list[Example], list[str]]:

@@ -398,7 +398,7 @@ def test_a_smoke_run_reports_what_the_claims_need(smoke: Any) -> None:
     assert measurement.metrics["lost"] == -measurement.metrics["change"]
     assert {"trivial_copy", "trivial_wrong_row"} <= set(measurement.metrics)
     lines = (smoke("lmt").path / "hypotheses.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 2 * 3 * 4 + 2 * 2 * 2 * 4  # direct; two parallel prompts for two languages
+    assert len(lines) == 2 * 3 * 4 + 2 * 2 * 4 + 2 * 4  # direct; parallel prompts for two languages; misleading ones
 
 
 @pytest.fixture(scope="module")
