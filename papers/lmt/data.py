@@ -31,14 +31,10 @@ from papers.lmt.prompts import Example, Style
 
 @dataclass(frozen=True)
 class Corpus:
-    """A configuration's multi-way corpus.
+    """A configuration's multi-way corpus: items to tune on, and to measure on (of its split).
 
-    Attributes:
-        languages: Beside the pivots.
-        auxiliaries: `{language: auxiliary language}`.
-        sft: Items of the fine-tuning set.
-        test: Items to measure on, of the configuration's split.
-        fresh: Pairs that replace the reverse ones of the controls, none of whose targets repeats.
+    `languages` are those beside the pivots, `auxiliaries` says which helps which, `fresh` are the pairs that replace
+    the reverse ones of the controls, whose targets do not repeat.
     """
 
     languages: tuple[str, ...]
@@ -98,7 +94,7 @@ def build_sft(
     fresh: Sequence[Example] | None = None,
     seed: int = 0,
 ) -> list[Example]:
-    """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options.
+    """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options; item by item.
 
     Args:
         items: `{code: text}` with an optional `key`; a missing or empty text is skipped.
@@ -107,13 +103,8 @@ def build_sft(
         retention_p: Probability with which a reverse (X -> pivot) example is kept.
         pmp_fraction: Probability with which an example that has an auxiliary sentence shows it.
         auxiliaries: `{language: auxiliary language}` for pairs with the first pivot.
-        fresh: Every kept reverse example is replaced by one of these of the same direction, each used once, so that no
-            target repeats (the control of Figure 3).
-        seed: Of all draws. They depend on seed, key and direction alone, so that sets of growing `retention_p` are
-            nested.
-
-    Returns:
-        Examples, item by item.
+        fresh: Pairs that replace the reverse ones of their direction, each used once (the control of Figure 3).
+        seed: Of all draws, which depend on seed, key and direction alone: sets of growing `retention_p` are nested.
 
     Raises:
         UserError: A pivot or language that the corpus lacks, an empty corpus, too few fresh pairs.

@@ -38,17 +38,9 @@ def translation_prompt(
 ) -> str:
     """The standard prompt (STP), or with an auxiliary sentence the parallel multilingual prompt (PMP); Figure 4.
 
-    Args:
-        text: The sentence to translate.
-        source: Code of its language.
-        target: Code of the language to translate into.
-        auxiliary: Code of a third language.
-        auxiliary_text: The same sentence in it.
-        style: `release` is the wording of the released code and checkpoints, `paper` that of Figure 4. `tags` is
-            for models without instructions: `<de>text<nl>auxiliary text<en>`.
-
-    Returns:
-        The prompt up to where the translation begins, without trailing space.
+    It ends where the translation begins, without trailing space. `style` is the wording of the released code and
+    checkpoints (`release`) or of Figure 4 (`paper`); `tags` is for models without instructions:
+    `<de>text<nl>auxiliary text<en>`. Languages are given by their codes.
 
     Raises:
         UserError: If only one of language and text of the auxiliary sentence is given.
@@ -101,11 +93,8 @@ def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 def clean_output(text: str, strings: Sequence[str] = (), cleaning: Cleaning = "blank") -> str:
     """Delete special strings and mark a blank output by `#`, as scorers dislike empty lines.
 
-    Args:
-        text: The decoded output.
-        strings: What to delete, see :func:`special_strings`.
-        cleaning: `blank`: `#` for empty or white-space output. `release`: as the released regular expression, whose
-            nested set is none: it finds one control, space or Latin-1 character with closing brackets behind it.
+    `blank` writes `#` for empty or white-space output, `release` does as the released regular expression, whose nested
+    set is none: it finds one control, space or Latin-1 character with closing brackets behind it.
     """
     for string in strings:
         text = text.replace(string, "")
@@ -133,7 +122,7 @@ def translate(
     max_new_tokens: int = 512,
     **options: Any,
 ) -> list[str]:
-    """Translate with LMT-60 or a checkpoint of one's own (Section 4).
+    """Translate with LMT-60 or a checkpoint of one's own (Section 4); one translation per text.
 
     Args:
         model: A causal language model.
@@ -147,9 +136,6 @@ def translate(
         num_beams: Beams; 1 = greedy. The released script uses 5.
         max_new_tokens: Longest translation in tokens; the released script uses 512.
         options: Of :func:`translate_examples`: `style`, `cleaning`, `batch_tokens`.
-
-    Returns:
-        One translation per text.
 
     Raises:
         UserError: No auxiliary language is known, or its sentences are missing or not as many as the texts.
@@ -182,16 +168,9 @@ def translate_examples(
 ) -> list[str]:
     """Translate examples of any directions, in common batches; their target texts are not read.
 
-    Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer.
-        examples: `pmp_s` needs their auxiliary language, `pmp_o` its text too.
-        mode: `dt` hides auxiliaries; `pmp_s` first drafts the auxiliary sentence; `pmp_o` takes the one given.
-        shots: Solved examples by direction for a checkpoint that was not fine-tuned, which reads and continues plain
-            text, a line a translation (Table 2: three).
-        style: Wording of the prompt.
-        cleaning: See :func:`clean_output`.
-        decoding: Of :func:`core.inference.generation.generate`.
+    `dt` hides auxiliaries, `pmp_s` drafts the auxiliary sentence first and needs its language, `pmp_o` takes the one
+    that is given. A checkpoint that was not fine-tuned reads and continues plain text, a line a translation, after
+    `shots` (solved examples by direction; Table 2: three). `decoding`: of :func:`core.inference.generation.generate`.
     """
     from core.inference.generation import generate
 
