@@ -58,30 +58,6 @@ def accuracy_at_k(similarity: Any, k: int = 1, gold: Any = None, ties: Ties = "f
     return float(hits(similarity, k, gold, ties).mean())
 
 
-def bidirectional_accuracy(similarity: Any, k: int = 1, ties: Ties = "fail") -> dict[str, float]:
-    """Retrieval between two aligned sides in both directions.
-
-    Args:
-        similarity: Square; item i of one side belongs to item i of the other.
-        k: Number of candidates looked at.
-        ties: As :func:`hits`.
-
-    Returns:
-        `forward` (rows query columns), `backward`, their `mean`, and `mutual`: the share of items found in both
-        directions (with `ties="fail"` and k = 1 the MEXA score of Kargaran et al. 2025).
-    """
-    matrix = np.asarray(similarity, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"Both directions need a square matrix, got shape {matrix.shape}.")
-    forward, backward = hits(matrix, k, ties=ties), hits(matrix.T, k, ties=ties)
-    return {
-        "forward": float(forward.mean()),
-        "backward": float(backward.mean()),
-        "mean": float((forward.mean() + backward.mean()) / 2),
-        "mutual": float((forward * backward).mean()),
-    }
-
-
 def _targets(matrix: np.ndarray, gold: Any) -> Int[np.ndarray, " n"]:
     if matrix.ndim != 2 or matrix.size == 0:
         raise ValueError(f"Expected a non-empty matrix [queries, candidates], got shape {matrix.shape}.")

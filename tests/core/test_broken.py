@@ -31,7 +31,7 @@ from core.experiment import paper as cards
 from core.experiment.config import _replace, resolve, validate
 from core.experiment.entrypoint import exit_codes
 from core.experiment.run import ROOT
-from core.files import load_json, load_yaml, parse_json, read_lines
+from core.files import load_facts, load_json, load_yaml, parse_json, read_lines
 
 SLUGS = cards.slugs()
 
@@ -117,6 +117,18 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "parallel CSV": (".csv", corpora.read_parallel),
     "parallel unknown": (".docx", corpora.read_parallel),
 }
+
+
+def test_facts_beside_an_artifact_are_there_or_the_folder_is_another(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no x\.json: give a folder that papers\.x\.train wrote"):
+        load_facts(tmp_path, "x.json", {"base"}, "papers.x.train")
+    (tmp_path / "x.json").write_text('{"base": "b", "rank": 8}')
+    assert load_facts(tmp_path, "x.json", {"base"}, "papers.x.train") == {"base": "b", "rank": 8}
+    with pytest.raises(UserError, match="has no 'alpha': give a folder"):
+        load_facts(tmp_path, "x.json", {"base", "alpha"}, "papers.x.train")
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(UserError, match="a list, not an object"):
+        load_facts(tmp_path, "x.json", {"base"}, "papers.x.train")
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -239,6 +251,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "taco build --language Nepali --english {} --translated rows.jsonl": ("taco", ".jsonl"),
     "taco score --language Nepali --outputs {} --references rows.jsonl": ("taco", ".jsonl"),
     "taco score --language Nepali --outputs rows.jsonl --references {}": ("taco", ".jsonl"),
+    "taco benchmark --model nothing/here --questions {} --translated rows.jsonl": ("taco", ".jsonl"),
     "lmt build {}": ("lmt", ".jsonl"),
     "lmt check {}": ("lmt", ".json"),
     "bayling2 mix --instructions en={} --parallel sw:en=pairs.tsv": ("bayling2", ".jsonl"),

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.tasks import lexicon
+from core.tasks.lexicon import Space, hubness, precision, reciprocal
+
+
+def rotated() -> tuple[np.ndarray, np.ndarray]:
+    """Forty words in a space and in a noisy rotation of it, with ten further target words."""
+    rng = np.random.RandomState(0)
+    x = rng.randn(40, 6)
+    rotation = np.linalg.qr(rng.randn(6, 6))[0]
+    y = np.vstack([x @ rotation.T + 0.35 * rng.randn(40, 6), rng.randn(10, 6)])
+    return tuple((side / np.linalg.norm(side, axis=1, keepdims=True)).round(6) for side in (x, y))
+
+
+def test_numbers_of_the_official_code():
+    """Words 15 to 39 translated by Procrustes over words 0 to 14: the functions of RCSLS's repository give these."""
+    x, y = rotated()
+    u, _, v = np.linalg.svd(y[:15].T @ x[:15])
+    mapped = x @ (u @ v).T
+    gold = [{place} for place in range(15, 40)]
+    cosine, csls = Space(y), Space(y, mapped, k=3)
+    assert np.mean(precision(cosine.ranks(mapped[15:], gold))) == 1.0
+    ranks = csls.ranks(mapped[15:], gold)
+    assert np.mean(precision(ranks)) == pytest.approx(0.92)
+    assert np.mean(precision(ranks, 5)) == 1.0
+
+
+def test_several_right_answers_count_once():
+    """Ranking 7, 5, 2 with the right answers 2 and 5: not the first, but among five, and at rank 2."""
+    angles = np.full(8, 2.0)
+    angles[[7, 5, 2]] = 0.1, 0.2, 0.3
+    ranks = Space(np.stack([np.cos(angles), np.sin(angles)], 1)).ranks([[1.0, 0.0]], [{2, 5}])
+    assert (ranks, precision(ranks), precision(ranks, 5), reciprocal(ranks)) == ([2], [0.0], [1.0], [0.5])
+
+
+def test_reciprocal_ranks_by_hand():
+    space = Space([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [-1.0, 0.0]])
+    ranks = space.ranks([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [[0], [2], [2]])
+    assert np.mean(reciprocal(ranks)) == pytest.approx(0.8333, abs=1e-4)
+    assert np.mean(precision(ranks)) == pytest.approx(0.6667, abs=1e-4)
+
+
+@given(st.integers(0, 99), st.integers(1, 12), st.booleans())
+def test_nearest_and_ranks_agree_with_all_pairs(seed, k, by_csls):
+    rng = np.random.default_rng(seed)
+    sources, targets = rng.normal(size=(9, 4)), rng.normal(size=(11, 4))
+    left, right = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (sources, targets))
+    scores = left @ right.T
+    if by_csls:
+        near = np.sort(scores, 1)[:, -k:].mean(1), np.sort(scores, 0)[-k:].mean(0)
+        scores = 2 * scores - near[0][:, None] - near[1]
+    space = Space(targets, sources if by_csls else None, k=k)
+    found = space.nearest(sources, 3)
+    assert found.places.tolist() == np.argsort(-scores)[:, :3].tolist()
+    assert found.scores.numpy() == pytest.approx(np.sort(scores)[:, ::-1][:, :3], abs=1e-5)
+    gold = [{int(rng.integers(11)), int(rng.integers(11))} for _ in range(9)]
+    order = np.argsort(-scores)
+    assert space.ranks(sources, gold) == [
+        min(order[row].tolist().index(place) for place in gold[row]) + 1 for row in range(9)
+    ]
+
+
+def test_chunks_change_nothing(monkeypatch):
+    x, y = rotated()
+    whole = Space(y, x).nearest(x, 5)
+    monkeypatch.setattr(lexicon, "CHUNK", 7)
+    assert torch.equal(Space(y, x).nearest(x, 5).places, whole.places)
+    assert hubness(y, x).numpy() == pytest.approx(np.sort(y @ x.T)[:, -10:].mean(1), abs=1e-5)
+
+
+def test_a_wrong_word_with_an_equal_score_stands_before_the_right_one():
+    assert Space(np.ones((5, 2))).ranks(np.ones((1, 2)), [{3}]) == [5]
+
+
+def test_a_query_without_an_answer_is_refused():
+    with pytest.raises(ValueError, match="2 queries need as many non-empty"):
+        Space(np.eye(2)).ranks(np.eye(2), [{0}, set()])
