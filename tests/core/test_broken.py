@@ -32,7 +32,7 @@ from core.experiment import paper as cards
 from core.experiment.config import _replace, resolve, validate
 from core.experiment.entrypoint import exit_codes
 from core.experiment.run import ROOT
-from core.files import load_json, load_yaml, parse_json, read_lines
+from core.files import load_facts, load_json, load_yaml, parse_json, read_lines
 
 SLUGS = cards.slugs()
 
@@ -120,6 +120,18 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "vectors": (".vec", read_vectors),
     "packed vectors": (".vec.gz", read_vectors),
 }
+
+
+def test_facts_beside_an_artifact_are_there_or_the_folder_is_another(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no x\.json: give a folder that papers\.x\.train wrote"):
+        load_facts(tmp_path, "x.json", {"base"}, "papers.x.train")
+    (tmp_path / "x.json").write_text('{"base": "b", "rank": 8}')
+    assert load_facts(tmp_path, "x.json", {"base"}, "papers.x.train") == {"base": "b", "rank": 8}
+    with pytest.raises(UserError, match="has no 'alpha': give a folder"):
+        load_facts(tmp_path, "x.json", {"base", "alpha"}, "papers.x.train")
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(UserError, match="a list, not an object"):
+        load_facts(tmp_path, "x.json", {"base"}, "papers.x.train")
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -242,6 +254,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "taco build --language Nepali --english {} --translated rows.jsonl": ("taco", ".jsonl"),
     "taco score --language Nepali --outputs {} --references rows.jsonl": ("taco", ".jsonl"),
     "taco score --language Nepali --outputs rows.jsonl --references {}": ("taco", ".jsonl"),
+    "taco benchmark --model nothing/here --questions {} --translated rows.jsonl": ("taco", ".jsonl"),
     "lmt build {}": ("lmt", ".jsonl"),
     "lmt check {}": ("lmt", ".json"),
     "bayling2 mix --instructions en={} --parallel sw:en=pairs.tsv": ("bayling2", ".jsonl"),
