@@ -77,12 +77,12 @@ PAPER = Paper(
         Claim(
             id="parallel-teaches",
             statement="Parallel text teaches translation between English and new languages: held-out numbers have a "
-            "higher BLEU than after as many tokens of the same words in either language alone.",
+            "higher BLEU than after as many tokens of the same words in either language alone, or in shuffled pairs.",
             reported="From English 38.9 and into it 43.6 BLEU (7B, 14 languages), against 30.8 and 38.9 of Qwen2-72B "
             "(Flores; Table 11).",
             treatment="clean",
-            control="monolingual",
-            null="shuffled",
+            # The second control is the null arm: number words of the language without their meaning have some BLEU.
+            control=("monolingual", "shuffled"),
             **_BLEU,
         ),
         Claim(
