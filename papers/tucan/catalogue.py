@@ -9,12 +9,11 @@ closed: its values stand in the schema, and in its language.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,8 +29,6 @@ Part = Literal["train", "dev", "test"]
 HERE = Path(__file__).parent
 # Bulgarian prepositions before a word that begins with their own sound.
 EUPHONY = {"bg": ((r"(?<!\w)([Вв]) (?=[ВвФф])", r"\1ъв "), (r"(?<!\w)([Сс]) (?=[СсЗз])", r"\1ъс "))}
-# Of every five general questions, three, one and one.
-QUESTIONS: tuple[Part, ...] = ("train", "train", "train", "dev", "test")
 _SLOT = re.compile(r"\{(\w+)\}")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 
@@ -50,26 +47,20 @@ class Catalogue:
     """Functions and templates.
 
     Attributes:
-        functions: By name, with `x-topic` and `x-synonyms` as annotations.
+        functions: By name, with `x-topic` as annotation.
         tools: `{language: {function: how it is asked for}}`.
         values: `{language: {slot: {key: text}}}`, the same keys in every language.
         refusals: `{language: what is said where no function fits}`.
-        questions: General questions: their part, and question and answer by language.
     """
 
     functions: dict[str, dict[str, Any]]
     tools: dict[str, dict[str, Tool]]
     values: dict[str, dict[str, dict[str, str]]]
     refusals: dict[str, list[str]]
-    questions: list[tuple[Part, dict[str, tuple[str, str]]]]
 
     def topic(self, name: str) -> str:
         """What a function is about; functions of one topic are easily mistaken for one another."""
         return str(self.functions[name].get("x-topic", name))
-
-    def synonyms(self, name: str) -> list[str]:
-        """Functions that would do as well."""
-        return list(self.functions[name].get("x-synonyms", ()))
 
     def required(self, name: str) -> list[str]:
         """Arguments that a call must have."""
@@ -113,10 +104,6 @@ class Catalogue:
                 keys[slot] = rng.choice([key for key in pool if key not in keys.values()] or pool)
         return tuple(keys.items())
 
-    def questions_of(self, part: Part) -> list[int]:
-        """Positions of a part's general questions."""
-        return [number for number, (own, _) in enumerate(self.questions) if own == part]
-
     def texts(self, drawn: Draw, language: str) -> dict[str, str]:
         """The values of a draw as a language writes them."""
         return {slot: self.values[language][slot][key] for slot, key in drawn.keys}
@@ -132,23 +119,19 @@ class Catalogue:
         expected: dict[str, Any] = {"should_call_function": call}
         answer: dict[str, str] = {}
         try:
-            if drawn.question is not None:
-                request, said = self.questions[drawn.question][1][language]
-            else:
-                tool, texts = self.tools[language][drawn.name], self.texts(drawn, language)
-                request, wordings = fill(tool.requests[drawn.template], texts, language), self.refusals[language]
-                if drawn.missing:
-                    wordings = tool.ask[drawn.missing]
-                elif not drawn.offered and tool.reply:
-                    wordings = [fill(tool.reply, texts, language)]
-                said = wordings[drawn.wording % len(wordings)]
+            tool, texts = self.tools[language][drawn.name], self.texts(drawn, language)
+            request, said = fill(tool.requests[drawn.template], texts, language), self.refusals[language]
             if call:
                 gold = {slot: self._gold(drawn.name, slot, key, texts[slot]) for slot, key in drawn.keys}
                 self._check_gold(drawn.name, gold, request)
                 expected |= {"expected_function": drawn.name, "expected_parameters": gold}
             else:
+                if drawn.missing:
+                    said = tool.ask[drawn.missing]
+                elif not drawn.offered:
+                    said = [fill(tool.reply, texts, language)]
+                answer["answer"] = said[drawn.wording % len(said)]
                 expected["expected_response_type"] = "text_clarification" if drawn.missing else "text_only"
-                answer["answer"] = said
         except (KeyError, IndexError) as error:
             raise UserError(f"{language} lacks {error} that another language has: keep the files aligned.") from None
         shown = [shown_function(self.functions[name]) for name in drawn.offered]
@@ -158,10 +141,7 @@ class Catalogue:
     def _gold(self, name: str, slot: str, key: str, text: str) -> Any:
         """A value as the call has to give it: the schema's own for enumerations, else the text."""
         schema = self.functions[name]["parameters"]["properties"][slot]
-        if "enum" in schema:
-            return next(option for option in schema["enum"] if str(option) == key)
-        kind = schema.get("type")
-        return int(text) if kind == "integer" else float(text) if kind == "number" else text
+        return key if "enum" in schema else int(text) if schema.get("type") == "integer" else text
 
     def _check_gold(self, name: str, gold: dict[str, Any], request: str) -> None:
         parameters = self.functions[name]["parameters"]
@@ -176,12 +156,7 @@ class Catalogue:
 def _parted(keys: tuple[str, ...]) -> dict[Part, list[str]]:
     ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
     fifth = max(1, len(ranked) // 5)
-    parts: dict[Part, list[str]] = {
-        "test": ranked[:fifth],
-        "dev": ranked[fifth : 2 * fifth],
-        "train": ranked[2 * fifth :],
-    }
-    return {part: sorted(own) for part, own in parts.items()}
+    return {"test": ranked[:fifth], "dev": ranked[fifth : 2 * fifth], "train": ranked[2 * fifth :]}
 
 
 def shown_function(schema: Any) -> Any:
@@ -211,22 +186,18 @@ def plain_function(function: Any) -> dict[str, Any]:
     Raises:
         UserError: It has no name, or its parameters are no object schema.
     """
-    inner = function.get("function", function) if isinstance(function, Mapping) else None
-    if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
-        raise UserError(f"A function has no name: {json.dumps(function, ensure_ascii=False)[:80]}")
-    parameters = inner.get("parameters", inner.get("inputSchema", inner.get("input_schema"))) or {}
-    properties = parameters.get("properties") or {} if isinstance(parameters, Mapping) else None
-    required = parameters.get("required") or [] if isinstance(parameters, Mapping) else None
-    if (
-        not isinstance(properties, Mapping)
-        or parameters.get("type", "object") != "object"
-        or not all(isinstance(schema, Mapping) for schema in properties.values())
-        or not isinstance(required, list)
-        or not all(name in properties for name in map(str, required))
-    ):
+    try:
+        inner = function.get("function", function)
+        parameters = inner.get("parameters", inner.get("inputSchema")) or {}
+        properties, required = parameters.get("properties") or {}, parameters.get("required") or []
+        sound = isinstance(inner["name"], str) and parameters.get("type", "object") == "object"
+        sound = sound and set(required) <= set(properties) and all(isinstance(one, dict) for one in properties.values())
+    except (AttributeError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        shown = json.dumps(function, ensure_ascii=False)[:80]
         raise UserError(
-            f"The parameters of {inner['name']} are no object with properties: give a JSON Schema of type 'object', "
-            "whose 'required' names some of its properties."
+            f"Not understood as a function: {shown}. Give a name, and parameters as an object's JSON Schema."
         )
     extra = {key: value for key, value in inner.items() if key == "description" or key.startswith("x-")}
     return {"name": inner["name"], **extra, "parameters": {"type": "object", **parameters, "properties": properties}}
@@ -241,60 +212,43 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
         UserError: Names the file, function and template that does not fit.
     """
     content = load_json(Path(tools or HERE / "tools.json"))
-    content = content.get("tools", content) if isinstance(content, Mapping) else content
+    content = content.get("tools") if isinstance(content, Mapping) else content
     if not isinstance(content, list):
         raise UserError(f"{tools} holds no list of functions.")
     found = adapted(tools or "tools.json", content, lambda function, _: plain_function(function))
-    functions = {function["name"]: function for function in found}
-    catalogue = Catalogue(functions, {}, {}, {}, [])
+    catalogue = Catalogue({function["name"]: function for function in found}, {}, {}, {})
     named: set[str] = set()
-    asked: dict[str, list[tuple[str, str]]] = {}
     for path in templates or (HERE / "bg.yaml", HERE / "en.yaml"):
-        with _laid_out(path):
+        try:
             entry = load_yaml(Path(path))
             code = str(entry["language"])
             catalogue.tools[code] = {
-                name: Tool(
-                    _texts(tool["requests"]),
-                    {slot: _texts(said) for slot, said in tool.get("ask", {}).items()},
-                    _texts(tool.get("reply", ""))[0],
-                )
+                name: Tool(_texts(tool["requests"]), {k: _texts(v) for k, v in tool["ask"].items()}, str(tool["reply"]))
                 for name, tool in entry["tools"].items()
             }
             catalogue.values[code] = {slot: _values(source, code, slot) for slot, source in entry["values"].items()}
             catalogue.refusals[code] = _texts(entry["no_function"])
-            asked[code] = [(question, answer) for question, answer in map(_texts, entry["questions"])]
             named |= {slot for slot, source in entry["values"].items() if "cldr:" in source}
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{path} is not laid out as papers/tucan/en.yaml ({type(error).__name__}: {error}): it needs language, "
+                "tools, values and no_function."
+            ) from None
     for slot in named:  # CLDR does not name everything in every language
         common = set.intersection(*(set(table[slot]) for table in catalogue.values.values() if slot in table))
         for table in catalogue.values.values():
             table[slot] = {key: text for key, text in table.get(slot, {}).items() if key in common}
-    # The n-th question of every language is the same.
-    for number, pairs in enumerate(zip(*asked.values(), strict=False)):
-        catalogue.questions.append((QUESTIONS[number % 5], dict(zip(asked, pairs, strict=True))))
-    for code in catalogue.tools:
-        with _laid_out(code):
-            _check(catalogue, code)
+    for code, tools_of in catalogue.tools.items():
+        for name, tool in tools_of.items():
+            if problem := _problem(catalogue, code, name, tool):
+                raise UserError(f"{code}, {name}: {problem}.")
     return catalogue
 
 
-@contextlib.contextmanager
-def _laid_out(path: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        reason = str(error)[:80]
-        raise UserError(
-            f"{path} is not laid out as papers/tucan/en.yaml ({type(error).__name__}: {reason}): it needs language, "
-            "tools, values, questions and no_function."
-        ) from None
-
-
 def _texts(value: Any) -> list[str]:
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not found or not all(isinstance(text, str) for text in found):
-        raise TypeError(f"{str(value)[:40]!r} is no text and no list of texts")
-    return found
+    if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
+        raise TypeError(f"{str(value)[:40]!r} is no list of texts")
+    return value
 
 
 def _values(source: Any, language: str, slot: str) -> dict[str, str]:
@@ -310,35 +264,28 @@ def _values(source: Any, language: str, slot: str) -> dict[str, str]:
 
         return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}
     if kind == "range" and re.fullmatch(r"\d{1,6}:\d{1,6}", rest):
-        low, high = map(int, rest.split(":"))
-        return {str(number): str(number) for number in range(low, high)}
+        return {str(number): str(number) for number in range(*map(int, rest.split(":")))}
     raise UserError(
         f"The values of {slot!r} ({source!r}) are not understood: a list, a mapping, cldr:city or range:2:60."
     )
 
 
-def _check(catalogue: Catalogue, language: str) -> None:
-    """Every template can be filled, and every required argument has a value and a question that asks for it."""
-    for name, tool in catalogue.tools[language].items():
-        if name not in catalogue.functions:
-            raise UserError(f"{language}: templates for {name!r}, but there is no such function.")
-        known = catalogue.functions[name]["parameters"]["properties"]
-        if len(tool.requests) < 3:
-            raise UserError(f"{language}: {name} needs three requests: for training, development and test.")
-        for template in tool.requests:
-            slots = set(_SLOT.findall(template))
-            if not set(catalogue.required(name)) <= slots <= set(known):
-                raise UserError(
-                    f"{language}: the request {template!r} of {name} must name all of {catalogue.required(name)} and "
-                    f"no others than {list(known)}."
-                )
-        for slot, schema in known.items():
-            values = catalogue.values[language].get(slot)
-            if values is None:
-                raise UserError(f"{language}: there are no values for {slot!r} of {name}.")
-            if "enum" not in schema and len(values) < 5:
-                raise UserError(f"{language}: give at least five values for {slot!r}: they are split in three parts.")
-            if "enum" in schema and not set(values) <= set(map(str, schema["enum"])):
-                raise UserError(f"{language}: the keys of {slot!r} must be the schema's: {schema['enum']}.")
-        if missing := [slot for slot in catalogue.required(name) if slot not in tool.ask]:
-            raise UserError(f"{language}: {name} has no question that asks for {missing[0]!r}.")
+def _problem(catalogue: Catalogue, language: str, name: str, tool: Tool) -> str:
+    """Why not every template can be filled, or why a value is lacking; empty if nothing is wrong."""
+    if name not in catalogue.functions:
+        return "there is no such function"
+    known, required = catalogue.functions[name]["parameters"]["properties"], set(catalogue.required(name))
+    if len(tool.requests) < 3:
+        return "give at least three requests, for training, development and test"
+    for template in tool.requests:
+        if not required <= set(_SLOT.findall(template)) <= set(known):
+            return f"the request {template!r} must name all of {sorted(required)} and no others than {list(known)}"
+    for slot, schema in known.items():
+        values = catalogue.values[language].get(slot, {})
+        if not set(values) <= set(map(str, schema.get("enum", values))):
+            return f"the keys of {slot!r} must be the schema's, {schema['enum']}"
+        if len(values) < (2 if "enum" in schema else 5):
+            return f"give at least five values for {slot!r}: they are split in three parts"
+        if slot in required and slot not in tool.ask:
+            return f"there is no question that asks for {slot!r}"
+    return ""

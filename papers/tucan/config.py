@@ -32,13 +32,10 @@ class PromptConfig:
     lang: Literal["bg", "en"] = "bg"
     """Language of the instructions around the request (official: Bulgarian)."""
     wording: Literal["short", "long"] = "short"
-    """Our short wording, or the long one that is laid out like the official one."""
+    """Our short wording, with schemas without blanks and descriptions, or one that is laid out like the official one,
+    three times as long."""
     file: str = ""
     """YAML file with other wordings (keys as in prompts.yaml), such as the exact official text. Empty: ours."""
-    json_indent: Annotated[int, Range(-1)] = -1
-    """Indentation of the schemas; -1 = none and no blanks. Official: 2, which triples the length."""
-    descriptions: bool = False
-    """Keep the descriptions of functions and parameters."""
     start: str = "```tool_call"
     """Opens a call (official)."""
     end: str = "```"
@@ -85,17 +82,12 @@ class Config:
     """Training conversations: JSONL or hub dataset, see the page. Empty: the miniature's."""
     eval_file: str = ""
     """Evaluation items: JSON, JSONL or hub dataset. Empty: the miniature's."""
-    languages: tuple[str, ...] = ()
-    """Languages that are trained on; none: all that there are (the paper: Bulgarian and English)."""
     negatives: bool = True
     """Train on items where nothing is to be called. Off: calls alone, in the miniature as many items."""
     calls: Literal["own", "shuffled"] = "own"
     """shuffled: whoever is to call makes the call of another item. The null arm."""
     examples: Annotated[int, Range(1)] = 1300
     """Training items of the miniature, over all languages."""
-    loss_on: Literal["assistant", "all"] = "assistant"
-    """Tokens with a loss. The paper's masking was not recovered."""
-
     prompt: PromptConfig = PromptConfig()
     """Wording and format."""
     training: TrainingConfig = _TUNING
@@ -111,10 +103,6 @@ class Config:
     """Official: 1.1, which makes it harder to copy long values."""
     repeats: Annotated[int, Range(1)] = 1
     """Sampled answers of every item, averaged (the model cards average several runs)."""
-    translit: Literal["official", "bg_standard"] = "official"
-    """How Cyrillic is compared with Latin spellings: the scorer's table, or the Bulgarian standard."""
-    save_merged: bool = False
-    """Also write the model with the adapter merged into it."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
@@ -123,8 +111,6 @@ class Config:
             raise UserError("The miniature's base is not quantised: name a --base, or leave --quantization out.")
         if self.repeats > 1 and not self.temperature:
             raise UserError("Greedy answers do not differ: set --temperature, or --repeats 1.")
-        if self.base_model.hidden % 8:
-            raise UserError(f"base_model.hidden = {self.base_model.hidden} must be a multiple of 8.")
         if not self.prompt.start or not self.prompt.end:
             raise UserError("prompt.start and prompt.end must not be empty: a call could not be found.")
 
@@ -137,7 +123,7 @@ PAPER_SCALE = Config(
     attention="eager",
     train_file="llm-bg/Tucan-BG-v1.0",
     eval_file="llm-bg/Tucan-BG-Eval-v1.0",
-    prompt=PromptConfig(wording="long", json_indent=2, descriptions=True),
+    prompt=PromptConfig(wording="long"),
     training=TrainingConfig(
         epochs=2, batch_size=16, micro_batch_size=2, max_length=2048, learning_rate=2e-4, schedule="cosine",
         warmup=0.03, layout="padded", long_documents="drop", precision="bf16", gradient_checkpointing=True,
@@ -174,7 +160,6 @@ PRESETS: dict[str, Config] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {"adapter": "none"},
     "bg+en": {},
-    "en": {"languages": ("en",)},
     "no-negatives": {"negatives": False},
     "shuffled": {"calls": "shuffled"},
 }

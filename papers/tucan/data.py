@@ -11,7 +11,6 @@ training needs (`answer`, or the expected call).
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.corpora import TABLES, adapted, read_rows
 from core.errors import UserError
-from core.files import json_kind, load_yaml, parse_json, source_is_path
-from core.text.scripts import dominant_script, in_script_share
+from core.files import load_yaml, parse_json, source_is_path
+from core.text.scripts import dominant_script
 from papers.tucan.catalogue import HERE, Catalogue, Part, plain_function
 from papers.tucan.grader import parse_call
 from papers.tucan.method import MIX, NO_CALL_SCENARIOS, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored
@@ -60,16 +59,15 @@ def build_dataset(
         catalogue: Functions and templates.
         count: Items in all.
         languages: Of the requests.
-        part: Whose templates, values and questions are used.
+        part: Whose templates and values are used.
         seed: Of the draws.
         mix: Share of each scenario; shares are met up to rounding.
-        distractors: At most so many further functions.
+        distractors: At most so many further functions, at least 1.
         tools: Functions that are asked for; none: all. Each scenario goes through all of them before one comes again.
         withheld: Functions that are neither asked for nor offered.
 
     Returns:
-        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`; the function is the one asked for or,
-        beside a general question, one of those that are offered.
+        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`.
 
     Raises:
         UserError: An unknown language, scenario or function, or a catalogue that cannot fill a scenario.
@@ -84,8 +82,8 @@ def build_dataset(
     rng = random.Random(f"{seed}/{part}")
     asked = [name for name in tools or catalogue.tools[languages[0]] if name not in withheld]
     offered = [name for name in catalogue.functions if name not in withheld]
-    if not asked:
-        raise UserError("There is no function left to ask for: name fewer functions to withhold.")
+    if not asked or len(offered) < 2:
+        raise UserError("Two functions are needed, one to ask for and one beside it: withhold fewer.")
     scenarios = apportion(mix, -(-count // len(languages)))
     rng.shuffle(scenarios)
     queues: dict[str, list[str]] = {}
@@ -98,7 +96,6 @@ def build_dataset(
         for _ in range(20):  # nothing is asked twice in one wording with the same values, as long as there is more
             drawn = draw(catalogue, scenario, name, offered, part, distractors, rng)
             core = replace(drawn, scenario="", offered=(), wording=0)
-            core = core if drawn.question is None else Draw("", "", question=drawn.question)
             if core not in seen:
                 break
         seen.add(core)
@@ -109,10 +106,7 @@ def build_dataset(
 
 def apportion(mix: Mapping[str, float], count: int) -> list[str]:
     """`count` scenarios in the shares of `mix` (largest remainders)."""
-    total = sum(mix.values())
-    if total <= 0:
-        raise UserError("The mix of scenarios is empty: give at least one a positive share.")
-    exact = {name: share / total * count for name, share in mix.items()}
+    exact = {name: share / sum(mix.values()) * count for name, share in mix.items()}
     counts = {name: int(value) for name, value in exact.items()}
     for name in sorted(exact, key=lambda name: counts[name] - exact[name])[: count - sum(counts.values())]:
         counts[name] += 1
@@ -203,30 +197,22 @@ def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     return list(adapted(source, _rows(source, SPLITS)[: limit or None], evaluation_item))
 
 
-def read_conversations(
-    source: str, prompt: Prompt, *, languages: Sequence[str] = (), negatives: bool = True
-) -> list[Chat]:
+def read_conversations(source: str, prompt: Prompt, *, negatives: bool = True) -> list[Chat]:
     """Training conversations of a file or a hub dataset.
 
     Args:
         source: As in :func:`read_items`.
         prompt: Wording of items; `messages` are taken as they are. Its tags say which answers are calls.
-        languages: Keep these alone, none: all. A row without `language` is in those in whose script most letters of its
-            request are, which in `messages` is the last line of the first turn.
         negatives: False keeps conversations with a call alone.
 
     Raises:
         UserError: A row cannot be read, or none is left.
     """
-    rows, kept = _rows(source, ("train",)), []
-    for row, chat in zip(rows, adapted(source, rows, lambda row, _: training_messages(row, prompt)), strict=True):
-        own = row.get("language") or row.get("lang")
-        request = str(row.get("user_message") or chat[0]["content"].strip().rpartition("\n")[2])
-        spoken = [code for code in languages if code == own or (not own and in_script_share(request, code) >= 0.5)]
-        if (spoken or not languages) and (negatives or any(_calls(turn, prompt.tags) for turn in chat)):
-            kept.append(chat)
+    rows = _rows(source, ("train",))
+    chats = list(adapted(source, rows, lambda row, _: training_messages(row, prompt)))
+    kept = [chat for chat in chats if negatives or any(_calls(turn, prompt.tags) for turn in chat)]
     if not kept:
-        raise UserError(f"No conversation of {source} is left: change --languages or --negatives.")
+        raise UserError(f"No conversation of {source} is left: leave --no-negatives out.")
     return kept
 
 
@@ -260,34 +246,22 @@ def _rows(source: str, splits: Sequence[str]) -> list[Any]:
 # --- wordings of the prompt -----------------------------------------------------------------------------------------
 
 
-def load_prompt(
-    wording: str = "long-bg", path: str | Path = "", *, indent: int | None = 2, descriptions: bool = True,
-    tags: Tags | None = None,
-) -> tuple[Prompt, str]:  # fmt: skip
+def load_prompt(wording: str = "long-bg", path: str | Path = "", tags: Tags | None = None) -> tuple[Prompt, str]:
     """One wording of a YAML file (ours by default) and a short hash of it, to be reported with every number.
 
     Raises:
         UserError: No such file or wording, or one that lacks a part.
     """
     content = load_yaml(Path(path or HERE / "prompts.yaml"))
-    parts = ("system", "default_system", "functions_header", "query_header", "user")
-    if not isinstance(content, Mapping) or not isinstance(content.get(wording), Mapping):
-        has = ", ".join(map(str, content)) if isinstance(content, Mapping) else json_kind(content)
-        raise UserError(f"There is no wording {wording!r} in {path or 'prompts.yaml'}: it has {has or 'nothing'}.")
-    if missing := [name for name in parts if name not in content[wording]]:
-        raise UserError(f"The wording {wording!r} lacks {missing[0]!r}.")
-    texts = {name: str(content[wording][name]) for name in parts}
-    prompt = Prompt(**texts, tags=tags or Tags(), indent=indent, descriptions=descriptions)
-    digest = hashlib.sha256(json.dumps([texts, indent, descriptions, repr(prompt.tags)]).encode()).hexdigest()
-    return prompt, digest[:12]
+    names = ("system", "default_system", "functions_header", "query_header", "user")
+    try:
+        texts = {name: str(content[wording][name]) for name in names}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path or 'prompts.yaml'} lacks {error} of the wording {wording!r}.") from None
+    prompt = Prompt(**texts, tags=tags or Tags(), short=wording.startswith("short"))
+    return prompt, hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]
 
 
 def prompt_of(config: PromptConfig) -> tuple[Prompt, str]:
     """The wording that a configuration names, and its hash."""
-    return load_prompt(
-        f"{config.wording}-{config.lang}",
-        config.file,
-        indent=None if config.json_indent < 0 else config.json_indent,
-        descriptions=config.descriptions,
-        tags=Tags(start=config.start, end=config.end),
-    )
+    return load_prompt(f"{config.wording}-{config.lang}", config.file, Tags(config.start, config.end))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -105,11 +104,6 @@ def test_normalisation_of_the_official_scorer() -> None:
     assert grader.normalize("да.\n") == "da"
     assert grader.normalize("ъьЪЬ") == ""
     assert grader.normalize("Plovdiv € 5") == "plovdiv € 5"
-    for name, latin in (("Търговище", "Targovishte"), ("София", "Sofia"), ("Щъркел", "shtarkel"), ("Ямбол", "Yambol")):
-        assert grader.equivalent(name, latin, "bg_standard")
-    call = weather(location="Sofia")
-    assert grader.grade(call, WEATHER) == "WRONG_PARAMETERS"
-    assert grader.grade(call, WEATHER, translit="bg_standard") == "CORRECT"
 
 
 def test_a_fence_inside_a_value_ends_the_call() -> None:
@@ -168,10 +162,9 @@ WEATHER_TOOL = {
         "type": "object",
         "properties": {
             "location": {"type": "string", "description": "City"},
-            "days": {"type": "integer", "minimum": 1, "maximum": 7},
+            "days": {"type": "integer"},
             "unit": {"type": ["string", "null"], "enum": ["C", "F", None]},
             "tags": {"type": "array", "items": {"type": "string"}},
-            "when": {"anyOf": [{"type": "string"}, {"type": "integer", "maximum": 23}]},
         },
         "required": ["location"],
         "additionalProperties": False,
@@ -183,13 +176,11 @@ SOFIA = {"location": "София"}
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (SOFIA, None), (SOFIA | {"days": 3, "unit": None, "tags": ["a"], "when": 23}, None), ([], "[] is no object"),
-        (SOFIA | {"days": 3.0, "when": "19:00"}, None), ({}, "location is missing"),
-        ({"location": 5}, "location: 5 is no string"), (SOFIA | {"days": 0}, "days: 0 is less than 1"),
-        (SOFIA | {"days": 8}, "days: 8 is more than 7"), (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"),
-        (SOFIA | {"days": True}, "days: True is no integer"), (SOFIA | {"extra": 1}, "extra: nothing is allowed here"),
-        (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
-        (SOFIA | {"when": 24}, "when: 24 fits no option of anyOf"),
+        (SOFIA, None), (SOFIA | {"days": 3, "unit": None, "tags": ["a"]}, None), ([], "[] is no object"),
+        ({}, "location is missing"), ({"location": 5}, "location: 5 is no string"),
+        (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"), (SOFIA | {"days": True}, "days: True is no integer"),
+        (SOFIA | {"extra": 1}, "extra: 1 is none of nothing"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
+        (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"),
     ],
 )  # fmt: skip
 def test_arguments_against_their_schema(value: Any, problem: str | None) -> None:
@@ -222,17 +213,14 @@ def test_a_mute_model_gets_half_of_a_balanced_benchmark() -> None:
     prompt, _ = data.load_prompt("long-bg")
     report = grader.evaluate(lambda prompts: ["Не знам."] * len(prompts), BALANCED, prompt)
     assert report.accuracy == report.never_call == 0.5
-    assert report.recall == 0
-    assert math.isnan(report.precision)
     assert report.errors["NO_CALL_WHEN_EXPECTED"] == 3
-    assert report.confusion == {"get_weather": {"": 3}}
 
 
 def test_a_report_counts_what_happened() -> None:
-    prompt, _ = data.load_prompt("short-en", indent=None)
+    prompt, _ = data.load_prompt("short-en")
     answers = [
         weather(location="София"),
-        weather(location="x", days=9),
+        weather(location="x", days="9"),
         fenced("{"),
         weather(location="София"),
         "a",
@@ -240,12 +228,11 @@ def test_a_report_counts_what_happened() -> None:
     ]
     report = grader.evaluate(lambda prompts: answers, BALANCED, prompt)
     assert report.accuracy == pytest.approx(3 / 6)
-    assert (report.precision, report.recall) == (pytest.approx(3 / 4), pytest.approx(3 / 3))
-    assert report.schema_valid == pytest.approx(2 / 4)  # the malformed one is not valid, nor is days=9
     counts = {label: count for label, count in report.errors.items() if count}
     assert counts == {"CORRECT": 3, "WRONG_PARAMETERS": 1, "MALFORMED_JSON": 1, "UNEXPECTED_CALL": 1}
     assert report.scenarios["function_call_required"] == 1
-    assert report.verdicts[1].errors == ("days: 9 is more than 7",)
+    assert grader.examine(answers[1], BALANCED[1]).errors == ("days: '9' is no integer",)
+    assert grader.examine(answers[2], BALANCED[2])[1:3] == (None, False)
     assert grader.examine(fenced('{"name": "nope"}'), BALANCED[0]).errors == ("no function 'nope' was offered",)
 
 
@@ -298,7 +285,7 @@ def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
     assert text.endswith("\n\n## Потребителска заявка:\nКакво е времето в София?")
     assert "\n```tool_call\n{\n" in text
     assert prompt.render("Здравей", []) == f"{prompt.default_system}\n\nПотребител: Здравей"
-    assert digest != data.load_prompt("long-bg", indent=None)[1]
+    assert digest != data.load_prompt("short-bg")[1]
     assert digest == data.load_prompt("long-bg")[1]
 
 
@@ -314,9 +301,9 @@ def test_conversations_keep_cyrillic_and_roles() -> None:
     call = method.render_call("get_weather", {"location": "София"})
     assert call == f"```tool_call\n{RIGHT}\n```"
     prompt, _ = data.load_prompt("short-bg")
-    turns = method.conversation(item("x", WEATHER, result={"sky": "ясно"}, final="Ясно е."), prompt)
-    assert [turn["role"] for turn in turns] == ["user", "assistant", "user", "assistant"]
-    assert [turn["content"] for turn in turns[1:]] == [call, '```tool_result\n{"sky": "ясно"}\n```', "Ясно е."]
+    turns = method.conversation(item("x", WEATHER), prompt)
+    assert [turn["role"] for turn in turns] == ["user", "assistant"]
+    assert turns[1]["content"] == call
 
 
 # --- scenarios, mirrored languages, splits ------------------------------------------------------------------------
@@ -375,7 +362,7 @@ def test_parts_share_no_wording_no_open_value_no_question_and_no_unseen_function
     scored = miniature.scored_items(Config(seed=1))
     assert {one["id"].split("/")[0] for one in scored if one.get("unseen")} == set(miniature.UNSEEN)
     main = [one for one in scored if not one.get("unseen") and one["language"] == "bg"]
-    assert set(Counter((one["id"].split("/")[0], one["scenario_type"]) for one in main).values()) == {2}
+    assert set(Counter((one["id"].split("/")[0], one["scenario_type"]) for one in main).values()) == {1}
     assert {one["id"].split("/")[0] for one in main} == known
 
 
@@ -398,10 +385,7 @@ def test_scenarios_mean_what_they_say(parts: dict[str, list[dict[str, Any]]]) ->
         if scenario == "missing_required_parameters":
             assert (expected["expected_response_type"], one["answer"][-1]) == ("text_clarification", "?")
         if scenario == "irrelevant_question_with_functions":
-            general = any(
-                one["user_message"] == pair[one["language"]][0] for _, pair in miniature.catalogue().questions
-            )
-            assert (about in names) == general
+            assert about not in names
         if scenario == "ambiguous_function_selection":
             assert len({topic(name) for name in names}) == 1
             function = next(f for f in one["functions"] if f["name"] == about)
@@ -409,23 +393,12 @@ def test_scenarios_mean_what_they_say(parts: dict[str, list[dict[str, Any]]]) ->
             assert set(expected["expected_parameters"]) == set(function["parameters"]["properties"])
 
 
-def test_irrelevant_items_offer_neither_the_function_nor_its_synonyms(tmp_path: Path) -> None:
-    tools = json.loads((find("tucan").folder / "tools.json").read_text(encoding="utf-8"))
-    next(tool for tool in tools if tool["name"] == "get_weather")["x-synonyms"] = ["get_forecast"]
-    (tmp_path / "tools.json").write_text(json.dumps(tools), encoding="utf-8")
-    catalogue = catalogues.load_catalogue(tmp_path / "tools.json")
-    mix = {"irrelevant_question_with_functions": 1.0}
-    for one in data.build_dataset(catalogue, 100, languages=("en",), mix=mix, distractors=6, tools=("get_weather",)):
-        if one["answer"] in catalogue.refusals["en"]:
-            assert not {"get_weather", "get_forecast"} & {f["name"] for f in one["functions"]}
-
-
 def test_the_mix_is_met_and_seeds_differ() -> None:
     build: Callable[..., list[dict[str, Any]]] = lambda n, **o: data.build_dataset(  # noqa: E731
         miniature.catalogue(), n, languages=("bg",), **o
     )
     items = build(200, seed=1)
-    assert [Counter(one["scenario_type"] for one in items)[s] for s in method.SCENARIOS] == [50, 50, 50, 20, 20, 10]
+    assert [Counter(one["scenario_type"] for one in items)[s] for s in method.SCENARIOS] == [40, 40, 40, 30, 30, 20]
     assert items == build(200, seed=1)
     assert items != build(200, seed=2)
     calls = build(50, mix=data.without_negatives())
@@ -476,7 +449,6 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
         ({"values": {**entry["values"], "city": "cldr:moon"}}, "kind 'moon'"),
         ({"values": {**entry["values"], "city": "moon"}}, "not understood"),
         ({"values": {**entry["values"], "city": ["a"]}}, "at least five values"),
-        ({"questions": [["one"]]}, "not laid out"),
     ):
         (tmp_path / "en.yaml").write_text(yaml.safe_dump({**entry, **changed}), encoding="utf-8")
         with pytest.raises(UserError, match=message):
@@ -526,17 +498,15 @@ def test_training_rows_of_all_forms() -> None:
 
 def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
     """At the scale of the paper an arm must not train on what another one trains on."""
-    prompt, _ = data.load_prompt("short-bg", indent=None, descriptions=False)
+    prompt, _ = data.load_prompt("short-bg")
     items = data.build_dataset(miniature.catalogue(), 40)
-    rows: list[dict[str, Any]] = [{k: v for k, v in one.items() if k != "language"} for one in items[:20]]
-    rows += [{"messages": method.conversation(one, prompt)} for one in items[20:]]
+    rows = [*items[:20], *({"messages": method.conversation(one, prompt)} for one in items[20:])]
     path = tmp_path / "train.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     tiny = override(PRESETS["tiny"], {"train_file": str(path)})
     found = {name: tucan_train.conversations(override(tiny, VARIANTS[name])) for name in VARIANTS if name != "base"}
     whole = [method.conversation(one, prompt) for one in items]
     assert found["bg+en"] == whole
-    assert found["en"] == [chat for chat, one in zip(whole, items, strict=True) if one["language"] == "en"]
     calls = [one["scenario_type"] in method.CALL_SCENARIOS for one in items]
     assert found["no-negatives"] == [chat for chat, call in zip(whole, calls, strict=True) if call]
     for mine, other, call in zip(whole, found["shuffled"], calls, strict=True):
@@ -544,8 +514,9 @@ def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
         assert (mine[1] == other[1]) == (not call)
     answers = [sorted(chat[1]["content"] for chat in chats) for chats in (whole, found["shuffled"])]
     assert answers[0] == answers[1]
+    path.write_text(json.dumps(next(one for one in items if "answer" in one)), encoding="utf-8")
     with pytest.raises(UserError, match="No conversation"):
-        data.read_conversations(str(path), prompt, languages=("el",))
+        data.read_conversations(str(path), prompt, negatives=False)
 
 
 # --- the miniature and the model ----------------------------------------------------------------------------------
@@ -557,12 +528,12 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
         config = override(Config(seed=3), {"split": split})
         values = [one for one in miniature.scored_items(config) if one["expected_behavior"]["should_call_function"]]
         assert not {one["user_message"] for one in values} & read
-        assert len(miniature.knowledge(config, "bg")) >= 50
-        assert not {reply for _, _, reply in miniature.in_words(config, "bg")} & read
+        assert len(miniature.knowledge(config)) >= 50
+        assert not {reply for _, _, reply in miniature.in_words(config)} & read
     assert not any(re.search(r"tool_call|arguments", text) for text in read)
     assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
     tuned = {one["user_message"] for one in miniature.training_items(Config(seed=3))}
-    assert not {question.context for question in miniature.knowledge(Config(seed=3), "bg")} & tuned
+    assert not {question.context for question in miniature.knowledge(Config(seed=3))} & tuned
 
 
 def test_a_base_copies_before_it_has_learnt_anything() -> None:
@@ -598,22 +569,6 @@ def small(**changes: Any) -> Config:
     return override(PRESETS["smoke"], changes)
 
 
-def test_loss_is_on_the_assistant_alone(smoke: Callable[[str], Any]) -> None:
-    with temporary("tucan", small()) as run:
-        shared = Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
-        _, tokenizer = tucan_train.load_base(small(), shared)
-    prompt, _ = data.load_prompt("short-bg", indent=None)
-    chat = method.conversation(item("x", WEATHER, result={"sky": "ясно"}, final="Ясно е."), prompt)
-    (row,) = method.training_rows(tokenizer, [chat], "assistant")
-    learned = tokenizer.decode([t for t, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100])
-    assert learned == f"```tool_call\n{RIGHT}\n```</s>\nЯсно е.</s>\n"
-    (every,) = method.training_rows(tokenizer, [chat], "all")
-    assert every["labels"] == every["input_ids"] == row["input_ids"]
-    assert str(tokenizer.decode(row["input_ids"])).startswith(
-        tucan_eval.opening(tokenizer, chat[0]["content"]) + "```tool_call"
-    )
-
-
 def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str], Any], monkeypatch: Any) -> None:
     """With the gold answers in the model's place, every metric is at its end."""
     monkeypatch.setattr(
@@ -627,8 +582,7 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
     for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "right_function_bg", "valid_call_bg"):
         assert found[name] == 1
     assert found["unexpected_call_bg"] == 0
-    assert found["never_call"] == pytest.approx(0.25, abs=0.1)  # unseen functions are called alone
-    assert {"understood_bg", "understood_en", "knowledge_bg"} <= set(found)
+    assert {"understood_bg", "knowledge_bg"} <= set(found)
     assert "fitted" not in found
 
 
@@ -640,7 +594,7 @@ def test_answers_do_not_depend_on_the_batch(smoke: Callable[[str], Any]) -> None
         model, tokenizer = tucan_train.load_base(
             small(), Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
         )
-    prompt, _ = data.load_prompt("short-bg", indent=None)
+    prompt, _ = data.load_prompt("short-bg")
     items = data.build_dataset(miniature.catalogue(), 8, mix=method.BALANCED)
     openings = [tucan_eval.opening(tokenizer, prompt.render(i["user_message"], i["functions"])) for i in items]
     assert len({len(tokenizer(text)["input_ids"]) for text in openings}) > 4
@@ -652,29 +606,23 @@ def test_own_data_through_the_commands(
     smoke: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands of the page: build, train, evaluate; then score answers of any model."""
-    from core.models.loading import load
-
     base = next(path for path in smoke("tucan").stages.iterdir() if (path / "model.safetensors").exists())
     monkeypatch.chdir(tmp_path)
     use.main(["build", "--count", "12", "--out", "train.jsonl"])
     use.main(["build", "--part", "test", "--balanced", "--count", "12", "--out", "test.jsonl"])
     options = ["smoke", "--base", str(base), "--train-file", "train.jsonl", "--eval-file", "test.jsonl",
-               "--limit", "0", "--save-merged", "--out", "mine"]  # fmt: skip
+               "--limit", "0", "--out", "mine"]  # fmt: skip
     entrypoint(tucan_train.train, options)
     entrypoint(tucan_eval.evaluate, options)
     assert "never calling" in capsys.readouterr().out
     assert len(read_json(tmp_path / "mine" / "measurement.json")["units"]["accuracy_bg"]) == 6
     assert read_json(tmp_path / "mine" / "artifact" / "adapter" / "adapter_config.json")["r"] == 2
-    assert load(tmp_path / "mine" / "artifact" / "merged", dtype="float32")
 
-    use.main(["prompts", "--items", "test.jsonl", "--out", "prompts.jsonl"])
     rows = [json.loads(line) for line in Path("test.jsonl").read_text(encoding="utf-8").splitlines()]
-    prompts = [json.loads(line) for line in Path("prompts.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [one["prompt"] for one in prompts] == [row["messages"][0]["content"] for row in rows]
     answers = [{"id": row["id"], "response": row["messages"][1]["content"] if i else "{"} for i, row in enumerate(rows)]
     Path("answers.jsonl").write_text("\n".join(map(json.dumps, answers)), encoding="utf-8")
     use.main(["score", "--items", "test.jsonl", "--answers", "answers.jsonl", "--out", "wrong.jsonl"])
-    assert "schema_valid" in capsys.readouterr().out
+    assert "MALFORMED_JSON 1" in capsys.readouterr().out
     wrong = [data.evaluation_item(json.loads(line)) for line in Path("wrong.jsonl").read_text().splitlines()]
     assert [one["id"] for one in wrong] == [
         row["id"] for row in rows[:1] if row["expected_behavior"]["should_call_function"]
@@ -691,7 +639,6 @@ def test_settings_that_mean_nothing_are_refused() -> None:
     for changes, message in (
         ({"quantization": "nf4"}, "not quantised"),
         ({"repeats": 2}, "Greedy"),
-        ({"base_model.hidden": 33}, "multiple"),
         ({"prompt.end": ""}, "must not be empty"),
         ({"lora_rank": 0}, "lora_rank"),
     ):
