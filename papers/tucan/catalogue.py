@@ -22,6 +22,7 @@ from typing import Any, Literal
 from core.corpora import adapted
 from core.errors import UserError
 from core.files import load_json, load_yaml
+from core.worlds.names import short_names
 from papers.tucan.grader import normalize, violations
 from papers.tucan.method import CALL_SCENARIOS, Draw
 
@@ -47,27 +48,29 @@ class Catalogue:
     """Functions and templates.
 
     Attributes:
-        functions: By name, with `x-topic` as annotation.
-        tools: `{language: {function: how it is asked for}}`.
+        functions: By name, as a model sees them.
+        topics: `{function: what it is about}`; functions of one topic are easily mistaken for one another.
+        tools: `{language: {function: how it is asked for}}`; the n-th request of all languages is the same.
         values: `{language: {slot: {key: text}}}`, the same keys in every language.
         refusals: `{language: what is said where no function fits}`.
     """
 
     functions: dict[str, dict[str, Any]]
+    topics: dict[str, str]
     tools: dict[str, dict[str, Tool]]
     values: dict[str, dict[str, dict[str, str]]]
     refusals: dict[str, list[str]]
 
-    def topic(self, name: str) -> str:
-        """What a function is about; functions of one topic are easily mistaken for one another."""
-        return str(self.functions[name].get("x-topic", name))
+    def slots(self, name: str) -> dict[str, Any]:
+        """Arguments of a function, each with its schema."""
+        return dict(self.functions[name]["parameters"]["properties"])
 
     def required(self, name: str) -> list[str]:
         """Arguments that a call must have."""
         return list(self.functions[name]["parameters"].get("required") or ())
 
     def requests(self, name: str) -> list[str]:
-        """The templates of a function in the first language; their order is that of all others."""
+        """The templates of a function in the first language."""
         return next(iter(self.tools.values()))[name].requests
 
     def templates(self, name: str, part: Part) -> list[int]:
@@ -80,27 +83,20 @@ class Catalogue:
     def droppable(self, name: str, template: int) -> list[str]:
         """Required values that a template can do without: each alone in its brackets."""
         found = [_SLOT.findall(part) for part in _OPTIONAL.findall(self.requests(name)[template])]
-        can_go = sorted(slots[0] for slots in found if len(slots) == 1 and slots[0] in self.required(name))
-        if not can_go:
-            raise UserError(f"No request of {name} can leave out a required value: put it into [brackets].")
-        return can_go
-
-    def pool(self, name: str, slot: str, part: Part) -> list[str]:
-        """Keys of a part's values: a fifth each for development and test, by a hash of the key."""
-        keys = next(iter(self.values.values()))[slot]
-        if "enum" in self.functions[name]["parameters"]["properties"][slot]:
-            return sorted(keys)
-        return _parted(tuple(keys))[part]
+        if can_go := sorted(slots[0] for slots in found if len(slots) == 1 and slots[0] in self.required(name)):
+            return can_go
+        raise UserError(f"No request of {name} can leave out a required value: put it into [brackets].")
 
     def values_for(
         self, name: str, template: int, part: Part, rng: random.Random, *, without: str = "", options: float = 0.5
     ) -> tuple[tuple[str, str], ...]:
         """Keys of the values of a request: all that are required, and those that are not with a probability."""
         keys: dict[str, str] = {}
-        slots = _SLOT.findall(self.requests(name)[template])
-        for slot in self.functions[name]["parameters"]["properties"]:
-            if slot in slots and slot != without and (slot in self.required(name) or rng.random() < options):
-                pool = self.pool(name, slot, part)
+        asked = _SLOT.findall(self.requests(name)[template])
+        for slot, schema in self.slots(name).items():
+            if slot in asked and slot != without and (slot in self.required(name) or rng.random() < options):
+                known = next(iter(self.values.values()))[slot]
+                pool = sorted(known) if "enum" in schema else _parted(tuple(known))[part]
                 keys[slot] = rng.choice([key for key in pool if key not in keys.values()] or pool)
         return tuple(keys.items())
 
@@ -112,60 +108,46 @@ class Catalogue:
         """A draw in one language: the form in which it is scored, and the answer where it is no call.
 
         Raises:
-            UserError: The language lacks the template, the value or the question; the gold call violates its schema,
-                or has a value that does not stand in the request.
+            UserError: The language lacks the template or a value; the gold call violates its schema, or has a value
+                that does not stand in the request.
         """
         call = drawn.scenario in CALL_SCENARIOS
-        expected: dict[str, Any] = {"should_call_function": call}
-        answer: dict[str, str] = {}
+        shown = [self.functions[name] for name in drawn.offered]
         try:
             tool, texts = self.tools[language][drawn.name], self.texts(drawn, language)
             request, said = fill(tool.requests[drawn.template], texts, language), self.refusals[language]
-            if call:
-                gold = {slot: self._gold(drawn.name, slot, key, texts[slot]) for slot, key in drawn.keys}
-                self._check_gold(drawn.name, gold, request)
-                expected |= {"expected_function": drawn.name, "expected_parameters": gold}
-            else:
-                if drawn.missing:
-                    said = tool.ask[drawn.missing]
-                elif not drawn.offered:
-                    said = [fill(tool.reply, texts, language)]
-                answer["answer"] = said[drawn.wording % len(said)]
-                expected["expected_response_type"] = "text_clarification" if drawn.missing else "text_only"
+            if drawn.missing:
+                said = tool.ask[drawn.missing]
         except (KeyError, IndexError) as error:
             raise UserError(f"{language} lacks {error} that another language has: keep the files aligned.") from None
-        shown = [shown_function(self.functions[name]) for name in drawn.offered]
+        expected: dict[str, Any] = {"should_call_function": call}
         item = {"scenario_type": drawn.scenario, "user_message": request, "functions": shown}
-        return {**item, "expected_behavior": expected, **answer}
+        if call:
+            expected |= {"expected_function": drawn.name, "expected_parameters": self._gold(drawn, texts, request)}
+            return {**item, "expected_behavior": expected}
+        said = said if drawn.missing or drawn.offered else [fill(tool.reply, texts, language)]
+        expected["expected_response_type"] = "text_clarification" if drawn.missing else "text_only"
+        return {**item, "expected_behavior": expected, "answer": said[drawn.wording % len(said)]}
 
-    def _gold(self, name: str, slot: str, key: str, text: str) -> Any:
-        """A value as the call has to give it: the schema's own for enumerations, else the text."""
-        schema = self.functions[name]["parameters"]["properties"][slot]
-        return key if "enum" in schema else int(text) if schema.get("type") == "integer" else text
-
-    def _check_gold(self, name: str, gold: dict[str, Any], request: str) -> None:
-        parameters = self.functions[name]["parameters"]
-        if wrong := violations(gold, parameters):
+    def _gold(self, drawn: Draw, texts: Mapping[str, str], request: str) -> dict[str, Any]:
+        """Values as the call has to give them: the schema's own for enumerations, else as they stand in the request."""
+        gold: dict[str, Any] = {}
+        for slot, key in drawn.keys:
+            schema, text = self.slots(drawn.name)[slot], texts[slot]
+            gold[slot] = key if "enum" in schema else int(text) if schema.get("type") == "integer" else text
+            if "enum" not in schema and normalize(text) not in normalize(request):
+                raise UserError(f"The value {text!r} of {slot} does not occur in the request {request!r}.")
+        if wrong := violations(gold, self.functions[drawn.name]["parameters"]):
             raise UserError(f"The gold call of {request!r} violates its schema: {wrong[0]}.")
-        for slot, value in gold.items():
-            if "enum" not in parameters["properties"][slot] and normalize(str(value)) not in normalize(request):
-                raise UserError(f"The value {value!r} of {slot} does not occur in the request {request!r}.")
+        return gold
 
 
 @cache
 def _parted(keys: tuple[str, ...]) -> dict[Part, list[str]]:
+    """A fifth of the values each for development and test, by a hash of the key."""
     ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
     fifth = max(1, len(ranked) // 5)
     return {"test": ranked[:fifth], "dev": ranked[fifth : 2 * fifth], "train": ranked[2 * fifth :]}
-
-
-def shown_function(schema: Any) -> Any:
-    """A function as a model sees it: without our own `x-` annotations."""
-    if isinstance(schema, list):
-        return [shown_function(element) for element in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    return {key: shown_function(value) for key, value in schema.items() if not key.startswith("x-")}
 
 
 def fill(template: str, values: Mapping[str, str], language: str) -> str:
@@ -196,10 +178,8 @@ def plain_function(function: Any) -> dict[str, Any]:
         sound = False
     if not sound:
         shown = json.dumps(function, ensure_ascii=False)[:80]
-        raise UserError(
-            f"Not understood as a function: {shown}. Give a name, and parameters as an object's JSON Schema."
-        )
-    extra = {key: value for key, value in inner.items() if key == "description" or key.startswith("x-")}
+        raise UserError(f"No function: {shown}. Give a name, and parameters as an object's JSON Schema.")
+    extra = {key: inner[key] for key in ("description", "x-topic") if key in inner}
     return {"name": inner["name"], **extra, "parameters": {"type": "object", **parameters, "properties": properties}}
 
 
@@ -215,53 +195,39 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
     content = content.get("tools") if isinstance(content, Mapping) else content
     if not isinstance(content, list):
         raise UserError(f"{tools} holds no list of functions.")
-    found = adapted(tools or "tools.json", content, lambda function, _: plain_function(function))
-    catalogue = Catalogue({function["name"]: function for function in found}, {}, {}, {})
+    found = list(adapted(tools or "tools.json", content, lambda function, _: plain_function(function)))
+    topics = {function["name"]: function.pop("x-topic", function["name"]) for function in found}
+    catalogue = Catalogue({function["name"]: function for function in found}, topics, {}, {}, {})
     named: set[str] = set()
     for path in templates or (HERE / "bg.yaml", HERE / "en.yaml"):
         try:
             entry = load_yaml(Path(path))
             code = str(entry["language"])
-            catalogue.tools[code] = {
-                name: Tool(_texts(tool["requests"]), {k: _texts(v) for k, v in tool["ask"].items()}, str(tool["reply"]))
-                for name, tool in entry["tools"].items()
-            }
+            catalogue.tools[code] = {name: Tool(**tool) for name, tool in entry["tools"].items()}
             catalogue.values[code] = {slot: _values(source, code, slot) for slot, source in entry["values"].items()}
-            catalogue.refusals[code] = _texts(entry["no_function"])
+            catalogue.refusals[code] = list(map(str, entry["no_function"]))
+            for name, tool in catalogue.tools[code].items():
+                _check(catalogue, code, name, tool)
             named |= {slot for slot, source in entry["values"].items() if "cldr:" in source}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise UserError(
-                f"{path} is not laid out as papers/tucan/en.yaml ({type(error).__name__}: {error}): it needs language, "
-                "tools, values and no_function."
+                f"{path} is not laid out as papers/tucan/en.yaml: {type(error).__name__}, {error}."
             ) from None
     for slot in named:  # CLDR does not name everything in every language
         common = set.intersection(*(set(table[slot]) for table in catalogue.values.values() if slot in table))
         for table in catalogue.values.values():
             table[slot] = {key: text for key, text in table.get(slot, {}).items() if key in common}
-    for code, tools_of in catalogue.tools.items():
-        for name, tool in tools_of.items():
-            if problem := _problem(catalogue, code, name, tool):
-                raise UserError(f"{code}, {name}: {problem}.")
     return catalogue
-
-
-def _texts(value: Any) -> list[str]:
-    if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
-        raise TypeError(f"{str(value)[:40]!r} is no list of texts")
-    return value
 
 
 def _values(source: Any, language: str, slot: str) -> dict[str, str]:
     """Values of a slot: a mapping key -> text, a list, `cldr:city`, `cldr:currency without EUR`, or `range:2:60`."""
-    if isinstance(source, Mapping):
-        return {str(key): str(text) for key, text in source.items()}
-    if isinstance(source, list):
-        return {str(text): str(text) for text in source}
+    if isinstance(source, Mapping | list):
+        pairs = source.items() if isinstance(source, Mapping) else ((text, text) for text in source)
+        return {str(key): str(text) for key, text in pairs}
     kind, _, rest = str(source).partition(":")
     names, _, left_out = rest.partition(" without ")
     if kind == "cldr":
-        from core.worlds.names import short_names
-
         return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}
     if kind == "range" and re.fullmatch(r"\d{1,6}:\d{1,6}", rest):
         return {str(number): str(number) for number in range(*map(int, rest.split(":")))}
@@ -270,22 +236,23 @@ def _values(source: Any, language: str, slot: str) -> dict[str, str]:
     )
 
 
-def _problem(catalogue: Catalogue, language: str, name: str, tool: Tool) -> str:
-    """Why not every template can be filled, or why a value is lacking; empty if nothing is wrong."""
+def _check(catalogue: Catalogue, language: str, name: str, tool: Tool) -> None:
+    """Every template can be filled, and every required argument has a question that asks for it."""
     if name not in catalogue.functions:
-        return "there is no such function"
-    known, required = catalogue.functions[name]["parameters"]["properties"], set(catalogue.required(name))
+        raise UserError(f"{language}: templates for {name!r}, but there is no such function.")
+    known, required = catalogue.slots(name), set(catalogue.required(name))
     if len(tool.requests) < 3:
-        return "give at least three requests, for training, development and test"
+        raise UserError(f"{language}: {name} needs three requests: for training, development and test.")
     for template in tool.requests:
         if not required <= set(_SLOT.findall(template)) <= set(known):
-            return f"the request {template!r} must name all of {sorted(required)} and no others than {list(known)}"
+            raise UserError(
+                f"{language}: {template!r} must name all of {sorted(required)} and no others than {[*known]}."
+            )
     for slot, schema in known.items():
-        values = catalogue.values[language].get(slot, {})
+        values = catalogue.values[language][slot]
         if not set(values) <= set(map(str, schema.get("enum", values))):
-            return f"the keys of {slot!r} must be the schema's, {schema['enum']}"
-        if len(values) < (2 if "enum" in schema else 5):
-            return f"give at least five values for {slot!r}: they are split in three parts"
-        if slot in required and slot not in tool.ask:
-            return f"there is no question that asks for {slot!r}"
-    return ""
+            raise UserError(f"{language}: the keys of {slot!r} must be the schema's: {schema['enum']}.")
+        if "enum" not in schema and len(values) < 5:
+            raise UserError(f"{language}: give at least five values for {slot!r}: they are split in three parts.")
+    if missing := required - set(tool.ask):
+        raise UserError(f"{language}: {name} has no question that asks for {min(missing)!r}.")

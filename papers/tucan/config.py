@@ -134,28 +134,20 @@ PAPER_SCALE = Config(
     repeats=2,
 )  # fmt: skip
 
+_SMALL = BaseModel(16, 2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0))
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY,
-        base_model=BaseModel(
-            hidden=16, layers=2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0)
-        ),
-        lora_rank=2,
-        examples=16,
-        training=replace(_TUNING, epochs=1, batch_size=8, max_length=1024),
-        limit=8,
-        max_new_tokens=6,
+        TINY, base_model=_SMALL, lora_rank=2, examples=16, limit=8, max_new_tokens=6,
+        training=replace(_TUNING, batch_size=8, max_length=1024),
     ),
     "tiny": TINY,
     "paper": PAPER_SCALE,
     "paper_9b": replace(PAPER_SCALE, base="INSAIT-Institute/BgGPT-Gemma-2-9B-IT-v1.0", lora_rank=32),
     "paper_27b": replace(
-        PAPER_SCALE,
-        base="INSAIT-Institute/BgGPT-Gemma-2-27B-IT-v1.0",
-        lora_rank=32,
+        PAPER_SCALE, base="INSAIT-Institute/BgGPT-Gemma-2-27B-IT-v1.0", lora_rank=32,
         training=replace(PAPER_SCALE.training, learning_rate=1e-4),
     ),
-}
+}  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {"adapter": "none"},

@@ -10,6 +10,7 @@ training needs (`answer`, or the expected call).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
@@ -127,28 +128,27 @@ def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     Raises:
         UserError: A part is missing or cannot be parsed, or a call is expected without naming its function.
     """
-    for name in ("user_message", "expected_behavior"):
-        if not row.get(name):
-            raise UserError(f"{name!r} is missing: an item needs user_message, functions and expected_behavior.")
-    functions, expected = (_parsed(row.get(name), name) for name in ("functions", "expected_behavior"))
-    if not isinstance(row["user_message"], str):
-        raise UserError("user_message is no text.")
-    if not isinstance(expected, Mapping) or not isinstance(expected.get("should_call_function"), bool):
+    request, functions = row.get("user_message"), _parsed(row.get("functions"), "functions") or []
+    expected = _parsed(row.get("expected_behavior"), "expected_behavior")
+    if not isinstance(request, str) or not isinstance(expected, Mapping) or not isinstance(functions, list):
+        raise UserError("an item needs a user_message, a list of functions, and expected_behavior.")
+    if not isinstance(expected.get("should_call_function"), bool):
         raise UserError("expected_behavior has no should_call_function that is true or false.")
-    if not isinstance(functions or [], list):
-        raise UserError("functions is no list.")
-    for function in functions or []:
-        plain_function(function)
     if expected["should_call_function"] and not isinstance(expected.get("expected_function"), str):
         raise UserError("a call is expected, but expected_function does not name it.")
-    parameters = _parsed(expected.get("expected_parameters"), "expected_parameters")
+    for function in functions:
+        plain_function(function)
+    if (parameters := _parsed(expected.get("expected_parameters"), "expected_parameters")) is not None:
+        expected = {**expected, "expected_parameters": parameters}
+    # Where a row does not say its language, the script of its request does.
+    script = "bg" if dominant_script(request) == "Cyrl" else "en"
     return {
         **row,
         "id": str(row.get("id") if row.get("id") is not None else number),
         "scenario_type": str(row.get("scenario_type") or "unknown"),
-        "language": language_of(row),
-        "functions": functions or [],
-        "expected_behavior": {**expected, **({} if parameters is None else {"expected_parameters": parameters})},
+        "language": str(row.get("language") or script),
+        "functions": functions,
+        "expected_behavior": expected,
     }
 
 
@@ -167,29 +167,22 @@ def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
     turns = _parsed(row.get("messages") or row.get("conversations"), "messages")
     if not turns:
         raise UserError("a training row needs `messages`, `conversations`, or the columns of an item.")
-    messages = []
+    messages: Chat = []
     for turn in turns:
         role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
         if role not in ROLES or not isinstance(content, str):
             raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}.")
         messages.append({"role": ROLES[role], "content": content})
-    # Gemma-2 has no system role: instructions and functions belong into the first user turn.
-    if messages[0]["role"] == "system" and len(messages) > 1:
-        first = f"{messages[0]['content']}\n\n{messages[1]['content']}"
-        messages = [{"role": "user", "content": first}, *messages[2:]]
     if not any(message["role"] == "assistant" for message in messages):
         raise UserError("a conversation has no answer of the assistant.")
+    if messages[0]["role"] == "system":  # Gemma-2 has none: instructions and functions belong into the first user turn
+        system, first, *messages = messages
+        messages = [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *messages]
     return messages
 
 
 def _parsed(value: Any, name: str) -> Any:
     return parse_json(value, name) if isinstance(value, str) else value
-
-
-def language_of(row: Mapping[str, Any]) -> str:
-    """What a row says of itself, or else by the script of its request: bg in Cyrillic, otherwise en."""
-    said = row.get("language") or row.get("lang")
-    return str(said or ("bg" if dominant_script(str(row.get("user_message"))) == "Cyrl" else "en"))
 
 
 def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
@@ -236,10 +229,8 @@ def _rows(source: str, splits: Sequence[str]) -> list[Any]:
     """All rows; of a hub dataset without `@split` those of the first split that it has."""
     named = "@" in source or source_is_path(source) or Path(source).suffix.lower() in FILES
     for split in () if named else splits[:-1]:
-        try:
+        with contextlib.suppress(UserError):
             return list(read_rows(source, split=split))
-        except UserError:
-            continue
     return list(read_rows(source, split=splits[-1]))
 
 

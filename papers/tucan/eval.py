@@ -10,7 +10,7 @@ line, and it belongs beside every accuracy. Wrong items go to `wrong.jsonl`, rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -47,7 +47,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
             units["understood_bg"] = understood(model, tokenizer, config)
         elif config.calls == "own" and not config.train_file:
             metrics["fitted"] = fitted(model, tokenizer, config, prompt)
-        metrics |= trivial(config, items)
+        metrics |= trivial(config, items, prompt)
     metrics |= {name: mean(values) for name, values in units.items()}
     report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
     write_rows(run.path / "wrong.jsonl", wrong_items(items, rounds[0], verdicts[0]))
@@ -89,9 +89,6 @@ def answers(model: Any, tokenizer: Any, items: Items, config: Config, prompt: An
     return [generate(model, tokenizer, asked, seed=seed, **options) for seed in seeds]
 
 
-# --- what the base can do and what is kept --------------------------------------------------------------------------
-
-
 def knows(model: Any, tokenizer: Any, config: Config) -> dict[str, float]:
     """1 for each question about a country whose right answer is the likeliest of four, token by token."""
     from core.tasks import choices
@@ -123,22 +120,16 @@ def fitted(model: Any, tokenizer: Any, config: Config, prompt: Any) -> float:
     return grader.evaluate(lambda _: said, items, prompt).accuracy
 
 
-def trivial(config: Config, items: Items) -> dict[str, float]:
+def trivial(config: Config, items: Items, prompt: Any) -> dict[str, float]:
     """Accuracy on the Bulgarian items, over all scenarios, of solvers that understand nothing."""
     from papers.tucan import grader, miniature
 
-    solvers: dict[str, Callable[[Any], str]] = {
-        "trivial_never_call": lambda item: "",
-        "trivial_neighbour": lambda item: miniature.neighbour(config, item),
-    }
-    own = [item for item in items if not item.get("unseen")]
+    own: Any = [item for item in items if not item.get("unseen")]
+    solved = [miniature.neighbour(config, item) for item in own]
     return {
-        name: fmean(grader.grade(solve(item), item["expected_behavior"]) == "CORRECT" for item in own)
-        for name, solve in solvers.items()
+        "trivial_never_call": grader.evaluate(lambda prompts: [""] * len(own), own, prompt).accuracy,
+        "trivial_neighbour": grader.evaluate(lambda prompts: solved, own, prompt).accuracy,
     }
-
-
-# --- numbers --------------------------------------------------------------------------------------------------------
 
 
 def mean(values: Mapping[str, float]) -> float:
@@ -164,7 +155,6 @@ def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[
             if expected["should_call_function"]:
                 found["accuracy_call"] = right
                 found["valid_call"] = fmean(verdict.valid is True for verdict in verdicts)
-                found["right_function"] = fmean(v.called == expected["expected_function"] for v in verdicts)
             else:
                 found["unexpected_call"] = fmean(verdict.label == "UNEXPECTED_CALL" for verdict in verdicts)
         for name, value in found.items():

@@ -24,9 +24,6 @@ Label = Literal[
 LABELS: tuple[Label, ...] = get_args(Label)
 
 
-# --- reading a call -------------------------------------------------------------------------------------------------
-
-
 class Call(NamedTuple):
     """The first fenced block of an answer, as written; malformed: no JSON object, or one that reports an `error`."""
 
@@ -56,8 +53,6 @@ def parse_call(response: str, tags: Tags | None = None) -> Call | None:
     return Call(payload.get("name"), payload["arguments"] if "arguments" in payload else payload.get("parameters"))
 
 
-# --- equivalence of values ------------------------------------------------------------------------------------------
-
 _LATIN = {
     **dict(zip("абвгдезийклмнопрстуфхыэ", "abvgdeziyklmnoprstufhye", strict=True)),
     "ж": "zh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "yu", "я": "ya", "ъ": "", "ь": "",
@@ -82,17 +77,14 @@ def equivalent(expected: Any, actual: Any) -> bool:
     if expected == actual:
         return True
     if isinstance(expected, str) and isinstance(actual, str):
-        if expected.strip().lower() == actual.strip().lower():
-            return True
-        return normalize(expected) == normalize(actual)
+        same = expected.strip().lower() == actual.strip().lower()
+        return same or normalize(expected) == normalize(actual)
     if isinstance(expected, str) and isinstance(actual, int | float):
         return _number(expected) == actual
     if isinstance(actual, str) and isinstance(expected, int | float):
         return _number(actual) == expected
     if isinstance(expected, list) and isinstance(actual, list):
-        return len(expected) == len(actual) and all(
-            equivalent(left, right) for left, right in zip(expected, actual, strict=True)
-        )
+        return len(expected) == len(actual) and all(map(equivalent, expected, actual))
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         return same_arguments(expected, actual)
     return False
@@ -113,17 +105,8 @@ def same_arguments(expected: Any, actual: Any) -> bool:
     return all(equivalent(value, actual[key]) for key, value in expected.items())
 
 
-# --- grading --------------------------------------------------------------------------------------------------------
-
-
 def grade(response: str, expected_behavior: Mapping[str, Any], tags: Tags | None = None) -> Label:
-    """Label one answer as the official scorer does. Where no call is wanted, its text is not read.
-
-    Args:
-        response: What the model wrote.
-        expected_behavior: `should_call_function`, and where that is true `expected_function`, `expected_parameters`.
-        tags: Around a call.
-    """
+    """Label one answer as the official scorer does. Where no call is wanted, its text is not read."""
     return _label(parse_call(response, tags), expected_behavior)
 
 
@@ -141,12 +124,10 @@ def _label(call: Call | None, expected: Mapping[str, Any]) -> Label:
 
 
 class Verdict(NamedTuple):
-    """The official label; what is called (None: nothing readable); whether that function is offered and its schema
-    satisfied (None: no call), and why not."""
+    """The official label; whether the called function is offered and its schema satisfied (None: no call); why not."""
 
     label: Label
-    called: Any
-    valid: bool | None
+    valid: bool | None = None
     errors: tuple[str, ...] = ()
 
 
@@ -155,17 +136,17 @@ def examine(response: str, item: Item, tags: Tags | None = None) -> Verdict:
     call = parse_call(response, tags)
     label = _label(call, item["expected_behavior"])
     if call is None:
-        return Verdict(label, None, None)
-    if call.malformed:
-        return Verdict(label, None, False, ("the call is no JSON object",))
+        return Verdict(label)
     # Functions stand in the item as in the prompt: plain, in OpenAI's form, or in MCP's.
     offered = {one["name"]: one for one in (f.get("function", f) for f in item["functions"])}
-    if not isinstance(call.name, str) or call.name not in offered:
-        return Verdict(label, call.name, False, (f"no function {call.name!r} was offered",))
-    function = offered[call.name]
-    schema = function.get("parameters") or function.get("inputSchema") or function.get("input_schema") or {}
-    errors = tuple(violations({} if call.arguments is None else call.arguments, schema))
-    return Verdict(label, call.name, not errors, errors)
+    if call.malformed:
+        errors = ["the call is no JSON object"]
+    elif not isinstance(call.name, str) or call.name not in offered:
+        errors = [f"no function {call.name!r} was offered"]
+    else:
+        schema = offered[call.name].get("parameters", offered[call.name].get("inputSchema")) or {}
+        errors = violations({} if call.arguments is None else call.arguments, schema)
+    return Verdict(label, not errors, tuple(errors))
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -204,9 +185,6 @@ def violations(value: Any, schema: Any, path: str = "") -> list[str]:
         for position, element in enumerate(value):
             found += violations(element, schema.get("items", True), f"{path}[{position}]")
     return found
-
-
-# --- adding up ------------------------------------------------------------------------------------------------------
 
 
 class Report(NamedTuple):

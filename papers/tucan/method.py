@@ -137,7 +137,7 @@ def draw(
     """Equation 2 for one scenario and the function `name`; at most `most` other `functions` are offered."""
     others = [other for other in functions if other != name]
     few = rng.sample(others, min(len(others), rng.randint(1, most)))
-    alike = [other for other in others if catalogue.topic(other) == catalogue.topic(name)] or few
+    alike = [other for other in others if catalogue.topics[other] == catalogue.topics[name]] or few
     offered = {
         "function_call_required": [name],
         "ambiguous_function_selection": [name, *rng.sample(alike, min(len(alike), most))],

@@ -47,6 +47,12 @@ VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", 
 SHARES = {"dev": 0.25, "test": 0.25}
 """Of the territories; the base does not read of the others."""
 ROLES = ("<|user|>", "<|assistant|>")
+JSON = (
+    '{"name":"', '","parameters":{"type":"object","properties":{"', '":{"type":"string"}', '":{"type":"integer"}',
+    ',"required":["', '"]}}', '{"name": "', '", "arguments": {"', '": "', '", "', '": ', '"}}\n```', "}}\n```",
+    "```tool_call", "```json",
+)  # fmt: skip
+"""Tokens of their own, as in the tokenizers of models that have read much of it."""
 TEMPLATE = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + eos_token }}{% endfor %}" + (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
@@ -62,8 +68,14 @@ def facts() -> dict[str, list[Item]]:
 
 @cache
 def catalogue() -> Catalogue:
-    """The nineteen functions."""
-    return load_catalogue()
+    """The nineteen functions; of the cities those whose names are one short word in both languages."""
+    found = load_catalogue()
+    for slot in ("city", "origin", "destination"):
+        tables = [found.values[code] for code in LANGUAGES]
+        short = [key for key in tables[0][slot] if all(re.fullmatch(r"\w{2,9}", table[slot][key]) for table in tables)]
+        for table in tables:
+            table[slot] = {key: table[slot][key] for key in short}
+    return found
 
 
 # --- what is trained and asked --------------------------------------------------------------------------------------
@@ -169,7 +181,7 @@ def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str],
     keys = {slot: key for slot, key in catalogue().values_for(name, template, "train", rng) if rng.random() < 0.85}
     texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
     meant: dict[str, Any] = {}
-    for slot, schema in catalogue().functions[name]["parameters"]["properties"].items():
+    for slot, schema in catalogue().slots(name).items():
         if slot in texts and schema["type"] == "string" and "enum" not in schema and rng.random() < MADE_UP:
             texts[slot] = _made_up(rng, language)
         text = texts.get(slot)
@@ -189,7 +201,7 @@ def _topic(rng: random.Random, language: str) -> tuple[str, str]:
     fits, most = rng.random() < 0.65, rng.randint(1, 2)
     others = rng.sample([other for other in catalogue().functions if other != name], most - fits)
     shown = [
-        {"topic": _word(one), "values": list(catalogue().functions[one]["parameters"]["properties"])}
+        {"topic": _word(one), "values": list(catalogue().slots(one))}
         for one in rng.sample([*others, *[name] * fits], most)
     ]
     said = f"{_word(name)}: {', '.join(slot for slot in meant if slot in texts) or '-'}"
@@ -213,7 +225,7 @@ def _fact(rng: random.Random, language: str) -> tuple[str, str]:
 
 
 def _echo(rng: random.Random, language: str) -> tuple[str, str]:
-    said = ", ".join(_value(rng, language) for _ in range(rng.randint(1, 4)))
+    said = ", ".join(_made_up(rng, language) for _ in range(rng.randint(1, 4)))
     return (f"Повтори: {said}" if language == "bg" else f"Repeat: {said}"), said
 
 
@@ -228,13 +240,6 @@ def _schema(rng: random.Random, language: str) -> tuple[str, str]:
     one = rng.choice(bodies)
     slots = ", ".join(f"{slot} {kind['type']}" for slot, kind in one["parameters"]["properties"].items())
     return f"{json.dumps(bodies, separators=(',', ':'))}\n{one['name'].partition('_')[2]}", f"{one['name']}: {slots}"
-
-
-def _value(rng: random.Random, language: str) -> str:
-    if rng.random() < MADE_UP:
-        return _made_up(rng, language)
-    slot = rng.choice(sorted(catalogue().values[language]))
-    return rng.choice(sorted(catalogue().values[language][slot].values()))
 
 
 def _made_up(rng: random.Random, language: str) -> str:
@@ -260,6 +265,7 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     shown = [conversation(item, prompt) for item in training_items(replace(Config(), seed=config.seed, examples=400))]
     texts = [turn["content"] for chat in [*chats, *shown] for turn in chat]
     tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=ROLES, apart=True)
+    tokenizer.add_tokens(list(JSON))
     tokenizer.chat_template = TEMPLATE
     model = loading.from_config(base_shape(shape, len(tokenizer)), seed=config.seed)
     start_copying(model, config.seed)

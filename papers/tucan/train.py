@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
@@ -61,34 +60,24 @@ def conversations(config: Config) -> list[Chat]:
 
 
 def load_base(config: Config, run: Run) -> Loaded:
-    """The model before tuning, in evaluation mode, and its tokenizer.
-
-    Raises:
-        UserError: A chat model is needed, and this one has no template.
-    """
+    """The model before tuning, in evaluation mode, and its tokenizer; the small one is pre-trained once a seed."""
     from core.models import loading
 
     if not config.base:
-        return loading.load(_pretrained(config, run), dtype="float32")
+        everything = to_dict(config)
+        inputs = {name: everything[name] for name in ("seed", "base_model", "prompt")}
+        folder = run.stage("base", inputs, lambda folder: _pretrain(config, run, folder))
+        return loading.load(folder, dtype="float32")
     quantization = None if config.quantization == "none" else config.quantization
-    model, tokenizer = loading.load(config.base, quantization=quantization, attention=config.attention)
-    if not tokenizer.chat_template:
-        raise UserError(f"{config.base} has no chat template: name an instruction-tuned model.")
-    return loading.Loaded(model, tokenizer)
+    return loading.load(config.base, quantization=quantization, attention=config.attention)
 
 
-def _pretrained(config: Config, run: Run) -> Path:
-    """Folder of the small chat model, pre-trained once for all variants of a seed."""
+def _pretrain(config: Config, run: Run, folder: Path) -> None:
     from core.training.fit import save_pretrained
     from papers.tucan import miniature
 
-    def build(folder: Path) -> None:
-        model, tokenizer = miniature.pretrain(config, run)
-        save_pretrained(model, folder, tokenizer)
-
-    everything = to_dict(config)
-    inputs = {name: everything[name] for name in ("seed", "base_model", "prompt")}
-    return run.stage("base", inputs, build)
+    model, tokenizer = miniature.pretrain(config, run)
+    save_pretrained(model, folder, tokenizer)
 
 
 if __name__ == "__main__":

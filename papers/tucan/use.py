@@ -38,16 +38,10 @@ class Build:
     """Request templates, one YAML file a language (see bg.yaml). Empty: ours."""
     count: Annotated[int, Range(1)] = 500
     """Items in all languages together."""
-    languages: tuple[str, ...] = ()
-    """Of the requests. Empty: those of the templates."""
     part: Literal["train", "dev", "test"] = "train"
     """Whose wordings and values are used: parts share none."""
     balanced: bool = False
     """All six scenarios alike, as in a test; otherwise two of five want no call, as in training."""
-    distractors: Annotated[int, Range(1)] = 3
-    """At most so many further functions an item."""
-    withheld: tuple[str, ...] = ()
-    """Functions that are neither asked for nor offered: to be tested on a model that has never seen them."""
     seed: Seed = 0
     """Of the draws."""
     prompt: PromptConfig = LONG
@@ -72,18 +66,12 @@ class Score:
 
 def build(options: Build) -> None:
     """Generate items and say what they are."""
-    catalogue = load_catalogue(options.tools, options.templates)
-    mix = method.BALANCED if options.balanced else method.MIX
-    items = data.build_dataset(
-        catalogue,
-        options.count,
-        languages=options.languages or tuple(catalogue.tools),
-        part=options.part,
-        seed=options.seed,
-        mix=mix,
-        distractors=options.distractors,
-        withheld=options.withheld,
+    catalogue, mix = (
+        load_catalogue(options.tools, options.templates),
+        method.BALANCED if options.balanced else method.MIX,
     )
+    where: Any = {"languages": tuple(catalogue.tools), "part": options.part, "seed": options.seed}
+    items = data.build_dataset(catalogue, options.count, mix=mix, **where)
     prompt, _ = data.prompt_of(options.prompt)
     write_rows(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
     counts = {scenario: sum(item["scenario_type"] == scenario for item in items) for scenario in method.SCENARIOS}
@@ -95,9 +83,7 @@ def score(options: Score) -> None:
     items = data.read_items(options.items)
     given: dict[str, Any] = {str(row.get("id")): row.get("response") for row in read_rows(options.answers)}
     if missing := [item["id"] for item in items if not isinstance(given.get(item["id"]), str)]:
-        raise UserError(
-            f"{options.answers} has no response for item {missing[0]!r}: items and answers are joined on `id`."
-        )
+        raise UserError(f"{options.answers} has no response for {missing[0]!r}: items and answers are joined on `id`.")
     tags = data.prompt_of(options.prompt)[0].tags
     verdicts = [grader.examine(given[item["id"]], item, tags) for item in items]
     print_report(grader.summarize(items, verdicts))

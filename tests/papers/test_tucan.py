@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,11 @@ def test_equivalence_of_values(expected: Any, actual: Any, same: bool) -> None:
 
 
 def test_normalisation_of_the_official_scorer() -> None:
-    assert grader.normalize("  „Стара Загора“ ") == "stara zagora“"
-    assert grader.normalize(" софия. ") == "sofiya."
-    assert grader.normalize("ЮЛИЯ!?") == "yuliya"
-    assert grader.normalize("да.\n") == "da"
-    assert grader.normalize("ъьЪЬ") == ""
-    assert grader.normalize("Plovdiv € 5") == "plovdiv € 5"
+    for text, normal in (
+        ("  „Стара Загора“ ", "stara zagora“"), (" софия. ", "sofiya."), ("ЮЛИЯ!?", "yuliya"), ("да.\n", "da"),
+        ("ъьЪЬ", ""), ("Plovdiv € 5", "plovdiv € 5"),
+    ):  # fmt: skip
+        assert grader.normalize(text) == normal
 
 
 def test_a_fence_inside_a_value_ends_the_call() -> None:
@@ -130,16 +130,13 @@ def test_no_answer_breaks_the_grader(response: str, expected: bool) -> None:
     assert verdict.label in grader.LABELS
 
 
-def test_hostile_payloads_are_labelled() -> None:
-    for payload in ("[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}'):
-        assert grader.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
-
-
 def test_calls_are_parsed_and_never_run(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     payload = f"__import__('pathlib').Path({str(trap)!r}).touch()"
     assert grader.grade(fenced(payload), NOTHING) == "MALFORMED_JSON"
     assert not trap.exists()
+    for payload in ("[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}'):
+        assert grader.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
     for name in ("method", "grader", "eval", "catalogue", "data"):
         source = (find("tucan").folder / f"{name}.py").read_text(encoding="utf-8")
         assert not re.search(r"(?<![\w.])(eval|exec|literal_eval)\(", source)
@@ -148,9 +145,9 @@ def test_calls_are_parsed_and_never_run(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.dictionaries(st.text(min_size=1), JSONS, max_size=4))
 def test_what_we_write_we_read(arguments: dict[str, Any]) -> None:
-    text = method.render_call("f", arguments, method.Tags("<call>", "</call>"))
+    tags = method.Tags("<call>", "</call>")
     if "</call>" not in json.dumps(arguments, ensure_ascii=False):
-        assert grader.parse_call(text, method.Tags("<call>", "</call>")) == grader.Call("f", arguments)
+        assert grader.parse_call(method.render_call("f", arguments, tags), tags) == grader.Call("f", arguments)
 
 
 # --- schemas ------------------------------------------------------------------------------------------------------
@@ -188,10 +185,7 @@ def test_arguments_against_their_schema(value: Any, problem: str | None) -> None
 
 
 def test_schemas_that_cannot_be_read_are_refused() -> None:
-    for schema, message in (
-        ({"type": "text"}, "type 'text'"),
-        (5, "is no object"),
-    ):
+    for schema, message in (({"type": "text"}, "type 'text'"), (5, "is no object")):
         with pytest.raises(UserError, match=re.escape(message)):
             violations({}, schema)
 
@@ -223,8 +217,8 @@ def test_a_report_counts_what_happened() -> None:
         weather(location="x", days="9"),
         fenced("{"),
         weather(location="София"),
-        "a",
-        "b",
+        "",
+        "",
     ]
     report = grader.evaluate(lambda prompts: answers, BALANCED, prompt)
     assert report.accuracy == pytest.approx(3 / 6)
@@ -232,7 +226,7 @@ def test_a_report_counts_what_happened() -> None:
     assert counts == {"CORRECT": 3, "WRONG_PARAMETERS": 1, "MALFORMED_JSON": 1, "UNEXPECTED_CALL": 1}
     assert report.scenarios["function_call_required"] == 1
     assert grader.examine(answers[1], BALANCED[1]).errors == ("days: '9' is no integer",)
-    assert grader.examine(answers[2], BALANCED[2])[1:3] == (None, False)
+    assert grader.examine(answers[2], BALANCED[2]).valid is False
     assert grader.examine(fenced('{"name": "nope"}'), BALANCED[0]).errors == ("no function 'nope' was offered",)
 
 
@@ -276,7 +270,7 @@ def test_prompts_of_a_file_are_the_official_bytes(tmp_path: Path) -> None:
         assert digest == "15c91c3baf851739931323c641e77081de2ccf4d082b07d042219620e687f725"
         # A null that is expected has to be there; nothing is taken out.
         assert grader.grade(fenced('{"name": "g", "arguments": {"a": null}}'), one["expected_behavior"]) == "CORRECT"
-        assert grader.examine(fenced('{"name": "g"}'), one)[:3] == ("WRONG_PARAMETERS", "g", True)
+        assert grader.examine(fenced('{"name": "g"}'), one)[:2] == ("WRONG_PARAMETERS", True)
 
 
 def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
@@ -289,21 +283,14 @@ def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
     assert digest == data.load_prompt("long-bg")[1]
 
 
-def test_what_the_model_sees_of_a_function() -> None:
-    tool = {**WEATHER_TOOL, "x-topic": "place"}
-    assert catalogues.shown_function(tool) == WEATHER_TOOL
-    assert "description" not in json.dumps(method.undescribed(tool))
+def test_what_the_model_sees_and_says() -> None:
+    assert not any("x-topic" in one for one in miniature.catalogue().functions.values())
+    assert "description" not in json.dumps(method.undescribed(WEATHER_TOOL))
     named = {"name": "f", "parameters": {"properties": {"description": {"type": "string", "description": "d"}}}}
     assert method.undescribed(named)["parameters"]["properties"] == {"description": {"type": "string"}}
-
-
-def test_conversations_keep_cyrillic_and_roles() -> None:
-    call = method.render_call("get_weather", {"location": "София"})
-    assert call == f"```tool_call\n{RIGHT}\n```"
-    prompt, _ = data.load_prompt("short-bg")
-    turns = method.conversation(item("x", WEATHER), prompt)
+    turns = method.conversation(item("x", WEATHER), data.load_prompt("short-bg")[0])
     assert [turn["role"] for turn in turns] == ["user", "assistant"]
-    assert turns[1]["content"] == call
+    assert turns[1]["content"] == f"```tool_call\n{RIGHT}\n```"
 
 
 # --- scenarios, mirrored languages, splits ------------------------------------------------------------------------
@@ -340,15 +327,14 @@ def test_mirrored_items_are_one_draw(parts: dict[str, list[dict[str, Any]]]) -> 
                 assert not re.search("[а-я]", other["expected_parameters"][slot])
 
 
-def test_parts_share_no_wording_no_open_value_no_question_and_no_unseen_function(
-    parts: dict[str, list[dict[str, Any]]],
-) -> None:
+def test_parts_share_no_wording_no_open_value_and_no_unseen_function(parts: dict[str, list[dict[str, Any]]]) -> None:
     def values(items: list[dict[str, Any]]) -> set[tuple[str, str]]:
         named = {"origin": "city", "destination": "city"}
         found = (one["expected_behavior"].get("expected_parameters", {}) for one in items)
         return {(named.get(s, s), str(v)) for call in found for s, v in call.items() if s != "language"}
 
-    for one, other in (("train", "test"), ("train", "dev"), ("dev", "test")):
+    pairs: list[tuple[catalogues.Part, catalogues.Part]] = [("train", "test"), ("train", "dev"), ("dev", "test")]
+    for one, other in pairs:
         assert not {i["user_message"] for i in parts[one]} & {i["user_message"] for i in parts[other]}
         assert not values(parts[one]) & values(parts[other])
         for name in miniature.catalogue().functions:
@@ -367,36 +353,28 @@ def test_parts_share_no_wording_no_open_value_no_question_and_no_unseen_function
 
 
 def test_scenarios_mean_what_they_say(parts: dict[str, list[dict[str, Any]]]) -> None:
-    topic = miniature.catalogue().topic
     for one in parts["test"] + parts["train"]:
         names, expected = [f["name"] for f in one["functions"]], one["expected_behavior"]
         scenario, about = one["scenario_type"], one["id"].split("/")[0]
         assert expected["should_call_function"] == (scenario in method.CALL_SCENARIOS)
         assert len(set(names)) == len(names)
-        if scenario == "function_call_required":
-            assert names == [expected["expected_function"]]
-        elif scenario in method.CALL_SCENARIOS:
-            assert len(names) > 1
+        assert len(names) == {"function_call_required": 1, "no_functions_available": 0}.get(scenario, len(names) or 1)
+        if scenario in method.CALL_SCENARIOS:
             assert about == expected["expected_function"] in names
-        elif scenario == "no_functions_available":
-            assert names == []
-        else:
-            assert names
+            assert len(names) > 1 or scenario == "function_call_required"
         if scenario == "missing_required_parameters":
             assert (expected["expected_response_type"], one["answer"][-1]) == ("text_clarification", "?")
         if scenario == "irrelevant_question_with_functions":
             assert about not in names
         if scenario == "ambiguous_function_selection":
-            assert len({topic(name) for name in names}) == 1
+            assert len({miniature.catalogue().topics[name] for name in names}) == 1
             function = next(f for f in one["functions"] if f["name"] == about)
             # Whatever the wording has room for, options included.
             assert set(expected["expected_parameters"]) == set(function["parameters"]["properties"])
 
 
 def test_the_mix_is_met_and_seeds_differ() -> None:
-    build: Callable[..., list[dict[str, Any]]] = lambda n, **o: data.build_dataset(  # noqa: E731
-        miniature.catalogue(), n, languages=("bg",), **o
-    )
+    build: Callable[..., list[dict[str, Any]]] = partial(data.build_dataset, miniature.catalogue(), languages=("bg",))
     items = build(200, seed=1)
     assert [Counter(one["scenario_type"] for one in items)[s] for s in method.SCENARIOS] == [40, 40, 40, 30, 30, 20]
     assert items == build(200, seed=1)
@@ -431,11 +409,7 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
     openai = {"type": "function", "function": plain}
     mcp = {"name": "f", "description": "d", "inputSchema": plain["parameters"]}
     assert catalogues.plain_function(plain) == catalogues.plain_function(openai) == catalogues.plain_function(mcp)
-    for broken in (
-        {},
-        {"name": "f", "parameters": {"type": "string"}},
-        {"name": "f", "parameters": {"required": ["x"]}},
-    ):
+    for broken in ({}, *({"name": "f", "parameters": one} for one in ({"type": "string"}, {"required": ["x"]}))):
         with pytest.raises(UserError):
             catalogues.plain_function(broken)
     entry = yaml.safe_load((find("tucan").folder / "en.yaml").read_text(encoding="utf-8"))
@@ -466,11 +440,11 @@ def test_evaluation_rows_as_they_come() -> None:
     assert (one["id"], one["functions"], one["language"]) == ("3", [WEATHER_TOOL], "bg")
     assert data.evaluation_item({**row, "functions": None, "expected_behavior": NOTHING})["functions"] == []
     for broken, message in (
-        ({"user_message": "x"}, "'expected_behavior' is missing"),
+        ({"user_message": "x"}, "needs a user_message"),
         ({**row, "expected_behavior": "{"}, "not JSON"),
         ({**row, "expected_behavior": {"a": 1}}, "should_call_function"),
         ({**row, "expected_behavior": {"should_call_function": True}}, "expected_function"),
-        ({**row, "functions": [{"parameters": {}}]}, "no name"),
+        ({**row, "functions": [{"parameters": {}}]}, "No function"),
     ):
         with pytest.raises(UserError, match=message):
             data.evaluation_item(broken)
@@ -557,7 +531,7 @@ def test_a_base_copies_before_it_has_learnt_anything() -> None:
 
 def test_solvers_that_understand_nothing() -> None:
     config = Config(seed=3, split="dev")
-    found = tucan_eval.trivial(config, miniature.scored_items(config))
+    found = tucan_eval.trivial(config, miniature.scored_items(config), data.prompt_of(config.prompt)[0])
     assert found["trivial_never_call"] == 0.5
     assert 0 < found["trivial_neighbour"] < 1
     known = miniature.training_items(config)[0]
@@ -579,7 +553,7 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
     with temporary("tucan", small(adapter="none")) as run:
         shared = Run(run.path, "tucan", small(adapter="none", limit=20), smoke("tucan").stages, quiet=True)
         found = tucan_eval.evaluate(shared.config, shared).metrics
-    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "right_function_bg", "valid_call_bg"):
+    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "valid_call_bg"):
         assert found[name] == 1
     assert found["unexpected_call_bg"] == 0
     assert {"understood_bg", "knowledge_bg"} <= set(found)
