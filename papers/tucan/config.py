@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 _READING = TrainingConfig(
-    steps=800, batch_size=8, max_length=512, learning_rate=1.5e-3, schedule="cosine", warmup=50, beta2=0.99,
+    steps=700, batch_size=16, max_length=512, learning_rate=3e-3, schedule="cosine", warmup=50, beta2=0.99,
     layout="padded", long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
-_TUNING = replace(_READING, steps=0, epochs=1, learning_rate=4e-3, warmup=0.05)
+_TUNING = replace(_READING, steps=0, epochs=1, batch_size=8, learning_rate=4e-3, warmup=0.05)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Config:
     """Train on items where nothing is to be called. Off: calls alone, in the miniature as many items."""
     calls: Literal["own", "shuffled"] = "own"
     """shuffled: whoever is to call makes the call of another item. The null arm."""
-    examples: Annotated[int, Range(1)] = 1300
+    examples: Annotated[int, Range(1)] = 3200
     """Training items of the miniature, over all languages."""
     prompt: PromptConfig = PromptConfig()
     """Wording and format."""
@@ -138,7 +138,7 @@ _SMALL = BaseModel(16, 2, vocabulary=500, training=replace(_READING, steps=2, ba
 PRESETS: dict[str, Config] = {
     "smoke": replace(
         TINY, base_model=_SMALL, lora_rank=2, examples=16, limit=8, max_new_tokens=6,
-        training=replace(_TUNING, batch_size=8, max_length=1024),
+        training=replace(_TUNING, max_length=1024),
     ),
     "tiny": TINY,
     "paper": PAPER_SCALE,
