@@ -69,20 +69,16 @@ class Catalogue:
         """Arguments that a call must have."""
         return list(self.functions[name]["parameters"].get("required") or ())
 
-    def requests(self, name: str) -> list[str]:
-        """The templates of a function in the first language."""
-        return next(iter(self.tools.values()))[name].requests
-
     def templates(self, name: str, part: Part) -> list[int]:
         """Positions of a part's templates: the last quarter is for the test, a sixth before it for development."""
-        count = len(self.requests(name))
+        count = len(self._request(name))
         test = count - max(1, count // 4)
         dev = test - max(1, count // 6)
         return list({"train": range(dev), "dev": range(dev, test), "test": range(test, count)}[part])
 
     def droppable(self, name: str, template: int) -> list[str]:
         """Required values that a template can do without: each alone in its brackets."""
-        found = [_SLOT.findall(part) for part in _OPTIONAL.findall(self.requests(name)[template])]
+        found = [_SLOT.findall(part) for part in _OPTIONAL.findall(self._request(name)[template])]
         if can_go := sorted(slots[0] for slots in found if len(slots) == 1 and slots[0] in self.required(name)):
             return can_go
         raise UserError(f"No request of {name} can leave out a required value: put it into [brackets].")
@@ -92,13 +88,16 @@ class Catalogue:
     ) -> tuple[tuple[str, str], ...]:
         """Keys of the values of a request: all that are required, and those that are not with a probability."""
         keys: dict[str, str] = {}
-        asked = _SLOT.findall(self.requests(name)[template])
+        asked = _SLOT.findall(self._request(name)[template])
         for slot, schema in self.slots(name).items():
             if slot in asked and slot != without and (slot in self.required(name) or rng.random() < options):
                 known = next(iter(self.values.values()))[slot]
                 pool = sorted(known) if "enum" in schema else _parted(tuple(known))[part]
                 keys[slot] = rng.choice([key for key in pool if key not in keys.values()] or pool)
         return tuple(keys.items())
+
+    def _request(self, name: str) -> list[str]:
+        return next(iter(self.tools.values()))[name].requests
 
     def texts(self, drawn: Draw, language: str) -> dict[str, str]:
         """The values of a draw as a language writes them."""

@@ -158,7 +158,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 # BgGPT keeps the architecture of the Gemma-2 that it was trained from.
 SHAPES = {"2.6B": "google/gemma-2-2b", "9B": "google/gemma-2-9b", "27B": "google/gemma-2-27b"}
-CONVERSATIONS = 10_035
 
 
 def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
@@ -176,14 +175,14 @@ def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
 
 def workload(config: Config) -> list[Workload]:
     """What tuning costs, for `papers plan`: 10,035 conversations of about 600 tokens of Gemma's tokenizer (assumed:
-    two or three indented schemas are most of them); in miniature also the base, whose rows have about 150."""
+    two or three indented schemas are most of them); in miniature also the base, whose rows have about 40."""
     from core.cost.workload import Workload
 
     name = next((shape for size, shape in SHAPES.items() if f"-{size}-" in config.base), config.base)
     small, settings = base_shape(config.base_model, config.base_model.vocabulary), config.training
     tuning = Workload(
         architecture=name or small,
-        tokens=(600 * CONVERSATIONS if config.train_file else 150 * config.examples) * settings.epochs,
+        tokens=(600 * 10_035 if config.train_file else 80 * config.examples) * settings.epochs,
         kind="inference" if config.adapter == "none" else "training",
         method="lora" if config.quantization == "none" else "qlora",
         sequence_length=settings.max_length,
@@ -193,5 +192,5 @@ def workload(config: Config) -> list[Workload]:
         name="LoRA on function-calling conversations",
     )
     reading = config.base_model.training
-    base = Workload(small, 150 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
+    base = Workload(small, 40 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
     return [tuning] if config.base else [base, tuning]

@@ -173,11 +173,16 @@ def wrong_items(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> l
 
 def samples(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
     """One answer for every scenario and label."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for item, text, verdict in zip(items, said, verdicts, strict=True):
-        shown = {"scenario": item["scenario_type"], "label": verdict.label}
-        found.setdefault((*shown.values(),), {**shown, "request": item["user_message"], "answer": text[:200]})
-    return list(found.values())
+    shown = [
+        {
+            "scenario": item["scenario_type"],
+            "label": verdict.label,
+            "request": item["user_message"],
+            "answer": text[:200],
+        }
+        for item, text, verdict in zip(items, said, verdicts, strict=True)
+    ]
+    return list({(one["scenario"], one["label"]): one for one in shown}.values())
 
 
 def print_report(report: Any) -> None:
