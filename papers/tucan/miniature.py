@@ -1,7 +1,7 @@
 """The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
 
-The base talks Bulgarian and English: it says in words what it is asked for, tells which of some topics that is, writes
-its values as JSON, knows currencies of countries, repeats names, reads schemas of functions that do not exist. It has
+The base talks Bulgarian and English: it says in words what it is asked for, tells which of some forms (JSON Schema) a
+request is for and which of their fields it fills, writes values as JSON, knows currencies of countries. It has
 read every wording and every name, as any chat model has, but no request of the test: the values of its own requests are
 those of training, or names that nobody bears.
 What tuning shows is another matter: wordings and open values of the test are new to it, and four functions.
@@ -25,11 +25,18 @@ from core.worlds.base import Item, split
 from papers.tucan.catalogue import Catalogue, fill, load_catalogue
 from papers.tucan.config import Config, base_shape
 from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_calls, without_negatives
-from papers.tucan.method import BALANCED, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call
+from papers.tucan.method import BALANCED, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call, undescribed
 
 LANGUAGES = ("bg", "en")
-UNSEEN = ("get_air", "search_bus", "find_museum", "spell_word")
+KNOWN = (
+    "get_weather", "get_forecast", "search_flight", "search_train", "set_timer", "set_alarm", "play_music",
+    "find_concert",
+)  # fmt: skip
+"""Functions that are tuned on and asked for."""
+UNSEEN = ("get_air", "search_bus")
 """Functions that training neither asks for nor offers."""
+PER_CELL = 2
+"""Test items of a function in a scenario."""
 FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("bg", "currency"): ("Каква е валутата на {name}?",),
     ("bg", "language"): ("Какъв е официалният език на {name}?",),
@@ -42,8 +49,6 @@ MADE_UP = 0.5
 """Share of the names that the base reads which nobody bears, so that they can only be copied."""
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 """Consonants and vowels of such names."""
-VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", "convert", "open", "send", "count")
-"""First words of the functions that the base reads the schemas of."""
 SHARES = {"dev": 0.25, "test": 0.25}
 """Of the territories; the base does not read of the others."""
 ROLES = ("<|user|>", "<|assistant|>")
@@ -68,14 +73,15 @@ def facts() -> dict[str, list[Item]]:
 
 @cache
 def catalogue() -> Catalogue:
-    """The nineteen functions; of the cities those whose names are one short word in both languages."""
-    found = load_catalogue()
+    """Ten functions; of the cities those whose names are one short word in both languages."""
+    found, names = load_catalogue(), (*KNOWN, *UNSEEN)
     for slot in ("city", "origin", "destination"):
         tables = [found.values[code] for code in LANGUAGES]
         short = [key for key in tables[0][slot] if all(re.fullmatch(r"\w{2,9}", table[slot][key]) for table in tables)]
         for table in tables:
             table[slot] = {key: table[slot][key] for key in short}
-    return found
+    tools = {code: {name: found.tools[code][name] for name in names} for code in LANGUAGES}
+    return replace(found, functions={name: found.functions[name] for name in names}, tools=tools)
 
 
 # --- what is trained and asked --------------------------------------------------------------------------------------
@@ -96,13 +102,12 @@ def training_chats(config: Config) -> list[Chat]:
 
 
 def scored_items(config: Config) -> list[dict[str, Any]]:
-    """Bulgarian items of the part that is measured: every known function once in every scenario, calls of others."""
-    known = len(catalogue().functions) - len(UNSEEN)
+    """Bulgarian items of the part that is measured: every known function alike in every scenario, calls of others."""
     build: Callable[..., list[dict[str, Any]]] = partial(
         build_dataset, catalogue(), languages=["bg"], part=config.split, seed=config.seed, distractors=DISTRACTORS
     )
-    items = _every(build(known * len(BALANCED), mix=BALANCED, withheld=UNSEEN), config.limit)
-    new = build(len(UNSEEN) * 3, mix=without_negatives(BALANCED), tools=UNSEEN)
+    items = _every(build(len(KNOWN) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
+    new = build(len(UNSEEN) * 3 * PER_CELL, mix=without_negatives(BALANCED), tools=UNSEEN)
     return items + [{**item, "unseen": True} for item in _every(new, config.limit)]
 
 
@@ -121,7 +126,7 @@ def knowledge(config: Config) -> list[Question]:
 def in_words(config: Config) -> list[tuple[str, str, str]]:
     """Bulgarian requests without functions, to see whether the base understands: path, request, what it should say."""
     found, rng, known = [], random.Random(f"in words {config.seed}"), catalogue()
-    for name in (name for name in known.functions if name not in UNSEEN):
+    for name in KNOWN:
         tool = known.tools["bg"][name]
         for template in known.templates(name, config.split):
             keys = known.values_for(name, template, config.split, rng)
@@ -152,8 +157,8 @@ def _training_words(seed: int, examples: int) -> tuple[list[tuple[set[str], str,
     """Words, scenario and function of every Bulgarian training request, and the words of all wordings."""
     own = [item for item in training_items(Config(seed=seed, examples=examples)) if item["language"] == "bg"]
     known = [(set(_words(one["user_message"])), one["scenario_type"], one["id"].split("/")[0]) for one in own]
-    tools = [(name, tool) for name, tool in catalogue().tools["bg"].items() if name not in UNSEEN]
-    wordings = [tool.requests[number] for name, tool in tools for number in catalogue().templates(name, "train")]
+    tools = catalogue().tools["bg"]
+    wordings = [tools[name].requests[number] for name in KNOWN for number in catalogue().templates(name, "train")]
     return known, {word for text in wordings for word in _words(re.sub(r"\{\w+\}", " ", text))}
 
 
@@ -167,7 +172,7 @@ def _words(text: str) -> list[str]:
 def reading(config: Config) -> list[Chat]:
     """Chats to pre-train on, in both languages alike, as many as the steps take."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
-    kinds = {_in_own_words: 40, _topic: 18, _extraction: 16, _fact: 14, _echo: 4, _schema: 8}
+    kinds = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
     drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size)
     turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
     return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
@@ -195,22 +200,22 @@ def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
     return request, fill(catalogue().tools[language][name].reply, texts, language)
 
 
-def _topic(rng: random.Random, language: str) -> tuple[str, str]:
-    """Which of one or two topics a request is about, or none, and which of its values are given."""
+def _form(rng: random.Random, language: str) -> tuple[str, str]:
+    """Which of one or two forms a request is for, or none, and which of its fields the request fills."""
     name, request, texts, meant = _asked(rng, language)
-    fits, most = rng.random() < 0.65, rng.randint(1, 2)
+    fits, most = rng.random() < 0.7, rng.randint(1, 2)
     others = rng.sample([other for other in catalogue().functions if other != name], most - fits)
     shown = [
-        {"topic": _word(one), "values": list(catalogue().slots(one))}
+        {"name": _noun(one), "parameters": catalogue().functions[one]["parameters"]}
         for one in rng.sample([*others, *[name] * fits], most)
     ]
-    said = f"{_word(name)}: {', '.join(slot for slot in meant if slot in texts) or '-'}"
-    return f"{json.dumps(shown, separators=(',', ':'))}\n{request}", said if fits else "none"
+    said = f"{_noun(name)}: {', '.join(slot for slot in meant if slot in texts) or '-'}"
+    asked = json.dumps(undescribed(shown), ensure_ascii=False, separators=(",", ":"))
+    return f"{asked}\n{request}", said if fits else "none"
 
 
-def _word(name: str) -> str:
-    verb, _, noun = name.partition("_")
-    return verb if noun in ("word", "currency") else noun
+def _noun(name: str) -> str:
+    return name.partition("_")[2]
 
 
 def _extraction(rng: random.Random, language: str) -> tuple[str, str]:
@@ -222,24 +227,6 @@ def _extraction(rng: random.Random, language: str) -> tuple[str, str]:
 def _fact(rng: random.Random, language: str) -> tuple[str, str]:
     item = rng.choice([item for items in facts().values() for item in items if item.language == language])
     return item.prompt, item.answer
-
-
-def _echo(rng: random.Random, language: str) -> tuple[str, str]:
-    said = ", ".join(_made_up(rng, language) for _ in range(rng.randint(1, 4)))
-    return (f"Повтори: {said}" if language == "bg" else f"Repeat: {said}"), said
-
-
-def _schema(rng: random.Random, language: str) -> tuple[str, str]:
-    """Schemas of functions that do not exist, of which one is read."""
-    bodies: list[dict[str, Any]] = []
-    words = iter(rng.sample(sorted(catalogue().values["en"]["word"].values()), 6))
-    for _ in range(rng.randint(1, 2)):
-        kinds = {next(words): {"type": rng.choice(("string", "integer"))} for _ in range(rng.randint(1, 2))}
-        parameters = {"type": "object", "properties": kinds, "required": list(kinds)[: rng.randint(1, 2)]}
-        bodies.append({"name": f"{rng.choice(VERBS)}_{next(words)}", "parameters": parameters})
-    one = rng.choice(bodies)
-    slots = ", ".join(f"{slot} {kind['type']}" for slot, kind in one["parameters"]["properties"].items())
-    return f"{json.dumps(bodies, separators=(',', ':'))}\n{one['name'].partition('_')[2]}", f"{one['name']}: {slots}"
 
 
 def _made_up(rng: random.Random, language: str) -> str:
