@@ -68,13 +68,6 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="negatives-teach-restraint",
-            statement="Without the items where nothing is to be called, and as many others in their place, a tuned "
-            "model calls more often where it should not.",
-            **_MEASURED | {"treatment": "no-negatives", "control": "bg+en", "null": None},
-            metric="unexpected_call_bg",
-        ),
-        Check(
             id="unseen-functions",
             statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base.",
             **_MEASURED,
@@ -88,7 +81,7 @@ PAPER = Paper(
             "values, in the wordings of the test.",
             metric="understood_bg",
             variant="base",
-            at_least=0.7,
+            at_least=0.6,
         ),
         Premise(
             id="knows-bg",
@@ -102,7 +95,7 @@ PAPER = Paper(
             statement="The tuned model has learnt its items.",
             metric="fitted",
             variant="bg+en",
-            at_least=0.8,
+            at_least=0.7,
         ),
     ),
     official_code="https://github.com/llm-bg/Tucan-Eval",

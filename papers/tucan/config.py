@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 _READING = TrainingConfig(
-    steps=700, batch_size=16, max_length=512, learning_rate=3e-3, schedule="cosine", warmup=50, beta2=0.99,
+    steps=1000, batch_size=16, max_length=512, learning_rate=3e-3, schedule="cosine", warmup=50, beta2=0.99,
     layout="padded", long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
 _TUNING = replace(_READING, steps=0, epochs=1, batch_size=8, learning_rate=4e-3, warmup=0.05)
@@ -82,11 +82,9 @@ class Config:
     """Training conversations: JSONL or hub dataset, see the page. Empty: the miniature's."""
     eval_file: str = ""
     """Evaluation items: JSON, JSONL or hub dataset. Empty: the miniature's."""
-    negatives: bool = True
-    """Train on items where nothing is to be called. Off: calls alone, in the miniature as many items."""
     calls: Literal["own", "shuffled"] = "own"
     """shuffled: whoever is to call makes the call of another item. The null arm."""
-    examples: Annotated[int, Range(1)] = 3200
+    examples: Annotated[int, Range(1)] = 3600
     """Training items of the miniature, over all languages."""
     prompt: PromptConfig = PromptConfig()
     """Wording and format."""
@@ -152,7 +150,6 @@ PRESETS: dict[str, Config] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {"adapter": "none"},
     "bg+en": {},
-    "no-negatives": {"negatives": False},
     "shuffled": {"calls": "shuffled"},
 }
 

@@ -24,7 +24,7 @@ from core.files import load_yaml, parse_json, source_is_path
 from core.text.scripts import dominant_script
 from papers.tucan.catalogue import HERE, Catalogue, Part, plain_function
 from papers.tucan.grader import parse_call
-from papers.tucan.method import MIX, NO_CALL_SCENARIOS, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored
+from papers.tucan.method import MIX, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored
 
 if TYPE_CHECKING:
     from papers.tucan.config import PromptConfig
@@ -114,11 +114,6 @@ def apportion(mix: Mapping[str, float], count: int) -> list[str]:
     return [name for name, number in counts.items() for _ in range(number)]
 
 
-def without_negatives(mix: Mapping[str, float] = MIX) -> dict[str, float]:
-    """The mix with the three scenarios dropped in which nothing is to be called."""
-    return {name: 0.0 if name in NO_CALL_SCENARIOS else share for name, share in mix.items()}
-
-
 # --- rows of files and the hub --------------------------------------------------------------------------------------
 
 
@@ -190,23 +185,13 @@ def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     return list(adapted(source, _rows(source, SPLITS)[: limit or None], evaluation_item))
 
 
-def read_conversations(source: str, prompt: Prompt, *, negatives: bool = True) -> list[Chat]:
-    """Training conversations of a file or a hub dataset.
-
-    Args:
-        source: As in :func:`read_items`.
-        prompt: Wording of items; `messages` are taken as they are. Its tags say which answers are calls.
-        negatives: False keeps conversations with a call alone.
+def read_conversations(source: str, prompt: Prompt) -> list[Chat]:
+    """Training conversations of a file or a hub dataset; items are worded by `prompt`, `messages` taken as they are.
 
     Raises:
-        UserError: A row cannot be read, or none is left.
+        UserError: A row cannot be read.
     """
-    rows = _rows(source, ("train",))
-    chats = list(adapted(source, rows, lambda row, _: training_messages(row, prompt)))
-    kept = [chat for chat in chats if negatives or any(_calls(turn, prompt.tags) for turn in chat)]
-    if not kept:
-        raise UserError(f"No conversation of {source} is left: leave --no-negatives out.")
-    return kept
+    return list(adapted(source, _rows(source, ("train",)), lambda row, _: training_messages(row, prompt)))
 
 
 def shuffled_calls(chats: Sequence[Chat], tags: Tags, seed: int) -> list[Chat]:

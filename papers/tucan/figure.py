@@ -12,7 +12,6 @@ from core.experiment.results import Record
 
 ARMS = (
     ("bg+en", "tuned", "blue"),
-    ("no-negatives", "tuned on calls alone", "vermilion"),
     ("base", "base, not tuned", "grey"),
     ("shuffled", "tuned on other items' calls (null)", "grey"),
 )
@@ -24,7 +23,7 @@ SCENARIOS = {
     "missing_required_parameters": "value missing",
     "no_functions_available": "no functions",
 }
-SHOWN = (("bg+en", "D", -0.2), ("no-negatives", "s", 0.0), ("base", "o", 0.2))
+SHOWN = (("bg+en", "D", -0.15), ("base", "o", 0.15))
 
 
 def draw(record: Record) -> Figure:

@@ -24,8 +24,16 @@ from core.worlds import names
 from core.worlds.base import Item, split
 from papers.tucan.catalogue import Catalogue, fill, load_catalogue
 from papers.tucan.config import Config, base_shape
-from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_calls, without_negatives
-from papers.tucan.method import BALANCED, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call, undescribed
+from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_calls
+from papers.tucan.method import (
+    BALANCED,
+    CALL_SCENARIOS,
+    NO_CALL_SCENARIOS,
+    Draw,
+    conversation,
+    render_call,
+    undescribed,
+)
 
 LANGUAGES = ("bg", "en")
 KNOWN = (
@@ -88,10 +96,9 @@ def catalogue() -> Catalogue:
 
 
 def training_items(config: Config) -> list[dict[str, Any]]:
-    """Items to tune on; without negatives there are as many, all of them calls."""
-    mix = MIX if config.negatives else without_negatives()
+    """Items to tune on."""
     options: dict[str, Any] = {"seed": config.seed, "distractors": DISTRACTORS, "withheld": UNSEEN}
-    return build_dataset(catalogue(), config.examples, languages=LANGUAGES, mix=mix, **options)
+    return build_dataset(catalogue(), config.examples, languages=LANGUAGES, **options)
 
 
 def training_chats(config: Config) -> list[Chat]:
@@ -107,7 +114,7 @@ def scored_items(config: Config) -> list[dict[str, Any]]:
         build_dataset, catalogue(), languages=["bg"], part=config.split, seed=config.seed, distractors=DISTRACTORS
     )
     items = _every(build(len(KNOWN) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
-    new = build(len(UNSEEN) * 3 * PER_CELL, mix=without_negatives(BALANCED), tools=UNSEEN)
+    new = build(len(UNSEEN) * 3 * PER_CELL, mix=dict.fromkeys(CALL_SCENARIOS, 1 / 3), tools=UNSEEN)
     return items + [{**item, "unseen": True} for item in _every(new, config.limit)]
 
 

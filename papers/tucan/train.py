@@ -55,7 +55,7 @@ def conversations(config: Config) -> list[Chat]:
     if not config.train_file:
         return miniature.training_chats(config)
     prompt, _ = data.prompt_of(config.prompt)
-    chats = data.read_conversations(config.train_file, prompt, negatives=config.negatives)
+    chats = data.read_conversations(config.train_file, prompt)
     return data.shuffled_calls(chats, prompt.tags, config.seed) if config.calls == "shuffled" else chats
 
 

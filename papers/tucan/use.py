@@ -41,7 +41,7 @@ class Build:
     part: Literal["train", "dev", "test"] = "train"
     """Whose wordings and values are used: parts share none."""
     balanced: bool = False
-    """All six scenarios alike, as in a test; otherwise two of five want no call, as in training."""
+    """All six scenarios alike, as in a test; otherwise as in training."""
     seed: Seed = 0
     """Of the draws."""
     prompt: PromptConfig = LONG
