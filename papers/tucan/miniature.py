@@ -4,7 +4,7 @@ The base talks Bulgarian and English: it says in words what it is asked for, tel
 request is for and which of their fields it fills, writes values as JSON, knows currencies of countries. It has
 read every wording and every name, as any chat model has, but no request of the test: the values of its own requests are
 those of training, or names that nobody bears.
-What tuning shows is another matter: wordings and open values of the test are new to it, and four functions.
+What tuning shows is another matter: wordings and open values of the test are new to it, and two functions.
 """
 
 from __future__ import annotations
@@ -36,10 +36,8 @@ from papers.tucan.method import (
 )
 
 LANGUAGES = ("bg", "en")
-KNOWN = (
-    "get_weather", "get_forecast", "search_flight", "search_train", "set_timer", "set_alarm", "play_music",
-    "find_concert",
-)  # fmt: skip
+KNOWN = ("get_weather", "get_forecast", "search_flight", "search_train", "set_timer", "set_alarm", "play_music",
+         "find_concert")  # fmt: skip
 """Functions that are tuned on and asked for."""
 UNSEEN = ("get_air", "search_bus")
 """Functions that training neither asks for nor offers."""
@@ -82,14 +80,14 @@ def facts() -> dict[str, list[Item]]:
 @cache
 def catalogue() -> Catalogue:
     """Ten functions; of the cities those whose names are one short word in both languages."""
-    found, names = load_catalogue(), (*KNOWN, *UNSEEN)
+    found, wanted = load_catalogue(), (*KNOWN, *UNSEEN)
     for slot in ("city", "origin", "destination"):
         tables = [found.values[code] for code in LANGUAGES]
         short = [key for key in tables[0][slot] if all(re.fullmatch(r"\w{2,9}", table[slot][key]) for table in tables)]
         for table in tables:
             table[slot] = {key: table[slot][key] for key in short}
-    tools = {code: {name: found.tools[code][name] for name in names} for code in LANGUAGES}
-    return replace(found, functions={name: found.functions[name] for name in names}, tools=tools)
+    tools = {code: {name: found.tools[code][name] for name in wanted} for code in LANGUAGES}
+    return replace(found, functions={name: found.functions[name] for name in wanted}, tools=tools)
 
 
 # --- what is trained and asked --------------------------------------------------------------------------------------
@@ -192,13 +190,12 @@ def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str],
     template = rng.randrange(len(tool.requests))
     keys = {slot: key for slot, key in catalogue().values_for(name, template, "train", rng) if rng.random() < 0.85}
     texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
-    meant: dict[str, Any] = {}
-    for slot, schema in catalogue().slots(name).items():
-        if slot in texts and schema["type"] == "string" and "enum" not in schema and rng.random() < MADE_UP:
+    meant: dict[str, Any] = dict.fromkeys(catalogue().slots(name))
+    for slot in texts:
+        whole = catalogue().slots(name)[slot]["type"] == "integer"
+        if not whole and rng.random() < MADE_UP:
             texts[slot] = _made_up(rng, language)
-        text = texts.get(slot)
-        whole = text and schema["type"] == "integer"
-        meant[slot] = int(text or 0) if whole else keys.get(slot) if "enum" in schema else text
+        meant[slot] = int(texts[slot]) if whole else texts[slot]
     return name, fill(tool.requests[template], texts, language), texts, meant
 
 
@@ -256,7 +253,7 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
 
     chats, shape, prompt = reading(config), config.base_model, prompt_of(config.prompt)[0]
     # Schemas are cut into tokens as well as what the base reads: it has never seen them, but its tokenizer has.
-    shown = [conversation(item, prompt) for item in training_items(replace(Config(), seed=config.seed, examples=400))]
+    shown = [conversation(item, prompt) for item in training_items(Config(seed=config.seed, examples=400))]
     texts = [turn["content"] for chat in [*chats, *shown] for turn in chat]
     tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=ROLES, apart=True)
     tokenizer.add_tokens(list(JSON))
