@@ -22,7 +22,7 @@ PAPER = Paper(
     arxiv="2401.06620",
     family="adaptation",
     summary=(
-        "Tunes a multilingual encoder for a short while on sentences and their romanisations, pulled together against all "
+        "Tunes a multilingual encoder for a while on sentences and their romanisations, pulled together against all "
         "others of the batch: related languages are read alike in whatever script they are written."
     ),
     claims=(

@@ -22,6 +22,7 @@ from papers.translico.method import Pair, pair
 
 HUB = "cis-lmu/Glot500"
 """The part of Glot500-c that may be passed on: a subset `<language>_<Script>` each, with a column `text`."""
+TABLES = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 INDIC = frozenset(["Beng", "Deva", "Gujr", "Guru", "Knda", "Mlym", "Orya", "Sinh", "Taml", "Telu"])
 """Scripts of the group at the paper's scale, North Indian and Dravidian; the authors' list is not published."""
 
@@ -120,7 +121,7 @@ def own_pairs(source: str | Path, romanizer: Romanizer = "uroman") -> list[Pair]
         UserError: It cannot be read, has no column `text`, or nothing is left of it.
     """
     path = Path(source)
-    if path.suffix.lower() in (".txt", ""):
+    if path.suffix.lower() not in TABLES:
         found = pair(read_lines(path), romanizer)
     else:
         romanize = resolve(romanizer)

@@ -1,7 +1,7 @@
 """The tiny world: Slavic languages in two scripts, Serbian in both; an encoder that has read them as they are written.
 
-Interface messages (Django) and names of territories, languages, currencies and scripts (CLDR). Held out, by class and in
-all languages at once, are messages to be retrieved and names to be classified: neither tokenizer nor base nor method
+Interface messages (Django) and names of territories, languages, currencies and scripts (CLDR). Held out, by class in
+all languages, are messages to be retrieved and names to be classified: neither tokenizer nor base nor method
 reads them.
 """
 
