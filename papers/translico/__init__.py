@@ -158,5 +158,5 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("finetune", "pair", "tune", "nt_xent", "TransliCo", "TwoSides"),
-    barrier=("barrier",),
+    barrier=("script_barrier",),
 )

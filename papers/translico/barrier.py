@@ -1,6 +1,6 @@
 """The script barrier of an encoder, layer by layer: how far a sentence lies from its own transliteration.
 
-    for layer in barrier(model, tokenizer, pairs): ...     # any encoder (or decoder) of transformers
+    for layer in script_barrier(model, tokenizer, pairs): ...     # any encoder (or decoder) of transformers
 
 Both sides say the same in the same words, so that what tells them apart is script alone.
 """
@@ -40,7 +40,7 @@ class Layer(NamedTuple):
     script: float
 
 
-def barrier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> list[Layer]:
+def script_barrier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> list[Layer]:
     """The barrier after the embeddings (0) and after every layer; states are averaged over all tokens.
 
     Raises:

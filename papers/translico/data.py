@@ -28,7 +28,7 @@ INDIC = frozenset(["Beng", "Deva", "Gujr", "Guru", "Knda", "Mlym", "Orya", "Sinh
 
 
 def pairs(config: Config, run: Run) -> Sequence[Pair]:
-    """What a configuration tunes on; a list, or at the paper's scale a dataset on disk.
+    """What a configuration tunes on: a list in the order of training, or at the paper's scale a dataset on disk.
 
     Raises:
         UserError: No such corpus, or nothing in it that the configuration asks for.
@@ -37,12 +37,12 @@ def pairs(config: Config, run: Run) -> Sequence[Pair]:
         known = miniature.romanised(config, run)
         text = miniature.world(config).text
         chosen = [code for code in text if _wanted(miniature.is_latin(code), miniature.in_group(code), config)]
-        return [row for code in chosen for row in arranged(text[code], known.__getitem__, config)]
+        found = [row for code in chosen for row in arranged(text[code], known.__getitem__, config)]
+        return miniature.by_length(found, [len(row["text"]) for row in found], config.training, config.seed)
     from datasets import Dataset
 
-    folder = run.path / "pairs"
-    found: Any = Dataset.from_generator(_corpus, gen_kwargs={"config": config}, cache_dir=str(folder))
-    return found
+    dataset: Any = Dataset.from_generator(_corpus, gen_kwargs={"config": config}, cache_dir=str(run.path / "pairs"))
+    return dataset
 
 
 def _wanted(latin: bool, grouped: bool, config: Config) -> bool:

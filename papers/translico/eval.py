@@ -107,12 +107,12 @@ def spellings(folder: Path | str, config: Config) -> tuple[Units, list[dict[str,
     """The barrier between held-out Cyrillic messages and their romanisations by language; its mean by layer."""
     from core.models.loading import load
     from papers.translico import miniature
-    from papers.translico.barrier import barrier
+    from papers.translico.barrier import script_barrier
     from papers.translico.method import pair
 
     model, tokenizer = load(folder, task="encoder", dtype="float32")
     lines = miniature.world(config).messages
-    reports = {code: barrier(model, tokenizer, pair(lines[code])) for code in _scripts(config)[1]}
+    reports = {code: script_barrier(model, tokenizer, pair(lines[code])) for code in _scripts(config)[1]}
     at = {code: report[config.layer] for code, report in reports.items()}
     units = {
         "acc1_own": {code: layer.found for code, layer in at.items()},

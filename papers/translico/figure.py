@@ -64,7 +64,7 @@ def _languages(axes: Axes, record: Record) -> None:
     rows(axes, [name(code) for code in order], high=1.2 * max(after.values()))
     axes.set_ylim(len(order) - 0.5, -1.0)
     axes.set_title("Every language in Cyrillic")
-    axes.set_xlabel("accuracy@1, mean over seven\nlanguages in Latin script", fontsize=7.5)
+    axes.set_xlabel("accuracy@1, mean over six\nlanguages in Latin script", fontsize=7.5)
 
 
 def _layers(axes: Axes, record: Record) -> None:

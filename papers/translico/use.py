@@ -123,11 +123,11 @@ def barrier(options: Barrier) -> None:
     """
     from core.models.loading import load
     from papers.translico import data
-    from papers.translico.barrier import barrier
+    from papers.translico.barrier import script_barrier
 
     pairs = data.own_pairs(options.lines, options.romanizer)
     for spec in options.models:
-        report = barrier(*load(spec, task="encoder", dtype="float32"), pairs)
+        report = script_barrier(*load(spec, task="encoder", dtype="float32"), pairs)
         print(f"{spec}: {len(pairs)} sentences and their transliterations")
         print("  layer   cosine: own   others'   nearest is own   variance by script")
         for number, layer in enumerate(report):

@@ -26,7 +26,19 @@ from core.models.embedding import pool
 from core.models.scratch import masked_lm
 from core.training.masking import masked_lm_loss
 from core.worlds.messages import skeleton
-from papers.translico import PAPER, TransliCo, TwoSides, barrier, data, finetune, miniature, nt_xent, pair, tune, use
+from papers.translico import (
+    PAPER,
+    TransliCo,
+    TwoSides,
+    data,
+    finetune,
+    miniature,
+    nt_xent,
+    pair,
+    script_barrier,
+    tune,
+    use,
+)
 from papers.translico.config import PRESETS, VARIANTS, Config, workload
 from papers.translico.eval import evaluate
 from papers.translico.method import TRAINING, Pair, contrast_layer, partners
@@ -80,7 +92,7 @@ def test_the_total_is_both_language_models_and_a_weighted_contrast(small: loadin
         keep = (1 - side["special_tokens_mask"]).float()[..., None]
         vectors.append((output.hidden_states[3] * keep).sum(1) / keep.sum(1))
     u, v = vectors
-    rows = torch.stack([u, v], 1).reshape(-1, u.shape[1])
+    rows = torch.stack([u, v], 1).reshape(-1, u.shape[1]).detach()
     products = rows @ rows.T
     each = [
         math.log(sum(math.exp(float(products[r, c])) for c in range(len(rows)) if c != r)) - float(products[r, r ^ 1])
@@ -180,10 +192,10 @@ def test_tuning_pulls_pairs_together(small: loading.Loaded) -> None:
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     tokenizer = small.tokenizer
     model = BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **sizes))
-    before = barrier(model.eval(), tokenizer, pair(GEORGIAN))
+    before = script_barrier(model.eval(), tokenizer, pair(GEORGIAN))
     quick = replace(TRAINING, steps=40, batch_size=6, learning_rate=3e-3)
     assert finetune(model, tokenizer, GEORGIAN, layer=1, settings=quick) is model
-    after = barrier(model, tokenizer, pair(GEORGIAN))
+    after = script_barrier(model, tokenizer, pair(GEORGIAN))
     assert len(before) == len(after) == 3
     assert after[1].own - after[1].others > before[1].own - before[1].others + 0.1
     assert after[1].found == 1
@@ -198,11 +210,11 @@ def test_what_cannot_be_tuned_is_refused(small: loading.Loaded, layer: int, batc
 
 def test_a_sentence_that_is_its_own_transliteration_has_no_barrier(small: loading.Loaded) -> None:
     rows = [Pair(text=line, transliteration=line) for line in GEORGIAN]
-    for layer in barrier(*small, rows):
+    for layer in script_barrier(*small, rows):
         assert (round(layer.own, 5), layer.found) == (1, 1)
         assert layer.script == pytest.approx(0, abs=1e-9)
     with pytest.raises(UserError, match="at least two"):
-        barrier(*small, rows[:1])
+        script_barrier(*small, rows[:1])
 
 
 # --- the tiny world --------------------------------------------------------------------------------------------------
@@ -228,8 +240,18 @@ def test_nothing_that_is_measured_is_read_before(split: Any) -> None:
 
 def test_scripts_and_the_group() -> None:
     tiny = PRESETS["tiny"].languages
-    assert "".join("L" if miniature.is_latin(code) else "C" for code in tiny) == "LLLLLLLCCCCCC"
-    assert [code for code in tiny if miniature.in_group(code)] == ["hr", "bs", "sr-Latn", "sl", "sr", "mk", "bg"]
+    assert "".join("L" if miniature.is_latin(code) else "C" for code in tiny) == "LLLLLLCCCCCC"
+    assert [code for code in tiny if miniature.in_group(code)] == ["hr", "sr-Latn", "sl", "sr", "mk", "bg"]
+
+
+def test_batches_are_of_like_length_and_every_pass_has_its_own() -> None:
+    settings = replace(TRAINING, steps=8, batch_size=5)
+    rows = miniature.by_length(range(22), [n % 4 for n in range(22)], settings, 0)
+    assert len(rows) == 40
+    batches = [rows[start : start + 5] for start in range(0, 40, 5)]
+    assert all(max(n % 4 for n in batch) - min(n % 4 for n in batch) <= 1 for batch in batches)
+    assert len(set(rows[:20])) == 20
+    assert rows != miniature.by_length(range(22), [n % 4 for n in range(22)], settings, 1)
 
 
 def test_every_arm_has_its_partners() -> None:
