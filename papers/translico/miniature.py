@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.errors import UserError
 from core.tasks.labelled import Labelled
 from core.text import romanize
 from core.text.families import FAMILIES
@@ -91,6 +92,8 @@ def _names(languages: tuple[str, ...], seed: int, part: str) -> dict[str, list[I
 def by_length(rows: Sequence[Any], lengths: Sequence[int], settings: TrainingConfig, seed: int) -> list[Any]:
     """Rows in the order of training, each batch of like lengths: without it two thirds of a batch would be padding."""
     rng, size = random.Random(seed), settings.batch_size
+    if len(rows) < size:
+        raise UserError(f"{len(rows)} rows do not fill a batch of {size}: lower batch_size.")
     found: list[Any] = []
     while len(found) < settings.steps * size:
         order = sorted(range(len(rows)), key=lambda row: (lengths[row], rng.random()))
