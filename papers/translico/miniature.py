@@ -19,6 +19,7 @@ from core.tasks.labelled import Labelled
 from core.text import romanize
 from core.text.families import FAMILIES
 from core.text.languages import language
+from core.text.normalize import fold
 from core.worlds import messages, names
 from core.worlds.base import Item, split
 from papers.translico.config import Config
@@ -82,11 +83,25 @@ def _draw(languages: tuple[str, ...], seed: int, part: str, size: int, lines: in
 
 def _names(languages: tuple[str, ...], seed: int, part: str) -> dict[str, list[Item]]:
     """Names in four parts: `train`, `choice`, `test`, and the `other` test, which is kept out of all."""
-    items = names.kinds(languages)
+    items = _merged(names.kinds(languages))
     fixed = split(items, 0, {"dev": 0.2, "rest": 0.8})
     drawn = split(fixed["rest"], seed, SHARES)
     tests = {"dev": fixed["dev"], "test": drawn.pop("test")}
     return {**drawn, "test": tests.pop(part), "other": next(iter(tests.values()))}
+
+
+def _merged(items: Sequence[Item]) -> list[Item]:
+    """The same names in classes that share no spelling, not even between two languages (an old and a new currency)."""
+    parent = {item.cls: item.cls for item in items}
+
+    def root(cls: str) -> str:
+        return cls if parent[cls] == cls else root(parent[cls])
+
+    first: dict[str, str] = {}
+    for item in items:
+        low, high = sorted(map(root, (item.cls, first.setdefault(fold(item.prompt), item.cls))))
+        parent[high] = low
+    return [replace(item, cls=root(item.cls)) for item in items]
 
 
 def by_length(rows: Sequence[Any], lengths: Sequence[int], settings: TrainingConfig, seed: int) -> list[Any]:
