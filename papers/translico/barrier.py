@@ -62,14 +62,13 @@ def script_barrier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, p
 
 def layers_of(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
-) -> list[Float[Tensor, "text width"]]:
+) -> Float[Tensor, "layer text width"]:
     """Vectors of texts after the embeddings and after every layer; longer texts than the model reads are cut."""
     longest = longest_input(model, tokenizer)
     ids = tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)["input_ids"]
-    found: list[Tensor] = []
+    rows: list[int] = []
+    vectors = []
     for batch in hidden_states(model, ids):
-        states = [pool(layer, batch.mask).cpu() for layer in batch.layers]
-        found = found or [torch.empty(len(texts), layer.shape[-1]) for layer in states]
-        for vectors, layer in zip(found, states, strict=True):
-            vectors[batch.rows] = layer
-    return found
+        rows += batch.rows
+        vectors.append(torch.stack([pool(layer, batch.mask).cpu() for layer in batch.layers]))
+    return torch.cat(vectors, 1)[:, torch.tensor(rows).argsort()]

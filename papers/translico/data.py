@@ -52,16 +52,12 @@ def _wanted(latin: bool, grouped: bool, config: Config) -> bool:
 def arranged(lines: Sequence[str], romanize: Callable[[str], str], config: Config) -> list[Pair]:
     """Pairs of one language with the partners that the configuration asks for."""
     found = pair(lines, romanize)
-    if config.partner == "itself":
-        return [Pair(text=row["text"], transliteration=row["text"]) for row in found]
     if config.partner == "own":
         return found
-    order = random.Random(config.seed).sample(range(len(found)), len(found))
+    order = random.Random(config.seed).sample(found, len(found))
     # Along a circle through all of them, so that none keeps its own.
-    following = dict(zip(order, [*order[1:], *order[:1]], strict=True))
-    return [
-        Pair(text=row["text"], transliteration=found[following[i]]["transliteration"]) for i, row in enumerate(found)
-    ]
+    circle = zip(order, [*order[1:], *order[:1]], strict=True)
+    return [Pair(text=row["text"], transliteration=other["transliteration"]) for row, other in circle]
 
 
 # --- the paper's scale ---------------------------------------------------------------------------------------------
@@ -78,20 +74,17 @@ def _corpus(config: Config) -> Iterator[Pair]:
 def _languages(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
     """`<language>_<Script>` and lines of what the configuration wants of a corpus."""
     folder = None if config.corpus == "glot500" else Path(config.corpus)
-    if folder is None:
-        codes = hub_subsets()
-    elif not folder.is_dir():
+    if folder and not folder.is_dir():
         raise UserError(f"Corpus {config.corpus} does not exist: use glot500 or a folder of <language>_<Script>.txt.")
-    else:
-        codes = sorted(path.stem for path in folder.glob("*_*.txt"))
+    codes = sorted(path.stem for path in folder.glob("*_*.txt")) if folder else hub_subsets()
     wanted = [c for c in codes if _wanted(c.endswith("_Latn"), c.rpartition("_")[2] in INDIC, config)]
     if not wanted:
         raise UserError(f"Corpus {config.corpus} has no language of that group: name files <language>_<Script>.txt.")
     for code in wanted:
-        if folder is None:
-            yield code, (row["text"] for row in corpora.read_rows(f"{HUB}#{code}@train", streaming=True))
-        else:
+        if folder:
             yield code, read_lines(folder / f"{code}.txt")
+        else:
+            yield code, (row["text"] for row in corpora.read_rows(f"{HUB}#{code}@train", streaming=True))
 
 
 def hub_subsets() -> list[str]:

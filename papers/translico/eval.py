@@ -13,8 +13,9 @@ from __future__ import annotations
 import shutil
 import statistics
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
@@ -31,49 +32,38 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.translico.train import base_folder
 
     folder = run.artifact if config.tuned else base_folder(config, run)
-    units: Units = {}
-    constants: dict[str, float] = {}
-    details: dict[str, Any] = {}
+    units, constants = transfer(folder, config, run)
     if config.corpus:
         units |= from_english(folder, config)
     else:
-        units |= across(folder, config)
+        units |= across(folder, config) | spellings(folder, config)
         constants |= trivial_retrieval(config)
-        found, details["layers"] = spellings(folder, config)
-        units |= found
-    found, constant = transfer(folder, config, run)
-    units, constants = units | found, constants | constant
-    metrics = {name: statistics.fmean(values.values()) for name, values in units.items() if values}
-    return Measurement(metrics | constants, units, details)
+    metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
+    return Measurement(metrics | constants, units)
 
 
 # --- retrieval -----------------------------------------------------------------------------------------------------
 
 
 def across(folder: Path | str, config: Config) -> Units:
-    """Accuracy@1 of held-out messages between any two languages, both directions, by language and the other one."""
-    from itertools import combinations
+    """Accuracy@1 of held-out messages, both directions, by pair of languages.
 
+    Across scripts (`acc1_cross`, and `acc1_group` within the group) the language in Cyrillic stands first; within Latin
+    script (`acc1_latin`) a pair stands twice, so that either language may be drawn.
+    """
     from core.models.embedding import Pooling, load_encoder
     from core.tasks.retrieval import Pairs, retrieve
-    from papers.translico import miniature
+    from papers.translico.miniature import in_group, world
 
-    lines = miniature.world(config).messages
-    sets = {f"{one}/{other}": Pairs(lines[one], lines[other]) for one, other in combinations(config.languages, 2)}
+    lines, (latin, cyrillic) = world(config).messages, _scripts(config)
+    sets = {(one, other): Pairs(lines[one], lines[other]) for one in lines for other in latin if one != other}
     encoder = load_encoder(folder, Pooling("mean", layer=config.layer))
     units: Units = defaultdict(dict)
-    for name, found in retrieve(encoder, sets).items():
+    for (one, other), found in retrieve(encoder, sets).items():
         accuracy = (found.accuracy() + found.accuracy(direction="backward")) / 2
-        one, other = name.split("/")
-        scripts = {miniature.is_latin(code) for code in (one, other)}
-        if len(scripts) == 2:
-            one, other = (other, one) if miniature.is_latin(one) else (one, other)
-            units["acc1_cross"][f"{one}/{other}"] = accuracy
-            if miniature.in_group(one) and miniature.in_group(other):
-                units["acc1_group"][f"{one}/{other}"] = accuracy
-        else:
-            side = "acc1_latin" if scripts == {True} else "acc1_cyrillic"
-            units[side] |= {f"{one}/{other}": accuracy, f"{other}/{one}": accuracy}
+        units["acc1_cross" if one in cyrillic else "acc1_latin"][f"{one}/{other}"] = accuracy
+        if one in cyrillic and in_group(one) and in_group(other):
+            units["acc1_group"][f"{one}/{other}"] = accuracy
     return dict(units)
 
 
@@ -89,41 +79,34 @@ def trivial_retrieval(config: Config) -> dict[str, float]:
     """Accuracy@1 across scripts of what looks at lengths, at letters, and at letters after romanising both sides."""
     from core.tasks.retrieval import Pairs, trivial
     from core.text.romanize import romanize_all
-    from papers.translico import miniature
+    from papers.translico.miniature import world
 
-    lines = miniature.world(config).messages
+    lines = world(config).messages
     read = {code: romanize_all(found) for code, found in lines.items()}
-    scores = defaultdict(list)
     latin, cyrillic = _scripts(config)
-    for one in cyrillic:
-        for other in latin:
-            for name, score in trivial(Pairs(lines[one], lines[other])).items():
-                scores[name].append(score)
-            scores["romanised_overlap"].append(trivial(Pairs(read[one], read[other]))["overlap"])
+    scores = defaultdict(list)
+    for one, other in product(cyrillic, latin):
+        found = trivial(Pairs(lines[one], lines[other]))
+        for name, score in (*found.items(), ("romanised_overlap", trivial(Pairs(read[one], read[other]))["overlap"])):
+            scores[name].append(score)
     return {f"trivial_{name}": statistics.fmean(found) for name, found in scores.items()}
 
 
-def spellings(folder: Path | str, config: Config) -> tuple[Units, list[dict[str, float]]]:
-    """The barrier between held-out Cyrillic messages and their romanisations by language; its mean by layer."""
+def spellings(folder: Path | str, config: Config) -> Units:
+    """The barrier between held-out Cyrillic messages and their romanisations, by language, at the contrast layer."""
     from core.models.loading import load
-    from papers.translico import miniature
     from papers.translico.barrier import script_barrier
     from papers.translico.method import pair
+    from papers.translico.miniature import world
 
     model, tokenizer = load(folder, task="encoder", dtype="float32")
-    lines = miniature.world(config).messages
-    reports = {code: script_barrier(model, tokenizer, pair(lines[code])) for code in _scripts(config)[1]}
-    at = {code: report[config.layer] for code, report in reports.items()}
-    units = {
-        "acc1_own": {code: layer.found for code, layer in at.items()},
-        "margin_own": {code: layer.own - layer.others for code, layer in at.items()},
-        "script_share": {code: layer.script for code, layer in at.items()},
+    lines = world(config).messages
+    found = {c: script_barrier(model, tokenizer, pair(lines[c]))[config.layer] for c in _scripts(config)[1]}
+    return {
+        "acc1_own": {code: layer.found for code, layer in found.items()},
+        "margin_own": {code: layer.own - layer.others for code, layer in found.items()},
+        "script_share": {code: layer.script for code, layer in found.items()},
     }
-    layers = zip(*reports.values(), strict=True)
-    fields = [
-        {name: statistics.fmean(getattr(one, name) for one in layer) for name in layer[0]._fields} for layer in layers
-    ]
-    return units, fields
 
 
 def from_english(folder: Path | str, config: Config) -> Units:
@@ -163,8 +146,7 @@ def transfer(folder: Path | str, config: Config, run: Run) -> tuple[Units, dict[
     units: Units = defaultdict(dict)
     majority = []
     for (side, code), found in tests.items():
-        predicted = classification.predict(model, found, config.transfer)
-        units[f"f1_{side}"][code] = classification.f1(predicted, found)
+        units[f"f1_{side}"][code] = classification.f1(classification.predict(model, found, config.transfer), found)
         majority.append(classification.f1(classification.majority(train, found), found))
     distributed.barrier()
     if distributed.is_main():  # what is measured is the encoder, not the classifier
@@ -178,18 +160,16 @@ def labelled_sets(
     """Training and development text of the source script, and tests by script and language."""
     from core.tasks import labelled
     from core.text.languages import language
-    from papers.translico import miniature
+    from papers.translico.miniature import world
 
     if not config.corpus:
-        names, (latin, cyrillic) = miniature.world(config).names, _scripts(config)
-        train, dev = ([one for code in latin for one in names[part][code]] for part in ("train", "choice"))
-        sides = {"latin": latin, "cross": cyrillic}
+        names, sides = world(config).names, dict(zip(("latin", "cross"), _scripts(config), strict=True))
+        train, dev = ([one for code in sides["latin"] for one in names[part][code]] for part in ("train", "choice"))
         return train, dev, {(side, code): names["test"][code] for side, codes in sides.items() for code in codes}
     if not config.classification:
         return [], [], {}
     corpus = config.classification
-    english = labelled.english_of(corpus)
-    train, dev = (labelled.read(corpus, english, part) for part in ("train", "dev"))
+    train, dev = (labelled.read(corpus, labelled.english_of(corpus), part) for part in ("train", "dev"))
     tests = {
         ("latin" if language(code).script == "Latn" else "cross", code): labelled.read(corpus, code, config.split)
         for code in labelled.languages_of(corpus)

@@ -55,8 +55,8 @@ class Pair(TypedDict):
 def pair(lines: Iterable[str], romanizer: Romanizer = "uroman") -> list[Pair]:
     """Sentences with their transliterations; one of which nothing is left on either side is dropped."""
     romanize = resolve(romanizer)
-    pairs = ({"text": line.strip(), "transliteration": romanize(line).strip()} for line in lines)
-    return [Pair(**found) for found in pairs if all(found.values())]
+    pairs = (Pair(text=line.strip(), transliteration=romanize(line).strip()) for line in lines)
+    return [found for found in pairs if all(found.values())]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class TransliCo:
             ordinary = 1 - side["special_tokens_mask"]  # none where all of a text is unknown to the tokenizer
             mask = torch.where(ordinary.any(1, keepdim=True), ordinary, side["attention_mask"])
             vectors.append(pool(output.hidden_states[self.layer], mask))
-        contrast, accuracy = nt_xent(*vectors, self.temperature)
+        contrast, accuracy = nt_xent(vectors[0], vectors[1], self.temperature)
         pairs = len(vectors[0])
         loss = self.lm_weight * modelling + self.contrast_weight * contrast
         logs = {"mlm": modelling, "tcm": contrast, "tcm_accuracy": accuracy}

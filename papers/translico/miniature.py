@@ -35,13 +35,7 @@ LAYERS, HEADS = 3, 4
 
 
 class World(NamedTuple):
-    """What a seed draws.
-
-    Attributes:
-        text: Lines to train on, by language.
-        messages: Held-out messages by language, the same ones in the same order.
-        names: Labelled names by part (`train`, `choice`, `test`) and language.
-    """
+    """What a seed draws: lines to train on, aligned held-out messages, and labelled names in three parts."""
 
     text: Mapping[str, list[str]]
     messages: Mapping[str, list[str]]
@@ -66,28 +60,20 @@ def world(config: Config) -> World:
 @cache
 def _draw(languages: tuple[str, ...], seed: int, part: str, size: int, lines: int) -> World:
     held = messages.texts(languages, size, seed, max_chars=MAX_CHARS)
-    kinds = _names(languages, seed, part)
-    unseen = [item for name, items in kinds.items() if name != "train" for item in items]
+    fixed = split(_merged(names.kinds(languages)), 0, {"dev": 0.2, "rest": 0.8})
+    drawn = split(fixed["rest"], seed, SHARES)
+    unseen = [*fixed["dev"], *drawn["test"], *drawn["choice"]]
     hidden = {(item.language, messages.skeleton(item.prompt)) for item in unseen}
     text = {}
     for code in languages:
         known = [line for line in held["train"][code] if (code, messages.skeleton(line)) not in hidden]
-        known += [item.prompt for item in kinds["train"] if item.language == code]
+        known += [item.prompt for item in drawn["train"] if item.language == code]
         text[code] = random.Random(f"{seed} {code}").sample(known, min(lines or len(known), len(known)))
     labelled = {
         name: {c: [Labelled((i.prompt,), (i.answer,)) for i in items if i.language == c] for c in languages}
-        for name, items in kinds.items()
+        for name, items in {**drawn, "test": drawn["test"] if part == "test" else fixed["dev"]}.items()
     }
     return World(text, held[part], labelled)
-
-
-def _names(languages: tuple[str, ...], seed: int, part: str) -> dict[str, list[Item]]:
-    """Names in four parts: `train`, `choice`, `test`, and the `other` test, which is kept out of all."""
-    items = _merged(names.kinds(languages))
-    fixed = split(items, 0, {"dev": 0.2, "rest": 0.8})
-    drawn = split(fixed["rest"], seed, SHARES)
-    tests = {"dev": fixed["dev"], "test": drawn.pop("test")}
-    return {**drawn, "test": tests.pop(part), "other": next(iter(tests.values()))}
 
 
 def _merged(items: Sequence[Item]) -> list[Item]:
@@ -148,14 +134,9 @@ def romanised(config: Config, run: Run) -> dict[str, str]:
     """The lines of a world with their romanisations; made once for all variants."""
     from core.files import read_json, write_json
 
-    def build(folder: Path) -> None:
-        if config.lines:  # so few that other seeds' are not worth it
-            lines = [line for lines in world(config).text.values() for line in lines]
-        else:
-            lines = [i.answer for i in messages.translations(config.languages, min_chars=1, max_chars=MAX_CHARS)]
-            lines += [i.prompt for i in names.kinds(config.languages)]
-        write_json(folder / "romanised.json", {line: romanize.romanize(line) for line in dict.fromkeys(lines)})
+    lines = sorted({line for found in world(config).text.values() for line in found})
 
-    inputs = {"uroman": romanize.version(), "languages": config.languages, "lines": config.lines}
-    inputs |= {"seed": config.seed} if config.lines else {}
-    return read_json(run.stage("romanised", inputs, build) / "romanised.json")
+    def build(folder: Path) -> None:
+        write_json(folder / "romanised.json", {line: romanize.romanize(line) for line in lines})
+
+    return read_json(run.stage("romanised", {"uroman": romanize.version(), "lines": lines}, build) / "romanised.json")

@@ -9,6 +9,7 @@ The artifact is a `save_pretrained` folder of the same architecture, with the to
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from core.experiment.entrypoint import entrypoint
@@ -37,14 +38,13 @@ def train(config: Config, run: Run) -> None:
             write_json(run.artifact / "translico.json", {"base": str(config.base)})
         return
     model, tokenizer = load(base, task="masked-lm", dtype="float32")
-    weights = {"contrast_weight": config.contrast_weight, "lm_weight": config.lm_weight}
-    objective = method.TransliCo(config.layer, temperature=config.temperature, **weights)
+    objective = method.TransliCo(config.layer, config.contrast_weight, config.lm_weight)
     pairs = data.pairs(config, run)
     result = method.tune(model, tokenizer, pairs, config.training, run, objective, seed=config.seed)
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process():
-        facts = {"base": str(config.base), "pairs": len(pairs), "layer": config.layer, **weights}
-        write_json(run.artifact / "translico.json", {**facts, "steps": result.steps, "loss": result.losses[-1]})
+        facts = {"base": str(config.base), "pairs": len(pairs), "steps": result.steps, "loss": result.losses[-1]}
+        write_json(run.artifact / "translico.json", facts | asdict(objective))
 
 
 if __name__ == "__main__":

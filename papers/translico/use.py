@@ -5,7 +5,8 @@
     python -m papers.translico.use search --queries hi.txt --documents ur.txt --models FacebookAI/xlm-roberta-base tuned
 
 Files hold a sentence a line; `tune` and `barrier` also take rows with the columns text and, if you have it, your own
-transliteration (.tsv, .csv or .jsonl), such as the pairs of Dakshina.
+transliteration (.tsv, .csv or .jsonl), such as the pairs of Dakshina; with translations in the second column, `barrier`
+measures how well these are found.
 """
 
 from __future__ import annotations
@@ -74,8 +75,6 @@ class Search:
     """Layer whose states are averaged; left out = two thirds of the depth."""
     top: Annotated[int, Range(1)] = 1
     """How many documents are shown for a query."""
-    aligned: bool = False
-    """The i-th document is the right answer to the i-th query: print accuracy, not documents."""
 
 
 def tune(options: Tune) -> None:
@@ -93,19 +92,15 @@ def tune(options: Tune) -> None:
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
     pairs = [row for path in options.lines for row in data.own_pairs(path, options.romanizer)]
     model, tokenizer = load(options.model, task="masked-lm", dtype="float32")
-    settings = replace(
-        method.TRAINING,
-        batch_size=options.batch_size,
-        epochs=options.epochs,
-        learning_rate=options.learning_rate,
-    )
-    layer = _layer(model, options.layer)
+    chosen = {name: getattr(options, name) for name in ("batch_size", "epochs", "learning_rate")}
+    objective = method.TransliCo(_layer(model, options.layer), options.weight)
     with temporary("translico") as run:
-        result = method.tune(
-            model, tokenizer, pairs, settings, run, method.TransliCo(layer, options.weight), seed=options.seed
-        )
+        settings = replace(method.TRAINING, **chosen)
+        result = method.tune(model, tokenizer, pairs, settings, run, objective, seed=options.seed)
     save_pretrained(model, options.out, tokenizer)
-    print(f"{len(pairs):,} pairs, {result.steps:,} steps, layer {layer}; loss {result.losses[-1]:.3f} in the last one.")
+    print(
+        f"{len(pairs):,} pairs, {result.steps:,} steps, layer {objective.layer}; loss {result.losses[-1]:.3f} at last."
+    )
     print(f"Wrote {options.out}; see what it changed on sentences that were not tuned on (`barrier`, `search`).")
 
 
@@ -127,58 +122,36 @@ def barrier(options: Barrier) -> None:
 
     pairs = data.own_pairs(options.lines, options.romanizer)
     for spec in options.models:
-        report = script_barrier(*load(spec, task="encoder", dtype="float32"), pairs)
         print(f"{spec}: {len(pairs)} sentences and their transliterations")
         print("  layer   cosine: own   others'   nearest is own   variance by script")
-        for number, layer in enumerate(report):
-            print(
-                f"  {number:5}   {layer.own:11.3f}   {layer.others:7.3f}   {layer.found:14.3f}   {layer.script:18.3f}"
-            )
+        for number, layer in enumerate(script_barrier(*load(spec, task="encoder", dtype="float32"), pairs)):
+            own, others, found, script = layer
+            print(f"  {number:5}   {own:11.3f}   {others:7.3f}   {found:14.3f}   {script:18.3f}")
 
 
 def search(options: Search) -> None:
-    """Print the nearest documents, or accuracy@1 with its interval and what solvers without understanding reach.
+    """Print the nearest documents to every query, by every model.
 
     Raises:
-        UserError: An empty file, files of unequal length that are said to be aligned, or no such model.
+        UserError: An empty file, or no such model.
     """
     from core.files import read_lines
     from core.metrics.retrieval import cosine_similarity
-    from core.metrics.stats import compare
     from core.models.embedding import Encoder, Pooling
     from core.models.loading import load
-    from core.tasks.retrieval import Pairs, ranked, trivial
 
-    queries, documents = ([line.strip() for line in read_lines(path)] for path in (options.queries, options.documents))
-    if options.aligned and len(queries) != len(documents):
-        raise UserError(f"{len(queries)} queries and {len(documents)} documents are not aligned: give as many of both.")
-    if not options.aligned:
-        queries, documents = (list(filter(None, lines)) for lines in (queries, documents))
-    for path, lines in ((options.queries, queries), (options.documents, documents)):
-        if not all(lines) or len(lines) < (2 if options.aligned else 1):
-            raise UserError(f"{path} has an empty line or too few: give a text a line.")
-    found = {}
+    sides = [[line for line in read_lines(path) if line.strip()] for path in (options.queries, options.documents)]
+    if not all(sides):
+        raise UserError(f"{options.queries} or {options.documents} has no line: give a text a line.")
     for spec in options.models:
         model, tokenizer = load(spec, task="encoder", dtype="float32")
         encoder = Encoder(model, tokenizer, Pooling("mean", layer=_layer(model, options.layer)))
-        found[spec] = cosine_similarity(encoder(queries).vectors.numpy(), encoder(documents).vectors.numpy())
-    if not options.aligned:
-        for number, query in enumerate(queries):
-            print(query)
-            for spec, cosines in found.items():
-                for place in (-cosines[number]).argsort()[: options.top]:
-                    print(f"  {cosines[number, place]:.3f}  {documents[place]}  ({spec})")
-        return
-    hits = {spec: dict(enumerate(ranked(cosines).forward[1])) for spec, cosines in found.items()}
-    first = next(iter(hits.values()))
-    for spec, hit in hits.items():
-        print(f"{spec}: accuracy@1 {sum(hit.values()) / len(hit):.3f} of {len(hit)} queries", end="")
-        if hit is not first:
-            one, other = ({0: {str(key): value for key, value in side.items()}} for side in (hit, first))
-            interval = compare(one, other).interval
-            print(f", {interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}] against the first", end="")
-        print()
-    print("without understanding: " + ", ".join(f"{k} {v:.3f}" for k, v in trivial(Pairs(queries, documents)).items()))
+        print(spec)
+        cosines = cosine_similarity(*(encoder(lines).vectors.numpy() for lines in sides))
+        for query, row in zip(sides[0], cosines, strict=True):
+            print(f"  {query}")
+            for place in (-row).argsort()[: options.top]:
+                print(f"    {row[place]:.3f}  {sides[1][place]}")
 
 
 VERBS: Verbs = {"tune": (Tune, tune), "barrier": (Barrier, barrier), "search": (Search, search)}

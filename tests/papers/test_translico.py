@@ -140,12 +140,13 @@ def test_both_sides_are_masked_apart_and_pooled_by_what_they_were(small: loading
     tokenizer = small.tokenizer
     batch = TwoSides(tokenizer, 24, 0.5)(pair(GEORGIAN), np.random.default_rng(0))
     text, other = batch["text"], batch["transliteration"]
-    assert text["input_ids"].shape != other["input_ids"].shape
     masked = text["input_ids"] == tokenizer.mask_token_id
     assert masked.any()
     assert not (masked & text["special_tokens_mask"].bool()).any(), "masked tokens are pooled"
     assert bool((text["special_tokens_mask"][:, 0] == 1).all())
     assert int(batch["real_tokens"].sum()) == int(text["attention_mask"].sum() + other["attention_mask"].sum())
+    uneven = TwoSides(tokenizer, 24)([Pair(text=GEORGIAN[0], transliteration="d")] * 2, np.random.default_rng(0))
+    assert uneven["text"]["input_ids"].shape[1] > uneven["transliteration"]["input_ids"].shape[1]
     twins = [Pair(text=line, transliteration=line) for line in GEORGIAN]
     batch = TwoSides(tokenizer, 24, 0.5)(twins, np.random.default_rng(0))
     assert not torch.equal(batch["text"]["labels"], batch["transliteration"]["labels"])
@@ -259,11 +260,8 @@ def test_batches_are_of_like_length_and_every_pass_has_its_own() -> None:
 def test_every_arm_has_its_partners() -> None:
     lines, plain = [f"строка {n}" for n in range(30)], Config()
     romanize = str.upper
-    own, itself, shuffled = (
-        data.arranged(lines, romanize, replace(plain, partner=name)) for name in ("own", "itself", "shuffled")
-    )
+    own, shuffled = (data.arranged(lines, romanize, replace(plain, partner=name)) for name in ("own", "shuffled"))
     assert all(row["transliteration"] == row["text"].upper() for row in own)
-    assert all(row["transliteration"] == row["text"] for row in itself)
     assert not any(row["transliteration"] == row["text"].upper() for row in shuffled)
     assert sorted(row["transliteration"] for row in shuffled) == sorted(row["transliteration"] for row in own)
 
@@ -291,7 +289,6 @@ def test_smoke(variant: str, tmp_path: Path, smoke: Callable[[str], Any]) -> Non
     assert wanted <= set(measurement.metrics)
     assert set(measurement.units["acc1_cross"]) == {f"{a}/{b}" for a in ("sr", "mk") for b in ("hr", "sr-Latn")}
     assert set(measurement.units["f1_cross"]) == set(measurement.units["margin_own"]) == {"sr", "mk"}
-    assert len(measurement.details["layers"]) == miniature.LAYERS + 1
     assert not (run.path / "transfer").exists()
     if variant == "full":
         model = AutoModel.from_pretrained(run.artifact)
@@ -335,7 +332,7 @@ def test_the_paper_preset_is_the_launch_script() -> None:
     config = PRESETS["paper"]
     training = config.training
     assert (config.base, config.fraction, config.layer) == ("cis-lmu/glot500-base", 0.05, 8)
-    assert (config.contrast_weight, config.temperature, config.latin) == (0.5, 1.0, True)
+    assert (config.contrast_weight, TransliCo(8).temperature, config.latin) == (0.5, 1.0, True)
     assert (training.micro_batch_size, training.batch_size) == (24, 4 * 24 * 8)
     assert (training.epochs, training.learning_rate, training.schedule, training.warmup) == (2, 2e-5, "linear", 0)
     assert (training.weight_decay, training.max_grad_norm, training.save_every) == (0, 1, 2000)
@@ -373,9 +370,7 @@ def test_verbs_tune_see_and_search(mine: Path, tmp_path: Path, capsys: pytest.Ca
     georgian = write(tmp_path / "six.txt", "\n".join(GEORGIAN))
     given = ["search", "--queries", str(latin), "--documents", str(georgian), "--models", str(mine), out]
     use.main([*given, "--top", "2"])
-    assert capsys.readouterr().out.count("(") == 6 * 2 * 2
-    use.main([*given, "--aligned"])
-    assert re.search(r"accuracy@1 \d\.\d{3} of 6 queries, .*against the first", capsys.readouterr().out)
+    assert len(re.findall(r"^    -?\d\.\d{3}  \S", capsys.readouterr().out, re.MULTILINE)) == 6 * 2 * 2
     nothing = write(tmp_path / "nothing.txt", "\n\n")
     odd = write(tmp_path / "odd.jsonl", '{"sentence": "x"}\n')
     for arguments, message in (
@@ -385,11 +380,7 @@ def test_verbs_tune_see_and_search(mine: Path, tmp_path: Path, capsys: pytest.Ca
         (["tune", str(pairs), "--model", str(mine), "--out", str(tmp_path / "x")], "at least two pairs"),
         (["tune", str(lines), "--model", str(mine), "--layer", "7", "--out", str(tmp_path / "x")], "no layer 7"),
         (["barrier", str(pairs), "--models", str(mine)], "at least two"),
-        (
-            ["search", "--queries", str(latin), "--documents", str(lines), "--models", str(mine), "--aligned"],
-            "not aligned",
-        ),
-        (["search", "--queries", str(nothing), "--documents", str(lines), "--models", str(mine)], "an empty line"),
+        (["search", "--queries", str(nothing), "--documents", str(lines), "--models", str(mine)], "has no line"),
     ):
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)
