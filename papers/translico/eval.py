@@ -56,14 +56,15 @@ def across(folder: Path | str, config: Config) -> Units:
     from papers.translico.miniature import in_group, world
 
     lines, (latin, cyrillic) = world(config).messages, _scripts(config)
-    sets = {(one, other): Pairs(lines[one], lines[other]) for one in lines for other in latin if one != other}
+    sets = {f"{one}/{other}": Pairs(lines[one], lines[other]) for one in lines for other in latin if one != other}
     encoder = load_encoder(folder, Pooling("mean", layer=config.layer))
     units: Units = defaultdict(dict)
-    for (one, other), found in retrieve(encoder, sets).items():
+    for name, found in retrieve(encoder, sets).items():
+        one, other = name.split("/")
         accuracy = (found.accuracy() + found.accuracy(direction="backward")) / 2
-        units["acc1_cross" if one in cyrillic else "acc1_latin"][f"{one}/{other}"] = accuracy
+        units["acc1_cross" if one in cyrillic else "acc1_latin"][name] = accuracy
         if one in cyrillic and in_group(one) and in_group(other):
-            units["acc1_group"][f"{one}/{other}"] = accuracy
+            units["acc1_group"][name] = accuracy
     return dict(units)
 
 
