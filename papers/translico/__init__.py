@@ -79,15 +79,10 @@ PAPER = Paper(
         Claim(
             id="one-group",
             statement="Tuned on one group of relatives alone, South Slavic, the encoder finds more translations across "
-            "scripts within that group than before.",
+            "scripts in that group than before.",
             reported='"Consistent improvement in a case study on the Indic group" (abstract).',
             metric="acc1_group",
-            treatment="group",
-            control="source",
-            smallest=0.01,
-            unit="language",
-            premises=("retrieves",),
-            null="shuffled",
+            **{**_ABLATION, "treatment": "group", "control": "source"},
         ),
     ),
     checks=(
@@ -121,7 +116,7 @@ PAPER = Paper(
             statement="The untuned encoder, fine-tuned on languages in Latin script, classifies names of those.",
             metric="f1_latin",
             variant="source",
-            at_least=0.6,
+            at_least=0.5,
         ),
     ),
     official_code="https://github.com/cisnlp/TransliCo",

@@ -13,12 +13,14 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from core.cost.workload import Workload
 
+# The miniature's encoder; its vocabulary is cut from text as it is written, as in the paper.
+LAYERS, WIDTH, HEADS, PIECES = 3, 128, 4, 3000
 # Of all that is trained here from nothing, and after it; `miniature.by_length` lays the rows out.
 _SCRATCH = TrainingConfig(
     batch_size=64, schedule="linear", warmup=0.1, layout="padded", max_length=48, precision="fp32", log_every=100,
     shuffle=False,
 )  # fmt: skip
-_CLASSIFIER = replace(_SCRATCH, learning_rate=3e-4, shuffle=True)
+_CLASSIFIER = replace(_SCRATCH, learning_rate=1e-3, shuffle=True)
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,6 @@ class Config:
     """Most lines of a language that the miniature is trained on; 0 = all."""
     pretraining: TrainingConfig = _SCRATCH
     """Of the miniature's base."""
-    pieces: Annotated[int, Range(100)] = 3000
-    """Vocabulary of the miniature's base; it is cut from text as it is written, as in the paper."""
-    width: Annotated[int, Range(4)] = 128
-    """Of its states; three layers."""
     messages: Annotated[int, Range(2)] = 60
     """Held-out messages that are retrieved, the same in all languages."""
     retrieval: str = "tatoeba"
@@ -99,8 +97,6 @@ PRESETS: dict[str, Config] = {
         TINY,
         languages=("hr", "sr-Latn", "sr", "mk"),
         lines=60,
-        pieces=500,
-        width=32,
         messages=20,
         training=replace(_SCRATCH, steps=3, batch_size=16),
         pretraining=replace(_SCRATCH, steps=5, batch_size=16),
@@ -135,8 +131,8 @@ def workload(config: Config) -> list[Workload]:
     model: Any = architecture(config.base or "cis-lmu/glot500-base")
     pairs = int(config.fraction * _SENTENCES * training.epochs)
     if not config.base:
-        sizes = {"hidden_size": config.width, "intermediate_size": 4 * config.width, "vocab_size": config.pieces}
-        model.update({**sizes, "num_hidden_layers": 3, "num_attention_heads": 4})
+        sizes = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "vocab_size": PIECES}
+        model.update({**sizes, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS})
         pairs = training.steps * training.batch_size
     tuned = [("tuning on pairs", 2 * pairs, 2 * (training.micro_batch_size or training.batch_size))]
     classifier = [("classifier", int(_LABELLED * transfer.epochs), transfer.batch_size)]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import shutil
 import statistics
 from collections import defaultdict
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +35,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if config.corpus:
         units |= from_english(folder, config)
     else:
-        units |= across(folder, config) | spellings(folder, config)
-        constants |= trivial_retrieval(config)
+        found, solved = across(folder, config)
+        units, constants = units | found | spellings(folder, config), constants | solved
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
     return Measurement(metrics | constants, units)
 
@@ -45,27 +44,34 @@ def evaluate(config: Config, run: Run) -> Measurement:
 # --- retrieval -----------------------------------------------------------------------------------------------------
 
 
-def across(folder: Path | str, config: Config) -> Units:
-    """Accuracy@1 of held-out messages, both directions, by pair of languages.
+def across(folder: Path | str, config: Config) -> tuple[Units, dict[str, float]]:
+    """Accuracy@1 of held-out messages, both directions, by pair of languages, and of trivial solvers.
 
     Across scripts (`acc1_cross`, and `acc1_group` within the group) the language in Cyrillic stands first; within Latin
-    script (`acc1_latin`) a pair stands twice, so that either language may be drawn.
+    script (`acc1_latin`) a pair stands twice, so that either language may be drawn. The solvers see lengths, letters,
+    and letters after romanising both sides.
     """
     from core.models.embedding import Pooling, load_encoder
-    from core.tasks.retrieval import Pairs, retrieve
+    from core.tasks.retrieval import Pairs, retrieve, trivial
+    from core.text.romanize import romanize_all
     from papers.translico.miniature import in_group, world
 
     lines, (latin, cyrillic) = world(config).messages, _scripts(config)
     sets = {f"{one}/{other}": Pairs(lines[one], lines[other]) for one in lines for other in latin if one != other}
     encoder = load_encoder(folder, Pooling("mean", layer=config.layer))
     units: Units = defaultdict(dict)
+    solved = defaultdict(list)
     for name, found in retrieve(encoder, sets).items():
         one, other = name.split("/")
         accuracy = (found.accuracy() + found.accuracy(direction="backward")) / 2
         units["acc1_cross" if one in cyrillic else "acc1_latin"][name] = accuracy
-        if one in cyrillic and in_group(one) and in_group(other):
-            units["acc1_group"][name] = accuracy
-    return dict(units)
+        if one in cyrillic:
+            if in_group(one) and in_group(other):
+                units["acc1_group"][name] = accuracy
+            romanised = trivial(Pairs(*map(romanize_all, sets[name])))
+            for solver, score in {**trivial(sets[name]), "romanised_overlap": romanised["overlap"]}.items():
+                solved[f"trivial_{solver}"].append(score)
+    return dict(units), {solver: statistics.fmean(scores) for solver, scores in solved.items()}
 
 
 def _scripts(config: Config) -> tuple[list[str], list[str]]:
@@ -74,23 +80,6 @@ def _scripts(config: Config) -> tuple[list[str], list[str]]:
 
     latin = [code for code in config.languages if is_latin(code)]
     return latin, [code for code in config.languages if code not in latin]
-
-
-def trivial_retrieval(config: Config) -> dict[str, float]:
-    """Accuracy@1 across scripts of what looks at lengths, at letters, and at letters after romanising both sides."""
-    from core.tasks.retrieval import Pairs, trivial
-    from core.text.romanize import romanize_all
-    from papers.translico.miniature import world
-
-    lines = world(config).messages
-    read = {code: romanize_all(found) for code, found in lines.items()}
-    latin, cyrillic = _scripts(config)
-    scores = defaultdict(list)
-    for one, other in product(cyrillic, latin):
-        found = trivial(Pairs(lines[one], lines[other]))
-        for name, score in (*found.items(), ("romanised_overlap", trivial(Pairs(read[one], read[other]))["overlap"])):
-            scores[name].append(score)
-    return {f"trivial_{name}": statistics.fmean(found) for name, found in scores.items()}
 
 
 def spellings(folder: Path | str, config: Config) -> Units:

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.errors import UserError
 from core.experiment.run import Run, temporary
@@ -137,9 +137,9 @@ class TransliCo:
         return Loss(loss * pairs, pairs, {name: value.detach() * pairs for name, value in logs.items()})
 
 
-def contrast_layer(layers: int) -> int:
-    """Two thirds of the depth: 8 of 12, as in the official code; the first layer at least."""
-    return max(1, round(2 * layers / 3))
+def contrast_layer(config: PretrainedConfig, asked: int | None = None) -> int:
+    """The layer that is asked for, or two thirds of a model's depth: 8 of 12, as in the official code."""
+    return max(1, round(2 * config.get_text_config().num_hidden_layers / 3)) if asked is None else asked
 
 
 def tune(
@@ -192,8 +192,7 @@ def finetune(
     Raises:
         UserError: As :func:`tune`.
     """
-    depth = model.config.get_text_config().num_hidden_layers
-    objective = TransliCo(contrast_layer(depth) if layer is None else layer, lambda_)
+    objective = TransliCo(contrast_layer(model.config, layer), lambda_)
     with temporary("translico") as run:
         tune(model, tokenizer, pair(lines, romanize), settings, run, objective, seed=seed)
     return model.eval()

@@ -22,7 +22,7 @@ from core.text.languages import language
 from core.text.normalize import fold
 from core.worlds import messages, names
 from core.worlds.base import Item, split
-from papers.translico.config import Config
+from papers.translico.config import HEADS, LAYERS, PIECES, WIDTH, Config
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MAX_CHARS = 120
 # Names: a fixed part for development, of the rest a test that the seed draws. `choice` chooses the classifier's epoch.
 SHARES = {"test": 0.25, "choice": 0.08, "train": 0.67}
-LAYERS, HEADS = 3, 4
 
 
 class World(NamedTuple):
@@ -92,16 +91,13 @@ def _merged(items: Sequence[Item]) -> list[Item]:
 
 def by_length(rows: Sequence[Any], lengths: Sequence[int], settings: TrainingConfig, seed: int) -> list[Any]:
     """Rows in the order of training, each batch of like lengths: without it two thirds of a batch would be padding."""
-    rng, size = random.Random(seed), settings.batch_size
-    if len(rows) < size:
-        raise UserError(f"{len(rows)} rows do not fill a batch of {size}: lower batch_size.")
-    found: list[Any] = []
+    rng, size, found = random.Random(seed), settings.batch_size, []
     while len(found) < settings.steps * size:
         order = sorted(range(len(rows)), key=lambda row: (lengths[row], rng.random()))
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
-        batches = [batch for batch in batches if len(batch) == size]
-        for batch in rng.sample(batches, len(batches)):
-            found += [rows[row] for row in batch]
+        batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        if not batches:
+            raise UserError(f"{len(rows)} rows do not fill a batch of {size}: lower batch_size.")
+        found += [rows[row] for batch in rng.sample(batches, len(batches)) for row in batch]
     return found[: settings.steps * size]
 
 
@@ -114,9 +110,7 @@ def base(config: Config, run: Run) -> Path:
 
     def build(folder: Path) -> None:
         text = [line for lines in world(config).text.values() for line in lines]
-        model, tokenizer = masked_lm(
-            text, pieces=config.pieces, layers=LAYERS, width=config.width, heads=HEADS, seed=config.seed
-        )
+        model, tokenizer = masked_lm(text, pieces=PIECES, layers=LAYERS, width=WIDTH, heads=HEADS, seed=config.seed)
         encoded = encode(tokenizer, text, max_length=config.pretraining.max_length)
         rows = by_length(encoded, [len(row["input_ids"]) for row in encoded], config.pretraining, config.seed)
         fit(
@@ -125,7 +119,7 @@ def base(config: Config, run: Run) -> Path:
         )  # fmt: skip
         save_pretrained(model, folder / "model", tokenizer)
 
-    names = ("seed", "split", "messages", "languages", "lines", "pieces", "width", "pretraining")
+    names = ("seed", "split", "messages", "languages", "lines", "pretraining")
     asked = to_dict(config)
     return run.stage("base", {name: asked[name] for name in names}, build) / "model"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -71,8 +71,6 @@ class Search:
     """A document a line."""
     models: tuple[str, ...]
     """Such as one before and after tuning."""
-    layer: Annotated[int | None, Range(0)] = None
-    """Layer whose states are averaged; left out = two thirds of the depth."""
     top: Annotated[int, Range(1)] = 1
     """How many documents are shown for a query."""
 
@@ -93,21 +91,13 @@ def tune(options: Tune) -> None:
     pairs = [row for path in options.lines for row in data.own_pairs(path, options.romanizer)]
     model, tokenizer = load(options.model, task="masked-lm", dtype="float32")
     chosen = {name: getattr(options, name) for name in ("batch_size", "epochs", "learning_rate")}
-    objective = method.TransliCo(_layer(model, options.layer), options.weight)
+    objective = method.TransliCo(method.contrast_layer(model.config, options.layer), options.weight)
     with temporary("translico") as run:
         settings = replace(method.TRAINING, **chosen)
         result = method.tune(model, tokenizer, pairs, settings, run, objective, seed=options.seed)
     save_pretrained(model, options.out, tokenizer)
-    print(
-        f"{len(pairs):,} pairs, {result.steps:,} steps, layer {objective.layer}; loss {result.losses[-1]:.3f} at last."
-    )
+    print(f"{len(pairs):,} pairs, {result.steps:,} steps, layer {objective.layer}; last loss {result.losses[-1]:.3f}.")
     print(f"Wrote {options.out}; see what it changed on sentences that were not tuned on (`barrier`, `search`).")
-
-
-def _layer(model: Any, asked: int | None) -> int:
-    from papers.translico.method import contrast_layer
-
-    return contrast_layer(model.config.get_text_config().num_hidden_layers) if asked is None else asked
 
 
 def barrier(options: Barrier) -> None:
@@ -139,13 +129,14 @@ def search(options: Search) -> None:
     from core.metrics.retrieval import cosine_similarity
     from core.models.embedding import Encoder, Pooling
     from core.models.loading import load
+    from papers.translico.method import contrast_layer
 
     sides = [[line for line in read_lines(path) if line.strip()] for path in (options.queries, options.documents)]
     if not all(sides):
         raise UserError(f"{options.queries} or {options.documents} has no line: give a text a line.")
     for spec in options.models:
         model, tokenizer = load(spec, task="encoder", dtype="float32")
-        encoder = Encoder(model, tokenizer, Pooling("mean", layer=_layer(model, options.layer)))
+        encoder = Encoder(model, tokenizer, Pooling("mean", layer=contrast_layer(model.config)))
         print(spec)
         cosines = cosine_similarity(*(encoder(lines).vectors.numpy() for lines in sides))
         for query, row in zip(sides[0], cosines, strict=True):

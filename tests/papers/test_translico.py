@@ -179,7 +179,7 @@ def test_padding_changes_no_vector_and_unknown_text_is_pooled_whole(small: loadi
 
 
 def test_layers_lie_at_two_thirds_of_the_depth() -> None:
-    assert [contrast_layer(depth) for depth in (1, 2, 3, 6, 12, 24)] == [1, 1, 2, 4, 8, 16]
+    assert [contrast_layer(BertConfig(num_hidden_layers=n)) for n in (1, 2, 3, 6, 12, 24)] == [1, 1, 2, 4, 8, 16]
 
 
 def test_what_cannot_be_romanised_is_dropped() -> None:
