@@ -40,9 +40,9 @@ PAPER = Paper(
         ),
         Claim(
             id="aligns-spellings",
-            statement="A sentence lies nearer to its own transliteration, by the cosine beyond that with others'.",
+            statement="The nearest transliteration is more often a sentence's own, of sentences that were not tuned on.",
             reported='"Better aligns representations from distinct scripts" (abstract).',
-            metric="margin_own",
+            metric="acc1_own",
             null="shuffled",
             **_TUNED,
         ),
@@ -96,6 +96,12 @@ PAPER = Paper(
             **_TUNED,
         ),
         Check(
+            id="margin",
+            statement="The cosine of a sentence and its own transliteration lies further above that with others'.",
+            metric="margin_own",
+            **_TUNED,
+        ),
+        Check(
             id="less-script",
             statement="Script explains less of the variance of vectors of sentences and their transliterations.",
             metric="script_share",
@@ -116,7 +122,7 @@ PAPER = Paper(
             statement="The untuned encoder, fine-tuned on languages in Latin script, classifies names of those.",
             metric="f1_latin",
             variant="source",
-            at_least=0.5,
+            at_least=0.6,
         ),
     ),
     official_code="https://github.com/cisnlp/TransliCo",

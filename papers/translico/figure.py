@@ -20,7 +20,7 @@ ARMS = (
     ("shuffled", "shuffled pairs (null)", "purple"),
     ("source", "before tuning", "vermilion"),
 )
-SOLVERS = {"length": "length", "overlap": "letters", "romanised_overlap": "letters,\nromanised"}
+SOLVERS = {"length": "length", "overlap": "letters", "romanised_overlap": "letters, romanised"}
 
 
 def draw(record: Record) -> Figure:
@@ -38,7 +38,7 @@ def _arms(axes: Axes, record: Record) -> None:
         axes.axvline(value, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
         axes.text(value, -0.55 - 0.4 * row, f" {label}", fontsize=8, color=COLOURS["grey"], va="bottom")
     widest = max(fmean(by_unit(record, arm, "acc1_cross").values()) for arm, *_ in ARMS if arm in record.measurements)
-    axes.set_xlim(0, 1.3 * max(widest, *trivial.values()))
+    axes.set_xlim(0, 1.4 * max(widest, *trivial.values()))
     axes.set_ylim(len(ARMS) - 0.4, -1.9)
     axes.set_title("Translations found across scripts")
     note = "with 95 % interval; dotted: solvers without understanding"

@@ -91,7 +91,8 @@ def _merged(items: Sequence[Item]) -> list[Item]:
 
 def by_length(rows: Sequence[Any], lengths: Sequence[int], settings: TrainingConfig, seed: int) -> list[Any]:
     """Rows in the order of training, each batch of like lengths: without it two thirds of a batch would be padding."""
-    rng, size, found = random.Random(seed), settings.batch_size, []
+    rng, size = random.Random(seed), settings.batch_size
+    found: list[Any] = []
     while len(found) < settings.steps * size:
         order = sorted(range(len(rows)), key=lambda row: (lengths[row], rng.random()))
         batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
