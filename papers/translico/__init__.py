@@ -40,7 +40,7 @@ PAPER = Paper(
         ),
         Claim(
             id="aligns-spellings",
-            statement="The nearest transliteration is more often a sentence's own, of sentences that were not tuned on.",
+            statement="Of sentences that were not tuned on, the nearest transliteration is more often their own.",
             reported='"Better aligns representations from distinct scripts" (abstract).',
             metric="acc1_own",
             null="shuffled",

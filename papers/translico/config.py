@@ -63,7 +63,7 @@ class Config:
     languages: tuple[str, ...] = ("hr", "sr-Latn", "sl", "cs", "sk", "pl", "sr", "mk", "bg", "ru", "uk", "be")
     """Of the miniature: six in Latin script and six in Cyrillic, Serbian in both. Bosnian has too few messages."""
     lines: Annotated[int, Range(0)] = 0
-    """Most lines of a language that the miniature is trained on; 0 = all."""
+    """Most lines, and most names of a part, of a language in the miniature; 0 = all."""
     pretraining: TrainingConfig = _SCRATCH
     """Of the miniature's base."""
     messages: Annotated[int, Range(2)] = 60

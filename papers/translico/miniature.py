@@ -69,7 +69,7 @@ def _draw(languages: tuple[str, ...], seed: int, part: str, size: int, lines: in
         known += [item.prompt for item in drawn["train"] if item.language == code]
         text[code] = random.Random(f"{seed} {code}").sample(known, min(lines or len(known), len(known)))
     labelled = {
-        name: {c: [Labelled((i.prompt,), (i.answer,)) for i in items if i.language == c] for c in languages}
+        name: {c: [Labelled((i.prompt,), (i.answer,)) for i in items if i.language == c][-lines:] for c in languages}
         for name, items in {**drawn, "test": drawn["test"] if part == "test" else fixed["dev"]}.items()
     }
     return World(text, held[part], labelled)
