@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.errors import UserError
 from core.metrics.representation import variance_share
 from core.metrics.retrieval import cosine_similarity
-from core.models.embedding import hidden_states, pool
-from core.models.loading import longest_input
+from core.models.embedding import Encoder, Pooling
 from core.tasks.retrieval import ranked
 from papers.translico.method import Pair
 
@@ -40,35 +36,26 @@ class Layer(NamedTuple):
     script: float
 
 
-def script_barrier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]) -> list[Layer]:
-    """The barrier after the embeddings (0) and after every layer; states are averaged over all tokens.
+def script_barrier(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], layers: Sequence[int] = ()
+) -> list[Layer]:
+    """The barrier after some layers, or after the embeddings (0) and every layer; states are averaged over all tokens.
+
+    Longer texts than the model reads are cut.
 
     Raises:
-        UserError: Fewer than two pairs.
+        UserError: Fewer than two pairs, or no such layer.
     """
     if len(pairs) < 2:
         raise UserError("A pair alone is found by itself: give at least two.")
-    sides = [layers_of(model, tokenizer, [row[side] for row in pairs]) for side in ("text", "transliteration")]
     scripts = [side for side in range(2) for _ in pairs]
     found = []
-    for text, other in zip(*sides, strict=True):
-        cosines = cosine_similarity(text.numpy(), other.numpy())
+    for layer in layers or range(model.config.get_text_config().num_hidden_layers + 1):
+        encoder = Encoder(model, tokenizer, Pooling("mean", layer=layer))
+        vectors = encoder([row["text"] for row in pairs] + [row["transliteration"] for row in pairs]).vectors.numpy()
+        cosines = cosine_similarity(vectors[: len(pairs)], vectors[len(pairs) :])
         own, hit = float(cosines.diagonal().mean()), ranked(cosines)
         others = float((cosines.sum() - cosines.trace()) / (cosines.size - len(pairs)))
         both = (hit.accuracy() + hit.accuracy(direction="backward")) / 2
-        found.append(Layer(own, others, both, variance_share(torch.cat([text, other]), scripts)))
+        found.append(Layer(own, others, both, variance_share(vectors, scripts)))
     return found
-
-
-def layers_of(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
-) -> Float[Tensor, "layer text width"]:
-    """Vectors of texts after the embeddings and after every layer; longer texts than the model reads are cut."""
-    longest = longest_input(model, tokenizer)
-    ids = tokenizer(list(texts), truncation=True, max_length=longest, verbose=False)["input_ids"]
-    rows: list[int] = []
-    vectors = []
-    for batch in hidden_states(model, ids):
-        rows += batch.rows
-        vectors.append(torch.stack([pool(layer, batch.mask).cpu() for layer in batch.layers]))
-    return torch.cat(vectors, 1)[:, torch.tensor(rows).argsort()]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The miniature's encoder; its vocabulary is cut from text as it is written, as in the paper.
 LAYERS, WIDTH, HEADS, PIECES = 3, 128, 4, 3000
-# Of all that is trained here from nothing, and after it; `miniature.by_length` lays the rows out.
+# Of all that is trained here from nothing, and after it; `by_length` lays the rows out.
 _SCRATCH = TrainingConfig(
     batch_size=64, schedule="linear", warmup=0.1, layout="padded", max_length=48, precision="fp32", log_every=100,
     shuffle=False,

@@ -16,6 +16,7 @@ from core.errors import UserError
 from core.experiment.run import Run
 from core.files import read_lines
 from core.text.romanize import Romanizer, resolve
+from core.training.documents import by_length
 from papers.translico import miniature
 from papers.translico.config import Config
 from papers.translico.method import Pair, pair
@@ -38,7 +39,7 @@ def pairs(config: Config, run: Run) -> Sequence[Pair]:
         text = miniature.world(config).text
         chosen = [code for code in text if _wanted(miniature.is_latin(code), miniature.in_group(code), config)]
         found = [row for code in chosen for row in arranged(text[code], known.__getitem__, config)]
-        return miniature.by_length(found, [len(row["text"]) for row in found], config.training, config.seed)
+        return by_length(found, [len(row["text"]) for row in found], config.training, config.seed)
     from datasets import Dataset
 
     dataset: Any = Dataset.from_generator(_corpus, gen_kwargs={"config": config}, cache_dir=str(run.path / "pairs"))
@@ -76,7 +77,7 @@ def _languages(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
     folder = None if config.corpus == "glot500" else Path(config.corpus)
     if folder and not folder.is_dir():
         raise UserError(f"Corpus {config.corpus} does not exist: use glot500 or a folder of <language>_<Script>.txt.")
-    codes = sorted(path.stem for path in folder.glob("*_*.txt")) if folder else hub_subsets()
+    codes = sorted(path.stem for path in folder.glob("*_*.txt")) if folder else _hub_subsets()
     wanted = [c for c in codes if _wanted(c.endswith("_Latn"), c.rpartition("_")[2] in INDIC, config)]
     if not wanted:
         raise UserError(f"Corpus {config.corpus} has no language of that group: name files <language>_<Script>.txt.")
@@ -87,12 +88,8 @@ def _languages(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
             yield code, (row["text"] for row in corpora.read_rows(f"{HUB}#{code}@train", streaming=True))
 
 
-def hub_subsets() -> list[str]:
-    """All language-scripts of Glot500-c on the hub.
-
-    Raises:
-        UserError: No network.
-    """
+def _hub_subsets() -> list[str]:
+    """All language-scripts of Glot500-c on the hub."""
     from datasets import get_dataset_config_names
 
     try:

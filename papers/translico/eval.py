@@ -91,7 +91,7 @@ def spellings(folder: Path | str, config: Config) -> Units:
 
     model, tokenizer = load(folder, task="encoder", dtype="float32")
     lines = world(config).messages
-    found = {c: script_barrier(model, tokenizer, pair(lines[c]))[config.layer] for c in _scripts(config)[1]}
+    found = {c: script_barrier(model, tokenizer, pair(lines[c]), [config.layer])[0] for c in _scripts(config)[1]}
     return {
         "acc1_own": {code: layer.found for code, layer in found.items()},
         "margin_own": {code: layer.own - layer.others for code, layer in found.items()},

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from core.errors import UserError
 from core.tasks.labelled import Labelled
 from core.text import romanize
 from core.text.families import FAMILIES
@@ -26,7 +25,6 @@ from papers.translico.config import HEADS, LAYERS, PIECES, WIDTH, Config
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
-    from core.training.config import TrainingConfig
 
 MAX_CHARS = 120
 # Names: a fixed part for development, of the rest a test that the seed draws. `choice` chooses the classifier's epoch.
@@ -89,23 +87,11 @@ def _merged(items: Sequence[Item]) -> list[Item]:
     return [replace(item, cls=root(item.cls)) for item in items]
 
 
-def by_length(rows: Sequence[Any], lengths: Sequence[int], settings: TrainingConfig, seed: int) -> list[Any]:
-    """Rows in the order of training, each batch of like lengths: without it two thirds of a batch would be padding."""
-    rng, size = random.Random(seed), settings.batch_size
-    found: list[Any] = []
-    while len(found) < settings.steps * size:
-        order = sorted(range(len(rows)), key=lambda row: (lengths[row], rng.random()))
-        batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
-        if not batches:
-            raise UserError(f"{len(rows)} rows do not fill a batch of {size}: lower batch_size.")
-        found += [rows[row] for batch in rng.sample(batches, len(batches)) for row in batch]
-    return found[: settings.steps * size]
-
-
 def base(config: Config, run: Run) -> Path:
     """The encoder before the method, with its tokenizer: masked language modelling on text as it is written."""
     from core.experiment.config import to_dict
     from core.models.scratch import masked_lm
+    from core.training.documents import by_length
     from core.training.fit import fit, save_pretrained
     from core.training.masking import Masking, encode, masked_lm_loss
 

@@ -9,12 +9,10 @@ The artifact is a `save_pretrained` folder of the same architecture, with the to
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from core.experiment.entrypoint import entrypoint
-from core.experiment.run import Run, is_main_process
-from core.files import write_json
+from core.experiment.run import Run
 from papers.translico.config import Config
 
 
@@ -26,25 +24,18 @@ def base_folder(config: Config, run: Run) -> Path | str:
 
 
 def train(config: Config, run: Run) -> None:
-    """Both losses on pairs; the untuned model leaves a note that says which one it is."""
+    """Both losses on pairs; the untuned model is its base, and leaves nothing."""
     from core.models.loading import load
     from core.training.fit import save_pretrained
     from papers.translico import data, method
 
     base = base_folder(config, run)
     if not config.tuned:
-        if is_main_process():
-            run.artifact.mkdir(parents=True, exist_ok=True)
-            write_json(run.artifact / "translico.json", {"base": str(config.base)})
         return
     model, tokenizer = load(base, task="masked-lm", dtype="float32")
     objective = method.TransliCo(config.layer, config.contrast_weight, config.lm_weight)
-    pairs = data.pairs(config, run)
-    result = method.tune(model, tokenizer, pairs, config.training, run, objective, seed=config.seed)
+    method.tune(model, tokenizer, data.pairs(config, run), config.training, run, objective, seed=config.seed)
     save_pretrained(model, run.artifact, tokenizer)
-    if is_main_process():
-        facts = {"base": str(config.base), "pairs": len(pairs), "steps": result.steps, "loss": result.losses[-1]}
-        write_json(run.artifact / "translico.json", facts | asdict(objective))
 
 
 if __name__ == "__main__":

@@ -71,8 +71,6 @@ class Search:
     """A document a line."""
     models: tuple[str, ...]
     """Such as one before and after tuning."""
-    top: Annotated[int, Range(1)] = 1
-    """How many documents are shown for a query."""
 
 
 def tune(options: Tune) -> None:
@@ -120,7 +118,7 @@ def barrier(options: Barrier) -> None:
 
 
 def search(options: Search) -> None:
-    """Print the nearest documents to every query, by every model.
+    """Print the three nearest documents to every query, by every model.
 
     Raises:
         UserError: An empty file, or no such model.
@@ -141,7 +139,7 @@ def search(options: Search) -> None:
         cosines = cosine_similarity(*(encoder(lines).vectors.numpy() for lines in sides))
         for query, row in zip(sides[0], cosines, strict=True):
             print(f"  {query}")
-            for place in (-row).argsort()[: options.top]:
+            for place in (-row).argsort()[:3]:
                 print(f"    {row[place]:.3f}  {sides[1][place]}")
 
 
