@@ -96,7 +96,7 @@ PRESETS: dict[str, Config] = {
     "smoke": replace(
         TINY,
         languages=("hr", "sr-Latn", "sr", "mk"),
-        lines=60,
+        lines=40,
         messages=20,
         training=replace(_SCRATCH, steps=3, batch_size=16),
         pretraining=replace(_SCRATCH, steps=5, batch_size=16),
