@@ -47,8 +47,7 @@ PAPER = Paper(
         ),
         Claim(
             id="transfers",
-            statement="Fine-tuned on names in languages in Latin script, the tuned encoder classifies those in languages "
-            "in Cyrillic better.",
+            statement="Fine-tuned on names in Latin script, the tuned encoder classifies names in Cyrillic better.",
             reported='"Outperforms the original Glot500-m on various zero-shot crosslingual transfer tasks" (abstract)',
             metric="f1_cross",
             premises=("classifies",),
