@@ -78,12 +78,16 @@ def trivial(pairs: Pairs) -> dict[str, float]:
     """
     left, right = (np.array([len(text) for text in side], dtype=float) for side in pairs)
     by_length = -np.abs(left[:, None] * (right.sum() / left.sum()) - right[None, :])
-    grams = [[_trigrams(text) for text in side] for side in pairs]
-    by_overlap = np.array([[2 * len(a & b) / max(1, len(a) + len(b)) for b in grams[1]] for a in grams[0]])
     return {
         name: float(hits(matrix, 1, ties="expected").mean())
-        for name, matrix in (("length", by_length), ("overlap", by_overlap))
+        for name, matrix in (("length", by_length), ("overlap", shared_trigrams(*pairs)))
     }
+
+
+def shared_trigrams(queries: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
+    """How many character trigrams texts share, Dice coefficient in [0, 1], [query, candidate]."""
+    left, right = ([_trigrams(text) for text in side] for side in (queries, candidates))
+    return np.array([[2 * len(a & b) / max(1, len(a) + len(b)) for b in right] for a in left])
 
 
 def _trigrams(text: str) -> frozenset[str]:

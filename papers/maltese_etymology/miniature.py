@@ -1,0 +1,140 @@
+"""The tiny world: Maltese words with English meanings, sentences with labels and topics, a small encoder.
+
+Words are written by hand (`maltese/lexicon.tsv`), or come from Unicode CLDR: weekdays, months, numbers, territories. A
+word is one class with all that share its English meaning. A quarter of the classes is for development. Sentences
+(`maltese/sentences.jsonl`) are by hand: 24 on each of four topics, 8 of them for development.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from core import corpora
+from core.corpora.files import table_rows
+from core.tasks.labelled import Labelled
+from core.worlds import messages
+from core.worlds.base import Item, split
+from papers.maltese_etymology.data import BUNDLED, Language, tokenize
+
+SHARES = {"dev": 0.25, "test": 0.75}
+SENTENCE_SHARES = {"dev": 1 / 3, "test": 2 / 3}
+DISJOINT = 3
+"""Seeds 3n, 3n + 1 and 3n + 2 ask for other words."""
+TERRITORIES = 60
+ARABIC_NAMES = 80
+NUMBERS = (*range(1, 20), *range(20, 100, 10), 100)
+RELATED, OTHER, NAME = "Arabic", "Non-Arabic", "Name"
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word or phrase with its meaning.
+
+    Attributes:
+        name: Of the unit.
+        tokens: With a label each.
+        english: What it means.
+        origin: The label of its last token, which carries the meaning.
+    """
+
+    name: str
+    tokens: Labelled
+    english: str
+
+    @property
+    def origin(self) -> str:
+        """Where the word itself comes from, whatever its article."""
+        return self.tokens.labels[-1]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence with labels, its translation and its topic."""
+
+    name: str
+    tokens: Labelled
+    english: str
+    topic: str
+
+
+def words(language: Language, part: str) -> list[Word]:
+    """All words of a part that are asked for: what stands in the closed class is spelled by hand and is none."""
+    closed = language.scheme.closed
+    found = {}
+    for word in _lexicon(language.name) + _names(language):
+        if not all(language.scheme.fold(token) in closed for token in word.tokens.words):
+            found.setdefault(word.name, word)
+    items = [Item(word.name, word.english.lower(), word.name, word.english, "mt") for word in found.values()]
+    return [found[item.id] for item in split(items, 0, SHARES)[part]]
+
+
+def sample(found: Sequence[Word], size: int, seed: int) -> list[Word]:
+    """A sample of words with different meanings; seeds 3n to 3n + 2 share none."""
+    by_name = {word.name: word for word in found}
+    items = [Item(word.name, word.english.lower(), word.name, word.english, "mt") for word in found]
+    return [by_name[item.id] for item in messages.sample(items, size, seed, disjoint=DISJOINT)]
+
+
+@cache
+def _lexicon(language: str) -> tuple[Word, ...]:
+    rows = table_rows(BUNDLED / language / "lexicon.tsv")
+    return tuple(Word(r["word"], Labelled((r["word"],), (r["label"],)), r["english"]) for _, r in rows)
+
+
+def _names(language: Language) -> tuple[Word, ...]:
+    """Weekdays and numbers (Arabic), months (Romance), and the territories that English names most."""
+    from wordfreq import zipf_frequency
+
+    labels = {"weekday": RELATED, "month": OTHER, "territory": NAME}
+    table = corpora.load("cldr", languages=["mt"], kinds=list(labels), distinct=True)
+    named = [(row["mt"], row["en"], labels[row["kind"]]) for row in table if row["en"].isalpha()]
+    common = sorted((en for _, en, label in named if label == NAME), key=lambda en: (-zipf_frequency(en, "en"), en))
+    kept = [row for row in named if row[2] != NAME or row[1] in common[:TERRITORIES]]
+    kept += [(row["mt"], row["en"], RELATED) for row in corpora.load("numbers", languages=["mt"], values=NUMBERS)]
+    found = []
+    for text, english, label in kept:
+        tokens = tokenize(text, language.scheme)
+        found.append(Word(text, Labelled(tuple(tokens), (*[RELATED] * (len(tokens) - 1), label)), english))
+    return tuple(found)
+
+
+def sentences(language: Language, part: str) -> list[Sentence]:
+    """The sentences of a part, in which all topics are as frequent."""
+    rows = corpora.read_jsonl(BUNDLED / language.name / "sentences.jsonl")
+    found = {
+        f"{row['topic']}/{number}": Sentence(
+            f"{row['topic']}/{number}",
+            Labelled(tuple(row["tokens"]), tuple(row["labels"])),
+            row["english"],
+            row["topic"],
+        )
+        for number, row in enumerate(rows)
+    }
+    chosen: set[str] = set()
+    for topic in sorted({s.topic for s in found.values()}):
+        items = [
+            Item(name, name, " ".join(s.tokens.words), s.english, "mt") for name, s in found.items() if s.topic == topic
+        ]
+        chosen |= {item.id for item in split(items, 0, SENTENCE_SHARES)[part]}
+    return [s for name, s in found.items() if name in chosen]
+
+
+def arabic_names(part: str) -> list[tuple[str, str]]:
+    """Arabic and English names of territories, languages and numbers: does the encoder know Arabic?"""
+    table = corpora.load("cldr", languages=["ar"], kinds=["territory", "language", "month", "weekday"], distinct=True)
+    rows = [Item(r["key"], r["key"], r["ar"], r["en"], "ar") for r in table if r["en"].isalpha()]
+    return [(item.prompt, item.answer) for item in split(rows, 0, SHARES)[part][:ARABIC_NAMES]]
+
+
+def build_toy(folder: Path) -> None:
+    """Save an untrained two-layer encoder whose tokenizer knows some words of both scripts."""
+    from core.models.scratch import masked_lm
+
+    rows = [row for _, row in table_rows(BUNDLED / "maltese" / "lexicon.tsv")]
+    arabic = [text for text, _ in arabic_names("dev")]
+    model, tokenizer = masked_lm([*(r["word"] for r in rows), *(r["english"] for r in rows), *arabic], pieces=400)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
