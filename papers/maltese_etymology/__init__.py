@@ -84,17 +84,17 @@ PAPER = Paper(
         ),
         Claim(
             id="fine-tuning",
-            statement="Best in part-of-speech tagging, dependency parsing, named entities and sentiment after fine-tuning.",
+            statement="Best in tagging, dependency parsing, named entities and sentiment after fine-tuning.",
             reported="Best results on four tasks (abstract).",
-            out_of_scale="Annotated Maltese is on the hub alone, and full fine-tuning takes GPU hours; the paper presets "
-            "run it for all but parsing.",
+            out_of_scale="Annotated Maltese is on the hub alone and fine-tuning takes GPU hours; the paper presets do "
+            "it for all but parsing.",
         ),
         Claim(
             id="beats-translation",
             statement="Better than translating every word into Arabic, Italian or English.",
             reported="Surpasses non-selective pipelines (abstract).",
-            out_of_scale="The paper's word translations come from a machine; where the task is to find a translation, a "
-            "dictionary by hand would be the answer itself.",
+            out_of_scale="The paper's word translations come from a machine; where the task is to find a translation, "
+            "a dictionary by hand would be the answer itself.",
         ),
     ),
     checks=(
@@ -127,7 +127,7 @@ PAPER = Paper(
         ),
         Check(
             id="memory-is-no-help-for-new-words",
-            statement="Labels from memory find fewer words than those of memory with a CRF, if no word was seen before.",
+            statement="Of words that no training had, labels from memory find fewer than those of memory with a CRF.",
             treatment="mle",
             control="conditional",
             better="lower",
@@ -135,7 +135,7 @@ PAPER = Paper(
         ),
         Check(
             id="inverse-is-worse",
-            statement="Transliterating the other words and leaving those of Arabic origin finds fewer than raw Maltese.",
+            statement="Transliterating the other words and leaving those of Arabic origin finds fewer than raw text.",
             treatment="inverse",
             control="raw",
             better="lower",
@@ -167,15 +167,15 @@ PAPER = Paper(
         ),
         Premise(
             id="does-not-know-maltese",
-            statement="It does not know Maltese: of words of Arabic origin in Latin script, this share of the reciprocal "
-            "rank is missing.",
+            statement="It does not know Maltese: words of Arabic origin, as they are written, miss this share of the "
+            "reciprocal rank.",
             metric="room",
             variant="raw",
             at_least=0.5,
         ),
     ),
     official_code="https://github.com/MLRS/malti/tree/2024.eacl",
-    licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0, those of MUDT, the "
+    licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, the "
     "sentiment data, BERTu and mBERTu have to be looked up.",
     # Samples of words, drawn together without replacement (`miniature.DISJOINT`).
     seeds=(33, 34, 35),
@@ -185,6 +185,6 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("Memory", "Processed", "Rule", "Scheme", "choose", "combine", "process", "transliterate", "written"),
-    data=("annotations", "labelled", "language", "rankers", "tokenize"),
+    data=("labelled", "labelled_tokens", "language", "rankers", "tokenize"),
     etymology=("Classifier", "Features", "cross_validate", "features_of", "nearness", "report"),
 )

@@ -58,8 +58,8 @@ class Config:
     """Words a seed asks for, of which three seeds share none."""
     prefix: str = "query: "
     """Written before every text of the retrieval; e5 was trained with it."""
-    regularisation: Annotated[float, Range(1e-4, 1e4)] = 1.0
-    """C of the probe for topics (logistic regression on vectors of length 1, times 10)."""
+    regularisation: Annotated[float, Range(1e-4, 1e4)] = 100.0
+    """C of the probe for topics (logistic regression on vectors of length 1)."""
     data: str = ""
     """Where the task's data lie, with {split} in it; empty = the paper's."""
     training: TrainingConfig = field(default_factory=lambda: FINE_TUNING)
@@ -72,9 +72,8 @@ class Config:
         validate(self)
         alike = "/" not in self.pipeline
         if alike != (self.labels == "none"):
-            raise UserError(
-                f"Pipeline {self.pipeline} {'treats all tokens alike: set labels to none' if alike else 'needs labels'}."
-            )
+            fix = "treats all tokens alike: set labels to none" if alike else "needs labels"
+            raise UserError(f"Pipeline {self.pipeline} {fix}.")
         if self.transliteration == "deterministic" and self.pipeline == "raw":
             raise UserError("Pipeline raw transliterates nothing: leave transliteration as it is.")
         if self.labels == "gold" and self.task != "retrieval":

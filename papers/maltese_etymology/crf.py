@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,14 +23,6 @@ from torch import Tensor
 
 Features = Sequence[Sequence[str]]
 """The features of every token of a sentence."""
-
-
-class Batch(NamedTuple):
-    """Sentences as one bag of features a token: ids, where each bag begins, and each sentence's places, -1 = none."""
-
-    ids: Tensor
-    starts: Tensor
-    places: Tensor
 
 
 @dataclass(frozen=True)
@@ -51,47 +43,36 @@ class CRF:
         c2: float = 0.1,
         iterations: int = 100,
     ) -> CRF:
-        """Train.
-
-        Args:
-            sentences: Features of every token.
-            labels: A label for every token.
-            c1: Weight of the L1 norm.
-            c2: Weight of the squared L2 norm.
-            iterations: Of L-BFGS, at most.
-        """
+        """Train on sentences with a label for every token; constants of the official code."""
         names = tuple(sorted({label for sentence in labels for label in sentence}))
         known = {name: row for row, name in enumerate(dict.fromkeys(f for s in sentences for t in s for f in t))}
-        number = {name: place for place, name in enumerate(names)}
-        batch = _batch(sentences, known)
-        gold = torch.zeros_like(batch.places)
-        for row, sentence in enumerate(labels):
-            gold[row, : len(sentence)] = torch.tensor([number[label] for label in sentence])
         size, width = len(known) * len(names), len(names)
-        weights = torch.zeros(size + width * width, dtype=torch.float64)
+        ids, starts, places = _bags(sentences, known)
+        gold = torch.zeros_like(places)
+        for row, sentence in enumerate(labels):
+            gold[row, : len(sentence)] = torch.tensor([names.index(label) for label in sentence])
 
-        def loss(split: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
+        def unpacked(split: Tensor) -> tuple[Tensor, Tensor]:
+            return split[:size].view(-1, width), split[size:].view(width, width)
+
+        def loss(split: np.ndarray) -> tuple[float, np.ndarray]:
             plus, minus = torch.from_numpy(split).chunk(2)
             w = (plus - minus).requires_grad_()
-            emit, move = w[:size].view(-1, width), w[size:].view(width, width)
-            nll = negative_log_likelihood(_scores(emit, batch), move, gold, batch.places >= 0)
+            emit, move = unpacked(w)
+            nll = negative_log_likelihood(_scores(emit, ids, starts, places), move, gold, places >= 0)
             smooth = nll + c2 * w.square().sum()
             (gradient,) = torch.autograd.grad(smooth, w)
-            found = smooth.item() + c1 * float(split.sum())
-            return found, torch.cat([gradient + c1, c1 - gradient]).numpy()
+            return smooth.item() + c1 * float(split.sum()), torch.cat([gradient + c1, c1 - gradient]).numpy()
 
-        start = np.zeros(2 * len(weights))
-        found = minimize(
-            loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start), options={"maxiter": iterations}
-        )
+        start = np.zeros(2 * (size + width * width))
+        options: Any = {"maxiter": iterations}
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start), options=options)
         plus, minus = torch.from_numpy(found.x).chunk(2)
-        weights = plus - minus
-        return CRF(names, known, weights[:size].view(-1, width), weights[size:].view(width, width))
+        return CRF(names, known, *unpacked(plus - minus))
 
     def predict(self, sentences: Sequence[Features]) -> list[list[str]]:
         """The likeliest labels of every sentence (Viterbi); features that training never saw say nothing."""
-        batch = _batch(sentences, self.features)
-        scores = _scores(self.emit, batch)
+        scores = _scores(self.emit, *_bags(sentences, self.features))
         found = []
         for row, sentence in enumerate(sentences):
             best, back = scores[row, 0], []
@@ -99,7 +80,7 @@ class CRF:
                 paths = best[:, None] + self.move
                 back.append(paths.argmax(0))
                 best = paths.amax(0) + scores[row, place]
-            path = [int(best.argmax())] if sentence else []
+            path = [int(best.argmax())]
             for step in reversed(back):
                 path.append(int(step[path[-1]]))
             found.append([self.labels[label] for label in reversed(path)])
@@ -124,19 +105,20 @@ def negative_log_likelihood(scores: Tensor, move: Tensor, gold: Tensor, mask: Te
     return torch.logsumexp(total, dim=1).sum() - right
 
 
-def _batch(sentences: Sequence[Features], known: dict[str, int]) -> Batch:
+def _bags(sentences: Sequence[Features], known: dict[str, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Features of all tokens one after another, where each token's begin, and each sentence's tokens (-1 = none)."""
     ids: list[int] = []
     starts: list[int] = []
-    places = torch.full((len(sentences), max(map(len, sentences), default=0) or 1), -1)
+    places = torch.full((len(sentences), max(map(len, sentences))), -1)
     for row, sentence in enumerate(sentences):
         for place, features in enumerate(sentence):
             places[row, place] = len(starts)
             starts.append(len(ids))
             ids += [known[name] for name in dict.fromkeys(features) if name in known]
-    return Batch(torch.tensor(ids, dtype=torch.long), torch.tensor(starts, dtype=torch.long), places)
+    return torch.tensor(ids, dtype=torch.long), torch.tensor(starts), places
 
 
-def _scores(emit: Tensor, batch: Batch) -> Tensor:
+def _scores(emit: Tensor, ids: Tensor, starts: Tensor, places: Tensor) -> Tensor:
     """[sentence, place, label]; 0 where there is no token."""
-    bags = torch.nn.functional.embedding_bag(batch.ids, emit, batch.starts, mode="sum")
-    return torch.where((batch.places >= 0)[..., None], bags[batch.places.clamp(min=0)], 0.0)
+    bags = torch.nn.functional.embedding_bag(ids, emit, starts, mode="sum")
+    return torch.where((places >= 0)[..., None], bags[places.clamp(min=0)], 0.0)

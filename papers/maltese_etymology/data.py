@@ -5,8 +5,8 @@ A language is a folder:
     characters.tsv    source, where (any, initial, final), plain, readings (empty: the plain one; ∅: nothing), doubled
     closed.tsv        source, target; a + at the end writes the next token on to it
     pipelines.tsv     pipeline, then a column a label: pass, transliterate, or the name of a table of translations
-    roles.tsv         role (related, other, switched, name, symbol), label, and the code of a list of words, if there is one
-    lexicon.tsv       word, label, and sentences.jsonl with tokens and labels: what the classifier learns from (optional)
+    roles.tsv         role (related, other, switched, name, symbol), label, code of a list of words (or nothing)
+    lexicon.tsv       word, label; and sentences.jsonl, tokens, labels: what the classifier learns from (optional)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class Language:
         return rankers(names or [f"words:{self.lists[0]}", f"letters:{self.lists[0]}", "short"])
 
     def actions(
-        self, pipeline: str, rankers: Sequence[Ranker] = (), tables: Mapping[str, Action] | None = None
+        self, pipeline: str, rankers: Sequence[Ranker] = (), tables: Mapping[str, Dictionary] | None = None
     ) -> dict[str, Action]:
         """What a pipeline does with each label; labels that pass are left out.
 
@@ -155,9 +155,9 @@ def _ranker(name: str) -> Ranker:
         tokenizer = load_tokenizer(source)
         return lambda text: -len(tokenizer.tokenize(text))
     if kind == "kenlm" and source:
-        import kenlm  # type: ignore[import-not-found]
+        import kenlm
 
-        return kenlm.Model(source).score  # type: ignore[no-any-return]
+        return kenlm.Model(source).score
     raise UserError(f"There is no ranker {name!r}: use words:ar, letters:ar, short, pieces:MODEL or kenlm:FILE.")
 
 
@@ -215,7 +215,7 @@ class Letters:
 # --- labelled words and translations --------------------------------------------------------------------------------
 
 
-def annotations(path: str | Path, column: str = "") -> list[Labelled]:
+def labelled_tokens(path: str | Path, column: str = "") -> list[Labelled]:
     """Sentences with a label for every token.
 
     Args:
@@ -256,9 +256,9 @@ def labelled(language: Language, path: str = "") -> list[Labelled]:
         UserError: Nothing of the kind.
     """
     if path:
-        return annotations(path)
+        return labelled_tokens(path)
     words, sentences = language.folder / "lexicon.tsv", language.folder / "sentences.jsonl"
-    found = annotations(sentences) if sentences.exists() else []
+    found = labelled_tokens(sentences) if sentences.exists() else []
     if words.exists():
         found += [Labelled((row["word"],), (row["label"],)) for _, row in _table(words, ("word", "label"))]
     if not found:
@@ -274,7 +274,21 @@ def _checked(tokens: Sequence[Any], labels: Sequence[Any]) -> Labelled:
     return Labelled(tuple(tokens), tuple(labels))
 
 
-def translations(named: Sequence[str]) -> dict[str, method.Dictionary]:
+@dataclass
+class Dictionary:
+    """Translates word by word; what it does not have stays, and is counted."""
+
+    words: Mapping[str, str]
+    missed: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, token: str) -> str:
+        """The translation of a token, be it written in lower case."""
+        found = self.words.get(token) or self.words.get(token.lower())
+        self.missed[token] += found is None
+        return found or token
+
+
+def translations(named: Sequence[str]) -> dict[str, Dictionary]:
     """Tables of translations: `mt-it=FILE`, a .tsv with a word, a tab and its translation a line.
 
     Raises:
@@ -290,7 +304,7 @@ def translations(named: Sequence[str]) -> dict[str, method.Dictionary]:
             raise UserError(
                 f"{path}, row {wrong}: {len(cells[wrong - 1])} columns; write a word, a tab, its translation."
             )
-        found[name] = method.Dictionary({word: text for word, text in cells})
+        found[name] = Dictionary({row[0]: row[1] for row in cells})
     return found
 
 

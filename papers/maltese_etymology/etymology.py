@@ -1,18 +1,18 @@
 """Where a word comes from: features of tokens, the classifiers of the paper, and their cross-validation.
 
-    classifier = Classifier.fit(sentences, features)
-    classifier.predict(sentences, "mle+crf")
-    report(sentences, cross_validate(sentences, features, folds=10, seed=42))
+    classifier = Classifier.fit(sentences, features_of(language))
+    classifier.predict(texts, "mle+crf")
+    report(sentences, cross_validate(sentences, features_of(language)), "mle+crf")
 
-Folds are drawn over sentences: a split over tokens would show a sentence's words to the classifier that is tested on it.
+Folds are drawn over sentences: a split over tokens would show the classifier the words that it is tested on.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Literal, get_args
 
@@ -20,14 +20,12 @@ from core.errors import UserError
 from core.tasks.labelled import Labelled
 from papers.maltese_etymology.crf import CRF
 from papers.maltese_etymology.data import Language, word_list
-from papers.maltese_etymology.method import Memory, Scheme, combine, transliterate
+from papers.maltese_etymology.method import Memory, combine, transliterate
 
 Kind = Literal["mle", "crf", "mle+crf", "distance"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 GRAMS = 200
 """Character n-grams of two and three letters, the most frequent of training (the official list has 197)."""
-
-
 LIST = 10_000
 """Words of a list that a token may be near to, the commonest."""
 
@@ -37,50 +35,48 @@ class Features:
     """What the classifier sees of a token.
 
     Attributes:
-        scheme: Of the language: closed class, letters.
-        spell: Its transliteration.
-        distance: By language, how far a token is from a word of it: 0 equal, then more. The first is the language of
-            the other script and is asked for the transliteration, the others for the token.
+        language: Closed class, letters, roles.
+        spell: A token's transliteration.
+        distance: By language, how far a text is from it; the first one is asked for the transliteration, the others
+            for the token.
         translations: By language, translations of tokens.
     """
 
-    scheme: Scheme
+    language: Language
     spell: Callable[[str], str]
-    distance: Mapping[str, Callable[[str], int]] = field(default_factory=dict)
-    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    distance: Mapping[str, Callable[[str], int]]
+    translations: Mapping[str, Mapping[str, str]]
 
     def distances(self, token: str) -> list[int]:
         """To each language of `distance`, in its order."""
         asked = [self.spell(token).removesuffix("+"), *[token.lower()] * (len(self.distance) - 1)]
-        return [far(text) for far, text in zip(self.distance.values(), asked, strict=False)]
+        return [far(text) for far, text in zip(self.distance.values(), asked, strict=True)]
 
-    def __call__(self, tokens: Sequence[str], grams: Collection[str]) -> list[list[str]]:
+    def __call__(self, tokens: Sequence[str], grams: frozenset[str]) -> list[list[str]]:
         """Names of the features that each token of a sentence has."""
         found = [self._of(token, grams) for token in tokens]
-        if found:
-            found[0].append("first")
-            found[-1].append("last")
+        found[0].append("first")
+        found[-1].append("last")
         return found
 
-    def _of(self, token: str, grams: Collection[str]) -> list[str]:
-        lower = token.lower()
-        special = {c for c in self.scheme.letters if ord(c) > 127 and c.isalpha()}
+    def _of(self, token: str, grams: frozenset[str]) -> list[str]:
+        lower, scheme = token.lower(), self.language.scheme
         signs = [not c.isalnum() for c in token]
-        own = ngrams(lower) & set(grams)
-        yes = {
+        own = sorted(ngrams(lower) & grams)
+        holds = {
             "upper": token.isupper(),
             "title": token.istitle(),
             "digit": any(map(str.isdigit, token)) and not token.isdigit(),
             "digits": token.isdigit(),
-            "special": bool(special & set(lower)),
-            "sign": any(signs) and not all(signs),
+            "special": any(not c.isascii() and c in scheme.letters for c in lower),
+            "sign": any(signs),
             "signs": all(signs),
-            "closed": self.scheme.fold(token) in self.scheme.closed,
+            "closed": scheme.fold(token) in scheme.closed,
             "gram": bool(own),
         }
         names = [f"token={token}", f"lower={lower}", f"spelled={self.spell(token)}"]
-        names += [name for name, holds in yes.items() if holds]
-        names += [f"gram={gram}" for gram in sorted(own)]
+        names += [name for name, does in holds.items() if does]
+        names += [f"gram={gram}" for gram in own]
         names += [f"{code}~{far}" for code, far in zip(self.distance, self.distances(token), strict=True)]
         return names + [f"{code}={table[lower]}" for code, table in self.translations.items() if lower in table]
 
@@ -95,10 +91,9 @@ def features_of(
         rankers: Of the spelling; none = the language's own.
         translations: By language.
     """
-    scheme, given = language.scheme, tuple(language.rankers(rankers))
-    spell = cache(partial(transliterate, scheme=scheme, rankers=given))
+    spell = cache(partial(transliterate, scheme=language.scheme, rankers=tuple(language.rankers(rankers))))
     distance = {code: nearness(word_list(code, LIST)) for code in language.lists}
-    return Features(scheme, spell, distance, translations or {})
+    return Features(language, spell, distance, translations or {})
 
 
 def ngrams(text: str) -> set[str]:
@@ -106,14 +101,32 @@ def ngrams(text: str) -> set[str]:
     return {text[start : start + size] for size in (2, 3) for start in range(len(text) - size + 1)}
 
 
+def nearness(words: Iterable[str]) -> Callable[[str], int]:
+    """0 for a word of the list, 1 where one letter taken away from it, from the token or from both makes them equal.
+
+    Anything else is 2. It stands in for the edit distance to a translation where no translations are at hand.
+    """
+    known = set(words)
+    near = known | {shorter for word in known for shorter in _shorter(word)}
+
+    def distance(token: str) -> int:
+        return 0 if token in known else 1 if near & {token, *_shorter(token)} else 2
+
+    return distance
+
+
+def _shorter(word: str) -> set[str]:
+    return {word[:place] + word[place + 1 :] for place in range(len(word))} if len(word) > 3 else set()
+
+
 def by_distance(token: str, distances: Sequence[int], labels: Mapping[str, str]) -> str:
     """The paper's solver without training: the label of the language that is nearest.
 
     Args:
         token: The token.
-        distances: To the language of the other script, then to two of the own script.
-        labels: What the solver calls `related`, `other`, `name`, `symbol` and `switched`. The related language wins
-            ties; a token that stands in both others is a name, or a symbol where it has a digit or a sign.
+        distances: To the related language, whose script it is, and to two others. The related one wins ties; what
+            stands in both others is a name, or a symbol where it has a digit or a sign.
+        labels: What is called `related`, `other`, `switched`, `name` and `symbol`.
     """
     related, first, second = distances
     if first == second == 0:
@@ -131,50 +144,52 @@ class Classifier:
     memory: Memory
     crf: CRF
     grams: frozenset[str]
-    roles: Mapping[str, str]
 
     @staticmethod
-    def fit(sentences: Sequence[Labelled], features: Features, roles: Mapping[str, str] | None = None) -> Classifier:
-        """Train on sentences with a label for every token.
-
-        Args:
-            sentences: Words may stand alone, as sentences of one token.
-            features: Of the language.
-            roles: See :func:`by_distance`.
+    def fit(sentences: Sequence[Labelled], features: Features) -> Classifier:
+        """Train on sentences with a label for every token; a word may stand alone.
 
         Raises:
             UserError: Fewer than two labels.
         """
         if len({label for s in sentences for label in s.labels}) < 2:
             raise UserError("The labelled words have fewer than two labels: there is nothing to tell apart.")
-        types = {token.lower() for s in sentences for token in s.words}
-        counts = Counter(gram for token in types for gram in ngrams(token))
+        counts = Counter(
+            gram for word in sorted({t.lower() for s in sentences for t in s.words}) for gram in ngrams(word)
+        )
         grams = frozenset(sorted(counts, key=lambda gram: (-counts[gram], gram))[:GRAMS])
-        seen = [features(s.words, grams) for s in sentences]
-        crf = CRF.fit(seen, [s.labels for s in sentences])
-        return Classifier(features, Memory((s.words, s.labels) for s in sentences), crf, grams, roles or {})
+        crf = CRF.fit([features(s.words, grams) for s in sentences], [s.labels for s in sentences])
+        return Classifier(features, Memory((s.words, s.labels) for s in sentences), crf, grams)
 
-    def predict(self, sentences: Sequence[Sequence[str]], kind: Kind = "mle+crf") -> list[list[str]]:
-        """A label for every token."""
+    def predict(self, texts: Sequence[Sequence[str]], kind: Kind = "mle+crf") -> list[list[str]]:
+        """A label for every token.
+
+        Raises:
+            UserError: Distances are asked for, and the language does not name three lists and five roles.
+        """
+        if kind not in self.kinds():
+            raise UserError(
+                f"{self.features.language.name} has no {kind} classifier: choose {', '.join(self.kinds())}."
+            )
         if kind == "mle":
-            return [[self.memory.label(token) for token in tokens] for tokens in sentences]
+            return [[self.memory.label(token) for token in tokens] for tokens in texts]
         if kind == "distance":
-            far = self.features.distances
-            return [[by_distance(token, far(token), self.roles) for token in tokens] for tokens in sentences]
-        guesses = self.crf.predict([self.features(tokens, self.grams) for tokens in sentences])
+            far, roles = self.features.distances, self.features.language.roles
+            return [[by_distance(token, far(token), roles) for token in tokens] for tokens in texts]
+        guesses = self.crf.predict([self.features(tokens, self.grams) for tokens in texts])
         if kind == "crf":
             return guesses
-        return [combine(self.memory, tokens, guess) for tokens, guess in zip(sentences, guesses, strict=True)]
+        return [combine(self.memory, tokens, guess) for tokens, guess in zip(texts, guesses, strict=True)]
 
     def kinds(self) -> tuple[Kind, ...]:
-        """What this one can be asked for: distances need three languages and the names of five labels."""
-        able = len(self.features.distance) == 3 and len(self.roles) == 5
+        """What this one can be asked for."""
+        able = len(self.features.distance) == 3 and len(self.features.language.roles) == 5
         return KINDS if able else KINDS[:-1]
 
 
 @dataclass(frozen=True)
 class Tested:
-    """What cross-validation says of every token: its label by each kind of classifier, and whether it was trained on."""
+    """What cross-validation says of every token: its label by each kind, and whether training had it."""
 
     labels: dict[str, list[list[str]]]
     seen: list[list[bool]]
@@ -186,7 +201,6 @@ def cross_validate(
     *,
     folds: int = 10,
     seed: int = 42,
-    roles: Mapping[str, str] | None = None,
     more: Sequence[Labelled] = (),
     strict: bool = False,
 ) -> Tested:
@@ -197,7 +211,6 @@ def cross_validate(
         features: Of the language.
         folds: How many parts.
         seed: Of their draw (official: 42, with ten folds).
-        roles: See :func:`by_distance`.
         more: Trained on in every fold.
         strict: Leave out of training what has a token of the fold, so that nothing tested was ever seen.
 
@@ -216,61 +229,38 @@ def cross_validate(
         if strict:
             hidden = {token.lower() for tokens in asked for token in tokens}
             train = [s for s in train if not hidden & {token.lower() for token in s.words}]
-        classifier = Classifier.fit(train, features, roles)
-        for place, tokens in zip(outside, asked, strict=True):
-            seen[place] = [token.lower() in classifier.memory.counts for token in tokens]
+        classifier = Classifier.fit(train, features)
         for kind in classifier.kinds():
             column = labels.setdefault(kind, [[] for _ in sentences])
-            for place, found in zip(outside, classifier.predict(asked, kind), strict=True):
+            for place, tokens, found in zip(outside, asked, classifier.predict(asked, kind), strict=True):
                 column[place] = found
+                seen[place] = [token.lower() in classifier.memory.counts for token in tokens]
     return Tested(labels, seen)
 
 
 def report(sentences: Sequence[Labelled], tested: Tested, kind: str) -> dict[str, Any]:
-    """Accuracy and macro F1 of all, seen and unseen tokens, scores by label, and the confusion matrix by row.
+    """Accuracy and macro F1 of all, seen and unseen tokens; `labels`, scores of each; `confusion` by row.
 
-    Counts and scores are of all folds together; the official report averages over folds, some of which lack a label.
+    Tokens of all folds are counted together; the official report averages over folds, some of which lack a label.
     """
-    from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+    from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 
     gold = [label for s in sentences for label in s.labels]
-    guess = [label for found in tested.labels[kind] for label in found]
-    seen = [known for found in tested.seen for known in found]
+    guess = [label for labels in tested.labels[kind] for label in labels]
+    seen = [known for row in tested.seen for known in row]
     names = sorted({*gold, *guess})
     found: dict[str, Any] = {}
     for part, wanted in (("all", (True, False)), ("seen", (True,)), ("unseen", (False,))):
         kept = [place for place, known in enumerate(seen) if known in wanted]
         right, said = [gold[place] for place in kept], [guess[place] for place in kept]
-        scores = (accuracy_score(right, said), f1_score(right, said, average="macro", zero_division=0)) if kept else ()
-        found[part] = dict(zip(("accuracy", "macro_f1"), map(float, scores), strict=False)) | {"tokens": len(kept)}
-    columns = precision_recall_fscore_support(gold, guess, labels=names, zero_division=0)
-    found["labels"] = {
-        name: dict(zip(("precision", "recall", "f1", "tokens"), map(float, row), strict=True))
-        for name, row in zip(names, zip(*columns, strict=True), strict=True)
-    }
+        found[part] = {"tokens": len(kept)}
+        if kept:
+            f1 = f1_score(right, said, average="macro", zero_division=0)
+            found[part] |= {"accuracy": float(accuracy_score(right, said)), "macro_f1": float(f1)}
+    scores = classification_report(gold, guess, labels=names, zero_division=0, output_dict=True)
+    found["labels"] = {name: scores[name] for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a label that is only guessed has an empty row
-        matrix = confusion_matrix(gold, guess, labels=names, normalize="true")
-    found["confusion"] = {name: dict(zip(names, map(float, row), strict=True)) for name, row in zip(names, matrix)}
+        matrix = confusion_matrix(gold, guess, labels=names, normalize="true").tolist()
+    found["confusion"] = {name: dict(zip(names, row, strict=True)) for name, row in zip(names, matrix, strict=True)}
     return found
-
-
-def nearness(words: Iterable[str]) -> Callable[[str], int]:
-    """0 for a word of the list, 1 where one letter taken away from it, from the token or from both makes them equal.
-
-    Anything else is 2. It stands in for the edit distance to a translation where no translations are at hand.
-    """
-    known = set(words)
-    near = known | {shorter for word in known for shorter in _shorter(word)}
-
-    @cache
-    def distance(token: str) -> int:
-        if token in known:
-            return 0
-        return 1 if token in near or any(text in near for text in _shorter(token)) else 2
-
-    return distance
-
-
-def _shorter(word: str) -> set[str]:
-    return {word[:place] + word[place + 1 :] for place in range(len(word))} if len(word) > 3 else set()

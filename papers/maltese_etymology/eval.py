@@ -1,4 +1,4 @@
-"""Measure a pipeline: do processed words and sentences find their English, and does a classifier know their topic?
+"""Measure a pipeline: do processed words and sentences find their English, and can topics be learnt from them?
 
     python -m papers.maltese_etymology.eval tiny --variant conditional
     python -m papers.maltese_etymology.eval paper --variant conditional --annotations annotations.tsv
@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
@@ -28,16 +27,14 @@ if TYPE_CHECKING:
 
     from core.tasks.labelled import Labelled
     from papers.maltese_etymology.data import Language
-    from papers.maltese_etymology.etymology import Classifier, Features
-    from papers.maltese_etymology.method import Action
+    from papers.maltese_etymology.etymology import Features
     from papers.maltese_etymology.miniature import Sentence, Word
 
 Units = dict[str, dict[str, float]]
 Labels = list[list[str]]
+Vectors = Callable[[Sequence[str]], "np.ndarray"]
 REPEATS = 10
 """Halvings of the sentences for the probe; in each, every sentence is tested once."""
-SCALE = 10.0
-"""Length of the vectors that the probe reads."""
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -48,12 +45,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return retrieval(config, run, language) if config.task == "retrieval" else fine_tuning(config, run, language)
 
 
-def actions_of(config: Config, language: Language) -> dict[str, Action]:
-    """What the pipeline does with each label."""
-    from papers.maltese_etymology import data
+def processed(config: Config, language: Language, texts: Sequence[Sequence[str]], labels: Labels) -> list[Any]:
+    """Every text with its labels through the pipeline."""
+    from papers.maltese_etymology import data, method
 
     rankers = language.rankers(config.rankers) if config.transliteration == "ranked" else ()
-    return language.actions(config.pipeline, rankers, dict(data.translations(config.translations)))
+    actions = language.actions(config.pipeline, rankers, data.translations(config.translations))
+    return [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
 
 
 def features_of(config: Config, language: Language) -> Features:
@@ -67,47 +65,57 @@ def features_of(config: Config, language: Language) -> Features:
 # --- labels ---------------------------------------------------------------------------------------------------------
 
 
-def miniature_labels(
-    config: Config, run: Run, language: Language, words: Sequence[Word], sentences: Sequence[Sentence]
-) -> dict[str, Any]:
-    """By kind of classifier: labels of every word and sentence of the split, and which tokens training had seen."""
+def classified(config: Config, run: Run, language: Language) -> dict[str, Any]:
+    """Labels of every word and sentence of the split by kind of classifier, and which tokens training had.
+
+    Words are labelled by classifiers that never saw them; sentences by such that saw the others and all words.
+    """
     from papers.maltese_etymology import miniature
     from papers.maltese_etymology.etymology import cross_validate
 
     def build(folder: Path) -> None:
-        features = features_of(config, language)
-        other = [] if config.split == "dev" else ["dev"]
-        more_words = [word.tokens for part in other for word in miniature.words(language, part)]
-        more_sentences = [s.tokens for part in other for s in miniature.sentences(language, part)]
-        own_words, own_sentences = [word.tokens for word in words], [s.tokens for s in sentences]
-        options: dict[str, Any] = {"folds": config.folds, "seed": config.seed, "roles": language.roles}
-        by_word = cross_validate(
-            own_words, features, more=[*more_words, *more_sentences, *own_sentences], strict=True, **options
-        )
-        by_sentence = cross_validate(
-            own_sentences, features, more=[*more_sentences, *more_words, *own_words], **options
-        )
-        found = {"words": vars(by_word), "sentences": vars(by_sentence)}
+        words = {part: [w.tokens for w in miniature.words(language, part)] for part in ("dev", "test")}
+        sentences = {part: [s.tokens for s in miniature.sentences(language, part)] for part in ("dev", "test")}
+        # What is measured on dev knows nothing of the test words.
+        more = [] if config.split == "dev" else words["dev"] + sentences["dev"]
+        own, spoken = words[config.split], sentences[config.split]
+        options: Any = {"features": features_of(config, language), "folds": config.folds, "seed": config.seed}
+        found = {
+            "words": vars(cross_validate(own, more=more + spoken, strict=True, **options)),
+            "sentences": vars(cross_validate(spoken, more=more + own, **options)),
+        }
         write_json(folder / "labels.json", found)
 
-    inputs = {name: getattr(config, name) for name in ("seed", "split", "language", "folds", "rankers", "translations")}
-    return dict(read_json(run.stage("labels", inputs, build) / "labels.json"))
+    fields = ("seed", "split", "language", "folds", "rankers", "translations")
+    stage = run.stage("labels", {name: getattr(config, name) for name in fields}, build)
+    return dict(read_json(stage / "labels.json"))
 
 
-def chosen_labels(config: Config, found: dict[str, Any], gold: Sequence[Labelled]) -> Labels:
-    """The labels that the pipeline goes by."""
-    if config.labels in ("none", "gold"):  # a pipeline that asks for none does the same with all
+def chosen(config: Config, found: dict[str, Any], gold: Sequence[Labelled]) -> Labels:
+    """The labels that the pipeline goes by; one that asks for none does the same with all."""
+    if config.labels in ("none", "gold"):
         return [list(tokens.labels) for tokens in gold]
-    if config.labels != "permuted":
-        return list(found["labels"][config.labels])
-    return permuted(found["labels"]["mle+crf"], config.seed)
+    if config.labels == "permuted":
+        return permuted(found["labels"]["mle+crf"], config.seed)
+    return list(found["labels"][config.labels])
 
 
 def permuted(labels: Labels, seed: int) -> Labels:
     """The same labels, dealt out anew among all tokens."""
-    deck = [label for found in labels for label in found]
+    deck = [label for row in labels for label in row]
     random.Random(seed).shuffle(deck)
-    return [[deck.pop() for _ in found] for found in labels]
+    return [[deck.pop() for _ in row] for row in labels]
+
+
+def label_accuracy(sentences: Sequence[Sentence], labels: Labels, seen: Sequence[Sequence[bool]]) -> Units:
+    """Share of the labels of each sentence that are right: of all tokens, and of those that training had not seen."""
+    units: Units = {"etymology": {}, "etymology_unseen": {}}
+    for sentence, given, known in zip(sentences, labels, seen, strict=True):
+        right = [float(a == b) for a, b in zip(sentence.tokens.labels, given, strict=True)]
+        units["etymology"][sentence.name] = statistics.fmean(right)
+        if new := [value for value, was in zip(right, known, strict=True) if not was]:
+            units["etymology_unseen"][sentence.name] = statistics.fmean(new)
+    return units
 
 
 # --- the tiny world -------------------------------------------------------------------------------------------------
@@ -115,77 +123,57 @@ def permuted(labels: Labels, seed: int) -> Labels:
 
 def retrieval(config: Config, run: Run, language: Language) -> Measurement:
     """Reciprocal ranks of words and sentences, topics, accuracy of the labels, premises, solvers that know nothing."""
-    from core.tasks.lexicon import precision, reciprocal
+    from core.tasks.lexicon import reciprocal
     from papers.maltese_etymology import method, miniature
 
     words, sentences = miniature.words(language, config.split), miniature.sentences(language, config.split)
     asked = miniature.sample(words, config.words, config.seed)
-    found = miniature_labels(config, run, language, words, sentences)
-    actions = actions_of(config, language)
-
-    def texts(items: Sequence[Any], labels: Labels) -> list[str]:
-        return [
-            method.written(method.process(item.tokens.words, given, actions))
-            for item, given in zip(items, labels, strict=True)
-        ]
-
-    word_labels = chosen_labels(config, found["words"], [word.tokens for word in words])
-    sentence_labels = chosen_labels(config, found["sentences"], [s.tokens for s in sentences])
-    word_texts, sentence_texts = texts(words, word_labels), texts(sentences, sentence_labels)
+    found, labels, texts = classified(config, run, language), {}, {}
+    for name, items in (("words", words), ("sentences", sentences)):
+        labels[name] = chosen(config, found[name], [item.tokens for item in items])
+        done = processed(config, language, [item.tokens.words for item in items], labels[name])
+        texts[name] = [method.written(one) for one in done]
     english = sorted({word.english for word in words})
     vectors = embedder(config, run, shared_texts(config, language, words, sentences))
     places = [words.index(word) for word in asked]
-    queries, targets = centred(vectors(word_texts)), centred(vectors(english))
-    gold = [{english.index(word.english)} for word in asked]
-    ranks = ranked(targets, queries[places], gold)
+    names = [s.name for s in sentences]
+
+    ranks = ranked(vectors(texts["words"])[places], vectors(english), [english.index(word.english) for word in asked])
     units: Units = {"mrr": dict(zip((word.name for word in asked), reciprocal(ranks), strict=True))}
     for name, related in (("mrr_related", True), ("mrr_other", False)):
-        kept = {word.name for word in asked if (word.origin == miniature.RELATED) == related}
-        units[name] = {word: value for word, value in units["mrr"].items() if word in kept}
-    units["p1"] = dict(zip(units["mrr"], precision(ranks), strict=True))
-
-    own = vectors(sentence_texts)
-    translations = centred(vectors([s.english for s in sentences]))
-    names = [s.name for s in sentences]
-    ranks = ranked(translations, centred(own), [{place} for place in range(len(names))])
+        kept = [word.name for word in asked if (word.tokens.labels[-1] == miniature.RELATED) == related]
+        units[name] = {word: units["mrr"][word] for word in kept}
+    ranks = ranked(vectors(texts["sentences"]), vectors([s.english for s in sentences]))
     units["sentences"] = dict(zip(names, reciprocal(ranks), strict=True))
-    topics = [s.topic for s in sentences]
-    units["topics"] = dict(zip(names, probe(own, topics, config), strict=True))
-    units |= label_accuracy(sentences, sentence_labels, found["sentences"]["seen"])
-    units["etymology_words"] = {
-        word.name: float(given[-1] == word.origin) for word, given in zip(words, word_labels, strict=True)
-    }
-    if config.labels == "none":
-        units = {name: values for name, values in units.items() if not name.startswith("etymology")}
+    right = probe(vectors(texts["sentences"]), [s.topic for s in sentences], config)
+    units["topics"] = dict(zip(names, right, strict=True))
+    if config.labels != "none":
+        units |= label_accuracy(sentences, labels["sentences"], found["sentences"]["seen"])
+        pairs = zip(words, labels["words"], strict=True)
+        units["etymology_words"] = {word.name: float(given[-1] == word.tokens.labels[-1]) for word, given in pairs}
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
-    metrics |= premises(config, vectors) | trivial(asked, english, sentences, found["sentences"]["seen"])
-    if config.labels == "none":
-        metrics["room"] = 1 - metrics["mrr_related"]
-    samples = [
-        {
-            "word": words[place].name,
-            "english": words[place].english,
-            "read": word_texts[place],
-            "labels": word_labels[place],
-        }
-        for place in places[:40]
-    ]
-    return Measurement(metrics, units, {"words": samples, "sentences": sentence_texts[:20]})
+    metrics["room"] = 1 - metrics["mrr_related"]
+    arabic, meanings = zip(*miniature.arabic_names(config.split), strict=True)
+    metrics["arabic"] = statistics.fmean(reciprocal(ranked(vectors(arabic), vectors(meanings))))
+    metrics |= trivial(asked, english, sentences, found["sentences"]["seen"])
+    samples = [{"english": words[p].english, "read": texts["words"][p], "labels": labels["words"][p]} for p in places]
+    return Measurement(metrics, units, {"words": samples[:40], "sentences": texts["sentences"][:20]})
 
 
-def embedder(config: Config, run: Run, shared: Sequence[str]) -> Any:
-    """`vectors(texts)` [text, width] of the frozen encoder.
+def embedder(config: Config, run: Run, shared: Sequence[str]) -> Vectors:
+    """Texts -> vectors [text, width] of the frozen encoder, less their mean, which says what script and language it is.
 
     Args:
         config: Names the encoder.
         run: Keeps the vectors.
         shared: Texts that other arms need as well: they are embedded once for all.
     """
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
     from papers.maltese_etymology import miniature
 
     def stage(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        from safetensors.numpy import load_file, save_file
-
         def build(folder: Path) -> None:
             from core.models.embedding import Pooling, load_encoder
 
@@ -200,11 +188,10 @@ def embedder(config: Config, run: Run, shared: Sequence[str]) -> Any:
     known = stage("vectors", sorted(set(shared)))
 
     def vectors(texts: Sequence[str]) -> np.ndarray:
-        import numpy as np
-
         if rest := sorted(set(texts) - known.keys()):
             known.update(stage("more", rest))
-        return np.stack([known[text] for text in texts])
+        found = np.stack([known[text] for text in texts])
+        return found - found.mean(0)
 
     return vectors
 
@@ -214,32 +201,27 @@ def shared_texts(config: Config, language: Language, words: Sequence[Word], sent
     from papers.maltese_etymology import method, miniature
 
     alone = [word.name for word in words if len(word.tokens.words) == 1]
-    scheme, rankers = language.scheme, language.rankers(config.rankers)
-    spelled = [method.transliterate(word, scheme, given) for word in alone for given in ((), rankers)]
-    english = [item.english for item in (*words, *sentences)]
+    rankers = language.rankers(config.rankers)
+    spelled = [method.transliterate(word, language.scheme, given) for word in alone for given in ((), rankers)]
+    english = [word.english for word in words] + [s.english for s in sentences]
     return [*alone, *spelled, *english, *(text for pair in miniature.arabic_names(config.split) for text in pair)]
 
 
-def centred(vectors: np.ndarray) -> np.ndarray:
-    """Without the mean of all: what a language and a script have in common says nothing about a word."""
-    return vectors - vectors.mean(0)
-
-
-def ranked(targets: np.ndarray, queries: np.ndarray, gold: Sequence[set[int]]) -> list[int]:
-    """Rank of the right answer among all, by cosine; a wrong one that is as near stands before it."""
+def ranked(queries: np.ndarray, targets: np.ndarray, gold: Sequence[int] | None = None) -> list[int]:
+    """Rank of each query's target (its own place, or that of `gold`) among all, by cosine; ties count against it."""
     from core.tasks.lexicon import Space
 
-    return Space(targets).ranks(queries, gold)
+    places = range(len(queries)) if gold is None else gold
+    return Space(targets).ranks(queries, [{place} for place in places])
 
 
 def probe(vectors: np.ndarray, topics: Sequence[str], config: Config) -> list[float]:
-    """How often each sentence's topic is told by a linear probe that was trained on the other half."""
+    """How often each sentence's topic is told by a linear probe that was trained on the other half of the sentences."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
-    own = centred(vectors)
-    own = SCALE * own / np.linalg.norm(own, axis=1, keepdims=True)
+    own = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     right, gold = np.zeros(len(topics)), np.array(topics)
     for repeat in range(REPEATS):
         halves = StratifiedKFold(2, shuffle=True, random_state=config.seed * REPEATS + repeat)
@@ -249,53 +231,27 @@ def probe(vectors: np.ndarray, topics: Sequence[str], config: Config) -> list[fl
     return [float(value) / REPEATS for value in right]
 
 
-def label_accuracy(sentences: Sequence[Sentence], labels: Labels, seen: Sequence[Sequence[bool]]) -> Units:
-    """Share of the labels of each sentence that are right: of all tokens, and of those that training had not seen."""
-    units: Units = {"etymology": {}, "etymology_unseen": {}}
-    for sentence, given, known in zip(sentences, labels, seen, strict=True):
-        right = [float(a == b) for a, b in zip(sentence.tokens.labels, given, strict=True)]
-        new = [value for value, was in zip(right, known, strict=True) if not was]
-        units["etymology"][sentence.name] = statistics.fmean(right)
-        if new:
-            units["etymology_unseen"][sentence.name] = statistics.fmean(new)
-    return units
-
-
-def premises(config: Config, vectors: Any) -> dict[str, float]:
-    """Does the encoder know the language of the other script? Arabic names and their English."""
-    from core.tasks.lexicon import reciprocal
-    from papers.maltese_etymology import miniature
-
-    pairs = miniature.arabic_names(config.split)
-    queries, targets = (centred(vectors(side)) for side in zip(*pairs, strict=True))
-    ranks = ranked(targets, queries, [{place} for place in range(len(pairs))])
-    return {"arabic": statistics.fmean(reciprocal(ranks))}
-
-
 def trivial(
     asked: Sequence[Word], english: Sequence[str], sentences: Sequence[Sentence], seen: Sequence[Sequence[bool]]
 ) -> dict[str, float]:
-    """Solvers without understanding: chance, shared letters of the word as it is written, the commonest label."""
-    import numpy as np
-
+    """Solvers without understanding: chance, letters that the word shares with the English, the commonest label."""
     from core.tasks.retrieval import shared_trigrams
     from papers.maltese_etymology import miniature
 
     gold = [english.index(word.english) for word in asked]
     alike = shared_trigrams([word.name for word in asked], english)
-    ranks = [int((row >= row[place]).sum()) for row, place in zip(alike, gold, strict=True)]
-    labels = [label for s in sentences for label in s.tokens.labels]
+    related = [[label == miniature.RELATED for label in s.tokens.labels] for s in sentences]
     unseen = [
-        label
-        for s, known in zip(sentences, seen, strict=True)
-        for label, was in zip(s.tokens.labels, known, strict=True)
+        is_it
+        for row, known in zip(related, seen, strict=True)
+        for is_it, was in zip(row, known, strict=True)
         if not was
     ]
     return {
-        "trivial_chance": float(np.mean(1 / np.arange(1, len(english) + 1))),
-        "trivial_letters": float(np.mean([1 / rank for rank in ranks])),
-        "trivial_majority": labels.count(miniature.RELATED) / len(labels),
-        "trivial_majority_unseen": unseen.count(miniature.RELATED) / max(1, len(unseen)),
+        "trivial_chance": statistics.fmean(1 / rank for rank in range(1, len(english) + 1)),
+        "trivial_letters": statistics.fmean(1 / (row >= row[p]).sum() for row, p in zip(alike, gold, strict=True)),
+        "trivial_majority": statistics.fmean(map(statistics.fmean, related)),
+        "trivial_majority_unseen": statistics.fmean(unseen or [0]),
         "trivial_topics": 1 / len({s.topic for s in sentences}),
     }
 
@@ -304,56 +260,42 @@ def trivial(
 
 
 def fine_tuning(config: Config, run: Run, language: Language) -> Measurement:
-    """Process all three splits alike, fine-tune, and score the test set; and cross-validate the classifier."""
+    """Process all three splits alike, fine-tune, score the test set; and cross-validate the classifier."""
     from core.metrics.classification import accuracy
     from core.tasks import classification, tagging
-    from core.tasks.labelled import Labelled
+    from core.tasks.labelled import Labelled, Split
     from papers.maltese_etymology import data, method
     from papers.maltese_etymology.etymology import Classifier, cross_validate, report
 
-    sentences = data.labelled(language, config.annotations)
-    features = features_of(config, language)
-    classifier = Classifier.fit(sentences, features, language.roles)
-    actions = actions_of(config, language)
-    sets = {}
-    for split in ("train", "dev", "test"):
+    known, features = data.labelled(language, config.annotations), features_of(config, language)
+    classifier = Classifier.fit(known, features)
+    splits: tuple[Split, ...] = ("train", "dev", "test")
+    sets: dict[str, list[Labelled]] = {}
+    for split in splits:
         rows = data.task_data(config, split, language.scheme)
-        labels = predicted(config, language, classifier, [row.words for row in rows])
-        done = [method.process(row.words, given, actions) for row, given in zip(rows, labels, strict=True)]
-        sets[split] = [
-            Labelled(
-                (method.written(found),) if config.task == "sentiment" else tuple(t.text for t in found), row.labels
-            )
-            for found, row in zip(done, rows, strict=True)
-        ]
+        tokens = [row.words for row in rows]
+        if config.labels == "none":
+            labels = [[next(iter(language.pipelines[config.pipeline]))] * len(text) for text in tokens]
+        elif config.labels == "permuted":
+            labels = permuted(classifier.predict(tokens), config.seed)
+        else:
+            labels = classifier.predict(tokens, config.labels)  # type: ignore[arg-type]  # gold is refused
+        texts = processed(config, language, tokens, labels)
+        whole = config.task == "sentiment"
+        read = [(method.written(text),) if whole else tuple(one.text for one in text) for text in texts]
+        sets[split] = [Labelled(text, row.labels) for text, row in zip(read, rows, strict=True)]
     task: Any = classification if config.task == "sentiment" else tagging
     options = {} if config.task == "sentiment" else {"patience": config.patience}
     model = task.finetune(config.encoder, sets["train"], sets["dev"], config.training, run, seed=config.seed, **options)
     guesses = task.predict(model, sets["test"], config.training)
-    metrics = {config.task: task.f1(guesses, sets["test"])}
+    score = task.f1(guesses, sets["test"])
     if config.task == "pos":
-        pairs = [
-            (g, w)
-            for found, row in zip(guesses, sets["test"], strict=True)
-            for g, w in zip(found, row.labels, strict=True)
-        ]
-        metrics["pos"] = accuracy(*zip(*pairs, strict=True))
-    tested = cross_validate(sentences, features, folds=config.folds, seed=42, roles=language.roles)
-    reports = {kind: report(sentences, tested, kind) for kind in tested.labels}
-    metrics |= {f"etymology_{kind}": found["all"]["accuracy"] for kind, found in reports.items()}
-    return Measurement(metrics, {}, {"reports": reports})
-
-
-def predicted(config: Config, language: Language, classifier: Classifier, sentences: Sequence[Sequence[str]]) -> Labels:
-    """Labels of sentences that nobody has annotated."""
-    if config.labels == "none":
-        label = next(iter(language.pipelines[config.pipeline]))
-        return [[label] * len(tokens) for tokens in sentences]
-    kind = "mle+crf" if config.labels == "permuted" else config.labels
-    if kind not in classifier.kinds():
-        raise UserError(f"There are no {kind} labels here: choose one of {', '.join(classifier.kinds())}.")
-    found = classifier.predict(sentences, kind)  # type: ignore[arg-type]
-    return permuted(found, config.seed) if config.labels == "permuted" else found
+        gold = [label for row in sets["test"] for label in row.labels]
+        score = accuracy([label for row in guesses for label in row], gold)
+    tested = cross_validate(known, features, folds=config.folds)
+    reports = {kind: report(known, tested, kind) for kind in tested.labels}
+    accuracies = {f"etymology_{kind}": found["all"]["accuracy"] for kind, found in reports.items()}
+    return Measurement({str(config.task): score} | accuracies, {}, {"reports": reports})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Treat a mixed language as code-switching: transliterate only the words whose relatives another script writes.
 
-Maltese is Semitic, written in Latin letters, and took half of its words from Italian, Sicilian and English. A model that
-knows Arabic, Italian and English hardly knows Maltese. In Arabic script it could recognise `ktieb` (كتاب, book), but no
-longer `skola` (school). So (Micallef et al. 2024) every token t gets the label of its origin, and its label an action:
+Maltese is Semitic, written in Latin letters, and took half of its words from Italian, Sicilian and English. A model
+that knows those and Arabic hardly knows Maltese. In Arabic script it could recognise `ktieb` (كتاب, book), but not
+`skola` (school) any more. So (Micallef et al. 2024) every token t gets the label of its origin, which decides:
 
     R(t)  = {r_1 ... r_n : r_i a reading of s_i,  s_1 ... s_n = t}          what t may be in the other script
     x(t)  = closed class of t, else argmax of the rankers over R(t)         transliterate
@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a language is written in another script: data that nothing here knows by heart.
+    """How a language is written in another script: data.
 
     Attributes:
         rules: By source and place (`initial`, `final` or `any`). The longest source decides, then the place: `ie` is
@@ -113,7 +113,7 @@ def choose(readings: Iterable[str], rankers: Sequence[Ranker]) -> str:
 
 
 def transliterate(token: str, scheme: Scheme, rankers: Sequence[Ranker] = ()) -> str:
-    """x(t). Without rankers the deterministic spelling is taken, as the official code does; the closed class is first."""
+    """x(t): the closed class first; without rankers the deterministic spelling, as in the official code."""
     folded = scheme.fold(token)
     if folded in scheme.closed:
         return scheme.closed[folded]
@@ -165,20 +165,6 @@ class Processed(NamedTuple):
     text: str
     joins: bool
     changed: bool
-
-
-@dataclass
-class Dictionary:
-    """Translates word by word; what it does not have stays, and is counted."""
-
-    words: Mapping[str, str]
-    missed: Counter[str] = field(default_factory=Counter)
-
-    def __call__(self, token: str) -> str:
-        """The translation of a token, be it written in lower case."""
-        found = self.words.get(token) or self.words.get(token.lower())
-        self.missed[token] += found is None
-        return found or token
 
 
 def process(tokens: Sequence[str], labels: Sequence[str], actions: Mapping[str, Action]) -> list[Processed]:

