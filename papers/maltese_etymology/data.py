@@ -198,10 +198,12 @@ class Letters:
         """The sum over the letters and the end of the word."""
         text = self._padded(word)
         return sum(
-            math.log(self._of(text[end - self.order + 1 : end], text[end])) for end in range(self.order - 1, len(text))
+            math.log(self.probability(text[end - self.order + 1 : end], text[end]))
+            for end in range(self.order - 1, len(text))
         )
 
-    def _of(self, context: str, letter: str) -> float:
+    def probability(self, context: str, letter: str) -> float:
+        """Of a letter after a context of `order - 1` letters."""
         found = self.floor
         for size in range(self.order):
             key = context[len(context) - size :]
