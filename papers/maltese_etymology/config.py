@@ -83,9 +83,11 @@ class Config:
 _PAPER = Config(
     task="pos",
     encoder="google-bert/bert-base-multilingual-cased",
-    annotations="malti/data/etymology/annotations.tsv",
+    # Paths in the authors' repository (`src` of the tag), and of the models that its README names.
+    annotations="malti/src/etymology_data/annotations.tsv",
+    translations=tuple(f"{name}=malti/src/translations/{name}.tsv" for name in ("mt-ar", "mt-it", "mt-en", "en-ar")),
+    rankers=tuple(f"kenlm:malti/models/aggregated_country/lm/{kind}/tn-maghreb.arpa" for kind in ("word", "char")),
     folds=10,
-    rankers=("kenlm:aggregated_word.klm", "kenlm:aggregated_char.klm"),
 )
 PRESETS: dict[str, Config] = {
     "smoke": Config(encoder="toy", words=12, folds=2, rankers=("words:ar", "short")),

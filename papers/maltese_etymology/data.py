@@ -217,13 +217,12 @@ class Letters:
 # --- labelled words and translations --------------------------------------------------------------------------------
 
 
-def labelled_tokens(path: str | Path, column: str = "") -> list[Labelled]:
+def labelled_tokens(path: str | Path) -> list[Labelled]:
     """Sentences with a label for every token.
 
     Args:
-        path: A .tsv with a row a token: `token`, its label, and `id` (or `sentence`), by which rows that follow each
-            other are one sentence; without it every row is one. Or JSON lines of `tokens` and `labels`.
-        column: The label's; by default `category_merged` (the official file), `label` or `category`.
+        path: A .tsv with a row a token: `token`, its label in `category_merged` (the official file) or `label`, and
+            `id`, which rows of a sentence share (without it every row is one). Or JSON lines of `tokens`, `labels`.
 
     Raises:
         UserError: Not such a file.
@@ -231,24 +230,16 @@ def labelled_tokens(path: str | Path, column: str = "") -> list[Labelled]:
     if Path(path).suffix.lower() == ".jsonl":
         rows = corpora.read_jsonl(path, {"tokens": list, "labels": list})
         return list(corpora.adapted(path, rows, lambda row, _: _checked(row["tokens"], row["labels"])))
-    rows = list(table_rows(path))
-    names = [column] if column else ["category_merged", "label", "category"]
-    label = next((name for name in names if name in rows[0][1]), None) if rows else None
-    if label is None or "token" not in rows[0][1]:
-        raise UserError(f"{path} needs the columns token and {' or '.join(names)}, and at least one row.")
-    key = next((name for name in ("id", "sentence") if name in rows[0][1]), None)
-    found: list[Labelled] = []
-    last = None
-    for number, row in rows:
-        if not row["token"].strip() or not row[label].strip():
-            raise UserError(f"{path}, line {number}: an empty token or label; give both.")
-        name = row[key].rpartition("-")[0] or row[key] if key else number
-        if name == last:
-            found[-1] = Labelled((*found[-1].words, row["token"]), (*found[-1].labels, row[label]))
-        else:
-            found.append(Labelled((row["token"],), (row[label],)))
-        last = name
-    return found
+    table = _table(Path(path), ("token",))
+    label = next((name for name in ("category_merged", "label") if name in table[0][1]), None)
+    if label is None:
+        raise UserError(f"{path} has no labels: name their column category_merged or label.")
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for number, row in table:
+        tokens, labels = found.setdefault(row.get("id", str(number)), ([], []))
+        tokens.append(row["token"])
+        labels.append(row[label])
+    return list(corpora.adapted(path, found.values(), lambda row, _: _checked(*row)))
 
 
 def labelled(language: Language, path: str = "") -> list[Labelled]:
@@ -343,7 +334,7 @@ def task_data(config: Config, split: Split, scheme: Scheme) -> list[Labelled]:
     return list(corpora.adapted(address, table, adapt))
 
 
-_PIECES = r"[\p{L}\p{M}]+(?:[-'’][\p{L}\p{M}]+)*['’]?|\p{N}+(?:[.,:]\p{N}+)*|\S"
+_PIECES = r"[\p{L}\p{M}]+(?:[-'’][\p{L}\p{M}]+)*(?:['’]|-(?=\p{N}))?|\p{N}+(?:[.,:]\p{N}+)*|\S"
 
 
 def tokenize(text: str, scheme: Scheme) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from core.errors import UserError
 from core.tasks.labelled import Labelled
+from core.text.distance import edit_distance
 from papers.maltese_etymology.crf import CRF
 from papers.maltese_etymology.data import Language, word_list
 from papers.maltese_etymology.method import Memory, combine, transliterate
@@ -37,20 +38,20 @@ class Features:
     Attributes:
         language: Closed class, letters, roles.
         spell: A token's transliteration.
-        distance: By language, how far a text is from it; the first one is asked for the transliteration, the others
-            for the token.
+        distance: By language, how far a token's spelling is from it, the transliteration from the first and the token
+            itself from the others.
         translations: By language, translations of tokens.
     """
 
     language: Language
     spell: Callable[[str], str]
-    distance: Mapping[str, Callable[[str], int]]
+    distance: Mapping[str, Callable[[str, str], int]]
     translations: Mapping[str, Mapping[str, str]]
 
     def distances(self, token: str) -> list[int]:
         """To each language of `distance`, in its order."""
-        asked = [self.spell(token).removesuffix("+"), *[token.lower()] * (len(self.distance) - 1)]
-        return [far(text) for far, text in zip(self.distance.values(), asked, strict=True)]
+        spelled = [self.spell(token).removesuffix("+"), *[token.lower()] * (len(self.distance) - 1)]
+        return [far(token, text) for far, text in zip(self.distance.values(), spelled, strict=True)]
 
     def __call__(self, tokens: Sequence[str], grams: frozenset[str]) -> list[list[str]]:
         """Names of the features that each token of a sentence has."""
@@ -84,16 +85,21 @@ class Features:
 def features_of(
     language: Language, rankers: Sequence[str] = (), translations: Mapping[str, Mapping[str, str]] | None = None
 ) -> Features:
-    """What can be seen of a language's tokens: the ranked spelling, and nearness to the words of its lists.
+    """What can be seen of a language's tokens.
 
     Args:
         language: Its scheme and lists.
         rankers: Of the spelling; none = the language's own.
-        translations: By language.
+        translations: By language, from tokens. The distance is then the edit distance to the translation, else that
+            to the nearest frequent word.
     """
     spell = cache(partial(transliterate, scheme=language.scheme, rankers=tuple(language.rankers(rankers))))
-    distance = {code: nearness(word_list(code, LIST)) for code in language.lists}
-    return Features(language, spell, distance, translations or {})
+    tables = translations or {}
+    distance = {
+        code: to_translation(tables[code]) if code in tables else nearness(word_list(code, LIST))
+        for code in language.lists
+    }
+    return Features(language, spell, distance, tables)
 
 
 def ngrams(text: str) -> set[str]:
@@ -101,18 +107,19 @@ def ngrams(text: str) -> set[str]:
     return {text[start : start + size] for size in (2, 3) for start in range(len(text) - size + 1)}
 
 
-def nearness(words: Iterable[str]) -> Callable[[str], int]:
-    """0 for a word of the list, 1 where one letter taken away from it, from the token or from both makes them equal.
+def to_translation(table: Mapping[str, str]) -> Callable[[str, str], int]:
+    """Edit distance to a token's translation; a token without one is its own."""
+    return lambda token, spelled: edit_distance(spelled, table.get(token, table.get(token.lower(), token)).lower())
 
-    Anything else is 2. It stands in for the edit distance to a translation where no translations are at hand.
+
+def nearness(words: Iterable[str]) -> Callable[[str, str], int]:
+    """0 for a word of the list, 1 where one letter taken away from it, from the spelling or from both makes them equal.
+
+    Anything else is 2.
     """
     known = set(words)
     near = known | {shorter for word in known for shorter in _shorter(word)}
-
-    def distance(token: str) -> int:
-        return 0 if token in known else 1 if near & {token, *_shorter(token)} else 2
-
-    return distance
+    return lambda _, spelled: 0 if spelled in known else 1 if near & {spelled, *_shorter(spelled)} else 2
 
 
 def _shorter(word: str) -> set[str]:

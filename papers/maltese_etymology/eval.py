@@ -58,7 +58,9 @@ def features_of(config: Config, language: Language) -> Features:
     """What the classifier sees of the language's tokens."""
     from papers.maltese_etymology import data, etymology
 
-    tables = {name.rpartition("-")[2]: table.words for name, table in data.translations(config.translations).items()}
+    # From the language itself (mt-it), not from a third one (en-ar).
+    named = data.translations(config.translations)
+    tables = {name.partition("-")[2]: named[name].words for name in named if not name.startswith("en-")}
     return etymology.features_of(language, config.rankers, tables)
 
 

@@ -84,17 +84,15 @@ def process(options: Process) -> None:
     from papers.maltese_etymology import data, etymology, method
 
     language = data.language(options.language)
-    tables = data.translations(options.translations)
-    actions = language.actions(options.pipeline, language.rankers(options.rankers), tables)
     if options.text.suffix.lower() == ".jsonl":
         rows = corpora.read_jsonl(options.text, {"tokens": list})
         texts = list(corpora.adapted(options.text, rows, lambda row, _: _tokens(row["tokens"])))
     else:
-        lines = read_lines(options.text)
-        texts = [data.tokenize(line, language.scheme) for line in lines if line.strip()]
+        texts = [data.tokenize(line, language.scheme) for line in read_lines(options.text) if line.strip()]
     if not texts:
         raise UserError(f"{options.text} is empty: write a text a line.")
-    known = data.labelled(language, options.annotations)
+    known, tables = data.labelled(language, options.annotations), data.translations(options.translations)
+    actions = language.actions(options.pipeline, language.rankers(options.rankers), tables)
     classifier = etymology.Classifier.fit(known, etymology.features_of(language, options.rankers))
     labels = classifier.predict(texts)
     found = [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
@@ -133,10 +131,10 @@ def transliterate(options: Transliterate) -> None:
     from papers.maltese_etymology import data, method
 
     language = data.language(options.language)
-    rankers = () if options.deterministic else language.rankers(options.rankers)
     words = [line.strip() for line in read_lines(options.words) if line.strip()]
     if not words:
         raise UserError(f"{options.words} is empty: write a word a line.")
+    rankers = () if options.deterministic else language.rankers(options.rankers)
     for word in words:
         chosen = method.transliterate(word, language.scheme, rankers)
         closed = language.scheme.fold(word) in language.scheme.closed

@@ -140,15 +140,10 @@ def test_distances_decide_as_in_the_official_code(token: str, distances: tuple[i
 
 def test_nearness_is_one_letter_taken_away() -> None:
     far = etymology.nearness(["scuola", "dog"])
-    assert [far(word) for word in ("scuola", "skuola", "scuole", "cuola", "scuolla", "skola", "dig")] == [
-        0,
-        1,
-        1,
-        1,
-        1,
-        2,
-        2,
-    ]
+    words = ["scuola", "skuola", "scuole", "cuola", "scuolla", "skola", "dig"]
+    assert [far("", word) for word in words] == [0, 1, 1, 1, 1, 2, 2]
+    translated = etymology.to_translation({"skola": "Scuola"})
+    assert [translated(token, token.lower()) for token in ("Skola", "skola", "new")] == [2, 2, 0]
 
 
 def test_crf_is_the_sum_over_all_paths() -> None:
@@ -298,9 +293,9 @@ def test_words_and_sentences_of_the_parts_share_no_meaning() -> None:
     assert {part: len(found) for part, found in sentences.items()} == {"dev": 32, "test": 64}
     texts = [" ".join(s.tokens.words) for found in sentences.values() for s in found]
     assert len(set(texts)) == 96
-    for item in (*itertools.chain(*words.values()), *itertools.chain(*sentences.values())):
-        assert len(item.tokens.words) == len(item.tokens.labels)
-        assert set(item.tokens.labels) <= labels
+    labelled = [w.tokens for found in words.values() for w in found]
+    labelled += [s.tokens for found in sentences.values() for s in found]
+    assert all(len(tokens.words) == len(tokens.labels) and set(tokens.labels) <= labels for tokens in labelled)
     closed = MALTESE.scheme.closed
     assert not [w for found in words.values() for w in found if w.name.lower() in closed]
 
@@ -380,7 +375,13 @@ def test_a_model_is_fine_tuned_on_processed_text(tmp_path: Path, smoke: Callable
     origins = {"kelb": "Arabic", "skola": "Non-Arabic"}
     known = write(tmp_path / "a.jsonl", *({"tokens": ["Il-", w], "labels": ["Arabic", o]} for w, o in origins.items()))
     short = replace(PRESETS["paper"].training, epochs=1, max_length=16)
-    changes = {"encoder": str(toy), "annotations": str(known), "folds": 2, "rankers": ("words:ar",), "training": short}
+    changes: dict[str, Any] = {
+        "encoder": str(toy),
+        "annotations": str(known),
+        "folds": 2,
+        "rankers": ("words:ar",),
+        "training": short,
+    }
     config = replace(PRESETS["paper"], data=str(tmp_path / "{split}.jsonl"), **changes)
     found = evaluate(config, Run(tmp_path / "run", PAPER.slug, config, tmp_path / "stages", quiet=True).open())
     assert 0 <= found.metrics["pos"] <= 1
