@@ -58,9 +58,9 @@ def features_of(config: Config, language: Language) -> Features:
     """What the classifier sees of the language's tokens."""
     from papers.maltese_etymology import data, etymology
 
-    # From the language itself (mt-it), not from a third one (en-ar).
-    named = data.translations(config.translations)
-    tables = {name.partition("-")[2]: named[name].words for name in named if not name.startswith("en-")}
+    tables: dict[str, Any] = {}
+    for name, table in data.translations(config.translations).items():
+        tables.setdefault(name.partition("-")[2], table.words)  # the first into a language: mt-ar before en-ar
     return etymology.features_of(language, config.rankers, tables)
 
 

@@ -92,20 +92,14 @@ def _names(language: Language) -> tuple[Word, ...]:
 def sentences(language: Language, part: str) -> list[Sentence]:
     """The sentences of a part, in which all topics are as frequent."""
     rows = corpora.read_jsonl(BUNDLED / language.name / "sentences.jsonl")
-    found = {
-        f"{row['topic']}/{number}": Sentence(
-            f"{row['topic']}/{number}",
-            Labelled(tuple(row["tokens"]), tuple(row["labels"])),
-            row["english"],
-            row["topic"],
-        )
-        for number, row in enumerate(rows)
-    }
+    found = {}
+    for number, row in enumerate(rows):
+        tokens = Labelled(tuple(row["tokens"]), tuple(row["labels"]))
+        name = f"{row['topic']}-{number}"
+        found[name] = Sentence(name, tokens, row["english"], row["topic"])
     chosen: set[str] = set()
     for topic in sorted({s.topic for s in found.values()}):
-        items = [
-            Item(name, name, " ".join(s.tokens.words), s.english, "mt") for name, s in found.items() if s.topic == topic
-        ]
+        items = [Item(name, name, s.english, name, "mt") for name, s in found.items() if s.topic == topic]
         chosen |= {item.id for item in split(items, 0, SENTENCE_SHARES)[part]}
     return [s for name, s in found.items() if name in chosen]
 

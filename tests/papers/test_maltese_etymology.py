@@ -330,7 +330,6 @@ def test_settings_that_mean_nothing_are_refused() -> None:
         {"pipeline": "raw"},
         {"labels": "none"},
         {"pipeline": "raw", "labels": "none", "transliteration": "deterministic"},
-        {"task": "pos", "labels": "gold"},
     ):
         with pytest.raises(UserError):
             override(Config(), bad)
