@@ -50,8 +50,8 @@ class Features:
 
     def distances(self, token: str) -> list[int]:
         """To each language of `distance`, in its order."""
-        spelled = [self.spell(token).removesuffix("+"), *[token.lower()] * (len(self.distance) - 1)]
-        return [far(token, text) for far, text in zip(self.distance.values(), spelled, strict=True)]
+        spelled, lower = self.spell(token).removesuffix("+"), token.lower()
+        return [far(token, lower if place else spelled) for place, far in enumerate(self.distance.values())]
 
     def __call__(self, tokens: Sequence[str], grams: frozenset[str]) -> list[list[str]]:
         """Names of the features that each token of a sentence has."""

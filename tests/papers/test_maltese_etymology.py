@@ -79,7 +79,7 @@ def test_accents_go_but_for_the_letters_of_the_language() -> None:
     # ie and għ are never split; a doubled letter is written once; what has no rule stays; the end is no beginning.
     assert OPEN.plain("iegħe") == "اع"
     assert OPEN.readings("ħaqq")[0] == "حاق"
-    assert OPEN.readings("tnax-il")[-1].endswith("يل")
+    assert {"تنش-ل", "تنش-يل", "تنشل"} <= set(OPEN.readings("tnax-il"))
     assert OPEN.readings("€") == ("€",)
     assert OPEN.readings("a") == ("آ", "ا")
     assert OPEN.readings("-") == ("-",)
@@ -322,7 +322,7 @@ def test_smoke(variant: str, tmp_path: Path, smoke: Callable[[str], Any]) -> Non
     assert ("etymology" in found.metrics) == (variant == "permuted")
     assert {"trivial_chance", "trivial_letters", "trivial_majority", "trivial_topics"} <= set(found.metrics)
     if variant == "raw":
-        assert found.details["sentences"][0].isascii() or "ħ" in "".join(found.details["sentences"])
+        assert not re.search("[\u0600-\u06ff]", "".join(found.details["sentences"]))
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
@@ -366,22 +366,15 @@ def test_the_paper_presets_read_the_published_columns(tmp_path: Path) -> None:
     ]
 
 
-def test_a_model_is_fine_tuned_on_processed_text(tmp_path: Path, smoke: Callable[[str], Any]) -> None:
-    toy = next(smoke(PAPER.slug).stages.glob("toy*/config.json")).parent
+def test_a_model_is_fine_tuned_on_processed_text(tmp_path: Path) -> None:
+    miniature.build_toy(tmp_path / "toy")
     rows = [{"tokens": ["Il-", word], "upos": ["DET", "NOUN"]} for word in ("kelb", "skola")]
     for split in ("train", "validation", "test"):
         write(tmp_path / f"{split}.jsonl", *rows)
-    origins = {"kelb": "Arabic", "skola": "Non-Arabic"}
-    known = write(tmp_path / "a.jsonl", *({"tokens": ["Il-", w], "labels": ["Arabic", o]} for w, o in origins.items()))
-    short = replace(PRESETS["paper"].training, epochs=1, max_length=16)
-    changes: dict[str, Any] = {
-        "encoder": str(toy),
-        "annotations": str(known),
-        "folds": 2,
-        "rankers": ("words:ar",),
-        "training": short,
-    }
-    config = replace(PRESETS["paper"], data=str(tmp_path / "{split}.jsonl"), **changes)
+    known = write(tmp_path / "a.jsonl", *[{"tokens": ["kelb", "skola"], "labels": ["Arabic", "Non-Arabic"]}] * 2)
+    changes: dict[str, Any] = {"translations": (), "rankers": ("words:ar",), "folds": 2, "annotations": str(known)}
+    changes["training"] = replace(PRESETS["paper"].training, epochs=1, max_length=16)
+    config = replace(PRESETS["paper"], encoder=str(tmp_path / "toy"), data=str(tmp_path / "{split}.jsonl"), **changes)
     found = evaluate(config, Run(tmp_path / "run", PAPER.slug, config, tmp_path / "stages", quiet=True).open())
     assert 0 <= found.metrics["pos"] <= 1
     assert found.details["reports"]["mle"]["all"]["tokens"] == 4
