@@ -40,7 +40,7 @@ class Config:
     name has a slash."""
     labels: Literal["none", "gold", "mle", "crf", "mle+crf", "distance", "permuted"] = "mle+crf"
     """Who labels the tokens: nobody (pipelines that treat all alike), the annotation (the paper's tasks have none), a
-    classifier that has not seen them, or MLE+CRF with its labels dealt out anew, which breaks the method at its rate."""
+    classifier that has not seen them, or MLE+CRF with its labels dealt out anew: wrong, at the same rate."""
     transliteration: Literal["ranked", "deterministic"] = "ranked"
     """Whether a token's best reading is chosen by `rankers`, or its plain spelling is taken."""
     rankers: tuple[str, ...] = ()
