@@ -126,14 +126,6 @@ PAPER = Paper(
             **_WORDS,
         ),
         Check(
-            id="memory-is-no-help-for-new-words",
-            statement="Of words that no training had, labels from memory find fewer than those of memory with a CRF.",
-            treatment="mle",
-            control="conditional",
-            better="lower",
-            **_WORDS,
-        ),
-        Check(
             id="inverse-is-worse",
             statement="Transliterating the other words and leaving those of Arabic origin finds fewer than raw text.",
             treatment="inverse",

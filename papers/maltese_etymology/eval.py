@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from core.tasks.labelled import Labelled
     from papers.maltese_etymology.data import Language
     from papers.maltese_etymology.etymology import Features
-    from papers.maltese_etymology.miniature import Sentence, Word
+    from papers.maltese_etymology.miniature import Text
 
 Units = dict[str, dict[str, float]]
 Labels = list[list[str]]
@@ -109,7 +109,7 @@ def permuted(labels: Labels, seed: int) -> Labels:
     return [[deck.pop() for _ in row] for row in labels]
 
 
-def label_accuracy(sentences: Sequence[Sentence], labels: Labels, seen: Sequence[Sequence[bool]]) -> Units:
+def label_accuracy(sentences: Sequence[Text], labels: Labels, seen: Sequence[Sequence[bool]]) -> Units:
     """Share of the labels of each sentence that are right: of all tokens, and of those that training had not seen."""
     units: Units = {"etymology": {}, "etymology_unseen": {}}
     for sentence, given, known in zip(sentences, labels, seen, strict=True):
@@ -198,14 +198,14 @@ def embedder(config: Config, run: Run, shared: Sequence[str]) -> Vectors:
     return vectors
 
 
-def shared_texts(config: Config, language: Language, words: Sequence[Word], sentences: Sequence[Sentence]) -> list[str]:
+def shared_texts(config: Config, language: Language, words: Sequence[Text], sentences: Sequence[Text]) -> list[str]:
     """What every arm needs: the English side, Arabic names, and the three forms that a word alone can have."""
     from papers.maltese_etymology import method, miniature
 
     alone = [word.name for word in words if len(word.tokens.words) == 1]
     rankers = language.rankers(config.rankers)
     spelled = [method.transliterate(word, language.scheme, given) for word in alone for given in ((), rankers)]
-    english = [word.english for word in words] + [s.english for s in sentences]
+    english = [text.english for text in (*words, *sentences)]
     return [*alone, *spelled, *english, *(text for pair in miniature.arabic_names(config.split) for text in pair)]
 
 
@@ -234,7 +234,7 @@ def probe(vectors: np.ndarray, topics: Sequence[str], config: Config) -> list[fl
 
 
 def trivial(
-    asked: Sequence[Word], english: Sequence[str], sentences: Sequence[Sentence], seen: Sequence[Sequence[bool]]
+    asked: Sequence[Text], english: Sequence[str], sentences: Sequence[Text], seen: Sequence[Sequence[bool]]
 ) -> dict[str, float]:
     """Solvers without understanding: chance, letters that the word shares with the English, the commonest label."""
     from core.tasks.retrieval import shared_trigrams

@@ -30,28 +30,19 @@ RELATED, OTHER, NAME = "Arabic", "Non-Arabic", "Name"
 
 
 @dataclass(frozen=True)
-class Word:
-    """A word, or a name with its article: the last token carries meaning and origin."""
+class Text:
+    """A word (or a name with its article: the last token carries meaning and origin), or a sentence on a topic."""
 
     name: str
     tokens: Labelled
     english: str
+    topic: str = ""
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence with labels, its translation and its topic."""
-
-    name: str
-    tokens: Labelled
-    english: str
-    topic: str
-
-
-def words(language: Language, part: str) -> list[Word]:
+def words(language: Language, part: str) -> list[Text]:
     """All words of a part that are asked for: what stands in the closed class is spelled by hand and is none."""
     closed = language.scheme.closed
-    found: dict[str, Word] = {}
+    found: dict[str, Text] = {}
     for word in _lexicon(language.name) + _names(language):
         if not all(language.scheme.fold(token) in closed for token in word.tokens.words):
             found.setdefault(word.name, word)
@@ -59,7 +50,7 @@ def words(language: Language, part: str) -> list[Word]:
     return [found[item.id] for item in split(items, 0, SHARES)[part]]
 
 
-def sample(found: Sequence[Word], size: int, seed: int) -> list[Word]:
+def sample(found: Sequence[Text], size: int, seed: int) -> list[Text]:
     """A sample of words with different meanings; seeds 3n to 3n + 2 share none."""
     by_name = {word.name: word for word in found}
     items = [Item(word.name, word.english.lower(), word.name, word.english, "mt") for word in found]
@@ -67,12 +58,12 @@ def sample(found: Sequence[Word], size: int, seed: int) -> list[Word]:
 
 
 @cache
-def _lexicon(language: str) -> tuple[Word, ...]:
+def _lexicon(language: str) -> tuple[Text, ...]:
     rows = table_rows(BUNDLED / language / "lexicon.tsv")
-    return tuple(Word(r["word"], Labelled((r["word"],), (r["label"],)), r["english"]) for _, r in rows)
+    return tuple(Text(r["word"], Labelled((r["word"],), (r["label"],)), r["english"]) for _, r in rows)
 
 
-def _names(language: Language) -> tuple[Word, ...]:
+def _names(language: Language) -> tuple[Text, ...]:
     """Weekdays and numbers (Arabic), months (Romance), and the territories that English names most."""
     from wordfreq import zipf_frequency
 
@@ -85,18 +76,18 @@ def _names(language: Language) -> tuple[Word, ...]:
     found = []
     for text, english, label in kept:
         tokens = tokenize(text, language.scheme)
-        found.append(Word(text, Labelled(tuple(tokens), (*[RELATED] * (len(tokens) - 1), label)), english))
+        found.append(Text(text, Labelled(tuple(tokens), (*[RELATED] * (len(tokens) - 1), label)), english))
     return tuple(found)
 
 
-def sentences(language: Language, part: str) -> list[Sentence]:
+def sentences(language: Language, part: str) -> list[Text]:
     """The sentences of a part, in which all topics are as frequent."""
     rows = corpora.read_jsonl(BUNDLED / language.name / "sentences.jsonl")
     found = {}
     for number, row in enumerate(rows):
         tokens = Labelled(tuple(row["tokens"]), tuple(row["labels"]))
         name = f"{row['topic']}-{number}"
-        found[name] = Sentence(name, tokens, row["english"], row["topic"])
+        found[name] = Text(name, tokens, row["english"], row["topic"])
     chosen: set[str] = set()
     for topic in sorted({s.topic for s in found.values()}):
         items = [Item(name, name, s.english, name, "mt") for name, s in found.items() if s.topic == topic]
