@@ -32,7 +32,6 @@ OTHERS = (
 )
 CLASSIFIERS = (
     ("conditional", "memory + CRF", "blue"),
-    ("crf", "CRF", "sky"),
     ("distance", "distances", "grey"),
     ("mle", "memory", "vermilion"),
     ("permuted", "dealt out", "purple"),

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-LIMIT = 1 << 14
+LIMIT = 1 << 12
 """Readings of a token that are looked at; one with more of them is given its plain spelling."""
 Ranker = Callable[[str], float]
 """A spelling -> how good it is; higher is better."""
