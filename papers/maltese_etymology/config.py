@@ -59,7 +59,7 @@ class Config:
     lexicon: Annotated[int, Range(10)] = 1000
     """Words of the tiny world, about, where there are more (the smoke run does with fewer)."""
     prefix: str = ""
-    """Written before every text of the retrieval. e5 was trained with `query: `; without it all arms find more (dev)."""
+    """Written before every text. e5 was trained with `query: `; without it every arm finds more (dev)."""
     regularisation: Annotated[float, Range(1e-4, 1e4)] = 100.0
     """C of the probe for topics (logistic regression on vectors of length 1)."""
     data: str = ""
@@ -90,7 +90,7 @@ _PAPER = Config(
     folds=10,
 )
 PRESETS: dict[str, Config] = {
-    "smoke": Config(encoder="toy", words=12, lexicon=150, folds=2, rankers=("words:ar", "short")),
+    "smoke": Config(encoder="toy", words=12, lexicon=80, folds=2, rankers=("words:ar", "short")),
     "tiny": Config(),
     "paper": _PAPER,
     "paper-ner": replace(_PAPER, task="ner"),

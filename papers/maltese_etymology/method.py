@@ -15,7 +15,6 @@ What comes out has as many tokens as what went in, in two scripts. Training and 
 from __future__ import annotations
 
 import itertools
-import math
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,9 +90,11 @@ class Scheme:
 
     def readings(self, token: str) -> tuple[str, ...]:
         """R(t): every spelling that the rules allow, in alphabetical order."""
-        rules = self.path(token)
-        if math.prod(len(rule.readings) for rule in rules) > LIMIT:
-            return (self.plain(token),)
+        rules, number = self.path(token), 1
+        for rule in rules:
+            number *= len(rule.readings)
+            if number > LIMIT:
+                return (self.plain(token),)
         return tuple(sorted({"".join(parts) for parts in itertools.product(*(rule.readings for rule in rules))}))
 
 
@@ -106,6 +107,8 @@ def choose(readings: Iterable[str], rankers: Sequence[Ranker]) -> str:
     """The best by the first ranker; ties go on to the next one, and last of all the alphabet decides."""
     tied = sorted(readings)
     for rank in rankers:
+        if len(tied) == 1:
+            break
         scores = [rank(reading) for reading in tied]
         best = max(scores)
         tied = [reading for reading, score in zip(tied, scores, strict=True) if score == best]
