@@ -158,7 +158,7 @@ PAPER = Paper(
     official_code="https://github.com/MLRS/malti/tree/2024.eacl",
     licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, the "
     "sentiment data, BERTu and mBERTu have to be looked up.",
-    # Samples of words, drawn together without replacement (`miniature.DISJOINT`).
+    # Folds of the classifiers and halves of the probe; the encoder is frozen, and the words are the same.
     seeds=(33, 34, 35),
     minutes=6,
 )

@@ -76,8 +76,10 @@ def classified(config: Config, run: Run, language: Language) -> dict[str, Any]:
     from papers.maltese_etymology.etymology import cross_validate
 
     def build(folder: Path) -> None:
-        words = {part: [w.tokens for w in miniature.words(language, part, config.lexicon)] for part in ("dev", "test")}
-        sentences = {part: [s.tokens for s in miniature.sentences(language, part)] for part in ("dev", "test")}
+        words = {part: [w.tokens for w in miniature.words(language, part, config.share)] for part in ("dev", "test")}
+        sentences = {
+            part: [s.tokens for s in miniature.sentences(language, part, config.share)] for part in ("dev", "test")
+        }
         # What is measured on dev knows nothing of the test words.
         more = [] if config.split == "dev" else words["dev"] + sentences["dev"]
         own, spoken = words[config.split], sentences[config.split]
@@ -88,7 +90,7 @@ def classified(config: Config, run: Run, language: Language) -> dict[str, Any]:
         }
         write_json(folder / "labels.json", found)
 
-    fields = ("seed", "split", "language", "folds", "rankers", "translations", "lexicon")
+    fields = ("seed", "split", "language", "folds", "rankers", "translations", "share")
     stage = run.stage("labels", {name: getattr(config, name) for name in fields}, build)
     return dict(read_json(stage / "labels.json"))
 
@@ -128,9 +130,9 @@ def retrieval(config: Config, run: Run, language: Language) -> Measurement:
     from core.tasks.lexicon import reciprocal
     from papers.maltese_etymology import method, miniature
 
-    words = miniature.words(language, config.split, config.lexicon)
-    sentences = miniature.sentences(language, config.split)
-    asked = miniature.sample(words, config.words, config.seed)
+    words = miniature.words(language, config.split, config.share)
+    sentences = miniature.sentences(language, config.split, config.share)
+    asked = miniature.asked(words, config.words)
     found, labels, texts = classified(config, run, language), {}, {}
     for name, items in (("words", words), ("sentences", sentences)):
         labels[name] = chosen(config, found[name], [item.tokens for item in items])

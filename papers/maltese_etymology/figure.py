@@ -48,8 +48,8 @@ def draw(record: Record) -> Figure:
     ):
         arm_bars(axes[place], record, metric, arms, unit)
         trivial_lines(axes[place], record, vertical=True, names=solvers)
-    axes[1].set_xlim(0, 0.95)
-    axes[1].set_title("All words: who says where they come from", pad=14)
+    axes[1].set_xlim(0, 0.62)
+    axes[1].set_title("All words, by who labels them", pad=14)
     axes[1].set_xlabel("mean reciprocal rank")
     axes[2].set_title("Origin of unseen tokens", pad=14)
     axes[2].set_xlabel("accuracy")
@@ -64,8 +64,9 @@ def _origins(axes: Axes, record: Record) -> None:
             found = compare(whole, 0.0, record.measurements).interval
             axes.barh(row, found.estimate, height=0.84, color=COLOURS[colour], alpha=0.8)
             axes.plot([found.low, found.high], [row, row], color="black", linewidth=1.1)
-            axes.text(0.012, row, text, va="center", fontsize=8, color="white", weight="bold")
             axes.text(found.high + 0.015, row, f"{found.estimate:.2f}", va="center", fontsize=9)
+            if metric == "mrr":  # the colours are the same below, where long bars leave no room
+                axes.text(found.high + 0.13, row, text, va="center", fontsize=9, color=COLOURS[colour], weight="bold")
             ticks += [(row, label)] if number == 1 else []
             row += 1
         row += 0.6

@@ -2,7 +2,8 @@
 
 Words are written by hand (`maltese/lexicon.tsv`), or come from Unicode CLDR: weekdays, months, numbers, territories. A
 word is one class with all that share its English meaning. A quarter of the classes is for development. Sentences
-(`maltese/sentences.jsonl`) are by hand: 24 on each of four topics, 8 of them for development.
+(`maltese/sentences.jsonl`) are by hand: 24 on each of four topics, 8 of them for development. In the official annotations
+68 % of the tokens that are no symbols are of Arabic origin, and so are two in three of the words that are asked.
 """
 
 from __future__ import annotations
@@ -21,10 +22,6 @@ from papers.maltese_etymology.data import BUNDLED, Language, tokenize
 
 SHARES = {"dev": 0.25, "test": 0.75}
 SENTENCE_SHARES = {"dev": 1 / 3, "test": 2 / 3}
-DISJOINT = 3
-"""Seeds 3n, 3n + 1 and 3n + 2 ask for other words."""
-RELATED_SHARE = 2 / 3
-"""Of the words that a seed asks for: in the official annotations 68 % of what is no symbol is of Arabic origin."""
 TERRITORIES = 60
 ARABIC_NAMES = 80
 NUMBERS = (*range(1, 20), *range(20, 100, 10), 100)
@@ -41,27 +38,24 @@ class Text:
     topic: str = ""
 
 
-def words(language: Language, part: str, most: int = 10**6) -> list[Text]:
-    """The words of a part, at most so many; what stands in the closed class is spelled by hand and is none."""
+def words(language: Language, part: str, share: float = 1.0) -> list[Text]:
+    """A share of the words of a part; what stands in the closed class is spelled by hand and is none."""
     closed = language.scheme.closed
     found: dict[str, Text] = {}
     for word in _lexicon(language.name) + _names(language):
         if not all(language.scheme.fold(token) in closed for token in word.tokens.words):
             found.setdefault(word.name, word)
-    return [found[item.id] for item in split(_items(found.values()), 0, SHARES)[part]][:: max(1, len(found) // most)]
+    return [found[item.id] for item in split(_items(found.values()), 0, SHARES)[part]][:: round(1 / share)]
 
 
-def sample(found: Sequence[Text], size: int, seed: int) -> list[Text]:
-    """A sample of words with different meanings, two in three of Arabic origin; seeds 3n to 3n + 2 share none."""
+def asked(found: Sequence[Text], size: int) -> list[Text]:
+    """The words that are asked, at most so many, with different meanings and two in three of Arabic origin."""
     by_name = {word.name: word for word in found}
     related = [word for word in found if word.tokens.labels[-1] == RELATED]
     other = [word for word in found if word.tokens.labels[-1] != RELATED]
-    sizes = (round(size * RELATED_SHARE), size - round(size * RELATED_SHARE))
-    return [
-        by_name[item.id]
-        for kind, number in zip((related, other), sizes, strict=True)
-        for item in messages.sample(_items(kind), number, seed, disjoint=DISJOINT)
-    ]
+    number = min(round(size / 3), len(related) // 2, len(other))
+    items = messages.sample(_items(related), 2 * number, 0) + messages.sample(_items(other), number, 0)
+    return [by_name[item.id] for item in items]
 
 
 def _items(found: Iterable[Text]) -> list[Item]:
@@ -91,8 +85,8 @@ def _names(language: Language) -> tuple[Text, ...]:
     return tuple(found)
 
 
-def sentences(language: Language, part: str) -> list[Text]:
-    """The sentences of a part, in which all topics are as frequent."""
+def sentences(language: Language, part: str, share: float = 1.0) -> list[Text]:
+    """A share of the sentences of a part, in which all topics are about as frequent."""
     rows = corpora.read_jsonl(BUNDLED / language.name / "sentences.jsonl")
     found = {}
     for number, row in enumerate(rows):
@@ -103,7 +97,7 @@ def sentences(language: Language, part: str) -> list[Text]:
     for topic in sorted({s.topic for s in found.values()}):
         items = [Item(name, name, s.english, name, "mt") for name, s in found.items() if s.topic == topic]
         chosen |= {item.id for item in split(items, 0, SENTENCE_SHARES)[part]}
-    return [s for name, s in found.items() if name in chosen]
+    return [s for name, s in found.items() if name in chosen][:: round(1 / share)]
 
 
 def arabic_names(part: str) -> list[tuple[str, str]]:

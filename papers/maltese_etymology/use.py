@@ -23,6 +23,10 @@ from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 
 
+LONGEST = 200
+"""Characters of a word."""
+
+
 @dataclass(frozen=True)
 class Process:
     """Label the tokens of a text with their origin and write it in two scripts."""
@@ -134,6 +138,8 @@ def transliterate(options: Transliterate) -> None:
     words = [line.strip() for line in read_lines(options.words) if line.strip()]
     if not words:
         raise UserError(f"{options.words} is empty: write a word a line.")
+    if long := next((word for word in words if len(word) > LONGEST), None):
+        raise UserError(f"{options.words} has a word of {len(long)} characters ({long[:20]}...): write a word a line.")
     rankers = () if options.deterministic else language.rankers(options.rankers)
     for word in words:
         chosen = method.transliterate(word, language.scheme, rankers)

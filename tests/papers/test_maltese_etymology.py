@@ -286,8 +286,10 @@ def test_words_and_sentences_of_the_parts_share_no_meaning() -> None:
     words = {part: miniature.words(MALTESE, part) for part in ("dev", "test")}
     assert not {w.english.lower() for w in words["dev"]} & {w.english.lower() for w in words["test"]}
     assert sum(map(len, words.values())) > 800
-    drawn = [{w.name for w in miniature.sample(words["test"], 150, seed)} for seed in PAPER.seeds]
-    assert len(set.union(*drawn)) == 3 * 150
+    asked = miniature.asked(words["test"], 600)
+    assert len({w.english for w in asked}) == len(asked) > 450
+    assert sum(w.tokens.labels[-1] == "Arabic" for w in asked) * 3 == len(asked) * 2
+    assert len(miniature.asked(words["test"], 30)) == 30
     labels = {"Arabic", "Non-Arabic", "Name", "Symbol", "Code-Switching"}
     sentences = {part: miniature.sentences(MALTESE, part) for part in ("dev", "test")}
     assert {part: len(found) for part, found in sentences.items()} == {"dev": 32, "test": 64}
@@ -435,6 +437,7 @@ def test_mistakes_end_in_one_sentence(tmp_path: Path, capsys: Any) -> None:
         (["process", str(empty)], "is empty"),
         (["process", str(text), "--annotations", str(one)], "fewer than two labels"),
         (["transliterate", str(empty)], "is empty"),
+        (["transliterate", str(write(tmp_path / "long.txt", "a" * 300))], "300 characters"),
         (["evaluate", str(one)], "fewer folds"),
         (["evaluate", str(odd)], "1 tokens and 0 labels"),
         (["evaluate", str(one), "--language", "swahili", "--kind", "distance", "--folds", "2"], "fewer folds"),
