@@ -24,7 +24,7 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Folds of the classifier, halves of the probe, permutation; of fine-tuning at the paper's scale (official: 0 to 4)."""
+    """Folds of the classifier, halves of the probe; at the paper's scale fine-tuning (official: 0 to 4)."""
     split: Literal["test", "dev"] = "test"
     """Which words and sentences of the tiny world are measured; settings were chosen on dev."""
     language: str = "maltese"

@@ -172,9 +172,17 @@ def _frequencies(code: str) -> Mapping[str, float]:
 
 
 def word_list(code: str, size: int) -> list[str]:
-    """The commonest words of a language that wordfreq counts."""
-    words = _frequencies(code)
-    return sorted((w for w in words if w.isalpha()), key=lambda w: (-words[w], w))[:size]
+    """The commonest words of a language, of wordfreq's small list.
+
+    Raises:
+        UserError: There is none.
+    """
+    from wordfreq import top_n_list
+
+    try:
+        return [word for word in top_n_list(code, size, "small") if word.isalpha()]
+    except LookupError:
+        raise UserError(f"wordfreq has no list of {code!r}: choose another language.") from None
 
 
 class Letters:

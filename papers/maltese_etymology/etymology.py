@@ -118,7 +118,7 @@ def nearness(words: Iterable[str]) -> Callable[[str, str], int]:
     Anything else is 2.
     """
     known = set(words)
-    near = known | {shorter for word in known for shorter in _shorter(word)}
+    near = known | {word[:place] + word[place + 1 :] for word in known if len(word) > 3 for place in range(len(word))}
     return lambda _, spelled: 0 if spelled in known else 1 if near & {spelled, *_shorter(spelled)} else 2
 
 

@@ -74,6 +74,6 @@ def _origins(axes: Axes, record: Record) -> None:
     axes.set_yticks([place for place, _ in ticks], [label for _, label in ticks], fontsize=9)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(row - 1, -0.6)
-    axes.set_xlim(0, 1.05)
+    axes.set_xlim(0, 1.12)
     axes.set_title("Maltese words find their English", pad=14)
     axes.set_xlabel("mean reciprocal rank, 95 % interval over words")

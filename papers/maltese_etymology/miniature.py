@@ -2,8 +2,8 @@
 
 Words are written by hand (`maltese/lexicon.tsv`), or come from Unicode CLDR: weekdays, months, numbers, territories. A
 word is one class with all that share its English meaning. A quarter of the classes is for development. Sentences
-(`maltese/sentences.jsonl`) are by hand: 24 on each of four topics, 8 of them for development. In the official annotations
-68 % of the tokens that are no symbols are of Arabic origin, and so are two in three of the words that are asked.
+(`maltese/sentences.jsonl`) are by hand: 24 on each of four topics, 8 of them for development. In the official
+annotations 68 % of the tokens that are no symbols are of Arabic origin, and so are two in three of the words asked.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 
-
 LONGEST = 200
 """Characters of a word."""
 
