@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from core.metrics.retrieval import cosine_similarity, hits
+from core.text.distance import shared_trigrams
 
 Direction = Literal["forward", "backward"]
 Encode = Callable[[Sequence[str]], Any]
@@ -82,14 +83,3 @@ def trivial(pairs: Pairs) -> dict[str, float]:
         name: float(hits(matrix, 1, ties="expected").mean())
         for name, matrix in (("length", by_length), ("overlap", shared_trigrams(*pairs)))
     }
-
-
-def shared_trigrams(queries: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
-    """How many character trigrams texts share, Dice coefficient in [0, 1], [query, candidate]."""
-    left, right = ([_trigrams(text) for text in side] for side in (queries, candidates))
-    return np.array([[2 * len(a & b) / max(1, len(a) + len(b)) for b in right] for a in left])
-
-
-def _trigrams(text: str) -> frozenset[str]:
-    padded = f"  {text.casefold()} "
-    return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))

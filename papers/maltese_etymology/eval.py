@@ -240,7 +240,7 @@ def trivial(
     asked: Sequence[Text], english: Sequence[str], sentences: Sequence[Text], seen: Sequence[Sequence[bool]]
 ) -> dict[str, float]:
     """Solvers without understanding: chance, letters that the word shares with the English, the commonest label."""
-    from core.tasks.retrieval import shared_trigrams
+    from core.text.distance import shared_trigrams
     from papers.maltese_etymology import miniature
 
     gold = [english.index(word.english) for word in asked]
