@@ -159,7 +159,7 @@ PAPER = Paper(
     licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, the "
     "sentiment data, BERTu and mBERTu have to be looked up.",
     # Folds of the classifiers and halves of the probe; the encoder is frozen, and the words are the same.
-    seeds=(33, 34, 35),
+    seeds=(36, 37, 38),
     minutes=6,
 )
 

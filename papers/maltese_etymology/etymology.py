@@ -9,17 +9,18 @@ Folds are drawn over sentences: a split over tokens would show the classifier th
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from core.errors import UserError
 from core.tasks.labelled import Labelled
 from core.text.distance import edit_distance
-from papers.maltese_etymology.crf import CRF
 from papers.maltese_etymology.data import Language, word_list
 from papers.maltese_etymology.method import Memory, combine, transliterate
 
@@ -141,6 +142,35 @@ def by_distance(token: str, distances: Sequence[int], labels: Mapping[str, str])
     if 0 in (first, second):
         return labels["switched"]
     return labels["related" if related <= min(first, second) else "other"]
+
+
+@dataclass(frozen=True)
+class CRF:
+    """A linear-chain conditional random field of CRFsuite, as its file."""
+
+    file: bytes
+
+    @staticmethod
+    def fit(sentences: Sequence[Sequence[Sequence[str]]], labels: Sequence[Sequence[str]]) -> CRF:
+        """Train on the features of every token and its label: L-BFGS with the constants of the official code."""
+        import pycrfsuite
+
+        trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
+        trainer.set_params({"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True})
+        for tokens, given in zip(sentences, labels, strict=True):
+            trainer.append(tokens, given)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "crf"
+            trainer.train(str(path))
+            return CRF(path.read_bytes())
+
+    def predict(self, sentences: Sequence[Sequence[Sequence[str]]]) -> list[list[str]]:
+        """The likeliest labels of every sentence (Viterbi); features that training never saw say nothing."""
+        import pycrfsuite
+
+        tagger = pycrfsuite.Tagger()
+        tagger.open_inmemory(self.file)
+        return [list(tagger.tag(tokens)) for tokens in sentences]
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ def probe(vectors: np.ndarray, topics: Sequence[str], config: Config) -> list[fl
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
-    own = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    own = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     right, gold = np.zeros(len(topics)), np.array(topics)
     for repeat in range(REPEATS):
         halves = StratifiedKFold(2, shuffle=True, random_state=config.seed * REPEATS + repeat)

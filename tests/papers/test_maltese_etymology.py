@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +22,6 @@ from core.experiment.run import Run
 from core.tasks.labelled import Labelled
 from papers.maltese_etymology import PAPER, data, etymology, method, miniature, use
 from papers.maltese_etymology.config import PRESETS, VARIANTS, Config, workload
-from papers.maltese_etymology.crf import CRF, negative_log_likelihood
 from papers.maltese_etymology.eval import chosen, evaluate, permuted
 
 MALTESE = data.language("maltese")
@@ -146,47 +144,10 @@ def test_nearness_is_one_letter_taken_away() -> None:
     assert [translated(token, token.lower()) for token in ("Skola", "skola", "new")] == [2, 2, 0]
 
 
-def test_crf_is_the_sum_over_all_paths() -> None:
-    torch.manual_seed(0)
-    scores, move = torch.randn(2, 4, 3, dtype=torch.float64), torch.randn(3, 3, dtype=torch.float64)
-    lengths, gold = (4, 2), torch.randint(0, 3, (2, 4))
-    mask = torch.tensor([[True] * 4, [True, True, False, False]])
-
-    def score(row: int, path: tuple[int, ...]) -> float:
-        own = sum(scores[row, place, label] for place, label in enumerate(path))
-        return float(own + sum(move[a, b] for a, b in itertools.pairwise(path)))
-
-    paths = [
-        [(score(row, path), path) for path in itertools.product(range(3), repeat=n)] for row, n in enumerate(lengths)
-    ]
-    wanted = sum(
-        float(torch.logsumexp(torch.tensor([value for value, _ in found]), 0))
-        - score(row, tuple(gold[row, :n].tolist()))
-        for row, (found, n) in enumerate(zip(paths, lengths, strict=True))
-    )
-    assert float(negative_log_likelihood(scores, move, gold, mask)) == pytest.approx(wanted, rel=1e-5)
-    features = [[[f"{row}/{place}"] for place in range(n)] for row, n in enumerate(lengths)]
-    flat = [name for sentence in features for token in sentence for name in token]
-    emit = torch.cat([scores[row, :n] for row, n in enumerate(lengths)])
-    model = CRF(("a", "b", "c"), {name: number for number, name in enumerate(flat)}, emit, move)
-    assert model.predict(features) == [["abc"[label] for label in max(found)[1]] for found in paths]
-
-
-def test_crf_learns_transitions_and_leaves_out_what_does_not_help() -> None:
+def test_crf_learns_transitions_and_is_silent_about_what_it_never_saw() -> None:
     sentences = [[["x"], ["same"], ["noise" if n % 2 else "x"]] for n in range(8)]
-    model = CRF.fit(sentences, [["A", "B", "A"]] * 8)
-    assert model.predict([[["x"], ["same"], ["unknown"]]]) == [["A", "B", "A"]]
-    strong = CRF.fit(sentences, [["A", "B", "A"]] * 8, c1=100.0)
-    assert float(strong.emit.abs().sum() + strong.move.abs().sum()) == 0
-    start = [[["x"], ["y"]]] * 3  # the optimum of c2 alone: moving any weight costs more
-    best = CRF.fit(start, [["A", "B"]] * 3, c1=0.0, c2=0.5, iterations=500)
-    gold, mask = torch.tensor([[0, 1]] * 3), torch.ones(3, 2, dtype=torch.bool)
-
-    def objective(emit: torch.Tensor) -> float:
-        nll = negative_log_likelihood(emit[None].repeat(3, 1, 1), best.move, gold, mask)
-        return float(nll + 0.5 * (emit.square().sum() + best.move.square().sum()))
-
-    assert all(objective(best.emit) < objective(best.emit + 0.05 * torch.randn(2, 2).double()) for _ in range(5))
+    model = etymology.CRF.fit(sentences, [["A", "B", "A"]] * 8)
+    assert model.predict([[["x"], ["same"], ["unknown"]], [["unknown"]]]) == [["A", "B", "A"], ["A"]]
 
 
 @cache
