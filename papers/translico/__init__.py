@@ -57,8 +57,8 @@ PAPER = Paper(
         Claim(
             id="needs-contrast",
             statement="The contrast is needed: masked language modelling alone, on sentences and their "
-            "transliterations, finds fewer translations across scripts, and so does the contrast with another sentence's "
-            "transliteration.",
+            "transliterations, finds fewer translations across scripts, and so does the contrast with another "
+            "sentence's transliteration.",
             reported="An ablation confirms that both losses are needed (as summarised by others; the tables were not "
             "available to us).",
             metric="acc1_cross",
