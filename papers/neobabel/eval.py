@@ -76,13 +76,10 @@ def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
         stored = load_json(Path(folder) / "config.json", dict)
         kept = {name: stored[name] for name in ("frozen_encoder", "backbone", "image_tokenizer")}
         config = Config(**kept, decoding=Decoding(**stored["decoding"]))
-    text = (
-        data.FrozenText(config.backbone, artifact / "text")
-        if config.frozen_encoder
-        else data.TokenText(loading.load_tokenizer(artifact))
-    )
     tokenizer = data.image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
-    return Painter(trained, text, tokenizer, config.decoding)
+    if config.frozen_encoder:
+        return Painter(trained, data.FrozenText(config.backbone, artifact / "text"), tokenizer, config.decoding)
+    return Painter(trained, data.TokenText(loading.load_tokenizer(artifact)), tokenizer, config.decoding)
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -95,6 +92,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     reference, *foreign = config.languages
     items: Sequence[Item] = ()
     mixed = None
+    detector, maps = eyes(config)
     if config.benchmark:
         prompts, metadata = benchmark.read_benchmark(config.benchmark, config.languages)
     else:
@@ -104,38 +102,43 @@ def evaluate(config: Config, run: Run) -> Measurement:
             "EF": {c: [item.mixed(reference, c) if item.cls else None for item in items] for c in foreign},
             "ES": {c: [item.mixed(c, reference) if item.cls else None for item in items] for c in foreign},
         }
-    # Consistency is that of held-out pairs; of a benchmark in files, of all prompts by their number.
-    columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(metadata)))
-    keys = [items[index].key if items else str(index) for index in columns]
     generate_fn = drawing(config, painter, items)
-    detector, maps = benchmark.eyes(config.eyes)
     result = benchmark.evaluate(
         generate_fn, prompts, metadata, detector=detector, feature_maps=maps, mixed=mixed, reference=reference
     )
     if is_main_process():
-        table = benchmark.score_table(result)
-        write_text(run.path / "scores.tsv", table)
+        write_text(run.path / "scores.tsv", table := benchmark.score_table(result))
         print("" if run.quiet else table, end="")
+    # Consistency is that of held-out pairs; of a benchmark in files, of all prompts by their number.
+    columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(metadata)))
+    keys = [items[index].key if items else str(index) for index in columns]
     units: Units = {"geneval": {code: scores["overall"] for code, scores in result["geneval"].items()}}
-    for name, by_mode in result.get("clc", {}).items():
-        units[f"clc_{name}"] = _paths(by_mode["reference"][:, columns], foreign, keys)
-    for order, by_map in result.get("css", {}).items():
+    units |= {f"clc_{name}": _paths(rows[:, columns], foreign, keys) for name, rows in result["clc"].items()}
+    for order, by_map in result["css"].items():
         units |= {f"css_{order.lower()}_{name}": _paths(rows, foreign, keys) for name, rows in by_map.items()}
-    details: dict[str, Any] = {"tasks": {code: scores["tasks"] for code, scores in result["geneval"].items()}}
-    if items and foreign:
-        units |= accuracies(result, items, config.languages)
+    if not items or not foreign:
+        return Measurement({name: fmean(found.values()) for name, found in units.items()}, units)
+    units |= accuracies(result, items, config.languages)
     metrics = {name: fmean(found.values()) for name, found in units.items()}
-    if items and foreign:
-        # GenEval's means are over tasks, whatever their numbers of prompts.
-        metrics |= {"geneval_en": units["geneval"][reference]} | {
-            f"geneval_{c}": v for c, v in units["geneval"].items()
-        }
-        metrics |= {"geneval_foreign": fmean(units["geneval"][code] for code in foreign)} | trivial(items, config)
-        if config.frozen_encoder:
-            details["base_retrieval"] = base_retrieval(config, run, items)
-            metrics["base_retrieval"] = fmean(details["base_retrieval"].values())
-        details["samples"] = samples(generate_fn, items, config.languages)
-    return Measurement(metrics, units, details)
+    # GenEval's means are over tasks, whatever their numbers of prompts.
+    metrics["geneval_en"] = units["geneval"][reference]
+    metrics["geneval_foreign"] = fmean(units["geneval"][code] for code in foreign)
+    details: dict[str, Any] = {"samples": samples(generate_fn, items, config.languages)}
+    if config.frozen_encoder:
+        details["base_retrieval"] = base_retrieval(config, run, items)
+        metrics["base_retrieval"] = fmean(details["base_retrieval"].values())
+    return Measurement(metrics | trivial(items, config), units, details)
+
+
+def eyes(config: Config) -> tuple[Any, Mapping[str, Any]]:
+    """Detector and feature maps: the miniature's exact ones; for a benchmark in files GenEval's, CLIP and DINOv2."""
+    from core.models import vision
+    from papers.neobabel import miniature
+
+    if not config.benchmark:
+        return miniature.detect, miniature.FEATURES
+    maps = {"clip": vision.image_embedder(vision.CLIP), "dinov2": vision.image_embedder("facebook/dinov2-base")}
+    return vision.ObjectDetector(), maps
 
 
 def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable[..., Tensor]:
@@ -144,26 +147,27 @@ def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable
     from papers.neobabel import miniature
 
     reference, *foreign = config.languages
-    if config.translator == "world" and not items:
-        raise UserError("translator = 'world' knows the miniature's prompts alone: give your own for a benchmark.")
-    known = miniature.translations(items, foreign, config.seed) if config.translator == "world" else {}
-    translator = own(config.translator, "translator") if config.translator not in ("", "world") else None
-
-    def seed(language: str, text: str, draw: int) -> int:
-        if config.noise == "shared":
-            return NOISE_SEED
-        name = f"{config.seed}/{language}/{text}/{draw}".encode()
-        return int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
+    translate: Any = None
+    if config.translator == "world":
+        if not items:
+            raise UserError("translator = 'world' knows the miniature's prompts alone: give your own for a benchmark.")
+        known = miniature.translations(items, foreign, config.seed)
+        translate = lambda text, language: known[language, text]  # noqa: E731
+    elif config.translator:
+        translate = own(config.translator, "translator")
 
     def generate_fn(texts: Sequence[str], language: str) -> Tensor:
-        given, before = list(texts), Counter[str]()
-        seeds = []
-        for text in texts:  # a prompt that is asked again gets other noise
-            seeds.append(seed(language, text, before[text]))
+        before, seeds = Counter[str](), []
+        for text in texts:
+            # A prompt that is asked again gets other noise.
+            name = f"{config.seed}/{language}/{text}/{before[text]}".encode()
+            seeds.append(int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big"))
             before[text] += 1
-        if config.translator and language != reference:
-            given = [translator(text, language) if translator else known[language, text] for text in texts]
-        return painter(given, language, seeds)
+        if config.noise == "shared":
+            seeds = [NOISE_SEED] * len(texts)
+        if translate and language != reference:
+            texts = [translate(text, language) for text in texts]
+        return painter(texts, language, seeds)
 
     return generate_fn
 
@@ -188,10 +192,9 @@ def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequ
     for code in languages:
         place, before = ("en", "") if code == languages[0] else ("foreign", f"{code}/")
         for item, image, right in zip(items, result["images"][code], result["geneval"][code]["correct"], strict=True):
-            name, path = "pairs" if item.cls else item.task, f"{before}{item.key}"
+            name, path, task = "pairs" if item.cls else item.task, f"{before}{item.key}", f"{item.task}/{item.key}"
             units[f"{name}_{place}"][path] = float(right)
-            task = units[f"geneval_{place}"]
-            task[f"{item.task}/{item.key}"] = task.get(f"{item.task}/{item.key}", 0.0) + right
+            units[f"geneval_{place}"][task] = units[f"geneval_{place}"].get(task, 0.0) + right
             if item.cls:
                 other = judge(miniature.detect(image), item.exchanged().metadata())[0]
                 units[f"exchanged_{place}"][path] = float(other)
@@ -201,12 +204,15 @@ def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequ
 
 
 def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
-    """What pictures reach that know no prompt: nine random objects, which GenEval lets pass, and a training picture."""
+    """What pictures reach that know no prompt: nine random objects, which GenEval lets pass, and a training picture.
+
+    Of the former also how like each other two of them are (CLC over objects).
+    """
     import numpy as np
     import torch
 
     from core.tasks.geneval import score_images
-    from papers.neobabel import miniature
+    from papers.neobabel import benchmark, miniature
 
     asked = [item for item in items for _ in range(3)]
     crowd = np.random.default_rng(config.seed).choice(list(miniature.KINDS), (len(asked), miniature.TOKENS))
@@ -216,7 +222,8 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
         images = miniature.decode(torch.as_tensor(np.array(codes)))
         scores = score_images(images, [item.metadata() for item in asked], miniature.detect)
         found |= {f"trivial_{name}": scores["tasks"]["color_attr"], f"trivial_{name}_geneval": scores["overall"]}
-    return found
+    counts = miniature.object_counts(miniature.decode(torch.as_tensor(crowd)))
+    return found | {"trivial_crowd_clc": float(benchmark.consistency({"": counts}, counts.roll(1, 0)).mean())}
 
 
 def base_retrieval(config: Config, run: Run, items: Sequence[Item]) -> dict[str, float]:
@@ -245,16 +252,14 @@ def samples(
 
     item = next(item for item in items if item.cls)
     reference, *foreign = languages
-    rows = [(code, code, code) for code in languages]
-    rows += [(foreign[0], reference, foreign[0]), (foreign[-1], foreign[-1], reference)]
     found = []
-    for code, first, second in rows:
+    for first, second in [*zip(languages, languages, strict=True), (reference, foreign[0]), (foreign[-1], reference)]:
         prompt, shown = item.mixed(first, second), []
-        for image in generate_fn([prompt] * 3, code):
+        for image in generate_fn([prompt] * 3, second if first == reference else first):
             passes = judge(miniature.detect(image), item.metadata())[0]
             verdict = "exact" if miniature.exact(image, item) else "more" if passes else "wrong"
             shown.append({"codes": miniature.encode(image[None])[0].tolist(), "verdict": verdict})
-        found.append({"languages": [first] if first == second else [first, second], "prompt": prompt, "drawn": shown})
+        found.append({"languages": list(dict.fromkeys((first, second))), "prompt": prompt, "drawn": shown})
     return found
 
 

@@ -3,7 +3,7 @@
 An image has 12 x 12 pixels; its tokenizer is a real lookup-free quantiser with five bits for each 4 x 4 patch (two for
 the shape, three for the signs of red, green and blue; index 0 is an empty patch), so an image is 9 codes of 32. The
 detector reads objects, colours and boxes back from the pixels without error, and takes the place of Mask2Former in
-GenEval's own decision code (`benchmark.py`).
+GenEval's own decision code (`core.tasks.geneval`).
 
     item = items("test", seed=1)[0]
     item.prompt("hi")                                   # the prompt in Hindi
@@ -163,23 +163,20 @@ def items(part: Part, seed: int, limit: int = 0) -> tuple[Item, ...]:
     Training names a pair in either order, the others each assignment in one of them; few prompts are drawn repeatedly.
     """
     single, two = (range(1), range(1)) if part == "train" else (range(6), range(2))
-    found: list[tuple[Item, ...]] = [
-        tuple(Item("single_object", (Thing(shape),), draw=n) for n in single for shape in SHAPES),
-        tuple(
-            Item("two_object", tuple(map(Thing, pair)), draw=n)
-            for n in two
-            for pair in itertools.permutations(SHAPES, 2)
-        ),
-        tuple(Item("colors", (Thing(shape, colour),)) for shape in SHAPES for colour in COLOURS),
+    shapes = [tuple(map(Thing, pair)) for pair in itertools.permutations(SHAPES, 2)]
+    found = [
+        [Item("single_object", (Thing(shape),), draw=n) for n in single for shape in SHAPES],
+        [Item("two_object", pair, draw=n) for n in two for pair in shapes],
+        [Item("colors", (Thing(shape, colour),)) for shape in SHAPES for colour in COLOURS],
+        pairs := list[Item](),
     ]
-    pairs: list[Item] = []
     for number, cls in enumerate(sorted(name for name, where in parts(seed).items() if where == part)):
         a, b, x, y = cls.split("-")
         for place, (one, other) in enumerate([(Thing(a, x), Thing(b, y)), (Thing(a, y), Thing(b, x))]):
-            orders = [(one, other), (other, one)]
-            orders = orders if part == "train" else [orders[(number + place) % 2]]
-            pairs += [Item("color_attr", order, cls) for order in orders]
-    return tuple(item for task in (*found, tuple(pairs)) for item in task[: limit or None])
+            both = [(one, other), (other, one)]
+            both = both if part == "train" else [both[(number + place) % 2]]
+            pairs += [Item("color_attr", things, cls) for things in both]
+    return tuple(item for task in found for item in task[: limit or None])
 
 
 @lru_cache(2)
@@ -195,6 +192,12 @@ def training_rows(seed: int, n: int) -> list[dict[str, Any]]:
     return rows
 
 
+def orders(item: Item, language: str, reference: str = "en") -> list[tuple[str, str]]:
+    """In which languages a prompt begins and ends: in one, and where it names two things also in both."""
+    both = [(reference, language), (language, reference)] if len(item.things) > 1 else []
+    return [(language, language), *both]
+
+
 def translations(asked: Sequence[Item], languages: Sequence[str], seed: int) -> dict[tuple[str, str], str]:
     """The baseline's dictionary: prompts in English, in which a word has got another sense now and then.
 
@@ -202,15 +205,12 @@ def translations(asked: Sequence[Item], languages: Sequence[str], seed: int) -> 
     """
     found = {}
     for item, language in itertools.product(asked, languages):
-        last = len(item.things) - 1
-        for first, second in ((language, language), ("en", language), (language, "en")):
+        for first, second in orders(item, language):
             prompt = item.mixed(first, second)
             rng = random.Random(f"{seed}/{language}/{prompt}")
-            things = [
-                thing if (second if place == last and last else first) == "en" else _misread(thing, rng)
-                for place, thing in enumerate(item.things)
-            ]
-            found[language, prompt] = Item("", tuple(things)).prompt("en")
+            said = zip([*[first] * (len(item.things) - 1), second], item.things, strict=True)
+            things = tuple(thing if code == "en" else _misread(thing, rng) for code, thing in said)
+            found[language, prompt] = Item("", things).prompt("en")
     return found
 
 

@@ -7,7 +7,6 @@ As a library: :func:`papers.neobabel.load_painter`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -44,18 +43,11 @@ def draw(options: Draw) -> None:
     from papers.neobabel.eval import load_painter
 
     painter = load_painter(options.run)
-    rows = [(prompt, painter([prompt] * options.draws)) for prompt in options.prompts]
-    figure.write_sheet(options.out, rows)
-    print(f"{options.out}: {len(rows)} prompts, {options.draws} pictures each")
+    figure.write_sheet(options.out, [(prompt, painter([prompt] * options.draws)) for prompt in options.prompts])
+    print(f"{options.out}: {len(options.prompts)} prompts, {options.draws} pictures each")
 
 
 VERBS: Verbs = {"draw": (Draw, draw)}
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command; the user's mistakes end with one sentence and exit code 2."""
-    tools("papers.neobabel.use", __doc__, VERBS, arguments)
-
-
 if __name__ == "__main__":
-    main()
+    tools("papers.neobabel.use", __doc__, VERBS)
