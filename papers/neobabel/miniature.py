@@ -30,10 +30,11 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.models.vision import Detection
+from core.tasks.geneval import judge
 from papers.neobabel.config import LANGUAGES
 
 GRID, PATCH, DIMS = 3, 4, 5
-TOKENS, CODES = GRID * GRID, 2**DIMS
+TOKENS, size = GRID * GRID, GRID * PATCH
 # The two shape bits say whether the upper and the lower corners are filled.
 SHAPES = {
     "circle": (".##.", "####", "####", ".##."),
@@ -291,13 +292,12 @@ def detect(image: Float[Tensor, "12 12 3"]) -> dict[str, list[Detection]]:
     return found
 
 
-def exact(image: Float[Tensor, "12 12 3"], item: Item) -> bool:
-    """Whether an image shows what an item asks for and nothing else, where GenEval lets further objects pass."""
-    shown = [KINDS[value] for value in encode(image[None])[0].tolist() if value in KINDS]
-    return len(shown) == len(item.things) and any(
-        all(w.shape == s.shape and w.colour in ("", s.colour) for w, s in zip(item.things, order, strict=True))
-        for order in itertools.permutations(shown)
-    )
+def verdict(image: Float[Tensor, "12 12 3"], item: Item) -> Literal["exact", "more", "wrong"]:
+    """Whether an image shows what an item asks for, and whether anything else, which GenEval lets pass."""
+    shown = detect(image)
+    if not judge(shown, item.metadata())[0]:
+        return "wrong"
+    return "exact" if sum(map(len, shown.values())) == len(item.things) else "more"
 
 
 def object_counts(images: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch kinds"]:

@@ -89,22 +89,11 @@ class TextToImage(nn.Module):
             raise UserError("This model caps its attention scores, which only eager attention does: load it so.")
         self.lm, self.vocabulary, self.text_width = lm, vocabulary, text_width
         self.tokens, self.max_text = tokens, max_text
-        # Checkpointing and FSDP wrap the decoder's blocks.
-        self._no_split_modules = getattr(lm, "_no_split_modules", None)
         self.project = nn.Linear(text_width, lm.config.hidden_size) if text_width else None
-
-    @property
-    def config(self) -> Any:
-        """The language model's."""
-        return self.lm.config
-
-    def gradient_checkpointing_enable(self, **options: Any) -> None:
-        """Recompute activations in the backward pass; options as in transformers."""
-        self.lm.gradient_checkpointing_enable(**options)
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep activations."""
-        self.lm.gradient_checkpointing_disable()
+        # What the training loop asks a transformers model for.
+        self.config, self._no_split_modules = lm.config, getattr(lm, "_no_split_modules", None)
+        self.gradient_checkpointing_enable = lm.gradient_checkpointing_enable
+        self.gradient_checkpointing_disable = lm.gradient_checkpointing_disable
 
     def hidden(
         self,
@@ -123,10 +112,8 @@ class TextToImage(nn.Module):
         # The dtype's own minimum: the official code casts the smallest int64, which overflows half precision.
         mask = mask.masked_fill(~seen, torch.finfo(embedded.dtype).min)[:, None]
         # Transformers takes a mask of four dimensions as it is, for layers of every kind.
-        body = self.lm.base_model
-        return body(
-            inputs_embeds=embedded, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
-        ).last_hidden_state
+        options = {"attention_mask": mask, "past_key_values": cache, "use_cache": cache is not None}
+        return self.lm.base_model(inputs_embeds=embedded, **options).last_hidden_state
 
     def logits(self, hidden: Float[Tensor, "... dim"], columns: slice = slice(None)) -> Float[Tensor, "... columns"]:
         """Scores of some ids, all by default, soft-capped where the model does so; no other column is computed."""
