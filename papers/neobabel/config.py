@@ -180,7 +180,7 @@ _INSTRUCT = ("data/laion-512", "data/journeydb-512", "data/instruct-512")
 PRESETS: dict[str, Config] = {
     "smoke": replace(TINY, **_SMOKE, decoding=Decoding(guidance=1.0, timesteps=2, batch_size=16)),
     "tiny": TINY,
-    # Sources are folders of codes (`data.write_shards`); those of 512 pixels hold four times as many an image.
+    # Sources are folders of codes (see data.py); those of 512 pixels hold four times as many an image.
     "paper": Config(
         seed=10086,
         stages=ORDER,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig
+from transformers import AutoModelForCausalLM, Gemma2Config
 
 from core.errors import UserError
 from core.experiment.config import override
@@ -43,9 +44,6 @@ STAND_IN = Vocabulary(text=20, codes=9, bos=2, eos=1)
 STATES = Vocabulary(text=3, codes=32, bos=0, eos=1)
 
 
-# --- parity with the official code --------------------------------------------------------------------------------
-
-
 def official_row(text: list[int], drop: bool = False) -> list[int]:
     prompt = torch.tensor([method.prompt_ids(text, STAND_IN, 8, drop=drop)])
     return torch.cat([prompt, method.image_block(torch.tensor([[30, 31, 38, 33]]), STAND_IN)], dim=1)[0].tolist()
@@ -59,6 +57,8 @@ def test_vocabulary_and_layout_of_the_official_code() -> None:
     assert official_row(list(range(10, 21))) == [25, 2, 10, 11, 12, 13, 14, 15, 1, 21, 30, 31, 38, 33, 22]
     assert official_row([2, 10, 11], drop=True) == [20] * 6 + [25, 2, 1, 21, 30, 31, 38, 33, 22]
     assert official_row([10, 11]) == official_row([2, 10, 11])
+    labels = method.image_block(torch.tensor([[IGNORED, 33]]), STAND_IN)
+    assert labels.tolist() == [[21, IGNORED, 33, 22]], "not shifted; the edges are identities"
 
 
 def test_attention_rows_of_the_official_code() -> None:
@@ -104,9 +104,6 @@ def test_quantiser_of_the_official_code() -> None:
     assert (miniature.lfq_indices(miniature.lfq_entries(codes, 5).movedim(-1, 0)) == codes).all()
 
 
-# --- masking and loss ---------------------------------------------------------------------------------------------
-
-
 @given(st.floats(0, 0.999), st.integers(1, 40), st.sampled_from([0.0, 0.5]), st.integers(0, 9))
 @settings(max_examples=40)
 def test_number_of_masked_codes(time: float, n: int, minimum: float, seed: int) -> None:
@@ -118,16 +115,6 @@ def test_number_of_masked_codes(time: float, n: int, minimum: float, seed: int) 
     assert (labels[masked] == codes[masked] + STAND_IN.first_code).all()
     assert (labels[~masked] == IGNORED).all()
     assert (ids[~masked] == codes[~masked] + STAND_IN.first_code).all()
-
-
-def test_every_position_is_masked_equally_often() -> None:
-    order = torch.rand(4000, 5, generator=torch.Generator().manual_seed(0))
-    ids, _ = method.mask_image(torch.zeros(4000, 5, dtype=torch.long), torch.full((4000,), 0.5), order, STAND_IN)
-    assert (ids == STAND_IN.mask).float().mean(0).tolist() == pytest.approx([0.8] * 5, abs=0.03)
-
-
-def test_labels_are_not_shifted_and_edges_are_identities() -> None:
-    assert method.image_block(torch.tensor([[IGNORED, 33]]), STAND_IN).tolist() == [[21, IGNORED, 33, 22]]
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +169,6 @@ def test_captions_languages_and_dropout(tiny_model: TextToImage) -> None:
     assert asked.count("zh") / 2000 == pytest.approx(0.5, abs=0.04)
     empty = (batch["prompt"] == STATES.marker("pad")).sum(1) == 6
     assert float(empty.float().mean()) == pytest.approx(data.CONDITION_DROPOUT, abs=0.03)
-
-
-# --- the model and drawing ----------------------------------------------------------------------------------------
 
 
 def test_states_stand_where_the_text_is() -> None:
@@ -243,9 +227,7 @@ def test_noise_follows_the_seed_and_no_batch(tiny_model: TextToImage) -> None:
 class Shapes(TorchDispatchMode):
     """Shapes of all tensors that are made."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[int, ...]] = []
+    seen: list[tuple[int, ...]]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
@@ -261,28 +243,24 @@ def test_drawing_at_the_papers_shapes_computes_codes_alone_and_no_more_than_the_
     with torch.device("meta"):
         lm = AutoModelForCausalLM.from_config(two_layers, attn_implementation="eager")
     net = TextToImage(lm, gemma, tokens=1024, max_text=512).eval()
-    with Shapes() as shapes:
+    shapes = Shapes()
+    shapes.seen = []
+    with shapes:
         drawn = method.generate(net, [Prompt([2, 5, 6])] * 3, Prompt([2]), decoding, [0, 0, 0])
     assert (drawn.shape, drawn.device.type) == ((3, 1024), "meta")
-    scores = {shape for shape in shapes.seen if shape[-1:] in ((8192,), (264_203,)) and len(shape) == 3}
-    assert max(math.prod(shape) for shape in scores) == 2 * decoding.batch_size * 1024 * 8192
+    scores = [math.prod(shape) for shape in shapes.seen if shape[-1:] == (8192,) and len(shape) == 3]
+    assert max(scores) == 2 * decoding.batch_size * 1024 * 8192
     assert not [shape for shape in shapes.seen if shape[-1:] == (264_203,)], "no column of text"
     assert max(map(math.prod, shapes.seen)) <= max(gemma.size * 2304, 2 * 2 * 1024 * 9216, 2 * 2 * 8 * 1026 * 1539)
 
 
-def test_sdpa_is_refused_where_it_drops_the_soft_cap_and_other_decoders_draw() -> None:
+def test_models_that_do_not_fit_are_refused() -> None:
     lm: Any = loading.from_config(decoder_config(PRESETS["smoke"], STATES.size), seed=0)
+    with pytest.raises(UserError, match="resize"):
+        TextToImage(lm, STAND_IN, 9, 8)
     lm.config._attn_implementation = "sdpa"
     with pytest.raises(UserError, match="only eager attention"):
         TextToImage(lm, STATES, 9, 8)
-    with pytest.raises(UserError, match="resize"):
-        TextToImage(loading.from_config(decoder_config(PRESETS["smoke"], 40), seed=0), STATES, 9, 8)
-    vocabulary = Vocabulary(text=12, codes=32, bos=0, eos=1)
-    shape = LlamaConfig(
-        vocab_size=vocabulary.size, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
-    )
-    llama = TextToImage(loading.from_config(shape, seed=0), vocabulary, 9, 8).eval()
-    assert method.generate(llama, [Prompt([0, 5, 6])], Prompt([0]), FEW, [0]).shape == (1, 9)
 
 
 def test_saved_models_draw_the_same(tiny_model: TextToImage, tmp_path: Path) -> None:
@@ -293,9 +271,6 @@ def test_saved_models_draw_the_same(tiny_model: TextToImage, tmp_path: Path) -> 
     assert torch.equal(*drawn)
     with pytest.raises(UserError, match="holds no NeoBabel model"):
         model.load(tmp_path)
-
-
-# --- the miniature world ------------------------------------------------------------------------------------------
 
 
 def test_prompts_and_images_say_the_same() -> None:
@@ -339,20 +314,9 @@ def test_grammar() -> None:
         pair.prompt("sw")
 
 
-def test_words_are_those_of_the_emoji_names() -> None:
-    from core import corpora
-
-    names = {row["en"]: row for row in corpora.load("emoji", languages=["en", "fr", "zh", "fa"])}
-    for english, thing in (("red heart", ("heart", "red")), ("blue square", ("square", "blue"))):
-        for code in ("fr", "fa"):
-            words = miniature.GRAMMARS[code]._replace(coloured="{shape} {colour}").phrase(miniature.Thing(*thing))
-            assert all(word in names[english][code] for word in words.split())
-    assert "蓝" in names["blue square"]["zh"]
-
-
 def test_no_assignment_of_a_tested_class_is_trained() -> None:
     tested: list[str] = []
-    for seed in range(35, 40):
+    for seed in range(40, 45):
         classes = {part: {i.cls for i in miniature.items(part, seed) if i.cls} for part in ("train", "dev", "test")}
         assert [len(found) for found in classes.values()] == [84, 21, 21]
         assert sum(map(len, classes.values())) == len(set.union(*classes.values())) == 126
@@ -381,9 +345,6 @@ def test_translation_makes_the_mistakes_that_it_is_told_to(task: str, words: int
             begin, end = item.prompt("en").split(" and ")
             assert table[code, item.mixed("en", code)].startswith(f"{begin} and")
             assert table[code, item.mixed(code, "en")].endswith(f"and {end}")
-
-
-# --- CLC, CSS and a whole evaluation --------------------------------------------------------------------------------
 
 
 def test_consistency_by_hand() -> None:
@@ -434,20 +395,16 @@ def test_any_generator_can_be_scored() -> None:
 
 def test_reading_the_official_benchmark(tmp_path: Path) -> None:
     row = {"tag": "colors", "include": [{"class": "bench", "count": 1, "color": "red"}]}
-    prompts = {"": "a red bench", "_persian": "نیمکت قرمز", "_zh": "红色长凳"}
-    for name, prompt in prompts.items():
-        text = json.dumps({**row, "prompt": prompt})
-        (tmp_path / f"evaluation_metadata{name}.jsonl").write_text(text, encoding="utf-8")
-    found, metadata = benchmark.read_benchmark(tmp_path, ("en", "zh", "fa"))
-    assert found == {"en": ["a red bench"], "zh": ["红色长凳"], "fa": ["نیمکت قرمز"]}
-    assert metadata == [row]
-    (tmp_path / "evaluation_metadata_zh.jsonl").write_text('{"tag": "colors", "prompt": "x"}', encoding="utf-8")
-    for language, words in (("zh", "include differs"), ("sw", "leave out sw")):
+    prompts = {"": "a red bench", "_persian": "نیمکت قرمز"}
+    for name, line in {
+        **{name: {**row, "prompt": text} for name, text in prompts.items()},
+        "_zh": {"prompt": "x"},
+    }.items():
+        (tmp_path / f"evaluation_metadata{name}.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    assert benchmark.read_benchmark(tmp_path, ("en", "fa")) == ({"en": ["a red bench"], "fa": ["نیمکت قرمز"]}, [row])
+    for language, words in (("zh", "tag differs"), ("sw", "leave out sw")):
         with pytest.raises(UserError, match=words):
             benchmark.read_benchmark(tmp_path, ("en", language))
-
-
-# --- data ---------------------------------------------------------------------------------------------------------
 
 
 def test_images_become_codes(tmp_path: Path) -> None:
@@ -483,19 +440,6 @@ def test_sources_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         data.stage_rows(replace(stage, image_tokens=3), PRESETS["tiny"])
     with pytest.raises(UserError, match="no caption in sw"):
         data.stage_rows(stage, override(PRESETS["tiny"], {"train_languages": ("sw",)}))
-
-
-def test_the_null_arm_has_the_captions_of_other_images() -> None:
-    native, null = (
-        data.stage_rows(Stage(), override(PRESETS["tiny"], {"images": 50, "shuffled_captions": on}))
-        for on in (False, True)
-    )
-    assert [row["codes"] for row in native] == [row["codes"] for row in null]
-    assert sorted(row["captions"]["en"] for row in native) == sorted(row["captions"]["en"] for row in null)
-    assert np.mean([a["captions"] == b["captions"] for a, b in zip(native, null, strict=True)]) < 0.2
-
-
-# --- settings and the paper's scale -------------------------------------------------------------------------------
 
 
 def test_impossible_settings_are_refused() -> None:
@@ -592,9 +536,6 @@ def test_paper_scale_on_a_small_gemma(tmp_path: Path) -> None:
     assert int(codes.max()) < 7
 
 
-# --- whole runs ---------------------------------------------------------------------------------------------------
-
-
 def test_the_smoke_run(smoke: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = smoke("neobabel")
     metrics, units = done.measurement["metrics"], done.measurement["units"]
@@ -633,20 +574,16 @@ def test_an_interrupted_run_goes_on_and_averages_share_its_training(monkeypatch:
     assert [path.stem for path in files] == ["step-000002", "step-000004"]
     assert torch.allclose(average, (by_step[0] + by_step[1]) / 2)
     assert torch.equal(unbroken["model.norm.weight"], by_step[1])
-    calls, image_loss = itertools.count(1), method.image_loss
-
-    def breaks(*arguments: Any) -> Any:
-        if next(calls) == 4:
-            raise RuntimeError("power cut")
-        return image_loss(*arguments)
-
-    monkeypatch.setattr(method, "image_loss", breaks)
+    calls = mock.Mock(
+        wraps=method.image_loss, side_effect=[mock.DEFAULT] * 3 + [RuntimeError("power cut")] + [mock.DEFAULT] * 2
+    )
+    monkeypatch.setattr(method, "image_loss", calls)
     with temporary("neobabel", last) as run:
         with pytest.raises(RuntimeError, match="power cut"):
             training.train(last, run)
         training.train(last, run)
         resumed = load_file(run.artifact / "model.safetensors")
-    assert next(calls) == 7, "the first two steps were not repeated"
+    assert calls.call_count == 6, "the first two steps were not repeated"
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in unbroken.items())
 
 
@@ -676,7 +613,7 @@ def test_own_rows_and_the_files_of_a_benchmark(tmp_path: Path) -> None:
     assert table.startswith("language\toverall\tcolors\nen\t")
 
 
-def train_here(folder: str, micro_batch_size: int = 0) -> list[float]:
+def train_here(folder: str) -> list[float]:
     """Two steps in which nothing is random but the order of the data, which all ranks share."""
     from core.experiment.run import Run
     from core.training.fit import fit
@@ -690,15 +627,10 @@ def train_here(folder: str, micro_batch_size: int = 0) -> list[float]:
         return {"prompt": prompt, **{k: method.image_block(v, STATES) for k, v in (("block", ids), ("labels", labels))}}
 
     rows = [{"codes": np.random.default_rng(i).permutation(9).tolist()} for i in range(8)]
-    settings = replace(PRESETS["smoke"].p3.training, steps=2, micro_batch_size=micro_batch_size, learning_rate=1e-2)
+    settings = replace(PRESETS["smoke"].p3.training, steps=2, learning_rate=1e-2)
     run = Run(Path(folder), "neobabel", PRESETS["smoke"], Path(folder) / "stages", quiet=True)
     result = fit(net, rows, settings, run, loss_fn=method.image_loss, collate=collate, seed=0)
     return [*result.losses, float(net.lm.get_input_embeddings().weight.detach().abs().sum())]
-
-
-def test_micro_batches_train_the_same_model(tmp_path: Path) -> None:
-    parts = train_here(str(tmp_path / "two"), micro_batch_size=1)
-    assert train_here(str(tmp_path / "one")) == pytest.approx(parts, rel=1e-4)
 
 
 @pytest.mark.slow
