@@ -6,7 +6,7 @@ Text stays text in it, so that a browser shows prompts in every script.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,11 @@ ARMS = (
     ("shuffled", "captions of other\npictures (null)", "grey"),
 )
 SHEETS = ("english_only", "native")
-SCORES = [f"{score}_{feature}" for score in ("clc", "css_ef", "css_es") for feature in miniature.FEATURES]
+SCORES = {
+    f"{score}_{feature}": f"{name} {feature}"
+    for score, name in (("clc", "CLC"), ("css_ef", "CSS-EF"), ("css_es", "CSS-ES"))
+    for feature in miniature.FEATURES
+}
 FRAMES = {
     "exact": (COLOURS["green"], "exactly what was asked for"),
     "more": (COLOURS["sky"], "and more (GenEval lets it pass)"),
@@ -50,7 +54,12 @@ def draw(record: Record) -> Figure:
     figure, axes = plt.subplot_mosaic(
         [["sheet"] * 3, ["foreign", "en", "scores"]], figsize=(8.8, 10.4), height_ratios=(2.4, 1)
     )
-    _samples(axes["sheet"], record)
+    labels = {variant: label for variant, label, _ in ARMS}
+    first = {variant: record.measurements[variant][min(record.seeds)].details["samples"] for variant in SHEETS}
+    foot = _sheet(axes["sheet"], [(labels[variant], shown) for variant, shown in first.items()])
+    for left, (colour, label) in zip((-6.0, -2.4, 1.9), FRAMES.values(), strict=True):
+        _square(axes["sheet"], left, foot, 0.3, edgecolor=colour)
+        axes["sheet"].text(left + 0.45, foot + 0.15, label, fontsize=9, va="center")
     for place, title, unit in (("foreign", "in five other languages", "language"), ("en", "in English", "seed")):
         arm_bars(axes[place], record, f"pairs_{place}", ARMS, unit)
         axes[place].set_title(f"Held-out pairs right,\n{title}")
@@ -60,7 +69,7 @@ def draw(record: Record) -> Figure:
         means, reach = bars([mean_of(record, variant, metric, "language") for metric in SCORES])
         places = np.arange(len(SCORES)) + 0.18 * (number - 1.5)
         axes["scores"].errorbar(means, places, xerr=reach, fmt="o", color=COLOURS[colour], markersize=4, elinewidth=1.2)
-    rows(axes["scores"], [name.replace("_", " ").replace("c", "C").upper() for name in SCORES])
+    rows(axes["scores"], [*SCORES.values()])
     axes["scores"].set_title("As in English: another\nlanguage, or two (cosine)")
     return figure
 
@@ -69,13 +78,9 @@ def write_sheet(path: Path, sheet: Sequence[tuple[str, Any]]) -> Path:
     """A picture with one row a prompt: (prompt, images [n, height, width, 3] in [-1, 1])."""
     with style():
         _text_stays_text()
-        most = max(len(images) for _, images in sheet)
-        figure, axes = plt.subplots(figsize=(4.5 + 1.1 * most, 0.4 + 1.2 * len(sheet)))
-        for row, (prompt, images) in enumerate(sheet):
-            axes.text(-0.2, row * (1 + GAP) + 0.5, prompt, ha="right", va="center", fontsize=11)
-            for column, image in enumerate(images):
-                _picture(axes, image, column * (1 + GAP), row * (1 + GAP))
-        _bare(axes, (-0.4 * most - 3, most * (1 + GAP)), (len(sheet) * (1 + GAP) + 0.1, -0.1))
+        shown = [{"prompt": text, "drawn": [{"codes": image} for image in images]} for text, images in sheet]
+        figure, axes = plt.subplots(figsize=(6.5 + 1.1 * len(shown[0]["drawn"]), 1.2 + 1.2 * len(sheet)))
+        _sheet(axes, [("", shown)])
         with replacing(path) as temporary:
             figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
         plt.close(figure)
@@ -87,33 +92,29 @@ def _text_stays_text() -> None:
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
 
 
-def _bare(axes: Axes, sides: tuple[float, float], ends: tuple[float, float]) -> None:
-    axes.set(xlim=sides, ylim=ends, aspect="equal")
+def _sheet(axes: Axes, columns: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> float:
+    """Prompts, and beside them a title and the pictures of each column; where they end."""
+    shown, step = columns[0][1], 1 + GAP
+    width = step * len(shown[0]["drawn"]) + 0.5
+    for number, (title, column) in enumerate(columns):
+        axes.text(number * width, -0.25, title, fontsize=11, weight="bold", va="bottom")
+        for place, row in enumerate(column):
+            for x, one in enumerate(row["drawn"]):
+                _picture(axes, one["codes"], number * width + x * step, place * step, one.get("verdict", ""))
+    for place, row in enumerate(shown):
+        names = " + ".join(language_name(code) for code in row.get("languages", ()))
+        axes.text(-0.25, place * step + 0.38, row["prompt"], fontsize=10, ha="right", va="center")
+        axes.text(-0.25, place * step + 0.74, names, fontsize=8, ha="right", va="center", color=COLOURS["grey"])
+    axes.set(xlim=(-6.2, len(columns) * width), ylim=(len(shown) * step + 0.6, -0.9), aspect="equal")
     axes.axis("off")
+    return len(shown) * step + 0.1
 
 
-def _samples(axes: Axes, record: Record) -> None:
-    labels, width = {variant: label for variant, label, _ in ARMS}, 3 * (1 + GAP) + 0.5
-    for number, variant in enumerate(SHEETS):
-        by_seed = record.measurements[variant]
-        shown: list[dict[str, Any]] = by_seed[min(by_seed)].details["samples"]
-        axes.text(number * width, -0.25, labels[variant], fontsize=11, weight="bold", va="bottom")
-        for place, row in enumerate(shown):
-            top = place * (1 + GAP)
-            if not number:
-                names = " + ".join(language_name(code) for code in row["languages"])
-                axes.text(-0.25, top + 0.38, row["prompt"], fontsize=10, ha="right", va="center")
-                axes.text(-0.25, top + 0.74, names, fontsize=8, ha="right", va="center", color=COLOURS["grey"])
-            for column, one in enumerate(row["drawn"]):
-                _picture(axes, one["codes"], number * width + column * (1 + GAP), top, FRAMES[one["verdict"]][0])
-    foot = len(shown) * (1 + GAP) + 0.25
-    for left, (colour, label) in zip((-6.0, -2.4, 1.9), FRAMES.values(), strict=True):
-        axes.add_patch(patches.Rectangle((left, foot - 0.15), 0.3, 0.3, fill=False, edgecolor=colour, linewidth=2))
-        axes.text(left + 0.45, foot, label, fontsize=9, va="center")
-    _bare(axes, (-6.2, 2 * width), (foot + 0.35, -0.9))
+def _square(axes: Axes, left: float, top: float, side: float, **look: Any) -> None:
+    axes.add_patch(patches.Rectangle((left, top), side, side, **{"facecolor": "none", "linewidth": 2, **look}))
 
 
-def _picture(axes: Axes, image: Any, left: float, top: float, frame: str | None = None) -> None:
+def _picture(axes: Axes, image: Any, left: float, top: float, verdict: str) -> None:
     """Codes or an image of the miniature as smooth shapes, any other image as it is; in a square of side 1."""
     found = np.asarray(image)
     if found.shape == (miniature.size, miniature.size, 3):
@@ -121,15 +122,14 @@ def _picture(axes: Axes, image: Any, left: float, top: float, frame: str | None 
     if found.ndim == 3:
         axes.imshow(np.clip((found + 1) / 2, 0, 1), extent=(left, left + 1, top + 1, top), zorder=2)
     else:
-        axes.add_patch(patches.Rectangle((left, top), 1, 1, facecolor="#1B1B1F", edgecolor="none", zorder=2))
+        _square(axes, left, top, 1, facecolor="#1B1B1F", linewidth=0)
         for cell, value in enumerate(found.tolist()):
             if thing := miniature.KINDS.get(value):
                 centre = (left + (cell % 3 + 0.5) / 3, top + (cell // 3 + 0.5) / 3)
                 outline = _outline(thing.shape) * 0.12 + centre
                 axes.add_patch(patches.Polygon(outline, facecolor=INKS[thing.colour], edgecolor="none", zorder=3))
-    if frame:
-        around = patches.Rectangle((left - 0.04, top - 0.04), 1.08, 1.08, fill=False, edgecolor=frame, linewidth=2)
-        axes.add_patch(around)
+    if verdict:
+        _square(axes, left - 0.04, top - 0.04, 1.08, edgecolor=FRAMES[verdict][0])
 
 
 def _outline(shape: str) -> np.ndarray:
