@@ -330,9 +330,8 @@ def test_any_generator_can_be_scored() -> None:
     items = [item for item in miniature.items("test", 31) if item.cls][:6]
     prompts = {code: [item.prompt(code) for item in items] for code in ("en", "fr")}
     mixed = {"EF": {"fr": [None, *(item.mixed("en", "fr") for item in items[1:])]}}
-    known = {
-        text: item for texts in (*prompts.values(), mixed["EF"]["fr"]) for text, item in zip(texts, items, strict=True)
-    }
+    columns: list[Any] = [*prompts.values(), mixed["EF"]["fr"]]
+    known = {text: item for column in columns for text, item in zip(column, items, strict=True)}
 
     def knows(*languages: str) -> Any:
         def generate_fn(texts: Sequence[str], language: str) -> Tensor:
