@@ -21,6 +21,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from core.corpora.files import table_rows
 from core.errors import UserError
 from core.models.vision import Detection
 from core.tasks.geneval import judge
@@ -60,12 +62,13 @@ Part = Literal["train", "dev", "test"]
 class Grammar(NamedTuple):
     """How one language says it, in the order of `SHAPES` and `COLOURS`; Dutch colours have a form for het-words."""
 
-    join: str
+    language: str
+    pair: str
     coloured: str
     plain: str
     shapes: str
     colours: str
-    neuter: str = ""
+    neuter: str
 
     def phrase(self, thing: Thing) -> str:
         """`a red circle`, or `a circle`."""
@@ -76,29 +79,7 @@ class Grammar(NamedTuple):
         return self.coloured.format(shape=noun, colour=forms.split()[list(COLOURS).index(thing.colour)])
 
 
-GRAMMARS = {
-    "en": Grammar(
-        " and ", "a {colour} {shape}", "a {shape}", "circle triangle heart square",
-        "red green blue yellow purple turquoise white",
-    ),
-    "zh": Grammar(
-        "和", "一个{colour}的{shape}", "一个{shape}", "圆形 三角形 心形 正方形", "红色 绿色 蓝色 黄色 紫色 青色 白色"
-    ),
-    "nl": Grammar(
-        " en ", "een {colour} {shape}", "een {shape}", "cirkel driehoek hart vierkant",
-        "rode groene blauwe gele paarse turquoise witte", "rood groen blauw geel paars turquoise wit",
-    ),
-    "fr": Grammar(
-        " et ", "un {shape} {colour}", "un {shape}", "cercle triangle cœur carré",
-        "rouge vert bleu jaune violet turquoise blanc",
-    ),
-    "hi": Grammar(
-        " और ", "एक {colour} {shape}", "एक {shape}", "वृत्त त्रिभुज दिल वर्ग", "लाल हरा नीला पीला बैंगनी फ़िरोज़ी सफ़ेद"
-    ),
-    "fa": Grammar(
-        " و ", "یک {shape} {colour}", "یک {shape}", "دایره مثلث قلب مربع", "قرمز سبز آبی زرد بنفش فیروزه‌ای سفید"
-    ),
-}  # fmt: skip
+GRAMMARS = {row["language"]: Grammar(**row) for _, row in table_rows(Path(__file__).with_name("words.tsv"))}
 
 
 class Thing(NamedTuple):
@@ -132,8 +113,8 @@ class Item:
         *begin, last = self.things
         if odd := {first, second} - GRAMMARS.keys():
             raise UserError(f"The miniature has no prompts in {odd.pop()!r}: choose among {', '.join(GRAMMARS)}.")
-        before, after = GRAMMARS[first], GRAMMARS[second]
-        return before.join.join([*map(before.phrase, begin), after.phrase(last)])
+        before, end = GRAMMARS[first], GRAMMARS[second].phrase(last)
+        return before.pair.format(before.phrase(begin[0]), end) if begin else end
 
     def metadata(self) -> dict[str, Any]:
         """GenEval's description, English in every language."""
