@@ -25,9 +25,9 @@ from core.text.languages import name as language_name
 from papers.neobabel import miniature
 
 ARMS = (
-    ("native", "captions in six languages", "blue"),
+    ("native", "captions in\nsix languages", "blue"),
     ("translate", "captions in English,\nprompts translated", "sky"),
-    ("english_only", "captions in English", "orange"),
+    ("english_only", "captions\nin English", "orange"),
     ("shuffled", "captions of other\npictures (null)", "grey"),
 )
 SHEETS = ("english_only", "native")
@@ -52,25 +52,25 @@ def draw(record: Record) -> Figure:
     """Above: pictures of the first seed's first held-out pair. Below: scores with 95 % intervals."""
     _text_stays_text()
     figure, axes = plt.subplot_mosaic(
-        [["sheet"] * 3, ["foreign", "en", "scores"]], figsize=(8.8, 10.4), height_ratios=(2.4, 1)
+        [["sheet"] * 3, ["foreign", "en", "scores"]], figsize=(8.8, 9.6), height_ratios=(2.2, 1)
     )
     labels = {variant: label for variant, label, _ in ARMS}
     first = {variant: record.measurements[variant][min(record.seeds)].details["samples"] for variant in SHEETS}
-    foot = _sheet(axes["sheet"], [(labels[variant], shown) for variant, shown in first.items()])
-    for left, (colour, label) in zip((-6.0, -2.4, 1.9), FRAMES.values(), strict=True):
+    foot = _sheet(axes["sheet"], [(labels[variant].replace("\n", " "), shown) for variant, shown in first.items()])
+    for left, (colour, label) in zip((-6.0, -2.0, 3.2), FRAMES.values(), strict=True):
         _square(axes["sheet"], left, foot, 0.3, edgecolor=colour)
-        axes["sheet"].text(left + 0.45, foot + 0.15, label, fontsize=9, va="center")
+        axes["sheet"].text(left + 0.45, foot + 0.15, label, fontsize=8.5, va="center")
     for place, title, unit in (("foreign", "in five other languages", "language"), ("en", "in English", "seed")):
         arm_bars(axes[place], record, f"pairs_{place}", ARMS, unit)
-        axes[place].set_title(f"Held-out pairs right,\n{title}")
+        axes[place].set_title(f"Held-out pairs right,\n{title}", fontsize=9.5, pad=12)
     trivial_lines(axes["foreign"], record, "native", vertical=True, names=("crowd",))
     axes["en"].set_yticklabels([])
     for number, (variant, _, colour) in enumerate(arm for arm in ARMS if arm[0] in record.measurements):
-        means, reach = bars([mean_of(record, variant, metric, "language") for metric in SCORES])
+        means, reach = bars([mean_of(record, variant, metric, "language") for metric in SCORES], low=-1)
         places = np.arange(len(SCORES)) + 0.18 * (number - 1.5)
         axes["scores"].errorbar(means, places, xerr=reach, fmt="o", color=COLOURS[colour], markersize=4, elinewidth=1.2)
     rows(axes["scores"], [*SCORES.values()])
-    axes["scores"].set_title("As in English: another\nlanguage, or two (cosine)")
+    axes["scores"].set_title("Cosine with pictures of\nthe English prompt", fontsize=9.5, pad=12)
     return figure
 
 
