@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -27,45 +26,28 @@ from papers.neobabel.config import Config, Decoding
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from papers.neobabel.data import FrozenText, TokenText
     from papers.neobabel.miniature import Item
-    from papers.neobabel.model import TextToImage
+    from papers.neobabel.model import Prompt
 
 # The official evaluation resets its generator to this seed for every image.
 NOISE_SEED = 123456
 Units = dict[str, dict[str, float]]
 
 
-@dataclass(frozen=True)
-class Painter:
-    """A trained model with what it takes to draw: prompts to ids or states, codes to images."""
+def load_painter(
+    folder: str | Path, config: Config | None = None, text: Callable[[str], Prompt] | None = None
+) -> Callable[..., Tensor]:
+    """A run directory of `train` as a function (prompts, language, seeds) -> images [n, height, width, 3] in [-1, 1].
 
-    model: TextToImage
-    text: FrozenText | TokenText
-    tokenizer: Any
-    decoding: Decoding
-
-    def __call__(self, prompts: Sequence[str], language: str = "", seeds: Sequence[int] = ()) -> Tensor:
-        """Images [n, height, width, 3] in [-1, 1]; by default every prompt has the noise of its place in the list."""
-        import torch
-
-        from papers.neobabel.method import generate
-
-        if self.tokenizer is None:
-            raise UserError("There is no image tokenizer to decode with: set image_tokenizer.")
-        seeds = seeds or range(len(prompts))
-        codes = generate(self.model, [*map(self.text, prompts)], self.text(""), self.decoding, seeds).cpu()
-        return torch.cat([self.tokenizer.decode(part) for part in codes.split(self.decoding.batch_size)])
-
-
-def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
-    """The painter of a run directory of `train`.
+    The language makes no difference. Equal seeds start from equal noise; by default it is that of the prompt's place.
 
     Raises:
-        UserError: Nothing was trained there.
+        UserError: Nothing was trained there, or there is no image tokenizer.
     """
+    import torch
+
     from core.models import loading
-    from papers.neobabel import data, model
+    from papers.neobabel import data, method, model
 
     artifact = Path(folder) / "artifact"
     trained = model.load(artifact, loading.default_device())
@@ -73,10 +55,19 @@ def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
         stored = load_json(Path(folder) / "config.json", dict)
         kept = {name: stored[name] for name in ("frozen_encoder", "backbone", "image_tokenizer")}
         config = Config(**kept, decoding=Decoding(**stored["decoding"]))
-    tokenizer = data.image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
-    if config.frozen_encoder:
-        return Painter(trained, data.FrozenText(config.backbone, artifact / "text"), tokenizer, config.decoding)
-    return Painter(trained, data.TokenText(loading.load_tokenizer(artifact)), tokenizer, config.decoding)
+    if not config.image_tokenizer:
+        raise UserError("There is no image tokenizer to decode with: set image_tokenizer.")
+    tokenizer, decoding = data.image_tokenizer(config.image_tokenizer), config.decoding
+    if text is None and config.frozen_encoder:
+        text = data.FrozenText(config.backbone, artifact / "text")
+    read = text or data.TokenText(loading.load_tokenizer(artifact))
+
+    def painter(prompts: Sequence[str], language: str = "", seeds: Sequence[int] = ()) -> Tensor:
+        asked = [*map(read, prompts)]
+        codes = method.generate(trained, asked, read(""), decoding, seeds or range(len(prompts))).cpu()
+        return torch.cat([tokenizer.decode(part) for part in codes.split(decoding.batch_size)])
+
+    return painter
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -85,7 +76,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.neobabel import benchmark, data, miniature
 
     seed_everything(config.seed)
-    painter = replace(load_painter(run.path, config), text=data.text_of(config, run))
+    painter = load_painter(run.path, config, data.text_of(config, run))
     reference, *foreign = config.languages
     items: Sequence[Item] = () if config.benchmark else miniature.items(config.split, config.seed, config.limit)
     asked: dict[str, Any] = {
@@ -136,7 +127,7 @@ def eyes(config: Config) -> dict[str, Any]:
     return {"detector": vision.ObjectDetector(), "feature_maps": maps}
 
 
-def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable[..., Tensor]:
+def drawing(config: Config, painter: Callable[..., Tensor], items: Sequence[Item]) -> Callable[..., Tensor]:
     """`generate_fn(prompts, language)` of an arm, with its translator and its noise."""
     from core.plugins import own
     from papers.neobabel import miniature

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -454,7 +455,7 @@ def test_noise_of_the_evaluation(noise: Any, own: bool) -> None:
     assert own or set(seeds) == {123456}, "the official evaluation's, whatever the seed of the training"
 
 
-def test_paper_scale_on_a_small_gemma(tmp_path: Path) -> None:
+def test_paper_scale_on_a_small_gemma(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The code path of the paper preset: a language model that is trained as a whole, with rows for the images."""
     from core.models.tokenization import train_bpe
 
@@ -482,11 +483,11 @@ def test_paper_scale_on_a_small_gemma(tmp_path: Path) -> None:
     with temporary("neobabel", config) as run:
         training.train(config, run)
         assert list(read_json(run.artifact / "training.json")["stages"]) == list(ORDER)
-        painter = evaluation.load_painter(run.path, config)
         with pytest.raises(UserError, match="no image tokenizer"):
-            painter(["x"])
-        prompts = [*map(painter.text, ["a red circle", "un cercle rouge"])]
-        codes = method.generate(painter.model, prompts, painter.text(""), painter.decoding, [0, 0])
+            evaluation.load_painter(run.path, config)
+        monkeypatch.setattr(data, "image_tokenizer", lambda _: SimpleNamespace(decode=lambda codes: codes))
+        painter = evaluation.load_painter(run.path, replace(config, image_tokenizer="own"))
+        codes = painter(["a red circle", "un cercle rouge"])
     assert codes.shape == (2, 4)
     assert int(codes.max()) < 7
 
