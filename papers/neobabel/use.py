@@ -7,6 +7,7 @@ As a library: :func:`papers.neobabel.load_painter`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -49,5 +50,11 @@ def draw(options: Draw) -> None:
 
 VERBS: Verbs = {"draw": (Draw, draw)}
 
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; the user's mistakes end with one sentence and exit code 2."""
+    tools("papers.neobabel.use", __doc__, VERBS, arguments)
+
+
 if __name__ == "__main__":
-    tools("papers.neobabel.use", __doc__, VERBS)
+    main()

@@ -26,7 +26,6 @@ from transformers import AutoModelForCausalLM, Gemma2Config
 
 from core.errors import UserError
 from core.experiment.config import override
-from core.experiment.entrypoint import tools
 from core.experiment.paper import find
 from core.experiment.results import Record
 from core.experiment.run import Measurement, temporary
@@ -505,8 +504,7 @@ def test_the_smoke_run(smoke: Callable[[str], Any], tmp_path: Path, capsys: pyte
     cell = Measurement(metrics, units, done.measurement["details"])
     record = Record("neobabel", "smoke", (0, 1), {arm: {0: cell, 1: cell} for arm in ("native", "english_only")})
     figure.draw(record).canvas.draw()
-    arguments = ["draw", str(done.path), "a red heart", "两个心形", "--out", str(tmp_path / "x.svg"), "--draws", "1"]
-    tools("papers.neobabel.use", "", use.VERBS, arguments)
+    use.main(["draw", str(done.path), "a red heart", "两个心形", "--out", str(tmp_path / "x.svg"), "--draws", "1"])
     assert "两个心形" in (tmp_path / "x.svg").read_text(encoding="utf-8")
     assert "2 prompts" in capsys.readouterr().out
 
