@@ -135,7 +135,7 @@ PAPER_SCALE = Config(
 _SMALL = BaseModel(16, 2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0))
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, base_model=_SMALL, lora_rank=2, examples=16, limit=8, max_new_tokens=6,
+        TINY, base_model=_SMALL, lora_rank=2, examples=16, limit=14, max_new_tokens=6,
         training=replace(_TUNING, max_length=1024),
     ),
     "tiny": TINY,

@@ -451,9 +451,10 @@ def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
     whole = [method.conversation(one, prompt) for one in items]
     assert found["bg+en"] == whole
     calls = [one["scenario_type"] in method.CALL_SCENARIOS for one in items]
-    for mine, other, call in zip(whole, found["shuffled"], calls, strict=True):
-        assert mine[0] == other[0]
-        assert (mine[1] == other[1]) == (not call)
+    assert [chat[0] for chat in whole] == [chat[0] for chat in found["shuffled"]]
+    same = [mine[1] == other[1] for mine, other in zip(whole, found["shuffled"], strict=True)]
+    assert all(one for one, call in zip(same, calls, strict=True) if not call)
+    assert sum(same) - calls.count(False) < 0.2 * sum(calls)  # two conversations may want the same call
     answers = [sorted(chat[1]["content"] for chat in chats) for chats in (whole, found["shuffled"])]
     assert answers[0] == answers[1]
 
