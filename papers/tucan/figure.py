@@ -30,7 +30,7 @@ def draw(record: Record) -> Figure:
     """Left: accuracy on Bulgarian requests, all scenarios alike. Right: by scenario; means with 95 % intervals."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4), width_ratios=(1.1, 1))
     arm_bars(left, record, "accuracy_bg", ARMS, unit="tool")
-    trivial_lines(left, record, "base", vertical=True)
+    trivial_lines(left, record, "base", vertical=True, names=("neighbour",))
     left.set_xlabel("accuracy on Bulgarian requests, six scenarios alike (95 % interval)")
     left.set_title("Every arm; never calling gets half", pad=14)
     _scenarios(right, record)
