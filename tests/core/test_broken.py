@@ -247,8 +247,7 @@ def test_what_is_sound_is_read_as_it_is(tmp_path: Path) -> None:
 VERBS: dict[str, tuple[str, str]] = {
     "tucan build --tools {}": ("tucan", ".json"),
     "tucan build --templates {}": ("tucan", ".yaml"),
-    "tucan prompts --items {}": ("tucan", ".jsonl"),
-    "tucan prompts --items items.jsonl --prompt.file {}": ("tucan", ".yaml"),
+    "tucan build --prompt.file {}": ("tucan", ".yaml"),
     "tucan score --items {} --answers items.jsonl": ("tucan", ".json"),
     "tucan score --items items.jsonl --answers {}": ("tucan", ".jsonl"),
     "taco build --language Nepali --english {} --translated rows.jsonl": ("taco", ".jsonl"),
@@ -474,7 +473,7 @@ def test_numbers_on_the_command_line(slug: str) -> None:
         ("papers.marco_llm.use plan x --stage1 english=nan --tokens 9", "out of range"),
         ("papers.bayling2.use mix --instructions en=x --parallel sw:en=y --seed -1", "seed = -1 is out of range"),
         (f"papers.bayling2.use mix --instructions en=x --parallel sw:en=y --seed {10**20}", "between 0 and 2147483647"),
-        ("papers.tucan.use build --prompt.json-indent 10000000000000000000000", "prompt.json_indent"),
+        ("papers.tucan.use build --count 10000000000000000000000", "count = 10000000000000000000000 is out of range"),
         (f"core.cli plan mexa --gpus {'9' * 500}", "1,000,000 >= gpus >= 1"),
         ("core.cli plan mexa --gpus -1", "1,000,000 >= gpus >= 1"),
         ("core.cli plan mexa --mfu nan", "0 < mfu <= 1"),
