@@ -21,7 +21,7 @@ from papers.muril.config import PRESETS, VARIANTS, Config
 from papers.muril.eval import accuracy, told_kinds
 
 TINY = PRESETS["tiny"]
-SEEDS = range(31, 37)
+SEEDS = (31, 36)
 
 
 def test_shares_of_the_paper() -> None:
@@ -89,7 +89,7 @@ def test_the_tiny_world_keeps_apart_what_it_says() -> None:
     for seed in SEEDS:
         config = replace(TINY, seed=seed)
         found, pools = miniature.world(config), miniature.pools(config)
-        assert len(found.kinds) == 49
+        assert len(found.kinds) == 48
         romanised = {name for code, names in found.names.items() if "-Latn" in code for name in names.values()}
         text = {line.text for lines in pools["mono"].values() for line in lines}
         assert not romanised & {side for line in text for side in line.split(miniature.SEPARATOR)}
