@@ -67,9 +67,9 @@ class Config:
             raise UserError("There are no pairs to shuffle: leave --shuffled out.")
         if (self.base or self.translated or self.romanised) and not self.texts:
             raise UserError("base, translated and romanised go with own texts: name a folder in texts.")
-        if self.texts and self.translations != bool(self.translated):
+        if self.texts and self.translations and not self.translated:
             raise UserError("translations need their folder: give --translated, or --no-translations.")
-        if self.texts and self.transliterations != bool(self.romanised):
+        if self.texts and self.transliterations and not self.romanised:
             raise UserError("transliterations need their folder: give --romanised, or --no-transliterations.")
         if self.width % self.heads:
             raise UserError(f"width = {self.width} is no multiple of heads = {self.heads}.")
