@@ -76,10 +76,18 @@ def trivial(pairs: Pairs) -> dict[str, float]:
     `length` takes the candidate whose number of characters fits best, after the sides' mean ratio; `overlap` the one
     that shares most character trigrams (names, numbers, cognates; Dice coefficient).
     """
-    from scipy.sparse import csr_array
-
     left, right = (np.array([len(text) for text in side], dtype=float) for side in pairs)
     by_length = -np.abs(left[:, None] * (right.sum() / left.sum()) - right[None, :])
+    return {
+        name: float(hits(matrix, 1, ties="expected").mean())
+        for name, matrix in (("length", by_length), ("overlap", overlap(pairs)))
+    }
+
+
+def overlap(pairs: Pairs) -> np.ndarray:
+    """Similarity [query, candidate] of letters alone, in [0, 1]: Dice coefficient of the sets of character trigrams."""
+    from scipy.sparse import csr_array
+
     grams = [[_trigrams(text) for text in side] for side in pairs]
     columns = {
         gram: column for column, gram in enumerate(sorted({gram for side in grams for own in side for gram in own}))
@@ -92,11 +100,7 @@ def trivial(pairs: Pairs) -> dict[str, float]:
         )
         for side, size in zip(grams, sizes, strict=True)
     )
-    by_overlap = 2 * (one @ other.T).toarray() / np.add.outer(*sizes)
-    return {
-        name: float(hits(matrix, 1, ties="expected").mean())
-        for name, matrix in (("length", by_length), ("overlap", by_overlap))
-    }
+    return 2 * (one @ other.T).toarray() / np.add.outer(*sizes)
 
 
 def _trigrams(text: str) -> frozenset[str]:

@@ -9,10 +9,11 @@ models share one large direction. Both directions, mean. In the tiny world, on c
 line showed:
 
 * `native`: English with a language as it is written; `romanised`: English with its romanised form, which never met;
+  `unlike`: those of the latter whose letters do not give them away (the solver `overlap` fails in both directions);
 * `scripts`: a language with its romanised form; `across`: two languages of India, which never met either;
 * `native_unpaired`, `scripts_unpaired`: names that stand in no pair, among all names;
-* `kinds_native`, `kinds_romanised`: zero-shot classification, the kind of a name (place, currency, language, month,
-  weekday) told by a logistic regression on English names of other concepts.
+* `topics_native`, `topics_romanised`: zero-shot classification, of what a line tells (places, currencies, languages,
+  weekdays, months), by a logistic regression learnt on other lines, in English (`topics_english`).
 
 At the scale of one's own files the encoder is measured by `use measure`, at the paper's by Tatoeba.
 """
@@ -27,11 +28,15 @@ import numpy as np
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
+from core.metrics.retrieval import cosine_similarity, hits
+from core.tasks.retrieval import Pairs, overlap, retrieve
+from core.tasks.retrieval import trivial as solvers
+from papers.muril import miniature
 from papers.muril.config import Config
+from papers.muril.miniature import World
 
 Units = dict[str, dict[str, float]]
 Texts = Mapping[str, Sequence[str]]
-FOLDS = 4
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -41,15 +46,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
     encoder = load_encoder(run.artifact, Pooling("mean", layer=config.layer, max_tokens=config.training.max_length))
     if config.texts:
         return tatoeba(encoder)
-    units, solvers = in_miniature(encoder, config)
+    units, without = in_miniature(encoder, config)
     metrics = {name: statistics.fmean(by.values()) for name, by in units.items()}
-    return Measurement(metrics | solvers, units)
+    return Measurement(metrics | without, units)
 
 
 def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float]]:
     """Everything about the tiny world, by language, and what solvers reach that know nothing."""
-    from papers.muril import miniature
-
     world = miniature.world(config)
     latin = {code: miniature.romanised(code) for code in world.languages}
     measured = {
@@ -58,21 +61,28 @@ def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float]]
     }
     names = {code: list(by_key.values()) for code, by_key in world.names.items()}
     lines, single = (centred(encoder, texts) for texts in (measured, names))
+    unlike = {code: no_letters(Pairs(measured["en"], measured[own])) for code, own in latin.items()}
     unpaired = [place for place, key in enumerate(world.kinds) if key in world.unpaired]
-    units: Units = {name: {} for name in ("native", "romanised", "scripts", "across")}
+    units: Units = {name: {} for name in ("native", "romanised", "unlike", "scripts", "across")}
     for code in world.languages:
         others = [other for other in world.languages if other != code]
         units["native"][code] = accuracy(lines["en"], lines[code])
         units["romanised"][code] = accuracy(lines["en"], lines[latin[code]])
+        units["unlike"][code] = accuracy(lines["en"], lines[latin[code]], unlike[code])
         units["scripts"][code] = accuracy(lines[code], lines[latin[code]])
         units["across"][code] = statistics.fmean(accuracy(lines[code], lines[other]) for other in others)
         for name, left, right in (("native", "en", code), ("scripts", code, latin[code])):
             found = accuracy(single[left], single[right], unpaired)
             units.setdefault(f"{name}_unpaired", {})[code] = found
-    kinds, majority = told_kinds(single, list(world.kinds.values()))
-    units["kinds_native"] = {code: kinds[code] for code in world.languages}
-    units["kinds_romanised"] = {code: kinds[latin[code]] for code in world.languages}
-    return units, {"trivial_majority": majority, **trivial(measured, latin)}
+    told, letters = topics(encoder, world, config.split)
+    units["topics_english"] = {"en": told["en"]}
+    units["topics_native"] = {code: told[code] for code in world.languages}
+    units["topics_romanised"] = {code: told[latin[code]] for code in world.languages}
+    without = {
+        "trivial_majority": 1 / len(miniature.KINDS),
+        "trivial_letters": statistics.fmean(letters[own] for own in latin.values()),
+    }
+    return units, without | trivial(measured, latin)
 
 
 def centred(encoder: Any, texts: Texts) -> dict[str, np.ndarray]:
@@ -83,36 +93,47 @@ def centred(encoder: Any, texts: Texts) -> dict[str, np.ndarray]:
 
 def accuracy(left: np.ndarray, right: np.ndarray, asked: Sequence[int] | None = None) -> float:
     """Accuracy@1 over both directions, of those that are asked, among all."""
-    from core.metrics.retrieval import cosine_similarity, hits
-
     similarity = cosine_similarity(left, right)
     places = slice(None) if asked is None else list(asked)
     return float((hits(similarity)[places].mean() + hits(similarity.T)[places].mean()) / 2)
 
 
-def told_kinds(vectors: Mapping[str, np.ndarray], kinds: Sequence[str]) -> tuple[dict[str, float], float]:
-    """Accuracy of kinds by language and script, learnt on English names of other concepts; and of the majority."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
+def no_letters(pairs: Pairs) -> list[int]:
+    """The places whose counterpart cannot be found, in either direction, by the letters that the two share."""
+    found = overlap(pairs)
+    either = np.maximum(hits(found, ties="expected"), hits(found.T, ties="expected"))
+    return np.flatnonzero(either < 1).tolist()
+
+
+def topics(encoder: Any, world: World, split: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Accuracy of topics by language and script, by classifiers learnt in English: on vectors, and on letters alone."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import StandardScaler
 
-    labels, right = np.array(kinds), {code: np.zeros(len(kinds)) for code in vectors}
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    for train, test in folds.split(vectors["en"], labels):
-        solver = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-        solver.fit(vectors["en"][train], labels[train])
-        for code, own in vectors.items():
-            right[code][test] = solver.predict(own[test]) == labels[test]
-    majority = max(map(list(kinds).count, kinds)) / len(kinds)
-    return {code: float(found.mean()) for code, found in right.items()}, majority
+    taught, asked = miniature.topic_lines(world), world.topics[split]
+    lines = {code: [miniature.text(names, pair) for pair in asked] for code, names in world.names.items()}
+    english = [miniature.text(world.names["en"], pair) for pair in taught]
+    labels, right = ([world.kinds[pair[0]] for pair in pairs] for pairs in (taught, asked))
+    vectors = centred(encoder, lines)
+    known = encoder(english).vectors.double().numpy()
+    by_vector = told(StandardScaler(), known - known.mean(0), labels, vectors, right)
+    by_letter = told(TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3)), english, labels, lines, right)
+    return by_vector, by_letter
+
+
+def told(
+    scaler: Any, known: Any, labels: Sequence[str], asked: Mapping[str, Any], right: Sequence[str]
+) -> dict[str, float]:
+    """Accuracy by language of a logistic regression, whose classes weigh alike."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    solver = make_pipeline(scaler, LogisticRegression(max_iter=1000, class_weight="balanced")).fit(known, labels)
+    return {code: float(solver.score(texts, right)) for code, texts in asked.items()}
 
 
 def trivial(texts: Texts, latin: Mapping[str, str]) -> dict[str, float]:
     """Retrieval of romanised text by length and by the letters it shares with English."""
-    from core.tasks.retrieval import Pairs
-    from core.tasks.retrieval import trivial as solvers
-
     found = [solvers(Pairs(texts["en"], texts[code])) for code in latin.values()]
     return {f"trivial_{name}": statistics.fmean(scores[name] for scores in found) for name in found[0]}
 
@@ -120,7 +141,6 @@ def trivial(texts: Texts, latin: Mapping[str, str]) -> dict[str, float]:
 def tatoeba(encoder: Any) -> Measurement:
     """XTREME's Tatoeba in the paper's languages, as written and romanised; not centred, as XTREME has it."""
     from core.tasks import pairs
-    from core.tasks.retrieval import Pairs, retrieve
     from core.text.romanize import resolve
 
     latin, sets = resolve("uroman"), {}

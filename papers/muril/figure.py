@@ -18,7 +18,7 @@ ARMS = (
 )
 PANELS = (
     ("native", "English with Indian scripts", ()),
-    ("romanised", "English with romanised text (never met)", ("overlap", "length")),
+    ("unlike", "English with romanised text\n(never met, letters do not help)", ()),
     ("scripts", "Indian scripts with romanised text", ()),
     ("across", "two languages of India (never met)", ()),
 )

@@ -2,15 +2,15 @@
 
 A line is one to three names. Each language has monolingual lines of its own; translations and transliterations are
 further lines, drawn apart. Romanised text stands in transliterations alone, so English never meets it: what ties them
-goes through the native script. Some names stand in no pair, and the measured combinations of two names
-in no line at all.
+goes through the native script. Some names stand in no pair. The measured combinations of two names stand in no line
+at all, in neither order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import pairwise
+from itertools import combinations, pairwise, permutations
 from random import Random
 from typing import NamedTuple
 
@@ -24,14 +24,16 @@ from papers.muril.method import Line
 POOL = ("bn", "gu", "hi", "kn", "ml", "or", "pa", "ta", "te", "ur")
 # How many a seed draws, and how many seeds are drawn together.
 DRAWN, DISJOINT = 5, 2
-KINDS = {"territory": 14, "currency": 8, "language": 8, "weekday": 7, "month": 11}
-# Names that no pair shows, and combinations that are measured, for dev and as many for test.
-UNPAIRED, MEASURED = 9, 60
+# Names of each kind, and how many of them stand in no pair.
+KINDS = {"territory": (14, 3), "currency": (8, 2), "language": (8, 1), "weekday": (7, 1), "month": (11, 2)}
+# Combinations that are measured, for dev and as many for test: of any names, and of each kind.
+MEASURED, TOPICS = 60, 5
 FALL = 0.75
 NAMES_IN_LINE = ((1, 0.4), (2, 0.4), (3, 0.2))
 # Shares of what is read, in every arm; what an arm leaves out becomes monolingual text.
 WEIGHTS = {"mono": 1.0, "translations": 1.0, "transliterations": 1.0}
 SEPARATOR = " , "
+SPLITS = ("test", "dev")
 
 Combination = tuple[str, ...]
 
@@ -44,7 +46,8 @@ class World(NamedTuple):
         kinds: Kind of every name, by its key.
         names: `{code: {key: name}}`, English and romanised languages (`hi-Latn`) too.
         unpaired: Keys that stand in no pair.
-        measured: Combinations of two names by split, which stand in no line.
+        measured: Combinations of two names by split, which stand in no line, in neither order.
+        topics: Further ones of one kind, by split, as many of each.
     """
 
     languages: tuple[str, ...]
@@ -52,28 +55,44 @@ class World(NamedTuple):
     names: dict[str, dict[str, str]]
     unpaired: frozenset[str]
     measured: dict[str, list[Combination]]
+    topics: dict[str, list[Combination]]
+
+    @property
+    def withheld(self) -> set[frozenset[str]]:
+        """What no line may show, of both splits."""
+        return {frozenset(pair) for held in (self.measured, self.topics) for pairs in held.values() for pair in pairs}
 
 
 def world(config: Config) -> World:
     """The world of a seed."""
     kinds, names = _names(config.romanizer)
     random = Random(f"names-{config.seed}")
-    chosen = []
-    for kind, count in KINDS.items():
-        chosen += sorted(random.sample([key for key in kinds if kinds[key] == kind], count))
-    unpaired = frozenset(random.sample(chosen, UNPAIRED))
+    chosen: list[str] = []
+    unpaired: set[str] = set()
+    drawn: list[Combination] = []
+    for kind, (count, alone) in KINDS.items():
+        own = sorted(random.sample([key for key in kinds if kinds[key] == kind], count))
+        chosen += own
+        unpaired |= set(random.sample(own, alone))
+        drawn += random.sample(list(combinations([key for key in own if key not in unpaired], 2)), 2 * TOPICS)
+    topics = {split: [_turned(pair, random) for pair in drawn[start::2]] for start, split in enumerate(SPLITS)}
     paired = [key for key in chosen if key not in unpaired]
-    combinations: list[Combination] = [(a, b) for a in paired for b in paired if a != b]
-    drawn = random.sample(combinations, 2 * MEASURED)
+    others = random.sample([pair for pair in combinations(paired, 2) if pair not in set(drawn)], 2 * MEASURED)
+    measured = {split: [_turned(pair, random) for pair in others[start::2]] for start, split in enumerate(SPLITS)}
     languages = dealt(POOL, DRAWN, config.seed, DISJOINT)
     kept = ("en", *languages, *(romanised(code) for code in languages))
     return World(
         languages,
         {key: kinds[key] for key in chosen},
         {code: {key: names[code][key] for key in chosen} for code in kept},
-        unpaired,
-        {"test": drawn[:MEASURED], "dev": drawn[MEASURED:]},
+        frozenset(unpaired),
+        measured,
+        topics,
     )
+
+
+def _turned(pair: Combination, random: Random) -> Combination:
+    return pair if random.random() < 0.5 else pair[::-1]
 
 
 def romanised(code: str) -> str:
@@ -90,7 +109,7 @@ def _names(romanizer: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     kinds = {}
     for row in table:
         own = {code: str(row[code]) for code in ("en", *POOL)}
-        if any(len(name.split()) > 2 or "," in name for name in own.values()):
+        if "Pseudo" in own["en"] or any(len(name.split()) > 2 or "," in name for name in own.values()):
             continue
         kinds[row["key"]] = str(row["key"]).partition("/")[0]
         for code, name in own.items():
@@ -134,12 +153,22 @@ def pools(config: Config) -> dict[str, dict[str, list[Line]]]:
 
 def _combinations(found: World, keys: list[str], seed: str) -> Iterator[Combination]:
     """Combinations that are not measured, drawn again and again."""
-    random, measured = Random(seed), {pair for pairs in found.measured.values() for pair in pairs}
+    random, withheld = Random(seed), found.withheld
     counts, chances = zip(*NAMES_IN_LINE, strict=True)
     while True:
         drawn = tuple(random.sample(keys, random.choices(counts, chances)[0]))
-        if not any(pair in measured for pair in pairwise(drawn)):
+        if not any(frozenset(pair) in withheld for pair in pairwise(drawn)):
             yield drawn
+
+
+def topic_lines(found: World) -> list[Combination]:
+    """Two names of one kind, in either order, that are not measured: what a classifier is taught in English."""
+    paired, withheld = [key for key in found.kinds if key not in found.unpaired], found.withheld
+    return [
+        (a, b)
+        for a, b in permutations(paired, 2)
+        if found.kinds[a] == found.kinds[b] and frozenset((a, b)) not in withheld
+    ]
 
 
 def weights(config: Config) -> dict[str, float]:
