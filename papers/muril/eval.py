@@ -12,7 +12,7 @@ line showed:
   `unlike`: those of the latter whose letters do not give them away (the solver `overlap` fails in both directions);
 * `scripts`: a language with its romanised form; `across`: two languages of India, which never met either;
 * `native_unpaired`, `scripts_unpaired`: names that stand in no pair, among all names;
-* `topics_native`, `topics_romanised`: zero-shot classification, of what a line tells (places, currencies, languages,
+* `topics_native`, `topics_romanised`: zero-shot classification, of what a line tells (places, languages,
   weekdays, months), by a logistic regression learnt on other lines, in English (`topics_english`).
 
 At the scale of one's own files the encoder is measured by `use measure`, at the paper's by Tatoeba.

@@ -17,20 +17,23 @@ ARMS = (
     ("shuffled", "pairs shuffled (null)", "grey"),
 )
 PANELS = (
-    ("native", "English with Indian scripts", ()),
-    ("unlike", "English with romanised text\n(never met, letters do not help)", ()),
-    ("scripts", "Indian scripts with romanised text", ()),
-    ("across", "two languages of India (never met)", ()),
+    ("native", "English ↔ Indian scripts", ()),
+    ("unlike", "English ↔ romanised text\nthat letters do not give away", ()),
+    ("topics_native", "topics, taught in English,\nasked in Indian scripts", ("majority",)),
+    ("across", "between languages of India\n(never met)", ()),
+    ("romanised", "English ↔ all romanised text", ("overlap", "length")),
+    ("topics_romanised", "topics, taught in English,\nasked in romanised text", ("majority", "letters")),
 )
 
 
 def draw(record: Record) -> Figure:
-    """Four kinds of retrieval, every arm, with 95 % intervals over languages."""
-    figure, axes = plt.subplots(2, 2, figsize=(9.6, 5.6), sharey=True, sharex=True)
+    """Retrieval and zero-shot topics, every arm, with 95 % intervals over languages."""
+    figure, axes = plt.subplots(2, 3, figsize=(10.4, 6.2), sharey=True, sharex=True)
     for panel, (metric, title, solvers) in zip(axes.flat, PANELS, strict=True):
         arm_bars(panel, record, metric, ARMS)
-        trivial_lines(panel, record, vertical=True, names=solvers)
-        panel.set_title(title)
-    for panel in axes[1]:
-        panel.set_xlabel("translations found (accuracy@1)")
+        if solvers:
+            trivial_lines(panel, record, vertical=True, names=solvers)
+        panel.set_title(title, pad=16)
+    for panel, text in zip(axes[1], ("translations found",) * 2 + ("topics told",), strict=True):
+        panel.set_xlabel(f"{text}, 95 % interval")
     return figure

@@ -111,14 +111,13 @@ def encoded(tokenizer: PreTrainedTokenizerBase, lines: Sequence[Line], max_lengt
     """Token rows of lines, of whatever kind; words of the two segments are never one word."""
     from core.training.masking import encode
 
-    rows: list[Row] = [{} for _ in lines]
+    rows: dict[Line, Row] = {}
     for alone in (True, False):
-        places = [place for place, line in enumerate(lines) if (line.pair is None) == alone]
-        texts, pairs = [lines[p].text for p in places], None if alone else [str(lines[p].pair) for p in places]
-        if places:
-            for place, row in zip(places, encode(tokenizer, texts, pairs, max_length=max_length), strict=True):
-                rows[place] = row
-    return rows
+        own = [line for line in dict.fromkeys(lines) if (line.pair is None) == alone]
+        texts, pairs = [line.text for line in own], None if alone else [str(line.pair) for line in own]
+        if own:
+            rows |= zip(own, encode(tokenizer, texts, pairs, max_length=max_length), strict=True)
+    return [rows[line] for line in lines]
 
 
 def masking(tokenizer: PreTrainedTokenizerBase, rate: float = 0.15, most: int = 80) -> Masking:
