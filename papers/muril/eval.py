@@ -11,7 +11,7 @@ line showed:
 * `native`: English with a language as it is written; `romanised`: English with its romanised form, which never met;
   `unlike`: those of the latter whose letters do not give them away (the solver `overlap` fails in both directions);
 * `scripts`: a language with its romanised form; `across`: two languages of India, which never met either;
-* `native_unpaired`, `scripts_unpaired`: names that stand in no pair, among all names;
+* `native_unpaired`, `scripts_unpaired`: names that stand in no pair, among all names; `..._paired`: the others;
 * `topics_native`, `topics_romanised`: zero-shot classification, of what a line tells (places, languages,
   weekdays, months), by a logistic regression learnt on other lines, in English (`topics_english`).
 
@@ -62,7 +62,10 @@ def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float]]
     names = {code: list(by_key.values()) for code, by_key in world.names.items()}
     lines, single = (centred(encoder, texts) for texts in (measured, names))
     unlike = {code: no_letters(Pairs(measured["en"], measured[own])) for code, own in latin.items()}
-    unpaired = [place for place, key in enumerate(world.kinds) if key in world.unpaired]
+    places = {
+        "paired": [place for place, key in enumerate(world.kinds) if key not in world.unpaired],
+        "unpaired": [place for place, key in enumerate(world.kinds) if key in world.unpaired],
+    }
     units: Units = {name: {} for name in ("native", "romanised", "unlike", "scripts", "across")}
     for code in world.languages:
         others = [other for other in world.languages if other != code]
@@ -72,8 +75,8 @@ def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float]]
         units["scripts"][code] = accuracy(lines[code], lines[latin[code]])
         units["across"][code] = statistics.fmean(accuracy(lines[code], lines[other]) for other in others)
         for name, left, right in (("native", "en", code), ("scripts", code, latin[code])):
-            found = accuracy(single[left], single[right], unpaired)
-            units.setdefault(f"{name}_unpaired", {})[code] = found
+            for which, asked in places.items():
+                units.setdefault(f"{name}_{which}", {})[code] = accuracy(single[left], single[right], asked)
     told, letters = topics(encoder, world, config.split)
     units["topics_english"] = {"en": told["en"]}
     units["topics_native"] = {code: told[code] for code in world.languages}
