@@ -46,13 +46,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
     encoder = load_encoder(run.artifact, Pooling("mean", layer=config.layer, max_tokens=config.training.max_length))
     if config.texts:
         return tatoeba(encoder)
-    units, without = in_miniature(encoder, config)
+    units, without, details = in_miniature(encoder, config)
     metrics = {name: statistics.fmean(by.values()) for name, by in units.items()}
-    return Measurement(metrics | without, units)
+    return Measurement(metrics | without, units, details)
 
 
-def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float]]:
-    """Everything about the tiny world, by language, and what solvers reach that know nothing."""
+def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float], dict[str, Any]]:
+    """Everything about the tiny world by language, what solvers reach that know nothing, and how many are unlike."""
     world = miniature.world(config)
     latin = {code: miniature.romanised(code) for code in world.languages}
     measured = {
@@ -71,7 +71,8 @@ def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float]]
         others = [other for other in world.languages if other != code]
         units["native"][code] = accuracy(lines["en"], lines[code])
         units["romanised"][code] = accuracy(lines["en"], lines[latin[code]])
-        units["unlike"][code] = accuracy(lines["en"], lines[latin[code]], unlike[code])
+        if unlike[code]:
+            units["unlike"][code] = accuracy(lines["en"], lines[latin[code]], unlike[code])
         units["scripts"][code] = accuracy(lines[code], lines[latin[code]])
         units["across"][code] = statistics.fmean(accuracy(lines[code], lines[other]) for other in others)
         for name, left, right in (("native", "en", code), ("scripts", code, latin[code])):
@@ -85,7 +86,7 @@ def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float]]
         "trivial_majority": 1 / len(miniature.KINDS),
         "trivial_letters": statistics.fmean(letters[own] for own in latin.values()),
     }
-    return units, without | trivial(measured, latin)
+    return units, without | trivial(measured, latin), {"unlike": {code: len(asked) for code, asked in unlike.items()}}
 
 
 def centred(encoder: Any, texts: Texts) -> dict[str, np.ndarray]:
