@@ -26,6 +26,8 @@ POOL = ("bn", "gu", "hi", "kn", "ml", "or", "pa", "ta", "te", "ur")
 DRAWN, DISJOINT = 4, 2
 # Names of each kind, and how many of them stand in no pair.
 KINDS = {"territory": (10, 2), "language": (9, 2), "weekday": (7, 1), "month": (10, 2)}
+# Names of a kind that seeds draw from; romanising all of CLDR's takes seconds in every run.
+CANDIDATES = 60
 # Combinations that are measured, for dev and as many for test: of any names, and of each kind.
 MEASURED, TOPICS = 50, 5
 FALL = 0.75
@@ -105,17 +107,21 @@ def _names(romanizer: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """Kinds and names of the concepts that all languages name, each in its own way, in any spelling."""
     table = corpora.load("cldr", languages=["en", *POOL], kinds=list(KINDS), complete=True)
     latin = resolve(romanizer)
-    names: dict[str, dict[str, str]] = {code: {} for code in ("en", *POOL, *map(romanised, POOL))}
-    kinds = {}
+    by_kind: dict[str, list[dict[str, str]]] = {kind: [] for kind in KINDS}
     for row in table:
         own = {code: str(row[code]) for code in ("en", *POOL)}
-        if "Pseudo" in own["en"] or any(len(name.split()) > 1 or "," in name for name in own.values()):
-            continue
-        kinds[row["key"]] = str(row["key"]).partition("/")[0]
-        for code, name in own.items():
-            names[code][row["key"]] = name
-            if code != "en":
-                names[romanised(code)][row["key"]] = latin(name).lower()
+        if "Pseudo" not in own["en"] and not any(len(name.split()) > 1 or "," in name for name in own.values()):
+            by_kind[row["key"].partition("/")[0]].append({"key": row["key"], **own})
+    kinds: dict[str, str] = {}
+    names: dict[str, dict[str, str]] = {code: {} for code in ("en", *POOL, *map(romanised, POOL))}
+    for kind, found in by_kind.items():
+        for own in Random(kind).sample(found, min(len(found), CANDIDATES)):
+            key = own.pop("key")
+            kinds[key] = kind
+            for code, name in own.items():
+                names[code][key] = name
+                if code != "en":
+                    names[romanised(code)][key] = latin(name).lower()
     repeated = {
         key for by_key in names.values() for key, name in by_key.items() if list(by_key.values()).count(name) > 1
     }
