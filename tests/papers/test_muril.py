@@ -22,7 +22,7 @@ from papers.muril.config import PRESETS, VARIANTS, Config
 from papers.muril.eval import accuracy, no_letters, told
 
 TINY = PRESETS["tiny"]
-SEEDS = (31, 36)
+SEEDS = (32, 36)
 
 
 def test_shares_of_the_paper() -> None:
