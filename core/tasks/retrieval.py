@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from core.metrics.retrieval import cosine_similarity, hits
+from core.text.distance import shared_trigrams
 
 Direction = Literal["forward", "backward"]
 Encode = Callable[[Sequence[str]], Any]
@@ -80,29 +81,5 @@ def trivial(pairs: Pairs) -> dict[str, float]:
     by_length = -np.abs(left[:, None] * (right.sum() / left.sum()) - right[None, :])
     return {
         name: float(hits(matrix, 1, ties="expected").mean())
-        for name, matrix in (("length", by_length), ("overlap", overlap(pairs)))
+        for name, matrix in (("length", by_length), ("overlap", shared_trigrams(*pairs)))
     }
-
-
-def overlap(pairs: Pairs) -> np.ndarray:
-    """Similarity [query, candidate] of letters alone, in [0, 1]: Dice coefficient of the sets of character trigrams."""
-    from scipy.sparse import csr_array
-
-    grams = [[_trigrams(text) for text in side] for side in pairs]
-    columns = {
-        gram: column for column, gram in enumerate(sorted({gram for side in grams for own in side for gram in own}))
-    }
-    sizes = [np.array([len(own) for own in side]) for side in grams]
-    one, other = (
-        csr_array(
-            (np.ones(size.sum()), [columns[gram] for own in side for gram in own], np.r_[0, size.cumsum()]),
-            shape=(len(side), len(columns)),
-        )
-        for side, size in zip(grams, sizes, strict=True)
-    )
-    return 2 * (one @ other.T).toarray() / np.add.outer(*sizes)
-
-
-def _trigrams(text: str) -> frozenset[str]:
-    padded = f"  {text.casefold()} "
-    return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))

@@ -29,8 +29,9 @@ import numpy as np
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.metrics.retrieval import cosine_similarity, hits
-from core.tasks.retrieval import Pairs, overlap, retrieve
+from core.tasks.retrieval import Pairs, retrieve
 from core.tasks.retrieval import trivial as solvers
+from core.text.distance import shared_trigrams
 from papers.muril import miniature
 from papers.muril.config import Config
 from papers.muril.miniature import World
@@ -104,7 +105,7 @@ def accuracy(left: np.ndarray, right: np.ndarray, asked: Sequence[int] | None = 
 
 def no_letters(pairs: Pairs) -> list[int]:
     """The places whose counterpart cannot be found, in either direction, by the letters that the two share."""
-    found = overlap(pairs)
+    found = shared_trigrams(*pairs)
     either = np.maximum(hits(found, ties="expected"), hits(found.T, ties="expected"))
     return np.flatnonzero(either < 1).tolist()
 
