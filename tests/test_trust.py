@@ -49,6 +49,7 @@ ROW = {
 NEEDED = {
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "lmt": ("--prompt-style", "release"),
+    "muril": ("--texts", "{rows}", "--no-translations", "--no-transliterations"),
 }
 
 

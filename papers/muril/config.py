@@ -84,7 +84,7 @@ TINY = Config(
     mask_rate=0.3,
     layer=-1,
     training=TrainingConfig(
-        steps=450, batch_size=128, learning_rate=6e-3, warmup=40, schedule="linear", max_length=64, precision="fp32",
+        steps=900, batch_size=64, learning_rate=6e-3, warmup=40, schedule="linear", max_length=64, precision="fp32",
         log_every=100,
     ),
 )  # fmt: skip
