@@ -265,6 +265,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "marco_llm render {} --languages en sw": ("marco_llm", ".jsonl"),
     "marco_llm average {} --languages en sw": ("marco_llm", ".tsv"),
     "transmi adapt --model nothing/here --romanizer table:{}": ("transmi", ".tsv"),
+    "muril measure {} --model nothing/here": ("muril", ".tsv"),
     "translico tune {} --model nothing/here": ("translico", ".tsv"),
     "translico tune {} --model nothing/here --out other": ("translico", ".jsonl"),
     "translico tune {} --model nothing/here --epochs 1": ("translico", ".txt"),
@@ -287,7 +288,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sinhala_alignment compare {} --vectors en=a.vec sw=a.vec de=a.vec": ("sinhala_alignment", ".tsv"),
     "sinhala_alignment compare pairs.tsv --vectors en={} sw=a.vec de=a.vec": ("sinhala_alignment", ".vec"),
 }
-# What else they take is a model, and models are tried below.
+# What else they take is a model, and models are tried below, or numbers.
 MODELS = {
     "taco ask",
     "lmt translate",
@@ -295,6 +296,7 @@ MODELS = {
     "marco_llm report",
     "transmi measure",
     "neobabel draw",
+    "muril plan",
 }
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")
