@@ -1,0 +1,72 @@
+"""Specialize an encoder with multilingual constraints.
+
+    python -m papers.lexical_specialization.train tiny --variant specialized
+    python -m papers.lexical_specialization.train paper --constraints mine.csv --base google-bert/bert-base-uncased
+    accelerate launch -m papers.lexical_specialization.train paper
+
+The artifact is a `save_pretrained` folder, adapters merged: `AutoModel.from_pretrained(".../artifact")`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import write_json
+from papers.lexical_specialization.config import ALPHA, LORA_RANK, TEMPERATURE, Config
+
+
+def train(config: Config, run: Run) -> None:
+    """One pass over the constraints; an encoder that is left as it is leaves a note that says which one it is."""
+    from core.distributed import seed_everything
+    from core.models.loading import load
+    from core.training.fit import save_pretrained
+    from papers.lexical_specialization import data, method
+
+    if not config.specialized:
+        if is_main_process():
+            run.artifact.mkdir(parents=True, exist_ok=True)
+            write_json(run.artifact / "base.json", {"base": config.base})
+        return
+    model, tokenizer = load(start(config, run), task="encoder", dtype="float32")
+    rows = data.constraints(config)
+    seed_everything(config.seed, 0)
+    if config.adapter == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        settings = LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear")
+        model = get_peft_model(model, settings)
+    passes = config.training.epochs / (config.share if config.same_steps else 1)
+    method.specialize(
+        model,
+        tokenizer,
+        rows,
+        config.training,
+        run,
+        draws=round(passes * len(rows)),
+        alpha=ALPHA,
+        temperature=TEMPERATURE,
+        objective=config.objective,
+        similarity=config.similarity,
+        inputs=config.inputs,
+        seed=config.seed,
+    )
+    save_pretrained(model.merge_and_unload() if config.adapter == "lora" else model, run.artifact, tokenizer)
+
+
+def start(config: Config, run: Run) -> str | Path:
+    """The encoder that is specialized; at the tiny scale with the part of its vocabulary that is read there."""
+    from core.tasks.finetuning import save_trimmed
+    from papers.lexical_specialization import miniature
+
+    if config.base == "toy":
+        return run.stage("toy", {}, miniature.toy)
+    if config.constraints != "emoji":
+        return config.base
+    texts = miniature.texts()
+    return run.stage("trimmed", {"base": config.base, "texts": texts}, lambda f: save_trimmed(config.base, texts, f))
+
+
+if __name__ == "__main__":
+    entrypoint(train)
