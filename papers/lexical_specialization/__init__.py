@@ -93,5 +93,5 @@ __getattr__, __dir__, __all__ = public(
     data=("read_constraints",),
     inputs=("Constraint",),
     method=("encode_words", "nt_xent", "row_weights", "similarities", "specialize", "sup_con"),
-    use=("audit", "lexicon_of", "translate"),
+    use=("audit", "table", "translate"),
 )

@@ -3,12 +3,13 @@
     python -m papers.lexical_specialization.eval tiny --variant specialized
     python -m papers.lexical_specialization.eval paper --variant specialized
 
-A lexicon is induced by asking for the nearest word of the other language, by cosine as the paper does and by CSLS; the
-metric is the mean reciprocal rank of the right word. Directions are apart by whether their languages had constraints.
+A lexicon is induced by asking for the nearest word of another language, by cosine as in the paper and by CSLS; the
+metric is the mean reciprocal rank of the right word. Languages are apart by whether they had constraints.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -34,16 +35,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.lexical_specialization.method import encode_words
     from papers.lexical_specialization.train import start
 
-    folder = run.artifact if config.specialized else start(config, run)
-    model, tokenizer = loading.load(folder, task="encoder")
+    model, tokenizer = loading.load(run.artifact if config.specialized else start(config, run), task="encoder")
 
     def encode(words: Sequence[str], layers: Sequence[int] = (config.layer,)) -> list[Tensor]:
         return encode_words(model, tokenizer, words, layers)
 
-    units: Units = {}
-    details: dict[str, Any] = {"layer": config.layer}
-    constants: dict[str, float] = {}
     layers = (config.layer, *range(model.config.num_hidden_layers + 1))
+    units: Units = {}
+    constants: dict[str, float] = {}
+    details: dict[str, Any] = {"layer": config.layer}
     if config.lexicons == "emoji":
         units, details["by_layer"] = tiny_lexicons(encode, layers, config)
         constants = trivial(config, run)
@@ -52,14 +52,45 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if config.names:
         units |= second_lexicon(encode, config)
     if config.ratings:
-        units["similarity"] = similarity(encode, data.ratings(Path(config.ratings)))
+        units["similarity"] = similarity(encode, data.ratings(config.ratings))
     if config.sentences:
         units |= sentences(encode, config)
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
     return Measurement(metrics | constants, units, details)
 
 
-# --- lexicons -------------------------------------------------------------------------------------------------------
+def induce(
+    vectors: Mapping[str, Any],
+    synsets: Mapping[str, Mapping[str, Sequence[int]]],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    csls: bool = False,
+) -> dict[str, float]:
+    """Reciprocal rank of the right word, `source/synset`: the mean over the other languages, and the synset's words.
+
+    Args:
+        vectors: Of the whole vocabulary of each language.
+        synsets: What is asked for: by language, the rows of its words.
+        sources: Languages that ask.
+        targets: Languages that are searched.
+        csls: By CSLS instead of cosine.
+    """
+    from core.tasks.lexicon import Space, reciprocal
+
+    found: dict[str, list[float]] = defaultdict(list)
+    for source, target in ((source, target) for source in sources for target in targets if source != target):
+        pairs = [(key, rows[source], rows[target]) for key, rows in synsets.items() if {source, target} <= rows.keys()]
+        asked = [(key, row, gold) for key, mine, gold in pairs for row in mine]
+        if asked:
+            keys, rows, gold = zip(*asked, strict=True)
+            space = Space(vectors[target], vectors[source] if csls else None)
+            for key, value in zip(keys, reciprocal(space.ranks(vectors[source][list(rows)], gold)), strict=True):
+                found[f"{source}/{key}"].append(value)
+    return {path: statistics.fmean(values) for path, values in found.items()}
+
+
+# --- the tiny world -------------------------------------------------------------------------------------------------
 
 
 def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tuple[Units, list[float]]:
@@ -86,14 +117,14 @@ def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tupl
 
 
 def vocabularies(config: Config) -> tuple[dict[str, list[str]], dict[str, dict[str, tuple[int]]]]:
-    """All names by language, and the concepts that are asked for with their places in them."""
+    """Names to search by language, and the concepts that are asked for with their places among them."""
     from papers.lexical_specialization import miniature
 
-    table = miniature.names()
-    place = {key: number for number, key in enumerate(table)}
     asked = miniature.held_out(config.split, config.items, config.seed)
-    words = {code: [name[code] for name in table.values()] for code in miniature.LANGUAGES}
-    return words, {key: dict.fromkeys(words, (place[key],)) for key in asked}
+    others = sorted(miniature.names().keys() - asked)
+    searched = [*asked, *random.Random(config.seed).sample(others, min(3 * len(asked), len(others)))]
+    words = {code: [miniature.names()[key][code] for key in searched] for code in miniature.LANGUAGES}
+    return words, {key: dict.fromkeys(words, (place,)) for place, key in enumerate(asked)}
 
 
 def trivial(config: Config, run: Run) -> dict[str, float]:
@@ -109,46 +140,9 @@ def trivial(config: Config, run: Run) -> dict[str, float]:
         found = induce(dict(zip(UNSEEN, letters, strict=True)), asked, UNSEEN, UNSEEN)
         write_json(folder / "letters.json", statistics.fmean(found.values()))
 
-    inputs = {"split": config.split, "seed": config.seed, "items": config.items}
-    letters = read_json(run.stage("letters", inputs, build) / "letters.json")
-    ranks = range(1, len(words["en"]) + 1)
-    return {"trivial_letters": letters, "trivial_chance": statistics.fmean(1 / rank for rank in ranks)}
-
-
-def induce(
-    vectors: Mapping[str, Tensor],
-    synsets: Mapping[str, Mapping[str, Sequence[int]]],
-    sources: Sequence[str],
-    targets: Sequence[str],
-    *,
-    csls: bool = False,
-) -> dict[str, float]:
-    """Reciprocal rank of the right word, `source/synset`: the mean over the other languages, and the synset's words.
-
-    Args:
-        vectors: Of the whole vocabulary of each language.
-        synsets: What is asked for: by language, the rows of its words.
-        sources: Languages that ask.
-        targets: Languages that are searched.
-        csls: By CSLS instead of cosine.
-    """
-    from core.tasks.lexicon import Space, reciprocal
-
-    found: dict[str, list[float]] = defaultdict(list)
-    for source in sources:
-        for target in targets:
-            asked = [
-                (key, row, rows[target])
-                for key, rows in synsets.items()
-                if rows.get(target)
-                for row in rows.get(source, ())
-            ]
-            if source != target and asked:
-                space = Space(vectors[target], vectors[source] if csls else None)
-                ranks = space.ranks(vectors[source][[row for _, row, _ in asked]], [gold for _, _, gold in asked])
-                for (key, _, _), value in zip(asked, reciprocal(ranks), strict=True):
-                    found[f"{source}/{key}"].append(value)
-    return {path: statistics.fmean(values) for path, values in found.items()}
+    letters = read_json(run.stage("letters", {"asked": list(asked)}, build) / "letters.json")
+    chance = statistics.fmean(1 / rank for rank in range(1, len(words["en"]) + 1))
+    return {"trivial_letters": letters, "trivial_chance": chance}
 
 
 def second_lexicon(encode: Encode, config: Config) -> Units:
@@ -157,44 +151,44 @@ def second_lexicon(encode: Encode, config: Config) -> Units:
 
     table, unseen = places(config.names, config.seed), (*UNSEEN, *FURTHER)
     vectors = {code: encode([name[code] for name in table.values()])[0] for code in (*SEEN, *unseen)}
-    asked = {key: dict.fromkeys(vectors, (number,)) for number, key in enumerate(table)}
+    asked = {key: dict.fromkeys(vectors, (row,)) for row, key in enumerate(table)}
     return {
-        "names_seen": induce(vectors, asked, SEEN, SEEN),
-        "names_unseen": induce(vectors, asked, unseen, unseen),
+        f"names_{group}": induce(vectors, asked, codes, codes) for group, codes in (("seen", SEEN), ("unseen", unseen))
     }
 
 
+# --- the paper's tests ----------------------------------------------------------------------------------------------
+
+
 def large_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tuple[Units, list[float]]:
-    """Mean reciprocal rank of every direction, `source/target`, in whole vocabularies; and the mean of all by layer.
+    """Mean reciprocal rank of each direction, `source/target, collection`, in whole vocabularies; their mean by layer.
 
     A pair counts if both words stand in the vocabularies, as they are or in lower case, whatever a tokenizer makes of
     them, so that all encoders are asked the same.
     """
+    from core.corpora.lexicons import lexicons, read_vocabulary
     from core.tasks.lexicon import Space, reciprocal
     from papers.lexical_specialization import data
 
-    folder, seen = Path(config.vocabularies), data.languages(config)
     units: Units = defaultdict(dict)
     curves: list[list[float]] = []
-    lexicons = data.lexicons(Path(config.lexicons))
-    for target in sorted({pairs.target for pairs in lexicons}):
-        words = data.vocabulary(folder, target)
+    tests, seen = lexicons(config.lexicons), data.languages(config)
+    files = {code: Path(config.vocabularies, f"{code}_vocab.txt") for test in tests for code in test[1:3]}
+    for target in sorted({test.target for test in tests}):
+        words = read_vocabulary(files[target])
         place = {word: number for number, word in enumerate(words)}
         spaces = [Space(vectors) for vectors in encode(words, layers)]
-        for source, _, rows in (pairs for pairs in lexicons if pairs.target == target):
-            mine = set(data.vocabulary(folder, source))
+        for collection, source, _, rows in (test for test in tests if test.target == target):
+            mine = set(read_vocabulary(files[source]))
             found = [(left, place.get(right, place.get(right.lower()))) for left, right in rows]
             kept = [(left, [right]) for left, right in found if right is not None and {left, left.lower()} & mine]
-            queries, gold = [left for left, _ in kept], [right for _, right in kept]
+            queries, gold = zip(*kept, strict=True)
             asked = zip(spaces, encode(queries, layers), strict=True)
             ranks = [statistics.fmean(reciprocal(space.ranks(vectors, gold))) for space, vectors in asked]
             group = ("unseen", "mixed", "seen")[data.is_among(source, seen) + data.is_among(target, seen)]
-            units[f"bli_{group}"][f"{source}/{target}"] = ranks[0]
+            units[f"bli_{group}"][f"{source}/{target}, {collection}"] = ranks[0]
             curves.append(ranks[1:])
     return dict(units), [statistics.fmean(column) for column in zip(*curves, strict=True)]
-
-
-# --- ratings and sentences ------------------------------------------------------------------------------------------
 
 
 def similarity(encode: Encode, rated: Mapping[str, Sequence[tuple[str, str, float]]]) -> dict[str, float]:
@@ -206,8 +200,7 @@ def similarity(encode: Encode, rated: Mapping[str, Sequence[tuple[str, str, floa
     found = {}
     for pair, rows in rated.items():
         left, right = (encode([row[side] for row in rows])[0] for side in (0, 1))
-        cosine = torch.cosine_similarity(left, right)
-        found[pair] = spearman(cosine.tolist(), [row[2] for row in rows])
+        found[pair] = spearman(torch.cosine_similarity(left, right).tolist(), [row[2] for row in rows])
     return found
 
 
@@ -218,25 +211,20 @@ def sentences(encode: Encode, config: Config) -> Units:
     from papers.lexical_specialization import data, miniature
 
     if config.sentences == "messages":
-        seen: Sequence[str] = miniature.SEEN
-        sets = {
-            code: miniature.sentences(code, config.split, config.items, config.seed) for code in miniature.LANGUAGES[1:]
-        }
+        options = (config.split, config.items, config.seed)
+        sets = {code: miniature.sentences(code, *options) for code in miniature.LANGUAGES[1:]}
     else:
-        seen = data.languages(config)
         sets = {
             code: {f"{code}/{n}": (row["en"], row["native"]) for n, row in enumerate(rows[: config.items])}
             for code, rows in pairs.read(config.sentences)
         }
-    found = retrieve(
-        lambda texts: encode(texts)[0],
-        {code: Pairs(*zip(*rows.values(), strict=True)) for code, rows in sets.items()},
-    )
-    units: Units = {"sentences_seen": {}, "sentences_unseen": {}}
+    sides = {code: Pairs(*zip(*rows.values(), strict=True)) for code, rows in sets.items()}
+    found, seen = retrieve(lambda texts: encode(texts)[0], sides), data.languages(config)
+    units: Units = defaultdict(dict)
     for code, rows in sets.items():
         group = "seen" if data.is_among(code, seen) else "unseen"
         units[f"sentences_{group}"] |= dict(zip(rows, found[code].forward[1], strict=True))
-    return {name: values for name, values in units.items() if values}
+    return dict(units)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record: what the arms find in unseen languages, every language, every layer."""
+"""The figure of the page, drawn from the record: arms in unseen languages, every language, every layer."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _layers(axes: Axes, record: Record) -> None:
     for arm, text, colour in ARMS:
         if arm in ("vanilla", "specialized", "permuted"):
             cells = record.measurements.get(arm, {}).values()
-            if curves := [cell.details["layers"] for cell in cells]:
+            if curves := [cell.details["by_layer"] for cell in cells]:
                 mean = np.mean(curves, axis=0)
                 axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3)
                 axes.text(

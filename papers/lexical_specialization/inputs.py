@@ -1,25 +1,24 @@
-"""Constraints, and how the encoder reads them in training: words alone, or with their glosses.
+"""Constraints, and how the encoder reads them in training.
 
-| inputs | sequences of a row | pooled |
-|---|---|---|
-| `words` | `<s> w1 </s>`, `<s> w2 </s>` | the word |
-| `glosses` | `<s> w1 </s></s> g1 </s>`, likewise 2 | the word |
-| `glosses_multitask` | the same | the word; the gloss, for a loss of its own |
-| `joint` | `<s> w1 </s> w2 </s> g1 </s> g2 </s>` | either word |
+| inputs | sequences of a constraint | text 1 | text 2 |
+|---|---|---|---|
+| `words` | `<s> w1 </s>` and `<s> w2 </s>` | word | |
+| `glosses` | `<s> w1 </s></s> g1 </s>`, likewise 2 | word | |
+| `glosses_multitask` | the same | word | gloss |
+| `joint` | `<s> w1 </s> w2 </s> g1 </s> g2 </s>` | one word | the other |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from core.errors import UserError
-
-Inputs = Literal["words", "glosses", "glosses_multitask", "joint"]
+from papers.lexical_specialization.config import Inputs
 
 
 class Constraint(NamedTuple):
@@ -35,39 +34,33 @@ class Constraint(NamedTuple):
 
 
 class Sequences(NamedTuple):
-    """What the encoder reads of a row: ids, and of which text each token is: 1, 2, or 0 for what is not pooled."""
+    """What the encoder reads of a constraint: ids, and of which text each token is; 0 for what is not pooled."""
 
     ids: list[list[int]]
     texts: list[list[int]]
 
 
 def sequences(tokenizer: Any, row: Constraint, inputs: Inputs, longest: int) -> Sequences:
-    """A row as the encoder reads it.
-
-    Args:
-        tokenizer: A fast one.
-        row: The constraint.
-        inputs: See the table above. Text 1 is the word, or the first of two; text 2 the gloss, or the second word.
-        longest: Most tokens; further ones are cut.
+    """A constraint as the encoder reads it, cut to the longest input.
 
     Raises:
         UserError: A text that would be pooled has no subword.
     """
     options = {"truncation": True, "max_length": longest}
     pooled = {1, 2} if inputs in ("glosses_multitask", "joint") else {1}
+    found = Sequences([], [])
     if inputs == "joint":
-        separator = tokenizer.sep_token
-        ids = tokenizer(separator.join((row.word1, row.word2, row.gloss1, row.gloss2)), **options)["input_ids"]
-        ends = torch.tensor(ids) == tokenizer.sep_token_id
+        whole = tokenizer.sep_token.join((row.word1, row.word2, row.gloss1, row.gloss2))
+        found.ids.append(tokenizer(whole, **options)["input_ids"])
+        ends = torch.tensor(found.ids[0]) == tokenizer.sep_token_id
         text = torch.where(ends, 0, ends.cumsum(0) + 1)
         text[0] = 0  # <s>
-        found = Sequences([ids], [text.where(text <= 2, 0).tolist()])
+        found.texts.append(text.where(text <= 2, 0).tolist())
     else:
-        found = Sequences([], [])
         for word, gloss in ((row.word1, row.gloss1), (row.word2, row.gloss2)):
             encoded = tokenizer(word, *([] if inputs == "words" else [gloss]), **options)
-            numbers = [0 if place is None else place + 1 for place in encoded.sequence_ids()]
             found.ids.append(encoded["input_ids"])
+            numbers = [0 if place is None else place + 1 for place in encoded.sequence_ids()]
             found.texts.append([number if number in pooled else 0 for number in numbers])
     if not all(pooled <= set(text) for text in found.texts):
         raise UserError(f"{tuple(row)} has a word or gloss without a subword: remove the row, or name other inputs.")

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,20 +30,14 @@ from core.text.sampling import probabilities
 from core.training.config import TrainingConfig
 from core.training.fit import FitResult, fit
 from core.training.losses import Loss
-from papers.lexical_specialization.inputs import Constraint, Inputs, collate, sequences
+from papers.lexical_specialization.config import Inputs, Objective, Similarity
+from papers.lexical_specialization.inputs import Constraint, collate, sequences
 
-Objective = Literal["nt_xent", "sup_con"]
-Similarity = Literal["cosine", "csls"]
 _NEVER = torch.finfo(torch.float32).min  # unlike -inf, its gradient through logsumexp is defined
 
 
 def row_weights(rows: Sequence[Constraint], alpha: float) -> list[float]:
-    """Equation (1): probability of each row, from p^alpha of its unordered pair of languages, which its rows share.
-
-    Args:
-        rows: A language with itself is a pair too.
-        alpha: 1 draws rows uniformly, 0 draws pairs of languages uniformly.
-    """
+    """Equation (1): probability of each row; alpha = 1 draws rows uniformly, 0 unordered pairs of languages."""
     pairs = [frozenset((row.lang1, row.lang2)) for row in rows]
     sizes = Counter(pairs)
     share = probabilities(sizes, alpha=alpha)
@@ -54,13 +48,7 @@ def row_weights(rows: Sequence[Constraint], alpha: float) -> list[float]:
 def encode_words(
     model: Any, tokenizer: Any, words: Sequence[str], layers: Sequence[int] = (-1,)
 ) -> list[Float[Tensor, "word width"]]:
-    """Equation (2): type-level vectors of words, each read alone, of each layer that is asked for.
-
-    Args:
-        model: An encoder.
-        tokenizer: Its tokenizer.
-        words: Of any language; several words are one expression.
-        layers: 0 = embeddings, n = after block n, -1 = the last.
+    """Equation (2): vectors of words, each read alone, of each layer: 0 = embeddings, n = after block n, -1 = the last.
 
     Raises:
         UserError: A word without a subword, or a layer that the model does not have.
@@ -126,13 +114,12 @@ def contrast(
 ) -> Loss:
     """The loss of a batch of :func:`papers.lexical_specialization.inputs.collate`, summed over pairs or anchors."""
     states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-    labels, vectors = batch["labels"], [pool(states, batch["texts"] == 1)]
-    if inputs in ("glosses_multitask", "joint"):
-        vectors.append(pool(states, batch["texts"] == 2))
-    if inputs == "joint":  # both words stand in one sequence
-        labels, vectors = labels.repeat(2), [torch.cat(vectors)]
+    labels, texts = batch["labels"], (1, 2) if inputs in ("glosses_multitask", "joint") else (1,)
     # Cosines in bf16 are wrong by up to 0.004, which is divided by the temperature.
     with torch.autocast(states.device.type, enabled=False):
+        vectors = [pool(states, batch["texts"] == text) for text in texts]
+        if inputs == "joint":  # both words stand in one sequence
+            labels, vectors = labels.repeat(2), [torch.cat(vectors)]
         terms = [OBJECTIVES[objective](similarities(one, similarity), labels, temperature) for one in vectors]
     return Loss(torch.stack(terms).sum(), len(terms[0]))
 
@@ -150,7 +137,7 @@ def specialize(
     seed: int = 0,
     **loss: Any,
 ) -> FitResult:
-    """One pass over drawn constraints; trains the parameters that require gradients, in place.
+    """Train the parameters that require gradients, in place.
 
     Args:
         model: An encoder.

@@ -1,8 +1,7 @@
 """Specialize an encoder with multilingual constraints.
 
     python -m papers.lexical_specialization.train tiny --variant specialized
-    python -m papers.lexical_specialization.train paper --constraints mine.csv --base google-bert/bert-base-uncased
-    accelerate launch -m papers.lexical_specialization.train paper
+    accelerate launch -m papers.lexical_specialization.train paper --constraints mine.csv
 
 The artifact is a `save_pretrained` folder, adapters merged: `AutoModel.from_pretrained(".../artifact")`.
 """
@@ -26,7 +25,6 @@ def train(config: Config, run: Run) -> None:
 
     if not config.specialized:
         if is_main_process():
-            run.artifact.mkdir(parents=True, exist_ok=True)
             write_json(run.artifact / "base.json", {"base": config.base})
         return
     model, tokenizer = load(start(config, run), task="encoder", dtype="float32")
@@ -35,23 +33,11 @@ def train(config: Config, run: Run) -> None:
     if config.adapter == "lora":
         from peft import LoraConfig, get_peft_model
 
-        settings = LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear")
-        model = get_peft_model(model, settings)
+        model = get_peft_model(model, LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear"))
     passes = config.training.epochs / (config.share if config.same_steps else 1)
-    method.specialize(
-        model,
-        tokenizer,
-        rows,
-        config.training,
-        run,
-        draws=round(passes * len(rows)),
-        alpha=ALPHA,
-        temperature=TEMPERATURE,
-        objective=config.objective,
-        similarity=config.similarity,
-        inputs=config.inputs,
-        seed=config.seed,
-    )
+    loss = {"objective": config.objective, "similarity": config.similarity, "temperature": TEMPERATURE}
+    options = {"alpha": ALPHA, "inputs": config.inputs, "seed": config.seed, **loss}
+    method.specialize(model, tokenizer, rows, config.training, run, draws=round(passes * len(rows)), **options)
     save_pretrained(model.merge_and_unload() if config.adapter == "lora" else model, run.artifact, tokenizer)
 
 

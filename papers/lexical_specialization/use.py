@@ -12,19 +12,20 @@ language code, a synset a line. `specialize` keeps some synsets, and the languag
 from __future__ import annotations
 
 import random
-import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from papers.lexical_specialization.config import PRESETS, Inputs
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
@@ -32,20 +33,8 @@ if TYPE_CHECKING:
     from papers.lexical_specialization.inputs import Constraint
 
 Layer = Annotated[int, Range(-1)]
-Lexicon = Mapping[str, Mapping[str, Sequence[str]]]
-"""`{synset: {language: words}}`."""
-
-
-# --- as a library ---------------------------------------------------------------------------------------------------
-
-
-def lexicon_of(rows: Iterable[Constraint]) -> Lexicon:
-    """The words of each synset, by language."""
-    found: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
-    for row in rows:
-        found[row.synset][row.lang1][row.word1] = None
-        found[row.synset][row.lang2][row.word2] = None
-    return {key: {code: list(words) for code, words in by.items()} for key, by in found.items()}
+Ranks = dict[str, dict[str, float]]
+"""Reciprocal rank by language and synset."""
 
 
 def translate(
@@ -71,14 +60,8 @@ def translate(
     return Space(targets, sources if csls else None).nearest(sources, top)
 
 
-def audit(loaded: Loaded, lexicon: Lexicon, *, csls: bool = False, layer: int = -1) -> dict[str, dict[str, float]]:
-    """Reciprocal ranks by language and synset: its words ask all other languages that have a word of the synset.
-
-    Args:
-        loaded: Encoder and tokenizer.
-        lexicon: What is asked for; all its words of a language are its vocabulary.
-        csls: By CSLS instead of cosine.
-        layer: Whose vectors.
+def audit(loaded: Loaded, rows: Iterable[Constraint], *, csls: bool = False, layer: int = -1) -> Ranks:
+    """How well each language's words find the other languages' words of their synset, among all words of `rows`.
 
     Raises:
         UserError: A word without a subword, or a layer that the model does not have.
@@ -87,41 +70,40 @@ def audit(loaded: Loaded, lexicon: Lexicon, *, csls: bool = False, layer: int = 
     from papers.lexical_specialization.method import encode_words
 
     words: dict[str, dict[str, int]] = defaultdict(dict)
-    rows: dict[str, dict[str, list[int]]] = defaultdict(dict)
-    for key, by_language in lexicon.items():
-        for code, members in by_language.items():
-            rows[key][code] = [words[code].setdefault(word, len(words[code])) for word in members]
+    synsets: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for row in rows:
+        for word, code in ((row.word1, row.lang1), (row.word2, row.lang2)):
+            synsets[row.synset][code].add(words[code].setdefault(word, len(words[code])))
     vectors = {code: encode_words(*loaded, list(column), (layer,))[0] for code, column in words.items()}
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for path, value in induce(vectors, rows, list(words), list(words), csls=csls).items():
+    asked = {key: {code: sorted(places) for code, places in by.items()} for key, by in synsets.items()}
+    found: Ranks = defaultdict(dict)
+    for path, value in induce(vectors, asked, list(words), list(words), csls=csls).items():
         code, _, key = path.partition("/")
         found[code][key] = value
     return dict(found)
 
 
-def table(before: Mapping[str, Mapping[str, float]], after: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """A line a language: mean reciprocal rank before and after, and the difference with its interval over synsets."""
+def table(before: Ranks, after: Ranks) -> dict[str, str]:
+    """By language: mean reciprocal rank before and after, and the difference with its 95 % interval over synsets."""
     from core.metrics.stats import compare
 
-    lines = []
-    for code, old in before.items():
-        new = after[code]
-        said = f"{code:8} {len(old):5} words   {statistics.fmean(old.values()):.3f} -> "
-        said += f"{statistics.fmean(new.values()):.3f}"
+    lines = {}
+    for code in before:
+        old, new = ({str(n): value for n, value in enumerate(by[code].values())} for by in (before, after))
+        line = f"{code:8} {len(old):5} synsets   {fmean(old.values()):.3f} -> {fmean(new.values()):.3f}"
         if len(old) > 1:
-            one, other = ({str(number): value for number, value in enumerate(by.values())} for by in (new, old))
-            found = compare({0: one}, {0: other}).interval
-            said += f"   {found.estimate:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-        lines.append(said)
+            found = compare({0: new}, {0: old}).interval
+            line += f"   {found.estimate:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+        lines[code] = line
     return lines
 
 
-# --- as a command ---------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Specialize:
-    """Train an encoder with a lexicon; what it is worth is tested on synsets and languages that it has not seen."""
+    """Train an encoder with a lexicon; say what it is worth on synsets and languages that it has not seen."""
 
     lexicon: tyro.conf.Positional[str]
     """A file, or a hub data set in the form of umanlp/babelbert-dataset."""
@@ -133,35 +115,35 @@ class Specialize:
     """Languages of the lexicon that are tested and not trained on."""
     test: Annotated[float, Range(0.01, 0.9)] = 0.2
     """Share of the synsets that is tested and not trained on."""
-    inputs: Literal["words", "glosses", "glosses_multitask", "joint"] = "words"
-    """Words alone, or with their glosses (column gloss)."""
-    epochs: Annotated[float, Range(0.01, 1000)] = 2
-    """Passes over the constraints (paper: 2)."""
-    batch_size: Annotated[int, Range(2, 100_000)] = 256
-    """Constraints of one step, whose words are each other's negatives (paper: 256); with few, take fewer."""
-    learning_rate: Annotated[float, Range(0, 1)] = 5e-6
-    """5e-6 in the paper, for XLM-R and mBERT and thousands of steps; a smaller model and fewer steps want more."""
+    inputs: Inputs = "words"
+    """Words alone, or with their glosses."""
+    epochs: Annotated[float, Range(0.01, 1000)] = PRESETS["paper"].training.epochs
+    """Passes over the constraints."""
+    batch_size: Annotated[int, Range(2, 100_000)] = PRESETS["paper"].training.batch_size
+    """Constraints of one step, whose words are each other's negatives; of a few hundred take fewer (24)."""
+    learning_rate: Annotated[float, Range(0, 1)] = PRESETS["paper"].training.learning_rate
+    """The paper's, for XLM-R and thousands of steps; a smaller encoder or fewer steps want more (3e-5)."""
     seed: Seed = 0
     """Which synsets are tested, and what is drawn."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Say of each language of a lexicon how much better the second encoder finds its words than the first."""
+    """Say by language how much better the second encoder finds the words of a lexicon than the first."""
 
     lexicon: tyro.conf.Positional[str]
-    """A file whose synsets none of the two was trained on."""
+    """A file whose synsets neither was trained on."""
     models: tuple[str, str]
     """Two encoders, before and after."""
     layers: tuple[Layer, Layer] = (-1, -1)
-    """Whose layers' vectors are compared; -1 is the last."""
+    """Which layers' vectors are compared; -1 is the last."""
     csls: bool = False
     """By CSLS instead of cosine."""
 
 
 @dataclass(frozen=True)
 class Induce:
-    """Translate words: the nearest ones of a vocabulary."""
+    """Translate words: print `word, rank, nearest word, score`, with tabs between them."""
 
     words: tyro.conf.Positional[Path]
     """A word a line. CSLS takes them for the source language: give many at once."""
@@ -191,120 +173,80 @@ class Encode:
     """Whose vectors."""
 
 
-def specialize(options: Specialize) -> None:
-    """Write the encoder and print what it is worth.
-
-    Raises:
-        UserError: The folder holds something, the lexicon cannot be used, or nothing is left to train on or to test.
-    """
+def _specialize(options: Specialize) -> None:
     from core.experiment.run import Run
     from core.models.loading import load
     from core.training.fit import save_pretrained
     from papers.lexical_specialization import data, method
-    from papers.lexical_specialization.config import PRESETS
 
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
     rows = data.read_constraints(options.lexicon)
-    languages = {code for row in rows for code in (row.lang1, row.lang2)}
-    if unknown := set(options.unseen) - languages:
-        raise UserError(f"{options.lexicon} has no language {min(unknown)!r}; it has {', '.join(sorted(languages))}.")
+    languages = sorted({code for row in rows for code in (row.lang1, row.lang2)})
+    if unknown := set(options.unseen) - set(languages):
+        raise UserError(f"{options.lexicon} has no language {min(unknown)!r}; it has {', '.join(languages)}.")
     synsets = sorted({row.synset for row in rows})
     tested = set(random.Random(options.seed).sample(synsets, max(1, round(options.test * len(synsets)))))
-    test = lexicon_of(row for row in rows if row.synset in tested)
-    # A word of a tested synset may stand in another one, too.
-    words = {word for by_language in test.values() for members in by_language.values() for word in members}
-    train = [
-        row for row in rows if not {row.lang1, row.lang2} & set(options.unseen) and not {row.word1, row.word2} & words
-    ]
+    test = [row for row in rows if row.synset in tested]
+    words = {word for row in test for word in (row.word1, row.word2)}  # which other synsets may have, too
+    seen = [row for row in rows if {row.lang1, row.lang2}.isdisjoint(options.unseen)]
+    train = [row for row in seen if {row.word1, row.word2}.isdisjoint(words)]
     loaded = load(options.model, task="encoder", dtype="float32")
     before = audit(loaded, test)
-    settings: Any = replace(
-        PRESETS["paper"].training,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        max_length=128,
-    )
+    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), "lexical_specialization", options, Path(folder))
+        settings = replace(PRESETS["paper"].training, max_length=128, **changes)
         method.specialize(*loaded, train, settings, run, inputs=options.inputs, seed=options.seed)
-    loaded.model.eval()
-    save_pretrained(loaded.model, options.out, loaded.tokenizer)
-    print(f"{len(train)} constraints of {len(synsets) - len(tested)} synsets; mean reciprocal rank in {len(tested)}:")
-    for line in table(before, audit(loaded, test)):
-        print(f"  {line}{'   no constraints' if line.split()[0] in options.unseen else ''}")
+    save_pretrained(loaded.model.eval(), options.out, loaded.tokenizer)
+    print(f"{len(train)} constraints. Mean reciprocal rank in {len(tested)} other synsets:")
+    for code, line in table(before, audit(loaded, test)).items():
+        print(f"  {line}{'   no constraints' if code in options.unseen else ''}")
     print(f"Wrote {options.out}.")
 
 
-def compare_models(options: Audit) -> None:
-    """Print a line a language.
-
-    Raises:
-        UserError: No such model or lexicon, or a layer that a model does not have.
-    """
+def _audit(options: Audit) -> None:
     from core.models.loading import load
-    from papers.lexical_specialization import data
+    from papers.lexical_specialization.data import read_constraints
 
-    lexicon = lexicon_of(data.read_constraints(options.lexicon))
-    found = [
-        audit(load(model, task="encoder"), lexicon, csls=options.csls, layer=layer)
-        for model, layer in zip(options.models, options.layers, strict=True)
-    ]
+    rows, both = read_constraints(options.lexicon), zip(options.models, options.layers, strict=True)
+    found = [audit(load(model, task="encoder"), rows, csls=options.csls, layer=layer) for model, layer in both]
     print(f"Mean reciprocal rank, layers {options.layers[0]} and {options.layers[1]}")
-    for line in table(*found):
-        print(f"  {line}")
+    print(*table(*found).values(), sep="\n")
 
 
-def induce(options: Induce) -> None:
-    """Print `word, rank, translation, score`, separated by tabs.
-
-    Raises:
-        UserError: No such model or file, or a word that cannot be read.
-    """
+def _induce(options: Induce) -> None:
+    from core.corpora.lexicons import read_vocabulary
     from core.models.loading import load
 
-    words, vocabulary = _words(options.words), _words(options.vocabulary)
-    loaded = load(options.model, task="encoder")
-    found = translate(loaded, words, vocabulary, top=options.top, csls=options.csls, layer=options.layer)
+    words, vocabulary = read_vocabulary(options.words), read_vocabulary(options.vocabulary)
+    loaded, how = load(options.model, task="encoder"), {"csls": options.csls, "layer": options.layer}
+    found = translate(loaded, words, vocabulary, top=options.top, **how)
     for word, places, scores in zip(words, found.places.tolist(), found.scores.tolist(), strict=True):
         for rank, (place, score) in enumerate(zip(places, scores, strict=True), start=1):
             print(f"{word}\t{rank}\t{vocabulary[place]}\t{score:.4f}")
 
 
-def encode(options: Encode) -> None:
-    """Write the array.
-
-    Raises:
-        UserError: No such model or file, or a word that cannot be read.
-    """
+def _encode(options: Encode) -> None:
     import numpy as np
 
+    from core.corpora.lexicons import read_vocabulary
     from core.files import replacing
     from core.models.loading import load
     from papers.lexical_specialization.method import encode_words
 
-    words = _words(options.words)
+    words = read_vocabulary(options.words)
     vectors = encode_words(*load(options.model, task="encoder"), words, (options.layer,))[0]
     with replacing(options.out) as path, path.open("wb") as file:
         np.save(file, vectors.numpy(), allow_pickle=False)
     print(f"Wrote {options.out}: {vectors.shape[0]} words, {vectors.shape[1]} numbers each, layer {options.layer}.")
 
 
-def _words(path: Path) -> list[str]:
-    from core.files import read_lines
-
-    words = list(dict.fromkeys(line.strip() for line in read_lines(path) if line.strip()))
-    if not words:
-        raise UserError(f"{path} is empty: write a word a line.")
-    return words
-
-
 VERBS: Verbs = {
-    "specialize": (Specialize, specialize),
-    "audit": (Audit, compare_models),
-    "induce": (Induce, induce),
-    "encode": (Encode, encode),
+    "specialize": (Specialize, _specialize),
+    "audit": (Audit, _audit),
+    "induce": (Induce, _induce),
+    "encode": (Encode, _encode),
 }
 
 

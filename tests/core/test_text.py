@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.text import romanize as romanization
+from core.text.distance import trigrams
 from core.text.families import FAMILIES, family, nearest
 from core.text.identification import identify
 from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
@@ -572,3 +573,14 @@ def test_the_nearest_language_is_a_relative_of_the_same_script_if_there_is_one()
     assert nearest("cs", ["sk", "pl"], order=["pl"]) == "pl"
     with pytest.raises(UserError, match="Unknown language code"):
         nearest("klingonish", ["de"])
+
+
+# ---------------------------------------------------------------- letters
+
+
+def test_trigrams_find_what_looks_alike_in_any_script():
+    english, russian = trigrams(["guitar", "bank", "cat"], ["банк", "гитара", "кошка"])
+    assert english.shape == russian.shape
+    likeness = english @ russian.T
+    assert likeness.argmax(1).tolist()[:2] == [1, 0]
+    assert not likeness[2].any()

@@ -168,3 +168,253 @@ def test_what_is_read_and_what_is_pooled(toy: loading.Loaded, inputs, read) -> N
         assert text(ids) == whole.replace(" ", "")
         for number, part in enumerate(parts, start=1):
             assert text([i for i, t in zip(ids, texts, strict=True) if t == number]) == part.replace(" ", "")
+
+
+def test_a_batch_has_every_word_with_the_label_of_its_synset(toy: loading.Loaded) -> None:
+    rows = [{"sequences": sequences(toy.tokenizer, ROW, inputs, 64), "label": 7} for inputs in ("words", "glosses")]
+    batch = collate(rows, toy.tokenizer.pad_token_id)
+    assert batch["labels"].tolist() == [7] * 4
+    assert (batch["texts"] > 0).sum(1).tolist() == [sum(map(bool, t)) for row in rows for t in row["sequences"].texts]
+    assert batch["input_ids"][batch["attention_mask"] == 0].unique().tolist() == [toy.tokenizer.pad_token_id]
+
+
+def test_words_and_glosses_without_a_subword_are_refused(toy: loading.Loaded) -> None:
+    bare = ROW._replace(gloss2="")
+    assert sequences(toy.tokenizer, bare, "glosses", 64).texts
+    for row, inputs in ((bare, "glosses_multitask"), (ROW._replace(word1=" "), "words")):
+        with pytest.raises(UserError, match="without a subword"):
+            sequences(toy.tokenizer, row, inputs, 64)
+    with pytest.raises(UserError, match="no subword"):
+        encode_words(*toy, ["dog", " "])
+    with pytest.raises(UserError, match="no layer 9"):
+        encode_words(*toy, ["dog"], (9,))
+
+
+class Identity(nn.Module):
+    """An encoder whose states are given."""
+
+    def __init__(self, states: torch.Tensor) -> None:
+        super().__init__()
+        self.states = states
+
+    def forward(self, **_: Any) -> Any:
+        return type("Output", (), {"last_hidden_state": self.states})()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_loss_of_a_batch_is_that_of_its_word_vectors(objective) -> None:
+    states = torch.stack([torch.full_like(E, 9.0), E, E], 1)  # what is not pooled has no part in it
+    batch: dict[str, Any] = {"input_ids": None, "attention_mask": None, "labels": torch.tensor(DOUBLE)}
+    batch["texts"] = torch.tensor([[0, 1, 2]]).repeat(6, 1)
+    one = contrast(Identity(states), batch, objective=objective)
+    value = {"nt_xent": 3.0085645, "sup_con": 3.6994350}[objective]
+    assert (one.total / one.items).item() == pytest.approx(value, abs=2e-6)
+    both = contrast(Identity(states), batch, objective=objective, inputs="glosses_multitask")
+    assert (both.total.item(), both.items) == (pytest.approx(2 * one.total.item()), one.items)
+    pair = {**batch, "labels": batch["labels"][::2], "texts": torch.tensor([[0, 1, 2]]).repeat(3, 1)}
+    joint = contrast(Identity(torch.stack([E[::2], E[::2], E[1::2]], 1)), pair, objective=objective, inputs="joint")
+    assert joint.total.item() == pytest.approx(one.total.item(), abs=1e-4)
+
+
+def test_specialization_pulls_synonyms_together_and_nothing_else_is_trained(toy, tmp_path: Path) -> None:
+    rows = [Constraint(key, name["en"], "en", name["de"], "de") for key, name in list(miniature.names().items())[:40]]
+    model = loading.load(toy.model.name_or_path, task="encoder", dtype="float32").model
+    model.embeddings.requires_grad_(False)
+    before = model.embeddings.word_embeddings.weight.clone()
+    settings = TrainingConfig(epochs=6, batch_size=20, learning_rate=3e-3, layout="padded", max_length=32)
+    run = Run(tmp_path, "lexical_specialization", settings, tmp_path, quiet=True)
+    result = specialize(model, toy.tokenizer, rows, settings, run, temperature=0.2)
+    assert result.steps == 12
+    assert sum(result.losses[-3:]) < 0.8 * sum(result.losses[:3])
+    assert torch.equal(before, model.embeddings.word_embeddings.weight)
+    assert len(specialize(model, toy.tokenizer, rows, settings, run, draws=20).losses) == 1
+    with pytest.raises(UserError, match="fewer than two synsets"):
+        specialize(model, toy.tokenizer, rows[:1], settings, run)
+
+
+# --- the tiny world ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", ["test", "dev"])
+def test_nothing_that_is_tested_is_trained_on(split) -> None:
+    rows = miniature.constraints(split, 150, 5, number=10_000)
+    assert len({row.synset for row in rows}) == len(rows) >= PRESETS["tiny"].number
+    names, held = miniature.names(), set(miniature.held_out(split, 150, 5))
+    assert held.isdisjoint(row.synset for row in rows)
+    assert held.isdisjoint(miniature.held_out("dev" if split == "test" else "test", 10_000, 0))
+    for code in ("en", "ko", "tr"):
+        words = {fold(names[key][code]) for key in held}
+        trained = {word for row in rows for word in re.findall(r"\w+", fold(names[row.synset][code]))}
+        assert words.isdisjoint(trained), code
+    seeds = [set(miniature.held_out("test", 150, seed)) for seed in (1, 2)]
+    assert len(seeds[0] & seeds[1]) < 100
+
+
+def test_constraints_of_an_arm_differ_in_what_the_arm_says() -> None:
+    tiny = PRESETS["tiny"]
+    rows = {name: data.constraints(with_variant(tiny, VARIANTS, name)) for name in VARIANTS}
+    assert len({len(rows[name]) for name in ("specialized", "en_de", "zh_ar", "permuted")}) == 1
+    assert {row.lang1 for row in rows["zh_ar"]} == {"zh", "ar"}
+    assert set(rows["eighth"]) < set(rows["specialized"])
+    assert len(rows["eighth"]) * 8 == tiny.number
+    shares = Counter(code for row in rows["specialized"] for code in (row.lang1, row.lang2))
+    assert [shares[code] for code in miniature.SEEN[:4]] == sorted(
+        (shares[c] for c in miniature.SEEN[:4]), reverse=True
+    )
+    for old, new in zip(rows["specialized"], rows["permuted"], strict=True):
+        assert (old.synset, old.word1, old.lang2) == (new.synset, new.word1, new.lang2)
+    for side in ("word1", "word2"):
+        found = [Counter(getattr(row, side) for row in rows[name]) for name in ("specialized", "permuted")]
+        assert found[0] == found[1]
+    moved = sum(old.word2 != new.word2 for old, new in zip(rows["specialized"], rows["permuted"], strict=True))
+    assert moved > 0.99 * len(rows["specialized"])
+
+
+def test_settings_that_mean_nothing_are_refused() -> None:
+    for changes in (
+        {"specialized": False, "objective": "sup_con"}, {"same_steps": True}, {"lexicons": "x"},
+        {"sentences": "", "lexicons": ""},
+    ):  # fmt: skip
+        with pytest.raises(UserError):
+            override(PRESETS["tiny"], changes)
+    assert all(workload(config)[0].tokens > 0 for config in PRESETS.values())
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def execute_both(config: Config, folder: Path, smoke: Callable[[str], Any]) -> Any:
+    run = Run(folder, "lexical_specialization", config, smoke("lexical_specialization").stages, quiet=True).open()
+    execute(train, run, "train")
+    return run, execute(evaluate, run, "eval")
+
+
+def test_smoke_has_what_is_judged_and_lora_is_merged(tmp_path: Path, smoke: Callable[[str], Any]) -> None:
+    config = override(with_variant(PRESETS["smoke"], VARIANTS, "lora"), {"inputs": "glosses"})
+    run, measurement = execute_both(config, tmp_path / "run", smoke)
+    wanted = {check.metric for check in PAPER.judged if check.metric} | {premise.metric for premise in PAPER.premises}
+    assert wanted <= set(measurement.metrics)
+    assert {path.partition("/")[0] for path in measurement.units["bli_unseen"]} == set(miniature.UNSEEN)
+    assert {path.partition("/")[0] for path in measurement.units["sentences_unseen"]} == set(miniature.UNSEEN)
+    assert len(measurement.details["by_layer"]) == 3
+    assert not [name for name in loading.load(run.artifact, task="encoder").model.state_dict() if "lora" in name]
+    _, vanilla = execute_both(with_variant(PRESETS["smoke"], VARIANTS, "vanilla"), tmp_path / "vanilla", smoke)
+    assert vanilla.metrics["trivial_letters"] == measurement.metrics["trivial_letters"]
+    assert vanilla.metrics["bli_seen"] != measurement.metrics["bli_seen"]
+
+
+# --- the paper's files ------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+PUBLISHED = """synsetID,word1,lang1,word2,lang2,sent1,sent2
+bn:1,dog,EN,Hund,DE,a tame animal,ein Haustier
+bn:1,dog,EN,hound,EN,a tame animal,a tame animal
+bn:2,cat,EN,кошка,RU,,
+bn:3,sun,EN,Sonne,DE,a star,ein Stern
+"""
+
+
+def test_published_constraints(tmp_path: Path) -> None:
+    source = str(write(tmp_path / "babelbert.csv", PUBLISHED))
+    checked = write(tmp_path / "de-ru.tsv", "Sonne\tсолнце\n")
+    config = replace(PRESETS["paper"], constraints=source, validation=(str(checked),))
+    rows = data.constraints(config)
+    assert [(row.synset, row.word2, row.gloss2) for row in rows] == [
+        ("bn:1", "Hund", "ein Haustier"), ("bn:1", "hound", "a tame animal"), ("bn:2", "кошка", ""),
+    ]  # fmt: skip
+    assert set(data.languages(config)) == {"EN", "DE", "RU"}
+    assert [row.word2 for row in data.constraints(replace(config, languages=("en", "de")))] == ["Hund", "hound"]
+    assert len(data.constraints(replace(config, number=2))) == 2
+    with pytest.raises(UserError, match="is left"):
+        data.constraints(replace(config, languages=("sw",)))
+
+
+@pytest.mark.parametrize("name", ["own.csv", "own.jsonl", "own.tsv"])
+def test_own_lexicons(name: str, tmp_path: Path) -> None:
+    texts = {
+        "own.csv": "synset,word,language\r\n1,dog,en\r\n1,Hund,de\r\n1,собака,ru\r\n2,cat,en\r\n2,кошка,ru\r\n",
+        "own.jsonl": '{"synset": 1, "word": "dog", "language": "en"}\n{"synset": 1, "word": "Hund", "language": "de"}\n'
+        '{"synset": 1, "word": "собака", "language": "ru"}\n{"synset": 2, "word": "cat", "language": "en"}\n'
+        '{"synset": 2, "word": "кошка", "language": "ru"}\n',
+        "own.tsv": "en\tde\tru\ndog\tHund\tсобака\ncat\tKatze\tкошка\n",
+    }
+    rows = data.read_constraints(str(write(tmp_path / name, texts[name])))
+    found = {(row.word1, row.lang1, row.word2, row.lang2) for row in rows}
+    assert {("dog", "en", "Hund", "de"), ("Hund", "de", "собака", "ru"), ("cat", "en", "кошка", "ru")} <= found
+    assert len({row.synset for row in rows}) == 2
+
+
+def test_the_papers_tests_on_files_of_their_form(toy: loading.Loaded, tmp_path: Path) -> None:
+    write(tmp_path / "bli" / "vulic" / "tr-ko" / "tr-ko.test.2000.cc.trans", "kedi\t고양이\nKöpek\t개\nyok\t없음\n")
+    write(tmp_path / "bli" / "glavas" / "de-ru" / "yacle.test.freq.2k.de-ru.tsv", "Hund\tсобака\n")
+    for code, words in {"tr": "kedi köpek", "ko": "개 고양이", "de": "hund katze", "ru": "кошка собака"}.items():
+        write(tmp_path / "vocab" / f"{code}_vocab.txt", "\n".join(words.split()) + "\n")
+    constraints = str(write(tmp_path / "babelbert.csv", PUBLISHED))
+    paths = {"lexicons": str(tmp_path / "bli"), "vocabularies": str(tmp_path / "vocab"), "constraints": constraints}
+    config = replace(PRESETS["paper"], **paths, validation=())
+    encode = lambda words, layers=(-1,): encode_words(*toy, words, layers)  # noqa: E731
+    units, by_layer = large_lexicons(encode, (-1, 0, 1, 2), config)
+    assert {metric: list(values) for metric, values in units.items()} == {
+        "bli_seen": ["de/ru, glavas"], "bli_unseen": ["tr/ko, vulic"],
+    }  # fmt: skip
+    assert len(by_layer) == 3
+    mean = np.mean([value for values in units.values() for value in values.values()])
+    assert by_layer[-1] == pytest.approx(mean)
+
+    rated = "ID,CMN,ENG,PoS,score\n1,猫,cat,nouns,5.5\n2,猫,bank,nouns,0.5\n3,狗,dog,nouns,\n4,日,sun,nouns,4\n"
+    write(tmp_path / "msl" / "CMN-ENG.csv", rated)
+    pairs = data.ratings(tmp_path / "msl")
+    assert pairs == {"cmn-eng": [("猫", "cat", 5.5), ("猫", "bank", 0.5), ("日", "sun", 4.0)]}
+    place = {
+        word: [np.cos(angle), np.sin(angle)]
+        for word, angle in {"猫": 0, "cat": 0.1, "bank": 3, "日": 1, "sun": 2}.items()
+    }
+    by_hand = similarity(lambda words: [torch.tensor([place[word] for word in words])], pairs)
+    assert by_hand == {"cmn-eng": 1.0}
+    with pytest.raises(UserError, match="multisimlex"):
+        data.ratings(tmp_path)
+
+
+# --- own data ---------------------------------------------------------------------------------------------------------
+
+
+def test_verbs(toy: loading.Loaded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, names = str(toy.model.name_or_path), list(miniature.names().values())[:30]
+    lines = [
+        f"{n},{name[code]},{code}"
+        for n, name in enumerate(names)
+        for code in ("en", "fr", "ja")
+        if "," not in name[code]
+    ]
+    lexicon = str(write(tmp_path / "own.csv", "synset,word,language\n" + "\n".join(lines) + "\n"))
+    out = str(tmp_path / "words")
+    given = ["specialize", lexicon, "--model", model, "--out", out, "--unseen", "ja", "--batch-size", "8"]
+    use.main([*given, "--epochs", "1", "--learning-rate", "1e-3"])
+    said = capsys.readouterr().out
+    assert "constraints. Mean reciprocal rank in 6 other synsets" in said
+    assert re.search(r"ja +6 synsets +\d\.\d+ -> \d\.\d+ .*no constraints", said)
+    use.main(["audit", lexicon, "--models", model, out])
+    assert re.search(r"fr +30 synsets +\d\.\d+ -> \d\.\d+ +[+-]\d", capsys.readouterr().out)
+    words = str(write(tmp_path / "words.txt", "\n".join(name["en"] for name in names)))
+    french = str(write(tmp_path / "french.txt", "\n".join(name["fr"] for name in names)))
+    use.main(["induce", words, "--vocabulary", french, "--model", out, "--top", "2", "--no-csls"])
+    found = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [(row[0], row[1]) for row in found[:2]] == [(names[0]["en"], "1"), (names[0]["en"], "2")]
+    use.main(["encode", words, "--model", out, "--out", str(tmp_path / "x.npy"), "--layer", "0"])
+    assert np.load(tmp_path / "x.npy", allow_pickle=False).shape == (30, toy.model.config.hidden_size)
+    empty = str(write(tmp_path / "empty.txt", "\n"))
+    for arguments, message in (
+        (given, "is there already"),
+        ([*given[:4], "--unseen", "sw", "--out", str(tmp_path / "new")], "has no language 'sw'"),
+        (["induce", empty, "--vocabulary", french, "--model", out], "is empty"),
+        (["encode", words, "--model", out, "--layer", "7"], "no layer 7"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            use.main(arguments)
+        assert message in capsys.readouterr().err

@@ -1,0 +1,55 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from core.corpora.lexicons import Lexicon, lexicons, read_pairs, read_vocabulary
+from core.errors import UserError
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("Wunsch\ttoive\r\n\r\nrote Rübe\tpunajuuri\r\n", [("Wunsch", "toive"), ("rote Rübe", "punajuuri")]),
+        ("dog බල්ලා\ndog සුනඛයා\n", [("dog", "බල්ලා"), ("dog", "සුනඛයා")]),
+    ],
+)
+def test_pairs_with_tabs_or_spaces(text: str, rows: list[tuple[str, str]], tmp_path: Path) -> None:
+    assert read_pairs(write(tmp_path / "pairs", text)) == rows
+
+
+def test_the_folders_name_collection_and_languages(tmp_path: Path) -> None:
+    write(tmp_path / "vulic" / "bg-ca" / "bg-ca.test.2000.cc.trans", "азот\tnitrogen\n")
+    write(tmp_path / "vulic" / "bg-ca" / "bg-ca.train.500.cc.trans", "мол\tmol\n")
+    write(tmp_path / "glavas" / "de-fi" / "yacle.test.freq.2k.de-fi.tsv", "Wünsche\ttoiveet\n")
+    assert lexicons(tmp_path) == [
+        Lexicon("glavas", "de", "fi", [("Wünsche", "toiveet")]),
+        Lexicon("vulic", "bg", "ca", [("азот", "nitrogen")]),
+    ]
+    assert [one.rows for one in lexicons(tmp_path / "vulic", "*train.500*")] == [[("мол", "mol")]]
+
+
+def test_a_vocabulary_has_every_word_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "en_vocab.txt", "the\r\nof\nthe\n\nThe\n")
+    assert read_vocabulary(path) == ["the", "of", "The"]
+    assert read_vocabulary(path, 2) == ["the", "of"]
+
+
+def test_refusals(tmp_path: Path) -> None:
+    empty = write(tmp_path / "empty", "\n")
+    three = write(tmp_path / "three", "a\tb\na\tb\tc\n")
+    for read, message in (
+        (lambda: read_pairs(three), "line 2: 3 words"),
+        (lambda: read_pairs(empty), "is empty"),
+        (lambda: read_vocabulary(empty), "is empty"),
+        (lambda: lexicons(tmp_path), "holds no lexicon"),
+        (lambda: lexicons(tmp_path / "nowhere"), "holds no lexicon"),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            read()
