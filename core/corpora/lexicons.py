@@ -1,19 +1,23 @@
-"""Bilingual lexicons and vocabularies as they are given out for bilingual lexicon induction.
+"""Lexicons of two and of many languages, and vocabularies, as files.
 
     for lexicon in lexicons("bli_datasets"): ...        # XLING, PanLex-BLI: <collection>/<source>-<target>/<file>
     read_pairs("en-si.5000-6500.txt")                   # MUSE
     read_vocabulary("en_vocab.txt", 100_000)            # a word a line, the most frequent first
+    read_synsets("mine.csv")                            # synset, word, language[, gloss]; or a column per language
 
-A word with several translations has several rows.
+Of the first two, a word with several translations has several rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from core.corpora.files import adapted, read_rows
 from core.errors import UserError
 from core.files import is_folder, read_lines
+from core.text.languages import language
 
 
 class Lexicon(NamedTuple):
@@ -23,6 +27,44 @@ class Lexicon(NamedTuple):
     source: str
     target: str
     rows: list[tuple[str, str]]
+
+
+class Member(NamedTuple):
+    """A word of a synset, with a gloss where there is one."""
+
+    synset: str
+    word: str
+    language: str
+    gloss: str = ""
+
+
+def read_synsets(source: str | Path, rows: Iterable[Any] | None = None) -> list[Member]:
+    """Words of many languages by what they mean, each once.
+
+    Args:
+        source: A file or hub data set, whose rows have `synset`, `word`, `language` and perhaps `gloss`; or whose
+            columns are language codes (and perhaps `key`), a synset a row; cells may be empty.
+        rows: What stands there, if it has been read.
+
+    Raises:
+        UserError: It cannot be read, has other columns, or an empty word.
+    """
+    rows = list(read_rows(source) if rows is None else rows)
+    if {"synset", "word", "language"} <= set(rows[0]):
+        return list(dict.fromkeys(adapted(source, rows, _member)))
+    for code in set(rows[0]) - {"key"}:
+        language(code)  # refuses what is none
+    synsets = enumerate(rows, start=1)
+    found = [(str(row.get("key") or number), row) for number, row in synsets]
+    texts = [(key, code, str(word or "").strip()) for key, row in found for code, word in row.items() if code != "key"]
+    return [Member(key, word, code) for key, code, word in texts if word]
+
+
+def _member(row: Any, number: int) -> Member:
+    word, code = (str(row[name]).strip() for name in ("word", "language"))
+    if not word or not code:
+        raise UserError("word or language is empty: fill it in, or leave the row out.")
+    return Member(str(row["synset"]), word, code, str(row.get("gloss") or "").strip())
 
 
 def read_pairs(path: str | Path) -> list[tuple[str, str]]:

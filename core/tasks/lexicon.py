@@ -4,6 +4,7 @@
     space.nearest(queries, 10)                                  # places and scores of the ten best words
     ranks = space.ranks(queries, [{3}, {7, 9}])                 # rank of the best right answer of each query
     precision(ranks, 5), reciprocal(ranks)                      # a value for each query; their means are P@5 and MRR
+    induce(vectors, synsets, ["de", "tr"], ["en", "ko"])        # every direction between languages, by source language
 
 Cosine favours hubs, words that are near to everything. CSLS (Conneau et al. 2018) takes off how near both words are to
 the other language as such:
@@ -16,7 +17,9 @@ source language, so a query with several right answers counts once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -99,6 +102,35 @@ def precision(ranks: Sequence[int], k: int = 1) -> list[float]:
 def reciprocal(ranks: Sequence[int]) -> list[float]:
     """1 / rank of each query."""
     return [1 / rank for rank in ranks]
+
+
+def induce(
+    vectors: Mapping[str, Any],
+    synsets: Mapping[str, Mapping[str, Sequence[int]]],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    csls: bool = False,
+) -> dict[str, float]:
+    """Reciprocal rank of the right word, `source/synset`: the mean over the languages asked, and the synset's words.
+
+    Args:
+        vectors: Of the whole vocabulary of each language.
+        synsets: What is asked for, by name: the rows of its words in each language that has any.
+        sources: Languages that ask.
+        targets: Languages that are searched; a language does not ask itself.
+        csls: By CSLS instead of cosine.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for source, target in ((source, target) for source in sources for target in targets if source != target):
+        pairs = [(key, rows[source], rows[target]) for key, rows in synsets.items() if {source, target} <= rows.keys()]
+        asked = [(key, row, gold) for key, mine, gold in pairs for row in mine]
+        if asked:
+            keys, rows, gold = zip(*asked, strict=True)
+            space = Space(vectors[target], vectors[source] if csls else None)
+            for key, value in zip(keys, reciprocal(space.ranks(vectors[source][list(rows)], gold)), strict=True):
+                found[f"{source}/{key}"].append(value)
+    return {path: fmean(values) for path, values in found.items()}
 
 
 def _mean_of_top(cosine: Float[Tensor, "row word"], k: int) -> Float[Tensor, " row"]:

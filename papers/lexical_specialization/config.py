@@ -66,13 +66,12 @@ class Config:
     """Length and speed."""
 
     lexicons: str = ""
-    """`emoji`, or a folder of <source>-<target>/*test*: XLING and PanLex-BLI (code)."""
+    """`emoji`, with names of places as a second lexicon; or a folder of <source>-<target>/*test*: XLING and PanLex-BLI
+    (code)."""
     vocabularies: str = ""
     """Folder of <language>_vocab.txt, the 100,000 most frequent words of fastText's vectors (code)."""
     validation: tuple[str, ...] = ()
     """Files of pairs none of whose words is trained on (code: the training parts of four lexicons)."""
-    names: Annotated[int, Range(0)] = 0
-    """Names of territories and languages at the tiny scale, a second lexicon."""
     ratings: str = ""
     """Folder of <L1>-<L2>.csv: Multi-SimLex (code)."""
     sentences: Literal["", "messages", "tatoeba"] = ""
@@ -114,16 +113,15 @@ TINY = Config(
     base="wheel:e5-small",
     constraints="emoji",
     number=720,
-    training=replace(_PAPER, batch_size=24, learning_rate=3e-5, max_length=48, log_every=10),
+    training=replace(_PAPER, batch_size=48, learning_rate=3e-5, max_length=48, log_every=10),
     lexicons="emoji",
-    names=200,
     sentences="messages",
-    items=150,
+    items=120,
 )
 _TOY = replace(TINY.training, epochs=1, batch_size=8)
 
 PRESETS: dict[str, Config] = {
-    "smoke": replace(TINY, base="toy", number=48, names=8, items=8, training=_TOY),
+    "smoke": replace(TINY, base="toy", number=48, items=8, training=_TOY),
     "tiny": TINY,
     "paper": PAPER_SCALE,
     "paper-mbert": replace(PAPER_SCALE, base="google-bert/bert-base-multilingual-uncased"),

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from core import corpora
-from core.corpora.lexicons import read_pairs
+from core.corpora.lexicons import Member, read_pairs, read_synsets
 from core.errors import UserError
-from core.files import is_folder, source_is_path
+from core.files import is_folder
 from core.text.languages import same_language
 from papers.lexical_specialization import miniature
 from papers.lexical_specialization.config import Config
@@ -82,54 +82,28 @@ def is_among(code: str, languages: Sequence[str]) -> bool:
 
 @cache
 def read_constraints(source: str) -> list[Constraint]:
-    """Constraints of a hub data set or a file, in the published form or as an own lexicon.
+    """Constraints of a hub data set or a file, in the published form or as an own lexicon: every two of a synset.
 
     Raises:
-        UserError: It cannot be read, has other columns, or an empty word.
+        UserError: It cannot be read, has other columns, or no synset of two words.
     """
     rows = corpora.read_rows(source)
-    columns = set(next(iter(rows)))
-    if {"synset", "word", "language"} <= columns:
-        found = _of_synsets(corpora.adapted(source, rows, _member))
-    elif "synsetID" not in columns and source_is_path(source):
-        found = _of_columns(source)
-    else:
-        found = corpora.adapted(source, rows, _published)
-    kept = list(found)
-    if not kept:
+    if "synsetID" in next(iter(rows)):
+        return list(corpora.adapted(source, rows, _published))
+    synsets: dict[str, list[Member]] = defaultdict(list)
+    for member in read_synsets(source, rows):
+        synsets[member.synset].append(member)
+    pairs = [pair for members in synsets.values() for pair in combinations(members, 2)]
+    if not pairs:
         raise UserError(f"{source} has no synset with two words: give synonyms the same synset.")
-    return kept
+    return [Constraint(a.synset, a.word, a.language, b.word, b.language, a.gloss, b.gloss) for a, b in pairs]
 
 
 def _published(row: Any, number: int) -> Constraint:
-    texts = [_text(row, name) for name in ("word1", "lang1", "word2", "lang2")]
-    return Constraint(str(row["synsetID"]), *texts, *(str(row.get(name) or "").strip() for name in ("sent1", "sent2")))
-
-
-def _member(row: Any, number: int) -> tuple[str, tuple[str, str, str]]:
-    return str(row["synset"]), (_text(row, "word"), _text(row, "language"), str(row.get("gloss") or "").strip())
-
-
-def _text(row: Any, name: str) -> str:
-    if not isinstance(row[name], str) or not row[name].strip():
-        raise UserError(f"{name} is {row[name]!r}: give a text, or leave the row out.")
-    return row[name].strip()
-
-
-def _of_synsets(members: Iterable[tuple[str, tuple[str, str, str]]]) -> Iterator[Constraint]:
-    """Every two members of a synset."""
-    synsets: dict[str, dict[tuple[str, str, str], None]] = defaultdict(dict)
-    for synset, member in members:
-        synsets[synset][member] = None
-    for synset, found in synsets.items():
-        for (word1, lang1, gloss1), (word2, lang2, gloss2) in combinations(found, 2):
-            yield Constraint(synset, word1, lang1, word2, lang2, gloss1, gloss2)
-
-
-def _of_columns(source: str) -> Iterator[Constraint]:
-    table = enumerate(corpora.read_parallel(source))
-    named = ((str(row.pop("key", "") or number), row) for number, row in table)
-    return _of_synsets((key, (text, code, "")) for key, row in named for code, text in row.items() if text)
+    found = [str(row[name]).strip() for name in ("synsetID", "word1", "lang1", "word2", "lang2")]
+    if not all(found):
+        raise UserError("a word, a language or the synset is empty: leave the row out.")
+    return Constraint(*found, *(str(row.get(name) or "").strip() for name in ("sent1", "sent2")))
 
 
 def ratings(folder: str | Path) -> dict[str, list[tuple[str, str, float]]]:
@@ -145,6 +119,6 @@ def ratings(folder: str | Path) -> dict[str, list[tuple[str, str, float]]]:
     for path in files:
         left, _, right = path.stem.partition("-")
         rated = [row for row in corpora.read_rows(path) if row.get("score") != ""]
-        adapt = lambda row, _, left=left, right=right: (_text(row, left), _text(row, right), float(row["score"]))  # noqa: E731
+        adapt = lambda row, _, left=left, right=right: (row[left], row[right], float(row["score"]))  # noqa: E731
         found[path.stem.lower()] = list(corpora.adapted(path, rated, adapt))
     return found

@@ -49,8 +49,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
         constants = trivial(config, run)
     elif config.lexicons:
         units, details["by_layer"] = large_lexicons(encode, layers, config)
-    if config.names:
-        units |= second_lexicon(encode, config)
     if config.ratings:
         units["similarity"] = similarity(encode, data.ratings(config.ratings))
     if config.sentences:
@@ -59,45 +57,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return Measurement(metrics | constants, units, details)
 
 
-def induce(
-    vectors: Mapping[str, Any],
-    synsets: Mapping[str, Mapping[str, Sequence[int]]],
-    sources: Sequence[str],
-    targets: Sequence[str],
-    *,
-    csls: bool = False,
-) -> dict[str, float]:
-    """Reciprocal rank of the right word, `source/synset`: the mean over the other languages, and the synset's words.
-
-    Args:
-        vectors: Of the whole vocabulary of each language.
-        synsets: What is asked for: by language, the rows of its words.
-        sources: Languages that ask.
-        targets: Languages that are searched.
-        csls: By CSLS instead of cosine.
-    """
-    from core.tasks.lexicon import Space, reciprocal
-
-    found: dict[str, list[float]] = defaultdict(list)
-    for source, target in ((source, target) for source in sources for target in targets if source != target):
-        pairs = [(key, rows[source], rows[target]) for key, rows in synsets.items() if {source, target} <= rows.keys()]
-        asked = [(key, row, gold) for key, mine, gold in pairs for row in mine]
-        if asked:
-            keys, rows, gold = zip(*asked, strict=True)
-            space = Space(vectors[target], vectors[source] if csls else None)
-            for key, value in zip(keys, reciprocal(space.ranks(vectors[source][list(rows)], gold)), strict=True):
-                found[f"{source}/{key}"].append(value)
-    return {path: statistics.fmean(values) for path, values in found.items()}
-
-
 # --- the tiny world -------------------------------------------------------------------------------------------------
 
 
 def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tuple[Units, list[float]]:
     """Reciprocal ranks `language/concept`; and of unseen languages their mean by layer, each asking the next one."""
-    from papers.lexical_specialization.miniature import SEEN, UNSEEN
+    from core.tasks.lexicon import induce
+    from papers.lexical_specialization.miniature import LANGUAGES, SEEN, UNSEEN
 
-    words, asked = vocabularies(config)
+    words, asked = searched(config)
     vectors = {code: encode(words[code])[0] for code in SEEN}
     by_layer: dict[str, list[Tensor]] = {}
     for code in UNSEEN:
@@ -113,27 +81,35 @@ def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tupl
         there = {code: states[layer] for code, states in by_layer.items()}
         ranks = [induce(there, asked, (a,), (b,)) for a, b in zip(UNSEEN, (*UNSEEN[1:], UNSEEN[0]), strict=True)]
         curve.append(statistics.fmean(value for found in ranks for value in found.values()))
+    words, asked = searched(config, places=True)
+    vectors = {code: encode(words[code])[0] for code in LANGUAGES}
+    units |= {f"places_{group}": induce(vectors, asked, *groups[group]) for group in ("seen", "unseen")}
     return units, curve
 
 
-def vocabularies(config: Config) -> tuple[dict[str, list[str]], dict[str, dict[str, tuple[int]]]]:
-    """Names to search by language, and the concepts that are asked for with their places among them."""
+def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[str]], dict[str, dict[str, tuple[int]]]]:
+    """Names to search by language, three in four of which are not asked for; and the places of those that are."""
     from papers.lexical_specialization import miniature
 
-    asked = miniature.held_out(config.split, config.items, config.seed)
-    others = sorted(miniature.names().keys() - asked)
-    searched = [*asked, *random.Random(config.seed).sample(others, min(3 * len(asked), len(others)))]
-    words = {code: [miniature.names()[key][code] for key in searched] for code in miniature.LANGUAGES}
-    return words, {key: dict.fromkeys(words, (place,)) for place, key in enumerate(asked)}
+    if places:
+        table = miniature.places(config.items, config.seed)
+        asked = keys = list(table)
+    else:
+        table, asked = miniature.names(), miniature.held_out(config.split, config.items, config.seed)
+        others = sorted(table.keys() - asked)
+        keys = [*asked, *random.Random(config.seed).sample(others, 3 * len(asked))]
+    words = {code: [table[key][code] for key in keys] for code in miniature.LANGUAGES}
+    return words, {key: dict.fromkeys(words, (row,)) for row, key in enumerate(asked)}
 
 
 def trivial(config: Config, run: Run) -> dict[str, float]:
     """What is found in unseen languages by chance, and by the letter trigrams of romanised words."""
     from core.files import read_json, write_json
+    from core.tasks.lexicon import induce
     from core.text.distance import trigrams
     from papers.lexical_specialization.miniature import UNSEEN
 
-    words, asked = vocabularies(config)
+    words, asked = searched(config)
 
     def build(folder: Path) -> None:
         letters = trigrams(*(words[code] for code in UNSEEN))
@@ -143,18 +119,6 @@ def trivial(config: Config, run: Run) -> dict[str, float]:
     letters = read_json(run.stage("letters", {"asked": list(asked)}, build) / "letters.json")
     chance = statistics.fmean(1 / rank for rank in range(1, len(words["en"]) + 1))
     return {"trivial_letters": letters, "trivial_chance": chance}
-
-
-def second_lexicon(encode: Encode, config: Config) -> Units:
-    """The same for names of territories and languages, another domain, in further languages too."""
-    from papers.lexical_specialization.miniature import FURTHER, SEEN, UNSEEN, places
-
-    table, unseen = places(config.names, config.seed), (*UNSEEN, *FURTHER)
-    vectors = {code: encode([name[code] for name in table.values()])[0] for code in (*SEEN, *unseen)}
-    asked = {key: dict.fromkeys(vectors, (row,)) for row, key in enumerate(table)}
-    return {
-        f"names_{group}": induce(vectors, asked, codes, codes) for group, codes in (("seen", SEEN), ("unseen", unseen))
-    }
 
 
 # --- the paper's tests ----------------------------------------------------------------------------------------------
@@ -211,19 +175,16 @@ def sentences(encode: Encode, config: Config) -> Units:
     from papers.lexical_specialization import data, miniature
 
     if config.sentences == "messages":
-        options = (config.split, config.items, config.seed)
-        sets = {code: miniature.sentences(code, *options) for code in miniature.LANGUAGES[1:]}
+        columns = miniature.sentences(config.split, config.items, config.seed)
+        sides = {code: Pairs(columns["en"], columns[code]) for code in miniature.LANGUAGES[1:]}
     else:
-        sets = {
-            code: {f"{code}/{n}": (row["en"], row["native"]) for n, row in enumerate(rows[: config.items])}
-            for code, rows in pairs.read(config.sentences)
-        }
-    sides = {code: Pairs(*zip(*rows.values(), strict=True)) for code, rows in sets.items()}
+        read = {code: rows[: config.items] for code, rows in pairs.read(config.sentences)}
+        sides = {code: Pairs(*([row[k] for row in rows] for k in ("en", "native"))) for code, rows in read.items()}
     found, seen = retrieve(lambda texts: encode(texts)[0], sides), data.languages(config)
     units: Units = defaultdict(dict)
-    for code, rows in sets.items():
+    for code, result in found.items():
         group = "seen" if data.is_among(code, seen) else "unseen"
-        units[f"sentences_{group}"] |= dict(zip(rows, found[code].forward[1], strict=True))
+        units[f"sentences_{group}"] |= {f"{code}/{n}": value for n, value in enumerate(result.forward[1])}
     return dict(units)
 
 

@@ -66,7 +66,7 @@ def audit(loaded: Loaded, rows: Iterable[Constraint], *, csls: bool = False, lay
     Raises:
         UserError: A word without a subword, or a layer that the model does not have.
     """
-    from papers.lexical_specialization.eval import induce
+    from core.tasks.lexicon import induce
     from papers.lexical_specialization.method import encode_words
 
     words: dict[str, dict[str, int]] = defaultdict(dict)

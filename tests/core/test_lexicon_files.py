@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from core.corpora.lexicons import Lexicon, lexicons, read_pairs, read_vocabulary
+from core.corpora.lexicons import Lexicon, Member, lexicons, read_pairs, read_synsets, read_vocabulary
 from core.errors import UserError
 
 
@@ -41,6 +41,21 @@ def test_a_vocabulary_has_every_word_once(tmp_path: Path) -> None:
     assert read_vocabulary(path, 2) == ["the", "of"]
 
 
+@pytest.mark.parametrize("name", ["own.csv", "own.jsonl", "own.tsv"])
+def test_synsets_as_rows_or_as_columns(name: str, tmp_path: Path) -> None:
+    texts = {
+        "own.csv": "synset,word,language,gloss\r\n1,dog,en,\r\n1,Hund,de,ein Tier\r\n1,dog,en,\r\n2,кошка,ru,\r\n",
+        "own.jsonl": '{"synset": 1, "word": "dog", "language": "en"}\n'
+        '{"synset": 2, "word": "кошка", "language": "ru"}\n'
+        '{"synset": 1, "word": "Hund", "language": "de", "gloss": "ein Tier"}\n',
+        "own.tsv": "en\tde\tru\ndog\tHund\t\ncat\tKatze\tкошка\n",
+    }
+    found = read_synsets(write(tmp_path / name, texts[name]))
+    gloss = "" if name == "own.tsv" else "ein Tier"
+    assert {Member("1", "dog", "en"), Member("1", "Hund", "de", gloss), Member("2", "кошка", "ru")} <= set(found)
+    assert len(found) == (5 if name == "own.tsv" else 3)
+
+
 def test_refusals(tmp_path: Path) -> None:
     empty = write(tmp_path / "empty", "\n")
     three = write(tmp_path / "three", "a\tb\na\tb\tc\n")
@@ -48,6 +63,8 @@ def test_refusals(tmp_path: Path) -> None:
         (lambda: read_pairs(three), "line 2: 3 words"),
         (lambda: read_pairs(empty), "is empty"),
         (lambda: read_vocabulary(empty), "is empty"),
+        (lambda: read_synsets(write(tmp_path / "y.tsv", "en\tWort\ndog\tHund\n")), "Wort"),
+        (lambda: read_synsets(write(tmp_path / "x.csv", "synset,word,language\n1,,en\n")), "row 1: word or language"),
         (lambda: lexicons(tmp_path), "holds no lexicon"),
         (lambda: lexicons(tmp_path / "nowhere"), "holds no lexicon"),
     ):

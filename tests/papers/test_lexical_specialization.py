@@ -23,11 +23,12 @@ from core.experiment.entrypoint import execute
 from core.experiment.run import Run
 from core.models import loading
 from core.models.embedding import pool
+from core.tasks.lexicon import induce
 from core.text.normalize import fold
 from core.training.config import TrainingConfig
 from papers.lexical_specialization import PAPER, data, miniature, use
 from papers.lexical_specialization.config import PRESETS, VARIANTS, Config, workload
-from papers.lexical_specialization.eval import evaluate, induce, large_lexicons, similarity
+from papers.lexical_specialization.eval import evaluate, large_lexicons, similarity
 from papers.lexical_specialization.inputs import Constraint, collate, sequences
 from papers.lexical_specialization.method import (
     OBJECTIVES,
