@@ -6,10 +6,9 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Languages are drawn, and with them the words that are asked for; a word's value is the mean over the languages that
-# are searched.
-_BY_LANGUAGE: dict[str, Any] = {"unit": "language", "null": "permuted"}
-_GAINS: dict[str, Any] = {**_BY_LANGUAGE, "treatment": "specialized", "control": "vanilla"}
+# Languages are drawn, with what they ask for; a word's value is the mean over the languages that it asks.
+_GAINS: dict[str, Any] = {"treatment": "specialized", "control": "vanilla", "unit": "language", "null": "permuted"}
+_UNSEEN: dict[str, Any] = {"metric": "bli_unseen", "unit": "language", "smallest": 0.01}
 
 PAPER = Paper(
     slug="lexical_specialization",
@@ -20,15 +19,15 @@ PAPER = Paper(
     arxiv="2208.01018",
     family="fine-tuning",
     summary=(
-        "One cheap contrastive pass over synonyms in many languages turns a multilingual encoder into an encoder of "
+        "One short contrastive run over synonyms of many languages turns a multilingual encoder into an encoder of "
         "words, in languages without a single synonym too."
     ),
     claims=(
         Claim(
             id="unseen-languages",
-            statement="After one short pass over synonyms in six languages, words of eight other languages find their "
+            statement="After one short run over synonyms of six languages, words of eight other languages find their "
             "translations among each other better: mean reciprocal rank rises by more than 0.03.",
-            reported="Gains for languages unseen in specialization (abstract); the size is ours.",
+            reported="Gains for languages unseen in specialization (abstract). The size is ours.",
             metric="bli_unseen",
             size=0.03,
             premises=("knows-words",),
@@ -36,9 +35,9 @@ PAPER = Paper(
         ),
         Claim(
             id="seen-languages",
-            statement="So do words of the six languages, of concepts that no synonym names: mean reciprocal rank rises "
-            "by more than 0.05.",
-            reported="Substantial gains in bilingual lexicon induction (abstract); the size is ours.",
+            statement="Words of the six languages do so too, of concepts that no synonym names: mean reciprocal rank "
+            "rises by more than 0.05.",
+            reported="Substantial gains in bilingual lexicon induction (abstract). The size is ours.",
             metric="bli_seen",
             size=0.05,
             premises=("knows-words",),
@@ -46,31 +45,98 @@ PAPER = Paper(
         ),
         Claim(
             id="sentence-retrieval",
-            statement="Sentences of the eight other languages are found by their English translations more often.",
-            reported="Substantial gains in cross-lingual sentence retrieval as well (abstract).",
+            statement="English sentences find their translations into the eight other languages more often.",
+            reported="Substantial gains in cross-lingual sentence retrieval (abstract).",
             metric="sentences_unseen",
             smallest=0.01,
             **_GAINS,
         ),
         Claim(
             id="quantity",
-            statement="Synonyms in two languages alone, English and German, help unseen languages more than an eighth "
-            "as many in six languages.",
-            reported="The number of constraints plays a much greater role than the languages that they come from "
-            "(abstract, controlled experiments).",
-            metric="bli_unseen",
+            statement="English and German synonyms help the other languages more than an eighth as many of six "
+            "languages.",
+            reported="The number of constraints plays a much greater role than the set of languages from which they "
+            "originate (abstract).",
             treatment="en_de",
             control="eighth",
-            smallest=0.01,
-            **_BY_LANGUAGE,
+            null="permuted",
+            premises=("knows-words",),
+            **_UNSEEN,
         ),
         Claim(
             id="word-similarity",
-            statement="Cosines of words agree better with human ratings of similarity across languages.",
-            reported="Substantial gains in cross-lingual word similarity (abstract), Spearman's correlation on 66 pairs "
-            "of languages of Multi-SimLex.",
-            out_of_scale="No installable package has ratings in several languages; preset `paper` measures it on the "
-            "official repository's copy.",
+            statement="Cosines of words of two languages agree better with people's ratings of their similarity.",
+            reported="Substantial gains in cross-lingual word similarity (abstract): Spearman's correlation in the 66 "
+            "pairs of languages of Multi-SimLex.",
+            out_of_scale="No installable package has such ratings; preset `paper` reads the official repository's.",
+        ),
+    ),
+    checks=(
+        Check(
+            id="quantity-far-pair",
+            statement="So do Chinese and Arabic synonyms.",
+            treatment="zh_ar",
+            control="eighth",
+            null="permuted",
+            **_UNSEEN,
+        ),
+        Check(
+            id="diversity",
+            statement="Six languages help the other ones at most 0.02 more than English and German, or Chinese and "
+            "Arabic, with as many synonyms.",
+            treatment="specialized",
+            control=("en_de", "zh_ar"),
+            better="equal",
+            size=0.02,
+            **{**_UNSEEN, "smallest": 0.0},
+        ),
+        Check(
+            id="data-or-steps",
+            statement="An eighth of the synonyms, seen eight times as often, helps less than all of them.",
+            treatment="specialized",
+            control="eighth_long",
+            null="permuted",
+            **_UNSEEN,
+        ),
+        Check(
+            id="hubs",
+            statement="What is gained in unseen languages is not only what CSLS would have mended: by CSLS, too, they "
+            "gain.",
+            metric="csls_unseen",
+            smallest=0.01,
+            **_GAINS,
+        ),
+        Check(
+            id="other-domain",
+            statement="Names of places and languages, another domain, lose at most 0.02 in unseen languages.",
+            metric="places_unseen",
+            size=0.02,
+            keeps=True,
+            **{**_GAINS, "null": None},
+        ),
+        Check(
+            id="losses",
+            statement="With SupCon the gain is the same within 0.01.",
+            treatment="sup_con",
+            control="specialized",
+            better="equal",
+            size=0.01,
+            **{**_UNSEEN, "smallest": 0.0},
+        ),
+        Check(
+            id="adapters",
+            statement="Adapters gain too.",
+            treatment="lora",
+            control="vanilla",
+            null="permuted",
+            **_UNSEEN,
+        ),
+        Check(
+            id="glosses",
+            statement="Words alone are better to train on than words with a gloss, since words alone are tested.",
+            treatment="specialized",
+            control="glosses",
+            **_UNSEEN,
         ),
     ),
     premises=(
@@ -79,13 +145,13 @@ PAPER = Paper(
             statement="The encoder as it is finds translations of words of unseen languages.",
             metric="bli_unseen",
             variant="vanilla",
-            at_least=0.1,
+            at_least=0.25,
         ),
     ),
     official_code="https://github.com/umanlp/babelbert",
     licence_note="Code MIT; constraints and released encoders under BabelNet's non-commercial licence.",
     seeds=(31, 32, 33),
-    minutes=15,
+    minutes=12,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -12,7 +12,6 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from core.cost.workload import Workload
 
-Inputs = Literal["words", "glosses", "glosses_multitask", "joint"]
 Objective = Literal["nt_xent", "sup_con"]
 Similarity = Literal["cosine", "csls"]
 
@@ -53,13 +52,10 @@ class Config:
     permuted: bool = False
     """The second word of every constraint is that of another synset: the effect, broken on purpose."""
 
-    inputs: Inputs = "words"
-    """What is read in training: words alone, words with glosses, these with a loss on the glosses too, or both words
-    and glosses in one sequence (code: all four). Words are always tested alone."""
+    glosses: bool = False
+    """Read every word with its gloss in training (code: an option); words are always tested alone."""
     objective: Objective = "nt_xent"
     """The loss (code: both)."""
-    similarity: Similarity = "cosine"
-    """What the loss compares (code: both)."""
     adapter: Literal["full", "lora"] = "full"
     """Train all weights, or adapters on all linear layers, which are merged afterwards."""
     training: TrainingConfig = _PAPER
@@ -83,7 +79,7 @@ class Config:
         """Refuse combinations that mean nothing."""
         validate(self)
         if not self.specialized:
-            for name in ("share", "same_steps", "permuted", "inputs", "objective", "similarity", "adapter"):
+            for name in ("share", "same_steps", "permuted", "glosses", "objective", "adapter"):
                 if getattr(self, name) != type(self).__dataclass_fields__[name].default:
                     raise UserError(f"Without specialization nothing is trained: leave {name} out.")
         if self.same_steps and self.share == 1:
@@ -131,11 +127,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vanilla": {"specialized": False},
     "specialized": {},
     "sup_con": {"objective": "sup_con"},
-    "csls_loss": {"similarity": "csls"},
     "lora": {"adapter": "lora", "training.learning_rate": 1e-3},
-    "glosses": {"inputs": "glosses"},
-    "glosses_multitask": {"inputs": "glosses_multitask"},
-    "joint": {"inputs": "joint"},
+    "glosses": {"glosses": True},
     "en_de": {"languages": ("en", "de")},
     "zh_ar": {"languages": ("zh", "ar")},
     "eighth": {"share": 0.125},
@@ -154,7 +147,7 @@ def workload(config: Config) -> list[Workload]:
     base = "wheel:e5-small" if config.base == "toy" else config.base
     rows = config.number or 761_000 * (len(config.languages) / 50 if config.languages else 1) ** 2
     passes = config.training.epochs * (1 if config.same_steps else config.share)
-    length, method = 5 if config.inputs == "words" else 65, "lora" if config.adapter == "lora" else "full"
+    length, method = 65 if config.glosses else 5, "lora" if config.adapter == "lora" else "full"
     tokens, batch = int(2 * rows * passes * length), 2 * config.training.batch_size
     options: dict[str, Any] = {"checkpointing": False, "lora_rank": LORA_RANK, "name": "constraints"}
     training = Workload(base, tokens, "training", method, length, batch, **options)  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ def constraints(config: Config) -> list[Constraint]:
     """
     rng = random.Random(config.seed)
     if config.constraints == "emoji":
-        options = {"number": config.number, "languages": config.languages or miniature.SEEN}
+        options = {"number": config.number or 10**6, "languages": config.languages or miniature.SEEN}
         rows = miniature.constraints(config.split, config.items, config.seed, **options)
     else:
         tested = {word for file in config.validation for pair in read_pairs(file) for word in pair}

@@ -63,7 +63,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tuple[Units, list[float]]:
     """Reciprocal ranks `language/concept`; and of unseen languages their mean by layer, each asking the next one."""
     from core.tasks.lexicon import induce
-    from papers.lexical_specialization.miniature import LANGUAGES, SEEN, UNSEEN
+    from papers.lexical_specialization.miniature import SEEN, UNSEEN
 
     words, asked = searched(config)
     vectors = {code: encode(words[code])[0] for code in SEEN}
@@ -82,23 +82,24 @@ def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tupl
         ranks = [induce(there, asked, (a,), (b,)) for a, b in zip(UNSEEN, (*UNSEEN[1:], UNSEEN[0]), strict=True)]
         curve.append(statistics.fmean(value for found in ranks for value in found.values()))
     words, asked = searched(config, places=True)
-    vectors = {code: encode(words[code])[0] for code in LANGUAGES}
+    vectors = {code: encode(column)[0] for code, column in words.items()}
     units |= {f"places_{group}": induce(vectors, asked, *groups[group]) for group in ("seen", "unseen")}
     return units, curve
 
 
 def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[str]], dict[str, dict[str, tuple[int]]]]:
     """Names to search by language, three in four of which are not asked for; and the places of those that are."""
+    from core.worlds.concepts import LANGUAGES, held_out, names
     from papers.lexical_specialization import miniature
 
     if places:
         table = miniature.places(config.items, config.seed)
         asked = keys = list(table)
     else:
-        table, asked = miniature.names(), miniature.held_out(config.split, config.items, config.seed)
+        table, asked = names(), held_out(config.split, config.items, config.seed)
         others = sorted(table.keys() - asked)
         keys = [*asked, *random.Random(config.seed).sample(others, 3 * len(asked))]
-    words = {code: [table[key][code] for key in keys] for code in miniature.LANGUAGES}
+    words = {code: [table[key][code] for key in keys] for code in LANGUAGES}
     return words, {key: dict.fromkeys(words, (row,)) for row, key in enumerate(asked)}
 
 
@@ -176,7 +177,7 @@ def sentences(encode: Encode, config: Config) -> Units:
 
     if config.sentences == "messages":
         columns = miniature.sentences(config.split, config.items, config.seed)
-        sides = {code: Pairs(columns["en"], columns[code]) for code in miniature.LANGUAGES[1:]}
+        sides = {code: Pairs(columns["en"], column) for code, column in columns.items() if code != "en"}
     else:
         read = {code: rows[: config.items] for code, rows in pairs.read(config.sentences)}
         sides = {code: Pairs(*([row[k] for row in rows] for k in ("en", "native"))) for code, rows in read.items()}

@@ -37,9 +37,9 @@ def _arms(axes: Axes, record: Record) -> None:
     for solver, value in record.trivial().items():
         axes.axvline(value, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
         axes.text(value, -0.62, solver, fontsize=7, color=COLOURS["grey"], ha="center", va="bottom")
-    axes.set_xlim(0, 1.25 * max(record.mean(arm, "bli_unseen") for arm, _, _ in ARMS if arm in record.measurements))
+    axes.set_xlim(0, 1.3 * max(record.mean(arm, "bli_unseen") for arm, _, _ in ARMS))
     axes.set_title("Words of eight unseen languages", pad=16)
-    axes.set_xlabel("mean reciprocal rank of the translation\n95 % interval; dotted: solvers that know no language")
+    axes.set_xlabel("mean reciprocal rank, 95 % interval\ndotted: solvers that know no language")
 
 
 def _languages(axes: Axes, record: Record) -> None:
@@ -47,35 +47,26 @@ def _languages(axes: Axes, record: Record) -> None:
         by_unit(record, variant, "bli_unseen") | by_unit(record, variant, "bli_seen")
         for variant in ("vanilla", "specialized")
     )
-    order = [code for group in (UNSEEN, SEEN) for code in sorted(group, key=lambda code: -after.get(code, 0))]
+    order = [code for group in (UNSEEN, SEEN) for code in sorted(group, key=lambda code: -after[code])]
     for row, code in enumerate(order):
-        colour = COLOURS["blue" if code in UNSEEN else "green"]
-        axes.annotate(
-            "", (after[code], row), (before[code], row), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2}
-        )
+        style = {"arrowstyle": "-|>", "color": COLOURS["blue" if code in UNSEEN else "green"], "lw": 2}
+        axes.annotate("", (after[code], row), (before[code], row), arrowprops=style)
         axes.plot(before[code], row, "o", color=COLOURS["grey"], markersize=5)
     rows(axes, [name(code) for code in order])
-    values = [*before.values(), *after.values()]
-    axes.set_xlim(0.9 * min(values), 1.08 * max(values))
+    axes.set_xlim(0.9 * min(before.values()), 1.08 * max(after.values()))
     axes.axhline(len(UNSEEN) - 0.5, color="black", linewidth=0.8)
-    for row, text, colour in ((len(UNSEEN) - 0.6, "unseen", "blue"), (len(order) - 0.6, "with synonyms", "green")):
-        axes.text(1, row, text, color=COLOURS[colour], ha="right", va="bottom", weight="bold", fontsize=9,
-                  transform=axes.get_yaxis_transform())  # fmt: skip
+    place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom", "fontsize": 9, "weight": "bold"}
+    axes.text(0.99, len(UNSEEN) - 0.6, "no synonyms", color=COLOURS["blue"], **place)
+    axes.text(0.99, len(order) - 0.6, "synonyms", color=COLOURS["green"], **place)
     axes.set_title("Every language")
     axes.set_xlabel("before (dot) and after (arrow)")
 
 
 def _layers(axes: Axes, record: Record) -> None:
-    for arm, text, colour in ARMS:
-        if arm in ("vanilla", "specialized", "permuted"):
-            cells = record.measurements.get(arm, {}).values()
-            if curves := [cell.details["by_layer"] for cell in cells]:
-                mean = np.mean(curves, axis=0)
-                axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3)
-                axes.text(
-                    len(mean) - 0.8, mean[-1], text.split("\n")[0], color=COLOURS[colour], fontsize=8, va="center"
-                )
-    axes.set_xlim(0, 18)
-    axes.set_xticks(range(0, 13, 3))
+    for arm, text, colour in (ARMS[0], ARMS[1], ARMS[-1]):
+        mean = np.mean([cell.details["by_layer"] for cell in record.measurements[arm].values()], axis=0)
+        axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3)
+        axes.text(len(mean) - 0.7, mean[-1], text.split("\n")[0], color=COLOURS[colour], fontsize=8, va="center")
+    axes.set_xlim(0, 1.6 * len(mean))
     axes.set_title("Unseen languages by layer")
     axes.set_xlabel("layer whose states are averaged")

@@ -30,7 +30,7 @@ from core.text.sampling import probabilities
 from core.training.config import TrainingConfig
 from core.training.fit import FitResult, fit
 from core.training.losses import Loss
-from papers.lexical_specialization.config import Inputs, Objective, Similarity
+from papers.lexical_specialization.config import Objective, Similarity
 from papers.lexical_specialization.inputs import Constraint, collate, sequences
 
 _NEVER = torch.finfo(torch.float32).min  # unlike -inf, its gradient through logsumexp is defined
@@ -109,19 +109,15 @@ def contrast(
     *,
     objective: Objective = "nt_xent",
     similarity: Similarity = "cosine",
-    inputs: Inputs = "words",
     temperature: float = 0.07,
 ) -> Loss:
     """The loss of a batch of :func:`papers.lexical_specialization.inputs.collate`, summed over pairs or anchors."""
     states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-    labels, texts = batch["labels"], (1, 2) if inputs in ("glosses_multitask", "joint") else (1,)
     # Cosines in bf16 are wrong by up to 0.004, which is divided by the temperature.
     with torch.autocast(states.device.type, enabled=False):
-        vectors = [pool(states, batch["texts"] == text) for text in texts]
-        if inputs == "joint":  # both words stand in one sequence
-            labels, vectors = labels.repeat(2), [torch.cat(vectors)]
-        terms = [OBJECTIVES[objective](similarities(one, similarity), labels, temperature) for one in vectors]
-    return Loss(torch.stack(terms).sum(), len(terms[0]))
+        vectors = pool(states, batch["word"])
+        terms = OBJECTIVES[objective](similarities(vectors, similarity), batch["labels"], temperature)
+    return Loss(terms.sum(), len(terms))
 
 
 def specialize(
@@ -133,7 +129,7 @@ def specialize(
     *,
     draws: int = 0,
     alpha: float = 0.5,
-    inputs: Inputs = "words",
+    glosses: bool = False,
     seed: int = 0,
     **loss: Any,
 ) -> FitResult:
@@ -147,19 +143,18 @@ def specialize(
         run: Its folder receives metrics and checkpoints.
         draws: Rows that are drawn, with replacement; 0 = as many as `settings.epochs` passes would read.
         alpha: Of :func:`row_weights`.
-        inputs: Whether and how glosses are read.
+        glosses: Read each word with its gloss.
         seed: What is drawn, and dropout.
         loss: Objective, similarity and temperature of :func:`contrast`.
 
     Raises:
-        UserError: Fewer than two synsets, or a row that cannot be read.
+        UserError: Fewer than two synsets, or a word that cannot be read.
     """
     labels = {synset: number for number, synset in enumerate(dict.fromkeys(row.synset for row in rows))}
     if len(labels) < 2:
         raise UserError("With fewer than two synsets no word has a negative: give more constraints.")
     read = [
-        {"sequences": sequences(tokenizer, row, inputs, settings.max_length), "label": labels[row.synset]}
-        for row in rows
+        {**sequences(tokenizer, row, settings.max_length, glosses=glosses), "label": labels[row.synset]} for row in rows
     ]
     drawn = torch.multinomial(
         torch.tensor(row_weights(rows, alpha)),
@@ -172,7 +167,7 @@ def specialize(
         [read[row] for row in drawn.tolist()],
         replace(settings, steps=0, epochs=1, shuffle=False),
         run,
-        loss_fn=partial(contrast, inputs=inputs, **loss),
+        loss_fn=partial(contrast, **loss),
         collate=lambda chosen, _: collate(chosen, tokenizer.pad_token_id),
         seed=seed,
         name="specialize",

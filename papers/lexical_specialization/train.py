@@ -35,9 +35,9 @@ def train(config: Config, run: Run) -> None:
 
         model = get_peft_model(model, LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear"))
     passes = config.training.epochs / (config.share if config.same_steps else 1)
-    loss = {"objective": config.objective, "similarity": config.similarity, "temperature": TEMPERATURE}
-    options = {"alpha": ALPHA, "inputs": config.inputs, "seed": config.seed, **loss}
-    method.specialize(model, tokenizer, rows, config.training, run, draws=round(passes * len(rows)), **options)
+    options = {"objective": config.objective, "glosses": config.glosses, "alpha": ALPHA, "temperature": TEMPERATURE}
+    draws = round(passes * len(rows))
+    method.specialize(model, tokenizer, rows, config.training, run, draws=draws, seed=config.seed, **options)
     save_pretrained(model.merge_and_unload() if config.adapter == "lora" else model, run.artifact, tokenizer)
 
 

@@ -25,7 +25,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
-from papers.lexical_specialization.config import PRESETS, Inputs
+from papers.lexical_specialization.config import PRESETS
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
@@ -42,13 +42,7 @@ def translate(
 ) -> Nearest:
     """The nearest words of a vocabulary: their places in it and their scores, [word, top].
 
-    Args:
-        loaded: Encoder and tokenizer.
-        words: What is asked for. CSLS takes them for the source language: ask for many at once.
-        vocabulary: What is searched.
-        top: How many.
-        csls: By CSLS; False: by cosine.
-        layer: Whose vectors.
+    CSLS takes `words` for the source language: ask for many at once.
 
     Raises:
         UserError: A word without a subword, or a layer that the model does not have.
@@ -98,9 +92,6 @@ def table(before: Ranks, after: Ranks) -> dict[str, str]:
     return lines
 
 
-# --- the command ----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Specialize:
     """Train an encoder with a lexicon; say what it is worth on synsets and languages that it has not seen."""
@@ -115,8 +106,8 @@ class Specialize:
     """Languages of the lexicon that are tested and not trained on."""
     test: Annotated[float, Range(0.01, 0.9)] = 0.2
     """Share of the synsets that is tested and not trained on."""
-    inputs: Inputs = "words"
-    """Words alone, or with their glosses."""
+    glosses: bool = False
+    """Read every word with its gloss in training."""
     epochs: Annotated[float, Range(0.01, 1000)] = PRESETS["paper"].training.epochs
     """Passes over the constraints."""
     batch_size: Annotated[int, Range(2, 100_000)] = PRESETS["paper"].training.batch_size
@@ -132,31 +123,13 @@ class Audit:
     """Say by language how much better the second encoder finds the words of a lexicon than the first."""
 
     lexicon: tyro.conf.Positional[str]
-    """A file whose synsets neither was trained on."""
+    """A file; the synsets have to be new to both."""
     models: tuple[str, str]
     """Two encoders, before and after."""
     layers: tuple[Layer, Layer] = (-1, -1)
-    """Which layers' vectors are compared; -1 is the last."""
+    """Whose vectors; -1 is the last."""
     csls: bool = False
     """By CSLS instead of cosine."""
-
-
-@dataclass(frozen=True)
-class Induce:
-    """Translate words: print `word, rank, nearest word, score`, with tabs between them."""
-
-    words: tyro.conf.Positional[Path]
-    """A word a line. CSLS takes them for the source language: give many at once."""
-    vocabulary: Path
-    """A word of the other language a line."""
-    model: str
-    """The encoder."""
-    top: Annotated[int, Range(1)] = 5
-    """How many."""
-    csls: bool = True
-    """By CSLS; --no-csls: by cosine."""
-    layer: Layer = -1
-    """Whose vectors."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +143,25 @@ class Encode:
     out: Path = Path("vectors.npy")
     """Where to."""
     layer: Layer = -1
-    """Whose vectors."""
+    """Whose vectors; -1 is the last."""
+
+
+@dataclass(frozen=True)
+class Induce:
+    """Translate words: print `word, rank, nearest word, score`, with tabs between them."""
+
+    words: tyro.conf.Positional[Path]
+    """A word a line."""
+    vocabulary: Path
+    """A word of the other language a line."""
+    model: str
+    """The encoder."""
+    top: Annotated[int, Range(1)] = 5
+    """How many nearest words."""
+    csls: bool = True
+    """By CSLS, which takes the words for the source language: give many at once; --no-csls: by cosine."""
+    layer: Layer = -1
+    """Whose vectors; -1 is the last."""
 
 
 def _specialize(options: Specialize) -> None:
@@ -197,7 +188,7 @@ def _specialize(options: Specialize) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), "lexical_specialization", options, Path(folder))
         settings = replace(PRESETS["paper"].training, max_length=128, **changes)
-        method.specialize(*loaded, train, settings, run, inputs=options.inputs, seed=options.seed)
+        method.specialize(*loaded, train, settings, run, glosses=options.glosses, seed=options.seed)
     save_pretrained(loaded.model.eval(), options.out, loaded.tokenizer)
     print(f"{len(train)} constraints. Mean reciprocal rank in {len(tested)} other synsets:")
     for code, line in table(before, audit(loaded, test)).items():

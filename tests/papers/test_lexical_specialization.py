@@ -24,11 +24,11 @@ from core.experiment.run import Run
 from core.models import loading
 from core.models.embedding import pool
 from core.tasks.lexicon import induce
-from core.text.normalize import fold
 from core.training.config import TrainingConfig
+from core.worlds.concepts import apart, held_out, names
 from papers.lexical_specialization import PAPER, data, miniature, use
 from papers.lexical_specialization.config import PRESETS, VARIANTS, Config, workload
-from papers.lexical_specialization.eval import evaluate, large_lexicons, similarity
+from papers.lexical_specialization.eval import evaluate, large_lexicons, searched, similarity
 from papers.lexical_specialization.inputs import Constraint, collate, sequences
 from papers.lexical_specialization.method import (
     OBJECTIVES,
@@ -147,44 +147,29 @@ ROW = Constraint("n1", "dog", "en", "犬", "ja", "a tame animal", "動物")
 
 
 @pytest.mark.parametrize(
-    ("inputs", "read"),
-    [
-        ("words", [("<s>dog</s>", "dog", ""), ("<s>犬</s>", "犬", "")]),
-        ("glosses", [("<s>dog</s></s>a tame animal</s>", "dog", ""), ("<s>犬</s></s>動物</s>", "犬", "")]),
-        (
-            "glosses_multitask",
-            [("<s>dog</s></s>a tame animal</s>", "dog", "a tame animal"), ("<s>犬</s></s>動物</s>", "犬", "動物")],
-        ),
-        ("joint", [("<s>dog</s>犬</s>a tame animal</s>動物</s>", "dog", "犬")]),
-    ],
+    ("glosses", "read"),
+    [(False, ["<s>dog</s>", "<s>犬</s>"]), (True, ["<s>dog</s></s>atameanimal</s>", "<s>犬</s></s>動物</s>"])],
 )
-def test_what_is_read_and_what_is_pooled(toy: loading.Loaded, inputs, read) -> None:
-    tokenizer = toy.tokenizer
-    found = sequences(tokenizer, ROW, inputs, 64)
-
-    def text(ids: Any) -> str:
-        return tokenizer.decode(ids).replace(" ", "")
-
-    for ids, texts, (whole, *parts) in zip(found.ids, found.texts, read, strict=True):
-        assert text(ids) == whole.replace(" ", "")
-        for number, part in enumerate(parts, start=1):
-            assert text([i for i, t in zip(ids, texts, strict=True) if t == number]) == part.replace(" ", "")
+def test_what_is_read_and_what_is_pooled(toy: loading.Loaded, glosses: bool, read: list[str]) -> None:
+    found = sequences(toy.tokenizer, ROW, 64, glosses=glosses)
+    known = [ROW._replace(word2="dog"), ROW] if glosses else [ROW]  # 動 and 物 are unknown to the toy
+    assert [toy.tokenizer.decode(ids).replace(" ", "").replace("<unk>", "動物") for ids in found["ids"]] == read, known
+    for ids, mask, word in zip(found["ids"], found["word"], ("dog", "犬"), strict=True):
+        own = toy.tokenizer(word, add_special_tokens=False).input_ids
+        assert [i for i, pooled in zip(ids, mask, strict=True) if pooled] == own
 
 
 def test_a_batch_has_every_word_with_the_label_of_its_synset(toy: loading.Loaded) -> None:
-    rows = [{"sequences": sequences(toy.tokenizer, ROW, inputs, 64), "label": 7} for inputs in ("words", "glosses")]
+    rows = [{**sequences(toy.tokenizer, ROW, 64, glosses=glosses), "label": 7} for glosses in (False, True)]
     batch = collate(rows, toy.tokenizer.pad_token_id)
     assert batch["labels"].tolist() == [7] * 4
-    assert (batch["texts"] > 0).sum(1).tolist() == [sum(map(bool, t)) for row in rows for t in row["sequences"].texts]
+    assert batch["word"].sum(1).tolist() == [sum(mask) for row in rows for mask in row["word"]]
     assert batch["input_ids"][batch["attention_mask"] == 0].unique().tolist() == [toy.tokenizer.pad_token_id]
 
 
-def test_words_and_glosses_without_a_subword_are_refused(toy: loading.Loaded) -> None:
-    bare = ROW._replace(gloss2="")
-    assert sequences(toy.tokenizer, bare, "glosses", 64).texts
-    for row, inputs in ((bare, "glosses_multitask"), (ROW._replace(word1=" "), "words")):
-        with pytest.raises(UserError, match="without a subword"):
-            sequences(toy.tokenizer, row, inputs, 64)
+def test_words_without_a_subword_are_refused(toy: loading.Loaded) -> None:
+    with pytest.raises(UserError, match="without a subword"):
+        sequences(toy.tokenizer, ROW._replace(word1=" "), 64)
     with pytest.raises(UserError, match="no subword"):
         encode_words(*toy, ["dog", " "])
     with pytest.raises(UserError, match="no layer 9"):
@@ -206,19 +191,14 @@ class Identity(nn.Module):
 def test_the_loss_of_a_batch_is_that_of_its_word_vectors(objective) -> None:
     states = torch.stack([torch.full_like(E, 9.0), E, E], 1)  # what is not pooled has no part in it
     batch: dict[str, Any] = {"input_ids": None, "attention_mask": None, "labels": torch.tensor(DOUBLE)}
-    batch["texts"] = torch.tensor([[0, 1, 2]]).repeat(6, 1)
-    one = contrast(Identity(states), batch, objective=objective)
+    batch["word"] = torch.tensor([[0, 1, 1]]).repeat(6, 1)
+    found = contrast(Identity(states), batch, objective=objective)
     value = {"nt_xent": 3.0085645, "sup_con": 3.6994350}[objective]
-    assert (one.total / one.items).item() == pytest.approx(value, abs=2e-6)
-    both = contrast(Identity(states), batch, objective=objective, inputs="glosses_multitask")
-    assert (both.total.item(), both.items) == (pytest.approx(2 * one.total.item()), one.items)
-    pair = {**batch, "labels": batch["labels"][::2], "texts": torch.tensor([[0, 1, 2]]).repeat(3, 1)}
-    joint = contrast(Identity(torch.stack([E[::2], E[::2], E[1::2]], 1)), pair, objective=objective, inputs="joint")
-    assert joint.total.item() == pytest.approx(one.total.item(), abs=1e-4)
+    assert (found.total / found.items).item() == pytest.approx(value, abs=2e-6)
 
 
 def test_specialization_pulls_synonyms_together_and_nothing_else_is_trained(toy, tmp_path: Path) -> None:
-    rows = [Constraint(key, name["en"], "en", name["de"], "de") for key, name in list(miniature.names().items())[:40]]
+    rows = [Constraint(key, name["en"], "en", name["de"], "de") for key, name in list(names().items())[:40]]
     model = loading.load(toy.model.name_or_path, task="encoder", dtype="float32").model
     model.embeddings.requires_grad_(False)
     before = model.embeddings.word_embeddings.weight.clone()
@@ -238,17 +218,13 @@ def test_specialization_pulls_synonyms_together_and_nothing_else_is_trained(toy,
 
 @pytest.mark.parametrize("split", ["test", "dev"])
 def test_nothing_that_is_tested_is_trained_on(split) -> None:
-    rows = miniature.constraints(split, 150, 5, number=10_000)
-    assert len({row.synset for row in rows}) == len(rows) >= PRESETS["tiny"].number
-    names, held = miniature.names(), set(miniature.held_out(split, 150, 5))
-    assert held.isdisjoint(row.synset for row in rows)
-    assert held.isdisjoint(miniature.held_out("dev" if split == "test" else "test", 10_000, 0))
-    for code in ("en", "ko", "tr"):
-        words = {fold(names[key][code]) for key in held}
-        trained = {word for row in rows for word in re.findall(r"\w+", fold(names[row.synset][code]))}
-        assert words.isdisjoint(trained), code
-    seeds = [set(miniature.held_out("test", 150, seed)) for seed in (1, 2)]
-    assert len(seeds[0] & seeds[1]) < 100
+    tiny = replace(PRESETS["tiny"], split=split, seed=5)
+    rows, held = data.constraints(tiny), held_out(split, tiny.items, 5)
+    assert len({row.synset for row in rows}) == len(rows) == tiny.number
+    assert {row.synset for row in rows} <= set(apart(held))
+    assert set(searched(tiny)[1]) == set(held)
+    read = {text for row in rows for text in (row.word1, row.word2, row.gloss1)}
+    assert read.isdisjoint(names()[key][code] for key in held for code in miniature.SEEN)
 
 
 def test_constraints_of_an_arm_differ_in_what_the_arm_says() -> None:
@@ -291,7 +267,7 @@ def execute_both(config: Config, folder: Path, smoke: Callable[[str], Any]) -> A
 
 
 def test_smoke_has_what_is_judged_and_lora_is_merged(tmp_path: Path, smoke: Callable[[str], Any]) -> None:
-    config = override(with_variant(PRESETS["smoke"], VARIANTS, "lora"), {"inputs": "glosses"})
+    config = override(with_variant(PRESETS["smoke"], VARIANTS, "lora"), {"glosses": True})
     run, measurement = execute_both(config, tmp_path / "run", smoke)
     wanted = {check.metric for check in PAPER.judged if check.metric} | {premise.metric for premise in PAPER.premises}
     assert wanted <= set(measurement.metrics)
@@ -336,19 +312,15 @@ def test_published_constraints(tmp_path: Path) -> None:
         data.constraints(replace(config, languages=("sw",)))
 
 
-@pytest.mark.parametrize("name", ["own.csv", "own.jsonl", "own.tsv"])
-def test_own_lexicons(name: str, tmp_path: Path) -> None:
-    texts = {
-        "own.csv": "synset,word,language\r\n1,dog,en\r\n1,Hund,de\r\n1,собака,ru\r\n2,cat,en\r\n2,кошка,ru\r\n",
-        "own.jsonl": '{"synset": 1, "word": "dog", "language": "en"}\n{"synset": 1, "word": "Hund", "language": "de"}\n'
-        '{"synset": 1, "word": "собака", "language": "ru"}\n{"synset": 2, "word": "cat", "language": "en"}\n'
-        '{"synset": 2, "word": "кошка", "language": "ru"}\n',
-        "own.tsv": "en\tde\tru\ndog\tHund\tсобака\ncat\tKatze\tкошка\n",
-    }
-    rows = data.read_constraints(str(write(tmp_path / name, texts[name])))
-    found = {(row.word1, row.lang1, row.word2, row.lang2) for row in rows}
-    assert {("dog", "en", "Hund", "de"), ("Hund", "de", "собака", "ru"), ("cat", "en", "кошка", "ru")} <= found
-    assert len({row.synset for row in rows}) == 2
+def test_every_two_words_of_an_own_synset_are_a_constraint(tmp_path: Path) -> None:
+    own = "synset,word,language\n1,dog,en\n1,Hund,de\n1,собака,ru\n2,cat,en\n2,кошка,ru\n"
+    rows = data.read_constraints(str(write(tmp_path / "own.csv", own)))
+    assert [(row.synset, row.word1, row.word2, row.lang2) for row in rows] == [
+        ("1", "dog", "Hund", "de"), ("1", "dog", "собака", "ru"), ("1", "Hund", "собака", "ru"),
+        ("2", "cat", "кошка", "ru"),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="no synset with two words"):
+        data.read_constraints(str(write(tmp_path / "single.csv", "synset,word,language\n1,dog,en\n2,cat,en\n")))
 
 
 def test_the_papers_tests_on_files_of_their_form(toy: loading.Loaded, tmp_path: Path) -> None:
@@ -386,10 +358,10 @@ def test_the_papers_tests_on_files_of_their_form(toy: loading.Loaded, tmp_path: 
 
 
 def test_verbs(toy: loading.Loaded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model, names = str(toy.model.name_or_path), list(miniature.names().values())[:30]
+    model, thirty = str(toy.model.name_or_path), list(names().values())[:30]
     lines = [
         f"{n},{name[code]},{code}"
-        for n, name in enumerate(names)
+        for n, name in enumerate(thirty)
         for code in ("en", "fr", "ja")
         if "," not in name[code]
     ]
@@ -402,11 +374,11 @@ def test_verbs(toy: loading.Loaded, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert re.search(r"ja +6 synsets +\d\.\d+ -> \d\.\d+ .*no constraints", said)
     use.main(["audit", lexicon, "--models", model, out])
     assert re.search(r"fr +30 synsets +\d\.\d+ -> \d\.\d+ +[+-]\d", capsys.readouterr().out)
-    words = str(write(tmp_path / "words.txt", "\n".join(name["en"] for name in names)))
-    french = str(write(tmp_path / "french.txt", "\n".join(name["fr"] for name in names)))
+    words = str(write(tmp_path / "words.txt", "\n".join(name["en"] for name in thirty)))
+    french = str(write(tmp_path / "french.txt", "\n".join(name["fr"] for name in thirty)))
     use.main(["induce", words, "--vocabulary", french, "--model", out, "--top", "2", "--no-csls"])
     found = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [(row[0], row[1]) for row in found[:2]] == [(names[0]["en"], "1"), (names[0]["en"], "2")]
+    assert [(row[0], row[1]) for row in found[:2]] == [(thirty[0]["en"], "1"), (thirty[0]["en"], "2")]
     use.main(["encode", words, "--model", out, "--out", str(tmp_path / "x.npy"), "--layer", "0"])
     assert np.load(tmp_path / "x.npy", allow_pickle=False).shape == (30, toy.model.config.hidden_size)
     empty = str(write(tmp_path / "empty.txt", "\n"))
