@@ -4,6 +4,7 @@
     read_pairs("en-si.5000-6500.txt")                   # MUSE
     read_vocabulary("en_vocab.txt", 100_000)            # a word a line, the most frequent first
     read_synsets("mine.csv")                            # synset, word, language[, gloss]; or a column per language
+    read_ratings("multisimlex")["cmn-eng"]              # how similar people find two words
 
 Of the first two, a word with several translations has several rows.
 """
@@ -112,3 +113,23 @@ def read_vocabulary(path: str | Path, size: int | None = None) -> list[str]:
     if not words:
         raise UserError(f"{path} is empty: write a word a line.")
     return words[:size]
+
+
+def read_ratings(folder: str | Path) -> dict[str, list[tuple[str, str, float]]]:
+    """Pairs of words with their mean rating, `{"cmn-eng": ...}`, from files `<L1>-<L2>.csv` as Multi-SimLex's.
+
+    Their columns are `<L1>`, `<L2>` and `score`; pairs without one are left out.
+
+    Raises:
+        UserError: There is no file, or one of another form.
+    """
+    files = sorted(Path(folder).glob("*-*.csv")) if is_folder(folder) else []
+    if not files:
+        raise UserError(f"{folder} holds no <L1>-<L2>.csv: name the folder that those lie in.")
+    found = {}
+    for path in files:
+        left, _, right = path.stem.partition("-")
+        rows = [row for row in read_rows(path) if row.get("score") != ""]
+        adapt = lambda row, _, left=left, right=right: (row[left], row[right], float(row["score"]))  # noqa: E731
+        found[path.stem.lower()] = list(adapted(path, rows, adapt))
+    return found

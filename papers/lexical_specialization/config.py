@@ -36,8 +36,6 @@ class Config:
     """The encoder: hub id, folder, wheel, or `toy`, a small untrained one. Code: this, and mBERT (uncased)."""
     specialized: bool = True
     """False: the encoder as it is."""
-    layer: Annotated[int, Range(-1)] = -1
-    """Whose states are averaged in the tests. Code: all are scored; which one the tables show is not known to us."""
 
     constraints: str = "umanlp/babelbert-dataset"
     """Hub data set or file (the page tells the forms); or `emoji`, the tiny world."""
@@ -114,10 +112,8 @@ TINY = Config(
     sentences="messages",
     items=120,
 )
-_TOY = replace(TINY.training, epochs=1, batch_size=8)
-
 PRESETS: dict[str, Config] = {
-    "smoke": replace(TINY, base="toy", number=48, items=8, training=_TOY),
+    "smoke": replace(TINY, base="toy", number=48, items=8, training=replace(TINY.training, epochs=1, batch_size=8)),
     "tiny": TINY,
     "paper": PAPER_SCALE,
     "paper-mbert": replace(PAPER_SCALE, base="google-bert/bert-base-multilingual-uncased"),
@@ -138,18 +134,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def workload(config: Config) -> list[Workload]:
-    """What a configuration computes on a GPU.
+    """What a configuration computes on a GPU: 761 thousand constraints of 50 languages, tests in 19 vocabularies.
 
-    761 thousand constraints in 50 languages; about 5 tokens a word and 60 a gloss (guesses); tests in 19 vocabularies.
+    About 5 tokens a word and 60 a gloss are guesses.
     """
     from core.cost.workload import Workload
 
     base = "wheel:e5-small" if config.base == "toy" else config.base
     rows = config.number or 761_000 * (len(config.languages) / 50 if config.languages else 1) ** 2
-    passes = config.training.epochs * (1 if config.same_steps else config.share)
-    length, method = 65 if config.glosses else 5, "lora" if config.adapter == "lora" else "full"
-    tokens, batch = int(2 * rows * passes * length), 2 * config.training.batch_size
-    options: dict[str, Any] = {"checkpointing": False, "lora_rank": LORA_RANK, "name": "constraints"}
-    training = Workload(base, tokens, "training", method, length, batch, **options)  # type: ignore[arg-type]
+    length, batch = 65 if config.glosses else 5, 2 * config.training.batch_size
+    tokens = int(2 * rows * config.training.epochs * (1 if config.same_steps else config.share) * length)
     reading = Workload(base, 19 * 100_000 * 5, "inference", "full", 8, 512, name="vocabularies of the tests")
-    return [training, reading] if config.specialized else [reading]
+    trained = Workload(base, tokens, "training", "full", length, batch, checkpointing=False, name="constraints")
+    return [trained, reading] if config.specialized else [reading]

@@ -1,10 +1,7 @@
-"""Constraints at every scale, own lexicons, and Multi-SimLex's ratings.
+"""Constraints at every scale: of the tiny world, as they are published, and every two words of an own synset.
 
-| what | columns |
-|---|---|
-| constraints | `synsetID, word1, lang1, word2, lang2[, sent1, sent2]`, on the hub or in a file |
-| own lexicon | `synset, word, language[, gloss]`, or one per language code and a synset a line |
-| ratings | `<L1>, <L2>, score` in the file `<L1>-<L2>.csv` |
+The published form has the columns synsetID, word1, lang1, word2, lang2 and perhaps sent1, sent2 (glosses); own lexicons
+are those of :func:`core.corpora.lexicons.read_synsets`.
 """
 
 from __future__ import annotations
@@ -14,13 +11,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from core import corpora
 from core.corpora.lexicons import Member, read_pairs, read_synsets
 from core.errors import UserError
-from core.files import is_folder
 from core.text.languages import same_language
 from papers.lexical_specialization import miniature
 from papers.lexical_specialization.config import Config
@@ -77,9 +72,6 @@ def is_among(code: str, languages: Sequence[str]) -> bool:
     return code in languages or any(same_language(code, other) for other in languages)
 
 
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
 @cache
 def read_constraints(source: str) -> list[Constraint]:
     """Constraints of a hub data set or a file, in the published form or as an own lexicon: every two of a synset.
@@ -104,21 +96,3 @@ def _published(row: Any, number: int) -> Constraint:
     if not all(found):
         raise UserError("a word, a language or the synset is empty: leave the row out.")
     return Constraint(*found, *(str(row.get(name) or "").strip() for name in ("sent1", "sent2")))
-
-
-def ratings(folder: str | Path) -> dict[str, list[tuple[str, str, float]]]:
-    """Pairs of words with their mean rating, by pair of languages; pairs without one are left out.
-
-    Raises:
-        UserError: There is no file, or one of another form.
-    """
-    files = sorted(Path(folder).glob("*-*.csv")) if is_folder(folder) else []
-    if not files:
-        raise UserError(f"{folder} holds no <L1>-<L2>.csv: clone umanlp/babelbert, and give its datasets/multisimlex.")
-    found = {}
-    for path in files:
-        left, _, right = path.stem.partition("-")
-        rated = [row for row in corpora.read_rows(path) if row.get("score") != ""]
-        adapt = lambda row, _, left=left, right=right: (row[left], row[right], float(row["score"]))  # noqa: E731
-        found[path.stem.lower()] = list(corpora.adapted(path, rated, adapt))
-    return found

@@ -13,6 +13,7 @@ import random
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,32 +26,28 @@ if TYPE_CHECKING:
 
 Units = dict[str, dict[str, float]]
 Encode = Callable[..., "list[Tensor]"]
-"""Words, and layers unless it is the configuration's -> vectors of each layer."""
+"""Words, and layers unless it is the last alone -> vectors of each layer."""
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Everything that the configuration names data for."""
-    from core.models import loading
-    from papers.lexical_specialization import data
+    from core.corpora.lexicons import read_ratings
+    from core.models.loading import load
     from papers.lexical_specialization.method import encode_words
     from papers.lexical_specialization.train import start
 
-    model, tokenizer = loading.load(run.artifact if config.specialized else start(config, run), task="encoder")
-
-    def encode(words: Sequence[str], layers: Sequence[int] = (config.layer,)) -> list[Tensor]:
-        return encode_words(model, tokenizer, words, layers)
-
-    layers = (config.layer, *range(model.config.num_hidden_layers + 1))
+    loaded = load(run.artifact if config.specialized else start(config, run), task="encoder")
+    encode, layers = partial(encode_words, *loaded), range(loaded.model.config.num_hidden_layers + 1)
     units: Units = {}
     constants: dict[str, float] = {}
-    details: dict[str, Any] = {"layer": config.layer}
+    details: dict[str, Any] = {}
     if config.lexicons == "emoji":
         units, details["by_layer"] = tiny_lexicons(encode, layers, config)
         constants = trivial(config, run)
     elif config.lexicons:
         units, details["by_layer"] = large_lexicons(encode, layers, config)
     if config.ratings:
-        units["similarity"] = similarity(encode, data.ratings(config.ratings))
+        units["similarity"] = similarity(encode, read_ratings(config.ratings))
     if config.sentences:
         units |= sentences(encode, config)
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
@@ -66,21 +63,18 @@ def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tupl
     from papers.lexical_specialization.miniature import SEEN, UNSEEN
 
     words, asked = searched(config)
-    vectors = {code: encode(words[code])[0] for code in SEEN}
-    by_layer: dict[str, list[Tensor]] = {}
-    for code in UNSEEN:
-        vectors[code], *by_layer[code] = encode(words[code], layers)
+    states = {code: encode(column, layers if code in UNSEEN else (-1,)) for code, column in words.items()}
+    vectors = {code: found[-1] for code, found in states.items()}
     groups = {"seen": (SEEN, SEEN), "unseen": (UNSEEN, UNSEEN), "mixed": (UNSEEN, SEEN)}
     units = {
         f"{name}_{group}": induce(vectors, asked, *languages, csls=name == "csls")
         for name in ("bli", "csls")
         for group, languages in groups.items()
     }
-    curve = []
-    for layer in range(len(layers) - 1):
-        there = {code: states[layer] for code, states in by_layer.items()}
-        ranks = [induce(there, asked, (a,), (b,)) for a, b in zip(UNSEEN, (*UNSEEN[1:], UNSEEN[0]), strict=True)]
-        curve.append(statistics.fmean(value for found in ranks for value in found.values()))
+    ring, curve = list(zip(UNSEEN, (*UNSEEN[1:], UNSEEN[0]), strict=True)), []
+    for layer in layers:
+        found = [induce({code: states[code][layer] for code in pair}, asked, pair[:1], pair[1:]) for pair in ring]
+        curve.append(statistics.fmean(value for ranks in found for value in ranks.values()))
     words, asked = searched(config, places=True)
     vectors = {code: encode(column)[0] for code, column in words.items()}
     units |= {f"places_{group}": induce(vectors, asked, *groups[group]) for group in ("seen", "unseen")}
@@ -151,8 +145,8 @@ def large_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tup
             asked = zip(spaces, encode(queries, layers), strict=True)
             ranks = [statistics.fmean(reciprocal(space.ranks(vectors, gold))) for space, vectors in asked]
             group = ("unseen", "mixed", "seen")[data.is_among(source, seen) + data.is_among(target, seen)]
-            units[f"bli_{group}"][f"{source}/{target}, {collection}"] = ranks[0]
-            curves.append(ranks[1:])
+            units[f"bli_{group}"][f"{source}/{target}, {collection}"] = ranks[-1]
+            curves.append(ranks)
     return dict(units), [statistics.fmean(column) for column in zip(*curves, strict=True)]
 
 

@@ -7,25 +7,25 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars, by_unit, rows
+from core.experiment.figures import by_unit, rows
+from core.experiment.paper import Check
 from core.experiment.report import COLOURS
-from core.experiment.results import Record
+from core.experiment.results import Record, compare
 from core.text.languages import name
 from papers.lexical_specialization.miniature import SEEN, UNSEEN
 
 ARMS = (
-    ("vanilla", "encoder as it is", "grey"),
-    ("specialized", "specialized:\nsix languages", "blue"),
-    ("en_de", "as many synonyms,\nEnglish and German", "sky"),
-    ("zh_ar", "as many synonyms,\nChinese and Arabic", "sky"),
+    ("specialized", "synonyms of\nsix languages", "blue"),
+    ("en_de", "as many of\nEnglish and German", "sky"),
+    ("zh_ar", "as many of\nChinese and Arabic", "sky"),
     ("eighth", "an eighth of them,\nsix languages", "orange"),
-    ("permuted", "synonyms permuted\n(null arm)", "purple"),
+    ("permuted", "permuted synonyms\n(null arm)", "purple"),
 )
 
 
 def draw(record: Record) -> Figure:
-    """Left: arms with 95 % intervals. Middle: every language before and after. Right: the mean by layer."""
-    figure, axes = plt.subplots(1, 3, figsize=(11, 4.9), width_ratios=(1.15, 1, 0.9))
+    """Left: what the arms gain, with 95 % intervals. Middle: every language. Right: the mean by layer."""
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4.6), width_ratios=(1.1, 1, 0.85))
     _arms(axes[0], record)
     _languages(axes[1], record)
     _layers(axes[2], record)
@@ -33,13 +33,18 @@ def draw(record: Record) -> Figure:
 
 
 def _arms(axes: Axes, record: Record) -> None:
-    arm_bars(axes, record, "bli_unseen", ARMS)
-    for solver, value in record.trivial().items():
-        axes.axvline(value, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
-        axes.text(value, -0.62, solver, fontsize=7, color=COLOURS["grey"], ha="center", va="bottom")
-    axes.set_xlim(0, 1.3 * max(record.mean(arm, "bli_unseen") for arm, _, _ in ARMS))
-    axes.set_title("Words of eight unseen languages", pad=16)
-    axes.set_xlabel("mean reciprocal rank, 95 % interval\ndotted: solvers that know no language")
+    for row, (arm, _, colour) in enumerate(ARMS):
+        mean = Check(id="", statement="", metric="bli_unseen", treatment=arm, unit="language")
+        gain = compare(mean, "vanilla", record.measurements).interval
+        axes.barh(row, gain.estimate, color=COLOURS[colour], alpha=0.6, height=0.7)
+        axes.plot([gain.low, gain.high], [row, row], color="black", linewidth=1.3)
+        axes.text(max(gain.high, 0), row, f"  {gain.estimate:+.3f}", va="center", fontsize=9, weight="bold")
+    rows(axes, [label for _, label, _ in ARMS])
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.autoscale(axis="x")
+    axes.margins(x=0.2)
+    axes.set_title("Eight languages without synonyms")
+    axes.set_xlabel("change of the mean reciprocal rank of\na word's translation, 95 % interval")
 
 
 def _languages(axes: Axes, record: Record) -> None:
@@ -63,10 +68,14 @@ def _languages(axes: Axes, record: Record) -> None:
 
 
 def _layers(axes: Axes, record: Record) -> None:
-    for arm, text, colour in (ARMS[0], ARMS[1], ARMS[-1]):
+    for arm, text, colour in (("vanilla", "encoder as it is", "grey"), ("specialized", "specialized", "blue")):
         mean = np.mean([cell.details["by_layer"] for cell in record.measurements[arm].values()], axis=0)
         axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3)
-        axes.text(len(mean) - 0.7, mean[-1], text.split("\n")[0], color=COLOURS[colour], fontsize=8, va="center")
-    axes.set_xlim(0, 1.6 * len(mean))
-    axes.set_title("Unseen languages by layer")
-    axes.set_xlabel("layer whose states are averaged")
+        axes.text(len(mean) - 0.7, mean[-1], text, color=COLOURS[colour], fontsize=9, va="center")
+    for solver, value in record.trivial().items():
+        axes.axhline(value, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
+        axes.text(1.4 * len(mean), value, solver, color=COLOURS["grey"], fontsize=8, ha="right", va="bottom")
+    axes.set_xlim(0, 1.45 * len(mean))
+    axes.set_ylim(0)
+    axes.set_title("Without synonyms, by layer")
+    axes.set_xlabel("layer that is averaged\ndotted: no language known")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from core.corpora.lexicons import Lexicon, Member, lexicons, read_pairs, read_synsets, read_vocabulary
+from core.corpora.lexicons import Lexicon, Member, lexicons, read_pairs, read_ratings, read_synsets, read_vocabulary
 from core.errors import UserError
 
 
@@ -56,6 +56,15 @@ def test_synsets_as_rows_or_as_columns(name: str, tmp_path: Path) -> None:
     assert len(found) == (5 if name == "own.tsv" else 3)
 
 
+def test_ratings_by_pair_of_languages(tmp_path: Path) -> None:
+    rated = "ID,CMN,ENG,PoS,score\n1,猫,cat,nouns,5.5\n2,猫,bank,nouns,0.5\n3,狗,dog,nouns,\n"
+    write(tmp_path / "CMN-ENG.csv", rated)
+    assert read_ratings(tmp_path) == {"cmn-eng": [("猫", "cat", 5.5), ("猫", "bank", 0.5)]}
+    write(tmp_path / "ENG-FIN.csv", "ID,ENG,SUO,score\n1,cat,kissa,6\n")
+    with pytest.raises(UserError, match=re.escape("ENG-FIN.csv, row 1")):
+        read_ratings(tmp_path)
+
+
 def test_refusals(tmp_path: Path) -> None:
     empty = write(tmp_path / "empty", "\n")
     three = write(tmp_path / "three", "a\tb\na\tb\tc\n")
@@ -67,6 +76,7 @@ def test_refusals(tmp_path: Path) -> None:
         (lambda: read_synsets(write(tmp_path / "x.csv", "synset,word,language\n1,,en\n")), "row 1: word or language"),
         (lambda: lexicons(tmp_path), "holds no lexicon"),
         (lambda: lexicons(tmp_path / "nowhere"), "holds no lexicon"),
+        (lambda: read_ratings(tmp_path), "holds no <L1>-<L2>.csv"),
     ):
         with pytest.raises(UserError, match=re.escape(message)):
             read()

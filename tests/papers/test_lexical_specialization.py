@@ -332,7 +332,7 @@ def test_the_papers_tests_on_files_of_their_form(toy: loading.Loaded, tmp_path: 
     paths = {"lexicons": str(tmp_path / "bli"), "vocabularies": str(tmp_path / "vocab"), "constraints": constraints}
     config = replace(PRESETS["paper"], **paths, validation=())
     encode = lambda words, layers=(-1,): encode_words(*toy, words, layers)  # noqa: E731
-    units, by_layer = large_lexicons(encode, (-1, 0, 1, 2), config)
+    units, by_layer = large_lexicons(encode, range(3), config)
     assert {metric: list(values) for metric, values in units.items()} == {
         "bli_seen": ["de/ru, glavas"], "bli_unseen": ["tr/ko, vulic"],
     }  # fmt: skip
@@ -340,18 +340,10 @@ def test_the_papers_tests_on_files_of_their_form(toy: loading.Loaded, tmp_path: 
     mean = np.mean([value for values in units.values() for value in values.values()])
     assert by_layer[-1] == pytest.approx(mean)
 
-    rated = "ID,CMN,ENG,PoS,score\n1,猫,cat,nouns,5.5\n2,猫,bank,nouns,0.5\n3,狗,dog,nouns,\n4,日,sun,nouns,4\n"
-    write(tmp_path / "msl" / "CMN-ENG.csv", rated)
-    pairs = data.ratings(tmp_path / "msl")
-    assert pairs == {"cmn-eng": [("猫", "cat", 5.5), ("猫", "bank", 0.5), ("日", "sun", 4.0)]}
-    place = {
-        word: [np.cos(angle), np.sin(angle)]
-        for word, angle in {"猫": 0, "cat": 0.1, "bank": 3, "日": 1, "sun": 2}.items()
-    }
-    by_hand = similarity(lambda words: [torch.tensor([place[word] for word in words])], pairs)
-    assert by_hand == {"cmn-eng": 1.0}
-    with pytest.raises(UserError, match="multisimlex"):
-        data.ratings(tmp_path)
+    place = {"猫": 0.0, "cat": 0.1, "bank": 3.0, "日": 1.0, "sun": 2.0}
+    turned = lambda words: [torch.tensor([[np.cos(place[w]), np.sin(place[w])] for w in words])]  # noqa: E731
+    rated = {"cmn-eng": [("猫", "cat", 5.5), ("猫", "bank", 0.5), ("日", "sun", 4.0)]}
+    assert similarity(turned, rated) == {"cmn-eng": 1.0}
 
 
 # --- own data ---------------------------------------------------------------------------------------------------------
