@@ -5,6 +5,7 @@
     ranks = space.ranks(queries, [{3}, {7, 9}])                 # rank of the best right answer of each query
     precision(ranks, 5), reciprocal(ranks)                      # a value for each query; their means are P@5 and MRR
     induce(vectors, synsets, ["de", "tr"], ["en", "ko"])        # every direction between languages, by source language
+    agreement(left, right, ratings)                             # with people, on how similar two words are
 
 Cosine favours hubs, words that are near to everything. CSLS (Conneau et al. 2018) takes off how near both words are to
 the other language as such:
@@ -26,6 +27,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from core.metrics.correlations import spearman
 
 CHUNK = 1024
 """Queries that are compared with a whole vocabulary at once (200,000 words: 0.8 GB)."""
@@ -131,6 +134,11 @@ def induce(
             for key, value in zip(keys, reciprocal(space.ranks(vectors[source][list(rows)], gold)), strict=True):
                 found[f"{source}/{key}"].append(value)
     return {path: fmean(values) for path, values in found.items()}
+
+
+def agreement(left: Any, right: Any, ratings: Sequence[float]) -> float:
+    """Spearman's correlation between the cosine of two words, [pair, width] each, and how similar people find them."""
+    return spearman((_unit(left) * _unit(right)).sum(1).tolist(), ratings)
 
 
 def _mean_of_top(cosine: Float[Tensor, "row word"], k: int) -> Float[Tensor, " row"]:

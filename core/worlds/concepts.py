@@ -28,7 +28,7 @@ DEV = 0.25
 
 
 @cache
-def names() -> Mapping[str, Mapping[str, str]]:
+def names() -> dict[str, dict[str, str]]:
     """`{emoji: {language: name}}` of those of one character, which leaves out flags and variants; about 1,400."""
     rows = corpora.load("emoji", languages=LANGUAGES[1:], distinct=True)
     single = (row for row in rows if len(row["key"].rstrip("\N{VARIATION SELECTOR-16}")) == 1)

@@ -60,8 +60,8 @@ class Config:
     """Length and speed."""
 
     lexicons: str = ""
-    """`emoji`, with names of places as a second lexicon; or a folder of <source>-<target>/*test*: XLING and PanLex-BLI
-    (code)."""
+    """`emoji`, beside which names of places are asked for; or a folder of <source>-<target>/*test* (code: XLING and
+    PanLex-BLI)."""
     vocabularies: str = ""
     """Folder of <language>_vocab.txt, the 100,000 most frequent words of fastText's vectors (code)."""
     validation: tuple[str, ...] = ()
@@ -82,8 +82,6 @@ class Config:
                     raise UserError(f"Without specialization nothing is trained: leave {name} out.")
         if self.same_steps and self.share == 1:
             raise UserError("same_steps compares a share of the constraints with all: give a share below 1.")
-        if self.lexicons not in ("", "emoji") and not self.vocabularies:
-            raise UserError("Lexicons need the vocabularies that are searched: name their folder in vocabularies.")
         if not (self.lexicons or self.ratings or self.sentences):
             raise UserError("Nothing is measured: name lexicons, ratings or sentences.")
 

@@ -16,7 +16,7 @@ from typing import Any
 from core import corpora
 from core.corpora.lexicons import Member, read_pairs, read_synsets
 from core.errors import UserError
-from core.text.languages import same_language
+from core.text.languages import match
 from papers.lexical_specialization import miniature
 from papers.lexical_specialization.config import Config
 from papers.lexical_specialization.inputs import Constraint
@@ -30,14 +30,14 @@ def constraints(config: Config) -> list[Constraint]:
     """
     rng = random.Random(config.seed)
     if config.constraints == "emoji":
-        options = {"number": config.number or 10**6, "languages": config.languages or miniature.SEEN}
-        rows = miniature.constraints(config.split, config.items, config.seed, **options)
+        known, number = config.languages or miniature.SEEN, config.number or 10**6
+        rows = miniature.constraints(config.split, config.items, config.seed, number=number, languages=known)
     else:
         tested = {word for file in config.validation for pair in read_pairs(file) for word in pair}
         rows = [
             row
             for row in read_constraints(config.constraints)
-            if not config.languages or all(is_among(code, config.languages) for code in (row.lang1, row.lang2))
+            if not config.languages or all(match(code, config.languages) for code in (row.lang1, row.lang2))
             if tested.isdisjoint((row.word1, row.word2))
         ]
         rows = rng.sample(rows, config.number) if 0 < config.number < len(rows) else rows
@@ -65,11 +65,6 @@ def languages(config: Config) -> tuple[str, ...]:
     if config.constraints == "emoji":
         return miniature.SEEN
     return tuple({code for row in read_constraints(config.constraints) for code in (row.lang1, row.lang2)})
-
-
-def is_among(code: str, languages: Sequence[str]) -> bool:
-    """Whether a language is one of these, however either is spelled."""
-    return code in languages or any(same_language(code, other) for other in languages)
 
 
 @cache

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     """Everything that the configuration names data for."""
     from core.corpora.lexicons import read_ratings
     from core.models.loading import load
+    from core.tasks.lexicon import agreement
     from papers.lexical_specialization.method import encode_words
     from papers.lexical_specialization.train import start
 
@@ -43,11 +44,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
     details: dict[str, Any] = {}
     if config.lexicons == "emoji":
         units, details["by_layer"] = tiny_lexicons(encode, layers, config)
-        constants = trivial(config, run)
+        constants = {} if config.specialized else trivial(config)
     elif config.lexicons:
         units, details["by_layer"] = large_lexicons(encode, layers, config)
-    if config.ratings:
-        units["similarity"] = similarity(encode, read_ratings(config.ratings))
+    for pair, rated in (read_ratings(config.ratings) if config.ratings else {}).items():
+        left, right = (encode(list(column))[-1] for column in list(zip(*rated, strict=True))[:2])
+        units.setdefault("similarity", {})[pair] = agreement(left, right, [rating for _, _, rating in rated])
     if config.sentences:
         units |= sentences(encode, config)
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
@@ -97,23 +99,17 @@ def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[st
     return words, {key: dict.fromkeys(words, (row,)) for row, key in enumerate(asked)}
 
 
-def trivial(config: Config, run: Run) -> dict[str, float]:
+def trivial(config: Config) -> dict[str, float]:
     """What is found in unseen languages by chance, and by the letter trigrams of romanised words."""
-    from core.files import read_json, write_json
     from core.tasks.lexicon import induce
     from core.text.distance import trigrams
     from papers.lexical_specialization.miniature import UNSEEN
 
     words, asked = searched(config)
-
-    def build(folder: Path) -> None:
-        letters = trigrams(*(words[code] for code in UNSEEN))
-        found = induce(dict(zip(UNSEEN, letters, strict=True)), asked, UNSEEN, UNSEEN)
-        write_json(folder / "letters.json", statistics.fmean(found.values()))
-
-    letters = read_json(run.stage("letters", {"asked": list(asked)}, build) / "letters.json")
-    chance = statistics.fmean(1 / rank for rank in range(1, len(words["en"]) + 1))
-    return {"trivial_letters": letters, "trivial_chance": chance}
+    letters = dict(zip(UNSEEN, trigrams(*(words[code] for code in UNSEEN)), strict=True))
+    found = induce(letters, asked, UNSEEN, UNSEEN)
+    chance = (1 / rank for rank in range(1, len(words["en"]) + 1))
+    return {"trivial_letters": statistics.fmean(found.values()), "trivial_chance": statistics.fmean(chance)}
 
 
 # --- the paper's tests ----------------------------------------------------------------------------------------------
@@ -127,6 +123,7 @@ def large_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tup
     """
     from core.corpora.lexicons import lexicons, read_vocabulary
     from core.tasks.lexicon import Space, reciprocal
+    from core.text.languages import match
     from papers.lexical_specialization import data
 
     units: Units = defaultdict(dict)
@@ -144,29 +141,17 @@ def large_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tup
             queries, gold = zip(*kept, strict=True)
             asked = zip(spaces, encode(queries, layers), strict=True)
             ranks = [statistics.fmean(reciprocal(space.ranks(vectors, gold))) for space, vectors in asked]
-            group = ("unseen", "mixed", "seen")[data.is_among(source, seen) + data.is_among(target, seen)]
+            group = ("unseen", "mixed", "seen")[sum(match(code, seen) is not None for code in (source, target))]
             units[f"bli_{group}"][f"{source}/{target}, {collection}"] = ranks[-1]
             curves.append(ranks)
     return dict(units), [statistics.fmean(column) for column in zip(*curves, strict=True)]
-
-
-def similarity(encode: Encode, rated: Mapping[str, Sequence[tuple[str, str, float]]]) -> dict[str, float]:
-    """Spearman's correlation between cosine and mean rating, by pair of languages."""
-    import torch
-
-    from core.metrics.correlations import spearman
-
-    found = {}
-    for pair, rows in rated.items():
-        left, right = (encode([row[side] for row in rows])[0] for side in (0, 1))
-        found[pair] = spearman(torch.cosine_similarity(left, right).tolist(), [row[2] for row in rows])
-    return found
 
 
 def sentences(encode: Encode, config: Config) -> Units:
     """Accuracy@1 of English sentences that ask for their translations, pooled as words are; `language/sentence`."""
     from core.tasks import pairs
     from core.tasks.retrieval import Pairs, retrieve
+    from core.text.languages import match
     from papers.lexical_specialization import data, miniature
 
     if config.sentences == "messages":
@@ -178,7 +163,7 @@ def sentences(encode: Encode, config: Config) -> Units:
     found, seen = retrieve(lambda texts: encode(texts)[0], sides), data.languages(config)
     units: Units = defaultdict(dict)
     for code, result in found.items():
-        group = "seen" if data.is_among(code, seen) else "unseen"
+        group = "seen" if match(code, seen) else "unseen"
         units[f"sentences_{group}"] |= {f"{code}/{n}": value for n, value in enumerate(result.forward[1])}
     return dict(units)
 

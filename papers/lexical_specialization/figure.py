@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -44,7 +46,7 @@ def _arms(axes: Axes, record: Record) -> None:
     axes.autoscale(axis="x")
     axes.margins(x=0.2)
     axes.set_title("Eight languages without synonyms")
-    axes.set_xlabel("change of the mean reciprocal rank of\na word's translation, 95 % interval")
+    axes.set_xlabel("change of the mean reciprocal rank\n95 % interval")
 
 
 def _languages(axes: Axes, record: Record) -> None:
@@ -60,7 +62,13 @@ def _languages(axes: Axes, record: Record) -> None:
     rows(axes, [name(code) for code in order])
     axes.set_xlim(0.9 * min(before.values()), 1.08 * max(after.values()))
     axes.axhline(len(UNSEEN) - 0.5, color="black", linewidth=0.8)
-    place = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom", "fontsize": 9, "weight": "bold"}
+    place: dict[str, Any] = {
+        "transform": axes.get_yaxis_transform(),
+        "ha": "right",
+        "va": "bottom",
+        "fontsize": 9,
+        "weight": "bold",
+    }
     axes.text(0.99, len(UNSEEN) - 0.6, "no synonyms", color=COLOURS["blue"], **place)
     axes.text(0.99, len(order) - 0.6, "synonyms", color=COLOURS["green"], **place)
     axes.set_title("Every language")

@@ -127,7 +127,6 @@ def specialize(
     settings: TrainingConfig,
     run: Run,
     *,
-    draws: int = 0,
     alpha: float = 0.5,
     glosses: bool = False,
     seed: int = 0,
@@ -139,9 +138,8 @@ def specialize(
         model: An encoder.
         tokenizer: Its tokenizer.
         rows: The constraints.
-        settings: Batch size in rows, learning rate, longest input, epochs.
+        settings: Batch size in rows, learning rate, longest input; steps or epochs of rows drawn with replacement.
         run: Its folder receives metrics and checkpoints.
-        draws: Rows that are drawn, with replacement; 0 = as many as `settings.epochs` passes would read.
         alpha: Of :func:`row_weights`.
         glosses: Read each word with its gloss.
         seed: What is drawn, and dropout.
@@ -158,7 +156,7 @@ def specialize(
     ]
     drawn = torch.multinomial(
         torch.tensor(row_weights(rows, alpha)),
-        draws or round(settings.epochs * len(rows)),
+        settings.steps * settings.batch_size or round(settings.epochs * len(rows)),
         replacement=True,
         generator=torch.Generator().manual_seed(seed),
     )

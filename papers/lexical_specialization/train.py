@@ -8,26 +8,26 @@ The artifact is a `save_pretrained` folder, adapters merged: `AutoModel.from_pre
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from core.experiment.entrypoint import entrypoint
-from core.experiment.run import Run, is_main_process
-from core.files import write_json
+from core.experiment.run import Run
 from papers.lexical_specialization.config import ALPHA, LORA_RANK, TEMPERATURE, Config
 
 
 def train(config: Config, run: Run) -> None:
-    """One pass over the constraints; an encoder that is left as it is leaves a note that says which one it is."""
+    """One run over the constraints; nothing for an encoder that is left as it is."""
     from core.distributed import seed_everything
     from core.models.loading import load
     from core.training.fit import save_pretrained
     from papers.lexical_specialization import data, method
 
     if not config.specialized:
-        if is_main_process():
-            write_json(run.artifact / "base.json", {"base": config.base})
         return
-    model, tokenizer = load(start(config, run), task="encoder", dtype="float32")
+    loaded = load(start(config, run), task="encoder", dtype="float32")
+    model: Any = loaded.model
     rows = data.constraints(config)
     seed_everything(config.seed, 0)
     if config.adapter == "lora":
@@ -35,10 +35,15 @@ def train(config: Config, run: Run) -> None:
 
         model = get_peft_model(model, LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear"))
     passes = config.training.epochs / (config.share if config.same_steps else 1)
-    options = {"objective": config.objective, "glosses": config.glosses, "alpha": ALPHA, "temperature": TEMPERATURE}
-    draws = round(passes * len(rows))
-    method.specialize(model, tokenizer, rows, config.training, run, draws=draws, seed=config.seed, **options)
-    save_pretrained(model.merge_and_unload() if config.adapter == "lora" else model, run.artifact, tokenizer)
+    options: dict[str, Any] = {
+        "objective": config.objective,
+        "glosses": config.glosses,
+        "alpha": ALPHA,
+        "temperature": TEMPERATURE,
+    }
+    settings = replace(config.training, epochs=passes)
+    method.specialize(model, loaded.tokenizer, rows, settings, run, seed=config.seed, **options)
+    save_pretrained(model.merge_and_unload() if config.adapter == "lora" else model, run.artifact, loaded.tokenizer)
 
 
 def start(config: Config, run: Run) -> str | Path:

@@ -1,9 +1,7 @@
 """Specialize your own encoder with your own lexicon, and use it as an encoder of words.
 
     python -m papers.lexical_specialization.use specialize lexicon.csv --model FacebookAI/xlm-roberta-base --out words
-    python -m papers.lexical_specialization.use audit lexicon.csv --models FacebookAI/xlm-roberta-base words
     python -m papers.lexical_specialization.use induce words.txt --vocabulary french.txt --model words
-    python -m papers.lexical_specialization.use encode words.txt --model words --out vectors.npy
 
 A lexicon is a .csv, .tsv or .jsonl with the columns synset, word, language and perhaps gloss, or with a column per
 language code, a synset a line. `specialize` keeps some synsets, and the languages that you name, for its own test.
@@ -15,9 +13,8 @@ import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -25,6 +22,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.training.config import TrainingConfig
 from papers.lexical_specialization.config import PRESETS
 
 if TYPE_CHECKING:
@@ -79,17 +77,10 @@ def audit(loaded: Loaded, rows: Iterable[Constraint], *, csls: bool = False, lay
 
 def table(before: Ranks, after: Ranks) -> dict[str, str]:
     """By language: mean reciprocal rank before and after, and the difference with its 95 % interval over synsets."""
-    from core.metrics.stats import compare
+    from core.metrics.comparison import change
 
-    lines = {}
-    for code in before:
-        old, new = ({str(n): value for n, value in enumerate(by[code].values())} for by in (before, after))
-        line = f"{code:8} {len(old):5} synsets   {fmean(old.values()):.3f} -> {fmean(new.values()):.3f}"
-        if len(old) > 1:
-            found = compare({0: new}, {0: old}).interval
-            line += f"   {found.estimate:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-        lines[code] = line
-    return lines
+    values = {code: [list(by[code].values()) for by in (before, after)] for code in before}
+    return {code: f"{code:8} {len(old):5} synsets   {change(old, new)}" for code, (old, new) in values.items()}
 
 
 @dataclass(frozen=True)
@@ -108,12 +99,9 @@ class Specialize:
     """Share of the synsets that is tested and not trained on."""
     glosses: bool = False
     """Read every word with its gloss in training."""
-    epochs: Annotated[float, Range(0.01, 1000)] = PRESETS["paper"].training.epochs
-    """Passes over the constraints."""
-    batch_size: Annotated[int, Range(2, 100_000)] = PRESETS["paper"].training.batch_size
-    """Constraints of one step, whose words are each other's negatives; of a few hundred take fewer (24)."""
-    learning_rate: Annotated[float, Range(0, 1)] = PRESETS["paper"].training.learning_rate
-    """The paper's, for XLM-R and thousands of steps; a smaller encoder or fewer steps want more (3e-5)."""
+    training: TrainingConfig = PRESETS["paper"].training
+    """The paper's, for XLM-R and thousands of steps. The words of a step are each other's negatives: a few hundred
+    constraints, and smaller encoders, want a smaller batch and a higher learning rate (24, 3e-5)."""
     seed: Seed = 0
     """Which synsets are tested, and what is drawn."""
 
@@ -184,11 +172,9 @@ def _specialize(options: Specialize) -> None:
     train = [row for row in seen if {row.word1, row.word2}.isdisjoint(words)]
     loaded = load(options.model, task="encoder", dtype="float32")
     before = audit(loaded, test)
-    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), "lexical_specialization", options, Path(folder))
-        settings = replace(PRESETS["paper"].training, max_length=128, **changes)
-        method.specialize(*loaded, train, settings, run, glosses=options.glosses, seed=options.seed)
+        method.specialize(*loaded, train, options.training, run, glosses=options.glosses, seed=options.seed)
     save_pretrained(loaded.model.eval(), options.out, loaded.tokenizer)
     print(f"{len(train)} constraints. Mean reciprocal rank in {len(tested)} other synsets:")
     for code, line in table(before, audit(loaded, test)).items():
@@ -211,8 +197,8 @@ def _induce(options: Induce) -> None:
     from core.models.loading import load
 
     words, vocabulary = read_vocabulary(options.words), read_vocabulary(options.vocabulary)
-    loaded, how = load(options.model, task="encoder"), {"csls": options.csls, "layer": options.layer}
-    found = translate(loaded, words, vocabulary, top=options.top, **how)
+    loaded = load(options.model, task="encoder")
+    found = translate(loaded, words, vocabulary, top=options.top, csls=options.csls, layer=options.layer)
     for word, places, scores in zip(words, found.places.tolist(), found.scores.tolist(), strict=True):
         for rank, (place, score) in enumerate(zip(places, scores, strict=True), start=1):
             print(f"{word}\t{rank}\t{vocabulary[place]}\t{score:.4f}")

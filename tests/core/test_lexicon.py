@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tasks import lexicon
-from core.tasks.lexicon import Space, hubness, induce, precision, reciprocal
+from core.tasks.lexicon import Space, agreement, hubness, induce, precision, reciprocal
 
 
 def rotated() -> tuple[np.ndarray, np.ndarray]:
@@ -93,3 +93,11 @@ def test_every_direction_by_the_language_that_asks():
     assert induce(vectors, synsets, ["de"], ["de", "en"]) == {"de/one": 1.0, "de/two": 0.75}
     found = induce(vectors, synsets, ["en", "tr"], ["de", "en"])
     assert found == {"en/one": 1 / 2, "en/two": 1.0, "tr/one": pytest.approx((1 / 3 + 1 / 2) / 2)}
+
+
+def test_agreement_is_of_ranks_and_of_directions_alone():
+    angles = torch.tensor([0.1, 3.0, 1.0])
+    left = torch.tensor([[1.0, 0.0]]).repeat(3, 1)
+    right = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1.0], [9.0], [0.2]])
+    assert agreement(left, right, [5.5, 0.5, 4.0]) == 1.0
+    assert agreement(left, right, [5.5, 4.0, 0.5]) == pytest.approx(0.5)

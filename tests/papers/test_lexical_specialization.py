@@ -28,7 +28,7 @@ from core.training.config import TrainingConfig
 from core.worlds.concepts import apart, held_out, names
 from papers.lexical_specialization import PAPER, data, miniature, use
 from papers.lexical_specialization.config import PRESETS, VARIANTS, Config, workload
-from papers.lexical_specialization.eval import evaluate, large_lexicons, searched, similarity
+from papers.lexical_specialization.eval import evaluate, large_lexicons, searched
 from papers.lexical_specialization.inputs import Constraint, collate, sequences
 from papers.lexical_specialization.method import (
     OBJECTIVES,
@@ -208,7 +208,7 @@ def test_specialization_pulls_synonyms_together_and_nothing_else_is_trained(toy,
     assert result.steps == 12
     assert sum(result.losses[-3:]) < 0.8 * sum(result.losses[:3])
     assert torch.equal(before, model.embeddings.word_embeddings.weight)
-    assert len(specialize(model, toy.tokenizer, rows, settings, run, draws=20).losses) == 1
+    assert len(specialize(model, toy.tokenizer, rows, replace(settings, steps=1), run).losses) == 1
     with pytest.raises(UserError, match="fewer than two synsets"):
         specialize(model, toy.tokenizer, rows[:1], settings, run)
 
@@ -249,7 +249,7 @@ def test_constraints_of_an_arm_differ_in_what_the_arm_says() -> None:
 
 def test_settings_that_mean_nothing_are_refused() -> None:
     for changes in (
-        {"specialized": False, "objective": "sup_con"}, {"same_steps": True}, {"lexicons": "x"},
+        {"specialized": False, "objective": "sup_con"}, {"same_steps": True}, 
         {"sentences": "", "lexicons": ""},
     ):  # fmt: skip
         with pytest.raises(UserError):
@@ -276,7 +276,7 @@ def test_smoke_has_what_is_judged_and_lora_is_merged(tmp_path: Path, smoke: Call
     assert len(measurement.details["by_layer"]) == 3
     assert not [name for name in loading.load(run.artifact, task="encoder").model.state_dict() if "lora" in name]
     _, vanilla = execute_both(with_variant(PRESETS["smoke"], VARIANTS, "vanilla"), tmp_path / "vanilla", smoke)
-    assert vanilla.metrics["trivial_letters"] == measurement.metrics["trivial_letters"]
+    assert 0 < vanilla.metrics["trivial_chance"] < vanilla.metrics["trivial_letters"] < 1
     assert vanilla.metrics["bli_seen"] != measurement.metrics["bli_seen"]
 
 
@@ -340,11 +340,6 @@ def test_the_papers_tests_on_files_of_their_form(toy: loading.Loaded, tmp_path: 
     mean = np.mean([value for values in units.values() for value in values.values()])
     assert by_layer[-1] == pytest.approx(mean)
 
-    place = {"猫": 0.0, "cat": 0.1, "bank": 3.0, "日": 1.0, "sun": 2.0}
-    turned = lambda words: [torch.tensor([[np.cos(place[w]), np.sin(place[w])] for w in words])]  # noqa: E731
-    rated = {"cmn-eng": [("猫", "cat", 5.5), ("猫", "bank", 0.5), ("日", "sun", 4.0)]}
-    assert similarity(turned, rated) == {"cmn-eng": 1.0}
-
 
 # --- own data ---------------------------------------------------------------------------------------------------------
 
@@ -359,8 +354,8 @@ def test_verbs(toy: loading.Loaded, tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
     lexicon = str(write(tmp_path / "own.csv", "synset,word,language\n" + "\n".join(lines) + "\n"))
     out = str(tmp_path / "words")
-    given = ["specialize", lexicon, "--model", model, "--out", out, "--unseen", "ja", "--batch-size", "8"]
-    use.main([*given, "--epochs", "1", "--learning-rate", "1e-3"])
+    given = ["specialize", lexicon, "--model", model, "--out", out, "--unseen", "ja", "--training.batch-size", "8"]
+    use.main([*given, "--training.epochs", "1", "--training.learning-rate", "1e-3"])
     said = capsys.readouterr().out
     assert "constraints. Mean reciprocal rank in 6 other synsets" in said
     assert re.search(r"ja +6 synsets +\d\.\d+ -> \d\.\d+ .*no constraints", said)
