@@ -59,19 +59,11 @@ class Config:
     training: TrainingConfig = _PAPER
     """Length and speed."""
 
-    lexicons: str = ""
-    """`emoji`, beside which names of places are asked for; or a folder of <source>-<target>/*test* (code: XLING and
-    PanLex-BLI)."""
-    vocabularies: str = ""
-    """Folder of <language>_vocab.txt, the 100,000 most frequent words of fastText's vectors (code)."""
-    validation: tuple[str, ...] = ()
-    """Files of pairs none of whose words is trained on (code: the training parts of four lexicons)."""
-    ratings: str = ""
-    """Folder of <L1>-<L2>.csv: Multi-SimLex (code)."""
-    sentences: Literal["", "messages", "tatoeba"] = ""
-    """Sentences whose translations are retrieved: of interfaces (tiny), or Tatoeba (code)."""
+    tests: str = "babelbert/datasets"
+    """The folder of a clone of the official repository, with vocab/<language>_vocab.txt added (100,000 words of
+    fastText's vectors): XLING, PanLex-BLI, Multi-SimLex, and Tatoeba of the hub (code). Or `emoji`, the tiny world."""
     items: Annotated[int, Range(2)] = 1000
-    """Concepts that are tested, and sentences of a language; Tatoeba has at most 1,000."""
+    """Concepts that are tested, and sentences of a language, of which Tatoeba has at most 1,000."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
@@ -82,39 +74,21 @@ class Config:
                     raise UserError(f"Without specialization nothing is trained: leave {name} out.")
         if self.same_steps and self.share == 1:
             raise UserError("same_steps compares a share of the constraints with all: give a share below 1.")
-        if not (self.lexicons or self.ratings or self.sentences):
-            raise UserError("Nothing is measured: name lexicons, ratings or sentences.")
 
 
-_DATA = "babelbert/datasets"  # of a clone of the official repository; the vocabularies have to be added
-_BLI = f"{_DATA}/bli_datasets"
-PAPER_SCALE = Config(
-    seed=10,
-    lexicons=_BLI,
-    vocabularies=f"{_DATA}/vocab",
-    validation=(
-        f"{_BLI}/vulic/th-et/th-et.train.5000.cc.trans",
-        f"{_BLI}/vulic/ko-ka/ko-ka.train.5000.cc.trans",
-        f"{_BLI}/glavas/en-it/yacle.train.freq.5k.en-it.tsv",
-        f"{_BLI}/glavas/de-ru/yacle.train.freq.5k.de-ru.tsv",
-    ),
-    ratings=f"{_DATA}/multisimlex",
-    sentences="tatoeba",
-)
 TINY = Config(
     base="wheel:e5-small",
     constraints="emoji",
     number=720,
     training=replace(_PAPER, batch_size=48, learning_rate=3e-5, max_length=48, log_every=10),
-    lexicons="emoji",
-    sentences="messages",
+    tests="emoji",
     items=120,
 )
 PRESETS: dict[str, Config] = {
     "smoke": replace(TINY, base="toy", number=48, items=8, training=replace(TINY.training, epochs=1, batch_size=8)),
     "tiny": TINY,
-    "paper": PAPER_SCALE,
-    "paper-mbert": replace(PAPER_SCALE, base="google-bert/bert-base-multilingual-uncased"),
+    "paper": Config(seed=10),
+    "paper-mbert": Config(seed=10, base="google-bert/bert-base-multilingual-uncased"),
 }
 
 VARIANTS: dict[str, dict[str, Any]] = {

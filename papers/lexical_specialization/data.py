@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from core import corpora
@@ -20,6 +21,14 @@ from core.text.languages import match
 from papers.lexical_specialization import miniature
 from papers.lexical_specialization.config import Config
 from papers.lexical_specialization.inputs import Constraint
+
+# Of the official repository: no word of these lexicons is trained on (code).
+VALIDATION = (
+    "bli_datasets/vulic/th-et/th-et.train.5000.cc.trans",
+    "bli_datasets/vulic/ko-ka/ko-ka.train.5000.cc.trans",
+    "bli_datasets/glavas/en-it/yacle.train.freq.5k.en-it.tsv",
+    "bli_datasets/glavas/de-ru/yacle.train.freq.5k.de-ru.tsv",
+)
 
 
 def constraints(config: Config) -> list[Constraint]:
@@ -33,7 +42,7 @@ def constraints(config: Config) -> list[Constraint]:
         known, number = config.languages or miniature.SEEN, config.number or 10**6
         rows = miniature.constraints(config.split, config.items, config.seed, number=number, languages=known)
     else:
-        tested = {word for file in config.validation for pair in read_pairs(file) for word in pair}
+        tested = {word for file in VALIDATION for pair in read_pairs(Path(config.tests, file)) for word in pair}
         rows = [
             row
             for row in read_constraints(config.constraints)

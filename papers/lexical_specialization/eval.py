@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
@@ -39,21 +39,19 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     loaded = load(run.artifact if config.specialized else start(config, run), task="encoder")
     encode, layers = partial(encode_words, *loaded), range(loaded.model.config.num_hidden_layers + 1)
-    units: Units = {}
     constants: dict[str, float] = {}
-    details: dict[str, Any] = {}
-    if config.lexicons == "emoji":
-        units, details["by_layer"] = tiny_lexicons(encode, layers, config)
+    if config.tests == "emoji":
+        units, by_layer = tiny_lexicons(encode, layers, config)
         constants = {} if config.specialized else trivial(config)
-    elif config.lexicons:
-        units, details["by_layer"] = large_lexicons(encode, layers, config)
-    for pair, rated in (read_ratings(config.ratings) if config.ratings else {}).items():
-        left, right = (encode(list(column))[-1] for column in list(zip(*rated, strict=True))[:2])
-        units.setdefault("similarity", {})[pair] = agreement(left, right, [rating for _, _, rating in rated])
-    if config.sentences:
-        units |= sentences(encode, config)
+    else:
+        units, by_layer = large_lexicons(encode, layers, config)
+        units["similarity"] = {}
+        for pair, rated in read_ratings(Path(config.tests, "multisimlex")).items():
+            left, right = (encode(list(column))[-1] for column in list(zip(*rated, strict=True))[:2])
+            units["similarity"][pair] = agreement(left, right, [rating for _, _, rating in rated])
+    units |= sentences(encode, config)
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
-    return Measurement(metrics | constants, units, details)
+    return Measurement(metrics | constants, units, {"by_layer": by_layer})
 
 
 # --- the tiny world -------------------------------------------------------------------------------------------------
@@ -128,8 +126,8 @@ def large_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tup
 
     units: Units = defaultdict(dict)
     curves: list[list[float]] = []
-    tests, seen = lexicons(config.lexicons), data.languages(config)
-    files = {code: Path(config.vocabularies, f"{code}_vocab.txt") for test in tests for code in test[1:3]}
+    tests, seen = lexicons(Path(config.tests, "bli_datasets")), data.languages(config)
+    files = {code: Path(config.tests, "vocab", f"{code}_vocab.txt") for test in tests for code in test[1:3]}
     for target in sorted({test.target for test in tests}):
         words = read_vocabulary(files[target])
         place = {word: number for number, word in enumerate(words)}
@@ -154,11 +152,11 @@ def sentences(encode: Encode, config: Config) -> Units:
     from core.text.languages import match
     from papers.lexical_specialization import data, miniature
 
-    if config.sentences == "messages":
+    if config.tests == "emoji":
         columns = miniature.sentences(config.split, config.items, config.seed)
         sides = {code: Pairs(columns["en"], column) for code, column in columns.items() if code != "en"}
     else:
-        read = {code: rows[: config.items] for code, rows in pairs.read(config.sentences)}
+        read = {code: rows[: config.items] for code, rows in pairs.read("tatoeba")}
         sides = {code: Pairs(*([row[k] for row in rows] for k in ("en", "native"))) for code, rows in read.items()}
     found, seen = retrieve(lambda texts: encode(texts)[0], sides), data.languages(config)
     units: Units = defaultdict(dict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -28,9 +26,8 @@ ARMS = (
 def draw(record: Record) -> Figure:
     """Left: what the arms gain, with 95 % intervals. Middle: every language. Right: the mean by layer."""
     figure, axes = plt.subplots(1, 3, figsize=(11, 4.6), width_ratios=(1.1, 1, 0.85))
-    _arms(axes[0], record)
-    _languages(axes[1], record)
-    _layers(axes[2], record)
+    for panel, there in zip((_arms, _languages, _layers), axes, strict=True):
+        panel(there, record)
     return figure
 
 
@@ -50,27 +47,18 @@ def _arms(axes: Axes, record: Record) -> None:
 
 
 def _languages(axes: Axes, record: Record) -> None:
-    before, after = (
-        by_unit(record, variant, "bli_unseen") | by_unit(record, variant, "bli_seen")
-        for variant in ("vanilla", "specialized")
-    )
-    order = [code for group in (UNSEEN, SEEN) for code in sorted(group, key=lambda code: -after[code])]
+    found = [by_unit(record, v, "bli_unseen") | by_unit(record, v, "bli_seen") for v in ("vanilla", "specialized")]
+    order = [code for group in (UNSEEN, SEEN) for code in sorted(group, key=lambda code: -found[1][code])]
     for row, code in enumerate(order):
-        style = {"arrowstyle": "-|>", "color": COLOURS["blue" if code in UNSEEN else "green"], "lw": 2}
-        axes.annotate("", (after[code], row), (before[code], row), arrowprops=style)
-        axes.plot(before[code], row, "o", color=COLOURS["grey"], markersize=5)
+        (before, after), colour = (by[code] for by in found), COLOURS["blue" if code in UNSEEN else "green"]
+        axes.annotate("", (after, row), (before, row), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2})
+        axes.plot(before, row, "o", color=COLOURS["grey"], markersize=5)
     rows(axes, [name(code) for code in order])
-    axes.set_xlim(0.9 * min(before.values()), 1.08 * max(after.values()))
+    axes.set_xlim(0.9 * min(found[0].values()), 1.08 * max(found[1].values()))
     axes.axhline(len(UNSEEN) - 0.5, color="black", linewidth=0.8)
-    place: dict[str, Any] = {
-        "transform": axes.get_yaxis_transform(),
-        "ha": "right",
-        "va": "bottom",
-        "fontsize": 9,
-        "weight": "bold",
-    }
-    axes.text(0.99, len(UNSEEN) - 0.6, "no synonyms", color=COLOURS["blue"], **place)
-    axes.text(0.99, len(order) - 0.6, "synonyms", color=COLOURS["green"], **place)
+    for row, text, colour in ((len(UNSEEN), "no synonyms", "blue"), (len(order), "synonyms", "green")):
+        place = axes.get_yaxis_transform()
+        axes.text(0.99, row - 0.6, text, color=COLOURS[colour], transform=place, ha="right", va="bottom", weight="bold")
     axes.set_title("Every language")
     axes.set_xlabel("before (dot) and after (arrow)")
 

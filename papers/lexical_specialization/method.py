@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.errors import UserError
@@ -82,22 +82,17 @@ def similarities(vectors: Float[Tensor, "n width"], kind: Similarity = "cosine")
 def nt_xent(similarity: Float[Tensor, "n n"], labels: Int[Tensor, " n"], temperature: float) -> Float[Tensor, " pair"]:
     """Equation (3), of every ordered pair of one label: the pair against all negatives, without other positives."""
     scaled, same = similarity / temperature, labels[:, None] == labels
-    anchor, positive = (same & ~_diagonal(same)).nonzero(as_tuple=True)
+    anchor, positive = same.float().fill_diagonal_(0).nonzero(as_tuple=True)
     negatives = scaled.masked_fill(same, _NEVER).logsumexp(1)
     return F.softplus(negatives[anchor] - scaled[anchor, positive])
 
 
 def sup_con(similarity: Float[Tensor, "n n"], labels: Int[Tensor, " n"], temperature: float) -> Float[Tensor, " n"]:
     """Equation (4), of every anchor: the mean over its positives, each against everything but the anchor itself."""
-    scaled, same = similarity / temperature, labels[:, None] == labels
-    diagonal = _diagonal(same)
-    log_p = scaled - scaled.masked_fill(diagonal, _NEVER).logsumexp(1, keepdim=True)
-    positives = same & ~diagonal
+    positives = (labels[:, None] == labels).float().fill_diagonal_(0)
+    others = (similarity / temperature).fill_diagonal_(_NEVER)
+    log_p = others - others.logsumexp(1, keepdim=True)
     return -(log_p * positives).sum(1) / positives.sum(1)
-
-
-def _diagonal(same: Tensor) -> Bool[Tensor, "n n"]:
-    return torch.eye(len(same), dtype=torch.bool, device=same.device)
 
 
 OBJECTIVES: Mapping[Objective, Callable[..., Tensor]] = {"nt_xent": nt_xent, "sup_con": sup_con}

@@ -19,14 +19,9 @@ SEEN, UNSEEN = LANGUAGES[:6], LANGUAGES[6:]  # en de es ru zh ar | tr ko fa it f
 
 
 def constraints(part: Part, tested: int, seed: int, *, number: int, languages: Sequence[str]) -> list[Constraint]:
-    """Constraints, each of a concept of its own and of two languages; both glosses are English.
+    """At most so many constraints for a test, each of another concept; both glosses are English.
 
-    Args:
-        part: Which items are tested.
-        tested: How many of them.
-        seed: Which concepts and languages.
-        number: At most so many.
-        languages: Two or more; the n-th is drawn in proportion to 1 / n, since resources are skewed.
+    The n-th of the languages, two or more, is drawn in proportion to 1 / n, since resources are skewed.
     """
     rng, rows = random.Random(seed), []
     concepts = apart(held_out(part, tested, seed))

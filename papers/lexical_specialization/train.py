@@ -53,7 +53,7 @@ def start(config: Config, run: Run) -> str | Path:
 
     if config.base == "toy":
         return run.stage("toy", {}, miniature.toy)
-    if config.constraints != "emoji":
+    if (config.constraints, config.tests) != ("emoji", "emoji"):
         return config.base
     texts = miniature.texts()
     return run.stage("trimmed", {"base": config.base, "texts": texts}, lambda f: save_trimmed(config.base, texts, f))

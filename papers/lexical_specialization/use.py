@@ -52,7 +52,7 @@ def translate(
     return Space(targets, sources if csls else None).nearest(sources, top)
 
 
-def audit(loaded: Loaded, rows: Iterable[Constraint], *, csls: bool = False, layer: int = -1) -> Ranks:
+def audit(loaded: Loaded, rows: Iterable[Constraint], layer: int = -1) -> Ranks:
     """How well each language's words find the other languages' words of their synset, among all words of `rows`.
 
     Raises:
@@ -69,7 +69,7 @@ def audit(loaded: Loaded, rows: Iterable[Constraint], *, csls: bool = False, lay
     vectors = {code: encode_words(*loaded, list(column), (layer,))[0] for code, column in words.items()}
     asked = {key: {code: sorted(places) for code, places in by.items()} for key, by in synsets.items()}
     found: Ranks = defaultdict(dict)
-    for path, value in induce(vectors, asked, list(words), list(words), csls=csls).items():
+    for path, value in induce(vectors, asked, list(words), list(words)).items():
         code, _, key = path.partition("/")
         found[code][key] = value
     return dict(found)
@@ -116,8 +116,6 @@ class Audit:
     """Two encoders, before and after."""
     layers: tuple[Layer, Layer] = (-1, -1)
     """Whose vectors; -1 is the last."""
-    csls: bool = False
-    """By CSLS instead of cosine."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,7 @@ def _audit(options: Audit) -> None:
     from papers.lexical_specialization.data import read_constraints
 
     rows, both = read_constraints(options.lexicon), zip(options.models, options.layers, strict=True)
-    found = [audit(load(model, task="encoder"), rows, csls=options.csls, layer=layer) for model, layer in both]
+    found = [audit(load(model, task="encoder"), rows, layer) for model, layer in both]
     print(f"Mean reciprocal rank, layers {options.layers[0]} and {options.layers[1]}")
     print(*table(*found).values(), sep="\n")
 

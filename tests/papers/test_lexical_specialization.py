@@ -28,7 +28,7 @@ from core.training.config import TrainingConfig
 from core.worlds.concepts import apart, held_out, names
 from papers.lexical_specialization import PAPER, data, miniature, use
 from papers.lexical_specialization.config import PRESETS, VARIANTS, Config, workload
-from papers.lexical_specialization.eval import evaluate, large_lexicons, searched
+from papers.lexical_specialization.eval import evaluate, searched
 from papers.lexical_specialization.inputs import Constraint, collate, sequences
 from papers.lexical_specialization.method import (
     OBJECTIVES,
@@ -248,10 +248,7 @@ def test_constraints_of_an_arm_differ_in_what_the_arm_says() -> None:
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
-    for changes in (
-        {"specialized": False, "objective": "sup_con"}, {"same_steps": True}, 
-        {"sentences": "", "lexicons": ""},
-    ):  # fmt: skip
+    for changes in ({"specialized": False, "objective": "sup_con"}, {"same_steps": True}):
         with pytest.raises(UserError):
             override(PRESETS["tiny"], changes)
     assert all(workload(config)[0].tokens > 0 for config in PRESETS.values())
@@ -297,10 +294,15 @@ bn:3,sun,EN,Sonne,DE,a star,ein Stern
 """
 
 
+def official(folder: Path) -> Config:
+    """The paper's preset on files of the official repository's form."""
+    for number, file in enumerate(data.VALIDATION):
+        write(folder / file, "Sonne\tсолнце\n" if number == 3 else "a\tb\n")
+    return replace(PRESETS["paper"], constraints=str(write(folder / "babelbert.csv", PUBLISHED)), tests=str(folder))
+
+
 def test_published_constraints(tmp_path: Path) -> None:
-    source = str(write(tmp_path / "babelbert.csv", PUBLISHED))
-    checked = write(tmp_path / "de-ru.tsv", "Sonne\tсолнце\n")
-    config = replace(PRESETS["paper"], constraints=source, validation=(str(checked),))
+    config = official(tmp_path)
     rows = data.constraints(config)
     assert [(row.synset, row.word2, row.gloss2) for row in rows] == [
         ("bn:1", "Hund", "ein Haustier"), ("bn:1", "hound", "a tame animal"), ("bn:2", "кошка", ""),
@@ -323,22 +325,30 @@ def test_every_two_words_of_an_own_synset_are_a_constraint(tmp_path: Path) -> No
         data.read_constraints(str(write(tmp_path / "single.csv", "synset,word,language\n1,dog,en\n2,cat,en\n")))
 
 
-def test_the_papers_tests_on_files_of_their_form(toy: loading.Loaded, tmp_path: Path) -> None:
-    write(tmp_path / "bli" / "vulic" / "tr-ko" / "tr-ko.test.2000.cc.trans", "kedi\t고양이\nKöpek\t개\nyok\t없음\n")
-    write(tmp_path / "bli" / "glavas" / "de-ru" / "yacle.test.freq.2k.de-ru.tsv", "Hund\tсобака\n")
+def test_the_papers_tests_on_files_of_their_form(
+    toy: loading.Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(official(tmp_path), specialized=False, base=str(toy.model.name_or_path))
+    for file, text in {
+        "vulic/tr-ko/tr-ko.test.2000.cc.trans": "kedi\t고양이\nKöpek\t개\nyok\t없음\n",
+        "glavas/de-ru/yacle.test.freq.2k.de-ru.tsv": "Hund\tсобака\n",
+    }.items():
+        write(tmp_path / "bli_datasets" / file, text)
     for code, words in {"tr": "kedi köpek", "ko": "개 고양이", "de": "hund katze", "ru": "кошка собака"}.items():
         write(tmp_path / "vocab" / f"{code}_vocab.txt", "\n".join(words.split()) + "\n")
-    constraints = str(write(tmp_path / "babelbert.csv", PUBLISHED))
-    paths = {"lexicons": str(tmp_path / "bli"), "vocabularies": str(tmp_path / "vocab"), "constraints": constraints}
-    config = replace(PRESETS["paper"], **paths, validation=())
-    encode = lambda words, layers=(-1,): encode_words(*toy, words, layers)  # noqa: E731
-    units, by_layer = large_lexicons(encode, range(3), config)
-    assert {metric: list(values) for metric, values in units.items()} == {
-        "bli_seen": ["de/ru, glavas"], "bli_unseen": ["tr/ko, vulic"],
+    rated = "ID,ENG,DEU,PoS,score\n1,cat,katze,nouns,5.5\n2,cat,bank,nouns,0.5\n3,dog,hund,nouns,6\n"
+    write(tmp_path / "multisimlex" / "ENG-DEU.csv", rated)
+    said = {"deu": [("A dog.", "Ein Hund."), ("A cat.", "Eine Katze.")], "tur": [("Yes.", "Evet."), ("No.", "Hayır.")]}
+    tatoeba = [(code, [{"en": en, "native": native} for en, native in rows]) for code, rows in said.items()]
+    monkeypatch.setattr("core.tasks.pairs.read", lambda corpus: tatoeba)
+    found = evaluate(config, Run(tmp_path / "run", "lexical_specialization", config, tmp_path, quiet=True))
+    assert {metric: list(values) for metric, values in found.units.items()} == {
+        "bli_seen": ["de/ru, glavas"], "bli_unseen": ["tr/ko, vulic"], "similarity": ["eng-deu"],
+        "sentences_seen": ["deu/0", "deu/1"], "sentences_unseen": ["tur/0", "tur/1"],
     }  # fmt: skip
-    assert len(by_layer) == 3
-    mean = np.mean([value for values in units.values() for value in values.values()])
-    assert by_layer[-1] == pytest.approx(mean)
+    assert len(found.details["by_layer"]) == 3
+    mean = (found.metrics["bli_seen"] + found.metrics["bli_unseen"]) / 2
+    assert found.details["by_layer"][-1] == pytest.approx(mean)
 
 
 # --- own data ---------------------------------------------------------------------------------------------------------
