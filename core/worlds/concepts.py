@@ -50,14 +50,15 @@ def held_out(part: Literal["test", "dev"], size: int, seed: int) -> list[str]:
 
 
 def apart(tested: Collection[str]) -> list[str]:
-    """The other concepts, none for development, whose names contain no name of these, nor of one for development.
+    """The other concepts, none for development, whose names and gloss contain no name of these or of those for it.
 
     A name is contained where its words are, in any of the languages; where words are not spaced, where its characters
     are, two at least.
     """
     held = {*tested, *held_out("dev", len(names()), 0)}
     words = {code: {fold(names()[key][code]) for key in held} for code in LANGUAGES}
-    return [key for key, name in names().items() if key not in held and not _contains(name, words)]
+    others = {key: [name, {"en": gloss(key)}] for key, name in names().items() if key not in held}
+    return [key for key, texts in others.items() if not any(_contains(text, words) for text in texts)]
 
 
 def _contains(name: Mapping[str, str], words: Mapping[str, set[str]]) -> bool:

@@ -6,10 +6,12 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Languages are drawn, with what they ask for; a word's value is the mean over the languages that it asks.
-_BOTH: dict[str, Any] = {"unit": "language", "premises": ("knows-words",)}
-_GAINS: dict[str, Any] = {**_BOTH, "treatment": "specialized", "control": "vanilla", "null": "permuted"}
-_UNSEEN: dict[str, Any] = {**_BOTH, "metric": "bli_unseen", "smallest": 0.01}
+# Languages are drawn, with what they ask for; a word's value is the mean over the languages that it asks. The contrast
+# spreads vectors apart, whatever is called a synonym: a gain has to be one over the null arm as well.
+_BOTH: dict[str, Any] = {"unit": "language", "premises": ("knows-words",), "smallest": 0.01}
+_NULL: dict[str, Any] = {**_BOTH, "control": ("vanilla", "permuted"), "null": "permuted"}
+_GAINS: dict[str, Any] = {**_NULL, "treatment": "specialized"}
+_UNSEEN: dict[str, Any] = {**_BOTH, "metric": "bli_unseen"}
 
 PAPER = Paper(
     slug="lexical_specialization",
@@ -27,27 +29,23 @@ PAPER = Paper(
         Claim(
             id="unseen-languages",
             statement="After one short run over synonyms of six languages, words of eight other languages find their "
-            "translations among each other better: mean reciprocal rank rises by more than 0.03.",
-            reported="Gains for languages unseen in specialization (abstract). The size is ours.",
+            "translations among each other better than before, and than after a run over permuted synonyms.",
+            reported="Gains for languages unseen in specialization (abstract).",
             metric="bli_unseen",
-            size=0.03,
             **_GAINS,
         ),
         Claim(
             id="seen-languages",
-            statement="Words of the six languages do so too, of concepts that no synonym names: mean reciprocal rank "
-            "rises by more than 0.05.",
-            reported="Substantial gains in bilingual lexicon induction (abstract). The size is ours.",
+            statement="Words of the six languages find them better in the same way, of concepts that no synonym names.",
+            reported="Substantial gains in bilingual lexicon induction (abstract).",
             metric="bli_seen",
-            size=0.05,
             **_GAINS,
         ),
         Claim(
             id="sentence-retrieval",
-            statement="English sentences find their translations into the eight other languages more often.",
+            statement="English sentences find their translations into the eight languages better in the same way.",
             reported="Substantial gains in cross-lingual sentence retrieval (abstract).",
             metric="sentences_unseen",
-            smallest=0.01,
             **_GAINS,
         ),
         Claim(
@@ -74,7 +72,7 @@ PAPER = Paper(
             control=("en_de", "zh_ar"),
             better="equal",
             size=0.02,
-            **{**_UNSEEN, "smallest": 0.0},
+            **_UNSEEN,
         ),
         Check(
             id="data-or-steps",
@@ -88,16 +86,17 @@ PAPER = Paper(
             id="hubs",
             statement="By CSLS, too, unseen languages gain: it is not only hubs that are mended.",
             metric="csls_unseen",
-            smallest=0.01,
             **_GAINS,
         ),
         Check(
             id="other-domain",
             statement="Names of places and languages, another domain, lose at most 0.02 in unseen languages.",
             metric="places_unseen",
+            treatment="specialized",
+            control="vanilla",
             size=0.02,
             keeps=True,
-            **{**_GAINS, "null": None},
+            **_BOTH,
         ),
         Check(
             id="losses",
@@ -106,15 +105,14 @@ PAPER = Paper(
             control="specialized",
             better="equal",
             size=0.01,
-            **{**_UNSEEN, "smallest": 0.0},
+            **_UNSEEN,
         ),
         Check(
             id="adapters",
             statement="Adapters gain too.",
+            metric="bli_unseen",
             treatment="lora",
-            control="vanilla",
-            null="permuted",
-            **_UNSEEN,
+            **_NULL,
         ),
     ),
     premises=(

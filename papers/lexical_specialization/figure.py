@@ -64,7 +64,7 @@ def _languages(axes: Axes, record: Record) -> None:
 
 
 def _layers(axes: Axes, record: Record) -> None:
-    for arm, text, colour in (("vanilla", "encoder as it is", "grey"), ("specialized", "specialized", "blue")):
+    for arm, text, colour in (("vanilla", "as it is", "grey"), ("specialized", "specialized", "blue")):
         mean = np.mean([cell.details["by_layer"] for cell in record.measurements[arm].values()], axis=0)
         axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3)
         axes.text(len(mean) - 0.7, mean[-1], text, color=COLOURS[colour], fontsize=9, va="center")

@@ -40,10 +40,7 @@ def translate(
 ) -> Nearest:
     """The nearest words of a vocabulary: their places in it and their scores, [word, top].
 
-    CSLS takes `words` for the source language: ask for many at once.
-
-    Raises:
-        UserError: A word without a subword, or a layer that the model does not have.
+    CSLS takes `words` for the source language: ask for many at once. Raises as `encode_words` does.
     """
     from core.tasks.lexicon import Space
     from papers.lexical_specialization.method import encode_words
@@ -53,11 +50,7 @@ def translate(
 
 
 def audit(loaded: Loaded, rows: Iterable[Constraint], layer: int = -1) -> Ranks:
-    """How well each language's words find the other languages' words of their synset, among all words of `rows`.
-
-    Raises:
-        UserError: A word without a subword, or a layer that the model does not have.
-    """
+    """How well each language's words find the others' words of their synset; raises as `encode_words` does."""
     from core.tasks.lexicon import induce
     from papers.lexical_specialization.method import encode_words
 

@@ -36,6 +36,8 @@ def test_what_contains_a_tested_name_is_not_apart():
     for code in ("en", "ko", "tr"):
         held = {fold(table[key][code]) for key in tested}
         assert held.isdisjoint(word for key in rest for word in re.findall(r"\w+", fold(table[key][code]))), code
+    held = {fold(table[key]["en"]) for key in tested}
+    assert held.isdisjoint(word for key in rest for word in re.findall(r"\w+", gloss(key)))
     held = {table[key]["ja"] for key in tested if len(table[key]["ja"]) > 1}
     assert not [key for key in rest if any(name in table[key]["ja"] for name in held)]
     # A face of a cat tells what a cat is called, in one language or another.

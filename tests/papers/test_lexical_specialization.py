@@ -15,7 +15,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from core.errors import UserError
 from core.experiment.config import override, with_variant
@@ -96,7 +95,7 @@ def test_words_are_pooled_over_their_own_subwords(toy: loading.Loaded) -> None:
         ids = toy.tokenizer(word, return_tensors="pt")
         with torch.no_grad():
             hidden = toy.model(**ids, output_hidden_states=True).hidden_states
-        for layer, vectors in found.items():
+        for layer, vectors in zip((0, 1, -1), found, strict=True):
             wanted = hidden[layer][0, 1:-1].sum(0) / (ids["input_ids"].shape[1] - 2)
             assert torch.allclose(vectors[number], wanted, atol=1e-5)
 
@@ -146,17 +145,18 @@ def test_a_batch_without_negatives_moves_nothing_to_nan(objective) -> None:
 ROW = Constraint("n1", "dog", "en", "犬", "ja", "a tame animal", "動物")
 
 
-@pytest.mark.parametrize(
-    ("glosses", "read"),
-    [(False, ["<s>dog</s>", "<s>犬</s>"]), (True, ["<s>dog</s></s>atameanimal</s>", "<s>犬</s></s>動物</s>"])],
-)
-def test_what_is_read_and_what_is_pooled(toy: loading.Loaded, glosses: bool, read: list[str]) -> None:
-    found = sequences(toy.tokenizer, ROW, 64, glosses=glosses)
-    known = [ROW._replace(word2="dog"), ROW] if glosses else [ROW]  # 動 and 物 are unknown to the toy
-    assert [toy.tokenizer.decode(ids).replace(" ", "").replace("<unk>", "動物") for ids in found["ids"]] == read, known
-    for ids, mask, word in zip(found["ids"], found["word"], ("dog", "犬"), strict=True):
-        own = toy.tokenizer(word, add_special_tokens=False).input_ids
-        assert [i for i, pooled in zip(ids, mask, strict=True) if pooled] == own
+def test_what_is_read_and_what_is_pooled(toy: loading.Loaded) -> None:
+    read = toy.tokenizer
+    row = Constraint("n1", "dog", "en", "chien", "fr", "an animal", "un animal")
+    alone, with_gloss = (sequences(read, row, 64, glosses=glosses) for glosses in (False, True))
+    assert alone["ids"] == [read("dog").input_ids, read("chien").input_ids]
+    for number, (word, gloss) in enumerate((("dog", "an animal"), ("chien", "un animal"))):
+        text = f"<s> {word}</s></s> {gloss}</s>"
+        assert with_gloss["ids"][number] == read(text, add_special_tokens=False).input_ids
+        own = read(word, add_special_tokens=False).input_ids
+        for found in (alone, with_gloss):
+            pairs = zip(found["ids"][number], found["word"][number], strict=True)
+            assert [token for token, pooled in pairs if pooled] == own
 
 
 def test_a_batch_has_every_word_with_the_label_of_its_synset(toy: loading.Loaded) -> None:
@@ -176,25 +176,20 @@ def test_words_without_a_subword_are_refused(toy: loading.Loaded) -> None:
         encode_words(*toy, ["dog"], (9,))
 
 
-class Identity(nn.Module):
-    """An encoder whose states are given."""
-
-    def __init__(self, states: torch.Tensor) -> None:
-        super().__init__()
-        self.states = states
-
-    def forward(self, **_: Any) -> Any:
-        return type("Output", (), {"last_hidden_state": self.states})()
-
-
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_loss_of_a_batch_is_that_of_its_word_vectors(objective) -> None:
-    states = torch.stack([torch.full_like(E, 9.0), E, E], 1)  # what is not pooled has no part in it
-    batch: dict[str, Any] = {"input_ids": None, "attention_mask": None, "labels": torch.tensor(DOUBLE)}
-    batch["word"] = torch.tensor([[0, 1, 1]]).repeat(6, 1)
-    found = contrast(Identity(states), batch, objective=objective)
-    value = {"nt_xent": 3.0085645, "sup_con": 3.6994350}[objective]
-    assert (found.total / found.items).item() == pytest.approx(value, abs=2e-6)
+def test_the_loss_of_a_batch_is_that_of_its_word_vectors(toy: loading.Loaded, objective) -> None:
+    """In whatever order the words are read, and with whatever padding."""
+    texts = ["dog", "hot beverage", "a", "hund mit brille und hut", "chien", "cat"]
+    labels = torch.tensor(DOUBLE)
+    rows = [
+        {**sequences(toy.tokenizer, Constraint("", one, "", other, ""), 64), "label": label}
+        for one, other, label in zip(texts[::2], texts[1::2], DOUBLE[::2], strict=True)
+    ]
+    with torch.no_grad():
+        found = contrast(toy.model, collate(rows, toy.tokenizer.pad_token_id), objective=objective, temperature=0.5)
+    terms = OBJECTIVES[objective](similarities(encode_words(*toy, texts)[0]), labels, 0.5)
+    assert found.items == len(terms)
+    assert (found.total / found.items).item() == pytest.approx(terms.mean().item(), rel=1e-4)
 
 
 def test_specialization_pulls_synonyms_together_and_nothing_else_is_trained(toy, tmp_path: Path) -> None:
@@ -202,11 +197,11 @@ def test_specialization_pulls_synonyms_together_and_nothing_else_is_trained(toy,
     model = loading.load(toy.model.name_or_path, task="encoder", dtype="float32").model
     model.embeddings.requires_grad_(False)
     before = model.embeddings.word_embeddings.weight.clone()
-    settings = TrainingConfig(epochs=6, batch_size=20, learning_rate=3e-3, layout="padded", max_length=32)
+    settings = TrainingConfig(epochs=10, batch_size=20, learning_rate=3e-3, layout="padded", max_length=32)
     run = Run(tmp_path, "lexical_specialization", settings, tmp_path, quiet=True)
     result = specialize(model, toy.tokenizer, rows, settings, run, temperature=0.2)
-    assert result.steps == 12
-    assert sum(result.losses[-3:]) < 0.8 * sum(result.losses[:3])
+    assert result.steps == 20
+    assert sum(result.losses[-5:]) < 0.9 * sum(result.losses[:5])
     assert torch.equal(before, model.embeddings.word_embeddings.weight)
     assert len(specialize(model, toy.tokenizer, rows, replace(settings, steps=1), run).losses) == 1
     with pytest.raises(UserError, match="fewer than two synsets"):
