@@ -55,10 +55,15 @@ def apart(tested: Collection[str]) -> list[str]:
     A name is contained where its words are, in any of the languages; where words are not spaced, where its characters
     are, two at least.
     """
+    return list(_apart(frozenset(tested)))
+
+
+@cache
+def _apart(tested: frozenset[str]) -> tuple[str, ...]:
     held = {*tested, *held_out("dev", len(names()), 0)}
     words = {code: {fold(names()[key][code]) for key in held} for code in LANGUAGES}
     others = {key: [name, {"en": gloss(key)}] for key, name in names().items() if key not in held}
-    return [key for key, texts in others.items() if not any(_contains(text, words) for text in texts)]
+    return tuple(key for key, texts in others.items() if not any(_contains(text, words) for text in texts))
 
 
 def _contains(name: Mapping[str, str], words: Mapping[str, set[str]]) -> bool:

@@ -106,7 +106,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def workload(config: Config) -> list[Workload]:
-    """761 thousand constraints of 50 languages, tests in 19 vocabularies; 5 tokens a word and 60 a gloss are guesses."""
+    """761 thousand constraints of 50 languages, tests in 19 vocabularies; tokens of a word and a gloss are guesses."""
     from core.cost.workload import Workload
 
     base = "wheel:e5-small" if config.base == "toy" else config.base

@@ -1,7 +1,6 @@
 """Constraints, and how the encoder reads them in training.
 
-Each of the two words is a sequence of its own, `<s> word </s>`, or with its gloss `<s> word </s></s> gloss </s>`. The
-tokens of the word alone are pooled.
+Each word is a sequence, `<s> word </s>` or `<s> word </s></s> gloss </s>`, of which the word's tokens are pooled.
 """
 
 from __future__ import annotations

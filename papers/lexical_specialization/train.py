@@ -18,7 +18,7 @@ from papers.lexical_specialization.config import ALPHA, LORA_RANK, TEMPERATURE, 
 
 
 def train(config: Config, run: Run) -> None:
-    """One run over the constraints; nothing for an encoder that is left as it is."""
+    """One run over the constraints; an encoder that is left as it is has no artifact."""
     from core.distributed import seed_everything
     from core.models.loading import load
     from core.training.fit import save_pretrained
