@@ -80,7 +80,7 @@ TINY = Config(
     base="wheel:e5-small",
     constraints="emoji",
     number=720,
-    training=replace(_PAPER, batch_size=48, learning_rate=3e-5, max_length=48, log_every=10),
+    training=replace(_PAPER, batch_size=48, learning_rate=1e-5, max_length=48, log_every=10),
     tests="emoji",
     items=120,
 )
@@ -95,7 +95,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vanilla": {"specialized": False},
     "specialized": {},
     "sup_con": {"objective": "sup_con"},
-    "lora": {"adapter": "lora", "training.learning_rate": 1e-3},
+    "lora": {"adapter": "lora", "training.learning_rate": 3e-4},
     "glosses": {"glosses": True},
     "en_de": {"languages": ("en", "de")},
     "zh_ar": {"languages": ("zh", "ar")},

@@ -76,13 +76,12 @@ def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tupl
         found = [induce({code: states[code][layer] for code in pair}, asked, pair[:1], pair[1:]) for pair in ring]
         curve.append(statistics.fmean(value for ranks in found for value in ranks.values()))
     words, asked = searched(config, places=True)
-    vectors = {code: encode(column)[0] for code, column in words.items()}
-    units |= {f"places_{group}": induce(vectors, asked, *groups[group]) for group in ("seen", "unseen")}
-    return units, curve
+    vectors = {code: encode(words[code])[0] for code in UNSEEN}
+    return units | {"places_unseen": induce(vectors, asked, UNSEEN, UNSEEN)}, curve
 
 
 def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[str]], dict[str, dict[str, tuple[int]]]]:
-    """Names to search by language, three in four of which are not asked for; and the places of those that are."""
+    """Names to search by language, two in three of which are not asked for; and the places of those that are."""
     from core.worlds.concepts import LANGUAGES, held_out, names
     from papers.lexical_specialization import miniature
 
@@ -92,7 +91,7 @@ def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[st
     else:
         table, asked = names(), held_out(config.split, config.items, config.seed)
         others = sorted(table.keys() - asked)
-        keys = [*asked, *random.Random(config.seed).sample(others, 3 * len(asked))]
+        keys = [*asked, *random.Random(config.seed).sample(others, 2 * len(asked))]
     words = {code: [table[key][code] for key in keys] for code in LANGUAGES}
     return words, {key: dict.fromkeys(words, (row,)) for row, key in enumerate(asked)}
 
@@ -154,7 +153,7 @@ def sentences(encode: Encode, config: Config) -> Units:
 
     if config.tests == "emoji":
         columns = miniature.sentences(config.split, config.items, config.seed)
-        sides = {code: Pairs(columns["en"], column) for code, column in columns.items() if code != "en"}
+        sides = {code: Pairs(columns["en"], columns[code]) for code in miniature.UNSEEN}
     else:
         read = {code: rows[: config.items] for code, rows in pairs.read("tatoeba")}
         sides = {code: Pairs(*([row[k] for row in rows] for k in ("en", "native"))) for code, rows in read.items()}

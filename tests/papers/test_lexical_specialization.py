@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.experiment.config import override, with_variant
-from core.experiment.entrypoint import execute
 from core.experiment.run import Run
 from core.models import loading
 from core.models.embedding import pool
@@ -193,17 +192,23 @@ def test_the_loss_of_a_batch_is_that_of_its_word_vectors(toy: loading.Loaded, ob
 
 
 def test_specialization_pulls_synonyms_together_and_nothing_else_is_trained(toy, tmp_path: Path) -> None:
-    rows = [Constraint(key, name["en"], "en", name["de"], "de") for key, name in list(names().items())[:40]]
+    rows = [Constraint(key, name["en"], "en", name["de"], "de") for key, name in list(names().items())[:20]]
     model = loading.load(toy.model.name_or_path, task="encoder", dtype="float32").model
     model.embeddings.requires_grad_(False)
-    before = model.embeddings.word_embeddings.weight.clone()
-    settings = TrainingConfig(epochs=10, batch_size=20, learning_rate=3e-3, layout="padded", max_length=32)
+    words = model.embeddings.word_embeddings.weight.clone()
+    read = [{**sequences(toy.tokenizer, row, 64), "label": number} for number, row in enumerate(rows)]
+
+    def loss() -> float:
+        with torch.no_grad():
+            return contrast(model.eval(), collate(read, toy.tokenizer.pad_token_id)).total.item()
+
+    before = loss()
+    settings = TrainingConfig(epochs=20, batch_size=20, learning_rate=1e-2, layout="padded", max_length=32)
     run = Run(tmp_path, "lexical_specialization", settings, tmp_path, quiet=True)
-    result = specialize(model, toy.tokenizer, rows, settings, run, temperature=0.2)
-    assert result.steps == 20
-    assert sum(result.losses[-5:]) < 0.9 * sum(result.losses[:5])
-    assert torch.equal(before, model.embeddings.word_embeddings.weight)
-    assert len(specialize(model, toy.tokenizer, rows, replace(settings, steps=1), run).losses) == 1
+    assert specialize(model, toy.tokenizer, rows, settings, run).steps == 20
+    assert loss() < 0.9 * before
+    assert torch.equal(words, model.embeddings.word_embeddings.weight)
+    assert specialize(model, toy.tokenizer, rows, replace(settings, steps=1), run).steps == 1
     with pytest.raises(UserError, match="fewer than two synsets"):
         specialize(model, toy.tokenizer, rows[:1], settings, run)
 
@@ -252,24 +257,25 @@ def test_settings_that_mean_nothing_are_refused() -> None:
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
-def execute_both(config: Config, folder: Path, smoke: Callable[[str], Any]) -> Any:
-    run = Run(folder, "lexical_specialization", config, smoke("lexical_specialization").stages, quiet=True).open()
-    execute(train, run, "train")
-    return run, execute(evaluate, run, "eval")
-
-
 def test_smoke_has_what_is_judged_and_lora_is_merged(tmp_path: Path, smoke: Callable[[str], Any]) -> None:
-    config = override(with_variant(PRESETS["smoke"], VARIANTS, "lora"), {"glosses": True})
-    run, measurement = execute_both(config, tmp_path / "run", smoke)
+    done = smoke("lexical_specialization")
     wanted = {check.metric for check in PAPER.judged if check.metric} | {premise.metric for premise in PAPER.premises}
-    assert wanted <= set(measurement.metrics)
-    assert {path.partition("/")[0] for path in measurement.units["bli_unseen"]} == set(miniature.UNSEEN)
-    assert {path.partition("/")[0] for path in measurement.units["sentences_unseen"]} == set(miniature.UNSEEN)
-    assert len(measurement.details["by_layer"]) == 3
-    assert not [name for name in loading.load(run.artifact, task="encoder").model.state_dict() if "lora" in name]
-    _, vanilla = execute_both(with_variant(PRESETS["smoke"], VARIANTS, "vanilla"), tmp_path / "vanilla", smoke)
-    assert 0 < vanilla.metrics["trivial_chance"] < vanilla.metrics["trivial_letters"] < 1
-    assert vanilla.metrics["bli_seen"] != measurement.metrics["bli_seen"]
+    assert wanted <= set(done.measurement["metrics"])
+    for metric in ("bli_unseen", "csls_unseen", "places_unseen", "sentences_unseen"):
+        assert {path.partition("/")[0] for path in done.measurement["units"][metric]} == set(miniature.UNSEEN)
+    assert len(done.measurement["details"]["by_layer"]) == 3
+
+    def opened(variant: str, **changes: Any) -> Run:
+        config = override(with_variant(PRESETS["smoke"], VARIANTS, variant), changes)
+        return Run(tmp_path / variant, "lexical_specialization", config, done.stages, quiet=True).open()
+
+    lora, vanilla = opened("lora", glosses=True), opened("vanilla")
+    train(lora.config, lora)
+    assert not [name for name in loading.load(lora.artifact, task="encoder").model.state_dict() if "lora" in name]
+    train(vanilla.config, vanilla)
+    found = evaluate(vanilla.config, vanilla).metrics
+    assert 0 < found["trivial_chance"] < found["trivial_letters"] < 1
+    assert found["bli_seen"] != done.measurement["metrics"]["bli_seen"]
 
 
 # --- the paper's files ------------------------------------------------------------------------------------------------
@@ -383,3 +389,19 @@ def test_verbs(toy: loading.Loaded, tmp_path: Path, capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=[pytest.mark.weights, pytest.mark.slow])])
+def test_example_of_the_page_runs(
+    real: bool, toy: loading.Loaded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (PAPER.folder / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    if not real:
+        monkeypatch.setattr(loading, "load", lambda spec, **options: toy)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in said[:4]] == [[code, "19", "synsets"] for code in ("en", "eu", "sw", "cy")]
+    assert len(names["found"].places) == 19
+    assert names["vectors"].shape == (2, names["model"].model.config.hidden_size)
