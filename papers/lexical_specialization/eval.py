@@ -66,11 +66,8 @@ def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tupl
     states = {code: encode(column, layers if code in UNSEEN else (-1,)) for code, column in words.items()}
     vectors = {code: found[-1] for code, found in states.items()}
     groups = {"seen": (SEEN, SEEN), "unseen": (UNSEEN, UNSEEN), "mixed": (UNSEEN, SEEN)}
-    units = {
-        f"{name}_{group}": induce(vectors, asked, *languages, csls=name == "csls")
-        for name in ("bli", "csls")
-        for group, languages in groups.items()
-    }
+    units = {f"bli_{group}": induce(vectors, asked, *languages) for group, languages in groups.items()}
+    units["csls_unseen"] = induce(vectors, asked, UNSEEN, UNSEEN, csls=True)
     ring, curve = list(zip(UNSEEN, (*UNSEEN[1:], UNSEEN[0]), strict=True)), []
     for layer in layers:
         found = [induce({code: states[code][layer] for code in pair}, asked, pair[:1], pair[1:]) for pair in ring]
@@ -81,7 +78,7 @@ def tiny_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tupl
 
 
 def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[str]], dict[str, dict[str, tuple[int]]]]:
-    """Names to search by language, two in three of which are not asked for; and the places of those that are."""
+    """Names to search by language, one in two of which is asked for; and the places of those that are."""
     from core.worlds.concepts import LANGUAGES, held_out, names
     from papers.lexical_specialization import miniature
 
@@ -91,7 +88,7 @@ def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[st
     else:
         table, asked = names(), held_out(config.split, config.items, config.seed)
         others = sorted(table.keys() - asked)
-        keys = [*asked, *random.Random(config.seed).sample(others, 2 * len(asked))]
+        keys = [*asked, *random.Random(config.seed).sample(others, len(asked))]
     words = {code: [table[key][code] for key in keys] for code in LANGUAGES}
     return words, {key: dict.fromkeys(words, (row,)) for row, key in enumerate(asked)}
 
@@ -152,8 +149,8 @@ def sentences(encode: Encode, config: Config) -> Units:
     from papers.lexical_specialization import data, miniature
 
     if config.tests == "emoji":
-        columns = miniature.sentences(config.split, config.items, config.seed)
-        sides = {code: Pairs(columns["en"], columns[code]) for code in miniature.UNSEEN}
+        columns = miniature.sentences(config.split, min(config.items, 60), config.seed)
+        sides = {code: Pairs(columns["en"], column) for code, column in columns.items() if code != "en"}
     else:
         read = {code: rows[: config.items] for code, rows in pairs.read("tatoeba")}
         sides = {code: Pairs(*([row[k] for row in rows] for k in ("en", "native"))) for code, rows in read.items()}
