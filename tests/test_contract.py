@@ -120,6 +120,22 @@ def test_core_has_no_circle() -> None:
     TopologicalSorter(core_imports()).prepare()  # raises CycleError, which names the circle
 
 
+def test_every_module_of_core_stands_in_the_reference_once() -> None:
+    """Rooms have their doors in the guide; the skeleton is a template, and the command documents itself."""
+    if not (ROOT / "docs").is_dir():
+        pytest.skip("a copy of the code without its documentation")
+    named = [
+        line.removeprefix("::: ").strip()
+        for page in (ROOT / "docs" / "reference").glob("*.md")
+        for line in page.read_text().splitlines()
+        if line.startswith("::: ")
+    ]
+    rooms = {"core", "core.cli", *(f"core.{path.parent.name}" for path in (ROOT / "core").glob("*/__init__.py"))}
+    wanted = set(core_imports()) - rooms - {"core.experiment.skeleton"}
+    assert sorted(set(named) - rooms) == sorted(wanted)
+    assert len(named) == len(set(named))
+
+
 @every_paper
 def test_a_paper_knows_core_and_itself(slug: str) -> None:
     for path in (ROOT / "papers" / slug).rglob("*.py"):

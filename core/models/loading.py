@@ -338,7 +338,10 @@ def default_dtype(device: str | torch.device = "cpu") -> torch.dtype:
 
 
 def unwrapped(model: Any) -> Any:
-    """The transformers model inside a PEFT model. Learned prompts (:func:`prompt_tokens`) are left behind."""
+    """The transformers model inside a PEFT model: to be looked at and configured, not to be called in its place.
+
+    Prompt tuning happens in the wrapper alone: learned prompts (:func:`prompt_tokens`) are left behind.
+    """
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from core import corpora
 from core.errors import UserError
 
-TATOEBA = "mteb/tatoeba-bitext-mining"
 # The 98 languages of the SR-T list of Glot500, TransliCo, LangSAMP and TransMI (ISO 639-3, as the dataset calls them);
 # the dataset has 112.
 TATOEBA_LANGUAGES = (
@@ -50,8 +49,8 @@ def read(corpus: str, languages: Sequence[str] = ()) -> Iterator[tuple[str, list
         yield from own_lines(Path(corpus), languages)
         return
     for language in languages or TATOEBA_LANGUAGES.split():
-        rows = corpora.read_rows(f"{TATOEBA}#{language}-eng@test")
-        yield language, [{"en": row["sentence2"], "native": row["sentence1"]} for row in rows]
+        rows = corpora.load("tatoeba", languages=[language])
+        yield language, [{"en": row["en"], "native": row["text"]} for row in rows]
 
 
 def own_lines(path: Path, languages: Sequence[str] = ()) -> Iterator[tuple[str, list[dict[str, str]]]]:

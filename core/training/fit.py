@@ -46,10 +46,10 @@ from core import distributed
 from core.errors import UserError
 from core.experiment.run import Run, check_stage
 from core.files import build_folder, writable
-from core.models.loading import complete_adapter
+from core.models.loading import complete_adapter, unwrapped
 from core.training import checkpoint
 from core.training.config import TrainingConfig
-from core.training.losses import Loss, base_model, causal_lm_loss, shifted_targets
+from core.training.losses import Loss, causal_lm_loss, shifted_targets
 from core.training.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
 from core.training.packed_attention import own_attention, packed_attention, reads_alike, to_device
 from core.training.packing import Batch, Collate, Feed, Form, LeftOut, Span, make_feed, row_ids
@@ -358,7 +358,7 @@ def _squares(batch: Batch, spans: list[list[Span]]) -> int:
 @contextlib.contextmanager
 def _document_form(objective: Any, model: nn.Module, feed: Feed, device: torch.device) -> Iterator[Form]:
     """The form in which this model takes several documents of one row, tried out on the model."""
-    lm = base_model(model)
+    lm = unwrapped(model)
     if feed.collate is not None or feed.config.layout == "padded":
         yield "padded"
         return
@@ -421,7 +421,7 @@ def _evaluate(evaluate: Evaluate, model: nn.Module, objective: Any) -> dict[str,
     if sharded:
         objective.unshard()
     try:
-        with torch.no_grad(), own_attention(base_model(model)):
+        with torch.no_grad(), own_attention(unwrapped(model)):
             return {key: float(value) for key, value in evaluate(model).items()}
     finally:
         if sharded:

@@ -26,6 +26,7 @@ from torch.utils.checkpoint import checkpoint
 
 from core.errors import UserError
 from core.models.flops import experts_of
+from core.models.loading import unwrapped
 
 IGNORED = -100
 # Elements of one chunk of logits: 256 MB in fp32, half in bf16; larger chunks win nothing.
@@ -97,14 +98,14 @@ def causal_lm_loss(
     if kind == "whole":
         loss = F.cross_entropy(states.to(_accurate(states.dtype)), targets, reduction="sum")
     elif kind == "linear":
-        weight = base_model(model).get_output_embeddings().weight
+        weight = unwrapped(model).get_output_embeddings().weight
         loss = linear_cross_entropy(states, weight, targets, kind=cross_entropy)
     else:
         loss = _own_cross_entropy(model, states, targets, len(targets) if cross_entropy == "plain" else 0)
     count = targets.numel()
     logs = {}
     if router_aux_weight:
-        _, top_k = experts_of(base_model(model).config.get_text_config())
+        _, top_k = experts_of(unwrapped(model).config.get_text_config())
         real = _real_tokens(batch)
         real = real if real is None else F.pad(real, (virtual, 0), value=1)
         aux = (router_loss or load_balancing_loss)(output.router_logits, top_k=top_k, real_tokens=real)
@@ -121,14 +122,6 @@ HeadKind = Literal["linear", "own", "whole"]
 _HEADS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[type, bool], HeadKind]] = weakref.WeakKeyDictionary()
 
 
-def base_model(model: nn.Module) -> Any:
-    """The transformers model inside a PEFT model: to be looked at and configured, not to be called in its place.
-
-    Prompt tuning happens in the wrapper alone.
-    """
-    return model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
-
-
 def decode(model: nn.Module, **inputs: Any) -> tuple[Float[Tensor, "batch length dim"], Any]:
     """Call the model, wrappers included, and catch what its decoder hands on; the head runs on one position a row.
 
@@ -141,7 +134,7 @@ def decode(model: nn.Module, **inputs: Any) -> tuple[Float[Tensor, "batch length
         caught.append(output[0])
         return _Hidden((output[0][:, :1],), output)
 
-    handle = base_model(model).get_decoder().register_forward_hook(catch)
+    handle = unwrapped(model).get_decoder().register_forward_hook(catch)
     try:
         output = model(**inputs)
     finally:
@@ -166,7 +159,7 @@ class _Hidden(tuple):
 
 def _behind_decoder(model: nn.Module, hidden: Float[Tensor, "n dim"]) -> Float[Tensor, "n vocabulary"]:
     """What the model makes of hidden states, by its own code: its decoder is replaced for one call."""
-    decoder = base_model(model).get_decoder()
+    decoder = unwrapped(model).get_decoder()
     before = vars(decoder).get("forward")
     decoder.forward = lambda *_, **__: _Hidden((hidden[None],))
     try:
@@ -180,7 +173,7 @@ def _behind_decoder(model: nn.Module, hidden: Float[Tensor, "n dim"]) -> Float[T
 
 def _head_kind(model: nn.Module) -> HeadKind:
     """What stands behind the decoder, tried out once for a head (and for training, where dropout may stand there)."""
-    lm = base_model(model)
+    lm = unwrapped(model)
     head = lm.get_output_embeddings() if hasattr(lm, "get_output_embeddings") else None
     if head is None or lm.get_decoder() is lm:
         return "whole"
@@ -230,7 +223,7 @@ def _own_cross_entropy(model: nn.Module, hidden: Tensor, targets: Tensor, chunk:
         logits = _behind_decoder(model, h)
         return F.cross_entropy(logits.to(_accurate(logits.dtype)), y, reduction="sum")
 
-    chunk = chunk or max(64, CHUNK_ELEMENTS // base_model(model).get_output_embeddings().weight.shape[0])
+    chunk = chunk or max(64, CHUNK_ELEMENTS // unwrapped(model).get_output_embeddings().weight.shape[0])
     parts = zip(hidden.split(chunk), targets.split(chunk), strict=True)
     return torch.stack([checkpoint(part, h, y, use_reentrant=False, preserve_rng_state=False) for h, y in parts]).sum()
 

@@ -27,7 +27,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.training.losses import IGNORED, Loss, base_model, model_inputs
+from core.models.loading import unwrapped
+from core.training.losses import IGNORED, Loss, model_inputs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -173,7 +174,7 @@ def masked_lm_loss(model: nn.Module, batch: Mapping[str, Any]) -> Loss:
     """
     labels = batch["labels"]
     chosen = labels != IGNORED
-    head = base_model(model).get_output_embeddings()
+    head = unwrapped(model).get_output_embeddings()
     if head is None:
         raise UserError(f"{type(model).__name__} has no output layer: load it with task='masked-lm'.")
     with_labels = {key: value for key, value in batch.items() if key != "special_tokens_mask"}

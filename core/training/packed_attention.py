@@ -30,7 +30,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from core.errors import UserError
-from core.training.losses import base_model, decode
+from core.models.loading import unwrapped
+from core.training.losses import decode
 
 NAME = "packed"
 # Up to this length bf16 attention is written out: CPU flash kernels took 2 to 6 times as long, mostly backward.
@@ -321,7 +322,7 @@ def assert_isolated(model: nn.Module, flat: bool, longest: int = 48) -> None:
     """
     if not reads_alike(model, flat, longest):
         raise UserError(
-            f"{type(base_model(model)).__name__} does not read packed documents as it reads each alone: "
+            f"{type(unwrapped(model)).__name__} does not read packed documents as it reads each alone: "
             "set training.layout to padded."
         )
 
@@ -354,7 +355,7 @@ def reads_alike(model: nn.Module, flat: bool, longest: int) -> bool:
     training = model.training
     model.eval()
     # Flash kernels exist for half precision only.
-    half = base_model(model).config._attn_implementation in FLASH
+    half = unwrapped(model).config._attn_implementation in FLASH
     try:
         with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=half):
             # No room for fp32, or weights that are no parameters and keep their format: then as they are.
@@ -366,7 +367,7 @@ def reads_alike(model: nn.Module, flat: bool, longest: int) -> bool:
 
 
 def _comes_out_alike(model: nn.Module, flat: bool, lengths: list[int], seed: int) -> bool:
-    lm = base_model(model)
+    lm = unwrapped(model)
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     size = min(lm.config.get_text_config().vocab_size, 64)
@@ -416,7 +417,7 @@ def _in_fp32(model: nn.Module) -> Iterator[None]:
 
 def _states(model: nn.Module, *, input_ids: Tensor, **inputs: Any) -> Float[Tensor, "tokens dim"]:
     """What the model makes of one row: hidden states, or logits where it does not part with those."""
-    lm: Any = base_model(model)
+    lm: Any = unwrapped(model)
     inputs = {"input_ids": input_ids, **inputs, "use_cache": False}
     states = model(**inputs)[0] if lm.get_decoder() is lm else decode(model, **inputs)[0]
     return states[0, -input_ids.shape[1] :]

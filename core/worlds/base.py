@@ -13,8 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from random import Random
 from types import MappingProxyType
-from typing import Protocol
 
 from core.errors import UserError
 from core.text.segment import words
@@ -39,17 +39,21 @@ class Item:
     language: str
 
 
-class World(Protocol):
-    """A world is anything with items."""
-
-    @property
-    def items(self) -> Sequence[Item]:
-        """All items, in an order that does not depend on chance."""
-        ...
-
-
 Solver = Callable[[Item], str | None]
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.7, "dev": 0.1, "test": 0.2})
+
+
+def dealt(pool: Sequence[str], size: int, seed: int, disjoint: int) -> tuple[str, ...]:
+    """What a seed draws of a pool, such as its languages: each seed is a sample of its own.
+
+    Args:
+        pool: At least `disjoint * size` names.
+        size: Names of one seed.
+        seed: Which sample. Seeds `disjoint * n` to `disjoint * n + disjoint - 1` are drawn together and share none.
+        disjoint: How many seeds are drawn together.
+    """
+    draw, part = divmod(seed, disjoint)
+    return tuple(Random(f"languages-{draw}").sample(pool, disjoint * size)[size * part : size * (part + 1)])
 
 
 def split(items: Iterable[Item], seed: int, shares: Mapping[str, float] = SHARES) -> dict[str, list[Item]]:

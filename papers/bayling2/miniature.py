@@ -59,10 +59,8 @@ def cast(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Tied and untied languages: those that are named, else, of numbers, drawn. Seeds 9n to 9n + 8 share none."""
     if config.languages or config.model is not None:
         return config.languages, config.untied
-    draw, part = divmod(config.seed, DISJOINT)
-    size = TIED + UNTIED
-    drawn = Random(f"languages-{draw}").sample(POOL, DISJOINT * size)[size * part : size * (part + 1)]
-    return tuple(drawn[:TIED]), tuple(drawn[TIED:])
+    drawn = base.dealt(POOL, TIED + UNTIED, config.seed, DISJOINT)
+    return drawn[:TIED], drawn[TIED:]
 
 
 def words(config: Config) -> dict[str, dict[int, str]]:

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from core.experiment.figures import arm_bars, bars
-from core.experiment.paper import Check
+from core.experiment.figures import arm_bars, bars, mean_of
 from core.experiment.report import COLOURS, trivial_lines
-from core.experiment.results import Record, compare
+from core.experiment.results import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from core.metrics.intervals import Interval
 
 MIXTURES = (
     ("two_stage", "two stages\n(Marco-LLM)"),
@@ -48,11 +46,6 @@ def draw(record: Record) -> Figure:
     return figure
 
 
-def _interval(record: Record, metric: str, variant: str, control: str | float, unit: str) -> Interval:
-    check = Check(id="", statement="", metric=metric, treatment=variant, control=control, unit=unit)
-    return compare(check, control, record.measurements).interval
-
-
 def _change(axes: Axes, record: Record) -> None:
     arms = [arm for arm in MIXTURES if arm[0] in record.measurements]
     axes.axhline(0, color="black", linewidth=0.8)
@@ -60,7 +53,7 @@ def _change(axes: Axes, record: Record) -> None:
     axes.text(-0.45, 0.06, "allowed loss", fontsize=7, color=COLOURS["vermilion"])
     for place, (variant, _) in enumerate(arms):
         for shift, (group, colour, _) in zip((-0.2, 0.2), GROUPS, strict=True):
-            found = _interval(record, f"{group}_bits", variant, "base", "language")
+            found = mean_of(record, variant, f"{group}_bits", "language", "base")
             axes.bar(place + shift, found.estimate, 0.38, color=COLOURS[colour], alpha=0.7)
             axes.plot([place + shift] * 2, [found.low, found.high], color="black", linewidth=1.2)
             below = found.estimate < 0
@@ -106,7 +99,7 @@ def _curves(axes: Axes, record: Record) -> None:
 def _bitext(axes: Axes, record: Record) -> None:
     arms = [arm for arm in BITEXT if arm[0] in record.measurements]
     arm_bars(axes, record, "exact", arms, "direction")
-    means, ends = bars([_interval(record, "exact_any", variant, 0.0, "direction") for variant, *_ in arms])
+    means, ends = bars([mean_of(record, variant, "exact_any", "direction") for variant, *_ in arms])
     places = np.arange(len(arms)) + 0.27
     axes.errorbar(means, places, xerr=ends, fmt="D", color="black", markersize=4, linewidth=0.8)
     trivial_lines(axes, record, "clean", vertical=True, names=("copy",))

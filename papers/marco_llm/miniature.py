@@ -26,6 +26,7 @@ from core.experiment.config import to_dict
 from core.text.languages import name as language_name
 from core.training.documents import Body, tokenise
 from core.worlds import messages, numbers
+from core.worlds.base import dealt
 from papers.marco_llm.bitext import Pair, prepared, render_parallel, rendered
 from papers.marco_llm.config import Config, llama_shape
 from papers.marco_llm.method import StagedMixture, sample
@@ -53,8 +54,7 @@ def new_languages(config: Config) -> tuple[str, ...]:
         if len(config.low) < config.paired:
             raise UserError(f"low names {len(config.low)} languages, and paired = {config.paired} of them: name more.")
         return config.low
-    draw, part = divmod(config.seed, DISJOINT)
-    return tuple(Random(f"languages-{draw}").sample(POOL, len(POOL))[NEW * part : NEW * (part + 1)])
+    return dealt(POOL, NEW, config.seed, DISJOINT)
 
 
 def languages(config: Config) -> tuple[str, ...]:

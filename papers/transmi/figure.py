@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from core.experiment.figures import by_unit, rows
-from core.experiment.paper import Check, find
+from core.experiment.figures import by_unit, mean_of, rows
+from core.experiment.paper import find
 from core.experiment.report import COLOURS
 from core.experiment.results import Record, compare
 from core.text.languages import name
@@ -42,8 +42,7 @@ def _tasks(axes: Axes, record: Record) -> None:
     for metric, label, solvers in TASKS:
         top = row
         for variant, script, text, colour in BARS:
-            mean = Check(id="", statement="", metric=f"{metric}_{script}", treatment=variant, unit="language")
-            interval = compare(mean, 0.0, record.measurements).interval
+            interval = mean_of(record, variant, f"{metric}_{script}", "language")
             axes.barh(row, interval.estimate, height=0.8, color=colour, alpha=0.85)
             axes.plot([interval.low, interval.high], [row, row], color="black", linewidth=1.2)
             place = (interval.high + 0.015, row)

@@ -55,15 +55,15 @@ def test_the_98_languages_are_pairs_of_tatoeba(monkeypatch: pytest.MonkeyPatch) 
     """Under the name that the data set has (pes, lvs, tgl; not the wider fas, lav, fil), in its published columns."""
     asked = []
 
-    def read_rows(address: str) -> list[dict[str, str]]:
-        asked.append(address)
+    def rows(source: hub.HubSource, config: str, *rest: object) -> list[dict[str, str]]:
+        asked.append((source.hub_id, config))
         return [{"sentence1": "Да.", "sentence2": "Yes."}]
 
-    monkeypatch.setattr(pairs.corpora, "read_rows", read_rows)
+    monkeypatch.setattr(hub, "_rows", rows)
     found = dict(pairs.read("tatoeba"))
     assert len(found) == len(set(asked)) == 98
     assert {"pes", "lvs", "tgl", "cmn", "zsm", "swh"} <= set(found)
-    assert asked[7] == "mteb/tatoeba-bitext-mining#rus-eng@test"
+    assert asked[7] == ("mteb/tatoeba-bitext-mining", "rus-eng")
     assert [hub.tatoeba_config(code) for code in found] == [f"{code}-eng" for code in found]
     assert found["rus"] == [{"en": "Yes.", "native": "Да."}]
 

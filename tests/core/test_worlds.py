@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.errors import UserError
 from core.text.distance import edit_distance, look_alike
 from core.worlds import messages, names
-from core.worlds.base import Item, solved, split, trivial
+from core.worlds.base import Item, dealt, solved, split, trivial
 
 
 def sums(largest: int, language: str = "en") -> list[Item]:
@@ -35,6 +35,16 @@ def test_a_split_shares_no_class_and_does_not_depend_on_the_order(largest: int, 
     assert {
         name: set(part) for name, part in split(shuffled, seed, {"train": 0.5, "dev": 0.2, "test": 0.3}).items()
     } == {name: set(part) for name, part in parts.items()}
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 40))
+def test_seeds_that_are_dealt_together_share_nothing_and_use_the_whole_pool(
+    size: int, disjoint: int, draw: int
+) -> None:
+    pool = [f"language-{number}" for number in range(size * disjoint)]
+    hands = [dealt(pool, size, disjoint * draw + part, disjoint) for part in range(disjoint)]
+    assert sorted(name for hand in hands for name in hand) == sorted(pool)
+    assert all(len(hand) == size for hand in hands)
 
 
 def test_a_smaller_training_part_is_contained_in_a_larger_one_and_seeds_differ() -> None:
@@ -186,3 +196,14 @@ def test_held_out_messages_are_aligned_and_their_classes_are_in_no_training_text
     assert {messages.skeleton(line) for line in messages.texts(codes, 25, 3, dev=known)["dev"]["en"]} <= known
     with pytest.raises(UserError, match="ask less"):
         messages.texts(codes, 1000, 0)
+
+
+def test_concepts_have_a_name_of_their_own_in_every_language() -> None:
+    found = names.concepts(["en", "ru", "si"], of=["territory", "language"])
+    by_key = {concept.key: concept for concept in found}
+    assert by_key["territory/JP"].names == {"en": "Japan", "ru": "Япония", "si": "ජපානය"}
+    assert len(by_key) == len(found) > 300
+    for code in ("en", "ru", "si"):
+        assert len({concept.names[code] for concept in found}) == len(found)
+    whole = {item.cls for item in names.kinds(["en", "ru", "si"], kinds=["territory", "language"])}
+    assert {concept.cls for concept in found} <= whole

@@ -23,6 +23,7 @@ from transformers import (
     XLMRobertaTokenizer,
 )
 
+from core.corpora import hub
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
@@ -30,7 +31,6 @@ from core.experiment.run import Measurement, Run
 from core.files import read_json
 from core.models import embedding, loading
 from core.models.vocabulary import unigram_vocabulary
-from core.tasks import pairs
 from core.tasks import retrieval as retrieval_task
 from core.tasks.retrieval import retrieve
 from core.text.romanize import resolve, romanize
@@ -342,7 +342,7 @@ def test_own_lines_are_romanised_where_they_are_not(tmp_path: Path) -> None:
 def test_the_paper_presets_name_data_that_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tatoeba in the columns of the published data; what has to be asked for by hand."""
     rows = [{"sentence1": "Да.", "sentence2": "Yes."}, {"sentence1": "Нет.", "sentence2": "No."}]
-    monkeypatch.setattr(pairs.corpora, "read_rows", lambda address: rows)
+    monkeypatch.setattr(hub, "_rows", lambda *source: rows)
     sets = data.parallel(PRESETS["paper"])
     assert len(sets) == 98
     assert (sets[7].english, sets[7].native, sets[7].romanized) == (("Yes.", "No."), ("Да.", "Нет."), ("Da.", "Net."))
