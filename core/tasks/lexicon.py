@@ -85,12 +85,12 @@ class Space:
         if not all(gold) or len(gold) != len(queries):
             raise ValueError(f"{len(queries)} queries need as many non-empty sets of answers, got {len(gold)}.")
         found: list[int] = []
-        for block in self._scores(queries):
-            for row in block:
-                right = list(gold[len(found)])
-                best = row[right].max()
-                row[right] = -torch.inf
-                found.append(int((row >= best).sum()) + 1)
+        for scores in self._scores(queries):
+            right = [(row, place) for row, places in enumerate(gold[len(found) :][: len(scores)]) for place in places]
+            rows, places = torch.tensor(right, device=scores.device).T
+            best = scores.new_full((len(scores),), -torch.inf).scatter_reduce(0, rows, scores[rows, places], "amax")
+            scores[rows, places] = -torch.inf
+            found += ((scores >= best[:, None]).sum(1) + 1).tolist()
         return found
 
     def _scores(self, queries: Any) -> Iterator[Float[Tensor, "chunk word"]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from core.text.romanize import romanize, romanize_all
+from core.text.romanize import romanize
 
 
 def edit_distance(a: str, b: str) -> int:
@@ -29,15 +29,25 @@ def look_alike(a: str, b: str, threshold: float = 0.5) -> bool:
     return 1 - edit_distance(left, right) / max(len(left), len(right), 1) >= threshold
 
 
-def trigrams(*columns: Sequence[str]) -> list[Float[np.ndarray, "word trigram"]]:
-    """Counts of the letter trigrams of words, in Latin letters and lower case, in one space for all columns.
+def shared_trigrams(left: Sequence[str], right: Sequence[str]) -> Float[np.ndarray, "left right"]:
+    """How many character trigrams texts share: Dice coefficient in [0, 1]; case does not count, borders of texts do."""
+    from scipy.sparse import csr_array
 
-    Their cosines find translations that look or sound alike (names, loans, cognates) without knowing any language. A
-    trigram that only one word has is left out.
-    """
-    from sklearn.feature_extraction.text import CountVectorizer
+    grams = [[_trigrams(text) for text in side] for side in (left, right)]
+    columns = {
+        gram: column for column, gram in enumerate(sorted({gram for side in grams for own in side for gram in own}))
+    }
+    sizes = [np.array([len(own) for own in side]) for side in grams]
+    one, other = (
+        csr_array(
+            (np.ones(size.sum()), [columns[gram] for own in side for gram in own], np.r_[0, size.cumsum()]),
+            shape=(len(side), len(columns)),
+        )
+        for side, size in zip(grams, sizes, strict=True)
+    )
+    return 2 * (one @ other.T).toarray() / np.add.outer(*sizes)
 
-    latin = [[word.lower() for word in romanize_all(column)] for column in columns]
-    count = CountVectorizer(analyzer="char_wb", ngram_range=(3, 3), min_df=2, dtype=np.float32)
-    count.fit(word for column in latin for word in column)
-    return [count.transform(column).toarray() for column in latin]
+
+def _trigrams(text: str) -> frozenset[str]:
+    padded = f"  {text.casefold()} "
+    return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))

@@ -12,9 +12,6 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from core.cost.workload import Workload
 
-Objective = Literal["nt_xent", "sup_con"]
-Similarity = Literal["cosine", "csls"]
-
 ALPHA = 0.5  # of the sampling of pairs of languages (code)
 TEMPERATURE = 0.07  # (code)
 LORA_RANK = 8  # ours; the paper's adapters are Pfeiffer's with a reduction of 16 (code)
@@ -52,8 +49,6 @@ class Config:
 
     glosses: bool = False
     """Read every word with its gloss in training (code: an option); words are always tested alone."""
-    objective: Objective = "nt_xent"
-    """The loss (code: both)."""
     adapter: Literal["full", "lora"] = "full"
     """Train all weights, or adapters on all linear layers, which are merged afterwards."""
     training: TrainingConfig = _PAPER
@@ -69,7 +64,7 @@ class Config:
         """Refuse combinations that mean nothing."""
         validate(self)
         if not self.specialized:
-            for name in ("share", "same_steps", "permuted", "glosses", "objective", "adapter"):
+            for name in ("share", "same_steps", "permuted", "glosses", "adapter"):
                 if getattr(self, name) != type(self).__dataclass_fields__[name].default:
                     raise UserError(f"Without specialization nothing is trained: leave {name} out.")
         if self.same_steps and self.share == 1:
@@ -88,15 +83,14 @@ PRESETS: dict[str, Config] = {
     "smoke": replace(TINY, base="toy", number=48, items=8, training=replace(TINY.training, epochs=1, batch_size=8)),
     "tiny": TINY,
     "paper": Config(seed=10),
+    "paper-glosses": Config(seed=10, glosses=True),
     "paper-mbert": Config(seed=10, base="google-bert/bert-base-multilingual-uncased"),
 }
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "vanilla": {"specialized": False},
     "specialized": {},
-    "sup_con": {"objective": "sup_con"},
     "lora": {"adapter": "lora", "training.learning_rate": 3e-4},
-    "glosses": {"glosses": True},
     "en_de": {"languages": ("en", "de")},
     "zh_ar": {"languages": ("zh", "ar")},
     "eighth": {"share": 0.125},

@@ -14,6 +14,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from papers.lexical_specialization.config import Config
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from core.tasks.retrieval import Pairs
 
 Units = dict[str, dict[str, float]]
 Encode = Callable[..., "list[Tensor]"]
@@ -94,16 +97,24 @@ def searched(config: Config, *, places: bool = False) -> tuple[dict[str, list[st
 
 
 def trivial(config: Config) -> dict[str, float]:
-    """What is found in unseen languages by chance, and by the letter trigrams of romanised words."""
-    from core.tasks.lexicon import induce
-    from core.text.distance import trigrams
+    """What is found in unseen languages by chance, and by letter trigrams: of romanised words, of sentences."""
+    import numpy as np
+
+    from core.tasks import retrieval
+    from core.text.distance import shared_trigrams
+    from core.text.romanize import romanize_all
     from papers.lexical_specialization.miniature import UNSEEN
 
-    words, asked = searched(config)
-    letters = dict(zip(UNSEEN, trigrams(*(words[code] for code in UNSEEN)), strict=True))
-    found = induce(letters, asked, UNSEEN, UNSEEN)
-    chance = (1 / rank for rank in range(1, len(words["en"]) + 1))
-    return {"trivial_letters": statistics.fmean(found.values()), "trivial_chance": statistics.fmean(chance)}
+    found: dict[str, list[float]] = defaultdict(list)
+    for name, places in (("letters", False), ("places_letters", True)):
+        words, asked = searched(config, places=places)
+        latin = {code: romanize_all(words[code]) for code in UNSEEN}
+        for source, target in permutations(UNSEEN, 2):
+            alike = shared_trigrams(latin[source][: len(asked)], latin[target])
+            found[name] += (1 / (alike >= alike.diagonal()[:, None]).sum(1)).tolist()
+    found["sentences_letters"] = [retrieval.trivial(side)["overlap"] for side in sentence_pairs(config).values()]
+    found["chance"] = (1 / np.arange(1, len(searched(config)[0]["en"]) + 1)).tolist()
+    return {f"trivial_{name}": statistics.fmean(values) for name, values in found.items()}
 
 
 # --- the paper's tests ----------------------------------------------------------------------------------------------
@@ -141,20 +152,26 @@ def large_lexicons(encode: Encode, layers: Sequence[int], config: Config) -> tup
     return dict(units), [statistics.fmean(column) for column in zip(*curves, strict=True)]
 
 
-def sentences(encode: Encode, config: Config) -> Units:
-    """Accuracy@1 of English sentences that ask for their translations, pooled as words are; `language/sentence`."""
+def sentence_pairs(config: Config) -> dict[str, Pairs]:
+    """English sentences and their translations, by language."""
     from core.tasks import pairs
-    from core.tasks.retrieval import Pairs, retrieve
-    from core.text.languages import match
-    from papers.lexical_specialization import data, miniature
+    from core.tasks.retrieval import Pairs
+    from papers.lexical_specialization import miniature
 
     if config.tests == "emoji":
         columns = miniature.sentences(config.split, min(config.items, 60), config.seed)
-        sides = {code: Pairs(columns["en"], column) for code, column in columns.items() if code != "en"}
-    else:
-        read = {code: rows[: config.items] for code, rows in pairs.read("tatoeba")}
-        sides = {code: Pairs(*([row[k] for row in rows] for k in ("en", "native"))) for code, rows in read.items()}
-    found, seen = retrieve(lambda texts: encode(texts)[0], sides), data.languages(config)
+        return {code: Pairs(columns["en"], column) for code, column in columns.items() if code != "en"}
+    read = {code: rows[: config.items] for code, rows in pairs.read("tatoeba")}
+    return {code: Pairs(*([row[k] for row in rows] for k in ("en", "native"))) for code, rows in read.items()}
+
+
+def sentences(encode: Encode, config: Config) -> Units:
+    """Accuracy@1 of English sentences that ask for their translations, pooled as words are; `language/sentence`."""
+    from core.tasks.retrieval import retrieve
+    from core.text.languages import match
+    from papers.lexical_specialization import data
+
+    found, seen = retrieve(lambda texts: encode(texts)[0], sentence_pairs(config)), data.languages(config)
     units: Units = defaultdict(dict)
     for code, result in found.items():
         group = "seen" if match(code, seen) else "unseen"

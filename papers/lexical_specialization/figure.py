@@ -68,7 +68,8 @@ def _layers(axes: Axes, record: Record) -> None:
         mean = np.mean([cell.details["by_layer"] for cell in record.measurements[arm].values()], axis=0)
         axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3)
         axes.text(len(mean) - 0.7, mean[-1], text, color=COLOURS[colour], fontsize=9, va="center")
-    for solver, value in record.trivial().items():
+    solvers = {solver: value for solver, value in record.trivial().items() if solver in ("letters", "chance")}
+    for solver, value in solvers.items():
         axes.axhline(value, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
         axes.text(1.4 * len(mean), value, solver, color=COLOURS["grey"], fontsize=8, ha="right", va="bottom")
     axes.set_xlim(0, 1.45 * len(mean))

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +30,10 @@ from core.text.sampling import probabilities
 from core.training.config import TrainingConfig
 from core.training.fit import FitResult, fit
 from core.training.losses import Loss
-from papers.lexical_specialization.config import Objective, Similarity
 from papers.lexical_specialization.inputs import Constraint, collate, sequences
 
+Objective = Literal["nt_xent", "sup_con"]
+Similarity = Literal["cosine", "csls"]
 _NEVER = torch.finfo(torch.float32).min  # unlike -inf, its gradient through logsumexp is defined
 
 

@@ -35,14 +35,14 @@ def train(config: Config, run: Run) -> None:
 
         model = get_peft_model(model, LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear"))
     passes = config.training.epochs / (config.share if config.same_steps else 1)
+    settings = replace(config.training, epochs=passes)
     options: dict[str, Any] = {
-        "objective": config.objective,
-        "glosses": config.glosses,
         "alpha": ALPHA,
         "temperature": TEMPERATURE,
+        "glosses": config.glosses,
+        "seed": config.seed,
     }
-    settings = replace(config.training, epochs=passes)
-    method.specialize(model, loaded.tokenizer, rows, settings, run, seed=config.seed, **options)
+    method.specialize(model, loaded.tokenizer, rows, settings, run, **options)
     save_pretrained(model.merge_and_unload() if config.adapter == "lora" else model, run.artifact, loaded.tokenizer)
 
 

@@ -248,7 +248,7 @@ def test_constraints_of_an_arm_differ_in_what_the_arm_says() -> None:
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
-    for changes in ({"specialized": False, "objective": "sup_con"}, {"same_steps": True}):
+    for changes in ({"specialized": False, "adapter": "lora"}, {"same_steps": True}):
         with pytest.raises(UserError):
             override(PRESETS["tiny"], changes)
     assert all(workload(config)[0].tokens > 0 for config in PRESETS.values())
