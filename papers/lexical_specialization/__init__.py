@@ -99,6 +99,16 @@ PAPER = Paper(
             **_BOTH,
         ),
         Check(
+            id="other-domain-en-de",
+            statement="After English and German synonyms they lose at most 0.02.",
+            metric="places_unseen",
+            treatment="en_de",
+            control="vanilla",
+            size=0.02,
+            keeps=True,
+            **_BOTH,
+        ),
+        Check(
             id="adapters",
             statement="Adapters gain too.",
             metric="bli_unseen",
