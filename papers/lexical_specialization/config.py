@@ -83,7 +83,6 @@ PRESETS: dict[str, Config] = {
     "smoke": replace(TINY, base="toy", number=48, items=8, training=replace(TINY.training, epochs=1, batch_size=8)),
     "tiny": TINY,
     "paper": Config(seed=10),
-    "paper-glosses": Config(seed=10, glosses=True),
     "paper-mbert": Config(seed=10, base="google-bert/bert-base-multilingual-uncased"),
 }
 
