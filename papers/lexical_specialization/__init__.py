@@ -12,6 +12,7 @@ _BOTH: dict[str, Any] = {"unit": "language", "premises": ("knows-words",), "smal
 _NULL: dict[str, Any] = {**_BOTH, "control": ("vanilla", "permuted"), "null": "permuted"}
 _GAINS: dict[str, Any] = {**_NULL, "treatment": "specialized"}
 _UNSEEN: dict[str, Any] = {**_BOTH, "metric": "bli_unseen"}
+_KEEPS: dict[str, Any] = {**_BOTH, "metric": "places_unseen", "control": "vanilla", "size": 0.02, "keeps": True}
 
 PAPER = Paper(
     slug="lexical_specialization",
@@ -91,30 +92,16 @@ PAPER = Paper(
         Check(
             id="other-domain",
             statement="Names of places and languages, another domain, lose at most 0.02 in unseen languages.",
-            metric="places_unseen",
             treatment="specialized",
-            control="vanilla",
-            size=0.02,
-            keeps=True,
-            **_BOTH,
+            **_KEEPS,
         ),
         Check(
             id="other-domain-en-de",
             statement="After English and German synonyms they lose at most 0.02.",
-            metric="places_unseen",
             treatment="en_de",
-            control="vanilla",
-            size=0.02,
-            keeps=True,
-            **_BOTH,
+            **_KEEPS,
         ),
-        Check(
-            id="adapters",
-            statement="Adapters gain too.",
-            metric="bli_unseen",
-            treatment="lora",
-            **_NULL,
-        ),
+        Check(id="adapters", statement="Adapters gain too.", metric="bli_unseen", treatment="lora", **_NULL),
     ),
     premises=(
         Premise(
