@@ -19,6 +19,7 @@ ARMS = (
     ("en_de", "as many of\nEnglish and German", "sky"),
     ("zh_ar", "as many of\nChinese and Arabic", "sky"),
     ("eighth", "an eighth of them,\nsix languages", "orange"),
+    ("eighth_long", "that eighth,\neight times as often", "orange"),
     ("permuted", "permuted synonyms\n(null arm)", "purple"),
 )
 
@@ -73,6 +74,7 @@ def _layers(axes: Axes, record: Record) -> None:
         axes.axhline(value, color=COLOURS["grey"], linewidth=0.9, linestyle=":")
         axes.text(1.4 * len(mean), value, solver, color=COLOURS["grey"], fontsize=8, ha="right", va="bottom")
     axes.set_xlim(0, 1.45 * len(mean))
+    axes.set_xticks(range(0, len(mean), 4))
     axes.set_ylim(0)
     axes.set_title("Without synonyms, by layer")
     axes.set_xlabel("layer that is averaged\ndotted: no language known")
