@@ -275,9 +275,17 @@ def test_smoke_has_what_is_judged_and_lora_is_merged(tmp_path: Path, smoke: Call
     assert not [name for name in loading.load(lora.artifact, task="encoder").model.state_dict() if "lora" in name]
     train(vanilla.config, vanilla)
     assert not vanilla.artifact.exists()
-    found = trivial(vanilla.config)
-    assert 0 < found["trivial_chance"] < found["trivial_letters"] < 1
-    assert found.keys() >= {"trivial_places_letters", "trivial_sentences_letters"}
+
+
+def test_solvers_that_know_no_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that all languages share are found by their letters; a word like none stands behind all others."""
+    words = {code: ["moon", "sunshine", "dog", "cat"] for code in miniature.UNSEEN} | {"en": ["a", "b", "c", "d"]}
+    words["tr"] = ["moon", "xyzzy", "dog", "cat"]
+    monkeypatch.setattr("papers.lexical_specialization.eval.searched", lambda *_, **__: (words, {"a": 0, "b": 1}))
+    found = trivial(PRESETS["smoke"])
+    assert found["trivial_letters"] == found["trivial_places_letters"] == (42 * 2 + 14 * (1 + 1 / 4)) / (56 * 2)
+    assert found["trivial_chance"] == pytest.approx(25 / 48)
+    assert 0 < found["trivial_sentences_letters"] < 1
 
 
 # --- the paper's files ------------------------------------------------------------------------------------------------
