@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from core import corpora
+from core.errors import UserError
 from core.worlds import messages
 from core.worlds.base import Item, in_part
 from core.worlds.concepts import LANGUAGES, apart, gloss, held_out, names
@@ -22,8 +23,13 @@ READ = (*UNSEEN, "bg", "cs", "el", "fi", "hu", "ky", "lv", "nl", "pl", "sq", "sv
 def constraints(part: Part, tested: int, seed: int, *, number: int, languages: Sequence[str]) -> list[Constraint]:
     """At most so many constraints for a test, each of another concept; both glosses are English.
 
-    The n-th of the languages, two or more, is drawn in proportion to 1 / n, since resources are skewed.
+    The n-th of the languages is drawn in proportion to 1 / n, since resources are skewed.
+
+    Raises:
+        UserError: Fewer than two languages, or one that the tiny world does not have.
     """
+    if len(languages) < 2 or not set(languages) <= set(LANGUAGES):
+        raise UserError(f"languages: the tiny world pairs two or more of {', '.join(LANGUAGES)}.")
     rng, rows = random.Random(seed), []
     concepts = apart(held_out(part, tested, seed))
     for key in rng.sample(concepts, min(number, len(concepts))):
