@@ -14,6 +14,7 @@ from scipy import stats as scipy_stats
 
 from core.errors import UserError
 from core.metrics import stats
+from core.metrics.comparison import change
 from core.metrics.intervals import half_widths, leaf_error, spread_of
 
 FLOATS = st.floats(-1e3, 1e3, allow_nan=False).map(lambda value: round(value, 6))
@@ -658,3 +659,8 @@ def test_permutation_test():
     assert found.p == pytest.approx(2 / 6)  # of the six ways to divide four values, two are as extreme
     rng = np.random.default_rng(0)
     assert stats.permutation_test(rng.normal(1, 1, 40), rng.normal(0, 1, 30), n=500).p < 0.02
+
+
+def test_a_change_for_people_to_read():
+    assert change([0.5, 0.0, 1.0], [1.0, 0.5, 1.0]).startswith("0.500 -> 0.833   +0.333 [")
+    assert change([0.5], [1.0]) == "0.500 -> 1.000"
