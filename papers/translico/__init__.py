@@ -6,9 +6,11 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# The tuned encoder against the one that it was made from, over the languages in Cyrillic.
+# Over the languages in Cyrillic, the tuned encoder against the one that it was made from, and, since tuning with this loss
+# helps by itself, against one that was tuned with wrong partners.
 _FULL: dict[str, Any] = {"treatment": "full", "unit": "language", "smallest": 0.01}
 _TUNED: dict[str, Any] = {**_FULL, "control": "source"}
+_BOTH: dict[str, Any] = {**_FULL, "control": ("source", "shuffled")}
 _ABLATION: dict[str, Any] = {**_FULL, "premises": ("retrieves",), "null": "shuffled"}
 
 PAPER = Paper(
@@ -30,12 +32,11 @@ PAPER = Paper(
         Claim(
             id="aligns-scripts",
             statement="Tuned on sentences and their transliterations, the encoder finds more translations between "
-            "related languages in different scripts than before.",
+            "related languages in different scripts than before, and than with wrong transliterations.",
             reported='"Better aligns representations from distinct scripts" (abstract); SR-B and SR-T measure it.',
             metric="acc1_cross",
             premises=("retrieves",),
-            null="shuffled",
-            **_TUNED,
+            **_BOTH,
         ),
         Claim(
             id="aligns-spellings",
@@ -55,12 +56,12 @@ PAPER = Paper(
         ),
         Claim(
             id="transfers",
-            statement="Fine-tuned on names in Latin script, the tuned encoder classifies names in Cyrillic better.",
+            statement="Fine-tuned on names in Latin script, the tuned encoder classifies names in Cyrillic better than "
+            "before, and than with wrong transliterations.",
             reported='"Outperforms the original Glot500-m on various zero-shot crosslingual transfer tasks" (abstract)',
             metric="f1_cross",
             premises=("classifies",),
-            null="shuffled",
-            **_TUNED,
+            **_BOTH,
         ),
         Claim(
             id="needs-contrast",
@@ -70,7 +71,7 @@ PAPER = Paper(
             "available to us).",
             metric="acc1_cross",
             control="mlm_both",
-            # Without a null arm: contrasting with wrong partners loses less than modelling alone, see `right-partners`.
+            # Without a null arm: contrasting with wrong partners loses less than modelling alone, see the claims above.
             **{**_ABLATION, "null": None},
         ),
         Claim(
@@ -84,10 +85,10 @@ PAPER = Paper(
         Claim(
             id="one-group",
             statement="Tuned on one group of relatives alone, South Slavic, the encoder finds more translations across "
-            "scripts in that group than before.",
+            "scripts in that group than before, and than all groups with wrong transliterations.",
             reported='"Consistent improvement in a case study on the Indic group" (abstract).',
             metric="acc1_group",
-            **{**_ABLATION, "treatment": "group", "control": "source"},
+            **{**_ABLATION, "treatment": "group", "control": ("source", "shuffled"), "null": None},
         ),
     ),
     checks=(
@@ -98,14 +99,6 @@ PAPER = Paper(
             keeps=True,
             size=0.02,
             **_TUNED,
-        ),
-        Check(
-            id="right-partners",
-            statement="It has to be the right transliteration: contrasted with another one of its language, sentences "
-            "find fewer translations across scripts.",
-            metric="acc1_cross",
-            control="shuffled",
-            **{**_ABLATION, "null": None},
         ),
         Check(
             id="gap-narrows",
