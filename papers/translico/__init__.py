@@ -6,7 +6,7 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Over the languages in Cyrillic, the tuned encoder against the one that it was made from, and, since tuning with this loss
+# Over the languages in Cyrillic, the tuned encoder against the one that it was made from; and, since this loss
 # helps by itself, against one that was tuned with wrong partners.
 _FULL: dict[str, Any] = {"treatment": "full", "unit": "language", "smallest": 0.01}
 _TUNED: dict[str, Any] = {**_FULL, "control": "source"}
