@@ -735,7 +735,7 @@ def test_no_characters_but_ascii(desk: Path) -> None:
     """Under the locale C output degrades instead of failing."""
     plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     with mock.patch("sys.stderr", plain), mock.patch("sys.stdout", plain), pytest.raises(SystemExit) as stop:
-        importlib.import_module("papers.tucan.use").main(["prompts", "--items", "\udce9日本.jsonl"])
+        importlib.import_module("papers.tucan.use").main(["score", "--items", "\udce9日本.jsonl", "--answers", "x"])
     plain.flush()
     assert stop.value.code == 2
     assert b"does not exist" in typing.cast(io.BytesIO, plain.buffer).getvalue()
