@@ -321,7 +321,9 @@ def test_training_and_evaluation_run_no_code_of_a_model_folder(
             if stage == "eval":  # what the smoke run trained is taken for any configuration's
                 patch.setattr(Run, "key", property(lambda run: key))
             words = [f"papers.{slug}.{stage}", "smoke", "--quiet"]
-            needed = [word.format(rows=commands.rows, texts=commands.texts, **commands.of) for word in NEEDED.get(slug, ())]
+            needed = [
+                word.format(rows=commands.rows, texts=commands.texts, **commands.of) for word in NEEDED.get(slug, ())
+            ]
             for option in text_options(type(settings.PRESETS["smoke"])):
                 commands.spring(words, option, fresh if stage == "train" else trained, needed)
     loads = "core.models.loading" in reached(slug)  # a paper that loads no model has no option for one
