@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,9 +32,10 @@ from core.metrics.retrieval import cosine_similarity, hits
 from core.tasks.retrieval import Pairs, retrieve
 from core.tasks.retrieval import trivial as solvers
 from core.text.distance import edit_distance, shared_trigrams
-from papers.muril import miniature
 from papers.muril.config import Config
-from papers.muril.miniature import World
+
+if TYPE_CHECKING:
+    from papers.muril.miniature import World
 
 Units = dict[str, dict[str, float]]
 Texts = Mapping[str, Sequence[str]]
@@ -54,6 +55,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float], dict[str, Any]]:
     """Everything about the tiny world by language, what solvers reach that know nothing, and how many are unlike."""
+    from papers.muril import miniature
+
     world = miniature.world(config)
     latin = {code: miniature.romanised(code) for code in world.languages}
     measured = {
@@ -115,6 +118,7 @@ def no_letters(pairs: Pairs) -> list[int]:
 
 def topics(encoder: Any, world: World, split: str) -> tuple[dict[str, float], dict[str, float]]:
     """Accuracy of topics by language and script, by classifiers learnt in English: on vectors, and on letters alone."""
+    from papers.muril import miniature
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import StandardScaler
 
