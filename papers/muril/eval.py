@@ -9,7 +9,7 @@ models share one large direction. Both directions, mean. In the tiny world, on c
 line showed:
 
 * `native`: English with a language as it is written; `romanised`: English with its romanised form, which never met;
-  `unlike`: those of the latter whose letters do not give them away (the solver `overlap` fails in both directions);
+  `unlike`: those of the latter whose letters do not give them away (neither shared trigrams nor edit distance);
 * `scripts`: a language with its romanised form; `across`: two languages of India, which never met either;
 * `native_unpaired`, `scripts_unpaired`: names that stand in no pair, among all names; `..._paired`: the others;
 * `topics_native`, `topics_romanised`: zero-shot classification, of what a line tells (places, languages,
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,10 +31,11 @@ from core.experiment.run import Measurement, Run
 from core.metrics.retrieval import cosine_similarity, hits
 from core.tasks.retrieval import Pairs, retrieve
 from core.tasks.retrieval import trivial as solvers
-from core.text.distance import shared_trigrams
-from papers.muril import miniature
+from core.text.distance import edit_distance, shared_trigrams
 from papers.muril.config import Config
-from papers.muril.miniature import World
+
+if TYPE_CHECKING:
+    from papers.muril.miniature import World
 
 Units = dict[str, dict[str, float]]
 Texts = Mapping[str, Sequence[str]]
@@ -54,6 +55,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float], dict[str, Any]]:
     """Everything about the tiny world by language, what solvers reach that know nothing, and how many are unlike."""
+    from papers.muril import miniature
+
     world = miniature.world(config)
     latin = {code: miniature.romanised(code) for code in world.languages}
     measured = {
@@ -85,6 +88,7 @@ def in_miniature(encoder: Any, config: Config) -> tuple[Units, dict[str, float],
     units["topics_romanised"] = {code: told[latin[code]] for code in world.languages}
     without = {
         "trivial_majority": 1 / len(miniature.KINDS),
+        "trivial_unpaired": 1 / len(world.unpaired),
         "trivial_letters": statistics.fmean(letters[own] for own in latin.values()),
     }
     return units, without | trivial(measured, latin), {"unlike": {code: len(asked) for code, asked in unlike.items()}}
@@ -104,14 +108,17 @@ def accuracy(left: np.ndarray, right: np.ndarray, asked: Sequence[int] | None = 
 
 
 def no_letters(pairs: Pairs) -> list[int]:
-    """The places whose counterpart cannot be found, in either direction, by the letters that the two share."""
-    found = shared_trigrams(*pairs)
-    either = np.maximum(hits(found, ties="expected"), hits(found.T, ties="expected"))
-    return np.flatnonzero(either < 1).tolist()
+    """The places whose counterpart is surely found neither by shared trigrams nor by edit distance, in no direction."""
+    far = [
+        [edit_distance(a.casefold(), b.casefold()) / max(len(a), len(b)) for b in pairs.candidates] for a in pairs[0]
+    ]
+    found = [hits(near, ties="expected") for one in (shared_trigrams(*pairs), -np.array(far)) for near in (one, one.T)]
+    return np.flatnonzero(np.max(found, axis=0) < 1).tolist()
 
 
 def topics(encoder: Any, world: World, split: str) -> tuple[dict[str, float], dict[str, float]]:
     """Accuracy of topics by language and script, by classifiers learnt in English: on vectors, and on letters alone."""
+    from papers.muril import miniature
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import StandardScaler
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def train(config: Config, run: Run) -> None:
     """Draw lines, encode them, train, save."""
     from core.distributed import seed_everything
+    from core.models.loading import longest_input
     from core.training.fit import save_pretrained
     from papers.muril import data, method
 
@@ -34,7 +35,7 @@ def train(config: Config, run: Run) -> None:
     weights = data.weights(config, pools)
     count = settings.steps * settings.batch_size or sum(len(own) for lines in pools.values() for own in lines.values())
     lines = list(method.stream(pools, weights, config.alpha, count, config.seed))
-    rows = method.encoded(tokenizer, lines, settings.max_length)
+    rows = method.encoded(tokenizer, lines, min(settings.max_length, longest_input(model, tokenizer)))
     masked = method.masking(tokenizer, config.mask_rate)
     result = method.pretrain(model, rows, masked, settings, run, config.seed, "train")
     save_pretrained(model, run.artifact, tokenizer)
