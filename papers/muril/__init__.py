@@ -9,7 +9,7 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 # Over languages. `shuffled` gives every pair the second side of another one. It is a control beside text alone:
 # its rows are as long as those of the method, and its shares of languages the same.
 _TIED: dict[str, Any] = {"unit": "language", "smallest": 0.05, "null": "shuffled", "premises": ("learns",)}
-_MBERT: dict[str, Any] = {**_TIED, "treatment": "muril", "control": ("mlm", "shuffled"), "null": None}
+_MBERT: dict[str, Any] = {**_TIED, "treatment": "muril", "control": ("mlm", "shuffled")}
 # Zero-shot transfer takes a task for granted that is learnt in English.
 _TAUGHT: dict[str, Any] = {**_MBERT, "premises": ("learns", "tells")}
 _BEATS = "Better than mBERT on every task of XTREME in Indian languages, zero-shot from English (abstract)."

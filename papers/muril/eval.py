@@ -118,9 +118,10 @@ def no_letters(pairs: Pairs) -> list[int]:
 
 def topics(encoder: Any, world: World, split: str) -> tuple[dict[str, float], dict[str, float]]:
     """Accuracy of topics by language and script, by classifiers learnt in English: on vectors, and on letters alone."""
-    from papers.muril import miniature
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import StandardScaler
+
+    from papers.muril import miniature
 
     taught, asked = miniature.topic_lines(world), world.topics[split]
     lines = {code: [miniature.text(names, pair) for pair in asked] for code, names in world.names.items()}
