@@ -50,6 +50,7 @@ NEEDED = {
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "lmt": ("--prompt-style", "release"),
     "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
+    "translico": ("--corpus", "{texts}"),
 }
 
 
