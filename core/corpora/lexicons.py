@@ -1,7 +1,7 @@
 """Lexicons of two and of many languages, and vocabularies, as files.
 
     for lexicon in lexicons("bli_datasets"): ...        # XLING, PanLex-BLI: <collection>/<source>-<target>/<file>
-    read_pairs("en-si.5000-6500.txt")                   # MUSE
+    read_dictionary("en-si.5000-6500.txt")              # MUSE
     read_vocabulary("en_vocab.txt", 100_000)            # a word a line, the most frequent first
     read_synsets("mine.csv")                            # synset, word, language[, gloss]; or a column per language
     read_ratings("multisimlex")["cmn-eng"]              # how similar people find two words
@@ -68,23 +68,23 @@ def _member(row: Any, number: int) -> Member:
     return Member(str(row["synset"]), word, code, str(row.get("gloss") or "").strip())
 
 
-def read_pairs(path: str | Path) -> list[tuple[str, str]]:
-    """Two words a line, with a tab between them or, where no line has one, a space.
+def read_dictionary(path: str | Path) -> list[tuple[str, str]]:
+    """Pairs of a file in its order, each once: a word, a tab or other white space, and a translation a line.
 
     Raises:
-        UserError: No such file, no line, or one of another form.
+        UserError: No such file, a line without two words, no line.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(read_lines(path), start=1) if line.strip()]
-    separator = "\t" if any("\t" in line for _, line in lines) else " "
-    found = []
-    for number, line in lines:
-        words = [word.strip() for word in line.split(separator) if word.strip()]
-        if len(words) != 2:
-            raise UserError(f"{path}, line {number}: {len(words)} words, not two with a tab or space between them.")
-        found.append((words[0], words[1]))
-    if not found:
-        raise UserError(f"{path} is empty: write a word and its translation a line.")
-    return found
+    pairs: dict[tuple[str, str], None] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
+        if len(cells) != 2 or not all(cells):
+            raise UserError(f"{path}, line {number}: give a source word and a target word, with a tab between them.")
+        pairs[cells[0], cells[1]] = None
+    if not pairs:
+        raise UserError(f"{path} holds no pair of words: give a source word, a tab and a target word a line.")
+    return list(pairs)
 
 
 def lexicons(folder: str | Path, pattern: str = "*test*") -> list[Lexicon]:
@@ -96,7 +96,9 @@ def lexicons(folder: str | Path, pattern: str = "*test*") -> list[Lexicon]:
     files = sorted(Path(folder).rglob(pattern)) if is_folder(folder) else []
     sides = [(path, *path.parent.name.partition("-")[::2]) for path in files if path.is_file()]
     found = [
-        Lexicon(path.parent.parent.name, source, target, read_pairs(path)) for path, source, target in sides if target
+        Lexicon(path.parent.parent.name, source, target, read_dictionary(path))
+        for path, source, target in sides
+        if target
     ]
     if not found:
         raise UserError(f"{folder} holds no lexicon <source>-<target>/{pattern}: name the folder that those lie in.")

@@ -6,7 +6,7 @@
     precision(ranks, 5), reciprocal(ranks)                      # a value for each query; their means are P@5 and MRR
     induce(vectors, synsets, ["de", "tr"], ["en", "ko"])        # every direction between languages, by source language
     agreement(left, right, ratings)                             # with people, on how similar two words are
-    known = look_up(read_dictionary("en-si.tsv"), english, sinhala)     # translations of each word, and the coverage
+    known = look_up(pairs, english, sinhala)     # translations of each word, and the coverage
 
 Cosine favours hubs, words that are near to everything. CSLS (Conneau et al. 2018) takes off how near both words are to
 the other language as such:
@@ -22,7 +22,6 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -32,7 +31,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.errors import UserError
-from core.files import read_lines
 from core.metrics.correlations import spearman
 from core.tasks.retrieval import Pairs, trivial
 from core.text.distance import edit_distance
@@ -134,25 +132,6 @@ def look_up(pairs: Iterable[Pair], source: Sequence[str], target: Sequence[str])
         if one in left and other in right:
             places.setdefault(left[one], []).append(right[other])
     return Known(places, len(places) / max(1, len(asked)))
-
-
-def read_dictionary(path: str | Path) -> list[Pair]:
-    """Pairs of a file in its order, each once: a word, a tab or other white space, and a translation a line.
-
-    Raises:
-        UserError: No such file, a line without two words, no line.
-    """
-    pairs: dict[Pair, None] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
-        if len(cells) != 2 or not all(cells):
-            raise UserError(f"{path}, line {number}: give a source word and a target word, with a tab between them.")
-        pairs[cells[0], cells[1]] = None
-    if not pairs:
-        raise UserError(f"{path} holds no pair of words: give a source word, a tab and a target word a line.")
-    return list(pairs)
 
 
 class Built(NamedTuple):

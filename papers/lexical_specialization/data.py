@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core import corpora
-from core.corpora.lexicons import Member, read_pairs, read_synsets
+from core.corpora.lexicons import Member, read_dictionary, read_synsets
 from core.errors import UserError
 from core.text.languages import match
 from papers.lexical_specialization import miniature
@@ -42,7 +42,7 @@ def constraints(config: Config) -> list[Constraint]:
         known, number = config.languages or miniature.SEEN, config.number or 10**6
         rows = miniature.constraints(config.split, config.items, config.seed, number=number, languages=known)
     else:
-        tested = {word for file in VALIDATION for pair in read_pairs(Path(config.tests, file)) for word in pair}
+        tested = {word for file in VALIDATION for pair in read_dictionary(Path(config.tests, file)) for word in pair}
         rows = [
             row
             for row in read_constraints(config.constraints)

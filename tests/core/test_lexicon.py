@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -104,20 +102,6 @@ def test_agreement_is_of_ranks_and_of_directions_alone():
     right = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1.0], [9.0], [0.2]])
     assert agreement(left, right, [5.5, 0.5, 4.0]) == 1.0
     assert agreement(left, right, [5.5, 4.0, 0.5]) == pytest.approx(0.5)
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_a_dictionary_is_read_as_it_is(tmp_path: Path) -> None:
-    path = write(tmp_path / "d.txt", "the ද\r\nthe එම\n\nTHE ද\nthe ද\n")
-    assert lexicon.read_dictionary(path) == [("the", "ද"), ("the", "එම"), ("THE", "ද")]
-    assert lexicon.read_dictionary(write(path, "a b\tc d\n")) == [("a b", "c d")]
-    for text, words in (("a b c\n", "line 1"), ("a\tb\na\n", "line 2"), ("\n", "holds no pair")):
-        with pytest.raises(UserError, match=words):
-            lexicon.read_dictionary(write(path, text))
 
 
 def test_words_that_a_vocabulary_lacks_are_counted() -> None:

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from core.corpora.lexicons import Lexicon, Member, lexicons, read_pairs, read_ratings, read_synsets, read_vocabulary
+from core.corpora.lexicons import (
+    Lexicon,
+    Member,
+    lexicons,
+    read_dictionary,
+    read_ratings,
+    read_synsets,
+    read_vocabulary,
+)
 from core.errors import UserError
 
 
@@ -21,7 +29,16 @@ def write(path: Path, text: str) -> Path:
     ],
 )
 def test_pairs_with_tabs_or_spaces(text: str, rows: list[tuple[str, str]], tmp_path: Path) -> None:
-    assert read_pairs(write(tmp_path / "pairs", text)) == rows
+    assert read_dictionary(write(tmp_path / "pairs", text)) == rows
+
+
+def test_a_dictionary_is_read_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "d.txt", "the ද\r\nthe එම\n\nTHE ද\nthe ද\n")
+    assert read_dictionary(path) == [("the", "ද"), ("the", "එම"), ("THE", "ද")]
+    assert read_dictionary(write(path, "a b\tc d\n")) == [("a b", "c d")]
+    for text, words in (("a b c\n", "line 1"), ("a\tb\na\n", "line 2"), ("\n", "holds no pair")):
+        with pytest.raises(UserError, match=words):
+            read_dictionary(write(path, text))
 
 
 def test_the_folders_name_collection_and_languages(tmp_path: Path) -> None:
@@ -69,8 +86,8 @@ def test_refusals(tmp_path: Path) -> None:
     empty = write(tmp_path / "empty", "\n")
     three = write(tmp_path / "three", "a\tb\na\tb\tc\n")
     for read, message in (
-        (lambda: read_pairs(three), "line 2: 3 words"),
-        (lambda: read_pairs(empty), "is empty"),
+        (lambda: read_dictionary(three), "line 2: give a source word"),
+        (lambda: read_dictionary(empty), "holds no pair of words"),
         (lambda: read_vocabulary(empty), "is empty"),
         (lambda: read_synsets(write(tmp_path / "y.tsv", "en\tWort\ndog\tHund\n")), "Wort"),
         (lambda: read_synsets(write(tmp_path / "x.csv", "synset,word,language\n1,,en\n")), "row 1: word or language"),
