@@ -40,10 +40,10 @@ PAPER = Paper(
         Claim(
             id="clean-calls",
             statement="Where a call is wanted, Bulgarian requests get one that parses, names an offered function and "
-            "satisfies its schema more often than from the base.",
+            "satisfies its schema more often than from the base, and than after tuning on other items' calls.",
             reported="Clean, parsable calls instead of verbose replies (abstract; qualitative).",
-            # A call of another item parses as well: the null arm breaks what is called, not the format.
-            **_MEASURED | {"null": None},
+            # Another item's call parses as well: the null arm breaks what is called, not the format, and is a control.
+            **_MEASURED | {"null": None, "control": ("base", "shuffled")},
             metric="valid_call_bg",
         ),
         Claim(
