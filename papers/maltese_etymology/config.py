@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 # The authors' recommended fine-tuning (MLRS/BERTu, main branch), but for its inverse-sqrt schedule, which is constant
-# for 1 / (2 * 0.005) of the run and hardly falls within the patience. 200 epochs, patience 20, seeds 0 to 4.
+# for 1 / (2 * 0.005) of the run and hardly falls within the patience. 200 epochs, seeds 0 to 4.
 FINE_TUNING = TrainingConfig(
     epochs=200, batch_size=16, learning_rate=2e-5, schedule="constant", warmup=0.005, weight_decay=0.01, layout="padded"
 )
+
+
+PATIENCE = 20
+"""Epochs without a better score on development data after which fine-tuning ends."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,6 @@ class Config:
     """Folds of the classifier, halves of the probe; at the paper's scale fine-tuning (official: 0 to 4)."""
     split: Literal["test", "dev"] = "test"
     """Which words and sentences of the tiny world are measured; settings were chosen on dev."""
-    language: str = "maltese"
-    """A bundled language, or a folder with its data files (see data.py)."""
     task: Literal["retrieval", "pos", "ner", "sentiment"] = "retrieval"
     """retrieval: words and sentences of the tiny world find their English, and a probe finds topics; else fine-tuning
     on MUDT (POS accuracy), MAPA level 1 (span F1) or Maltese sentiment (macro F1)."""
@@ -36,38 +38,29 @@ class Config:
     """Hub id, folder or wheel; `toy` is a small untrained one that is made on the spot."""
 
     pipeline: str = "X_ara/P"
-    """A row of the language's pipelines.tsv: what is done with the tokens of each label. Where they are told apart, its
-    name has a slash."""
+    """A row of maltese/pipelines.tsv: what is done with the tokens of each label. Where they are told apart, its name
+    has a slash."""
     labels: Literal["none", "gold", "mle", "crf", "mle+crf", "distance", "permuted"] = "mle+crf"
     """Who labels the tokens: nobody (pipelines that treat all alike), the annotation (the paper's tasks have none), a
     classifier that has not seen them, or MLE+CRF with its labels dealt out anew: wrong, at the same rate."""
     transliteration: Literal["ranked", "deterministic"] = "ranked"
     """Whether a token's best reading is chosen by `rankers`, or its plain spelling is taken."""
-    rankers: tuple[str, ...] = ()
-    """Asked in this order. The paper's are a word 3-gram and a character model of Maghrebi Arabic (kenlm:FILE); empty
-    = words:ar letters:ar short, after wordfreq's list of the language in roles.tsv."""
+    rankers: tuple[str, ...] = ("words:ar", "pieces:wheel:e5-small", "short")
+    """Asked in this order. The paper's are a word 3-gram and a character model of Maghrebi Arabic (kenlm:FILE)."""
 
     annotations: str = ""
-    """Labelled sentences on which the classifier is trained and cross-validated; empty = those of the tiny world."""
+    """Labelled sentences from which the classifier of the paper's tasks learns; empty = those of the tiny world."""
     folds: Annotated[int, Range(2)] = 5
     """Of cross-validation (official: 10, over 439 sentences)."""
     translations: tuple[str, ...] = ()
     """Tables for pipelines that translate and for the classifier, NAME=FILE (official: mt-ar, mt-it, mt-en, en-ar)."""
 
-    words: Annotated[int, Range(3)] = 600
-    """Words that are asked, at most, two in three of Arabic origin; the same ones with every seed."""
     share: Annotated[float, Range(0.05, 1)] = 1.0
     """Of the words and sentences of the tiny world (the smoke run does with fewer)."""
-    prefix: str = ""
-    """Written before every text. e5 was trained with `query: `; without it every arm finds more words (dev)."""
-    regularisation: Annotated[float, Range(1e-4, 1e4)] = 100.0
-    """C of the probe for topics (logistic regression on vectors of length 1)."""
     data: str = ""
     """Where the task's data lie, with {split} in it; empty = the paper's."""
-    training: TrainingConfig = field(default_factory=lambda: FINE_TUNING)
+    training: TrainingConfig = FINE_TUNING
     """Fine-tuning."""
-    patience: Annotated[int, Range(0)] = 20
-    """Epochs without a better score on development data after which fine-tuning ends."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
@@ -90,7 +83,7 @@ _PAPER = Config(
     folds=10,
 )
 PRESETS: dict[str, Config] = {
-    "smoke": Config(encoder="toy", words=12, share=0.2, folds=2, rankers=("words:ar", "short")),
+    "smoke": Config(encoder="toy", share=0.2, folds=2, rankers=("words:ar", "short")),
     "tiny": Config(),
     "paper": _PAPER,
     "paper-ner": replace(_PAPER, task="ner"),
@@ -122,13 +115,8 @@ def workload(config: Config) -> list[Workload]:
 
     model = architecture("wheel:e5-small" if config.encoder == "toy" else config.encoder)
     if config.task == "retrieval":
-        return [Workload(model, 60_000, "inference", "full", 32, 64, name="words and sentences")]
+        return [Workload(model, 60_000, "inference", "full", 32, 64)]
     train, dev, test, length = _SIZES[config.task]
     epochs, batch = config.training.epochs, config.training.batch_size
-    read = (dev * epochs + test) * length
-    return [
-        Workload(
-            model, train * epochs * length, "training", "full", length, batch, checkpointing=False, name="training"
-        ),
-        Workload(model, read, "inference", "full", length, 64, name="development and test sets"),
-    ]
+    fit = Workload(model, train * epochs * length, "training", "full", length, batch, checkpointing=False)
+    return [fit, Workload(model, (dev * epochs + test) * length, "inference", "full", length, 64, name="evaluation")]
