@@ -61,12 +61,9 @@ class Language:
     def actions(
         self, pipeline: str, rankers: Sequence[Ranker] = (), tables: Mapping[str, Dictionary] | None = None
     ) -> dict[str, Action]:
-        """What a pipeline does with each label; labels that pass are left out.
+        """What a pipeline does with each label, by its own table of translations; labels that pass are left out.
 
-        Args:
-            pipeline: Its name.
-            rankers: Of transliteration; none = the deterministic spelling.
-            tables: Translations by name. Each label gets its own, which the official script does not manage.
+        Without rankers it transliterates deterministically.
 
         Raises:
             UserError: No such pipeline, or no such table.
@@ -120,11 +117,7 @@ def _table(path: str | Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
 
 @cache
 def frequencies(code: str) -> Mapping[str, float]:
-    """How frequent words are in wordfreq's list of a language, the commonest first.
-
-    Raises:
-        UserError: There is none.
-    """
+    """How frequent words are in wordfreq's list of a language, the commonest first."""
     from wordfreq import get_frequency_dict
 
     try:
@@ -234,11 +227,7 @@ class Dictionary:
 
 
 def translations(named: Sequence[str]) -> dict[str, Dictionary]:
-    """Tables of translations: `mt-it=FILE`, a .tsv with a word, a tab and its translation a line.
-
-    Raises:
-        UserError: Not of this form.
-    """
+    """Tables of translations: `mt-it=FILE`, a .tsv with a word, a tab and its translation a line."""
     found = {}
     for entry in named:
         name, sign, path = entry.partition("=")
@@ -259,11 +248,7 @@ SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
 def task_data(config: Config, split: Split, scheme: Scheme) -> list[Labelled]:
-    """Tokens and labels of one split; sentiment has one label a text, which stands on the first token.
-
-    Raises:
-        UserError: The data cannot be had, or lack a column.
-    """
+    """Tokens and labels of one split; sentiment has one label a text."""
     if config.task == "sentiment":  # label, comma, text; no header, and commas in the text
         path = (config.data or "sentiment/{split}.csv").format(split=split)
         lines = [line.partition(",")[::2] for line in read_lines(path) if line.strip()]

@@ -1,7 +1,7 @@
 """Where a word comes from: features of tokens, the classifiers of the paper, and their cross-validation.
 
     classifier = Classifier.fit(sentences, Features(language))
-    classifier.predict(texts, "mle+crf")
+    classifier.predict(texts)["mle+crf"]
     report(sentences, cross_validate(sentences, Features(language)), "mle+crf")
 
 Folds are drawn over sentences: a split over tokens would show the classifier the words that it is tested on.
@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from core.errors import UserError
 from core.metrics.classification import accuracy, macro_f1
 from core.tasks.labelled import Labelled
 from core.text.distance import edit_distance
-from papers.maltese_etymology.data import Language, frequencies
+from papers.maltese_etymology.data import Dictionary, Language, frequencies
 from papers.maltese_etymology.method import Memory, combine, transliterate
 
-Kind = Literal["mle", "crf", "mle+crf", "distance"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Labels = list[list[str]]
 GRAMS = 200
 """Character n-grams of two and three letters, the most frequent of training (the official list has 197)."""
 LIST = 10_000
@@ -41,21 +40,22 @@ class Features:
     Args:
         language: Closed class, letters, lists of words.
         rankers: Of the spelling; none = the language's own.
-        translations: By language, from tokens. The distance is then the edit distance to the translation, else that
-            to the nearest frequent word.
+        tables: Translations, as `mt-ar`; the first into a language counts. The distance is then the edit distance to
+            the translation, else that to the nearest frequent word.
     """
 
     def __init__(
-        self,
-        language: Language,
-        rankers: Sequence[str] = (),
-        translations: Mapping[str, Mapping[str, str]] | None = None,
+        self, language: Language, rankers: Sequence[str] = (), tables: Mapping[str, Dictionary] | None = None
     ) -> None:
-        self.language, self.translations = language, translations or {}
         chosen = tuple(language.rankers(rankers))
+        self.language, self.translations = language, dict[str, Mapping[str, str]]()
+        for name, table in (tables or {}).items():
+            self.translations.setdefault(name.partition("-")[2], table.words)
         self.spell = cache(partial(transliterate, scheme=language.scheme, rankers=chosen))
         self.far = {
-            code: to_translation(self.translations[code]) if code in self.translations else nearness(commonest(code))
+            code: to_translation(self.translations[code])
+            if code in self.translations
+            else nearness(islice(filter(str.isalpha, frequencies(code)), LIST))
             for code in language.lists
         }
 
@@ -98,11 +98,6 @@ class Features:
 def ngrams(text: str) -> set[str]:
     """Character n-grams of length 2 and 3."""
     return {text[start : start + size] for size in (2, 3) for start in range(len(text) - size + 1)}
-
-
-def commonest(code: str) -> list[str]:
-    """The commonest words of a language."""
-    return list(islice(filter(str.isalpha, frequencies(code)), LIST))
 
 
 def to_translation(table: Mapping[str, str]) -> Callable[[str, str], int]:
@@ -179,39 +174,33 @@ class Classifier:
             trainer.train(str(path))
             return Classifier(features, Memory((s.words, s.labels) for s in sentences), path.read_bytes(), grams)
 
-    def predict(self, texts: Sequence[Sequence[str]], kind: Kind = "mle+crf") -> list[list[str]]:
-        """A label for every token; features that training never saw say nothing.
+    def predict(self, texts: Sequence[Sequence[str]]) -> dict[str, Labels]:
+        """A label for every token by kind of classifier; to the CRF, features that training never saw say nothing.
 
-        Raises:
-            UserError: Distances are asked for, and the language does not name three lists and five roles.
+        Returns:
+            `mle` (memory), `crf` and both (`mle+crf`, the paper's); `distance` where the language names three lists and
+            five roles.
         """
         import pycrfsuite
 
-        if kind not in self.kinds:
-            raise UserError(f"This language has no {kind} classifier: choose one of {', '.join(self.kinds)}.")
-        if kind == "mle":
-            return [[self.memory.label(token) for token in tokens] for tokens in texts]
-        if kind == "distance":
-            far, roles = self.features.distances, self.features.language.roles
-            return [[by_distance(token, far(token), roles) for token in tokens] for tokens in texts]
         tagger = pycrfsuite.Tagger()
         tagger.open_inmemory(self.crf)
         guesses = [tagger.tag(self.features(tokens, self.grams)) for tokens in texts]
-        if kind == "crf":
-            return guesses
-        return [combine(self.memory, tokens, guess) for tokens, guess in zip(texts, guesses, strict=True)]
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """What this one can be asked for."""
-        language = self.features.language
-        return KINDS if len(language.lists) == 3 and len(language.roles) == 5 else KINDS[:-1]
+        found = {
+            "mle": [[self.memory.label(token) for token in tokens] for tokens in texts],
+            "crf": guesses,
+            "mle+crf": [combine(self.memory, tokens, guess) for tokens, guess in zip(texts, guesses, strict=True)],
+        }
+        far, roles = self.features.distances, self.features.language.roles
+        if len(self.features.far) == 3 and len(roles) == 5:
+            found["distance"] = [[by_distance(token, far(token), roles) for token in tokens] for tokens in texts]
+        return found
 
 
 class Tested(NamedTuple):
     """What cross-validation says of every token: its label by each kind, and whether training had it."""
 
-    labels: dict[str, list[list[str]]]
+    labels: dict[str, Labels]
     seen: list[list[bool]]
 
 
@@ -243,7 +232,7 @@ def cross_validate(
     if len(sentences) < folds:
         raise UserError(f"{len(sentences)} labelled sentences for {folds} folds: give more, or ask for fewer folds.")
     scheme = features.language.scheme
-    labels: dict[str, list[list[str]]] = {}
+    labels: dict[str, Labels] = {}
     seen: list[list[bool]] = [[] for _ in sentences]
     for inside, outside in KFold(folds, shuffle=True, random_state=seed).split(list(sentences)):
         train = [*(sentences[place] for place in inside), *more]
@@ -252,12 +241,11 @@ def cross_validate(
             hidden = {t.lower() for tokens in asked for t in tokens if scheme.fold(t) not in scheme.closed}
             train = [s for s in train if hidden.isdisjoint(token.lower() for token in s.words)]
         classifier = Classifier.fit(train, features)
-        for kind in classifier.kinds:
+        for kind, rows in classifier.predict(asked).items():
             column = labels.setdefault(kind, [[] for _ in sentences])
-            for place, found in zip(outside, classifier.predict(asked, kind), strict=True):
-                column[place] = found
-        for place, tokens in zip(outside, asked, strict=True):
-            seen[place] = [token.lower() in classifier.memory.counts for token in tokens]
+            for place, row in zip(outside, rows, strict=True):
+                column[place] = row
+                seen[place] = [token.lower() in classifier.memory.counts for token in sentences[place].words]
     return Tested(labels, seen)
 
 

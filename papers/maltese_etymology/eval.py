@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,17 +59,16 @@ def features(config: Config) -> Features:
     """What the classifier sees of the language's tokens."""
     from papers.maltese_etymology import data, etymology
 
-    tables: dict[str, Any] = {}
-    for name, table in data.translations(config.translations).items():
-        tables.setdefault(name.partition("-")[2], table.words)  # the first into a language: mt-ar before en-ar
-    return etymology.Features(data.language("maltese"), config.rankers, tables)
+    return etymology.Features(data.language("maltese"), config.rankers, data.translations(config.translations))
 
 
-def permuted(labels: Labels, seed: int) -> Labels:
-    """The same labels, dealt out anew among all tokens."""
-    deck = [label for row in labels for label in row]
-    random.Random(seed).shuffle(deck)
-    return [[deck.pop() for _ in row] for row in labels]
+def chosen(config: Config, by_kind: Mapping[str, Labels]) -> Labels:
+    """The labels that the pipeline goes by; where it asks for none, and does the same with all, any."""
+    if config.labels == "permuted":  # the same labels, dealt out anew among all tokens
+        deck = [label for row in by_kind["mle+crf"] for label in row]
+        random.Random(config.seed).shuffle(deck)
+        return [[deck.pop() for _ in row] for row in by_kind["mle+crf"]]
+    return by_kind["mle" if config.labels == "none" else config.labels]
 
 
 # --- the tiny world -------------------------------------------------------------------------------------------------
@@ -79,14 +78,14 @@ def retrieval(config: Config, run: Run) -> Measurement:
     """Reciprocal ranks of words and sentences, topics, accuracy of the labels, premises, solvers that know nothing."""
     from papers.maltese_etymology import method, miniature
 
-    all_words = miniature.words(config.split, config.share)
-    words, sentences = miniature.asked(all_words), miniature.sentences(config.split, config.share)
+    all_words = miniature.words(config.split)
+    words, sentences = miniature.asked(all_words), miniature.sentences(config.split)
     arabic, meanings = zip(*miniature.arabic_names(config.split), strict=True)
     english, translations = sorted({word.english for word in all_words}), [s.english for s in sentences]
     found = classified(config, run)
     labels, texts = {}, {}
     for name, items in (("words", words), ("sentences", sentences)):
-        labels[name] = chosen(config, found[name]["labels"], [item.tokens for item in items])
+        labels[name] = chosen(config, found[name]["labels"] | {"gold": [[*item.tokens.labels] for item in items]})
         done = processed(config, [item.tokens.words for item in items], labels[name])
         texts[name] = [method.written(one) for one in done]
 
@@ -124,27 +123,22 @@ def classified(config: Config, run: Run) -> dict[str, Any]:
     from papers.maltese_etymology.etymology import cross_validate
 
     def build(folder: Path) -> None:
-        words, sentences = (kind(config.split, config.share) for kind in (miniature.words, miniature.sentences))
-        known = [*words, *sentences]
-        if config.split == "test":
-            known += [*miniature.words("dev", config.share), *miniature.sentences("dev", config.share)]
+        parts = ("test", "dev") if config.split == "test" else ("dev",)
+        known = [item for part in parts for item in miniature.words(part) + miniature.sentences(part)]
+        measured = {
+            "words": miniature.asked(miniature.words(config.split)),
+            "sentences": miniature.sentences(config.split),
+        }
         seen_by, found = features(config), {}
-        for name, items in (("words", miniature.asked(words)), ("sentences", sentences)):
+        for name, items in measured.items():
             own, others = [item.tokens for item in items], [item.tokens for item in known if item not in items]
             folds: Any = {"folds": config.folds, "seed": config.seed, "strict": name == "words"}
             found[name] = cross_validate(own, seen_by, more=others, **folds)._asdict()
         write_json(folder / "labels.json", found)
 
-    fields = ("seed", "split", "folds", "rankers", "translations", "share")
+    fields = ("seed", "split", "folds", "rankers", "translations")
     stage = run.stage("labels", {name: getattr(config, name) for name in fields}, build)
     return dict(read_json(stage / "labels.json"))
-
-
-def chosen(config: Config, by_kind: dict[str, Labels], gold: Sequence[Labelled]) -> Labels:
-    """The labels that the pipeline goes by; one that asks for none does the same with all."""
-    if config.labels in ("none", "gold"):
-        return [list(tokens.labels) for tokens in gold]
-    return permuted(by_kind["mle+crf"], config.seed) if config.labels == "permuted" else by_kind[config.labels]
 
 
 def embedded(config: Config, run: Run, *sides: Sequence[str]) -> list[np.ndarray]:
@@ -209,7 +203,7 @@ def right_labels(
 
 
 def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[Text], seed: int) -> dict[str, float]:
-    """Solvers without understanding: chance, letters that words share with the English, the commonest label or topic."""
+    """Solvers without understanding: chance, shared letters, the commonest label or topic, letters of a topic."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     from core.text.distance import shared_trigrams
@@ -236,24 +230,21 @@ def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[T
 
 
 def fine_tuning(config: Config, run: Run) -> Measurement:
-    """Process all three splits alike, fine-tune, score the test set; and cross-validate the classifier."""
+    """Process all three splits alike, fine-tune, score the test set."""
     from core.metrics.classification import accuracy
     from core.tasks import classification, tagging
     from core.tasks.labelled import Labelled
     from papers.maltese_etymology import data, method
-    from papers.maltese_etymology.etymology import Classifier, cross_validate, report
+    from papers.maltese_etymology.etymology import Classifier
 
-    language, seen_by = data.language("maltese"), features(config)
-    known = data.labelled(language, config.annotations)
-    classifier = Classifier.fit(known, seen_by)
-    kind: Any = {"none": "mle", "permuted": "mle+crf"}.get(config.labels, config.labels)
+    language = data.language("maltese")
+    classifier = Classifier.fit(data.labelled(language, config.annotations), features(config))
     splits: tuple[Split, ...] = ("train", "dev", "test")
     sets: dict[str, list[Labelled]] = {}
     for split in splits:
         rows = data.task_data(config, split, language.scheme)
         tokens = [row.words for row in rows]
-        labels = classifier.predict(tokens, kind)
-        texts = processed(config, tokens, permuted(labels, config.seed) if config.labels == "permuted" else labels)
+        texts = processed(config, tokens, chosen(config, classifier.predict(tokens)))
         whole = config.task == "sentiment"
         read = [(method.written(text),) if whole else tuple(one.text for one in text) for text in texts]
         sets[split] = [Labelled(text, row.labels) for text, row in zip(read, rows, strict=True)]
@@ -267,10 +258,7 @@ def fine_tuning(config: Config, run: Run) -> Measurement:
     if config.task == "pos":
         gold = [label for row in sets["test"] for label in row.labels]
         score = accuracy([label for row in guesses for label in row], gold)
-    tested = cross_validate(known, seen_by, folds=config.folds)
-    reports = {name: report(known, tested, name) for name in tested.labels}
-    accuracies = {f"etymology_{name}": found["all accuracy"] for name, found in reports.items()}
-    return Measurement({str(config.task): score} | accuracies, {}, {"reports": reports})
+    return Measurement({str(config.task): score})
 
 
 if __name__ == "__main__":

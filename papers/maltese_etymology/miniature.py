@@ -45,12 +45,12 @@ class Text:
         return self.tokens.labels[-1] == RELATED
 
 
-def words(part: str, share: float = 1.0) -> list[Text]:
-    """A share of the words of a part; what stands in the closed class is spelled by hand and is none."""
+def words(part: str) -> list[Text]:
+    """The words of a part; what stands in the closed class is spelled by hand and is none."""
     scheme = MALTESE.scheme
     known = [word for word in _words() if not all(scheme.fold(token) in scheme.closed for token in word.tokens.words)]
     by_name = {word.name: word for word in reversed(known)}
-    return [by_name[item.id] for item in split(_items(by_name.values()), 0, SHARES)[part]][:: round(1 / share)]
+    return [by_name[item.id] for item in split(_items(by_name.values()), 0, SHARES)[part]]
 
 
 def asked(found: Sequence[Text]) -> list[Text]:
@@ -85,8 +85,8 @@ def _words() -> tuple[Text, ...]:
     return tuple(found)
 
 
-def sentences(part: str, share: float = 1.0) -> list[Text]:
-    """A share of the sentences of a part, in which all topics are about as frequent."""
+def sentences(part: str) -> list[Text]:
+    """The sentences of a part, in which all topics are about as frequent."""
     found: dict[str, Text] = {}
     items: dict[str, list[Item]] = {}
     for number, row in enumerate(corpora.read_jsonl(MALTESE.folder / "sentences.jsonl")):
@@ -94,7 +94,7 @@ def sentences(part: str, share: float = 1.0) -> list[Text]:
         found[name] = Text(name, Labelled(tuple(row["tokens"]), tuple(row["labels"])), row["english"], row["topic"])
         items.setdefault(row["topic"], []).append(Item(name, name, row["english"], name, "mt"))
     chosen = {item.id for own in items.values() for item in split(own, 0, SENTENCE_SHARES)[part]}
-    return [sentence for name, sentence in found.items() if name in chosen][:: round(1 / share)]
+    return [sentence for name, sentence in found.items() if name in chosen]
 
 
 def arabic_names(part: str) -> list[tuple[str, str]]:

@@ -23,56 +23,54 @@ from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, show, tools
 
 
-@dataclass(frozen=True)
-class Process:
+@dataclass(frozen=True, kw_only=True)
+class Mixed:
+    """What every verb asks."""
+
+    language: str = "maltese"
+    """A bundled language (maltese, swahili), or a folder with its data files."""
+    rankers: tuple[str, ...] = ()
+    """words:ar, short, pieces:MODEL, kenlm:FILE; left out = the first two, in the language of the other script."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process(Mixed):
     """Label the tokens of a text with their origin and write it in two scripts."""
 
     text: tyro.conf.Positional[Path]
     """A line a text, or JSON lines with a list `tokens`."""
-    language: str = "maltese"
-    """A bundled language (maltese, swahili), or a folder with its data files."""
     pipeline: str = "X_ara/P"
-    """A row of its pipelines.tsv."""
+    """A row of the language's pipelines.tsv."""
     annotations: str = ""
     """Labelled tokens (.tsv or .jsonl) to learn from; left out = those in the language's folder."""
-    rankers: tuple[str, ...] = ()
-    """words:ar, short, pieces:MODEL, kenlm:FILE; left out = the first two, in the language of the other script."""
     translations: tuple[str, ...] = ()
-    """Tables for pipelines that translate, NAME=FILE."""
+    """Tables for pipelines that translate and for the classifier, NAME=FILE, such as mt-ar=mt-ar.tsv."""
     out: Path = Path("processed.jsonl")
     """A line a text: tokens, labels, processed, joins, and the text as it is written."""
 
 
-@dataclass(frozen=True)
-class Transliterate:
+@dataclass(frozen=True, kw_only=True)
+class Transliterate(Mixed):
     """Write words in the other script: the chosen reading, the deterministic one, and all that the scheme allows."""
 
     words: tyro.conf.Positional[Path]
     """A word a line."""
-    language: str = "maltese"
-    """A bundled language, or a folder with its data files."""
-    rankers: tuple[str, ...] = ()
-    """words:ar, short, pieces:MODEL, kenlm:FILE; left out = the first two, in the language of the other script."""
 
 
-@dataclass(frozen=True)
-class Evaluate:
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Mixed):
     """Cross-validate the classifiers of origins on labelled sentences: seen and unseen tokens, every label."""
 
     annotations: tyro.conf.Positional[str]
     """A .tsv with id, token and category_merged (or label), or JSON lines with tokens and labels."""
-    language: str = "maltese"
-    """A bundled language, or a folder with its data files."""
+    translations: tuple[str, ...] = ()
+    """Tables for the classifier, NAME=FILE."""
     folds: Annotated[int, Range(2)] = 10
     """Parts of the sentences."""
 
 
 def process(options: Process) -> None:
-    """Write the processed text.
-
-    Raises:
-        UserError: No such language, pipeline, text or table.
-    """
+    """Write the processed text."""
     from core import corpora
     from core.files import read_lines, write_rows
     from papers.maltese_etymology import data, method
@@ -88,7 +86,7 @@ def process(options: Process) -> None:
         raise UserError(f"{options.text} is empty: write a text a line.")
     known, tables = data.labelled(language, options.annotations), data.translations(options.translations)
     actions = language.actions(options.pipeline, language.rankers(options.rankers), tables)
-    labels = Classifier.fit(known, Features(language, options.rankers)).predict(texts)
+    labels = Classifier.fit(known, Features(language, options.rankers, tables)).predict(texts)["mle+crf"]
     found = [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
     columns = {"tokens": "token", "labels": "label", "processed": "text", "joins": "joins"}
     rows = [{name: [getattr(one, part) for one in text] for name, part in columns.items()} for text in found]
@@ -100,11 +98,7 @@ def process(options: Process) -> None:
 
 
 def transliterate(options: Transliterate) -> None:
-    """Print a line of JSON for each word.
-
-    Raises:
-        UserError: No such language, ranker or file.
-    """
+    """Print a line of JSON for each word."""
     from core.corpora.lexicons import read_vocabulary
     from papers.maltese_etymology import data, method
 
@@ -119,16 +113,14 @@ def transliterate(options: Transliterate) -> None:
 
 
 def evaluate(options: Evaluate) -> None:
-    """Print, for every classifier, accuracy and F1 of seen and unseen tokens, by label, and what is taken for what.
-
-    Raises:
-        UserError: No such file or language, or too few sentences.
-    """
+    """Print, for every classifier, accuracy and F1 of seen and unseen tokens, by label, and what is taken for what."""
     from papers.maltese_etymology import data
     from papers.maltese_etymology.etymology import Features, cross_validate, report
 
     sentences = data.labelled_tokens(options.annotations)
-    tested = cross_validate(sentences, Features(data.language(options.language)), folds=options.folds)
+    tables = data.translations(options.translations)
+    features = Features(data.language(options.language), options.rankers, tables)
+    tested = cross_validate(sentences, features, folds=options.folds)
     for kind in tested.labels:
         print(f"{kind}:")
         show(report(sentences, tested, kind))

@@ -26,7 +26,7 @@ from core.metrics.classification import accuracy, macro_f1
 from core.tasks.labelled import Labelled
 from papers.maltese_etymology import PAPER, data, etymology, method, miniature, use
 from papers.maltese_etymology.config import PRESETS, VARIANTS, Config, workload
-from papers.maltese_etymology.eval import chosen, evaluate, permuted
+from papers.maltese_etymology.eval import chosen, evaluate
 
 MALTESE = data.language("maltese")
 OPEN = replace(MALTESE.scheme, closed={})
@@ -147,8 +147,8 @@ def seen_by() -> etymology.Features:
 
 def test_crf_learns_transitions_and_is_silent_about_what_it_never_saw() -> None:
     sentences = [Labelled(("x", "same", "noise" if n % 2 else "x"), ("A", "B", "A")) for n in range(8)]
-    model = etymology.Classifier.fit(sentences, seen_by())
-    assert model.predict([["x", "same", "unknown"], ["unknown"]], "crf") == [["A", "B", "A"], ["A"]]
+    found = etymology.Classifier.fit(sentences, seen_by()).predict([["x", "same", "unknown"], ["unknown"]])
+    assert found["crf"] == [["A", "B", "A"], ["A"]]
 
 
 def test_cross_validation_leaks_nothing() -> None:
@@ -279,13 +279,13 @@ def test_words_and_sentences_of_the_parts_share_no_meaning() -> None:
 
 def test_null_arm_keeps_the_rate_of_every_label() -> None:
     labels = [["A", "B"], ["A"], ["A", "C", "A"]]
-    mixed = permuted(labels, 1)
+    gold = {"gold": [["G"] * len(row) for row in labels]}
+    found = {"mle+crf": labels, "mle": [["M", "M"], ["M"], ["M"] * 3]} | gold
+    mixed = chosen(Config(labels="permuted"), found)
     assert [len(row) for row in mixed] == [2, 1, 3]
     assert sorted(itertools.chain(*mixed)) == sorted(itertools.chain(*labels))
-    found = {"mle+crf": labels, "mle": [["M", "M"], ["M"], ["M"] * 3]}
-    gold = [Labelled(("x",) * len(row), ("G",) * len(row)) for row in labels]
-    assert chosen(Config(labels="mle"), found, gold)[0] == ["M", "M"]
-    assert chosen(Config(labels="gold"), found, gold)[2] == ["G", "G", "G"]
+    assert chosen(Config(labels="mle"), found)[0] == ["M", "M"]
+    assert chosen(Config(labels="gold"), found)[2] == ["G", "G", "G"]
 
 
 @pytest.mark.parametrize("variant", ["raw", "permuted"])
@@ -348,12 +348,11 @@ def test_a_model_is_fine_tuned_on_processed_text(tmp_path: Path) -> None:
     for split in ("train", "validation", "test"):
         write(tmp_path / f"{split}.jsonl", *rows)
     known = write(tmp_path / "a.jsonl", *[{"tokens": ["kelb", "skola"], "labels": ["Arabic", "Non-Arabic"]}] * 2)
-    changes: dict[str, Any] = {"translations": (), "rankers": ("words:ar",), "folds": 2, "annotations": str(known)}
+    changes: dict[str, Any] = {"translations": (), "rankers": ("words:ar",), "annotations": str(known)}
     changes["training"] = replace(PRESETS["paper"].training, epochs=1, max_length=16)
     config = replace(PRESETS["paper"], encoder=str(tmp_path / "toy"), data=str(tmp_path / "{split}.jsonl"), **changes)
     found = evaluate(config, Run(tmp_path / "run", PAPER.slug, config, tmp_path / "stages", quiet=True).open())
     assert 0 <= found.metrics["pos"] <= 1
-    assert found.details["reports"]["mle"]["all tokens"] == 4
 
 
 def test_the_paper_scale_is_counted() -> None:
