@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import UserError
-from core.metrics.classification import accuracy, macro_f1
 from core.tasks.labelled import Labelled
 from core.text.distance import edit_distance
 from papers.maltese_etymology.data import Dictionary, Language, frequencies
@@ -249,24 +248,20 @@ def cross_validate(
     return Tested(labels, seen)
 
 
-def report(sentences: Sequence[Labelled], tested: Tested, kind: str) -> dict[str, float]:
-    """Accuracy and macro F1 of all, seen and unseen tokens; scores of each label, and what is taken for what.
+def report(sentences: Sequence[Labelled], tested: Tested, kind: str) -> str:
+    """Precision, recall and F1 of each label, accuracy and means: of all tokens, seen and unseen; confusion by row.
 
     Tokens of all folds are counted together; the official report averages over folds, some of which lack a label.
     """
+    import pandas as pd
     from sklearn.metrics import classification_report
 
-    gold = [label for s in sentences for label in s.labels]
-    guess, seen = list(chain(*tested.labels[kind])), list(chain(*tested.seen))
-    found: dict[str, float] = {}
-    for part, wanted in (("all", (True, False)), ("seen", (True,)), ("unseen", (False,))):
-        kept = [place for place, known in enumerate(seen) if known in wanted]
-        said, right = [guess[place] for place in kept], [gold[place] for place in kept]
-        found[f"{part} tokens"] = len(kept)
-        if kept:
-            found |= {f"{part} accuracy": accuracy(said, right), f"{part} macro F1": macro_f1(said, right)}
-    counts, pairs = Counter(gold), Counter(zip(gold, guess, strict=True))
-    scores = classification_report(gold, guess, labels=sorted(counts), zero_division=0, output_dict=True)
-    found |= {f"{label} {name}": value for label in sorted(counts) for name, value in scores[label].items()}
-    taken = sorted(pair for pair in pairs if pair[0] != pair[1])
-    return found | {f"{one} taken for {other}": pairs[one, other] / counts[one] for one, other in taken}
+    table = pd.DataFrame({"gold": [label for s in sentences for label in s.labels]})
+    table["guess"], table["seen"] = list(chain(*tested.labels[kind])), list(chain(*tested.seen))
+    parts = {"all": table, "seen": table[table.seen], "unseen": table[~table.seen]}
+    texts = [
+        f"{kind}, {name} tokens\n{classification_report(part.gold, part.guess, digits=3, zero_division=0)}"
+        for name, part in parts.items()
+        if len(part)
+    ]
+    return "\n".join([*texts, pd.crosstab(table.gold, table.guess, normalize="index").round(3).to_string(), ""])

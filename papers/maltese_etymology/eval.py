@@ -80,7 +80,7 @@ def retrieval(config: Config, run: Run) -> Measurement:
 
     all_words = miniature.words(config.split)
     words, sentences = miniature.asked(all_words), miniature.sentences(config.split)
-    arabic, meanings = zip(*miniature.arabic_names(config.split), strict=True)
+    arabic, meanings = zip(*miniature.arabic_names(), strict=True)
     english, translations = sorted({word.english for word in all_words}), [s.english for s in sentences]
     found = classified(config, run)
     labels, texts = {}, {}

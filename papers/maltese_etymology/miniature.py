@@ -97,11 +97,11 @@ def sentences(part: str) -> list[Text]:
     return [sentence for name, sentence in found.items() if name in chosen]
 
 
-def arabic_names(part: str) -> list[tuple[str, str]]:
+def arabic_names() -> list[tuple[str, str]]:
     """Arabic and English names of territories, languages, months and weekdays: does the encoder know Arabic?"""
     table = corpora.load("cldr", languages=["ar"], kinds=["territory", "language", "month", "weekday"], distinct=True)
-    rows = [Item(r["key"], r["key"], r["ar"], r["en"], "ar") for r in table if r["en"].isalpha()]
-    return [(item.prompt, item.answer) for item in split(rows, 0, SHARES)[part][:ARABIC_NAMES]]
+    rows = [Item(row["key"], row["key"], row["ar"], row["en"], "ar") for row in table if row["en"].isalpha()]
+    return [(item.prompt, item.answer) for item in messages.sample(rows, ARABIC_NAMES, 0)]
 
 
 def build_toy(folder: Path) -> None:
@@ -109,5 +109,5 @@ def build_toy(folder: Path) -> None:
     from core.models.scratch import masked_lm
 
     lines = [line for word in _words() for line in (word.name, word.english)]
-    for part in masked_lm([*lines, *(arabic for arabic, _ in arabic_names("dev"))], pieces=400):
+    for part in masked_lm([*lines, *(arabic for arabic, _ in arabic_names())], pieces=400):
         part.save_pretrained(folder)

@@ -20,7 +20,7 @@ import tyro
 
 from core.errors import UserError
 from core.experiment.config import Range
-from core.experiment.entrypoint import Verbs, show, tools
+from core.experiment.entrypoint import Verbs, tools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,7 @@ def evaluate(options: Evaluate) -> None:
     features = Features(data.language(options.language), options.rankers, tables)
     tested = cross_validate(sentences, features, folds=options.folds)
     for kind in tested.labels:
-        print(f"{kind}:")
-        show(report(sentences, tested, kind))
+        print(report(sentences, tested, kind))
 
 
 VERBS: Verbs = {

@@ -172,10 +172,9 @@ def test_report_counts_seen_and_unseen_apart() -> None:
     sentences = [Labelled(("a", "b", "c", "d"), ("X", "X", "Y", "Y"))]
     tested = etymology.Tested({"crf": [["X", "Y", "Y", "Y"]]}, [[True, False, True, False]])
     found = etymology.report(sentences, tested, "crf")
-    assert [found[f"{part} accuracy"] for part in ("all", "seen", "unseen")] == [0.75, 1.0, 0.5]
-    assert [found[f"{part} tokens"] for part in ("all", "seen", "unseen")] == [4, 2, 2]
-    assert found["all macro F1"] == pytest.approx((2 / 3 + 0.8) / 2)
-    assert (found["X recall"], found["X taken for Y"]) == (0.5, 0.5)
+    assert re.findall(r"accuracy +([\d.]+) +(\d)", found) == [("0.750", "4"), ("1.000", "2"), ("0.500", "2")]
+    assert re.search(r"macro avg +0\.833 +0\.750 +0\.733", found), "of all tokens"
+    assert re.search(r"X +0\.5 +0\.5\nY +0\.0 +1\.0", found)
 
 
 @pytest.mark.skipif("MALTI" not in os.environ, reason="set MALTI to a checkout of the official repository, 2024.eacl")
@@ -397,7 +396,7 @@ def test_verbs(tmp_path: Path, capsys: Any) -> None:
     assert found[1]["processed"][2] == "mtoto"
     rows = [{"tokens": ["kitabu", "mtu"], "labels": ["Arabic", "Bantu"]}] * 4
     use.main(["evaluate", str(write(tmp_path / "a.jsonl", *rows)), "--language", "swahili", "--folds", "2"])
-    assert re.search(r"mle\+crf:\n.*seen accuracy +1\.0000", capsys.readouterr().out, re.DOTALL)
+    assert re.search(r"mle\+crf, seen tokens.*accuracy +1\.000", capsys.readouterr().out, re.DOTALL)
 
 
 def test_mistakes_end_in_one_sentence(tmp_path: Path, capsys: Any) -> None:
