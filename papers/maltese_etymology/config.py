@@ -67,8 +67,6 @@ class Config:
         if alike != (self.labels == "none"):
             fix = "treats all tokens alike: set labels to none" if alike else "needs labels"
             raise UserError(f"Pipeline {self.pipeline} {fix}.")
-        if self.labels == "gold" and self.task != "retrieval":
-            raise UserError(f"Nobody has annotated the origins of {self.task}: choose other labels.")
         if self.transliteration == "deterministic" and self.pipeline == "raw":
             raise UserError("Pipeline raw transliterates nothing: leave transliteration as it is.")
 

@@ -21,7 +21,6 @@ import regex
 
 from core import corpora
 from core.corpora.files import columns, table_rows
-from core.corpora.lexicons import read_dictionary
 from core.errors import UserError
 from core.files import read_lines
 from core.tasks.labelled import Labelled, Split, named
@@ -216,7 +215,7 @@ def checked(tokens: Sequence[Any], labels: Sequence[Any]) -> Labelled:
 class Dictionary:
     """Translates word by word; what it does not have stays, and is counted."""
 
-    words: Mapping[str, str]
+    words: dict[str, str]
     missed: int = 0
 
     def __call__(self, token: str) -> str:
@@ -233,7 +232,12 @@ def translations(named: Sequence[str]) -> dict[str, Dictionary]:
         name, sign, path = entry.partition("=")
         if not sign:
             raise UserError(f"translations {entry!r}: write NAME=FILE, such as mt-it=mt-it.tsv.")
-        found[name] = Dictionary(dict(read_dictionary(path)))
+        found[name] = Dictionary({})
+        for number, line in enumerate(read_lines(path), start=1):
+            word, tab, translation = line.partition("\t")
+            if line.strip() and not tab:
+                raise UserError(f"{path}, line {number}: write a word, a tab and its translation.")
+            found[name].words.setdefault(word, translation.split("\t")[0])  # a line of the official en-ar has six cells
     return found
 
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
@@ -68,6 +69,8 @@ def chosen(config: Config, by_kind: Mapping[str, Labels]) -> Labels:
         deck = [label for row in by_kind["mle+crf"] for label in row]
         random.Random(config.seed).shuffle(deck)
         return [[deck.pop() for _ in row] for row in by_kind["mle+crf"]]
+    if config.labels == "gold" and "gold" not in by_kind:
+        raise UserError(f"Nobody has annotated the origins of the words of {config.task}: choose other labels.")
     return by_kind["mle" if config.labels == "none" else config.labels]
 
 
@@ -82,14 +85,14 @@ def retrieval(config: Config, run: Run) -> Measurement:
     words, sentences = miniature.asked(all_words), miniature.sentences(config.split)
     arabic, meanings = zip(*miniature.arabic_names(), strict=True)
     english, translations = sorted({word.english for word in all_words}), [s.english for s in sentences]
-    found = classified(config, run)
-    labels, texts = {}, {}
-    for name, items in (("words", words), ("sentences", sentences)):
+    measured, labels, texts = {"words": words, "sentences": sentences}, {}, {}
+    found = classified(config, run, measured)
+    for name, items in measured.items():
         labels[name] = chosen(config, found[name]["labels"] | {"gold": [[*item.tokens.labels] for item in items]})
         done = processed(config, [item.tokens.words for item in items], labels[name])
         texts[name] = [method.written(one) for one in done]
 
-    read = [*embedded(config, run, texts["words"], texts["sentences"])]
+    read = embedded(config, run, texts["words"], texts["sentences"])
     targets = embedded(config, run, english, translations, arabic, meanings)
     gold = [english.index(word.english) for word in words]
     units: Units = {"mrr": by_name(words, reciprocal_ranks(read[0], targets[0], gold))}
@@ -113,8 +116,8 @@ def by_name(items: Sequence[Text], values: Sequence[float]) -> dict[str, float]:
     return {item.name: float(value) for item, value in zip(items, values, strict=True)}
 
 
-def classified(config: Config, run: Run) -> dict[str, Any]:
-    """Labels of the words and sentences asked by kind of classifier, and which tokens training had; for all arms.
+def classified(config: Config, run: Run, measured: Mapping[str, Sequence[Text]]) -> dict[str, Any]:
+    """Labels of words and sentences by kind of classifier, and which tokens training had; for all arms.
 
     Words are labelled by classifiers that never saw them; sentences by such that saw the others and all words. What
     is measured on dev knows nothing of the test part.
@@ -125,10 +128,6 @@ def classified(config: Config, run: Run) -> dict[str, Any]:
     def build(folder: Path) -> None:
         parts = ("test", "dev") if config.split == "test" else ("dev",)
         known = [item for part in parts for item in miniature.words(part) + miniature.sentences(part)]
-        measured = {
-            "words": miniature.asked(miniature.words(config.split)),
-            "sentences": miniature.sentences(config.split),
-        }
         seen_by, found = features(config), {}
         for name, items in measured.items():
             own, others = [item.tokens for item in items], [item.tokens for item in known if item not in items]
@@ -211,7 +210,7 @@ def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[T
 
     alike = shared_trigrams([word.name for word in words], english)
     right = [1 / (row >= row[english.index(word.english)]).sum() for row, word in zip(alike, words, strict=True)]
-    by_origin = {side: [v for v, word in zip(right, words, strict=True) if word.related == side] for side in (0, 1)}
+    by_origin = [[one for one, word in zip(right, words, strict=True) if word.related == side] for side in (0, 1)]
     written = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3)).fit_transform(
         " ".join(s.tokens.words) for s in sentences
     )
