@@ -76,7 +76,7 @@ PAPER = Paper(
             statement="Best in tagging, dependency parsing, named entities and sentiment after fine-tuning.",
             reported="Best results on four tasks (abstract).",
             out_of_scale="Annotated Maltese is on the hub alone and fine-tuning takes GPU hours; the paper presets do "
-            "it for all but parsing.",
+            "it for tagging and entities.",
         ),
         Claim(
             id="beats-translation",
@@ -94,16 +94,6 @@ PAPER = Paper(
             premises=_UNDERSTANDS,
             **_WORDS,
             **(_BOTH | {"treatment": "gold"}),
-        ),
-        Check(
-            id="prediction-costs-little",
-            statement="Predicted labels lose at most 0.05 of the reciprocal rank against annotated ones.",
-            treatment="conditional",
-            control="gold",
-            keeps=True,
-            size=0.05,
-            metric="mrr",
-            unit="word",
         ),
         Check(
             id="ranking-pays",
@@ -154,10 +144,10 @@ PAPER = Paper(
         )
     ),
     official_code="https://github.com/MLRS/malti/tree/2024.eacl",
-    licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, the "
-    "sentiment data, BERTu and mBERTu have to be looked up.",
+    licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, BERTu "
+    "and mBERTu have to be looked up.",
     # Folds of the classifiers and halves of the probe; the encoder is frozen, and the words are the same.
-    seeds=(39, 40, 41),
+    seeds=(42, 43, 44, 45, 46),
     minutes=2,
 )
 

@@ -86,14 +86,12 @@ def language(name: str) -> Language:
     """
     folder = BUNDLED / name if name and (BUNDLED / name / "characters.tsv").exists() else Path(name)
     rules: dict[tuple[str, str], Rule] = {}
-    for number, row in _table(folder / "characters.tsv", "source", "where", "plain", "readings", "doubled"):
-        where = f"{folder / 'characters.tsv'}, line {number}"
-        if row["where"] not in PLACES or not row["source"]:
-            raise UserError(f"{where}: a source and one of {', '.join(PLACES)} are needed, not {row['where']!r}.")
+    path = folder / "characters.tsv"
+    for number, row in _table(path, "source", "where", "plain", "readings", "doubled"):
         plain, *readings = (text.replace(NOTHING, "") for text in (row["plain"], *row["readings"].split()))
         for source in (row["source"], row["source"] * 2) if row["doubled"] else (row["source"],):
-            if (source, row["where"]) in rules:
-                raise UserError(f"{where}: {source!r} has a row already; give each source one for every place.")
+            if not source or row["where"] not in PLACES or (source, row["where"]) in rules:
+                raise UserError(f"{path}, line {number}: give each source one row for each of {', '.join(PLACES)}.")
             rules[source, row["where"]] = Rule(plain, tuple(readings) or (plain,))
     closed = {row["source"]: row["target"] for _, row in _table(folder / "closed.tsv", "source", "target")}
     pipelines = {row.pop("pipeline"): row for _, row in _table(folder / "pipelines.tsv", "pipeline")}
@@ -251,12 +249,8 @@ TASKS = {
 SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
-def task_data(config: Config, split: Split, scheme: Scheme) -> list[Labelled]:
-    """Tokens and labels of one split; sentiment has one label a text."""
-    if config.task == "sentiment":  # label, comma, text; no header, and commas in the text
-        path = (config.data or "sentiment/{split}.csv").format(split=split)
-        lines = [line.partition(",")[::2] for line in read_lines(path) if line.strip()]
-        return [Labelled(tuple(tokenize(text, scheme)), (label,)) for label, text in lines]
+def task_data(config: Config, split: Split) -> list[Labelled]:
+    """Tokens and labels of one split."""
     source, column = TASKS[config.task]
     address = (config.data or source).format(split=SPLITS[split])
     table: Any = corpora.read_rows(address)

@@ -51,8 +51,7 @@ def processed(config: Config, texts: Sequence[Sequence[str]], labels: Labels) ->
     from papers.maltese_etymology import data, method
 
     language = data.language("maltese")
-    rankers = language.rankers(config.rankers) if config.transliteration == "ranked" else ()
-    actions = language.actions(config.pipeline, rankers, data.translations(config.translations))
+    actions = language.actions(config.pipeline, data.rankers(config.rankers), data.translations(config.translations))
     return [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
 
 
@@ -231,9 +230,9 @@ def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[T
 def fine_tuning(config: Config, run: Run) -> Measurement:
     """Process all three splits alike, fine-tune, score the test set."""
     from core.metrics.classification import accuracy
-    from core.tasks import classification, tagging
+    from core.tasks import tagging
     from core.tasks.labelled import Labelled
-    from papers.maltese_etymology import data, method
+    from papers.maltese_etymology import data
     from papers.maltese_etymology.etymology import Classifier
 
     language = data.language("maltese")
@@ -241,23 +240,21 @@ def fine_tuning(config: Config, run: Run) -> Measurement:
     splits: tuple[Split, ...] = ("train", "dev", "test")
     sets: dict[str, list[Labelled]] = {}
     for split in splits:
-        rows = data.task_data(config, split, language.scheme)
+        rows = data.task_data(config, split)
         tokens = [row.words for row in rows]
         texts = processed(config, tokens, chosen(config, classifier.predict(tokens)))
-        whole = config.task == "sentiment"
-        read = [(method.written(text),) if whole else tuple(one.text for one in text) for text in texts]
-        sets[split] = [Labelled(text, row.labels) for text, row in zip(read, rows, strict=True)]
-    task: Any = classification if config.task == "sentiment" else tagging
+        sets[split] = [
+            Labelled(tuple(one.text for one in text), row.labels) for text, row in zip(texts, rows, strict=True)
+        ]
     settings = replace(config.training, eval_every=math.ceil(len(sets["train"]) / config.training.batch_size))
-    model = task.finetune(
+    model = tagging.finetune(
         config.encoder, sets["train"], sets["dev"], settings, run, seed=config.seed, patience=PATIENCE
     )
-    guesses = task.predict(model, sets["test"], config.training)
-    score = task.f1(guesses, sets["test"])
-    if config.task == "pos":
-        gold = [label for row in sets["test"] for label in row.labels]
-        score = accuracy([label for row in guesses for label in row], gold)
-    return Measurement({str(config.task): score})
+    guesses = tagging.predict(model, sets["test"], config.training)
+    if config.task == "ner":
+        return Measurement({"ner": tagging.f1(guesses, sets["test"])})
+    gold = [label for row in sets["test"] for label in row.labels]
+    return Measurement({"pos": accuracy([label for row in guesses for label in row], gold)})
 
 
 if __name__ == "__main__":
