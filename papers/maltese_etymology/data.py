@@ -197,11 +197,7 @@ def labelled_tokens(path: str | Path) -> list[Labelled]:
 
 
 def checked(tokens: Sequence[Any], labels: Sequence[Any]) -> Labelled:
-    """Tokens with their labels.
-
-    Raises:
-        UserError: Another number of labels, none, or one that is no text.
-    """
+    """Tokens with as many labels; what is no text is refused."""
     if len(tokens) != len(labels) or not tokens:
         raise UserError(f"{len(tokens)} tokens and {len(labels)} labels: give every token one.")
     if not all(isinstance(text, str) and text.strip() for text in (*tokens, *labels)):

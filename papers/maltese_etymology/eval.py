@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from core.tasks.labelled import Labelled, Split
-    from papers.maltese_etymology.etymology import Features
     from papers.maltese_etymology.method import Processed
     from papers.maltese_etymology.miniature import Text
 
@@ -53,13 +52,6 @@ def processed(config: Config, texts: Sequence[Sequence[str]], labels: Labels) ->
     language = data.language("maltese")
     actions = language.actions(config.pipeline, data.rankers(config.rankers), data.translations(config.translations))
     return [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
-
-
-def features(config: Config) -> Features:
-    """What the classifier sees of the language's tokens."""
-    from papers.maltese_etymology import data, etymology
-
-    return etymology.Features(data.language("maltese"), config.rankers, data.translations(config.translations))
 
 
 def chosen(config: Config, by_kind: Mapping[str, Labels]) -> Labels:
@@ -121,17 +113,18 @@ def classified(config: Config, run: Run, measured: Mapping[str, Sequence[Text]])
     Words are labelled by classifiers that never saw them; sentences by such that saw the others and all words. What
     is measured on dev knows nothing of the test part.
     """
-    from papers.maltese_etymology import miniature
-    from papers.maltese_etymology.etymology import cross_validate
+    from papers.maltese_etymology import data, miniature
+    from papers.maltese_etymology.etymology import Features, cross_validate
 
     def build(folder: Path) -> None:
         parts = ("test", "dev") if config.split == "test" else ("dev",)
         known = [item for part in parts for item in miniature.words(part) + miniature.sentences(part)]
-        seen_by, found = features(config), {}
+        features = Features(miniature.MALTESE, config.rankers, data.translations(config.translations))
+        found = {}
         for name, items in measured.items():
             own, others = [item.tokens for item in items], [item.tokens for item in known if item not in items]
             folds: Any = {"folds": config.folds, "seed": config.seed, "strict": name == "words"}
-            found[name] = cross_validate(own, seen_by, more=others, **folds)._asdict()
+            found[name] = cross_validate(own, features, more=others, **folds)._asdict()
         write_json(folder / "labels.json", found)
 
     fields = ("seed", "split", "folds", "rankers", "translations")
@@ -233,10 +226,11 @@ def fine_tuning(config: Config, run: Run) -> Measurement:
     from core.tasks import tagging
     from core.tasks.labelled import Labelled
     from papers.maltese_etymology import data
-    from papers.maltese_etymology.etymology import Classifier
+    from papers.maltese_etymology.etymology import Classifier, Features
 
     language = data.language("maltese")
-    classifier = Classifier.fit(data.labelled(language, config.annotations), features(config))
+    features = Features(language, config.rankers, data.translations(config.translations))
+    classifier = Classifier.fit(data.labelled(language, config.annotations), features)
     splits: tuple[Split, ...] = ("train", "dev", "test")
     sets: dict[str, list[Labelled]] = {}
     for split in splits:
