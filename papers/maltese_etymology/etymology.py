@@ -127,11 +127,8 @@ def _shorter(word: str) -> set[str]:
 def by_distance(token: str, distances: Sequence[int], labels: Mapping[str, str]) -> str:
     """The paper's solver without training: the label of the language that is nearest.
 
-    Args:
-        token: The token.
-        distances: To the related language, whose script it is, and to two others. The related one wins ties; what
-            stands in both others is a name, or a symbol where it has a digit or a sign.
-        labels: What is called `related`, `other`, `switched`, `name` and `symbol`.
+    `distances` are to the related language, which wins ties, and to two others: what stands in both of these is a name,
+    or a symbol where it has a digit or a sign. `labels` are those of the roles.
     """
     related, first, second = distances
     if first == second == 0:
@@ -212,16 +209,10 @@ def cross_validate(
     more: Sequence[Labelled] = (),
     strict: bool = False,
 ) -> Tested:
-    """Label every sentence by a classifier that was trained on the others (scikit-learn's `KFold`, shuffled).
+    """Label every sentence by a classifier that was trained on the others and `more`.
 
-    Args:
-        sentences: With labels.
-        features: Of the language.
-        folds: How many parts.
-        seed: Of their draw (official: 42, with ten folds).
-        more: Trained on in every fold.
-        strict: Leave out of training what has a token of the fold that is not of the closed class, so that no word
-            that is tested was ever seen.
+    Folds are scikit-learn's, shuffled (official: ten, seed 42). `strict` leaves out of training what has a token
+    of the fold that is not of the closed class, so that no word that is tested was ever seen.
 
     Raises:
         UserError: Fewer sentences than folds.

@@ -74,7 +74,7 @@ def retrieval(config: Config, run: Run) -> Measurement:
 
     all_words = miniature.words(config.split)
     words, sentences = miniature.asked(all_words), miniature.sentences(config.split)
-    arabic, meanings = zip(*miniature.arabic_names(), strict=True)
+    arabic, meanings = zip(*((item.prompt, item.answer) for item in miniature.arabic_names()), strict=True)
     english, translations = sorted({word.english for word in all_words}), [s.english for s in sentences]
     measured, labels, texts = {"words": words, "sentences": sentences}, {}, {}
     found = classified(config, run, measured)
@@ -189,8 +189,8 @@ def right_labels(
         units["etymology"][sentence.name] = statistics.fmean(right)
         if new := [value for value, was in zip(right, known, strict=True) if not was]:
             units["etymology_unseen"][sentence.name] = statistics.fmean(new)
-    pairs = zip(words, labels["words"], strict=True)
-    return units | {"etymology_words": {word.name: float(given[-1] == word.tokens.labels[-1]) for word, given in pairs}}
+    own = [given[-1] == word.tokens.labels[-1] for word, given in zip(words, labels["words"], strict=True)]
+    return units | {"etymology_words": by_name(words, own)}
 
 
 def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[Text], seed: int) -> dict[str, float]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from core import corpora
 from core.corpora.files import table_rows
 from core.tasks.labelled import Labelled
-from core.worlds import messages
+from core.worlds import messages, names
 from core.worlds.base import Item, split
-from papers.maltese_etymology.data import frequencies, language, tokenize
+from papers.maltese_etymology.data import language, tokenize
 
 MALTESE = language("maltese")
 SHARES = {"dev": 0.25, "test": 0.75}
@@ -32,7 +32,7 @@ LABELS = {"weekday": RELATED, "month": "Non-Arabic", "territory": "Name"}
 
 @dataclass(frozen=True)
 class Text:
-    """A word (or a name with its article: the last token carries meaning and origin), or a sentence on a topic."""
+    """A word (or a name after its article: the last token counts), or a sentence on a topic."""
 
     name: str
     tokens: Labelled
@@ -69,17 +69,14 @@ def _items(found: Iterable[Text]) -> list[Item]:
 @cache
 def _words() -> tuple[Text, ...]:
     """By hand; weekdays and numbers (Arabic), months (Romance), and the territories that English names most."""
-    rows = table_rows(MALTESE.folder / "lexicon.tsv")
-    by_hand = [(row["token"], row["english"], row["label"]) for _, row in rows]
-    table = corpora.load("cldr", languages=["mt"], kinds=list(LABELS), distinct=True)
-    named = [(row["mt"], row["en"], LABELS[row["kind"]]) for row in table if row["en"].isalpha()]
-    often = frequencies("en")
-    places = sorted((-often.get(en.lower(), 0), en) for _, en, label in named if label == "Name")[:TERRITORIES]
-    kept = {en for _, en in places}
-    named = [row for row in named if row[2] != "Name" or row[1] in kept]
-    numbers = [(row["mt"], row["en"], RELATED) for row in corpora.load("numbers", languages=["mt"], values=NUMBERS)]
+    texts = [(row["token"], row["english"], row["label"]) for _, row in table_rows(MALTESE.folder / "lexicon.tsv")]
+    for kind, label in LABELS.items():
+        named = names.translations(["mt"], kinds=[kind], answer_words=1)
+        texts += [(item.prompt, item.answer, label) for item in named[:TERRITORIES]]
+    numbers = corpora.load("numbers", languages=["mt"], values=NUMBERS)
+    texts += [(row["mt"], row["en"], RELATED) for row in numbers]
     found = []
-    for text, english, label in [*by_hand, *named, *numbers]:
+    for text, english, label in texts:
         tokens = tokenize(text, MALTESE.scheme)
         found.append(Text(text, Labelled(tuple(tokens), (*[RELATED] * (len(tokens) - 1), label)), english))
     return tuple(found)
@@ -97,11 +94,11 @@ def sentences(part: str) -> list[Text]:
     return [sentence for name, sentence in found.items() if name in chosen]
 
 
-def arabic_names() -> list[tuple[str, str]]:
-    """Arabic and English names of territories, languages, months and weekdays: does the encoder know Arabic?"""
-    table = corpora.load("cldr", languages=["ar"], kinds=["territory", "language", "month", "weekday"], distinct=True)
-    rows = [Item(row["key"], row["key"], row["ar"], row["en"], "ar") for row in table if row["en"].isalpha()]
-    return [(item.prompt, item.answer) for item in messages.sample(rows, ARABIC_NAMES, 0)]
+def arabic_names() -> list[Item]:
+    """Arabic names and their English: does the encoder know Arabic?"""
+    return names.translations(["ar"], kinds=["territory", "language", "month", "weekday"], answer_words=1)[
+        :ARABIC_NAMES
+    ]
 
 
 def build_toy(folder: Path) -> None:
@@ -109,5 +106,5 @@ def build_toy(folder: Path) -> None:
     from core.models.scratch import masked_lm
 
     lines = [line for word in _words() for line in (word.name, word.english)]
-    for part in masked_lm([*lines, *(arabic for arabic, _ in arabic_names())], pieces=400):
+    for part in masked_lm([*lines, *(item.prompt for item in arabic_names())], pieces=400):
         part.save_pretrained(folder)
