@@ -22,7 +22,6 @@ from papers.maltese_etymology.data import language, tokenize
 
 MALTESE = language("maltese")
 SHARES = {"dev": 0.25, "test": 0.75}
-SENTENCE_SHARES = {"dev": 1 / 3, "test": 2 / 3}
 TERRITORIES = 60
 ARABIC_NAMES = 80
 NUMBERS = (*range(1, 20), *range(20, 100, 10), 100)
@@ -46,10 +45,8 @@ class Text:
 
 
 def words(part: str) -> list[Text]:
-    """The words of a part; what stands in the closed class is spelled by hand and is none."""
-    scheme = MALTESE.scheme
-    known = [word for word in _words() if not all(scheme.fold(token) in scheme.closed for token in word.tokens.words)]
-    by_name = {word.name: word for word in reversed(known)}
+    """The words of a part."""
+    by_name = _words()
     return [by_name[item.id] for item in split(_items(by_name.values()), 0, SHARES)[part]]
 
 
@@ -67,31 +64,35 @@ def _items(found: Iterable[Text]) -> list[Item]:
 
 
 @cache
-def _words() -> tuple[Text, ...]:
-    """By hand; weekdays and numbers (Arabic), months (Romance), and the territories that English names most."""
-    texts = [(row["token"], row["english"], row["label"]) for _, row in table_rows(MALTESE.folder / "lexicon.tsv")]
+def _words() -> dict[str, Text]:
+    """By hand; weekdays and numbers (Arabic), months (Romance), and the territories that English names most.
+
+    What stands in the closed class is spelled by hand and is none.
+    """
+    rows = table_rows(MALTESE.folder / "lexicon.tsv")
+    texts = [(row["token"], row["english"], row["label"]) for _, row in rows]
     for kind, label in LABELS.items():
         named = names.translations(["mt"], kinds=[kind], answer_words=1)
         texts += [(item.prompt, item.answer, label) for item in named[:TERRITORIES]]
     numbers = corpora.load("numbers", languages=["mt"], values=NUMBERS)
     texts += [(row["mt"], row["en"], RELATED) for row in numbers]
-    found = []
+    scheme, found = MALTESE.scheme, dict[str, Text]()
     for text, english, label in texts:
-        tokens = tokenize(text, MALTESE.scheme)
-        found.append(Text(text, Labelled(tuple(tokens), (*[RELATED] * (len(tokens) - 1), label)), english))
-    return tuple(found)
+        tokens = tuple(tokenize(text, scheme))
+        if not all(scheme.fold(token) in scheme.closed for token in tokens):
+            labels = (*[RELATED] * (len(tokens) - 1), label)
+            found.setdefault(text, Text(text, Labelled(tokens, labels), english))
+    return found
 
 
 def sentences(part: str) -> list[Text]:
-    """The sentences of a part, in which all topics are about as frequent."""
-    found: dict[str, Text] = {}
-    items: dict[str, list[Item]] = {}
-    for number, row in enumerate(corpora.read_jsonl(MALTESE.folder / "sentences.jsonl")):
-        name = f"{row['topic']}-{number}"
-        found[name] = Text(name, Labelled(tuple(row["tokens"]), tuple(row["labels"])), row["english"], row["topic"])
-        items.setdefault(row["topic"], []).append(Item(name, name, row["english"], name, "mt"))
-    chosen = {item.id for own in items.values() for item in split(own, 0, SENTENCE_SHARES)[part]}
-    return [sentence for name, sentence in found.items() if name in chosen]
+    """The sentences of a part, in which all topics are as frequent."""
+    rows = corpora.read_jsonl(MALTESE.folder / "sentences.jsonl")
+    return [
+        Text(f"{row['topic']}-{number}", Labelled((*row["tokens"],), (*row["labels"],)), row["english"], row["topic"])
+        for number, row in enumerate(rows)
+        if row["part"] == part
+    ]
 
 
 def arabic_names() -> list[Item]:
@@ -105,6 +106,6 @@ def build_toy(folder: Path) -> None:
     """Save an untrained two-layer encoder whose tokenizer knows some words of both scripts."""
     from core.models.scratch import masked_lm
 
-    lines = [line for word in _words() for line in (word.name, word.english)]
+    lines = [line for word in _words().values() for line in (word.name, word.english)]
     for part in masked_lm([*lines, *(item.prompt for item in arabic_names())], pieces=400):
         part.save_pretrained(folder)
