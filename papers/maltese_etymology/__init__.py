@@ -148,7 +148,7 @@ PAPER = Paper(
     "and mBERTu have to be looked up.",
     # Folds of the classifiers and halves of the probe; the encoder is frozen, and the words are the same.
     seeds=(42, 43, 44, 45, 46),
-    minutes=2,
+    minutes=4,
 )
 
 __getattr__, __dir__, __all__ = public(
