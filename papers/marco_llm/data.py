@@ -22,7 +22,7 @@ from core.text.languages import flores_code
 from core.training.documents import Body
 from papers.marco_llm import miniature
 from papers.marco_llm.bitext import prepared, rendered
-from papers.marco_llm.config import PRESETS, Config, parse_shares
+from papers.marco_llm.config import LANGUAGES, LOW, OTHER_HIGH, PRESETS, Config, parse_shares
 from papers.marco_llm.method import Shares, StagedMixture
 
 # Parallel text is paired with English, so the other directions are never seen in training.
@@ -33,12 +33,6 @@ TEXTS_TO_IDENTIFY, CHARACTERS_TO_IDENTIFY = 2000, 1000
 
 # --- the paper's corpus (Table 1) -------------------------------------------------------------------------------------
 
-OTHER_HIGH = ("ar", "de", "es", "fr", "ko", "ja", "pt", "tr")
-# Low share in this run: Italian, Dutch, Polish, Russian and Czech are among them.
-LOW = (
-    "bn", "he", "id", "it", "ms", "nl", "pl", "ru", "th", "uk", "ur", "vi", "cs", "el", "hu", "kk", "ro", "az", "ne",
-)  # fmt: skip
-LANGUAGES = ("en", "zh", *OTHER_HIGH, *LOW)
 # Billions of tokens that there are. Of LOW the smallest and the largest are known to us, and the total of everything.
 AVAILABLE = {
     "en": 1459.7, "zh": 214.7, "ar": 45.8, "de": 442.8, "es": 397.8, "fr": 320.8, "ko": 41.8, "ja": 224.2,
@@ -73,27 +67,17 @@ def mixture_of(config: Config, categories: Mapping[str, Mapping[str, float]]) ->
         UserError: A category with a share and no sources, or an ablation that leaves nothing.
     """
     stages = [_ablated(parse_shares(shares), config) for shares in (config.stage1, config.stage2)]
-    rates = [config.lr_scale * rate for rate in (config.lr_stage1, config.lr_stage2)]
-    mixture = StagedMixture(categories, stages, config.tokens, rates)
-    return mixture.in_one_stage() if config.stages == "one" else mixture
+    return StagedMixture(categories, stages, config.tokens, (config.lr_stage1, config.lr_stage2))
 
 
 def _ablated(shares: Shares, config: Config) -> Shares:
-    if config.parallel_share is not None:
-        rest = _rescaled({name: share for name, share in shares.items() if name != "parallel"}, config)
-        shares = {name: (1 - config.parallel_share) * share for name, share in rest.items()}
-        shares = {**shares, "parallel": config.parallel_share}
     if config.leave_out == "nothing":
         return shares
-    old = config.leave_out == "new"
-    return _rescaled({name: share for name, share in shares.items() if (name in config.replay) == old}, config)
-
-
-def _rescaled(shares: Shares, config: Config) -> Shares:
-    whole = math.fsum(shares.values())
+    kept = {name: s for name, s in shares.items() if (name in config.replay) == (config.leave_out == "new")}
+    whole = math.fsum(kept.values())
     if not whole:
         raise UserError(f"With leave_out = {config.leave_out!r} no category is left: give the others a share.")
-    return {name: share / whole for name, share in shares.items()}
+    return {name: share / whole for name, share in kept.items()}
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------

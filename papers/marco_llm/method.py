@@ -37,7 +37,7 @@ from core.errors import UserError
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
-    from core.training.fit import Evaluate, FitResult
+    from core.training.fit import FitResult
 
 T = TypeVar("T")
 Categories = Mapping[str, Mapping[str, float]]
@@ -93,13 +93,14 @@ class StagedMixture:
         return Plan(self.categories, self.budgets, notes, estimated)
 
     def in_one_stage(self) -> StagedMixture:
-        """The same tokens in one stage, at the first stage's rate: shares averaged by the budgets."""
-        total = math.fsum(self.tokens_per_stage)
-        average: dict[str, float] = {}
+        """The same tokens in one stage: shares and rate are those of the stages, averaged by their budgets."""
+        total, average = math.fsum(self.tokens_per_stage), dict.fromkeys(self.categories, 0.0)
         for shares, tokens in zip(self.shares_per_stage, self.tokens_per_stage, strict=True):
             for category, share in shares.items():
-                average[category] = average.get(category, 0.0) + share * tokens / total
-        return StagedMixture(self.categories, [average], [total], self.lr_per_stage[:1])
+                average[category] += share * tokens / total
+        rates = zip(self.lr_per_stage, self.tokens_per_stage, strict=True)
+        rate = math.fsum(rate * tokens for rate, tokens in rates) / total
+        return StagedMixture(self.categories, [average], [total], [rate])
 
 
 def plan(available_tokens: Categories, shares: Shares, budget: float) -> Plan:
@@ -180,7 +181,6 @@ def continue_pretraining(
     run: Run,
     *,
     seed: int = 0,
-    evaluate: Evaluate | None = None,
 ) -> FitResult:
     """Train on the rows of all stages in the order of :func:`sample`, each stage from where the last one ended."""
     from core.training.fit import fit
@@ -189,5 +189,5 @@ def continue_pretraining(
     settings = replace(settings, steps=0, epochs=1, shuffle=False)
     return fit(
         model, rows, settings, run, loss_fn=causal_lm_loss, rate=staged_rate(mixture, settings), seed=seed,
-        evaluate=evaluate, name="stages",
+        name="stages",
     )  # fmt: skip
