@@ -14,6 +14,7 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed, name_values, validate
 from core.text.languages import flores_code
 from core.training.config import TrainingConfig
+from papers.marco_llm.method import check_shares
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
@@ -136,9 +137,7 @@ class Config:
         """Refuse combinations that mean nothing."""
         validate(self)
         for name in ("stage1", "stage2"):
-            check = parse_shares(getattr(self, name), name)
-            if abs(sum(check.values()) - 1) > 1e-6:
-                raise UserError(f"{name}: the shares sum to {sum(check.values()):g}; they must sum to 1.")
+            check_shares(parse_shares(getattr(self, name), name), name)
         if self.sources and self.model is None:
             raise UserError("Own sources continue a pretrained model: give --model, a hub id or a folder.")
         if self.training.shuffle:

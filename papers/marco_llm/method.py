@@ -73,13 +73,13 @@ class StagedMixture:
             check_shares(shares, f"stage {number}")
             for category in (category for category, share in shares.items() if share > 0):
                 sources = self.categories.get(category, {})
-                if empty := [name for name, tokens in sources.items() if not 0 < tokens < math.inf]:
-                    raise UserError(f"The source {empty[0]!r} of {category!r} has no text: leave it out.")
                 if not sources:
                     raise UserError(
                         f"Stage {number} wants {shares[category]:.0%} of {category!r}, which has no sources: add some, "
                         f"or give its share to one of {', '.join(self.categories)}."
                     )
+                if empty := [name for name, tokens in sources.items() if not 0 < tokens < math.inf]:
+                    raise UserError(f"The source {empty[0]!r} of {category!r} has no text: leave it out.")
 
     @property
     def budgets(self) -> list[dict[str, float]]:

@@ -54,6 +54,7 @@ def train(config: Config, run: Run) -> None:
             print(mixture.plan().table())
             for number, stage in enumerate(report["stages"], start=1):
                 print(f"stage {number} realises {shares_text(stage['realised'])}")
+            print(data.rejections(report["rejected"]), end="")
         paced = one if config.rate == "one" else stages
         continue_pretraining(model, rows, paced, config.training, run, seed=config.seed)
     save_pretrained(model, run.artifact, tokenizer)
@@ -62,16 +63,15 @@ def train(config: Config, run: Run) -> None:
 
 
 def describe(mixture: StagedMixture, counts: Mapping[int, dict[str, int]]) -> list[dict[str, Any]]:
-    """What each stage asked for and what it read: tokens, rate, shares of the categories, tokens of the sources."""
+    """What each stage asked for and what it read: shares of the categories, tokens of the sources."""
     category = {name: category for category, sources in mixture.categories.items() for name in sources}
     found: list[dict[str, Any]] = []
-    for number, (shares, rate) in enumerate(zip(mixture.shares_per_stage, mixture.lr_per_stage, strict=True), 1):
+    for number, shares in enumerate(mixture.shares_per_stage, start=1):
         read = counts.get(number, {})
-        whole, realised = sum(read.values()), dict.fromkeys(shares, 0.0)
+        realised = dict.fromkeys(shares, 0.0)
         for name, tokens in read.items():
-            realised[category[name]] += tokens / max(1, whole)
-        stage = {"tokens": whole, "learning_rate": rate, "asked": dict(shares), "realised": realised, "sources": read}
-        found.append(stage)
+            realised[category[name]] += tokens / max(1, sum(read.values()))
+        found.append({"asked": dict(shares), "realised": realised, "sources": read})
     return found
 
 
