@@ -137,17 +137,14 @@ def _pairs(config: Config, source: str, target: str) -> list[Pair]:
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-def _body(name: str, category: str, texts: list[str]) -> Body:
-    return Body(name, category, lambda: texts)
-
-
 def _bodies(config: Config) -> list[Body]:
     """Messages of all languages, and number words among the old ones, which the base learns to translate."""
     category = {"en": "english", **dict.fromkeys(OLD, "other_high"), **dict.fromkeys(new_languages(config), "low")}
-    found = [_body(code, category[code], lines) for code, lines in text(config, "train").items()]
+    found = [Body(code, category[code], lambda lines=lines: lines) for code, lines in text(config, "train").items()]
     plain = replace(config, pairs="paired")  # whatever the variant
     for pair in combinations(("en", *TRANSLATED), 2):
-        found.append(_body("-".join(pair), "knowledge", _number_texts(plain, *pair, _pairs(config, *pair))))
+        texts = _number_texts(plain, *pair, _pairs(config, *pair))
+        found.append(Body("-".join(pair), "knowledge", lambda texts=texts: texts))
     return found
 
 
@@ -161,7 +158,8 @@ def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
         identify = filtering.identifier({code: [column[value] for value in train] for code, column in table.items()})
     for code in paired(config):
         pairs, rejected[f"en-{code}"] = prepared(_pairs(config, "en", code), ("en", code), config, identify)
-        bodies.append(_body(f"en-{code}", "parallel", _number_texts(config, "en", code, pairs)))
+        texts = _number_texts(config, "en", code, pairs)
+        bodies.append(Body(f"en-{code}", "parallel", lambda texts=texts: texts))
     return bodies, rejected
 
 
