@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from core.cost.workload import Workload
 
-Letter = Literal["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"]
 # Table 13: the languages' names, the sentence and its translation.
-TEMPLATES: dict[Letter, str] = {
+TEMPLATES = {
     "A": "{src} phrase: {S}\n{tgt} phrase: {T}",
     "B": "{src} text: {S}\n{tgt} text: {T}",
     "C": "Translate the text from {src} to {tgt}:\n{src} text: {S}\n{tgt} text: {T}",

@@ -94,12 +94,12 @@ class StagedMixture:
 
     def in_one_stage(self) -> StagedMixture:
         """The same tokens in one stage: shares and rate are those of the stages, averaged by their budgets."""
-        total, average = math.fsum(self.tokens_per_stage), dict.fromkeys(self.categories, 0.0)
-        for shares, tokens in zip(self.shares_per_stage, self.tokens_per_stage, strict=True):
+        total, rate, average = math.fsum(self.tokens_per_stage), 0.0, dict[str, float]()
+        stages = zip(self.shares_per_stage, self.tokens_per_stage, self.lr_per_stage, strict=True)
+        for shares, tokens, largest in stages:
+            rate += largest * tokens / total
             for category, share in shares.items():
-                average[category] += share * tokens / total
-        rates = zip(self.lr_per_stage, self.tokens_per_stage, strict=True)
-        rate = math.fsum(rate * tokens for rate, tokens in rates) / total
+                average[category] = average.get(category, 0.0) + share * tokens / total
         return StagedMixture(self.categories, [average], [total], [rate])
 
 

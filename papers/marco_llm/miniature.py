@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import combinations, permutations
 from pathlib import Path
 from random import Random
@@ -140,11 +140,11 @@ def _pairs(config: Config, source: str, target: str) -> list[Pair]:
 def _bodies(config: Config) -> list[Body]:
     """Messages of all languages, and number words among the old ones, which the base learns to translate."""
     category = {"en": "english", **dict.fromkeys(OLD, "other_high"), **dict.fromkeys(new_languages(config), "low")}
-    found = [Body(code, category[code], lambda lines=lines: lines) for code, lines in text(config, "train").items()]
+    found = [Body(code, category[code], partial(list, lines)) for code, lines in text(config, "train").items()]
     plain = replace(config, pairs="paired")  # whatever the variant
     for pair in combinations(("en", *TRANSLATED), 2):
         texts = _number_texts(plain, *pair, _pairs(config, *pair))
-        found.append(Body("-".join(pair), "knowledge", lambda texts=texts: texts))
+        found.append(Body("-".join(pair), "knowledge", partial(list, texts)))
     return found
 
 
@@ -159,7 +159,7 @@ def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
     for code in paired(config):
         pairs, rejected[f"en-{code}"] = prepared(_pairs(config, "en", code), ("en", code), config, identify)
         texts = _number_texts(config, "en", code, pairs)
-        bodies.append(Body(f"en-{code}", "parallel", lambda texts=texts: texts))
+        bodies.append(Body(f"en-{code}", "parallel", partial(list, texts)))
     return bodies, rejected
 
 
