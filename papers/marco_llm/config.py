@@ -83,9 +83,9 @@ class Config:
     """Token shares in stage II (Table 3, in the same way)."""
     tokens: tuple[Annotated[float, Range(1)], Annotated[float, Range(1)]] = (64_000, 56_000)
     """Token budgets of the stages. Table 1: 160 and 140 billion, the same ratio."""
-    lr_stage1: Annotated[float, Range(0, 1)] = 2e-3
-    """Largest learning rate of stage I. The paper: 1e-5."""
-    lr_stage2: Annotated[float, Range(0, 1)] = 1.2e-3
+    lr_stage1: Annotated[float, Range(0, 1)] = 3e-3
+    """Largest learning rate of stage I, in the miniature its base's. The paper: 1e-5."""
+    lr_stage2: Annotated[float, Range(0, 1)] = 1.8e-3
     """Largest learning rate of stage II; the ratio 1 : 0.6 is the paper's (6e-6)."""
     mixture: Literal["staged", "average", "none"] = "staged"
     """average = the tokens of both stages in one mixture; none = nothing is read, the model as it is."""

@@ -234,7 +234,6 @@ def test_every_variant_has_a_mixture(preset: str) -> None:
 def test_seeds_draw_languages_that_they_do_not_share() -> None:
     drawn = [miniature.new_languages(replace(TINY, seed=seed)) for seed in find("marco_llm").seeds]
     assert len({code for codes in drawn for code in codes}) == 6 * miniature.NEW == len(miniature.POOL)
-    assert drawn != [miniature.new_languages(replace(TINY, seed=seed)) for seed in range(36, 42)]
 
 
 def test_held_out_items_are_nowhere_in_training_and_not_those_of_earlier_versions() -> None:
@@ -374,7 +373,6 @@ def test_the_smoke_run_measures_every_group(smoke: Callable[[str], Any]) -> None
     found = smoke("marco_llm").measurement
     units, mixture = found["units"], found["details"]["mixture"]
     assert list(units["bits"]) == ["en", "de", "fr", "es", "ca", "id", "vi", "af"]
-    assert list(units["new_bits"]) == ["ca", "id", "vi", "af"]
     directions = {end: {key.partition("/")[0] for key in units[f"exact{end}"]} for end in ("", "_any", "_old")}
     assert directions[""] == {"en-ca", "ca-en", "en-id", "id-en"}
     assert directions["_any"] == {"ca-id", "id-ca"}
@@ -382,7 +380,7 @@ def test_the_smoke_run_measures_every_group(smoke: Callable[[str], Any]) -> None
     assert {"trivial_copy", "trivial_wrong_row", "trivial_letters_bits"} <= set(found["metrics"])
     for asked, stage in zip((SMOKE.stage1, SMOKE.stage2), mixture["stages"], strict=True):
         assert stage["realised"] == pytest.approx(parse_shares(asked), abs=0.1)
-    assert set(units["known_new"]) == set(units["new_bits"])
+    assert list(units["known_new"]) == list(units["new_bits"]) == ["ca", "id", "vi", "af"]
 
 
 def test_each_stage_starts_from_the_weights_and_moments_of_the_one_before(tmp_path: Path, stages: Path) -> None:
