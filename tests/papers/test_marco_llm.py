@@ -67,7 +67,7 @@ def test_the_planner_reproduces_table_1() -> None:
 
 def test_the_paper_preset_is_the_papers_mixture() -> None:
     mixture = data.mixture_of(PAPER, data.paper_categories())
-    assert (mixture.tokens_per_stage, mixture.lr_per_stage) == ((160e9, 140e9), [1e-5, 6e-6])
+    assert (mixture.tokens_per_stage, mixture.lr_per_stage) == ((160e9, 140e9), (1e-5, 6e-6))
     tables_2_and_3 = {
         "english": (0.32, 0.28), "chinese": (0.17, 0.15), "other_high": (0.30, 0.26), "low": (0.09, 0.15),
         "parallel": (0.06, 0.08), "knowledge": (0.05, 0.06), "synthetic": (0.01, 0.02),
