@@ -123,6 +123,8 @@ class Config:
     """Those of a test corpus that must not be lost."""
     held_out: Annotated[int, Range(1)] = 50
     """Messages held out for each split, the same in all languages of a seed."""
+    numbers: Annotated[int, Range(200, 1000)] = 1000
+    """The miniature's numbers are those below."""
     translation_languages: tuple[str, ...] = ()
     """Measure translation among these languages of the test corpus; the miniature has its own."""
     translation_items: Annotated[int, Range(2)] = 40
@@ -155,8 +157,8 @@ def parse_shares(shares: tuple[str, ...], where: str = "shares") -> dict[str, fl
 PRESETS: dict[str, Config] = {
     "smoke": Config(
         parallel="unfiltered", vocabulary=400, width=16, base=replace(_SMALL, steps=2, batch_size=2, max_length=64),
-        tokens=(600, 600), training=replace(_SMALL, batch_size=2, max_length=64), held_out=4, translation_items=2,
-        max_new_tokens=2,
+        tokens=(600, 600), training=replace(_SMALL, batch_size=2, max_length=64), held_out=4, numbers=200,
+        translation_items=2, max_new_tokens=2,
     ),
     "tiny": Config(parallel="unfiltered"),
     "paper": Config(

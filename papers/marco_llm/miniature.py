@@ -42,7 +42,7 @@ POOL = tuple(_POOL.split())
 NEW, PAIRED = 4, 2
 DISJOINT = len(POOL) // NEW
 # Numbers below one hundred are a tenth of all and hold the words of all others, so they come more often.
-LIMIT, SMALL, SMALL_TIMES = 1000, 100, 5
+SMALL, SMALL_TIMES = 100, 5
 # Texts made of each pair, and what the base reads.
 RENDERINGS = 4
 BASE_SHARES = {"english": 0.16, "other_high": 0.24, "knowledge": 0.6}
@@ -89,19 +89,19 @@ def paired(config: Config) -> tuple[str, ...]:
 
 def words(config: Config) -> dict[str, dict[int, str]]:
     """`{language: {number: its words}}` of all languages with parallel text."""
-    return numbers.spelled(("en", *TRANSLATED, *paired(config)), range(LIMIT))
+    return numbers.spelled(("en", *TRANSLATED, *paired(config)), range(config.numbers))
 
 
 def split_numbers(config: Config) -> dict[str, list[int]]:
     """Numbers of both splits, drawn by the seed, and the others to train on."""
-    order = list(range(LIMIT))
+    order = list(range(config.numbers))
     Random(0).shuffle(order)  # the first two hundred were held out in earlier versions
     # The word for zero stands in no other number.
     parts = {part: [value for value in found if value] for part, found in (("dev", order[:200]), ("test", order[200:]))}
     size = min(200, config.translation_items)
     drawn = {part: Random(f"{part}-{config.seed}").sample(values, size) for part, values in parts.items()}
     held = {*drawn["dev"], *drawn["test"]}
-    return {**drawn, "train": [value for value in range(LIMIT) if value not in held]}
+    return {**drawn, "train": [value for value in range(config.numbers) if value not in held]}
 
 
 def translation_rows(config: Config) -> list[dict[str, str]]:
@@ -124,7 +124,8 @@ def is_known(source: str, target: str) -> bool:
 
 
 def _number_texts(config: Config, source: str, target: str, pairs: Sequence[Pair]) -> list[str]:
-    small = {words(config)[source][value] for value in range(SMALL)}
+    column = words(config)[source]
+    small = {column[value] for value in range(SMALL)}
     often = [pair for pair in pairs for _ in range(SMALL_TIMES if pair[0] in small else 1)]
     return rendered(often, (source, target), config, RENDERINGS)
 
@@ -165,7 +166,7 @@ def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
 
 def base(config: Config, run: Run) -> str:
     """The base model, which all variants of a seed share: tokenizer of all languages, model of the old ones."""
-    shape = ("seed", "vocabulary", "width", "held_out", "translation_items")
+    shape = ("seed", "vocabulary", "width", "held_out", "numbers", "translation_items")
     inputs = {name: getattr(config, name) for name in shape} | {"base": to_dict(config.base)}
     inputs["languages"] = languages(config)
     return str(run.stage("base", inputs, lambda folder: _train_base(config, run, folder)))
