@@ -94,12 +94,11 @@ def words(config: Config) -> dict[str, dict[int, str]]:
 
 def split_numbers(config: Config) -> dict[str, list[int]]:
     """Numbers of both splits, drawn by the seed, and the others to train on."""
-    order = list(range(config.numbers))
+    order, drawn = list(range(1000)), {}
     Random(0).shuffle(order)  # the first two hundred were held out in earlier versions
-    # The word for zero stands in no other number.
-    parts = {part: [value for value in found if value] for part, found in (("dev", order[:200]), ("test", order[200:]))}
-    size = min(200, config.translation_items)
-    drawn = {part: Random(f"{part}-{config.seed}").sample(values, size) for part, values in parts.items()}
+    for part, values in (("dev", order[:200]), ("test", order[200:])):
+        known = [value for value in values if 0 < value < config.numbers]  # zero's word stands in no other number
+        drawn[part] = Random(f"{part}-{config.seed}").sample(known, min(len(known), config.translation_items))
     held = {*drawn["dev"], *drawn["test"]}
     return {**drawn, "train": [value for value in range(config.numbers) if value not in held]}
 
