@@ -21,6 +21,21 @@ def _bleu(treatment: str, control: Control) -> dict[str, Any]:
             "premises": ("translates-the-old",)}  # fmt: skip
 
 
+_PREMISES = {
+    "knows-the-old": (
+        "known_old", "base", 1.0,
+        "The base reads its old languages at a bit per byte less than one who knows their letters alone.",
+    ),
+    "translates-the-old": (
+        "exact_old", "base", 0.5, "The base translates held-out numbers among three of its languages.",
+    ),
+    "still-translates": (
+        "exact_old", "clean", 0.5,
+        "After reading clean pairs the model still translates among the old languages: it knows from the target's name "
+        "what is asked for.",
+    ),
+}  # fmt: skip
+
 PAPER = Paper(
     slug="marco_llm",
     title="Marco-LLM: Bridging Languages via Massive Multilingual Training for Cross-Lingual Enhancement",
@@ -158,29 +173,9 @@ PAPER = Paper(
             **_bleu("clean", "noisy"),
         ),
     ),
-    premises=(
-        Premise(
-            id="knows-the-old",
-            statement="The base reads its old languages at a bit per byte less than one who knows their letters alone.",
-            metric="known_old",
-            variant="base",
-            at_least=1.0,
-        ),
-        Premise(
-            id="translates-the-old",
-            statement="The base translates held-out numbers among three of its languages.",
-            metric="exact_old",
-            variant="base",
-            at_least=0.5,
-        ),
-        Premise(
-            id="still-translates",
-            statement="After reading clean pairs the model still translates among the old languages: it knows from the "
-            "target's name what is asked for.",
-            metric="exact_old",
-            variant="clean",
-            at_least=0.5,
-        ),
+    premises=tuple(
+        Premise(id=id, metric=metric, variant=variant, at_least=least, statement=statement)
+        for id, (metric, variant, least, statement) in _PREMISES.items()
     ),
     minutes=13,
     official_code=None,

@@ -162,8 +162,7 @@ PRESETS: dict[str, Config] = {
     ),
     "tiny": Config(parallel="unfiltered"),
     "paper": Config(
-        model="Qwen/Qwen2-7B",
-        sources="paper",
+        model="Qwen/Qwen2-7B", sources="paper",
         stage1=(
             "english=0.32", "chinese=0.17", "other_high=0.30", "low=0.09", "parallel=0.06", "knowledge=0.05",
             "synthetic=0.01",
@@ -172,25 +171,18 @@ PRESETS: dict[str, Config] = {
             "english=0.28", "chinese=0.15", "other_high=0.26", "low=0.15", "parallel=0.08", "knowledge=0.06",
             "synthetic=0.02",
         ),
-        tokens=(160e9, 140e9),
-        lr_stage1=1e-5,
-        lr_stage2=6e-6,
-        replay=("english", "chinese"),
-        similarity="sentence-transformers/LaBSE",
-        threshold=0.7,
+        tokens=(160e9, 140e9), lr_stage1=1e-5, lr_stage2=6e-6, replay=("english", "chinese"),
+        similarity="sentence-transformers/LaBSE", threshold=0.7,
         # Not stated: 1,024 rows of 4,096 tokens are 4M tokens a step, 38,147 and 33,379 steps.
         training=replace(
             _SMALL, batch_size=1024, micro_batch_size=1, max_length=4096, warmup=0.01, precision="bf16",
             strategy="fsdp2", gradient_checkpointing=True, log_every=10, save_every=500,
         ),
-        test_corpus="flores200",
-        test_languages=tuple(map(flores_code, LANGUAGES)),
+        test_corpus="flores200", test_languages=tuple(map(flores_code, LANGUAGES)),
         old_languages=("eng_Latn", "zho_Hans"),
         # Table 12 has the 42 directions among seven languages besides English; which seven is not known to us.
         translation_languages=tuple(map(flores_code, ("en", "zh", "ar", "de", "ja", "tr", "ne", "kk"))),
-        translation_items=1012,
-        shots=1,
-        max_new_tokens=256,
+        translation_items=1012, shots=1, max_new_tokens=256,
     ),
 }  # fmt: skip
 

@@ -12,12 +12,6 @@ gets the same, however much text there is of it:
 The first stage has much replay of what the model is good at; the second, at a lower rate, moves weight to low-resource
 languages and parallel text. `bitext.py` writes translation pairs out as text.
 
-    mixture = StagedMixture(
-        categories={"english": {"en": 9e9}, "new": {"sw": 4e8, "yo": 6e7}},
-        shares_per_stage=[{"english": 0.8, "new": 0.2}, {"english": 0.6, "new": 0.4}],
-        tokens_per_stage=[2e9, 1e9],
-        lr_per_stage=[1e-5, 6e-6],
-    )
     rows = [{"input_ids": ids} for _, _, ids in sample(mixture, documents)]
     continue_pretraining(model, rows, mixture, settings, run)
 """

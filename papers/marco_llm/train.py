@@ -62,16 +62,15 @@ def train(config: Config, run: Run) -> None:
         write_json(run.artifact / "mixture.json", report)
 
 
-def describe(mixture: StagedMixture, counts: Mapping[int, dict[str, int]]) -> list[dict[str, Any]]:
-    """What each stage asked for and what it read: shares of the categories, tokens of the sources."""
-    category = {name: category for category, sources in mixture.categories.items() for name in sources}
+def describe(mixture: StagedMixture, counts: Mapping[int, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """What each stage asked for, and what it read: tokens of the sources, shares of the categories."""
     found: list[dict[str, Any]] = []
     for number, shares in enumerate(mixture.shares_per_stage, start=1):
         read = counts.get(number, {})
-        realised = dict.fromkeys(shares, 0.0)
-        for name, tokens in read.items():
-            realised[category[name]] += tokens / max(1, sum(read.values()))
-        found.append({"asked": dict(shares), "realised": realised, "sources": read})
+        whole, realised = max(1, sum(read.values())), {}
+        for category, sources in mixture.categories.items():
+            realised[category] = sum(read.get(name, 0) for name in sources) / whole
+        found.append({"asked": dict(shares), "realised": realised, "sources": dict(read)})
     return found
 
 
