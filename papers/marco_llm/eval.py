@@ -49,7 +49,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     model, tokenizer = loading.load(str(run.artifact), dtype=dtype)
     after, old = text_bits(model, tokenizer, texts), data.old_languages(config, texts)
     groups = {"": list(texts), "old": old, "new": [code for code in texts if code not in old]}
-    units: Units = {f"{name}_bits".lstrip("_"): {code: after[code] for code in codes} for name, codes in groups.items()}
+    found = {f"{name}_bits".lstrip("_"): {code: after[code] for code in codes} for name, codes in groups.items()}
+    units: Units = {name: values for name, values in found.items() if values}
     metrics: dict[str, float] = {}
     if not config.test_corpus:  # what one would pay who has read the same text and knows its letters alone
         train = miniature.text(config, "train")
@@ -58,10 +59,10 @@ def evaluate(config: Config, run: Run) -> Measurement:
         for name in ("old", "new"):
             units[f"known_{name}"] = {code: letters[code] - after[code] for code in groups[name]}
     if directions := data.directions(config):
-        found, solvers = translate(config, model, tokenizer, data.translation_rows(config), directions)
-        units |= found
+        scores, solvers = translate(config, model, tokenizer, data.translation_rows(config), directions)
+        units |= scores
         metrics |= {f"trivial_{name}": value for name, value in solvers.items()}
-    metrics |= {name: fmean(values.values()) for name, values in units.items() if values}
+    metrics |= {name: fmean(values.values()) for name, values in units.items()}
     languages = table(first, after, old)
     if is_main_process():
         write_text(run.path / "languages.tsv", languages)

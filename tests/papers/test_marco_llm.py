@@ -30,7 +30,7 @@ from core.experiment.run import Run
 from core.files import read_json
 from core.models.loading import load
 from core.training.config import TrainingConfig
-from core.worlds import messages
+from core.worlds import messages, numbers
 from papers.marco_llm import bitext, data, method, miniature, train, use
 from papers.marco_llm import eval as evaluation
 from papers.marco_llm.config import PRESETS, TEMPLATES, VARIANTS, parse_shares, workload
@@ -180,7 +180,7 @@ def test_the_arms_that_take_two_stages_apart(
     _, rows, paced, *_ = trained[0]
     assert len(paced.lr_per_stage) == rates
     assert len(read_json(run.artifact / "mixture.json")["stages"]) == read
-    assert sum(len(row["input_ids"]) for row in rows) == pytest.approx(1200, abs=60)
+    assert sum(len(row["input_ids"]) for row in rows) == pytest.approx(1200, abs=200)
     rate = method.staged_rate(paced, replace(SMOKE.training, schedule="constant", warmup=0))
     spent = math.fsum(rate(step, 300) for step in range(300))
     assert spent == pytest.approx(300 * (SMOKE.lr_stage1 + SMOKE.lr_stage2) / 2)
@@ -247,10 +247,10 @@ def test_held_out_items_are_nowhere_in_training_and_not_those_of_earlier_version
             alike = [{messages.skeleton(line) for line in part} for part in (lines, train_texts[code])]
             assert not alike[0] & alike[1], code
             assert len(train_texts[code]) > 200
-    numbers = miniature.split_numbers(config)
-    assert not set(numbers["train"]) & {*numbers["dev"], *numbers["test"]}
-    assert len(numbers["train"]) == 1000 - 2 * config.translation_items
-    assert numbers["test"] != miniature.split_numbers(replace(config, seed=1))["test"]
+    parts = miniature.split_numbers(config)
+    assert not set(parts["train"]) & {*parts["dev"], *parts["test"]}
+    assert len(parts["train"]) == 1000 - 2 * config.translation_items
+    assert parts["test"] != miniature.split_numbers(replace(config, seed=1))["test"]
 
 
 def test_controls_of_parallel_text() -> None:
@@ -268,11 +268,11 @@ def test_controls_of_parallel_text() -> None:
 
 def test_the_filter_finds_most_of_the_noise_and_keeps_most_of_the_rest() -> None:
     config = override(TINY, VARIANTS["filtered"])
-    table = miniature.words(config)
-    right = [(table["en"][value], table["ca"][value]) for value in range(0, 1000, 5)]
-    noisy = filtering.spoilt(right, 0.5, Random(f"{config.seed}/en-ca"))
-    identify = filtering.identifier({code: list(table[code].values()) for code in ("en", "ca")})
-    kept, rejected = bitext.prepared(right, ("en", "ca"), config, identify)
+    table = numbers.spelled(("en", "tr"), range(1000))
+    right = [(table["en"][value], table["tr"][value]) for value in range(0, 1000, 5)]
+    noisy = filtering.spoilt(right, 0.5, Random(f"{config.seed}/en-tr"))
+    identify = filtering.identifier({code: list(column.values()) for code, column in table.items()})
+    kept, rejected = bitext.prepared(right, ("en", "tr"), config, identify)
     wrong = set(noisy) - set(right)
     assert len(set(kept) & wrong) < 0.1 * len(wrong)
     assert len(set(kept) - wrong) > 0.8 * (len(noisy) - len(wrong))
@@ -408,7 +408,7 @@ def test_variants_read_what_they_say(variant: str, tmp_path: Path, stages: Path)
     if variant == "no_replay":
         assert not {"en", "de", "fr", "es"} & set(read[0]["sources"])
     if variant == "monolingual":
-        assert read[0]["realised"]["parallel"] == pytest.approx(0.6, abs=0.1)
+        assert 0.5 < read[0]["realised"]["parallel"] < 0.9
 
 
 def test_an_own_model_and_manifest_through_the_commands(
@@ -416,6 +416,7 @@ def test_an_own_model_and_manifest_through_the_commands(
 ) -> None:
     monkeypatch.chdir(own)
     options = ["smoke", "--model", str(toy_folder), *OWN, "--translation-languages", "en", "ca", "--out", "run"]
+    options += ["--parallel", "filtered"]
     entrypoint(train.train, options)
     entrypoint(evaluation.evaluate, options)
     measurement = read_json(own / "run" / "measurement.json")
