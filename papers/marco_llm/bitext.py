@@ -91,11 +91,6 @@ def similarity(name: str) -> filtering.Similarity:
 
 
 def rendered(pairs: Sequence[Pair], languages: tuple[str, str], config: Config, copies: int = 1) -> list[str]:
-    """Pairs as text, each `copies` times, in templates and directions of its own.
-
-    In the control `monolingual` every sentence stands alone, after its language's name as in template B.
-    """
+    """Pairs as text, each `copies` times, in templates and directions of its own."""
     names = language_name(languages[0]), language_name(languages[1])
-    if config.pairs == "monolingual":
-        return [f"{names[side]} text: {pair[side]}" for pair in pairs for side in (0, 1)] * copies
     return [text for copy in range(copies) for text in render_parallel(pairs, *names, seed=config.seed * 1000 + copy)]

@@ -100,8 +100,8 @@ class Config:
     parallel: Literal["filtered", "unfiltered"] = "filtered"
     """Whether the filter (ours; the paper's is not described) is applied. The miniature's pairs are clean unless an arm
     spoils them."""
-    pairs: Literal["paired", "shuffled", "monolingual"] = "paired"
-    """Controls: shuffled = no sentence stands beside its own translation; monolingual = every sentence alone."""
+    pairs: Literal["paired", "shuffled"] = "paired"
+    """shuffled = no sentence stands beside its own translation: a control."""
     noise: Annotated[float, Range(0, 1)] = 0.0
     """Share of the pairs that is spoilt: half have another pair's translation, half a text in the wrong language."""
     similarity: str = "alignment"
@@ -204,7 +204,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "clean": _BITEXT,
     "noisy": {**_BITEXT, "noise": 0.5},
     "filtered": {**_BITEXT, "noise": 0.5, "parallel": "filtered"},
-    "monolingual": {**_BITEXT, "pairs": "monolingual"},
     "shuffled": {**_BITEXT, "pairs": "shuffled"},
 }
 

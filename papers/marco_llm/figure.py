@@ -27,7 +27,6 @@ BITEXT = (
     ("clean", "clean pairs", "blue"),
     ("filtered", "half wrong, filtered", "green"),
     ("noisy", "half wrong", "orange"),
-    ("monolingual", "no pairs, same words", "grey"),
     ("shuffled", "pairs shuffled (null)", "grey"),
 )
 GROUPS = (("old", "vermilion"), ("new", "blue"))

@@ -12,7 +12,6 @@ of this page have asked for are development items; those of the test are drawn b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, partial
 from itertools import combinations, permutations
 from pathlib import Path
@@ -141,9 +140,8 @@ def _bodies(config: Config) -> list[Body]:
     """Messages of all languages, and number words among the old ones, which the base learns to translate."""
     category = {"en": "english", **dict.fromkeys(OLD, "other_high"), **dict.fromkeys(new_languages(config), "low")}
     found = [Body(code, category[code], partial(list, lines)) for code, lines in text(config, "train").items()]
-    plain = replace(config, pairs="paired")  # whatever the variant
     for pair in combinations(("en", *TRANSLATED), 2):
-        texts = _number_texts(plain, *pair, _pairs(config, *pair))
+        texts = _number_texts(config, *pair, _pairs(config, *pair))
         found.append(Body("-".join(pair), "knowledge", partial(list, texts)))
     return found
 
