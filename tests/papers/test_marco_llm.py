@@ -344,7 +344,7 @@ def own(tmp_path: Path) -> Path:
     write(tmp_path / "ca_web.txt", text["ca"][:300])
     write(tmp_path / "ca_books.txt", text["ca"][300:])
     words = miniature.words(config)
-    write(tmp_path / "en-ca.tsv", ["en\tca", *(f"{words['en'][n]}\t{words['ca'][n]}" for n in range(1, 201)), "OK\tOK"])
+    write(tmp_path / "en-ca.tsv", ["en\tca", *(f"{words['en'][n]}\t{words['ca'][n]}" for n in range(1, 200)), "OK\tOK"])
     write(tmp_path / "held_out.tsv", ["en\tca", *(f"{a}\t{b}" for a, b in zip(held["en"], held["ca"], strict=True))])
     entries: list[dict[str, Any]] = [
         {"path": "en.jsonl", "category": "english", "language": "en"},
