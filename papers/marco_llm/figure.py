@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from core.experiment.figures import arm_bars, mean_of
 from core.experiment.report import COLOURS, trivial_lines
@@ -81,5 +82,6 @@ def _stages(axes: Axes, record: Record) -> None:
     axes.set_yticks(range(len(arms)), [STAGES[variant] for variant in arms], fontsize=9)
     axes.set_ylim(len(arms) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("two stages minus this, bits per byte (left: two stages better); dots are seeds")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("bits per byte, two stages minus this\n(left: two stages better; dots are seeds)")
     axes.set_title("Two stages, and their two halves")
