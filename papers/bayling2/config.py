@@ -145,27 +145,19 @@ _TINY = Config(
 )  # fmt: skip
 
 _PAPER = Config(
-    model="meta-llama/Llama-2-7b-chat-hf",
-    template="bayling2-llama2",
-    languages=FLORES_101,
+    model="meta-llama/Llama-2-7b-chat-hf", template="bayling2-llama2", languages=FLORES_101,
     instructions=(
-        "en=HuggingFaceH4/ultrachat_200k@train_sft",
-        "en=Open-Orca/SlimOrca",
-        "zh=BelleGroup/train_2M_CN",
-        "zh=silk-road/alpaca-data-gpt4-chinese",
+        "en=HuggingFaceH4/ultrachat_200k@train_sft", "en=Open-Orca/SlimOrca",
+        "zh=BelleGroup/train_2M_CN", "zh=silk-road/alpaca-data-gpt4-chinese",
     ),
-    parallel=("flores200", "opus-100"),
-    xling_per_language=10_000,
-    total=3_200_000,
+    parallel=("flores200", "opus-100"), xling_per_language=10_000, total=3_200_000,
     # Not stated (ours): the usual settings of full fine-tuning at this size.
     training=TrainingConfig(
         epochs=3, batch_size=128, micro_batch_size=2, max_length=2048, learning_rate=2e-5, schedule="cosine",
         warmup=0.03, precision="bf16", gradient_checkpointing=True, strategy="zero3", save_every=1000,
     ),
-    items=2037,
-    benchmarks=("flores200", "wmt22", "belebele", "m_arc", "m_mmlu"),
-    scores=("bleu", "spbleu", "chrf++", "comet"),
-    max_new_tokens=512,
+    items=2037, benchmarks=("flores200", "wmt22", "belebele", "m_arc", "m_mmlu"),
+    scores=("bleu", "spbleu", "chrf++", "comet"), max_new_tokens=512,
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {

@@ -34,8 +34,8 @@ HUBS = (
 def draw(record: Record) -> Figure:
     """Left: the skills in tied languages by arm, and by what is taught and translated around. Right: every language."""
     figure, axes = plt.subplot_mosaic(
-        [["arms", "tied"], ["arms", "tied"], ["hubs", "tied"], ["hubs", "untied"]], figsize=(9.6, 6.8),
-        width_ratios=(1.3, 1),
+        [["arms", "tied"], ["hubs", "tied"], ["hubs", "untied"]], figsize=(9.6, 6.8), width_ratios=(1.3, 1),
+        height_ratios=(1.2, 0.3, 0.6),
     )  # fmt: skip
     arm_bars(axes["arms"], record, "skills_x", ARMS)
     trivial_lines(axes["arms"], record, "full", vertical=True, names=("words",))
@@ -46,6 +46,6 @@ def draw(record: Record) -> Figure:
     for place, title in (("tied", "Tied by translation tasks"), ("untied", "Not tied")):
         metric = "skills_x" if place == "tied" else "skills_untied"
         unit_rows(axes[place], record, metric, (("full", "blue"), ("no_xling", "orange")), name)
-        axes[place].set_title(f"{title}: every language, one run each")
-    axes["untied"].set_xlabel("share right, with translation tasks (blue) and without")
+        axes[place].set_title(title)
+    axes["untied"].set_xlabel("share right, one run a language\n(blue: with translation tasks)")
     return figure

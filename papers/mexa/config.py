@@ -13,16 +13,10 @@ if TYPE_CHECKING:
 
 # The nine models of the paper, as its code names them; the largest first.
 MODELS = (
-    "meta-llama/Meta-Llama-3.1-70B",
-    "google/gemma-2-9b",
-    "google/gemma-7b",
-    "meta-llama/Llama-3.1-8B",
-    "meta-llama/Meta-Llama-3-8B",
-    "meta-llama/Llama-2-7b-hf",
-    "yahma/llama-7b-hf",
-    "mistralai/Mistral-7B-v0.3",
+    "meta-llama/Meta-Llama-3.1-70B", "google/gemma-2-9b", "google/gemma-7b", "meta-llama/Llama-3.1-8B",
+    "meta-llama/Meta-Llama-3-8B", "meta-llama/Llama-2-7b-hf", "yahma/llama-7b-hf", "mistralai/Mistral-7B-v0.3",
     "allenai/OLMo-1.7-7B-hf",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
