@@ -656,37 +656,27 @@ def test_chat_prints(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["mix", "--instructions", "en.jsonl", "--parallel", "sw:en=sw-en.tsv"], "pivot=file"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw-en.tsv"], "language:pivot=file"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw=sw-en.tsv"], "language:pivot=file"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:en=sw-en.tsv", "--shares", "en"], "--shares"),
+        ("mix --instructions en.jsonl --parallel sw:en=sw-en.tsv", "pivot=file"),
+        ("mix --instructions en=en.jsonl --parallel sw-en.tsv", "language:pivot=file"),
+        ("mix --instructions en=en.jsonl --parallel sw=sw-en.tsv", "language:pivot=file"),
+        ("mix --instructions en=en.jsonl --parallel sw:en=sw-en.tsv --shares en", "--shares"),
         (
-            [
-                "mix",
-                "--instructions",
-                "en=en.jsonl",
-                "zh=zh.jsonl",
-                "--parallel",
-                "sw:en=sw-en.tsv",
-                "--shares",
-                "en=1",
-                "xling=1",
-            ],
+            "mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --shares en=1 xling=1",
             "do not name 'zh'",
         ),
-        (["mix", "--instructions", "fr=en.jsonl", "--parallel", "sw:fr=sw-fr.tsv"], "add a pivot of en, zh"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:fr=sw-en.tsv"], "fr"),
-        (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "tasks.jsonl"], "line 2: not JSON"),
-        (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "no.json"], "no manifest"),
+        ("mix --instructions fr=en.jsonl --parallel sw:fr=sw-fr.tsv", "add a pivot of en, zh"),
+        ("mix --instructions en=en.jsonl --parallel sw:fr=sw-en.tsv", "fr"),
+        ("measure --model x --tasks tasks.jsonl --manifest tasks.jsonl", "line 2: not JSON"),
+        ("measure --model x --tasks tasks.jsonl --manifest no.json", "no manifest"),
     ],
 )
 def test_mistakes_end_with_one_sentence(
-    own: Path, arguments: list[str], match: str, capsys: pytest.CaptureFixture[str]
+    own: Path, arguments: str, match: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (own / "no.json").write_text("{}")
     (own / "sw-fr.tsv").write_text("sw\tfr\nneno\tmot\n")
     with pytest.raises(SystemExit) as stop:
-        use.main(arguments)
+        use.main(arguments.split())
     assert stop.value.code == 2
     printed = capsys.readouterr().err.strip()
     assert match in printed
