@@ -1,0 +1,338 @@
+"""Sentences for any encoder-decoder with a tokenizer of its own, lexicons in files, and what a configuration trains.
+
+    pairs = [(read_side(tokenizer, "en", "vi", x), read_side(tokenizer, "vi", "en", y)) for x, y in rows]
+    noiser = CodeSwitchNoiser(table, word_starts(tokenizer), tokenizer.mask_token_id)
+    outputs = translate(model, tokenizer, texts, "en", "vi")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core import corpora
+from core.errors import UserError
+from core.files import read_lines
+from core.tasks.translation import Segment
+from papers.csr4mbart.config import Config
+from papers.csr4mbart.lexicon import NONE, Lexicon, induce, subword_vectors
+from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side, batch
+
+if TYPE_CHECKING:
+    from core.experiment.run import Run
+
+Direction = tuple[str, str]
+
+
+# --- tokenizers -----------------------------------------------------------------------------------------------------
+
+
+def tag(tokenizer: Any, code: str) -> str:
+    """How a tokenizer calls a language: `vi_VN` of `vi` in mBART; the code itself where it has no languages.
+
+    Raises:
+        UserError: It has languages, and not this one.
+    """
+    if not hasattr(tokenizer, "src_lang"):
+        return code
+    names = tokenizer.get_vocab()
+    if code in names or f"__{code}__" in names:
+        return code
+    found = sorted(name for name in tokenizer.all_special_tokens if name.startswith(f"{code}_"))
+    if not found:
+        raise UserError(f"{type(tokenizer).__name__} has no language {code!r}: name one as its vocabulary does.")
+    return found[0]
+
+
+def speak(tokenizer: Any, code: str) -> None:
+    """Let a tokenizer read and write one language."""
+    if hasattr(tokenizer, "src_lang"):
+        tokenizer.src_lang = tokenizer.tgt_lang = tag(tokenizer, code)
+
+
+def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longest: int = 1024) -> list[Side]:
+    """Sentences of one language, beside those of another."""
+    speak(tokenizer, language)
+    cut = {"truncation": True, "max_length": longest}
+    read, written = tokenizer(list(texts), **cut).input_ids, tokenizer(text_target=list(texts), **cut).input_ids
+    special, found = set(tokenizer.all_special_ids), []
+    for ids, labels in zip(read, written, strict=True):
+        own = [place for place, token in enumerate(ids) if token not in special or token == tokenizer.unk_token_id]
+        start, end = (own[0], own[-1] + 1) if own else (0, 0)
+        found.append(Side(list(ids), list(labels), start, end, (language, other)))
+    return found
+
+
+def pairs(tokenizer: Any, rows: Sequence[Mapping[str, Any]], directions: Iterable[Direction]) -> list[Pair]:
+    """All rows in some directions, source side first."""
+    found: list[Pair] = []
+    for source, target in directions:
+        texts = [[row[code] for row in rows] for code in (source, target)]
+        one, other = sides(tokenizer, source, target, texts[0]), sides(tokenizer, target, source, texts[1])
+        found += zip(one, other, strict=True)
+    return found
+
+
+def word_starts(tokenizer: Any) -> np.ndarray:
+    """Which ids begin a word, [vocabulary]: with ▁ or Ġ; all, where the tokenizer marks none."""
+    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    starts = np.array([name is not None and name[:1] in ("▁", "Ġ") for name in names])
+    return starts if starts.any() else np.ones(len(names), bool)
+
+
+def numerals(tokenizer: Any) -> list[int]:
+    """Ids of the subwords that are numbers in digits."""
+    return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("▁Ġ").isdigit()]
+
+
+# --- lexicons -------------------------------------------------------------------------------------------------------
+
+
+def subwords(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Ids of texts without special tokens."""
+    return tokenizer(list(texts), add_special_tokens=False).input_ids
+
+
+def unsupervised(tokenizer: Any, texts: Mapping[str, Sequence[str]], config: Config, seed: int) -> Lexicon:
+    """Stage 0 on the texts of two languages, source first."""
+    options: dict[str, Any] = {"width": config.lexicon_width, "window": config.window, "min_count": config.min_count}
+    one, other = (subword_vectors(subwords(tokenizer, lines), **options) for lines in texts.values())
+    return induce(one, other, numerals(tokenizer), len(tokenizer), k=config.top, seed=seed)
+
+
+def random_lexicon(tokenizer: Any, lexicon: Lexicon, seed: int) -> Lexicon:
+    """The same subwords, each with the entries of another one: the effect, broken on purpose."""
+    rng = np.random.default_rng([seed, 7])
+
+    def shuffled(table: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.flatnonzero((table != NONE).any(1))
+        table, scores = table.copy(), scores.copy()
+        order = rng.permutation(rows)
+        table[rows], scores[rows] = table[order], scores[order]
+        return table, scores
+
+    (forth, forth_scores), (back, back_scores) = shuffled(lexicon[0], lexicon[2]), shuffled(lexicon[1], lexicon[3])
+    return Lexicon(forth, back, forth_scores, back_scores)
+
+
+def read_lexicon(tokenizer: Any, path: str | Path, k: int) -> Lexicon:
+    """A lexicon of a file, `source<TAB>target[<TAB>weight]` a line, for both directions.
+
+    Words are cut into subwords by the tokenizer; an entry whose words are not one subword each is left out, not
+    replaced by `<unk>`. The k heaviest entries of a subword stay, in the order of the file where they have no weight.
+
+    Raises:
+        UserError: No such file, a line of another form, or no entry of single subwords.
+    """
+    rows: list[tuple[str, str, float]] = []
+    for number, line in enumerate(read_lines(path), start=1):
+        cells = [cell.strip() for cell in line.split("\t")]
+        if cells == [""]:
+            continue
+        try:
+            weight = float(cells[2]) if len(cells) == 3 else 1.0
+        except ValueError:
+            weight = float("nan")
+        if len(cells) not in (2, 3) or not all(cells[:2]) or not np.isfinite(weight):
+            raise UserError(f"{path}, line {number}: give a source word, a tab, a target word and perhaps a weight.")
+        rows.append((cells[0], cells[1], weight))
+    texts = [word for one, other, _ in rows for word in (one, other)]
+    ids = subwords(tokenizer, texts) if texts else []
+    entries = [
+        (one[0], other[0], row[2])
+        for row, one, other in zip(rows, ids[::2], ids[1::2], strict=True)
+        if len(one) == len(other) == 1 and tokenizer.unk_token_id not in (*one, *other)
+    ]
+    if not entries:
+        raise UserError(f"{path} has no entry of one subword on either side: give words of the model's vocabulary.")
+    return from_entries(len(tokenizer), entries, k)
+
+
+def from_entries(vocabulary: int, entries: Sequence[tuple[int, int, float]], k: int) -> Lexicon:
+    """The k heaviest entries of each id, both ways."""
+    found = []
+    for here, there in ((0, 1), (1, 0)):
+        table, scores = np.full((vocabulary, k), NONE), np.zeros((vocabulary, k))
+        filled = np.zeros(vocabulary, int)
+        for entry in sorted(entries, key=lambda entry: -entry[2]):
+            one, other = entry[here], entry[there]
+            if filled[one] < k and other not in table[one]:
+                table[one, filled[one]], scores[one, filled[one]] = other, entry[2]
+                filled[one] += 1
+        found.append((table, scores))
+    return Lexicon(found[0][0], found[1][0], found[0][1], found[1][1])
+
+
+def precision(lexicon: Lexicon, gold: Lexicon) -> float:
+    """Share of the subwords, of both languages, whose first gold entry is among their entries."""
+    hits: list[bool] = []
+    for table, right in ((lexicon.forth, gold.forth), (lexicon.back, gold.back)):
+        asked = right[:, 0] != NONE
+        hits += (table[asked] == right[asked, :1]).any(1).tolist()
+    return sum(hits) / max(1, len(hits))
+
+
+def noisers(
+    tokenizer: Any, lexicons: Mapping[Direction, Lexicon | None], config: Config
+) -> dict[Direction, CodeSwitchNoiser]:
+    """A noiser for each language beside each other one; None masks."""
+    starts, found = word_starts(tokenizer), {}
+    for (source, target), lexicon in lexicons.items():
+        tables = (lexicon.forth, lexicon.back) if lexicon else (None, None)
+        for direction, table in zip(((source, target), (target, source)), tables, strict=True):
+            found[direction] = CodeSwitchNoiser(table, starts, tokenizer.mask_token_id, config.rate, config.span)
+    return found
+
+
+# --- reading and writing with a model ---------------------------------------------------------------------------------
+
+
+def beginning(model: Any, tokenizer: Any, language: str) -> list[int]:
+    """What the decoder is given before it writes a language: `[tag]` for mBART, `</s> [tag]` for mBART-50, `<pad>` for T5."""
+    (side,) = sides(tokenizer, language, language, ["1"])
+    labels, special = side.written, set(tokenizer.all_special_ids)
+    if hasattr(model, "prepare_decoder_input_ids_from_labels"):
+        first = int(model.prepare_decoder_input_ids_from_labels(labels=torch.tensor([labels, labels]))[0, 0])
+    else:
+        first = int(model.config.decoder_start_token_id)
+    leading = next((place for place, token in enumerate(labels) if token not in special), 0)
+    return [first, *labels[:leading]]
+
+
+def translate(
+    model: Any, tokenizer: Any, texts: Sequence[str], source: str, target: str, *, beams: int = 1, longest: int = 256
+) -> list[str]:
+    """Texts of one language, written in another; greedily, or by beam search."""
+    read = [side.read for side in sides(tokenizer, source, target, texts)]
+    return written(model, tokenizer, read, target, beams=beams, longest=longest)
+
+
+@torch.inference_mode()
+def written(
+    model: Any, tokenizer: Any, read: Sequence[Sequence[int]], language: str, *,
+    beams: int = 1, longest: int = 256, at_once: int = 64,
+) -> list[str]:  # fmt: skip
+    """What a model writes in a language when it has read these ids, sorted by length into batches."""
+    start, device = beginning(model, tokenizer, language), model.device
+    order, found = sorted(range(len(read)), key=lambda row: -len(read[row])), [""] * len(read)
+    for begin in range(0, len(order), at_once):
+        rows = order[begin : begin + at_once]
+        inputs = batch([read[row] for row in rows], [[0]] * len(rows), tokenizer.pad_token_id)
+        del inputs["labels"]
+        ids = model.generate(
+            **{name: value.to(device) for name, value in inputs.items()},
+            decoder_input_ids=torch.tensor([start] * len(rows), device=device),
+            num_beams=beams, do_sample=False, max_new_tokens=longest,
+        )  # fmt: skip
+        for row, text in zip(rows, tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
+            found[row] = text.strip()
+    return found
+
+
+def encoded(model: Any, tokenizer: Any, texts: Sequence[str], language: str) -> Tensor:
+    """Mean encoder state of each text's own subwords, [text, width]."""
+    from core.models.embedding import Encoder, Pooling
+
+    speak(tokenizer, language)
+    return Encoder(model, tokenizer, Pooling("mean", special_tokens=False))(texts).vectors
+
+
+# --- what a configuration trains --------------------------------------------------------------------------------------
+
+
+class Task(NamedTuple):
+    """One stage 1, and the fine-tuned models that start from it.
+
+    Attributes:
+        name: A language, or all of them.
+        restored: English and each language of it.
+        tuned: Directions of each fine-tuned model, by its name.
+        asked: Directions in which each is tested.
+    """
+
+    name: str
+    restored: tuple[Direction, ...]
+    tuned: dict[str, tuple[Direction, ...]]
+    asked: dict[str, tuple[Direction, ...]]
+
+
+def tasks(config: Config, languages: Sequence[str]) -> list[Task]:
+    """A model a direction; or, for pairs that none is tuned on, one model for all directions from and into English."""
+    both = {code: ((config.pivot, code), (code, config.pivot)) for code in languages}
+    if config.setting == "bilingual":
+        return [
+            Task(code, both[code][:1], *({f"{s}-{t}": ((s, t),) for s, t in both[code]} for _ in range(2)))
+            for code in languages
+        ]
+    unseen = tuple((one, other) for one in languages for other in languages if one != other)
+    every = tuple(direction for code in languages for direction in both[code])
+    return [Task("all", tuple(both[code][0] for code in languages), {"all": every}, {"all": unseen})]
+
+
+class World(NamedTuple):
+    """What a configuration starts from.
+
+    Attributes:
+        start: The pretrained model: hub id or folder.
+        languages: Beside English.
+        tuning: Rows of parallel text, `{code: text}`.
+        asked: Rows to measure on.
+        texts: Text of each language for its vectors.
+        gold: What a lexicon is compared with, where it is known.
+    """
+
+    start: str
+    languages: tuple[str, ...]
+    tuning: list[dict[str, str]]
+    asked: list[dict[str, str]]
+    texts: dict[str, list[str]]
+    gold: dict[str, Lexicon]
+
+
+def world(config: Config, run: Run) -> World:
+    """The tiny world, or the files and the model that are named."""
+    if not config.model:
+        from papers.csr4mbart import miniature
+
+        return miniature.world(config, run)
+    columns = [config.pivot, *config.languages]
+    parts = []
+    for source in (config.data, config.test_data):
+        rows = corpora.adapted(source, corpora.read_rows(source), lambda row, number: _texts(row, columns, number))
+        parts.append(list(rows))
+    tuning = parts[0][: config.pairs or None]
+    texts = {code: [row[code] for row in tuning] for code in columns}
+    return World(config.model, config.languages, tuning, parts[1][: config.items], texts, {})
+
+
+def _texts(row: Mapping[str, Any], columns: Sequence[str], number: int) -> dict[str, str]:
+    """A row of aligned texts, as columns or, as OPUS-100, WMT and IWSLT have it, below `translation`."""
+    cells = row.get("translation", row)
+    if missing := [code for code in columns if not isinstance(cells.get(code), str) or not cells[code].strip()]:
+        raise UserError(f"it has no text in {missing[0]!r}")
+    return {"key": str(row.get("key", number)), **{code: cells[code] for code in columns}}
+
+
+def lexicon_of(config: Config, found: World, tokenizer: Any, code: str) -> Lexicon | None:
+    """The lexicon of English and a language that a configuration asks for; None where spans are masked."""
+    if config.objective != "restore":
+        return None
+    if config.lexicon == "oracle":
+        return found.gold[code]
+    if config.lexicon not in ("unsupervised", "random"):
+        return read_lexicon(tokenizer, config.lexicon.format(source=config.pivot, target=code), config.top)
+    texts = {language: found.texts[language] for language in (config.pivot, code)}
+    made = unsupervised(tokenizer, texts, config, config.seed)
+    return random_lexicon(tokenizer, made, config.seed) if config.lexicon == "random" else made
+
+
+def segments(rows: Sequence[Mapping[str, str]], direction: Direction) -> list[Segment]:
+    """Rows in one direction."""
+    source, target = direction
+    return [Segment(row["key"], source, target, row[source], row[target]) for row in rows]
+

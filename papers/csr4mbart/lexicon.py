@@ -1,0 +1,182 @@
+"""Stage 0: a lexicon of subwords, both ways, from two texts that are not translations of each other.
+
+Each language gets vectors of its own. The seed dictionary is what both write alike and is a numeral; then, as VecMap
+does with `--orthogonal --init_numerals --self_learning` (Artetxe et al. 2018), two steps alternate:
+
+    W = U V^T, where U S V^T = svd(X_D^T Z_D)        the rotation that lays the pairs D over each other
+    D = nearest neighbours of X W and Z, both ways    on similarities of which a share is dropped at random
+
+The share that is kept grows from a tenth to all of them, whenever the mean similarity has stopped improving. A subword's
+entries are the k *most* similar ones of the other language (the released script sorts the wrong way and takes the least
+similar, and its reverse table pairs the rows of one language with the words of the other).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from core.errors import UserError
+from core.tasks.lexicon import Space
+
+NONE = -1
+"""In a table: no entry."""
+
+
+class Vectors(NamedTuple):
+    """Ids of the subwords that have a vector, increasing, and the vectors [subword, width], scaled and centred."""
+
+    ids: list[int]
+    vectors: Float[Tensor, "subword width"]
+
+
+class Lexicon(NamedTuple):
+    """Entries of each subword of one language in the other, best first: `forth` from source to target, `back`.
+
+    Both [vocabulary, k], ids of the tokenizer and NONE; scores are cosines.
+    """
+
+    forth: Int[np.ndarray, "vocabulary k"]
+    back: Int[np.ndarray, "vocabulary k"]
+    forth_scores: Float[np.ndarray, "vocabulary k"]
+    back_scores: Float[np.ndarray, "vocabulary k"]
+
+
+def subword_vectors(
+    sentences: Iterable[Sequence[int]], *, width: int = 512, window: int = 10, min_count: int = 5, shift: float = 1.0
+) -> Vectors:
+    """Vectors from a text: singular vectors of the positive pointwise mutual information of neighbours.
+
+    word2vec's skip-gram with k negative samples factorises the same matrix, shifted by log k (Levy and Goldberg 2014).
+
+    Args:
+        sentences: Ids of the tokenizer, special tokens left out.
+        width: Of a vector, at most; the official run has 512.
+        window: Neighbours to either side, nearer ones weighing more, as word2vec samples its windows.
+        min_count: Rarer subwords get no vector.
+        shift: k.
+
+    Raises:
+        UserError: Too little text.
+    """
+    from scipy.sparse import coo_array, csr_array
+    from scipy.sparse.linalg import svds
+
+    lines = [np.asarray(line, dtype=np.int64) for line in sentences if len(line)]
+    ids, counts = np.unique(np.concatenate(lines or [np.zeros(0, np.int64)]), return_counts=True)
+    ids = ids[counts >= min_count]
+    if len(ids) < 4:
+        raise UserError(f"{len(ids)} subwords occur {min_count} times or more: give more text.")
+    size, (rows, columns, values) = len(ids), ([], [], [])
+    for line in lines:
+        kept = np.searchsorted(ids, line[np.isin(line, ids)])
+        for gap in range(1, min(window + 1, len(kept))):
+            rows.append(kept[:-gap])
+            columns.append(kept[gap:])
+            values.append(np.full(len(kept) - gap, (window + 1 - gap) / window))
+    pairs = coo_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(size, size))
+    near = csr_array(pairs + pairs.T).tocoo()
+    total = np.asarray(near.sum(0)).ravel()
+    pmi = np.log(near.data * total.sum() / (total[near.row] * total[near.col])) - np.log(shift)
+    positive = csr_array((np.maximum(pmi, 0), (near.row, near.col)), shape=(size, size))
+    left, values_, _ = svds(positive, k=min(width, size - 1), random_state=0)
+    return Vectors(ids.tolist(), normalize(torch.from_numpy(left * np.sqrt(values_))))
+
+
+def normalize(vectors: Float[Tensor, "subword width"]) -> Float[Tensor, "subword width"]:
+    """Scaled to length 1, then centred: `--normalize unit center` of VecMap."""
+    unit = F.normalize(vectors, dim=1)
+    return unit - unit.mean(0)
+
+
+def procrustes(x: Float[Tensor, "pair width"], z: Float[Tensor, "pair width"]) -> Float[Tensor, "width width"]:
+    """The rotation W for which X W is nearest to Z."""
+    u, _, vt = torch.linalg.svd(x.T @ z)
+    return u @ vt
+
+
+def self_learning(
+    x: Float[Tensor, "source width"],
+    z: Float[Tensor, "target width"],
+    seed: Int[Tensor, "pair 2"],
+    generator: torch.Generator,
+    *,
+    keep: float = 0.1,
+    patience: int = 50,
+    most: int = 1000,
+) -> Float[Tensor, "width width"]:
+    """The rotation from a seed dictionary and whatever it induces.
+
+    Args:
+        x: Source vectors.
+        z: Target vectors.
+        seed: Places of the first pairs.
+        generator: Draws what is dropped.
+        keep: Share of the similarities that is kept at first.
+        patience: Rounds without improvement after which it doubles; at 1 the search ends.
+        most: Rounds in all.
+    """
+    pairs, best, waited = seed, -torch.inf, 0
+    w = procrustes(x[seed[:, 0]], z[seed[:, 1]])
+    for _ in range(most):
+        w = procrustes(x[pairs[:, 0]], z[pairs[:, 1]])
+        similarity = F.normalize(x @ w, dim=1) @ F.normalize(z, dim=1).T
+        # CSLS: less what a subword has in common with the other language as such.
+        near = [similarity.topk(min(10, similarity.shape[d]), dim=d).values.mean(d, keepdim=True) for d in (0, 1)]
+        scores = 2 * similarity - near[0] - near[1]
+        objective = float((similarity.amax(0).mean() + similarity.amax(1).mean()) / 2)
+        best, waited = (objective, 0) if objective > best + 1e-6 else (best, waited + 1)
+        if waited >= (patience if keep < 1 else 1):
+            if keep >= 1:
+                break
+            keep, waited = min(1.0, 2 * keep), 0
+        if keep < 1:
+            dropped = torch.rand(scores.shape, generator=generator, dtype=torch.float64) >= keep
+            scores = scores.masked_fill(dropped, scores.min() - 1)
+        forth, back = scores.argmax(1), scores.argmax(0)
+        pairs = torch.cat([torch.stack([torch.arange(len(x)), forth], 1), torch.stack([back, torch.arange(len(z))], 1)])
+    return w
+
+
+def induce(
+    source: Vectors, target: Vectors, numerals: Iterable[int], vocabulary: int, *, k: int = 3, seed: int = 0
+) -> Lexicon:
+    """The lexicon of two languages.
+
+    Args:
+        source: Of one language.
+        target: Of the other.
+        numerals: Ids that mean the same in both.
+        vocabulary: Ids of the tokenizer.
+        k: Entries of a subword.
+        seed: Draws what self-learning drops.
+
+    Raises:
+        UserError: No numeral is in both.
+    """
+    places = [{token: place for place, token in enumerate(side.ids)} for side in (source, target)]
+    pairs = [(places[0][token], places[1][token]) for token in numerals if token in places[0] and token in places[1]]
+    if not pairs:
+        raise UserError("No numeral is in both texts often enough: give text with digits, or a lexicon of your own.")
+    width = min(source.vectors.shape[1], target.vectors.shape[1])
+    x, z = (side.vectors[:, -width:].double() for side in (source, target))
+    w = self_learning(x, z, torch.tensor(pairs), torch.Generator().manual_seed(seed))
+    forth = Space(z).nearest(x @ w, k)
+    back = Space(x @ w).nearest(z, k)
+    tables = [
+        _spread(vocabulary, side.ids, np.asarray(other.ids)[found.places.numpy()], found.scores.numpy())
+        for side, other, found in ((source, target, forth), (target, source, back))
+    ]
+    return Lexicon(tables[0][0], tables[1][0], tables[0][1], tables[1][1])
+
+
+def _spread(vocabulary: int, ids: Sequence[int], entries: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    table, weights = np.full((vocabulary, entries.shape[1]), NONE), np.zeros((vocabulary, entries.shape[1]))
+    table[ids], weights[ids] = entries, scores
+    return table, weights

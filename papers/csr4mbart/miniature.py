@@ -1,0 +1,168 @@
+"""The tiny world: numbers spelled out, in English and two languages that the seed draws, and a small mBART.
+
+The text of a language holds numbers of one to four digits, each written in digits, by place (`4000 300 20 1`), and in
+words: what a price list or a school book has. The numbers of a text are its own; the languages meet in the digits, which
+mean the same in all. The model is pretrained to denoise these texts, half of them without the digits, so that it knows
+whatever the lexicon is made from. The parallel text is a few numbers in words. Numbers of the parallel text, of dev and
+of test do not meet, nor do they occur in the texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UserError
+from core.experiment.config import to_dict
+from core.worlds.base import dealt
+from core.worlds.numbers import spelled
+from papers.csr4mbart import data, method
+from papers.csr4mbart.config import Config
+from papers.csr4mbart.lexicon import Lexicon
+
+if TYPE_CHECKING:
+    from core.experiment.run import Run
+
+# Languages of mBART that put spaces between the words of a number. In Hindi and Nepali each number below a hundred is a
+# word of its own, and Latvian writes most numbers as one or two words.
+POOL = ("ar", "cs", "de", "es", "et", "fr", "kk", "lt", "ro", "ru", "tr", "vi")
+DRAWN, DISJOINT = 2, 6
+LARGEST = 10_000
+# Known languages of the paper's protocol: those of the tiny world in `LARGEST` numbers.
+HELD_OUT = 150
+"""Numbers of dev, and as many of test."""
+
+
+def languages(config: Config) -> tuple[str, ...]:
+    """Those that are named or else drawn: seeds 6n to 6n + 5 share none.
+
+    Raises:
+        UserError: A language that is not in the tiny world.
+    """
+    if unknown := [code for code in config.languages if code not in POOL]:
+        raise UserError(f"languages: the tiny world has {', '.join(POOL)}, not {unknown[0]!r}.")
+    return config.languages or dealt(POOL, DRAWN, config.seed, DISJOINT)
+
+
+@cache
+def words(code: str) -> dict[int, str]:
+    """All numbers of a language."""
+    return spelled((code,), range(LARGEST))[code]
+
+
+def numbers(config: Config) -> dict[str, list[int]]:
+    """Numbers of three and four digits by what they are for; `text` are the others, and all shorter ones."""
+    drawn = Random(f"numbers-{config.seed}").sample(range(100, LARGEST), LARGEST - 100)
+    dev, test, tuning = drawn[:HELD_OUT], drawn[HELD_OUT : 2 * HELD_OUT], drawn[2 * HELD_OUT : 1000]
+    return {"dev": dev, "test": test, "tuning": tuning[: config.pairs], "text": [*range(100), *drawn[1000:]]}
+
+
+def digits(value: int) -> str:
+    """A number in digits, by place: 4321 is `4000 300 20 1`, and 4317 is `4000 300 17`."""
+    below = value % 100
+    rest = [below] if below < 20 else [below // 10 * 10, below % 10]
+    return " ".join(str(part) for part in (value // 1000 * 1000, value % 1000 // 100 * 100, *rest) if part) or "0"
+
+
+def text(config: Config, code: str) -> list[str]:
+    """The text of a language: as many numbers of one, two, three and four digits."""
+    random, by_size = Random(f"text-{config.seed}-{code}"), [[] for _ in range(4)]
+    for value in numbers(config)["text"]:
+        by_size[len(str(value)) - 1].append(value)
+    drawn = [random.choice(by_size[row % 4]) for row in range(config.texts)]
+    return [f"{digits(value)} {words(code)[value]}" for value in drawn]
+
+
+def rows(values: Sequence[int], codes: Sequence[str]) -> list[dict[str, str]]:
+    """Numbers in words."""
+    return [{"key": str(value), **{code: words(code)[value] for code in codes}} for value in values]
+
+
+def tokenizer_for(config: Config) -> Any:
+    """mBART's tokenizer, with a subword for every word and numeral of the texts."""
+    from transformers import MBartTokenizer
+    from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
+
+    found = [digits(value) for value in range(LARGEST)]
+    found += [line for code in (config.pivot, *languages(config)) for line in words(code).values()]
+    pieces = dict.fromkeys(word for line in found for word in line.split())
+    specials = ["<s>", "<pad>", "</s>", "<unk>"]
+    entries = [*specials, *(f"▁{piece}" for piece in pieces), *FAIRSEQ_LANGUAGE_CODES, "<mask>"]
+    return MBartTokenizer(vocab=[(entry, -1.0 if entry.startswith("▁") else 0.0) for entry in entries])
+
+
+def shape(config: Config, vocabulary: int) -> Any:
+    """Shape of the model that is pretrained here."""
+    from transformers import MBartConfig
+
+    half = {"layers": 2, "attention_heads": 4, "ffn_dim": 8 * config.width // 3}
+    sides = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in half.items()}
+    return MBartConfig(
+        vocab_size=vocabulary, d_model=config.width, max_position_embeddings=64, scale_embedding=True, init_std=0.02,
+        dropout=config.dropout, attention_dropout=config.attention_dropout, forced_eos_token_id=None, **sides,
+    )  # fmt: skip
+
+
+def base(config: Config, run: Run) -> Path:
+    """The pretrained model, which all variants of a seed share."""
+    names = ("seed", "pivot", "width", "texts", "smoothing", "dropout", "attention_dropout", "rate", "span")
+    inputs = {name: getattr(config, name) for name in names} | {"training": to_dict(config.pretraining)}
+    inputs |= {"languages": languages(config)}
+    return run.stage("base", inputs, lambda folder: _pretrain(config, run, folder)) / "model"
+
+
+def _pretrain(config: Config, run: Run, folder: Path) -> None:
+    """Denoising, as mBART: masked spans of single sentences of every language."""
+    from core.models.loading import from_config
+    from core.training.fit import fit, save_pretrained
+
+    tokenizer, codes = tokenizer_for(config), (config.pivot, *languages(config))
+    model = from_config(shape(config, len(tokenizer)), seed=config.seed, task="seq2seq")
+    read: list[method.Side] = []
+    for code in codes:
+        lines = text(config, code)
+        # Every other line without its digits.
+        shown = [" ".join(w for w in line.split() if row % 2 or not w.isdigit()) for row, line in enumerate(lines)]
+        read += data.sides(tokenizer, code, "", shown)
+    noisers = data.noisers(tokenizer, {(code, ""): None for code in codes}, config)
+    collate = partial(method.csr_batch, noisers=noisers, pad=tokenizer.pad_token_id)
+    loss = partial(method.sequence_loss, smoothing=config.smoothing)
+    pairs, inner = [(side, side) for side in read], replace(run, path=folder / "training")
+    fit(model, pairs, config.pretraining, inner, collate=collate, loss_fn=loss, seed=config.seed, name="pretrain")
+    save_pretrained(model, folder / "model", tokenizer)
+
+
+def oracle(config: Config, tokenizer: Any, code: str) -> Lexicon:
+    """The lexicon that parallel text of all numbers would give: words that occur together most exclusively (Dice)."""
+    together: Counter[tuple[str, str]] = Counter()
+    alone: list[Counter[str]] = [Counter(), Counter()]
+    for value in numbers(config)["text"]:
+        pair = [set(words(language)[value].split()) for language in (config.pivot, code)]
+        together.update(product(*pair))
+        for count, found in zip(alone, pair, strict=True):
+            count.update(found)
+    ids = {word: tokenizer.convert_tokens_to_ids(f"▁{word}") for count in alone for word in count}
+    entries = [(ids[a], ids[b], 2 * n / (alone[0][a] + alone[1][b])) for (a, b), n in together.items()]
+    return data.from_entries(len(tokenizer), entries, config.top)
+
+
+def world(config: Config, run: Run) -> data.World:
+    """Start, parallel rows, texts and the lexicon to compare with."""
+    from core.models.loading import load_tokenizer
+
+    start, codes, parts = base(config, run), languages(config), numbers(config)
+    tokenizer, every = load_tokenizer(start), (config.pivot, *codes)
+    return data.World(
+        start=str(start),
+        languages=codes,
+        tuning=rows(parts["tuning"], every),
+        asked=rows(parts[config.split][: config.items], every),
+        texts={code: text(config, code) for code in every},
+        gold={code: oracle(config, tokenizer, code) for code in codes},
+    )
