@@ -1,8 +1,8 @@
 """Sentences for any encoder-decoder with a tokenizer of its own, lexicons in files, and what a configuration trains.
 
-    pairs = [(read_side(tokenizer, "en", "vi", x), read_side(tokenizer, "vi", "en", y)) for x, y in rows]
-    noiser = CodeSwitchNoiser(table, word_starts(tokenizer), tokenizer.mask_token_id)
-    outputs = translate(model, tokenizer, texts, "en", "vi")
+pairs = [(read_side(tokenizer, "en", "vi", x), read_side(tokenizer, "vi", "en", y)) for x, y in rows]
+noiser = CodeSwitchNoiser(table, word_starts(tokenizer), tokenizer.mask_token_id)
+outputs = translate(model, tokenizer, texts, "en", "vi")
 """
 
 from __future__ import annotations
@@ -182,6 +182,8 @@ def noisers(
 ) -> dict[Direction, CodeSwitchNoiser]:
     """A noiser for each language beside each other one; None masks."""
     starts, found = word_starts(tokenizer), {}
+    if tokenizer.mask_token_id is None and None in lexicons.values():
+        raise UserError(f"{type(tokenizer).__name__} has no mask token: give a lexicon, or set tokenizer.mask_token.")
     for (source, target), lexicon in lexicons.items():
         tables = (lexicon.forth, lexicon.back) if lexicon else (None, None)
         for direction, table in zip(((source, target), (target, source)), tables, strict=True):
@@ -335,4 +337,3 @@ def segments(rows: Sequence[Mapping[str, str]], direction: Direction) -> list[Se
     """Rows in one direction."""
     source, target = direction
     return [Segment(row["key"], source, target, row[source], row[target]) for row in rows]
-

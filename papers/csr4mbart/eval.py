@@ -117,7 +117,7 @@ def _restores(config: Config, found: World) -> float:
 
     from core.metrics.translation import sentence_bleu
     from core.models.loading import load
-    from papers.csr4mbart import data, method
+    from papers.csr4mbart import data
 
     model, tokenizer = load(Path(found.start) if not config.model else found.start, task="seq2seq", dtype="float32")
     scores, rng = [], np.random.default_rng(config.seed)

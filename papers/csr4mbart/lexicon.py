@@ -27,6 +27,8 @@ from core.tasks.lexicon import Space
 
 NONE = -1
 """In a table: no entry."""
+CUTOFF = 20_000
+"""Subwords that self-learning pairs; SentencePiece numbers them by frequency, roughly."""
 
 
 class Vectors(NamedTuple):
@@ -46,6 +48,11 @@ class Lexicon(NamedTuple):
     back: Int[np.ndarray, "vocabulary k"]
     forth_scores: Float[np.ndarray, "vocabulary k"]
     back_scores: Float[np.ndarray, "vocabulary k"]
+
+    @property
+    def turned(self) -> Lexicon:
+        """The same from target to source."""
+        return Lexicon(self.back, self.forth, self.back_scores, self.forth_scores)
 
 
 def subword_vectors(
@@ -122,6 +129,9 @@ def self_learning(
         patience: Rounds without improvement after which it doubles; at 1 the search ends.
         most: Rounds in all.
     """
+    # Not all of a large vocabulary: what is frequent decides.
+    seed = seed[(seed < CUTOFF).all(1)]
+    x, z = x[:CUTOFF], z[:CUTOFF]
     pairs, best, waited = seed, -torch.inf, 0
     w = procrustes(x[seed[:, 0]], z[seed[:, 1]])
     for _ in range(most):
@@ -152,7 +162,7 @@ def induce(
     Args:
         source: Of one language.
         target: Of the other.
-        numerals: Ids that mean the same in both.
+        numerals: Ids that mean the same in both; they are the seed, and get no entries.
         vocabulary: Ids of the tokenizer.
         k: Entries of a subword.
         seed: Draws what self-learning drops.
@@ -165,18 +175,22 @@ def induce(
     if not pairs:
         raise UserError("No numeral is in both texts often enough: give text with digits, or a lexicon of your own.")
     width = min(source.vectors.shape[1], target.vectors.shape[1])
-    x, z = (side.vectors[:, -width:].double() for side in (source, target))
+    x, z = (side.vectors[:, :width] for side in (source, target))
     w = self_learning(x, z, torch.tensor(pairs), torch.Generator().manual_seed(seed))
-    forth = Space(z).nearest(x @ w, k)
-    back = Space(x @ w).nearest(z, k)
+    shared = set(numerals)
+    own = [[place for place, token in enumerate(side.ids) if token not in shared] for side in (source, target)]
+    ids = [np.asarray(side.ids)[places] for side, places in zip((source, target), own, strict=True)]
+    x, z = x[own[0]] @ w, z[own[1]]
     tables = [
-        _spread(vocabulary, side.ids, np.asarray(other.ids)[found.places.numpy()], found.scores.numpy())
-        for side, other, found in ((source, target, forth), (target, source, back))
+        _spread(vocabulary, here, there[found.places.numpy()], found.scores.numpy())
+        for here, there, found in ((*ids, Space(z).nearest(x, k)), (*ids[::-1], Space(x).nearest(z, k)))
     ]
     return Lexicon(tables[0][0], tables[1][0], tables[0][1], tables[1][1])
 
 
-def _spread(vocabulary: int, ids: Sequence[int], entries: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _spread(
+    vocabulary: int, ids: Sequence[int], entries: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     table, weights = np.full((vocabulary, entries.shape[1]), NONE), np.zeros((vocabulary, entries.shape[1]))
     table[ids], weights[ids] = entries, scores
     return table, weights

@@ -47,14 +47,14 @@ class CodeSwitchNoiser:
     Attributes:
         lexicon: Entries by id; None puts a mask in place of every span.
         starts: Which ids begin a word.
-        mask: Id of the mask token.
+        mask: Id of the mask token; None where there is none, and nothing is put in.
         p: Share of the words to replace; as spans overlap and are cut at the end, about .31 of them are.
         lam: Mean length of a span, in words.
     """
 
     lexicon: Table | None
     starts: Bool[np.ndarray, " vocabulary"]
-    mask: int
+    mask: int | None
     p: float = 0.35
     lam: float = 3.5
 
@@ -71,6 +71,8 @@ class CodeSwitchNoiser:
         for first, length in zip(rng.permutation(len(words)), spans, strict=False):
             inside[words[first] : ends[min(first + length, len(words))]] = True
         noised = self._masked(u, inside) if self.lexicon is None else self._switched(u, inside, rng)
+        if self.mask is None:
+            return noised.tolist()
         inserts = len(lengths) - len(spans)
         # Anywhere but before the first subword, as in the official code.
         places = rng.permutation(len(noised) + inserts - 1)[:inserts] + 1
@@ -86,6 +88,7 @@ class CodeSwitchNoiser:
         return np.where(inside & (known > 0), drawn, u)
 
     def _masked(self, u: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        assert self.mask is not None
         follows = inside & np.append(False, inside[:-1])
         return np.where(inside, self.mask, u)[~follows]
 
@@ -121,7 +124,11 @@ def csr_batch(rows: Sequence[Pair], rng: np.random.Generator, *, noisers: Noiser
     """A batch of stage 1: the sentences of the two sides in turn, noised, and what they were."""
     sides = [row[place % 2] for place, row in enumerate(rows)]
     noised = [
-        [*side.read[: side.start], *noisers[side.direction](side.read[side.start : side.end], rng), *side.read[side.end :]]
+        [
+            *side.read[: side.start],
+            *noisers[side.direction](side.read[side.start : side.end], rng),
+            *side.read[side.end :],
+        ]
         for side in sides
     ]
     return batch(noised, [side.written for side in sides], pad)
