@@ -24,8 +24,8 @@ PAPER = Paper(
     arxiv="2204.07834",
     family="fine-tuning",
     summary=(
-        "Puts a short stage between pretraining and fine-tuning of a multilingual encoder-decoder: restore sentences in "
-        "which words were replaced by those of the other language, from an unsupervised lexicon."
+        "Puts a short stage between pretraining and fine-tuning of a multilingual encoder-decoder: restore sentences "
+        "in which words were replaced by those of the other language, from an unsupervised lexicon."
     ),
     claims=(
         Claim(
@@ -165,7 +165,7 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    data=("pairs", "read_lexicon", "translate", "word_starts"),
+    data=("pairs", "read_lexicon", "word_starts"),
     lexicon=("induce", "subword_vectors"),
     method=("CodeSwitchNoiser", "csr_batch", "distances", "fine_tune", "restore"),
     use=("build_lexicon", "language_distance", "tune_pairs"),

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from core import corpora
 from core.errors import UserError
 from core.files import read_lines
+from core.inference.seq2seq import encode, speak
 from core.tasks.translation import Segment
 from papers.csr4mbart.config import Config
 from papers.csr4mbart.lexicon import NONE, Lexicon, induce, subword_vectors
-from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side, batch
+from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -32,34 +32,9 @@ Direction = tuple[str, str]
 # --- tokenizers -----------------------------------------------------------------------------------------------------
 
 
-def tag(tokenizer: Any, code: str) -> str:
-    """How a tokenizer calls a language: `vi_VN` of `vi` in mBART; the code itself where it has no languages.
-
-    Raises:
-        UserError: It has languages, and not this one.
-    """
-    if not hasattr(tokenizer, "src_lang"):
-        return code
-    names = tokenizer.get_vocab()
-    if code in names or f"__{code}__" in names:
-        return code
-    found = sorted(name for name in tokenizer.all_special_tokens if name.startswith(f"{code}_"))
-    if not found:
-        raise UserError(f"{type(tokenizer).__name__} has no language {code!r}: name one as its vocabulary does.")
-    return found[0]
-
-
-def speak(tokenizer: Any, code: str) -> None:
-    """Let a tokenizer read and write one language."""
-    if hasattr(tokenizer, "src_lang"):
-        tokenizer.src_lang = tokenizer.tgt_lang = tag(tokenizer, code)
-
-
 def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longest: int = 1024) -> list[Side]:
     """Sentences of one language, beside those of another."""
-    speak(tokenizer, language)
-    cut = {"truncation": True, "max_length": longest}
-    read, written = tokenizer(list(texts), **cut).input_ids, tokenizer(text_target=list(texts), **cut).input_ids
+    read, written = encode(tokenizer, texts, language, longest)
     special, found = set(tokenizer.all_special_ids), []
     for ids, labels in zip(read, written, strict=True):
         own = [place for place, token in enumerate(ids) if token not in special or token == tokenizer.unk_token_id]
@@ -188,51 +163,6 @@ def noisers(
         tables = (lexicon.forth, lexicon.back) if lexicon else (None, None)
         for direction, table in zip(((source, target), (target, source)), tables, strict=True):
             found[direction] = CodeSwitchNoiser(table, starts, tokenizer.mask_token_id, config.rate, config.span)
-    return found
-
-
-# --- reading and writing with a model ---------------------------------------------------------------------------------
-
-
-def beginning(model: Any, tokenizer: Any, language: str) -> list[int]:
-    """What the decoder is given before it writes a language: `[tag]` for mBART, `</s> [tag]` for mBART-50, `<pad>` for T5."""
-    (side,) = sides(tokenizer, language, language, ["1"])
-    labels, special = side.written, set(tokenizer.all_special_ids)
-    if hasattr(model, "prepare_decoder_input_ids_from_labels"):
-        first = int(model.prepare_decoder_input_ids_from_labels(labels=torch.tensor([labels, labels]))[0, 0])
-    else:
-        first = int(model.config.decoder_start_token_id)
-    leading = next((place for place, token in enumerate(labels) if token not in special), 0)
-    return [first, *labels[:leading]]
-
-
-def translate(
-    model: Any, tokenizer: Any, texts: Sequence[str], source: str, target: str, *, beams: int = 1, longest: int = 256
-) -> list[str]:
-    """Texts of one language, written in another; greedily, or by beam search."""
-    read = [side.read for side in sides(tokenizer, source, target, texts)]
-    return written(model, tokenizer, read, target, beams=beams, longest=longest)
-
-
-@torch.inference_mode()
-def written(
-    model: Any, tokenizer: Any, read: Sequence[Sequence[int]], language: str, *,
-    beams: int = 1, longest: int = 256, at_once: int = 64,
-) -> list[str]:  # fmt: skip
-    """What a model writes in a language when it has read these ids, sorted by length into batches."""
-    start, device = beginning(model, tokenizer, language), model.device
-    order, found = sorted(range(len(read)), key=lambda row: -len(read[row])), [""] * len(read)
-    for begin in range(0, len(order), at_once):
-        rows = order[begin : begin + at_once]
-        inputs = batch([read[row] for row in rows], [[0]] * len(rows), tokenizer.pad_token_id)
-        del inputs["labels"]
-        ids = model.generate(
-            **{name: value.to(device) for name, value in inputs.items()},
-            decoder_input_ids=torch.tensor([start] * len(rows), device=device),
-            num_beams=beams, do_sample=False, max_new_tokens=longest,
-        )  # fmt: skip
-        for row, text in zip(rows, tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
-            found[row] = text.strip()
     return found
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 RARE = 3
 """A word is rare where the sentences of the target language that a model is tuned on have it fewer times."""
+LONGEST = 256
+"""Most subwords of a translation."""
 Units = dict[str, dict[str, float]]
 
 
@@ -96,11 +98,11 @@ def _unit(part: Segment, config: Config) -> str:
 
 
 def _write(model: Any, tokenizer: Any, parts: Sequence[Segment], config: Config) -> list[str]:
-    from papers.csr4mbart import data
+    from core.inference.seq2seq import translate
 
     texts, (source, target) = [part.source_text for part in parts], (parts[0].source, parts[0].target)
-    longest = 16 if not config.model else 256
-    return data.translate(model, tokenizer, texts, source, target, beams=config.beams, longest=longest)
+    longest = LONGEST if config.model else 16
+    return translate(model, tokenizer, texts, source, target, beams=config.beams, longest=longest)
 
 
 def _apart(model: Any, tokenizer: Any, parts: Sequence[Segment]) -> list[float]:
@@ -126,7 +128,7 @@ def _restores(config: Config, found: World) -> float:
         noiser = data.noisers(tokenizer, {(code, ""): None}, config)[code, ""]
         read = data.sides(tokenizer, code, "", texts)
         noised = [[*noiser(s.read[s.start : s.end], rng), *s.read[s.end :]] for s in read]
-        outputs = data.written(model, tokenizer, noised, code, longest=16 if not config.model else 256)
+        outputs = write(model, tokenizer, noised, code, longest=LONGEST if config.model else 16)
         scores += [sentence_bleu(output, text) for output, text in zip(outputs, texts, strict=True)]
     return fmean(scores)
 

@@ -6,9 +6,9 @@ does with `--orthogonal --init_numerals --self_learning` (Artetxe et al. 2018), 
     W = U V^T, where U S V^T = svd(X_D^T Z_D)        the rotation that lays the pairs D over each other
     D = nearest neighbours of X W and Z, both ways    on similarities of which a share is dropped at random
 
-The share that is kept grows from a tenth to all of them, whenever the mean similarity has stopped improving. A subword's
-entries are the k *most* similar ones of the other language (the released script sorts the wrong way and takes the least
-similar, and its reverse table pairs the rows of one language with the words of the other).
+The share that is kept grows from a tenth to all of them, whenever the mean similarity has stopped improving. The
+entries of a subword are the k *most* similar ones of the other language (the released script sorts the wrong way and
+takes the least similar, and its reverse table pairs the rows of one language with the words of the other).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Between pretraining and fine-tuning: restore sentences in which words of the other language stand.
 
-A multilingual sequence-to-sequence model has learnt to denoise single languages, and is to be fine-tuned on pairs (x, y).
-Code-switching restore (CSR, Zan et al. 2022) puts a short stage in between, on the same pairs but not as pairs. From a
-sentence u of either side, in language l, words are replaced by entries of an unsupervised lexicon (stage 0, lexicon.py):
+A multilingual sequence-to-sequence model has learnt to denoise single languages, and is to be fine-tuned on pairs
+(x, y). Code-switching restore (CSR, Zan et al. 2022) puts a short stage in between, on the same pairs but not as pairs.
+From a sentence u of either side, in language l, words are replaced by entries of an unsupervised lexicon (stage 0,
+lexicon.py):
 
     n        = ceil(p |words of u|)                                what is to be replaced
     lengths  ~ Poisson(lambda), until they sum to n, the last one cut;  spans start at random words          (1)

@@ -1,8 +1,8 @@
 """The tiny world: numbers spelled out, in English and two languages that the seed draws, and a small mBART.
 
 The text of a language holds numbers of one to four digits, each written in digits, by place (`4000 300 20 1`), and in
-words: what a price list or a school book has. The numbers of a text are its own; the languages meet in the digits, which
-mean the same in all. The model is pretrained to denoise these texts, half of them without the digits, so that it knows
+words: what a price list or a school book has. The texts are drawn apart; the languages meet in the digits, which mean
+the same in all. The model is pretrained to denoise these texts, half of them without the digits, so that it knows
 whatever the lexicon is made from. The parallel text is a few numbers in words. Numbers of the parallel text, of dev and
 of test do not meet, nor do they occur in the texts.
 """

@@ -2,10 +2,10 @@
 
     python -m papers.csr4mbart.use lexicon en.txt vi.txt --model facebook/mbart-large-cc25 --out lexicon
     python -m papers.csr4mbart.use tune pairs.tsv --source en --target vi --model facebook/mbart-large-cc25 --out tuned
-    python -m papers.csr4mbart.use distance pairs.tsv --source en --target vi --models facebook/mbart-large-cc25 tuned/tuned
+    python -m papers.csr4mbart.use distance pairs.tsv --source en --target vi --models base tuned/restored tuned/tuned
 
-Parallel text is a .tsv, .csv or .jsonl with a column a language code. A lexicon has a source word, a tab, a target word and
-perhaps a tab and a weight a line; its words are single subwords of the model.
+Parallel text is a .tsv, .csv or .jsonl with a column a language code. A lexicon has a source word, a tab, a target word
+and perhaps a tab and a weight a line; its words are single subwords of the model.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def tune_pairs(
 def language_distance(
     model: Any, tokenizer: Any, rows: Sequence[Mapping[str, str]], source: str, target: str
 ) -> list[float]:
-    """Distance of each sentence from its translation in the encoder, over the mean distance of sentences of a language."""
+    """Distance of each sentence from its translation in the encoder, over the mean distance within a language."""
     from papers.csr4mbart import data, method
 
     if len(rows) < 2:

@@ -1,4 +1,4 @@
-"""Code-switching restore: numbers of the official noise, batches of both stages, the lexicon, the tiny world, the verbs."""
+"""Code-switching restore: numbers of the official noise, batches, the lexicon, the tiny world, the verbs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import orthogonal_procrustes
-from transformers import MBartConfig, MBartForConditionalGeneration, MBartTokenizer, T5Config
+from transformers import MBartConfig, MBartForConditionalGeneration, MBartTokenizer
 
 from core.errors import UserError
 from core.experiment.config import override, with_variant
@@ -23,7 +23,6 @@ from core.experiment.entrypoint import execute
 from core.experiment.run import Run
 from core.models.architectures import architecture
 from core.models.loading import from_config, load
-from core.models.tokenization import word_level
 from core.tasks.lexicon import Space
 from papers.csr4mbart import PAPER, data, lexicon, method, miniature, use
 from papers.csr4mbart.config import PRESETS, VARIANTS, Config, workload
@@ -172,28 +171,6 @@ def test_distances_are_those_of_translations_over_those_of_sentences() -> None:
     assert method.distances(x, x + torch.tensor([0.0, 2.0])).tolist() == pytest.approx([0.5] * 3)
     shuffled = method.distances(x, x[[1, 2, 0]])
     assert shuffled.mean().item() == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("kind", ["mbart", "t5"])
-def test_a_model_begins_as_it_was_trained_to(mbart: Any, kind: str) -> None:
-    if kind == "mbart":
-        assert data.beginning(*mbart, "vi") == [mbart[1].convert_tokens_to_ids("vi_VN")]
-        assert data.tag(mbart[1], "vi") == "vi_VN"
-        with pytest.raises(UserError, match="no language 'xx'"):
-            data.tag(mbart[1], "xx")
-    else:
-        model, tokenizer = t5(["1", "2"])
-        assert data.beginning(model, tokenizer, "sw") == [tokenizer.pad_token_id]
-
-
-def t5(words: list[str]) -> tuple[Any, Any]:
-    tokenizer = word_level(words, special_tokens=["<mask>"], unknown=True)
-    tokenizer.mask_token = "<mask>"
-    config = T5Config(
-        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0,
-        pad_token_id=0, eos_token_id=tokenizer.eos_token_id,
-    )  # fmt: skip
-    return from_config(config, seed=0, task="seq2seq"), tokenizer
 
 
 # --- the lexicon ------------------------------------------------------------------------------------------------------
