@@ -1,8 +1,7 @@
 """Sentences for any encoder-decoder with a tokenizer of its own, lexicons in files, and what a configuration trains.
 
-pairs = [(read_side(tokenizer, "en", "vi", x), read_side(tokenizer, "vi", "en", y)) for x, y in rows]
-noiser = CodeSwitchNoiser(table, word_starts(tokenizer), tokenizer.mask_token_id)
-outputs = translate(model, tokenizer, texts, "en", "vi")
+rows = pairs(tokenizer, [{"en": "a red house", "vi": "ngôi nhà đỏ"}], [("en", "vi")])
+noise = CodeSwitchNoiser(lexicon.forth, word_starts(tokenizer), tokenizer.mask_token_id)
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
 
 Direction = tuple[str, str]
+MARKS = ("▁", "Ġ")
+"""What a subword that begins a word begins with, in SentencePiece and in byte-level BPE."""
 
 
 # --- tokenizers -----------------------------------------------------------------------------------------------------
@@ -56,13 +57,13 @@ def pairs(tokenizer: Any, rows: Sequence[Mapping[str, Any]], directions: Iterabl
 def word_starts(tokenizer: Any) -> np.ndarray:
     """Which ids begin a word, [vocabulary]: with ▁ or Ġ; all, where the tokenizer marks none."""
     names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    starts = np.array([name is not None and name[:1] in ("▁", "Ġ") for name in names])
+    starts = np.array([name is not None and name[:1] in MARKS for name in names])
     return starts if starts.any() else np.ones(len(names), bool)
 
 
 def numerals(tokenizer: Any) -> list[int]:
     """Ids of the subwords that are numbers in digits."""
-    return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("▁Ġ").isdigit()]
+    return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("".join(MARKS)).isdigit()]
 
 
 # --- lexicons -------------------------------------------------------------------------------------------------------
@@ -98,8 +99,9 @@ def random_lexicon(tokenizer: Any, lexicon: Lexicon, seed: int) -> Lexicon:
 def read_lexicon(tokenizer: Any, path: str | Path, k: int) -> Lexicon:
     """A lexicon of a file, `source<TAB>target[<TAB>weight]` a line, for both directions.
 
-    Words are cut into subwords by the tokenizer; an entry whose words are not one subword each is left out, not
-    replaced by `<unk>`. The k heaviest entries of a subword stay, in the order of the file where they have no weight.
+    Words are cut into subwords by the tokenizer, but for a file that marks beginnings of words by ▁ or Ġ, which names
+    subwords as they are. What is not one subword is left out, not replaced by `<unk>`. The k heaviest entries of a
+    subword stay, in the order of the file where they have no weight.
 
     Raises:
         UserError: No such file, a line of another form, or no entry of single subwords.
@@ -116,13 +118,15 @@ def read_lexicon(tokenizer: Any, path: str | Path, k: int) -> Lexicon:
         if len(cells) not in (2, 3) or not all(cells[:2]) or not np.isfinite(weight):
             raise UserError(f"{path}, line {number}: give a source word, a tab, a target word and perhaps a weight.")
         rows.append((cells[0], cells[1], weight))
-    texts = [word for one, other, _ in rows for word in (one, other)]
-    ids = subwords(tokenizer, texts) if texts else []
-    entries = [
-        (one[0], other[0], row[2])
-        for row, one, other in zip(rows, ids[::2], ids[1::2], strict=True)
-        if len(one) == len(other) == 1 and tokenizer.unk_token_id not in (*one, *other)
-    ]
+    words = list(dict.fromkeys(word for row in rows for word in row[:2]))
+    marked = any(word[0] in MARKS for word in words)
+    cut = [[id] for id in tokenizer.convert_tokens_to_ids(words)] if marked else subwords(tokenizer, words or ["1"])
+    known = {
+        word: ids[0]
+        for word, ids in zip(words, cut, strict=False)
+        if len(ids) == 1 and ids[0] not in (None, tokenizer.unk_token_id)
+    }
+    entries = [(known[one], known[other], weight) for one, other, weight in rows if one in known and other in known]
     if not entries:
         raise UserError(f"{path} has no entry of one subword on either side: give words of the model's vocabulary.")
     return from_entries(len(tokenizer), entries, k)

@@ -117,6 +117,7 @@ def _restores(config: Config, found: World) -> float:
     """BLEU with which the pretrained model restores masked sentences of its languages."""
     import numpy as np
 
+    from core.inference.seq2seq import write
     from core.metrics.translation import sentence_bleu
     from core.models.loading import load
     from papers.csr4mbart import data

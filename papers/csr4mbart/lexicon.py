@@ -56,44 +56,48 @@ class Lexicon(NamedTuple):
 
 
 def subword_vectors(
-    sentences: Iterable[Sequence[int]], *, width: int = 512, window: int = 10, min_count: int = 5, shift: float = 1.0
+    sentences: Iterable[Sequence[int]], *, width: int = 512, window: int = 10, min_count: int = 5
 ) -> Vectors:
-    """Vectors from a text: singular vectors of the positive pointwise mutual information of neighbours.
+    """Vectors from a text: eigenvectors of the positive pointwise mutual information of neighbours.
 
-    word2vec's skip-gram with k negative samples factorises the same matrix, shifted by log k (Levy and Goldberg 2014).
+    Skip-gram of word2vec factorises the same matrix, less the log of its negative samples (Levy and Goldberg 2014).
 
     Args:
         sentences: Ids of the tokenizer, special tokens left out.
         width: Of a vector, at most; the official run has 512.
         window: Neighbours to either side, nearer ones weighing more, as word2vec samples its windows.
         min_count: Rarer subwords get no vector.
-        shift: k.
 
     Raises:
         UserError: Too little text.
     """
     from scipy.sparse import coo_array, csr_array
-    from scipy.sparse.linalg import svds
+    from scipy.sparse.linalg import eigsh
 
     lines = [np.asarray(line, dtype=np.int64) for line in sentences if len(line)]
     ids, counts = np.unique(np.concatenate(lines or [np.zeros(0, np.int64)]), return_counts=True)
     ids = ids[counts >= min_count]
     if len(ids) < 4:
         raise UserError(f"{len(ids)} subwords occur {min_count} times or more: give more text.")
-    size, (rows, columns, values) = len(ids), ([], [], [])
+    size, rows, columns, values = len(ids), [], [], []
     for line in lines:
         kept = np.searchsorted(ids, line[np.isin(line, ids)])
         for gap in range(1, min(window + 1, len(kept))):
             rows.append(kept[:-gap])
             columns.append(kept[gap:])
             values.append(np.full(len(kept) - gap, (window + 1 - gap) / window))
+    if not values:
+        raise UserError("No line has two frequent subwords: give whole sentences.")
     pairs = coo_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(size, size))
     near = csr_array(pairs + pairs.T).tocoo()
     total = np.asarray(near.sum(0)).ravel()
-    pmi = np.log(near.data * total.sum() / (total[near.row] * total[near.col])) - np.log(shift)
+    pmi = np.log(near.data * total.sum() / (total[near.row] * total[near.col]))
     positive = csr_array((np.maximum(pmi, 0), (near.row, near.col)), shape=(size, size))
-    left, values_, _ = svds(positive, k=min(width, size - 1), random_state=0)
-    return Vectors(ids.tolist(), normalize(torch.from_numpy(left * np.sqrt(values_))))
+    # Word and context vectors added up: what has a negative eigenvalue cancels out. So a word is also near to its own
+    # neighbours, "four" to "4", and not only to words with like neighbours.
+    strength, axes = eigsh(positive, k=min(width, size - 1), which="LA", v0=np.ones(size))
+    vectors = (axes * np.sqrt(np.maximum(strength, 0)))[:, ::-1]
+    return Vectors(ids.tolist(), normalize(torch.from_numpy(vectors.copy())))
 
 
 def normalize(vectors: Float[Tensor, "subword width"]) -> Float[Tensor, "subword width"]:

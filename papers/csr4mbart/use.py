@@ -196,7 +196,7 @@ def lexicon(options: Induce) -> None:
             ("back", found.back, found.back_scores),
         ):
             lines = [
-                f"{names[one].lstrip('▁Ġ')}\t{names[other].lstrip('▁Ġ')}\t{score:.4f}\n"
+                f"{names[one]}\t{names[other]}\t{score:.4f}\n"
                 for one in (table[:, 0] != NONE).nonzero()[0]
                 for other, score in zip(table[one], scores[one], strict=True)
                 if other != NONE

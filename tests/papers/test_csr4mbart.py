@@ -414,7 +414,7 @@ def test_lexicon_tune_and_distance(mbart: Any, tmp_path: Path, capsys: pytest.Ca
     ]
     use.main(made)
     assert "have its word among theirs" in capsys.readouterr().out
-    assert re.search(r"^tree\t\S+\t-?\d\.\d{4}$", (tmp_path / "lex" / "forth.tsv").read_text(), re.MULTILINE)
+    assert re.search(r"^▁tree\t▁\S+\t-?\d\.\d{4}$", (tmp_path / "lex" / "forth.tsv").read_text(), re.MULTILINE)
     pairs = write(
         tmp_path / "pairs.tsv", "en\tvi\n" + "".join(f"{a}\t{b}\n" for a, b in zip(ENGLISH, VIETNAMESE, strict=True))
     )
