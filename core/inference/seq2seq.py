@@ -114,6 +114,7 @@ def write(
         outputs = model.generate(
             input_ids=ids.to(device), attention_mask=mask.to(device), num_beams=beams, do_sample=False,
             decoder_input_ids=torch.tensor([start] * len(rows), device=device), max_new_tokens=longest,
+            decoder_start_token_id=start[0],  # else generate puts the configuration's before them
         )  # fmt: skip
         for row, text in zip(rows, tokenizer.batch_decode(outputs, skip_special_tokens=True), strict=True):
             found[row] = text.strip()

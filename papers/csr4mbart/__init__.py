@@ -166,7 +166,7 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     data=("pairs", "read_lexicon", "word_starts"),
-    lexicon=("induce", "subword_vectors"),
+    lexicon=("induce",),
     method=("CodeSwitchNoiser", "csr_batch", "distances", "fine_tune", "restore"),
     use=("build_lexicon", "language_distance", "tune_pairs"),
 )

@@ -18,8 +18,9 @@ from core.errors import UserError
 from core.files import read_lines
 from core.inference.seq2seq import encode, speak
 from core.tasks.translation import Segment
+from core.tasks.vecmap import word_vectors
 from papers.csr4mbart.config import Config
-from papers.csr4mbart.lexicon import NONE, Lexicon, induce, subword_vectors
+from papers.csr4mbart.lexicon import NONE, Lexicon, induce
 from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def subwords(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 def unsupervised(tokenizer: Any, texts: Mapping[str, Sequence[str]], config: Config, seed: int) -> Lexicon:
     """Stage 0 on the texts of two languages, source first."""
     options: dict[str, Any] = {"width": config.lexicon_width, "window": config.window, "min_count": config.min_count}
-    one, other = (subword_vectors(subwords(tokenizer, lines), **options) for lines in texts.values())
+    one, other = (word_vectors(subwords(tokenizer, lines), **options) for lines in texts.values())
     return induce(one, other, numerals(tokenizer), len(tokenizer), k=config.top, seed=seed)
 
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.linalg import orthogonal_procrustes
 from transformers import MBartConfig, MBartForConditionalGeneration, MBartTokenizer
 
 from core.errors import UserError
@@ -24,6 +23,7 @@ from core.experiment.run import Run
 from core.models.architectures import architecture
 from core.models.loading import from_config, load
 from core.tasks.lexicon import Space
+from core.tasks.vecmap import WordVectors, normalize, procrustes
 from papers.csr4mbart import PAPER, data, lexicon, method, miniature, use
 from papers.csr4mbart.config import PRESETS, VARIANTS, Config, workload
 from papers.csr4mbart.eval import evaluate, rare_recall, rare_words
@@ -178,9 +178,7 @@ def test_distances_are_those_of_translations_over_those_of_sentences() -> None:
 
 def test_procrustes_is_the_rotation() -> None:
     x, z = torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
-    assert torch.allclose(lexicon.procrustes(x, z), z)
-    one, other = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(0)).double()
-    assert torch.allclose(lexicon.procrustes(one, other), torch.tensor(orthogonal_procrustes(one, other)[0]))
+    assert torch.allclose(procrustes(x, z), z)
 
 
 def test_the_most_similar_are_kept() -> None:
@@ -191,14 +189,14 @@ def test_the_most_similar_are_kept() -> None:
 
 def test_a_rotated_space_is_found_from_a_few_numerals_and_both_tables_agree() -> None:
     generator = torch.Generator().manual_seed(0)
-    x = lexicon.normalize(torch.randn(40, 8, generator=generator).double())
+    x = normalize(torch.randn(40, 8, generator=generator).double())
     rotation, _ = torch.linalg.qr(torch.randn(8, 8, generator=generator).double())
     order = torch.randperm(40, generator=generator)
     order[:5] = torch.arange(5)  # the numerals, which are the same ids on both sides
     order[5:] = torch.tensor([place for place in torch.randperm(40, generator=generator).tolist() if place >= 5])
     source, target = (
-        lexicon.Vectors(list(range(40)), x),
-        lexicon.Vectors([*range(5), *range(45, 80)], x[order] @ rotation),
+        WordVectors(list(range(40)), x),
+        WordVectors([*range(5), *range(45, 80)], x[order] @ rotation),
     )
     found = lexicon.induce(source, target, range(5), 100, k=2)
     for place in range(5, 40):
@@ -209,21 +207,6 @@ def test_a_rotated_space_is_found_from_a_few_numerals_and_both_tables_agree() ->
     assert (found.forth[:5] == lexicon.NONE).all()
     with pytest.raises(UserError, match="No numeral"):
         lexicon.induce(source, target, [99], 100)
-
-
-def test_vectors_of_words_in_like_places_are_alike() -> None:
-    rng = np.random.default_rng(0)
-    lines = [
-        [int(rng.integers(2)), 10 + 2 * kind + int(rng.integers(2)), 20 + kind] for kind in range(3) for _ in range(60)
-    ]
-    found = lexicon.subword_vectors([*lines, [77]], width=6, window=2)
-    unit = torch.nn.functional.normalize(found.vectors, dim=1)
-    place = {token: row for row, token in enumerate(found.ids)}
-    assert 77 not in place
-    cosine = lambda a, b: float(unit[place[a]] @ unit[place[b]])  # noqa: E731
-    assert cosine(10, 11) > 0.9 > cosine(10, 12)
-    with pytest.raises(UserError, match="give more text"):
-        lexicon.subword_vectors([[1, 2, 3]])
 
 
 def test_a_shuffled_lexicon_has_the_same_words_and_other_entries() -> None:
