@@ -168,5 +168,5 @@ __getattr__, __dir__, __all__ = public(
     data=("pairs", "read_lexicon", "word_starts"),
     lexicon=("induce",),
     method=("CodeSwitchNoiser", "csr_batch", "distances", "fine_tune", "restore"),
-    use=("build_lexicon", "language_distance", "tune_pairs"),
+    use=("Settings", "build_lexicon", "language_distance", "tune_pairs"),
 )

@@ -157,6 +157,12 @@ def precision(lexicon: Lexicon, gold: Lexicon) -> float:
     return sum(hits) / max(1, len(hits))
 
 
+def word_by_word(tokenizer: Any, lexicon: Lexicon, texts: Sequence[str]) -> list[str]:
+    """Each subword's first entry in its place: what a lexicon alone translates."""
+    ids = [[int(lexicon.forth[token][0]) for token in line] for line in subwords(tokenizer, texts)]
+    return tokenizer.batch_decode([[token for token in line if token != NONE] for line in ids])
+
+
 def noisers(
     tokenizer: Any, lexicons: Mapping[Direction, Lexicon | None], config: Config
 ) -> dict[Direction, CodeSwitchNoiser]:

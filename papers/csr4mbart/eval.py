@@ -3,12 +3,12 @@
     python -m papers.csr4mbart.eval tiny --variant csr
     python -m papers.csr4mbart.eval paper --variant csr
 
-Units are `language/direction/sentence`.
+Units are `language/direction/sentence`; between two other languages, the pair of them takes the language's place.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -38,7 +38,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     found = data.world(config, run)
     units: Units = {"bleu": {}, "exact": {}, "rare": {}, "distance": {}, "restored_bleu": {}, "restored_distance": {}}
-    trivial: dict[str, list[float]] = {"copy": [], "wrong_row": []}
+    trivial: dict[str, list[float]] = defaultdict(list)
     details: dict[str, Any] = {"samples": {}}
     before: dict[Direction, list[str]] = {}
     for task in data.tasks(config, found.languages):
@@ -67,6 +67,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
                         units["rare"][unit] = recall
                 for solver, by in translation.trivial(parts, "bleu").items():
                     trivial[solver] += by.values()
+                if config.pivot in direction and found.gold:
+                    forth = direction[0] == config.pivot
+                    gold = found.gold[direction[forth]] if forth else found.gold[direction[0]].turned
+                    texts = data.word_by_word(tokenizer, gold, [part.source_text for part in parts])
+                    trivial["word_by_word"] += translation.sentence_scores(parts, texts, "bleu").values()
                 shown = zip(parts[:3], before[direction], outputs, strict=False)
                 details["samples"]["-".join(direction)] = [
                     {"source": p.source_text, "wanted": p.target_text, "restored": b, "tuned": o} for p, b, o in shown
@@ -93,8 +98,8 @@ def rare_recall(output: str, reference: str, known: Counter[str]) -> float | Non
 
 
 def _unit(part: Segment, config: Config) -> str:
-    language = part.target if part.source == config.pivot else part.source
-    return f"{language}/{part.id}"
+    others = sorted({part.source, part.target} - {config.pivot})
+    return f"{'-'.join(others)}/{part.id}"
 
 
 def _write(model: Any, tokenizer: Any, parts: Sequence[Segment], config: Config) -> list[str]:

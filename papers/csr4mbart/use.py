@@ -51,7 +51,23 @@ class Induce:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune:
+class Settings:
+    """How long and how fast both stages are."""
+
+    restore_steps: Annotated[int, Range(0)] = 5000
+    """Of the stage; 0 leaves it out."""
+    steps: Annotated[int, Range(1)] = 30_000
+    """Of fine-tuning."""
+    batch_size: Annotated[int, Range(1)] = 64
+    """Sentences of a step."""
+    learning_rate: Annotated[float, Range(0, 1)] = 3e-5
+    """Of both, at its peak."""
+    seed: Seed = 0
+    """Order of the data, dropout and noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Settings):
     """Fine-tune an encoder-decoder on parallel text, after a stage of code-switching restore."""
 
     data: Positional[Path]
@@ -64,16 +80,6 @@ class Tune:
     """Hub id, folder or wheel of an encoder-decoder."""
     lexicon: Path | None = None
     """A file; left out, it is made from the parallel text."""
-    restore_steps: Annotated[int, Range(0)] = 5000
-    """Of the stage; 0 leaves it out."""
-    steps: Annotated[int, Range(1)] = 30_000
-    """Of fine-tuning."""
-    batch_size: Annotated[int, Range(1)] = 64
-    """Sentences of a step."""
-    learning_rate: Annotated[float, Range(0, 1)] = 3e-5
-    """Of both, at its peak."""
-    seed: Seed = 0
-    """Order of the data, dropout and noise."""
     out: Path = Path("tuned")
     """A new folder for `restored` and `tuned`, which `from_pretrained` reads."""
 
@@ -121,7 +127,7 @@ def build_lexicon(tokenizer: Any, source: Sequence[str], target: Sequence[str], 
 
 def tune_pairs(
     model: Any, tokenizer: Any, rows: Sequence[Mapping[str, str]], source: str, target: str, lexicon: Lexicon | None,
-    options: Tune, path: Path,
+    options: Settings, path: Path,
 ) -> Tuned:  # fmt: skip
     """Both stages, in place.
 
