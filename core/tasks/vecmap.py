@@ -9,7 +9,8 @@ As VecMap does with `--orthogonal --self_learning` (Artetxe et al. 2018), two st
     W = U V^T, where U S V^T = svd(X_D^T Z_D)        the rotation that lays the pairs D over each other
     D = nearest neighbours of X W and Z, both ways    by CSLS, of which a share is dropped at random
 
-The share that is kept grows from a tenth to all of them, whenever the mean similarity has stopped improving.
+The share that is kept grows from a tenth to all of them, whenever the mean similarity has stopped improving, so that
+a search that began with few pairs does not end at once.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def self_learning(
     seed: Int[Tensor, "pair 2"],
     generator: torch.Generator,
     *,
-    keep: float = 0.1,
+    keep: float | None = None,
     patience: int = 50,
     most: int = 1000,
 ) -> Float[Tensor, "width width"]:
@@ -110,13 +111,15 @@ def self_learning(
         z: Target vectors.
         seed: Places of the first pairs.
         generator: Draws what is dropped.
-        keep: Share of the similarities that is kept at first.
+        keep: Share of the similarities that is kept at first. None = a tenth; all of fewer than a thousand words, among
+            which what is left would be no neighbour.
         patience: Rounds without improvement after which it doubles; at 1 the search ends.
         most: Rounds in all.
     """
     # Not all of a large vocabulary: what is frequent decides.
     seed = seed[(seed < CUTOFF).all(1)]
     x, z = x[:CUTOFF], z[:CUTOFF]
+    keep = keep or (0.1 if len(z) >= 1000 else 1.0)
     pairs, best, waited = seed, -torch.inf, 0
     w = procrustes(x[seed[:, 0]], z[seed[:, 1]])
     for _ in range(most):

@@ -22,7 +22,7 @@ def test_a_rotation_is_found_from_a_few_pairs_and_the_same_for_a_seed() -> None:
     generator = torch.Generator().manual_seed(0)
     x = normalize(torch.randn(60, 8, generator=generator).double())
     rotation, _ = torch.linalg.qr(torch.randn(8, 8, generator=generator).double())
-    seed = torch.arange(5)[:, None].expand(5, 2)
+    seed = torch.arange(9)[:, None].expand(9, 2)
     found = [self_learning(x, x @ rotation, seed, torch.Generator().manual_seed(1)) for _ in range(2)]
     assert torch.allclose(found[0], rotation, atol=1e-6)
     assert torch.equal(*found)
