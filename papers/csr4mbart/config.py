@@ -40,7 +40,8 @@ class Config:
     setting: Literal["bilingual", "zero-shot"] = "bilingual"
     """A model for each direction; or one that is tuned on all of them and tested between the other languages."""
     data: str = ""
-    """Parallel text: file or hub dataset with a column a language. Empty: the tiny world."""
+    """Parallel text: file or hub dataset with a column a language, or one for each, with {target} in its name. Empty:
+    the tiny world."""
     test_data: str = ""
     """The same, to measure on."""
     pairs: Annotated[int, Range(0)] = 40
@@ -89,7 +90,9 @@ class Config:
     """Ours."""
     texts: Annotated[int, Range(20)] = 3000
     """Lines of text of each language that it is pretrained on; ours."""
-    pretraining: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=300, warmup=20))
+    pretraining: TrainingConfig = field(
+        default_factory=lambda: replace(_SCRATCH, steps=800, learning_rate=2e-3, warmup=50)
+    )
     """Ours."""
 
     def __post_init__(self) -> None:
@@ -115,8 +118,8 @@ _LARGE = TrainingConfig(
     precision="bf16", save_every=5000, keep_checkpoints=5,
 )  # fmt: skip
 PAPER = Config(
-    model="facebook/mbart-large-cc25", languages=("vi",), data="Helsinki-NLP/opus-100#en-vi@train",
-    test_data="Helsinki-NLP/opus-100#en-vi@test", pairs=0, items=2000, beams=5,
+    model="facebook/mbart-large-cc25", languages=("vi", "ro"), data="Helsinki-NLP/opus-100#en-{target}@train",
+    test_data="Helsinki-NLP/opus-100#en-{target}@test", pairs=0, items=2000, beams=5,
     restoring=replace(_LARGE, steps=5000), training=replace(_LARGE, steps=30_000),
 )  # fmt: skip
 

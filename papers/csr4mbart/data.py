@@ -7,6 +7,7 @@ noise = CodeSwitchNoiser(lexicon.forth, word_starts(tokenizer), tokenizer.mask_t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from core import corpora
 from core.errors import UserError
 from core.files import read_lines
 from core.inference.seq2seq import encode, speak
-from core.tasks.translation import Segment
+from core.tasks import translation
 from core.tasks.vecmap import word_vectors
 from papers.csr4mbart.config import Config
 from papers.csr4mbart.lexicon import NONE, Lexicon, induce
@@ -49,7 +50,7 @@ def pairs(tokenizer: Any, rows: Sequence[Mapping[str, Any]], directions: Iterabl
     """All rows in some directions, source side first."""
     found: list[Pair] = []
     for source, target in directions:
-        texts = [[row[code] for row in rows] for code in (source, target)]
+        texts = [[row[code] for row in rows if source in row and target in row] for code in (source, target)]
         one, other = sides(tokenizer, source, target, texts[0]), sides(tokenizer, target, source, texts[1])
         found += zip(one, other, strict=True)
     return found
@@ -243,14 +244,22 @@ def world(config: Config, run: Run) -> World:
         from papers.csr4mbart import miniature
 
         return miniature.world(config, run)
-    columns = [config.pivot, *config.languages]
-    parts = []
-    for source in (config.data, config.test_data):
-        rows = corpora.adapted(source, corpora.read_rows(source), lambda row, number: _texts(row, columns, number))
-        parts.append(list(rows))
-    tuning = parts[0][: config.pairs or None]
-    texts = {code: [row[code] for row in tuning] for code in columns}
-    return World(config.model, config.languages, tuning, parts[1][: config.items], texts, {})
+    tuning, asked = (
+        _rows(config, *of) for of in ((config.data, config.pairs or None), (config.test_data, config.items))
+    )
+    texts = {code: [row[code] for row in tuning if code in row] for code in (config.pivot, *config.languages)}
+    return World(config.model, config.languages, tuning, asked, texts, {})
+
+
+def _rows(config: Config, source: str, most: int | None) -> list[dict[str, str]]:
+    """The first rows of a source with all languages, or of one for each."""
+    wanted = [[code] for code in config.languages] if "{target}" in source else [list(config.languages)]
+    found: list[dict[str, str]] = []
+    for codes in wanted:
+        name, columns = source.format(target=codes[0]), [config.pivot, *codes]
+        rows = corpora.adapted(name, corpora.read_rows(name), lambda row, number, c=columns: _texts(row, c, number))
+        found += islice(rows, most)
+    return found
 
 
 def _texts(row: Mapping[str, Any], columns: Sequence[str], number: int) -> dict[str, str]:
@@ -274,7 +283,6 @@ def lexicon_of(config: Config, found: World, tokenizer: Any, code: str) -> Lexic
     return random_lexicon(tokenizer, made, config.seed) if config.lexicon == "random" else made
 
 
-def segments(rows: Sequence[Mapping[str, str]], direction: Direction) -> list[Segment]:
+def segments(rows: Sequence[Mapping[str, str]], direction: Direction) -> list[translation.Segment]:
     """Rows in one direction."""
-    source, target = direction
-    return [Segment(row["key"], source, target, row[source], row[target]) for row in rows]
+    return translation.segments(rows, [direction])

@@ -61,7 +61,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
                     scores = translation.sentence_scores(parts, outputs, metric).values()
                     units[metric] |= zip(names, scores, strict=True)
                 units["distance"] |= zip(names, _apart(model, tokenizer, parts), strict=True)
-                known = rare_words([row[direction[1]] for row in found.tuning])
+                known = rare_words([row[direction[1]] for row in found.tuning if direction[1] in row])
                 for unit, part, output in zip(names, parts, outputs, strict=True):
                     if (recall := rare_recall(output, part.target_text, known)) is not None:
                         units["rare"][unit] = recall
