@@ -7,6 +7,7 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # Every seed draws its languages, numbers and weights. Half a BLEU, or a hundredth of a distance, would be of no use.
+# Only where the shuffled lexicon is a control is it a null arm too: any noise is worth something (development).
 _LANGUAGES: dict[str, Any] = {"unit": "language", "premises": ("base", "lexicon", "plain")}
 _BLEU: dict[str, Any] = {**_LANGUAGES, "metric": "bleu", "smallest": 0.5}
 _APART: dict[str, Any] = {**_LANGUAGES, "better": "lower", "smallest": 0.01}
@@ -31,12 +32,12 @@ PAPER = Paper(
         Claim(
             id="languages-come-closer",
             statement="After code-switching restore and fine-tuning, sentences lie closer to their translations than "
-            "after fine-tuning alone.",
+            "after fine-tuning alone, or after the same stage with a shuffled lexicon.",
             reported="The Euclidean distance between sentence representations of the two languages is smaller "
             "(abstract, analysis).",
             metric="distance",
             treatment="csr",
-            control="plain",
+            control=("plain", "random"),
             null="random",
             **_APART,
         ),
@@ -47,7 +48,6 @@ PAPER = Paper(
             reported=f"Consistently better than mBART in 12 bilingual directions (abstract; {_TABLES}).",
             treatment="csr",
             control="plain",
-            null="random",
             **_BLEU,
         ),
         Claim(
@@ -65,7 +65,6 @@ PAPER = Paper(
             metric="rare",
             treatment="csr",
             control="plain",
-            null="random",
             smallest=0.01,
             **_LANGUAGES,
         ),
@@ -88,7 +87,6 @@ PAPER = Paper(
             statement="The stage is worth more than as many further steps of fine-tuning: the translations are better.",
             treatment="csr",
             control="plain_equal",
-            null="random",
             **_BLEU,
         ),
         Check(
@@ -97,7 +95,6 @@ PAPER = Paper(
             metric="distance",
             treatment="csr",
             control="plain_equal",
-            null="random",
             **_APART,
         ),
         Check(
@@ -106,17 +103,22 @@ PAPER = Paper(
             "denoising the same sentences with masks.",
             treatment="csr",
             control="mask",
+            **_BLEU,
+        ),
+        Check(
+            id="meaning-not-words",
+            statement="What helps is what the words mean: those of a shuffled lexicon make worse translations.",
+            treatment="csr",
+            control="random",
             null="random",
             **_BLEU,
         ),
         Check(
-            id="meaning-not-noise",
-            statement="What brings the languages closer is what the words mean: neither masks nor words of a shuffled "
-            "lexicon do it as well.",
+            id="closer-than-by-masks",
+            statement="Denoising the same sentences with masks does not bring the languages as close.",
             metric="distance",
             treatment="csr",
-            control=("mask", "random"),
-            null="random",
+            control="mask",
             **_APART,
         ),
         Check(
@@ -133,10 +135,10 @@ PAPER = Paper(
     premises=(
         Premise(
             id="base",
-            statement="The pretrained model restores masked sentences (BLEU).",
+            statement="The pretrained model restores masked sentences (BLEU; another sentence of the language has 13).",
             metric="base_restores",
             variant="plain",
-            at_least=30.0,
+            at_least=18.0,
         ),
         Premise(
             id="lexicon",
