@@ -61,7 +61,10 @@ def word_vectors(
     ids = ids[counts >= min_count]
     if len(ids) < 4:
         raise UserError(f"{len(ids)} words occur {min_count} times or more: give more text.")
-    size, rows, columns, values = len(ids), [], [], []
+    size = len(ids)
+    rows: list[np.ndarray] = []
+    columns: list[np.ndarray] = []
+    values: list[np.ndarray] = []
     for line in lines:
         kept = np.searchsorted(ids, line[np.isin(line, ids)])
         for gap in range(1, min(window + 1, len(kept))):
@@ -77,8 +80,13 @@ def word_vectors(
     positive = csr_array((np.maximum(pmi, 0), (near.row, near.col)), shape=(size, size))
     # Word and context vectors added up: what has a negative eigenvalue cancels out. So a word is also near to its own
     # neighbours, "four" to "4", and not only to words with like neighbours.
-    strength, axes = eigsh(positive, k=min(width, size - 1), which="LA", v0=np.ones(size))
-    vectors = (axes * np.sqrt(np.maximum(strength, 0)))[:, ::-1]
+    start = np.random.default_rng(0).random(size)
+    strength, axes = (
+        eigsh(positive, k=width, which="LA", v0=start)
+        if size > 2 * width + 1000
+        else np.linalg.eigh(positive.toarray())
+    )
+    vectors = (axes * np.sqrt(np.maximum(strength, 0)))[:, ::-1][:, :width]
     return WordVectors(ids.tolist(), normalize(torch.from_numpy(vectors.copy())))
 
 

@@ -56,8 +56,7 @@ class Config:
     equal_steps: bool = False
     """Stage 2 has the steps of stage 1 as well (with objective = none)."""
     lexicon: str = "unsupervised"
-    """unsupervised (paper), random (its entries, shuffled), oracle (from parallel text, tiny world), or a file, with
-    {source} and {target} in its name."""
+    """unsupervised (paper), random (its entries, shuffled), or a file, with {source} and {target} in its name."""
     rate: Annotated[float, Range(0.01, 1)] = 0.35
     """Share p of the words to replace (official)."""
     span: Annotated[float, Range(0.1)] = 3.5
@@ -104,8 +103,8 @@ class Config:
             raise UserError(f"objective = {self.objective!r} reads no lexicon: leave --lexicon out.")
         if self.model and not (self.data and self.test_data and self.languages):
             raise UserError("a pretrained model needs --data, --test-data and --languages.")
-        if self.model and (self.split == "dev" or self.lexicon == "oracle"):
-            raise UserError("--split dev and --lexicon oracle belong to the tiny world: leave them out with a model.")
+        if self.model and self.split == "dev":
+            raise UserError("split = 'dev' belongs to the tiny world: leave it out with a model.")
         if self.pivot in self.languages or len(set(self.languages)) < len(self.languages):
             raise UserError(f"languages: name those that are paired with {self.pivot}, each once.")
         if self.setting == "zero-shot" and len(self.languages) == 1:

@@ -7,6 +7,7 @@ noise = CodeSwitchNoiser(lexicon.forth, word_starts(tokenizer), tokenizer.mask_t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -141,7 +142,7 @@ def from_entries(vocabulary: int, entries: Sequence[tuple[int, int, float]], k: 
         table, scores = np.full((vocabulary, k), NONE), np.zeros((vocabulary, k))
         filled = np.zeros(vocabulary, int)
         for entry in sorted(entries, key=lambda entry: -entry[2]):
-            one, other = entry[here], entry[there]
+            one, other = int(entry[here]), int(entry[there])
             if filled[one] < k and other not in table[one]:
                 table[one, filled[one]], scores[one, filled[one]] = other, entry[2]
                 filled[one] += 1
@@ -196,23 +197,25 @@ class Task(NamedTuple):
         name: A language, or all of them.
         restored: English and each language of it.
         tuned: Directions of each fine-tuned model, by its name.
-        asked: Directions in which each is tested.
+        unseen: Directions in which each is tested, if they are not those that it is tuned on.
     """
 
     name: str
     restored: tuple[Direction, ...]
     tuned: dict[str, tuple[Direction, ...]]
-    asked: dict[str, tuple[Direction, ...]]
+    unseen: dict[str, tuple[Direction, ...]]
+
+    @property
+    def asked(self) -> dict[str, tuple[Direction, ...]]:
+        """Directions in which each is tested: its own, where there are no others."""
+        return self.unseen or self.tuned
 
 
 def tasks(config: Config, languages: Sequence[str]) -> list[Task]:
     """A model a direction; or, for pairs that none is tuned on, one model for all directions from and into English."""
     both = {code: ((config.pivot, code), (code, config.pivot)) for code in languages}
     if config.setting == "bilingual":
-        return [
-            Task(code, both[code][:1], *({f"{s}-{t}": ((s, t),) for s, t in both[code]} for _ in range(2)))
-            for code in languages
-        ]
+        return [Task(code, both[code][:1], {f"{s}-{t}": ((s, t),) for s, t in both[code]}, {}) for code in languages]
     unseen = tuple((one, other) for one in languages for other in languages if one != other)
     every = tuple(direction for code in languages for direction in both[code])
     return [Task("all", tuple(both[code][0] for code in languages), {"all": every}, {"all": unseen})]
@@ -257,12 +260,12 @@ def _rows(config: Config, source: str, most: int | None) -> list[dict[str, str]]
     found: list[dict[str, str]] = []
     for codes in wanted:
         name, columns = source.format(target=codes[0]), [config.pivot, *codes]
-        rows = corpora.adapted(name, corpora.read_rows(name), lambda row, number, c=columns: _texts(row, c, number))
+        rows = corpora.adapted(name, corpora.read_rows(name), partial(_texts, columns))
         found += islice(rows, most)
     return found
 
 
-def _texts(row: Mapping[str, Any], columns: Sequence[str], number: int) -> dict[str, str]:
+def _texts(columns: Sequence[str], row: Mapping[str, Any], number: int) -> dict[str, str]:
     """A row of aligned texts, as columns or, as OPUS-100, WMT and IWSLT have it, below `translation`."""
     cells = row.get("translation", row)
     if missing := [code for code in columns if not isinstance(cells.get(code), str) or not cells[code].strip()]:
@@ -274,8 +277,6 @@ def lexicon_of(config: Config, found: World, tokenizer: Any, code: str) -> Lexic
     """The lexicon of English and a language that a configuration asks for; None where spans are masked."""
     if config.objective != "restore":
         return None
-    if config.lexicon == "oracle":
-        return found.gold[code]
     if config.lexicon not in ("unsupervised", "random"):
         return read_lexicon(tokenizer, config.lexicon.format(source=config.pivot, target=code), config.top)
     texts = {language: found.texts[language] for language in (config.pivot, code)}

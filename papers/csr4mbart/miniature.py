@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.experiment.config import to_dict
+from core.files import read_json, write_json
 from core.worlds.base import dealt
 from core.worlds.numbers import spelled
 from papers.csr4mbart import data, method
 from papers.csr4mbart.config import Config
-from papers.csr4mbart.lexicon import Lexicon
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -50,9 +50,9 @@ def languages(config: Config) -> tuple[str, ...]:
 
 
 @cache
-def words(code: str) -> dict[int, str]:
-    """All numbers of a language."""
-    return spelled((code,), range(LARGEST))[code]
+def words(code: str, values: tuple[int, ...] = tuple(range(LARGEST))) -> dict[int, str]:
+    """Numbers in a language."""
+    return spelled((code,), values)[code]
 
 
 def numbers(config: Config) -> dict[str, list[int]]:
@@ -71,7 +71,8 @@ def digits(value: int) -> str:
 
 def text(config: Config, code: str) -> list[str]:
     """The text of a language: as many numbers of one, two, three and four digits."""
-    random, by_size = Random(f"text-{config.seed}-{code}"), [[] for _ in range(4)]
+    random = Random(f"text-{config.seed}-{code}")
+    by_size: list[list[int]] = [[] for _ in range(4)]
     for value in numbers(config)["text"]:
         by_size[len(str(value)) - 1].append(value)
     drawn = [random.choice(by_size[row % 4]) for row in range(config.texts)]
@@ -80,7 +81,8 @@ def text(config: Config, code: str) -> list[str]:
 
 def rows(values: Sequence[int], codes: Sequence[str]) -> list[dict[str, str]]:
     """Numbers in words."""
-    return [{"key": str(value), **{code: words(code)[value] for code in codes}} for value in values]
+    found = {code: words(code, tuple(values)) for code in codes}
+    return [{"key": str(value), **{code: found[code][value] for code in codes}} for value in values]
 
 
 def tokenizer_for(config: Config) -> Any:
@@ -100,8 +102,8 @@ def shape(config: Config, vocabulary: int) -> Any:
     """Shape of the model that is pretrained here."""
     from transformers import MBartConfig
 
-    half = {"layers": 2, "attention_heads": 4, "ffn_dim": 8 * config.width // 3}
-    sides = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in half.items()}
+    half: dict[str, Any] = {"layers": 2, "attention_heads": 4, "ffn_dim": 8 * config.width // 3}
+    sides: Any = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in half.items()}
     return MBartConfig(
         vocab_size=vocabulary, d_model=config.width, max_position_embeddings=64, scale_embedding=True,
         # With the 0.02 of wide models it does not learn to look at its source in this time.
@@ -111,11 +113,10 @@ def shape(config: Config, vocabulary: int) -> Any:
 
 
 def base(config: Config, run: Run) -> Path:
-    """The pretrained model, which all variants of a seed share."""
+    """Folder of the pretrained model, the texts, and what parallel text says of words: all variants of a seed share it."""
     names = ("seed", "pivot", "width", "texts", "smoothing", "dropout", "attention_dropout", "rate", "span")
     inputs = {name: getattr(config, name) for name in names} | {"training": to_dict(config.pretraining)}
-    inputs |= {"languages": languages(config)}
-    return run.stage("base", inputs, lambda folder: _pretrain(config, run, folder)) / "model"
+    return run.stage("base", {**inputs, "languages": languages(config)}, lambda folder: _pretrain(config, run, folder))
 
 
 def _pretrain(config: Config, run: Run, folder: Path) -> None:
@@ -125,9 +126,9 @@ def _pretrain(config: Config, run: Run, folder: Path) -> None:
 
     tokenizer, codes = tokenizer_for(config), (config.pivot, *languages(config))
     model = from_config(shape(config, len(tokenizer)), seed=config.seed, task="seq2seq")
+    texts = {code: text(config, code) for code in codes}
     read: list[method.Side] = []
-    for code in codes:
-        lines = text(config, code)
+    for code, lines in texts.items():
         # Every other line without its digits.
         shown = [" ".join(w for w in line.split() if row % 2 or not w.isdigit()) for row, line in enumerate(lines)]
         read += data.sides(tokenizer, code, "", shown)
@@ -137,11 +138,13 @@ def _pretrain(config: Config, run: Run, folder: Path) -> None:
     pairs, inner = [(side, side) for side in read], replace(run, path=folder / "training")
     fit(model, pairs, config.pretraining, inner, collate=collate, loss_fn=loss, seed=config.seed, name="pretrain")
     save_pretrained(model, folder / "model", tokenizer)
+    write_json(folder / "texts.json", texts)
+    write_json(folder / "gold.json", {code: gold(config, tokenizer, code) for code in codes[1:]})
 
 
-def oracle(config: Config, tokenizer: Any, code: str) -> Lexicon:
-    """The lexicon that parallel text of 3,000 numbers would give: words that occur together most exclusively (Dice)."""
-    together: Counter[tuple[str, str]] = Counter()
+def gold(config: Config, tokenizer: Any, code: str) -> list[tuple[int, int, float]]:
+    """What parallel text of 3,000 numbers says of words, as entries: how exclusively they occur together (Dice)."""
+    together: Counter[tuple[str, ...]] = Counter()
     alone: list[Counter[str]] = [Counter(), Counter()]
     for value in numbers(config)["text"][:3000]:
         pair = [set(words(language)[value].split()) for language in (config.pivot, code)]
@@ -149,21 +152,18 @@ def oracle(config: Config, tokenizer: Any, code: str) -> Lexicon:
         for count, found in zip(alone, pair, strict=True):
             count.update(found)
     ids = {word: tokenizer.convert_tokens_to_ids(f"▁{word}") for count in alone for word in count}
-    entries = [(ids[a], ids[b], 2 * n / (alone[0][a] + alone[1][b])) for (a, b), n in together.items()]
-    return data.from_entries(len(tokenizer), entries, config.top)
+    return [(ids[a], ids[b], 2 * n / (alone[0][a] + alone[1][b])) for (a, b), n in together.items()]
 
 
 def world(config: Config, run: Run) -> data.World:
     """Start, parallel rows, texts and the lexicon to compare with."""
-    from core.models.loading import load_tokenizer
-
-    start, codes, parts = base(config, run), languages(config), numbers(config)
-    tokenizer, every = load_tokenizer(start), (config.pivot, *codes)
+    folder, codes, parts = base(config, run), languages(config), numbers(config)
+    entries, size = read_json(folder / "gold.json"), read_json(folder / "model" / "config.json")["vocab_size"]
     return data.World(
-        start=str(start),
+        start=str(folder / "model"),
         languages=codes,
-        tuning=rows(parts["tuning"], every),
-        asked=rows(parts[config.split][: config.items], every),
-        texts={code: text(config, code) for code in every},
-        gold={code: oracle(config, tokenizer, code) for code in codes},
+        tuning=rows(parts["tuning"], (config.pivot, *codes)),
+        asked=rows(parts[config.split][: config.items], (config.pivot, *codes)),
+        texts=read_json(folder / "texts.json"),
+        gold={code: data.from_entries(size, entries[code], 1) for code in codes},
     )

@@ -156,7 +156,8 @@ def tune_pairs(
     )  # fmt: skip
     config, run = Config(), Run(path, "csr4mbart", options, path / "stages")
     pairs = data.pairs(tokenizer, rows, [(source, target)])
-    pad, restored = tokenizer.pad_token_id, ()
+    pad: int = tokenizer.pad_token_id
+    restored: tuple[float, ...] = ()
     if options.restore_steps:
         noisers = data.noisers(tokenizer, {(source, target): lexicon}, config)
         first = replace(settings, steps=options.restore_steps)
@@ -192,7 +193,12 @@ def lexicon(options: Induce) -> None:
     texts = [[line for line in read_lines(path) if line.strip()] for path in (options.source, options.target)]
     tokenizer = load_tokenizer(options.model)
     gold = data.read_lexicon(tokenizer, options.gold, 1) if options.gold else None
-    sizes = {"lexicon_width": options.width, "min_count": options.min_count, "top": options.top, "seed": options.seed}
+    sizes: Any = {
+        "lexicon_width": options.width,
+        "min_count": options.min_count,
+        "top": options.top,
+        "seed": options.seed,
+    }
     found = build_lexicon(tokenizer, *texts, **sizes)
     names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
 

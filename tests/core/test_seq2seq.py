@@ -19,17 +19,20 @@ WORDS = ["▁1", "▁one", "▁two", "▁three"]
 def mbart(kind: Any) -> tuple[Any, Any]:
     names = ["<s>", "<pad>", "</s>", "<unk>", *WORDS, "en_XX", "vi_VN", "<mask>"]
     tokenizer = kind(vocab=[(name, -1.0) for name in names])
-    sizes = {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in (("layers", 1), ("ffn_dim", 16))}
-    heads = {f"{side}_attention_heads": 2 for side in ("encoder", "decoder")}
+    sizes: Any = {
+        f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in (("layers", 1), ("ffn_dim", 16))
+    }
+    heads: Any = {f"{side}_attention_heads": 2 for side in ("encoder", "decoder")}
     config = MBartConfig(vocab_size=len(tokenizer), d_model=16, max_position_embeddings=32, **sizes, **heads)
     return from_config(config, seed=0, task="seq2seq"), tokenizer
 
 
 def t5() -> tuple[Any, Any]:
     tokenizer = word_level(["1", "one", "two", "three"], unknown=True)
+    sizes: Any = {"decoder_start_token_id": 0}
     config = T5Config(
-        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0,
-        pad_token_id=0, eos_token_id=2,
+        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, pad_token_id=0, eos_token_id=2,
+        **sizes,
     )  # fmt: skip
     return from_config(config, seed=0, task="seq2seq"), tokenizer
 

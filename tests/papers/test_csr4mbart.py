@@ -139,12 +139,12 @@ def test_sides_are_restored_in_turn_with_the_tag_of_their_language(mbart: Any, r
     pairs = data.pairs(tokenizer, rows, [("en", "vi")])
     batch = method.csr_batch(pairs, np.random.default_rng(0), noisers=noisers, pad=tokenizer.pad_token_id)
     labels = [[token for token in row if token >= 0] for row in batch["labels"].tolist()]
-    assert tokenizer.batch_decode(labels) == [
-        "the red house</s>en_XX", "nhà đỏ</s>vi_VN", "the old tree</s>en_XX", "cây</s>vi_VN"
+    assert [" ".join(tokenizer.convert_ids_to_tokens(ids)) for ids in labels] == [
+        "▁the ▁red ▁house </s> en_XX", "▁nhà ▁đỏ </s> vi_VN", "▁the ▁old ▁tree </s> en_XX", "▁cây </s> vi_VN"
     ]  # fmt: skip
-    read = tokenizer.batch_decode(batch["input_ids"])
-    assert read[0].startswith("<mask>")
-    assert [re.findall("(?:en_XX|vi_VN)", text) for text in read] == [["en_XX"], ["vi_VN"], ["en_XX"], ["vi_VN"]]
+    read = [tokenizer.convert_ids_to_tokens(ids) for ids in batch["input_ids"].tolist()]
+    assert "<mask>" in read[0]
+    assert [[name for name in names if "_" in name] for names in read] == [["en_XX"], ["vi_VN"], ["en_XX"], ["vi_VN"]]
     assert batch["attention_mask"].sum(1).tolist() == [
         sum(token != tokenizer.pad_token_id for token in row) for row in batch["input_ids"].tolist()
     ]
@@ -270,7 +270,10 @@ def test_every_arm_runs_and_differs_in_what_it_is_fed(smoke: Callable[[str], Any
         world = data.world(config, Run(tmp_path, "csr4mbart", config, smoke("csr4mbart").stages, quiet=True))
         tables[variant] = data.lexicon_of(config, world, load(world.start, task="seq2seq").tokenizer, "vi")
     assert tables["mask"] is None
-    assert (tables["csr"].forth != tables["random"].forth).any()
+    csr, shuffled = tables["csr"], tables["random"]
+    assert csr is not None
+    assert shuffled is not None
+    assert (csr.forth != shuffled.forth).any()
     assert "rare" in whole["units"]
 
 
@@ -310,7 +313,7 @@ def test_the_paper_scale_runs_on_rows_of_its_form(mbart: Any, rows: Any, tmp_pat
         [{"translation": {**row, "en": f"{row['en']} 1", "vi": f"{row['vi']} 1"}} for row in rows],
     )
     names = {"model": tmp_path / "mbart", "data": tmp_path / "opus.jsonl", "test_data": tmp_path / "opus.jsonl"}
-    quick = {
+    quick: dict[str, Any] = {
         "restoring.steps": 1,
         "training.steps": 1,
         "restoring.batch_size": 2,
@@ -422,7 +425,7 @@ def test_lexicon_tune_and_distance(mbart: Any, tmp_path: Path, capsys: pytest.Ca
     one = write(tmp_path / "one.tsv", "en\tvi\na tree\tcây\n")
     for arguments, message in (
         (made, "is there already"), (tuning, "is there already"),
-        (["tune", *named, "--model", folder, *steps, "--out", str(tmp_path / "other")], "No numeral"),
+        (["tune", *named, "--model", folder, *steps, "--out", str(tmp_path / "other")], "give more text"),
         (["distance", str(one), *named[1:], "--models", folder], "two rows"),
     ):  # fmt: skip
         with pytest.raises(SystemExit, match="2"):
