@@ -113,7 +113,7 @@ def shape(config: Config, vocabulary: int) -> Any:
 
 
 def base(config: Config, run: Run) -> Path:
-    """Folder of the pretrained model, the texts, and what parallel text says of words: all variants of a seed share it."""
+    """Folder of the pretrained model, the texts and what parallel text says of words, which a seed's variants share."""
     names = ("seed", "pivot", "width", "texts", "smoothing", "dropout", "attention_dropout", "rate", "span")
     inputs = {name: getattr(config, name) for name in names} | {"training": to_dict(config.pretraining)}
     return run.stage("base", {**inputs, "languages": languages(config)}, lambda folder: _pretrain(config, run, folder))

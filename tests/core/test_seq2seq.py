@@ -30,10 +30,16 @@ def mbart(kind: Any) -> tuple[Any, Any]:
 def t5() -> tuple[Any, Any]:
     tokenizer = word_level(["1", "one", "two", "three"], unknown=True)
     sizes: Any = {"decoder_start_token_id": 0}
-    config = T5Config(
-        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, pad_token_id=0, eos_token_id=2,
-        **sizes,
-    )  # fmt: skip
+    sizes |= {
+        "d_model": 16,
+        "d_kv": 8,
+        "d_ff": 16,
+        "num_layers": 1,
+        "num_heads": 2,
+        "pad_token_id": 0,
+        "eos_token_id": 2,
+    }
+    config = T5Config(vocab_size=len(tokenizer), **sizes)
     return from_config(config, seed=0, task="seq2seq"), tokenizer
 
 
