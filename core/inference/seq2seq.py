@@ -11,14 +11,11 @@ makes and from how the model shifts them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from core.errors import UserError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def language_tag(tokenizer: Any, code: str) -> str:
@@ -63,11 +60,11 @@ def encode(
     return tokenizer(list(texts), **cut).input_ids, tokenizer(text_target=list(texts), **cut).input_ids
 
 
-def decoder_start(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, language: str) -> list[int]:
+def decoder_start(model: Any, tokenizer: Any, language: str) -> list[int]:
     """Ids that the decoder is given before it writes a language."""
     _, (labels,) = encode(tokenizer, ["1"], language)
     if hasattr(model, "prepare_decoder_input_ids_from_labels"):
-        shifted: Any = model.prepare_decoder_input_ids_from_labels(labels=torch.tensor([labels, labels]))
+        shifted = model.prepare_decoder_input_ids_from_labels(labels=torch.tensor([labels, labels]))
         first = int(shifted[0, 0])
     else:
         first = int(model.config.decoder_start_token_id)

@@ -11,7 +11,7 @@ and takes the least similar, and its reverse table pairs the rows of one languag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int
 
 from core.errors import UserError
-from core.tasks.lexicon import Space
+from core.tasks.lexicon import Nearest, Space
 from core.tasks.vecmap import WordVectors, self_learning
 
 NONE = -1
@@ -68,18 +68,15 @@ def induce(
     w = self_learning(x, z, torch.tensor(pairs), torch.Generator().manual_seed(seed))
     shared = set(numerals)
     own = [[place for place, token in enumerate(side.ids) if token not in shared] for side in (source, target)]
-    ids = [np.asarray(side.ids)[places] for side, places in zip((source, target), own, strict=True)]
+    here, there = (np.asarray(side.ids)[places] for side, places in zip((source, target), own, strict=True))
     x, z = x[own[0]] @ w, z[own[1]]
-    tables = [
-        _spread(vocabulary, here, there[found.places.numpy()], found.scores.numpy())
-        for here, there, found in ((*ids, Space(z).nearest(x, k)), (*ids[::-1], Space(x).nearest(z, k)))
-    ]
+    forth, back = Space(z).nearest(x, k), Space(x).nearest(z, k)
+    tables = _spread(vocabulary, here, there, forth), _spread(vocabulary, there, here, back)
     return Lexicon(tables[0][0], tables[1][0], tables[0][1], tables[1][1])
 
 
-def _spread(
-    vocabulary: int, ids: Sequence[int], entries: np.ndarray, scores: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    table, weights = np.full((vocabulary, entries.shape[1]), NONE), np.zeros((vocabulary, entries.shape[1]))
-    table[ids], weights[ids] = entries, scores
-    return table, weights
+def _spread(vocabulary: int, ids: np.ndarray, others: np.ndarray, found: Nearest) -> tuple[np.ndarray, np.ndarray]:
+    shape = (vocabulary, found.places.shape[1])
+    table, scores = np.full(shape, NONE), np.zeros(shape)
+    table[ids], scores[ids] = others[found.places.numpy()], found.scores.numpy()
+    return table, scores
