@@ -167,8 +167,8 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    data=("pairs", "read_lexicon", "word_starts"),
+    data=("build_lexicon", "pairs", "read_lexicon", "word_starts"),
     lexicon=("induce",),
     method=("CodeSwitchNoiser", "csr_batch", "distances", "fine_tune", "restore"),
-    use=("Settings", "build_lexicon", "language_distance", "tune_pairs"),
+    use=("Settings", "language_distance", "tune_pairs"),
 )

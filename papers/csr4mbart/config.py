@@ -57,12 +57,6 @@ class Config:
     """Stage 2 has the steps of stage 1 as well (with objective = none)."""
     lexicon: str = "unsupervised"
     """unsupervised (paper), random (its entries, shuffled), or a file, with {source} and {target} in its name."""
-    rate: Annotated[float, Range(0.01, 1)] = 0.35
-    """Share p of the words to replace (official)."""
-    span: Annotated[float, Range(0.1)] = 3.5
-    """Mean length of a span in words (official)."""
-    top: Annotated[int, Range(1)] = 3
-    """Entries of a subword (official)."""
     smoothing: Annotated[float, Range(0, 0.9)] = 0.2
     """Label smoothing of both stages (official)."""
     dropout: Annotated[float, Range(0, 0.9)] = 0.3
@@ -79,8 +73,6 @@ class Config:
     # stage 0
     lexicon_width: Annotated[int, Range(2)] = 512
     """Of a subword's vector (official)."""
-    window: Annotated[int, Range(1)] = 10
-    """Neighbours on either side (official)."""
     min_count: Annotated[int, Range(1)] = 5
     """Of a subword with a vector (official)."""
 

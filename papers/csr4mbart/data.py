@@ -16,8 +16,8 @@ import numpy as np
 from torch import Tensor
 
 from core import corpora
+from core.corpora.lexicons import read_dictionary
 from core.errors import UserError
-from core.files import read_lines
 from core.inference.seq2seq import encode, speak
 from core.tasks import translation
 from core.tasks.vecmap import word_vectors
@@ -77,77 +77,75 @@ def subwords(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return tokenizer(list(texts), add_special_tokens=False).input_ids
 
 
-def unsupervised(tokenizer: Any, texts: Mapping[str, Sequence[str]], config: Config, seed: int) -> Lexicon:
-    """Stage 0 on the texts of two languages, source first."""
-    options: dict[str, Any] = {"width": config.lexicon_width, "window": config.window, "min_count": config.min_count}
-    one, other = (word_vectors(subwords(tokenizer, lines), **options) for lines in texts.values())
-    return induce(one, other, numerals(tokenizer), len(tokenizer), k=config.top, seed=seed)
+def build_lexicon(
+    tokenizer: Any, source: Sequence[str], target: Sequence[str],
+    *, width: int = 512, min_count: int = 5, k: int = 3, seed: int = 0,
+) -> Lexicon:  # fmt: skip
+    """Stage 0 on two texts.
+
+    Args:
+        tokenizer: Whose subwords.
+        source: Lines of one language.
+        target: Lines of the other; they need not be translations.
+        width: Of a subword's vector, at most.
+        min_count: Rarer subwords get no entry.
+        k: Entries of a subword.
+        seed: Draws what self-learning drops.
+
+    Raises:
+        UserError: Too little text, or no number in digits is in both often enough.
+    """
+    one, other = (
+        word_vectors(subwords(tokenizer, lines), width=width, min_count=min_count) for lines in (source, target)
+    )
+    return induce(one, other, numerals(tokenizer), len(tokenizer), k=k, seed=seed)
 
 
-def random_lexicon(tokenizer: Any, lexicon: Lexicon, seed: int) -> Lexicon:
+def random_lexicon(lexicon: Lexicon, seed: int) -> Lexicon:
     """The same subwords, each with the entries of another one: the effect, broken on purpose."""
     rng = np.random.default_rng([seed, 7])
 
-    def shuffled(table: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.flatnonzero((table != NONE).any(1))
-        table, scores = table.copy(), scores.copy()
-        order = rng.permutation(rows)
-        table[rows], scores[rows] = table[order], scores[order]
-        return table, scores
+    def shuffled(table: np.ndarray) -> np.ndarray:
+        rows, table = np.flatnonzero((table != NONE).any(1)), table.copy()
+        table[rows] = table[rng.permutation(rows)]
+        return table
 
-    (forth, forth_scores), (back, back_scores) = shuffled(lexicon[0], lexicon[2]), shuffled(lexicon[1], lexicon[3])
-    return Lexicon(forth, back, forth_scores, back_scores)
+    return Lexicon(shuffled(lexicon.forth), shuffled(lexicon.back))
 
 
-def read_lexicon(tokenizer: Any, path: str | Path, k: int) -> Lexicon:
-    """A lexicon of a file, `source<TAB>target[<TAB>weight]` a line, for both directions.
+def read_lexicon(tokenizer: Any, path: str | Path, k: int = 3) -> Lexicon:
+    """A lexicon of a file, `source<TAB>target` a line, for both directions; a subword's first k entries count.
 
     Words are cut into subwords by the tokenizer, but for a file that marks beginnings of words by ▁ or Ġ, which names
-    subwords as they are. What is not one subword is left out, not replaced by `<unk>`. The k heaviest entries of a
-    subword stay, in the order of the file where they have no weight.
+    subwords as they are. What is not one subword is left out, not replaced by `<unk>`.
 
     Raises:
         UserError: No such file, a line of another form, or no entry of single subwords.
     """
-    rows: list[tuple[str, str, float]] = []
-    for number, line in enumerate(read_lines(path), start=1):
-        cells = [cell.strip() for cell in line.split("\t")]
-        if cells == [""]:
-            continue
-        try:
-            weight = float(cells[2]) if len(cells) == 3 else 1.0
-        except ValueError:
-            weight = float("nan")
-        if len(cells) not in (2, 3) or not all(cells[:2]) or not np.isfinite(weight):
-            raise UserError(f"{path}, line {number}: give a source word, a tab, a target word and perhaps a weight.")
-        rows.append((cells[0], cells[1], weight))
-    words = list(dict.fromkeys(word for row in rows for word in row[:2]))
+    rows = read_dictionary(path)
+    words = list(dict.fromkeys(word for row in rows for word in row))
     marked = any(word[0] in MARKS for word in words)
-    cut = [[id] for id in tokenizer.convert_tokens_to_ids(words)] if marked else subwords(tokenizer, words or ["1"])
+    cut = [[id] for id in tokenizer.convert_tokens_to_ids(words)] if marked else subwords(tokenizer, words)
     known = {
         word: ids[0]
-        for word, ids in zip(words, cut, strict=False)
+        for word, ids in zip(words, cut, strict=True)
         if len(ids) == 1 and ids[0] not in (None, tokenizer.unk_token_id)
     }
-    entries = [(known[one], known[other], weight) for one, other, weight in rows if one in known and other in known]
+    entries = [(known[one], known[other]) for one, other in rows if one in known and other in known]
     if not entries:
         raise UserError(f"{path} has no entry of one subword on either side: give words of the model's vocabulary.")
     return from_entries(len(tokenizer), entries, k)
 
 
-def from_entries(vocabulary: int, entries: Sequence[tuple[int, int, float]], k: int) -> Lexicon:
-    """The k heaviest entries of each id, both ways."""
-    found = []
-    for here, there in ((0, 1), (1, 0)):
-        table, scores = np.full((vocabulary, k), NONE), np.zeros((vocabulary, k))
-        filled = np.zeros(vocabulary, int)
-        for entry in sorted(entries, key=lambda entry: -entry[2]):
-            one, other = int(entry[here]), int(entry[there])
-            if filled[one] < k and other not in table[one]:
-                table[one, filled[one]], scores[one, filled[one]] = other, entry[2]
-                filled[one] += 1
-        found.append((table, scores))
-    return Lexicon(found[0][0], found[1][0], found[0][1], found[1][1])
+def from_entries(vocabulary: int, entries: Sequence[tuple[int, int]], k: int) -> Lexicon:
+    """The first k entries of each id, both ways."""
+    tables = np.full((2, vocabulary, k), NONE)
+    for entry in entries:
+        for table, (one, other) in zip(tables, (entry, entry[::-1]), strict=True):
+            filled = (table[one] != NONE).sum()
+            if filled < k and other not in table[one]:
+                table[one, filled] = other
+    return Lexicon(*tables)
 
 
 def precision(lexicon: Lexicon, gold: Lexicon) -> float:
@@ -165,17 +163,14 @@ def word_by_word(tokenizer: Any, lexicon: Lexicon, texts: Sequence[str]) -> list
     return tokenizer.batch_decode([[token for token in line if token != NONE] for line in ids])
 
 
-def noisers(
-    tokenizer: Any, lexicons: Mapping[Direction, Lexicon | None], config: Config
-) -> dict[Direction, CodeSwitchNoiser]:
+def noisers(tokenizer: Any, lexicons: Mapping[Direction, Lexicon | None]) -> dict[Direction, CodeSwitchNoiser]:
     """A noiser for each language beside each other one; None masks."""
     starts, found = word_starts(tokenizer), {}
     if tokenizer.mask_token_id is None and None in lexicons.values():
         raise UserError(f"{type(tokenizer).__name__} has no mask token: give a lexicon, or set tokenizer.mask_token.")
     for (source, target), lexicon in lexicons.items():
-        tables = (lexicon.forth, lexicon.back) if lexicon else (None, None)
-        for direction, table in zip(((source, target), (target, source)), tables, strict=True):
-            found[direction] = CodeSwitchNoiser(table, starts, tokenizer.mask_token_id, config.rate, config.span)
+        for direction, table in zip(((source, target), (target, source)), lexicon or (None, None), strict=True):
+            found[direction] = CodeSwitchNoiser(table, starts, tokenizer.mask_token_id)
     return found
 
 
@@ -278,10 +273,10 @@ def lexicon_of(config: Config, found: World, tokenizer: Any, code: str) -> Lexic
     if config.objective != "restore":
         return None
     if config.lexicon not in ("unsupervised", "random"):
-        return read_lexicon(tokenizer, config.lexicon.format(source=config.pivot, target=code), config.top)
-    texts = {language: found.texts[language] for language in (config.pivot, code)}
-    made = unsupervised(tokenizer, texts, config, config.seed)
-    return random_lexicon(tokenizer, made, config.seed) if config.lexicon == "random" else made
+        return read_lexicon(tokenizer, config.lexicon.format(source=config.pivot, target=code))
+    options: dict[str, Any] = {"width": config.lexicon_width, "min_count": config.min_count, "seed": config.seed}
+    made = build_lexicon(tokenizer, found.texts[config.pivot], found.texts[code], **options)
+    return random_lexicon(made, config.seed) if config.lexicon == "random" else made
 
 
 def segments(rows: Sequence[Mapping[str, str]], direction: Direction) -> list[translation.Segment]:

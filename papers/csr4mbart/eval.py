@@ -131,7 +131,7 @@ def _restores(config: Config, found: World) -> float:
     scores, rng = [], np.random.default_rng(config.seed)
     for code in found.languages:
         texts = [row[code] for row in found.asked[:40]]
-        noiser = data.noisers(tokenizer, {(code, ""): None}, config)[code, ""]
+        noiser = data.noisers(tokenizer, {(code, ""): None})[code, ""]
         read = data.sides(tokenizer, code, "", texts)
         noised = [[*noiser(s.read[s.start : s.end], rng), *s.read[s.end :]] for s in read]
         outputs = write(model, tokenizer, noised, code, longest=LONGEST if config.model else 16)

@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
+from torch import Tensor
 
 from core.errors import UserError
-from core.tasks.lexicon import Nearest, Space
+from core.tasks.lexicon import Space
 from core.tasks.vecmap import WordVectors, self_learning
 
 NONE = -1
@@ -29,18 +30,16 @@ NONE = -1
 class Lexicon(NamedTuple):
     """Entries of each subword of one language in the other, best first: `forth` from source to target, `back`.
 
-    Both [vocabulary, k], ids of the tokenizer and NONE; scores are cosines.
+    Both [vocabulary, k], ids of the tokenizer and NONE.
     """
 
     forth: Int[np.ndarray, "vocabulary k"]
     back: Int[np.ndarray, "vocabulary k"]
-    forth_scores: Float[np.ndarray, "vocabulary k"]
-    back_scores: Float[np.ndarray, "vocabulary k"]
 
     @property
     def turned(self) -> Lexicon:
         """The same from target to source."""
-        return Lexicon(self.back, self.forth, self.back_scores, self.forth_scores)
+        return Lexicon(self.back, self.forth)
 
 
 def induce(
@@ -70,13 +69,11 @@ def induce(
     own = [[place for place, token in enumerate(side.ids) if token not in shared] for side in (source, target)]
     here, there = (np.asarray(side.ids)[places] for side, places in zip((source, target), own, strict=True))
     x, z = x[own[0]] @ w, z[own[1]]
-    forth, back = Space(z).nearest(x, k), Space(x).nearest(z, k)
-    tables = _spread(vocabulary, here, there, forth), _spread(vocabulary, there, here, back)
-    return Lexicon(tables[0][0], tables[1][0], tables[0][1], tables[1][1])
+    return Lexicon(_spread(vocabulary, here, there, x, z, k), _spread(vocabulary, there, here, z, x, k))
 
 
-def _spread(vocabulary: int, ids: np.ndarray, others: np.ndarray, found: Nearest) -> tuple[np.ndarray, np.ndarray]:
-    shape = (vocabulary, found.places.shape[1])
-    table, scores = np.full(shape, NONE), np.zeros(shape)
-    table[ids], scores[ids] = others[found.places.numpy()], found.scores.numpy()
-    return table, scores
+def _spread(vocabulary: int, ids: np.ndarray, others: np.ndarray, x: Tensor, z: Tensor, k: int) -> np.ndarray:
+    places = Space(z).nearest(x, k).places.numpy()
+    table = np.full((vocabulary, places.shape[1]), NONE)
+    table[ids] = others[places]
+    return table

@@ -114,7 +114,7 @@ def shape(config: Config, vocabulary: int) -> Any:
 
 def base(config: Config, run: Run) -> Path:
     """Folder of the pretrained model, the texts and what parallel text says of words, which a seed's variants share."""
-    names = ("seed", "pivot", "width", "texts", "smoothing", "dropout", "attention_dropout", "rate", "span")
+    names = ("seed", "pivot", "width", "texts", "smoothing", "dropout", "attention_dropout")
     inputs = {name: getattr(config, name) for name in names} | {"training": to_dict(config.pretraining)}
     return run.stage("base", {**inputs, "languages": languages(config)}, lambda folder: _pretrain(config, run, folder))
 
@@ -132,7 +132,7 @@ def _pretrain(config: Config, run: Run, folder: Path) -> None:
         # Every other line without its digits.
         shown = [" ".join(w for w in line.split() if row % 2 or not w.isdigit()) for row, line in enumerate(lines)]
         read += data.sides(tokenizer, code, "", shown)
-    noisers = data.noisers(tokenizer, {(code, ""): None for code in codes}, config)
+    noisers = data.noisers(tokenizer, {(code, ""): None for code in codes})
     collate = partial(method.csr_batch, noisers=noisers, pad=tokenizer.pad_token_id)
     loss = partial(method.sequence_loss, smoothing=config.smoothing)
     pairs, inner = [(side, side) for side in read], replace(run, path=folder / "training")
@@ -142,8 +142,8 @@ def _pretrain(config: Config, run: Run, folder: Path) -> None:
     write_json(folder / "gold.json", {code: gold(config, tokenizer, code) for code in codes[1:]})
 
 
-def gold(config: Config, tokenizer: Any, code: str) -> list[tuple[int, int, float]]:
-    """What parallel text of 3,000 numbers says of words, as entries: how exclusively they occur together (Dice)."""
+def gold(config: Config, tokenizer: Any, code: str) -> list[tuple[int, int]]:
+    """What parallel text of 3,000 numbers says of words, as entries: first those that occur together alone (Dice)."""
     together: Counter[tuple[str, ...]] = Counter()
     alone: list[Counter[str]] = [Counter(), Counter()]
     for value in numbers(config)["text"][:3000]:
@@ -152,7 +152,8 @@ def gold(config: Config, tokenizer: Any, code: str) -> list[tuple[int, int, floa
         for count, found in zip(alone, pair, strict=True):
             count.update(found)
     ids = {word: tokenizer.convert_tokens_to_ids(f"▁{word}") for count in alone for word in count}
-    return [(ids[a], ids[b], 2 * n / (alone[0][a] + alone[1][b])) for (a, b), n in together.items()]
+    best = sorted(together, key=lambda pair: -together[pair] / (alone[0][pair[0]] + alone[1][pair[1]]))
+    return [(ids[one], ids[other]) for one, other in best]
 
 
 def world(config: Config, run: Run) -> data.World:

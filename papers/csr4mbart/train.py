@@ -39,7 +39,7 @@ def train(config: Config, run: Run) -> None:
                     precision[code] = data.precision(lexicon, found.gold[code])
             rows = data.pairs(tokenizer, found.tuning, task.restored)
             common: dict[str, Any] = {"pad": tokenizer.pad_token_id, "smoothing": config.smoothing}
-            noisers = data.noisers(tokenizer, lexicons, config)
+            noisers = data.noisers(tokenizer, lexicons)
             name = f"restore-{task.name}"
             method.restore(model, rows, noisers, config.restoring, run, config.seed, name=name, **common)
             start = str(run.artifact / task.name / "restored")

@@ -4,8 +4,8 @@
     python -m papers.csr4mbart.use tune pairs.tsv --source en --target vi --model facebook/mbart-large-cc25 --out tuned
     python -m papers.csr4mbart.use distance pairs.tsv --source en --target vi --models base tuned/restored tuned/tuned
 
-Parallel text is a .tsv, .csv or .jsonl with a column a language code. A lexicon has a source word, a tab, a target word
-and perhaps a tab and a weight a line; its words are single subwords of the model.
+Parallel text is a .tsv, .csv or .jsonl with a column a language code. A lexicon has a source word, a
+tab and a target word a line, better ones first; its words are single subwords of the model.
 """
 
 from __future__ import annotations
@@ -42,10 +42,6 @@ class Induce:
     """Of a vector, at most."""
     min_count: Annotated[int, Range(1)] = 5
     """Rarer subwords get no entry."""
-    top: Annotated[int, Range(1)] = 3
-    """Entries of a subword."""
-    seed: Seed = 0
-    """Draws what self-learning drops."""
     out: Path = Path("lexicon")
     """A new folder for forth.tsv and back.tsv."""
 
@@ -106,25 +102,6 @@ class Tuned(NamedTuple):
     tuning: tuple[float, ...]
 
 
-def build_lexicon(tokenizer: Any, source: Sequence[str], target: Sequence[str], **options: Any) -> Lexicon:
-    """Stage 0 on two texts.
-
-    Args:
-        tokenizer: Whose subwords.
-        source: Lines of one language.
-        target: Lines of the other; they need not be translations.
-        options: `lexicon_width`, `window`, `min_count`, `top` and `seed` of the paper's configuration.
-
-    Raises:
-        UserError: Too little text, or no number in digits is in both often enough.
-    """
-    from papers.csr4mbart import data
-    from papers.csr4mbart.config import Config
-
-    config = Config(**options)
-    return data.unsupervised(tokenizer, {"source": source, "target": target}, config, config.seed)
-
-
 def tune_pairs(
     model: Any, tokenizer: Any, rows: Sequence[Mapping[str, str]], source: str, target: str, lexicon: Lexicon | None,
     options: Settings, path: Path,
@@ -148,18 +125,17 @@ def tune_pairs(
     from core.training.config import TrainingConfig
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data, method
-    from papers.csr4mbart.config import Config
 
     settings = TrainingConfig(
         steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, warmup=0.08,
         beta2=0.98, epsilon=1e-6, schedule="linear",
     )  # fmt: skip
-    config, run = Config(), Run(path, "csr4mbart", options, path / "stages")
+    run = Run(path, "csr4mbart", options, path / "stages")
     pairs = data.pairs(tokenizer, rows, [(source, target)])
     pad: int = tokenizer.pad_token_id
     restored: tuple[float, ...] = ()
     if options.restore_steps:
-        noisers = data.noisers(tokenizer, {(source, target): lexicon}, config)
+        noisers = data.noisers(tokenizer, {(source, target): lexicon})
         first = replace(settings, steps=options.restore_steps)
         restored = method.restore(model, pairs, noisers, first, run, options.seed, pad=pad).losses
         save_pretrained(model, path / "restored", tokenizer)
@@ -193,26 +169,13 @@ def lexicon(options: Induce) -> None:
     texts = [[line for line in read_lines(path) if line.strip()] for path in (options.source, options.target)]
     tokenizer = load_tokenizer(options.model)
     gold = data.read_lexicon(tokenizer, options.gold, 1) if options.gold else None
-    sizes: Any = {
-        "lexicon_width": options.width,
-        "min_count": options.min_count,
-        "top": options.top,
-        "seed": options.seed,
-    }
-    found = build_lexicon(tokenizer, *texts, **sizes)
+    found = data.build_lexicon(tokenizer, *texts, width=options.width, min_count=options.min_count)
     names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
 
     def fill(folder: Path) -> None:
-        for name, table, scores in (
-            ("forth", found.forth, found.forth_scores),
-            ("back", found.back, found.back_scores),
-        ):
-            lines = [
-                f"{names[one]}\t{names[other]}\t{score:.4f}\n"
-                for one in (table[:, 0] != NONE).nonzero()[0]
-                for other, score in zip(table[one], scores[one], strict=True)
-                if other != NONE
-            ]
+        for name, table in found._asdict().items():
+            pairs = ((one, other) for one, entries in enumerate(table) for other in entries if other != NONE)
+            lines = [f"{names[one]}\t{names[other]}\n" for one, other in pairs]
             write_text(folder / f"{name}.tsv", "".join(lines))
 
     build_folder(options.out, fill)
@@ -236,7 +199,7 @@ def tune(options: Tune) -> None:
     if options.restore_steps:
         columns = [[row[code] for row in rows] for code in (options.source, options.target)]
         file = options.lexicon
-        found = data.read_lexicon(tokenizer, file, 3) if file else build_lexicon(tokenizer, *columns)
+        found = data.read_lexicon(tokenizer, file) if file else data.build_lexicon(tokenizer, *columns)
     done = tune_pairs(model, tokenizer, rows, options.source, options.target, found, options, options.out)
     save_pretrained(done.model, options.out / "tuned", tokenizer)
     for name, losses in (("restore", done.restoring), ("tune", done.tuning)):
