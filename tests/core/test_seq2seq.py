@@ -10,6 +10,7 @@ from transformers import MBart50Tokenizer, MBartConfig, MBartTokenizer, T5Config
 
 from core.errors import UserError
 from core.inference.seq2seq import decoder_start, encode, language_tag, translate, write
+from core.models.flops import layers_of
 from core.models.loading import from_config
 from core.models.tokenization import word_level
 
@@ -29,16 +30,8 @@ def mbart(kind: Any) -> tuple[Any, Any]:
 
 def t5() -> tuple[Any, Any]:
     tokenizer = word_level(["1", "one", "two", "three"], unknown=True)
-    sizes: Any = {"decoder_start_token_id": 0}
-    sizes |= {
-        "d_model": 16,
-        "d_kv": 8,
-        "d_ff": 16,
-        "num_layers": 1,
-        "num_heads": 2,
-        "pad_token_id": 0,
-        "eos_token_id": 2,
-    }
+    sizes: Any = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_decoder_layers": 2, "num_heads": 2}
+    sizes |= {"pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0}
     config = T5Config(vocab_size=len(tokenizer), **sizes)
     return from_config(config, seed=0, task="seq2seq"), tokenizer
 
@@ -49,6 +42,11 @@ def test_a_decoder_begins_as_its_family_does() -> None:
     model, tokenizer = mbart(MBart50Tokenizer)
     assert tokenizer.convert_ids_to_tokens(decoder_start(model, tokenizer, "vi")) == ["</s>", "vi_VN"]
     assert decoder_start(*t5(), "sw") == [0]
+
+
+def test_layers_of_both_halves_count() -> None:
+    assert layers_of(mbart(MBartTokenizer)[0].config) == 2
+    assert layers_of(t5()[0].config) == 3
 
 
 def test_languages_are_found_by_their_codes() -> None:
