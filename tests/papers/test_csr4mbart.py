@@ -193,10 +193,8 @@ def test_a_rotated_space_is_found_from_a_few_numerals_and_both_tables_agree() ->
     rotation, _ = torch.linalg.qr(torch.randn(8, 8, generator=generator).double())
     order = torch.randperm(40, generator=generator)
     order = torch.tensor([*range(9), *(place for place in order.tolist() if place >= 9)])  # numerals are the same ids
-    source, target = (
-        WordVectors(list(range(40)), x),
-        WordVectors([*range(9), *range(49, 80)], x[order] @ rotation),
-    )
+    source = WordVectors(list(range(40)), x)
+    target = WordVectors([*range(9), *range(49, 80)], x[order] @ rotation)
     found = lexicon.induce(source, target, range(9), 100, k=2)
     for place in range(9, 40):
         there = target.ids[order.tolist().index(place)]
@@ -227,13 +225,8 @@ def test_numbers_of_different_use_do_not_meet() -> None:
     assert len(parts["tuning"]) == 40
     assert set(range(100)) <= set(parts["text"])
     assert miniature.numbers(Config(seed=4))["test"] != parts["test"]
-    assert [miniature.digits(value) for value in (4321, 317, 20, 7000, 0)] == [
-        "4000 300 20 1",
-        "300 17",
-        "20",
-        "7000",
-        "0",
-    ]
+    digits = [miniature.digits(value) for value in (4321, 317, 20, 7000, 0)]
+    assert digits == ["4000 300 20 1", "300 17", "20", "7000", "0"]
 
 
 def test_seeds_of_a_draw_share_no_language() -> None:
@@ -310,22 +303,10 @@ def test_the_paper_scale_runs_on_rows_of_its_form(mbart: Any, rows: Any, tmp_pat
         [{"translation": {**row, "en": f"{row['en']} 1", "vi": f"{row['vi']} 1"}} for row in rows],
     )
     names = {"model": tmp_path / "mbart", "data": tmp_path / "opus.jsonl", "test_data": tmp_path / "opus.jsonl"}
-    quick: dict[str, Any] = {
-        "restoring.steps": 1,
-        "training.steps": 1,
-        "restoring.batch_size": 2,
-        "training.batch_size": 2,
-        "min_count": 1,
-    }
-    quick |= {
-        f"{stage}.{name}": value
-        for stage in ("restoring", "training")
-        for name, value in (("micro_batch_size", 0), ("precision", "fp32"), ("save_every", 0))
-    }
-    config = override(
-        PRESETS["paper"],
-        {name: str(value) for name, value in names.items()} | quick | {"beams": 2, "items": 3, "languages": ("vi",)},
-    )
+    stage: dict[str, Any] = {"steps": 1, "batch_size": 2, "micro_batch_size": 0, "precision": "fp32", "save_every": 0}
+    quick = {f"{name}.{key}": value for name in ("restoring", "training") for key, value in stage.items()}
+    quick |= {"min_count": 1, "beams": 2, "items": 3, "languages": ("vi",)}
+    config = override(PRESETS["paper"], {name: str(value) for name, value in names.items()} | quick)
     run = Run(tmp_path / "run", "csr4mbart", config, tmp_path / "stages", quiet=True).open()
     execute(train, run, "train")
     measurement = execute(evaluate, run, "eval")
@@ -384,40 +365,20 @@ def test_lexicon_tune_and_distance(mbart: Any, tmp_path: Path, capsys: pytest.Ca
         for code, lines in (("en", ENGLISH), ("vi", VIETNAMESE))
     ]
     gold = write(tmp_path / "gold.tsv", "tree\tcây\n")
-    made = [
-        "lexicon",
-        *map(str, texts),
-        "--model",
-        folder,
-        "--width",
-        "4",
-        "--gold",
-        str(gold),
-        "--out",
-        str(tmp_path / "lex"),
-    ]
+    made = f"lexicon {texts[0]} {texts[1]} --model {folder} --width 4 --gold {gold} --out {tmp_path / 'lex'}".split()
     use.main(made)
     assert "have its word among theirs" in capsys.readouterr().out
     assert re.search(r"^▁tree\t▁\S+$", (tmp_path / "lex" / "forth.tsv").read_text(), re.MULTILINE)
     pairs = write(
         tmp_path / "pairs.tsv", "en\tvi\n" + "".join(f"{a}\t{b}\n" for a, b in zip(ENGLISH, VIETNAMESE, strict=True))
     )
-    named = [str(pairs), "--source", "en", "--target", "vi"]
+    named = f"{pairs} --source en --target vi".split()
     steps = ["--restore-steps", "1", "--steps", "2", "--batch-size", "2"]
-    tuning = [
-        "tune",
-        *named,
-        "--model",
-        folder,
-        "--lexicon",
-        str(tmp_path / "lex" / "forth.tsv"),
-        *steps,
-        "--out",
-        str(tmp_path / "out"),
-    ]
+    table, out = tmp_path / "lex" / "forth.tsv", tmp_path / "out"
+    tuning = ["tune", *named, *steps, *f"--model {folder} --lexicon {table} --out {out}".split()]
     use.main(tuning)
     assert re.search(r"restore +loss \d.*1 steps\n +tune +loss .*2 steps", capsys.readouterr().out)
-    use.main(["distance", *named, "--models", folder, str(tmp_path / "out" / "tuned")])
+    use.main(["distance", *named, "--models", folder, str(out / "tuned")])
     assert re.search(r"[-+]\d\.\d+ \[[-+]\d\.\d+, [-+]\d\.\d+\] from", capsys.readouterr().out)
     one = write(tmp_path / "one.tsv", "en\tvi\na tree\tcây\n")
     for arguments, message in (
