@@ -35,6 +35,11 @@ def language_tag(tokenizer: Any, code: str) -> str:
     return found[0]
 
 
+def positions(model: Any) -> int:
+    """Most tokens that it reads or writes; 1024 where it has no end, as T5."""
+    return getattr(model.config, "max_position_embeddings", None) or 1024
+
+
 def speak(tokenizer: Any, code: str) -> None:
     """Let a tokenizer read and write one language."""
     if hasattr(tokenizer, "src_lang"):
@@ -90,7 +95,8 @@ def translate(
     Raises:
         UserError: As :func:`language_tag`.
     """
-    return write(model, tokenizer, encode(tokenizer, texts, source)[0], target, beams=beams, longest=longest)
+    read, _ = encode(tokenizer, texts, source, positions(model))
+    return write(model, tokenizer, read, target, beams=beams, longest=longest)
 
 
 @torch.inference_mode()
@@ -100,6 +106,7 @@ def write(
 ) -> list[str]:  # fmt: skip
     """What a model writes in a language when it has read these ids; `at_once` of like length in a batch."""
     start, device = decoder_start(model, tokenizer, language), model.device
+    longest = min(longest, positions(model) - len(start))
     order, found = sorted(range(len(read)), key=lambda row: -len(read[row])), [""] * len(read)
     for begin in range(0, len(order), at_once):
         rows = order[begin : begin + at_once]

@@ -57,6 +57,8 @@ class Config:
     """Stage 2 has the steps of stage 1 as well (with objective = none)."""
     lexicon: str = "unsupervised"
     """unsupervised (paper), random (its entries, shuffled), or a file, with {source} and {target} in its name."""
+    top: Annotated[int, Range(1)] = 3
+    """Entries of a subword (official)."""
     smoothing: Annotated[float, Range(0, 0.9)] = 0.2
     """Label smoothing of both stages (official)."""
     dropout: Annotated[float, Range(0, 0.9)] = 0.3

@@ -36,8 +36,8 @@ MARKS = ("▁", "Ġ")
 # --- tokenizers -----------------------------------------------------------------------------------------------------
 
 
-def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longest: int = 1024) -> list[Side]:
-    """Sentences of one language, beside those of another."""
+def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longest: int = 512) -> list[Side]:
+    """Sentences of one language, beside those of another; longer ones are cut, which leaves room for masks."""
     read, written = encode(tokenizer, texts, language, longest)
     special, found = set(tokenizer.all_special_ids), []
     for ids, labels in zip(read, written, strict=True):
@@ -47,12 +47,14 @@ def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longe
     return found
 
 
-def pairs(tokenizer: Any, rows: Sequence[Mapping[str, Any]], directions: Iterable[Direction]) -> list[Pair]:
+def pairs(
+    tokenizer: Any, rows: Sequence[Mapping[str, Any]], directions: Iterable[Direction], longest: int = 512
+) -> list[Pair]:
     """All rows in some directions, source side first."""
     found: list[Pair] = []
     for source, target in directions:
         texts = [[row[code] for row in rows if source in row and target in row] for code in (source, target)]
-        one, other = sides(tokenizer, source, target, texts[0]), sides(tokenizer, target, source, texts[1])
+        one, other = (sides(tokenizer, *of, longest) for of in ((source, target, texts[0]), (target, source, texts[1])))
         found += zip(one, other, strict=True)
     return found
 
@@ -273,9 +275,9 @@ def lexicon_of(config: Config, found: World, tokenizer: Any, code: str) -> Lexic
     if config.objective != "restore":
         return None
     if config.lexicon not in ("unsupervised", "random"):
-        return read_lexicon(tokenizer, config.lexicon.format(source=config.pivot, target=code))
-    options: dict[str, Any] = {"width": config.lexicon_width, "min_count": config.min_count, "seed": config.seed}
-    made = build_lexicon(tokenizer, found.texts[config.pivot], found.texts[code], **options)
+        return read_lexicon(tokenizer, config.lexicon.format(source=config.pivot, target=code), config.top)
+    options: dict[str, Any] = {"width": config.lexicon_width, "min_count": config.min_count, "k": config.top}
+    made = build_lexicon(tokenizer, found.texts[config.pivot], found.texts[code], **options, seed=config.seed)
     return random_lexicon(made, config.seed) if config.lexicon == "random" else made
 
 

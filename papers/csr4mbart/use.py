@@ -122,6 +122,7 @@ def tune_pairs(
         UserError: A text without a subword, or one that the tokenizer cannot mask.
     """
     from core.experiment.run import Run
+    from core.inference.seq2seq import positions
     from core.training.config import TrainingConfig
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data, method
@@ -131,7 +132,7 @@ def tune_pairs(
         beta2=0.98, epsilon=1e-6, schedule="linear",
     )  # fmt: skip
     run = Run(path, "csr4mbart", options, path / "stages")
-    pairs = data.pairs(tokenizer, rows, [(source, target)])
+    pairs = data.pairs(tokenizer, rows, [(source, target)], positions(model) // 2)
     pad: int = tokenizer.pad_token_id
     restored: tuple[float, ...] = ()
     if options.restore_steps:

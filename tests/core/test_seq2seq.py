@@ -72,3 +72,4 @@ def test_outputs_are_those_of_the_model_alone_and_in_order() -> None:
         logits = model(input_ids=torch.tensor([read[0]]), decoder_input_ids=torch.tensor([start])).logits
     first = tokenizer.decode([int(logits[0, -1].argmax())], skip_special_tokens=True)
     assert together[0].startswith(first)
+    assert len(translate(model, tokenizer, ["one " * 40], "en", "vi", longest=99)) == 1  # 32 positions
