@@ -10,9 +10,9 @@ of test do not meet, nor do they occur in the texts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -35,7 +35,11 @@ POOL = ("ar", "cs", "de", "es", "et", "fr", "kk", "lt", "ro", "ru", "tr", "vi")
 DRAWN, DISJOINT = 2, 6
 LARGEST = 10_000
 HELD_OUT = 150
-"""Numbers of dev, and as many of test."""
+"""Numbers of dev, as many of test, and, at most, of parallel text."""
+GOLD = 3000
+"""Numbers whose words in two languages say what a lexicon should have."""
+Words = Mapping[str, Mapping[int, str]]
+"""Numbers in words, by language."""
 
 
 def languages(config: Config) -> tuple[str, ...]:
@@ -49,17 +53,11 @@ def languages(config: Config) -> tuple[str, ...]:
     return config.languages or dealt(POOL, DRAWN, config.seed, DISJOINT)
 
 
-@cache
-def words(code: str, values: tuple[int, ...] = tuple(range(LARGEST))) -> dict[int, str]:
-    """Numbers in a language."""
-    return spelled((code,), values)[code]
-
-
 def numbers(config: Config) -> dict[str, list[int]]:
     """Numbers of three and four digits by what they are for; `text` are the others, and all shorter ones."""
     drawn = Random(f"numbers-{config.seed}").sample(range(100, LARGEST), LARGEST - 100)
-    dev, test, tuning = drawn[:HELD_OUT], drawn[HELD_OUT : 2 * HELD_OUT], drawn[2 * HELD_OUT : 1000]
-    return {"dev": dev, "test": test, "tuning": tuning[: config.pairs], "text": [*range(100), *drawn[1000:]]}
+    dev, test, tuning = (drawn[place : place + HELD_OUT] for place in range(0, 3 * HELD_OUT, HELD_OUT))
+    return {"dev": dev, "test": test, "tuning": tuning, "text": [*range(100), *drawn[3 * HELD_OUT :]]}
 
 
 def digits(value: int) -> str:
@@ -69,29 +67,22 @@ def digits(value: int) -> str:
     return " ".join(str(part) for part in (value // 1000 * 1000, value % 1000 // 100 * 100, *rest) if part) or "0"
 
 
-def text(config: Config, code: str) -> list[str]:
-    """The text of a language: as many numbers of one, two, three and four digits."""
+def in_text(config: Config, code: str) -> list[int]:
+    """The numbers of a language's text: as many of one, two, three and four digits."""
     random = Random(f"text-{config.seed}-{code}")
     by_size: list[list[int]] = [[] for _ in range(4)]
     for value in numbers(config)["text"]:
         by_size[len(str(value)) - 1].append(value)
-    drawn = [random.choice(by_size[row % 4]) for row in range(config.texts)]
-    return [f"{digits(value)} {words(code)[value]}" for value in drawn]
+    return [random.choice(by_size[row % 4]) for row in range(config.texts)]
 
 
-def rows(values: Sequence[int], codes: Sequence[str]) -> list[dict[str, str]]:
-    """Numbers in words."""
-    found = {code: words(code, tuple(values)) for code in codes}
-    return [{"key": str(value), **{code: found[code][value] for code in codes}} for value in values]
-
-
-def tokenizer_for(config: Config) -> Any:
+def tokenizer_for(words: Words) -> Any:
     """mBART's tokenizer, with a subword for every word and numeral of the texts."""
     from transformers import MBartTokenizer
     from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
 
     found = [digits(value) for value in range(LARGEST)]
-    found += [line for code in (config.pivot, *languages(config)) for line in words(code).values()]
+    found += [line for lines in words.values() for line in lines.values()]
     pieces = dict.fromkeys(word for line in found for word in line.split())
     specials = ["<s>", "<pad>", "</s>", "<unk>"]
     entries = [*specials, *(f"▁{piece}" for piece in pieces), *FAIRSEQ_LANGUAGE_CODES, "<mask>"]
@@ -124,9 +115,13 @@ def _pretrain(config: Config, run: Run, folder: Path) -> None:
     from core.models.loading import from_config
     from core.training.fit import fit, save_pretrained
 
-    tokenizer, codes = tokenizer_for(config), (config.pivot, *languages(config))
+    codes, parts = (config.pivot, *languages(config)), numbers(config)
+    drawn, known = {code: in_text(config, code) for code in codes}, parts.pop("text")[:GOLD]
+    every = sorted({value for values in (known, *drawn.values(), *parts.values()) for value in values})
+    words = spelled(codes, every)
+    tokenizer = tokenizer_for(words)
     model = from_config(shape(config, len(tokenizer)), seed=config.seed, task="seq2seq")
-    texts = {code: text(config, code) for code in codes}
+    texts = {code: [f"{digits(value)} {words[code][value]}" for value in values] for code, values in drawn.items()}
     read: list[method.Side] = []
     for code, lines in texts.items():
         # Every other line without its digits.
@@ -139,15 +134,19 @@ def _pretrain(config: Config, run: Run, folder: Path) -> None:
     fit(model, pairs, config.pretraining, inner, collate=collate, loss_fn=loss, seed=config.seed, name="pretrain")
     save_pretrained(model, folder / "model", tokenizer)
     write_json(folder / "texts.json", texts)
-    write_json(folder / "gold.json", {code: gold(config, tokenizer, code) for code in codes[1:]})
+    write_json(folder / "gold.json", {code: gold(tokenizer, words[codes[0]], words[code], known) for code in codes[1:]})
+    rows = {name: [{"key": str(n), **{code: words[code][n] for code in codes}} for n in parts[name]] for name in parts}
+    write_json(folder / "rows.json", rows)
 
 
-def gold(config: Config, tokenizer: Any, code: str) -> list[tuple[int, int]]:
-    """What parallel text of 3,000 numbers says of words, as entries: first those that occur together alone (Dice)."""
+def gold(
+    tokenizer: Any, source: Mapping[int, str], target: Mapping[int, str], values: Sequence[int]
+) -> list[tuple[int, int]]:
+    """What parallel text says of words, as entries: first those that occur together alone (Dice)."""
     together: Counter[tuple[str, ...]] = Counter()
     alone: list[Counter[str]] = [Counter(), Counter()]
-    for value in numbers(config)["text"][:3000]:
-        pair = [set(words(language)[value].split()) for language in (config.pivot, code)]
+    for value in values:
+        pair = [set(source[value].split()), set(target[value].split())]
         together.update(product(*pair))
         for count, found in zip(alone, pair, strict=True):
             count.update(found)
@@ -158,13 +157,14 @@ def gold(config: Config, tokenizer: Any, code: str) -> list[tuple[int, int]]:
 
 def world(config: Config, run: Run) -> data.World:
     """Start, parallel rows, texts and the lexicon to compare with."""
-    folder, codes, parts = base(config, run), languages(config), numbers(config)
+    folder, codes = base(config, run), languages(config)
     entries, size = read_json(folder / "gold.json"), read_json(folder / "model" / "config.json")["vocab_size"]
+    rows = read_json(folder / "rows.json")
     return data.World(
         start=str(folder / "model"),
         languages=codes,
-        tuning=rows(parts["tuning"], (config.pivot, *codes)),
-        asked=rows(parts[config.split][: config.items], (config.pivot, *codes)),
+        tuning=rows["tuning"][: config.pairs or None],
+        asked=rows[config.split][: config.items],
         texts=read_json(folder / "texts.json"),
         gold={code: data.from_entries(size, entries[code], 1) for code in codes},
     )
