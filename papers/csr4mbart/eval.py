@@ -119,7 +119,7 @@ def _apart(model: Any, tokenizer: Any, parts: Sequence[Segment]) -> list[float]:
 
 
 def _restores(config: Config, found: World) -> float:
-    """BLEU with which the pretrained model restores masked sentences of its languages."""
+    """BLEU with which the pretrained model restores masked sentences of its texts, or of those that it is tuned on."""
     import numpy as np
 
     from core.inference.seq2seq import write
@@ -130,11 +130,11 @@ def _restores(config: Config, found: World) -> float:
     model, tokenizer = load(Path(found.start) if not config.model else found.start, task="seq2seq", dtype="float32")
     scores, rng = [], np.random.default_rng(config.seed)
     for code in found.languages:
-        texts = [row[code] for row in found.asked[:40]]
+        texts = found.texts[code][:40]
         noiser = data.noisers(tokenizer, {(code, ""): None})[code, ""]
         read = data.sides(tokenizer, code, "", texts)
         noised = [[*noiser(s.read[s.start : s.end], rng), *s.read[s.end :]] for s in read]
-        outputs = write(model, tokenizer, noised, code, longest=LONGEST if config.model else 16)
+        outputs = write(model, tokenizer, noised, code, longest=LONGEST if config.model else 24)
         scores += [sentence_bleu(output, text) for output, text in zip(outputs, texts, strict=True)]
     return fmean(scores)
 
