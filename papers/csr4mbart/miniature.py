@@ -36,7 +36,7 @@ DRAWN, DISJOINT = 2, 6
 LARGEST = 10_000
 HELD_OUT = 150
 """Numbers of dev, as many of test, and, at most, of parallel text."""
-GOLD = 3000
+GOLD = 500
 """Numbers whose words in two languages say what a lexicon should have."""
 Words = Mapping[str, Mapping[int, str]]
 """Numbers in words, by language."""
