@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -194,28 +194,23 @@ class Task(NamedTuple):
         name: A language, or all of them.
         restored: English and each language of it.
         tuned: Directions of each fine-tuned model, by its name.
-        unseen: Directions in which each is tested, if they are not those that it is tuned on.
+        asked: Directions in which each is tested.
     """
 
     name: str
     restored: tuple[Direction, ...]
-    tuned: dict[str, tuple[Direction, ...]]
-    unseen: dict[str, tuple[Direction, ...]]
-
-    @property
-    def asked(self) -> dict[str, tuple[Direction, ...]]:
-        """Directions in which each is tested: its own, where there are no others."""
-        return self.unseen or self.tuned
+    tuned: Mapping[str, tuple[Direction, ...]]
+    asked: Mapping[str, tuple[Direction, ...]]
 
 
 def tasks(config: Config, languages: Sequence[str]) -> list[Task]:
     """A model a direction; or, for pairs that none is tuned on, one model for all directions from and into English."""
     both = {code: ((config.pivot, code), (code, config.pivot)) for code in languages}
     if config.setting == "bilingual":
-        return [Task(code, both[code][:1], {f"{s}-{t}": ((s, t),) for s, t in both[code]}, {}) for code in languages]
-    unseen = tuple((one, other) for one in languages for other in languages if one != other)
+        each = {code: {f"{s}-{t}": ((s, t),) for s, t in both[code]} for code in languages}
+        return [Task(code, both[code][:1], each[code], each[code]) for code in languages]
     every = tuple(direction for code in languages for direction in both[code])
-    return [Task("all", tuple(both[code][0] for code in languages), {"all": every}, {"all": unseen})]
+    return [Task("all", every[::2], {"all": every}, {"all": tuple(permutations(languages, 2))})]
 
 
 class World(NamedTuple):

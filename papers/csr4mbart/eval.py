@@ -130,7 +130,7 @@ def _restores(config: Config, found: World) -> float:
     model, tokenizer = load(Path(found.start) if not config.model else found.start, task="seq2seq", dtype="float32")
     scores, rng = [], np.random.default_rng(config.seed)
     for code in found.languages:
-        texts = found.texts[code][:40]
+        texts = found.texts[code][: min(40, config.items)]
         noiser = data.noisers(tokenizer, {(code, ""): None})[code, ""]
         read = data.sides(tokenizer, code, "", texts)
         noised = [[*noiser(s.read[s.start : s.end], rng), *s.read[s.end :]] for s in read]

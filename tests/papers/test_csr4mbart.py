@@ -244,29 +244,21 @@ def test_rare_words_count_where_a_reference_has_them() -> None:
 
 def test_every_arm_runs_and_differs_in_what_it_is_fed(smoke: Callable[[str], Any], tmp_path: Path) -> None:
     found: dict[str, Any] = {}
-    for variant in ("plain", "mask", "random", "zero_shot"):
+    for variant in ("plain", "random", "zero_shot"):
         config = with_variant(PRESETS["smoke"], VARIANTS, variant)
         config = config if variant == "zero_shot" else replace(config, languages=("vi",))
         run = Run(tmp_path / variant, "csr4mbart", config, smoke("csr4mbart").stages, quiet=True).open()
         execute(train, run, "train")
         found[variant] = execute(evaluate, run, "eval")
     asked = {variant: {unit.rpartition("/")[0] for unit in m.units["bleu"]} for variant, m in found.items()}
-    assert asked["plain"] == asked["mask"] == {"vi/en-vi", "vi/vi-en"}
+    assert asked["plain"] == asked["random"] == {"vi/en-vi", "vi/vi-en"}
     assert asked["zero_shot"] == {"tr-vi/tr-vi", "tr-vi/vi-tr"}
     whole = smoke("csr4mbart").measurement
     assert {check.metric for check in PAPER.judged} - {""} <= set(whole["metrics"])
     assert whole["metrics"]["lexicon_precision"] > 2 * found["random"].metrics["lexicon_precision"]
-    tables = {}
-    for variant in ("csr", "random", "mask"):
-        config = replace(with_variant(PRESETS["smoke"], VARIANTS, variant), languages=("vi",))
-        world = data.world(config, Run(tmp_path, "csr4mbart", config, smoke("csr4mbart").stages, quiet=True))
-        tables[variant] = data.lexicon_of(config, world, load(world.start, task="seq2seq").tokenizer, "vi")
-    assert tables["mask"] is None
-    csr, shuffled = tables["csr"], tables["random"]
-    assert csr is not None
-    assert shuffled is not None
-    assert (csr.forth != shuffled.forth).any()
     assert "rare" in whole["units"]
+    masked = with_variant(PRESETS["smoke"], VARIANTS, "mask")
+    assert data.lexicon_of(masked, data.World("", (), [], [], {}, {}), None, "vi") is None
 
 
 # --- files and the paper's scale --------------------------------------------------------------------------------------
