@@ -155,7 +155,7 @@ PAPER = Paper(
         "mBART-cc25 is MIT."
     ),
     seeds=(36, 37, 38, 39, 40, 41),
-    minutes=8,
+    minutes=12,
 )
 
 __getattr__, __dir__, __all__ = public(
