@@ -158,7 +158,7 @@ def test_an_odd_batch_begins_with_either_side(mbart: Any, rows: list[dict[str, s
     _, tokenizer = mbart
     (pair,) = data.pairs(tokenizer, rows[:1], [("en", "vi")])
     noisers = data.noisers(tokenizer, {("en", "vi"): None})
-    written = Counter()
+    written: Counter[str] = Counter()
     for seed in range(40):
         batch = method.csr_batch([pair], np.random.default_rng(seed), noisers=noisers, pad=tokenizer.pad_token_id)
         written[tokenizer.convert_ids_to_tokens(int(batch["labels"][0, -1]))] += 1
