@@ -198,45 +198,43 @@ def align(options: Align) -> None:
 
 def translate(options: Translate) -> None:
     """Print the best translations with their CSLS; a word that the vectors lack gets none."""
+    from core.corpora.lexicons import read_vocabulary
     from core.corpora.vectors import read_vectors
-    from core.files import read_lines
     from core.tasks.lexicon import Space
 
-    asked = [line.strip() for line in read_lines(options.words) if line.strip()]
+    asked = read_vocabulary(options.words)
     if not (options.aligned / "map.safetensors").exists():
         raise UserError(f"{options.aligned} holds no map: make it with `align`.")
     source, target = (read_vectors(options.aligned / f"{name}.vec") for name in ("source", "target"))
     place = {word: number for number, word in enumerate(source.words)}
-    known = [word for word in dict.fromkeys(asked) if word in place]
+    known = [word for word in asked if word in place]
     if not known:
         raise UserError(f"{options.words}: none of its {len(asked)} words is among the source words of the map.")
     found = Space(target.vectors, source.vectors).nearest(source.vectors[[place[word] for word in known]], options.top)
-    best = {
-        word: [f"{target.words[number]} {score:.3f}" for number, score in zip(*row, strict=True)]
-        for word, *row in zip(known, found.places.tolist(), found.scores.tolist(), strict=True)
-    }
+    rows = dict(zip(known, zip(found.places.tolist(), found.scores.tolist(), strict=True), strict=True))
     for word in asked:
-        print("\t".join([word, *best.get(word, ())]))
-    if missing := sum(word not in best for word in asked):
+        best = zip(*rows[word], strict=True) if word in rows else ()
+        print("\t".join([word, *(f"{target.words[number]} {score:.3f}" for number, score in best)]))
+    if missing := len(asked) - len(known):
         print(f"{missing} of {len(asked)} words are not among the source words of the map.")
 
 
 def build(options: Build) -> None:
     """Write the dictionaries and print what they hold."""
-    from core.corpora.lexicons import read_dictionary
+    from core.corpora.lexicons import read_dictionary, read_vocabulary
     from core.corpora.vectors import read_vectors
-    from core.files import build_folder, read_lines, write_text
+    from core.files import build_folder, write_text
     from core.tasks.lexicon import build_dictionaries, statistics
 
-    def vocabulary(path: str) -> Sequence[str]:
-        if path.endswith((".vec", ".vec.gz")):
-            return read_vectors(path, options.most).words
-        return [line.strip() for line in read_lines(path) if line.strip()][: options.most]
-
     _is_new(options.out)
-    pairs, source, target = read_dictionary(options.dictionary), vocabulary(options.source), vocabulary(options.target)
+    source, target = (
+        read_vectors(path, options.most).words
+        if path.endswith((".vec", ".vec.gz"))
+        else read_vocabulary(path, options.most)
+        for path in (options.source, options.target)
+    )
     sizes = {"train": options.train, "test": options.test, "most": options.translations}
-    built = build_dictionaries(pairs, source, target, **sizes)._asdict()
+    built = build_dictionaries(read_dictionary(options.dictionary), source, target, **sizes)._asdict()
 
     def fill(folder: Path) -> None:
         for name, part in built.items():
