@@ -75,6 +75,8 @@ class Config:
             raise UserError(f"{self.method!r} with steps = {self.steps}: only refinement and rcsls take steps.")
         if self.spectral and self.method != "rcsls":
             raise UserError(f"spectral belongs to rcsls: leave it out with method = {self.method!r}.")
+        if self.held_out and not self.steps:
+            raise UserError(f"held_out chooses the number of steps, and {self.method!r} takes none: leave it out.")
         if self.forms and self.languages != ("si",):
             raise UserError("forms are those of Sinhala: say --languages si.")
         if not self.languages or "en" in self.languages or len(set(self.languages)) < len(self.languages):

@@ -96,8 +96,8 @@ def read(
 def words(code: str, cases: bool = False) -> dict[str, int]:
     """A language's vocabulary, with case forms of Sinhala names if they are asked for; and the concept's number."""
     numbers = {concept.names[code]: number for number, concept in enumerate(known())}
-    cased = {form: number for name, number in numbers.items() for form in forms(name)} if cases and code == "si" else {}
-    return numbers | {form: number for form, number in cased.items() if form not in numbers}
+    cased = ((form, number) for name, number in numbers.items() for form in forms(name) if cases)
+    return numbers | {form: number for form, number in cased if form not in numbers}
 
 
 def space(config: Config, run: Run, code: str) -> Side:
@@ -108,18 +108,15 @@ def space(config: Config, run: Run, code: str) -> Side:
         return Side(vocabulary, prepared(toy(code, list(numbers.values())), config.center, config.dimensions))
 
     def build(folder: Path) -> None:
-        np.save(folder / "vectors.npy", encode(encoder, vocabulary, code).numpy())
+        from core.models.embedding import Pooling, load_encoder
+
+        # English as the encoder's authors pool it, the others over their subwords alone.
+        read = load_encoder(encoder, None if code == "en" else Pooling("mean", special_tokens=False))
+        np.save(folder / "vectors.npy", read(vocabulary).vectors.numpy())
 
     folder = run.stage("names", {"encoder": encoder, "words": vocabulary}, build)
     vectors = np.load(folder / "vectors.npy", allow_pickle=False)
     return Side(vocabulary, prepared(vectors, config.center, config.dimensions))
-
-
-def encode(encoder: str, texts: Sequence[str], code: str) -> Tensor:
-    """Vectors of names: English ones pooled as the encoder's authors do, others over their subwords alone."""
-    from core.models.embedding import Pooling, load_encoder
-
-    return load_encoder(encoder, None if code == "en" else Pooling("mean", special_tokens=False))(texts).vectors
 
 
 def toy(code: str, numbers: Sequence[int], width: int = 32) -> Tensor:

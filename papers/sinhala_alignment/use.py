@@ -144,7 +144,11 @@ def align_spaces(
     from papers.sinhala_alignment.eval import K, ranks
     from papers.sinhala_alignment.train import fit, most_maps
 
-    own = {"dimensions": settings.dimensions, "seed": settings.seed, "held_out": 0.2}
+    own = {
+        "dimensions": settings.dimensions,
+        "seed": settings.seed,
+        "held_out": 0.2 * (settings.method != "procrustes"),
+    }
     config = Config(**{**VARIANTS[settings.method], **own})
     x, y = (
         data.Side(words, data.prepared(vectors, dimensions=config.dimensions).float().to(default_device()))

@@ -380,8 +380,8 @@ def test_presets_name_the_official_files() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"method": "procrustes"}, {"steps": 0}, {"method": "refinement", "spectral": True}, {"forms": True},
-        {"languages": ("en",)}, {"languages": ("si", "si")},
+        {"method": "procrustes"}, {"method": "procrustes", "steps": 0, "held_out": 0.2}, {"steps": 0},
+        {"method": "refinement", "spectral": True}, {"forms": True}, {"languages": ("en",)}, {"languages": ("si", "si")},
         {"languages": ("sw",)}, {"dictionary": "x", "split": "dev"},
     ],
 )  # fmt: skip
