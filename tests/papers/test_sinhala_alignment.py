@@ -381,8 +381,8 @@ def test_presets_name_the_official_files() -> None:
     "changes",
     [
         {"method": "procrustes"}, {"method": "procrustes", "steps": 0, "held_out": 0.2}, {"steps": 0},
-        {"method": "refinement", "spectral": True}, {"forms": True}, {"languages": ("en",)}, {"languages": ("si", "si")},
-        {"languages": ("sw",)}, {"dictionary": "x", "split": "dev"},
+        {"method": "refinement", "spectral": True}, {"forms": True}, {"languages": ("en",)},
+        {"languages": ("si", "si")}, {"languages": ("sw",)}, {"dictionary": "x", "split": "dev"},
     ],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
