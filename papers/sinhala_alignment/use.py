@@ -144,12 +144,10 @@ def align_spaces(
     from papers.sinhala_alignment.eval import K, ranks
     from papers.sinhala_alignment.train import fit, most_maps
 
-    own = {
-        "dimensions": settings.dimensions,
-        "seed": settings.seed,
-        "held_out": 0.2 * (settings.method != "procrustes"),
-    }
-    config = Config(**{**VARIANTS[settings.method], **own})
+    held = 0.0 if settings.method == "procrustes" else 0.2
+    config = Config(
+        **VARIANTS[settings.method] | {"dimensions": settings.dimensions, "seed": settings.seed, "held_out": held}
+    )
     x, y = (
         data.Side(words, data.prepared(vectors, dimensions=config.dimensions).float().to(default_device()))
         for words, vectors in (source, target)
@@ -263,10 +261,10 @@ def compare(options: Compare) -> None:
     spaces = {code: read_vectors(path, options.most) for code, _, path in named}
     if len(spaces) < 3:
         raise UserError("--vectors: name three languages or more, as in en=en.vec si=si.vec es=es.vec.")
-    has = {code: set(found.words) for code, found in spaces.items()}
-    table = list(read_rows(options.concepts))
-    known = [row for row in table if all(row.get(code) in has[code] for code in spaces)]
-    rows = list(dict.fromkeys(tuple(row[code] for code in spaces) for row in known))
+    sides, known = list(spaces.values()), [set(found.words) for found in spaces.values()]
+    table = [[str(row.get(code) or "").strip() for code in spaces] for row in read_rows(options.concepts)]
+    full = (row for row in table if all(word in words for word, words in zip(row, known, strict=True)))
+    rows = list(dict.fromkeys(map(tuple, full)))
     if len(rows) < 10:
         raise UserError(
             f"{options.concepts}: {len(rows)} of {len(table)} rows have in each of the columns {', '.join(spaces)} a "
@@ -275,7 +273,6 @@ def compare(options: Compare) -> None:
     parts = apart([(row[0], str(place)) for place, row in enumerate(rows)], 0.4, options.seed)
     pivot, first, *_ = spaces
     print(f"{len(rows)} concepts in all vocabularies, {len(parts[1])} to test on; P@1 by CSLS, {pivot} asking first")
-    sides = list(spaces.values())
 
     def aligned(source: int, target: int) -> Aligned:
         train, test = ([(rows[int(place)][source], rows[int(place)][target]) for _, place in part] for part in parts)
