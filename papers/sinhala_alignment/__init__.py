@@ -48,8 +48,9 @@ _CLAIMS = (
      "(P@1)."),
 )
 _EVERYWHERE = (
-    ("csls-helps-into", "CSLS gains over nearest neighbours into", ("gain_en_xx", "procrustes")),
-    ("csls-helps-from", "CSLS gains over nearest neighbours from", ("gain_xx_en", "procrustes")),
+    # Over so many languages gains of a thousandth can be told from none, with shuffled pairs as well.
+    ("csls-helps-into", "CSLS gains more than a point over nearest neighbours into", ("gain_en_xx", "procrustes", 0.01)),
+    ("csls-helps-from", "CSLS gains more than a point over nearest neighbours from", ("gain_xx_en", "procrustes", 0.01)),
     ("rcsls-beats-procrustes", "RCSLS translates more than Procrustes into", ("p1_csls_en_xx", "rcsls", "procrustes")),
     ("refinement-helps", "Refinement helps the nearest neighbour from", ("p1_nn_xx_en", "refinement", "procrustes")),
 )
