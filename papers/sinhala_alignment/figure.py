@@ -49,6 +49,7 @@ def _methods(axes: Axes, record: Record, direction: str) -> None:
         # Beside the methods that translate nothing there is room.
         axes.text(right, 0.7 * number, label, color=COLOURS[colour], fontsize=9, ha="right", va="center")
     rows(axes, [*METHODS.values()], 1.05 * right)
+    axes.locator_params(axis="x", nbins=5)
 
 
 def _languages(axes: Axes, record: Record) -> None:
@@ -61,6 +62,6 @@ def _languages(axes: Axes, record: Record) -> None:
     rows(axes, [name(code) for code in order])
     beaten = sum(letters[code] > found[code] for code in order)
     axes.set_title(f"Letters alone (black) beat the map\nin {beaten} of {len(order)} languages")
-    legend = f"Latin letters in blue\nletters alone: {fmean(letters.values()):.2f} in the mean"
+    legend = f"dark blue: Latin letters\nletters alone: {fmean(letters.values()):.2f} in the mean"
     axes.text(1.06, len(order) - 1.2, legend, fontsize=9, ha="right", va="bottom")
     axes.set_xlabel("from English, the same concepts (P@1, RCSLS and CSLS)")
