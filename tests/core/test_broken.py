@@ -290,6 +290,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "sinhala_alignment build pairs.tsv --source {} --target a.vec": ("sinhala_alignment", ".txt"),
     "sinhala_alignment compare {} --vectors en=a.vec sw=a.vec de=a.vec": ("sinhala_alignment", ".tsv"),
     "sinhala_alignment compare pairs.tsv --vectors en={} sw=a.vec de=a.vec": ("sinhala_alignment", ".vec"),
+    "csr4mbart lexicon {} pairs.tsv --model nothing/here": ("csr4mbart", ".txt"),
+    "csr4mbart lexicon pairs.tsv {} --model nothing/here": ("csr4mbart", ".txt"),
+    "csr4mbart tune {} --source en --target sw --model nothing/here": ("csr4mbart", ".tsv"),
+    "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.
 MODELS = {
