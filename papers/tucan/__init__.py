@@ -8,14 +8,10 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # What is drawn is a tool, that is a function: its items share wordings and schema. Less than five points would be of no
 # use to anyone.
-_MEASURED: dict[str, Any] = {
-    "unit": "tool",
-    "smallest": 0.05,
-    "control": "base",
-    "treatment": "bg+en",
-    "null": "shuffled",
-    "premises": ("speaks-bg", "bg+en-fits"),
-}
+_DRAWN: dict[str, Any] = {"unit": "tool", "smallest": 0.05, "null": "shuffled"}
+_MEASURED: dict[str, Any] = _DRAWN | {"control": "base", "treatment": "bg+en", "premises": ("speaks-bg", "bg+en-fits")}
+# A control that has not learnt its items proves nothing. The null arm is left out: it has nothing that can be learnt.
+_TUNED = {"bg+en": "both languages", "no_negatives": "calls alone", "bg": "Bulgarian alone", "en": "English alone"}
 
 PAPER = Paper(
     slug="tucan",
@@ -40,7 +36,7 @@ PAPER = Paper(
         Claim(
             id="clean-calls",
             statement="Where a call is wanted, Bulgarian requests get one that parses, names an offered function and "
-            "satisfies its schema more often than from the base, and than after tuning on other items' calls.",
+            "satisfies its schema more often than from the base, and than after tuning on other items' answers.",
             reported="Clean, parsable calls instead of verbose replies (abstract; qualitative).",
             # Another item's call parses as well: the null arm breaks what is called, not the format, and is a control.
             **_MEASURED | {"null": None, "control": ("base", "shuffled")},
@@ -68,6 +64,42 @@ PAPER = Paper(
     ),
     checks=(
         Check(
+            id="negatives-teach-when",
+            statement="Whether a Bulgarian request wants a call is decided rightly more often than after tuning on as "
+            "many items that all want one.",
+            **_MEASURED | {"control": "no_negatives", "premises": ("speaks-bg", "bg+en-fits", "no_negatives-fits")},
+            metric="decision_bg",
+        ),
+        Check(
+            id="english-transfers",
+            statement="After tuning on English items alone, Bulgarian requests are called rightly more often than by "
+            "the base.",
+            **_DRAWN,
+            treatment="en",
+            control="base",
+            premises=("speaks-bg", "en-fits"),
+            metric="accuracy_call_bg",
+        ),
+        Check(
+            id="both-beat-english",
+            statement="Tuning on both languages raises the accuracy on Bulgarian requests over tuning on as many "
+            "English items.",
+            **_MEASURED | {"control": "en", "premises": ("speaks-bg", "bg+en-fits", "en-fits")},
+            metric="accuracy_bg",
+        ),
+        Check(
+            id="english-costs-little",
+            statement="Against as many Bulgarian items alone, the English half costs at most 5 points on Bulgarian "
+            "requests.",
+            unit="tool",
+            treatment="bg+en",
+            control="bg",
+            keeps=True,
+            size=0.05,
+            premises=("speaks-bg", "bg+en-fits", "bg-fits"),
+            metric="accuracy_bg",
+        ),
+        Check(
             id="unseen-functions",
             statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base.",
             **_MEASURED,
@@ -90,18 +122,21 @@ PAPER = Paper(
             variant="base",
             at_least=0.6,
         ),
-        Premise(
-            id="bg+en-fits",
-            statement="The tuned model has learnt its items.",
-            metric="fitted",
-            variant="bg+en",
-            at_least=0.7,
+        *(
+            Premise(
+                id=f"{arm}-fits",
+                statement=f"The model that was tuned on {what} has learnt its items.",
+                metric="fitted",
+                variant=arm,
+                at_least=0.7,
+            )
+            for arm, what in _TUNED.items()
         ),
     ),
     official_code="https://github.com/llm-bg/Tucan-Eval",
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
-    seeds=(31, 32, 33, 34, 35),
+    seeds=(41, 42, 43, 44, 45),
     minutes=10,
 )
 

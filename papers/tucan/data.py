@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -135,13 +136,11 @@ def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
         plain_function(function)
     if (parameters := _parsed(expected.get("expected_parameters"), "expected_parameters")) is not None:
         expected = {**expected, "expected_parameters": parameters}
-    # Where a row does not say its language, the script of its request does.
-    script = "bg" if dominant_script(request) == "Cyrl" else "en"
     return {
         **row,
         "id": str(row.get("id") if row.get("id") is not None else number),
         "scenario_type": str(row.get("scenario_type") or "unknown"),
-        "language": str(row.get("language") or script),
+        "language": _language(row, request),
         "functions": functions,
         "expected_behavior": expected,
     }
@@ -185,29 +184,53 @@ def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     return list(adapted(source, _rows(source, SPLITS)[: limit or None], evaluation_item))
 
 
-def read_conversations(source: str, prompt: Prompt) -> list[Chat]:
+def read_conversations(source: str, prompt: Prompt, *, language: str = "all", negatives: bool = True) -> list[Chat]:
     """Training conversations of a file or a hub dataset; items are worded by `prompt`, `messages` taken as they are.
 
+    Args:
+        source: See :func:`read_items`.
+        prompt: Wording of items, and the tags of a call.
+        language: Keep one alone: a row's `language`, or what the script of its request says.
+        negatives: Off: keep conversations with a call alone.
+
+    Returns:
+        As many as there are; what is kept comes again in the place of what is not.
+
     Raises:
-        UserError: A row cannot be read.
+        UserError: A row cannot be read, or none is kept.
     """
-    return list(adapted(source, _rows(source, ("train",)), lambda row, _: training_messages(row, prompt)))
+    rows = _rows(source, ("train",))
+    chats: list[Chat] = list(adapted(source, rows, lambda row, _: training_messages(row, prompt)))
+    kept = [
+        chat
+        for row, chat in zip(rows, chats, strict=True)
+        if language in ("all", _language(row, row.get("user_message") or chat[0]["content"].splitlines()[-1]))
+        and (negatives or any(_calls(turn, prompt.tags) for turn in chat))
+    ]
+    if not kept:
+        raise UserError(f"{source} has no conversation that is to be trained on: see languages and negatives.")
+    return list(itertools.islice(itertools.cycle(kept), len(chats)))
 
 
-def shuffled_calls(chats: Sequence[Chat], tags: Tags, seed: int) -> list[Chat]:
-    """The null arm: whoever is to call makes the call of another conversation; who is not, does as before."""
-    calls = [turn["content"] for chat in chats for turn in chat if _calls(turn, tags)]
-    order = random.Random(f"null {seed}").sample(range(len(calls)), len(calls))
+def shuffled_answers(chats: Sequence[Chat], seed: int) -> list[Chat]:
+    """The null arm: every request gets the answer of another one, a call or none."""
+    answers = [turn["content"] for chat in chats for turn in chat if turn["role"] == "assistant"]
+    order = random.Random(f"null {seed}").sample(range(len(answers)), len(answers))
     others = dict(zip(order, order[1:] + order[:1], strict=True))
-    places = iter(range(len(calls)))
+    places = iter(range(len(answers)))
     return [
-        [{**turn, "content": calls[others[next(places)]]} if _calls(turn, tags) else turn for turn in chat]
+        [{**turn, "content": answers[others[next(places)]]} if turn["role"] == "assistant" else turn for turn in chat]
         for chat in chats
     ]
 
 
 def _calls(turn: Mapping[str, str], tags: Tags) -> bool:
     return turn["role"] == "assistant" and parse_call(turn["content"], tags) is not None
+
+
+def _language(row: Mapping[str, Any], request: str) -> str:
+    """What a row says, else what the script of its request does."""
+    return str(row.get("language") or ("bg" if dominant_script(request) == "Cyrl" else "en"))
 
 
 def _rows(source: str, splits: Sequence[str]) -> list[Any]:

@@ -23,7 +23,7 @@ from papers.tucan.config import Config
 
 Items = Sequence[Mapping[str, Any]]
 # Training items that are asked again, to see whether they have been learnt.
-ASKED_AGAIN = 60
+ASKED_AGAIN = 100
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -45,9 +45,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units["knowledge_bg"] = knows(model, tokenizer, config)
         if config.adapter == "none":
             units["understood_bg"] = understood(model, tokenizer, config)
-        elif config.calls == "own" and not config.train_file:
+            metrics |= trivial(config, items, prompt)
+        elif config.answers == "own" and not config.train_file:
             metrics["fitted"] = fitted(model, tokenizer, config, prompt)
-        metrics |= trivial(config, items, prompt)
     metrics |= {name: mean(values) for name, values in units.items()}
     report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
     write_rows(run.path / "wrong.jsonl", wrong_items(items, rounds[0], verdicts[0]))
@@ -152,6 +152,8 @@ def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[
             found = {"accuracy_unseen": right}
         else:
             found = {"accuracy": right, f"accuracy_{item['scenario_type']}": right}
+            wanted = expected["should_call_function"]
+            found["decision"] = fmean((verdict.valid is not None) == wanted for verdict in verdicts)
             if expected["should_call_function"]:
                 found["accuracy_call"] = right
                 found["valid_call"] = fmean(verdict.valid is True for verdict in verdicts)

@@ -42,6 +42,7 @@ NO_CALL_SCENARIOS = ("irrelevant_question_with_functions", "missing_required_par
 SCENARIOS = CALL_SCENARIOS + NO_CALL_SCENARIOS
 # Shares in training: half wants no call. Ours; the paper's are not released. Its test is taken to be balanced.
 MIX: dict[str, float] = dict(zip(SCENARIOS, (0.17, 0.17, 0.16, 0.225, 0.225, 0.05), strict=True))
+CALLS = dict.fromkeys(CALL_SCENARIOS, 1 / 3)
 BALANCED = dict.fromkeys(SCENARIOS, 1 / 6)
 
 

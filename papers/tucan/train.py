@@ -55,8 +55,8 @@ def conversations(config: Config) -> list[Chat]:
     if not config.train_file:
         return miniature.training_chats(config)
     prompt, _ = data.prompt_of(config.prompt)
-    chats = data.read_conversations(config.train_file, prompt)
-    return data.shuffled_calls(chats, prompt.tags, config.seed) if config.calls == "shuffled" else chats
+    chats = data.read_conversations(config.train_file, prompt, language=config.languages, negatives=config.negatives)
+    return data.shuffled_answers(chats, config.seed) if config.answers == "shuffled" else chats
 
 
 def load_base(config: Config, run: Run) -> Loaded:

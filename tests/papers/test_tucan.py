@@ -331,7 +331,9 @@ def test_parts_share_no_wording_no_open_value_and_no_unseen_function(parts: dict
     scored = miniature.scored_items(Config(seed=1))
     assert {one["id"].split("/")[0] for one in scored if one.get("unseen")} == set(miniature.UNSEEN)
     main = [one for one in scored if not one.get("unseen") and one["language"] == "bg"]
-    assert set(Counter((one["id"].split("/")[0], one["scenario_type"]) for one in main).values()) == {2}
+    assert set(Counter((one["id"].split("/")[0], one["scenario_type"]) for one in main).values()) == {
+        miniature.PER_CELL
+    }
     assert {one["id"].split("/")[0] for one in main} == known
 
 
@@ -450,13 +452,21 @@ def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
     found = {name: tucan_train.conversations(override(tiny, VARIANTS[name])) for name in VARIANTS if name != "base"}
     whole = [method.conversation(one, prompt) for one in items]
     assert found["bg+en"] == whole
-    calls = [one["scenario_type"] in method.CALL_SCENARIOS for one in items]
+    kept = {
+        "no_negatives": [one["scenario_type"] in method.CALL_SCENARIOS for one in items],
+        "bg": [one["language"] == "bg" for one in items],
+        "en": [one["language"] == "en" for one in items],
+    }
+    for name, stays in kept.items():
+        own = [chat for chat, stay in zip(whole, stays, strict=True) if stay]
+        assert found[name] == (own * 4)[: len(whole)], "others in the place of those that are left out"
     assert [chat[0] for chat in whole] == [chat[0] for chat in found["shuffled"]]
-    same = [mine[1] == other[1] for mine, other in zip(whole, found["shuffled"], strict=True)]
-    assert all(one for one, call in zip(same, calls, strict=True) if not call)
-    assert sum(same) - calls.count(False) < 0.2 * sum(calls)  # two conversations may want the same call
+    assert sum(one == other for one, other in zip(whole, found["shuffled"], strict=True)) < 0.2 * len(whole)
     answers = [sorted(chat[1]["content"] for chat in chats) for chats in (whole, found["shuffled"])]
     assert answers[0] == answers[1]
+    path.write_text(json.dumps({"messages": whole[0], "language": "fr"}), encoding="utf-8")
+    with pytest.raises(UserError, match="no conversation"):
+        tucan_train.conversations(override(tiny, {"train_file": str(path), "languages": "en"}))
 
 
 def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_on() -> None:
@@ -515,7 +525,7 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
     with temporary("tucan", small(adapter="none")) as run:
         shared = Run(run.path, "tucan", small(adapter="none", limit=20), smoke("tucan").stages, quiet=True)
         found = tucan_eval.evaluate(shared.config, shared).metrics
-    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "valid_call_bg"):
+    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "valid_call_bg", "decision_bg"):
         assert found[name] == 1
     assert found["unexpected_call_bg"] == 0
     assert {"understood_bg", "knowledge_bg"} <= set(found)
