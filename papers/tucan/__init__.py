@@ -10,8 +10,17 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 # use to anyone.
 _DRAWN: dict[str, Any] = {"unit": "tool", "smallest": 0.05, "null": "shuffled"}
 _MEASURED: dict[str, Any] = _DRAWN | {"control": "base", "treatment": "bg+en", "premises": ("speaks-bg", "bg+en-fits")}
+_LEARNT = "has learnt its items."
 # A control that has not learnt its items proves nothing. The null arm is left out: it has nothing that can be learnt.
-_TUNED = {"bg+en": "both languages", "no_negatives": "calls alone", "bg": "Bulgarian alone", "en": "English alone"}
+_PREMISES = {
+    "speaks-bg": ("base", "understood_bg", 0.6, "The base speaks Bulgarian: it says in its own words what it is asked "
+                  "for, with the right values, in the wordings of the test."),
+    "knows-bg": ("base", "knowledge_bg", 0.6, "The base knows what is asked about countries in Bulgarian."),
+    "bg+en-fits": ("bg+en", "fitted", 0.7, f"The model that is tuned on both languages {_LEARNT}"),
+    "no_negatives-fits": ("no_negatives", "fitted", 0.7, f"The model that is tuned on calls alone {_LEARNT}"),
+    "bg-fits": ("bg", "fitted", 0.7, f"The model that is tuned on Bulgarian alone {_LEARNT}"),
+    "en-fits": ("en", "fitted", 0.7, f"The model that is tuned on English alone {_LEARNT}"),
+}  # fmt: skip
 
 PAPER = Paper(
     slug="tucan",
@@ -106,32 +115,9 @@ PAPER = Paper(
             metric="accuracy_unseen_bg",
         ),
     ),
-    premises=(
-        Premise(
-            id="speaks-bg",
-            statement="The base speaks Bulgarian: it says in its own words what it is asked for, with the right "
-            "values, in the wordings of the test.",
-            metric="understood_bg",
-            variant="base",
-            at_least=0.6,
-        ),
-        Premise(
-            id="knows-bg",
-            statement="The base knows what is asked about countries in Bulgarian.",
-            metric="knowledge_bg",
-            variant="base",
-            at_least=0.6,
-        ),
-        *(
-            Premise(
-                id=f"{arm}-fits",
-                statement=f"The model that was tuned on {what} has learnt its items.",
-                metric="fitted",
-                variant=arm,
-                at_least=0.7,
-            )
-            for arm, what in _TUNED.items()
-        ),
+    premises=tuple(
+        Premise(id=id, variant=variant, metric=metric, at_least=at_least, statement=statement)
+        for id, (variant, metric, at_least, statement) in _PREMISES.items()
     ),
     official_code="https://github.com/llm-bg/Tucan-Eval",
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "

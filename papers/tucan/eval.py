@@ -166,25 +166,19 @@ def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[
 
 def wrong_items(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
     """Items that were answered wrongly, with the answer and why."""
+    found = zip(items, said, verdicts, strict=True)
     return [
-        {**item, "label": verdict.label, "response": text, "errors": verdict.errors}
-        for item, text, verdict in zip(items, said, verdicts, strict=True)
-        if verdict.label != "CORRECT"
+        {**i, "label": v.label, "response": text, "errors": v.errors} for i, text, v in found if v.label != "CORRECT"
     ]
 
 
 def samples(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
     """One answer for every scenario and label."""
-    shown = [
-        {
-            "scenario": item["scenario_type"],
-            "label": verdict.label,
-            "request": item["user_message"],
-            "answer": text[:200],
-        }
-        for item, text, verdict in zip(items, said, verdicts, strict=True)
-    ]
-    return list({(one["scenario"], one["label"]): one for one in shown}.values())
+    names, shown = ("scenario", "label", "request", "answer"), {}
+    for item, text, verdict in zip(items, said, verdicts, strict=True):
+        row = (item["scenario_type"], verdict.label, item["user_message"], text[:200])
+        shown[row[:2]] = dict(zip(names, row, strict=True))
+    return list(shown.values())
 
 
 def print_report(report: Any) -> None:

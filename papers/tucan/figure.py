@@ -11,9 +11,12 @@ from core.experiment.report import COLOURS, trivial_lines
 from core.experiment.results import Record
 
 ARMS = (
-    ("bg+en", "tuned", "blue"),
+    ("bg+en", "tuned on both languages", "blue"),
+    ("bg", "Bulgarian alone", "blue"),
+    ("en", "English alone", "blue"),
+    ("no_negatives", "calls alone", "vermilion"),
     ("base", "base, not tuned", "grey"),
-    ("shuffled", "tuned on other items' calls (null)", "grey"),
+    ("shuffled", "other items' answers (null)", "grey"),
 )
 SCENARIOS = {
     "function_call_required": "one function",
@@ -23,7 +26,7 @@ SCENARIOS = {
     "missing_required_parameters": "value missing",
     "no_functions_available": "no functions",
 }
-SHOWN = (("bg+en", "D", -0.15), ("base", "o", 0.15))
+SHOWN = (("bg+en", "D", -0.2), ("no_negatives", "s", 0.0), ("base", "o", 0.2))
 
 
 def draw(record: Record) -> Figure:
@@ -45,11 +48,11 @@ def _scenarios(axes: Axes, record: Record) -> None:
             found = mean_of(record, variant, f"accuracy_{scenario}_bg", "tool")
             axes.plot([max(0.0, found.low), min(1.0, found.high)], [row + shift] * 2, color=colour, linewidth=1.2)
             axes.plot(found.estimate, row + shift, marker, color=colour, markersize=6)
-        axes.text(0.0, -1.3 + 0.3 * number, label, color=colour, fontsize=9, va="center")
+        axes.text(0.0, -1.6 + 0.3 * number, label, color=colour, fontsize=9, va="center")
     axes.axhline(2.5, color="#BBBBBB", linewidth=1)
     for height, text in ((-0.42, "a call is wanted"), (5.42, "no call is wanted")):
         axes.text(1.0, height, text, ha="right", va="center", fontsize=8, color=COLOURS["grey"])
     axes.set_yticks(range(len(SCENARIOS)), list(SCENARIOS.values()))
-    axes.set(ylim=(5.7, -1.55), xlim=(-0.03, 1.03), xlabel="accuracy")
+    axes.set(ylim=(5.7, -1.85), xlim=(-0.03, 1.03), xlabel="accuracy")
     axes.grid(axis="y", visible=False)
     axes.set_title("By scenario", pad=14)
