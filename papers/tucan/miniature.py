@@ -3,7 +3,8 @@
 The base talks Bulgarian and English: it says in words what it is asked for, tells which of some forms (JSON Schema) a
 request is for and which of their fields it fills, writes values as JSON, knows currencies of countries. It has
 read every wording and every name, as any chat model has, but no request of the test: the wordings of the test come with
-values of training, or names that nobody bears, and the values of the test in wordings of training.
+values of training, or names that nobody bears, and the values of the test in wordings of training, and never in its own
+words.
 What tuning shows is another matter: wordings and open values of the test are new to it, and two functions.
 """
 
@@ -188,14 +189,17 @@ def reading(config: Config) -> list[Chat]:
     return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
 
 
-def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str], dict[str, Any]]:
-    """A request in any wording: its function, texts and what they mean; of training or made up, and some missing."""
+def _asked(
+    rng: random.Random, language: str, parts: Sequence[Part] = PARTS
+) -> tuple[str, str, dict[str, str], dict[str, Any]]:
+    """A request in any wording: its function, texts and what they mean; some of them made up, and some missing.
+
+    Values of all `parts` come in wordings of training alone, those of training in all.
+    """
     name = rng.choice(list(catalogue().functions))
     tool = catalogue().tools[language][name]
     template = rng.randrange(len(tool.requests))
-    values: Part = "train"
-    if template in catalogue().templates(name, "train"):
-        values = rng.choices(PARTS, (3, 1, 1))[0]  # as many as each has
+    values = rng.choice(parts) if template in catalogue().templates(name, "train") else "train"
     keys = {slot: key for slot, key in catalogue().values_for(name, template, values, rng) if rng.random() < 0.85}
     texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
     meant: dict[str, Any] = dict.fromkeys(catalogue().slots(name))
@@ -208,7 +212,7 @@ def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str],
 
 
 def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
-    name, request, texts, _ = _asked(rng, language)
+    name, request, texts, _ = _asked(rng, language, PARTS[:1])
     return request, fill(catalogue().tools[language][name].reply, texts, language)
 
 
