@@ -162,8 +162,8 @@ def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Ite
 
 
 def tune(
-    model: Any, tokenizer: Any, chats: Sequence[list[dict[str, str]]], rank: int, settings: TrainingConfig,
-    run: Run, seed: int,
+    model: Any, tokenizer: Any, chats: Sequence[list[dict[str, str]]], rank: int, dropout: float,
+    settings: TrainingConfig, run: Run, seed: int,
 ) -> tuple[Any, FitResult]:  # fmt: skip
     """Train adapters of the given rank on all linear layers, scaled by alpha / r = 2; the base is frozen.
 
@@ -175,5 +175,5 @@ def tune(
     from core.training.losses import causal_lm_loss
 
     rows = chat_rows(tokenizer, chats)
-    adapted = with_lora(model, rank, alpha=2 * rank, checkpointing=settings.gradient_checkpointing)
+    adapted = with_lora(model, rank, alpha=2 * rank, dropout=dropout, checkpointing=settings.gradient_checkpointing)
     return adapted, fit(adapted, rows, settings, run, loss_fn=causal_lm_loss, seed=seed)

@@ -60,8 +60,10 @@ MADE_UP = 0.3
 """Share of the names that the base reads which nobody bears, so that they can only be copied."""
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 """Consonants and vowels of such names."""
-SHARES = {"dev": 0.25, "test": 0.25}
-"""Of the territories; the base does not read of the others."""
+SHARES = {"dev": 0.25, "test": 0.25, "train": 0.15}
+"""Of the territories; the base does not read of the others, and tuning asks about the last part alone."""
+GENERAL = 3
+"""Every so many-th item where no function fits is a general question, answered from knowledge."""
 ROLES = ("<|user|>", "<|assistant|>")
 JSON = (
     '{"name":"', '","parameters":{"type":"object","properties":{"', '":{"type":"string"}', '":{"type":"integer"}',
@@ -103,7 +105,14 @@ def training_items(config: Config) -> list[dict[str, Any]]:
     options: dict[str, Any] = {"seed": config.seed, "distractors": DISTRACTORS, "withheld": UNSEEN}
     languages = LANGUAGES if config.languages == "all" else (config.languages,)
     mix = MIX if config.negatives else CALLS
-    return build_dataset(catalogue(), config.examples, languages=languages, mix=mix, **options)
+    items = build_dataset(catalogue(), config.examples, languages=languages, mix=mix, **options)
+    known = {code: [fact for fact in facts()["train"] if fact.language == code] for code in languages}
+    for number, item in enumerate(items):
+        place, general = divmod(number // len(languages), GENERAL)
+        if item["scenario_type"] == "irrelevant_question_with_functions" and not general:
+            fact = known[item["language"]][place % len(known[item["language"]])]
+            item |= {"user_message": fact.prompt, "answer": fact.answer, "id": f"currency/{item['id']}"}
+    return items
 
 
 def training_chats(config: Config) -> list[Chat]:

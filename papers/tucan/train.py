@@ -33,7 +33,8 @@ def train(config: Config, run: Run) -> None:
     if config.adapter != "none":
         model, tokenizer = load_base(config, run)
         chats = conversations(config)
-        adapted, result = method.tune(model, tokenizer, chats, config.lora_rank, config.training, run, config.seed)
+        lora = (config.lora_rank, config.lora_dropout)
+        adapted, result = method.tune(model, tokenizer, chats, *lora, config.training, run, config.seed)
         if config.base:
             # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
             adapted.peft_config["default"].base_model_name_or_path = config.base
