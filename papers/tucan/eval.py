@@ -19,6 +19,7 @@ from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_rows
 from core.inference.chat import render
+from papers.tucan import data, grader
 from papers.tucan.config import Config
 
 Items = Sequence[Mapping[str, Any]]
@@ -29,7 +30,7 @@ ASKED_AGAIN = 100
 def evaluate(config: Config, run: Run) -> Measurement:
     """Metrics with items as units, by the function that they are about; what the base understood and what is kept."""
     from core.distributed import seed_everything
-    from papers.tucan import data, grader, miniature
+    from papers.tucan import miniature
 
     seed_everything(config.seed)
     prompt, digest = data.prompt_of(config.prompt)
@@ -113,7 +114,7 @@ def understood(model: Any, tokenizer: Any, config: Config) -> dict[str, float]:
 
 def fitted(model: Any, tokenizer: Any, config: Config, prompt: Any) -> float:
     """Share of training items that are answered rightly."""
-    from papers.tucan import grader, miniature
+    from papers.tucan import miniature
 
     items = miniature.training_items(config)[: config.limit or ASKED_AGAIN]
     (said,) = answers(model, tokenizer, items, replace(config, repeats=1), prompt)
@@ -122,7 +123,7 @@ def fitted(model: Any, tokenizer: Any, config: Config, prompt: Any) -> float:
 
 def trivial(config: Config, items: Items, prompt: Any) -> dict[str, float]:
     """Accuracy on the Bulgarian items, over all scenarios, of solvers that understand nothing."""
-    from papers.tucan import grader, miniature
+    from papers.tucan import miniature
 
     own: Any = [item for item in items if not item.get("unseen")]
     solved = [miniature.neighbour(config, item) for item in own]
