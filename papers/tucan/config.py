@@ -22,7 +22,7 @@ _READING = TrainingConfig(
     steps=700, batch_size=32, micro_batch_size=16, max_length=512, learning_rate=4e-3, schedule="cosine", warmup=50,
     beta2=0.99, layout="padded", long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
-_TUNING = replace(_READING, steps=0, epochs=1, batch_size=16, micro_batch_size=8, learning_rate=2e-3, warmup=0.05)
+_TUNING = replace(_READING, steps=0, epochs=1, batch_size=16, micro_batch_size=8, learning_rate=3e-3, warmup=0.05)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class BaseModel:
     """Width; ours."""
     layers: Annotated[int, Range(1)] = 4
     """Transformer blocks; ours."""
-    vocabulary: Annotated[int, Range(300)] = 2000
+    vocabulary: Annotated[int, Range(300)] = 1200
     """Byte-level BPE entries, trained on what the base reads; ours."""
     training: TrainingConfig = _READING
     """Pre-training; ours, development split."""
@@ -90,7 +90,7 @@ class Config:
     """Train on items where nothing is to be called. Off: as many calls instead."""
     answers: Literal["own", "shuffled"] = "own"
     """shuffled: every request gets what is right for another one, a call or none. The null arm."""
-    examples: Annotated[int, Range(1)] = 3600
+    examples: Annotated[int, Range(1)] = 2880
     """Training items of the miniature, over all languages."""
     prompt: PromptConfig = PromptConfig()
     """Wording and format."""

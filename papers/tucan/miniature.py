@@ -56,13 +56,13 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 }
 DISTRACTORS = 1
 """At most so many further functions an item."""
-MADE_UP = 0.3
+MADE_UP = 0.5
 """Share of the names that the base reads which nobody bears, so that they can only be copied."""
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 """Consonants and vowels of such names."""
 SHARES = {"dev": 0.25, "test": 0.25, "train": 0.15}
 """Of the territories; the base does not read of the others, and tuning asks about the last part alone."""
-GENERAL = 3
+GENERAL = 2
 """Every so many-th item where no function fits is a general question, answered from knowledge."""
 ROLES = ("<|user|>", "<|assistant|>")
 JSON = (
@@ -266,7 +266,7 @@ def _made_up(rng: random.Random, language: str) -> str:
     return " ".join(word() for _ in range(rng.choice((1, 1, 1, 1, 2))))
 
 
-KINDS = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
+KINDS = {_in_own_words: 36, _form: 24, _extraction: 30, _fact: 10}
 """What the base reads, in parts."""
 
 
