@@ -50,7 +50,7 @@ class BaseModel:
     """Width; ours."""
     layers: Annotated[int, Range(1)] = 4
     """Transformer blocks; ours."""
-    vocabulary: Annotated[int, Range(300)] = 1200
+    vocabulary: Annotated[int, Range(300)] = 2000
     """Byte-level BPE entries, trained on what the base reads; ours."""
     training: TrainingConfig = _READING
     """Pre-training; ours, development split."""
@@ -90,7 +90,7 @@ class Config:
     """Train on items where nothing is to be called. Off: as many calls instead."""
     answers: Literal["own", "shuffled"] = "own"
     """shuffled: every request gets what is right for another one, a call or none. The null arm."""
-    examples: Annotated[int, Range(1)] = 2880
+    examples: Annotated[int, Range(1)] = 3600
     """Training items of the miniature, over all languages."""
     prompt: PromptConfig = PromptConfig()
     """Wording and format."""

@@ -56,7 +56,7 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 }
 DISTRACTORS = 1
 """At most so many further functions an item."""
-MADE_UP = 0.5
+MADE_UP = 0.3
 """Share of the names that the base reads which nobody bears, so that they can only be copied."""
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 """Consonants and vowels of such names."""
@@ -266,7 +266,7 @@ def _made_up(rng: random.Random, language: str) -> str:
     return " ".join(word() for _ in range(rng.choice((1, 1, 1, 1, 2))))
 
 
-KINDS = {_in_own_words: 36, _form: 24, _extraction: 30, _fact: 10}
+KINDS = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
 """What the base reads, in parts."""
 
 
