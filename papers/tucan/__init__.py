@@ -123,7 +123,7 @@ PAPER = Paper(
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
     seeds=(41, 42, 43, 44, 45),
-    minutes=10,
+    minutes=16,
 )
 
 __getattr__, __dir__, __all__ = public(
