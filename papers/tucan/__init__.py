@@ -10,15 +10,15 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 # use to anyone.
 _DRAWN: dict[str, Any] = {"unit": "tool", "smallest": 0.05, "null": "shuffled"}
 _MEASURED: dict[str, Any] = _DRAWN | {"control": "base", "treatment": "bg+en", "premises": ("speaks-bg", "bg+en-fits")}
+_AGAINST_NULL: dict[str, Any] = {"null": None, "control": ("base", "shuffled")}
 _LEARNT = "has learnt its items."
 # A control that has not learnt its items proves nothing. The null arm is left out: it has nothing that can be learnt.
 _PREMISES = {
-    "speaks-bg": ("base", "understood_bg", 0.6, "The base speaks Bulgarian: it says in its own words what it is asked "
+    "speaks-bg": ("base", "understood_bg", 0.7, "The base speaks Bulgarian: it says in its own words what it is asked "
                   "for, with the right values, in the wordings of the test."),
     "knows-bg": ("base", "knowledge_bg", 0.6, "The base knows what is asked about countries in Bulgarian."),
     "bg+en-fits": ("bg+en", "fitted", 0.7, f"The model that is tuned on both languages {_LEARNT}"),
     "no_negatives-fits": ("no_negatives", "fitted", 0.7, f"The model that is tuned on calls alone {_LEARNT}"),
-    "bg-fits": ("bg", "fitted", 0.7, f"The model that is tuned on Bulgarian alone {_LEARNT}"),
     "en-fits": ("en", "fitted", 0.7, f"The model that is tuned on English alone {_LEARNT}"),
 }  # fmt: skip
 
@@ -36,7 +36,7 @@ PAPER = Paper(
         Claim(
             id="speaks-tools",
             statement="Tuning on calls and non-calls raises the accuracy on Bulgarian requests, over six scenarios of "
-            "which three want no call, by more than 28.75 points, in wordings and with values that it never showed.",
+            "which three want no call, in wordings and with values that it never showed (the paper: by 28.75 points).",
             reported="+28.75 points for BgGPT-2.6B, on Tucan-BG-Eval (abstract; 50.00 to 78.75 recalled).",
             **_MEASURED,
             metric="accuracy_bg",
@@ -48,7 +48,7 @@ PAPER = Paper(
             "satisfies its schema more often than from the base, and than after tuning on other items' answers.",
             reported="Clean, parsable calls instead of verbose replies (abstract; qualitative).",
             # Another item's call parses as well: the null arm breaks what is called, not the format, and is a control.
-            **_MEASURED | {"null": None, "control": ("base", "shuffled")},
+            **_MEASURED | _AGAINST_NULL,
             metric="valid_call_bg",
         ),
         Claim(
@@ -75,17 +75,17 @@ PAPER = Paper(
         Check(
             id="negatives-teach-when",
             statement="Whether a Bulgarian request wants a call is decided rightly more often than after tuning on as "
-            "many items that all want one.",
+            "many items that all want one. (So does `neighbour`, a solver that understands nothing.)",
             **_MEASURED | {"control": "no_negatives", "premises": ("speaks-bg", "bg+en-fits", "no_negatives-fits")},
             metric="decision_bg",
         ),
         Check(
             id="english-transfers",
             statement="After tuning on English items alone, Bulgarian requests are called rightly more often than by "
-            "the base.",
-            **_DRAWN,
+            "the base, and than after tuning on other items' answers.",
+            # The base has 0 by construction; that the other control is not passed is the test.
+            **_DRAWN | _AGAINST_NULL,
             treatment="en",
-            control="base",
             premises=("speaks-bg", "en-fits"),
             metric="accuracy_call_bg",
         ),
@@ -97,21 +97,10 @@ PAPER = Paper(
             metric="accuracy_bg",
         ),
         Check(
-            id="english-costs-little",
-            statement="Against as many Bulgarian items alone, the English half costs at most 5 points on Bulgarian "
-            "requests.",
-            unit="tool",
-            treatment="bg+en",
-            control="bg",
-            keeps=True,
-            size=0.05,
-            premises=("speaks-bg", "bg+en-fits", "bg-fits"),
-            metric="accuracy_bg",
-        ),
-        Check(
             id="unseen-functions",
-            statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base.",
-            **_MEASURED,
+            statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base, "
+            "and than after tuning on other items' answers.",
+            **_MEASURED | _AGAINST_NULL,
             metric="accuracy_unseen_bg",
         ),
     ),
@@ -123,6 +112,8 @@ PAPER = Paper(
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
     seeds=(41, 42, 43, 44, 45),
+    # Measured for a check that even eight seeds of 1,000 functions would not decide, and shown without one.
+    extra_variants=("bg",),
     minutes=16,
 )
 

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 from core.corpora import TABLES, adapted, read_rows
 from core.errors import UserError
 from core.files import load_yaml, parse_json, source_is_path
-from core.text.scripts import dominant_script
+from core.text.identification import identify
 from papers.tucan.catalogue import HERE, Catalogue, Part, plain_function
 from papers.tucan.grader import parse_call
-from papers.tucan.method import MIX, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored
+from papers.tucan.method import MIX, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored, render_call
 
 if TYPE_CHECKING:
     from papers.tucan.config import PromptConfig
@@ -35,6 +35,9 @@ ROLES = {
     "system": "system", "human": "user", "user": "user", "tool": "user", "function": "user", "gpt": "assistant",
     "model": "assistant", "assistant": "assistant",
 }  # fmt: skip
+LACKING = "missing_required_parameters"
+# Where a row names no language: the two that the paper trains on, and their likeliest strangers.
+TOLD_APART = ("bg", "ru", "en", "de", "fr", "es", "it")
 # The official loader takes the first of these splits that a dataset has.
 SPLITS = ("test", "validation", "train")
 FILES = (".jsonl", ".ndjson", ".json", ".parquet", *TABLES)
@@ -93,7 +96,11 @@ def build_dataset(
     items: list[dict[str, Any]] = []
     for number, scenario in enumerate(scenarios):
         queue = queues.setdefault(scenario, [])
-        queue[:] = queue or rng.sample(asked, len(asked))
+        # A function without required arguments lacks nothing.
+        able = [name for name in asked if catalogue.required(name)] if scenario == LACKING else asked
+        if not able:
+            raise UserError("No function has a required argument: leave missing_required_parameters out of the mix.")
+        queue[:] = queue or rng.sample(able, len(able))
         name = queue.pop()
         for _ in range(20):  # nothing is asked twice in one wording with the same values, as long as there is more
             drawn = draw(catalogue, scenario, name, offered, part, distractors, rng)
@@ -164,15 +171,30 @@ def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
     messages: Chat = []
     for turn in turns:
         role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+        if calls := turn.get("tool_calls"):
+            content = "\n".join([*[content] * bool(content), *(_fenced(call, prompt) for call in calls)])
         if role not in ROLES or not isinstance(content, str):
-            raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}.")
+            raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}, and it needs a text.")
         messages.append({"role": ROLES[role], "content": content})
+    if functions := _parsed(row.get("tools"), "tools"):  # OpenAI's rows hold them beside the turns
+        first = next((turn for turn in messages if turn["role"] == "user"), {"content": ""})
+        first["content"] = prompt.render(first["content"], functions)
     if not any(message["role"] == "assistant" for message in messages):
         raise UserError("a conversation has no answer of the assistant.")
     if messages[0]["role"] == "system":  # Gemma-2 has none: instructions and functions belong into the first user turn
         system, first, *messages = messages
         messages = [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *messages]
     return messages
+
+
+def _fenced(call: Any, prompt: Prompt) -> str:
+    """A call in OpenAI's form (`{"function": {"name": ..., "arguments": "{...}"}}`) in ours."""
+    try:
+        inner = call.get("function", call)
+        arguments = _parsed(inner.get("arguments") or {}, "arguments")
+        return render_call(inner["name"], arguments, prompt.tags)
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"tool_calls holds no call: {str(call)[:80]}. Give a function's name and arguments.") from None
 
 
 def _parsed(value: Any, name: str) -> Any:
@@ -190,7 +212,7 @@ def read_conversations(source: str, prompt: Prompt, *, language: str = "all", ne
     Args:
         source: See :func:`read_items`.
         prompt: Wording of items, and the tags of a call.
-        language: Keep one alone: a row's `language`, or what the script of its request says.
+        language: Keep one alone: a row's `language`, or what the words of its request say.
         negatives: Off: keep conversations with a call alone.
 
     Returns:
@@ -229,8 +251,8 @@ def _calls(turn: Mapping[str, str], tags: Tags) -> bool:
 
 
 def _language(row: Mapping[str, Any], request: str) -> str:
-    """What a row says, else what the script of its request does."""
-    return str(row.get("language") or ("bg" if dominant_script(request) == "Cyrl" else "en"))
+    """What a row says, else what the words of its request do; `und` (undetermined) where they do not."""
+    return str(row.get("language") or identify(request, TOLD_APART) or "und")
 
 
 def _rows(source: str, splits: Sequence[str]) -> list[Any]:

@@ -7,16 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from core.experiment.figures import arm_bars, mean_of
-from core.experiment.report import COLOURS, trivial_lines
+from core.experiment.report import COLOURS
 from core.experiment.results import Record
 
 ARMS = (
     ("bg+en", "tuned on both languages", "blue"),
-    ("bg", "Bulgarian alone", "blue"),
-    ("en", "English alone", "blue"),
+    ("bg", "Bulgarian alone", "sky"),
+    ("en", "English alone", "green"),
     ("no_negatives", "calls alone", "vermilion"),
     ("base", "base, not tuned", "grey"),
-    ("shuffled", "other items' answers (null)", "grey"),
+    ("shuffled", "other items' answers (null)", "purple"),
 )
 SCENARIOS = {
     "function_call_required": "one function",
@@ -33,9 +33,13 @@ def draw(record: Record) -> Figure:
     """Left: accuracy on Bulgarian requests, all scenarios alike. Right: by scenario; means with 95 % intervals."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4), width_ratios=(1.1, 1))
     arm_bars(left, record, "accuracy_bg", ARMS, unit="tool")
-    trivial_lines(left, record, "base", vertical=True, names=("neighbour",))
-    left.set_xlabel("accuracy on Bulgarian requests, six scenarios alike (95 % interval)")
-    left.set_title("Every arm; never calling gets half", pad=14)
+    # The solvers are a point apart, and so is what they are called: in one line, from the right and to the right.
+    for (name, value), side in zip(record.trivial("base").items(), ("right", "left"), strict=True):
+        left.axvline(value, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+        left.text(value, 1.0, f" {name.replace('_', ' ')} ", transform=left.get_xaxis_transform(), fontsize=7,
+                  color=COLOURS["grey"], ha=side, va="bottom")  # fmt: skip
+    left.set_xlabel("accuracy, six scenarios alike")
+    left.set_title("Bulgarian requests, every arm", pad=14)
     _scenarios(right, record)
     return figure
 
@@ -46,7 +50,8 @@ def _scenarios(axes: Axes, record: Record) -> None:
         label, colour = arms[variant]
         for row, scenario in enumerate(SCENARIOS):
             found = mean_of(record, variant, f"accuracy_{scenario}_bg", "tool")
-            axes.plot([max(0.0, found.low), min(1.0, found.high)], [row + shift] * 2, color=colour, linewidth=1.2)
+            if variant != "base":  # never calls: its numbers are 0 and 1 by construction, and have no interval
+                axes.plot([max(0.0, found.low), min(1.0, found.high)], [row + shift] * 2, color=colour, linewidth=1.2)
             axes.plot(found.estimate, row + shift, marker, color=colour, markersize=6)
         axes.text(0.0, -1.6 + 0.3 * number, label, color=colour, fontsize=9, va="center")
     axes.axhline(2.5, color="#BBBBBB", linewidth=1)

@@ -19,7 +19,9 @@ in every language, so that mirrored items share their gold call:
 
 Low-rank adapters are trained by cross-entropy on what the assistant says, and on nothing else:
 
-    L = -1/|y| sum_t log p(y_t | x, y_<t),      W = W_0 + (alpha / r) B A                                            (3)
+    L = -1/(sum_i |y_i|) sum_i sum_t log p(y_it | x_i, y_i,<t),      W = W_0 + (alpha / r) B A                       (3)
+
+where i runs over the conversations of a step: its tokens weigh alike, whatever answer they stand in.
 """
 
 from __future__ import annotations

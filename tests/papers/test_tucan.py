@@ -403,6 +403,63 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
             catalogues.load_catalogue("", [tmp_path / "en.yaml"])
 
 
+def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
+    """Of any JSON type the gold is what the schema wants; nothing is missing where nothing is required."""
+    kinds = {
+        "amount": {"type": "number"}, "on": {"type": "boolean"}, "to": {"type": ["string", "null"]},
+        "days": {"type": "array", "items": {"type": "integer"}}, "level": {"enum": [1, 2.5, None, "max"]},
+    }  # fmt: skip
+    functions = [{"name": "list_tasks", "parameters": {"type": "object", "properties": {}}}] + [
+        {"name": f"set_{slot}", "parameters": {"properties": {slot: schema}, "required": [slot]}}
+        for slot, schema in kinds.items()
+    ]
+    tools: dict[str, Any] = {
+        f"set_{slot}": {"requests": [f"{verb}[ {{{slot}}}]." for verb in ("Weka", "Taka", "Lipa")],
+                        "ask": {slot: ["Nini?"]}, "reply": "Ndiyo."}
+        for slot in kinds
+    }  # fmt: skip
+    tools["list_tasks"] = {"requests": ["Kazi gani?", "Onyesha kazi.", "Nina kazi?"], "ask": {}, "reply": "Kazi."}
+    values: dict[str, Any] = {
+        "amount": [1.5, 2.5, 3, 4, "5e1"], "on": {True: "washa", False: "zima"},
+        "days": {f"[{n}, {n + 1}]": f"{n} na {n + 1}" for n in range(5)},
+        "level": {1: "chini", 2.5: "kati", "null": "bila", "max": "juu"},
+        "to": ["Juma", "Asha", "Ali", "Zuri", "Neema"],
+    }  # fmt: skip
+    entry = {"language": "sw", "no_function": ["Sina."], "tools": tools, "values": values}
+    (tmp_path / "tools.json").write_text(json.dumps(functions), encoding="utf-8")
+
+    def load(**changes: Any) -> catalogues.Catalogue:
+        text = yaml.safe_dump({**entry, "values": values | changes}, allow_unicode=True)
+        (tmp_path / "sw.yaml").write_text(text, encoding="utf-8")
+        return catalogues.load_catalogue(tmp_path / "tools.json", [tmp_path / "sw.yaml"])
+
+    items = [
+        one
+        for part in ("train", "dev", "test")
+        for one in data.build_dataset(load(), 300, languages=("sw",), part=part)  # type: ignore[arg-type]
+    ]
+    prompt, _ = data.load_prompt("short-bg")
+    calls: dict[str, list[Any]] = {}
+    for one in items:
+        assert grader.examine(method.conversation(one, prompt)[1]["content"], one).label == "CORRECT"
+        for slot, value in one["expected_behavior"].get("expected_parameters", {}).items():
+            calls.setdefault(slot, []).append(value)
+    assert all(1.5 <= value <= 50 for value in calls["amount"])
+    assert {*calls["on"]} == {True, False}
+    assert {*calls["level"]} == {1, 2.5, None, "max"}
+    assert all(value[1] == value[0] + 1 for value in calls["days"])
+    asked = {one["scenario_type"] for one in items if one["id"].startswith("list_tasks")}
+    assert asked == {*method.SCENARIOS} - {"missing_required_parameters"}
+    for changes, message in (
+        ({"on": list("abcde")}, "must be the schema's: true, false"), ({"amount": list("abcde")}, "the key"),
+        ({"amount": ["true", "false", "null", "[]", "{}"]}, "violates its schema"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            data.build_dataset(load(**changes), 60, languages=("sw",))
+    with pytest.raises(UserError, match="has a required argument"):
+        data.build_dataset(load(), 60, languages=("sw",), tools=("list_tasks",))
+
+
 def test_evaluation_rows_as_they_come() -> None:
     row = {"scenario_type": "s", "user_message": "Какво?", "functions": [WEATHER_TOOL], "expected_behavior": WEATHER}
     strings = {**row, "functions": json.dumps([WEATHER_TOOL]), "expected_behavior": json.dumps(WEATHER)}
@@ -435,10 +492,38 @@ def test_training_rows_of_all_forms() -> None:
         ({}, "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "wizard"),
         ({"messages": roles[:2]}, "no answer"),
+        ({"messages": [*roles[:2], {"role": "assistant", "content": None}]}, "needs a text"),
+        ({"messages": [*roles[:2], {"role": "assistant", "tool_calls": [{}]}]}, "holds no call"),
         (item("x", NOTHING), "`answer`"),
     ):
         with pytest.raises(UserError, match=message):
             data.training_messages(broken, prompt)
+
+
+def test_rows_in_openai_form_call_as_ours_do() -> None:
+    """Calls beside a null content, arguments as a string or an object, functions in a column of their own."""
+    prompt, _ = data.load_prompt("short-bg")
+    wanted = method.conversation(item("x", WEATHER), prompt)
+    for arguments in (SOFIA, json.dumps(SOFIA, ensure_ascii=False)):
+        call = {"type": "function", "function": {"name": "get_weather", "arguments": arguments}}
+        turns = [{"role": "user", "content": "Какво е времето?"},
+                 {"role": "assistant", "content": None, "tool_calls": [call]}]  # fmt: skip
+        assert data.training_messages({"messages": turns, "tools": [WEATHER_TOOL]}, prompt) == wanted
+        assert data.training_messages({"messages": turns}, prompt)[1] == wanted[1]
+    turns[1]["content"] = "Разбира се."
+    said = data.training_messages({"messages": turns}, prompt)[1]["content"]
+    assert grader.grade(said, WEATHER) == "CORRECT"
+    assert said.startswith("Разбира се.\n```tool_call")
+
+
+def test_a_row_without_a_language_is_told_by_its_words() -> None:
+    row = {"scenario_type": "s", "functions": [], "expected_behavior": NOTHING}
+    for request, code in (
+        ("Wie ist das Wetter in Berlin?", "de"), ("What is the weather in Berlin?", "en"), ("12:30", "und"),
+        ("Какво е времето в София?", "bg"),
+    ):  # fmt: skip
+        assert data.evaluation_item({**row, "user_message": request})["language"] == code
+    assert data.evaluation_item({**row, "user_message": "Wie?", "language": "en"})["language"] == "en"
 
 
 def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
