@@ -54,7 +54,7 @@ PAPER = Paper(
         Claim(
             id="little-is-forgotten",
             statement="Of Bulgarian questions about currencies of countries, answered by choice among four, at most 5 "
-            "points are lost to tuning, which mentions none of these countries.",
+            "points are lost to tuning, which asks the same about other countries.",
             reported="No forgetting on Bulgarian HellaSwag, Winogrande and ARC (cards). The allowed loss is ours.",
             metric="knowledge_bg",
             unit="territory",

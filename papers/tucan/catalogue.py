@@ -267,10 +267,10 @@ def _check(catalogue: Catalogue, language: str, name: str, tool: Tool) -> None:
                 f"{language}: {template!r} must name all of {sorted(required)} and no others than {[*known]}."
             )
     for slot, schema in known.items():
-        values, known = catalogue.values[language][slot], enumerated(schema)
-        if not set(values) <= set(values if known is None else known):
-            raise UserError(f"{language}: the keys of {slot!r} must be the schema's: {', '.join(known or ())}.")
-        if known is None and len(values) < 5:
+        values, closed = catalogue.values[language][slot], enumerated(schema)
+        if not set(values) <= set(values if closed is None else closed):
+            raise UserError(f"{language}: the keys of {slot!r} must be the schema's: {', '.join(closed or ())}.")
+        if closed is None and len(values) < 5:
             raise UserError(f"{language}: give at least five values for {slot!r}: they are split in three parts.")
     if missing := required - set(tool.ask):
         raise UserError(f"{language}: {name} has no question that asks for {min(missing)!r}.")

@@ -433,11 +433,8 @@ def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
         (tmp_path / "sw.yaml").write_text(text, encoding="utf-8")
         return catalogues.load_catalogue(tmp_path / "tools.json", [tmp_path / "sw.yaml"])
 
-    items = [
-        one
-        for part in ("train", "dev", "test")
-        for one in data.build_dataset(load(), 300, languages=("sw",), part=part)  # type: ignore[arg-type]
-    ]
+    parts: tuple[catalogues.Part, ...] = ("train", "dev", "test")
+    items = [one for part in parts for one in data.build_dataset(load(), 300, languages=("sw",), part=part)]
     prompt, _ = data.load_prompt("short-bg")
     calls: dict[str, list[Any]] = {}
     for one in items:
@@ -506,8 +503,8 @@ def test_rows_in_openai_form_call_as_ours_do() -> None:
     wanted = method.conversation(item("x", WEATHER), prompt)
     for arguments in (SOFIA, json.dumps(SOFIA, ensure_ascii=False)):
         call = {"type": "function", "function": {"name": "get_weather", "arguments": arguments}}
-        turns = [{"role": "user", "content": "Какво е времето?"},
-                 {"role": "assistant", "content": None, "tool_calls": [call]}]  # fmt: skip
+        turns: list[dict[str, Any]] = [{"role": "user", "content": "Какво е времето?"},
+                                       {"role": "assistant", "content": None, "tool_calls": [call]}]  # fmt: skip
         assert data.training_messages({"messages": turns, "tools": [WEATHER_TOOL]}, prompt) == wanted
         assert data.training_messages({"messages": turns}, prompt)[1] == wanted[1]
     turns[1]["content"] = "Разбира се."
