@@ -8,14 +8,19 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # What is drawn is a tool, that is a function: its items share wordings and schema. Less than five points would be of no
 # use to anyone.
-_MEASURED: dict[str, Any] = {
-    "unit": "tool",
-    "smallest": 0.05,
-    "control": "base",
-    "treatment": "bg+en",
-    "null": "shuffled",
-    "premises": ("speaks-bg", "bg+en-fits"),
-}
+_DRAWN: dict[str, Any] = {"unit": "tool", "smallest": 0.05, "null": "shuffled"}
+_MEASURED: dict[str, Any] = _DRAWN | {"control": "base", "treatment": "bg+en", "premises": ("speaks-bg", "bg+en-fits")}
+_AGAINST_NULL: dict[str, Any] = {"null": None, "control": ("base", "shuffled")}
+_LEARNT = "has learnt its items."
+# A control that has not learnt its items proves nothing. The null arm is left out: it has nothing that can be learnt.
+_PREMISES = {
+    "speaks-bg": ("base", "understood_bg", 0.7, "The base speaks Bulgarian: it says in its own words what it is asked "
+                  "for, with the right values, in the wordings of the test."),
+    "knows-bg": ("base", "knowledge_bg", 0.6, "The base knows what is asked about countries in Bulgarian."),
+    "bg+en-fits": ("bg+en", "fitted", 0.7, f"The model that is tuned on both languages {_LEARNT}"),
+    "no_negatives-fits": ("no_negatives", "fitted", 0.7, f"The model that is tuned on calls alone {_LEARNT}"),
+    "en-fits": ("en", "fitted", 0.7, f"The model that is tuned on English alone {_LEARNT}"),
+}  # fmt: skip
 
 PAPER = Paper(
     slug="tucan",
@@ -31,7 +36,7 @@ PAPER = Paper(
         Claim(
             id="speaks-tools",
             statement="Tuning on calls and non-calls raises the accuracy on Bulgarian requests, over six scenarios of "
-            "which three want no call, by more than 28.75 points, in wordings and with values that it never showed.",
+            "which three want no call, in wordings and with values that it never showed (the paper: by 28.75 points).",
             reported="+28.75 points for BgGPT-2.6B, on Tucan-BG-Eval (abstract; 50.00 to 78.75 recalled).",
             **_MEASURED,
             metric="accuracy_bg",
@@ -40,16 +45,16 @@ PAPER = Paper(
         Claim(
             id="clean-calls",
             statement="Where a call is wanted, Bulgarian requests get one that parses, names an offered function and "
-            "satisfies its schema more often than from the base, and than after tuning on other items' calls.",
+            "satisfies its schema more often than from the base, and than after tuning on other items' answers.",
             reported="Clean, parsable calls instead of verbose replies (abstract; qualitative).",
             # Another item's call parses as well: the null arm breaks what is called, not the format, and is a control.
-            **_MEASURED | {"null": None, "control": ("base", "shuffled")},
+            **_MEASURED | _AGAINST_NULL,
             metric="valid_call_bg",
         ),
         Claim(
             id="little-is-forgotten",
             statement="Of Bulgarian questions about currencies of countries, answered by choice among four, at most 5 "
-            "points are lost to tuning, which mentions none of these countries.",
+            "points are lost to tuning, which asks the same about other countries.",
             reported="No forgetting on Bulgarian HellaSwag, Winogrande and ARC (cards). The allowed loss is ours.",
             metric="knowledge_bg",
             unit="territory",
@@ -68,41 +73,48 @@ PAPER = Paper(
     ),
     checks=(
         Check(
+            id="negatives-teach-when",
+            statement="Whether a Bulgarian request wants a call is decided rightly more often than after tuning on as "
+            "many items that all want one. (So does `neighbour`, a solver that understands nothing.)",
+            **_MEASURED | {"control": "no_negatives", "premises": ("speaks-bg", "bg+en-fits", "no_negatives-fits")},
+            metric="decision_bg",
+        ),
+        Check(
+            id="english-transfers",
+            statement="After tuning on English items alone, Bulgarian requests are called rightly more often than by "
+            "the base, and than after tuning on other items' answers.",
+            # The base has 0 by construction; that the other control is not passed is the test.
+            **_DRAWN | _AGAINST_NULL,
+            treatment="en",
+            premises=("speaks-bg", "en-fits"),
+            metric="accuracy_call_bg",
+        ),
+        Check(
+            id="both-beat-english",
+            statement="Tuning on both languages raises the accuracy on Bulgarian requests over tuning on as many "
+            "English items.",
+            **_MEASURED | {"control": "en", "premises": ("speaks-bg", "bg+en-fits", "en-fits")},
+            metric="accuracy_bg",
+        ),
+        Check(
             id="unseen-functions",
-            statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base.",
-            **_MEASURED,
+            statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base, "
+            "and than after tuning on other items' answers.",
+            **_MEASURED | _AGAINST_NULL,
             metric="accuracy_unseen_bg",
         ),
     ),
-    premises=(
-        Premise(
-            id="speaks-bg",
-            statement="The base speaks Bulgarian: it says in its own words what it is asked for, with the right "
-            "values, in the wordings of the test.",
-            metric="understood_bg",
-            variant="base",
-            at_least=0.6,
-        ),
-        Premise(
-            id="knows-bg",
-            statement="The base knows what is asked about countries in Bulgarian.",
-            metric="knowledge_bg",
-            variant="base",
-            at_least=0.6,
-        ),
-        Premise(
-            id="bg+en-fits",
-            statement="The tuned model has learnt its items.",
-            metric="fitted",
-            variant="bg+en",
-            at_least=0.7,
-        ),
+    premises=tuple(
+        Premise(id=id, variant=variant, metric=metric, at_least=at_least, statement=statement)
+        for id, (variant, metric, at_least, statement) in _PREMISES.items()
     ),
     official_code="https://github.com/llm-bg/Tucan-Eval",
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
-    seeds=(31, 32, 33, 34, 35),
-    minutes=10,
+    seeds=(41, 42, 43, 44, 45),
+    # Measured for a check that even eight seeds of 1,000 functions would not decide, and shown without one.
+    extra_variants=("bg",),
+    minutes=16,
 )
 
 __getattr__, __dir__, __all__ = public(

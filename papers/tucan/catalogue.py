@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from core.corpora import adapted
 from core.errors import UserError
-from core.files import load_json, load_yaml
+from core.files import load_json, load_yaml, parse_json
 from core.worlds.names import short_names
 from papers.tucan.grader import normalize, violations
 from papers.tucan.method import CALL_SCENARIOS, Draw
@@ -81,7 +81,7 @@ class Catalogue:
         found = [_SLOT.findall(part) for part in _OPTIONAL.findall(self._request(name)[template])]
         if can_go := sorted(slots[0] for slots in found if len(slots) == 1 and slots[0] in self.required(name)):
             return can_go
-        raise UserError(f"No request of {name} can leave out a required value: put it into [brackets].")
+        raise UserError(f"A request of {name} cannot leave out a required value: put it into [brackets].")
 
     def values_for(
         self, name: str, template: int, part: Part, rng: random.Random, *, without: str = "", options: float = 0.5
@@ -92,7 +92,7 @@ class Catalogue:
         for slot, schema in self.slots(name).items():
             if slot in asked and slot != without and (slot in self.required(name) or rng.random() < options):
                 known = next(iter(self.values.values()))[slot]
-                pool = sorted(known) if "enum" in schema else _parted(tuple(known))[part]
+                pool = _parted(tuple(known))[part] if enumerated(schema) is None else sorted(known)
                 keys[slot] = rng.choice([key for key in pool if key not in keys.values()] or pool)
         return tuple(keys.items())
 
@@ -133,12 +133,28 @@ class Catalogue:
         gold: dict[str, Any] = {}
         for slot, key in drawn.keys:
             schema, text = self.slots(drawn.name)[slot], texts[slot]
-            gold[slot] = key if "enum" in schema else int(text) if schema.get("type") == "integer" else text
-            if "enum" not in schema and normalize(text) not in normalize(request):
+            kinds, known = schema.get("type", "string"), enumerated(schema)
+            if known is not None:
+                gold[slot] = known[key]
+            else:
+                gold[slot] = text if "string" in kinds else parse_json(key, f"the key {key!r} of {slot!r}")
+            if known is None and normalize(text) not in normalize(request):
                 raise UserError(f"The value {text!r} of {slot} does not occur in the request {request!r}.")
         if wrong := violations(gold, self.functions[drawn.name]["parameters"]):
             raise UserError(f"The gold call of {request!r} violates its schema: {wrong[0]}.")
         return gold
+
+
+def enumerated(schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`{key: value}` of a slot that is closed, by an enumeration or because it is true or false; None: it is open."""
+    values = [True, False] if schema.get("type") == "boolean" else None
+    values = schema.get("enum", values)
+    return None if values is None else {_key(value): value for value in values}
+
+
+def _key(value: Any) -> str:
+    """How a catalogue names a value: a text by itself, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @cache
@@ -220,10 +236,13 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
 
 
 def _values(source: Any, language: str, slot: str) -> dict[str, str]:
-    """Values of a slot: a mapping key -> text, a list, `cldr:city`, `cldr:currency without EUR`, or `range:2:60`."""
+    """Values of a slot: a mapping key -> text, a list, `cldr:city`, `cldr:currency without EUR`, or `range:2:60`.
+
+    A key is what the call gives: a text by itself, or JSON where the schema wants no string (`"1.5"`, `"[1, 2]"`).
+    """
     if isinstance(source, Mapping | list):
         pairs = source.items() if isinstance(source, Mapping) else ((text, text) for text in source)
-        return {str(key): str(text) for key, text in pairs}
+        return {_key(key): text if isinstance(text, str) else _key(text) for key, text in pairs}
     kind, _, rest = str(source).partition(":")
     names, _, left_out = rest.partition(" without ")
     if kind == "cldr":
@@ -248,10 +267,10 @@ def _check(catalogue: Catalogue, language: str, name: str, tool: Tool) -> None:
                 f"{language}: {template!r} must name all of {sorted(required)} and no others than {[*known]}."
             )
     for slot, schema in known.items():
-        values = catalogue.values[language][slot]
-        if not set(values) <= set(map(str, schema.get("enum", values))):
-            raise UserError(f"{language}: the keys of {slot!r} must be the schema's: {schema['enum']}.")
-        if "enum" not in schema and len(values) < 5:
+        values, closed = catalogue.values[language][slot], enumerated(schema)
+        if not set(values) <= set(values if closed is None else closed):
+            raise UserError(f"{language}: the keys of {slot!r} must be the schema's: {', '.join(closed or ())}.")
+        if closed is None and len(values) < 5:
             raise UserError(f"{language}: give at least five values for {slot!r}: they are split in three parts.")
     if missing := required - set(tool.ask):
         raise UserError(f"{language}: {name} has no question that asks for {min(missing)!r}.")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 from core.corpora import TABLES, adapted, read_rows
 from core.errors import UserError
 from core.files import load_yaml, parse_json, source_is_path
-from core.text.scripts import dominant_script
+from core.text.identification import identify
 from papers.tucan.catalogue import HERE, Catalogue, Part, plain_function
 from papers.tucan.grader import parse_call
-from papers.tucan.method import MIX, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored
+from papers.tucan.method import MIX, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored, render_call
 
 if TYPE_CHECKING:
     from papers.tucan.config import PromptConfig
@@ -34,6 +35,9 @@ ROLES = {
     "system": "system", "human": "user", "user": "user", "tool": "user", "function": "user", "gpt": "assistant",
     "model": "assistant", "assistant": "assistant",
 }  # fmt: skip
+LACKING = "missing_required_parameters"
+# Where a row names no language: the two that the paper trains on, and their likeliest strangers.
+TOLD_APART = ("bg", "ru", "en", "de", "fr", "es", "it")
 # The official loader takes the first of these splits that a dataset has.
 SPLITS = ("test", "validation", "train")
 FILES = (".jsonl", ".ndjson", ".json", ".parquet", *TABLES)
@@ -92,7 +96,11 @@ def build_dataset(
     items: list[dict[str, Any]] = []
     for number, scenario in enumerate(scenarios):
         queue = queues.setdefault(scenario, [])
-        queue[:] = queue or rng.sample(asked, len(asked))
+        # A function without required arguments lacks nothing.
+        able = [name for name in asked if catalogue.required(name)] if scenario == LACKING else asked
+        if not able:
+            raise UserError("No function has a required argument: leave missing_required_parameters out of the mix.")
+        queue[:] = queue or rng.sample(able, len(able))
         name = queue.pop()
         for _ in range(20):  # nothing is asked twice in one wording with the same values, as long as there is more
             drawn = draw(catalogue, scenario, name, offered, part, distractors, rng)
@@ -135,13 +143,11 @@ def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
         plain_function(function)
     if (parameters := _parsed(expected.get("expected_parameters"), "expected_parameters")) is not None:
         expected = {**expected, "expected_parameters": parameters}
-    # Where a row does not say its language, the script of its request does.
-    script = "bg" if dominant_script(request) == "Cyrl" else "en"
     return {
         **row,
         "id": str(row.get("id") if row.get("id") is not None else number),
         "scenario_type": str(row.get("scenario_type") or "unknown"),
-        "language": str(row.get("language") or script),
+        "language": _language(row, request),
         "functions": functions,
         "expected_behavior": expected,
     }
@@ -165,15 +171,30 @@ def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
     messages: Chat = []
     for turn in turns:
         role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+        if calls := turn.get("tool_calls"):
+            content = "\n".join([*[content] * bool(content), *(_fenced(call, prompt) for call in calls)])
         if role not in ROLES or not isinstance(content, str):
-            raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}.")
+            raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}, and it needs a text.")
         messages.append({"role": ROLES[role], "content": content})
+    if functions := _parsed(row.get("tools"), "tools"):  # OpenAI's rows hold them beside the turns
+        first = next((turn for turn in messages if turn["role"] == "user"), {"content": ""})
+        first["content"] = prompt.render(first["content"], functions)
     if not any(message["role"] == "assistant" for message in messages):
         raise UserError("a conversation has no answer of the assistant.")
     if messages[0]["role"] == "system":  # Gemma-2 has none: instructions and functions belong into the first user turn
         system, first, *messages = messages
         messages = [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *messages]
     return messages
+
+
+def _fenced(call: Any, prompt: Prompt) -> str:
+    """A call in OpenAI's form (`{"function": {"name": ..., "arguments": "{...}"}}`) in ours."""
+    try:
+        inner = call.get("function", call)
+        arguments = _parsed(inner.get("arguments") or {}, "arguments")
+        return render_call(inner["name"], arguments, prompt.tags)
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"tool_calls holds no call: {str(call)[:80]}. Give a function's name and arguments.") from None
 
 
 def _parsed(value: Any, name: str) -> Any:
@@ -185,29 +206,53 @@ def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     return list(adapted(source, _rows(source, SPLITS)[: limit or None], evaluation_item))
 
 
-def read_conversations(source: str, prompt: Prompt) -> list[Chat]:
+def read_conversations(source: str, prompt: Prompt, *, language: str = "all", negatives: bool = True) -> list[Chat]:
     """Training conversations of a file or a hub dataset; items are worded by `prompt`, `messages` taken as they are.
 
+    Args:
+        source: See :func:`read_items`.
+        prompt: Wording of items, and the tags of a call.
+        language: Keep one alone: a row's `language`, or what the words of its request say.
+        negatives: Off: keep conversations with a call alone.
+
+    Returns:
+        As many as there are; what is kept comes again in the place of what is not.
+
     Raises:
-        UserError: A row cannot be read.
+        UserError: A row cannot be read, or none is kept.
     """
-    return list(adapted(source, _rows(source, ("train",)), lambda row, _: training_messages(row, prompt)))
+    rows = _rows(source, ("train",))
+    chats: list[Chat] = list(adapted(source, rows, lambda row, _: training_messages(row, prompt)))
+    kept = [
+        chat
+        for row, chat in zip(rows, chats, strict=True)
+        if language in ("all", _language(row, row.get("user_message") or chat[0]["content"].splitlines()[-1]))
+        and (negatives or any(_calls(turn, prompt.tags) for turn in chat))
+    ]
+    if not kept:
+        raise UserError(f"{source} has no conversation that is to be trained on: see languages and negatives.")
+    return list(itertools.islice(itertools.cycle(kept), len(chats)))
 
 
-def shuffled_calls(chats: Sequence[Chat], tags: Tags, seed: int) -> list[Chat]:
-    """The null arm: whoever is to call makes the call of another conversation; who is not, does as before."""
-    calls = [turn["content"] for chat in chats for turn in chat if _calls(turn, tags)]
-    order = random.Random(f"null {seed}").sample(range(len(calls)), len(calls))
+def shuffled_answers(chats: Sequence[Chat], seed: int) -> list[Chat]:
+    """The null arm: every request gets the answer of another one, a call or none."""
+    answers = [turn["content"] for chat in chats for turn in chat if turn["role"] == "assistant"]
+    order = random.Random(f"null {seed}").sample(range(len(answers)), len(answers))
     others = dict(zip(order, order[1:] + order[:1], strict=True))
-    places = iter(range(len(calls)))
+    places = iter(range(len(answers)))
     return [
-        [{**turn, "content": calls[others[next(places)]]} if _calls(turn, tags) else turn for turn in chat]
+        [{**turn, "content": answers[others[next(places)]]} if turn["role"] == "assistant" else turn for turn in chat]
         for chat in chats
     ]
 
 
 def _calls(turn: Mapping[str, str], tags: Tags) -> bool:
     return turn["role"] == "assistant" and parse_call(turn["content"], tags) is not None
+
+
+def _language(row: Mapping[str, Any], request: str) -> str:
+    """What a row says, else what the words of its request do; `und` (undetermined) where they do not."""
+    return str(row.get("language") or identify(request, TOLD_APART) or "und")
 
 
 def _rows(source: str, splits: Sequence[str]) -> list[Any]:

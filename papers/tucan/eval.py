@@ -19,17 +19,18 @@ from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_rows
 from core.inference.chat import render
+from papers.tucan import data, grader
 from papers.tucan.config import Config
 
 Items = Sequence[Mapping[str, Any]]
 # Training items that are asked again, to see whether they have been learnt.
-ASKED_AGAIN = 60
+ASKED_AGAIN = 100
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Metrics with items as units, by the function that they are about; what the base understood and what is kept."""
     from core.distributed import seed_everything
-    from papers.tucan import data, grader, miniature
+    from papers.tucan import miniature
 
     seed_everything(config.seed)
     prompt, digest = data.prompt_of(config.prompt)
@@ -45,9 +46,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units["knowledge_bg"] = knows(model, tokenizer, config)
         if config.adapter == "none":
             units["understood_bg"] = understood(model, tokenizer, config)
-        elif config.calls == "own" and not config.train_file:
+            metrics |= trivial(config, items, prompt)
+        elif config.answers == "own" and not config.train_file:
             metrics["fitted"] = fitted(model, tokenizer, config, prompt)
-        metrics |= trivial(config, items, prompt)
     metrics |= {name: mean(values) for name, values in units.items()}
     report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
     write_rows(run.path / "wrong.jsonl", wrong_items(items, rounds[0], verdicts[0]))
@@ -113,7 +114,7 @@ def understood(model: Any, tokenizer: Any, config: Config) -> dict[str, float]:
 
 def fitted(model: Any, tokenizer: Any, config: Config, prompt: Any) -> float:
     """Share of training items that are answered rightly."""
-    from papers.tucan import grader, miniature
+    from papers.tucan import miniature
 
     items = miniature.training_items(config)[: config.limit or ASKED_AGAIN]
     (said,) = answers(model, tokenizer, items, replace(config, repeats=1), prompt)
@@ -122,7 +123,7 @@ def fitted(model: Any, tokenizer: Any, config: Config, prompt: Any) -> float:
 
 def trivial(config: Config, items: Items, prompt: Any) -> dict[str, float]:
     """Accuracy on the Bulgarian items, over all scenarios, of solvers that understand nothing."""
-    from papers.tucan import grader, miniature
+    from papers.tucan import miniature
 
     own: Any = [item for item in items if not item.get("unseen")]
     solved = [miniature.neighbour(config, item) for item in own]
@@ -152,6 +153,8 @@ def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[
             found = {"accuracy_unseen": right}
         else:
             found = {"accuracy": right, f"accuracy_{item['scenario_type']}": right}
+            wanted = expected["should_call_function"]
+            found["decision"] = fmean((verdict.valid is not None) == wanted for verdict in verdicts)
             if expected["should_call_function"]:
                 found["accuracy_call"] = right
                 found["valid_call"] = fmean(verdict.valid is True for verdict in verdicts)
@@ -164,25 +167,19 @@ def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[
 
 def wrong_items(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
     """Items that were answered wrongly, with the answer and why."""
+    found = zip(items, said, verdicts, strict=True)
     return [
-        {**item, "label": verdict.label, "response": text, "errors": verdict.errors}
-        for item, text, verdict in zip(items, said, verdicts, strict=True)
-        if verdict.label != "CORRECT"
+        {**i, "label": v.label, "response": text, "errors": v.errors} for i, text, v in found if v.label != "CORRECT"
     ]
 
 
 def samples(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
     """One answer for every scenario and label."""
-    shown = [
-        {
-            "scenario": item["scenario_type"],
-            "label": verdict.label,
-            "request": item["user_message"],
-            "answer": text[:200],
-        }
-        for item, text, verdict in zip(items, said, verdicts, strict=True)
-    ]
-    return list({(one["scenario"], one["label"]): one for one in shown}.values())
+    names, shown = ("scenario", "label", "request", "answer"), {}
+    for item, text, verdict in zip(items, said, verdicts, strict=True):
+        row = (item["scenario_type"], verdict.label, item["user_message"], text[:200])
+        shown[row[:2]] = dict(zip(names, row, strict=True))
+    return list(shown.values())
 
 
 def print_report(report: Any) -> None:

@@ -19,7 +19,9 @@ in every language, so that mirrored items share their gold call:
 
 Low-rank adapters are trained by cross-entropy on what the assistant says, and on nothing else:
 
-    L = -1/|y| sum_t log p(y_t | x, y_<t),      W = W_0 + (alpha / r) B A                                            (3)
+    L = -1/(sum_i |y_i|) sum_i sum_t log p(y_it | x_i, y_i,<t),      W = W_0 + (alpha / r) B A                       (3)
+
+where i runs over the conversations of a step: its tokens weigh alike, whatever answer they stand in.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ NO_CALL_SCENARIOS = ("irrelevant_question_with_functions", "missing_required_par
 SCENARIOS = CALL_SCENARIOS + NO_CALL_SCENARIOS
 # Shares in training: half wants no call. Ours; the paper's are not released. Its test is taken to be balanced.
 MIX: dict[str, float] = dict(zip(SCENARIOS, (0.17, 0.17, 0.16, 0.225, 0.225, 0.05), strict=True))
+CALLS = dict.fromkeys(CALL_SCENARIOS, 1 / 3)
 BALANCED = dict.fromkeys(SCENARIOS, 1 / 6)
 
 
@@ -161,8 +164,8 @@ def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Ite
 
 
 def tune(
-    model: Any, tokenizer: Any, chats: Sequence[list[dict[str, str]]], rank: int, settings: TrainingConfig,
-    run: Run, seed: int,
+    model: Any, tokenizer: Any, chats: Sequence[list[dict[str, str]]], rank: int, dropout: float,
+    settings: TrainingConfig, run: Run, seed: int,
 ) -> tuple[Any, FitResult]:  # fmt: skip
     """Train adapters of the given rank on all linear layers, scaled by alpha / r = 2; the base is frozen.
 
@@ -174,5 +177,5 @@ def tune(
     from core.training.losses import causal_lm_loss
 
     rows = chat_rows(tokenizer, chats)
-    adapted = with_lora(model, rank, alpha=2 * rank, checkpointing=settings.gradient_checkpointing)
+    adapted = with_lora(model, rank, alpha=2 * rank, dropout=dropout, checkpointing=settings.gradient_checkpointing)
     return adapted, fit(adapted, rows, settings, run, loss_fn=causal_lm_loss, seed=seed)

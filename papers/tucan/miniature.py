@@ -2,8 +2,9 @@
 
 The base talks Bulgarian and English: it says in words what it is asked for, tells which of some forms (JSON Schema) a
 request is for and which of their fields it fills, writes values as JSON, knows currencies of countries. It has
-read every wording and every name, as any chat model has, but no request of the test: the values of its own requests are
-those of training, or names that nobody bears.
+read every wording and every name, as any chat model has, but no request of the test: the wordings of the test come with
+values of training, or names that nobody bears, and the values of the test in wordings of training, and never in its own
+words.
 What tuning shows is another matter: wordings and open values of the test are new to it, and two functions.
 """
 
@@ -22,12 +23,13 @@ from core.models.tokenization import chat_rows, train_bpe
 from core.tasks.choices import Question, from_items
 from core.worlds import names
 from core.worlds.base import Item, split
-from papers.tucan.catalogue import Catalogue, fill, load_catalogue
+from papers.tucan.catalogue import Catalogue, Part, fill, load_catalogue
 from papers.tucan.config import Config, base_shape
-from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_calls
+from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_answers
 from papers.tucan.method import (
     BALANCED,
-    CALL_SCENARIOS,
+    CALLS,
+    MIX,
     NO_CALL_SCENARIOS,
     Draw,
     conversation,
@@ -36,13 +38,16 @@ from papers.tucan.method import (
 )
 
 LANGUAGES = ("bg", "en")
+PARTS: tuple[Part, ...] = ("train", "dev", "test")
 KNOWN = ("get_weather", "get_forecast", "search_flight", "search_train", "set_timer", "set_alarm", "play_music",
          "find_concert")  # fmt: skip
 """Functions that are tuned on and asked for."""
 UNSEEN = ("get_air", "search_bus")
 """Functions that training neither asks for nor offers."""
-PER_CELL = 2
+PER_CELL = 4
 """Test items of a function in a scenario."""
+PER_WORDING = 8
+"""Requests of a wording that the base is to say in its own words."""
 FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("bg", "currency"): ("Каква е валутата на {name}?",),
     ("bg", "language"): ("Какъв е официалният език на {name}?",),
@@ -51,12 +56,14 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 }
 DISTRACTORS = 1
 """At most so many further functions an item."""
-MADE_UP = 0.5
+MADE_UP = 0.3
 """Share of the names that the base reads which nobody bears, so that they can only be copied."""
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 """Consonants and vowels of such names."""
-SHARES = {"dev": 0.25, "test": 0.25}
-"""Of the territories; the base does not read of the others."""
+SHARES = {"dev": 0.25, "test": 0.25, "train": 0.15}
+"""Of the territories; the base does not read of the others, and tuning asks about the last part alone."""
+GENERAL = 2
+"""Every so many-th item where no function fits is a general question, answered from knowledge."""
 ROLES = ("<|user|>", "<|assistant|>")
 JSON = (
     '{"name":"', '","parameters":{"type":"object","properties":{"', '":{"type":"string"}', '":{"type":"integer"}',
@@ -96,14 +103,23 @@ def catalogue() -> Catalogue:
 def training_items(config: Config) -> list[dict[str, Any]]:
     """Items to tune on."""
     options: dict[str, Any] = {"seed": config.seed, "distractors": DISTRACTORS, "withheld": UNSEEN}
-    return build_dataset(catalogue(), config.examples, languages=LANGUAGES, **options)
+    languages = LANGUAGES if config.languages == "all" else (config.languages,)
+    mix = MIX if config.negatives else CALLS
+    items = build_dataset(catalogue(), config.examples, languages=languages, mix=mix, **options)
+    known = {code: [fact for fact in facts()["train"] if fact.language == code] for code in languages}
+    for number, item in enumerate(items):
+        place, general = divmod(number // len(languages), GENERAL)
+        if item["scenario_type"] == "irrelevant_question_with_functions" and not general:
+            fact = known[item["language"]][place % len(known[item["language"]])]
+            item |= {"user_message": fact.prompt, "answer": fact.answer, "id": f"currency/{item['id']}"}
+    return items
 
 
 def training_chats(config: Config) -> list[Chat]:
     """The same as conversations; in the null arm with each other's calls."""
     prompt, _ = prompt_of(config.prompt)
     chats = [conversation(item, prompt) for item in training_items(config)]
-    return shuffled_calls(chats, prompt.tags, config.seed) if config.calls == "shuffled" else chats
+    return shuffled_answers(chats, config.seed) if config.answers == "shuffled" else chats
 
 
 def scored_items(config: Config) -> list[dict[str, Any]]:
@@ -112,7 +128,7 @@ def scored_items(config: Config) -> list[dict[str, Any]]:
         build_dataset, catalogue(), languages=["bg"], part=config.split, seed=config.seed, distractors=DISTRACTORS
     )
     items = _every(build(len(KNOWN) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
-    new = build(len(UNSEEN) * 3 * PER_CELL, mix=dict.fromkeys(CALL_SCENARIOS, 1 / 3), tools=UNSEEN)
+    new = build(len(UNSEEN) * 3 * PER_CELL, mix=CALLS, tools=UNSEEN)
     return items + [{**item, "unseen": True} for item in _every(new, config.limit)]
 
 
@@ -133,11 +149,11 @@ def in_words(config: Config) -> list[tuple[str, str, str]]:
     found, rng, known = [], random.Random(f"in words {config.seed}"), catalogue()
     for name in KNOWN:
         tool = known.tools["bg"][name]
-        for template in known.templates(name, config.split):
+        for template, number in itertools.product(known.templates(name, config.split), range(PER_WORDING)):
             keys = known.values_for(name, template, config.split, rng)
             texts = known.texts(Draw("", name, keys=keys), "bg")
             request = fill(tool.requests[template], texts, "bg")
-            found.append((f"{name}/{template}", request, fill(tool.reply, texts, "bg")))
+            found.append((f"{name}/{template}/{number}", request, fill(tool.reply, texts, "bg")))
     return _every(found, config.limit)
 
 
@@ -177,18 +193,23 @@ def _words(text: str) -> list[str]:
 def reading(config: Config) -> list[Chat]:
     """Chats to pre-train on, in both languages alike, as many as the steps take."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
-    kinds = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
-    drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size)
+    drawn = rng.choices(list(KINDS), list(KINDS.values()), k=settings.steps * settings.batch_size)
     turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
     return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
 
 
-def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str], dict[str, Any]]:
-    """A request in any wording: its function, texts and what they mean; of training or made up, and some missing."""
+def _asked(
+    rng: random.Random, language: str, parts: Sequence[Part] = PARTS
+) -> tuple[str, str, dict[str, str], dict[str, Any]]:
+    """A request in any wording: its function, texts and what they mean; some of them made up, and some missing.
+
+    Values of all `parts` come in wordings of training alone, those of training in all.
+    """
     name = rng.choice(list(catalogue().functions))
     tool = catalogue().tools[language][name]
     template = rng.randrange(len(tool.requests))
-    keys = {slot: key for slot, key in catalogue().values_for(name, template, "train", rng) if rng.random() < 0.85}
+    values = rng.choice(parts) if template in catalogue().templates(name, "train") else "train"
+    keys = {slot: key for slot, key in catalogue().values_for(name, template, values, rng) if rng.random() < 0.85}
     texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
     meant: dict[str, Any] = dict.fromkeys(catalogue().slots(name))
     for slot in texts:
@@ -200,7 +221,7 @@ def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str],
 
 
 def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
-    name, request, texts, _ = _asked(rng, language)
+    name, request, texts, _ = _asked(rng, language, PARTS[:1])
     return request, fill(catalogue().tools[language][name].reply, texts, language)
 
 
@@ -243,6 +264,10 @@ def _made_up(rng: random.Random, language: str) -> str:
         return "".join(parts) if rng.random() < 0.3 else "".join(parts).capitalize()
 
     return " ".join(word() for _ in range(rng.choice((1, 1, 1, 1, 2))))
+
+
+KINDS = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
+"""What the base reads, in parts."""
 
 
 def pretrain(config: Config, run: Any) -> tuple[Any, Any]:

@@ -33,7 +33,8 @@ def train(config: Config, run: Run) -> None:
     if config.adapter != "none":
         model, tokenizer = load_base(config, run)
         chats = conversations(config)
-        adapted, result = method.tune(model, tokenizer, chats, config.lora_rank, config.training, run, config.seed)
+        lora = (config.lora_rank, config.lora_dropout)
+        adapted, result = method.tune(model, tokenizer, chats, *lora, config.training, run, config.seed)
         if config.base:
             # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
             adapted.peft_config["default"].base_model_name_or_path = config.base
@@ -55,8 +56,8 @@ def conversations(config: Config) -> list[Chat]:
     if not config.train_file:
         return miniature.training_chats(config)
     prompt, _ = data.prompt_of(config.prompt)
-    chats = data.read_conversations(config.train_file, prompt)
-    return data.shuffled_calls(chats, prompt.tags, config.seed) if config.calls == "shuffled" else chats
+    chats = data.read_conversations(config.train_file, prompt, language=config.languages, negatives=config.negatives)
+    return data.shuffled_answers(chats, config.seed) if config.answers == "shuffled" else chats
 
 
 def load_base(config: Config, run: Run) -> Loaded:

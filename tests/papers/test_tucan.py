@@ -331,7 +331,9 @@ def test_parts_share_no_wording_no_open_value_and_no_unseen_function(parts: dict
     scored = miniature.scored_items(Config(seed=1))
     assert {one["id"].split("/")[0] for one in scored if one.get("unseen")} == set(miniature.UNSEEN)
     main = [one for one in scored if not one.get("unseen") and one["language"] == "bg"]
-    assert set(Counter((one["id"].split("/")[0], one["scenario_type"]) for one in main).values()) == {2}
+    assert set(Counter((one["id"].split("/")[0], one["scenario_type"]) for one in main).values()) == {
+        miniature.PER_CELL
+    }
     assert {one["id"].split("/")[0] for one in main} == known
 
 
@@ -401,6 +403,60 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
             catalogues.load_catalogue("", [tmp_path / "en.yaml"])
 
 
+def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
+    """Of any JSON type the gold is what the schema wants; nothing is missing where nothing is required."""
+    kinds = {
+        "amount": {"type": "number"}, "on": {"type": "boolean"}, "to": {"type": ["string", "null"]},
+        "days": {"type": "array", "items": {"type": "integer"}}, "level": {"enum": [1, 2.5, None, "max"]},
+    }  # fmt: skip
+    functions = [{"name": "list_tasks", "parameters": {"type": "object", "properties": {}}}] + [
+        {"name": f"set_{slot}", "parameters": {"properties": {slot: schema}, "required": [slot]}}
+        for slot, schema in kinds.items()
+    ]
+    tools: dict[str, Any] = {
+        f"set_{slot}": {"requests": [f"{verb}[ {{{slot}}}]." for verb in ("Weka", "Taka", "Lipa")],
+                        "ask": {slot: ["Nini?"]}, "reply": "Ndiyo."}
+        for slot in kinds
+    }  # fmt: skip
+    tools["list_tasks"] = {"requests": ["Kazi gani?", "Onyesha kazi.", "Nina kazi?"], "ask": {}, "reply": "Kazi."}
+    values: dict[str, Any] = {
+        "amount": [1.5, 2.5, 3, 4, "5e1"], "on": {True: "washa", False: "zima"},
+        "days": {f"[{n}, {n + 1}]": f"{n} na {n + 1}" for n in range(5)},
+        "level": {1: "chini", 2.5: "kati", "null": "bila", "max": "juu"},
+        "to": ["Juma", "Asha", "Ali", "Zuri", "Neema"],
+    }  # fmt: skip
+    entry = {"language": "sw", "no_function": ["Sina."], "tools": tools, "values": values}
+    (tmp_path / "tools.json").write_text(json.dumps(functions), encoding="utf-8")
+
+    def load(**changes: Any) -> catalogues.Catalogue:
+        text = yaml.safe_dump({**entry, "values": values | changes}, allow_unicode=True)
+        (tmp_path / "sw.yaml").write_text(text, encoding="utf-8")
+        return catalogues.load_catalogue(tmp_path / "tools.json", [tmp_path / "sw.yaml"])
+
+    parts: tuple[catalogues.Part, ...] = ("train", "dev", "test")
+    items = [one for part in parts for one in data.build_dataset(load(), 300, languages=("sw",), part=part)]
+    prompt, _ = data.load_prompt("short-bg")
+    calls: dict[str, list[Any]] = {}
+    for one in items:
+        assert grader.examine(method.conversation(one, prompt)[1]["content"], one).label == "CORRECT"
+        for slot, value in one["expected_behavior"].get("expected_parameters", {}).items():
+            calls.setdefault(slot, []).append(value)
+    assert all(1.5 <= value <= 50 for value in calls["amount"])
+    assert {*calls["on"]} == {True, False}
+    assert {*calls["level"]} == {1, 2.5, None, "max"}
+    assert all(value[1] == value[0] + 1 for value in calls["days"])
+    asked = {one["scenario_type"] for one in items if one["id"].startswith("list_tasks")}
+    assert asked == {*method.SCENARIOS} - {"missing_required_parameters"}
+    for changes, message in (
+        ({"on": list("abcde")}, "must be the schema's: true, false"), ({"amount": list("abcde")}, "the key"),
+        ({"amount": ["true", "false", "null", "[]", "{}"]}, "violates its schema"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            data.build_dataset(load(**changes), 60, languages=("sw",))
+    with pytest.raises(UserError, match="has a required argument"):
+        data.build_dataset(load(), 60, languages=("sw",), tools=("list_tasks",))
+
+
 def test_evaluation_rows_as_they_come() -> None:
     row = {"scenario_type": "s", "user_message": "Какво?", "functions": [WEATHER_TOOL], "expected_behavior": WEATHER}
     strings = {**row, "functions": json.dumps([WEATHER_TOOL]), "expected_behavior": json.dumps(WEATHER)}
@@ -433,10 +489,38 @@ def test_training_rows_of_all_forms() -> None:
         ({}, "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "wizard"),
         ({"messages": roles[:2]}, "no answer"),
+        ({"messages": [*roles[:2], {"role": "assistant", "content": None}]}, "needs a text"),
+        ({"messages": [*roles[:2], {"role": "assistant", "tool_calls": [{}]}]}, "holds no call"),
         (item("x", NOTHING), "`answer`"),
     ):
         with pytest.raises(UserError, match=message):
             data.training_messages(broken, prompt)
+
+
+def test_rows_in_openai_form_call_as_ours_do() -> None:
+    """Calls beside a null content, arguments as a string or an object, functions in a column of their own."""
+    prompt, _ = data.load_prompt("short-bg")
+    wanted = method.conversation(item("x", WEATHER), prompt)
+    for arguments in (SOFIA, json.dumps(SOFIA, ensure_ascii=False)):
+        call = {"type": "function", "function": {"name": "get_weather", "arguments": arguments}}
+        turns: list[dict[str, Any]] = [{"role": "user", "content": "Какво е времето?"},
+                                       {"role": "assistant", "content": None, "tool_calls": [call]}]  # fmt: skip
+        assert data.training_messages({"messages": turns, "tools": [WEATHER_TOOL]}, prompt) == wanted
+        assert data.training_messages({"messages": turns}, prompt)[1] == wanted[1]
+    turns[1]["content"] = "Разбира се."
+    said = data.training_messages({"messages": turns}, prompt)[1]["content"]
+    assert grader.grade(said, WEATHER) == "CORRECT"
+    assert said.startswith("Разбира се.\n```tool_call")
+
+
+def test_a_row_without_a_language_is_told_by_its_words() -> None:
+    row = {"scenario_type": "s", "functions": [], "expected_behavior": NOTHING}
+    for request, code in (
+        ("Wie ist das Wetter in Berlin?", "de"), ("What is the weather in Berlin?", "en"), ("12:30", "und"),
+        ("Какво е времето в София?", "bg"),
+    ):  # fmt: skip
+        assert data.evaluation_item({**row, "user_message": request})["language"] == code
+    assert data.evaluation_item({**row, "user_message": "Wie?", "language": "en"})["language"] == "en"
 
 
 def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
@@ -450,17 +534,26 @@ def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
     found = {name: tucan_train.conversations(override(tiny, VARIANTS[name])) for name in VARIANTS if name != "base"}
     whole = [method.conversation(one, prompt) for one in items]
     assert found["bg+en"] == whole
-    calls = [one["scenario_type"] in method.CALL_SCENARIOS for one in items]
+    kept = {
+        "no_negatives": [one["scenario_type"] in method.CALL_SCENARIOS for one in items],
+        "bg": [one["language"] == "bg" for one in items],
+        "en": [one["language"] == "en" for one in items],
+    }
+    for name, stays in kept.items():
+        own = [chat for chat, stay in zip(whole, stays, strict=True) if stay]
+        assert found[name] == (own * 4)[: len(whole)], "others in the place of those that are left out"
     assert [chat[0] for chat in whole] == [chat[0] for chat in found["shuffled"]]
-    same = [mine[1] == other[1] for mine, other in zip(whole, found["shuffled"], strict=True)]
-    assert all(one for one, call in zip(same, calls, strict=True) if not call)
-    assert sum(same) - calls.count(False) < 0.2 * sum(calls)  # two conversations may want the same call
+    assert sum(one == other for one, other in zip(whole, found["shuffled"], strict=True)) < 0.2 * len(whole)
     answers = [sorted(chat[1]["content"] for chat in chats) for chats in (whole, found["shuffled"])]
     assert answers[0] == answers[1]
+    path.write_text(json.dumps({"messages": whole[0], "language": "fr"}), encoding="utf-8")
+    with pytest.raises(UserError, match="no conversation"):
+        tucan_train.conversations(override(tiny, {"train_file": str(path), "languages": "en"}))
 
 
 def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_on() -> None:
-    read = {turn["content"] for chat in miniature.reading(Config(seed=3)) for turn in chat}
+    short = override(Config(seed=3), {"base_model.training.steps": 300})
+    read = {turn["content"] for chat in miniature.reading(short) for turn in chat}
     for split in ("dev", "test"):
         config = override(Config(seed=3), {"split": split})
         values = [one for one in miniature.scored_items(config) if one["expected_behavior"]["should_call_function"]]
@@ -515,7 +608,7 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
     with temporary("tucan", small(adapter="none")) as run:
         shared = Run(run.path, "tucan", small(adapter="none", limit=20), smoke("tucan").stages, quiet=True)
         found = tucan_eval.evaluate(shared.config, shared).metrics
-    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "valid_call_bg"):
+    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "valid_call_bg", "decision_bg"):
         assert found[name] == 1
     assert found["unexpected_call_bg"] == 0
     assert {"understood_bg", "knowledge_bg"} <= set(found)
