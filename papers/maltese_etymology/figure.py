@@ -17,7 +17,7 @@ ARMS = (
     ("raw", "as written", "vermilion"),
     ("all", "all in Arabic script", "orange"),
     ("permuted", "null: origins dealt out anew", "purple"),
-    ("inverse", "null: the other words alone", "purple"),
+    ("inverse", "wrong way round: the other words", "purple"),
 )
 PANELS = (
     ("mrr", "word", "Words find\ntheir English", "letters"),
