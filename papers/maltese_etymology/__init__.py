@@ -113,8 +113,8 @@ PAPER = Paper(
         ),
         Check(
             id="unseen-words-alone",
-            statement="Of words alone, which its training had in no spelling, it labels more than memory does, and than "
-            "distances.",
+            statement="Of words alone, which its training had in no spelling, it labels more than memory does, and "
+            "than distances.",
             metric="etymology_words",
             smallest=0.02,
             unit="word",
