@@ -71,7 +71,7 @@ class Config:
     """Hub id, folder or wheel. A causal language model is trained as a whole, from its pretrained weights."""
     frozen_encoder: bool = False
     """`backbone` is an encoder that stays frozen; its states are the text that a small decoder reads (miniature)."""
-    whitened: Annotated[int, Range(1)] = 96
+    whitened: Annotated[int, Range(1)] = 256
     """Width to which a frozen encoder's states are whitened (PCA over all captions, of every arm)."""
     hidden: Annotated[int, Range(8)] = 112
     """Width of the small decoder, a multiple of 8."""
