@@ -52,7 +52,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if config.base:
         return own_lines(config, run)
     numbers, codes = miniature.parts(config)[config.split], miniature.languages(config)
-    words = spelled(codes, range(1, miniature.LARGEST + 1))
+    words = spelled(codes, numbers)
     encoder = load_encoder(run.artifact, Pooling("mean", layer=config.layer))
     texts = {code: [words[code][number] for number in numbers] for code in codes}
     vectors = {code: encoder(lines).vectors.double().numpy() for code, lines in texts.items()}
@@ -139,7 +139,7 @@ def transfer(
     matrix: dict[str, dict[str, float]] = {}
     for source, read in miniature.reading(config).items():
         seen = [number for number in read if number >= 1000]
-        words = spelled((source,), range(1, miniature.LARGEST + 1))[source]
+        words = spelled((source,), seen)[source]
         known = encoder([words[number] for number in seen]).vectors.double().numpy()
         solver = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
         solver.fit(known, [number // 1000 for number in seen])
@@ -190,9 +190,9 @@ def masked_loss(
         tables = load_tables(run.artifact)
     if tables is not None:
         method.attach(model, tables)
-    collate, found = Chunks(Masking(tokenizer, rate=config.mask_rate)), {}
+    collate, places, found = Chunks(Masking(tokenizer, rate=config.mask_rate)), miniature.tables(config).of, {}
     for code, lines in texts.items():
-        language, script = miniature.tables(config).of[code]
+        language, script = places[code]
         rows = [{**row, "languages": language, "scripts": script} for row in encode(tokenizer, lines)]
         batch = collate(rows, np.random.default_rng(0))
         with torch.inference_mode():

@@ -56,7 +56,7 @@ def lines(config: Config) -> dict[str, list[tuple[str, str | None]]]:
     """What each language reads: words, or words and digits in either order, digits apart."""
     found: dict[str, list[tuple[str, str | None]]] = {}
     for code, read in reading(config).items():
-        words, rng = spelled((code,), range(1, LARGEST + 1))[code], Random(f"anchors-{code}-{config.seed}")
+        words, rng = spelled((code,), read)[code], Random(f"anchors-{code}-{config.seed}")
         found[code] = []
         for number in read:
             sides = [words[number], " ".join(str(number))]
@@ -81,8 +81,9 @@ def rows(tokenizer: Any, config: Config) -> list[Row]:
     from core.training.masking import encode
 
     found: list[Row] = []
+    places = tables(config).of
     for code, read in lines(config).items():
-        language, script = tables(config).of[code]
+        language, script = places[code]
         alone = encode(tokenizer, [text for text, other in read if other is None])
         both = [pair for pair in read if pair[1] is not None]
         paired = encode(tokenizer, [text for text, _ in both], [str(other) for _, other in both]) if both else []

@@ -53,8 +53,9 @@ def official(languages: int = 3, scripts: int = 2) -> XLMRobertaForMaskedLM:
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, attn_implementation="eager",
     )  # fmt: skip
     model = XLMRobertaForMaskedLM(config).eval()
+    tied = {"lm_head.decoder.weight": "roberta.embeddings.word_embeddings.weight"}
     for name, parameter in model.named_parameters():
-        wave(parameter, name)
+        wave(parameter, tied.get(name, name))
     model.roberta.embeddings.token_type_embeddings.weight.data.zero_()  # the official model has none
     tables = Tables(8, [f"l{n}" for n in range(languages)], [f"s{n}" for n in range(scripts)])
     for side, name in OFFICIAL.items():
@@ -102,8 +103,11 @@ def test_logits_and_states_of_the_official_code() -> None:
 def test_any_head_is_told_and_no_encoder(kind: Any) -> None:
     """The vectors reach the logits through the whole head; the states stay what they are, unless told at the input."""
     names = {"n_layers": 1, "n_heads": 2, "dim": 8, "hidden_dim": 16} if kind is DistilBertConfig else {}
+    names |= {"embedding_size": 8} if kind is ElectraConfig else {}
     shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    model = from_config(kind(vocab_size=30, **(names or shape)), seed=0, task="masked-lm").eval()
+    model = from_config(
+        kind(vocab_size=30, **(names if kind is DistilBertConfig else shape | names)), seed=0, task="masked-lm"
+    ).eval()
     inputs = {"input_ids": IDS, "attention_mask": torch.ones_like(IDS), "output_hidden_states": True}
     added = torch.randn(2, 1, 8)
     with torch.no_grad():
