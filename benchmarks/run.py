@@ -19,7 +19,7 @@ from benchmarks.common import Comparison
 from core.experiment.run import environment
 from core.files import write_json
 
-NAMES = ("trainer", "choices", "extraction", "memory", "matmul", "threads", "gpu")
+NAMES = ("trainer", "choices", "extraction", "lexicon", "memory", "matmul", "threads", "gpu")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
     with replacing(Path("mine.tsv")) as path: table.to_csv(path)    # the same for whatever writes by itself
     lines = read_lines("mine.txt")                              # refuses what is not UTF-8, with the line
     facts = load_json("mine.json", dict)                        # refuses what is no JSON object, with the line
+    facts = load_facts(folder, "taco.json", {"base"}, "papers.taco.train")      # what a program left beside a model
     with locked(folder): ...                                    # one process at a time
 
 The ground floor: everything that touches a disk goes through here.
@@ -302,6 +303,28 @@ def load_json(path: str | Path, kind: type | None = None, *, sound: bool = True)
     if kind and type(value) is not kind:
         raise UserError(f"{path} holds {json_kind(value)}, not {expected}: check that it is the right file.")
     return value
+
+
+def load_facts(folder: str | Path, name: str, needed: Iterable[str], maker: str) -> dict[str, Any]:
+    """What a program noted beside what it made, such as the prompt that a model was tuned with.
+
+    Args:
+        folder: The one that it wrote, as a user names it.
+        name: Of the JSON file in it.
+        needed: Facts that have to be there.
+        maker: The program, for the user who gave another folder.
+
+    Raises:
+        UserError: No such file, as :func:`load_json`, or one that lacks a fact.
+    """
+    path = Path(folder) / name
+    fix = f"give a folder that {maker} wrote"
+    if not is_there(path):
+        raise UserError(f"{folder} holds no {name}: {fix}.")
+    facts = load_json(path, dict)
+    if lost := sorted(set(needed) - facts.keys()):
+        raise UserError(f"{path} has no {lost[0]!r}: {fix}.")
+    return facts
 
 
 def load_yaml(path: str | Path) -> Any:

@@ -122,6 +122,8 @@ def test_core_has_no_circle() -> None:
 
 def test_every_module_of_core_stands_in_the_reference_once() -> None:
     """Rooms have their doors in the guide; the skeleton is a template, and the command documents itself."""
+    if not (ROOT / "docs").is_dir():
+        pytest.skip("a copy of the code without its documentation")
     named = [
         line.removeprefix("::: ").strip()
         for page in (ROOT / "docs" / "reference").glob("*.md")

@@ -47,7 +47,7 @@ ROW = {
 
 # What a paper's entrypoint wants beside a model of one's own, before it looks at the model.
 NEEDED = {
-    "bimedix": ("--english", "{rows}", "--second", "{rows}", "--test-english", "{rows}", "--test-second", "{rows}"),
+    "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "lmt": ("--prompt-style", "release"),
 }
 
@@ -228,8 +228,10 @@ class Commands:
         self.numbers = itertools.count()
         self.loading: set[str] = set()
         self.rows = cwd / "rows.jsonl"
-        lines = [json.dumps({**ROW, "id": str(number)}) for number in range(12)]
-        self.rows.write_text("\n".join(lines), encoding="utf-8")
+        self.of = {code: cwd / f"rows-{code}.jsonl" for code in ("en", "ar")}
+        for path, told in ((self.rows, {}), *((path, {"language": code}) for code, path in self.of.items())):
+            lines = [json.dumps({**ROW, **told, "id": str(number)}) for number in range(12)]
+            path.write_text("\n".join(lines), encoding="utf-8")
 
     def spring(
         self, words: list[str], option: Option, prepare: Callable[[Path], list[str]], needed: list[str] | None = None
@@ -315,7 +317,7 @@ def test_training_and_evaluation_run_no_code_of_a_model_folder(
             if stage == "eval":  # what the smoke run trained is taken for any configuration's
                 patch.setattr(Run, "key", property(lambda run: key))
             words = [f"papers.{slug}.{stage}", "smoke", "--quiet"]
-            needed = [word.format(rows=commands.rows) for word in NEEDED.get(slug, ())]
+            needed = [word.format(rows=commands.rows, **commands.of) for word in NEEDED.get(slug, ())]
             for option in text_options(type(settings.PRESETS["smoke"])):
                 commands.spring(words, option, fresh if stage == "train" else trained, needed)
     loads = "core.models.loading" in reached(slug)  # a paper that loads no model has no option for one

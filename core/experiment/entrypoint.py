@@ -75,13 +75,13 @@ def _run_entry(function: Entry, slug: str, stage: str, arguments: list[str]) -> 
         # Another process may look before the main one has discarded what is there.
         if not options.overwrite and run.finished(_marker(stage)):
             say(f"{path} is finished; nothing to do (--overwrite runs it again).")
-            _show(run.finished(_marker(stage)))
+            show((run.finished(_marker(stage)) or {}).get("metrics") or {})
             return
         if is_main_process() and not options.quiet:
             print(f"{settled()}.", file=sys.stderr, flush=True)
         measurement = execute(function, run, stage)
     if measurement is not None and is_main_process():
-        _show(measurement.to_json())
+        show(measurement.to_json()["metrics"])
     say(f"{'Measured' if stage == 'eval' else 'Trained'}: {path}")
 
 
@@ -173,9 +173,11 @@ def _trains(slug: str) -> bool:
     return (PAPERS_DIR / slug / "train.py").exists()
 
 
-def _show(content: dict[str, Any] | None) -> None:
-    for name, value in ((content or {}).get("metrics") or {}).items():
-        print(f"  {name:32s} {value:.4f}" if value is not None else f"  {name:32s} undefined")
+def show(metrics: Mapping[str, float | None]) -> None:
+    """Print numbers by name, a line each; counts as they are."""
+    for name, value in metrics.items():
+        text = "undefined" if value is None or value != value else f"{value:.4f}" if isinstance(value, float) else value
+        print(f"  {name:32s} {text}")
 
 
 # What has a plain spelling; other characters that a terminal cannot show become escapes, so that nothing is lost.

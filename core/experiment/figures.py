@@ -1,6 +1,8 @@
 """What a figure shows of a record: means over seeds and units with the intervals that the verdicts use.
 
 arm_bars(axes, record, "accuracy", [("full", "the method", "blue"), ("ablation", "without it", "orange")])
+unit_rows(axes, record, "accuracy", [("full", "blue"), ("ablation", "orange")])       # every language, both arms
+metric_rows(axes, record, {"found": "found", "right": "right, if found"}, [("full", "the method", "blue")])
 by_unit(record, "full", "accuracy")                      # {"de": 0.71, "sw": 0.55}
 """
 
@@ -103,3 +105,43 @@ def arm_bars(
         axes.plot([low, high], [row, row], color="black", linewidth=1)
         axes.text(max(high, found.estimate) + 0.015, row, f"{found.estimate:.2f}", va="center", fontsize=9)
     rows(axes, [label for _, label, _ in arms])
+
+
+def unit_rows(axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str]]) -> None:
+    """A row a unit, such as a language: a mark an arm, joined by a line, sorted by the first arm.
+
+    Args:
+        axes: Where to draw.
+        record: The numbers.
+        metric: A share, in [0, 1].
+        arms: Variant and name of a colour.
+    """
+    found = [by_unit(record, variant, metric) for variant, _ in arms]
+    order = sorted(found[0], key=lambda unit: -found[0][unit])
+    for row, unit in enumerate(order):
+        values = [means[unit] for means in found]
+        axes.plot([min(values), max(values)], [row, row], color=COLOURS["grey"], linewidth=1)
+        for value, (_, colour) in reversed([*zip(values, arms, strict=True)]):
+            axes.plot(value, row, "o", color=COLOURS[colour], markersize=5)
+    rows(axes, order)
+
+
+def metric_rows(axes: Axes, record: Record, metrics: Mapping[str, str], arms: Sequence[tuple[str, str, str]]) -> None:
+    """A row a metric: for each arm its seeds as small marks and their mean as a large one.
+
+    Args:
+        axes: Where to draw.
+        record: The numbers.
+        metrics: Label by name; shares, in [0, 1]. A seed may lack one.
+        arms: Variant, label (written into the first row) and name of a colour; variants may be missing in the record.
+    """
+    for number, (variant, label, colour) in enumerate(arms):
+        shift = 0.32 * (number - (len(arms) - 1) / 2)
+        for row, metric in enumerate(metrics):
+            cells = record.measurements.get(variant, {}).values()
+            values = [cell.metrics[metric] for cell in cells if metric in cell.metrics]
+            axes.plot(values, [row + shift] * len(values), "o", color=COLOURS[colour], alpha=0.45, markersize=4)
+            if values:
+                axes.plot(fmean(values), row + shift, "o", color=COLOURS[colour], markersize=7)
+        axes.text(0.02, 0.1 + 0.3 * number, label, color=COLOURS[colour], fontsize=9, va="center")
+    rows(axes, [*metrics.values()])

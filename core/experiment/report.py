@@ -266,7 +266,10 @@ def _sample_markdown(paper: Paper, record: Record) -> str:
                 what += f" with, in all, {units}" if sample.get("nested") else f" × {units}"
             if sample["leaves"] > sample["units"]:
                 what += f" of {sample['leaves']} leaves"
-            drawn[f"{what}, {sample['overlap']:.0%} of them common to two seeds"] = None
+            what += f", {sample['overlap']:.0%} of them common to two seeds"
+            if left_out := sample.get("left_out"):
+                what += f" (`{check.id}`: {left_out} others left out, which not both sides or not every seed has)"
+            drawn[what] = None
     methods = sorted({verdict.method for verdict in record.verdicts if verdict.method})
     if not drawn:
         return ""

@@ -36,7 +36,7 @@ class Sample:
         overlap: Share of their leaves that two seeds have in common (Jaccard index, mean over pairs of seeds), in
             [0, 1]; 1 for one seed.
         left_out: Drawn units that not every seed, or not both sides, measured and that were therefore left out.
-        nested: Every seed has its own units, so that seeds alone are drawn.
+        nested: Most units are of one seed or some, so that seeds alone are drawn, each with all its units.
     """
 
     seeds: int
@@ -180,7 +180,8 @@ def _cells(values: Leaves, depth: int, before: set[str] | None = None) -> _Cells
             if not np.isfinite(value):
                 raise UserError(f"The value of {path!r} in seed {seed} is {value}: leave such units out of the metric.")
     crossed = [unit for unit in seeds[0] if all(unit in other for other in seeds)]
-    nested = not crossed
+    # Where seeds have most units for themselves, the few that all share are no sample of what is compared.
+    nested = 2 * len(crossed) < len({unit for seed in seeds for unit in seed})
     kept = [list(seed) if nested else crossed for seed in seeds]
     means = [
         np.array([np.mean([*seed[unit].values()]) for unit in units]) for seed, units in zip(seeds, kept, strict=True)

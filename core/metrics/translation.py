@@ -1,4 +1,4 @@
-"""BLEU and chrF through sacrebleu, with the signature that makes a score comparable.
+"""BLEU, chrF and TER through sacrebleu, with the signature that makes a score comparable.
 
 Both sides are composed first (NFC): sacrebleu compares code points, and é written as one is not é written as two.
 """
@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics import BLEU, CHRF, TER
 
 from core.metrics.classification import check_lengths
 from core.text.languages import language as lookup
@@ -83,6 +83,20 @@ def sentence_bleu(prediction: str, references: str | Sequence[str], language: st
 def sentence_chrf(prediction: str, references: str | Sequence[str], word_order: int = 0) -> float:
     """chrF of one sentence in [0, 100]."""
     return CHRF(word_order=word_order).sentence_score(_nfc(prediction), _composed(references)).score
+
+
+def round_trip_scores(originals: Sequence[str], returned: Sequence[str]) -> dict[str, float]:
+    """How much of a text survives translation into another language and back: `bleu`, `chrf++` and `ter` in per cent.
+
+    Texts are compared as they are, with sacrebleu's defaults, to be comparable with published numbers (TaCo's 1,000
+    sentences, arXiv 2311.10797).
+
+    Raises:
+        ValueError: unequal numbers, or none.
+    """
+    check_lengths(returned, originals)
+    metrics = {"bleu": BLEU(), "chrf++": CHRF(word_order=2), "ter": TER()}
+    return {name: metric.corpus_score(returned, [originals]).score for name, metric in metrics.items()}
 
 
 def _nfc(text: str) -> str:

@@ -307,6 +307,18 @@ def completion_row(
     return {"input_ids": [*before, *after], "labels": [IGNORED] * len(before) + after}
 
 
+def packed_row(tokenizer: PreTrainedTokenizerBase, rows: Iterable[dict[str, list[int]]]) -> dict[str, list[int]]:
+    """A begin token and several rows made with `bos=False`, one after another and seeing each other.
+
+    So a small model learns to answer anywhere in a text, and not at its beginning alone.
+
+    Raises:
+        UserError: The tokenizer has no begin token.
+    """
+    parts = [{"input_ids": [_special(tokenizer, "bos")], "labels": [IGNORED]}, *rows]
+    return {name: [token for part in parts for token in part[name]] for name in ("input_ids", "labels")}
+
+
 def _special(tokenizer: PreTrainedTokenizerBase, role: str) -> int:
     token = getattr(tokenizer, f"{role}_token_id")
     if token is None:

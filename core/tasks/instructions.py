@@ -1,9 +1,12 @@
 """Instruction sets and their translations: rows side by side, checks, and parts that share no instruction.
 
-    pairs, unmatched = aligned(english, nepali)               # joined on `id`; align="order" takes row n of both
+    pairs, dropped = translations(english, nepali, "Nepali")  # joined on `id`; align="order" takes row n of both
     check_translation(nepali, english, "Nepali")              # refuses another language, and what was never translated
-    parts = held_out(records, "instruction_en", 200)          # {"dev": ..., "test": ..., "tuning": ...}
-    rows = instruction_rows("Nepali", "alpaca")               # from the hub, in 132 languages
+    rows = read("hub:alpaca/Nepali")                          # a file, or MITS on the hub, in 132 languages
+    records = read_records("mine.jsonl", "Nepali")            # of one language; `id` and `input` filled in
+    parts = held_out(records, "instruction", 200)             # {"dev": ..., "test": ..., "tuning": ...}
+    tuning = drawn(parts, 1000, seed=0)                       # so many of those to tune on
+    null = exchanged(tuning, ["output"], seed=0)              # every output belongs to another record
     prompt = alpaca("Name a fruit.")                          # as Alpaca's models were asked
 
 A row has `instruction`, `output` and optionally `input` and `id`, as in Alpaca and Dolly; rows with any usual columns
@@ -12,11 +15,14 @@ become messages in :func:`core.tasks.samples.adapt`.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Literal
 
+from core import corpora
 from core.errors import UserError
 
 Row = Mapping[str, Any]
@@ -31,6 +37,43 @@ _SETS = {
     "alpaca": "multilingual-instruction-tuning-dataset /multilingual-alpaca-52k-gpt-4/{name}/{name}.json",
     "dolly": "multilingual-instruction-tuning-dataset /multilinugal-dolly-15k/{name}.json",
 }
+
+
+def read(source: str) -> list[dict[str, Any]]:
+    """Rows of an instruction set: JSONL with `instruction` and `output`, or `hub:alpaca/Nepali`, `hub:dolly/Nepali`.
+
+    Raises:
+        UserError: As :func:`core.corpora.read_jsonl` and :func:`instruction_rows`.
+    """
+    if source.startswith("hub:"):
+        part, _, language = source.removeprefix("hub:").partition("/")
+        return [dict(row) for row in instruction_rows(language, part)]
+    return [dict(row) for row in corpora.read_jsonl(source, required={"instruction": str, "output": str})]
+
+
+def read_records(path: str | Path, language: str, columns: Sequence[str] = ("output",)) -> list[dict[str, Any]]:
+    """Records of one language from JSONL with `instruction` and `language`.
+
+    Args:
+        path: The file.
+        language: What every line has to name.
+        columns: Further texts that every line has to have.
+
+    Returns:
+        The lines, with `id` (the line's number where there is none) and `input` (empty where there is none).
+
+    Raises:
+        UserError: A column is missing, or a line is of another language.
+    """
+    needed = dict.fromkeys(("instruction", "language", *columns), str)
+    rows = [dict(row) for row in corpora.read_jsonl(path, required=needed)]
+    for number, row in enumerate(rows, start=1):
+        if row["language"] != language:
+            raise UserError(
+                f"{path}, line {number} is {row['language']}, not {language}: give the file of that language."
+            )
+        row["id"], row["input"] = str(row.get("id") or number), row.get("input") or ""
+    return rows
 
 
 def instruction_rows(lang_name: str, part: str) -> list[dict[str, str]]:
@@ -124,6 +167,39 @@ def untranslated(output: str, english: str) -> bool:
     return output == english and len(output) > UNTRANSLATED_LENGTH
 
 
+def translations(
+    english: Sequence[Row], translated: Sequence[Row], language: str, align: Align = "id"
+) -> tuple[list[tuple[str, dict[str, str], dict[str, str]]], dict[str, int]]:
+    """The rows of an instruction set and its translation that can be learned from, and how many cannot, by reason.
+
+    Args:
+        english: See :func:`aligned`.
+        translated: See there.
+        language: What it was translated into, for messages.
+        align: See there.
+
+    Returns:
+        Triples of id, English texts and translated texts (:func:`texts`); and counts of what was dropped: rows without
+        a partner (`unmatched`), with an empty instruction or output (`empty`), and with an output that is the English
+        one (`untranslated`).
+
+    Raises:
+        UserError: A row lacks a column, an id repeats, or the two sets do not correspond.
+    """
+    pairs, unmatched = aligned(english, translated, align)
+    dropped = Counter({"unmatched": unmatched})
+    found = []
+    for key, ours, theirs in pairs:
+        source, target = texts(ours, f"English row {key}"), texts(theirs, f"{language} row {key}")
+        if not all(text[name].strip() for text in (source, target) for name in ("instruction", "output")):
+            dropped["empty"] += 1
+        elif untranslated(target["output"], source["output"]):
+            dropped["untranslated"] += 1
+        else:
+            found.append((str(key), source, target))
+    return found, {reason: count for reason, count in dropped.items() if count}
+
+
 def check_translation(rows: Sequence[Row], english: Sequence[Row], language: str) -> None:
     """Spot-check that the outputs of a translated set are in the language that they should be in.
 
@@ -192,3 +268,25 @@ def held_out(records: Sequence[Mapping[str, str]], key: str, count: int) -> dict
         part = next((name for name in ("dev", "test") if len(parts[name]) < count), "tuning")
         parts[part] += groups[digest]
     return parts
+
+
+def drawn(parts: Mapping[str, Sequence[Any]], count: int, seed: int) -> list[Any]:
+    """Records to tune on in the seed's order: `count` of the part `tuning`, or all of it for 0.
+
+    Raises:
+        UserError: There are too few.
+    """
+    wanted, pool = max(1, count), parts["tuning"]
+    if len(pool) < wanted:
+        kept = ", ".join(f"{len(rows)} of {part}" for part, rows in parts.items() if part != "tuning")
+        raise UserError(
+            f"{sum(map(len, parts.values()))} records are too few for {kept} and {wanted} to tune on: hold out or tune "
+            "on fewer."
+        )
+    return random.Random(f"tuning-{seed}").sample(pool, len(pool))[: count or None]
+
+
+def exchanged(rows: Sequence[Row], columns: Sequence[str], seed: int) -> list[dict[str, Any]]:
+    """The rows with some of their columns taken together from another row: a null arm, in which nothing fits."""
+    others = random.Random(f"null-{seed}").sample(rows, len(rows))
+    return [{**row, **{name: other[name] for name in columns}} for row, other in zip(rows, others, strict=True)]

@@ -3,7 +3,7 @@
     asked = questions("vicuna.jsonl", "Nepali.xlsx")          # English questions and their translations, joined on id
     request = judge_request(question, answer, "1", "gpt-4")   # one line of a batch file for a chat endpoint
     means = aggregate(ratings(answers, "replies.jsonl"))      # mean grade by category, and over all items
-    metrics = report(answers, "Nepali", folder, "gpt-4")      # all of it: files for the judge, and what needs no judge
+    metrics = report(options, asked, outputs, answers, "Nepali")    # all of it: a verb with the options `Benchmark`
 
 A judge's text is data: its verdict is read from a fixed form and from nowhere else.
 """
@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,31 @@ GRADING = (
     "creativity and level of detail. Explain your view briefly and be objective. Then give a grade from 1 to 10 in "
     "exactly this form: Rating: [[grade]]"
 )
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Answer a benchmark without references: the answers, requests to a judge and, with its replies, the grades."""
+
+    model: str
+    """Folder of the tuned model."""
+    questions: str
+    """In English: JSONL with question_id, category and turns (Vicuna's benchmark, MT-Bench)."""
+    translated: str
+    """The same in the model's language: JSONL with question_id and text, or a spreadsheet with ids and questions."""
+    judgements: str = ""
+    """The judge's replies, JSONL with id and judgement; their grades are averaged by category."""
+    question_suffix: str = ""
+    """Appended to every question, such as a request for a short answer."""
+    judge: str = "gpt-4"
+    """Model that the requests name."""
+    out: Path = Path("benchmark")
+    """Folder for answers and requests."""
+
+    def asked(self) -> list[dict[str, str]]:
+        """The questions as :func:`questions` reads them, with the suffix."""
+        found = questions(self.questions, self.translated)
+        return [{**row, "instruction": f"{row['instruction']} {self.question_suffix}".strip()} for row in found]
 
 
 def parse_rating(judgement: str) -> float | None:
@@ -96,40 +122,47 @@ def judge_request(question: str, answer: str, key: str, model: str, system: str 
 
 
 def report(
-    answers: Sequence[Mapping[str, str]], language: str, folder: Path, model: str, judgements: str | Path = ""
+    options: Benchmark,
+    asked: Sequence[Mapping[str, str]],
+    outputs: Sequence[str],
+    answers: Sequence[str],
+    language: str,
 ) -> dict[str, float]:
     """Write answers and requests to the judge, and measure what is there to measure.
 
     Args:
-        answers: With `id`, `category`, `question` and `answer`, which is empty where there is none; other columns are
-            written along.
+        options: Where to write `answers-<language>.jsonl` and `judge_requests-<language>.jsonl`, and the replies, if
+            there are any. The judge is not asked about what was not answered.
+        asked: The questions of these options.
+        outputs: What was written to each, whole; kept beside the answers.
+        answers: What is graded of each output; empty where there is nothing to grade.
         language: English name of the language that the answers should be in.
-        folder: Gets `answers-<language>.jsonl` and `judge_requests-<language>.jsonl`; the judge is not asked about what
-            was not answered.
-        model: Name of the judge.
-        judgements: Its replies, see :func:`ratings`; empty before there are any.
 
     Returns:
-        `benchmark_in_language` (share of the answers that are long enough to tell; left out with a warning where words
-        cannot tell the language) and, with judgements, `rating_<category>` and `rating_overall`.
+        `answered` (share), `in_language` (share of the answers that are long enough to tell; left out with a warning
+        where words cannot tell the language) and, with replies, `rating_<category>` and `rating_overall`.
     """
     import langcodes
 
     from core.metrics.confusion import language_confusion
 
-    answered = [row for row in answers if row["answer"]]
-    write_rows(folder / f"answers-{language}.jsonl", answers)
-    requests = (judge_request(row["question"], row["answer"], row["id"], model) for row in answered)
-    write_rows(folder / f"judge_requests-{language}.jsonl", requests)
-    metrics = {}
+    rows = [
+        {**question, "question": question["instruction"], "output": output, "answer": answer}
+        for question, output, answer in zip(asked, outputs, answers, strict=True)
+    ]
+    answered = [row for row in rows if row["answer"]]
+    write_rows(options.out / f"answers-{language}.jsonl", rows)
+    requests = (judge_request(row["question"], row["answer"], row["id"], options.judge) for row in answered)
+    write_rows(options.out / f"judge_requests-{language}.jsonl", requests)
+    metrics = {"answered": len(answered) / len(rows)}
     try:
         confusion = language_confusion([row["answer"] for row in answered], str(langcodes.find(language)))
         if confusion.judged:
-            metrics["benchmark_in_language"] = confusion.line_pass_rate
+            metrics["in_language"] = confusion.line_pass_rate
     except UserError as error:  # Maltese has no word list: left out rather than 0
-        warnings.warn(f"benchmark_in_language is left out: {error}", stacklevel=2)
-    if judgements:
-        means = aggregate(ratings(answers, judgements))
+        warnings.warn(f"in_language is left out: {error}", stacklevel=2)
+    if options.judgements:
+        means = aggregate(ratings(rows, options.judgements))
         metrics |= {f"rating_{category}": value for category, value in means.items()}
     return metrics
 

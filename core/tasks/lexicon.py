@@ -4,6 +4,7 @@
     space.nearest(queries, 10)                                  # places and scores of the ten best words
     ranks = space.ranks(queries, [{3}, {7, 9}])                 # rank of the best right answer of each query
     precision(ranks, 5), reciprocal(ranks)                      # a value for each query; their means are P@5 and MRR
+    known = look_up(read_dictionary("en-si.tsv"), english, sinhala)     # translations of each word, and the coverage
 
 Cosine favours hubs, words that are near to everything. CSLS (Conneau et al. 2018) takes off how near both words are to
 the other language as such:
@@ -16,7 +17,9 @@ source language, so a query with several right answers counts once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import random
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -24,8 +27,18 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from core.errors import UserError
+from core.files import read_lines
+from core.tasks.retrieval import Pairs, trivial
+from core.text.distance import edit_distance
+from core.text.romanize import Romanizer, resolve
+
+Pair = tuple[str, str]
+"""A word and one of its translations."""
 CHUNK = 1024
-"""Queries that are compared with a whole vocabulary at once (200,000 words: 0.8 GB)."""
+"""Queries that are compared with a whole vocabulary at once, if it is small enough."""
+SCORES = 1 << 27
+"""Scores that are held at once (0.5 GB): of 200,000 words, those of 671 queries."""
 
 
 class Nearest(NamedTuple):
@@ -76,8 +89,8 @@ class Space:
         return found
 
     def _scores(self, queries: Any) -> Iterator[Float[Tensor, "chunk word"]]:
-        for start in range(0, len(queries), CHUNK):
-            cosine = _unit(queries[start : start + CHUNK]).to(self.targets) @ self.targets.T
+        for part in chunks(queries, len(self.targets)):
+            cosine = _unit(part).to(self.targets) @ self.targets.T
             if self.hubs is None:
                 yield cosine
             else:
@@ -88,7 +101,145 @@ def hubness(words: Float[Any, "word width"], others: Float[Any, "other width"], 
     """Mean cosine of each word to its k nearest words of the other language: r of CSLS."""
     near = _unit(words)
     far = _unit(others).to(near)
-    return torch.cat([_mean_of_top(near[start : start + CHUNK] @ far.T, k) for start in range(0, len(near), CHUNK)])
+    return torch.cat([_mean_of_top(part @ far.T, k) for part in chunks(near, len(far))])
+
+
+def chunks(queries: Any, words: int) -> Iterator[Any]:
+    """Queries in parts whose scores against so many words are held at once."""
+    size = max(1, min(CHUNK, SCORES // max(1, words)))
+    return (queries[start : start + size] for start in range(0, len(queries), size))
+
+
+class Known(NamedTuple):
+    """What two vocabularies know of a dictionary: places of the translations by the place of each source word, in the
+    order of the dictionary; and the share of its source words that are there.
+    """
+
+    places: dict[int, list[int]]
+    coverage: float
+
+
+def look_up(pairs: Iterable[Pair], source: Sequence[str], target: Sequence[str]) -> Known:
+    """Places of the pairs whose words are in the vocabularies; words are compared as they are written."""
+    left, right = ({word: place for place, word in enumerate(words)} for words in (source, target))
+    places: dict[int, list[int]] = {}
+    asked = set()
+    for one, other in pairs:
+        asked.add(one)
+        if one in left and other in right:
+            places.setdefault(left[one], []).append(right[other])
+    return Known(places, len(places) / max(1, len(asked)))
+
+
+def read_dictionary(path: str | Path) -> list[Pair]:
+    """Pairs of a file in its order, each once: a word, a tab or other white space, and a translation a line.
+
+    Raises:
+        UserError: No such file, a line without two words, no line.
+    """
+    pairs: dict[Pair, None] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
+        if len(cells) != 2 or not all(cells):
+            raise UserError(f"{path}, line {number}: give a source word and a target word, with a tab between them.")
+        pairs[cells[0], cells[1]] = None
+    if not pairs:
+        raise UserError(f"{path} holds no pair of words: give a source word, a tab and a target word a line.")
+    return list(pairs)
+
+
+class Built(NamedTuple):
+    """Dictionaries that share no source word, but for `full`: all that is not for the test."""
+
+    train: list[Pair]
+    test: list[Pair]
+    full: list[Pair]
+
+
+def build_dictionaries(
+    pairs: Iterable[Pair],
+    source: Sequence[str],
+    target: Sequence[str],
+    *,
+    train: int = 5000,
+    test: int = 1500,
+    most: int = 5,
+) -> Built:
+    """Training and test dictionaries as MUSE has them: frequent source words to learn from, rarer ones to test on.
+
+    Args:
+        pairs: A raw dictionary.
+        source: Source vocabulary, the most frequent words first.
+        target: Target vocabulary.
+        train: Source words to learn from.
+        test: Source words after them.
+        most: Translations of a word, the first ones.
+
+    Raises:
+        UserError: The vocabularies do not know enough source words.
+    """
+    rank, known = {word: place for place, word in enumerate(source)}, set(target)
+    by_word: dict[str, list[str]] = {}
+    for one, other in dict.fromkeys(pairs):
+        if one in rank and other in known:
+            by_word.setdefault(one, []).append(other)
+    words = sorted(by_word, key=rank.__getitem__)
+    if len(words) < train + test:
+        raise UserError(
+            f"{len(words)} source words have a translation that the vocabularies know: ask for fewer than "
+            f"{train} to learn from and {test} to test on."
+        )
+    asked = words[train : train + test]
+    parts = [words[:train], asked, words[:train] + words[train + test :]]
+    limits = [most, most, None]
+    return Built(
+        *([(w, t) for w in part for t in by_word[w][:limit]] for part, limit in zip(parts, limits, strict=True))
+    )
+
+
+def statistics(pairs: Sequence[Pair]) -> dict[str, float]:
+    """Size of a dictionary: pairs, different source and target words, targets of a source word."""
+    sources, targets = ({pair[side] for pair in pairs} for side in (0, 1))
+    return {
+        "pairs": len(pairs),
+        "source words": len(sources),
+        "target words": len(targets),
+        "targets of a word": len(pairs) / len(sources) if sources else 0.0,
+    }
+
+
+def apart(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
+    """A dictionary in two parts that share no source word, the second with this share of them, drawn by a seed."""
+    words = list(dict.fromkeys(source for source, _ in pairs))
+    asked = set(random.Random(seed).sample(words, max(1, round(share * len(words)))))
+    return [pair for pair in pairs if pair[0] not in asked], [pair for pair in pairs if pair[0] in asked]
+
+
+class Letters(NamedTuple):
+    """What letters alone say of a word list: how many words they translate, and in which pairs more than half of the
+    longer word would have to be changed to make the other.
+    """
+
+    precision: float
+    unlike: list[bool]
+
+
+def by_letters(words: Sequence[str], others: Sequence[str], romanizer: Romanizer = "uroman") -> Letters:
+    """The solver that knows no language: it takes the word that shares most trigrams once it is in Latin letters.
+
+    Args:
+        words: What is asked.
+        others: Their translations, in this order; all are candidates.
+        romanizer: As of :func:`core.text.romanize.resolve`.
+    """
+    romanize = resolve(romanizer)
+    left, right = [romanize(word) for word in words], [romanize(word) for word in others]
+    found = trivial(Pairs(left, right))["overlap"]
+    distances = [edit_distance(one.lower(), other.lower()) for one, other in zip(left, right, strict=True)]
+    longest = [max(len(one), len(other)) for one, other in zip(left, right, strict=True)]
+    return Letters(found, [2 * distance > length for distance, length in zip(distances, longest, strict=True)])
 
 
 def precision(ranks: Sequence[int], k: int = 1) -> list[float]:

@@ -12,7 +12,8 @@ the speed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from core.errors import UserError
@@ -92,3 +93,18 @@ class TrainingConfig:
         """Refuse what no single field's range can refuse."""
         if self.steps == 0 and self.epochs == 0:
             raise UserError("training.steps and training.epochs are both 0: set one of them.")
+
+    def longer(self, factor: float) -> TrainingConfig:
+        """The same for `factor` times as long: arms with shorter rows see as many tokens."""
+        return replace(self, steps=round(self.steps * factor), epochs=self.epochs * factor)
+
+    def row_tokens(self, rows: Sequence[Mapping[str, Sequence[int]]]) -> float:
+        """Mean tokens of the rows that fit into `max_length`.
+
+        Raises:
+            UserError: None of them fits.
+        """
+        lengths = [length for row in rows if (length := len(row["input_ids"])) <= self.max_length]
+        if not lengths:
+            raise UserError(f"No row fits into training.max_length = {self.max_length}: raise it, or shorten the rows.")
+        return sum(lengths) / len(lengths)

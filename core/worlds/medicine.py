@@ -21,12 +21,13 @@ from core.errors import UserError
 from core.worlds.base import Item
 
 Relation = Literal["sign", "organ"]
-Wording = Literal["train", "dev", "test"]
+Wording = Literal["base", "train", "dev", "test"]
 RELATIONS: tuple[Relation, ...] = ("sign", "organ")
 LANGUAGES = ("en", "ar")
 _TABLE = Path(__file__).with_name("medicine.tsv")
 
-# What a text says of a condition; the answer comes last.
+# What a text says of a condition; the answer comes last, in Arabic where its form is that of the table. No Arabic verb
+# agrees with a name: some are masculine and some feminine.
 STATEMENTS: Mapping[tuple[str, Relation], Sequence[str]] = MappingProxyType(
     {
         ("en", "sign"): (
@@ -39,50 +40,102 @@ STATEMENTS: Mapping[tuple[str, Relation], Sequence[str]] = MappingProxyType(
         ),
         ("ar", "sign"): (
             "العلامة الرئيسية في {name} هي", "غالبا ما يشكو مرضى {name} من", "يعرف الأطباء {name} من خلال",
-            "في حالات {name} نجد",
+            "في حالات {name} العلامة هي",
         ),
         ("ar", "organ"): (
-            "العضو المصاب في {name} هو", "المرض المسمى {name} يؤذي", "تقول الكتب إن {name} يصيب",
-            "في حالات {name} تكون المشكلة في",
+            "العضو المصاب في {name} هو", "المرض المسمى {name} موضعه", "تقول الكتب إن العضو المتأثر في {name} هو",
+            "في حالات {name} مكان المشكلة هو",
         ),
     }
 )  # fmt: skip
+# The n-th questions of the two languages ask alike.
 QUESTIONS: Mapping[tuple[str, Relation], Mapping[Wording, Sequence[str]]] = MappingProxyType(
     {
         ("en", "sign"): {
+            "base": (
+                "Do you know how {name} is noticed?", "What does a person with {name} have?",
+                "I am reading about {name}. What is its sign?", "A question about {name}: which sign?",
+            ),
             "train": (
                 "What is the main sign of {name}?", "Which sign is typical of {name}?",
                 "In {name}, what does the doctor see first?", "Tell a student the classic sign of {name}.",
                 "{name}: what gives it away?", "Give the sign of {name}.",
             ),
-            "dev": ("How does {name} usually show itself?", "Consider {name}. Name its sign."),
-            "test": ("By which sign is {name} known?", "Somebody has {name}. What do you expect to find?"),
+            "dev": (
+                "How does {name} usually show itself?", "Consider {name}. Name its sign.",
+                "By which sign is {name} known?", "Somebody has {name}. What do you expect to find?",
+            ),
+            "test": (
+                "Which symptom points to {name}?", "What do patients with {name} complain of?",
+                "How can one recognise {name}?", "What is the best known symptom of {name}?",
+                "A patient has {name}. What will the examination show?",
+                "Name one feature that helps to diagnose {name}.", "What should make a doctor think of {name}?",
+                "Please describe a case of {name}.",
+            ),
         },
         ("en", "organ"): {
+            "base": (
+                "Do you know which organ {name} concerns?", "What is ill in a person with {name}?",
+                "I am reading about {name}. What is its organ?", "A question about {name}: which organ?",
+            ),
             "train": (
                 "Which organ does {name} affect?", "Which part of the body suffers in {name}?",
                 "In {name}, where is the trouble?", "Tell a student which organ {name} harms.",
                 "{name}: what organ is ill?", "Give the organ of {name}.",
             ),
-            "dev": ("Tell me the organ that is affected by {name}.", "Consider {name}. Name its organ."),
-            "test": ("Where in the body is {name} found?", "Somebody has {name}. Which organ is ill?"),
+            "dev": (
+                "Tell me the organ that is affected by {name}.", "Consider {name}. Name its organ.",
+                "Where in the body is {name} found?", "Somebody has {name}. Which organ is ill?",
+            ),
+            "test": (
+                "Which organ is damaged by {name}?", "Which part of the body does a doctor examine in {name}?",
+                "Of which organ is {name} a disease?", "Where does {name} do its harm?",
+                "A patient has {name}. Which organ needs treatment?",
+                "Name the part of the body that is the target of {name}.",
+                "Which organ does one have to look at to diagnose {name}?",
+                "Please tell me which organ is at fault in {name}.",
+            ),
         },
         ("ar", "sign"): {
+            "base": (
+                "هل تعرف كيف يلاحظ الناس {name}؟", "ماذا لدى شخص يعاني من {name}؟", "أقرأ عن {name}. ما العلامة؟",
+                "سؤال عن {name}: أي علامة؟",
+            ),
             "train": (
                 "ما العلامة الرئيسية التي تدل على {name}؟", "أي علامة تميز {name}؟",
                 "في {name} ماذا يلاحظ الطبيب أولا؟", "اشرح للطالب العلامة المعروفة في {name}.",
                 "{name}: ما الدليل؟", "أعط علامة {name}.",
             ),
-            "dev": ("ما الذي يظهر عادة في {name}؟", "لدينا حالة من {name}. اذكر العلامة."),
-            "test": ("بأي علامة يعرف {name}؟", "شخص مصاب بمرض {name}. ماذا تتوقع أن تجد؟"),
+            "dev": (
+                "ما الذي يظهر عادة في {name}؟", "لدينا حالة من {name}. اذكر العلامة.",
+                "بأي علامة يمكن التعرف على {name}؟", "شخص لديه {name}. ماذا تتوقع أن تجد؟",
+            ),
+            "test": (
+                "ما العرض الذي يشير إلى {name}؟", "مم يشكو عادة مرضى {name}؟", "كيف يمكن تمييز {name}؟",
+                "ما أشهر أعراض {name}؟", "لدى المريض {name}. ماذا يظهر عند الفحص؟",
+                "اذكر صفة تساعد على تشخيص {name}.", "ما الذي يجعل الطبيب يفكر في {name}؟",
+                "من فضلك صف حالة من {name}.",
+            ),
         },
         ("ar", "organ"): {
+            "base": (
+                "هل تعرف أي عضو معني في {name}؟", "ما العضو المريض لدى شخص يعاني من {name}؟",
+                "أقرأ عن {name}. ما العضو؟", "سؤال عن {name}: أي عضو؟",
+            ),
             "train": (
                 "ما العضو المصاب في {name}؟", "أي جزء من الجسم يتضرر من {name}؟", "في {name} أين تكون المشكلة؟",
                 "اشرح للطالب أي عضو يتأذى في {name}.", "{name}: أي عضو مريض؟", "أعط عضو {name}.",
             ),
-            "dev": ("قل لي أي عضو يتضرر عند حدوث {name}.", "لدينا حالة من {name}. اذكر العضو."),
-            "test": ("أين يقع {name} في الجسم؟", "شخص مصاب بمرض {name}. أي عضو مريض؟"),
+            "dev": (
+                "قل لي أي عضو يتضرر عند حدوث {name}.", "لدينا حالة من {name}. اذكر العضو.",
+                "أين موضع {name} في الجسم؟", "شخص لديه {name}. أي عضو مريض؟",
+            ),
+            "test": (
+                "ما العضو الذي يتلف بسبب {name}؟", "أي جزء من الجسم يفحصه الطبيب في حالة {name}؟",
+                "{name} من أمراض أي عضو؟", "أين يقع الضرر عند حدوث {name}؟",
+                "لدى المريض {name}. أي عضو يحتاج إلى علاج؟", "اذكر جزء الجسم المستهدف في {name}.",
+                "أي عضو ينبغي النظر إليه لتشخيص {name}؟", "من فضلك أخبرني ما العضو المعتل في {name}.",
+            ),
         },
     }
 )  # fmt: skip

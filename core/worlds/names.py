@@ -2,6 +2,7 @@
 
     translations(["de", "sw"])                # prompt: the name in German or Swahili, answer: in English
     kinds(["de", "sw"])                       # prompt: the name, answer: "territory", "language", ...
+    concepts(["de", "sw"])                    # what both name: a word list with a column for each language
     facts(["en"])                             # prompt: "The currency of Japan is", answer: "Japanese Yen"
     short_names("bg", "city")                 # {"Europe/Sofia": "София", ...}, to be put into sentences
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
@@ -92,6 +94,41 @@ def kinds(languages: Sequence[str], *, kinds: Sequence[str] = KINDS, prompt_word
             if _plain(row[code], prompt_words)
         ]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A thing with its names: a row of a word list.
+
+    Attributes:
+        key: `<kind>/<code>`, as in CLDR.
+        cls: Its equivalence class.
+        names: By language code.
+    """
+
+    key: str
+    cls: str
+    names: Mapping[str, str]
+
+
+def concepts(languages: Sequence[str], *, of: Sequence[str] = KINDS, prompt_words: int = 3) -> list[Concept]:
+    """What all languages name, the commonest English names first; in each language every name is that of one concept.
+
+    Args:
+        languages: Codes, English too if it is wanted.
+        of: Kinds of CLDR names.
+        prompt_words: Most words of a name.
+
+    Raises:
+        UserError: unknown language or kind, or nothing left.
+    """
+    named: dict[str, tuple[str, dict[str, str]]] = {}
+    for item in kinds(languages, kinds=of, prompt_words=prompt_words):
+        named.setdefault(item.id.partition("/")[2], (item.cls, {}))[1][item.language] = item.prompt
+    found = [Concept(key, cls, by) for key, (cls, by) in named.items() if len(by) == len(languages)]
+    if not found:
+        raise UserError("No concept has a name of its own in all these languages: name fewer.")
+    return found
 
 
 def facts(

@@ -6,28 +6,28 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Six seeds in a row test every condition once: each is a draw of weights and conditions. Less than 3 points is nothing.
+# Six seeds in a row test every condition once: each is a draw of weights and conditions, and asks in all 16 wordings,
+# each an English and an Arabic one. Less than 3 points is nothing.
 _MEASURED: dict[str, Any] = {
     "metric": "accuracy_bilingual",
-    "unit": "condition",
+    "unit": "wording",
     "smallest": 0.03,
     "treatment": "bilingual",
     "null": "permuted",
 }
 _ARABIC, _ENGLISH = _MEASURED | {"metric": "accuracy_ar"}, _MEASURED | {"metric": "accuracy_en"}
-_LANGUAGES = {"en": "English", "ar": "Arabic"}
-# A control that has not learnt its instructions proves nothing.
-_FITTED = {
-    "english-only": ("English-only tuning", "en"),
-    "arabic-only": ("Arabic-only tuning", "ar"),
-    "arabic-part": ("Tuning on the Arabic part", "ar"),
-}
-
-
-def _needs(*arms: str) -> tuple[str, ...]:
-    """The base knows the facts, and these controls have learnt their instructions."""
-    return ("reads-en", "reads-ar", *(f"{arm}-fits-{_FITTED[arm][1]}" for arm in arms))
-
+_KEEPS_3: dict[str, Any] = {"keeps": True, "size": 0.03}
+_READS, _ASKED = ("reads-en", "reads-ar"), ("base-fits-en", "base-fits-ar")
+# What has to reach 90 % in every seed: id, arm, metric, statement.
+_PREMISES = (
+    ("reads-en", "base", "read_en", "The base knows the tested conditions in English, read as statements."),
+    ("reads-ar", "base", "read_ar", "The base knows the tested conditions in Arabic, read as statements."),
+    ("base-fits-en", "base", "fitted_en", "The base answers the questions that it has read in English."),
+    ("base-fits-ar", "base", "fitted_ar", "The base answers the questions that it has read in Arabic."),
+    ("english-fits", "english-only", "fitted_en", "English-only tuning has learnt its instructions."),
+    ("arabic-fits", "arabic-only", "fitted_ar", "Arabic-only tuning has learnt its instructions."),
+    ("part-fits", "arabic-part", "fitted_ar", "Tuning on the Arabic part has learnt its instructions."),
+)
 
 PAPER = Paper(
     slug="bimedix",
@@ -42,23 +42,22 @@ PAPER = Paper(
     claims=(
         Claim(
             id="one-model-two-languages",
-            statement="Averaged over English and Arabic, in the wordings that are asked, one model tuned on both "
-            "languages answers more questions than one that spent as many tokens on English alone, or on Arabic alone.",
+            statement="Averaged over English and Arabic, one model tuned on both languages answers more questions than "
+            "one that spent as many tokens on English alone, or on Arabic alone.",
             reported="One model for both: bilingual average 65.4, Arabic 57.3 against 55.4 when tuned on Arabic alone "
             "(README tables; the average of English-only tuning is not reported).",
             **_MEASURED,
             control=("english-only", "arabic-only"),
-            premises=_needs("english-only", "arabic-only"),
+            premises=(*_READS, "english-fits", "arabic-fits"),
         ),
         Claim(
             id="beats-its-base",
-            statement="It answers more questions than its base, which knows the facts as statements and has never seen "
-            "a question, by more than 10 points.",
+            statement="It answers more questions than its base, rounded to 4 bits as well, by more than 10 points.",
             reported="Bilingual average 65.4 against 55.0 (Mixtral-8x7B); README table.",
             **_MEASURED,
             size=0.10,
             control="base",
-            premises=_needs(),
+            premises=(*_READS, *_ASKED),
         ),
         Claim(
             id="english-helps-arabic",
@@ -66,7 +65,7 @@ PAPER = Paper(
             reported="57.3 (mean of the row; the table says 56.5) against 55.4; README table.",
             **_ARABIC,
             control="arabic-part",
-            premises=_needs("arabic-part"),
+            premises=(*_READS, "part-fits"),
         ),
         Claim(
             id="keeps-english",
@@ -77,7 +76,7 @@ PAPER = Paper(
             keeps=True,
             size=0.05,
             control="english-only",
-            premises=_needs("english-only"),
+            premises=(*_READS, "english-fits"),
         ),
         Claim(
             id="eight-times-faster",
@@ -100,20 +99,35 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="router-matters",
-            statement="Adapters on the router, beside those on attention and experts, give more right answers.",
+            id="four-bits",
+            statement="It loses at most 3 points to the same tuning of a base that is not rounded to 4 bits.",
             **_MEASURED,
-            control="without-router",
-            premises=_needs(),
+            **_KEEPS_3,
+            control="unrounded",
+            premises=_READS,
         ),
         Check(
-            id="sparse-is-faster",
-            statement="One token at a time, a sparse block (2 of 8 experts) runs at least 1.8 times as fast as a dense "
-            "one of equal size.",
-            metric="speed_ratio",
-            treatment="bilingual",
-            control=1.0,
-            size=0.8,
+            id="base-in-four-bits",
+            statement="Rounding to 4 bits costs the base at most 3 points.",
+            **_MEASURED | {"treatment": "base", "null": None},
+            **_KEEPS_3,
+            control="base-unrounded",
+            premises=_READS,
+        ),
+        Check(
+            id="attention-too",
+            statement="Adapters on attention, beside the experts and router that the README names, give more right "
+            "answers.",
+            **_MEASURED,
+            control="experts-router",
+            premises=_READS,
+        ),
+        Check(
+            id="attention-alone",
+            statement="It answers more than adapters on attention alone with as many trained parameters.",
+            **_MEASURED,
+            control="attention",
+            premises=_READS,
         ),
         Check(
             id="arabic-at-equal-tokens",
@@ -122,43 +136,27 @@ PAPER = Paper(
             keeps=True,
             size=0.05,
             control="arabic-only",
-            premises=_needs("arabic-only"),
+            premises=(*_READS, "arabic-fits"),
         ),
         Check(
-            id="attention-alone",
-            statement="It answers more than adapters on attention alone with as many trained parameters.",
-            **_MEASURED,
-            control="attention",
-            premises=_needs(),
+            id="sparse-is-faster",
+            statement="One token at a time, a sparse block (2 of 8 experts) runs at least 1.8 times as fast as a dense "
+            "one of equal size.",
+            metric="speed_ratio",
+            treatment="base",
+            control=1.0,
+            size=0.8,
         ),
     ),
-    premises=(
-        *(
-            Premise(
-                id=f"reads-{lang}",
-                statement=f"The base, rounded to 4 bits, knows the tested conditions in {name}, read as statements.",
-                metric=f"read_{lang}",
-                variant="bilingual",
-                at_least=0.9,
-            )
-            for lang, name in _LANGUAGES.items()
-        ),
-        *(
-            Premise(
-                id=f"{arm}-fits-{lang}",
-                statement=f"{name} has learnt its instructions in {_LANGUAGES[lang]}.",
-                metric=f"fitted_{lang}",
-                variant=arm,
-                at_least=0.9,
-            )
-            for arm, (name, lang) in _FITTED.items()
-        ),
+    premises=tuple(
+        Premise(id=name, variant=arm, metric=metric, statement=statement, at_least=0.9)
+        for name, arm, metric, statement in _PREMISES
     ),
     official_code="https://github.com/mbzuai-oryx/BiMediX",
     licence_note="BiMediX weights and data: CC BY-NC-SA 4.0. Mixtral-8x7B: Apache-2.0.",
     disclaimer="Research code. It gives no medical advice and must not be used for diagnosis or treatment.",
     # 6n to 6n + 5: between them they test every condition once.
-    seeds=(36, 37, 38, 39, 40, 41),
+    seeds=(42, 43, 44, 45, 46, 47),
     minutes=14,
 )
 

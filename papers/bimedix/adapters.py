@@ -34,16 +34,8 @@ OTHERS = (("gate_proj", "up_proj", "down_proj"), "mlp")
 def save_adapter(model: nn.Module, folder: Path, *, parts: Sequence[Part], rank: int, alpha: int, base: str) -> Path:
     """Write `adapter_model.safetensors` and `adapter_config.json`, and what :func:`load_adapter` has to know.
 
-    Args:
-        model: With adapters attached by :func:`papers.bimedix.method.attach_adapters`.
-        folder: Created if missing.
-        parts: As attached.
-        rank: As attached.
-        alpha: As attached.
-        base: Hub id or folder of the base model, recorded for whoever loads the adapter.
-
-    Returns:
-        The folder.
+    `parts`, `rank` and `alpha` are those of :func:`papers.bimedix.method.attach_adapters`; `base` (hub id or folder) is
+    recorded for whoever loads the adapter. Returns the folder, which is created if missing.
     """
     # Gathering shards is a joint act of all processes; writing is the main one's.
     factors = {name: factor.detach().cpu().contiguous() for name, factor in _factors(model)}

@@ -31,11 +31,9 @@ class BaseModel:
     """The small Mixtral that stands in for Mixtral-8x7B where no `base` is given; 4 heads, 4 experts, 2 a token."""
 
     hidden: Annotated[int, Range(8)] = 96
-    """Width of the residual stream; ours."""
+    """Width of the residual stream, of which an expert has 4/3; ours."""
     layers: Annotated[int, Range(1)] = 3
     """Transformer blocks; ours."""
-    width: Annotated[int, Range(8)] = 128
-    """Width of one expert; ours."""
     vocabulary: Annotated[int, Range(300)] = 2000
     """Byte-level BPE entries, trained on what the base reads; ours."""
     training: TrainingConfig = _SCRATCH
@@ -88,7 +86,8 @@ class Config:
     ratio: tuple[Annotated[float, Range(0)], Annotated[float, Range(0)]] = (2.0, 1.0)
     """English : second in samples (the paper: Arabic is one third)."""
     budget: Literal["tokens", "data"] = "tokens"
-    """How long one language alone is tuned: as many tokens as both together, or its part of the data once (paper)."""
+    """How long one language alone is tuned: as many tokens as both together, or its own part of the steps, so that it
+    goes through its data as often as both together go through theirs (paper)."""
     permuted: bool = False
     """Tune on the answers of other instructions. The miniature's base, too, has then read the answers of other
     conditions: the null arm, which nothing but a leak can lift above chance."""
@@ -102,7 +101,7 @@ class Config:
     limit: Annotated[int, Range(0)] = 0
     """Ask the first so many items of each source and language (in miniature, tune on 20 times as many); 0 = all."""
     speed_width: Annotated[int, Range(0)] = 512
-    """Time a sparse block of this width against a dense one of the same size; 0 = not."""
+    """Where nothing is tuned, time a sparse block of this width against a dense one of the same size; 0 = not."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that no single field can refuse."""
@@ -113,6 +112,8 @@ class Config:
             raise UserError(f"The base {self.base!r} needs data: give --english and --second.")
         if not self.english and self.second_language != "ar":
             raise UserError(f"The miniature has no {self.second_language!r}: give --english and --second, or leave ar.")
+        if self.second_language == "en":
+            raise UserError("second_language = 'en' is the first language: give the code of another one.")
         if len(self.test_english) != len(self.test_second):
             raise UserError("Give --test-english and --test-second equally many sources, one for one.")
         if min(self.ratio) <= 0:
@@ -131,11 +132,8 @@ PAPER_SCALE = Config(
     rank=128,
     alpha=64,
     dropout=0.05,
-    # UMLS, LiveQA, MedicationQA and the chats around multiple-choice items are missing: no hub id of theirs is known.
-    english=(
-        "openlifescienceai/medmcqa", "GBaker/MedQA-USMLE-4-options", "qiaojin/PubMedQA#pqa_artificial",
-        "lavita/ChatDoctor-HealthCareMagic-100k", "lavita/ChatDoctor-iCliniq", "medalpaca/medical_meadow_wikidoc",
-    ),
+    # One set for both languages: each takes its rows of it.
+    english=("BiMediX/BiMed1.3M",),
     second=("BiMediX/BiMed1.3M",),
     # 128 rows of 4,096 tokens a step; one row a device and pass, activations recomputed.
     training=TrainingConfig(
@@ -154,10 +152,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        base_model=BaseModel(
-            hidden=16, layers=1, width=16, vocabulary=400,
-            training=replace(_SCRATCH, steps=2, batch_size=2, max_length=64),
-        ),
+        base_model=BaseModel(16, 1, vocabulary=400, training=replace(_SCRATCH, steps=2, batch_size=2, max_length=64)),
         rank=2, alpha=4, training=replace(_SCRATCH, steps=2, batch_size=2), limit=3, speed_width=16,
     ),
     "tiny": Config(),
@@ -165,12 +160,14 @@ PRESETS: dict[str, Config] = {
 }  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "base": {"adapters": (), "quantization": "none"},
+    "base": {"adapters": ()},
+    "base-unrounded": {"adapters": (), "quantization": "none"},
     "bilingual": {},
+    "unrounded": {"quantization": "none"},
     "english-only": {"languages": "english"},
     "arabic-only": {"languages": "second"},
     "arabic-part": {"languages": "second", "budget": "data"},
-    "without-router": {"adapters": ("attention", "experts")},
+    "experts-router": {"adapters": ("experts", "router")},
     # As many trained parameters as all three parts have at rank 16 (a test counts).
     "attention": {"adapters": ("attention",), "rank": 82, "alpha": 164},
     "permuted": {"permuted": True},
@@ -185,7 +182,7 @@ def mixtral_shape(shape: BaseModel, vocabulary: int) -> MixtralConfig:
     from transformers import MixtralConfig
 
     return MixtralConfig(
-        vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=shape.width,
+        vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=shape.hidden // 6 * 8,
         num_hidden_layers=shape.layers, num_attention_heads=4, num_key_value_heads=2, num_local_experts=4,
         num_experts_per_tok=2, max_position_embeddings=512, rope_parameters={"rope_type": "default", "rope_theta": 1e4},
         initializer_range=0.05, tie_word_embeddings=True, architectures=["MixtralForCausalLM"],

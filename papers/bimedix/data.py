@@ -19,21 +19,22 @@ Row = Mapping[str, Any]
 def read_samples(source: str, lang: str) -> list[Sample]:
     """Read and adapt the rows of one language of a JSONL file or hub dataset, in the order given.
 
-    Args:
-        source: Path of a file, or `owner/name`, optionally with `#subset` and `@split` (train by default).
-        lang: Language that is wanted. A row that says its language (`lang` or `language`) is taken at its word; one
-            that does not is taken where most of its letters belong to a script of the language.
-
-    Returns:
-        Samples with `id` (the row's own, or `row <number>`).
+    A source is the path of a file, or `owner/name`, optionally with `#subset` and `@split` (train by default). A row
+    that says its language (`lang` or `language`) is taken at its word; one that does not is taken where most of its
+    letters belong to a script of the language. An `id` is the row's own, or `row <number>`.
 
     Raises:
         UserError: Names the source and line that cannot be read.
     """
 
     def sample_of(row: Row, number: int) -> Sample:
-        own = row.get("id", row.get("pubid"))
-        return {"id": f"row {number}" if own is None else str(own), **adapt(row, lang)}
+        own, sample = row.get("id", row.get("pubid")), adapt(row, lang)
+        turns = sample["messages"]
+        if not all(isinstance(turn["content"], str) for turn in turns) or not any(
+            turn["role"] == "assistant" and turn["content"].strip() for turn in turns
+        ):
+            raise UserError("There is no answer to learn: give texts, of which one at least is the assistant's.")
+        return {"id": f"row {number}" if own is None else str(own), **sample}
 
     found = [sample for sample in adapted(source, read_rows(source), sample_of) if is_in(sample, lang)]
     if not found:
@@ -80,14 +81,8 @@ def permuted(samples: Sequence[Sample], seed: int) -> list[Sample]:
 def mix_languages(english: Sequence[Row], second: Sequence[Row], ratio: tuple[float, float], seed: int) -> list[Row]:
     """One epoch in which no row of either language is left out; the scarcer one is repeated to hold the ratio.
 
-    Args:
-        english: Rows.
-        second: Rows of the other language.
-        ratio: English : second (the paper: 2 : 1), positive.
-        seed: Of which rows are repeated once more where a language is no whole number of times too scarce.
-
-    Returns:
-        English rows, then those of the second language: training shuffles them together.
+    English : second is 2 : 1 in the paper. The seed draws which rows are repeated once more where a language is no
+    whole number of times too scarce. English comes first: training shuffles.
 
     Raises:
         UserError: A language has no rows.

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,7 @@ from papers.bimedix.config import Config
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
-    """Accuracy by language (option text and option letter), what the base knows, expert usage, block speed."""
+    """Accuracy by language, what the base knows, expert usage, block speed; own items are asked by letter as well."""
     from core.distributed import seed_everything
     from core.models.mixtures import sparse_speed
     from papers.bimedix.adapters import load_adapter
@@ -33,44 +35,43 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.bimedix.train import load_base
 
     seed_everything(config.seed)
-    model, tokenizer = load_base(config, run)
-    languages = ("en", config.second_language if config.english else "ar")
-    tests = items_by_language(config, languages)
+    # Mistakes in files are found before anything is loaded.
+    tests = items_by_language(config)
     # Without test items, routing is looked at on some of the instructions.
-    sources = {languages[0]: config.english, languages[1]: config.second}
-    texts = {lang: tests[lang] or read_samples(sources[lang][0], lang)[:200] for lang in languages}
+    sources = {"en": config.english, config.second_language: config.second}
+    texts = {lang: (items or read_samples(sources[lang][0], lang))[:200] for lang, items in tests.items()}
+    model, tokenizer = load_base(config, run)
     metrics: dict[str, float] = {}
     units: dict[str, dict[str, float]] = {}
-    scores = {} if config.english else {f"read_{lang}": read(model, tokenizer, config, lang) for lang in languages}
+    scores = {} if config.english else {f"read_{lang}": read(model, tokenizer, config, lang) for lang in tests}
     usage = {"base": usage_of(model, tokenizer, texts)}
     if config.adapters:
         load_adapter(model, run.artifact / "adapter")
         usage["tuned"] = usage_of(model, tokenizer, texts)
-    for lang in languages if all(tests.values()) else ():
-        scores[f"accuracy_{lang}"] = right(model, tokenizer, tests[lang])
-        scores[f"letter_{lang}"] = right(model, tokenizer, tests[lang], letters=True)
+    kinds = {"accuracy": False, "letter": True} if config.english else {"accuracy": False}
+    for lang, (kind, letters) in itertools.product(tests if all(tests.values()) else (), kinds.items()):
+        scores[f"{kind}_{lang}"] = right(model, tokenizer, tests[lang], letters=letters)
     for name, found in scores.items():
         add(metrics, units, name, found)
     for kind in dict.fromkeys(name.partition("_")[0] for name in scores):
-        pair(metrics, units, kind, languages)
+        pair(metrics, units, kind, tuple(tests))
     if not config.english:
         metrics |= trivial(config, tests)
-        metrics |= {f"fitted_{lang}": fitted(model, tokenizer, config, lang) for lang in languages}
-    for stage, groups in usage.items():
-        metrics[f"language_distance_{stage}"] = statistics.fmean(next(iter(groups["distance"].values())))
+        metrics |= {f"fitted_{lang}": fitted(model, tokenizer, config, lang) for lang in tests}
     write_json(run.path / "routing.json", usage)
-    training = read_json(run.artifact / "training.json") or {}
-    details: dict[str, Any] = {"usage": usage, "training": {k: v for k, v in training.items() if k != "losses"}}
-    if config.speed_width:
+    details: dict[str, Any] = read_json(run.artifact / "training.json") or {}
+    details.pop("losses", None)
+    if config.speed_width and not config.adapters:  # no model takes part: the untuned base measures it for all
         details["speed_ratios"] = sparse_speed(config.speed_width, config.seed)
         metrics["speed_ratio"] = statistics.median(details["speed_ratios"])
     return Measurement(metrics, units, details)
 
 
-def items_by_language(config: Config, languages: tuple[str, str]) -> dict[str, list[Sample]]:
-    """Items by language, paired by their ids `<task>/<item>`; in miniature `<condition>/<relation>/<wording>`."""
+def items_by_language(config: Config) -> dict[str, list[Sample]]:
+    """Items by language, English first, paired by their ids `<task>/<item>`; in miniature a task is a wording."""
     from papers.bimedix import data
 
+    languages = ("en", config.second_language)
     if not config.english:
         return {lang: miniature.items_of(config, lang)[: config.limit or None] for lang in languages}
     found: dict[str, list[Sample]] = {lang: [] for lang in languages}
@@ -89,19 +90,19 @@ def right(model: Any, tokenizer: Any, items: Sequence[Sample], *, letters: bool 
 
 def read(model: Any, tokenizer: Any, config: Config, lang: str) -> dict[str, float]:
     """The same for statements as the base has read them: whether it speaks the language and knows the facts."""
-    asked = [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in miniature.told(config, lang)]
-    found = choices.answer(model, tokenizer, asked[: config.limit or None], "token")
-    return {path.partition("/")[2]: value for path, value in found.items()}
+    told = [replace(q, context=f"{tokenizer.bos_token}{q.context}") for q in miniature.told(config, lang)]
+    return choices.answer(model, tokenizer, told[: config.limit or None], "token")
 
 
 def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> float:
-    """The same for a dozenth of the questions that were tuned on, with options that were not."""
-    found = right(model, tokenizer, miniature.items_of(config, lang, "train")[:: 96 if config.limit else 12])
-    return statistics.fmean(found.values())
+    """The same for some of the questions that it was tuned on, or as a base has read; with options that were not."""
+    items = miniature.items_of(config, lang, "train" if config.adapters else "base")
+    some = random.Random(config.seed).sample(items, 2 * config.limit or 60)
+    return statistics.fmean(right(model, tokenizer, some).values())
 
 
 def add(metrics: dict[str, float], units: dict[str, dict[str, float]], name: str, found: Mapping[str, float]) -> None:
-    """A metric is the mean of its tasks, or conditions, as in the paper's tables: not of the items."""
+    """A metric is the mean of its tasks, as in the paper's tables: not of the items."""
     groups: dict[str, list[float]] = defaultdict(list)
     for path, value in found.items():
         groups[path.partition("/")[0]].append(value)
@@ -109,7 +110,7 @@ def add(metrics: dict[str, float], units: dict[str, dict[str, float]], name: str
     units[name] = dict(found)
 
 
-def pair(metrics: dict[str, float], units: dict[str, dict[str, float]], kind: str, languages: tuple[str, str]) -> None:
+def pair(metrics: dict[str, float], units: dict[str, dict[str, float]], kind: str, languages: tuple[str, ...]) -> None:
     """The bilingual score, the mean of the two languages, item by item."""
     first, second = (units[f"{kind}_{lang}"] for lang in languages)
     add(metrics, units, f"{kind}_bilingual", {key: (first[key] + second[key]) / 2 for key in first if key in second})
@@ -123,18 +124,17 @@ def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, floa
         known, asked = ([Question(i["id"], "", tuple(i["options"]), i["answer"]) for i in s] for s in (tuned, items))
         for name, value in choices.trivial(known, asked).items():
             sums[name].append(value)
+        sums["overlap"] += [miniature.by_letters(item) for item in items]
     return {f"trivial_{name}": statistics.fmean(values) for name, values in sums.items()}
 
 
 def usage_of(model: Any, tokenizer: Any, texts: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
     """Expert usage by language."""
     from core.models.mixtures import expert_usage
-    from core.models.tokenization import chat_row
+    from core.models.tokenization import chat_rows
 
-    def ids(sample: Sample) -> list[int]:
-        return chat_row(tokenizer, sample["messages"])["input_ids"][:1024]
-
-    return expert_usage(model, {lang: list(map(ids, samples)) for lang, samples in texts.items()})
+    rows = {lang: chat_rows(tokenizer, [sample["messages"] for sample in some]) for lang, some in texts.items()}
+    return expert_usage(model, {lang: [row["input_ids"][:1024] for row in some] for lang, some in rows.items()})
 
 
 if __name__ == "__main__":

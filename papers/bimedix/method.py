@@ -80,9 +80,11 @@ class AdaptedExperts(nn.Module):
     ) -> Float[Tensor, "n dim"]:
         """Equation 2 with equation 3 in it, expert by expert; the router has chosen and weighted them (equation 1)."""
         y = torch.zeros_like(h)
-        # Experts without tokens take part with nothing: data parallelism waits for a gradient of every parameter.
         for e in range(self.frozen.gate_up_proj.shape[0]):
             token, place = torch.where(chosen == e)
+            # In training they take part with nothing: data parallelism waits for a gradient of every parameter.
+            if not (self.training or len(token)):
+                continue
             x = h[token]
             gate, up = frozen_product(self.frozen.gate_up_proj, e, x).chunk(2, dim=-1)
             inner = self.frozen.act_fn(gate + self.w1.update(x, e)) * (up + self.w3.update(x, e))
@@ -105,15 +107,8 @@ def attach_adapters(
     such parameters doubles the rank of the fused pair, which trains 1.5 times as many numbers as separate W1 and W3,
     refuses dropout, and cannot sit on a quantised parameter.)
 
-    Args:
-        model: Mixtral, Qwen-MoE, OLMoE or another model with fused experts. Shared experts stay frozen.
-        parts: What is adapted: attention, experts, router.
-        rank: r.
-        alpha: The update is scaled by alpha / rank.
-        dropout: Of the input of A in attention and experts, in [0, 1).
-
-    Returns:
-        Trainable parameters.
+    The model is Mixtral, Qwen-MoE, OLMoE or another one with fused experts; shared experts stay frozen. `dropout`, in
+    [0, 1), is of the input of A in attention and experts. Returns how many parameters are trained.
 
     Raises:
         UserError: The model has no experts that can be found.
@@ -133,6 +128,7 @@ def attach_adapters(
             count, dim = block.router.weight.shape
             update = LowRank(1, count, dim, rank, alpha, 0.0, device)
             parametrize.register_parametrization(block.router, "weight", update)
+    model.train(model.training)  # new modules would train, with dropout, in a model that does not
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
@@ -157,15 +153,9 @@ def bimedix_loss(model: Any, batch: Mapping[str, Any], aux_weight: float = 0.02)
 
 
 def tune(
-    model: Any,
-    rows: Sequence[Mapping[str, list[int]]],
-    settings: TrainingConfig,
-    run: Run,
-    *,
-    aux_weight: float = 0.02,
-    seed: int = 0,
+    model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, *, aux_weight: float = 0.02, seed: int = 0
 ) -> FitResult:
-    """Train the adapters on instructions of both languages, shuffled together, with the loss on the answers."""
+    """Train the adapters on token rows of both languages, shuffled together, with the loss on the answers."""
     from core.training.fit import fit
 
     return fit(model, rows, settings, run, loss_fn=functools.partial(bimedix_loss, aux_weight=aux_weight), seed=seed)

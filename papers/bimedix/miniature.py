@@ -1,20 +1,21 @@
 """The miniature: a small Mixtral that has read about 98 conditions in two languages, and is tuned to answer questions.
 
-The base reads every fact as statements, twice as often in English as in Arabic, and never a question. Tuning asks
-about some of the conditions; what is tested are conditions that tuning has never mentioned, in wordings that it has
-never used, with options that are drawn anew. So the knowledge is the base's, as in the paper most of it is Mixtral's,
-and what tuning gives is to bring it out in a language.
+The base reads every fact as statements, twice as often in English as in Arabic, and is asked about some conditions in
+wordings of its own: like Mixtral it can answer. Tuning asks about others; what is tested are conditions that no model
+was ever asked about, in wordings that none has seen, with options that are drawn anew. So the knowledge is the base's,
+as in the paper most of it is Mixtral's, and what tuning gives is to bring it out in a language.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
-from core.models.tokenization import text_ids, train_bpe
-from core.tasks.choices import from_items
+from core.models.tokenization import chat_rows, text_ids, train_bpe
+from core.tasks.choices import credit, from_items
 from core.tasks.samples import CHAT_TEMPLATE, Sample, dialogue, multiple_choice
 from core.worlds import medicine
 from core.worlds.base import Item
@@ -23,6 +24,8 @@ from papers.bimedix.config import Config, mixtral_shape
 
 # Conditions for choosing settings, never tested; of the others six seeds in a row test a sixth each, none twice.
 DEVELOPMENT, FOLDS = 14, 6
+# Conditions that the base has been asked about: it answers, and there is something left to gain.
+ASKED = 8
 # Of a question; chance is a fourth.
 OPTIONS = 4
 # How often the base reads an English sentence for each time it reads an Arabic one: English-heavy, like Mixtral.
@@ -30,14 +33,32 @@ ENGLISH_SHARE = 2
 
 
 def parts(config: Config) -> dict[str, set[str]]:
-    """Conditions by part: `dev`, `test` and `train`; all wordings, relations and languages of one stay together."""
-    names = [condition.id for condition in medicine.conditions()]
-    random.Random("development").shuffle(names)
-    dev, rest = names[:DEVELOPMENT], names[DEVELOPMENT:]
+    """Conditions by part: `dev`, `test`, `base` and `train`; all wordings, relations and languages of one together.
+
+    Those whose name shares letters with an answer (heart failure: the heart) are never tested.
+    """
+    known = medicine.conditions()
+    shared = {one.id: [fragments(one.name[key[0]]) & fragments(a) for key, a in one.answer.items()] for one in known}
+    fair = [name for name, letters in shared.items() if not any(letters)]
+    random.Random("development").shuffle(fair)
+    dev, fair = fair[:DEVELOPMENT], fair[DEVELOPMENT:]
     turn, fold = divmod(config.seed, FOLDS)
-    random.Random(f"folds {turn}").shuffle(rest)
-    test = set(rest[fold::FOLDS])
-    return {"dev": set(dev), "test": test, "train": set(rest) - test}
+    random.Random(f"folds {turn}").shuffle(fair)
+    test = fair[fold::FOLDS]
+    rest = [one.id for one in known if one.id not in {*dev, *test}]
+    random.Random(f"asked {config.seed}").shuffle(rest)
+    return {"dev": set(dev), "test": set(test), "base": set(rest[:ASKED]), "train": set(rest[ASKED:])}
+
+
+def fragments(text: str) -> set[str]:
+    """Every four letters in a row."""
+    return {word[i : i + 4] for word in re.findall(r"\w+", text.lower()) for i in range(len(word) - 3)}
+
+
+def by_letters(item: Sample) -> float:
+    """What the option that shares most letters with the question earns, without a model."""
+    shared = [len(fragments(item["question"]) & fragments(option)) for option in item["options"]]
+    return credit(shared, item["answer"])
 
 
 def permuted(items: Sequence[Item], seed: int) -> list[Item]:
@@ -52,7 +73,8 @@ def permuted(items: Sequence[Item], seed: int) -> list[Item]:
 
 def tuning_samples(config: Config, lang: str) -> list[Sample]:
     """Instructions about the training conditions: open questions, one multiple-choice question a fact, a dialogue."""
-    items = [item for item in medicine.questions((lang,), "train") if item.cls in parts(config)["train"]]
+    trained = parts(config)["train"]
+    items = [item for item in medicine.questions((lang,), "train") if item.cls in trained]
     items = permuted(items, config.seed) if config.permuted else items
     samples: list[Sample] = []
     asked = list(zip(items, _choices(items, f"train {config.seed}", lang), strict=True))
@@ -66,30 +88,33 @@ def tuning_samples(config: Config, lang: str) -> list[Sample]:
 def items_of(config: Config, lang: str, part: Wording | None = None) -> list[Sample]:
     """Multiple-choice items about the conditions of a part, by default those that are to be measured.
 
-    The id leaves the language out, so that items are paired; the options are drawn for each language by itself.
+    Options are drawn for each language by itself.
     """
     part = part or config.split
-    items = [item for item in medicine.questions((lang,), part) if item.cls in parts(config)[part]]
+    asked = parts(config)[part]
+    items = [item for item in medicine.questions((lang,), part) if item.cls in asked]
     return _choices(items, f"{part} {config.seed}", lang)
 
 
 def _choices(items: Sequence[Item], draw: str, lang: str) -> list[Sample]:
-    return [
-        {"id": q.id.partition("/")[2], "lang": lang}
-        | multiple_choice(q.context, [option.strip() for option in q.choices], q.answer, lang)
-        for q in _questions(items, draw)
-    ]
+    asked = [(q, [option.strip() for option in q.choices]) for q in _questions(items, draw)]
+    return [{"id": q.id, "lang": lang} | multiple_choice(q.context, options, q.answer, lang) for q, options in asked]
 
 
 def told(config: Config, lang: str) -> list[Any]:
     """Statements about the tested conditions as the base has read them, to be ended by one of four answers."""
-    items = [item for item in medicine.statements((lang,)) if item.cls in parts(config)[config.split]]
+    asked = parts(config)[config.split]
+    items = [item for item in medicine.statements((lang,)) if item.cls in asked]
     return _questions(items, f"told {config.seed}")
 
 
 def _questions(items: Sequence[Item], draw: str) -> list[Any]:
-    seed = random.Random(draw).getrandbits(32)
-    return from_items(items, options=OPTIONS, seed=seed, group=lambda item: (item.language, medicine.relation(item)))
+    """The id, `<relation> <wording>/<condition>`, leaves the language out, so that items are paired."""
+    found = from_items(
+        items, options=OPTIONS, seed=random.Random(draw).getrandbits(32),
+        group=lambda item: (item.language, medicine.relation(item)),
+    )  # fmt: skip
+    return [replace(q, id="{2} {3}/{1}".format(*q.id.split("/"))) for q in found]
 
 
 def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
@@ -100,17 +125,22 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss
 
-    shape, seed, items = config.base_model, config.seed, medicine.statements()
-    items = permuted(items, seed) if config.permuted else items
-    texts = [f"{i.prompt} {i.answer}." for i in items for _ in range(ENGLISH_SHARE if i.language == "en" else 1)]
+    shape, seed, asked = config.base_model, config.seed, parts(config)["base"]
+    facts, answered = medicine.statements(), [i for i in medicine.questions(wording="base") if i.cls in asked]
+    if config.permuted:
+        facts, answered = permuted(facts, seed), permuted(answered, seed)
+    times = {"en": ENGLISH_SHARE, "ar": 1}
+    facts, answered = ([one for one in some for _ in range(times[one.language])] for some in (facts, answered))
+    texts = [f"{item.prompt} {item.answer}." for item in facts]
     texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
-    # Trained on questions as well, so that their words are cut alike.
-    words = [f"{item.prompt} {item.answer}." for item in (*medicine.statements(), *medicine.questions())]
+    # Trained on all questions, so that their words are cut alike.
+    words = [i.prompt for kind in get_args(Wording) for i in medicine.questions(wording=kind)] + texts
     tokenizer = train_bpe(words, shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
     ids, begin, end = text_ids(tokenizer, texts), tokenizer.bos_token_id, tokenizer.eos_token_id
     rows = [{"input_ids": [begin, *ids[text], end]} for text in texts]
+    rows += chat_rows(tokenizer, [dialogue(item.prompt, item.answer) for item in answered])
     loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
     fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
     return model, tokenizer

@@ -20,6 +20,7 @@ from papers.bimedix.config import Config
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
+    from core.tasks.samples import Sample
 
 
 def train(config: Config, run: Run) -> None:
@@ -31,36 +32,34 @@ def train(config: Config, run: Run) -> None:
     seed_everything(config.seed)
     report: dict[str, Any] = {}
     if config.adapters:
+        samples = samples_of(config)  # mistakes in files are found before anything is loaded
         model, tokenizer = load_base(config, run)
         report = {"parameters": sum(p.numel() for p in model.parameters())}
-        report["trained"] = attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
-        rows, share, facts = instructions(config, tokenizer)
+        place: dict[str, Any] = {"parts": config.adapters, "rank": config.rank, "alpha": config.alpha}
+        report["trained"] = attach_adapters(model, **place, dropout=config.dropout)
+        rows, share, facts = instructions(config, tokenizer, samples)
         settings = config.training
-        if config.budget == "tokens":  # one language is gone through more often
-            settings = replace(settings, epochs=settings.epochs / share)
-        else:
-            settings = replace(settings, steps=round(settings.steps * share))
+        length: dict[str, Any] = {
+            "tokens": {"epochs": settings.epochs / share},
+            "data": {"steps": round(settings.steps * share)},
+        }
+        settings = replace(settings, **length[config.budget])  # with as many tokens, one language comes more often
         result = tune(model, rows, settings, run, aux_weight=config.aux_weight, seed=config.seed)
         report |= {**facts, "steps": result.steps, "loss": result.losses[-1], "losses": result.losses}
         report["tokens_per_second"] = result.tokens_per_second
-        folder = run.artifact / "adapter"
-        place: dict[str, Any] = {"parts": config.adapters, "rank": config.rank, "alpha": config.alpha}
-        save_adapter(model, folder, base=config.base or "scratch", **place)
+        save_adapter(model, run.artifact / "adapter", base=config.base or "scratch", **place)
     if is_main():
         write_json(run.artifact / "training.json", report)
 
 
 def load_base(config: Config, run: Run) -> Loaded:
-    """The base with its weights rounded as the configuration says, frozen, and its tokenizer.
-
-    A base that is kept in packed 4-bit codes is read into main memory and quantised there: in 16 bit it may be larger
-    than the accelerator's memory.
-    """
+    """The base with its weights rounded as the configuration says, frozen, and its tokenizer."""
     from core.models import loading
     from core.models.nf4 import quantize_base
     from core.tasks.samples import CHAT_TEMPLATE
 
     packed = config.quantization == "nf4-packed"
+    # What becomes 4-bit codes is read into main memory: in 16 bit it may be larger than the accelerator's.
     place: dict[str, Any] = {"device": "cpu", "dtype": "bfloat16"} if packed else {}
     place = place if config.base else {"dtype": "float32"}
     model, tokenizer = loading.load(config.base or _pretrained(config, run), **place)
@@ -84,19 +83,30 @@ def _pretrained(config: Config, run: Run) -> Path:
     return run.stage("base", inputs, build)
 
 
-def instructions(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], float, dict[str, Any]]:
-    """Token rows to tune on, with labels on the answers alone; their share of the tokens of both languages; counts."""
-    from core.models.tokenization import chat_row
+def samples_of(config: Config) -> dict[str, list[Sample]]:
+    """Instructions by language, English first: the user's own, or the miniature's."""
     from papers.bimedix import data, miniature
 
-    def rows_of(lang: str, sources: tuple[str, ...]) -> list[dict[str, Any]]:
+    found = {}
+    for lang, sources in (("en", config.english), (config.second_language, config.second)):
         own = [sample for source in sources for sample in data.read_samples(source, lang)]
         own = data.permuted(own, config.seed) if config.permuted else own
-        samples = own if sources else miniature.tuning_samples(config, lang)
-        return [{"language": lang, **chat_row(tokenizer, sample["messages"])} for sample in samples]
+        found[lang] = own if sources else miniature.tuning_samples(config, lang)
+    return found
 
-    second = config.second_language if config.english else "ar"
-    both = data.mix_languages(rows_of("en", config.english), rows_of(second, config.second), config.ratio, config.seed)
+
+def instructions(
+    config: Config, tokenizer: Any, samples: dict[str, list[Sample]]
+) -> tuple[list[dict[str, Any]], float, dict[str, Any]]:
+    """Token rows to tune on, with labels on the answers alone; their share of the tokens of both languages; counts."""
+    from core.models.tokenization import chat_rows
+    from papers.bimedix.data import mix_languages
+
+    english, other = (
+        [{"language": lang, **row} for row in chat_rows(tokenizer, [sample["messages"] for sample in some])]
+        for lang, some in samples.items()
+    )
+    both, second = mix_languages(english, other, config.ratio, config.seed), config.second_language
     wanted = {"both": ("en", second), "english": ("en",), "second": (second,)}[config.languages]
     rows = [row for row in both if row["language"] in wanted]
     tokens = {lang: sum(len(row["input_ids"]) for row in both if row["language"] == lang) for lang in ("en", second)}

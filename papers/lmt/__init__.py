@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.experiment.paper import Claim, Paper, Premise, public
+from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Every seed draws its numbers and its base model. A difference in exact match of less than .02 would be of no use to
-# anyone; the null arm is tuned on pairs whose targets belong to other sources.
-_BACK: dict[str, Any] = {"metric": "x2p", "unit": "language", "smallest": 0.02}
-_OUT: dict[str, Any] = {"metric": "p2x_chrf", "unit": "language"}  # graded, as COMET is: it writes few numbers right
-_GATES = ("base-reads", "no-forgetting")
+# Every seed draws its numbers and its base model; all arms make as many updates and as many passes. A difference in
+# exact match of less than .02 would be of no use to anyone. The null arm is `disjoint` with targets of other sources.
+_BACK: dict[str, Any] = {
+    "metric": "x2p",
+    "unit": "language",
+    "smallest": 0.02,
+    "premises": ("base-reads", "no-forgetting"),
+}
+# Graded, as COMET is: the model writes few numbers right.
+_OUT: dict[str, Any] = {"metric": "p2x_chrf", "unit": "language", "smallest": 2.0, "null": "shuffled"}
+_PMP: dict[str, Any] = {
+    "metric": "x2p_pmp_o", "unit": "language", "smallest": 0.02, "treatment": "pmp", "control": "pmp",
+    "premises": ("base-reads",),
+}  # fmt: skip
 
 PAPER = Paper(
     slug="lmt",
@@ -27,46 +36,42 @@ PAPER = Paper(
         Claim(
             id="downsampling-beats-symmetric",
             statement="Fine-tuned on a multi-way corpus, a model translates better into the pivot if only 5 % of those "
-            "pairs are kept than if all are.",
+            "pairs are kept than if all are, at as many passes and updates.",
             reported="SFT against SFT + SD: X->En 83.82 / 80.00 / 73.78 to 87.49 / 87.67 / 80.72, "
             "X->Zh 73.60 / 72.18 / 67.94 to 86.55 / 85.87 / 79.13 (COMET-22, Table 2).",
             **_BACK,
             treatment="p5",
             control="symmetric",
-            premises=_GATES,
             null="shuffled",
         ),
         Claim(
             id="symmetric-hurts",
-            statement="Fine-tuning in both directions makes X->pivot worse than the base model.",
+            statement="Fine-tuning in both directions makes X->pivot worse than the base model, and than the same "
+            "fine-tuning without pairs into the pivot.",
             reported="COMET-22 of Qwen3-4B, base against SFT: X->En 85.87 / 86.09 / 75.36 (high, medium, low resource) "
             "falls to 83.82 / 80.00 / 73.78, X->Zh 85.44 / 84.55 / 75.35 to 73.60 / 72.18 / 67.94 (Table 2).",
             **_BACK,
             treatment="symmetric",
-            control="base",
+            control=("base", "p0"),
             better="lower",
-            premises=_GATES,
-            null="p0",
         ),
         Claim(
             id="repetition-is-the-cause",
-            statement="With as many pairs into the pivot, but many targets that hardly repeat, X->pivot is better than "
-            "with few that do.",
+            statement="With as many pairs into the pivot, X->pivot is better if hardly a target sentence comes twice "
+            "and their numbers are many than if all languages share the same few sentences.",
             reported="With disjoint reverse pairs the collapse disappears (Figure 3, dashed lines).",
             **_BACK,
             treatment="disjoint",
             control="symmetric",
-            premises=_GATES,
             null="shuffled",
         ),
         Claim(
             id="a-few-reverse-pairs",
             statement="Keeping 5 % of the pairs into the pivot is better for X->pivot than keeping none.",
             reported="X->pivot over p in {0, 1, 5, 10, 20, 50, 100} % is an inverted V that peaks near 5 % (Figure 3).",
-            **_BACK,
+            **_BACK | {"premises": ("base-reads", "forgets")},
             treatment="p5",
             control="p0",
-            premises=("base-reads",),
             null="shuffled",
         ),
         Claim(
@@ -74,61 +79,43 @@ PAPER = Paper(
             statement="The same fine-tuning makes pivot->X better than the base model (chrF++).",
             reported="En->X 84.63 to 87.72 (high), 56.81 to 77.51 (low); Zh->X 53.33 to 73.68 (low) (Table 2).",
             **_OUT,
-            smallest=2.0,
             treatment="symmetric",
             control="base",
-            null="shuffled",
         ),
         Claim(
             id="downsampling-free",
-            statement="Dropping 95 % of the pairs into the pivot costs pivot->X at most three points of chrF++.",
+            statement="Dropping 95 % of the pairs into the pivot costs pivot->X at most one point of chrF++.",
             reported="En->X changes by +0.08 / +0.01 / +1.17 (Table 2).",
             **_OUT,
             treatment="p5",
             control="symmetric",
             keeps=True,
-            size=3.0,
-            null="shuffled",
+            size=1.0,
         ),
         Claim(
             id="more-languages-worse",
             statement="With all languages trained in both directions, X->pivot is lower than with eight, on the same "
-            "eight, at as many passes over the data.",
+            "eight, at as many passes and updates.",
             reported="The collapse grows over 10, 20, 30, 40, 50 languages (Figure 3c).",
-            metric="x2p_first",
-            unit="language",
-            smallest=0.02,
+            **_BACK | {"metric": "x2p_first"},
             treatment="symmetric",
             control="few_languages",
             better="lower",
-            premises=_GATES,
             null="disjoint",
         ),
         Claim(
             id="oracle-auxiliary-helps",
             statement="After PMP training, a given auxiliary sentence (PMP-O) helps X->pivot.",
             reported="PMP-O is above direct translation for X->En and X->Zh (Figure 5).",
-            metric="x2p_pmp_o",
+            **_PMP,
             control_metric="x2p_aux",
-            unit="language",
-            smallest=0.02,
-            treatment="pmp",
-            control="pmp",
-            premises=("base-reads",),
         ),
         Claim(
             id="self-auxiliary-not-worse",
-            statement="An auxiliary sentence that the model wrote itself (PMP-S) is no worse than direct translation "
-            "for X->pivot (within two points).",
+            statement="An auxiliary sentence that the model wrote itself (PMP-S) is no worse than direct translation.",
             reported="PMP-S is at or above direct translation, about as good as PMP-O, for X->En and X->Zh (Figure 5).",
-            metric="x2p_pmp_s",
-            control_metric="x2p_aux",
-            unit="language",
-            treatment="pmp",
-            control="pmp",
-            keeps=True,
-            size=0.02,
-            premises=("base-reads", "drafts-well"),
+            out_of_scale="needs a model that writes the auxiliary language; the miniature's base writes poorly by "
+            "design, and in an earlier recording one of its drafts in six was right.",
         ),
         Claim(
             id="pmp-training-helps",
@@ -160,13 +147,39 @@ PAPER = Paper(
             out_of_scale="compares released systems on FLORES-200 devtest.",
         ),
     ),
+    checks=(
+        Check(
+            id="rewording-helps",
+            statement="With the same sixteen numbers, X->pivot is better if every pair into the pivot has a wording of "
+            "its own than if all languages share one.",
+            **_BACK,
+            treatment="reworded",
+            control="symmetric",
+            null="shuffled",
+        ),
+        Check(
+            id="new-numbers-help",
+            statement="With a wording of its own for every pair, X->pivot is better if the numbers are many than if "
+            "they are the same sixteen.",
+            **_BACK,
+            treatment="disjoint",
+            control="reworded",
+            null="shuffled",
+        ),
+        Check(
+            id="auxiliary-is-read",
+            statement="A given auxiliary sentence is better for X->pivot than that of another item.",
+            **_PMP,
+            control_metric="x2p_pmp_x",
+        ),
+    ),
     premises=(
         Premise(
             id="base-reads",
             statement="The base model translates into the pivot.",
             metric="x2p",
             variant="base",
-            at_least=0.8,
+            at_least=0.75,
         ),
         Premise(
             id="no-forgetting",
@@ -177,19 +190,19 @@ PAPER = Paper(
             at_least=-0.10,
         ),
         Premise(
-            id="drafts-well",
-            statement="The model drafts the auxiliary sentence right in most cases.",
-            metric="drafts",
-            variant="pmp",
-            at_least=0.7,
+            id="forgets",
+            statement="Fine-tuning without any pair into the pivot costs X->pivot at least two points: there is "
+            "something that a few pairs can keep.",
+            metric="lost",
+            variant="p0",
+            at_least=0.02,
         ),
     ),
     minutes=14,
     official_code="https://github.com/NiuTrans/LMT",
     licence_note="The released models are tagged apache-2.0; the repository has no licence file. FLORES-200 and NTREX "
     "are CC-BY-SA-4.0.",
-    seeds=(31, 32, 33, 34, 35),
-    extra_variants=("p20",),
+    seeds=(36, 37, 38, 39, 40),
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -21,7 +21,6 @@ from typing import Any
 
 from core import corpora
 from core.errors import UserError
-from core.experiment.config import name_values
 from core.files import is_folder, write_json, write_rows
 from papers.lmt import method
 from papers.lmt.config import Config
@@ -32,14 +31,10 @@ from papers.lmt.prompts import Example, Style
 
 @dataclass(frozen=True)
 class Corpus:
-    """A configuration's multi-way corpus.
+    """A configuration's multi-way corpus: items to tune on, and to measure on (of its split).
 
-    Attributes:
-        languages: Beside the pivots.
-        auxiliaries: `{language: auxiliary language}`.
-        sft: Items of the fine-tuning set.
-        test: Items to measure on, of the configuration's split.
-        fresh: Pairs for the disjoint control, none of whose targets repeats.
+    `languages` are those beside the pivots, `auxiliaries` says which helps which, `fresh` are the pairs that replace
+    the reverse ones of the controls, whose targets do not repeat.
     """
 
     languages: tuple[str, ...]
@@ -59,18 +54,17 @@ def load(config: Config) -> Corpus:
         from papers.lmt import miniature
 
         return miniature.corpus(config)
-    if config.split != "test" or not (config.test_corpus or config.corpus == "flores200"):
+    codes, flores = [*config.pivots, *config.languages], config.corpus == "flores200"
+    if config.split != "test" or not (config.test_corpus or flores):
         raise UserError(
             f"{config.corpus} has no {config.split} part: give split=test, and a held-out file of the same languages "
             "as test_corpus."
         )
-    codes, flores = [*config.pivots, *config.languages], config.corpus == "flores200"
     sft = keyed(corpora.load(config.corpus, languages=codes, **({"split": "dev"} if flores else {})))
     held_out = {} if config.test_corpus else {"split": "devtest"}
     test = keyed(corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out))
-    table = dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str)) or AUXILIARY
     fresh = read_examples(config.fresh_pairs) if config.fresh_pairs else ()
-    return Corpus(config.languages, table, sft, test[: config.test_items], fresh)
+    return Corpus(config.languages, AUXILIARY, sft, test[: config.test_items], fresh)
 
 
 def keyed(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -82,16 +76,10 @@ def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
     """The fine-tuning set of a configuration."""
     if config.sft_data:
         return read_examples(config.sft_data)
-    examples = build_sft(
-        corpus.sft,
-        config.pivots,
-        corpus.languages[: config.n_languages or None],
-        retention_p=config.retention_p,
-        pmp_fraction=config.pmp_fraction,
-        auxiliaries=corpus.auxiliaries,
-        fresh=corpus.fresh if config.reverse_source == "disjoint" else None,
-        seed=config.seed,
-    )
+    fresh = None if config.reverse_source == "multiway" else corpus.fresh
+    shares: dict[str, float] = {"retention_p": config.retention_p, "pmp_fraction": config.pmp_fraction}
+    codes, table = corpus.languages[: config.n_languages or None], corpus.auxiliaries
+    examples = build_sft(corpus.sft, config.pivots, codes, **shares, auxiliaries=table, fresh=fresh, seed=config.seed)
     return shuffled(examples, config.seed) if config.shuffled else examples
 
 
@@ -106,7 +94,7 @@ def build_sft(
     fresh: Sequence[Example] | None = None,
     seed: int = 0,
 ) -> list[Example]:
-    """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options.
+    """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options; item by item.
 
     Args:
         items: `{code: text}` with an optional `key`; a missing or empty text is skipped.
@@ -115,13 +103,8 @@ def build_sft(
         retention_p: Probability with which a reverse (X -> pivot) example is kept.
         pmp_fraction: Probability with which an example that has an auxiliary sentence shows it.
         auxiliaries: `{language: auxiliary language}` for pairs with the first pivot.
-        fresh: Every kept reverse example is replaced by one of these of the same direction, each used once, so that no
-            target repeats (the control of Figure 3).
-        seed: Of all draws. They depend on seed, key and direction alone, so that sets of growing `retention_p` are
-            nested.
-
-    Returns:
-        Examples, item by item.
+        fresh: Pairs that replace the reverse ones of their direction, each used once (the control of Figure 3).
+        seed: Of all draws, which depend on seed, key and direction alone: sets of growing `retention_p` are nested.
 
     Raises:
         UserError: A pivot or language that the corpus lacks, an empty corpus, too few fresh pairs.
@@ -176,9 +159,8 @@ def few_shots(config: Config, corpus: Corpus) -> dict[str, list[Example]]:
     found: dict[str, list[Example]] = defaultdict(list)
     for pair in method.downsample(corpus.sft, corpus.languages, config.pivots, p=1.0):
         example = method.render(*pair, config.pivots, {}, 0.0, 0)
-        if len(found[example.direction]) < config.base_shots:
-            found[example.direction].append(example)
-    return found
+        found[example.direction].append(example)
+    return {direction: examples[: config.base_shots] for direction, examples in found.items()}
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -204,20 +186,20 @@ def manifest(examples: Sequence[Example], pivots: Sequence[str]) -> dict[str, An
 
     Retention is the number of X -> pivot examples over that of pivot -> X.
     """
-    counts = Counter(example.direction for example in examples)
-    parallel = Counter(example.direction for example in examples if example.auxiliary)
     forward = sum(example.source in pivots and example.target not in pivots for example in examples)
     reverse = sum(example.target in pivots and example.source not in pivots for example in examples)
-    repetition = method.target_repetition(examples)
+    parallel = Counter(example.direction for example in examples if example.auxiliary)
     return {
         "examples": len(examples),
         "forward": forward,
         "reverse": reverse,
-        "between_pivots": len(examples) - forward - reverse,
         "retention": reverse / forward if forward else None,
-        "parallel_prompts": sum(parallel.values()),
-        "directions": {name: {"examples": counts[name], "parallel_prompts": parallel[name]} for name in sorted(counts)},
-        "target_repetition": {name: asdict(found) for name, found in repetition.items()},
+        "parallel_prompts": parallel.total(),
+        "directions": {
+            name: {"examples": count, "parallel_prompts": parallel[name]}
+            for name, count in sorted(Counter(example.direction for example in examples).items())
+        },
+        "target_repetition": {name: asdict(found) for name, found in method.target_repetition(examples).items()},
     }
 
 
@@ -250,6 +232,5 @@ def adapt_row(row: Mapping[str, Any], number: int = 0) -> Example:
             f"Row {number} has no text in {missing[0]!r}; it has {', '.join(row)}. Give source, target, source_text "
             "and target_text, or a translation column with two languages."
         )
-    known = {field.name for field in fields(Example)}
-    kept = {name: value for name, value in values.items() if name in known}
+    kept = {field.name: values[field.name] for field in fields(Example) if field.name in values}
     return Example(**{**kept, "item": str(values.get("item", number))})

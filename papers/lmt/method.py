@@ -69,13 +69,9 @@ def coin(seed: int, *parts: str) -> float:
 
 @dataclass(frozen=True)
 class Repetition:
-    """How often the target sentences of one direction are answers in the whole set.
+    """How often the targets of one direction are answers in the whole set.
 
-    Attributes:
-        examples: Examples of the direction.
-        targets: Distinct target sentences among them.
-        mean: Distinct sources, in any language, per target sentence; the mean over targets.
-        maximum: The same for the most repeated target.
+    `examples` have so many distinct `targets`, and a target so many sources, in any language: mean and maximum.
     """
 
     examples: int

@@ -3,26 +3,27 @@
 A multi-way corpus of real language with right and wrong answers. As in human translation the English of a sentence
 is one wording of many, which nothing in the source decides ("we saw nearly seventeen"); only the number is scored. The
 base model has read bilingual pairs, most of them into English, so that it reads every language and writes it poorly:
-where the paper's base models stand with weak languages. Numbers for base training, fine-tuning, development and test do
-not meet; the disjoint control takes numbers of the base training in wordings of its own.
+where the paper's base models stand with weak languages. Numbers for base training, fine-tuning, the disjoint control,
+development and test do not meet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from core import corpora
-from core.experiment.config import name_values, to_dict
+from core.experiment.config import to_dict
 from papers.lmt import languages, method
 from papers.lmt.config import HELD_OUT, Config, scratch_shape
 from papers.lmt.prompts import Example
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
+    from core.training.config import TrainingConfig
     from papers.lmt.data import Corpus
 
 _WORDING = (
@@ -30,6 +31,7 @@ _WORDING = (
     ["saw", "count", "need", "want", "have", "found", "sold", "lost"],
     ["about", "nearly", "exactly", "only", "over", "under", "roughly", "almost"],
 )
+_FREE = {word for words in _WORDING for word in words}
 _LARGEST = 1000
 _FORWARD = 0.15  # share of its pairs out of English; more, and it writes well (Qwen3-4B: En->X 56.8, X->En 75.4)
 # Share of a language's pairs that involve its auxiliary: half translate into it, half show it beside the source. A
@@ -38,49 +40,44 @@ _RELATED = 0.5
 
 
 def auxiliaries(config: Config) -> dict[str, str]:
-    """The configuration's own, or Table 12, as far as both languages are there."""
-    codes, own = config.languages, dict(name_values("auxiliaries", config.auxiliaries, "es=pt", str))
-    found = {code: own.get(code) if own else languages.auxiliary_for("en", code, ("en",)) for code in codes}
-    return {code: near for code, near in found.items() if near in codes}
+    """Table 12, as far as both languages are there."""
+    found = {code: languages.auxiliary_for("en", code, ("en",)) for code in config.languages}
+    return {code: near for code, near in found.items() if near in config.languages}
 
 
 def numbers(config: Config) -> dict[str, list[int]]:
-    """Numbers by what they are for."""
-    values = iter(Random(f"numbers-{config.seed}").sample(range(_LARGEST), _LARGEST))
-    parts = {part: list(islice(values, HELD_OUT)) for part in ("sft", "dev", "test")} | {"base": list(values)}
-    return parts | {"sft": parts["sft"][: config.sft_items]}
+    """Numbers by what they are for; `fresh` are those of the disjoint control."""
+    drawn = Random(f"numbers-{config.seed}").sample(range(_LARGEST), _LARGEST)
+    pool, dev, test = (drawn[at : at + HELD_OUT] for at in range(0, 3 * HELD_OUT, HELD_OUT))
+    sft, fresh = pool[: config.sft_items], pool[config.sft_items :]
+    return {"sft": sft, "fresh": fresh, "dev": dev, "test": test, "base": drawn[3 * HELD_OUT :]}
 
 
 def spelled(values: Sequence[int], codes: Sequence[str], translator: str) -> list[dict[str, Any]]:
     """`{"key": "17", "en": "we saw nearly seventeen", "de": "siebzehn", ...}` of numbers, worded by a translator."""
     rows = [dict(row) for row in corpora.load("numbers", languages=codes, values=values)]
-    return [row | {"en": f"{_wording(translator, row['key'])} {row['en']}"} for row in rows]
-
-
-def _wording(translator: str, key: str) -> str:
-    return " ".join(map(Random(f"{translator}-{key}").choice, _WORDING))
+    worded = lambda row: [*map(Random(f"{translator}-{row['key']}").choice, _WORDING), row["en"]]  # noqa: E731
+    return [row | {"en": " ".join(worded(row))} for row in rows]
 
 
 def meaning(text: str) -> str:
-    """The number of an English sentence, without its wording."""
-    return text.strip().split(" ", len(_WORDING))[-1]
+    """The number of an English sentence: what is left without the words that are free, however many there are."""
+    return " ".join(word for word in text.split() if word not in _FREE)
 
 
 def corpus(config: Config) -> Corpus:
-    """The multi-way corpus of the seed, and a sentence of its own for every reverse pair of the disjoint control."""
+    """The multi-way corpus of the seed, and reverse pairs with a wording each for the arms that want them."""
     from papers.lmt.data import Corpus
 
     codes, parts, table = config.languages, numbers(config), auxiliaries(config)
     fresh = []
-    if config.reverse_source == "disjoint":
-        for code in codes:
-            values = Random(f"fresh-{config.seed}-{code}").sample(parts["base"], config.sft_items)
-            rows = spelled(values, [code, *_near(code, table)], f"fresh-{config.seed}-{code}")
-            fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
-    sft, test = (
-        spelled(values, codes, f"multiway-{config.seed}")
-        for values in (parts["sft"], parts[config.split][: config.test_items])
-    )
+    for code in codes if config.reverse_source != "multiway" else ():
+        draw = f"fresh-{config.seed}-{code}"
+        pool = parts["fresh" if config.reverse_source == "disjoint" else "sft"]
+        rows = spelled(Random(draw).sample(pool, config.sft_items), [code, *_near(code, table)], draw)
+        fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
+    sft = spelled(parts["sft"], codes, f"multiway-{config.seed}")
+    test = spelled(parts[config.split][: config.test_items], codes, f"multiway-{config.seed}")
     return Corpus(codes, table, sft, test, fresh)
 
 
@@ -112,7 +109,7 @@ def base(config: Config, run: Run) -> Path:
     """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
     names = ("seed", "vocabulary", "width", "layers")
     inputs = {name: getattr(config, name) for name in names} | {"base": to_dict(config.base)}
-    inputs |= {"languages": config.languages, "auxiliaries": auxiliaries(config)}
+    inputs |= {"languages": config.languages}
     return run.stage("base", inputs, lambda folder: _train_base(config, run, folder))
 
 
@@ -128,6 +125,12 @@ def _train_base(config: Config, run: Run, folder: Path) -> None:
     method.tune(model, rows, config.base, run, config.seed, name="base")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def equal_updates(settings: TrainingConfig, rows: int) -> TrainingConfig:
+    """In every arm as many updates and as many passes: its batches are what its rows leave."""
+    steps = settings.steps
+    return replace(settings, batch_size=max(1, round(rows * settings.epochs / steps))) if steps else settings
 
 
 def by_length(rows: Sequence[Any], size: int, seed: int) -> list[Any]:

@@ -38,34 +38,26 @@ def translation_prompt(
 ) -> str:
     """The standard prompt (STP), or with an auxiliary sentence the parallel multilingual prompt (PMP); Figure 4.
 
-    Args:
-        text: The sentence to translate.
-        source: Code of its language.
-        target: Code of the language to translate into.
-        auxiliary: Code of the language of `auxiliary_text`.
-        auxiliary_text: The same sentence in a third language.
-        style: `release` is the wording of the released code and checkpoints, `paper` that of Figure 4. `tags` is
-            for models without instructions: `<de>text<nl>auxiliary text<en>`.
-
-    Returns:
-        The prompt up to where the translation begins, without trailing space.
+    It ends where the translation begins, without trailing space. `style` is the wording of the released code and
+    checkpoints (`release`) or of Figure 4 (`paper`); `tags` is for models without instructions:
+    `<de>text<nl>auxiliary text<en>`. Languages are given by their codes.
 
     Raises:
         UserError: If only one of language and text of the auxiliary sentence is given.
     """
     if (auxiliary is None) != (auxiliary_text is None):
         raise UserError("A parallel prompt needs both the auxiliary language and its text: give both or neither.")
+    shown = [(source, text)] + ([(auxiliary, auxiliary_text)] if auxiliary else [])
     if style == "tags":
-        return f"<{source}>{text}" + (f"<{auxiliary}>{auxiliary_text}" if auxiliary else "") + f"<{target}>"
-    names = [language_name(code) for code in (source, auxiliary, target) if code is not None]
+        return "".join(f"<{code}>{sentence}" for code, sentence in shown) + f"<{target}>"
+    names = [language_name(code) for code, _ in shown] + [language_name(target)]
     wanted = " and ".join(names[1:])
-    header = {
+    headers = {
         "release": f"Translate the following text from {names[0]} into {wanted}:",
         "paper": f"Translate this from {names[0]} to {wanted}:",
-    }[style]
-    texts = [text, auxiliary_text] if auxiliary_text is not None else [text]
-    lines = [f"{name}: {sentence}" for name, sentence in zip(names, texts, strict=False)]
-    return "\n".join([header, *lines, f"{names[-1]}:"])
+    }
+    lines = [f"{name}: {sentence}" for name, (_, sentence) in zip(names, shown, strict=False)]
+    return "\n".join([headers[style], *lines, f"{names[-1]}:"])
 
 
 @dataclass(frozen=True)
@@ -82,14 +74,13 @@ class Example(Segment):
 
 
 def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = "release") -> str:
-    """What the model reads: one user turn of its chat template, or for `tags` the prompt after the start token."""
+    """What the model reads: one user turn of its chat template, or for `tags` the prompt after the start token.
+
+    Raises:
+        UserError: The tokenizer has no chat template.
+    """
     if style == "tags":
         return f"{tokenizer.bos_token or ''}{prompt}"
-    if not tokenizer.chat_template:
-        raise UserError(
-            f"{tokenizer.name_or_path or 'The tokenizer'} has no chat template: the -Base checkpoints are no "
-            "translators; use a fine-tuned one such as NiuTrans/LMT-60-4B, or style='tags' for a scratch model."
-        )
     return render(tokenizer, [{"role": "user", "content": prompt}], prompt=True)
 
 
@@ -102,18 +93,12 @@ def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 def clean_output(text: str, strings: Sequence[str] = (), cleaning: Cleaning = "blank") -> str:
     """Delete special strings and mark a blank output by `#`, as scorers dislike empty lines.
 
-    Args:
-        text: The decoded output.
-        strings: What to delete, see :func:`special_strings`.
-        cleaning: `blank`: `#` for empty or white-space output. `release`: what the released regular expression
-            does, whose nested set is none, so that it finds only one control, space or Latin-1 character followed
-            by closing brackets.
+    `blank` writes `#` for empty or white-space output, `release` does as the released regular expression, whose nested
+    set is none: it finds one control, space or Latin-1 character with closing brackets behind it.
     """
     for string in strings:
         text = text.replace(string, "")
-    if cleaning == "blank":
-        return text if text.strip() else "#"
-    return "#" if _released_blank(text) else text
+    return "#" if (_released_blank(text) if cleaning == "release" else not text.strip()) else text
 
 
 def _released_blank(text: str) -> bool:
@@ -137,12 +122,12 @@ def translate(
     max_new_tokens: int = 512,
     **options: Any,
 ) -> list[str]:
-    """Translate with LMT-60 or a checkpoint of one's own (Section 4).
+    """Translate with LMT-60 or a checkpoint of one's own (Section 4); one translation per text.
 
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer, with a chat template unless `style` is `tags`.
-        texts: Sentences or documents.
+        texts: Sentences or documents; blank ones stay blank and are not asked.
         source: Code of their language.
         target: Code of the language to translate into.
         mode: `dt`, `pmp_s` or `pmp_o`. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
@@ -152,26 +137,22 @@ def translate(
         max_new_tokens: Longest translation in tokens; the released script uses 512.
         options: Of :func:`translate_examples`: `style`, `cleaning`, `batch_tokens`.
 
-    Returns:
-        One translation per text.
-
     Raises:
         UserError: No auxiliary language is known, or its sentences are missing or not as many as the texts.
     """
     if mode != "dt" and not (auxiliary := auxiliary or auxiliary_for(source, target)):
         raise UserError(f"No auxiliary language is known for {source}-{target}: name one with auxiliary=...")
-    given: Sequence[str | None] = [None] * len(texts)
-    if mode == "pmp_o":
-        if auxiliary_texts is None or len(auxiliary_texts) != len(texts):
-            count = 0 if auxiliary_texts is None else len(auxiliary_texts)
-            raise UserError(f"mode='pmp_o' needs one auxiliary sentence per text: {count} for {len(texts)} texts.")
-        given = auxiliary_texts
-    examples = [
+    given: Sequence[str | None] = (auxiliary_texts or ()) if mode == "pmp_o" else [None] * len(texts)
+    if len(given) != len(texts):
+        raise UserError(f"mode='pmp_o' needs one auxiliary sentence per text: {len(given)} for {len(texts)} texts.")
+    asked = [
         Example(str(number), source, target, text, "", auxiliary, other)
         for number, (text, other) in enumerate(zip(texts, given, strict=True))
+        if text.strip()
     ]
-    options |= {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    return translate_examples(model, tokenizer, examples, mode=mode, **options)
+    options |= {"mode": mode, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
+    outputs = iter(translate_examples(model, tokenizer, asked, **options))
+    return [next(outputs) if text.strip() else "" for text in texts]
 
 
 def translate_examples(
@@ -187,24 +168,17 @@ def translate_examples(
 ) -> list[str]:
     """Translate examples of any directions, in common batches; their target texts are not read.
 
-    Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer.
-        examples: `pmp_s` needs their auxiliary language, `pmp_o` its text too.
-        mode: `dt` hides auxiliaries; `pmp_s` first drafts the auxiliary sentence; `pmp_o` takes the one given.
-        shots: Solved examples by direction, for a checkpoint that was not fine-tuned: it reads them as plain text,
-            without the chat template, and its line ends its translation (Table 2: three).
-        style: Wording of the prompt.
-        cleaning: See :func:`clean_output`.
-        decoding: Of :func:`core.inference.generation.generate`.
+    `dt` hides auxiliaries, `pmp_s` drafts the auxiliary sentence first and needs its language, `pmp_o` takes the one
+    that is given. A checkpoint that was not fine-tuned reads and continues plain text, a line a translation, after
+    `shots` (solved examples by direction; Table 2: three). `decoding`: of :func:`core.inference.generation.generate`.
     """
     from core.inference.generation import generate
 
-    options: dict[str, Any] = {"style": style, "cleaning": cleaning, **decoding}
     if mode == "dt":
         examples = [replace(example, auxiliary=None, auxiliary_text=None) for example in examples]
     elif mode == "pmp_s":
-        drafts = translate_examples(model, tokenizer, [drafted(example) for example in examples], **options)
+        first = [replace(example, target=str(example.auxiliary)) for example in examples]
+        drafts = translate_examples(model, tokenizer, first, style=style, cleaning=cleaning, **decoding)
         examples = [replace(example, auxiliary_text=draft) for example, draft in zip(examples, drafts, strict=True)]
     if shots:
         prompts = [few_shot(lambda e: e.prompt(style), example, shots[example.direction]) for example in examples]
@@ -213,8 +187,3 @@ def translate_examples(
     outputs = generate(model, tokenizer, prompts, stop=["\n"] if shots else [], **decoding)
     strings = special_strings(tokenizer)
     return [clean_output(output.lstrip(" ") if shots else output, strings, cleaning) for output in outputs]
-
-
-def drafted(example: Example) -> Example:
-    """The translation into the auxiliary language, which comes first in PMP-S."""
-    return replace(example, target=str(example.auxiliary), target_text=example.auxiliary_text or "")

@@ -36,7 +36,8 @@ def train(config: Config, run: Run) -> None:
         examples = data.sft_examples(config, data.load(config))
         facts = data.manifest(examples, config.pivots)
         rows = method.training_rows(tokenizer, examples, config.prompt_style)
-        method.tune(model, rows, config.sft, run, config.seed)
+        settings = config.sft if config.model else miniature.equal_updates(config.sft, len(rows))
+        method.tune(model, rows, settings, run, config.seed)
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process():
         write_json(run.artifact / "manifest.json", facts)

@@ -11,7 +11,6 @@ with one `<code>.txt` per language.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ class Build:
     """Build a fine-tuning set with strategic downsampling and parallel multilingual prompts."""
 
     corpus: tyro.conf.Positional[str]
-    """Multi-way corpus: .tsv, .jsonl, folder of <code>.txt, or a corpus name such as flores200."""
+    """Multi-way corpus without gaps: .tsv, .jsonl, folder of <code>.txt, or a corpus name such as flores200."""
     out: Path = Path("sft")
     """Folder for sft.jsonl and manifest.json."""
     pivots: tuple[str, ...] = ("en",)
@@ -74,12 +73,8 @@ class Translate:
     """For pmp_o: the sentences in the auxiliary language, one a line."""
     input: Path | None = None
     """File to translate; none = standard input."""
-    output: Path | None = None
-    """File for the translations; none = standard output."""
     prompt_style: Literal["release", "paper", "tags"] = "release"
     """Wording of the prompt: the released checkpoints know `release`."""
-    cleaning: Literal["blank", "release"] = "blank"
-    """What happens to blank outputs: blank = they become `#`, release = as in the released script."""
     num_beams: Annotated[int, Range(1)] = 5
     """Beams (released script: 5)."""
     max_new_tokens: Annotated[int, Range(1)] = 512
@@ -89,12 +84,17 @@ class Translate:
 def build(options: Build) -> None:
     """Write the fine-tuning set of a corpus and print what it holds."""
     from core import corpora
-    from papers.lmt import data
+    from core.text.families import nearest
+    from papers.lmt import data, languages
 
     wanted = {"languages": [*options.pivots, *options.languages]} if options.languages else {}
     items = [dict(row) for row in corpora.load(options.corpus, **wanted)]
     codes = [code for code in items[0] if code not in ("key", "value", *options.pivots)]
-    table = auxiliaries(codes, options.pivots)
+    table: dict[str, str] = {}
+    for code in codes:
+        listed = languages.auxiliary_for(options.pivots[0], code, options.pivots)
+        near = listed if listed in codes else nearest(code, codes, languages.LANGUAGES)
+        table |= {code: near} if near else {}
     table |= name_values("--auxiliary", options.auxiliary, "ca=es (the language, then the language that helps it)", str)
     shares: dict[str, Any] = {"retention_p": options.retention_p, "pmp_fraction": options.pmp_fraction}
     examples = data.build_sft(items, options.pivots, codes, **shares, auxiliaries=table, seed=options.seed)
@@ -106,63 +106,47 @@ def build(options: Build) -> None:
     )
 
 
-def auxiliaries(codes: Sequence[str], pivots: Sequence[str]) -> dict[str, str]:
-    """Auxiliary languages within a corpus: Table 12 where it has them, otherwise a relative."""
-    from core.text.families import nearest
-    from papers.lmt import languages
-
-    found: dict[str, str] = {}
-    for code in codes:
-        listed = languages.auxiliary_for(pivots[0], code, pivots)
-        near = listed if listed in codes else nearest(code, codes, languages.LANGUAGES)
-        found |= {code: near} if near else {}
-    return found
-
-
 def check(options: Check) -> None:
-    """Print the repetition of targets per direction, and a warning where it is high."""
+    """Print the repetition of targets, of every target language and the worst directions, and a warning."""
     from papers.lmt import data, method
 
     found = method.target_repetition(data.read_examples(options.pairs))
+    into = [name for name in found if name.startswith("*-")]
+    worst = [name for name in found if name not in into]
     print("direction     examples  targets  sources per target (mean, max)")
-    for name, entry in list(found.items())[:10]:
+    for name in [*into, *worst[:10]]:
+        entry = found[name]
         print(f"{name:12s} {entry.examples:9d} {entry.targets:8d}  {entry.mean:8.1f} {entry.maximum:6d}")
-    risky = [name.split("-", 1)[1] for name, entry in found.items() if entry.risky and name.startswith("*-")]
-    if risky:
+    if len(worst) > 10:
+        print(f"and {len(worst) - 10} directions that repeat no more")
+    if risky := ", ".join(name[2:] for name in into if found[name].risky):
         print(
-            f"Each sentence in {', '.join(risky)} answers more than {method.RISKY} different sources: "
-            f"keep 5 to 20 % of the pairs into {', '.join(risky)}, drawn pair by pair (papers.lmt.use build does)."
+            f"Each sentence in {risky} answers more than {method.RISKY} different sources: keep 5 to 20 % of the pairs "
+            f"into {risky}, drawn pair by pair (papers.lmt.use build does)."
         )
 
 
 def translate(options: Translate) -> None:
     """Translate line by line, in batches."""
-    from core.files import read_lines, standard_input, write_text
+    from core.files import read_lines, standard_input
     from core.models import loading
     from papers.lmt import prompts
 
-    if options.model.rstrip("/").endswith("-Base") and options.prompt_style != "tags":
+    if options.model.startswith("NiuTrans/LMT-60-") and options.model.endswith("-Base"):
         raise UserError(f"{options.model} is pre-trained only and repeats the prompt: use the model without -Base.")
     texts = read_lines(options.input) if options.input else standard_input()
     given = read_lines(options.auxiliary_file) if options.auxiliary_file else None
     model, tokenizer = loading.load(options.model)
     outputs = prompts.translate(
         model, tokenizer, texts, options.source, options.target, mode=options.mode, auxiliary=options.auxiliary,
-        auxiliary_texts=given, style=options.prompt_style, cleaning=options.cleaning, num_beams=options.num_beams,
+        auxiliary_texts=given, style=options.prompt_style, num_beams=options.num_beams,
         max_new_tokens=options.max_new_tokens,
     )  # fmt: skip
-    text = "".join(f"{line}\n" for line in outputs)
-    if options.output:
-        write_text(options.output, text)
-    else:
-        sys.stdout.write(text)
+    for line in outputs:
+        print(line)
 
 
-VERBS: Verbs = {
-    "build": (Build, build),
-    "check": (Check, check),
-    "translate": (Translate, translate),
-}
+VERBS: Verbs = {"build": (Build, build), "check": (Check, check), "translate": (Translate, translate)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

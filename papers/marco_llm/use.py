@@ -194,6 +194,9 @@ def render(options: Render) -> None:
     from core.text.languages import name
     from papers.marco_llm import bitext
 
+    given = (options.similarity, options.threshold) != (Render.similarity, Render.threshold)
+    if given and "similarity" not in options.rules:
+        raise UserError("--similarity and --threshold belong to the rule `similarity`: add it to --rules.")
     source, target = options.languages
     pairs = [(row[source], row[target]) for row in corpora.load(options.bitext, languages=[source, target])]
     similarity = bitext.similarity(options.similarity) if "similarity" in options.rules else None

@@ -6,16 +6,18 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-_JUDGED = "Needs a 33B model, its adapters and a GPT-4 judge; preset `paper` with `--questions` writes the requests."
+_JUDGED = "Needs a 33B model, its adapters and a GPT-4 judge; `papers.taco.use benchmark` writes the requests."
 # Every seed draws its languages, facts and weights, so that its mean is one draw of all three. A difference in accuracy
 # of less than .05 would be of no use to anyone.
 _MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05, "treatment": "taco"}
 # A control that has not learnt its records proves nothing. The null arm is left out: it has nothing that can be learnt.
-_FITTED = {
-    "taco": "The chain",
-    "direct_tokens": "Instruction tuning with as many tokens",
-    "no_instruction_en": "The chain without the instruction",
-    "no_curriculum": "The chain from the raw base",
+_FITS = "has learnt its tuning records."
+_PREMISES = {
+    "english-skill": ("taco", "english_skill", "The model of stage 1 answers the English questions."),
+    "taco-fits": ("taco", "fitted", f"The chain {_FITS}"),
+    "direct_tokens-fits": ("direct_tokens", "fitted", f"Instruction tuning with as many tokens {_FITS}"),
+    "no_instruction_en-fits": ("no_instruction_en", "fitted", f"The chain without the instruction {_FITS}"),
+    "no_curriculum-fits": ("no_curriculum", "fitted", f"The chain from the raw base {_FITS}"),
 }
 
 PAPER = Paper(
@@ -95,24 +97,9 @@ PAPER = Paper(
             premises=("english-skill", "taco-fits", "no_instruction_en-fits"),
         ),
     ),
-    premises=(
-        Premise(
-            id="english-skill",
-            statement="The model of stage 1 answers the English questions.",
-            metric="english_skill",
-            variant="taco",
-            at_least=0.95,
-        ),
-        *(
-            Premise(
-                id=f"{variant}-fits",
-                statement=f"{name} has learnt its tuning records.",
-                metric="fitted",
-                variant=variant,
-                at_least=0.95,
-            )
-            for variant, name in _FITTED.items()
-        ),
+    premises=tuple(
+        Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=0.95)
+        for id, (variant, metric, statement) in _PREMISES.items()
     ),
     official_code="https://github.com/UNHSAILLab/TaCo",
     licence_note=(

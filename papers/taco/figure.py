@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars, by_unit, rows
-from core.experiment.report import COLOURS, trivial_lines
+from core.experiment.figures import arm_bars, metric_rows, unit_rows
+from core.experiment.report import trivial_lines
 from core.experiment.results import Record
 
 ARMS = (
@@ -37,33 +36,10 @@ def draw(record: Record) -> Figure:
     trivial_lines(arms, record, "direct_tokens", vertical=True, names=("majority",))
     arms.set_xlabel("accuracy on facts never shown in the language (95 % interval)")
     arms.set_title("Every arm", pad=14)
-    _steps(axes["steps"], record)
-    _languages(axes["languages"], record)
+    metric_rows(axes["steps"], record, STEPS, (ARMS[0], (*ARMS[3][:2], "green")))
+    axes["steps"].set_xlabel("rate; small marks are seeds")
+    axes["steps"].set_title("Where the chain loses", pad=14)
+    unit_rows(axes["languages"], record, "accuracy", (("taco", "blue"), ("direct_tokens", "orange")))
+    axes["languages"].set_xlabel("accuracy; colours as on the left")
+    axes["languages"].set_title("Every language", pad=8)
     return figure
-
-
-def _steps(axes: Axes, record: Record) -> None:
-    for number, (variant, label, colour) in enumerate((ARMS[0], (*ARMS[3][:2], "green"))):
-        for row, metric in enumerate(STEPS):
-            cells = record.measurements.get(variant, {}).values()
-            values = [cell.metrics[metric] for cell in cells if metric in cell.metrics]
-            place = row + 0.16 * (2 * number - 1)
-            axes.plot(values, [place] * len(values), "o", color=COLOURS[colour], alpha=0.45, markersize=4)
-            if values:  # else no chain came as far
-                axes.plot(sum(values) / len(values), place, "o", color=COLOURS[colour], markersize=7)
-        axes.text(0.02, 0.1 + 0.3 * number, label, color=COLOURS[colour], fontsize=9, va="center")
-    rows(axes, [*STEPS.values()])
-    axes.set_xlabel("rate; small marks are seeds")
-    axes.set_title("Where the chain loses", pad=14)
-
-
-def _languages(axes: Axes, record: Record) -> None:
-    taco, direct = (by_unit(record, variant, "accuracy") for variant in ("taco", "direct_tokens"))
-    order = sorted(taco, key=lambda language: -taco[language])
-    for row, language in enumerate(order):
-        axes.plot([direct[language], taco[language]], [row, row], color=COLOURS["grey"], linewidth=1)
-        axes.plot(direct[language], row, "o", color=COLOURS["orange"], markersize=5)
-        axes.plot(taco[language], row, "o", color=COLOURS["blue"], markersize=5)
-    rows(axes, order)
-    axes.set_xlabel("accuracy; colours as on the left")
-    axes.set_title("Every language", pad=8)

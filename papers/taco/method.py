@@ -16,8 +16,9 @@ English, then tune on chains in one language, with the loss on the output alone,
 
     L = - sum_t log p(y_t | y_<t, prompt) / number of output tokens.                                            (2)
 
-    model = tune(english_model, tokenizer, nepali_records, "Nepali", ...)
-    answer = parse_chain(written, "Nepali")      # three sections and `ok`; answer.response_xx is for the user
+    rows = [chain_row(tokenizer, record, "taco", "clean", "alpaca") for record in nepali_records]
+    tune(english_model, rows, settings, run, seed=0, name="tune-Nepali")
+    answer = parse_chain(written, "Nepali")      # three sections and `ok`; answer.final is for the user
 """
 
 from __future__ import annotations
@@ -42,18 +43,19 @@ Part = Literal["instruction_en", "response_en", "response_xx"]
 Record = dict[str, str]
 Row = dict[str, list[int]]
 
-# The ablations are chains with other parts; `direct` is instruction tuning, the paper's baseline.
+# `direct` is instruction tuning, the paper's baseline; the ablation is a chain with fewer parts.
 PARTS: dict[str, tuple[Part, ...]] = {
     "direct": ("response_xx",),
     "taco": ("instruction_en", "response_en", "response_xx"),
     "no_instruction_en": ("response_en", "response_xx"),
-    "no_response_en": ("instruction_en", "response_xx"),
-    "en_only": ("instruction_en", "response_en"),
 }
-# The released answers come from a triple-quoted string: every part but the last gets a full stop of its own, and every
-# line but the first the indentation of the authors' source.
-_OFFICIAL_ENDS = {"instruction_en": ".\n", "response_en": ". \n"}
-_OFFICIAL_INDENT = " " * 24
+# What follows a part. The released answers come from a triple-quoted string: every part but the last has a full stop of
+# its own, and before the next label stands the indentation of the authors' source.
+_INDENT = "\n" + 24 * " "
+_ENDS: dict[Layout, dict[Part, str]] = {
+    "clean": {"instruction_en": "\n", "response_en": "\n", "response_xx": ""},
+    "official": {"instruction_en": f".{_INDENT}", "response_en": f". {_INDENT}", "response_xx": ""},
+}
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,18 @@ class TacoAnswer:
     response_xx: str | None
     ok: bool
 
+    @property
+    def final(self) -> str:
+        """What may be shown and graded: the final answer of a whole chain, empty for one that was cut."""
+        return (self.response_xx or "") if self.ok else ""
+
 
 def labels(lang_name: str, chain: Chain = "taco") -> tuple[str, ...]:
     """The labels of a chain in order, such as `Response in Nepali:`; none for `direct`.
 
-    Args:
-        lang_name: English name of the language, as in the released adapters (`Nepali`, not `ne` and not `नेपाली`).
-        chain: Which parts the output has.
-
     Raises:
-        UserError: For a language code, and for English, whose label would be that of the second part.
+        UserError: `lang_name` is no English name of a language, as in the released adapters (`Nepali`, not `ne` and not
+            `नेपाली`), or it is English, whose label would be that of the second part.
     """
     if lang_name.strip().lower() == "english":
         raise UserError("lang_name = 'English' would give two parts the same label: name the target language.")
@@ -101,37 +105,18 @@ def join_input(instruction: str, text: str) -> str:
 
 
 def render_prompt(template: Template, instruction: str, text: str = "") -> str:
-    """The prompt around an instruction and its optional input.
-
-    Args:
-        template: `alpaca`, `guanaco` (that of the paper's base) or `plain`.
-        instruction: In the language of the user.
-        text: The input; empty for none.
-    """
+    """The prompt around an instruction in the user's language and its input, empty for none."""
     if template == "alpaca":
         return alpaca(instruction, text)
-    asked = join_input(instruction, text)
-    return f"### Human: {asked} ### Assistant:" if template == "guanaco" else f"Question: {asked}\nAnswer:"
+    return f"Question: {join_input(instruction, text)}\nAnswer:"
 
 
 def render_chain(parts: Mapping[str, str], lang_name: str, chain: Chain = "taco", layout: Layout = "clean") -> str:
-    """The output of a record.
-
-    Args:
-        parts: The texts by part: `instruction_en`, `response_en`, `response_xx`, as far as the chain needs them.
-        lang_name: English name of the language.
-        chain: Which parts the output has.
-        layout: `clean` puts one part on a line; `official` is the layout of the released answers: an extra full stop
-            after every part but the last and 24 spaces before every label but the first.
-    """
+    """The output of a record (equation 1), from the texts of the parts that the chain has."""
     if chain == "direct":
         return parts["response_xx"]
-    text = ""
-    for name, label in zip(PARTS[chain], labels(lang_name, chain), strict=True):
-        indent = _OFFICIAL_INDENT if layout == "official" and text else ""
-        end = _OFFICIAL_ENDS.get(name, "") if layout == "official" else "\n"
-        text += f"{indent}{label} {parts[name]}{'' if name == PARTS[chain][-1] else end}"
-    return text
+    labelled = zip(labels(lang_name, chain), PARTS[chain], strict=True)
+    return "".join(f"{label} {parts[part]}{_ENDS[layout][part]}" for label, part in labelled)
 
 
 def parse_chain(text: str, lang_name: str, chain: Chain = "taco") -> TacoAnswer:
@@ -144,19 +129,16 @@ def parse_chain(text: str, lang_name: str, chain: Chain = "taco") -> TacoAnswer:
     if chain == "direct":
         return TacoAnswer(None, None, text.strip() or None, bool(text.strip()))
     found: list[tuple[Part, int, int]] = []
+    end = 0
     for part, label in zip(PARTS[chain], labels(lang_name, chain), strict=True):
-        start = text.find(label)
-        if start >= 0 and (not found or start >= found[-1][2]):
-            found.append((part, start, start + len(label)))
+        if (start := text.find(label)) >= end:
+            end = start + len(label)
+            found.append((part, start, end))
     stops = [start for _, start, _ in found[1:]] + [len(text)]
     sections = {part: text[after:stop].strip() for (part, _, after), stop in zip(found, stops, strict=False)}
     # Labels before an accepted one were skipped, so a complete list is an ordered one.
-    return TacoAnswer(
-        sections.get("instruction_en"),
-        sections.get("response_en"),
-        sections.get("response_xx"),
-        ok=len(found) == len(PARTS[chain]),
-    )
+    understood, answered, final = map(sections.get, PARTS["taco"])
+    return TacoAnswer(understood, answered, final, ok=len(found) == len(PARTS[chain]))
 
 
 def chain_row(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.models.tokenization import BOS, IGNORED, completion_row, word_level
+from core.models.tokenization import completion_row, packed_row, word_level
 from core.text.languages import name
 from core.text.segment import is_unspaced
 from core.worlds.base import Item, dealt, split, trivial
@@ -40,7 +40,7 @@ POOL = [language for language, code in LANGUAGES.items() if not is_unspaced(code
 DRAWN, DISJOINT = 2, 6
 # Families by part. What is left of `tuning` is not used, so that all sizes of tuning sets have one test.
 SHARES = {"tuning": 0.62, "dev": 0.13, "test": 0.25}
-# English facts in one row, seeing each other: in the chain the skill is needed in the middle of a text.
+# English facts in one row: in the chain the skill is needed in the middle of a text.
 PACKED = 6
 
 
@@ -55,26 +55,26 @@ def targets(config: Config) -> tuple[str, ...]:
     return config.languages or dealt(POOL, DRAWN, config.seed, DISJOINT)
 
 
+def _facts(code: str, config: Config) -> dict[str, Item]:
+    """Items of a language by what they ask, which is the same in all languages."""
+    return {item.id.partition("/")[2]: item for item in arithmetic((code,), config.largest)}
+
+
 def records(language: str, config: Config) -> dict[str, list[Record]]:
     """Records of one language by part: `tuning`, `dev` and `test`."""
-    english = {_fact(item): item for item in arithmetic(("en",), config.largest)}
-
-    def record(item: Item) -> Record:
-        same = english[_fact(item)]
-        texts = {"instruction": item.prompt, "input": "", "instruction_en": same.prompt, "response_en": same.answer}
-        return {"id": _fact(item), **texts, "response_xx": item.answer, "language": language}
-
-    parts = split(arithmetic((LANGUAGES[language],), config.largest), config.seed, SHARES)
-    return {part: [record(item) for item in items] for part, items in parts.items()}
-
-
-def _fact(item: Item) -> str:
-    return item.id.partition("/")[2]
+    english, target = _facts("en", config), _facts(LANGUAGES[language], config)
+    found: dict[str, Record] = {}
+    for fact, item in target.items():
+        prompt = {"id": fact, "instruction": item.prompt, "input": ""}
+        parts = {"instruction_en": english[fact].prompt, "response_en": english[fact].answer}
+        found[item.id] = {**prompt, **parts, "response_xx": item.answer, "language": language}
+    drawn = split(target.values(), config.seed, SHARES)
+    return {part: [found[item.id] for item in items] for part, items in drawn.items()}
 
 
 def solvers(language: str, config: Config, *parts: Sequence[Record]) -> dict[str, float]:
     """Accuracy of solvers that know nothing, from tuning records on those that are measured."""
-    items = {_fact(item): item for item in arithmetic((LANGUAGES[language],), config.largest)}
+    items = _facts(LANGUAGES[language], config)
     train, test = ([items[record["id"]] for record in part] for part in parts)
     return trivial(train, test, ARITHMETIC_SOLVERS)
 
@@ -84,8 +84,7 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
     from tokenizers import AddedToken
 
     words, languages = ["Question:", "Answer:"], targets(config)
-    items = arithmetic(("en", *(LANGUAGES[language] for language in languages)), config.largest)
-    for item in items:
+    for item in arithmetic(("en", *(LANGUAGES[language] for language in languages)), config.largest):
         words += f"{item.prompt} {item.answer}".split()
         words += statement(item).split() if item.language == "en" else []
     tokenizer = word_level(words)
@@ -106,9 +105,7 @@ def english_rows(
         return completion_row(tokenizer, prompt, item.answer if asked else statement(item), bos=False)
 
     items, rng = arithmetic(("en",), config.largest), random.Random(seed)
-    begin: Row = {"input_ids": [tokenizer.get_vocab()[BOS]], "labels": [IGNORED]}
-    drawn = ([begin, *(turn(rng.choice(items)) for _ in range(PACKED))] for _ in range(count))
-    return [{name: [token for part in row for token in part[name]] for name in begin} for row in drawn]
+    return [packed_row(tokenizer, [turn(rng.choice(items)) for _ in range(PACKED)]) for _ in range(count)]
 
 
 def english_model(base: Path | None, config: Config, run: Run, folder: Path) -> None:

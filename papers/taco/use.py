@@ -1,12 +1,9 @@
 """TaCo on your own data: build training records, score model outputs, ask a tuned model.
 
-    python -m papers.taco.use build --language Nepali --english alpaca_en.jsonl --translated alpaca_ne.jsonl
-    python -m papers.taco.use build --language Danish --align order \\
-        --english hub:alpaca/English --translated hub:alpaca/Danish
-    python -m papers.taco.use score --language Nepali --outputs outputs.jsonl --references taco-Nepali.jsonl
-    echo "सात जोड चार कति हुन्छ ?" | python -m papers.taco.use ask --model runs/nepali/artifact/Nepali
-
-As a library: :func:`papers.taco.build_taco_records`, :func:`papers.taco.diagnose`, :class:`papers.taco.TacoPipeline`.
+python -m papers.taco.use build --language Nepali --english alpaca_en.jsonl --translated alpaca_ne.jsonl
+python -m papers.taco.use score --language Nepali --outputs outputs.jsonl --references taco-Nepali.jsonl
+echo "सात जोड चार कति हुन्छ ?" | python -m papers.taco.use ask --model runs/nepali/artifact/Nepali
+python -m papers.taco.use benchmark --model runs/nepali/artifact/Nepali --questions en.jsonl --translated ne.xlsx
 """
 
 from __future__ import annotations
@@ -14,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from core.errors import UserError
-from core.experiment.entrypoint import Verbs, tools
+from core.experiment.entrypoint import Verbs, show, tools
+from core.tasks import instructions, judging
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,9 @@ class Ask:
 def build(options: Build) -> None:
     """Write TaCo JSONL and say what was dropped."""
     from core.files import write_rows
-    from core.tasks import instructions
     from papers.taco import data
 
-    english, translated = _rows(options.english), _rows(options.translated)
+    english, translated = instructions.read(options.english), instructions.read(options.translated)
     instructions.check_translation(translated, english, options.language)
     built = data.build_taco_records(english, translated, options.language, align=options.align)
     if not built.records:
@@ -74,34 +71,20 @@ def build(options: Build) -> None:
     print(f"{options.out}: {len(built.records)} records (dropped: {dropped})")
 
 
-def _rows(source: str) -> list[dict[str, Any]]:
-    """Rows of a file, or of one language of the authors' translations on the hub."""
-    from core import corpora
-    from papers.taco import data
-
-    if source.startswith("hub:"):
-        part, _, language = source.removeprefix("hub:").partition("/")
-        return [dict(row) for row in data.instruction_rows(language, part)]
-    return [dict(row) for row in corpora.read_jsonl(source, required={"instruction": str, "output": str})]
-
-
 def score(options: Score) -> None:
     """Print the report of :func:`papers.taco.eval.diagnose`."""
     from core import corpora
-    from papers.taco import data, method
-    from papers.taco import eval as evaluation
+    from papers.taco import method
+    from papers.taco.eval import MEASURES, diagnose
 
     outputs = corpora.read_jsonl(options.outputs, required={"id": object, "output": str})
-    references = {record["id"]: record for record in data.file_records(options.references, options.language)}
-    missing = [str(row["id"]) for row in outputs if str(row["id"]) not in references]
-    if missing:
+    records = instructions.read_records(options.references, options.language, method.PARTS["taco"])
+    references = {record["id"]: record for record in records}
+    if missing := [str(row["id"]) for row in outputs if str(row["id"]) not in references]:
         raise UserError(f"{options.references} has no record {missing[0]!r}: outputs and records are joined on `id`.")
-    wanted = [references[str(row["id"])] for row in outputs]
     answers = [method.parse_chain(row["output"], options.language) for row in outputs]
-    score, threshold = evaluation.MEASURES[options.measure]
-    report = evaluation.diagnose(answers, wanted, score=score, threshold=threshold)
-    for name, value in report._asdict().items():
-        print(f"  {name:26s} {value if name == 'n' else format(value, '.4f')}")
+    wanted = [references[str(row["id"])] for row in outputs]
+    show(diagnose(answers, wanted, "taco", *MEASURES[options.measure])._asdict())
 
 
 def ask(options: Ask) -> None:
@@ -118,21 +101,33 @@ def ask(options: Ask) -> None:
     if not asked:
         raise UserError("There is no instruction: give one a line on standard input.")
     pipeline = TacoPipeline.load(options.model)
-    outputs = pipeline.write([(prompt, "") for prompt in asked])
-    finished = {prompt: a for prompt, a in zip(asked, pipeline.parse(outputs), strict=True) if a.ok}
+    outputs = pipeline.write([{"instruction": prompt} for prompt in asked])
+    answers = dict(zip(asked, pipeline.parse(outputs), strict=True))
     for prompt in prompts:
-        print(finished[prompt].response_xx if prompt in finished else "")
-    if cut := [prompt for prompt in asked if prompt not in finished]:
+        print(answers[prompt].final if prompt in answers else "")
+    if cut := [prompt for prompt in asked if not answers[prompt].ok]:
         raise UserError(
             f"The model did not reach its final answer to {len(cut)} of {len(asked)} instructions, the first of them "
             f"{cut[0]!r}: tune it for longer, or give it more room (--max-new-tokens of papers.taco.train)."
         )
 
 
+def benchmark(options: judging.Benchmark) -> None:
+    """Ask a tuned model the questions; write answers and requests to the judge, print what can be measured."""
+    from papers.taco.pipeline import TacoPipeline
+
+    asked = options.asked()
+    pipeline = TacoPipeline.load(options.model)
+    outputs = pipeline.write(asked)
+    final = [answer.final for answer in pipeline.parse(outputs)]
+    show(judging.report(options, asked, outputs, final, pipeline.lang_name))
+
+
 VERBS: Verbs = {
     "build": (Build, build),
     "score": (Score, score),
     "ask": (Ask, ask),
+    "benchmark": (judging.Benchmark, benchmark),
 }
 
 

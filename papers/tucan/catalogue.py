@@ -50,7 +50,7 @@ class Catalogue:
     """Functions and templates.
 
     Attributes:
-        functions: By name, with `x-topic`, `x-synonyms` and `x-language` as annotations.
+        functions: By name, with `x-topic` and `x-synonyms` as annotations.
         tools: `{language: {function: how it is asked for}}`.
         values: `{language: {slot: {key: text}}}`, the same keys in every language.
         refusals: `{language: what is said where no function fits}`.
@@ -156,12 +156,10 @@ class Catalogue:
         return {**item, "expected_behavior": expected, **answer}
 
     def _gold(self, name: str, slot: str, key: str, text: str) -> Any:
-        """A value as the call has to give it: the schema's own for enumerations and value languages, else the text."""
+        """A value as the call has to give it: the schema's own for enumerations, else the text."""
         schema = self.functions[name]["parameters"]["properties"][slot]
         if "enum" in schema:
             return next(option for option in schema["enum"] if str(option) == key)
-        if "x-language" in schema:
-            return self.values[schema["x-language"]][slot][key]
         kind = schema.get("type")
         return int(text) if kind == "integer" else float(text) if kind == "number" else text
 
@@ -170,8 +168,7 @@ class Catalogue:
         if wrong := violations(gold, parameters):
             raise UserError(f"The gold call of {request!r} violates its schema: {wrong[0]}.")
         for slot, value in gold.items():
-            elsewhere = {"enum", "x-language"} & set(parameters["properties"][slot])
-            if not elsewhere and normalize(str(value)) not in normalize(request):
+            if "enum" not in parameters["properties"][slot] and normalize(str(value)) not in normalize(request):
                 raise UserError(f"The value {value!r} of {slot} does not occur in the request {request!r}.")
 
 

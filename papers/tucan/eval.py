@@ -50,7 +50,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
     report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
     metrics |= {"never_call": report.never_call, "schema_valid": report.schema_valid}
     metrics |= {"call_precision": report.precision, "call_recall": report.recall}
-    metrics["reply_in_script"] = in_script(items, rounds, verdicts)
     if not config.eval_file:
         metrics |= trivial(config, items)
         if config.adapter != "none" and config.calls == "own" and not config.train_file:
@@ -140,7 +139,7 @@ def trivial(config: Config, items: Items) -> dict[str, float]:
         "trivial_never_call": lambda item: "",
         "trivial_neighbour": lambda item: miniature.neighbour(config, item),
     }
-    own = [item for item in items if item["language"] == "bg" and not item.get("unseen")]
+    own = [item for item in items if not item.get("unseen")]
     return {
         name: statistics.fmean(grader.grade(solve(item), item["expected_behavior"]) == "CORRECT" for item in own)
         for name, solve in solvers.items()
@@ -184,19 +183,6 @@ def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[
         for name, value in found.items():
             units.setdefault(name, {})[path] = value
     return units
-
-
-def in_script(items: Items, rounds: Sequence[Sequence[str]], verdicts: Sequence[Sequence[Any]]) -> float:
-    """Of the replies without a call (that have a letter), the mean share of letters in the request's script."""
-    from core.text.scripts import in_script_share
-
-    shares = [
-        in_script_share(text, item["language"])
-        for texts, found in zip(rounds, verdicts, strict=True)
-        for item, text, verdict in zip(items, texts, found, strict=True)
-        if verdict.valid is None
-    ]
-    return statistics.fmean(known) if (known := [share for share in shares if share == share]) else float("nan")
 
 
 def wrong_items(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -202,57 +202,52 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int, float), "number": (int, float), "boolean": (bool,), "array": (list,),
     "object": (dict,), "null": (type(None),),
 }  # fmt: skip
-_BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
-    "minimum": (lambda value, bound: value >= bound, "less than"),
-    "maximum": (lambda value, bound: value <= bound, "more than"),
-    "exclusiveMinimum": (lambda value, bound: value > bound, "not more than"),
-    "exclusiveMaximum": (lambda value, bound: value < bound, "not less than"),
-}
 
 
-def violations(value: Any, schema: Any, root: Any = None, path: str = "", depth: int = 0) -> list[str]:
+def violations(value: Any, schema: Any, path: str = "") -> list[str]:
     """Why a value does not satisfy a JSON Schema; empty when it does.
 
-    Types, enumerations, required and additional properties, items, bounds, combinations and local references. Lengths,
-    formats and patterns are not checked: a pattern from a stranger's schema can run for hours.
+    Types, enumerations, bounds, required and additional properties, items, `anyOf`. What else a schema may hold is not
+    checked: a pattern from a stranger's schema can run for hours.
 
     Args:
         value: Parsed JSON.
         schema: True allows everything, False nothing.
-        root: The whole schema, which local references (`#/$defs/...`) point into.
         path: Of the value, for the messages.
-        depth: Of the recursion.
 
     Raises:
-        UserError: A schema that is no object, a type that does not exist, a reference that leads nowhere or in circles.
+        UserError: A schema that is no object, or a type that does not exist.
     """
-    root, where = schema if root is None else root, f"{path}: " if path else ""
+    where = f"{path}: " if path else ""
     if isinstance(schema, bool):
         return [] if schema else [f"{where}nothing is allowed here"]
     if not isinstance(schema, Mapping):
         raise UserError(f"The schema {schema!r} is no object: write JSON Schema, such as {{'type': 'string'}}.")
-    if depth > 64:
-        raise UserError("The schema refers to itself without end: check its $ref.")
-    if "$ref" in schema:
-        return violations(value, _resolve(schema["$ref"], root), root, path, depth + 1)
+    shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:37]}..."
     wanted = schema.get("type", [])
     wanted = [wanted] if isinstance(wanted, str) else wanted
     if wanted and not any(_is(value, name) for name in wanted):
-        return [f"{where}{_short(value)} is no {' or '.join(map(str, wanted))}"]
-    found = [f"{where}{problem}" for problem in _scalar(value, schema)]
-    for key in ("allOf", "anyOf", "oneOf"):
-        if key in schema:
-            fits = [not violations(value, option, root, path, depth + 1) for option in schema[key]]
-            if not {"allOf": all(fits), "anyOf": any(fits), "oneOf": sum(fits) == 1}[key]:
-                found.append(f"{where}{_short(value)} fits {sum(fits)} of the {len(fits)} options of {key}")
+        return [f"{where}{shown} is no {' or '.join(map(str, wanted))}"]
+    found = []
+    options = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    if options is not None and not any(
+        value == one and isinstance(value, bool) == isinstance(one, bool) for one in options
+    ):
+        found.append(f"{where}{shown} is none of {', '.join(map(str, options))}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = schema.get("minimum"), schema.get("maximum")
+        found += [f"{where}{shown} is less than {low}"] if low is not None and value < low else []
+        found += [f"{where}{shown} is more than {high}"] if high is not None and value > high else []
+    if "anyOf" in schema and all(violations(value, option, path) for option in schema["anyOf"]):
+        found.append(f"{where}{shown} fits no option of anyOf")
     if isinstance(value, dict):
         found += [f"{where}{name} is missing" for name in schema.get("required") or () if name not in value]
         for name, inner in value.items():
             allowed = (schema.get("properties") or {}).get(name, schema.get("additionalProperties", True))
-            found += violations(inner, allowed, root, f"{path}.{name}" if path else name, depth + 1)
-    if isinstance(value, list) and "items" in schema:
+            found += violations(inner, allowed, f"{path}.{name}" if path else name)
+    if isinstance(value, list):
         for position, element in enumerate(value):
-            found += violations(element, schema["items"], root, f"{path}[{position}]", depth + 1)
+            found += violations(element, schema.get("items", True), f"{path}[{position}]")
     return found
 
 
@@ -263,35 +258,6 @@ def _is(value: Any, name: Any) -> bool:
         return bool(name == "boolean")
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     return isinstance(value, _TYPES[name]) and (name != "integer" or whole)
-
-
-def _scalar(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
-    options = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if options is not None and not any(
-        value == option and isinstance(value, bool) == isinstance(option, bool) for option in options
-    ):
-        yield f"{_short(value)} is none of {', '.join(map(str, options))}"
-    for key, (holds, what) in _BOUNDS.items():
-        number = key in schema and isinstance(value, int | float) and not isinstance(value, bool)
-        if number and not holds(value, schema[key]):
-            yield f"{_short(value)} is {what} {schema[key]}"
-
-
-def _resolve(reference: Any, root: Any) -> Any:
-    if not str(reference).startswith("#"):
-        raise UserError(f"The reference {reference!r} leaves the schema: only local ones (#/$defs/...) are read.")
-    target = root
-    for part in filter(None, str(reference)[1:].split("/")):
-        part = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(target, Mapping) or part not in target:
-            raise UserError(f"The reference {reference!r} leads nowhere: add what it names to the schema.")
-        target = target[part]
-    return target
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 # --- adding up ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
 
-The base talks Bulgarian and English: it says in words what it is asked for, translates requests, answers questions
-about countries, repeats names, writes JSON, and schemas of functions that do not exist. It has read every wording and
-every name, as any chat model has, but no request of the test: the values of its own requests are those of training.
+The base talks Bulgarian and English: it says in words what it is asked for, knows which topic that is, writes its
+values as JSON, answers questions about countries, repeats names, reads and writes schemas of functions that do not
+exist. It has read every wording and every name, as any chat model has, but no request of the test: the values of its
+own requests are those of training, or names that nobody bears.
 What tuning shows is another matter: wordings, open values and questions of the test are new to it, and four functions.
 """
 
@@ -27,7 +28,7 @@ from papers.tucan.method import BALANCED, MIX, NO_CALL_SCENARIOS, Draw, conversa
 LANGUAGES = ("bg", "en")
 UNSEEN = ("get_air", "search_bus", "find_museum", "spell_word")
 """Functions that training neither asks for nor offers."""
-PER_CELL = {"bg": 2, "en": 1}
+PER_CELL = 2
 """Test items of a function in a scenario."""
 FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("bg", "currency"): ("Каква е валутата на {name}?",),
@@ -37,8 +38,12 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 }
 DISTRACTORS = 2
 """At most so many further functions an item."""
-READ = 12_000
-"""Dialogues that the base reads, at most."""
+TURNS = 3
+"""Questions and answers of a chat that the base reads: contexts as long as those of tuning, and little padding."""
+MADE_UP = 0.5
+"""Share of the names that the base reads which nobody bears, so that they can only be copied."""
+SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
+"""Consonants and vowels of such names."""
 VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", "convert", "open", "send", "count")
 """First words of the functions that the base reads the schemas of."""
 SHARES = {"train": 0.2, "dev": 0.2, "test": 0.2}
@@ -94,19 +99,14 @@ def training_chats(config: Config) -> list[Chat]:
 
 
 def scored_items(config: Config) -> list[dict[str, Any]]:
-    """Items of the part that is measured: all scenarios alike for every known function, and calls of unseen ones."""
+    """Bulgarian items of the part that is measured: all scenarios alike for every known function, calls of others."""
     known = [name for name in catalogue().functions if name not in UNSEEN]
-    calls = without_negatives(BALANCED)
-    items: list[dict[str, Any]] = []
-    for language, times in PER_CELL.items():
-        build: Callable[..., list[dict[str, Any]]] = partial(
-            build_dataset, catalogue(), languages=[language], part=config.split, seed=config.seed,
-            distractors=DISTRACTORS,
-        )  # fmt: skip
-        items += _every(build(len(known) * len(BALANCED) * times, mix=BALANCED, withheld=UNSEEN), config.limit)
-        new = build(len(UNSEEN) * 3 * 2 * times, mix=calls, tools=UNSEEN)
-        items += [{**item, "unseen": True} for item in _every(new, config.limit)]
-    return items
+    build: Callable[..., list[dict[str, Any]]] = partial(
+        build_dataset, catalogue(), languages=["bg"], part=config.split, seed=config.seed, distractors=DISTRACTORS
+    )
+    items = _every(build(len(known) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
+    new = build(len(UNSEEN) * 3 * PER_CELL, mix=without_negatives(BALANCED), tools=UNSEEN)
+    return items + [{**item, "unseen": True} for item in _every(new, config.limit)]
 
 
 def _every(items: list[Any], limit: int) -> list[Any]:
@@ -184,30 +184,66 @@ def _words(text: str) -> list[str]:
 
 
 def reading(config: Config) -> list[Chat]:
-    """Dialogues to pre-train on, in both languages alike: as many as the steps take, or READ, which come again."""
+    """Chats to pre-train on, in both languages alike, as many as the steps take; their turns do not hang together."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
-    count = min(READ, settings.steps * settings.batch_size)
-    kinds = rng.choices((_in_own_words, _translation, _fact, _echo, _record, _schema), (45, 15, 15, 10, 8, 7), k=count)
-    turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(kinds)]
-    return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
+    kinds = {
+        _in_own_words: 46, _in_the_other: 6, _topic: 6, _extraction: 10, _fact: 18, _echo: 6, _schema: 8,
+    }  # fmt: skip
+    drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size * TURNS)
+    turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
+    said = [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
+    return [[*one, *two, *three] for one, two, three in zip(*(said[n::TURNS] for n in range(TURNS)), strict=True)]
 
 
-def _drawn(rng: random.Random) -> Draw:
-    """Any wording, with values of training; a value may be missing."""
+def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str], dict[str, Any]]:
+    """A request in any wording: its function, texts and what they mean; of training or made up, and some missing."""
     name = rng.choice(list(catalogue().functions))
     template = rng.randrange(len(catalogue().requests(name)))
-    keys = catalogue().values_for(name, template, "train", rng)
-    return Draw("", name, template, tuple(pair for pair in keys if rng.random() < 0.9))
+    keys = {slot: key for slot, key in catalogue().values_for(name, template, "train", rng) if rng.random() < 0.85}
+    texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
+    meant: dict[str, Any] = {}
+    for slot, schema in catalogue().functions[name]["parameters"]["properties"].items():
+        if slot in texts and schema["type"] == "string" and "enum" not in schema and rng.random() < MADE_UP:
+            texts[slot] = _made_up(rng, language)
+        text = texts.get(slot)
+        meant[slot] = (
+            int(text) if text and schema["type"] == "integer" else keys.get(slot) if "enum" in schema else text
+        )
+    return name, fill(catalogue().tools[language][name].requests[template], texts, language), texts, meant
 
 
 def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
-    return _reply(_drawn(rng), language)
+    name, request, texts, _ = _asked(rng, language)
+    return request, fill(catalogue().tools[language][name].reply, texts, language)
 
 
-def _translation(rng: random.Random, language: str) -> tuple[str, str]:
-    drawn = _drawn(rng)
-    (bg, _), (en, _) = (_reply(drawn, code) for code in LANGUAGES)
-    return (f"Преведи на български: {en}", bg) if language == "bg" else (f"Translate into English: {bg}", en)
+def _topic(rng: random.Random, language: str) -> tuple[str, str]:
+    """Which of some words a request is about, or none."""
+    name, request, *_ = _asked(rng, language)
+    own, fits = _word(name), rng.random() < 0.7
+    others = rng.sample(sorted({_word(other) for other in catalogue().functions} - {own}), rng.randint(1, 3))
+    shown = rng.sample([*others, own], len(others) + 1) if fits else others
+    return f"{request}\n{', '.join(shown)}", own if fits else "none"
+
+
+def _word(name: str) -> str:
+    verb, _, noun = name.partition("_")
+    return verb if noun in ("word", "currency") else noun
+
+
+def _extraction(rng: random.Random, language: str) -> tuple[str, str]:
+    """The values of a request as a fenced JSON object, null where one is missing."""
+    _, request, _, meant = _asked(rng, language)
+    body = json.dumps(meant, ensure_ascii=False)
+    return f"JSON: {', '.join(meant)}\n{request}", f"```json\n{body}\n```"
+
+
+def _in_the_other(rng: random.Random, language: str) -> tuple[str, str]:
+    """A request in one language, said in the other one's words: what ties the two."""
+    name, other = rng.choice(list(catalogue().functions)), LANGUAGES[language == "bg"]
+    request = fill(rng.choice(catalogue().tools[other][name].requests), {}, other)
+    ask = "На български" if language == "bg" else "In English"
+    return f"{ask}: {request}", fill(catalogue().tools[language][name].reply, {}, language)
 
 
 def _fact(rng: random.Random, language: str) -> tuple[str, str]:
@@ -216,32 +252,49 @@ def _fact(rng: random.Random, language: str) -> tuple[str, str]:
 
 
 def _echo(rng: random.Random, language: str) -> tuple[str, str]:
-    name = _value(rng, language)
-    return (f"Повтори: {name}" if language == "bg" else f"Repeat: {name}"), name
-
-
-def _record(rng: random.Random, language: str) -> tuple[str, str]:
-    """A list of values as a fenced JSON object, whose keys are those of no function."""
-    keys = rng.sample(sorted(catalogue().values["en"]["word"].values()), rng.randint(1, 3))
-    values = {key: _value(rng, language) for key in keys}
-    lines = "\n".join(f"{key}: {value}" for key, value in values.items())
-    body = json.dumps(
-        {key: int(value) if value.isdigit() else value for key, value in values.items()}, ensure_ascii=False
-    )
-    return f"JSON\n{lines}", f"```json\n{body}\n```"
+    names = ", ".join(_value(rng, language) for _ in range(rng.randint(1, 4)))
+    return (f"Повтори: {names}" if language == "bg" else f"Repeat: {names}"), names
 
 
 def _schema(rng: random.Random, language: str) -> tuple[str, str]:
-    """How the schema of a function is written, of one that does not exist."""
-    verb, what, *slots = rng.choice(VERBS), *rng.sample(sorted(catalogue().values["en"]["word"].values()), 3)
-    kinds = {slot: {"type": rng.choice(("string", "integer"))} for slot in slots[: rng.randint(1, 2)]}
-    body = {"name": f"{verb}_{what}", "parameters": {"type": "object", "properties": kinds, "required": list(kinds)}}
-    return f"JSON\n{verb} {what}: {', '.join(kinds)}", f"```json\n{json.dumps(body, separators=(',', ':'))}\n```"
+    """Schemas of functions that do not exist: one is written, or one of several is read."""
+    bodies: list[dict[str, Any]] = []
+    words = iter(rng.sample(_words_of(), 6))
+    for _ in range(rng.randint(1, 2)):
+        kinds = {next(words): {"type": rng.choice(("string", "integer"))} for _ in range(rng.randint(1, 2))}
+        parameters = {"type": "object", "properties": kinds, "required": list(kinds)[: rng.randint(1, 2)]}
+        bodies.append({"name": f"{rng.choice(VERBS)}_{next(words)}", "parameters": parameters})
+    one = rng.choice(bodies)
+    slots = ", ".join(f"{slot} {kind['type']}" for slot, kind in one["parameters"]["properties"].items())
+    if rng.random() < 0.3:
+        asked = f"JSON\n{one['name']}: {slots}\n{', '.join(one['parameters']['required'])}"
+        return asked, f"```json\n{json.dumps(one, separators=(',', ':'))}\n```"
+    name = one["name"].partition("_")[2]
+    return f"{json.dumps(bodies, separators=(',', ':'))}\n{name}", f"{one['name']}: {slots}"
+
+
+@cache
+def _words_of() -> list[str]:
+    return sorted(catalogue().values["en"]["word"].values())
 
 
 def _value(rng: random.Random, language: str) -> str:
+    if rng.random() < MADE_UP:
+        return _made_up(rng, language)
     slot = rng.choice(sorted(catalogue().values[language]))
     return rng.choice(sorted(catalogue().values[language][slot].values()))
+
+
+def _made_up(rng: random.Random, language: str) -> str:
+    """A name that nobody bears, so that it can only be copied."""
+    consonants, vowels = SOUNDS[language]
+
+    def word() -> str:
+        ends = ["", "", rng.choice(consonants)]
+        parts = [rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(2, 3))]
+        return "".join(parts) if rng.random() < 0.3 else "".join(parts).capitalize()
+
+    return " ".join(word() for _ in range(rng.choice((1, 1, 1, 1, 2))))
 
 
 def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
@@ -257,6 +310,44 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=["<|im_start|>"], apart=True)
     tokenizer.chat_template = CHATML
     model = loading.from_config(base_shape(shape, len(tokenizer)), seed=config.seed)
-    rows = [{**row, "labels": row["input_ids"]} for row in chat_rows(tokenizer, chats)]
+    start_copying(model, config.seed)
+    rows = chat_rows(tokenizer, chats)
     fit(model, rows, shape.training, run, loss_fn=causal_lm_loss, seed=config.seed, name="base")
     return model, tokenizer
+
+
+def start_copying(model: Any, seed: int) -> None:
+    """Weights from which a model of :func:`base_shape` copies, before it has learnt anything.
+
+    The first convolution adds to every token the one before it, turned; the first attention looks there for the token
+    that it stands on, and every attention says what it sees. Such induction heads (Olsson et al. 2022) are in every
+    large language model; left to chance, they take this one more than all its training.
+    """
+    import torch
+
+    layers, width = model.model.layers, model.config.hidden_size
+    draws = torch.Generator().manual_seed(seed)
+
+    def turn() -> Any:
+        return torch.linalg.qr(torch.randn(width, width, generator=draws))[0]
+
+    with torch.no_grad():
+        for layer in layers:
+            layer.feed_forward.w2.weight.zero_()
+            if layer.is_attention_layer:
+                value = turn()
+                layer.self_attn.v_proj.weight.copy_(value)
+                layer.self_attn.out_proj.weight.copy_(value.T / 2)
+            else:
+                block = layer.conv
+                block.in_proj.bias[: 2 * width] = 1.0  # the two gates are open
+                block.in_proj.weight[: 2 * width] *= 0.1
+                block.in_proj.weight[2 * width :] = turn()
+                block.conv.weight.mul_(0.1)[:, 0, -2] += 1.0  # the token before
+                block.out_proj.weight.zero_()
+        block, attention = layers[0].conv, layers[1].self_attn
+        query, shifted = turn(), turn()
+        block.out_proj.weight.copy_(model.config.initializer_range * shifted)
+        attention.q_proj.weight.copy_(query)
+        attention.k_proj.weight.copy_(query @ (shifted @ block.in_proj.weight[2 * width :]).T)
+        attention.q_layernorm.weight.fill_(2.0)

@@ -26,12 +26,13 @@ from safetensors.torch import load_file, save_file
 
 import core.files
 from core import corpora
+from core.corpora.vectors import read_vectors
 from core.errors import LONGEST, LONGEST_WORD, UserError, shorten
 from core.experiment import paper as cards
 from core.experiment.config import _replace, resolve, validate
 from core.experiment.entrypoint import exit_codes
 from core.experiment.run import ROOT
-from core.files import load_json, load_yaml, parse_json, read_lines
+from core.files import load_facts, load_json, load_yaml, parse_json, read_lines
 
 SLUGS = cards.slugs()
 
@@ -116,7 +117,21 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "parallel TSV": (".tsv", corpora.read_parallel),
     "parallel CSV": (".csv", corpora.read_parallel),
     "parallel unknown": (".docx", corpora.read_parallel),
+    "vectors": (".vec", read_vectors),
+    "packed vectors": (".vec.gz", read_vectors),
 }
+
+
+def test_facts_beside_an_artifact_are_there_or_the_folder_is_another(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no x\.json: give a folder that papers\.x\.train wrote"):
+        load_facts(tmp_path, "x.json", {"base"}, "papers.x.train")
+    (tmp_path / "x.json").write_text('{"base": "b", "rank": 8}')
+    assert load_facts(tmp_path, "x.json", {"base"}, "papers.x.train") == {"base": "b", "rank": 8}
+    with pytest.raises(UserError, match="has no 'alpha': give a folder"):
+        load_facts(tmp_path, "x.json", {"base", "alpha"}, "papers.x.train")
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(UserError, match="a list, not an object"):
+        load_facts(tmp_path, "x.json", {"base"}, "papers.x.train")
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -239,6 +254,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "taco build --language Nepali --english {} --translated rows.jsonl": ("taco", ".jsonl"),
     "taco score --language Nepali --outputs {} --references rows.jsonl": ("taco", ".jsonl"),
     "taco score --language Nepali --outputs rows.jsonl --references {}": ("taco", ".jsonl"),
+    "taco benchmark --model nothing/here --questions {} --translated rows.jsonl": ("taco", ".jsonl"),
     "lmt build {}": ("lmt", ".jsonl"),
     "lmt check {}": ("lmt", ".json"),
     "bayling2 mix --instructions en={} --parallel sw:en=pairs.tsv": ("bayling2", ".jsonl"),
@@ -253,6 +269,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "mexa score {} --model nothing/here": ("mexa", ".tsv"),
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
+    "sinhala_alignment align {} a.vec pairs.tsv": ("sinhala_alignment", ".vec"),
+    "sinhala_alignment align a.vec a.vec {}": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment align a.vec a.vec pairs.tsv --test {}": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment translate nothing --words {}": ("sinhala_alignment", ".txt"),
+    "sinhala_alignment build {} --source a.vec --target a.vec": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment build pairs.tsv --source {} --target a.vec": ("sinhala_alignment", ".txt"),
+    "sinhala_alignment compare {} --vectors en=a.vec sw=a.vec de=a.vec": ("sinhala_alignment", ".tsv"),
+    "sinhala_alignment compare pairs.tsv --vectors en={} sw=a.vec de=a.vec": ("sinhala_alignment", ".vec"),
 }
 # What else they take is a model, and models are tried below.
 MODELS = {
@@ -276,6 +300,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "items.jsonl").write_text(json.dumps({**item, "response": "r"}) + "\n")
     (tmp_path / "rows.jsonl").write_text('{"id": "a", "instruction": "x", "output": "y"}\n')
     (tmp_path / "pairs.tsv").write_text("en\tsw\na\tb\n")
+    (tmp_path / "a.vec").write_text("a 1 2\nb 2 1\n")
     return tmp_path
 
 

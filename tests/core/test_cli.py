@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ import pytest
 from core.cli import main
 from core.errors import UserError
 from core.experiment.config import Range
-from core.experiment.entrypoint import entrypoint, exit_codes, tools
+from core.experiment.entrypoint import entrypoint, exit_codes, show, tools
 from core.experiment.run import ROOT
 from core.files import read_json
 
@@ -254,6 +255,12 @@ def halve(options: Halve) -> None:
     if options.number % 2:
         raise UserError(f"{options.number} is odd: give an even number.")
     print(1 // (options.number - 8))
+
+
+def test_numbers_are_shown_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"n": 57, "share": 0.5, "nothing": math.nan, "none": None})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["n", "57"], ["share", "0.5000"], ["nothing", "undefined"], ["none", "undefined"]]
 
 
 def test_tools_call_the_verb(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,27 @@ def test_a_translation_into_another_language_is_refused() -> None:
     assert not instructions.untranslated("OK", "OK")
 
 
+def test_rows_that_teach_nothing_are_counted() -> None:
+    english = [
+        {"id": "a", "instruction": "Say hello.", "output": "Hello."},
+        {"id": "b", "instruction": "Say a thing.", "output": "x" * 31},
+        {"id": "c", "instruction": "Say ok.", "output": "OK", "input": "now"},
+        {"id": "d", "instruction": "Say it.", "output": " "},
+    ]
+    nepali = [{**row, "instruction": "भन", "input": None, "id": row["id"].replace("a", "z")} for row in english]
+    found, dropped = instructions.translations(english, nepali, "Nepali")
+    assert dropped == {"unmatched": 2, "untranslated": 1, "empty": 1}
+    assert found == [
+        (
+            "c",
+            {"instruction": "Say ok.", "input": "now", "output": "OK"},
+            {"instruction": "भन", "input": "", "output": "OK"},
+        )
+    ]
+    with pytest.raises(UserError, match="Nepali row c has no text"):
+        instructions.translations(english[2:3], [{"id": "c", "output": "OK"}], "Nepali")
+
+
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(1, 5), st.randoms())
 def test_an_instruction_is_on_one_side_whatever_the_order(numbers: list[int], count: int, chance: Any) -> None:
     records = [{"id": str(place), "text": f"Ask {number}"} for place, number in enumerate(numbers)]
@@ -78,6 +99,42 @@ def test_an_instruction_is_on_one_side_whatever_the_order(numbers: list[int], co
     chance.shuffle(records)
     again = instructions.held_out(records, "text", count)
     assert {part: {record["text"] for record in rows} for part, rows in again.items()} == sides
+
+
+def test_records_are_drawn_and_exchanged_by_the_seed() -> None:
+    records = [{"text": f"Ask {number}", "answer": str(number)} for number in range(30)]
+    parts = instructions.held_out(records, "text", 5)
+    tuning = instructions.drawn(parts, 8, seed=1)
+    assert tuning == instructions.drawn(parts, 20, seed=1)[:8], "a smaller set is the beginning of a larger one"
+    assert tuning != instructions.drawn(parts, 8, seed=2)
+    assert sorted(row["text"] for row in instructions.drawn(parts, 0, 1)) == sorted(r["text"] for r in parts["tuning"])
+    with pytest.raises(UserError, match="30 records are too few for 5 of dev, 5 of test and 21 to tune on"):
+        instructions.drawn(parts, 21, 1)
+    broken = instructions.exchanged(records, ["answer"], seed=1)
+    assert [row["text"] for row in broken] == [row["text"] for row in records]
+    assert sorted(row["answer"] for row in broken) == sorted(row["answer"] for row in records)
+    assert sum(a == b for a, b in zip(records, broken, strict=True)) < 5
+
+
+def test_records_are_those_of_one_language(tmp_path: Path) -> None:
+    path = tmp_path / "n.jsonl"
+    row = {"instruction": "भन", "output": "हो", "language": "Nepali"}
+    path.write_text(json.dumps(row) + "\n" + json.dumps({**row, "id": 7, "input": "x"}) + "\n")
+    first, second = instructions.read_records(path, "Nepali")
+    assert first == {**row, "id": "1", "input": ""}
+    assert second == {**row, "id": "7", "input": "x"}
+    with pytest.raises(UserError, match="line 1 is Nepali, not Persian"):
+        instructions.read_records(path, "Persian")
+    with pytest.raises(UserError, match="'response_en' is missing"):
+        instructions.read_records(path, "Nepali", ["response_en"])
+
+
+def test_sets_are_read_from_files_and_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instructions, "instruction_rows", lambda language, part: [{"output": f"{part} {language}"}])
+    assert instructions.read("hub:dolly/Nepali") == [{"output": "dolly Nepali"}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(ENGLISH[0]) + "\n")
+    assert instructions.read(str(path)) == ENGLISH[:1]
 
 
 def test_released_sets_stand_under_their_literal_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

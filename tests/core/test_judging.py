@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +84,34 @@ def test_questions_join_their_translations(tmp_path: Path) -> None:
 
 def test_a_report_asks_the_judge_about_answers_alone(tmp_path: Path) -> None:
     nepali = "यो नेपाली भाषाको लामो उत्तर हो"
-    rows = [{"id": "1", "category": "a", "question": "q", "answer": nepali, "output": "whole"}]
-    rows.append({"id": "2", "category": "b", "question": "q", "answer": "", "output": "cut"})
-    assert judging.report(rows, "Nepali", tmp_path, "gpt-4") == {"benchmark_in_language": 1.0}
-    kept, asked = (
-        (tmp_path / f"{name}-Nepali.jsonl").read_text().splitlines() for name in ("answers", "judge_requests")
+    asked = [{"id": "1", "category": "a", "instruction": "q"}, {"id": "2", "category": "b", "instruction": "q"}]
+    written: Any = asked, ["whole", "cut"], [nepali, ""]
+    options = judging.Benchmark("model", "english.jsonl", "nepali.jsonl", out=tmp_path)
+    assert judging.report(options, *written, "Nepali") == {"answered": 0.5, "in_language": 1.0}
+    kept, requests = (
+        [json.loads(line) for line in (tmp_path / f"{name}-Nepali.jsonl").read_text().splitlines()]
+        for name in ("answers", "judge_requests")
     )
-    assert [json.loads(line) for line in kept] == rows
-    assert [json.loads(line)["custom_id"] for line in asked] == ["1"]
+    assert kept == [
+        {**asked[0], "question": "q", "output": "whole", "answer": nepali},
+        {**asked[1], "question": "q", "output": "cut", "answer": ""},
+    ]
+    assert [(request["custom_id"], request["body"]["model"]) for request in requests] == [("1", "gpt-4")]
     (tmp_path / "replies.jsonl").write_text('{"id": 1, "judgement": "[[8]]"}\n')
-    found = judging.report(rows, "Nepali", tmp_path, "gpt-4", tmp_path / "replies.jsonl")
-    assert found == {"benchmark_in_language": 1.0, "rating_a": 8.0, "rating_b": 1.0, "rating_overall": 4.5}
+    graded = replace(options, judgements=str(tmp_path / "replies.jsonl"))
+    found = judging.report(graded, *written, "Nepali")
+    assert found == {"answered": 0.5, "in_language": 1.0, "rating_a": 8.0, "rating_b": 1.0, "rating_overall": 4.5}
     with pytest.warns(UserWarning, match="left out"):
-        assert "benchmark_in_language" not in judging.report(rows, "Maltese", tmp_path, "gpt-4")
+        assert "in_language" not in judging.report(options, *written, "Maltese")
+
+
+def test_a_request_is_appended_to_every_question(tmp_path: Path) -> None:
+    english, translated = tmp_path / "en.jsonl", tmp_path / "ne.jsonl"
+    english.write_text(json.dumps({"question_id": 1, "category": "math", "turns": ["One?"]}) + "\n")
+    translated.write_text(json.dumps({"question_id": 1, "text": "एक?"}) + "\n")
+    options = judging.Benchmark("model", str(english), str(translated))
+    assert [row["instruction"] for row in options.asked()] == ["एक?"]
+    assert [row["instruction"] for row in replace(options, question_suffix="छोटो").asked()] == ["एक? छोटो"]
 
 
 # --- A released benchmark: TaCo (Upadhayay and Behzadan 2023), Vicuna's 80 questions in four languages ----------------

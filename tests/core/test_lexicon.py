@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import UserError
 from core.tasks import lexicon
 from core.tasks.lexicon import Space, hubness, precision, reciprocal
 
@@ -80,3 +83,54 @@ def test_a_wrong_word_with_an_equal_score_stands_before_the_right_one():
 def test_a_query_without_an_answer_is_refused():
     with pytest.raises(ValueError, match="2 queries need as many non-empty"):
         Space(np.eye(2)).ranks(np.eye(2), [{0}, set()])
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_dictionary_is_read_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "d.txt", "the ද\r\nthe එම\n\nTHE ද\nthe ද\n")
+    assert lexicon.read_dictionary(path) == [("the", "ද"), ("the", "එම"), ("THE", "ද")]
+    assert lexicon.read_dictionary(write(path, "a b\tc d\n")) == [("a b", "c d")]
+    for text, words in (("a b c\n", "line 1"), ("a\tb\na\n", "line 2"), ("\n", "holds no pair")):
+        with pytest.raises(UserError, match=words):
+            lexicon.read_dictionary(write(path, text))
+
+
+def test_words_that_a_vocabulary_lacks_are_counted() -> None:
+    pairs = [("a", "x"), ("a", "y"), ("b", "nowhere"), ("c", "x"), ("unseen", "x")]
+    looked = lexicon.look_up(pairs, ["c", "a", "b"], ["y", "x"])
+    assert looked.places == {1: [1, 0], 0: [1]}
+    assert looked.coverage == 0.5  # a and c of a, b, c and unseen: source words, not pairs
+
+
+def test_dictionaries_are_built_as_in_the_paper() -> None:
+    source, target = ["s0", "s1", "s2", "s3", "s4"], [f"t{i}" for i in range(9)]
+    raw = [("s3", "t0"), ("s1", "t1"), ("s1", "t2"), ("s1", "t3"), ("s0", "t1"), ("s0", "lost"), ("s4", "t5"),
+           ("rare", "t1"), ("s1", "t1")]  # fmt: skip
+    built = lexicon.build_dictionaries(raw, source, target, train=2, test=1, most=2)
+    assert built.train == [("s0", "t1"), ("s1", "t1"), ("s1", "t2")]
+    assert built.test == [("s3", "t0")]
+    assert built.full == [("s0", "t1"), ("s1", "t1"), ("s1", "t2"), ("s1", "t3"), ("s4", "t5")]
+    sizes = lexicon.statistics(built.train)
+    assert sizes == {"pairs": 3, "source words": 2, "target words": 2, "targets of a word": 1.5}
+    with pytest.raises(UserError, match="4 source words have a translation"):
+        lexicon.build_dictionaries(raw, source, target, train=4, test=1)
+
+
+def test_a_dictionary_falls_apart_by_source_word():
+    pairs = [(f"s{i % 7}", f"t{i}") for i in range(20)]
+    one, other = lexicon.apart(pairs, 0.3, seed=0)
+    assert sorted(one + other) == sorted(pairs)
+    assert {source for source, _ in one}.isdisjoint(source for source, _ in other)
+    assert len({source for source, _ in other}) == 2
+    assert lexicon.apart(pairs, 0.3, seed=1)[1] != other
+
+
+def test_what_letters_alone_translate():
+    table = dict(zip("ангол", "angol", strict=True))
+    found = lexicon.by_letters(["angola", "japan"], ["ангола", "япония"], table)
+    assert found == (0.75, [False, True])  # one is found, and of what shares nothing one in two by chance
+    assert lexicon.by_letters(["ab", "cd"], ["cd", "ab"], "none") == (0.0, [True, True])

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from core import metrics
 from core.errors import UserError
 from core.metrics import answers, classification, confusion, likelihood, retrieval, translation
+from core.metrics.steps import step_rates
 
 # ---------------------------------------------------------------- classification
 
@@ -185,6 +186,17 @@ def test_sentence_scores():
     assert translation.sentence_chrf("abc", "xyz") == 0
 
 
+def test_round_trip_scores_are_those_of_sacrebleu():
+    originals = ["the cat sat on the mat today", "dogs bark at night in the village", "ज़मीन"]  # changed by NFC
+    returned = ["the cat sat on a mat today", "dogs bark in the village at night", "ज़मी"]
+    scores = translation.round_trip_scores(originals, returned)
+    assert scores["bleu"] == sacrebleu.corpus_bleu(returned, [originals]).score
+    assert scores["chrf++"] == sacrebleu.CHRF(word_order=2).corpus_score(returned, [originals]).score
+    assert scores["ter"] == sacrebleu.corpus_ter(returned, [originals]).score
+    with pytest.raises(ValueError, match="nothing to score"):
+        translation.round_trip_scores([], [])
+
+
 def test_uneven_references_are_refused():
     with pytest.raises(ValueError, match="equally many references"):
         translation.bleu(["a", "b"], [["a"], ["b", "c"]])
@@ -192,6 +204,31 @@ def test_uneven_references_are_refused():
         translation.chrf(["a"], [[]])
     with pytest.raises(ValueError, match="1 predictions but 2"):
         translation.chrf(["a"], ["a", "b"])
+
+
+# ---------------------------------------------------------------- steps
+
+
+def test_each_step_is_rated_given_the_steps_before_it():
+    rows = [(1, 1, 1), (1, 1, 0), (1, 0, 0), (0, 1, 1)]
+    found = step_rates([dict(zip("abc", row, strict=True)) for row in rows])
+    assert found.means == {"a": 0.75, "b": 0.75, "c": 0.5}
+    assert found.given == {"b": pytest.approx(2 / 3), "c": 0.5}
+    assert found.all_right == 0.25
+    graded = step_rates([{"a": 0.4, "b": 0.6}, {"a": 0.7, "b": 0.2}], threshold=0.5)
+    assert (graded.means["a"], graded.given["b"], graded.all_right) == (pytest.approx(0.55), 0.0, 0.0)
+    assert math.isnan(step_rates([{"a": 0, "b": 1}]).given["b"])
+    with pytest.raises(ValueError, match="no answer"):
+        step_rates([])
+
+
+@given(st.lists(st.tuples(*[st.booleans()] * 4), min_size=1, max_size=30))
+def test_the_rates_of_steps_multiply(rows):
+    scores = [dict(zip("abcd", map(float, row), strict=True)) for row in rows]
+    found = step_rates(scores)
+    product = found.means["a"] * math.prod(found.given.values())
+    assert math.isnan(product) or found.all_right == pytest.approx(product)
+    assert found.all_right <= min(found.means.values())
 
 
 # ---------------------------------------------------------------- retrieval

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
-from core.experiment.figures import arm_bars, bars, by_unit, interval
+from core.experiment.figures import arm_bars, bars, by_unit, interval, metric_rows, unit_rows
 from core.experiment.paper import Check, Claim, Paper, Premise
 from core.experiment.results import Record, in_place, is_identity, judge, judge_all
 from core.experiment.run import Measurement
@@ -231,3 +231,28 @@ def test_arms_are_drawn_with_the_intervals_of_the_verdicts() -> None:
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.95, 0.55])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["the method", "before"]
     assert [text.get_text() for text in axes.texts] == ["0.95", "0.55"]
+
+
+def test_a_row_a_unit_and_a_row_a_metric() -> None:
+    from matplotlib.figure import Figure
+
+    made = {
+        "new": {n: Measurement({"m": 0.5 + n / 4, "k": 1.0}, {"m": {"a/1": 0.5, "b/1": 0.9}}) for n in range(2)},
+        "old": {0: Measurement({"m": 0.1}, {"m": {"a/1": 0.2, "b/1": 0.1}})},
+    }
+    record, figure = Record("x", "tiny", (0, 1), made), Figure()
+    left, right = figure.subplots(1, 2)
+    unit_rows(left, record, "m", [("new", "blue"), ("old", "orange")])
+    assert [label.get_text() for label in left.get_yticklabels()] == ["b", "a"], "the best of the first arm on top"
+    assert [line.get_xdata()[0] for line in left.lines] == pytest.approx([0.1, 0.1, 0.9, 0.2, 0.2, 0.5])
+    metric_rows(right, record, {"m": "first", "k": "second"}, [("new", "the method", "blue"), ("old", "", "orange")])
+    assert [label.get_text() for label in right.get_yticklabels()] == ["first", "second"]
+    assert [list(line.get_xdata()) for line in right.lines] == [
+        [0.5, 0.75],
+        [0.625],
+        [1.0, 1.0],
+        [1.0],
+        [0.1],
+        [0.1],
+        [],
+    ]

@@ -557,6 +557,15 @@ def test_correlation_interval_is_nearly_fishers():
     assert found.standard_error == pytest.approx((1 - found.estimate**2) / math.sqrt(4000), rel=0.1)
 
 
+def test_a_few_units_that_all_seeds_share_do_not_stand_for_the_others():
+    """Four languages in every seed and five of its own: judged over all, with seeds as the sample."""
+    old = {f"old-{k}": 0.0 for k in range(4)}
+    treatment = {seed: {**old, **{f"new-{seed}-{k}": float(seed) for k in range(5)}} for seed in (1, 2, 3)}
+    found = stats.compare(treatment, 0.0)
+    assert found.interval == stats.difference_interval(np.array([[5 / 9], [10 / 9], [15 / 9]]), 0.0)
+    assert (found.sample.nested, found.sample.units, found.sample.left_out) == (True, 19, 0)
+
+
 def test_correlations_are_over_drawn_units():
     """Two metrics with other leaves below the same languages."""
     rng = np.random.default_rng(0)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from core.errors import UserError
 from core.text import romanize as romanization
 from core.text.families import FAMILIES, family, nearest
+from core.text.fences import fenced, keep_code
 from core.text.identification import identify
 from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
 from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_arabic_marks, strip_punctuation
@@ -572,3 +573,23 @@ def test_the_nearest_language_is_a_relative_of_the_same_script_if_there_is_one()
     assert nearest("cs", ["sk", "pl"], order=["pl"]) == "pl"
     with pytest.raises(UserError, match="Unknown language code"):
         nearest("klingonish", ["de"])
+
+
+# ---------------------------------------------------------------- code
+
+
+def test_code_blocks_are_kept_one_for_one_and_missing_ones_appended():
+    code, other = "```python\nx = 1\ny = 2\n```", "```\nls\n```"
+    original = f"Try {code} then {other}."
+    assert fenced(original) == [code, other]
+    assert keep_code("यो ``` x = 1 y = 2 ``` हो", original) == f"यो {code} हो\n\n{other}"
+    assert keep_code("``` a ``` and ``` b ```", f"only {code}") == f"{code} and ``` b ```"
+    assert keep_code("``` a ```", "no code") == "``` a ```"
+    assert fenced("``` never closed") == []
+
+
+@given(st.text(), st.text())
+def test_every_block_of_the_original_stands_in_the_translation(translated, original):
+    kept = keep_code(translated, original)
+    assert all(block in kept for block in fenced(original))
+    assert keep_code(original, original) == original

@@ -18,6 +18,7 @@ from core.models.tokenization import (
     chat_row,
     chat_rows,
     completion_row,
+    packed_row,
     pair_ids,
     prompt_ids,
     text_ids,
@@ -72,6 +73,15 @@ def test_word_level_keeps_words_whole() -> None:
     tokenizer = word_level(["seven", "plus", "seven"], special_tokens=["<en>"], unknown=True)
     assert tokenizer.encode("<en> seven plus four", add_special_tokens=False) == [4, 5, 6, tokenizer.unk_token_id]
     assert len(tokenizer) == 7
+
+
+def test_rows_are_packed_behind_one_begin_token() -> None:
+    rows = [completion_row(BPE, "the", f" {word}", bos=False) for word in ("cat", "mat")]
+    packed = packed_row(BPE, rows)
+    assert packed["input_ids"] == [1, *rows[0]["input_ids"], *rows[1]["input_ids"]]
+    assert packed["labels"] == [-100, *rows[0]["labels"], *rows[1]["labels"]]
+    with pytest.raises(UserError, match="no bos token"):
+        packed_row(word_pieces(), rows)
 
 
 def test_completion_rows_learn_the_completion_and_the_end() -> None:

@@ -52,6 +52,15 @@ CONFIG = TrainingConfig(
 )
 
 
+def test_arms_of_other_lengths_see_as_many_tokens():
+    rows = [{"input_ids": [1] * length} for length in (4, 8, 60)]
+    assert CONFIG.row_tokens(rows) == 6, "what does not fit does not count"
+    assert (CONFIG.longer(2.5).steps, CONFIG.longer(2.5).epochs) == (15, 2.5)
+    assert replace(CONFIG.longer(2.5), steps=6, epochs=1.0) == CONFIG
+    with pytest.raises(UserError, match=r"No row fits into training\.max_length = 48"):
+        CONFIG.row_tokens(rows[2:])
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)

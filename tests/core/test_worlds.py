@@ -196,3 +196,14 @@ def test_held_out_messages_are_aligned_and_their_classes_are_in_no_training_text
     assert {messages.skeleton(line) for line in messages.texts(codes, 25, 3, dev=known)["dev"]["en"]} <= known
     with pytest.raises(UserError, match="ask less"):
         messages.texts(codes, 1000, 0)
+
+
+def test_concepts_have_a_name_of_their_own_in_every_language() -> None:
+    found = names.concepts(["en", "ru", "si"], of=["territory", "language"])
+    by_key = {concept.key: concept for concept in found}
+    assert by_key["territory/JP"].names == {"en": "Japan", "ru": "Япония", "si": "ජපානය"}
+    assert len(by_key) == len(found) > 300
+    for code in ("en", "ru", "si"):
+        assert len({concept.names[code] for concept in found}) == len(found)
+    whole = {item.cls for item in names.kinds(["en", "ru", "si"], kinds=["territory", "language"])}
+    assert {concept.cls for concept in found} <= whole

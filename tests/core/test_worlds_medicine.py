@@ -25,10 +25,12 @@ def test_the_table_is_complete_and_bilingual() -> None:
 
 
 def test_wordings_share_no_question_and_the_world_splits() -> None:
-    asked = {
-        wording: {item.prompt for item in medicine.questions(wording=wording)} for wording in ("train", "dev", "test")
-    }
-    assert not asked["train"] & asked["dev"] | asked["train"] & asked["test"] | asked["dev"] & asked["test"]
+    for kinds in zip(*(frames.items() for frames in medicine.QUESTIONS.values()), strict=True):
+        assert len({(kind, len(frames)) for kind, frames in kinds}) == 1, "paired over languages by their number"
+    assert len(medicine.QUESTIONS["ar", "sign"]["test"]) == 8
+    asked = [item.prompt for kind in medicine.QUESTIONS["en", "sign"] for item in medicine.questions(wording=kind)]
+    asked += [item.prompt for item in medicine.statements()]
+    assert len(asked) == len(set(asked)) == 98 * 2 * 2 * (4 + 6 + 4 + 8 + 4)
     items = [item for item in medicine.questions() if item.language == "ar"]
     parts = split(items, seed=0)
     reached = trivial(parts["train"], parts["test"])

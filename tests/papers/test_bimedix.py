@@ -131,12 +131,9 @@ def test_mixtral_counts_of_the_paper_scale() -> None:
         # Through `all`, so that what is attached is what is counted.
         assert method.attach_adapters(model, rank=1) == 15_139_072
     sizes = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
-    routers = sum(size for name, size in sizes.items() if ".gate." in name)
-    attention = sum(size for name, size in sizes.items() if "self_attn" in name)
+    routers, attention = (sum(n for name, n in sizes.items() if part in name) for part in (".gate.", "self_attn"))
     assert (attention, routers) == (851_968, 131_328)
     assert sum(sizes.values()) - attention - routers == 14_155_776
-    share = 128 * 15_139_072 / 46_702_792_704
-    assert share == pytest.approx(0.0415, abs=5e-5)
 
 
 def test_attention_alone_has_as_many_parameters() -> None:
@@ -179,10 +176,20 @@ def test_gradients_reach_the_router_and_every_experts_b(name: str, packed: bool)
 
 def test_an_expert_without_tokens_still_takes_part() -> None:
     """Data parallelism waits for a gradient of every parameter."""
-    model = toy()
+    model = toy().train()
     method.attach_adapters(model, rank=2)
     model(IDS[:1, :1]).logits.sum().backward()
     assert all(p.grad is not None for p in moe_blocks(model)[0].experts.w2.parameters())
+
+
+def test_an_expert_without_tokens_is_not_read_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, read = toy(), []
+    expected = model(IDS[:1, :1]).logits
+    method.attach_adapters(model, ("experts",), rank=2)
+    product = method.frozen_product
+    monkeypatch.setattr(method, "frozen_product", lambda *given: read.append(given[1]) or product(*given))
+    assert torch.allclose(model(IDS[:1, :1]).logits, expected, atol=1e-6)
+    assert len(read) == 2 * 2 * 2, "two layers, two of four experts, two matrices each"
 
 
 @pytest.mark.parametrize("name", ["mixtral", "olmoe", "qwen3_moe"])
@@ -211,8 +218,6 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no adapter"):
         adapters.load_adapter(toy("mixtral"), tmp_path / "missing")
 
-
-# --- parity: the published averages -------------------------------------------------------------------------------
 
 BILINGUAL_ARABIC = (63.8, 57.6, 52.6, 64.0, 52.9, 50.4, 49.1, 47.3, 78.4)
 BILINGUAL = (70.6, 72.2, 59.3, 74.0, 64.2, 59.6, 55.8, 54.0, 78.6)
@@ -244,9 +249,6 @@ def test_the_bilingual_score_is_the_mean_of_the_two_languages() -> None:
     bimedix_eval.pair(metrics, units, "accuracy", ("en", "ar"))
     assert metrics["english"] == pytest.approx(73.39, abs=0.005)
     assert metrics["accuracy_bilingual"] == pytest.approx(65.37, abs=0.005)
-
-
-# --- data ---------------------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=40)
@@ -302,13 +304,20 @@ def test_rows_of_another_language_are_left_out_with_and_without_a_column(tmp_pat
         (b'{"question": "Q?"}\n', "row 1: A row with the columns question is not understood"),
         (b'{"question": "Q?", "options": ["a", "b"], "answer": "c"}\n', "row 1: The answer 'c' is none"),
         (b'{"question": "Q", "answer": "A"}\n{"a": \n', "line 2: not JSON"),
+        (b'{"messages": [{"role": "user", "content": "Q"}]}\n', "row 1: There is no answer"),
+        (b'{"messages": [{"role": "assistant", "content": 3}]}\n', "row 1: There is no answer"),
         (b"", "is empty"),
     ],
 )
 def test_bad_files_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    """Before anything is loaded: the base does not exist."""
     (tmp_path / "bad.jsonl").write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        data.read_samples(str(tmp_path / "bad.jsonl"), "en")
+    own = {name: (str(tmp_path / "bad.jsonl"),) for name in ("english", "second", "test_english", "test_second")}
+    config = override(PRESETS["smoke"], {"base": "missing/moe", **own})
+    run = Run(tmp_path / "run", "bimedix", config, tmp_path / "stages", quiet=True)
+    for entry in (bimedix_train.train, bimedix_eval.evaluate):
+        with pytest.raises(UserError, match=message):
+            entry(config, run)
 
 
 # --- the miniature ------------------------------------------------------------------------------------------------
@@ -318,10 +327,10 @@ def test_six_seeds_test_every_condition_once_and_tune_on_none_that_they_test() -
     tested: list[str] = []
     for seed in PAPER.seeds:
         parts = miniature.parts(override(PRESETS["tiny"], {"seed": seed}))
-        assert not parts["test"] & parts["train"] | parts["dev"] & (parts["test"] | parts["train"])
+        assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 98
         tested += parts["test"]
     assert len(PAPER.seeds) == miniature.FOLDS
-    assert len(tested) == len(set(tested)) == 98 - miniature.DEVELOPMENT
+    assert len(tested) == len(set(tested)) == 61
 
 
 @pytest.mark.parametrize("lang", ["en", "ar"])
@@ -329,6 +338,7 @@ def test_six_seeds_test_every_condition_once_and_tune_on_none_that_they_test() -
 def test_tuning_never_mentions_what_is_tested(lang: str, split: str) -> None:
     config = override(PRESETS["tiny"], {"seed": 7, "split": split})
     text = json.dumps([s["messages"] for s in miniature.tuning_samples(config, lang)], ensure_ascii=False)
+    assert len({item["id"].partition("/")[0] for item in miniature.items_of(config, lang)}) >= 8
     names = {one.name[lang] for one in medicine.conditions() if one.id in miniature.parts(config)[split]}
     assert not [name for name in names if re.search(rf"\b{re.escape(name)}\b", text)]
     for item in miniature.items_of(config, lang):
@@ -346,6 +356,7 @@ def test_options_are_drawn_anew_for_every_question() -> None:
     reached = bimedix_eval.trivial(config, items)
     assert reached["trivial_chance"] == 0.25
     assert max(reached.values()) < 0.5
+    assert reached["trivial_overlap"] < 0.26, "no name gives its answer away"
 
 
 def test_permuted_answers_are_those_of_other_conditions() -> None:
@@ -361,7 +372,6 @@ def test_permuted_answers_are_those_of_other_conditions() -> None:
 def test_own_instructions_are_permuted_as_well() -> None:
     samples = [{"messages": miniature.dialogue(f"Q{n}", f"A{n}")} for n in range(9)]
     pairs = [[turn["content"] for turn in sample["messages"]] for sample in data.permuted(samples, 0)]
-    assert sorted(pairs) != [[f"Q{n}", f"A{n}"] for n in range(9)]
     assert all(question[1:] != answer[1:] for question, answer in pairs)
     assert sorted(answer for _, answer in pairs) == [f"A{n}" for n in range(9)]
 
@@ -371,10 +381,10 @@ def test_arms_of_one_language_differ_in_how_long_they_are_tuned(smoke: Callable[
 
     stage = next((smoke("bimedix").stages).glob("base*"))
     tokenizer = load_tokenizer(next(stage.rglob("tokenizer.json")).parent)
-    share = {
-        arm: bimedix_train.instructions(with_variant(PRESETS["smoke"], VARIANTS, arm), tokenizer)[1]
-        for arm in ("bilingual", "english-only", "arabic-only")
-    }
+    share = {}
+    for arm in ("bilingual", "english-only", "arabic-only"):
+        config = with_variant(PRESETS["smoke"], VARIANTS, arm)
+        share[arm] = bimedix_train.instructions(config, tokenizer, bimedix_train.samples_of(config))[1]
     assert share["bilingual"] == pytest.approx(1) == share["english-only"] + share["arabic-only"]
     assert 0.2 < share["arabic-only"] < 0.6
 
@@ -387,6 +397,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         ({"ratio": (2.0, 0.0)}, "ratio"),
         ({"base_model.hidden": 30}, "multiple"),
         ({"budget": "data"}, "one language"),
+        ({"english": ("a.jsonl",), "second": ("b.jsonl",), "second_language": "en"}, "first language"),
     ):
         with pytest.raises(UserError, match=message):
             override(PRESETS["tiny"], changes)
@@ -412,7 +423,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [turn["content"] for side in rows.values() for sample in side for turn in sample["messages"]]
     tokenizer = train_bpe(texts, 400, special_tokens=["[INST]", "[/INST]"])
     shape = transformers.MixtralConfig(
-        **{**SHAPE, "vocab_size": len(tokenizer)}, intermediate_size=24, num_local_experts=4
+        **SHAPE | {"vocab_size": len(tokenizer)}, intermediate_size=24, num_local_experts=4
     )
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(shape).save_pretrained(path / "my-moe")
@@ -434,7 +445,7 @@ def test_own_model_and_files_through_the_commands(folder: Path, tmp_path: Path) 
         entrypoint(entry, options)
     measurement = json.loads((tmp_path / "mine" / "measurement.json").read_text(encoding="utf-8"))
     assert len(measurement["units"]["accuracy_bilingual"]) == 6
-    assert {"accuracy_en", "accuracy_ar", "letter_en", "language_distance_tuned"} <= set(measurement["metrics"])
+    assert {"accuracy_en", "accuracy_ar", "letter_en"} <= set(measurement["metrics"])
     report = json.loads((tmp_path / "mine" / "routing.json").read_text(encoding="utf-8"))
     assert report["base"]["ar"]["share"] != report["tuned"]["ar"]["share"], "the router has moved"
     training = json.loads((tmp_path / "mine" / "artifact" / "training.json").read_text(encoding="utf-8"))

@@ -32,14 +32,14 @@ from papers.taco import (
     miniature,
     parse_chain,
     render_chain,
-    round_trip_scores,
     train,
     use,
 )
 from papers.taco import eval as evaluation
-from papers.taco.config import PRESETS, VARIANTS, Config, workload
+from papers.taco.config import PRESETS, VARIANTS, Chain, Config, workload
 
 TINY = override(PRESETS["tiny"], {"languages": ("Nepali", "Persian")})
+CHAINS: tuple[Chain, Chain] = ("direct", "taco")
 PARTS = {"instruction_en": "Name a fruit.", "response_en": "An apple.", "response_xx": "Ekapple re."}
 
 
@@ -65,8 +65,6 @@ def test_every_chain_holds_its_parts_in_order() -> None:
     )
     assert rendered["direct"] == "Ekapple re."
     assert rendered["no_instruction_en"] == "Response in English: An apple.\nResponse in Nepali: Ekapple re."
-    assert rendered["no_response_en"] == "Instruction in English: Name a fruit.\nResponse in Nepali: Ekapple re."
-    assert rendered["en_only"] == "Instruction in English: Name a fruit.\nResponse in English: An apple."
 
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).map(str.strip).filter(bool)
@@ -111,12 +109,19 @@ def test_labels_need_the_english_name_of_the_language() -> None:
     assert method.labels("Lao")[-1] == "Response in Lao:"
 
 
-def test_code_blocks_are_copied_one_for_one_and_missing_ones_appended() -> None:
-    code, other = "```python\nx = 1\ny = 2\n```", "```\nls\n```"
-    answer = TacoAnswer("i", f"Try {code} then {other}.", "यो ``` x = 1 y = 2 ``` हो", ok=True)
-    assert keep_code(answer).response_xx == f"यो {code} हो\n\n{other}"
+def test_code_blocks_are_those_of_the_english_response() -> None:
+    code = "```python\nx = 1\ny = 2\n```"
+    answer = TacoAnswer("i", f"Try {code}.", "यो ``` x = 1 y = 2 ``` हो", ok=True)
+    assert keep_code(answer).response_xx == f"यो {code} हो"
     assert keep_code(TacoAnswer("i", "no code", "``` a ```", ok=True)).response_xx == "``` a ```"
     assert keep_code(TacoAnswer("i", code, None, ok=False)).response_xx is None
+    assert keep_code(TacoAnswer("i", None, "``` a ```", ok=False)).response_xx == "``` a ```"
+
+
+def test_only_a_whole_chain_has_a_final_answer() -> None:
+    assert parse_chain(render_chain(PARTS, "Nepali"), "Nepali").final == "Ekapple re."
+    assert parse_chain("Response in English: b Response in Nepali: c", "Nepali").final == ""
+    assert parse_chain("Instruction in English: cut", "Nepali").final == ""
 
 
 # --- Records ----------------------------------------------------------------------------------------------------------
@@ -178,12 +183,14 @@ def test_records_are_built_from_sets_of_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = {"English": ENGLISH[1:2], "Nepali": NEPALI[3:4]}
-    monkeypatch.setattr(data, "instruction_rows", lambda language, part: rows[language] if part == "dolly" else [])
+    monkeypatch.setattr(
+        instructions, "instruction_rows", lambda language, part: rows[language] if part == "dolly" else []
+    )
     out = tmp_path / "taco.jsonl"
     sources = ["--english", "hub:dolly/English", "--translated", "hub:dolly/Nepali", "--align", "order"]
     use.main(["build", "--language", "Nepali", *sources, "--out", str(out)])
     assert "1 records" in capsys.readouterr().out
-    assert data.file_records(str(out), "Nepali")[0]["instruction_en"] == "Say hello."
+    assert instructions.read_records(out, "Nepali")[0]["instruction_en"] == "Say hello."
 
 
 def test_files_are_split_by_instruction(tmp_path: Path) -> None:
@@ -196,7 +203,7 @@ def test_files_are_split_by_instruction(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="60 records are too few"):
         data.load_records(override(config, {"held_out": 40}), "Nepali")
     with pytest.raises(UserError, match="line 1 is Nepali, not Persian"):
-        data.file_records(path, "Persian")
+        data.load_records(override(config, {"languages": ("Persian",)}), "Persian")
 
 
 # --- The miniature ----------------------------------------------------------------------------------------------------
@@ -285,20 +292,21 @@ def test_the_raw_base_reads_the_same_facts_as_statements() -> None:
     assert statements.count(" is ") == 6
 
 
-def test_rows_of_stage_2() -> None:
-    tokenizer, records = miniature.tokenizer_for(TINY), miniature.records("Persian", TINY)["tuning"]
-    direct, chains = (train.stage_rows(tokenizer, records, TINY, name)[1] for name in ("direct", "taco"))
+def chain_rows(language: str, chain: Chain = "taco") -> list[method.Row]:
+    tokenizer = miniature.tokenizer_for(TINY)
+    return [
+        method.chain_row(tokenizer, record, chain, TINY.layout, TINY.template)
+        for record in miniature.records(language, TINY)["tuning"][:100]
+    ]
+
+
+def test_a_chain_is_about_twice_as_long_as_its_answer() -> None:
+    direct, chains = (TINY.training.row_tokens(chain_rows("Persian", name)) for name in CHAINS)
     assert 1.8 < chains / direct < 3
-    # What fit leaves out does not count.
-    rows, tokens = train.stage_rows(tokenizer, records, override(TINY, {"training.max_length": 22}), "taco")
-    assert tokens <= 22 < max(len(row["input_ids"]) for row in rows)
-    with pytest.raises(UserError, match=r"No record fits into training\.max_length = 8"):
-        train.stage_rows(tokenizer, records, override(TINY, {"training.max_length": 8}), "taco")
 
 
 def test_prompt_templates() -> None:
     assert method.render_prompt("alpaca", "फल भन", "रातो") == instructions.alpaca("फल भन", "रातो")
-    assert method.render_prompt("guanaco", "फल भन") == "### Human: फल भन ### Assistant:"
     assert method.render_prompt("plain", "फल भन", "रातो") == "Question: फल भन\nरातो\nAnswer:"
 
 
@@ -337,71 +345,53 @@ def test_the_whole_chain_is_never_scored_for_the_last_section() -> None:
     """English text that leaks into the score would inflate it."""
     echo = TacoAnswer("i", PARTS["response_xx"], "something else", ok=True)
     assert evaluation.step_scores(echo, PARTS)["response_xx"] == 0
-    with pytest.raises(ValueError, match="equally many"):
+    with pytest.raises(ValueError, match="nothing to score"):
         diagnose([], [])
+    with pytest.raises(ValueError, match="1 predictions but 2"):
+        diagnose([echo], [PARTS] * 2)
     report = diagnose([right()], [PARTS], "direct", score=lambda hypothesis, reference: 0.5, threshold=0.5)
     assert (report.response_xx, report.all_steps) == (0.5, 1.0)
     assert math.isnan(report.instruction_en)
     assert math.isnan(report.answer_given_instruction)
 
 
-def test_round_trip_scores_are_those_of_sacrebleu() -> None:
-    import sacrebleu
-
-    originals = ["the cat sat on the mat today", "dogs bark at night in the village"]
-    returned = ["the cat sat on a mat today", "dogs bark in the village at night"]
-    scores = round_trip_scores(originals, returned)
-    assert scores["bleu"] == sacrebleu.corpus_bleu(returned, [originals]).score
-    assert scores["chrf++"] == sacrebleu.CHRF(word_order=2).corpus_score(returned, [originals]).score
-    assert scores["ter"] == sacrebleu.corpus_ter(returned, [originals]).score
-
-
-def test_every_language_is_asked_and_graded_with_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_benchmark_is_answered_and_graded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], smoke: Callable[[str], Any]
+) -> None:
     """Three outputs: a whole chain, one that answers in English, and one that was cut."""
-    answer = {"Nepali": "यो नेपाली भाषाको लामो उत्तर हो", "Persian": "این یک پاسخ بلند به زبان فارسی است"}
-    grades = {"Nepali": (9, 2), "Persian": (5, 4)}
+    model, out = smoke("taco").path / "artifact" / "Nepali", tmp_path / "out"
     asked: list[str] = []
 
-    def write(pipeline: TacoPipeline, questions: list[tuple[str, str]]) -> list[str]:
-        asked.extend(question for question, _ in questions)
-        texts = (answer[pipeline.lang_name], "this is an english answer, not a translated one")
+    def write(pipeline: TacoPipeline, questions: list[dict[str, str]]) -> list[str]:
+        asked.extend(question["instruction"] for question in questions)
+        texts = ("यो नेपाली भाषाको लामो उत्तर हो", "this is an english answer, not a translated one")
         chains = [render_chain({**PARTS, "response_xx": text}, pipeline.lang_name) for text in texts]
         return [*chains, "Instruction in English: cut"]
 
     monkeypatch.setattr(TacoPipeline, "write", write)
-    rows: dict[str, Any] = {"q": [{"question_id": n, "category": "math", "turns": [f"{n}?"]} for n in (1, 2, 3)]}
-    for name in answer:
-        rows[f"{name}-q"] = [{"question_id": n, "text": f"{name} {n}?"} for n in (1, 2, 3)]
-        rows[f"{name}-j"] = [{"id": n, "judgement": f"[[{g}]]"} for n, g in enumerate(grades[name], start=1)]
-    files = {name: write_lines(tmp_path / name, content) for name, content in rows.items()}
-    asking = {"questions": files["q"], "translated_questions": (files["Nepali-q"], files["Persian-q"])}
-    graded = {"judgements": (files["Nepali-j"], files["Persian-j"]), "question_suffix": "छोटो"}
-    config = override(PRESETS["smoke"], {"languages": tuple(answer), **asking, **graded})
-    nothing: Any = None
-    with runs.temporary("taco", config) as run:
-        for name in answer:
-            metrics = evaluation.benchmark(TacoPipeline(nothing, nothing, name), config, run)
-            assert metrics["benchmark_parsed"] == pytest.approx(2 / 3)
-            assert metrics["benchmark_in_language"] == 0.5
-            assert metrics["rating_overall"] == (sum(grades[name]) + 1) / 3  # what was cut gets the lowest grade
-            written = [json.loads(line) for line in (run.path / f"answers-{name}.jsonl").read_text().splitlines()]
-            assert [row["answer"] for row in written][::2] == [answer[name], ""]
-            # The judge never sees the English part of a chain, and nothing of one that was cut.
-            requests = (run.path / f"judge_requests-{name}.jsonl").read_text().splitlines()
-            assert [len(requests), sum("Name a fruit" in request for request in requests)] == [2, 0]
-    assert asked == [f"{name} {n}? छोटो" for name in answer for n in (1, 2, 3)]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "questions": [{"question_id": n, "category": "math", "turns": [f"{n}?"]} for n in (1, 2, 3)],
+        "translated": [{"question_id": n, "text": f"प्रश्न {n}?"} for n in (1, 2, 3)],
+        "judgements": [{"id": n, "judgement": f"[[{grade}]]"} for n, grade in ((1, 9), (2, 2))],
+    }
+    files = [f"--{name}={write_lines(tmp_path / name, content)}" for name, content in rows.items()]
+    use.main(["benchmark", "--model", str(model), *files, "--question-suffix", "छोटो", "--out", str(out)])
+    found = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert found == {"answered": "0.6667", "in_language": "0.5000", "rating_math": "4.0000", "rating_overall": "4.0000"}
+    # The judge never sees the English part of a chain, and nothing of one that was cut, which gets the lowest grade.
+    requests = (out / "judge_requests-Nepali.jsonl").read_text().splitlines()
+    assert [len(requests), sum("Name a fruit" in request for request in requests)] == [2, 0]
+    assert asked == [f"प्रश्न {n}? छोटो" for n in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"base": "x"}, "languages is empty"),
-        ({"questions": "q", "translated_questions": ("t",)}, "languages is empty"),
         ({"records": ("r",), "languages": ("Nepali",)}, "need a model"),
         ({"base": "x/y", "curriculum": False, "languages": ("Nepali",)}, "raw_base"),
-        ({"questions": "q.jsonl", "languages": ("Nepali",)}, "belong together"),
         ({"chain": "direct", "shuffled_chains": True}, "no English"),
-        ({"judgements": ("a",), "languages": ("Nepali", "Persian")}, "1 files for 2 languages"),
+        ({"base": "x", "records": ("a",), "languages": ("Nepali", "Persian")}, "1 files for 2 languages"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(changes: dict, message: str) -> None:
@@ -414,8 +404,7 @@ def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
     for settings, asked in ((TINY.english, False), (TINY.instructions, True)):
         rows = miniature.english_rows(tokenizer, TINY, 8, "x", asked=asked)
         stages[settings] = sum(len(row["input_ids"]) for row in rows) / len(rows)
-    records = [miniature.records(language, TINY)["tuning"][:10] for language in TINY.languages]
-    stages[TINY.training] = sum(train.stage_rows(tokenizer, some, TINY, "taco")[1] for some in records)
+    stages[TINY.training] = sum(TINY.training.row_tokens(chain_rows(language)) for language in TINY.languages)
     wanted = sum(settings.steps * settings.batch_size * tokens for settings, tokens in stages.items())
     assert workload(TINY).tokens == pytest.approx(wanted, rel=0.1)
 
@@ -458,12 +447,13 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
         answer = TacoPipeline.load(run.artifact / "Nepali").generate("सात जोड चार कति हुन्छ ?")
         assert not answer.ok
 
-    rows = [{"id": row["id"], "output": row["output"]} for row in data.file_records(str(records), "Nepali")]
+    rows = [{"id": row["id"], "output": row["output"]} for row in instructions.read_records(records, "Nepali")]
     rows[0]["output"] = "Instruction in English: cut"
     capsys.readouterr()
     files = ["--outputs", write_lines(tmp_path / "outputs.jsonl", rows), "--references", str(records)]
     use.main(["score", *files, "--language", "Nepali", "--measure", "exact"])
     report = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert report["n"] == "57"
     assert float(report["ok"]) == float(report["all_steps"]) == pytest.approx(56 / 57, abs=1e-4)
 
 
@@ -472,7 +462,7 @@ def test_a_cut_chain_costs_no_other_answer(
 ) -> None:
     model = str(smoke("taco").path / "artifact" / "Nepali")
     chains = {"क": render_chain(PARTS, "Nepali"), "ख": "Instruction in English: cut"}
-    monkeypatch.setattr(TacoPipeline, "write", lambda self, asked: [chains[prompt] for prompt, _ in asked])
+    monkeypatch.setattr(TacoPipeline, "write", lambda self, asked: [chains[row["instruction"]] for row in asked])
 
     def ask(text: str) -> tuple[str, str]:
         monkeypatch.setattr("sys.stdin", io.StringIO(text))

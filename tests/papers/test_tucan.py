@@ -27,7 +27,7 @@ from papers.tucan import catalogue as catalogues
 from papers.tucan import data, grader, method, miniature, use
 from papers.tucan import eval as tucan_eval
 from papers.tucan import train as tucan_train
-from papers.tucan.config import PRESETS, VARIANTS, Config, workload
+from papers.tucan.config import PRESETS, VARIANTS, BaseModel, Config, base_shape, workload
 from papers.tucan.grader import violations
 
 WEATHER = {
@@ -171,11 +171,10 @@ WEATHER_TOOL = {
             "days": {"type": "integer", "minimum": 1, "maximum": 7},
             "unit": {"type": ["string", "null"], "enum": ["C", "F", None]},
             "tags": {"type": "array", "items": {"type": "string"}},
-            "when": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/hour"}]},
+            "when": {"anyOf": [{"type": "string"}, {"type": "integer", "maximum": 23}]},
         },
         "required": ["location"],
         "additionalProperties": False,
-        "$defs": {"hour": {"type": "integer", "exclusiveMaximum": 24}},
     },
 }
 SOFIA = {"location": "София"}
@@ -190,7 +189,7 @@ SOFIA = {"location": "София"}
         (SOFIA | {"days": 8}, "days: 8 is more than 7"), (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"),
         (SOFIA | {"days": True}, "days: True is no integer"), (SOFIA | {"extra": 1}, "extra: nothing is allowed here"),
         (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
-        (SOFIA | {"when": 24}, "when: 24 fits 0 of the 2 options of anyOf"),
+        (SOFIA | {"when": 24}, "when: 24 fits no option of anyOf"),
     ],
 )  # fmt: skip
 def test_arguments_against_their_schema(value: Any, problem: str | None) -> None:
@@ -200,9 +199,6 @@ def test_arguments_against_their_schema(value: Any, problem: str | None) -> None
 def test_schemas_that_cannot_be_read_are_refused() -> None:
     for schema, message in (
         ({"type": "text"}, "type 'text'"),
-        ({"$ref": "https://x"}, "leaves the schema"),
-        ({"$ref": "#/$defs/a"}, "leads nowhere"),
-        ({"$ref": "#"}, "without end"),
         (5, "is no object"),
     ):
         with pytest.raises(UserError, match=re.escape(message)):
@@ -457,19 +453,6 @@ def test_filling_drops_parts_and_keeps_bulgarian_euphony() -> None:
     assert catalogues.fill("in {b}", {"b": "Vienna"}, "en") == "in Vienna"
 
 
-def test_a_schema_may_ask_for_values_in_a_language(tmp_path: Path) -> None:
-    tools = json.loads((find("tucan").folder / "tools.json").read_text(encoding="utf-8"))
-    next(tool for tool in tools if tool["name"] == "get_time")["parameters"]["properties"]["city"]["x-language"] = "en"
-    (tmp_path / "tools.json").write_text(json.dumps(tools), encoding="utf-8")
-    asked = catalogues.load_catalogue(tmp_path / "tools.json")
-    drawn = method.Draw("function_call_required", "get_time", keys=(("city", "Europe/Paris"),), offered=("get_time",))
-    bg, en = method.mirrored(asked, drawn, ("bg", "en"))
-    assert "Париж" in bg["user_message"]
-    for one in (bg, en):
-        assert one["expected_behavior"]["expected_parameters"] == {"city": "Paris"}
-        assert "x-language" not in json.dumps(one["functions"])
-
-
 def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
     plain = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {}}}}
     openai = {"type": "function", "function": plain}
@@ -582,6 +565,25 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
     assert not {question.context for question in miniature.knowledge(Config(seed=3), "bg")} & tuned
 
 
+def test_a_base_copies_before_it_has_learnt_anything() -> None:
+    """Of tokens in random order, said again, the next one is what it was; without the start that is chance."""
+    import torch
+
+    from core.models import loading
+
+    shape = base_shape(BaseModel(), 300)
+    said = torch.stack([torch.randperm(296)[:12] + 4 for _ in range(20)]).repeat(1, 2)
+    shares = []
+    for start in (True, False):
+        model = loading.from_config(shape, seed=0)
+        if start:
+            miniature.start_copying(model, 0)
+        with torch.no_grad():
+            right = model(said).logits[:, 12:-1].argmax(-1) == said[:, 13:]
+        shares.append(right.float().mean().item())
+    assert shares[0] > 0.5 > 0.1 > shares[1]
+
+
 def test_solvers_that_understand_nothing() -> None:
     config = Config(seed=3, split="dev")
     found = tucan_eval.trivial(config, miniature.scored_items(config))
@@ -626,7 +628,6 @@ def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str],
         assert found[name] == 1
     assert found["unexpected_call_bg"] == 0
     assert found["never_call"] == pytest.approx(0.25, abs=0.1)  # unseen functions are called alone
-    assert found["reply_in_script"] > 0.9
     assert {"understood_bg", "understood_en", "knowledge_bg"} <= set(found)
     assert "fitted" not in found
 
@@ -645,30 +646,6 @@ def test_answers_do_not_depend_on_the_batch(smoke: Callable[[str], Any]) -> None
     assert len({len(tokenizer(text)["input_ids"]) for text in openings}) > 4
     alone, together = (generate(model, tokenizer, openings, max_new_tokens=6, batch_tokens=n) for n in (1, 1 << 20))
     assert together == alone
-
-
-def test_calls_between_special_tokens_reach_the_grader() -> None:
-    """Tags that are special tokens of a vocabulary are text of the answer and not left out with its end token."""
-    import torch
-    from transformers import LlamaForCausalLM
-
-    from core.inference.generation import generate
-    from core.models.architectures import miniature as shape
-    from core.models.tokenization import completion_row, train_bpe
-
-    torch.manual_seed(0)
-    answer = f"<tool_call>{RIGHT}</tool_call>"
-    tokenizer = train_bpe([answer, "Какво е?"] * 9, 400, special_tokens=["<tool_call>", "</tool_call>"])
-    model = LlamaForCausalLM(shape(len(tokenizer), width=32, layers=1, heads=2, feed_forward=64, positions=128))
-    row = torch.tensor([completion_row(tokenizer, "Какво е?", answer)["input_ids"]])
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
-    for _ in range(80):
-        model(row, labels=row).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    (said,) = generate(model.eval(), tokenizer, ["Какво е?"], max_new_tokens=60)
-    assert said == answer
-    assert grader.grade(said, WEATHER, method.Tags("<tool_call>", "</tool_call>")) == "CORRECT"
 
 
 def test_own_data_through_the_commands(
