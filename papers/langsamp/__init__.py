@@ -45,7 +45,7 @@ PAPER = Paper(
             reported=_SIX_TASKS,
             metric="transfer",
             smallest=0.02,
-            **_AGAINST,
+            **{**_AGAINST, "premises": ("predicts", "transfers")},
         ),
         Claim(
             id="retrieves-translations",
@@ -53,7 +53,7 @@ PAPER = Paper(
             reported=f"{_SIX_TASKS} Two of them are retrieval.",
             metric="acc1",
             smallest=0.01,
-            **_AGAINST,
+            **{**_AGAINST, "premises": ("predicts", "retrieves")},
         ),
         Claim(
             id="both-tables",
@@ -133,11 +133,26 @@ PAPER = Paper(
             variant="none",
             at_least=3.0,
         ),
+        Premise(
+            id="transfers",
+            statement="There is transfer: what is learnt in one language is told in the others more often than the "
+            "commonest answer would be right (about .15).",
+            metric="transfer",
+            variant="none",
+            at_least=0.2,
+        ),
+        Premise(
+            id="retrieves",
+            statement="There is meaning in the states: more translations are retrieved than shared letters retrieve.",
+            metric="over_letters",
+            variant="none",
+            at_least=0.0,
+        ),
     ),
     official_code="https://github.com/cisnlp/LangSAMP",
     licence_note="The official repository carries no licence as a whole; XLM-R is MIT, Glot500 Apache-2.0.",
-    seeds=(31, 32, 33, 34, 35),
-    minutes=12,
+    seeds=(31, 32, 33, 34),
+    minutes=9,
 )
 
 __getattr__, __dir__, __all__ = public(

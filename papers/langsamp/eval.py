@@ -67,6 +67,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     units["masked_loss"] = masked_loss(config, run, tables, texts)
     metrics = {name: statistics.fmean(by.values()) for name, by in units.items()}
     metrics |= {"trivial_majority": majority, **trivial(texts)}
+    metrics["over_letters"] = metrics["acc1"] - metrics["trivial_overlap"]
     metrics["masked_gain"] = math.log(len(encoder.tokenizer)) - metrics["masked_loss"]
     details = {"donors": {code: donor(tables, code, codes) for code in codes}} if tables is not None else {}
     return Measurement(metrics, units, details)
@@ -123,7 +124,7 @@ def retrieval(vectors: Vectors, tables: Names) -> Units:
 def transfer(
     config: Config, encoder: Any, vectors: Vectors, numbers: Sequence[int]
 ) -> tuple[dict[str, dict[str, float]], float]:
-    """Accuracy by source and target language of telling the first digit of a four-digit number, and of the majority.
+    """Accuracy by source and target language of telling the first digit of the longest numbers, and of the majority.
 
     The classifier is a logistic regression on standardised vectors of numbers that the source language has read.
     """
@@ -134,15 +135,16 @@ def transfer(
     from core.worlds.numbers import spelled
     from papers.langsamp import miniature
 
-    asked = [place for place, number in enumerate(numbers) if number >= 1000]
-    labels = [numbers[place] // 1000 for place in asked]
+    top = miniature.TOP
+    asked = [place for place, number in enumerate(numbers) if number >= top]
+    labels = [numbers[place] // top for place in asked]
     matrix: dict[str, dict[str, float]] = {}
     for source, read in miniature.reading(config).items():
-        seen = [number for number in read if number >= 1000]
+        seen = [number for number in read if number >= top]
         words = spelled((source,), seen)[source]
         known = encoder([words[number] for number in seen]).vectors.double().numpy()
         solver = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
-        solver.fit(known, [number // 1000 for number in seen])
+        solver.fit(known, [number // top for number in seen])
         matrix[source] = {code: float(solver.score(own[asked], labels)) for code, own in vectors.items()}
     return matrix, max(map(labels.count, labels)) / len(labels)
 

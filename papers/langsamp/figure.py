@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record alone: neutrality by arm, transfer by arm, every language."""
+"""The figure of the page, drawn from the record alone: neutrality by arm, and of every language."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from core.experiment.figures import arm_bars, by_unit, rows
-from core.experiment.report import COLOURS, trivial_lines
+from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from core.text.languages import name
 
@@ -22,17 +22,16 @@ ARMS = (
 
 
 def draw(record: Record) -> Figure:
-    """Left: how alike translations are, and what transfers. Right: every language, with and without the vectors."""
+    """Left: how alike translations are, and what of the states is the language. Right: every language, with and without the vectors."""
     figure, axes = plt.subplot_mosaic(
-        [["cosine", "languages"], ["transfer", "languages"]], figsize=(9.6, 5.8), width_ratios=(1.25, 1)
+        [["cosine", "languages"], ["variance", "languages"]], figsize=(9.6, 5.8), width_ratios=(1.25, 1)
     )
     arm_bars(axes["cosine"], record, "pair_cosine", ARMS)
     axes["cosine"].set_title("Are translations alike?")
     axes["cosine"].set_xlabel("mean cosine of translations, states of the encoder")
-    arm_bars(axes["transfer"], record, "transfer", ARMS)
-    trivial_lines(axes["transfer"], record, vertical=True, names=("majority",))
-    axes["transfer"].set_title("Learnt in one language, told in another")
-    axes["transfer"].set_xlabel("accuracy, mean over languages with 95 % interval")
+    arm_bars(axes["variance"], record, "language_variance", ARMS)
+    axes["variance"].set_title("How much of the states is the language?")
+    axes["variance"].set_xlabel("share of the variance between languages, with 95 % interval")
     _languages(axes["languages"], record)
     return figure
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.models.loading import Loaded
 
 LARGEST = 9999
+TOP = 1000
+"""The smallest number with as many digits as the largest."""
 # Held-out numbers have a hundred at least: of the smaller ones there are too few to keep any back.
 SMALLEST_HELD_OUT = 100
 

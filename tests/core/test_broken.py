@@ -269,6 +269,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "mexa score {} --model nothing/here": ("mexa", ".tsv"),
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
+    "langsamp neutrality {} --model nothing/here": ("langsamp", ".tsv"),
     "sinhala_alignment align {} a.vec pairs.tsv": ("sinhala_alignment", ".vec"),
     "sinhala_alignment align a.vec a.vec {}": ("sinhala_alignment", ".tsv"),
     "sinhala_alignment align a.vec a.vec pairs.tsv --test {}": ("sinhala_alignment", ".tsv"),
