@@ -286,6 +286,7 @@ MODELS = {
     "bayling2 chat",
     "marco_llm report",
     "transmi measure",
+    "langsamp donors",
     "neobabel draw",
 }
 # All kinds with all verbs are for `nox -s fuzz`.
