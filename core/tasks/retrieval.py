@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from core.metrics.retrieval import cosine_similarity, hits
+from core.text.distance import shared_trigrams
 
 Direction = Literal["forward", "backward"]
 Encode = Callable[[Sequence[str]], Any]
@@ -76,29 +77,9 @@ def trivial(pairs: Pairs) -> dict[str, float]:
     `length` takes the candidate whose number of characters fits best, after the sides' mean ratio; `overlap` the one
     that shares most character trigrams (names, numbers, cognates; Dice coefficient).
     """
-    from scipy.sparse import csr_array
-
     left, right = (np.array([len(text) for text in side], dtype=float) for side in pairs)
     by_length = -np.abs(left[:, None] * (right.sum() / left.sum()) - right[None, :])
-    grams = [[_trigrams(text) for text in side] for side in pairs]
-    columns = {
-        gram: column for column, gram in enumerate(sorted({gram for side in grams for own in side for gram in own}))
-    }
-    sizes = [np.array([len(own) for own in side]) for side in grams]
-    one, other = (
-        csr_array(
-            (np.ones(size.sum()), [columns[gram] for own in side for gram in own], np.r_[0, size.cumsum()]),
-            shape=(len(side), len(columns)),
-        )
-        for side, size in zip(grams, sizes, strict=True)
-    )
-    by_overlap = 2 * (one @ other.T).toarray() / np.add.outer(*sizes)
     return {
         name: float(hits(matrix, 1, ties="expected").mean())
-        for name, matrix in (("length", by_length), ("overlap", by_overlap))
+        for name, matrix in (("length", by_length), ("overlap", shared_trigrams(*pairs)))
     }
-
-
-def _trigrams(text: str) -> frozenset[str]:
-    padded = f"  {text.casefold()} "
-    return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))

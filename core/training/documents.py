@@ -8,16 +8,19 @@ fit(model, rows, settings, run)                              # with settings.shu
 from __future__ import annotations
 
 import itertools
+import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.corpora.mixture import Documents
+from core.errors import UserError
 from core.experiment.run import Run
+from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -74,6 +77,31 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[in
     begin = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
     encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
     return [[*begin, *ids, tokenizer.eos_token_id] for ids in encoded]
+
+
+def by_length(rows: Sequence[Any], lengths: Sequence[int], settings: TrainingConfig, seed: int) -> list[Any]:
+    """Rows for all steps, each batch of like lengths: where lengths differ most of a padded batch is padding.
+
+    Every pass has batches of its own; what does not fill one is left out of that pass. Train with `shuffle` off.
+
+    Args:
+        rows: Of any kind.
+        lengths: Of each, in tokens or in what grows with them.
+        settings: Its `steps` and `batch_size`.
+        seed: Which rows of one length meet, and the order of the batches.
+
+    Raises:
+        UserError: Too few rows for a batch.
+    """
+    rng, size = random.Random(seed), settings.batch_size
+    found: list[Any] = []
+    while len(found) < settings.steps * size:
+        order = sorted(range(len(rows)), key=lambda row: (lengths[row], rng.random()))
+        batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        if not batches:
+            raise UserError(f"{len(rows)} rows do not fill a batch of {size}: lower batch_size.")
+        found += [rows[row] for batch in rng.sample(batches, len(batches)) for row in batch]
+    return found[: settings.steps * size]
 
 
 def ordered_rows(

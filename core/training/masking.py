@@ -172,6 +172,17 @@ def masked_lm_loss(model: nn.Module, batch: Mapping[str, Any]) -> Loss:
         model: A masked language model of transformers, or a PEFT model around one.
         batch: Of :class:`Masking`.
     """
+    return masked_lm(model, batch)[0]
+
+
+def masked_lm(model: nn.Module, batch: Mapping[str, Any], **options: Any) -> tuple[Loss, Any]:
+    """The loss of :func:`masked_lm_loss`, and what the forward pass gave besides the logits.
+
+    Args:
+        model: As there.
+        batch: As there.
+        **options: Of the forward pass, such as `output_hidden_states=True`.
+    """
     labels = batch["labels"]
     chosen = labels != IGNORED
     head = unwrapped(model).get_output_embeddings()
@@ -180,11 +191,11 @@ def masked_lm_loss(model: nn.Module, batch: Mapping[str, Any]) -> Loss:
     with_labels = {key: value for key, value in batch.items() if key != "special_tokens_mask"}
     hook = head.register_forward_pre_hook(lambda _, inputs: (_at(inputs[0], chosen), *inputs[1:]))
     try:
-        logits = model(**model_inputs(with_labels)).logits
+        output = model(**model_inputs(with_labels), **options)
     finally:
         hook.remove()
-    loss = F.cross_entropy(logits[0].float(), labels[chosen], reduction="sum")
-    return Loss(loss, int(chosen.sum()))
+    loss = F.cross_entropy(output.logits[0].float(), labels[chosen], reduction="sum")
+    return Loss(loss, int(chosen.sum())), output
 
 
 def _at(hidden: Tensor, chosen: Bool[Tensor, "row length"]) -> Tensor:

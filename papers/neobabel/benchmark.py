@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,63 +22,25 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from core.errors import UserError
-from core.models import vision
 from core.tasks.geneval import Detect, Metadata, score_images
 from core.tasks.translated import aligned_rows
 from core.text.codeswitch import code_switched_texts
 from core.text.languages import name as language_name
-from papers.neobabel.config import Eyes
 
 Generate = Callable[[Sequence[str], str], Any]
 Embed = Callable[[Any], Tensor]
 
 
-# --- consistency over languages -----------------------------------------------------------------------------------
+def consistency(
+    features: Mapping[str, Float[Tensor, "prompts dim"]], english: Float[Tensor, "prompts dim"]
+) -> Float[Tensor, "languages prompts"]:
+    """Cosine of the images of each prompt with those of the same prompt in English; its mean is the score.
 
-
-def cosine(a: Float[Tensor, "*shape dim"], b: Float[Tensor, "*shape dim"]) -> Float[Tensor, "*shape"]:
-    """Cosine in float64; 0 where a vector is zero, so that two empty images do not agree."""
-    return cosine_similarity(a.double(), b.double(), dim=-1)
-
-
-def cross_lingual_consistency(
-    features: Mapping[str, Float[Tensor, "prompts dim"]],
-    mode: Literal["pairwise", "reference"] = "pairwise",
-    reference: str = "en",
-) -> Float[Tensor, "others prompts"]:
-    """CLC: similarity of the images that the same prompt gives in different languages; its mean is the score.
-
-    `features` holds, by language, one vector (any image embedding) for each prompt. `pairwise` compares every two
-    languages, `reference` each with one; rows are in the order of `features`. A model that draws the same wrong image
-    in every language is perfectly consistent: read it beside accuracy, and give every language noise of its own.
+    CLC where the prompt is in another language, CSS where it changes from one to the other. Any image embedding will
+    do; a vector of zeros is like no other. A model that draws the same wrong image in every language is perfectly
+    consistent: read it beside accuracy, and give every language noise of its own.
     """
-    names = list(features)
-    if mode == "reference":
-        pairs = [(reference, name) for name in names if name != reference]
-    else:
-        pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    return torch.stack([cosine(features[a], features[b]) for a, b in pairs])
-
-
-def code_switching_similarity(
-    mixed: Mapping[str, Float[Tensor, "prompts dim"]],
-    monolingual: Mapping[str, Float[Tensor, "prompts dim"]],
-    reference: Literal["english", "mean_of_both"] = "english",
-    english: str = "en",
-) -> Float[Tensor, "others prompts"]:
-    """CSS: similarity of the image of a prompt that changes language in the middle to that of the unmixed prompt.
-
-    `mixed` holds, by the language that English is mixed with, features of the mixed prompts, `monolingual` those of the
-    unmixed ones. `mean_of_both` averages the comparison with the English image and that with the other language's.
-    """
-    rows = []
-    for name, vectors in mixed.items():
-        row = cosine(vectors, monolingual[english])
-        rows.append(row if reference == "english" else (row + cosine(vectors, monolingual[name])) / 2)
-    return torch.stack(rows)
-
-
-# --- a whole evaluation -------------------------------------------------------------------------------------------
+    return torch.stack([cosine_similarity(found.double(), english.double(), dim=-1) for found in features.values()])
 
 
 def evaluate(
@@ -101,11 +63,11 @@ def evaluate(
         feature_maps: Image embeddings by name; without them there is no CLC and no CSS.
         mixed: For CSS: by order (`EF`, `ES`) and other language, the prompts that change language, None for those that
             are not mixed; by default those of `code_switched_texts`.
-        reference: The language that the others are compared with.
+        reference: The language that the others are compared with, in place of English.
 
     Returns:
-        `geneval` (by language: `overall`, `tasks`, `correct` by prompt), `clc` (by feature map and mode) and `css` (by
-        order and feature map; a row for each language, a column for each mixed prompt), and the `images`.
+        `geneval` (by language: `overall`, `tasks`, `correct` by prompt), `clc` (by feature map) and `css` (by order and
+        feature map; a row for each language, a column for each prompt, or each that is mixed), and the `images`.
 
     Raises:
         UserError: Lists of different lengths, no prompts in the reference, or nothing to measure.
@@ -118,53 +80,42 @@ def evaluate(
     if odd := [language for language, texts in prompts.items() if len(texts) != count]:
         raise UserError(f"{odd[0]} has {len(prompts[odd[0]])} prompts, but there are {count} to align them with.")
     images = {language: generate_fn(texts, language) for language, texts in prompts.items()}
-    result: dict[str, Any] = {"images": images}
+    result: dict[str, Any] = {"images": images, "geneval": {}, "clc": {}, "css": {}}
     if detector is not None:
-        result["geneval"] = {name: score_images(shown, metadata, detector) for name, shown in images.items()}
-    if len(prompts) == 1 or not feature_maps:
+        result["geneval"] = {code: score_images(shown, metadata, detector) for code, shown in images.items()}
+    others = {code: shown for code, shown in images.items() if code != reference}
+    if not others or not feature_maps:
         return result
-    features = {name: {code: embed(shown) for code, shown in images.items()} for name, embed in feature_maps.items()}
-    result["clc"] = {
-        name: {
-            "pairwise": cross_lingual_consistency(found),
-            "reference": cross_lingual_consistency(found, "reference", reference),
+
+    def compared(drawn: Mapping[str, Any], english: Any) -> dict[str, Tensor]:
+        return {
+            name: consistency({code: embed(shown) for code, shown in drawn.items()}, embed(english))
+            for name, embed in feature_maps.items()
         }
-        for name, found in features.items()
-    }
-    result["css"] = {}
+
+    result["clc"] = compared(others, images[reference])
     for order, asked in (mixed or code_switched_texts(prompts, reference)).items():
         rows = [index for index, text in enumerate(next(iter(asked.values()))) if text is not None]
         drawn = {code: generate_fn([str(texts[row]) for row in rows], code) for code, texts in asked.items()}
-        result["css"][order] = {
-            name: code_switching_similarity(
-                {code: embed(shown) for code, shown in drawn.items()},
-                {code: vectors[rows] for code, vectors in features[name].items()},
-                english=reference,
-            )
-            for name, embed in feature_maps.items()
-        }
+        # Both sides are embedded over the same prompts: a feature map may take the mean of what it is given off.
+        english = images[reference]
+        result["css"][order] = compared(
+            drawn, english[rows] if isinstance(english, Tensor) else [english[r] for r in rows]
+        )
     return result
 
 
 def score_table(result: Mapping[str, Any]) -> str:
     """A line for every language, tab-separated: overall and each task; then the consistency scores."""
-    geneval = result.get("geneval", {})
-    tasks = list(next(iter(geneval.values()))["tasks"]) if geneval else []
-    lines = ["\t".join(["language", "overall", *tasks])] if geneval else []
-    for language, scores in geneval.items():
-        values = [scores["overall"], *(scores["tasks"][task] for task in tasks)]
-        lines.append("\t".join([language, *(f"{value:.3f}" for value in values)]))
-    if len(geneval) > 1:
-        lines.append(f"mean\t{np.mean([scores['overall'] for scores in geneval.values()]):.3f}")
-    for name, scores in result.get("clc", {}).items():
-        means = [f"{mode} {float(scores[mode].mean()):.3f}" for mode in ("pairwise", "reference")]
-        lines.append("\t".join([f"CLC {name}", *means]))
-    for order, maps in result.get("css", {}).items():
-        lines += [f"CSS-{order} {name}\t{float(scores.mean()):.3f}" for name, scores in maps.items()]
-    return "\n".join(lines) + "\n"
-
-
-# --- what the paper's own evaluation takes ---------------------------------------------------------------------------
+    geneval: Mapping[str, Any] = result["geneval"]
+    lines = [[code, scores["overall"], *scores["tasks"].values()] for code, scores in geneval.items()]
+    if geneval:
+        lines.insert(0, ["language", "overall", *next(iter(geneval.values()))["tasks"]])
+        lines.append(["mean", np.mean([scores["overall"] for scores in geneval.values()])])
+    lines += [[f"CLC {name}", float(found.mean())] for name, found in result["clc"].items()]
+    for order, maps in result["css"].items():
+        lines += [[f"CSS-{order} {name}", float(found.mean())] for name, found in maps.items()]
+    return "".join("\t".join(x if isinstance(x, str) else f"{x:.3f}" for x in line) + "\n" for line in lines)
 
 
 def read_benchmark(folder: str | Path, languages: Sequence[str]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
@@ -181,13 +132,3 @@ def read_benchmark(folder: str | Path, languages: Sequence[str]) -> tuple[dict[s
             raise UserError(f"{folder} has no evaluation_metadata_{code}.jsonl: write one, or leave out {code}.")
         files[code] = found[0]
     return aligned_rows(files, "prompt", ("tag", "include", "exclude"))
-
-
-def eyes(kind: Eyes) -> tuple[Detect, Mapping[str, Embed]]:
-    """Detector and feature maps: the miniature's exact ones, or GenEval's detector with CLIP and DINOv2 of the hub."""
-    from papers.neobabel import miniature
-
-    if kind == "world":
-        return miniature.detect, miniature.FEATURES
-    maps = {"clip": vision.image_embedder(vision.CLIP), "dinov2": vision.image_embedder("facebook/dinov2-base")}
-    return vision.ObjectDetector(), maps

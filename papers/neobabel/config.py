@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "zh", "nl", "fr", "hi", "fa")
 StageName = Literal["p1", "p2", "p3", "i1", "i2"]
 ORDER: tuple[StageName, ...] = ("p1", "p2", "p3", "i1", "i2")
-ImageAttention = Literal["bidirectional", "causal"]
-MergeKind = Literal["sma", "wma", "ema"]
-Eyes = Literal["world", "hub"]
 _TRAINING = TrainingConfig(
     steps=600, batch_size=48, learning_rate=3e-3, warmup=40, beta2=0.98, precision="fp32", layout="padded"
 )
@@ -77,8 +74,6 @@ class Config:
     """Width of the small decoder, a multiple of 8."""
     layers: Annotated[int, Range(1)] = 3
     """Its blocks."""
-    image_attention: ImageAttention = "bidirectional"
-    """Whether image positions see each other in both directions; `causal` is a control."""
 
     stages: tuple[StageName, ...] = ("p3",)
     """Stages to train, one after another; a prefix of the five is the paper's stage ablation."""
@@ -103,11 +98,10 @@ class Config:
     image_tokenizer: str = "world"
     """world, or `path/to/file.py:function` that returns an object with `size`, encode(images) -> codes and
     decode(codes) -> images. Data that carries codes needs none for training."""
-    merge_kind: Literal["none", "sma", "wma", "ema"] = "none"
-    """Simple, weighted (w_i = i) or exponential (w_i = 0.9^(n - i)) average of checkpoints of the last stage. The
-    paper's exact weights are unknown."""
+    merge: bool = False
+    """Average the last checkpoints of the last stage, with equal weights."""
     merge_n: Annotated[int, Range(1)] = 20
-    """Checkpoints to average."""
+    """Checkpoints to keep and average."""
     merge_every: Annotated[int, Range(1)] = 10_000
     """Steps between two of them."""
 
@@ -124,10 +118,8 @@ class Config:
     limit: Annotated[int, Range(0)] = 0
     """Prompts of each task; 0 = all."""
     benchmark: str = ""
-    """Folder of evaluation_metadata_<language>.jsonl to score instead of the miniature's prompts."""
-    eyes: Eyes = "world"
-    """Who looks at the images: the miniature's exact detector and feature maps, or models of the hub: GenEval's
-    Mask2Former, and CLIP and DINOv2 in place of the paper's EVA-CLIP and DINOv2."""
+    """Folder of evaluation_metadata_<language>.jsonl to score instead of the miniature's prompts, with models of the
+    hub: GenEval's detector, and CLIP and DINOv2 in place of the paper's EVA-CLIP and DINOv2."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that no single field can refuse."""
@@ -139,12 +131,10 @@ class Config:
         for name in self.stages:
             stage: Stage = getattr(self, name)
             if stage.ratios and (len(stage.ratios) != len(stage.sources) or not sum(stage.ratios)):
-                raise UserError(
-                    f"{name}.ratios needs a number for each of its {len(stage.sources)} sources, not all 0."
-                )
+                raise UserError(f"{name}.ratios needs a number for each of {len(stage.sources)} sources, not all 0.")
             if not stage.training.steps:
                 raise UserError(f"{name}.training.steps is 0: images are resampled for ever, so say how many steps.")
-        if self.merge_kind != "none" and self.merge_n * self.merge_every > self.last.training.steps:
+        if self.merge and self.merge_n * self.merge_every > self.last.training.steps:
             raise UserError(
                 f"merge_n = {self.merge_n} checkpoints, {self.merge_every} steps apart, do not fit into the "
                 f"{self.last.training.steps} steps of {self.stages[-1]}: lower merge_n or merge_every."
@@ -171,6 +161,8 @@ TINY = Config(
     noise="independent",
 )
 _FEW = TrainingConfig(steps=4, batch_size=4, learning_rate=1e-3, precision="fp32", layout="padded")
+_SMOKE: dict[str, Any] = {"p3": Stage(training=_FEW), "whitened": 8, "hidden": 16, "layers": 1, "images": 8}
+_SMOKE |= {"merge": True, "merge_n": 2, "merge_every": 2, "languages": ("en", "zh"), "limit": 2}
 
 
 def _paper_training(steps: int, rate: float, warmup: int, micro: int) -> TrainingConfig:
@@ -184,39 +176,24 @@ def _paper_training(steps: int, rate: float, warmup: int, micro: int) -> Trainin
 
 _PRETRAINING = _paper_training(500_000, 1e-4, 5_000, 8)
 _INSTRUCT = ("data/laion-512", "data/journeydb-512", "data/instruct-512")
-# Sources are folders of codes (`data.write_shards`); those of 512 pixels hold four times as many an image.
-PAPER_SCALE = Config(
-    seed=10086,
-    stages=ORDER,
-    p1=Stage(("data/imagenet",), (), 256, 128, 0.0, _PRETRAINING),
-    p2=Stage(("data/sa1b", "data/cc12m", "data/laion"), (), 256, 512, 0.0, _PRETRAINING),
-    p3=Stage(("data/laion", "data/journeydb"), (), 256, 512, 0.0, _PRETRAINING),
-    i1=Stage(_INSTRUCT, (0.6, 0.3, 0.1), 1024, 512, 0.0, _paper_training(500_000, 2e-5, 5_000, 4)),
-    i2=Stage(_INSTRUCT, (0.25, 0.6, 0.15), 1024, 512, 0.5, _paper_training(200_000, 5e-5, 2_000, 4)),
-    codes=8192,
-    image_tokenizer="",
-    merge_kind="sma",
-    benchmark="benchmarking/geneval/prompts",
-    eyes="hub",
-)
 
 PRESETS: dict[str, Config] = {
-    "smoke": replace(
-        TINY,
-        p3=Stage(training=_FEW),
-        whitened=8,
-        hidden=16,
-        layers=1,
-        images=8,
-        merge_kind="sma",
-        merge_n=2,
-        merge_every=2,
-        decoding=Decoding(guidance=1.0, timesteps=2, batch_size=16),
-        languages=("en", "zh"),
-        limit=2,
-    ),
+    "smoke": replace(TINY, **_SMOKE, decoding=Decoding(guidance=1.0, timesteps=2, batch_size=16)),
     "tiny": TINY,
-    "paper": PAPER_SCALE,
+    # Sources are folders of codes (see data.py); those of 512 pixels hold four times as many an image.
+    "paper": Config(
+        seed=10086,
+        stages=ORDER,
+        p1=Stage(("data/imagenet",), (), 256, 128, 0.0, _PRETRAINING),
+        p2=Stage(("data/sa1b", "data/cc12m", "data/laion"), (), 256, 512, 0.0, _PRETRAINING),
+        p3=Stage(("data/laion", "data/journeydb"), (), 256, 512, 0.0, _PRETRAINING),
+        i1=Stage(_INSTRUCT, (0.6, 0.3, 0.1), 1024, 512, 0.0, _paper_training(500_000, 2e-5, 5_000, 4)),
+        i2=Stage(_INSTRUCT, (0.25, 0.6, 0.15), 1024, 512, 0.5, _paper_training(200_000, 5e-5, 2_000, 4)),
+        codes=8192,
+        image_tokenizer="",
+        merge=True,
+        benchmark="benchmarking/geneval/prompts",
+    ),
 }
 
 # Arms differ in what they are named for alone: all but one are last checkpoints.
@@ -225,10 +202,9 @@ _ARMS: dict[str, dict[str, Any]] = {
     "english_only": {"train_languages": ("en",)},
     "translate": {"train_languages": ("en",), "translator": "world"},
     "shuffled": {"shuffled_captions": True},
-    "causal_image": {"image_attention": "causal"},
-    "merge_sma": {"merge_kind": "sma"},
+    "merge_sma": {"merge": True},
 }
-VARIANTS: dict[str, dict[str, Any]] = {name: {"merge_kind": "none", **changes} for name, changes in _ARMS.items()}
+VARIANTS: dict[str, dict[str, Any]] = {name: {"merge": False, **changes} for name, changes in _ARMS.items()}
 
 
 def decoder_config(config: Config, vocabulary: int) -> Gemma2Config:

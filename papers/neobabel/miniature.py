@@ -3,7 +3,7 @@
 An image has 12 x 12 pixels; its tokenizer is a real lookup-free quantiser with five bits for each 4 x 4 patch (two for
 the shape, three for the signs of red, green and blue; index 0 is an empty patch), so an image is 9 codes of 32. The
 detector reads objects, colours and boxes back from the pixels without error, and takes the place of Mask2Former in
-GenEval's own decision code (`benchmark.py`).
+GenEval's own decision code (`core.tasks.geneval`).
 
     item = items("test", seed=1)[0]
     item.prompt("hi")                                   # the prompt in Hindi
@@ -21,6 +21,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -28,12 +29,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from core.corpora.files import table_rows
 from core.errors import UserError
 from core.models.vision import Detection
+from core.tasks.geneval import judge
 from papers.neobabel.config import LANGUAGES
 
 GRID, PATCH, DIMS = 3, 4, 5
-TOKENS, CODES = GRID * GRID, 2**DIMS
+TOKENS, size = GRID * GRID, GRID * PATCH
 # The two shape bits say whether the upper and the lower corners are filled.
 SHAPES = {
     "circle": (".##.", "####", "####", ".##."),
@@ -59,12 +62,13 @@ Part = Literal["train", "dev", "test"]
 class Grammar(NamedTuple):
     """How one language says it, in the order of `SHAPES` and `COLOURS`; Dutch colours have a form for het-words."""
 
-    join: str
+    language: str
+    pair: str
     coloured: str
     plain: str
     shapes: str
     colours: str
-    neuter: str = ""
+    neuter: str
 
     def phrase(self, thing: Thing) -> str:
         """`a red circle`, or `a circle`."""
@@ -75,29 +79,7 @@ class Grammar(NamedTuple):
         return self.coloured.format(shape=noun, colour=forms.split()[list(COLOURS).index(thing.colour)])
 
 
-GRAMMARS = {
-    "en": Grammar(
-        " and ", "a {colour} {shape}", "a {shape}", "circle triangle heart square",
-        "red green blue yellow purple turquoise white",
-    ),
-    "zh": Grammar(
-        "和", "一个{colour}的{shape}", "一个{shape}", "圆形 三角形 心形 正方形", "红色 绿色 蓝色 黄色 紫色 青色 白色"
-    ),
-    "nl": Grammar(
-        " en ", "een {colour} {shape}", "een {shape}", "cirkel driehoek hart vierkant",
-        "rode groene blauwe gele paarse turquoise witte", "rood groen blauw geel paars turquoise wit",
-    ),
-    "fr": Grammar(
-        " et ", "un {shape} {colour}", "un {shape}", "cercle triangle cœur carré",
-        "rouge vert bleu jaune violet turquoise blanc",
-    ),
-    "hi": Grammar(
-        " और ", "एक {colour} {shape}", "एक {shape}", "वृत्त त्रिभुज दिल वर्ग", "लाल हरा नीला पीला बैंगनी फ़िरोज़ी सफ़ेद"
-    ),
-    "fa": Grammar(
-        " و ", "یک {shape} {colour}", "یک {shape}", "دایره مثلث قلب مربع", "قرمز سبز آبی زرد بنفش فیروزه‌ای سفید"
-    ),
-}  # fmt: skip
+GRAMMARS = {row["language"]: Grammar(**row) for _, row in table_rows(Path(__file__).with_name("words.tsv"))}
 
 
 class Thing(NamedTuple):
@@ -131,8 +113,8 @@ class Item:
         *begin, last = self.things
         if odd := {first, second} - GRAMMARS.keys():
             raise UserError(f"The miniature has no prompts in {odd.pop()!r}: choose among {', '.join(GRAMMARS)}.")
-        before, after = GRAMMARS[first], GRAMMARS[second]
-        return before.join.join([*map(before.phrase, begin), after.phrase(last)])
+        before, end = GRAMMARS[first], GRAMMARS[second].phrase(last)
+        return before.pair.format(before.phrase(begin[0]), end) if begin else end
 
     def metadata(self) -> dict[str, Any]:
         """GenEval's description, English in every language."""
@@ -163,23 +145,20 @@ def items(part: Part, seed: int, limit: int = 0) -> tuple[Item, ...]:
     Training names a pair in either order, the others each assignment in one of them; few prompts are drawn repeatedly.
     """
     single, two = (range(1), range(1)) if part == "train" else (range(6), range(2))
-    found: list[tuple[Item, ...]] = [
-        tuple(Item("single_object", (Thing(shape),), draw=n) for n in single for shape in SHAPES),
-        tuple(
-            Item("two_object", tuple(map(Thing, pair)), draw=n)
-            for n in two
-            for pair in itertools.permutations(SHAPES, 2)
-        ),
-        tuple(Item("colors", (Thing(shape, colour),)) for shape in SHAPES for colour in COLOURS),
+    shapes = [tuple(map(Thing, pair)) for pair in itertools.permutations(SHAPES, 2)]
+    found = [
+        [Item("single_object", (Thing(shape),), draw=n) for n in single for shape in SHAPES],
+        [Item("two_object", pair, draw=n) for n in two for pair in shapes],
+        [Item("colors", (Thing(shape, colour),)) for shape in SHAPES for colour in COLOURS],
+        pairs := list[Item](),
     ]
-    pairs: list[Item] = []
     for number, cls in enumerate(sorted(name for name, where in parts(seed).items() if where == part)):
         a, b, x, y = cls.split("-")
         for place, (one, other) in enumerate([(Thing(a, x), Thing(b, y)), (Thing(a, y), Thing(b, x))]):
-            orders = [(one, other), (other, one)]
-            orders = orders if part == "train" else [orders[(number + place) % 2]]
-            pairs += [Item("color_attr", order, cls) for order in orders]
-    return tuple(item for task in (*found, tuple(pairs)) for item in task[: limit or None])
+            both = [(one, other), (other, one)]
+            both = both if part == "train" else [both[(number + place) % 2]]
+            pairs += [Item("color_attr", things, cls) for things in both]
+    return tuple(item for task in found for item in task[: limit or None])
 
 
 @lru_cache(2)
@@ -195,6 +174,12 @@ def training_rows(seed: int, n: int) -> list[dict[str, Any]]:
     return rows
 
 
+def orders(item: Item, language: str, reference: str = "en") -> list[tuple[str, str]]:
+    """In which languages a prompt begins and ends: in one, and where it names two things also in both."""
+    both = [(reference, language), (language, reference)] if len(item.things) > 1 else []
+    return [(language, language), *both]
+
+
 def translations(asked: Sequence[Item], languages: Sequence[str], seed: int) -> dict[tuple[str, str], str]:
     """The baseline's dictionary: prompts in English, in which a word has got another sense now and then.
 
@@ -202,15 +187,12 @@ def translations(asked: Sequence[Item], languages: Sequence[str], seed: int) -> 
     """
     found = {}
     for item, language in itertools.product(asked, languages):
-        last = len(item.things) - 1
-        for first, second in ((language, language), ("en", language), (language, "en")):
+        for first, second in orders(item, language):
             prompt = item.mixed(first, second)
             rng = random.Random(f"{seed}/{language}/{prompt}")
-            things = [
-                thing if (second if place == last and last else first) == "en" else _misread(thing, rng)
-                for place, thing in enumerate(item.things)
-            ]
-            found[language, prompt] = Item("", tuple(things)).prompt("en")
+            said = zip([*[first] * (len(item.things) - 1), second], item.things, strict=True)
+            things = tuple(thing if code == "en" else _misread(thing, rng) for code, thing in said)
+            found[language, prompt] = Item("", things).prompt("en")
     return found
 
 
@@ -291,13 +273,12 @@ def detect(image: Float[Tensor, "12 12 3"]) -> dict[str, list[Detection]]:
     return found
 
 
-def exact(image: Float[Tensor, "12 12 3"], item: Item) -> bool:
-    """Whether an image shows what an item asks for and nothing else, where GenEval lets further objects pass."""
-    shown = [KINDS[value] for value in encode(image[None])[0].tolist() if value in KINDS]
-    return len(shown) == len(item.things) and any(
-        all(w.shape == s.shape and w.colour in ("", s.colour) for w, s in zip(item.things, order, strict=True))
-        for order in itertools.permutations(shown)
-    )
+def verdict(image: Float[Tensor, "12 12 3"], item: Item) -> Literal["exact", "more", "wrong"]:
+    """Whether an image shows what an item asks for, and whether anything else, which GenEval lets pass."""
+    shown = detect(image)
+    if not judge(shown, item.metadata())[0]:
+        return "wrong"
+    return "exact" if sum(map(len, shown.values())) == len(item.things) else "more"
 
 
 def object_counts(images: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch kinds"]:

@@ -1,7 +1,7 @@
 """A language model that draws: ids, hidden states, scores of codes, and prompts that are read once.
 
 model = TextToImage(language_model, vocabulary, tokens=1024, max_text=512)           # the paper: Gemma 2
-model = TextToImage(decoder, vocabulary, tokens=9, max_text=17, text_width=96)       # text from a frozen encoder
+model = TextToImage(decoder, vocabulary, tokens=9, max_text=17, text_width=256)       # text from a frozen encoder
 codes = method.generate(model, prompts, empty, Decoding(), seeds)
 """
 
@@ -22,9 +22,8 @@ from transformers import DynamicCache
 from core.distributed import is_main
 from core.errors import UserError
 from core.files import load_json, replacing, write_json
-from core.models import loading, merging
+from core.models import loading
 from core.training.fit import save_pretrained
-from papers.neobabel.config import ImageAttention, MergeKind
 from papers.neobabel.method import image_block, prompt_ids, visible
 
 # In the order in which the official code adds them to the tokenizer; most belong to tasks that it never trains.
@@ -76,45 +75,25 @@ class TextToImage(nn.Module):
         tokens: N, codes of the images that it draws.
         max_text: Tmax, its text budget.
         text_width: Width of the vectors that stand for text, if it comes from a frozen encoder; 0 = text ids.
-        image: Whether image positions see each other.
 
     Raises:
         UserError: Another number of rows, or an attention kernel that drops the model's soft-cap.
     """
 
-    def __init__(
-        self,
-        lm: Any,
-        vocabulary: Vocabulary,
-        tokens: int,
-        max_text: int,
-        text_width: int = 0,
-        image: ImageAttention = "bidirectional",
-    ) -> None:
+    def __init__(self, lm: Any, vocabulary: Vocabulary, tokens: int, max_text: int, text_width: int = 0) -> None:
         super().__init__()
         rows = lm.get_input_embeddings().weight.shape[0]
         if rows != vocabulary.size:
             raise UserError(f"The model has {rows} embedding rows, the vocabulary {vocabulary.size}: resize the model.")
         if getattr(lm.config, "attn_logit_softcapping", None) and lm.config._attn_implementation != "eager":
             raise UserError("This model caps its attention scores, which only eager attention does: load it so.")
-        self.lm, self.vocabulary, self.image, self.text_width = lm, vocabulary, image, text_width
+        self.lm, self.vocabulary, self.text_width = lm, vocabulary, text_width
         self.tokens, self.max_text = tokens, max_text
-        # Checkpointing and FSDP wrap the decoder's blocks.
-        self._no_split_modules = getattr(lm, "_no_split_modules", None)
         self.project = nn.Linear(text_width, lm.config.hidden_size) if text_width else None
-
-    @property
-    def config(self) -> Any:
-        """The language model's."""
-        return self.lm.config
-
-    def gradient_checkpointing_enable(self, **options: Any) -> None:
-        """Recompute activations in the backward pass; options as in transformers."""
-        self.lm.gradient_checkpointing_enable(**options)
-
-    def gradient_checkpointing_disable(self) -> None:
-        """Keep activations."""
-        self.lm.gradient_checkpointing_disable()
+        # What the training loop asks a transformers model for.
+        self.config, self._no_split_modules = lm.config, getattr(lm, "_no_split_modules", None)
+        self.gradient_checkpointing_enable = lm.gradient_checkpointing_enable
+        self.gradient_checkpointing_disable = lm.gradient_checkpointing_disable
 
     def hidden(
         self,
@@ -133,10 +112,8 @@ class TextToImage(nn.Module):
         # The dtype's own minimum: the official code casts the smallest int64, which overflows half precision.
         mask = mask.masked_fill(~seen, torch.finfo(embedded.dtype).min)[:, None]
         # Transformers takes a mask of four dimensions as it is, for layers of every kind.
-        body = self.lm.base_model
-        return body(
-            inputs_embeds=embedded, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
-        ).last_hidden_state
+        options = {"attention_mask": mask, "past_key_values": cache, "use_cache": cache is not None}
+        return self.lm.base_model(inputs_embeds=embedded, **options).last_hidden_state
 
     def logits(self, hidden: Float[Tensor, "... dim"], columns: slice = slice(None)) -> Float[Tensor, "... columns"]:
         """Scores of some ids, all by default, soft-capped where the model does so; no other column is computed."""
@@ -174,7 +151,7 @@ class Canvas:
         self.device = model.lm.get_input_embeddings().weight.device
         ids, states = prefix([*prompts, *([empty] * len(prompts) if empty else [])], model.vocabulary, model.max_text)
         self.prompt, self.cache = ids.to(self.device), DynamicCache()
-        seen = visible(self.prompt, model.vocabulary, model.max_text, model.image)
+        seen = visible(self.prompt, model.vocabulary, model.max_text)
         model.hidden(self.prompt, seen, None if states is None else states.to(self.device), self.cache)
         self.copies = 2 if empty else 1
         # One generator a seed, on the CPU: equal seeds give equal noise in any batch and on any device.
@@ -186,7 +163,7 @@ class Canvas:
         """Of the image codes and of no other column, behind the prompts and, for guidance, behind the empty one."""
         model, v = self.model, self.model.vocabulary
         block = image_block(ids.repeat(self.copies, 1), v)
-        seen = visible(torch.cat([self.prompt, block], dim=1), v, model.max_text, model.image)
+        seen = visible(torch.cat([self.prompt, block], dim=1), v, model.max_text)
         hidden = model.hidden(block, seen[:, model.max_text + 1 :], None, self.cache)
         self.cache.crop(-block.shape[1])
         columns = slice(v.first_code, v.first_code + v.codes)
@@ -196,17 +173,6 @@ class Canvas:
         """Standard Gumbel noise, one tensor of `shape` for every image."""
         uniform = torch.stack([torch.rand(shape, generator=generator) for generator in self.generators.values()])
         return -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))[self.rows].to(self.device)
-
-
-def merge_weights(kind: MergeKind, n: int, decay: float = 0.9) -> list[float]:
-    """alpha_i = w_i / sum w of n checkpoints, the oldest first: w_i = 1 (sma), i (wma), decay^(n - i) (ema)."""
-    raw = {"sma": [1.0] * n, "wma": [i + 1.0 for i in range(n)], "ema": [decay ** (n - 1 - i) for i in range(n)]}[kind]
-    return [weight / sum(raw) for weight in raw]
-
-
-def merge(paths: Sequence[str | Path], out: str | Path, kind: MergeKind = "sma", decay: float = 0.9) -> Path:
-    """Write the average of checkpoints (folders or `.safetensors` files), the oldest first, a shard at a time."""
-    return merging.merge(paths, out, merging.average(merge_weights(kind, len(paths), decay)))
 
 
 def save(model: TextToImage, folder: Path, tokenizer: Any = None) -> None:
@@ -219,7 +185,7 @@ def save(model: TextToImage, folder: Path, tokenizer: Any = None) -> None:
     if project:
         with replacing(folder / "projection.safetensors") as path:
             save_file(project, path)
-    rest = {name: getattr(model, name) for name in ("tokens", "max_text", "text_width", "image")}
+    rest = {name: getattr(model, name) for name in ("tokens", "max_text", "text_width")}
     write_json(folder / "neobabel.json", {"vocabulary": asdict(model.vocabulary), **rest})
 
 

@@ -17,20 +17,19 @@ from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from core.files import read_json, write_json
-from papers.neobabel.config import Config, Stage
+from papers.neobabel.config import Config, Stage, decoder_config
 
 if TYPE_CHECKING:
     from papers.neobabel.data import FrozenText, TokenText
     from papers.neobabel.model import TextToImage
 
-# What decides nothing of the trained weights, but how they are merged, drawn from and measured.
-LATER = {"split", "merge_kind", "decoding", "noise", "translator", "languages", "limit", "benchmark", "eyes"}
+# What decides nothing of the trained weights, but whether they are merged, drawn from and measured.
+LATER = {"split", "merge", "decoding", "noise", "translator", "languages", "limit", "benchmark"}
 
 
 def train(config: Config, run: Run) -> None:
     """Write `artifact` (decoder, projection, vocabulary, text encoder) and `artifact/training.json`."""
     from core.distributed import is_main, seed_everything, world_size
-    from core.models import merging
     from papers.neobabel import data, model
 
     seed_everything(config.seed)
@@ -45,21 +44,29 @@ def train(config: Config, run: Run) -> None:
         if not (folder / "training.json").exists():
             _train(config, run, text, folder)
     trained = model.load(folder / "model")
-    if config.merge_kind != "none":
-        files = sorted((folder / "checkpoints").glob("*.safetensors"))[-config.merge_n :]
-        if len(files) < config.merge_n:
-            raise UserError(
-                f"{folder} has {len(files)} whole checkpoints of {config.stages[-1]}, but merge_n is {config.merge_n}: "
-                "train it with training.strategy ddp, since shards of fsdp2 are not merged."
-            )
-        # What is tied to the embedding (the head) is not stored twice, so it is not among the names.
-        rule = merging.average(model.merge_weights(config.merge_kind, len(files)))
-        trained.load_state_dict(merging.merged(files, rule), strict=False)
+    if config.merge:
+        trained.load_state_dict(average(config, folder), strict=False)
     model.save(trained, run.artifact, getattr(text, "tokenizer", None))
     if is_main():
         if isinstance(text, data.FrozenText):
             text.save(run.artifact / "text")
         write_json(run.artifact / "training.json", read_json(folder / "training.json"))
+
+
+def average(config: Config, folder: Path) -> dict[str, Any]:
+    """Equation 7: the mean of the last checkpoints of the last stage.
+
+    What is tied to the embedding (the head) is not stored twice, so it is not among the names.
+    """
+    from core.models import merging
+
+    files = sorted((folder / "checkpoints").glob("*.safetensors"))[-config.merge_n :]
+    if len(files) < config.merge_n:
+        raise UserError(
+            f"{folder} has {len(files)} whole checkpoints of {config.stages[-1]}, but merge_n is {config.merge_n}: "
+            "train it with training.strategy ddp, since shards of fsdp2 are not merged."
+        )
+    return merging.merged(files, merging.average([1 / len(files)] * len(files)))
 
 
 def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
@@ -68,7 +75,6 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
 
     from core.models import loading
     from core.models.vocabulary import resize_embeddings
-    from papers.neobabel.config import decoder_config
     from papers.neobabel.model import TextToImage
 
     vocabulary = text.vocabulary(config.codes)
@@ -81,8 +87,7 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
         old, generator = lm.get_input_embeddings().weight, torch.Generator().manual_seed(config.seed)
         new = torch.randn(vocabulary.size - vocabulary.text, old.shape[1], generator=generator)
         resize_embeddings(lm, [*range(vocabulary.text), *(new * getattr(lm.config, "initializer_range", 0.02))])
-    last = config.last
-    return TextToImage(lm, vocabulary, last.image_tokens, last.text_tokens, text.width, config.image_attention)
+    return TextToImage(lm, vocabulary, config.last.image_tokens, config.last.text_tokens, text.width)
 
 
 def _train(config: Config, run: Run, text: FrozenText | TokenText, folder: Path) -> None:

@@ -44,9 +44,8 @@ def draw(options: Draw) -> None:
     from papers.neobabel.eval import load_painter
 
     painter = load_painter(options.run)
-    rows = [(prompt, painter([prompt] * options.draws)) for prompt in options.prompts]
-    figure.write_sheet(options.out, rows)
-    print(f"{options.out}: {len(rows)} prompts, {options.draws} pictures each")
+    figure.write_sheet(options.out, [(prompt, painter([prompt] * options.draws)) for prompt in options.prompts])
+    print(f"{options.out}: {len(options.prompts)} prompts, {options.draws} pictures each")
 
 
 VERBS: Verbs = {"draw": (Draw, draw)}

@@ -9,9 +9,11 @@ import pytest
 
 from core.corpora.budget import Plan, amount_text
 from core.corpora.mixture import interleave
+from core.errors import UserError
 from core.experiment.run import temporary
 from core.models.tokenization import word_level
-from core.training.documents import Body, encode, ordered_rows, tokenise
+from core.training.config import TrainingConfig
+from core.training.documents import Body, by_length, encode, ordered_rows, tokenise
 
 AVAILABLE = {"english": {"en": 100.0}, "low": {"yo": 5.0, "sw": 40.0}}
 
@@ -58,3 +60,15 @@ def test_rows_keep_the_order_of_the_stream(on_disk: bool, tmp_path: Path) -> Non
         rows, counts = ordered_rows(stream, run, {"x": 1}, on_disk=on_disk)
         assert [row["input_ids"] for row in rows] == [ids for _, _, ids in stream()]
     assert counts == {1: {"a": 6, "b": 6}, 2: {"b": 4}}
+
+
+def test_batches_are_of_like_length_and_every_pass_has_its_own() -> None:
+    settings = TrainingConfig(steps=8, batch_size=5)
+    rows = by_length(range(22), [n % 4 for n in range(22)], settings, 0)
+    assert len(rows) == 40
+    batches = [rows[start : start + 5] for start in range(0, 40, 5)]
+    assert all(max(n % 4 for n in batch) - min(n % 4 for n in batch) <= 1 for batch in batches)
+    assert len(set(rows[:20])) == 20
+    assert rows != by_length(range(22), [n % 4 for n in range(22)], settings, 1)
+    with pytest.raises(UserError, match="4 rows do not fill a batch of 5"):
+        by_length(range(4), range(4), settings, 0)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.training.losses import IGNORED
-from core.training.masking import Masking, encode, masked_lm_loss
+from core.training.masking import Masking, encode, masked_lm, masked_lm_loss
 
 
 @cache
@@ -134,7 +134,9 @@ def test_the_loss_is_the_plain_models(kind: str) -> None:
          encode(wordpiece(), ["a bd cde", "adef"], ["bd", "a c"])],
         np.random.default_rng(0),
     )  # fmt: skip
-    loss = masked_lm_loss(model, batch)
+    loss, output = masked_lm(model, batch, output_hidden_states=True)
+    assert [tuple(layer.shape[:2]) for layer in output.hidden_states] == [tuple(batch["labels"].shape)] * 2
+    assert masked_lm_loss(model, batch).total.item() == pytest.approx(loss.total.item())
     loss.total.backward()
     plain = model(**{key: value for key, value in batch.items() if key != "special_tokens_mask"}).loss
     assert loss.items == int(chosen(batch).sum()) > 0

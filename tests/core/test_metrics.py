@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from core import metrics
 from core.errors import UserError
-from core.metrics import answers, classification, confusion, likelihood, retrieval, translation
+from core.metrics import answers, classification, confusion, likelihood, representation, retrieval, translation
 from core.metrics.steps import step_rates
 
 # ---------------------------------------------------------------- classification
@@ -291,6 +291,34 @@ def test_cosine_similarity():
 def test_retrieval_refusals(similarity, arguments, message):
     with pytest.raises(ValueError, match=message):
         retrieval.hits(similarity, **arguments)
+
+
+# ---------------------------------------------------------------- representation
+
+
+def test_the_share_of_variance_is_scikit_learns_f_statistic_over_all_dimensions():
+    from sklearn.feature_selection import f_classif
+
+    rng = np.random.default_rng(0)
+    vectors, groups = rng.normal(size=(40, 1)), rng.integers(3, size=40)
+    vectors[groups == 1] += 2
+    (f,), _ = f_classif(vectors, groups)
+    explained = f * 2 / (f * 2 + 37)  # eta squared from F with 2 and 37 degrees of freedom
+    assert representation.variance_share(vectors, list(groups)) == pytest.approx(explained)
+    twice = np.concatenate([vectors, vectors], axis=1)
+    assert representation.variance_share(twice + 5, list(groups)) == pytest.approx(explained)
+
+
+def test_groups_explain_all_or_nothing():
+    assert representation.variance_share([[1, 0], [1, 0], [0, 1]], ["a", "a", "b"]) == pytest.approx(1)
+    assert representation.variance_share([[1, 0], [0, 1], [1, 0], [0, 1]], [0, 0, 1, 1]) == pytest.approx(0)
+    rng = np.random.default_rng(1)
+    drawn = [representation.variance_share(rng.normal(size=(20, 8)), [0, 1] * 10) for _ in range(200)]
+    assert np.mean(drawn) == pytest.approx(1 / 19, rel=0.05)
+    with pytest.raises(ValueError, match="do not fit"):
+        representation.variance_share([[1.0]], [])
+    with pytest.raises(ValueError, match="no variance"):
+        representation.variance_share([[1.0], [1.0]], [0, 1])
 
 
 # ---------------------------------------------------------------- language confusion

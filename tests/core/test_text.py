@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.text import romanize as romanization
+from core.text.distance import shared_trigrams
 from core.text.families import FAMILIES, family, nearest
 from core.text.fences import fenced, keep_code
 from core.text.identification import identify
@@ -573,6 +574,15 @@ def test_the_nearest_language_is_a_relative_of_the_same_script_if_there_is_one()
     assert nearest("cs", ["sk", "pl"], order=["pl"]) == "pl"
     with pytest.raises(UserError, match="Unknown language code"):
         nearest("klingonish", ["de"])
+
+
+# ---------------------------------------------------------------- letters
+
+
+def test_trigrams_that_texts_share():
+    """ "  bank " has 5 trigrams, "  banks " 6, and they share 4."""
+    alike = shared_trigrams(["Bank", ""], ["banks", "bank", "xyz"])
+    assert alike.tolist() == [[pytest.approx(2 * 4 / 11), 1.0, 0.0], [0.0, 0.0, 0.0]]
 
 
 # ---------------------------------------------------------------- code
