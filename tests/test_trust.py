@@ -50,6 +50,8 @@ NEEDED = {
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "langsamp": ("--corpus", "{rows}"),
     "lmt": ("--prompt-style", "release"),
+    "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
+    "translico": ("--corpus", "{texts}"),
 }
 
 
@@ -233,6 +235,9 @@ class Commands:
         for path, told in ((self.rows, {}), *((path, {"language": code}) for code, path in self.of.items())):
             lines = [json.dumps({**ROW, **told, "id": str(number)}) for number in range(12)]
             path.write_text("\n".join(lines), encoding="utf-8")
+        self.texts = cwd / "texts"
+        self.texts.mkdir()
+        (self.texts / "en.txt").write_text("a line\nanother one\n" * 6, encoding="utf-8")
 
     def spring(
         self, words: list[str], option: Option, prepare: Callable[[Path], list[str]], needed: list[str] | None = None
@@ -318,7 +323,9 @@ def test_training_and_evaluation_run_no_code_of_a_model_folder(
             if stage == "eval":  # what the smoke run trained is taken for any configuration's
                 patch.setattr(Run, "key", property(lambda run: key))
             words = [f"papers.{slug}.{stage}", "smoke", "--quiet"]
-            needed = [word.format(rows=commands.rows, **commands.of) for word in NEEDED.get(slug, ())]
+            needed = [
+                word.format(rows=commands.rows, texts=commands.texts, **commands.of) for word in NEEDED.get(slug, ())
+            ]
             for option in text_options(type(settings.PRESETS["smoke"])):
                 commands.spring(words, option, fresh if stage == "train" else trained, needed)
     loads = "core.models.loading" in reached(slug)  # a paper that loads no model has no option for one

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.corpora.table import bcp47, check_languages, clean, parallel_table
 from core.errors import UserError
@@ -21,12 +22,16 @@ _PLACEHOLDER_NAME = re.compile(r"M?\d+")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def _calendar(table: Mapping[str, Mapping[str, Mapping[int, str]]]) -> dict[int, str]:
+def _calendar(locale: Any, part: Literal["months", "days"]) -> dict[Any, str]:
     """Full names as they stand alone, not as they stand in a date, where many languages inflect them.
 
     Where a locale leaves the stand-alone form to inheritance, Babel gives the root's `M03` or the abbreviation; the
     form inside a date is then the right one.
     """
+    from babel.localedata import LocaleDataDict, load
+
+    # Babel keeps what it resolves in tables that locales share: a look at one locale would change what others say.
+    table = LocaleDataDict({part: deepcopy(load(str(locale))[part])})[part]
     alone, dated = table["stand-alone"], table["format"]
     wide = dict(alone["wide"].items())
     inherited = wide == dict(alone["abbreviated"].items()) or any(map(_PLACEHOLDER_NAME.fullmatch, wide.values()))
@@ -52,8 +57,8 @@ _READERS: dict[str, Callable[[Any], Mapping[str, str]]] = {
     "currency": lambda locale: dict(locale.currencies.items()),
     "script": lambda locale: dict(locale.scripts.items()),
     "unit": _units,
-    "month": lambda locale: {str(month): name for month, name in _calendar(locale.months).items()},
-    "weekday": lambda locale: {_WEEKDAYS[day]: name for day, name in _calendar(locale.days).items()},
+    "month": lambda locale: {str(month): name for month, name in _calendar(locale, "months").items()},
+    "weekday": lambda locale: {_WEEKDAYS[day]: name for day, name in _calendar(locale, "days").items()},
 }
 
 

@@ -11,7 +11,7 @@ leaf and are drawn too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -110,6 +110,16 @@ def compare(treatment: Leaves, control: Leaves | float, depth: int = 1, paired: 
     left, right = (_cells(side, depth) for side in sides)
     interval = interval_of([cells.layouts], cells.leaf_error((-1, 1)) if both_binary else 0.0)
     return Comparison(interval, left.mean, right.mean, cells.sample, spread=cells.spread)
+
+
+def change(before: Sequence[float], after: Sequence[float]) -> str:
+    """For people to read: two means over the same items, and their difference with its 95 % interval (of two items)."""
+    old, new = ({str(number): value for number, value in enumerate(values)} for values in (before, after))
+    said = f"{np.mean(before):.3f} -> {np.mean(after):.3f}"
+    if len(old) < 2:
+        return said
+    found = compare({0: new}, {0: old}).interval
+    return f"{said}   {found.estimate:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
 def compare_correlations(

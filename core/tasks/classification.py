@@ -37,6 +37,7 @@ def finetune(
     *,
     seed: int = 0,
     frozen_layers: int = 0,
+    patience: int = 0,
     name: str = "classification",
 ) -> Loaded:
     """The epoch with the best macro-F1 on `dev`.
@@ -49,6 +50,7 @@ def finetune(
         run: See :func:`core.tasks.finetuning.finetune`.
         seed: Head, order and dropout.
         frozen_layers: See :func:`core.tasks.finetuning.load_classifier`.
+        patience: See :func:`core.tasks.finetuning.finetune`; of epochs.
         name: Of this fine-tuning.
     """
     labels = labels_of(train)
@@ -62,6 +64,7 @@ def finetune(
         run,
         name=name,
         seed=seed,
+        patience=patience,
     )
 
 

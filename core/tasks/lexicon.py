@@ -4,7 +4,9 @@
     space.nearest(queries, 10)                                  # places and scores of the ten best words
     ranks = space.ranks(queries, [{3}, {7, 9}])                 # rank of the best right answer of each query
     precision(ranks, 5), reciprocal(ranks)                      # a value for each query; their means are P@5 and MRR
-    known = look_up(read_dictionary("en-si.tsv"), english, sinhala)     # translations of each word, and the coverage
+    induce(vectors, synsets, ["de", "tr"], ["en", "ko"])        # every direction between languages, by source language
+    agreement(left, right, ratings)                             # with people, on how similar two words are
+    known = look_up(pairs, english, sinhala)     # translations of each word, and the coverage
 
 Cosine favours hubs, words that are near to everything. CSLS (Conneau et al. 2018) takes off how near both words are to
 the other language as such:
@@ -18,8 +20,9 @@ source language, so a query with several right answers counts once.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
@@ -28,7 +31,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from core.errors import UserError
-from core.files import read_lines
+from core.metrics.correlations import spearman
 from core.tasks.retrieval import Pairs, trivial
 from core.text.distance import edit_distance
 from core.text.romanize import Romanizer, resolve
@@ -80,12 +83,12 @@ class Space:
         if not all(gold) or len(gold) != len(queries):
             raise ValueError(f"{len(queries)} queries need as many non-empty sets of answers, got {len(gold)}.")
         found: list[int] = []
-        for block in self._scores(queries):
-            for row in block:
-                right = list(gold[len(found)])
-                best = row[right].max()
-                row[right] = -torch.inf
-                found.append(int((row >= best).sum()) + 1)
+        for scores in self._scores(queries):
+            right = [(row, place) for row, places in enumerate(gold[len(found) :][: len(scores)]) for place in places]
+            rows, places = torch.tensor(right, device=scores.device).T
+            best = scores.new_full((len(scores),), -torch.inf).scatter_reduce(0, rows, scores[rows, places], "amax")
+            scores[rows, places] = -torch.inf
+            found += ((scores >= best[:, None]).sum(1) + 1).tolist()
         return found
 
     def _scores(self, queries: Any) -> Iterator[Float[Tensor, "chunk word"]]:
@@ -129,25 +132,6 @@ def look_up(pairs: Iterable[Pair], source: Sequence[str], target: Sequence[str])
         if one in left and other in right:
             places.setdefault(left[one], []).append(right[other])
     return Known(places, len(places) / max(1, len(asked)))
-
-
-def read_dictionary(path: str | Path) -> list[Pair]:
-    """Pairs of a file in its order, each once: a word, a tab or other white space, and a translation a line.
-
-    Raises:
-        UserError: No such file, a line without two words, no line.
-    """
-    pairs: dict[Pair, None] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
-        if len(cells) != 2 or not all(cells):
-            raise UserError(f"{path}, line {number}: give a source word and a target word, with a tab between them.")
-        pairs[cells[0], cells[1]] = None
-    if not pairs:
-        raise UserError(f"{path} holds no pair of words: give a source word, a tab and a target word a line.")
-    return list(pairs)
 
 
 class Built(NamedTuple):
@@ -250,6 +234,40 @@ def precision(ranks: Sequence[int], k: int = 1) -> list[float]:
 def reciprocal(ranks: Sequence[int]) -> list[float]:
     """1 / rank of each query."""
     return [1 / rank for rank in ranks]
+
+
+def induce(
+    vectors: Mapping[str, Any],
+    synsets: Mapping[str, Mapping[str, Sequence[int]]],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    *,
+    csls: bool = False,
+) -> dict[str, float]:
+    """Reciprocal rank of the right word, `source/synset`: the mean over the languages asked, and the synset's words.
+
+    Args:
+        vectors: Of the whole vocabulary of each language.
+        synsets: What is asked for, by name: the rows of its words in each language that has any.
+        sources: Languages that ask.
+        targets: Languages that are searched; a language does not ask itself.
+        csls: By CSLS instead of cosine.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for source, target in ((source, target) for source in sources for target in targets if source != target):
+        pairs = [(key, rows[source], rows[target]) for key, rows in synsets.items() if {source, target} <= rows.keys()]
+        asked = [(key, row, gold) for key, mine, gold in pairs for row in mine]
+        if asked:
+            keys, rows, gold = zip(*asked, strict=True)
+            space = Space(vectors[target], vectors[source] if csls else None)
+            for key, value in zip(keys, reciprocal(space.ranks(vectors[source][list(rows)], gold)), strict=True):
+                found[f"{source}/{key}"].append(value)
+    return {path: fmean(values) for path, values in found.items()}
+
+
+def agreement(left: Any, right: Any, ratings: Sequence[float]) -> float:
+    """Spearman's correlation between the cosine of two words, [pair, width] each, and how similar people find them."""
+    return spearman((_unit(left) * _unit(right)).sum(1).tolist(), ratings)
 
 
 def _mean_of_top(cosine: Float[Tensor, "row word"], k: int) -> Float[Tensor, " row"]:

@@ -7,6 +7,7 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 _BOTH: dict[str, Any] = {"treatment": "conditional", "control": ("raw", "all"), "null": "permuted"}
+_ORIGIN: dict[str, Any] = {"treatment": "conditional", "control": ("mle", "distance"), "null": "permuted"}
 _WORDS: dict[str, Any] = {"metric": "mrr", "smallest": 0.02, "unit": "word"}
 
 PAPER = Paper(
@@ -19,14 +20,14 @@ PAPER = Paper(
     family="adaptation",
     summary=(
         "Labels every Maltese word with its origin and transliterates only those of Arabic origin: an encoder that "
-        "knows Arabic, Italian and English reads the mixed script better than either script alone."
+        "knows Arabic, Italian and English understands more of its words than in either script."
     ),
     claims=(
         Claim(
             id="words-are-understood",
-            statement="With Arabic-origin words alone in Arabic script, by predicted origin, an encoder that never "
-            "learnt Maltese finds the English of a word better than with raw Maltese, and better than with all words "
-            "transliterated.",
+            statement="With Arabic-origin words alone in Arabic script, by predicted origin, an encoder that "
+            "hardly knows Maltese words finds the English of a word alone better than with raw Maltese, and better "
+            "than with all words transliterated.",
             reported='"Conditional transliteration based on word etymology yields the best results, surpassing '
             'fine-tuning with raw Maltese or Maltese processed with non-selective pipelines" (abstract). Here '
             "the mean reciprocal rank of a frozen encoder.",
@@ -53,11 +54,9 @@ PAPER = Paper(
             reported="Evaluated by ten-fold cross-validation over 439 sentences (code); with the official classes and "
             "data we measured 0.982 on one fold, memory 0.922 and distances to translations 0.731 on ten.",
             metric="etymology",
-            treatment="conditional",
-            control=("mle", "distance"),
             smallest=0.01,
             unit="sentence",
-            null="permuted",
+            **_ORIGIN,
         ),
         Claim(
             id="unseen-words-are-classified",
@@ -65,11 +64,9 @@ PAPER = Paper(
             reported="With the official classes and data we measured 0.888 on one fold, memory 0.430 and distances to "
             "translations 0.731 on ten.",
             metric="etymology_unseen",
-            treatment="conditional",
-            control=("mle", "distance"),
             smallest=0.02,
             unit="sentence",
-            null="permuted",
+            **_ORIGIN,
         ),
         Claim(
             id="fine-tuning",
@@ -116,11 +113,21 @@ PAPER = Paper(
         ),
         Check(
             id="inverse-is-worse",
-            statement="Transliterating the other words and leaving those of Arabic origin finds fewer than raw text.",
+            statement="Transliterating the other words and leaving those of Arabic origin finds fewer than raw text, "
+            "than all words transliterated, and than labels dealt out anew.",
             treatment="inverse",
-            control="raw",
+            control=("raw", "all", "permuted"),
             better="lower",
             **_WORDS,
+        ),
+        Check(
+            id="unseen-words-alone",
+            statement="Of words alone, which its training had in no form, it labels more than memory does, and than "
+            "distances.",
+            metric="etymology_words",
+            smallest=0.02,
+            unit="word",
+            **_ORIGIN,
         ),
         Check(
             id="sentences-are-understood",
@@ -159,8 +166,8 @@ PAPER = Paper(
     licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, the "
     "sentiment data, BERTu and mBERTu have to be looked up.",
     # Folds of the classifiers and halves of the probe; the encoder is frozen, and the words are the same.
-    seeds=(36, 37, 38),
-    minutes=6,
+    seeds=(39, 40, 41),
+    minutes=2,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -59,7 +59,7 @@ class Config:
     share: Annotated[float, Range(0.05, 1)] = 1.0
     """Of the words and sentences of the tiny world (the smoke run does with fewer)."""
     prefix: str = ""
-    """Written before every text. e5 was trained with `query: `; without it every arm finds more (dev)."""
+    """Written before every text. e5 was trained with `query: `; without it every arm finds more words (dev)."""
     regularisation: Annotated[float, Range(1e-4, 1e4)] = 100.0
     """C of the probe for topics (logistic regression on vectors of length 1)."""
     data: str = ""

@@ -116,11 +116,17 @@ def to_translation(table: Mapping[str, str]) -> Callable[[str, str], int]:
 def nearness(words: Iterable[str]) -> Callable[[str, str], int]:
     """0 for a word of the list, 1 where one letter taken away from it, from the spelling or from both makes them equal.
 
-    Anything else is 2.
+    Anything else is 2, but for tokens without letters, which are the same in all languages: 0.
     """
     known = set(words)
     near = known | {word[:place] + word[place + 1 :] for word in known if len(word) > 3 for place in range(len(word))}
-    return lambda _, spelled: 0 if spelled in known else 1 if near & {spelled, *_shorter(spelled)} else 2
+
+    def far(_: str, spelled: str) -> int:
+        if spelled in known or not any(map(str.isalpha, spelled)):
+            return 0
+        return 1 if near & {spelled, *_shorter(spelled)} else 2
+
+    return far
 
 
 def _shorter(word: str) -> set[str]:

@@ -11,9 +11,11 @@ sentence. At the paper's scale an encoder is fine-tuned on the processed task.
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -290,8 +292,11 @@ def fine_tuning(config: Config, run: Run, language: Language) -> Measurement:
         read = [(method.written(text),) if whole else tuple(one.text for one in text) for text in texts]
         sets[split] = [Labelled(text, row.labels) for text, row in zip(read, rows, strict=True)]
     task: Any = classification if config.task == "sentiment" else tagging
-    options = {} if config.task == "sentiment" else {"patience": config.patience}
-    model = task.finetune(config.encoder, sets["train"], sets["dev"], config.training, run, seed=config.seed, **options)
+    epoch = math.ceil(len(sets["train"]) / config.training.batch_size)
+    model = task.finetune(
+        config.encoder, sets["train"], sets["dev"], replace(config.training, eval_every=epoch), run, seed=config.seed,
+        patience=config.patience,
+    )  # fmt: skip
     guesses = task.predict(model, sets["test"], config.training)
     score = task.f1(guesses, sets["test"])
     if config.task == "pos":

@@ -64,8 +64,11 @@ class Scheme:
         return max((len(source) for source, _ in self.rules), default=1)
 
     def fold(self, token: str) -> str:
-        """In lower case, without accents but those of the scheme's own letters: però is pero, Ċirkewwa keeps its ċ."""
-        lowered = unicodedata.normalize("NFC", token).lower()
+        """In lower case, without accents but those of the scheme's own letters: però is pero, Ċirkewwa keeps its ċ.
+
+        A typographic apostrophe is the plain one.
+        """
+        lowered = unicodedata.normalize("NFC", token).lower().replace("’", "'")
         return "".join(c if c in self.letters else _bare(c) for c in lowered)
 
     def path(self, token: str) -> list[Rule]:

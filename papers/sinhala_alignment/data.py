@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.corpora.lexicons import read_dictionary
 from core.corpora.vectors import read_vectors
 from core.errors import UserError
 from core.experiment.inputs import digest
 from core.experiment.run import Run
 from core.files import read_json, write_json
-from core.tasks.lexicon import Pair, look_up, read_dictionary
+from core.tasks.lexicon import Pair, look_up
 from papers.sinhala_alignment.config import Config
 from papers.sinhala_alignment.method import normalize
 

@@ -166,9 +166,10 @@ def align(options: Align) -> None:
     """Write the map, the mapped vectors and the report."""
     from safetensors.torch import save_file
 
+    from core.corpora.lexicons import read_dictionary
     from core.corpora.vectors import read_vectors, write_vectors
     from core.files import build_folder, write_json
-    from core.tasks.lexicon import apart, read_dictionary
+    from core.tasks.lexicon import apart
 
     _is_new(options.out)
     pairs = read_dictionary(options.dictionary)
@@ -215,9 +216,10 @@ def translate(options: Translate) -> None:
 
 def build(options: Build) -> None:
     """Write the dictionaries and print what they hold."""
+    from core.corpora.lexicons import read_dictionary
     from core.corpora.vectors import read_vectors
     from core.files import build_folder, read_lines, write_text
-    from core.tasks.lexicon import build_dictionaries, read_dictionary, statistics
+    from core.tasks.lexicon import build_dictionaries, statistics
 
     def vocabulary(path: str) -> Sequence[str]:
         if path.endswith((".vec", ".vec.gz")):

@@ -6,9 +6,11 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# The tuned encoder against the one that it was made from, over the languages in Cyrillic.
+# Over the languages in Cyrillic, the tuned encoder against the one that it was made from; and, since this loss
+# helps by itself, against one that was tuned with wrong partners.
 _FULL: dict[str, Any] = {"treatment": "full", "unit": "language", "smallest": 0.01}
 _TUNED: dict[str, Any] = {**_FULL, "control": "source"}
+_BOTH: dict[str, Any] = {**_FULL, "control": ("source", "shuffled")}
 _ABLATION: dict[str, Any] = {**_FULL, "premises": ("retrieves",), "null": "shuffled"}
 
 PAPER = Paper(
@@ -30,12 +32,11 @@ PAPER = Paper(
         Claim(
             id="aligns-scripts",
             statement="Tuned on sentences and their transliterations, the encoder finds more translations between "
-            "related languages in different scripts than before.",
+            "related languages in different scripts than before, and than with wrong transliterations.",
             reported='"Better aligns representations from distinct scripts" (abstract); SR-B and SR-T measure it.',
             metric="acc1_cross",
             premises=("retrieves",),
-            null="shuffled",
-            **_TUNED,
+            **_BOTH,
         ),
         Claim(
             id="aligns-spellings",
@@ -46,23 +47,31 @@ PAPER = Paper(
             **_TUNED,
         ),
         Claim(
-            id="transfers",
-            statement="Fine-tuned on names in Latin script, the tuned encoder classifies names in Cyrillic better.",
-            reported='"Outperforms the original Glot500-m on various zero-shot crosslingual transfer tasks" (abstract)',
-            metric="f1_cross",
-            premises=("classifies",),
+            id="margin",
+            statement="The cosine of a sentence and its own transliteration lies further above that with others'.",
+            reported='"Better aligns representations from distinct scripts" (abstract).',
+            metric="margin_own",
             null="shuffled",
             **_TUNED,
         ),
         Claim(
+            id="transfers",
+            statement="Fine-tuned on names in Latin script, the tuned encoder classifies names in Cyrillic better than "
+            "before, and than with wrong transliterations.",
+            reported='"Outperforms the original Glot500-m on various zero-shot crosslingual transfer tasks" (abstract)',
+            metric="f1_cross",
+            premises=("classifies",),
+            **_BOTH,
+        ),
+        Claim(
             id="needs-contrast",
             statement="The contrast is needed: masked language modelling alone, on sentences and their "
-            "transliterations, finds fewer translations across scripts, and so does the contrast with another "
-            "sentence's transliteration.",
+            "transliterations, finds fewer translations across scripts.",
             reported="An ablation confirms that both losses are needed (as summarised by others; the tables were not "
             "available to us).",
             metric="acc1_cross",
-            control=("mlm_both", "shuffled"),
+            control="mlm_both",
+            # Without a null arm: contrasting with wrong partners loses less than modelling alone, see the claims above.
             **{**_ABLATION, "null": None},
         ),
         Claim(
@@ -76,10 +85,10 @@ PAPER = Paper(
         Claim(
             id="one-group",
             statement="Tuned on one group of relatives alone, South Slavic, the encoder finds more translations across "
-            "scripts in that group than before.",
+            "scripts in that group than before, and than all groups with wrong transliterations.",
             reported='"Consistent improvement in a case study on the Indic group" (abstract).',
             metric="acc1_group",
-            **{**_ABLATION, "treatment": "group", "control": "source"},
+            **{**_ABLATION, "treatment": "group", "control": ("source", "shuffled"), "null": None},
         ),
     ),
     checks=(
@@ -92,10 +101,11 @@ PAPER = Paper(
             **_TUNED,
         ),
         Check(
-            id="margin",
-            statement="The cosine of a sentence and its own transliteration lies further above that with others'.",
-            metric="margin_own",
-            **_TUNED,
+            id="gap-narrows",
+            statement="Translations across scripts lie closer behind those within Latin script.",
+            metric="gap",
+            better="lower",
+            **{**_TUNED, "premises": ("retrieves",), "null": "shuffled"},
         ),
         Check(
             id="less-script",
@@ -123,8 +133,8 @@ PAPER = Paper(
     ),
     official_code="https://github.com/cisnlp/TransliCo",
     licence_note="Glot500 is Apache-2.0; the official code carries no licence.",
-    seeds=(31, 32, 33, 34, 35),
-    minutes=10,
+    seeds=(36, 37, 38, 39, 40),
+    minutes=11,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -36,7 +36,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units |= from_english(folder, config)
     else:
         found, solved = across(folder, config)
-        units, constants = units | found | spellings(folder, config), constants | solved
+        own, solved_own = spellings(folder, config)
+        units, constants = units | found | own, constants | solved | solved_own
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
     return Measurement(metrics | constants, units)
 
@@ -71,6 +72,10 @@ def across(folder: Path | str, config: Config) -> tuple[Units, dict[str, float]]
             romanised = trivial(Pairs(*map(romanize_all, sets[name])))
             for solver, score in {**trivial(sets[name]), "romanised_overlap": romanised["overlap"]}.items():
                 solved[f"trivial_{solver}"].append(score)
+    # How much easier a language in Latin script is found from the others in its own script.
+    within = {other: statistics.fmean(units["acc1_latin"][f"{other}/{one}"] for one in latin if one != other)
+              for other in latin}  # fmt: skip
+    units["gap"] = {name: within[name.split("/")[1]] - value for name, value in units["acc1_cross"].items()}
     return dict(units), {solver: statistics.fmean(scores) for solver, scores in solved.items()}
 
 
@@ -82,21 +87,28 @@ def _scripts(config: Config) -> tuple[list[str], list[str]]:
     return latin, [code for code in config.languages if code not in latin]
 
 
-def spellings(folder: Path | str, config: Config) -> Units:
-    """The barrier between held-out Cyrillic messages and their romanisations, by language, at the contrast layer."""
+def spellings(folder: Path | str, config: Config) -> tuple[Units, dict[str, float]]:
+    """The barrier between held-out Cyrillic messages and their romanisations, by language, at the contrast layer.
+
+    And what solvers find that see lengths or letters.
+    """
     from core.models.loading import load
+    from core.tasks.retrieval import Pairs, trivial
     from papers.translico.barrier import script_barrier
     from papers.translico.method import pair
     from papers.translico.miniature import world
 
     model, tokenizer = load(folder, task="encoder", dtype="float32")
     lines = world(config).messages
-    found = {c: script_barrier(model, tokenizer, pair(lines[c]), [config.layer])[0] for c in _scripts(config)[1]}
+    spelled = {code: pair(lines[code]) for code in _scripts(config)[1]}
+    found = {code: script_barrier(model, tokenizer, rows, [config.layer])[0] for code, rows in spelled.items()}
+    sides = [Pairs([r["text"] for r in rows], [r["transliteration"] for r in rows]) for rows in spelled.values()]
+    solved = [trivial(Pairs(*way)) for side in sides for way in (side, side[::-1])]
     return {
         "acc1_own": {code: layer.found for code, layer in found.items()},
         "margin_own": {code: layer.own - layer.others for code, layer in found.items()},
         "script_share": {code: layer.script for code, layer in found.items()},
-    }
+    }, {f"trivial_own_{name}": statistics.fmean(one[name] for one in solved) for name in solved[0]}
 
 
 def from_english(folder: Path | str, config: Config) -> Units:

@@ -73,10 +73,11 @@ class TwoSides:
     def __call__(self, pairs: Sequence[Pair], rng: np.random.Generator) -> dict[str, Any]:
         """The batch; the two masks are drawn one after the other.
 
-        Of pairs that are romanised alike one stays: the same name in two languages is no negative.
+        Of pairs that are written or romanised alike one stays: the same name in two languages is no negative.
         """
         mask = Masking(self.tokenizer, self.mlm_probability, special_mask=True)
         distinct = {row["transliteration"].casefold(): row for row in pairs}.values()
+        distinct = {row["text"].casefold(): row for row in distinct}.values()
         sides = zip(*((row["text"], row["transliteration"]) for row in distinct), strict=True)
         text, other = (mask(encode(self.tokenizer, side, max_length=self.max_length), rng) for side in sides)
         tokens = torch.cat([side["attention_mask"].flatten() for side in (text, other)])

@@ -62,9 +62,12 @@ def _draw(languages: tuple[str, ...], seed: int, part: str, size: int, lines: in
     unseen = [*fixed["dev"], *drawn["test"], *drawn["choice"]]
     hidden = {(item.language, messages.skeleton(item.prompt)) for item in unseen}
     text = {}
+    asked = {(c, messages.skeleton(line)) for p in ("test", "dev") for c, lines_ in held[p].items() for line in lines_}
     for code in languages:
         known = [line for line in held["train"][code] if (code, messages.skeleton(line)) not in hidden]
-        known += [item.prompt for item in drawn["train"] if item.language == code]
+        # Some messages are names of languages.
+        own = (item.prompt for item in drawn["train"] if item.language == code)
+        known += [name for name in own if (code, messages.skeleton(name)) not in asked]
         text[code] = random.Random(f"{seed} {code}").sample(known, min(lines or len(known), len(known)))
     labelled = {
         name: {c: [Labelled((i.prompt,), (i.answer,)) for i in items if i.language == c][-lines:] for c in languages}

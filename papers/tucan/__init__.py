@@ -8,15 +8,14 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # What is drawn is a tool, that is a function: its items share wordings and schema. Less than five points would be of no
 # use to anyone.
-_MEASURED: dict[str, Any] = {"metric": "accuracy_bg", "unit": "tool", "smallest": 0.05}
-_LANGUAGES = {"bg": "Bulgarian", "en": "English"}
-# An arm that has not learnt its items proves nothing. The null arm is left out: it has nothing that can be learnt.
-_FITTED = {
-    "bg+en": "Bilingual tuning",
-    "en": "English tuning",
-    "no-negatives": "Tuning without negatives",
+_MEASURED: dict[str, Any] = {
+    "unit": "tool",
+    "smallest": 0.05,
+    "control": "base",
+    "treatment": "bg+en",
+    "null": "shuffled",
+    "premises": ("speaks-bg", "bg+en-fits"),
 }
-_SPEAKS = ("speaks-bg", "speaks-en", "bg+en-fits")
 
 PAPER = Paper(
     slug="tucan",
@@ -35,26 +34,22 @@ PAPER = Paper(
             "which three want no call, by more than 28.75 points, in wordings and with values that it never showed.",
             reported="+28.75 points for BgGPT-2.6B, on Tucan-BG-Eval (abstract; 50.00 to 78.75 recalled).",
             **_MEASURED,
-            treatment="bg+en",
-            control="base",
+            metric="accuracy_bg",
             size=0.2875,
-            null="shuffled",
-            premises=_SPEAKS,
         ),
         Claim(
             id="clean-calls",
             statement="Where a call is wanted, Bulgarian requests get one that parses, names an offered function and "
-            "satisfies its schema more often than from the base.",
+            "satisfies its schema more often than from the base, and than after tuning on other items' calls.",
             reported="Clean, parsable calls instead of verbose replies (abstract; qualitative).",
-            **_MEASURED | {"metric": "valid_call_bg"},
-            treatment="bg+en",
-            control="base",
-            premises=_SPEAKS,
+            # Another item's call parses as well: the null arm breaks what is called, not the format, and is a control.
+            **_MEASURED | {"null": None, "control": ("base", "shuffled")},
+            metric="valid_call_bg",
         ),
         Claim(
             id="little-is-forgotten",
-            statement="Of Bulgarian questions about countries, answered by choice among four, at most 5 points are "
-            "lost to tuning, which mentions none of these countries.",
+            statement="Of Bulgarian questions about currencies of countries, answered by choice among four, at most 5 "
+            "points are lost to tuning, which mentions none of these countries.",
             reported="No forgetting on Bulgarian HellaSwag, Winogrande and ARC (cards). The allowed loss is ours.",
             metric="knowledge_bg",
             unit="territory",
@@ -73,45 +68,20 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="negatives-teach-restraint",
-            statement="Without the items where nothing is to be called, and as many others in their place, a tuned "
-            "model calls more often where it should not.",
-            **_MEASURED | {"metric": "unexpected_call_bg"},
-            treatment="no-negatives",
-            control="bg+en",
-            null="shuffled",
-            premises=(*_SPEAKS, "no-negatives-fits"),
-        ),
-        Check(
-            id="bulgarian-helps-bulgarian",
-            statement="On Bulgarian requests, tuning in both languages beats tuning on as many English items.",
-            **_MEASURED,
-            treatment="bg+en",
-            control="en",
-            null="shuffled",
-            premises=(*_SPEAKS, "en-fits"),
-        ),
-        Check(
             id="unseen-functions",
             statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base.",
-            **_MEASURED | {"metric": "accuracy_unseen_bg"},
-            treatment="bg+en",
-            control="base",
-            null="shuffled",
-            premises=_SPEAKS,
+            **_MEASURED,
+            metric="accuracy_unseen_bg",
         ),
     ),
     premises=(
-        *(
-            Premise(
-                id=f"speaks-{code}",
-                statement=f"The base speaks {language}: it says in its own words what it is asked for, with the right "
-                "values, in the wordings of the test.",
-                metric=f"understood_{code}",
-                variant="base",
-                at_least=0.8,
-            )
-            for code, language in _LANGUAGES.items()
+        Premise(
+            id="speaks-bg",
+            statement="The base speaks Bulgarian: it says in its own words what it is asked for, with the right "
+            "values, in the wordings of the test.",
+            metric="understood_bg",
+            variant="base",
+            at_least=0.6,
         ),
         Premise(
             id="knows-bg",
@@ -120,41 +90,25 @@ PAPER = Paper(
             variant="base",
             at_least=0.6,
         ),
-        *(
-            Premise(
-                id=f"{arm}-fits",
-                statement=f"{name} has learnt its items.",
-                metric="fitted",
-                variant=arm,
-                at_least=0.9,
-            )
-            for arm, name in _FITTED.items()
+        Premise(
+            id="bg+en-fits",
+            statement="The tuned model has learnt its items.",
+            metric="fitted",
+            variant="bg+en",
+            at_least=0.7,
         ),
     ),
     official_code="https://github.com/llm-bg/Tucan-Eval",
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
     seeds=(31, 32, 33, 34, 35),
-    minutes=14,
+    minutes=10,
 )
 
 __getattr__, __dir__, __all__ = public(
     __name__,
     catalogue=("Catalogue", "load_catalogue", "plain_function"),
     data=("build_dataset", "load_prompt", "read_conversations", "read_items"),
-    grader=(
-        "Call",
-        "Report",
-        "Verdict",
-        "equivalent",
-        "evaluate",
-        "examine",
-        "grade",
-        "normalize",
-        "parse_call",
-        "same_arguments",
-        "summarize",
-        "violations",
-    ),
+    grader=("Call", "Report", "Verdict", "equivalent", "evaluate", "examine", "grade", "normalize", "parse_call"),
     method=("Draw", "Prompt", "Tags", "conversation", "render_call", "tune"),
 )

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 _READING = TrainingConfig(
-    steps=800, batch_size=8, max_length=512, learning_rate=1.5e-3, schedule="cosine", warmup=50, beta2=0.99,
+    steps=1000, batch_size=16, max_length=512, learning_rate=3e-3, schedule="cosine", warmup=50, beta2=0.99,
     layout="padded", long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
-_TUNING = replace(_READING, steps=0, epochs=1, learning_rate=4e-3, warmup=0.05)
+_TUNING = replace(_READING, steps=0, epochs=1, batch_size=8, learning_rate=4e-3, warmup=0.05)
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,10 @@ class PromptConfig:
     lang: Literal["bg", "en"] = "bg"
     """Language of the instructions around the request (official: Bulgarian)."""
     wording: Literal["short", "long"] = "short"
-    """Our short wording, or the long one that is laid out like the official one."""
+    """Our short wording, with schemas without blanks and descriptions, or one that is laid out like the official one,
+    three times as long."""
     file: str = ""
     """YAML file with other wordings (keys as in prompts.yaml), such as the exact official text. Empty: ours."""
-    json_indent: Annotated[int, Range(-1)] = -1
-    """Indentation of the schemas; -1 = none and no blanks. Official: 2, which triples the length."""
-    descriptions: bool = False
-    """Keep the descriptions of functions and parameters."""
     start: str = "```tool_call"
     """Opens a call (official)."""
     end: str = "```"
@@ -85,17 +82,10 @@ class Config:
     """Training conversations: JSONL or hub dataset, see the page. Empty: the miniature's."""
     eval_file: str = ""
     """Evaluation items: JSON, JSONL or hub dataset. Empty: the miniature's."""
-    languages: tuple[str, ...] = ()
-    """Languages that are trained on; none: all that there are (the paper: Bulgarian and English)."""
-    negatives: bool = True
-    """Train on items where nothing is to be called. Off: calls alone, in the miniature as many items."""
     calls: Literal["own", "shuffled"] = "own"
     """shuffled: whoever is to call makes the call of another item. The null arm."""
-    examples: Annotated[int, Range(1)] = 1300
+    examples: Annotated[int, Range(1)] = 3600
     """Training items of the miniature, over all languages."""
-    loss_on: Literal["assistant", "all"] = "assistant"
-    """Tokens with a loss. The paper's masking was not recovered."""
-
     prompt: PromptConfig = PromptConfig()
     """Wording and format."""
     training: TrainingConfig = _TUNING
@@ -111,10 +101,6 @@ class Config:
     """Official: 1.1, which makes it harder to copy long values."""
     repeats: Annotated[int, Range(1)] = 1
     """Sampled answers of every item, averaged (the model cards average several runs)."""
-    translit: Literal["official", "bg_standard"] = "official"
-    """How Cyrillic is compared with Latin spellings: the scorer's table, or the Bulgarian standard."""
-    save_merged: bool = False
-    """Also write the model with the adapter merged into it."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
@@ -123,8 +109,6 @@ class Config:
             raise UserError("The miniature's base is not quantised: name a --base, or leave --quantization out.")
         if self.repeats > 1 and not self.temperature:
             raise UserError("Greedy answers do not differ: set --temperature, or --repeats 1.")
-        if self.base_model.hidden % 8:
-            raise UserError(f"base_model.hidden = {self.base_model.hidden} must be a multiple of 8.")
         if not self.prompt.start or not self.prompt.end:
             raise UserError("prompt.start and prompt.end must not be empty: a call could not be found.")
 
@@ -137,7 +121,7 @@ PAPER_SCALE = Config(
     attention="eager",
     train_file="llm-bg/Tucan-BG-v1.0",
     eval_file="llm-bg/Tucan-BG-Eval-v1.0",
-    prompt=PromptConfig(wording="long", json_indent=2, descriptions=True),
+    prompt=PromptConfig(wording="long"),
     training=TrainingConfig(
         epochs=2, batch_size=16, micro_batch_size=2, max_length=2048, learning_rate=2e-4, schedule="cosine",
         warmup=0.03, layout="padded", long_documents="drop", precision="bf16", gradient_checkpointing=True,
@@ -148,40 +132,29 @@ PAPER_SCALE = Config(
     repeats=2,
 )  # fmt: skip
 
+_SMALL = BaseModel(16, 2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0))
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY,
-        base_model=BaseModel(
-            hidden=16, layers=2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0)
-        ),
-        lora_rank=2,
-        examples=16,
-        training=replace(_TUNING, epochs=1, batch_size=8, max_length=1024),
-        limit=8,
-        max_new_tokens=6,
+        TINY, base_model=_SMALL, lora_rank=2, examples=16, limit=14, max_new_tokens=6,
+        training=replace(_TUNING, max_length=1024),
     ),
     "tiny": TINY,
     "paper": PAPER_SCALE,
     "paper_9b": replace(PAPER_SCALE, base="INSAIT-Institute/BgGPT-Gemma-2-9B-IT-v1.0", lora_rank=32),
     "paper_27b": replace(
-        PAPER_SCALE,
-        base="INSAIT-Institute/BgGPT-Gemma-2-27B-IT-v1.0",
-        lora_rank=32,
+        PAPER_SCALE, base="INSAIT-Institute/BgGPT-Gemma-2-27B-IT-v1.0", lora_rank=32,
         training=replace(PAPER_SCALE.training, learning_rate=1e-4),
     ),
-}
+}  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {"adapter": "none"},
     "bg+en": {},
-    "en": {"languages": ("en",)},
-    "no-negatives": {"negatives": False},
     "shuffled": {"calls": "shuffled"},
 }
 
 # BgGPT keeps the architecture of the Gemma-2 that it was trained from.
 SHAPES = {"2.6B": "google/gemma-2-2b", "9B": "google/gemma-2-9b", "27B": "google/gemma-2-27b"}
-CONVERSATIONS = 10_035
 
 
 def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
@@ -199,14 +172,14 @@ def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
 
 def workload(config: Config) -> list[Workload]:
     """What tuning costs, for `papers plan`: 10,035 conversations of about 600 tokens of Gemma's tokenizer (assumed:
-    two or three indented schemas are most of them); in miniature also the base, whose rows have about 150."""
+    two or three indented schemas are most of them); in miniature also the base, whose rows have about 40."""
     from core.cost.workload import Workload
 
     name = next((shape for size, shape in SHAPES.items() if f"-{size}-" in config.base), config.base)
     small, settings = base_shape(config.base_model, config.base_model.vocabulary), config.training
     tuning = Workload(
         architecture=name or small,
-        tokens=(600 * CONVERSATIONS if config.train_file else 150 * config.examples) * settings.epochs,
+        tokens=(600 * 10_035 if config.train_file else 80 * config.examples) * settings.epochs,
         kind="inference" if config.adapter == "none" else "training",
         method="lora" if config.quantization == "none" else "qlora",
         sequence_length=settings.max_length,
@@ -216,5 +189,5 @@ def workload(config: Config) -> list[Workload]:
         name="LoRA on function-calling conversations",
     )
     reading = config.base_model.training
-    base = Workload(small, 150 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
+    base = Workload(small, 40 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
     return [tuning] if config.base else [base, tuning]

@@ -10,8 +10,8 @@ training needs (`answer`, or the expected call).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from core.corpora import TABLES, adapted, read_rows
 from core.errors import UserError
-from core.files import json_kind, load_yaml, parse_json, source_is_path
-from core.text.scripts import dominant_script, in_script_share
+from core.files import load_yaml, parse_json, source_is_path
+from core.text.scripts import dominant_script
 from papers.tucan.catalogue import HERE, Catalogue, Part, plain_function
 from papers.tucan.grader import parse_call
-from papers.tucan.method import MIX, NO_CALL_SCENARIOS, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored
+from papers.tucan.method import MIX, SCENARIOS, Draw, Prompt, Tags, conversation, draw, mirrored
 
 if TYPE_CHECKING:
     from papers.tucan.config import PromptConfig
@@ -60,16 +60,15 @@ def build_dataset(
         catalogue: Functions and templates.
         count: Items in all.
         languages: Of the requests.
-        part: Whose templates, values and questions are used.
+        part: Whose templates and values are used.
         seed: Of the draws.
         mix: Share of each scenario; shares are met up to rounding.
-        distractors: At most so many further functions.
+        distractors: At most so many further functions, at least 1.
         tools: Functions that are asked for; none: all. Each scenario goes through all of them before one comes again.
         withheld: Functions that are neither asked for nor offered.
 
     Returns:
-        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`; the function is the one asked for or,
-        beside a general question, one of those that are offered.
+        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`.
 
     Raises:
         UserError: An unknown language, scenario or function, or a catalogue that cannot fill a scenario.
@@ -84,8 +83,8 @@ def build_dataset(
     rng = random.Random(f"{seed}/{part}")
     asked = [name for name in tools or catalogue.tools[languages[0]] if name not in withheld]
     offered = [name for name in catalogue.functions if name not in withheld]
-    if not asked:
-        raise UserError("There is no function left to ask for: name fewer functions to withhold.")
+    if not asked or len(offered) < 2:
+        raise UserError("Two functions are needed, one to ask for and one beside it: withhold fewer.")
     scenarios = apportion(mix, -(-count // len(languages)))
     rng.shuffle(scenarios)
     queues: dict[str, list[str]] = {}
@@ -98,7 +97,6 @@ def build_dataset(
         for _ in range(20):  # nothing is asked twice in one wording with the same values, as long as there is more
             drawn = draw(catalogue, scenario, name, offered, part, distractors, rng)
             core = replace(drawn, scenario="", offered=(), wording=0)
-            core = core if drawn.question is None else Draw("", "", question=drawn.question)
             if core not in seen:
                 break
         seen.add(core)
@@ -109,19 +107,11 @@ def build_dataset(
 
 def apportion(mix: Mapping[str, float], count: int) -> list[str]:
     """`count` scenarios in the shares of `mix` (largest remainders)."""
-    total = sum(mix.values())
-    if total <= 0:
-        raise UserError("The mix of scenarios is empty: give at least one a positive share.")
-    exact = {name: share / total * count for name, share in mix.items()}
+    exact = {name: share / sum(mix.values()) * count for name, share in mix.items()}
     counts = {name: int(value) for name, value in exact.items()}
     for name in sorted(exact, key=lambda name: counts[name] - exact[name])[: count - sum(counts.values())]:
         counts[name] += 1
     return [name for name, number in counts.items() for _ in range(number)]
-
-
-def without_negatives(mix: Mapping[str, float] = MIX) -> dict[str, float]:
-    """The mix with the three scenarios dropped in which nothing is to be called."""
-    return {name: 0.0 if name in NO_CALL_SCENARIOS else share for name, share in mix.items()}
 
 
 # --- rows of files and the hub --------------------------------------------------------------------------------------
@@ -133,28 +123,27 @@ def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     Raises:
         UserError: A part is missing or cannot be parsed, or a call is expected without naming its function.
     """
-    for name in ("user_message", "expected_behavior"):
-        if not row.get(name):
-            raise UserError(f"{name!r} is missing: an item needs user_message, functions and expected_behavior.")
-    functions, expected = (_parsed(row.get(name), name) for name in ("functions", "expected_behavior"))
-    if not isinstance(row["user_message"], str):
-        raise UserError("user_message is no text.")
-    if not isinstance(expected, Mapping) or not isinstance(expected.get("should_call_function"), bool):
+    request, functions = row.get("user_message"), _parsed(row.get("functions"), "functions") or []
+    expected = _parsed(row.get("expected_behavior"), "expected_behavior")
+    if not isinstance(request, str) or not isinstance(expected, Mapping) or not isinstance(functions, list):
+        raise UserError("an item needs a user_message, a list of functions, and expected_behavior.")
+    if not isinstance(expected.get("should_call_function"), bool):
         raise UserError("expected_behavior has no should_call_function that is true or false.")
-    if not isinstance(functions or [], list):
-        raise UserError("functions is no list.")
-    for function in functions or []:
-        plain_function(function)
     if expected["should_call_function"] and not isinstance(expected.get("expected_function"), str):
         raise UserError("a call is expected, but expected_function does not name it.")
-    parameters = _parsed(expected.get("expected_parameters"), "expected_parameters")
+    for function in functions:
+        plain_function(function)
+    if (parameters := _parsed(expected.get("expected_parameters"), "expected_parameters")) is not None:
+        expected = {**expected, "expected_parameters": parameters}
+    # Where a row does not say its language, the script of its request does.
+    script = "bg" if dominant_script(request) == "Cyrl" else "en"
     return {
         **row,
         "id": str(row.get("id") if row.get("id") is not None else number),
         "scenario_type": str(row.get("scenario_type") or "unknown"),
-        "language": language_of(row),
-        "functions": functions or [],
-        "expected_behavior": {**expected, **({} if parameters is None else {"expected_parameters": parameters})},
+        "language": str(row.get("language") or script),
+        "functions": functions,
+        "expected_behavior": expected,
     }
 
 
@@ -173,18 +162,17 @@ def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
     turns = _parsed(row.get("messages") or row.get("conversations"), "messages")
     if not turns:
         raise UserError("a training row needs `messages`, `conversations`, or the columns of an item.")
-    messages = []
+    messages: Chat = []
     for turn in turns:
         role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
         if role not in ROLES or not isinstance(content, str):
             raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}.")
         messages.append({"role": ROLES[role], "content": content})
-    # Gemma-2 has no system role: instructions and functions belong into the first user turn.
-    if messages[0]["role"] == "system" and len(messages) > 1:
-        first = f"{messages[0]['content']}\n\n{messages[1]['content']}"
-        messages = [{"role": "user", "content": first}, *messages[2:]]
     if not any(message["role"] == "assistant" for message in messages):
         raise UserError("a conversation has no answer of the assistant.")
+    if messages[0]["role"] == "system":  # Gemma-2 has none: instructions and functions belong into the first user turn
+        system, first, *messages = messages
+        messages = [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *messages]
     return messages
 
 
@@ -192,42 +180,18 @@ def _parsed(value: Any, name: str) -> Any:
     return parse_json(value, name) if isinstance(value, str) else value
 
 
-def language_of(row: Mapping[str, Any]) -> str:
-    """What a row says of itself, or else by the script of its request: bg in Cyrillic, otherwise en."""
-    said = row.get("language") or row.get("lang")
-    return str(said or ("bg" if dominant_script(str(row.get("user_message"))) == "Cyrl" else "en"))
-
-
 def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     """Evaluation items of a file (:func:`core.corpora.read_rows`) or of a hub dataset (`owner/name`, also `@split`)."""
     return list(adapted(source, _rows(source, SPLITS)[: limit or None], evaluation_item))
 
 
-def read_conversations(
-    source: str, prompt: Prompt, *, languages: Sequence[str] = (), negatives: bool = True
-) -> list[Chat]:
-    """Training conversations of a file or a hub dataset.
-
-    Args:
-        source: As in :func:`read_items`.
-        prompt: Wording of items; `messages` are taken as they are. Its tags say which answers are calls.
-        languages: Keep these alone, none: all. A row without `language` is in those in whose script most letters of its
-            request are, which in `messages` is the last line of the first turn.
-        negatives: False keeps conversations with a call alone.
+def read_conversations(source: str, prompt: Prompt) -> list[Chat]:
+    """Training conversations of a file or a hub dataset; items are worded by `prompt`, `messages` taken as they are.
 
     Raises:
-        UserError: A row cannot be read, or none is left.
+        UserError: A row cannot be read.
     """
-    rows, kept = _rows(source, ("train",)), []
-    for row, chat in zip(rows, adapted(source, rows, lambda row, _: training_messages(row, prompt)), strict=True):
-        own = row.get("language") or row.get("lang")
-        request = str(row.get("user_message") or chat[0]["content"].strip().rpartition("\n")[2])
-        spoken = [code for code in languages if code == own or (not own and in_script_share(request, code) >= 0.5)]
-        if (spoken or not languages) and (negatives or any(_calls(turn, prompt.tags) for turn in chat)):
-            kept.append(chat)
-    if not kept:
-        raise UserError(f"No conversation of {source} is left: change --languages or --negatives.")
-    return kept
+    return list(adapted(source, _rows(source, ("train",)), lambda row, _: training_messages(row, prompt)))
 
 
 def shuffled_calls(chats: Sequence[Chat], tags: Tags, seed: int) -> list[Chat]:
@@ -250,44 +214,30 @@ def _rows(source: str, splits: Sequence[str]) -> list[Any]:
     """All rows; of a hub dataset without `@split` those of the first split that it has."""
     named = "@" in source or source_is_path(source) or Path(source).suffix.lower() in FILES
     for split in () if named else splits[:-1]:
-        try:
+        with contextlib.suppress(UserError):
             return list(read_rows(source, split=split))
-        except UserError:
-            continue
     return list(read_rows(source, split=splits[-1]))
 
 
 # --- wordings of the prompt -----------------------------------------------------------------------------------------
 
 
-def load_prompt(
-    wording: str = "long-bg", path: str | Path = "", *, indent: int | None = 2, descriptions: bool = True,
-    tags: Tags | None = None,
-) -> tuple[Prompt, str]:  # fmt: skip
+def load_prompt(wording: str = "long-bg", path: str | Path = "", tags: Tags | None = None) -> tuple[Prompt, str]:
     """One wording of a YAML file (ours by default) and a short hash of it, to be reported with every number.
 
     Raises:
         UserError: No such file or wording, or one that lacks a part.
     """
     content = load_yaml(Path(path or HERE / "prompts.yaml"))
-    parts = ("system", "default_system", "functions_header", "query_header", "user")
-    if not isinstance(content, Mapping) or not isinstance(content.get(wording), Mapping):
-        has = ", ".join(map(str, content)) if isinstance(content, Mapping) else json_kind(content)
-        raise UserError(f"There is no wording {wording!r} in {path or 'prompts.yaml'}: it has {has or 'nothing'}.")
-    if missing := [name for name in parts if name not in content[wording]]:
-        raise UserError(f"The wording {wording!r} lacks {missing[0]!r}.")
-    texts = {name: str(content[wording][name]) for name in parts}
-    prompt = Prompt(**texts, tags=tags or Tags(), indent=indent, descriptions=descriptions)
-    digest = hashlib.sha256(json.dumps([texts, indent, descriptions, repr(prompt.tags)]).encode()).hexdigest()
-    return prompt, digest[:12]
+    names = ("system", "default_system", "functions_header", "query_header", "user")
+    try:
+        texts = {name: str(content[wording][name]) for name in names}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path or 'prompts.yaml'} lacks {error} of the wording {wording!r}.") from None
+    prompt = Prompt(**texts, tags=tags or Tags(), short=wording.startswith("short"))
+    return prompt, hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]
 
 
 def prompt_of(config: PromptConfig) -> tuple[Prompt, str]:
     """The wording that a configuration names, and its hash."""
-    return load_prompt(
-        f"{config.wording}-{config.lang}",
-        config.file,
-        indent=None if config.json_indent < 0 else config.json_indent,
-        descriptions=config.descriptions,
-        tags=Tags(start=config.start, end=config.end),
-    )
+    return load_prompt(f"{config.wording}-{config.lang}", config.file, Tags(config.start, config.end))

@@ -4,21 +4,20 @@
     python -m papers.tucan.eval tiny --variant base --split dev
     python -m papers.tucan.eval paper --variant base
 
-Half of the benchmark's scenarios want no call, so a model that never calls scores high: `never_call` is that line, and
-it belongs beside every accuracy. Wrong items go to `wrong.jsonl`, ready for the next round of training.
+Half of the benchmark's scenarios want no call, so a model that never calls scores high: `trivial_never_call` is that
+line, and it belongs beside every accuracy. Wrong items go to `wrong.jsonl`, ready for the next round of training.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
-from core.experiment.entrypoint import entrypoint
+from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_text
+from core.files import read_json, write_rows
 from core.inference.chat import render
 from papers.tucan.config import Config
 
@@ -38,30 +37,24 @@ def evaluate(config: Config, run: Run) -> Measurement:
     model, tokenizer = tuned(config, run)
     rounds = answers(model, tokenizer, items, config, prompt)
     verdicts = [
-        [grader.examine(text, item, prompt.tags, config.translit) for text, item in zip(texts, items, strict=True)]
-        for texts in rounds
+        [grader.examine(text, item, prompt.tags) for text, item in zip(texts, items, strict=True)] for texts in rounds
     ]
     units = item_units(items, verdicts)
+    metrics: dict[str, float] = {}
     if not config.eval_file:
-        units |= {f"knowledge_{code}": knows(model, tokenizer, config, code) for code in miniature.LANGUAGES}
+        units["knowledge_bg"] = knows(model, tokenizer, config)
         if config.adapter == "none":
-            units |= {f"understood_{code}": understood(model, tokenizer, config, code) for code in miniature.LANGUAGES}
-    metrics = {name: mean(values) for name, values in units.items()}
-    report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
-    metrics |= {"never_call": report.never_call, "schema_valid": report.schema_valid}
-    metrics |= {"call_precision": report.precision, "call_recall": report.recall}
-    if not config.eval_file:
-        metrics |= trivial(config, items)
-        if config.adapter != "none" and config.calls == "own" and not config.train_file:
+            units["understood_bg"] = understood(model, tokenizer, config)
+        elif config.calls == "own" and not config.train_file:
             metrics["fitted"] = fitted(model, tokenizer, config, prompt)
-    metrics = {name: value for name, value in metrics.items() if value == value}
-    write_text(run.path / "wrong.jsonl", wrong_items(items, rounds[0], verdicts[0]))
-    training = read_json(run.artifact / "tucan.json") or {}
-    details = {"scenarios": report.scenarios, "errors": report.errors, "confusion": report.confusion, "prompt": digest,
-               "samples": samples(items, rounds[0], verdicts[0]), "training": training,
-               "scorer": f"{grader.SCORER}, transliteration {config.translit}"}  # fmt: skip
+        metrics |= trivial(config, items, prompt)
+    metrics |= {name: mean(values) for name, values in units.items()}
+    report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
+    write_rows(run.path / "wrong.jsonl", wrong_items(items, rounds[0], verdicts[0]))
     if not run.quiet:
-        print_table(report, len(verdicts))
+        print_report(report)
+    details = {"errors": report.errors, "prompt": digest, "training": read_json(run.artifact / "tucan.json") or {},
+               "samples": samples(items, rounds[0], verdicts[0])}  # fmt: skip
     return Measurement(metrics, units, details)
 
 
@@ -96,27 +89,24 @@ def answers(model: Any, tokenizer: Any, items: Items, config: Config, prompt: An
     return [generate(model, tokenizer, asked, seed=seed, **options) for seed in seeds]
 
 
-# --- what the base can do and what is kept --------------------------------------------------------------------------
-
-
-def knows(model: Any, tokenizer: Any, config: Config, language: str) -> dict[str, float]:
+def knows(model: Any, tokenizer: Any, config: Config) -> dict[str, float]:
     """1 for each question about a country whose right answer is the likeliest of four, token by token."""
     from core.tasks import choices
     from papers.tucan import miniature
 
     asked = [
         replace(q, context=opening(tokenizer, q.context), choices=tuple(choice.strip() for choice in q.choices))
-        for q in miniature.knowledge(config, language)
+        for q in miniature.knowledge(config)
     ]
     return choices.answer(model, tokenizer, asked, "token")
 
 
-def understood(model: Any, tokenizer: Any, config: Config, language: str) -> dict[str, float]:
+def understood(model: Any, tokenizer: Any, config: Config) -> dict[str, float]:
     """1 for each request that the base, asked without functions, says in its own words with the right values."""
     from core.inference.generation import generate
     from papers.tucan import miniature
 
-    asked = miniature.in_words(config, language)
+    asked = miniature.in_words(config)
     said = generate(model, tokenizer, [opening(tokenizer, request) for _, request, _ in asked], max_new_tokens=48)
     return {path: float(text.strip() == reply) for (path, _, reply), text in zip(asked, said, strict=True)}
 
@@ -126,27 +116,20 @@ def fitted(model: Any, tokenizer: Any, config: Config, prompt: Any) -> float:
     from papers.tucan import grader, miniature
 
     items = miniature.training_items(config)[: config.limit or ASKED_AGAIN]
-    said = answers(model, tokenizer, items, replace(config, repeats=1, temperature=0.0), prompt)[0]
-    labels = [grader.grade(text, one["expected_behavior"], prompt.tags) for text, one in zip(said, items, strict=True)]
-    return labels.count("CORRECT") / len(labels)
+    (said,) = answers(model, tokenizer, items, replace(config, repeats=1), prompt)
+    return grader.evaluate(lambda _: said, items, prompt).accuracy
 
 
-def trivial(config: Config, items: Items) -> dict[str, float]:
+def trivial(config: Config, items: Items, prompt: Any) -> dict[str, float]:
     """Accuracy on the Bulgarian items, over all scenarios, of solvers that understand nothing."""
     from papers.tucan import grader, miniature
 
-    solvers = {
-        "trivial_never_call": lambda item: "",
-        "trivial_neighbour": lambda item: miniature.neighbour(config, item),
-    }
-    own = [item for item in items if not item.get("unseen")]
+    own: Any = [item for item in items if not item.get("unseen")]
+    solved = [miniature.neighbour(config, item) for item in own]
     return {
-        name: statistics.fmean(grader.grade(solve(item), item["expected_behavior"]) == "CORRECT" for item in own)
-        for name, solve in solvers.items()
+        "trivial_never_call": grader.evaluate(lambda prompts: [""] * len(own), own, prompt).accuracy,
+        "trivial_neighbour": grader.evaluate(lambda prompts: solved, own, prompt).accuracy,
     }
-
-
-# --- numbers --------------------------------------------------------------------------------------------------------
 
 
 def mean(values: Mapping[str, float]) -> float:
@@ -154,63 +137,58 @@ def mean(values: Mapping[str, float]) -> float:
     groups: dict[str, list[float]] = {}
     for path, value in values.items():
         groups.setdefault(path.partition("/")[0], []).append(value)
-    return statistics.fmean(map(statistics.fmean, groups.values()))
+    return fmean(map(fmean, groups.values()))
 
 
 def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[str, float]]:
     """Every metric's value on every item, averaged over the rounds of sampling."""
     units: dict[str, dict[str, float]] = {}
-    for position, item in enumerate(items):
-        verdicts, expected = [verdicts[position] for verdicts in rounds], item["expected_behavior"]
-        language, path = item["language"], item["id"]
+    for item, *verdicts in zip(items, *rounds, strict=True):
+        language, path, expected = item["language"], item["id"], item["expected_behavior"]
         if path.count("/") < 2:  # a file's own ids do not say which function they are about
             path = f"{expected.get('expected_function') or 'no call'}/{item['scenario_type']}/{path}"
-        right = statistics.fmean(verdict.label == "CORRECT" for verdict in verdicts)
+        right = fmean(verdict.label == "CORRECT" for verdict in verdicts)
         if item.get("unseen"):
-            units.setdefault(f"accuracy_unseen_{language}", {})[path] = right
-            continue
-        found = {f"accuracy_{language}": right, f"accuracy_{item['scenario_type']}_{language}": right}
-        if expected["should_call_function"]:
-            found[f"accuracy_call_{language}"] = right
-            found[f"valid_call_{language}"] = statistics.fmean(verdict.valid is True for verdict in verdicts)
-            found[f"right_function_{language}"] = statistics.fmean(
-                verdict.called == expected["expected_function"] for verdict in verdicts
-            )
+            found = {"accuracy_unseen": right}
         else:
-            found[f"unexpected_call_{language}"] = statistics.fmean(
-                verdict.label == "UNEXPECTED_CALL" for verdict in verdicts
-            )
+            found = {"accuracy": right, f"accuracy_{item['scenario_type']}": right}
+            if expected["should_call_function"]:
+                found["accuracy_call"] = right
+                found["valid_call"] = fmean(verdict.valid is True for verdict in verdicts)
+            else:
+                found["unexpected_call"] = fmean(verdict.label == "UNEXPECTED_CALL" for verdict in verdicts)
         for name, value in found.items():
-            units.setdefault(name, {})[path] = value
+            units.setdefault(f"{name}_{language}", {})[path] = value
     return units
 
 
-def wrong_items(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> str:
-    """Items that were answered wrongly, with the answer and why, one JSON object a line."""
-    return "".join(
-        json.dumps({**item, "label": verdict.label, "response": text, "errors": verdict.errors}, ensure_ascii=False)
-        + "\n"
+def wrong_items(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
+    """Items that were answered wrongly, with the answer and why."""
+    return [
+        {**item, "label": verdict.label, "response": text, "errors": verdict.errors}
         for item, text, verdict in zip(items, said, verdicts, strict=True)
         if verdict.label != "CORRECT"
-    )
+    ]
 
 
 def samples(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
-    """One answer for every scenario, language and label."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for item, text, verdict in zip(items, said, verdicts, strict=True):
-        key = (item["scenario_type"], item["language"], verdict.label)
-        shown = {"scenario": key[0], "label": key[2], "request": item["user_message"], "answer": text[:200]}
-        found.setdefault(key, shown)
-    return list(found.values())
+    """One answer for every scenario and label."""
+    shown = [
+        {
+            "scenario": item["scenario_type"],
+            "label": verdict.label,
+            "request": item["user_message"],
+            "answer": text[:200],
+        }
+        for item, text, verdict in zip(items, said, verdicts, strict=True)
+    ]
+    return list({(one["scenario"], one["label"]): one for one in shown}.values())
 
 
-def print_table(report: Any, rounds: int = 1) -> None:
-    """The diagnosis on the terminal: accuracy by scenario, errors, and the score of a model that never calls."""
-    for scenario, value in report.scenarios.items():
-        print(f"  {scenario:38s} {value:6.1%}")
-    print(f"  {'all':38s} {report.accuracy:6.1%}   (never calling: {report.never_call:.1%})")
-    print("  " + ", ".join(f"{label} {count / rounds:g}" for label, count in report.errors.items() if count))
+def print_report(report: Any) -> None:
+    """Accuracy by scenario, errors, and the score of a model that never calls."""
+    show({**report.scenarios, "all": report.accuracy, "never calling": report.never_call})
+    print("  " + ", ".join(f"{label} {count}" for label, count in report.errors.items() if count))
 
 
 if __name__ == "__main__":

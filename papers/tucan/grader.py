@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from statistics import fmean
+from typing import Any, Literal, NamedTuple, get_args
 
 from core.errors import UserError
 from papers.tucan.method import Item, Prompt, Tags
@@ -22,24 +21,11 @@ from papers.tucan.method import Item, Prompt, Tags
 Label = Literal[
     "CORRECT", "NO_CALL_WHEN_EXPECTED", "UNEXPECTED_CALL", "WRONG_FUNCTION", "WRONG_PARAMETERS", "MALFORMED_JSON"
 ]
-LABELS: tuple[Label, ...] = (
-    "CORRECT", "NO_CALL_WHEN_EXPECTED", "UNEXPECTED_CALL", "WRONG_FUNCTION", "WRONG_PARAMETERS", "MALFORMED_JSON",
-)  # fmt: skip
-Translit = Literal["official", "bg_standard"]
-SCORER = "llm-bg/Tucan-Eval, July 2026"
-
-
-# --- reading a call -------------------------------------------------------------------------------------------------
+LABELS: tuple[Label, ...] = get_args(Label)
 
 
 class Call(NamedTuple):
-    """The first fenced block of an answer.
-
-    Attributes:
-        name: Of the function, as written; None when the call is malformed.
-        arguments: As written (anything that JSON can hold).
-        malformed: Not JSON, not an object, or an object that reports an `error`.
-    """
+    """The first fenced block of an answer, as written; malformed: no JSON object, or one that reports an `error`."""
 
     name: Any
     arguments: Any
@@ -67,52 +53,40 @@ def parse_call(response: str, tags: Tags | None = None) -> Call | None:
     return Call(payload.get("name"), payload["arguments"] if "arguments" in payload else payload.get("parameters"))
 
 
-# --- equivalence of values ------------------------------------------------------------------------------------------
-
-_OFFICIAL = {
+_LATIN = {
     **dict(zip("абвгдезийклмнопрстуфхыэ", "abvgdeziyklmnoprstufhye", strict=True)),
     "ж": "zh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "yu", "я": "ya", "ъ": "", "ь": "",
 }  # fmt: skip
-# The Bulgarian transliteration act of 2009.
-_STANDARD = {**_OFFICIAL, "щ": "sht", "ъ": "a", "ь": "y"}
-_TABLES: dict[str, dict[int, str]] = {
-    name: str.maketrans({**table, **{letter.upper(): sound.upper() for letter, sound in table.items()}})
-    for name, table in (("official", _OFFICIAL), ("bg_standard", _STANDARD))
-}
+_TABLE = str.maketrans(_LATIN | {letter.upper(): sound.upper() for letter, sound in _LATIN.items()})
 
 
-def normalize(text: str, translit: Translit = "official") -> str:
+def normalize(text: str) -> str:
     """Latin letters, no trailing punctuation, single blanks, no outer quotes, lower case, in the official order.
 
-    Trailing punctuation goes before blanks do, and closing quotes stay: `" софия. "` keeps its dot. `official` is the
-    scorer's Russian-like table; `bg_standard` is the law's, in which a final -ия is -ia.
+    Trailing punctuation goes before blanks do, and closing quotes stay: `" софия. "` keeps its dot. The table is the
+    scorer's, Russian-like: Търговище is trgovishche, not the Bulgarian standard's targovishte.
     """
-    if translit == "bg_standard":
-        text = re.sub(r"(?<=и)я\b|(?<=И)Я\b", "a", text)
-    text = re.sub(r"[.!?,:;]+$", "", text.translate(_TABLES[translit]))  # `$` as there: before a last line end, too
+    text = re.sub(r"[.!?,:;]+$", "", text.translate(_TABLE))  # `$` as there: before a last line end, too
     return " ".join(text.split()).strip("\"'„").strip().lower()
 
 
-def equivalent(expected: Any, actual: Any, translit: Translit = "official") -> bool:
+def equivalent(expected: Any, actual: Any) -> bool:
     """Whether two argument values mean the same: equal, equal after :func:`normalize`, or a number and its digits."""
     if expected is None or actual is None:
         return expected is actual
     if expected == actual:
         return True
     if isinstance(expected, str) and isinstance(actual, str):
-        if expected.strip().lower() == actual.strip().lower():
-            return True
-        return normalize(expected, translit) == normalize(actual, translit)
+        same = expected.strip().lower() == actual.strip().lower()
+        return same or normalize(expected) == normalize(actual)
     if isinstance(expected, str) and isinstance(actual, int | float):
         return _number(expected) == actual
     if isinstance(actual, str) and isinstance(expected, int | float):
         return _number(actual) == expected
     if isinstance(expected, list) and isinstance(actual, list):
-        return len(expected) == len(actual) and all(
-            equivalent(left, right, translit) for left, right in zip(expected, actual, strict=True)
-        )
+        return len(expected) == len(actual) and all(map(equivalent, expected, actual))
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
-        return same_arguments(expected, actual, translit)
+        return same_arguments(expected, actual)
     return False
 
 
@@ -123,32 +97,20 @@ def _number(text: str) -> float | None:
         return None
 
 
-def same_arguments(expected: Any, actual: Any, translit: Translit = "official") -> bool:
+def same_arguments(expected: Any, actual: Any) -> bool:
     """Equal keys (letter by letter) and equivalent values; None and what is empty count as no arguments."""
     expected, actual = expected or {}, actual or {}
     if not isinstance(expected, Mapping) or not isinstance(actual, Mapping) or expected.keys() != actual.keys():
         return False
-    return all(equivalent(value, actual[key], translit) for key, value in expected.items())
+    return all(equivalent(value, actual[key]) for key, value in expected.items())
 
 
-# --- grading --------------------------------------------------------------------------------------------------------
+def grade(response: str, expected_behavior: Mapping[str, Any], tags: Tags | None = None) -> Label:
+    """Label one answer as the official scorer does. Where no call is wanted, its text is not read."""
+    return _label(parse_call(response, tags), expected_behavior)
 
 
-def grade(
-    response: str, expected_behavior: Mapping[str, Any], tags: Tags | None = None, translit: Translit = "official"
-) -> Label:
-    """Label one answer as the official scorer does. Where no call is wanted, its text is not read.
-
-    Args:
-        response: What the model wrote.
-        expected_behavior: `should_call_function`, and where that is true `expected_function`, `expected_parameters`.
-        tags: Around a call.
-        translit: Which table compares Cyrillic with Latin spellings.
-    """
-    return _label(parse_call(response, tags), expected_behavior, translit)
-
-
-def _label(call: Call | None, expected: Mapping[str, Any], translit: Translit) -> Label:
+def _label(call: Call | None, expected: Mapping[str, Any]) -> Label:
     if call is not None and call.malformed:
         return "MALFORMED_JSON"
     if not expected["should_call_function"]:
@@ -157,89 +119,63 @@ def _label(call: Call | None, expected: Mapping[str, Any], translit: Translit) -
         return "NO_CALL_WHEN_EXPECTED"
     if call.name != expected["expected_function"]:
         return "WRONG_FUNCTION"
-    same = same_arguments(expected.get("expected_parameters"), call.arguments, translit)
+    same = same_arguments(expected.get("expected_parameters"), call.arguments)
     return "CORRECT" if same else "WRONG_PARAMETERS"
 
 
 class Verdict(NamedTuple):
-    """One graded answer.
-
-    Attributes:
-        label: Of the official scorer.
-        called: Name of the called function; None without a readable call.
-        valid: Whether the call names an offered function and its arguments satisfy that function's schema; None
-            without a call.
-        errors: Why it is not valid.
-    """
+    """The official label; whether the called function is offered and its schema satisfied (None: no call); why not."""
 
     label: Label
-    called: Any
-    valid: bool | None
+    valid: bool | None = None
     errors: tuple[str, ...] = ()
 
 
-def examine(response: str, item: Item, tags: Tags | None = None, translit: Translit = "official") -> Verdict:
+def examine(response: str, item: Item, tags: Tags | None = None) -> Verdict:
     """Grade one answer and validate its arguments against the JSON schema of the called function."""
     call = parse_call(response, tags)
-    label = _label(call, item["expected_behavior"], translit)
+    label = _label(call, item["expected_behavior"])
     if call is None:
-        return Verdict(label, None, None)
-    if call.malformed:
-        return Verdict(label, None, False, ("the call is no JSON object",))
+        return Verdict(label)
     # Functions stand in the item as in the prompt: plain, in OpenAI's form, or in MCP's.
     offered = {one["name"]: one for one in (f.get("function", f) for f in item["functions"])}
-    if not isinstance(call.name, str) or call.name not in offered:
-        return Verdict(label, call.name, False, (f"no function {call.name!r} was offered",))
-    function = offered[call.name]
-    schema = function.get("parameters") or function.get("inputSchema") or function.get("input_schema") or {}
-    errors = tuple(violations({} if call.arguments is None else call.arguments, schema))
-    return Verdict(label, call.name, not errors, errors)
+    if call.malformed:
+        errors = ["the call is no JSON object"]
+    elif not isinstance(call.name, str) or call.name not in offered:
+        errors = [f"no function {call.name!r} was offered"]
+    else:
+        schema = offered[call.name].get("parameters", offered[call.name].get("inputSchema")) or {}
+        errors = violations({} if call.arguments is None else call.arguments, schema)
+    return Verdict(label, not errors, tuple(errors))
 
-
-# --- arguments against their JSON Schema ----------------------------------------------------------------------------
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "integer": (int, float), "number": (int, float), "boolean": (bool,), "array": (list,),
+    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,),
     "object": (dict,), "null": (type(None),),
 }  # fmt: skip
 
 
 def violations(value: Any, schema: Any, path: str = "") -> list[str]:
-    """Why a value does not satisfy a JSON Schema; empty when it does.
+    """Why parsed JSON does not satisfy a JSON Schema: types, enumerations, required and unknown properties, items.
 
-    Types, enumerations, bounds, required and additional properties, items, `anyOf`. What else a schema may hold is not
-    checked: a pattern from a stranger's schema can run for hours.
-
-    Args:
-        value: Parsed JSON.
-        schema: True allows everything, False nothing.
-        path: Of the value, for the messages.
+    What else a schema may hold is not checked: a pattern from a stranger's schema can run for hours.
 
     Raises:
         UserError: A schema that is no object, or a type that does not exist.
     """
-    where = f"{path}: " if path else ""
-    if isinstance(schema, bool):
-        return [] if schema else [f"{where}nothing is allowed here"]
+    where, shown = f"{path}: " if path else "", repr(value)[:40]
+    schema = {True: {}, False: {"enum": []}}[schema] if isinstance(schema, bool) else schema
     if not isinstance(schema, Mapping):
         raise UserError(f"The schema {schema!r} is no object: write JSON Schema, such as {{'type': 'string'}}.")
-    shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:37]}..."
-    wanted = schema.get("type", [])
-    wanted = [wanted] if isinstance(wanted, str) else wanted
-    if wanted and not any(_is(value, name) for name in wanted):
-        return [f"{where}{shown} is no {' or '.join(map(str, wanted))}"]
+    wanted = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
+    if unknown := [name for name in wanted if name not in _TYPES]:
+        raise UserError(f"The schema has the type {unknown[0]!r}: choose one of {', '.join(_TYPES)}.")
+    # In Python, a bool is an int.
+    if wanted and not any(isinstance(value, _TYPES[n]) and isinstance(value, bool) <= (n == "boolean") for n in wanted):
+        return [f"{where}{shown} is no {' or '.join(wanted)}"]
     found = []
-    options = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if options is not None and not any(
-        value == one and isinstance(value, bool) == isinstance(one, bool) for one in options
-    ):
-        found.append(f"{where}{shown} is none of {', '.join(map(str, options))}")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low, high = schema.get("minimum"), schema.get("maximum")
-        found += [f"{where}{shown} is less than {low}"] if low is not None and value < low else []
-        found += [f"{where}{shown} is more than {high}"] if high is not None and value > high else []
-    if "anyOf" in schema and all(violations(value, option, path) for option in schema["anyOf"]):
-        found.append(f"{where}{shown} fits no option of anyOf")
+    if value not in schema.get("enum", [value]):
+        found.append(f"{where}{shown} is none of {', '.join(map(str, schema['enum'])) or 'nothing'}")
     if isinstance(value, dict):
         found += [f"{where}{name} is missing" for name in schema.get("required") or () if name not in value]
         for name, inner in value.items():
@@ -251,85 +187,30 @@ def violations(value: Any, schema: Any, path: str = "") -> list[str]:
     return found
 
 
-def _is(value: Any, name: Any) -> bool:
-    if name not in _TYPES:
-        raise UserError(f"The schema has the type {name!r}: choose one of {', '.join(_TYPES)}.")
-    if isinstance(value, bool):  # in Python, a bool is an int
-        return bool(name == "boolean")
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return isinstance(value, _TYPES[name]) and (name != "integer" or whole)
+class Report(NamedTuple):
+    """Scores of a set of answers, with what a model that never calls would get: half of a balanced benchmark."""
 
-
-# --- adding up ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Report:
-    """Scores of a set of answers; shares lie in [0, 1] and are NaN where nothing was counted.
-
-    Attributes:
-        n: Items.
-        accuracy: Share that is right.
-        never_call: What a model that never calls would get: half of a balanced benchmark is free.
-        scenarios: Accuracy by scenario.
-        errors: Items by label.
-        precision: Of the calls that were made, how many were wanted.
-        recall: Of the calls that were wanted, how many were made.
-        schema_valid: Of the calls that were made, how many name an offered function and satisfy its schema.
-        confusion: `{expected function: {called function: items}}`; no call is "".
-        verdicts: One per item.
-    """
-
-    n: int
     accuracy: float
     never_call: float
     scenarios: dict[str, float]
-    errors: dict[str, int]
-    precision: float
-    recall: float
-    schema_valid: float
-    confusion: dict[str, dict[str, int]]
-    verdicts: tuple[Verdict, ...] = field(repr=False, default=())
+    errors: dict[Label, int]
 
 
 def summarize(items: Sequence[Item], verdicts: Sequence[Verdict]) -> Report:
-    """Add up verdicts."""
-    right = [verdict.label == "CORRECT" for verdict in verdicts]
-    wanted = [bool(item["expected_behavior"]["should_call_function"]) for item in items]
-    called = [verdict.valid is not None for verdict in verdicts]
-    both = sum(w and c for w, c in zip(wanted, called, strict=True))
+    """Add up the verdicts of at least one item."""
     scenarios: dict[str, list[bool]] = {}
-    confusion: dict[str, Counter[str]] = {}
     for item, verdict in zip(items, verdicts, strict=True):
         scenarios.setdefault(item["scenario_type"], []).append(verdict.label == "CORRECT")
-        if item["expected_behavior"]["should_call_function"]:
-            counts = confusion.setdefault(item["expected_behavior"]["expected_function"], Counter())
-            counts[str(verdict.called or "")] += 1
+    labels = [verdict.label for verdict in verdicts]
     return Report(
-        n=len(items),
-        accuracy=_share(sum(right), len(items)),
-        never_call=_share(len(items) - sum(wanted), len(items)),
-        scenarios={name: _share(sum(found), len(found)) for name, found in scenarios.items()},
-        errors={label: sum(verdict.label == label for verdict in verdicts) for label in LABELS},
-        precision=_share(both, sum(called)),
-        recall=_share(both, sum(wanted)),
-        schema_valid=_share(sum(bool(verdict.valid) for verdict in verdicts), sum(called)),
-        confusion={name: dict(counts) for name, counts in confusion.items()},
-        verdicts=tuple(verdicts),
+        accuracy=labels.count("CORRECT") / len(labels),
+        never_call=fmean(not item["expected_behavior"]["should_call_function"] for item in items),
+        scenarios={name: fmean(right) for name, right in scenarios.items()},
+        errors={label: labels.count(label) for label in LABELS},
     )
 
 
-def evaluate(
-    generate: Callable[[list[str]], Iterable[str]],
-    items: Sequence[Item],
-    prompt: Prompt,
-    translit: Translit = "official",
-) -> Report:
+def evaluate(generate: Callable[[list[str]], Iterable[str]], items: Sequence[Item], prompt: Prompt) -> Report:
     """Score any model or API: `generate` gets the rendered user turns and returns one answer for each."""
-    answers = list(generate([prompt.render(item["user_message"], item["functions"]) for item in items]))
-    pairs = zip(answers, items, strict=True)
-    return summarize(items, [examine(answer, item, prompt.tags, translit) for answer, item in pairs])
-
-
-def _share(count: int, total: int) -> float:
-    return count / total if total else float("nan")
+    answers = generate([prompt.render(item["user_message"], item["functions"]) for item in items])
+    return summarize(items, [examine(text, item, prompt.tags) for text, item in zip(answers, items, strict=True)])

@@ -13,9 +13,9 @@ in every language, so that mirrored items share their gold call:
     function_call_required                 {f}                             complete                 call
     multiple_functions_selection           f and others                    complete                 call
     ambiguous_function_selection           f and those most like it        complete, with options   call
-    irrelevant_question_with_functions     others                          complete, or a question  refusal, answer
+    irrelevant_question_with_functions     others                          complete                 refusal
     missing_required_parameters            f and others                    lacks a required value   question
-    no_functions_available                 none                            complete, or a question  answer
+    no_functions_available                 none                            complete                 answer
 
 Low-rank adapters are trained by cross-entropy on what the assistant says, and on nothing else:
 
@@ -40,8 +40,8 @@ Item = Mapping[str, Any]
 CALL_SCENARIOS = ("function_call_required", "multiple_functions_selection", "ambiguous_function_selection")
 NO_CALL_SCENARIOS = ("irrelevant_question_with_functions", "missing_required_parameters", "no_functions_available")
 SCENARIOS = CALL_SCENARIOS + NO_CALL_SCENARIOS
-# Shares in training: a quarter wants no call. Ours; the paper's are not released. Its test is taken to be balanced.
-MIX: dict[str, float] = dict(zip(SCENARIOS, (0.25, 0.25, 0.25, 0.1, 0.1, 0.05), strict=True))
+# Shares in training: half wants no call. Ours; the paper's are not released. Its test is taken to be balanced.
+MIX: dict[str, float] = dict(zip(SCENARIOS, (0.17, 0.17, 0.16, 0.225, 0.225, 0.05), strict=True))
 BALANCED = dict.fromkeys(SCENARIOS, 1 / 6)
 
 
@@ -50,12 +50,10 @@ BALANCED = dict.fromkeys(SCENARIOS, 1 / 6)
 
 @dataclass(frozen=True)
 class Tags:
-    """What stands around a call and around a function's result."""
+    """What stands around a call."""
 
     start: str = "```tool_call"
     end: str = "```"
-    result_start: str = "```tool_result"
-    result_end: str = "```"
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,11 @@ class Prompt:
     """Wording of the one user turn.
 
     Attributes:
-        system: First paragraph when there are functions; `{start}`, `{end}` and `{result}` stand for the tags.
+        system: First paragraph when there are functions; `{start}` and `{end}` stand for the tags.
         default_system: First paragraph when there are none, before the request of `user`.
         functions_header: Line before the schemas.
         query_header: Line before the request.
-        indent: Indentation of the schemas' JSON; None writes them without any blank, a third of the length.
-        descriptions: Keep the descriptions of functions and parameters.
+        short: Schemas without descriptions and blanks, a third of the length; else as the official scorer writes them.
     """
 
     system: str
@@ -77,18 +74,17 @@ class Prompt:
     query_header: str
     user: str
     tags: Tags = Tags()
-    indent: int | None = 2
-    descriptions: bool = True
+    short: bool = False
 
     def render(self, request: str, functions: Sequence[Mapping[str, Any]]) -> str:
         """The user turn: everything in one message, because Gemma-2 has no system role; functions as they are given."""
         if not functions:
             return f"{self.default_system}\n\n{self.user}: {request}"
         system = self.system.replace("{start}", self.tags.start).replace("{end}", self.tags.end)
-        system = system.replace("{result}", self.tags.result_start)
-        shown = functions if self.descriptions else [undescribed(function) for function in functions]
-        separators = None if self.indent else (",", ":")
-        schemas = json.dumps(shown, ensure_ascii=False, indent=self.indent, separators=separators)
+        if self.short:
+            schemas = json.dumps(undescribed(functions), ensure_ascii=False, separators=(",", ":"))
+        else:
+            schemas = json.dumps(functions, ensure_ascii=False, indent=2)
         return f"{system}\n\n{self.functions_header}\n{schemas}\n\n{self.query_header}\n{request}"
 
 
@@ -109,20 +105,14 @@ def render_call(name: str, arguments: Mapping[str, Any], tags: Tags = Tags()) ->
 
 
 def conversation(item: Item, prompt: Prompt) -> list[dict[str, str]]:
-    """The chat form of an item: request, call or answer; with `result` and `final` also what the function returned (in
-    the user's role: Gemma-2 knows no other) and the answer that follows from it.
-    """
+    """The chat form of an item: the request, and the gold call or the answer."""
     expected = item["expected_behavior"]
     if expected["should_call_function"]:
         answer = render_call(expected["expected_function"], expected.get("expected_parameters") or {}, prompt.tags)
     else:
         answer = item["answer"]
-    turns = [("user", prompt.render(item["user_message"], item["functions"])), ("assistant", answer)]
-    if item.get("final"):
-        result = json.dumps(item.get("result"), ensure_ascii=False)
-        block = f"{prompt.tags.result_start}\n{result}\n{prompt.tags.result_end}"
-        turns += [("user", block), ("assistant", item["final"])]
-    return [{"role": role, "content": content} for role, content in turns]
+    request = prompt.render(item["user_message"], item["functions"])
+    return [{"role": "user", "content": request}, {"role": "assistant", "content": answer}]
 
 
 # --- equation 2: scenarios and mirrored languages -------------------------------------------------------------------
@@ -130,7 +120,7 @@ def conversation(item: Item, prompt: Prompt) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Draw:
-    """One item without a language: the function that it is about, a template or a general question, what is shown."""
+    """One item without a language: the function that it is about, how it is asked for, and what is offered."""
 
     scenario: str
     name: str
@@ -138,36 +128,27 @@ class Draw:
     keys: tuple[tuple[str, str], ...] = ()
     missing: str = ""
     offered: tuple[str, ...] = ()
-    question: int | None = None
     wording: int = 0
 
 
 def draw(
     catalogue: Catalogue, scenario: str, name: str, functions: Sequence[str], part: Part, most: int, rng: random.Random
 ) -> Draw:
-    """Equation 2 for one scenario and the function `name`: what is offered, what is asked, what is left out.
-
-    At most `most` other functions are offered; beside a general question, `name` itself is one of those that are.
-    """
-    most = max(1, most)
-    others = [other for other in functions if other not in {name, *catalogue.synonyms(name)}]
+    """Equation 2 for one scenario and the function `name`; at most `most` other `functions` are offered."""
+    others = [other for other in functions if other != name]
     few = rng.sample(others, min(len(others), rng.randint(1, most)))
-    alike = [other for other in others if catalogue.topic(other) == catalogue.topic(name)] or few
-    general = scenario in ("irrelevant_question_with_functions", "no_functions_available") and rng.random() < 0.5
-    questions = catalogue.questions_of(part) if general else []
+    alike = [other for other in others if catalogue.topics[other] == catalogue.topics[name]] or few
     offered = {
         "function_call_required": [name],
         "ambiguous_function_selection": [name, *rng.sample(alike, min(len(alike), most))],
-        "irrelevant_question_with_functions": [name, *few[1:]] if questions else few,
+        "irrelevant_question_with_functions": few,
         "no_functions_available": [],
     }.get(scenario, [name, *few])
     template = rng.choice(catalogue.templates(name, part))
     lacks, options = scenario == "missing_required_parameters", scenario == "ambiguous_function_selection"
     missing = rng.choice(catalogue.droppable(name, template)) if lacks else ""
     keys = catalogue.values_for(name, template, part, rng, without=missing, options=1.0 if options else 0.5)
-    question = rng.choice(questions) if questions else None
-    shown = tuple(rng.sample(offered, len(offered)))
-    return Draw(scenario, name, template, keys, missing, shown, question, rng.randrange(10**6))
+    return Draw(scenario, name, template, keys, missing, tuple(rng.sample(offered, len(offered))), rng.randrange(10**6))
 
 
 def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -179,21 +160,19 @@ def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Ite
 # --- equation 3: the loss and the loop ------------------------------------------------------------------------------
 
 
-def training_rows(tokenizer: Any, chats: Sequence[list[dict[str, str]]], loss_on: str) -> list[dict[str, list[int]]]:
-    """Tokens of conversations; labels on the assistant's turns with their end tokens, or on everything."""
-    from core.models.tokenization import chat_rows
-
-    rows = chat_rows(tokenizer, chats)
-    return rows if loss_on == "assistant" else [{**row, "labels": list(row["input_ids"])} for row in rows]
-
-
 def tune(
-    model: Any, rows: Sequence[Mapping[str, list[int]]], rank: int, settings: TrainingConfig, run: Run, seed: int
-) -> tuple[Any, FitResult]:
-    """Train adapters of the given rank on all linear layers, scaled by alpha / r = 2; the base is frozen."""
+    model: Any, tokenizer: Any, chats: Sequence[list[dict[str, str]]], rank: int, settings: TrainingConfig,
+    run: Run, seed: int,
+) -> tuple[Any, FitResult]:  # fmt: skip
+    """Train adapters of the given rank on all linear layers, scaled by alpha / r = 2; the base is frozen.
+
+    Labels are the tokens of the assistant's turns with what ends them.
+    """
     from core.models.adapters import with_lora
+    from core.models.tokenization import chat_rows
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss
 
+    rows = chat_rows(tokenizer, chats)
     adapted = with_lora(model, rank, alpha=2 * rank, checkpointing=settings.gradient_checkpointing)
     return adapted, fit(adapted, rows, settings, run, loss_fn=causal_lm_loss, seed=seed)

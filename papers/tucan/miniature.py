@@ -1,32 +1,45 @@
 """The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
 
-The base talks Bulgarian and English: it says in words what it is asked for, knows which topic that is, writes its
-values as JSON, answers questions about countries, repeats names, reads and writes schemas of functions that do not
-exist. It has read every wording and every name, as any chat model has, but no request of the test: the values of its
-own requests are those of training, or names that nobody bears.
-What tuning shows is another matter: wordings, open values and questions of the test are new to it, and four functions.
+The base talks Bulgarian and English: it says in words what it is asked for, tells which of some forms (JSON Schema) a
+request is for and which of their fields it fills, writes values as JSON, knows currencies of countries. It has
+read every wording and every name, as any chat model has, but no request of the test: the values of its own requests are
+those of training, or names that nobody bears.
+What tuning shows is another matter: wordings and open values of the test are new to it, and two functions.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any
 
 from core.models.tokenization import chat_rows, train_bpe
 from core.tasks.choices import Question, from_items
 from core.worlds import names
 from core.worlds.base import Item, split
-from papers.tucan.catalogue import Catalogue, Part, fill, load_catalogue
+from papers.tucan.catalogue import Catalogue, fill, load_catalogue
 from papers.tucan.config import Config, base_shape
-from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_calls, without_negatives
-from papers.tucan.method import BALANCED, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call
+from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_calls
+from papers.tucan.method import (
+    BALANCED,
+    CALL_SCENARIOS,
+    NO_CALL_SCENARIOS,
+    Draw,
+    conversation,
+    render_call,
+    undescribed,
+)
 
 LANGUAGES = ("bg", "en")
-UNSEEN = ("get_air", "search_bus", "find_museum", "spell_word")
+KNOWN = ("get_weather", "get_forecast", "search_flight", "search_train", "set_timer", "set_alarm", "play_music",
+         "find_concert")  # fmt: skip
+"""Functions that are tuned on and asked for."""
+UNSEEN = ("get_air", "search_bus")
 """Functions that training neither asks for nor offers."""
 PER_CELL = 2
 """Test items of a function in a scenario."""
@@ -36,59 +49,54 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("en", "currency"): ("What is the currency of {name}?",),
     ("en", "language"): ("What is the official language of {name}?",),
 }
-DISTRACTORS = 2
+DISTRACTORS = 1
 """At most so many further functions an item."""
-TURNS = 3
-"""Questions and answers of a chat that the base reads: contexts as long as those of tuning, and little padding."""
 MADE_UP = 0.5
 """Share of the names that the base reads which nobody bears, so that they can only be copied."""
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 """Consonants and vowels of such names."""
-VERBS = ("get", "set", "find", "search", "book", "play", "translate", "define", "convert", "open", "send", "count")
-"""First words of the functions that the base reads the schemas of."""
-SHARES = {"train": 0.2, "dev": 0.2, "test": 0.2}
+SHARES = {"dev": 0.25, "test": 0.25}
 """Of the territories; the base does not read of the others."""
-CHATML = (
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + eos_token + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+ROLES = ("<|user|>", "<|assistant|>")
+JSON = (
+    '{"name":"', '","parameters":{"type":"object","properties":{"', '":{"type":"string"}', '":{"type":"integer"}',
+    ',"required":["', '"]}}', '{"name": "', '", "arguments": {"', '": "', '", "', '": ', '"}}\n```', "}}\n```",
+    "```tool_call", "```json",
+)  # fmt: skip
+"""Tokens of their own, as in the tokenizers of models that have read much of it."""
+TEMPLATE = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + eos_token }}{% endfor %}" + (
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
 
 @cache
 def facts() -> dict[str, list[Item]]:
-    """Currency and official language of territories, as questions with answers, by part; a territory is one class."""
-    items = names.facts(LANGUAGES, frames=FRAMES)
-    both = [{item.id.partition("/")[2] for item in items if item.language == code} for code in LANGUAGES]
-    return split([item for item in items if item.id.partition("/")[2] in both[0] & both[1]], 0, SHARES)
+    """Currencies of territories, as questions with answers, by part; a territory is one class in both languages."""
+    items = [item for item in names.facts(LANGUAGES, frames=FRAMES) if "/currency/" in item.id]
+    both = [{item.cls for item in items if item.language == code} for code in LANGUAGES]
+    return split([item for item in items if item.cls in both[0] & both[1]], 0, SHARES)
 
 
 @cache
 def catalogue() -> Catalogue:
-    """The nineteen functions; the general questions are those about countries."""
-    found = load_catalogue()
-    found.questions.clear()
-    for part, items in facts().items():
-        by_fact: dict[str, dict[str, tuple[str, str]]] = {}
-        for item in items:
-            by_fact.setdefault(item.id.partition("/")[2], {})[item.language] = (item.prompt, item.answer)
-        found.questions.extend((cast(Part, part), pairs) for pairs in by_fact.values())
-    return found
+    """Ten functions; of the cities those whose names are one short word in both languages."""
+    found, wanted = load_catalogue(), (*KNOWN, *UNSEEN)
+    for slot in ("city", "origin", "destination"):
+        tables = [found.values[code] for code in LANGUAGES]
+        short = [key for key in tables[0][slot] if all(re.fullmatch(r"\w{2,9}", table[slot][key]) for table in tables)]
+        for table in tables:
+            table[slot] = {key: table[slot][key] for key in short}
+    tools = {code: {name: found.tools[code][name] for name in wanted} for code in LANGUAGES}
+    return replace(found, functions={name: found.functions[name] for name in wanted}, tools=tools)
 
 
 # --- what is trained and asked --------------------------------------------------------------------------------------
 
 
 def training_items(config: Config) -> list[dict[str, Any]]:
-    """Items to tune on; without negatives there are as many, all of them calls."""
-    return build_dataset(
-        catalogue(),
-        config.examples,
-        languages=config.languages or LANGUAGES,
-        seed=config.seed,
-        mix=MIX if config.negatives else without_negatives(),
-        distractors=DISTRACTORS,
-        withheld=UNSEEN,
-    )
+    """Items to tune on."""
+    options: dict[str, Any] = {"seed": config.seed, "distractors": DISTRACTORS, "withheld": UNSEEN}
+    return build_dataset(catalogue(), config.examples, languages=LANGUAGES, **options)
 
 
 def training_chats(config: Config) -> list[Chat]:
@@ -99,13 +107,12 @@ def training_chats(config: Config) -> list[Chat]:
 
 
 def scored_items(config: Config) -> list[dict[str, Any]]:
-    """Bulgarian items of the part that is measured: all scenarios alike for every known function, calls of others."""
-    known = [name for name in catalogue().functions if name not in UNSEEN]
+    """Bulgarian items of the part that is measured: every known function alike in every scenario, calls of others."""
     build: Callable[..., list[dict[str, Any]]] = partial(
         build_dataset, catalogue(), languages=["bg"], part=config.split, seed=config.seed, distractors=DISTRACTORS
     )
-    items = _every(build(len(known) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
-    new = build(len(UNSEEN) * 3 * PER_CELL, mix=without_negatives(BALANCED), tools=UNSEEN)
+    items = _every(build(len(KNOWN) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
+    new = build(len(UNSEEN) * 3 * PER_CELL, mix=dict.fromkeys(CALL_SCENARIOS, 1 / 3), tools=UNSEEN)
     return items + [{**item, "unseen": True} for item in _every(new, config.limit)]
 
 
@@ -113,30 +120,25 @@ def _every(items: list[Any], limit: int) -> list[Any]:
     return items[:: max(1, len(items) // limit)] if limit else items
 
 
-def knowledge(config: Config, language: str) -> list[Question]:
-    """What the base knows and tuning never mentions: questions about countries, with four answers of one kind."""
-    items = [item for item in facts()[config.split] if item.language == language]
-    asked = from_items(items, seed=config.seed, group=lambda item: item.id.split("/")[1])
-    # `<territory>/<relation>`: a territory is what is drawn.
-    paths = ("/".join(question.id.split("/")[2:0:-1]) for question in asked)
-    return _every(
-        [Question(path, q.context, q.choices, q.answer) for path, q in zip(paths, asked, strict=True)], config.limit
-    )
+def knowledge(config: Config) -> list[Question]:
+    """What the base knows and tuning never mentions: Bulgarian questions about countries, with four answers."""
+    items = [item for item in facts()[config.split] if item.language == "bg"]
+    asked = from_items(items, seed=config.seed, group=lambda item: "currency")
+    # `<language>/<relation>/<territory>/...`: a territory is what is drawn.
+    return _every([replace(question, id=question.id.split("/")[2]) for question in asked], config.limit)
 
 
-def in_words(config: Config, language: str) -> list[tuple[str, str, str]]:
-    """Requests without functions, to see whether the base understands them: path, request, and what it should say."""
-    found, rng = [], random.Random(f"in words {config.seed}")
-    for name in (name for name in catalogue().functions if name not in UNSEEN):
-        for template in catalogue().templates(name, config.split):
-            drawn = Draw("", name, template, catalogue().values_for(name, template, config.split, rng))
-            found.append((f"{name}/{template}", *_reply(drawn, language)))
+def in_words(config: Config) -> list[tuple[str, str, str]]:
+    """Bulgarian requests without functions, to see whether the base understands: path, request, what it should say."""
+    found, rng, known = [], random.Random(f"in words {config.seed}"), catalogue()
+    for name in KNOWN:
+        tool = known.tools["bg"][name]
+        for template in known.templates(name, config.split):
+            keys = known.values_for(name, template, config.split, rng)
+            texts = known.texts(Draw("", name, keys=keys), "bg")
+            request = fill(tool.requests[template], texts, "bg")
+            found.append((f"{name}/{template}", request, fill(tool.reply, texts, "bg")))
     return _every(found, config.limit)
-
-
-def _reply(drawn: Draw, language: str) -> tuple[str, str]:
-    tool, texts = catalogue().tools[language][drawn.name], catalogue().texts(drawn, language)
-    return fill(tool.requests[drawn.template], texts, language), fill(tool.reply, texts, language)
 
 
 def neighbour(config: Config, item: dict[str, Any]) -> str:
@@ -144,36 +146,25 @@ def neighbour(config: Config, item: dict[str, Any]) -> str:
 
     For values it takes what no wording of training has, in the order of the function's arguments.
     """
-    known, wordings = _training_words(config.seed, config.examples)[item["language"]]
+    known, wordings = _training_words(config.seed, config.examples)
     request = _words(item["user_message"])
-    bag = set(request)
-    _, scenario, name = max(known, key=lambda one: len(bag & one[0]) / len(bag | one[0]))
+    _, scenario, name = max(known, key=lambda one: len(one[0] & set(request)) / len(one[0] | set(request)))
     function = next((one for one in item["functions"] if one["name"] == name), None)
     if scenario in NO_CALL_SCENARIOS or function is None:
         return ""
-    values: list[str] = []
-    inside = False
-    for word in request:
-        new = word not in wordings
-        if new and inside:
-            values[-1] += f" {word}"
-        elif new:
-            values.append(word)
-        inside = new
+    new = itertools.groupby(request, key=lambda word: word not in wordings)
+    values = [" ".join(words) for is_new, words in new if is_new]
     return render_call(name, dict(zip(function["parameters"]["required"], values, strict=False)))
 
 
 @cache
-def _training_words(seed: int, examples: int) -> dict[str, tuple[list[tuple[set[str], str, str]], set[str]]]:
-    """By language: words, scenario and function of every training request, and the words of all wordings."""
-    items, found = training_items(Config(seed=seed, examples=examples)), {}
-    for language in LANGUAGES:
-        own = [item for item in items if item["language"] == language]
-        known = [(set(_words(one["user_message"])), one["scenario_type"], one["id"].split("/")[0]) for one in own]
-        tools = [(name, tool) for name, tool in catalogue().tools[language].items() if name not in UNSEEN]
-        wordings = [tool.requests[number] for name, tool in tools for number in catalogue().templates(name, "train")]
-        found[language] = (known, {word for text in wordings for word in _words(re.sub(r"\{\w+\}", " ", text))})
-    return found
+def _training_words(seed: int, examples: int) -> tuple[list[tuple[set[str], str, str]], set[str]]:
+    """Words, scenario and function of every Bulgarian training request, and the words of all wordings."""
+    own = [item for item in training_items(Config(seed=seed, examples=examples)) if item["language"] == "bg"]
+    known = [(set(_words(one["user_message"])), one["scenario_type"], one["id"].split("/")[0]) for one in own]
+    tools = catalogue().tools["bg"]
+    wordings = [tools[name].requests[number] for name in KNOWN for number in catalogue().templates(name, "train")]
+    return known, {word for text in wordings for word in _words(re.sub(r"\{\w+\}", " ", text))}
 
 
 def _words(text: str) -> list[str]:
@@ -184,32 +175,28 @@ def _words(text: str) -> list[str]:
 
 
 def reading(config: Config) -> list[Chat]:
-    """Chats to pre-train on, in both languages alike, as many as the steps take; their turns do not hang together."""
+    """Chats to pre-train on, in both languages alike, as many as the steps take."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
-    kinds = {
-        _in_own_words: 46, _in_the_other: 6, _topic: 6, _extraction: 10, _fact: 18, _echo: 6, _schema: 8,
-    }  # fmt: skip
-    drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size * TURNS)
+    kinds = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
+    drawn = rng.choices(list(kinds), list(kinds.values()), k=settings.steps * settings.batch_size)
     turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
-    said = [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
-    return [[*one, *two, *three] for one, two, three in zip(*(said[n::TURNS] for n in range(TURNS)), strict=True)]
+    return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
 
 
 def _asked(rng: random.Random, language: str) -> tuple[str, str, dict[str, str], dict[str, Any]]:
     """A request in any wording: its function, texts and what they mean; of training or made up, and some missing."""
     name = rng.choice(list(catalogue().functions))
-    template = rng.randrange(len(catalogue().requests(name)))
+    tool = catalogue().tools[language][name]
+    template = rng.randrange(len(tool.requests))
     keys = {slot: key for slot, key in catalogue().values_for(name, template, "train", rng) if rng.random() < 0.85}
     texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
-    meant: dict[str, Any] = {}
-    for slot, schema in catalogue().functions[name]["parameters"]["properties"].items():
-        if slot in texts and schema["type"] == "string" and "enum" not in schema and rng.random() < MADE_UP:
+    meant: dict[str, Any] = dict.fromkeys(catalogue().slots(name))
+    for slot in texts:
+        whole = catalogue().slots(name)[slot]["type"] == "integer"
+        if not whole and rng.random() < MADE_UP:
             texts[slot] = _made_up(rng, language)
-        text = texts.get(slot)
-        meant[slot] = (
-            int(text) if text and schema["type"] == "integer" else keys.get(slot) if "enum" in schema else text
-        )
-    return name, fill(catalogue().tools[language][name].requests[template], texts, language), texts, meant
+        meant[slot] = int(texts[slot]) if whole else texts[slot]
+    return name, fill(tool.requests[template], texts, language), texts, meant
 
 
 def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
@@ -217,72 +204,33 @@ def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
     return request, fill(catalogue().tools[language][name].reply, texts, language)
 
 
-def _topic(rng: random.Random, language: str) -> tuple[str, str]:
-    """Which of some words a request is about, or none."""
-    name, request, *_ = _asked(rng, language)
-    own, fits = _word(name), rng.random() < 0.7
-    others = rng.sample(sorted({_word(other) for other in catalogue().functions} - {own}), rng.randint(1, 3))
-    shown = rng.sample([*others, own], len(others) + 1) if fits else others
-    return f"{request}\n{', '.join(shown)}", own if fits else "none"
+def _form(rng: random.Random, language: str) -> tuple[str, str]:
+    """Which of one or two forms a request is for, or none, and which of its fields the request fills."""
+    name, request, texts, meant = _asked(rng, language)
+    fits, most = rng.random() < 0.7, rng.randint(1, 2)
+    others = rng.sample([other for other in catalogue().functions if other != name], most - fits)
+    shown = [
+        {"name": _noun(one), "parameters": catalogue().functions[one]["parameters"]}
+        for one in rng.sample([*others, *[name] * fits], most)
+    ]
+    said = f"{_noun(name)}: {', '.join(slot for slot in meant if slot in texts) or '-'}"
+    asked = json.dumps(undescribed(shown), ensure_ascii=False, separators=(",", ":"))
+    return f"{asked}\n{request}", said if fits else "none"
 
 
-def _word(name: str) -> str:
-    verb, _, noun = name.partition("_")
-    return verb if noun in ("word", "currency") else noun
+def _noun(name: str) -> str:
+    return name.partition("_")[2]
 
 
 def _extraction(rng: random.Random, language: str) -> tuple[str, str]:
     """The values of a request as a fenced JSON object, null where one is missing."""
     _, request, _, meant = _asked(rng, language)
-    body = json.dumps(meant, ensure_ascii=False)
-    return f"JSON: {', '.join(meant)}\n{request}", f"```json\n{body}\n```"
-
-
-def _in_the_other(rng: random.Random, language: str) -> tuple[str, str]:
-    """A request in one language, said in the other one's words: what ties the two."""
-    name, other = rng.choice(list(catalogue().functions)), LANGUAGES[language == "bg"]
-    request = fill(rng.choice(catalogue().tools[other][name].requests), {}, other)
-    ask = "На български" if language == "bg" else "In English"
-    return f"{ask}: {request}", fill(catalogue().tools[language][name].reply, {}, language)
+    return f"JSON: {', '.join(meant)}\n{request}", f"```json\n{json.dumps(meant, ensure_ascii=False)}\n```"
 
 
 def _fact(rng: random.Random, language: str) -> tuple[str, str]:
     item = rng.choice([item for items in facts().values() for item in items if item.language == language])
     return item.prompt, item.answer
-
-
-def _echo(rng: random.Random, language: str) -> tuple[str, str]:
-    names = ", ".join(_value(rng, language) for _ in range(rng.randint(1, 4)))
-    return (f"Повтори: {names}" if language == "bg" else f"Repeat: {names}"), names
-
-
-def _schema(rng: random.Random, language: str) -> tuple[str, str]:
-    """Schemas of functions that do not exist: one is written, or one of several is read."""
-    bodies: list[dict[str, Any]] = []
-    words = iter(rng.sample(_words_of(), 6))
-    for _ in range(rng.randint(1, 2)):
-        kinds = {next(words): {"type": rng.choice(("string", "integer"))} for _ in range(rng.randint(1, 2))}
-        parameters = {"type": "object", "properties": kinds, "required": list(kinds)[: rng.randint(1, 2)]}
-        bodies.append({"name": f"{rng.choice(VERBS)}_{next(words)}", "parameters": parameters})
-    one = rng.choice(bodies)
-    slots = ", ".join(f"{slot} {kind['type']}" for slot, kind in one["parameters"]["properties"].items())
-    if rng.random() < 0.3:
-        asked = f"JSON\n{one['name']}: {slots}\n{', '.join(one['parameters']['required'])}"
-        return asked, f"```json\n{json.dumps(one, separators=(',', ':'))}\n```"
-    name = one["name"].partition("_")[2]
-    return f"{json.dumps(bodies, separators=(',', ':'))}\n{name}", f"{one['name']}: {slots}"
-
-
-@cache
-def _words_of() -> list[str]:
-    return sorted(catalogue().values["en"]["word"].values())
-
-
-def _value(rng: random.Random, language: str) -> str:
-    if rng.random() < MADE_UP:
-        return _made_up(rng, language)
-    slot = rng.choice(sorted(catalogue().values[language]))
-    return rng.choice(sorted(catalogue().values[language][slot].values()))
 
 
 def _made_up(rng: random.Random, language: str) -> str:
@@ -305,10 +253,11 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
 
     chats, shape, prompt = reading(config), config.base_model, prompt_of(config.prompt)[0]
     # Schemas are cut into tokens as well as what the base reads: it has never seen them, but its tokenizer has.
-    shown = build_dataset(catalogue(), 400, seed=config.seed, withheld=UNSEEN, distractors=DISTRACTORS)
-    texts = [turn["content"] for chat in [*chats, *(conversation(item, prompt) for item in shown)] for turn in chat]
-    tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=["<|im_start|>"], apart=True)
-    tokenizer.chat_template = CHATML
+    shown = [conversation(item, prompt) for item in training_items(Config(seed=config.seed, examples=400))]
+    texts = [turn["content"] for chat in [*chats, *shown] for turn in chat]
+    tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=ROLES, apart=True)
+    tokenizer.add_tokens(list(JSON))
+    tokenizer.chat_template = TEMPLATE
     model = loading.from_config(base_shape(shape, len(tokenizer)), seed=config.seed)
     start_copying(model, config.seed)
     rows = chat_rows(tokenizer, chats)

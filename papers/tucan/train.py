@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def train(config: Config, run: Run) -> None:
-    """Write `artifact/adapter`, `artifact/tucan.json`, and on request `artifact/merged`."""
+    """Write `artifact/adapter` and `artifact/tucan.json`."""
     from core.distributed import is_main, seed_everything
     from core.training.fit import save_pretrained
     from papers.tucan import data, method
@@ -33,27 +32,18 @@ def train(config: Config, run: Run) -> None:
     facts: dict[str, Any] = {"base": config.base or "miniature", "prompt": digest, "adapter": config.adapter}
     if config.adapter != "none":
         model, tokenizer = load_base(config, run)
-        rows = method.training_rows(tokenizer, conversations(config), config.loss_on)
-        too_long = sum(len(row["input_ids"]) > config.training.max_length for row in rows)
-        if too_long and is_main():
-            limit, fate = config.training.max_length, config.training.long_documents
-            print(f"{too_long} of {len(rows)} conversations exceed {limit} tokens (training.long_documents: {fate}).")
-        adapted, result = method.tune(model, rows, config.lora_rank, config.training, run, config.seed)
+        chats = conversations(config)
+        adapted, result = method.tune(model, tokenizer, chats, config.lora_rank, config.training, run, config.seed)
         if config.base:
             # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
             adapted.peft_config["default"].base_model_name_or_path = config.base
         facts |= {
-            "conversations": len(rows),
-            "tokens": sum(len(row["input_ids"]) for row in rows),
-            "too_long": too_long,
+            "conversations": len(chats),
             "trained_parameters": sum(p.numel() for p in adapted.parameters() if p.requires_grad),
             "steps": result.steps,
             "loss": result.losses[-1],
-            "tokens_per_second": result.tokens_per_second,
         }
         save_pretrained(adapted, run.artifact / "adapter", tokenizer)
-        if config.save_merged:
-            save_pretrained(adapted.merge_and_unload(), run.artifact / "merged", tokenizer)
     if is_main():
         write_json(run.artifact / "tucan.json", facts)
 
@@ -65,39 +55,29 @@ def conversations(config: Config) -> list[Chat]:
     if not config.train_file:
         return miniature.training_chats(config)
     prompt, _ = data.prompt_of(config.prompt)
-    chats = data.read_conversations(config.train_file, prompt, languages=config.languages, negatives=config.negatives)
+    chats = data.read_conversations(config.train_file, prompt)
     return data.shuffled_calls(chats, prompt.tags, config.seed) if config.calls == "shuffled" else chats
 
 
 def load_base(config: Config, run: Run) -> Loaded:
-    """The model before tuning, in evaluation mode, and its tokenizer.
-
-    Raises:
-        UserError: A chat model is needed, and this one has no template.
-    """
+    """The model before tuning, in evaluation mode, and its tokenizer; the small one is pre-trained once a seed."""
     from core.models import loading
 
     if not config.base:
-        return loading.load(_pretrained(config, run), dtype="float32")
+        everything = to_dict(config)
+        inputs = {name: everything[name] for name in ("seed", "base_model", "prompt")}
+        folder = run.stage("base", inputs, lambda folder: _pretrain(config, run, folder))
+        return loading.load(folder, dtype="float32")
     quantization = None if config.quantization == "none" else config.quantization
-    model, tokenizer = loading.load(config.base, quantization=quantization, attention=config.attention)
-    if not tokenizer.chat_template:
-        raise UserError(f"{config.base} has no chat template: name an instruction-tuned model.")
-    return loading.Loaded(model, tokenizer)
+    return loading.load(config.base, quantization=quantization, attention=config.attention)
 
 
-def _pretrained(config: Config, run: Run) -> Path:
-    """Folder of the small chat model, pre-trained once for all variants of a seed."""
+def _pretrain(config: Config, run: Run, folder: Path) -> None:
     from core.training.fit import save_pretrained
     from papers.tucan import miniature
 
-    def build(folder: Path) -> None:
-        model, tokenizer = miniature.pretrain(config, run)
-        save_pretrained(model, folder, tokenizer)
-
-    everything = to_dict(config)
-    inputs = {name: everything[name] for name in ("seed", "base_model", "prompt")}
-    return run.stage("base", inputs, build)
+    model, tokenizer = miniature.pretrain(config, run)
+    save_pretrained(model, folder, tokenizer)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
     python -m papers.tucan.use build --tools tools.json --templates bg.yaml --count 500 --out train.jsonl
     python -m papers.tucan.use build --tools tools.json --templates bg.yaml --part test --count 60 --out test.jsonl
-    python -m papers.tucan.use prompts --items test.jsonl --out prompts.jsonl
     python -m papers.tucan.use score --items test.jsonl --answers answers.jsonl
 
 No torch is needed. As a library: :func:`papers.tucan.build_dataset`, :func:`papers.tucan.grade`,
@@ -20,13 +19,13 @@ from core.corpora import read_rows
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
-from core.files import write_rows, write_text
+from core.files import write_rows
 from papers.tucan import data, grader, method
 from papers.tucan.catalogue import load_catalogue
 from papers.tucan.config import PromptConfig
-from papers.tucan.eval import print_table, wrong_items
+from papers.tucan.eval import print_report, wrong_items
 
-LONG = PromptConfig(wording="long", json_indent=2, descriptions=True)
+LONG = PromptConfig(wording="long")
 
 
 @dataclass(frozen=True)
@@ -39,36 +38,16 @@ class Build:
     """Request templates, one YAML file a language (see bg.yaml). Empty: ours."""
     count: Annotated[int, Range(1)] = 500
     """Items in all languages together."""
-    languages: tuple[str, ...] = ()
-    """Of the requests. Empty: those of the templates."""
     part: Literal["train", "dev", "test"] = "train"
     """Whose wordings and values are used: parts share none."""
     balanced: bool = False
-    """All six scenarios alike, as in a test; otherwise a quarter wants no call, as in training."""
-    negatives: bool = True
-    """Also items where nothing is to be called."""
-    distractors: Annotated[int, Range(0)] = 3
-    """At most so many further functions an item."""
-    withheld: tuple[str, ...] = ()
-    """Functions that are neither asked for nor offered: to be tested on a model that has never seen them."""
+    """All six scenarios alike, as in a test; otherwise as in training."""
     seed: Seed = 0
     """Of the draws."""
     prompt: PromptConfig = LONG
     """Wording of the user turn."""
     out: Path = Path("items.jsonl")
     """File to write."""
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """Write the user turn of every item, to be sent to any model."""
-
-    items: str
-    """JSON or JSONL file of items."""
-    prompt: PromptConfig = LONG
-    """Wording of the user turn."""
-    out: Path = Path("prompts.jsonl")
-    """File to write: `id` and `prompt` a line."""
 
 
 @dataclass(frozen=True)
@@ -81,39 +60,22 @@ class Score:
     """JSONL with `id` and `response`."""
     prompt: PromptConfig = LONG
     """Its tags say what a call looks like."""
-    translit: Literal["official", "bg_standard"] = "official"
-    """How Cyrillic is compared with Latin spellings."""
     out: Path | None = None
     """Where the wrong items go."""
 
 
 def build(options: Build) -> None:
     """Generate items and say what they are."""
-    catalogue = load_catalogue(options.tools, options.templates)
-    mix = method.BALANCED if options.balanced else method.MIX
-    items = data.build_dataset(
-        catalogue,
-        options.count,
-        languages=options.languages or tuple(catalogue.tools),
-        part=options.part,
-        seed=options.seed,
-        mix=mix if options.negatives else data.without_negatives(mix),
-        distractors=options.distractors,
-        withheld=options.withheld,
+    catalogue, mix = (
+        load_catalogue(options.tools, options.templates),
+        method.BALANCED if options.balanced else method.MIX,
     )
+    where: Any = {"languages": tuple(catalogue.tools), "part": options.part, "seed": options.seed}
+    items = data.build_dataset(catalogue, options.count, mix=mix, **where)
     prompt, _ = data.prompt_of(options.prompt)
     write_rows(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
     counts = {scenario: sum(item["scenario_type"] == scenario for item in items) for scenario in method.SCENARIOS}
     print(f"{options.out}: {len(items)} items ({', '.join(f'{n} {name}' for name, n in counts.items() if n)})")
-
-
-def prompts(options: Prompts) -> None:
-    """Render the user turns."""
-    prompt, _ = data.prompt_of(options.prompt)
-    items = data.read_items(options.items)
-    rows = [{"id": one["id"], "prompt": prompt.render(one["user_message"], one["functions"])} for one in items]
-    write_rows(options.out, rows)
-    print(f"{options.out}: {len(items)} prompts")
 
 
 def score(options: Score) -> None:
@@ -121,26 +83,16 @@ def score(options: Score) -> None:
     items = data.read_items(options.items)
     given: dict[str, Any] = {str(row.get("id")): row.get("response") for row in read_rows(options.answers)}
     if missing := [item["id"] for item in items if not isinstance(given.get(item["id"]), str)]:
-        raise UserError(
-            f"{options.answers} has no response for item {missing[0]!r}: items and answers are joined on `id`."
-        )
+        raise UserError(f"{options.answers} has no response for {missing[0]!r}: items and answers are joined on `id`.")
     tags = data.prompt_of(options.prompt)[0].tags
-    verdicts = [grader.examine(given[item["id"]], item, tags, options.translit) for item in items]
-    report = grader.summarize(items, verdicts)
-    print_table(report)
-    for name in ("precision", "recall", "schema_valid"):
-        print(f"  {name:38s} {getattr(report, name):6.1%}")
-    for expected, called in report.confusion.items():
-        if others := {name or "no call": count for name, count in called.items() if name != expected}:
-            print(f"  {expected} -> {', '.join(f'{name} {count}' for name, count in others.items())}")
+    verdicts = [grader.examine(given[item["id"]], item, tags) for item in items]
+    print_report(grader.summarize(items, verdicts))
     if options.out:
-        write_text(options.out, wrong_items(items, [given[item["id"]] for item in items], verdicts))
-        print(f"  {options.out}: {report.n - report.errors['CORRECT']} wrong items")
+        write_rows(options.out, wrong_items(items, [given[item["id"]] for item in items], verdicts))
 
 
 VERBS: Verbs = {
     "build": (Build, build),
-    "prompts": (Prompts, prompts),
     "score": (Score, score),
 }
 

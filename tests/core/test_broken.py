@@ -247,8 +247,7 @@ def test_what_is_sound_is_read_as_it_is(tmp_path: Path) -> None:
 VERBS: dict[str, tuple[str, str]] = {
     "tucan build --tools {}": ("tucan", ".json"),
     "tucan build --templates {}": ("tucan", ".yaml"),
-    "tucan prompts --items {}": ("tucan", ".jsonl"),
-    "tucan prompts --items items.jsonl --prompt.file {}": ("tucan", ".yaml"),
+    "tucan build --prompt.file {}": ("tucan", ".yaml"),
     "tucan score --items {} --answers items.jsonl": ("tucan", ".json"),
     "tucan score --items items.jsonl --answers {}": ("tucan", ".jsonl"),
     "taco build --language Nepali --english {} --translated rows.jsonl": ("taco", ".jsonl"),
@@ -266,6 +265,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "marco_llm render {} --languages en sw": ("marco_llm", ".jsonl"),
     "marco_llm average {} --languages en sw": ("marco_llm", ".tsv"),
     "transmi adapt --model nothing/here --romanizer table:{}": ("transmi", ".tsv"),
+    "muril measure {} --model nothing/here": ("muril", ".tsv"),
     "translico tune {} --model nothing/here": ("translico", ".tsv"),
     "translico tune {} --model nothing/here --out other": ("translico", ".jsonl"),
     "translico tune {} --model nothing/here --epochs 1": ("translico", ".txt"),
@@ -280,6 +280,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
     "langsamp neutrality {} --model nothing/here": ("langsamp", ".tsv"),
+    "lexical_specialization specialize {} --model nothing/here": ("lexical_specialization", ".csv"),
+    "lexical_specialization audit {} --models nothing/here nothing/there": ("lexical_specialization", ".jsonl"),
+    "lexical_specialization induce {} --vocabulary pairs.tsv --model nothing/here": ("lexical_specialization", ".txt"),
+    "lexical_specialization induce pairs.tsv --vocabulary {} --model nothing/here": ("lexical_specialization", ".txt"),
+    "lexical_specialization encode {} --model nothing/here": ("lexical_specialization", ".txt"),
     "sinhala_alignment align {} a.vec pairs.tsv": ("sinhala_alignment", ".vec"),
     "sinhala_alignment align a.vec a.vec {}": ("sinhala_alignment", ".tsv"),
     "sinhala_alignment align a.vec a.vec pairs.tsv --test {}": ("sinhala_alignment", ".tsv"),
@@ -289,7 +294,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sinhala_alignment compare {} --vectors en=a.vec sw=a.vec de=a.vec": ("sinhala_alignment", ".tsv"),
     "sinhala_alignment compare pairs.tsv --vectors en={} sw=a.vec de=a.vec": ("sinhala_alignment", ".vec"),
 }
-# What else they take is a model, and models are tried below.
+# What else they take is a model, and models are tried below, or numbers.
 MODELS = {
     "taco ask",
     "lmt translate",
@@ -298,6 +303,7 @@ MODELS = {
     "transmi measure",
     "langsamp donors",
     "neobabel draw",
+    "muril plan",
 }
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")
@@ -476,7 +482,7 @@ def test_numbers_on_the_command_line(slug: str) -> None:
         ("papers.marco_llm.use plan x --stage1 english=nan --tokens 9", "out of range"),
         ("papers.bayling2.use mix --instructions en=x --parallel sw:en=y --seed -1", "seed = -1 is out of range"),
         (f"papers.bayling2.use mix --instructions en=x --parallel sw:en=y --seed {10**20}", "between 0 and 2147483647"),
-        ("papers.tucan.use build --prompt.json-indent 10000000000000000000000", "prompt.json_indent"),
+        ("papers.tucan.use build --count 10000000000000000000000", "count = 10000000000000000000000 is out of range"),
         (f"core.cli plan mexa --gpus {'9' * 500}", "1,000,000 >= gpus >= 1"),
         ("core.cli plan mexa --gpus -1", "1,000,000 >= gpus >= 1"),
         ("core.cli plan mexa --mfu nan", "0 < mfu <= 1"),
@@ -731,7 +737,7 @@ def test_no_characters_but_ascii(desk: Path) -> None:
     """Under the locale C output degrades instead of failing."""
     plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     with mock.patch("sys.stderr", plain), mock.patch("sys.stdout", plain), pytest.raises(SystemExit) as stop:
-        importlib.import_module("papers.tucan.use").main(["prompts", "--items", "\udce9日本.jsonl"])
+        importlib.import_module("papers.tucan.use").main(["score", "--items", "\udce9日本.jsonl", "--answers", "x"])
     plain.flush()
     assert stop.value.code == 2
     assert b"does not exist" in typing.cast(io.BytesIO, plain.buffer).getvalue()

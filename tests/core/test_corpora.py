@@ -239,6 +239,16 @@ def test_missing_package_names_the_extra():
         catalogues.package_folder("no_such_package_here", "narrations")
 
 
+def test_names_of_a_locale_do_not_depend_on_those_looked_at_before() -> None:
+    """Babel's locales share tables, in which it keeps what it has resolved for one of them."""
+    from babel import localedata
+
+    localedata._cache.clear()
+    names._cldr_names.cache_clear()
+    assert names._cldr_names("ny", "weekday")["sunday"] == "Lamulungu"
+    assert names._cldr_names("root", "weekday")["sunday"] == "Sun"
+
+
 def test_cldr_names():
     table = corpora.load("cldr", languages=["fr", "ja", "si", "mt"])
     rows = {row["key"]: row for row in table}

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -8,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.tasks import lexicon
-from core.tasks.lexicon import Space, hubness, precision, reciprocal
+from core.tasks.lexicon import Space, agreement, hubness, induce, precision, reciprocal
 
 
 def rotated() -> tuple[np.ndarray, np.ndarray]:
@@ -85,18 +83,25 @@ def test_a_query_without_an_answer_is_refused():
         Space(np.eye(2)).ranks(np.eye(2), [{0}, set()])
 
 
-def write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
+def test_every_direction_by_the_language_that_asks():
+    """Of two German words for the second synset one is nearest; Turkish has no word for it and asks once."""
+    vectors = {
+        "de": torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]),
+        "en": torch.tensor([[0.8, 0.6], [0.0, 1.0]]),
+        "tr": torch.tensor([[0.0, 1.0]]),
+    }
+    synsets = {"one": {"de": [0], "en": [0], "tr": [0]}, "two": {"de": [1, 2], "en": [1]}}
+    assert induce(vectors, synsets, ["de"], ["de", "en"]) == {"de/one": 1.0, "de/two": 0.75}
+    found = induce(vectors, synsets, ["en", "tr"], ["de", "en"])
+    assert found == {"en/one": 1 / 2, "en/two": 1.0, "tr/one": pytest.approx((1 / 3 + 1 / 2) / 2)}
 
 
-def test_a_dictionary_is_read_as_it_is(tmp_path: Path) -> None:
-    path = write(tmp_path / "d.txt", "the ද\r\nthe එම\n\nTHE ද\nthe ද\n")
-    assert lexicon.read_dictionary(path) == [("the", "ද"), ("the", "එම"), ("THE", "ද")]
-    assert lexicon.read_dictionary(write(path, "a b\tc d\n")) == [("a b", "c d")]
-    for text, words in (("a b c\n", "line 1"), ("a\tb\na\n", "line 2"), ("\n", "holds no pair")):
-        with pytest.raises(UserError, match=words):
-            lexicon.read_dictionary(write(path, text))
+def test_agreement_is_of_ranks_and_of_directions_alone():
+    angles = torch.tensor([0.1, 3.0, 1.0])
+    left = torch.tensor([[1.0, 0.0]]).repeat(3, 1)
+    right = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1.0], [9.0], [0.2]])
+    assert agreement(left, right, [5.5, 0.5, 4.0]) == 1.0
+    assert agreement(left, right, [5.5, 4.0, 0.5]) == pytest.approx(0.5)
 
 
 def test_words_that_a_vocabulary_lacks_are_counted() -> None:

@@ -23,6 +23,7 @@ from core.models.tokenization import (
     prompt_ids,
     text_ids,
     train_bpe,
+    train_wordpiece,
     word_level,
 )
 from core.models.wheel_formats import xlmr_tokenizer
@@ -404,3 +405,22 @@ def test_every_turn_is_asked_as_it_was_trained(kind: str, template: str) -> None
     assert labels[:-1] != row["input_ids"][:-1]
     assert [n for n, label in enumerate(labels) if label != IGNORED and labels[n - 1] == IGNORED] == starts
     assert labels[starts[-1] :] == row["input_ids"][starts[-1] :]
+
+
+def test_wordpiece_keeps_vowel_signs_and_joiners(tmp_path: Path) -> None:
+    """यहाँ (here) and यह (this) differ in combining marks alone; a joiner is spelling."""
+    tokenizer = train_wordpiece(["यहाँ यह है", "می\u200cشود", "Pad"] * 3, 60)
+    assert tokenizer.tokenize("यहाँ") != tokenizer.tokenize("यह")
+    assert tokenizer.decode(tokenizer("यहाँ")["input_ids"], skip_special_tokens=True) == "यहाँ"
+    assert tokenizer.tokenize("می\u200cشود") != tokenizer.tokenize("میشود")
+    assert tokenizer.tokenize("Pad") != tokenizer.tokenize("pad")
+    tokenizer.save_pretrained(tmp_path)
+    assert AutoTokenizer.from_pretrained(tmp_path)("यह", "है").data == tokenizer("यह", "है").data
+
+
+def test_wordpiece_lays_pairs_out_as_bert_does() -> None:
+    tokenizer = train_wordpiece(["eins zwei", "drei"], 40)
+    first, second, third = tokenizer.convert_tokens_to_ids(["eins", "zwei", "drei"])
+    row = tokenizer("eins zwei", "drei", padding="max_length", max_length=8)
+    assert row["input_ids"] == [2, first, second, 3, third, 3, 0, 0]
+    assert row["token_type_ids"] == [0, 0, 0, 0, 1, 1, 0, 0]

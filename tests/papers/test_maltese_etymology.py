@@ -140,6 +140,7 @@ def test_nearness_is_one_letter_taken_away() -> None:
     far = etymology.nearness(["scuola", "dog"])
     words = ["scuola", "skuola", "scuole", "cuola", "scuolla", "skola", "dig"]
     assert [far("", word) for word in words] == [0, 1, 1, 1, 1, 2, 2]
+    assert [far("", word) for word in (".", "2022")] == [0, 0]
     translated = etymology.to_translation({"skola": "Scuola"})
     assert [translated(token, token.lower()) for token in ("Skola", "skola", "new")] == [2, 2, 0]
 

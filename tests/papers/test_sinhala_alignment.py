@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from scipy.linalg import orthogonal_procrustes
 
+from core.corpora.lexicons import read_dictionary
 from core.corpora.vectors import read_vectors, write_vectors
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
 from core.experiment.run import Run
 from core.models import embedding
-from core.tasks.lexicon import Space, precision, read_dictionary
+from core.tasks.lexicon import Space, precision
 from papers.sinhala_alignment import PAPER, data, method, miniature, use
 from papers.sinhala_alignment.config import PRESETS, VARIANTS, Config, workload
 from papers.sinhala_alignment.eval import evaluate, ranks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,8 @@ from papers.tucan import train as tucan_train
 from papers.tucan.config import PRESETS, VARIANTS, BaseModel, Config, base_shape, workload
 from papers.tucan.grader import violations
 
-WEATHER = {
-    "should_call_function": True,
-    "expected_function": "get_weather",
-    "expected_parameters": {"location": "София"},
-}
+SOFIA = {"location": "София"}
+WEATHER = {"should_call_function": True, "expected_function": "get_weather", "expected_parameters": SOFIA}
 NOTHING = {"should_call_function": False, "expected_response_type": "text_only"}
 RIGHT = '{"name": "get_weather", "arguments": {"location": "София"}}'
 
@@ -45,9 +42,6 @@ def fenced(payload: str) -> str:
 
 def weather(**arguments: Any) -> str:
     return fenced(json.dumps({"name": "get_weather", "arguments": arguments}, ensure_ascii=False))
-
-
-# --- parity with the official scorer ------------------------------------------------------------------------------
 
 
 WRONG, MALFORMED, SILENT = "WRONG_PARAMETERS", "MALFORMED_JSON", "NO_CALL_WHEN_EXPECTED"
@@ -99,17 +93,11 @@ def test_equivalence_of_values(expected: Any, actual: Any, same: bool) -> None:
 
 
 def test_normalisation_of_the_official_scorer() -> None:
-    assert grader.normalize("  „Стара Загора“ ") == "stara zagora“"
-    assert grader.normalize(" софия. ") == "sofiya."
-    assert grader.normalize("ЮЛИЯ!?") == "yuliya"
-    assert grader.normalize("да.\n") == "da"
-    assert grader.normalize("ъьЪЬ") == ""
-    assert grader.normalize("Plovdiv € 5") == "plovdiv € 5"
-    for name, latin in (("Търговище", "Targovishte"), ("София", "Sofia"), ("Щъркел", "shtarkel"), ("Ямбол", "Yambol")):
-        assert grader.equivalent(name, latin, "bg_standard")
-    call = weather(location="Sofia")
-    assert grader.grade(call, WEATHER) == "WRONG_PARAMETERS"
-    assert grader.grade(call, WEATHER, translit="bg_standard") == "CORRECT"
+    for text, normal in (
+        ("  „Стара Загора“ ", "stara zagora“"), (" софия. ", "sofiya."), ("ЮЛИЯ!?", "yuliya"), ("да.\n", "da"),
+        ("ъьЪЬ", ""), ("Plovdiv € 5", "plovdiv € 5"),
+    ):  # fmt: skip
+        assert grader.normalize(text) == normal
 
 
 def test_a_fence_inside_a_value_ends_the_call() -> None:
@@ -136,16 +124,13 @@ def test_no_answer_breaks_the_grader(response: str, expected: bool) -> None:
     assert verdict.label in grader.LABELS
 
 
-def test_hostile_payloads_are_labelled() -> None:
-    for payload in ("[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}'):
-        assert grader.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
-
-
 def test_calls_are_parsed_and_never_run(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     payload = f"__import__('pathlib').Path({str(trap)!r}).touch()"
     assert grader.grade(fenced(payload), NOTHING) == "MALFORMED_JSON"
     assert not trap.exists()
+    for payload in ("[" * 100_000, '{"name": ' + "9" * 5000 + "}", '{"a": NaN}', "\x00", '{"name": 1}'):
+        assert grader.grade(fenced(payload), NOTHING) in ("MALFORMED_JSON", "UNEXPECTED_CALL")
     for name in ("method", "grader", "eval", "catalogue", "data"):
         source = (find("tucan").folder / f"{name}.py").read_text(encoding="utf-8")
         assert not re.search(r"(?<![\w.])(eval|exec|literal_eval)\(", source)
@@ -154,12 +139,10 @@ def test_calls_are_parsed_and_never_run(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.dictionaries(st.text(min_size=1), JSONS, max_size=4))
 def test_what_we_write_we_read(arguments: dict[str, Any]) -> None:
-    text = method.render_call("f", arguments, method.Tags("<call>", "</call>"))
+    tags = method.Tags("<call>", "</call>")
     if "</call>" not in json.dumps(arguments, ensure_ascii=False):
-        assert grader.parse_call(text, method.Tags("<call>", "</call>")) == grader.Call("f", arguments)
+        assert grader.parse_call(method.render_call("f", arguments, tags), tags) == grader.Call("f", arguments)
 
-
-# --- schemas ------------------------------------------------------------------------------------------------------
 
 WEATHER_TOOL = {
     "name": "get_weather",
@@ -168,28 +151,24 @@ WEATHER_TOOL = {
         "type": "object",
         "properties": {
             "location": {"type": "string", "description": "City"},
-            "days": {"type": "integer", "minimum": 1, "maximum": 7},
+            "days": {"type": "integer"},
             "unit": {"type": ["string", "null"], "enum": ["C", "F", None]},
             "tags": {"type": "array", "items": {"type": "string"}},
-            "when": {"anyOf": [{"type": "string"}, {"type": "integer", "maximum": 23}]},
         },
         "required": ["location"],
         "additionalProperties": False,
     },
 }
-SOFIA = {"location": "София"}
 
 
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (SOFIA, None), (SOFIA | {"days": 3, "unit": None, "tags": ["a"], "when": 23}, None), ([], "[] is no object"),
-        (SOFIA | {"days": 3.0, "when": "19:00"}, None), ({}, "location is missing"),
-        ({"location": 5}, "location: 5 is no string"), (SOFIA | {"days": 0}, "days: 0 is less than 1"),
-        (SOFIA | {"days": 8}, "days: 8 is more than 7"), (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"),
-        (SOFIA | {"days": True}, "days: True is no integer"), (SOFIA | {"extra": 1}, "extra: nothing is allowed here"),
-        (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
-        (SOFIA | {"when": 24}, "when: 24 fits no option of anyOf"),
+        (SOFIA, None), (SOFIA | {"days": 3, "unit": None, "tags": ["a"]}, None), ([], "[] is no object"),
+        ({}, "location is missing"), ({"location": 5}, "location: 5 is no string"),
+        (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"), (SOFIA | {"days": True}, "days: True is no integer"),
+        (SOFIA | {"extra": 1}, "extra: 1 is none of nothing"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
+        (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"),
     ],
 )  # fmt: skip
 def test_arguments_against_their_schema(value: Any, problem: str | None) -> None:
@@ -197,15 +176,9 @@ def test_arguments_against_their_schema(value: Any, problem: str | None) -> None
 
 
 def test_schemas_that_cannot_be_read_are_refused() -> None:
-    for schema, message in (
-        ({"type": "text"}, "type 'text'"),
-        (5, "is no object"),
-    ):
+    for schema, message in (({"type": "text"}, "type 'text'"), (5, "is no object")):
         with pytest.raises(UserError, match=re.escape(message)):
             violations({}, schema)
-
-
-# --- reports ------------------------------------------------------------------------------------------------------
 
 
 def item(scenario: str, expected: dict[str, Any], functions: Any = (WEATHER_TOOL,), **more: Any) -> dict[str, Any]:
@@ -222,34 +195,28 @@ def test_a_mute_model_gets_half_of_a_balanced_benchmark() -> None:
     prompt, _ = data.load_prompt("long-bg")
     report = grader.evaluate(lambda prompts: ["Не знам."] * len(prompts), BALANCED, prompt)
     assert report.accuracy == report.never_call == 0.5
-    assert report.recall == 0
-    assert math.isnan(report.precision)
     assert report.errors["NO_CALL_WHEN_EXPECTED"] == 3
-    assert report.confusion == {"get_weather": {"": 3}}
 
 
 def test_a_report_counts_what_happened() -> None:
-    prompt, _ = data.load_prompt("short-en", indent=None)
+    prompt, _ = data.load_prompt("short-en")
     answers = [
         weather(location="София"),
-        weather(location="x", days=9),
+        weather(location="x", days="9"),
         fenced("{"),
         weather(location="София"),
-        "a",
-        "b",
+        "",
+        "",
     ]
     report = grader.evaluate(lambda prompts: answers, BALANCED, prompt)
     assert report.accuracy == pytest.approx(3 / 6)
-    assert (report.precision, report.recall) == (pytest.approx(3 / 4), pytest.approx(3 / 3))
-    assert report.schema_valid == pytest.approx(2 / 4)  # the malformed one is not valid, nor is days=9
     counts = {label: count for label, count in report.errors.items() if count}
     assert counts == {"CORRECT": 3, "WRONG_PARAMETERS": 1, "MALFORMED_JSON": 1, "UNEXPECTED_CALL": 1}
     assert report.scenarios["function_call_required"] == 1
-    assert report.verdicts[1].errors == ("days: 9 is more than 7",)
+    assert grader.examine(answers[1], BALANCED[1]).errors == ("days: '9' is no integer",)
+    assert grader.examine(answers[2], BALANCED[2]).valid is False
     assert grader.examine(fenced('{"name": "nope"}'), BALANCED[0]).errors == ("no function 'nope' was offered",)
 
-
-# --- prompt -------------------------------------------------------------------------------------------------------
 
 # The default template of tucan-eval 1.0.3 as it is rendered, with the indentation of its source code and, where it says
 # "and then", a Latin letter.
@@ -289,7 +256,7 @@ def test_prompts_of_a_file_are_the_official_bytes(tmp_path: Path) -> None:
         assert digest == "15c91c3baf851739931323c641e77081de2ccf4d082b07d042219620e687f725"
         # A null that is expected has to be there; nothing is taken out.
         assert grader.grade(fenced('{"name": "g", "arguments": {"a": null}}'), one["expected_behavior"]) == "CORRECT"
-        assert grader.examine(fenced('{"name": "g"}'), one)[:3] == ("WRONG_PARAMETERS", "g", True)
+        assert grader.examine(fenced('{"name": "g"}'), one)[:2] == ("WRONG_PARAMETERS", True)
 
 
 def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
@@ -298,28 +265,18 @@ def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
     assert text.endswith("\n\n## Потребителска заявка:\nКакво е времето в София?")
     assert "\n```tool_call\n{\n" in text
     assert prompt.render("Здравей", []) == f"{prompt.default_system}\n\nПотребител: Здравей"
-    assert digest != data.load_prompt("long-bg", indent=None)[1]
+    assert digest != data.load_prompt("short-bg")[1]
     assert digest == data.load_prompt("long-bg")[1]
 
 
-def test_what_the_model_sees_of_a_function() -> None:
-    tool = {**WEATHER_TOOL, "x-topic": "place"}
-    assert catalogues.shown_function(tool) == WEATHER_TOOL
-    assert "description" not in json.dumps(method.undescribed(tool))
+def test_what_the_model_sees_and_says() -> None:
+    assert not any("x-topic" in one for one in miniature.catalogue().functions.values())
+    assert "description" not in json.dumps(method.undescribed(WEATHER_TOOL))
     named = {"name": "f", "parameters": {"properties": {"description": {"type": "string", "description": "d"}}}}
     assert method.undescribed(named)["parameters"]["properties"] == {"description": {"type": "string"}}
-
-
-def test_conversations_keep_cyrillic_and_roles() -> None:
-    call = method.render_call("get_weather", {"location": "София"})
-    assert call == f"```tool_call\n{RIGHT}\n```"
-    prompt, _ = data.load_prompt("short-bg")
-    turns = method.conversation(item("x", WEATHER, result={"sky": "ясно"}, final="Ясно е."), prompt)
-    assert [turn["role"] for turn in turns] == ["user", "assistant", "user", "assistant"]
-    assert [turn["content"] for turn in turns[1:]] == [call, '```tool_result\n{"sky": "ясно"}\n```', "Ясно е."]
-
-
-# --- scenarios, mirrored languages, splits ------------------------------------------------------------------------
+    turns = method.conversation(item("x", WEATHER), data.load_prompt("short-bg")[0])
+    assert [turn["role"] for turn in turns] == ["user", "assistant"]
+    assert turns[1]["content"] == f"```tool_call\n{RIGHT}\n```"
 
 
 @pytest.fixture(scope="module")
@@ -353,15 +310,14 @@ def test_mirrored_items_are_one_draw(parts: dict[str, list[dict[str, Any]]]) -> 
                 assert not re.search("[а-я]", other["expected_parameters"][slot])
 
 
-def test_parts_share_no_wording_no_open_value_no_question_and_no_unseen_function(
-    parts: dict[str, list[dict[str, Any]]],
-) -> None:
+def test_parts_share_no_wording_no_open_value_and_no_unseen_function(parts: dict[str, list[dict[str, Any]]]) -> None:
     def values(items: list[dict[str, Any]]) -> set[tuple[str, str]]:
         named = {"origin": "city", "destination": "city"}
         found = (one["expected_behavior"].get("expected_parameters", {}) for one in items)
         return {(named.get(s, s), str(v)) for call in found for s, v in call.items() if s != "language"}
 
-    for one, other in (("train", "test"), ("train", "dev"), ("dev", "test")):
+    pairs: list[tuple[catalogues.Part, catalogues.Part]] = [("train", "test"), ("train", "dev"), ("dev", "test")]
+    for one, other in pairs:
         assert not {i["user_message"] for i in parts[one]} & {i["user_message"] for i in parts[other]}
         assert not values(parts[one]) & values(parts[other])
         for name in miniature.catalogue().functions:
@@ -369,7 +325,7 @@ def test_parts_share_no_wording_no_open_value_no_question_and_no_unseen_function
             assert not set.intersection(*numbers)
     for items in parts.values():
         assert not {f["name"] for one in items for f in one["functions"]} & set(miniature.UNSEEN)
-    known = {name for name in miniature.catalogue().functions if name not in miniature.UNSEEN}
+    known = set(miniature.KNOWN)
     assert all(len(miniature.catalogue().templates(name, "train")) >= 8 for name in known)
     assert all(len(miniature.catalogue().templates(name, "test")) == 3 for name in known)
     scored = miniature.scored_items(Config(seed=1))
@@ -380,69 +336,36 @@ def test_parts_share_no_wording_no_open_value_no_question_and_no_unseen_function
 
 
 def test_scenarios_mean_what_they_say(parts: dict[str, list[dict[str, Any]]]) -> None:
-    topic = miniature.catalogue().topic
     for one in parts["test"] + parts["train"]:
         names, expected = [f["name"] for f in one["functions"]], one["expected_behavior"]
         scenario, about = one["scenario_type"], one["id"].split("/")[0]
         assert expected["should_call_function"] == (scenario in method.CALL_SCENARIOS)
         assert len(set(names)) == len(names)
-        if scenario == "function_call_required":
-            assert names == [expected["expected_function"]]
-        elif scenario in method.CALL_SCENARIOS:
-            assert len(names) > 1
+        assert len(names) == {"function_call_required": 1, "no_functions_available": 0}.get(scenario, len(names) or 1)
+        if scenario in method.CALL_SCENARIOS:
             assert about == expected["expected_function"] in names
-        elif scenario == "no_functions_available":
-            assert names == []
-        else:
-            assert names
+            assert len(names) > 1 or scenario == "function_call_required"
         if scenario == "missing_required_parameters":
             assert (expected["expected_response_type"], one["answer"][-1]) == ("text_clarification", "?")
         if scenario == "irrelevant_question_with_functions":
-            general = any(
-                one["user_message"] == pair[one["language"]][0] for _, pair in miniature.catalogue().questions
-            )
-            assert (about in names) == general
+            assert about not in names
         if scenario == "ambiguous_function_selection":
-            assert len({topic(name) for name in names}) == 1
+            assert len({miniature.catalogue().topics[name] for name in names}) == 1
             function = next(f for f in one["functions"] if f["name"] == about)
             # Whatever the wording has room for, options included.
             assert set(expected["expected_parameters"]) == set(function["parameters"]["properties"])
 
 
-def test_irrelevant_items_offer_neither_the_function_nor_its_synonyms(tmp_path: Path) -> None:
-    tools = json.loads((find("tucan").folder / "tools.json").read_text(encoding="utf-8"))
-    next(tool for tool in tools if tool["name"] == "get_weather")["x-synonyms"] = ["get_forecast"]
-    (tmp_path / "tools.json").write_text(json.dumps(tools), encoding="utf-8")
-    catalogue = catalogues.load_catalogue(tmp_path / "tools.json")
-    mix = {"irrelevant_question_with_functions": 1.0}
-    for one in data.build_dataset(catalogue, 100, languages=("en",), mix=mix, distractors=6, tools=("get_weather",)):
-        if one["answer"] in catalogue.refusals["en"]:
-            assert not {"get_weather", "get_forecast"} & {f["name"] for f in one["functions"]}
-
-
 def test_the_mix_is_met_and_seeds_differ() -> None:
-    build: Callable[..., list[dict[str, Any]]] = lambda n, **o: data.build_dataset(  # noqa: E731
-        miniature.catalogue(), n, languages=("bg",), **o
-    )
+    build: Callable[..., list[dict[str, Any]]] = partial(data.build_dataset, miniature.catalogue(), languages=("bg",))
     items = build(200, seed=1)
-    assert [Counter(one["scenario_type"] for one in items)[s] for s in method.SCENARIOS] == [50, 50, 50, 20, 20, 10]
+    assert [Counter(one["scenario_type"] for one in items)[s] for s in method.SCENARIOS] == [34, 34, 32, 45, 45, 10]
     assert items == build(200, seed=1)
     assert items != build(200, seed=2)
-    calls = build(50, mix=data.without_negatives())
-    assert all(one["expected_behavior"]["should_call_function"] for one in calls)
     seen = [one["user_message"] for one in items if one["scenario_type"] in method.CALL_SCENARIOS]
     assert len(set(seen)) == len(seen), "no call is trained twice"
     assert len({one["answer"] for one in items if one.get("answer") in miniature.catalogue().refusals["bg"]}) > 2
     assert len({one["user_message"].split()[0] for one in items}) > 10
-
-
-@settings(deadline=None)
-@given(st.dictionaries(st.sampled_from(method.SCENARIOS), st.floats(0.01, 1), min_size=1), st.integers(0, 300))
-def test_apportioning_keeps_the_total(mix: dict[str, float], count: int) -> None:
-    found = data.apportion(mix, count)
-    assert len(found) == count
-    for name, share in mix.items():
-        assert abs(found.count(name) - count * share / sum(mix.values())) < 1
 
 
 def test_filling_drops_parts_and_keeps_bulgarian_euphony() -> None:
@@ -458,11 +381,7 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
     openai = {"type": "function", "function": plain}
     mcp = {"name": "f", "description": "d", "inputSchema": plain["parameters"]}
     assert catalogues.plain_function(plain) == catalogues.plain_function(openai) == catalogues.plain_function(mcp)
-    for broken in (
-        {},
-        {"name": "f", "parameters": {"type": "string"}},
-        {"name": "f", "parameters": {"required": ["x"]}},
-    ):
+    for broken in ({}, *({"name": "f", "parameters": one} for one in ({"type": "string"}, {"required": ["x"]}))):
         with pytest.raises(UserError):
             catalogues.plain_function(broken)
     entry = yaml.safe_load((find("tucan").folder / "en.yaml").read_text(encoding="utf-8"))
@@ -472,18 +391,14 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
         ({"tools": {"get_weather": {**tool, "requests": tool["requests"][:2]}}}, "three requests"),
         ({"tools": {"get_weather": {**tool, "ask": {}}}}, "no question that asks"),
         ({"tools": {"nothing": tool}}, "no such function"),
-        ({"tools": {"get_weather": {**tool, "requests": [5]}}}, "not laid out"),
+        ({"tools": {"get_weather": {**tool, "requests": [5] * 3}}}, "not laid out"),
         ({"values": {**entry["values"], "city": "cldr:moon"}}, "kind 'moon'"),
         ({"values": {**entry["values"], "city": "moon"}}, "not understood"),
         ({"values": {**entry["values"], "city": ["a"]}}, "at least five values"),
-        ({"questions": [["one"]]}, "not laid out"),
     ):
         (tmp_path / "en.yaml").write_text(yaml.safe_dump({**entry, **changed}), encoding="utf-8")
         with pytest.raises(UserError, match=message):
             catalogues.load_catalogue("", [tmp_path / "en.yaml"])
-
-
-# --- rows of files and the hub ------------------------------------------------------------------------------------
 
 
 def test_evaluation_rows_as_they_come() -> None:
@@ -494,11 +409,11 @@ def test_evaluation_rows_as_they_come() -> None:
     assert (one["id"], one["functions"], one["language"]) == ("3", [WEATHER_TOOL], "bg")
     assert data.evaluation_item({**row, "functions": None, "expected_behavior": NOTHING})["functions"] == []
     for broken, message in (
-        ({"user_message": "x"}, "'expected_behavior' is missing"),
+        ({"user_message": "x"}, "needs a user_message"),
         ({**row, "expected_behavior": "{"}, "not JSON"),
         ({**row, "expected_behavior": {"a": 1}}, "should_call_function"),
         ({**row, "expected_behavior": {"should_call_function": True}}, "expected_function"),
-        ({**row, "functions": [{"parameters": {}}]}, "no name"),
+        ({**row, "functions": [{"parameters": {}}]}, "No function"),
     ):
         with pytest.raises(UserError, match=message):
             data.evaluation_item(broken)
@@ -526,29 +441,22 @@ def test_training_rows_of_all_forms() -> None:
 
 def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
     """At the scale of the paper an arm must not train on what another one trains on."""
-    prompt, _ = data.load_prompt("short-bg", indent=None, descriptions=False)
+    prompt, _ = data.load_prompt("short-bg")
     items = data.build_dataset(miniature.catalogue(), 40)
-    rows: list[dict[str, Any]] = [{k: v for k, v in one.items() if k != "language"} for one in items[:20]]
-    rows += [{"messages": method.conversation(one, prompt)} for one in items[20:]]
+    rows = [*items[:20], *({"messages": method.conversation(one, prompt)} for one in items[20:])]
     path = tmp_path / "train.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     tiny = override(PRESETS["tiny"], {"train_file": str(path)})
     found = {name: tucan_train.conversations(override(tiny, VARIANTS[name])) for name in VARIANTS if name != "base"}
     whole = [method.conversation(one, prompt) for one in items]
     assert found["bg+en"] == whole
-    assert found["en"] == [chat for chat, one in zip(whole, items, strict=True) if one["language"] == "en"]
     calls = [one["scenario_type"] in method.CALL_SCENARIOS for one in items]
-    assert found["no-negatives"] == [chat for chat, call in zip(whole, calls, strict=True) if call]
-    for mine, other, call in zip(whole, found["shuffled"], calls, strict=True):
-        assert mine[0] == other[0]
-        assert (mine[1] == other[1]) == (not call)
+    assert [chat[0] for chat in whole] == [chat[0] for chat in found["shuffled"]]
+    same = [mine[1] == other[1] for mine, other in zip(whole, found["shuffled"], strict=True)]
+    assert all(one for one, call in zip(same, calls, strict=True) if not call)
+    assert sum(same) - calls.count(False) < 0.2 * sum(calls)  # two conversations may want the same call
     answers = [sorted(chat[1]["content"] for chat in chats) for chats in (whole, found["shuffled"])]
     assert answers[0] == answers[1]
-    with pytest.raises(UserError, match="No conversation"):
-        data.read_conversations(str(path), prompt, languages=("el",))
-
-
-# --- the miniature and the model ----------------------------------------------------------------------------------
 
 
 def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_on() -> None:
@@ -557,12 +465,12 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
         config = override(Config(seed=3), {"split": split})
         values = [one for one in miniature.scored_items(config) if one["expected_behavior"]["should_call_function"]]
         assert not {one["user_message"] for one in values} & read
-        assert len(miniature.knowledge(config, "bg")) >= 50
-        assert not {reply for _, _, reply in miniature.in_words(config, "bg")} & read
+        assert len(miniature.knowledge(config)) >= 50
+        assert not {reply for _, _, reply in miniature.in_words(config)} & read
     assert not any(re.search(r"tool_call|arguments", text) for text in read)
     assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
     tuned = {one["user_message"] for one in miniature.training_items(Config(seed=3))}
-    assert not {question.context for question in miniature.knowledge(Config(seed=3), "bg")} & tuned
+    assert not {question.context for question in miniature.knowledge(Config(seed=3))} & tuned
 
 
 def test_a_base_copies_before_it_has_learnt_anything() -> None:
@@ -586,49 +494,31 @@ def test_a_base_copies_before_it_has_learnt_anything() -> None:
 
 def test_solvers_that_understand_nothing() -> None:
     config = Config(seed=3, split="dev")
-    found = tucan_eval.trivial(config, miniature.scored_items(config))
+    found = tucan_eval.trivial(config, miniature.scored_items(config), data.prompt_of(config.prompt)[0])
     assert found["trivial_never_call"] == 0.5
     assert 0 < found["trivial_neighbour"] < 1
-    known = miniature.training_items(config)[0]
-    expected = known["expected_behavior"]
-    assert not expected["should_call_function"] or miniature.neighbour(config, known)
+    known = next(one for one in miniature.training_items(config) if one["expected_behavior"]["should_call_function"])
+    assert known["expected_behavior"]["expected_function"] in miniature.neighbour(config, known)
 
 
 def small(**changes: Any) -> Config:
     return override(PRESETS["smoke"], changes)
 
 
-def test_loss_is_on_the_assistant_alone(smoke: Callable[[str], Any]) -> None:
-    with temporary("tucan", small()) as run:
-        shared = Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
-        _, tokenizer = tucan_train.load_base(small(), shared)
-    prompt, _ = data.load_prompt("short-bg", indent=None)
-    chat = method.conversation(item("x", WEATHER, result={"sky": "ясно"}, final="Ясно е."), prompt)
-    (row,) = method.training_rows(tokenizer, [chat], "assistant")
-    learned = tokenizer.decode([t for t, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100])
-    assert learned == f"```tool_call\n{RIGHT}\n```</s>\nЯсно е.</s>\n"
-    (every,) = method.training_rows(tokenizer, [chat], "all")
-    assert every["labels"] == every["input_ids"] == row["input_ids"]
-    assert str(tokenizer.decode(row["input_ids"])).startswith(
-        tucan_eval.opening(tokenizer, chat[0]["content"]) + "```tool_call"
-    )
-
-
 def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str], Any], monkeypatch: Any) -> None:
     """With the gold answers in the model's place, every metric is at its end."""
-    monkeypatch.setattr(
-        tucan_eval,
-        "answers",
-        lambda m, t, items, c, prompt: [[method.conversation(one, prompt)[1]["content"] for one in items]],
-    )
+
+    def gold(model: Any, tokenizer: Any, items: Any, config: Config, prompt: Any) -> list[list[str]]:
+        return [[method.conversation(one, prompt)[1]["content"] for one in items]]
+
+    monkeypatch.setattr(tucan_eval, "answers", gold)
     with temporary("tucan", small(adapter="none")) as run:
         shared = Run(run.path, "tucan", small(adapter="none", limit=20), smoke("tucan").stages, quiet=True)
         found = tucan_eval.evaluate(shared.config, shared).metrics
-    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "right_function_bg", "valid_call_bg"):
+    for name in ("accuracy_bg", "accuracy_call_bg", "accuracy_unseen_bg", "valid_call_bg"):
         assert found[name] == 1
     assert found["unexpected_call_bg"] == 0
-    assert found["never_call"] == pytest.approx(0.25, abs=0.1)  # unseen functions are called alone
-    assert {"understood_bg", "understood_en", "knowledge_bg"} <= set(found)
+    assert {"understood_bg", "knowledge_bg"} <= set(found)
     assert "fitted" not in found
 
 
@@ -637,10 +527,9 @@ def test_answers_do_not_depend_on_the_batch(smoke: Callable[[str], Any]) -> None
     from core.inference.generation import generate
 
     with temporary("tucan", small()) as run:
-        model, tokenizer = tucan_train.load_base(
-            small(), Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
-        )
-    prompt, _ = data.load_prompt("short-bg", indent=None)
+        shared = Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
+        model, tokenizer = tucan_train.load_base(small(), shared)
+    prompt, _ = data.load_prompt("short-bg")
     items = data.build_dataset(miniature.catalogue(), 8, mix=method.BALANCED)
     openings = [tucan_eval.opening(tokenizer, prompt.render(i["user_message"], i["functions"])) for i in items]
     assert len({len(tokenizer(text)["input_ids"]) for text in openings}) > 4
@@ -652,49 +541,36 @@ def test_own_data_through_the_commands(
     smoke: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands of the page: build, train, evaluate; then score answers of any model."""
-    from core.models.loading import load
-
     base = next(path for path in smoke("tucan").stages.iterdir() if (path / "model.safetensors").exists())
     monkeypatch.chdir(tmp_path)
     use.main(["build", "--count", "12", "--out", "train.jsonl"])
     use.main(["build", "--part", "test", "--balanced", "--count", "12", "--out", "test.jsonl"])
     options = ["smoke", "--base", str(base), "--train-file", "train.jsonl", "--eval-file", "test.jsonl",
-               "--limit", "0", "--save-merged", "--out", "mine"]  # fmt: skip
+               "--limit", "0", "--out", "mine"]  # fmt: skip
     entrypoint(tucan_train.train, options)
     entrypoint(tucan_eval.evaluate, options)
     assert "never calling" in capsys.readouterr().out
     assert len(read_json(tmp_path / "mine" / "measurement.json")["units"]["accuracy_bg"]) == 6
     assert read_json(tmp_path / "mine" / "artifact" / "adapter" / "adapter_config.json")["r"] == 2
-    assert load(tmp_path / "mine" / "artifact" / "merged", dtype="float32")
 
-    use.main(["prompts", "--items", "test.jsonl", "--out", "prompts.jsonl"])
     rows = [json.loads(line) for line in Path("test.jsonl").read_text(encoding="utf-8").splitlines()]
-    prompts = [json.loads(line) for line in Path("prompts.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [one["prompt"] for one in prompts] == [row["messages"][0]["content"] for row in rows]
-    answers = [{"id": row["id"], "response": row["messages"][1]["content"] if i else "{"} for i, row in enumerate(rows)]
+    said = [fenced("{"), *(row["messages"][1]["content"] for row in rows[1:])]
+    answers = [{"id": row["id"], "response": text} for row, text in zip(rows, said, strict=True)]
     Path("answers.jsonl").write_text("\n".join(map(json.dumps, answers)), encoding="utf-8")
     use.main(["score", "--items", "test.jsonl", "--answers", "answers.jsonl", "--out", "wrong.jsonl"])
-    assert "schema_valid" in capsys.readouterr().out
-    wrong = [data.evaluation_item(json.loads(line)) for line in Path("wrong.jsonl").read_text().splitlines()]
-    assert [one["id"] for one in wrong] == [
-        row["id"] for row in rows[:1] if row["expected_behavior"]["should_call_function"]
-    ]
+    assert "MALFORMED_JSON 1" in capsys.readouterr().out
+    (wrong,) = data.read_items("wrong.jsonl")
+    assert (wrong["id"], wrong["label"]) == (rows[0]["id"], "MALFORMED_JSON")
     with pytest.raises(SystemExit) as stop:
         use.main(["score", "--items", "missing.jsonl", "--answers", "answers.jsonl"])
     assert stop.value.code == 2
 
 
-# --- settings and scale -------------------------------------------------------------------------------------------
-
-
 def test_settings_that_mean_nothing_are_refused() -> None:
     for changes, message in (
-        ({"quantization": "nf4"}, "not quantised"),
-        ({"repeats": 2}, "Greedy"),
-        ({"base_model.hidden": 33}, "multiple"),
+        ({"quantization": "nf4"}, "not quantised"), ({"repeats": 2}, "Greedy"), ({"lora_rank": 0}, "lora_rank"),
         ({"prompt.end": ""}, "must not be empty"),
-        ({"lora_rank": 0}, "lora_rank"),
-    ):
+    ):  # fmt: skip
         with pytest.raises(UserError, match=message):
             override(PRESETS["tiny"], changes)
 
