@@ -22,7 +22,7 @@ ARMS = (
 
 
 def draw(record: Record) -> Figure:
-    """Left: how alike translations are, and what of the states is the language. Right: every language, with and without the vectors."""
+    """How alike translations are, how much of the states is the language; right: with and without, by language."""
     figure, axes = plt.subplot_mosaic(
         [["cosine", "languages"], ["variance", "languages"]], figsize=(9.6, 5.8), width_ratios=(1.25, 1)
     )
