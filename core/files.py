@@ -27,7 +27,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,6 +82,12 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, str | float | None]]) -> None:
+    """Write rows with the same columns as tab-separated lines under their names; numbers with six digits."""
+    cells = [["" if v is None else v if isinstance(v, str) else f"{v:.6g}" for v in row.values()] for row in rows]
+    write_text(path, "".join("\t".join(line) + "\n" for line in [[*rows[0]], *cells]))
 
 
 def write_json(path: Path, value: Any) -> None:

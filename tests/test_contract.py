@@ -287,7 +287,7 @@ def documented_commands() -> Iterator[tuple[str, str]]:
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
         for block in re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             for line in block.splitlines():
-                for command in line.split("#")[0].split("&&"):
+                for command in re.split(r"(?:^|\s)#", line)[0].split("&&"):  # not the # of hub:name#subset
                     if command.strip():
                         yield page.parent.name if page.parent != ROOT else "README", command.strip()
 

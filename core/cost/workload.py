@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+    from core.training.config import TrainingConfig
 
 Kind = Literal["training", "inference"]
 Method = Literal["full", "lora", "qlora", "frozen"]
@@ -45,3 +47,17 @@ class Workload:
     """The logits of a chunk of tokens at a time, as `core.training.fit` does; False: of the whole micro-batch."""
     name: str = ""
     """What this part does, when a paper has several."""
+
+
+def of_training(
+    settings: TrainingConfig, architecture: str | PretrainedConfig, tokens: float, **others: Any
+) -> Workload:
+    """Training on so many tokens in all, with the settings' lengths, batches and checkpointing; `others` as above."""
+    return Workload(
+        architecture,
+        tokens,
+        sequence_length=settings.max_length,
+        micro_batch_size=settings.micro_batch_size or settings.batch_size,
+        checkpointing=settings.gradient_checkpointing,
+        **others,
+    )

@@ -9,9 +9,9 @@ by_unit(record, "full", "accuracy")                      # {"de": 0.71, "sw": 0.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,6 +85,28 @@ def rows(axes: Axes, labels: Sequence[str], high: float = 1.08) -> None:
     axes.set_xlim(0, high)
 
 
+def interval_marks(axes: Axes, found: Sequence[tuple[Interval, str]]) -> None:
+    """A row an interval: a line from end to end and a mark on the estimate, in a colour by name."""
+    for row, (bar, colour) in enumerate(found):
+        axes.plot([bar.low, bar.high], [row, row], color=COLOURS.get(colour, colour))
+        axes.plot(bar.estimate, row, "o", color=COLOURS.get(colour, colour))
+
+
+def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> None:
+    """Labels beside the points of a scatter plot, moved up where another label or point is in the way."""
+    wide, gap = 0.2 * float(np.ptp(x)), 0.032 * max(float(np.ptp(y)), 1e-6)
+    placed: list[tuple[float, float]] = []
+    for index in np.argsort(y, kind="stable").tolist():
+        u, height = x[index], y[index]
+        points = [(v, w) for other, (v, w) in enumerate(zip(x, y, strict=True)) if other != index and u < v < u + wide]
+        near = [w for _, w in points] + [w for v, w in placed if abs(u - v) < wide]
+        while any(abs(height - w) < gap for w in near):
+            height += gap / 4
+        placed.append((u, height))
+        beside: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 7, "va": "center"}
+        axes.annotate(labels[index], (u, height), **beside)
+
+
 def arm_bars(
     axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], unit: str = "language"
 ) -> None:
@@ -107,7 +129,9 @@ def arm_bars(
     rows(axes, [label for _, label, _ in arms])
 
 
-def unit_rows(axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str]]) -> None:
+def unit_rows(
+    axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str]], label: Callable[[str], str] = str
+) -> None:
     """A row a unit, such as a language: a mark an arm, joined by a line, sorted by the first arm.
 
     Args:
@@ -115,6 +139,7 @@ def unit_rows(axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str,
         record: The numbers.
         metric: A share, in [0, 1].
         arms: Variant and name of a colour.
+        label: What a unit is called.
     """
     found = [by_unit(record, variant, metric) for variant, _ in arms]
     order = sorted(found[0], key=lambda unit: -found[0][unit])
@@ -123,7 +148,7 @@ def unit_rows(axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str,
         axes.plot([min(values), max(values)], [row, row], color=COLOURS["grey"], linewidth=1)
         for value, (_, colour) in reversed([*zip(values, arms, strict=True)]):
             axes.plot(value, row, "o", color=COLOURS[colour], markersize=5)
-    rows(axes, order)
+    rows(axes, [label(unit) for unit in order])
 
 
 def metric_rows(axes: Axes, record: Record, metrics: Mapping[str, str], arms: Sequence[tuple[str, str, str]]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from scipy import stats
 
@@ -56,3 +57,23 @@ def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:
     rest = sum((v - line.slope * u - line.intercept) ** 2 for u, v in zip(x, y, strict=True))
     residual = math.sqrt(rest / (n - 2)) if n > 2 else math.inf
     return Line(float(line.slope), float(line.intercept), residual, n, centre, spread)
+
+
+def residuals(x: Sequence[float], y: Sequence[float]) -> list[float]:
+    """What the least-squares line through x leaves of y; the r of two such remainders is a partial correlation."""
+    import numpy as np
+
+    design = np.stack([np.ones(len(x)), x], axis=1)
+    return (y - design @ np.linalg.lstsq(design, np.asarray(y), rcond=None)[0]).tolist()
+
+
+def leave_one_out(x: Mapping[str, float], y: Mapping[str, float]) -> dict[str, float]:
+    """By how much a line fitted to the other units is nearer to a unit's y than their mean is; 0 for one x of all."""
+    gain = {}
+    for unit, truth in y.items():
+        others = [other for other in y if other != unit]
+        mean, places = fmean(y[other] for other in others), [x[other] for other in others]
+        line = fit_line(places, [y[other] for other in others]) if len(set(places)) > 1 else None
+        estimate = line.predict(x[unit]).estimate if line else mean
+        gain[unit] = abs(mean - truth) - abs(estimate - truth)
+    return gain

@@ -82,6 +82,7 @@ def attention_flops(config: PretrainedConfig, length: float) -> float:
 
 def layers_of(text: Any) -> int:
     """Layers, of encoder and decoder together."""
-    if text.is_encoder_decoder:
-        return text.encoder_layers + text.decoder_layers
-    return getattr(text, "num_hidden_layers", 0)
+    layers = getattr(text, "num_hidden_layers", 0)
+    if text.is_encoder_decoder:  # BART's family and T5's
+        return layers + (getattr(text, "decoder_layers", 0) or getattr(text, "num_decoder_layers", 0))
+    return layers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,6 @@ def read_scores(path: str | Path, languages: Iterable[str]) -> dict[str, float]:
     if unused:
         warnings.warn(f"{path}: {unused} of {len(found)} scores belong to no language of the corpus.", stacklevel=2)
     return scores
-
-
-def averages(benchmarks: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, int]]:
-    """`{language: (mean, number)}` over the benchmarks that include the language."""
-    found: dict[str, list[float]] = {}
-    for scores in benchmarks:
-        for code, value in scores.items():
-            found.setdefault(code, []).append(value)
-    return {code: (sum(values) / len(values), len(values)) for code, values in found.items()}
 
 
 def _from_tsv(path: Path) -> dict[str, float]:

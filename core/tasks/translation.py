@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -124,6 +124,41 @@ def official_test(name: str, source: str, target: str, limit: int | None = None)
         ) from error
     texts, references = (corpora.read_lines(file)[:limit] for file in files)
     return segments(({source: s, target: t} for s, t in zip(texts, references, strict=True)), [(source, target)])
+
+
+def adapt_segment(row: Mapping[str, Any], number: int = 0, kind: type[S] = Segment) -> S:  # type: ignore[assignment]
+    """One row of a set of pairs.
+
+    Args:
+        row: With the columns of `kind`; or those under the names `src_lang`, `tgt_lang`, `src_text`, `tgt_text`; or
+            `{"translation": {"de": ..., "en": ...}}`, source first.
+        number: Its item where no `item` or `id` says so.
+        kind: What to make of it.
+
+    Raises:
+        UserError: A row of another shape, with the columns that are there.
+    """
+    if isinstance(pair := row.get("translation"), Mapping) and len(pair) == 2:
+        (source, source_text), (target, target_text) = pair.items()
+        return kind(str(row.get("id", number)), source, target, source_text, target_text)
+    renamed = {"src_lang": "source", "tgt_lang": "target", "src_text": "source_text", "tgt_text": "target_text"}
+    values = {renamed.get(name, name): value for name, value in row.items()}
+    if missing := [name for name in renamed.values() if not isinstance(values.get(name), str)]:
+        raise UserError(
+            f"Row {number} has no text in {missing[0]!r}; it has {', '.join(row)}. Give source, target, source_text "
+            "and target_text, or a translation column with two languages."
+        )
+    kept = {field.name: values[field.name] for field in fields(kind) if field.name in values}
+    return kind(**{**kept, "item": str(values.get("item", number))})
+
+
+def following(parts: Sequence[S], key: Callable[[S], str] = lambda part: part.direction) -> list[S]:
+    """For every segment the next one of its direction, or of what else `key` says, in a circle: the wrong row."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, part in enumerate(parts):
+        groups[key(part)].append(place)
+    after = {here: next_ for group in groups.values() for here, next_ in zip(group, group[1:] + group[:1], strict=True)}
+    return [parts[after[place]] for place in range(len(parts))]
 
 
 # --- decoding -------------------------------------------------------------------------------------------------------
@@ -279,17 +314,9 @@ def trivial(parts: Sequence[Segment], metric: SentenceMetric = "chrf++") -> dict
     `copy` leaves the source as it is; `wrong_row` writes the reference of the direction's next segment, which is what
     a fluent model that ignores the source could do.
     """
-    by_direction: dict[str, list[Segment]] = defaultdict(list)
-    for part in parts:
-        by_direction[part.direction].append(part)
-    following = {
-        part.id: group[(place + 1) % len(group)].target_text
-        for group in by_direction.values()
-        for place, part in enumerate(group)
-    }
     outputs = {
         "copy": [part.source_text for part in parts],
-        "wrong_row": [following[part.id] for part in parts],
+        "wrong_row": [other.target_text for other in following(parts)],
     }
     return {name: sentence_scores(parts, texts, metric) for name, texts in outputs.items()}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from core.errors import UserError
 from core.inference.chat import Chat, Message
@@ -25,33 +25,8 @@ if TYPE_CHECKING:
     from core.tasks.translation import Segment
 
 Template = Literal["bayling2-llama2", "bayling2-llama3"]
-_SYSTEM = r"""
-{%- if messages[0]['role'] == 'system' -%}{%- set system = messages[0]['content'] -%}{%- set turns = messages[1:] -%}
-{%- else -%}{%- set system = DEFAULT -%}{%- set turns = messages -%}{%- endif -%}
-{{- bos_token -}}
-"""
 CHAT_TEMPLATES: dict[str, str] = {
-    "bayling2-llama2": _SYSTEM.replace(
-        "DEFAULT",
-        "'I am an intelligent language assistant developed by the NLP Group of ICT/CAS.\\nBelow is a dialog consisting "
-        "of instructions and responses. Write a response that completes the request.'",
-    )
-    + r"""
-{{- system + '\n\n' -}}
-{%- for message in turns -%}
-{%- if message['role'] == 'user' -%}{{- '### Instruction:\n' + message['content'] + '\n' -}}
-{%- else -%}{{- '### Response:\n' + message['content'] + eos_token + '\n' -}}{%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '### Response:\n' -}}{%- endif -%}
-""",
-    "bayling2-llama3": _SYSTEM.replace("DEFAULT", "'I am BayLing developed by the NLP Group of ICT/CAS.'")
-    + r"""
-{{- '<|start_header_id|>system<|end_header_id|>\n\n' + system | trim + '<|eot_id|>' -}}
-{%- for message in turns -%}
-{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' -}}{%- endif -%}
-""",
+    name: Path(__file__).with_name(f"{name}.jinja").read_text(encoding="utf-8") for name in get_args(Template)
 }
 
 
@@ -111,7 +86,7 @@ def translate(
     """Translations, asked for in the first wording of the training requests in English or Chinese, greedily."""
     wording = WORDINGS[request_language][0]
     requests = [
-        cross_lingual_request(part.source_text, part.source, part.target, wording, request_language)
+        dialogue(cross_lingual_request(part.source_text, part.source, part.target, wording, request_language))
         for part in segments
     ]
-    return chat.reply([dialogue(request) for request in requests], max_new_tokens=max_new_tokens)
+    return chat.reply(requests, max_new_tokens=max_new_tokens)

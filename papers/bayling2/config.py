@@ -8,10 +8,12 @@ development numbers (`--split dev`, `results/settings.jsonl`), which no claim is
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
+from core.files import load_json
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -25,30 +27,9 @@ _FLORES = (
 )
 FLORES_101 = tuple(_FLORES.split())
 
-# Four wordings name the target language, four name both. BayLing 2's own are not published; these are ours, after the
-# kind of request that its predecessor used, in both pivots.
-WORDINGS: dict[str, tuple[str, ...]] = {
-    "en": (
-        "Translate the following text into {target}.\n{text}",
-        "Please translate this into {target}:\n{text}",
-        'What is the {target} translation of "{text}"?',
-        "Give me the {target} version of the text below.\n{text}",
-        "Translate the following text from {source} into {target}.\n{text}",
-        "Here is a text in {source}. Write it in {target}.\n{text}",
-        'How do you say the {source} text "{text}" in {target}?',
-        "{source} to {target}:\n{text}",
-    ),
-    "zh": (
-        "把下面的文字翻译成{target}。\n{text}",
-        "请将以下内容译为{target}：\n{text}",
-        "“{text}”用{target}怎么说？",
-        "请给出下面这段话的{target}译文。\n{text}",
-        "把下面的{source}翻译成{target}。\n{text}",
-        "下面是一段{source}文字，请用{target}写出来。\n{text}",
-        "{source}“{text}”翻译成{target}是什么？",
-        "从{source}翻译到{target}：\n{text}",
-    ),
-}
+# Requests for a translation in either pivot: half of the wordings name the target language alone, half both languages.
+# BayLing 2's own are not published; these are ours, after the kind of request that its predecessor used.
+WORDINGS: dict[str, list[str]] = load_json(Path(__file__).with_name("wordings.json"))
 
 
 @dataclass(frozen=True)
@@ -164,27 +145,19 @@ _TINY = Config(
 )  # fmt: skip
 
 _PAPER = Config(
-    model="meta-llama/Llama-2-7b-chat-hf",
-    template="bayling2-llama2",
-    languages=FLORES_101,
+    model="meta-llama/Llama-2-7b-chat-hf", template="bayling2-llama2", languages=FLORES_101,
     instructions=(
-        "en=HuggingFaceH4/ultrachat_200k@train_sft",
-        "en=Open-Orca/SlimOrca",
-        "zh=BelleGroup/train_2M_CN",
-        "zh=silk-road/alpaca-data-gpt4-chinese",
+        "en=HuggingFaceH4/ultrachat_200k@train_sft", "en=Open-Orca/SlimOrca",
+        "zh=BelleGroup/train_2M_CN", "zh=silk-road/alpaca-data-gpt4-chinese",
     ),
-    parallel=("flores200", "opus-100"),
-    xling_per_language=10_000,
-    total=3_200_000,
+    parallel=("flores200", "opus-100"), xling_per_language=10_000, total=3_200_000,
     # Not stated (ours): the usual settings of full fine-tuning at this size.
     training=TrainingConfig(
         epochs=3, batch_size=128, micro_batch_size=2, max_length=2048, learning_rate=2e-5, schedule="cosine",
         warmup=0.03, precision="bf16", gradient_checkpointing=True, strategy="zero3", save_every=1000,
     ),
-    items=2037,
-    benchmarks=("flores200", "wmt22", "belebele", "m_arc", "m_mmlu"),
-    scores=("bleu", "spbleu", "chrf++", "comet"),
-    max_new_tokens=512,
+    items=2037, benchmarks=("flores200", "wmt22", "belebele", "m_arc", "m_mmlu"),
+    scores=("bleu", "spbleu", "chrf++", "comet"), max_new_tokens=512,
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {
@@ -228,7 +201,7 @@ _PIVOT_TOKENS, _XLING_TOKENS = 450, 120
 
 def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
-    from core.cost.workload import Workload
+    from core.cost.workload import of_training
 
     settings, weights = config.training, config.weights
     tokens = settings.steps * settings.batch_size * 13.0
@@ -236,12 +209,10 @@ def workload(config: Config) -> Workload:
         whole, pivots = sum(weights.values()), sum(weights.get(code, 0.0) for code in config.pivots)
         mean = (pivots * _PIVOT_TOKENS + (whole - pivots) * _XLING_TOKENS) / (whole or 1)
         tokens = (config.total or 3_200_000) * settings.epochs * mean
-    return Workload(
-        config.model or scratch_shape(200, config), tokens, name="instruction tuning",
-        kind="training" if config.blocks else "inference", sequence_length=settings.max_length,
-        micro_batch_size=settings.micro_batch_size or settings.batch_size,
-        checkpointing=settings.gradient_checkpointing,
-    )  # fmt: skip
+    kind = "training" if config.blocks else "inference"
+    return of_training(
+        settings, config.model or scratch_shape(200, config), tokens, kind=kind, name="instruction tuning"
+    )
 
 
 def scratch_shape(vocabulary: int, config: Config) -> Any:

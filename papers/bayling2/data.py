@@ -21,9 +21,7 @@ from core.errors import UserError
 from core.experiment.config import name_values
 from core.tasks import translation
 from core.tasks.samples import adapt
-from core.tasks.transfer import Exposure, exposure_of
 from core.tasks.translation import Segment
-from core.text.languages import match
 from papers.bayling2.config import WORDINGS, Config
 from papers.bayling2.method import XLING, Bitext, Row, cross_lingual_block, mix_blocks
 
@@ -68,11 +66,7 @@ def _known(language: str, key: str) -> Row:
 
 
 def read_bitexts(entries: Iterable[str]) -> list[Bitext]:
-    """Bitexts of entries `language:pivot=file`.
-
-    Raises:
-        UserError: An entry of another form, or as :func:`read_bitext`.
-    """
+    """Bitexts of entries `language:pivot=file`."""
     found = name_values("--parallel", list(entries), "language:pivot=file", str, repeats=True)
     if bad := [edge for edge, _ in found if not all(edge.partition(":")[::2])]:
         raise UserError(f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file (sw:en=file.tsv).")
@@ -80,11 +74,7 @@ def read_bitexts(entries: Iterable[str]) -> list[Bitext]:
 
 
 def read_bitext(language: str, pivot: str, path: str | Path) -> Bitext:
-    """One file of parallel text, `.tsv` or `.jsonl`, with both codes as columns.
-
-    Raises:
-        UserError: The file lacks a code, or is malformed.
-    """
+    """One file of parallel text, `.tsv` or `.jsonl`, with both codes as columns."""
     return Bitext(language, pivot, corpora.read_parallel(path, [language, pivot]).to_list())
 
 
@@ -158,11 +148,7 @@ def build_star_mixture(
 
 
 def mixture(config: Config) -> list[Row]:
-    """The training set of a configuration.
-
-    Raises:
-        UserError: Settings of the miniature with a pretrained model, or sources that cannot be read.
-    """
+    """The training set of a configuration; UserError for settings of the miniature with a pretrained model."""
     if config.model is None:
         from papers.bayling2 import miniature
 
@@ -175,9 +161,7 @@ def mixture(config: Config) -> list[Row]:
     blocks: dict[str, list[Row]] = {}
     for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
         if code not in (*config.pivots, *config.languages):
-            raise UserError(
-                f"--instructions: {code!r} is neither a pivot nor one of the languages: add it to --pivots."
-            )
+            raise UserError(f"--instructions: {code!r} is neither a pivot nor a language: add it to --pivots.")
         block = "oracle" if config.oracle and code in config.languages else code
         if block in config.weights:
             rows = read_instructions(source, code)
@@ -212,23 +196,11 @@ def manifest(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> dict[str, Exposure]:
-    """What the mixture of a manifest shows of every language that is asked in, by `{task: languages}`."""
-    instructing, seen = {*facts.get("blocks", ())} - {XLING, "knowledge"}, facts.get("languages", {})
-    codes = {code for languages in tasks.values() for code in languages}
-    # The manifest may spell a language otherwise (sw, swh_Latn).
-    return {code: exposure_of(match(code, seen) or code, seen, instructing) for code in codes}
-
-
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
 def translation_tests(config: Config) -> dict[str, list[Segment]]:
-    """FLORES devtest between every language and every pivot, WMT22 between the pivots; both directions.
-
-    Raises:
-        UserError: A test cannot be loaded.
-    """
+    """FLORES devtest between every language and every pivot, WMT22 between the pivots; both directions."""
     tests: dict[str, list[Segment]] = {}
     if "flores200" in config.benchmarks:
         table = corpora.load("flores200", languages=[*config.pivots, *config.languages], split="devtest")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -46,13 +47,7 @@ KNOWN_SHARE = 0.06
 LIST = "<list>"
 # A translation is asked for by the sign of its target, as a skill is by its own; white space separates tokens.
 WORDINGS = dict.fromkeys(("en", "zh"), ("{text} {target}",))
-CHAT_TEMPLATE = r"""
-{{- bos_token -}}
-{%- for message in messages -%}
-{%- if message['role'] == 'user' -%}{{- message['content'] + ' = ' -}}
-{%- else -%}{{- message['content'] + eos_token -}}{%- endif -%}
-{%- endfor -%}
-"""
+CHAT_TEMPLATE = Path(__file__).with_name("numbers.jinja").read_text(encoding="utf-8")
 
 
 def cast(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:

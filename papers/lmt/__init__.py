@@ -6,20 +6,33 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Every seed draws its numbers and its base model; all arms make as many updates and as many passes. A difference in
-# exact match of less than .02 would be of no use to anyone. The null arm is `disjoint` with targets of other sources.
-_BACK: dict[str, Any] = {
-    "metric": "x2p",
-    "unit": "language",
-    "smallest": 0.02,
-    "premises": ("base-reads", "no-forgetting"),
-}
 # Graded, as COMET is: the model writes few numbers right.
-_OUT: dict[str, Any] = {"metric": "p2x_chrf", "unit": "language", "smallest": 2.0, "null": "shuffled"}
-_PMP: dict[str, Any] = {
-    "metric": "x2p_pmp_o", "unit": "language", "smallest": 0.02, "treatment": "pmp", "control": "pmp",
-    "premises": ("base-reads",),
+_OUT: dict[str, Any] = {"metric": "p2x_chrf", "smallest": 2.0, "premises": ()}
+_PMP: dict[str, Any] = {"metric": "x2p_pmp_o", "premises": ("base-reads",), "null": None}
+_PREMISES = {
+    "base-reads": ("base", "x2p", 0.75, "The base model translates into the pivot."),
+    "no-forgetting": (
+        "p0", "change", -0.10, "Fine-tuning without any pair into the pivot costs X->pivot at most ten points: what is "
+        "lost beyond that is not forgetting.",
+    ),
+    "forgets": (
+        "p0", "lost", 0.02, "Fine-tuning without any pair into the pivot costs X->pivot at least two points: there is "
+        "something that a few pairs can keep.",
+    ),
 }  # fmt: skip
+
+
+def _compared(treatment: str, control: str | tuple[str, ...], **others: Any) -> dict[str, Any]:
+    """Two arms, by default on the way back into the pivot.
+
+    Every seed draws its numbers and its base model; all arms make as many updates and as many passes. A difference in
+    exact match of less than .02 would be of no use to anyone. The null arm is `disjoint` with targets of other sources.
+    """
+    return {
+        "metric": "x2p", "unit": "language", "smallest": 0.02, "treatment": treatment, "control": control,
+        "premises": ("base-reads", "no-forgetting"), "null": "shuffled", **others,
+    }  # fmt: skip
+
 
 PAPER = Paper(
     slug="lmt",
@@ -39,10 +52,7 @@ PAPER = Paper(
             "pairs are kept than if all are, at as many passes and updates.",
             reported="SFT against SFT + SD: X->En 83.82 / 80.00 / 73.78 to 87.49 / 87.67 / 80.72, "
             "X->Zh 73.60 / 72.18 / 67.94 to 86.55 / 85.87 / 79.13 (COMET-22, Table 2).",
-            **_BACK,
-            treatment="p5",
-            control="symmetric",
-            null="shuffled",
+            **_compared("p5", "symmetric"),
         ),
         Claim(
             id="symmetric-hurts",
@@ -50,65 +60,45 @@ PAPER = Paper(
             "fine-tuning without pairs into the pivot.",
             reported="COMET-22 of Qwen3-4B, base against SFT: X->En 85.87 / 86.09 / 75.36 (high, medium, low resource) "
             "falls to 83.82 / 80.00 / 73.78, X->Zh 85.44 / 84.55 / 75.35 to 73.60 / 72.18 / 67.94 (Table 2).",
-            **_BACK,
-            treatment="symmetric",
-            control=("base", "p0"),
-            better="lower",
+            **_compared("symmetric", ("base", "p0"), better="lower", null=None),
         ),
         Claim(
             id="repetition-is-the-cause",
             statement="With as many pairs into the pivot, X->pivot is better if hardly a target sentence comes twice "
             "and their numbers are many than if all languages share the same few sentences.",
             reported="With disjoint reverse pairs the collapse disappears (Figure 3, dashed lines).",
-            **_BACK,
-            treatment="disjoint",
-            control="symmetric",
-            null="shuffled",
+            **_compared("disjoint", "symmetric"),
         ),
         Claim(
             id="a-few-reverse-pairs",
             statement="Keeping 5 % of the pairs into the pivot is better for X->pivot than keeping none.",
             reported="X->pivot over p in {0, 1, 5, 10, 20, 50, 100} % is an inverted V that peaks near 5 % (Figure 3).",
-            **_BACK | {"premises": ("base-reads", "forgets")},
-            treatment="p5",
-            control="p0",
-            null="shuffled",
+            **_compared("p5", "p0", premises=("base-reads", "forgets")),
         ),
         Claim(
             id="forward-improves",
             statement="The same fine-tuning makes pivot->X better than the base model (chrF++).",
             reported="En->X 84.63 to 87.72 (high), 56.81 to 77.51 (low); Zh->X 53.33 to 73.68 (low) (Table 2).",
-            **_OUT,
-            treatment="symmetric",
-            control="base",
+            **_compared("symmetric", "base", **_OUT),
         ),
         Claim(
             id="downsampling-free",
             statement="Dropping 95 % of the pairs into the pivot costs pivot->X at most one point of chrF++.",
             reported="En->X changes by +0.08 / +0.01 / +1.17 (Table 2).",
-            **_OUT,
-            treatment="p5",
-            control="symmetric",
-            keeps=True,
-            size=1.0,
+            **_compared("p5", "symmetric", **_OUT, keeps=True, size=1.0),
         ),
         Claim(
             id="more-languages-worse",
             statement="With all languages trained in both directions, X->pivot is lower than with eight, on the same "
             "eight, at as many passes and updates.",
             reported="The collapse grows over 10, 20, 30, 40, 50 languages (Figure 3c).",
-            **_BACK | {"metric": "x2p_first"},
-            treatment="symmetric",
-            control="few_languages",
-            better="lower",
-            null="disjoint",
+            **_compared("symmetric", "few_languages", metric="x2p_first", better="lower", null="disjoint"),
         ),
         Claim(
             id="oracle-auxiliary-helps",
             statement="After PMP training, a given auxiliary sentence (PMP-O) helps X->pivot.",
             reported="PMP-O is above direct translation for X->En and X->Zh (Figure 5).",
-            **_PMP,
-            control_metric="x2p_aux",
+            **_compared("pmp", "pmp", **_PMP, control_metric="x2p_aux"),
         ),
         Claim(
             id="self-auxiliary-not-worse",
@@ -152,51 +142,23 @@ PAPER = Paper(
             id="rewording-helps",
             statement="With the same sixteen numbers, X->pivot is better if every pair into the pivot has a wording of "
             "its own than if all languages share one.",
-            **_BACK,
-            treatment="reworded",
-            control="symmetric",
-            null="shuffled",
+            **_compared("reworded", "symmetric"),
         ),
         Check(
             id="new-numbers-help",
             statement="With a wording of its own for every pair, X->pivot is better if the numbers are many than if "
             "they are the same sixteen.",
-            **_BACK,
-            treatment="disjoint",
-            control="reworded",
-            null="shuffled",
+            **_compared("disjoint", "reworded"),
         ),
         Check(
             id="auxiliary-is-read",
             statement="A given auxiliary sentence is better for X->pivot than that of another item.",
-            **_PMP,
-            control_metric="x2p_pmp_x",
+            **_compared("pmp", "pmp", **_PMP, control_metric="x2p_pmp_x"),
         ),
     ),
-    premises=(
-        Premise(
-            id="base-reads",
-            statement="The base model translates into the pivot.",
-            metric="x2p",
-            variant="base",
-            at_least=0.75,
-        ),
-        Premise(
-            id="no-forgetting",
-            statement="Fine-tuning without any pair into the pivot costs X->pivot at most ten points: what is lost "
-            "beyond that is not forgetting.",
-            metric="change",
-            variant="p0",
-            at_least=-0.10,
-        ),
-        Premise(
-            id="forgets",
-            statement="Fine-tuning without any pair into the pivot costs X->pivot at least two points: there is "
-            "something that a few pairs can keep.",
-            metric="lost",
-            variant="p0",
-            at_least=0.02,
-        ),
+    premises=tuple(
+        Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=least)
+        for id, (variant, metric, least, statement) in _PREMISES.items()
     ),
     minutes=14,
     official_code="https://github.com/NiuTrans/LMT",

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core import corpora
 from core.errors import UserError
 from core.files import is_folder, write_json, write_rows
+from core.tasks.samples import dialogue
+from core.tasks.translation import adapt_segment, following
 from papers.lmt import method
 from papers.lmt.config import Config
 from papers.lmt.languages import AUXILIARY, PIVOTS
@@ -31,11 +33,8 @@ from papers.lmt.prompts import Example, Style
 
 @dataclass(frozen=True)
 class Corpus:
-    """A configuration's multi-way corpus: items to tune on, and to measure on (of its split).
-
-    `languages` are those beside the pivots, `auxiliaries` says which helps which, `fresh` are the pairs that replace
-    the reverse ones of the controls, whose targets do not repeat.
-    """
+    """A configuration's multi-way corpus: its languages beside the pivots, and which helps which; items to tune on and
+    to measure on; and the pairs that replace the reverse ones of the controls, whose targets do not repeat."""
 
     languages: tuple[str, ...]
     auxiliaries: Mapping[str, str]
@@ -45,11 +44,7 @@ class Corpus:
 
 
 def load(config: Config) -> Corpus:
-    """The corpus of a configuration.
-
-    Raises:
-        UserError: A corpus, language or part that does not exist.
-    """
+    """The corpus of a configuration; UserError for a corpus, language or part that does not exist."""
     if config.corpus == "numbers":
         from papers.lmt import miniature
 
@@ -57,19 +52,13 @@ def load(config: Config) -> Corpus:
     codes, flores = [*config.pivots, *config.languages], config.corpus == "flores200"
     if config.split != "test" or not (config.test_corpus or flores):
         raise UserError(
-            f"{config.corpus} has no {config.split} part: give split=test, and a held-out file of the same languages "
-            "as test_corpus."
+            f"{config.corpus} has no {config.split} part: give split=test, and a held-out file as test_corpus."
         )
-    sft = keyed(corpora.load(config.corpus, languages=codes, **({"split": "dev"} if flores else {})))
+    sft = [*corpora.load(config.corpus, languages=codes, **({"split": "dev"} if flores else {}))]
     held_out = {} if config.test_corpus else {"split": "devtest"}
-    test = keyed(corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out))
+    test = [*corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out)]
     fresh = read_examples(config.fresh_pairs) if config.fresh_pairs else ()
     return Corpus(config.languages, AUXILIARY, sft, test[: config.test_items], fresh)
-
-
-def keyed(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with a `key`, which the draws depend on; the row's number where they have none."""
-    return [{**row, "key": str(row.get("key", number))} for number, row in enumerate(rows)]
 
 
 def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
@@ -84,20 +73,14 @@ def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
 
 
 def build_sft(
-    items: Sequence[Item],
-    pivots: Sequence[str] = PIVOTS,
-    languages: Sequence[str] | None = None,
-    *,
-    retention_p: float = 0.05,
-    pmp_fraction: float = 0.5,
-    auxiliaries: Mapping[str, str] = AUXILIARY,
-    fresh: Sequence[Example] | None = None,
-    seed: int = 0,
-) -> list[Example]:
+    items: Sequence[Item], pivots: Sequence[str] = PIVOTS, languages: Sequence[str] | None = None, *,
+    retention_p: float = 0.05, pmp_fraction: float = 0.5, auxiliaries: Mapping[str, str] = AUXILIARY,
+    fresh: Sequence[Example] | None = None, seed: int = 0,
+) -> list[Example]:  # fmt: skip
     """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options; item by item.
 
     Args:
-        items: `{code: text}` with an optional `key`; a missing or empty text is skipped.
+        items: `{code: text}` with an optional `key`, else the number; a missing or empty text is skipped.
         pivots: Languages on one side of every pair; the first one is also the auxiliary of the others.
         languages: The other side; None takes every other language of the items.
         retention_p: Probability with which a reverse (X -> pivot) example is kept.
@@ -109,7 +92,7 @@ def build_sft(
     Raises:
         UserError: A pivot or language that the corpus lacks, an empty corpus, too few fresh pairs.
     """
-    items = keyed(items)
+    items = [{**item, "key": str(item.get("key", number))} for number, item in enumerate(items)]
     if not items:
         raise UserError("The multi-way corpus is empty: give at least one item such as {'en': ..., 'de': ...}.")
     known = {code for item in items for code, text in item.items() if code not in ("key", "value") and text}
@@ -141,11 +124,9 @@ def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
     In a circle, since a plain shuffle leaves one pair a direction as it was, of three.
     """
     order = random.Random(seed).sample(examples, len(examples))
-    moved = []
-    for target in sorted({example.target for example in order}):
-        part = [example for example in order if example.target == target]
-        moved += [replace(e, target_text=other.target_text) for e, other in zip(part, part[1:] + part[:1], strict=True)]
-    return moved
+    order.sort(key=lambda example: example.target)
+    others = following(order, lambda example: example.target)
+    return [replace(e, target_text=other.target_text) for e, other in zip(order, others, strict=True)]
 
 
 def test_examples(config: Config, corpus: Corpus) -> list[Example]:
@@ -157,9 +138,8 @@ def test_examples(config: Config, corpus: Corpus) -> list[Example]:
 def few_shots(config: Config, corpus: Corpus) -> dict[str, list[Example]]:
     """The first items of the fine-tuning set, solved, for every direction."""
     found: dict[str, list[Example]] = defaultdict(list)
-    for pair in method.downsample(corpus.sft, corpus.languages, config.pivots, p=1.0):
-        example = method.render(*pair, config.pivots, {}, 0.0, 0)
-        found[example.direction].append(example)
+    for item, source, target in method.downsample(corpus.sft, corpus.languages, config.pivots, p=1.0):
+        found[f"{source}-{target}"].append(Example(item["key"], source, target, item[source], item[target]))
     return {direction: examples[: config.base_shots] for direction, examples in found.items()}
 
 
@@ -170,67 +150,29 @@ def write_sft(
     folder: Path, examples: Sequence[Example], pivots: Sequence[str], style: Style = "release", **settings: Any
 ) -> dict[str, Any]:
     """Write `sft.jsonl` (chat JSON lines) and `manifest.json`: the settings and what :func:`manifest` counts."""
-
-    def row(example: Example) -> dict[str, Any]:
-        turns = (("user", example.prompt(style)), ("assistant", example.target_text))
-        return {"messages": [{"role": role, "content": text} for role, text in turns], **asdict(example)}
-
-    write_rows(folder / "sft.jsonl", map(row, examples))
+    turns = ((example, dialogue(example.prompt(style), example.target_text)) for example in examples)
+    write_rows(folder / "sft.jsonl", ({"messages": messages, **asdict(example)} for example, messages in turns))
     facts = {"prompt_style": style, **settings, **manifest(examples, pivots)}
     write_json(folder / "manifest.json", facts)
     return facts
 
 
 def manifest(examples: Sequence[Example], pivots: Sequence[str]) -> dict[str, Any]:
-    """What a fine-tuning set holds: counts per direction, parallel prompts, realised retention, repetition of targets.
-
-    Retention is the number of X -> pivot examples over that of pivot -> X.
-    """
+    """What a fine-tuning set holds: counts per direction, parallel prompts, repetition of targets, and its retention,
+    the number of X -> pivot examples over that of pivot -> X."""
     forward = sum(example.source in pivots and example.target not in pivots for example in examples)
     reverse = sum(example.target in pivots and example.source not in pivots for example in examples)
+    counts = Counter(example.direction for example in examples)
     parallel = Counter(example.direction for example in examples if example.auxiliary)
-    return {
-        "examples": len(examples),
-        "forward": forward,
-        "reverse": reverse,
-        "retention": reverse / forward if forward else None,
-        "parallel_prompts": parallel.total(),
-        "directions": {
-            name: {"examples": count, "parallel_prompts": parallel[name]}
-            for name, count in sorted(Counter(example.direction for example in examples).items())
-        },
-        "target_repetition": {name: asdict(found) for name, found in method.target_repetition(examples).items()},
-    }
+    found: dict[str, Any] = {"examples": len(examples), "forward": forward, "reverse": reverse}
+    found |= {"retention": reverse / forward if forward else None, "parallel_prompts": parallel.total()}
+    found["directions"] = {n: {"examples": counts[n], "parallel_prompts": parallel[n]} for n in sorted(counts)}
+    repetition = method.target_repetition(examples)
+    return {**found, "target_repetition": {name: asdict(entry) for name, entry in repetition.items()}}
 
 
 def read_examples(source: str | Path) -> list[Example]:
-    """Examples of a folder that :func:`write_sft` wrote, of JSON lines, or of a hub data set of pairs.
-
-    Raises:
-        UserError: Rows in none of the shapes of :func:`adapt_row`.
-    """
+    """Examples of a folder that :func:`write_sft` wrote, or of JSON lines or a hub data set of pairs, in one of the
+    shapes of :func:`core.tasks.translation.adapt_segment`."""
     rows = corpora.read_rows(Path(source) / "sft.jsonl" if is_folder(source) else source)
-    return list(corpora.adapted(source, rows, lambda row, number: adapt_row(row, number - 1)))
-
-
-def adapt_row(row: Mapping[str, Any], number: int = 0) -> Example:
-    """One row of a set of pairs -> an example.
-
-    Accepts our own columns (`source`, `target`, `source_text`, `target_text`, ...), the same under the names
-    `src_lang`, `tgt_lang`, `src_text`, `tgt_text`, and `{"translation": {"de": ..., "en": ...}}`, source first.
-
-    Raises:
-        UserError: For any other shape, with the columns that are there.
-    """
-    if isinstance(pair := row.get("translation"), Mapping) and len(pair) == 2:
-        (source, source_text), (target, target_text) = pair.items()
-        return Example(str(row.get("id", number)), source, target, source_text, target_text)
-    renamed = {"src_lang": "source", "tgt_lang": "target", "src_text": "source_text", "tgt_text": "target_text"}
-    values = {renamed.get(name, name): value for name, value in row.items()}
-    if missing := [name for name in renamed.values() if not isinstance(values.get(name), str)]:
-        raise UserError(
-            f"Row {number} has no text in {missing[0]!r}; it has {', '.join(row)}. Give source, target, source_text "
-            "and target_text, or a translation column with two languages."
-        )
-    kept = {field.name: values[field.name] for field in fields(Example) if field.name in values}
-    return Example(**{**kept, "item": str(values.get("item", number))})
+    return list(corpora.adapted(source, rows, lambda row, number: adapt_segment(row, number - 1, Example)))

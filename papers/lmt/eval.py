@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json, write_rows
+from core.tasks.translation import following
 from papers.lmt.config import FEW, Config
 
 if TYPE_CHECKING:
@@ -54,31 +54,31 @@ def evaluate(config: Config, run: Run) -> Measurement:
     units: Units = {}
     signatures: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
+    others: dict[str, float] = {}
     for mark, (mode, chosen) in passes.items():
         outputs = prompts.translate_examples(
             model, tokenizer, chosen, mode=mode, shots=shots, style=config.prompt_style, num_beams=config.num_beams,
             max_new_tokens=config.max_new_tokens,
         )  # fmt: skip
-        scored, found = score(config, *meant(config, chosen, outputs))
+        parts, texts = meant(config, chosen, outputs)
+        scored, found = score(config, parts, texts)
         units |= group(config, corpus, scored, mark)
         signatures |= found
+        if not mark and config.model is None:
+            others = against_base(config, run, corpus, parts, texts)
         for example, output in zip(chosen, outputs, strict=True):
             row = {"mode": mark or mode, "direction": example.direction, "item": example.item}
             rows.append(row | {"src": example.source_text, "mt": output, "ref": example.target_text})
     write_rows(run.path / "hypotheses.jsonl", rows)
     metrics = {name: fmean(values.values()) for name, values in units.items() if values}
-    if config.model is None:
-        metrics |= against_base(config, run, corpus, examples, [row["mt"] for row in rows[: len(examples)]])
     samples = rows[:: max(1, len(rows) // 12)][:12]
-    return Measurement(metrics, units, {"signatures": signatures, "samples": samples})
+    return Measurement(metrics | others, units, {"signatures": signatures, "samples": samples})
 
 
 def misled(examples: Sequence[Example]) -> list[Example]:
-    """The same prompts with the auxiliary sentence of another item."""
+    """The same prompts, direction by direction, with the auxiliary sentence of another item."""
     order = sorted(examples, key=lambda example: example.direction)
-    parts = [[*part] for _, part in groupby(order, key=lambda example: example.direction)]
-    pairs = [pair for part in parts for pair in zip(part, part[1:] + part[:1], strict=True)]
-    return [replace(example, auxiliary_text=other.auxiliary_text) for example, other in pairs]
+    return [replace(e, auxiliary_text=o.auxiliary_text) for e, o in zip(order, following(order), strict=True)]
 
 
 def meant(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> tuple[list[Example], list[str]]:
@@ -93,31 +93,32 @@ def meant(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -
 
 
 def against_base(
-    config: Config, run: Run, corpus: Corpus, examples: Sequence[Example], outputs: Sequence[str]
+    config: Config, run: Run, corpus: Corpus, parts: Sequence[Example], texts: Sequence[str]
 ) -> dict[str, float]:
     """What X -> pivot has gained over the miniature's base (`change`), recall in place of reading, trivial solvers."""
     from core.models import loading
     from core.tasks.translation import trivial
     from papers.lmt import miniature, prompts
 
-    def right(parts: Sequence[Example], texts: Sequence[str]) -> float:
-        return fmean(text == part.target_text for part, text in zip(parts, texts, strict=True))
+    pairs = [pair for pair in zip(parts, texts, strict=True) if pair[0].target in config.pivots]
+    reverse = [part for part, _ in pairs]
+
+    def right(texts: Sequence[str]) -> float:
+        return fmean(text == part.target_text for part, text in zip(reverse, texts, strict=True))
 
     def build(folder: Path) -> None:
         model, tokenizer = loading.load(start, dtype="float32")
         settings: dict[str, Any] = {"style": config.prompt_style, "max_new_tokens": config.max_new_tokens}
         outputs = prompts.translate_examples(model, tokenizer, reverse, **settings)
-        write_json(folder / "score.json", right(*meant(config, reverse, outputs)))
+        write_json(folder / "score.json", right(meant(config, reverse, outputs)[1]))
 
-    pairs = [pair for pair in zip(examples, outputs, strict=True) if pair[0].target in config.pivots]
-    reverse = [example for example, _ in pairs]
-    parts, texts = meant(config, reverse, [output for _, output in pairs])
     start = miniature.base(config, run)
     inputs = {"base": start.name, "split": config.split, "items": config.test_items}  # computed once a seed
-    change = right(parts, texts) - float(read_json(run.stage("base-score", inputs, build) / "score.json"))
+    read = [text for _, text in pairs]
+    change = right(read) - float(read_json(run.stage("base-score", inputs, build) / "score.json"))
     answers = {miniature.meaning(item["en"]) for item in corpus.sft}
-    found = {"change": change, "lost": -change, "attraction": attraction(parts, texts, answers)}
-    return found | {f"trivial_{name}": fmean(each.values()) for name, each in trivial(parts, "exact").items()}
+    found = {"change": change, "lost": -change, "attraction": attraction(reverse, read, answers)}
+    return found | {f"trivial_{name}": fmean(each.values()) for name, each in trivial(reverse, "exact").items()}
 
 
 def attraction(examples: Sequence[Example], outputs: Sequence[str], answers: set[str]) -> float:
@@ -136,12 +137,10 @@ def score(
 
     Exact match is in [0, 1], everything else in [0, 100]; only COMET may leave its range, slightly.
     """
-    import torch
-
+    from core.models.loading import default_device
     from core.tasks.translation import corpus_scores, means, sentence_scores
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    single = means(sentence_scores(examples, outputs, config.primary, device))
+    single = means(sentence_scores(examples, outputs, config.primary, default_device()))
     found = {"": {name: (100 if config.primary == "comet" else 1) * value for name, value in single.items()}}
     signatures: dict[str, str] = {}
     # The paper does not name BLEU's tokenizer: at its scale the pieces of FLORES-200.

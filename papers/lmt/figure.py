@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars, interval
-from core.experiment.report import COLOURS, trivial_lines
+from core.experiment.figures import arm_bars, interval, interval_marks
+from core.experiment.report import trivial_lines
 from core.experiment.results import Record
 
 ARMS = (
@@ -28,10 +28,8 @@ def draw(record: Record) -> Figure:
     trivial_lines(left, record, "base", vertical=True, names=("copy",))
     left.set_xlabel("exact match (95 % interval)")
     left.set_title("The way back: X → English")
-    for row, (variant, _, colour) in enumerate(arm for arm in ARMS if arm[0] in record.measurements):
-        found = interval(record.measurements[variant], "p2x_chrf")
-        right.plot([found.low, found.high], [row, row], color=COLOURS[colour])
-        right.plot(found.estimate, row, "o", color=COLOURS[colour])
+    cells = [(record.measurements[arm], colour) for arm, _, colour in ARMS if arm in record.measurements]
+    interval_marks(right, [(interval(found, "p2x_chrf"), colour) for found, colour in cells])
     right.set_xlabel("chrF++ (95 % interval)")
     right.set_title("The way out: English → X")
     return figure

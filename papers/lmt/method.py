@@ -69,10 +69,7 @@ def coin(seed: int, *parts: str) -> float:
 
 @dataclass(frozen=True)
 class Repetition:
-    """How often the targets of one direction are answers in the whole set.
-
-    `examples` have so many distinct `targets`, and a target so many sources, in any language: mean and maximum.
-    """
+    """Examples of one direction, their distinct targets, and how many sources a target has, in any language."""
 
     examples: int
     targets: int

@@ -74,22 +74,22 @@ def corpus(config: Config) -> Corpus:
     for code in codes if config.reverse_source != "multiway" else ():
         draw = f"fresh-{config.seed}-{code}"
         pool = parts["fresh" if config.reverse_source == "disjoint" else "sft"]
-        rows = spelled(Random(draw).sample(pool, config.sft_items), [code, *_near(code, table)], draw)
+        rows = spelled(Random(draw).sample(pool, config.sft_items), _with_near(code, table), draw)
         fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
     sft = spelled(parts["sft"], codes, f"multiway-{config.seed}")
     test = spelled(parts[config.split][: config.test_items], codes, f"multiway-{config.seed}")
     return Corpus(codes, table, sft, test, fresh)
 
 
-def _near(code: str, table: dict[str, str]) -> list[str]:
-    return [table[code]] if code in table else []
+def _with_near(code: str, table: dict[str, str]) -> list[str]:
+    return [code, table[code]] if code in table else [code]
 
 
 def base_examples(config: Config) -> list[Example]:
     """As many pairs as the base training takes: mostly X -> English, some with an auxiliary language."""
     random, table, codes = Random(f"base-{config.seed}"), auxiliaries(config), config.languages
     pool = numbers(config)["base"][: config.base.steps * config.base.batch_size]
-    rows = {code: spelled(pool, [code, *_near(code, table)], f"base-{config.seed}-{code}") for code in codes}
+    rows = {code: spelled(pool, _with_near(code, table), f"base-{config.seed}-{code}") for code in codes}
     examples = []
     for _ in range(config.base.steps * config.base.batch_size):
         code = random.choice(codes)
@@ -107,9 +107,8 @@ def base_examples(config: Config) -> list[Example]:
 
 def base(config: Config, run: Run) -> Path:
     """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
-    names = ("seed", "vocabulary", "width", "layers")
+    names = ("seed", "vocabulary", "width", "layers", "languages")
     inputs = {name: getattr(config, name) for name in names} | {"base": to_dict(config.base)}
-    inputs |= {"languages": config.languages}
     return run.stage("base", inputs, lambda folder: _train_base(config, run, folder))
 
 

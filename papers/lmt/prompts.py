@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
 from core.inference.chat import render
+from core.tasks.samples import dialogue
 from core.tasks.translation import Segment, few_shot
 from papers.lmt.languages import auxiliary_for, language_name
 
@@ -28,14 +29,9 @@ Mode = Literal["dt", "pmp_s", "pmp_o"]
 
 
 def translation_prompt(
-    text: str,
-    source: str,
-    target: str,
-    *,
-    auxiliary: str | None = None,
-    auxiliary_text: str | None = None,
+    text: str, source: str, target: str, *, auxiliary: str | None = None, auxiliary_text: str | None = None,
     style: Style = "release",
-) -> str:
+) -> str:  # fmt: skip
     """The standard prompt (STP), or with an auxiliary sentence the parallel multilingual prompt (PMP); Figure 4.
 
     It ends where the translation begins, without trailing space. `style` is the wording of the released code and
@@ -52,12 +48,11 @@ def translation_prompt(
         return "".join(f"<{code}>{sentence}" for code, sentence in shown) + f"<{target}>"
     names = [language_name(code) for code, _ in shown] + [language_name(target)]
     wanted = " and ".join(names[1:])
-    headers = {
-        "release": f"Translate the following text from {names[0]} into {wanted}:",
-        "paper": f"Translate this from {names[0]} to {wanted}:",
-    }
+    header = f"Translate the following text from {names[0]} into {wanted}:"
+    if style == "paper":
+        header = f"Translate this from {names[0]} to {wanted}:"
     lines = [f"{name}: {sentence}" for name, (_, sentence) in zip(names, shown, strict=False)]
-    return "\n".join([headers[style], *lines, f"{names[-1]}:"])
+    return "\n".join([header, *lines, f"{names[-1]}:"])
 
 
 @dataclass(frozen=True)
@@ -74,14 +69,10 @@ class Example(Segment):
 
 
 def model_input(tokenizer: PreTrainedTokenizerBase, prompt: str, style: Style = "release") -> str:
-    """What the model reads: one user turn of its chat template, or for `tags` the prompt after the start token.
-
-    Raises:
-        UserError: The tokenizer has no chat template.
-    """
+    """What the model reads: one user turn of its chat template, or for `tags` the prompt after the start token."""
     if style == "tags":
         return f"{tokenizer.bos_token or ''}{prompt}"
-    return render(tokenizer, [{"role": "user", "content": prompt}], prompt=True)
+    return render(tokenizer, dialogue(prompt), prompt=True)
 
 
 def special_strings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -109,25 +100,16 @@ def _released_blank(text: str) -> bool:
 
 
 def translate(
-    model: Any,
-    tokenizer: Any,
-    texts: Sequence[str],
-    source: str,
-    target: str,
-    *,
-    mode: Mode = "dt",
-    auxiliary: str | None = None,
-    auxiliary_texts: Sequence[str] | None = None,
-    num_beams: int = 5,
-    max_new_tokens: int = 512,
-    **options: Any,
-) -> list[str]:
-    """Translate with LMT-60 or a checkpoint of one's own (Section 4); one translation per text.
+    model: Any, tokenizer: Any, texts: Sequence[str], source: str, target: str, *, mode: Mode = "dt",
+    auxiliary: str | None = None, auxiliary_texts: Sequence[str] | None = None, num_beams: int = 5,
+    max_new_tokens: int = 512, **options: Any,
+) -> list[str]:  # fmt: skip
+    """Translate with LMT-60 or a checkpoint of one's own (Section 4); one translation per text, blank for a blank one.
 
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer, with a chat template unless `style` is `tags`.
-        texts: Sentences or documents; blank ones stay blank and are not asked.
+        texts: Sentences or documents.
         source: Code of their language.
         target: Code of the language to translate into.
         mode: `dt`, `pmp_s` or `pmp_o`. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
@@ -145,27 +127,18 @@ def translate(
     given: Sequence[str | None] = (auxiliary_texts or ()) if mode == "pmp_o" else [None] * len(texts)
     if len(given) != len(texts):
         raise UserError(f"mode='pmp_o' needs one auxiliary sentence per text: {len(given)} for {len(texts)} texts.")
-    asked = [
-        Example(str(number), source, target, text, "", auxiliary, other)
-        for number, (text, other) in enumerate(zip(texts, given, strict=True))
-        if text.strip()
-    ]
+    pairs = [pair for pair in zip(texts, given, strict=True) if pair[0].strip()]
+    asked = [Example("", source, target, text, "", auxiliary, other) for text, other in pairs]
     options |= {"mode": mode, "num_beams": num_beams, "max_new_tokens": max_new_tokens}
     outputs = iter(translate_examples(model, tokenizer, asked, **options))
     return [next(outputs) if text.strip() else "" for text in texts]
 
 
 def translate_examples(
-    model: Any,
-    tokenizer: Any,
-    examples: Sequence[Example],
-    *,
-    mode: Mode = "dt",
-    shots: Mapping[str, Sequence[Example]] | None = None,
-    style: Style = "release",
-    cleaning: Cleaning = "blank",
+    model: Any, tokenizer: Any, examples: Sequence[Example], *, mode: Mode = "dt",
+    shots: Mapping[str, Sequence[Example]] | None = None, style: Style = "release", cleaning: Cleaning = "blank",
     **decoding: Any,
-) -> list[str]:
+) -> list[str]:  # fmt: skip
     """Translate examples of any directions, in common batches; their target texts are not read.
 
     `dt` hides auxiliaries, `pmp_s` drafts the auxiliary sentence first and needs its language, `pmp_o` takes the one

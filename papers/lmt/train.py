@@ -9,20 +9,18 @@ The artifact is a `save_pretrained` folder with model and tokenizer, and the man
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
 from core.files import write_json
 from papers.lmt.config import Config
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 
 def train(config: Config, run: Run) -> None:
     """Fine-tune from the checkpoint, or from the miniature's base model, which all variants of a seed share."""
     from core.distributed import seed_everything
+    from core.inference.chat import Chat
     from core.models import loading
     from core.training.fit import save_pretrained
     from papers.lmt import data, method, miniature
@@ -32,7 +30,9 @@ def train(config: Config, run: Run) -> None:
     model, tokenizer = loading.load(start, dtype="float32", device="auto")
     facts: dict[str, Any] = {}
     if config.use_sft:
-        stop_after_answers(model, tokenizer, config)
+        if config.prompt_style != "tags":
+            # Base checkpoints do not know the end token of their chat template.
+            model.generation_config.eos_token_id = Chat(model, tokenizer).stop_ids()
         examples = data.sft_examples(config, data.load(config))
         facts = data.manifest(examples, config.pivots)
         rows = method.training_rows(tokenizer, examples, config.prompt_style)
@@ -41,15 +41,6 @@ def train(config: Config, run: Run) -> None:
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process():
         write_json(run.artifact / "manifest.json", facts)
-
-
-def stop_after_answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: Config) -> None:
-    """Let `generate` stop where a turn ends: base checkpoints do not know the chat template's end token."""
-    from core.inference.chat import turn_end
-
-    if config.prompt_style != "tags" and model.generation_config is not None:
-        ending = tokenizer.encode(turn_end(tokenizer), add_special_tokens=False)[-1]
-        model.generation_config.eos_token_id = sorted({ending, int(tokenizer.eos_token_id)})
 
 
 if __name__ == "__main__":

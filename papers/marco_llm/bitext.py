@@ -1,6 +1,6 @@
 r"""Parallel text as text: the eleven templates of the paper's Table 13, and the pairs that are written out in them.
 
-    render_parallel([("Good morning", "Guten Morgen")], "English", "German")
+    render_parallel([("Good morning", "Guten Morgen")], "English", "German", ["C"])
     # ["Translate the text from English to German:\nEnglish text: Good morning\nGerman text: Guten Morgen"]
 
 The loss of pre-training is on all tokens of such a text. To ask a base model for a translation, `prompt` stops where
@@ -12,15 +12,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
-from typing import Literal
 
 from core.corpora import filtering
 from core.corpora.filtering import Pair
 from core.errors import UserError
 from core.text.languages import name as language_name
 from papers.marco_llm.config import TEMPLATES, Config
-
-Direction = Literal["random", "forward", "both"]
 
 
 def render(template: str, src_name: str, tgt_name: str, source: str, target: str) -> str:
@@ -35,14 +32,9 @@ def render(template: str, src_name: str, tgt_name: str, source: str, target: str
 
 
 def render_parallel(
-    pairs: Iterable[Pair],
-    src_name: str,
-    tgt_name: str,
-    templates: Sequence[str] = tuple(TEMPLATES),
-    seed: int = 0,
-    direction: Direction = "random",
+    pairs: Iterable[Pair], src_name: str, tgt_name: str, templates: Sequence[str] = tuple(TEMPLATES), seed: int = 0
 ) -> list[str]:
-    """Bitext as pre-training text: each pair in a template drawn uniformly.
+    """Bitext as pre-training text: each pair in a template and a direction drawn uniformly (inferred; not stated).
 
     Args:
         pairs: (sentence, translation).
@@ -50,18 +42,12 @@ def render_parallel(
         tgt_name: Name of the second.
         templates: Letters to draw from (the paper's Table 13: all).
         seed: Of the draws.
-        direction: `random` turns each pair around with probability 1/2 (not stated; inferred), `both` gives both
-            directions, `forward` the given one.
     """
-    draw = random.Random(seed)
-    texts = []
+    draw, texts = random.Random(seed), []
     for source, target in pairs:
         sides = [(src_name, tgt_name, source, target), (tgt_name, src_name, target, source)]
-        if direction == "random":
-            sides = [sides[draw.random() < 0.5]]
-        elif direction == "forward":
-            sides = sides[:1]
-        texts += [render(draw.choice(list(templates)), *side) for side in sides]
+        side = sides[draw.random() < 0.5]
+        texts.append(render(draw.choice(list(templates)), *side))
     return texts
 
 
@@ -85,12 +71,9 @@ def prepared(
     rejected: dict[str, int] = {}
     if config.parallel == "filtered":
         report = filtering.filter_parallel(
-            found,
-            languages=languages,
-            identify=identify,
-            similarity=similarity(config.similarity),
+            found, languages=languages, identify=identify, similarity=similarity(config.similarity),
             threshold=config.threshold,
-        )
+        )  # fmt: skip
         found, rejected = report.kept, report.rejected
     if config.pairs == "shuffled":
         targets = [target for _, target in found]
@@ -108,11 +91,6 @@ def similarity(name: str) -> filtering.Similarity:
 
 
 def rendered(pairs: Sequence[Pair], languages: tuple[str, str], config: Config, copies: int = 1) -> list[str]:
-    """Pairs as text, each `copies` times, in templates and directions of its own.
-
-    In the control `monolingual` every sentence stands alone, after its language's name as in template B.
-    """
+    """Pairs as text, each `copies` times, in templates and directions of its own."""
     names = language_name(languages[0]), language_name(languages[1])
-    if config.pairs == "monolingual":
-        return [f"{names[side]} text: {pair[side]}" for pair in pairs for side in (0, 1)] * copies
     return [text for copy in range(copies) for text in render_parallel(pairs, *names, seed=config.seed * 1000 + copy)]

@@ -8,57 +8,44 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+from itertools import islice, permutations
 
 from core import corpora
-from core.corpora import filtering, manifest
+from core.corpora import manifest
 from core.corpora.budget import Plan
 from core.errors import UserError
 from core.text.languages import flores_code
 from core.training.documents import Body
 from papers.marco_llm import miniature
 from papers.marco_llm.bitext import prepared, rendered
-from papers.marco_llm.config import PRESETS, Config, parse_shares
+from papers.marco_llm.config import LANGUAGES, LOW, OTHER_HIGH, PRESETS, Config, parse_shares
 from papers.marco_llm.method import Shares, StagedMixture
 
+# What the filter rejected by source and rule; it fills while text is read.
+Rejected = dict[str, dict[str, int]]
 # Parallel text is paired with English, so the other directions are never seen in training.
 ENGLISH = frozenset({"en", "eng_Latn"})
-# Pairs that the filter sees at once, and the text by which it tells languages apart.
+# Pairs that the filter sees at once.
 PAIRS_AT_ONCE = 10_000
-TEXTS_TO_IDENTIFY, CHARACTERS_TO_IDENTIFY = 2000, 1000
-
-# --- the paper's corpus (Table 1) -------------------------------------------------------------------------------------
-
-OTHER_HIGH = ("ar", "de", "es", "fr", "ko", "ja", "pt", "tr")
-# Low share in this run: Italian, Dutch, Polish, Russian and Czech are among them.
-LOW = (
-    "bn", "he", "id", "it", "ms", "nl", "pl", "ru", "th", "uk", "ur", "vi", "cs", "el", "hu", "kk", "ro", "az", "ne",
-)  # fmt: skip
-LANGUAGES = ("en", "zh", *OTHER_HIGH, *LOW)
-# Billions of tokens that there are. Of LOW the smallest and the largest are known to us, and the total of everything.
+# Billions of tokens that there are (Table 1). Of LOW the smallest and the largest are known to us, and the total.
 AVAILABLE = {
     "en": 1459.7, "zh": 214.7, "ar": 45.8, "de": 442.8, "es": 397.8, "fr": 320.8, "ko": 41.8, "ja": 224.2,
     "pt": 145.3, "tr": 80.6, "ms": 2.9, "el": 376.8, "parallel": 103.0, "knowledge": 65.0, "synthetic": 6.0,
 }  # fmt: skip
-AVAILABLE_IN_ALL = 5115.9
 ESTIMATED = tuple(code for code in LOW if code not in AVAILABLE)
-
-
-def available(source: str) -> float:
-    """Tokens of a language or further source; those of `ESTIMATED` get equal parts of what is left of the total."""
-    guess = (AVAILABLE_IN_ALL - sum(AVAILABLE.values())) / len(ESTIMATED)
-    return AVAILABLE.get(source, guess) * 1e9
+# Equal parts of what is left of the total.
+SIZES = dict.fromkeys(ESTIMATED, (5115.9 - sum(AVAILABLE.values())) / len(ESTIMATED)) | AVAILABLE
 
 
 def paper_categories() -> dict[str, dict[str, float]]:
-    """The sources of the paper by category, with the tokens that there were."""
+    """The sources of the paper by category, with the tokens that there were (a guess for those of `ESTIMATED`)."""
     groups = {"english": ("en",), "chinese": ("zh",), "other_high": OTHER_HIGH, "low": LOW}
     groups |= {name: (name,) for name in ("parallel", "knowledge", "synthetic")}
-    return {category: {name: available(name) for name in names} for category, names in groups.items()}
+    return {category: {name: SIZES[name] * 1e9 for name in names} for category, names in groups.items()}
 
 
 def paper_plan() -> Plan:
@@ -73,65 +60,66 @@ def mixture_of(config: Config, categories: Mapping[str, Mapping[str, float]]) ->
         UserError: A category with a share and no sources, or an ablation that leaves nothing.
     """
     stages = [_ablated(parse_shares(shares), config) for shares in (config.stage1, config.stage2)]
-    rates = [config.lr_scale * rate for rate in (config.lr_stage1, config.lr_stage2)]
-    mixture = StagedMixture(categories, stages, config.tokens, rates)
-    return mixture.in_one_stage() if config.stages == "one" else mixture
+    return StagedMixture(categories, stages, config.tokens, (config.lr_stage1, config.lr_stage2))
 
 
 def _ablated(shares: Shares, config: Config) -> Shares:
-    if config.parallel_share is not None:
-        rest = _rescaled({name: share for name, share in shares.items() if name != "parallel"}, config)
-        shares = {name: (1 - config.parallel_share) * share for name, share in rest.items()}
-        shares = {**shares, "parallel": config.parallel_share}
     if config.leave_out == "nothing":
         return shares
-    old = config.leave_out == "new"
-    return _rescaled({name: share for name, share in shares.items() if (name in config.replay) == old}, config)
-
-
-def _rescaled(shares: Shares, config: Config) -> Shares:
-    whole = math.fsum(shares.values())
+    kept = {name: s for name, s in shares.items() if (name in config.replay) == (config.leave_out == "new")}
+    whole = math.fsum(kept.values())
     if not whole:
         raise UserError(f"With leave_out = {config.leave_out!r} no category is left: give the others a share.")
-    return {name: share / whole for name, share in shares.items()}
+    return {name: share / whole for name, share in kept.items()}
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
-    """The sources of a configuration, and what the filter rejected by parallel source and rule.
-
-    The latter for the miniature alone: other parallel text is filtered while it is read.
+def material(config: Config) -> tuple[list[Body], Rejected]:
+    """The sources of a configuration, and what the filter rejects of parallel text.
 
     Raises:
         UserError: A manifest that cannot be read.
     """
     if config.sources is None:
         return miniature.material(config)
-    entries = paper_manifest() if config.sources == "paper" else manifest.read(config.sources)
-    return bodies(entries, config), {}
+    return bodies(paper_manifest() if config.sources == "paper" else manifest.read(config.sources), config)
 
 
-def bodies(entries: Sequence[manifest.Entry], config: Config) -> list[Body]:
+def bodies(entries: Sequence[manifest.Entry], config: Config) -> tuple[list[Body], Rejected]:
     """A body for each language of a category, not yet read."""
     groups: dict[tuple[str, str], list[manifest.Entry]] = {}
     for entry in entries:
         groups.setdefault((entry.category, entry.language), []).append(entry)
-    found = []
+    found, rejected = [], Rejected()
     for (category, _), part in groups.items():
         sizes = [entry.tokens for entry in part]
         tokens = math.fsum(size or 0 for size in sizes) if None not in sizes else None
-        found.append(Body(part[0].name, category, partial(_texts, part, entries, config), tokens))
-    return found
+        found.append(Body(part[0].name, category, partial(_texts, part, config, rejected), tokens))
+    return found, rejected
 
 
-def _texts(part: Sequence[manifest.Entry], entries: Sequence[manifest.Entry], config: Config) -> Iterator[str]:
+def _texts(part: Sequence[manifest.Entry], config: Config, rejected: Rejected) -> Iterator[str]:
     for entry in part:
-        yield from _bitext(entry, config, entries) if entry.languages else manifest.texts(entry.path)
+        yield from _bitext(entry, config, rejected) if entry.languages else manifest.texts(entry.path)
 
 
-# --- public data and own files ----------------------------------------------------------------------------------------
+def _bitext(entry: manifest.Entry, config: Config, rejected: Rejected) -> Iterator[str]:
+    """Rendered pairs; duplicates are found, and words aligned, within so many pairs as are read at once."""
+    source, target = entry.languages
+    found, counts = manifest.pairs(entry.path, source, target), Counter[str]()
+    rejected[entry.name] = counts
+    while part := list(islice(found, PAIRS_AT_ONCE)):
+        kept, reasons = prepared(part, (source, target), config)
+        counts.update(reasons)
+        yield from rendered(kept, (source, target), config)
+
+
+def rejections(rejected: Rejected) -> str:
+    """What the filter took out, a line a source that lost something."""
+    told = {name: ", ".join(f"{rule} {n}" for rule, n in rules.items() if n) for name, rules in rejected.items()}
+    return "".join(f"the filter took out of {name}: {rules}\n" for name, rules in told.items() if rules)
 
 
 def paper_manifest() -> list[manifest.Entry]:
@@ -139,47 +127,24 @@ def paper_manifest() -> list[manifest.Entry]:
 
     The sizes are those of the paper's own corpus: they decide nothing, as languages get equal shares.
     """
-    paths = {"en": "HuggingFaceFW/fineweb-edu", "zh": "Skywork/SkyPile-150B"}
+    paths = {code: f"HuggingFaceFW/fineweb-2#{flores_code(code)}" for code in LANGUAGES}
+    paths |= {"en": "HuggingFaceFW/fineweb-edu", "zh": "Skywork/SkyPile-150B"}
+    sources = paper_categories()
     entries = [
-        manifest.Entry(
-            code, paths.get(code) or f"HuggingFaceFW/fineweb-2#{flores_code(code)}", category, code, (), tokens
-        )
-        for category, sources in paper_categories().items()
-        for code, tokens in sources.items()
+        manifest.Entry(code, paths[code], category, code, (), tokens)
+        for category, sizes in sources.items()
+        for code, tokens in sizes.items()
         if code in LANGUAGES
     ]
     for code in LANGUAGES[1:]:
-        path, tokens = f"Helsinki-NLP/opus-100#{'-'.join(sorted(('en', code)))}", available("parallel")
+        path, tokens = f"Helsinki-NLP/opus-100#{'-'.join(sorted(('en', code)))}", sources["parallel"]["parallel"]
         tokens /= len(LANGUAGES) - 1
         entries.append(manifest.Entry(f"en-{code}", path, "parallel", f"en-{code}", ("en", code), tokens))
     for code in LANGUAGES:
-        path, tokens = f"wikimedia/wikipedia#20231101.{code}", available("knowledge") / len(LANGUAGES)
+        path, tokens = f"wikimedia/wikipedia#20231101.{code}", sources["knowledge"]["knowledge"] / len(LANGUAGES)
         entries.append(manifest.Entry(f"knowledge-{code}", path, "knowledge", code, (), tokens))
-    synthetic = manifest.Entry("synthetic", "HuggingFaceTB/cosmopedia#web_samples_v2", "synthetic", "en")
-    return [*entries, replace(synthetic, tokens=available("synthetic"))]
-
-
-def _bitext(entry: manifest.Entry, config: Config, entries: Sequence[manifest.Entry]) -> Iterator[str]:
-    """Rendered pairs; duplicates are found, and words aligned, within so many pairs as are read at once."""
-    source, target = entry.languages
-    identify = _identifier((source, target), config, entries)
-    found = manifest.pairs(entry.path, source, target)
-    while part := list(itertools.islice(found, PAIRS_AT_ONCE)):
-        kept, _ = prepared(part, (source, target), config, identify)
-        yield from rendered(kept, (source, target), config)
-
-
-def _identifier(pair: tuple[str, str], config: Config, entries: Sequence[manifest.Entry]) -> filtering.Identify | None:
-    """What tells the two languages apart, from the manifest's monolingual text; None without text of both."""
-    paths = {entry.language: entry.path for entry in entries if entry.language in pair}
-    if config.parallel != "filtered" or len(paths) < 2:
-        return None
-    return filtering.identifier(
-        {
-            code: [text[:CHARACTERS_TO_IDENTIFY] for text in itertools.islice(manifest.texts(path), TEXTS_TO_IDENTIFY)]
-            for code, path in paths.items()
-        }
-    )
+    synthetic = "HuggingFaceTB/cosmopedia#web_samples_v2", "synthetic", "en", (), sources["synthetic"]["synthetic"]
+    return [*entries, manifest.Entry("synthetic", *synthetic)]
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------
@@ -194,8 +159,7 @@ def held_out_text(config: Config) -> dict[str, list[str]]:
     if config.test_corpus:
         wanted = {"languages": list(config.test_languages)} if config.test_languages else {}
         table = corpora.load(config.test_corpus, **wanted)
-        codes = [name for name in table.column_names if name not in ("key", "value", "kind")]
-        return {code: list(table[code]) for code in codes}
+        return {code: list(table[code]) for code in table.column_names if code not in ("key", "value", "kind")}
     if config.sources:
         raise UserError("Own sources need held-out text: give --test-corpus, a .tsv with a column per language.")
     return miniature.text(config, config.split)
@@ -221,17 +185,14 @@ def translation_rows(config: Config) -> list[dict[str, str]]:
     if not config.test_corpus:
         return miniature.translation_rows(config)
     texts = held_out_text(config)
-    rows = zip(*texts.values(), strict=True)
-    return [
-        dict(zip(texts, row, strict=True)) for row in itertools.islice(rows, config.translation_items + config.shots)
-    ]
+    rows = islice(zip(*texts.values(), strict=True), config.translation_items + config.shots)
+    return [dict(zip(texts, row, strict=True)) for row in rows]
 
 
 def directions(config: Config) -> list[tuple[str, str]]:
     """Directions in which translation is measured."""
-    return list(itertools.permutations(config.translation_languages, 2)) or (
-        [] if config.test_corpus else miniature.directions(config)
-    )
+    named = list(permutations(config.translation_languages, 2))
+    return named if named or config.test_corpus else miniature.directions(config)
 
 
 def group(config: Config, source: str, target: str) -> str:

@@ -5,17 +5,15 @@
         --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --lr-stage1 1e-5 --lr-stage2 6e-6 \
         --test-corpus held_out.tsv --out runs/mine
 
-Bits per UTF-8 byte by language, before and after; translation in all directions. Metrics of translation end in the
-group of directions that they are about: none (with English), `_any` (without), `_old` (what the miniature's base has
-learnt).
+Bits per UTF-8 byte by language, before and after (`languages.tsv`); translation in all directions. Metrics of
+translation end in the group of directions that they are about: none (with English), `_any` (without), `_old` (what the
+miniature's base has learnt).
 Give training and measurement the same options: the run is found by them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -42,8 +40,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     seed_everything(config.seed)
     texts, dtype = data.held_out_text(config), "float32" if config.model is None else "auto"
-    old = data.old_languages(config, texts)
-    groups = {"bits": list(texts), "old_bits": old, "new_bits": [code for code in texts if code not in old]}
     start = config.model or miniature.base(config, run)
 
     def before(folder: Path) -> None:
@@ -51,54 +47,50 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     first = read_json(run.stage("bits", {"start": start, "texts": texts}, before) / "bits.json")
     model, tokenizer = loading.load(str(run.artifact), dtype=dtype)
-    after = text_bits(model, tokenizer, texts)
-    units: Units = {name: {code: after[code] for code in codes} for name, codes in groups.items() if codes}
-    details: dict[str, Any] = {"mixture": read_json(run.artifact / "mixture.json")}
+    after, old = text_bits(model, tokenizer, texts), data.old_languages(config, texts)
+    groups = {"": list(texts), "old": old, "new": [code for code in texts if code not in old]}
+    found = {f"{name}_bits".lstrip("_"): {code: after[code] for code in codes} for name, codes in groups.items()}
+    units: Units = {name: values for name, values in found.items() if values}
     metrics: dict[str, float] = {}
-    if not config.test_corpus:
+    if not config.test_corpus:  # what one would pay who has read the same text and knows its letters alone
         train = miniature.text(config, "train")
         letters = {code: letter_bits(train[code], lines) for code, lines in texts.items()}
-        metrics["trivial_letters_bits"] = fmean(letters[code] for code in groups["new_bits"])
-        units["known_old"] = {code: letters[code] - after[code] for code in old}
-    directions = data.directions(config)
-    if directions:
-        rows = data.translation_rows(config)
-        found, solvers, details["wrong"] = translate(config, model, tokenizer, rows, directions)
-        units |= found
+        metrics["trivial_letters_bits"] = fmean(letters[code] for code in groups["new"])
+        for name in ("old", "new"):
+            units[f"known_{name}"] = {code: letters[code] - after[code] for code in groups[name]}
+    if directions := data.directions(config):
+        scores, solvers = translate(config, model, tokenizer, data.translation_rows(config), directions)
+        units |= scores
         metrics |= {f"trivial_{name}": value for name, value in solvers.items()}
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
-    details["languages"] = by_language(first, after, old, units, directions)
+    languages = table(first, after, old)
     if is_main_process():
-        write_text(run.path / "languages.tsv", table(details["languages"]))
+        write_text(run.path / "languages.tsv", languages)
         if not run.quiet:
-            print(table(details["languages"]))
-    return Measurement(metrics, units, details)
+            print(languages)
+    return Measurement(metrics, units, {"mixture": read_json(run.artifact / "mixture.json")})
 
 
 def translate(
     config: Config, model: Any, tokenizer: Any, rows: Sequence[dict[str, str]], directions: Sequence[tuple[str, str]]
-) -> tuple[Units, dict[str, float], list[dict[str, Any]]]:
-    """Scores by group of directions, exact match of solvers that know nothing, and wrong translations to look at.
+) -> tuple[Units, dict[str, float]]:
+    """Scores by group of directions, and exact match of solvers that know nothing.
 
-    `exact` and `source_gain` have a unit a sentence, `bleu` and `chrf` (corpus scores) one a direction.
+    `exact` has a unit a sentence, `bleu` and `chrf` (corpus scores) one a direction.
     """
     from papers.marco_llm import data
 
     parts, question = translation.with_examples(rows, directions, asking(), config.shots)
-    outputs = translation.translate(
-        model, tokenizer, parts, question, max_new_tokens=config.max_new_tokens, stop=["\n"]
-    )
-    exact = translation.sentence_scores(parts, outputs, "exact")
-    scores = {"exact": exact, "source_gain": translation.source_gains(model, tokenizer, parts, question)}
+    decoding: dict[str, Any] = {"max_new_tokens": config.max_new_tokens, "stop": ["\n"]}
+    outputs = translation.translate(model, tokenizer, parts, question, **decoding)
     groups = {f"{source}-{target}": data.group(config, source, target) for source, target in directions}
     units: Units = {}
-    for metric, values in (scores | by_direction(parts, outputs)).items():
+    scores = {"exact": translation.sentence_scores(parts, outputs, "exact"), **by_direction(parts, outputs)}
+    for metric, values in scores.items():
         for key, value in values.items():
             units.setdefault(metric + groups[key.partition("/")[0]], {})[key] = value
     trivial = translation.trivial([part for part in parts if not groups[part.direction]], "exact")
-    solvers = {name: fmean(values.values()) for name, values in trivial.items() if values}
-    wrong = [{**asdict(p), "output": o} for p, o in zip(parts, outputs, strict=True) if not exact[p.id]]
-    return units, solvers, wrong[:: max(1, len(wrong) // 12)][:12]
+    return units, {name: fmean(values.values()) for name, values in trivial.items() if values}
 
 
 def asking(template: str = "C") -> Callable[[Segment], str]:
@@ -114,31 +106,11 @@ def by_direction(parts: Sequence[Segment], outputs: Sequence[str]) -> Units:
     }
 
 
-def by_language(
-    before: Mapping[str, float],
-    after: Mapping[str, float],
-    old: Sequence[str],
-    units: Units,
-    directions: Sequence[tuple[str, str]],
-) -> dict[str, dict[str, Any]]:
-    """A row a language: bits per byte before and after, and averages of chrF over the directions from and into it."""
-    chrf = {name: value for end in ("", "_any", "_old") for name, value in units.get(f"chrf{end}", {}).items()}
-    found: dict[str, dict[str, Any]] = {}
+def table(before: Mapping[str, float], after: Mapping[str, float], old: Sequence[str]) -> str:
+    """Bits per byte, tab-separated, a line a language."""
+    lines = ["language\tgroup\tbefore\tafter"]
     for code, value in after.items():
-        row: dict[str, Any] = {"group": "old" if code in old else "new", "before": before[code], "after": value}
-        row["change"] = value - before[code]
-        for side, name in enumerate(("chrf_from", "chrf_into")):
-            scores = [chrf["-".join(direction)] for direction in directions if direction[side] == code]
-            row[name] = fmean(scores) if scores else math.nan
-        found[code] = row
-    return found
-
-
-def table(languages: Mapping[str, Mapping[str, Any]]) -> str:
-    """Tab-separated, a line a language."""
-    lines = ["\t".join(["language", *next(iter(languages.values()))])]
-    for code, row in languages.items():
-        lines.append("\t".join([code, *(v if isinstance(v, str) else f"{v:.3f}" for v in row.values())]))
+        lines.append(f"{code}\t{'old' if code in old else 'new'}\t{before[code]:.3f}\t{value:.3f}")
     return "\n".join(lines) + "\n"
 
 

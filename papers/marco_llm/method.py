@@ -12,12 +12,6 @@ gets the same, however much text there is of it:
 The first stage has much replay of what the model is good at; the second, at a lower rate, moves weight to low-resource
 languages and parallel text. `bitext.py` writes translation pairs out as text.
 
-    mixture = StagedMixture(
-        categories={"english": {"en": 9e9}, "new": {"sw": 4e8, "yo": 6e7}},
-        shares_per_stage=[{"english": 0.8, "new": 0.2}, {"english": 0.6, "new": 0.4}],
-        tokens_per_stage=[2e9, 1e9],
-        lr_per_stage=[1e-5, 6e-6],
-    )
     rows = [{"input_ids": ids} for _, _, ids in sample(mixture, documents)]
     continue_pretraining(model, rows, mixture, settings, run)
 """
@@ -37,7 +31,7 @@ from core.errors import UserError
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
-    from core.training.fit import Evaluate, FitResult
+    from core.training.fit import FitResult
 
 T = TypeVar("T")
 Categories = Mapping[str, Mapping[str, float]]
@@ -73,13 +67,13 @@ class StagedMixture:
             check_shares(shares, f"stage {number}")
             for category in (category for category, share in shares.items() if share > 0):
                 sources = self.categories.get(category, {})
-                if empty := [name for name, tokens in sources.items() if not 0 < tokens < math.inf]:
-                    raise UserError(f"The source {empty[0]!r} of {category!r} has no text: leave it out.")
                 if not sources:
                     raise UserError(
                         f"Stage {number} wants {shares[category]:.0%} of {category!r}, which has no sources: add some, "
                         f"or give its share to one of {', '.join(self.categories)}."
                     )
+                if empty := [name for name, tokens in sources.items() if not 0 < tokens < math.inf]:
+                    raise UserError(f"The source {empty[0]!r} of {category!r} has no text: leave it out.")
 
     @property
     def budgets(self) -> list[dict[str, float]]:
@@ -93,13 +87,14 @@ class StagedMixture:
         return Plan(self.categories, self.budgets, notes, estimated)
 
     def in_one_stage(self) -> StagedMixture:
-        """The same tokens in one stage, at the first stage's rate: shares averaged by the budgets."""
-        total = math.fsum(self.tokens_per_stage)
-        average: dict[str, float] = {}
-        for shares, tokens in zip(self.shares_per_stage, self.tokens_per_stage, strict=True):
+        """The same tokens in one stage: shares and rate are those of the stages, averaged by their budgets."""
+        total, rate, average = math.fsum(self.tokens_per_stage), 0.0, dict[str, float]()
+        stages = zip(self.shares_per_stage, self.tokens_per_stage, self.lr_per_stage, strict=True)
+        for shares, tokens, largest in stages:
+            rate += largest * tokens / total
             for category, share in shares.items():
                 average[category] = average.get(category, 0.0) + share * tokens / total
-        return StagedMixture(self.categories, [average], [total], self.lr_per_stage[:1])
+        return StagedMixture(self.categories, [average], [total], [rate])
 
 
 def plan(available_tokens: Categories, shares: Shares, budget: float) -> Plan:
@@ -180,7 +175,6 @@ def continue_pretraining(
     run: Run,
     *,
     seed: int = 0,
-    evaluate: Evaluate | None = None,
 ) -> FitResult:
     """Train on the rows of all stages in the order of :func:`sample`, each stage from where the last one ended."""
     from core.training.fit import fit
@@ -189,5 +183,5 @@ def continue_pretraining(
     settings = replace(settings, steps=0, epochs=1, shuffle=False)
     return fit(
         model, rows, settings, run, loss_fn=causal_lm_loss, rate=staged_rate(mixture, settings), seed=seed,
-        evaluate=evaluate, name="stages",
+        name="stages",
     )  # fmt: skip

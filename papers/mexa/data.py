@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import corpora
-from core.corpora import hub
+from core.corpora.hub import RELABELLED
+from core.corpora.table import parallel_table
 from core.errors import UserError
 from core.files import read_lines
 from core.tasks.choices import Question, exam
 from core.tasks.scores import canonical
 from core.tasks.words import words
+from core.text.languages import FLORES_200
 from papers.mexa import miniature
 
 if TYPE_CHECKING:
@@ -47,11 +49,7 @@ class Parallel:
 
 
 def parallel(config: Config) -> Parallel:
-    """The sentences of a run: present in every language, none repeated, equally many.
-
-    Raises:
-        UserError: unknown corpus or language; no column of the pivot; fewer than four sentences left.
-    """
+    """The sentences of a run: present in every language, none repeated, equally many."""
     if config.corpus == "messages":
         languages = config.languages or miniature.LANGUAGES
         return Parallel(miniature.sentences(languages, config.split, config.n or 0, config.seed)[1])
@@ -78,19 +76,13 @@ def usable(columns: Columns, name: str, pivot: str, n: int | None) -> Parallel:
         raise UserError(f"No language but {pivot} has {needed} sentences: lower --n.")
     dropped = (f"{', '.join(short)}: fewer than {needed} sentences",) if short else ()
     kept = {code: columns[code] for code in (pivot, *columns) if code not in short}
-    seen: dict[str, set[str]] = {code: set() for code in kept}
-    rows: list[tuple[str, ...]] = []
-    for texts in zip(*kept.values(), strict=True):
-        whole = tuple(text for text in texts if text is not None)
-        if len(whole) == len(texts) and not any(text in seen[code] for code, text in zip(kept, whole, strict=True)):
-            rows.append(whole)
-            for code, text in zip(kept, whole, strict=True):
-                seen[code].add(text)
+    numbered = {code: {str(place): line or "" for place, line in enumerate(lines)} for code, lines in kept.items()}
+    rows = parallel_table(numbered, list(kept), corpus=name, distinct=True, sort=False)
     if len(rows) < 4:
         raise UserError(f"{name} has {len(rows)} usable sentences: give at least 4 that differ.")
     if lost := len(columns[pivot]) - len(rows):
         dropped = (*dropped, f"{lost} of {len(columns[pivot])} rows: incomplete or repeated")
-    return Parallel(dict(zip(kept, map(list, zip(*rows[:n], strict=True)), strict=True)), dropped)
+    return Parallel({code: list(rows[code])[:n] for code in kept}, dropped)
 
 
 def _columns(config: Config) -> Columns:
@@ -102,7 +94,8 @@ def _columns(config: Config) -> Columns:
         return _folder(path, config.extension, wanted)
     if config.corpus == "flores200":
         folder = config.hub_folder and Path(config.hub_folder) / "flores200" / "devtest"
-        table = corpora.load("flores200", languages=wanted or flores_labels(), folder=folder)
+        labels = [RELABELLED.get(label, label) for label in FLORES_200 if label not in MISLABELLED]
+        table = corpora.load("flores200", languages=wanted or labels, folder=folder)
     else:
         table = corpora.read_parallel(path, wanted)
     columns: Columns = {name: list(table[name]) for name in table.column_names if name != "key"}
@@ -129,12 +122,9 @@ def _spbc(config: Config) -> Path:
     """The folder of the 103 verses by language: a local copy, or the hub's (gated, granted by hand)."""
     from huggingface_hub import snapshot_download
 
+    local = config.hub_folder and Path(config.hub_folder) / "spbc"
     try:
-        root = Path(
-            Path(config.hub_folder) / "spbc"
-            if config.hub_folder
-            else snapshot_download(SPBC, repo_type="dataset", allow_patterns=["*.txt"])
-        )
+        root = Path(local or snapshot_download(SPBC, repo_type="dataset", allow_patterns=["*.txt"]))
     except Exception as error:
         raise UserError(
             f"Cannot fetch {SPBC} ({type(error).__name__}): ask for access on its page and log in, or give its folder "
@@ -144,26 +134,6 @@ def _spbc(config: Config) -> Path:
     if not found:
         raise UserError(f"{root} has no {config.pivot}.txt: give the folder of <label>.txt with --corpus.")
     return found[0].parent
-
-
-def flores_labels() -> list[str]:
-    """Labels of all languages of FLORES+ on the hub, English first.
-
-    Raises:
-        UserError: no network, or the dataset's terms are not accepted.
-    """
-    from huggingface_hub import list_repo_files
-
-    source = next(source for source in hub.SOURCES if source.name == "flores200")
-    try:
-        files = list_repo_files(source.hub_id, repo_type="dataset", revision=source.revision)
-    except Exception as error:
-        raise UserError(
-            f"Cannot list the languages of {source.hub_id} ({type(error).__name__}): name them with --languages, or "
-            "give the folder of FLORES-200's archive with --corpus flores200_dataset/devtest --extension devtest."
-        ) from error
-    labels = [Path(name).stem for name in files if name.startswith("devtest/")]
-    return ["eng_Latn", *(label for label in sorted(labels) if label not in ("eng_Latn", *MISLABELLED))]
 
 
 # --- questions and scores -----------------------------------------------------------------------------------------

@@ -53,17 +53,10 @@ def evaluate(config: Config, run: Run) -> Measurement:
         more, against = against_task(units["score"], known, retrieval["overlap"])
         units, values = units | more, values | against
     metrics = {name: statistics.fmean(by.values()) for name, by in units.items() if name not in INPUTS}
-    details: dict[str, Any] = {
-        "model": config.model,
-        "corpus": config.corpus,
-        "task": config.task,
-        "n": len(found.texts[config.pivot]),
-        "english_score": english,
-        "dropped": list(found.dropped),
-        "curves": {
-            code: [round(v, 4) for v in by["shuffled" if config.shuffle_ids else "mexa"]] for code, by in curves.items()
-        },
-    }
+    curve = "shuffled" if config.shuffle_ids else "mexa"
+    details: dict[str, Any] = {name: getattr(config, name) for name in ("model", "corpus", "task")}
+    details |= {"n": len(found.texts[config.pivot]), "english_score": english, "dropped": list(found.dropped)}
+    details["curves"] = {code: [round(value, 4) for value in by[curve]] for code, by in curves.items()}
     return Measurement(metrics | values, units, details)
 
 
@@ -131,16 +124,10 @@ def load(config: Config, run: Run, *, untrained: bool = False) -> Loaded:
     from core.models import loading
     from papers.mexa import miniature
 
-    toy = config.model == "toy"
-    name = str(run.stage("toy", {}, miniature.toy)) if toy else config.model
+    name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
     if not untrained:
-        return loading.load(
-            name,
-            task=config.architecture,
-            dtype=config.dtype,
-            device_map=config.device_map,
-            revision=config.revision,
-        )
+        options = {name: getattr(config, name) for name in ("dtype", "device_map", "revision")}
+        return loading.load(name, task=config.architecture, **options)
     device = loading.default_device()
     architecture = loading.load_config(name, revision=config.revision)
     dtype = loading.default_dtype(device)
@@ -239,6 +226,7 @@ def against_task(
     `score_beyond` and `task_beyond` are what a line through `overlap`, the share of sentences that shared letters pair,
     leaves of the two: their r is the partial correlation.
     """
+    from core.metrics.lines import leave_one_out, residuals
     from core.metrics.stats import pearson
 
     common = [code for code in pooled if code in known]
@@ -253,29 +241,6 @@ def against_task(
     if len(common) > 4:
         units["estimate_gain"] = leave_one_out({code: pooled[code] for code in common}, units["task_score"])
     return units, values
-
-
-def residuals(x: Sequence[float], y: Sequence[float]) -> list[float]:
-    """What the least-squares line through x leaves of y."""
-    import numpy as np
-
-    design = np.stack([np.ones(len(x)), x], axis=1)
-    return (y - design @ np.linalg.lstsq(design, np.asarray(y), rcond=None)[0]).tolist()
-
-
-def leave_one_out(pooled: Mapping[str, float], known: Mapping[str, float]) -> dict[str, float]:
-    """By how much a line fitted to the other languages is nearer to a language's task score than their mean is."""
-    from core.metrics.lines import fit_line
-
-    gain = {}
-    for language, truth in known.items():
-        others = [code for code in known if code != language]
-        mean = statistics.fmean(known[code] for code in others)
-        x = [pooled[code] for code in others]
-        line = fit_line(x, [known[code] for code in others]) if len(set(x)) > 1 else None
-        estimate = line.predict(pooled[language]).estimate if line else mean
-        gain[language] = abs(mean - truth) - abs(estimate - truth)
-    return gain
 
 
 if __name__ == "__main__":

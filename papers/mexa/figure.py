@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from core.experiment.figures import interval_marks, label_points
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from core.metrics import stats
@@ -62,8 +63,7 @@ def _languages(axes: Axes, record: Record) -> None:
         ends = np.array([x.min(), x.max()])
         axes.plot(ends, slope * ends + intercept, color=COLOURS["blue"], linewidth=2, alpha=0.4)
     axes.scatter(x, y, color=COLOURS["blue"], s=18, zorder=3)
-    for code, (u, v) in zip(codes, _places(x, y), strict=True):
-        axes.annotate(name(code), (u, v), xytext=(4, 0), textcoords="offset points", fontsize=7, va="center")
+    label_points(axes, x.tolist(), y.tolist(), [name(code) for code in codes])
     axes.axhline(0.25, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
     axes.text(x.max(), 0.255, "guessing", fontsize=7, color=COLOURS["grey"], va="bottom")
     axes.set_xlim(x.min() - 0.04 * np.ptp(x) - 1e-6, x.max() + 0.24 * np.ptp(x) + 1e-6)
@@ -75,28 +75,13 @@ def _languages(axes: Axes, record: Record) -> None:
     axes.set_ylabel("accuracy in word meaning")
 
 
-def _places(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
-    """Where the labels stand: beside their point, moved up where another label or point is in the way."""
-    wide, gap = 0.2 * float(np.ptp(x)), 0.032 * max(float(np.ptp(y)), 1e-6)
-    placed: dict[int, tuple[float, float]] = {}
-    for index in np.argsort(y, kind="stable").tolist():
-        u, height = float(x[index]), float(y[index])
-        points = [(v, w) for other, (v, w) in enumerate(zip(x, y, strict=True)) if other != index and u < v < u + wide]
-        labels = [(v, w) for v, w in placed.values() if abs(u - v) < wide]
-        while any(abs(height - w) < gap for _, w in (*points, *labels)):
-            height += gap / 4
-        placed[index] = (u, height)
-    return [placed[index] for index in range(len(x))]
-
-
 def _correlations(axes: Axes, record: Record) -> None:
-    for row, (variant, metric, label, colour) in enumerate(CORRELATIONS):
-        found = _correlation(record, variant, metric)
+    found = [(_correlation(record, variant, metric), colour) for variant, metric, _, colour in CORRELATIONS]
+    interval_marks(axes, found)
+    for row, (interval, colour) in enumerate(found):
         shade = COLOURS.get(colour, colour)
-        axes.plot([max(found.low, -1.0), min(found.high, 1.0)], [row, row], color=shade, linewidth=1.4)
-        axes.plot(found.estimate, row, "o", color=shade, markersize=5)
-        axes.text(-1.05, row, label, va="center", ha="right", fontsize=7.5, color=shade)
-        axes.text(1.05, row, f"{found.estimate:.2f}", va="center", fontsize=7.5)
+        axes.text(-1.05, row, CORRELATIONS[row][2], va="center", ha="right", fontsize=7.5, color=shade)
+        axes.text(1.05, row, f"{interval.estimate:.2f}", va="center", fontsize=7.5)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks([])
     axes.set_ylim(len(CORRELATIONS) - 0.4, -0.6)

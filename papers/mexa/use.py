@@ -93,16 +93,9 @@ class Alignment:
 
 
 def mexa_score(
-    source: Embedder,
-    parallel: Mapping[str, Sequence[str]],
-    *,
-    pivot: str = "en",
-    embedding: Embedding = "weighted",
-    drop_first: int = 0,
-    pool: Pooling = "mean",
-    layers: Sequence[int] = (),
-    **options: Any,
-) -> dict[str, Alignment]:
+    source: Embedder, parallel: Mapping[str, Sequence[str]], *, pivot: str = "en", embedding: Embedding = "weighted",
+    drop_first: int = 0, pool: Pooling = "mean", layers: Sequence[int] = (), **options: Any,
+) -> dict[str, Alignment]:  # fmt: skip
     """MEXA of every language of a parallel corpus.
 
     Args:
@@ -208,16 +201,9 @@ class _Lines:
 
         drop = not self.keep_first and self.architecture == "causal-lm" and self.embedding != "last"
         return mexa_score(
-            load(model, task=self.architecture, dtype=self.dtype),
-            texts,
-            pivot=self.pivot,
-            embedding=self.embedding,
-            drop_first=int(drop),
-            pool=self.pool,
-            layers=self.layers,
-            add_bos=drop,
-            prefix=self.prefix,
-        )
+            load(model, task=self.architecture, dtype=self.dtype), texts, pivot=self.pivot, embedding=self.embedding,
+            drop_first=int(drop), pool=self.pool, layers=self.layers, add_bos=drop, prefix=self.prefix,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,12 +231,8 @@ class Compare(_Lines):
 
 
 def score(options: Score) -> None:
-    """Print the table and write it.
-
-    Raises:
-        UserError: Unusable lines or scores, or no such model.
-    """
-    from core.files import write_json, write_text
+    """Print the table and write it."""
+    from core.files import write_json, write_table
     from core.metrics.stats import pearson
     from core.tasks.scores import read_scores
 
@@ -264,23 +246,18 @@ def score(options: Score) -> None:
     rows: dict[str, dict[str, Any]] = {}
     for code in sorted(found, key=lambda code: -pooled[code]):
         a, estimate = found[code], estimates.get(code)
-        rows[code] = {
+        row: dict[str, Any] = {
             "score": a.score,
             **_bounds("", a.interval),
             "max": max(a.curve),
             "best_layer": a.best_layer,
-            "tail": a.tail,
-            "n": a.n,
-            "task_score": known.get(code),
-            "estimate": estimate.estimate if estimate else None,
-            **_bounds("estimate_", estimate),
-            "curve": a.curve,
         }
-    write_json(options.out / "languages.json", rows)
-    names = [name for name in next(iter(rows.values())) if name != "curve"]
-    cells = [[code, *(_cell(row[name]) for name in names)] for code, row in rows.items()]
-    write_text(
-        options.out / "languages.tsv", "".join("\t".join(line) + "\n" for line in [["language", *names], *cells])
+        row |= {"tail": a.tail, "n": a.n, "task_score": known.get(code)}
+        row |= {"estimate": estimate.estimate if estimate else None, **_bounds("estimate_", estimate)}
+        rows[code] = row
+    write_table(options.out / "languages.tsv", [{"language": code, **row} for code, row in rows.items()])
+    write_json(
+        options.out / "languages.json", {code: {**row, "curve": found[code].curve} for code, row in rows.items()}
     )
     print(f"{options.model}, {next(iter(rows.values()))['n']} sentences, {options.pool} over layers")
     for code, row in rows.items():
@@ -300,11 +277,7 @@ def score(options: Score) -> None:
 
 
 def compare(options: Compare) -> None:
-    """Print both scores and the paired difference of the mean over layers.
-
-    Raises:
-        UserError: Unusable lines, or no such model.
-    """
+    """Print both scores and the paired difference of the mean over layers."""
     from core.metrics import stats
 
     texts = options.texts()
@@ -324,10 +297,6 @@ def _bounds(name: str, interval: Interval | None) -> dict[str, float | None]:
     return {
         f"{name}{end}": None if x is None or math.isnan(x) else x for end, x in zip(("low", "high"), ends, strict=True)
     }
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
 
 
 VERBS: Verbs = {"score": (Score, score), "compare": (Compare, compare)}

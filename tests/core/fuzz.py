@@ -131,13 +131,13 @@ def adapters() -> dict[str, Any]:
     from core import corpora
     from core.corpora.manifest import adapt_pair, adapt_text
     from core.tasks.samples import adapt
-    from papers.lmt.data import adapt_row
+    from core.tasks.translation import adapt_segment
     from papers.tucan.data import evaluation_item, load_prompt, training_messages
 
     prompt, _ = load_prompt()
     found = {
         "samples": lambda row, _: adapt(row, "en"),
-        "lmt": adapt_row,
+        "segment": adapt_segment,
         "marco_llm text": lambda row, _: adapt_text(row),
         "marco_llm pair": lambda row, _: adapt_pair(row, "en", "sw"),
         "tucan item": evaluation_item,

@@ -261,9 +261,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "bayling2 measure --model nothing/here --tasks rows.jsonl --manifest {}": ("bayling2", ".json"),
     "bayling2 measure --model nothing/here --tasks {}": ("bayling2", ".jsonl"),
     "marco_llm plan {} --stage1 english=1 --tokens 100": ("marco_llm", ".jsonl"),
-    "marco_llm sample {} --stage1 english=1 --tokens 100": ("marco_llm", ".jsonl"),
     "marco_llm render {} --languages en sw": ("marco_llm", ".jsonl"),
-    "marco_llm average {} --languages en sw": ("marco_llm", ".tsv"),
     "transmi adapt --model nothing/here --romanizer table:{}": ("transmi", ".tsv"),
     "muril measure {} --model nothing/here": ("muril", ".tsv"),
     "translico tune {} --model nothing/here": ("translico", ".tsv"),
@@ -293,6 +291,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "sinhala_alignment build pairs.tsv --source {} --target a.vec": ("sinhala_alignment", ".txt"),
     "sinhala_alignment compare {} --vectors en=a.vec sw=a.vec de=a.vec": ("sinhala_alignment", ".tsv"),
     "sinhala_alignment compare pairs.tsv --vectors en={} sw=a.vec de=a.vec": ("sinhala_alignment", ".vec"),
+    "csr4mbart lexicon {} pairs.tsv --model nothing/here": ("csr4mbart", ".txt"),
+    "csr4mbart lexicon pairs.tsv {} --model nothing/here": ("csr4mbart", ".txt"),
+    "csr4mbart tune {} --source en --target sw --model nothing/here": ("csr4mbart", ".tsv"),
+    "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.
 MODELS = {
@@ -716,15 +718,12 @@ def test_an_unknown_language_is_named(desk: Path) -> None:
         "papers.bayling2.use mix --instructions en=rows.jsonl --parallel sw:en=pairs.tsv --out {}",
         "papers.marco_llm.use render pairs.tsv --languages en sw --out {}/o.jsonl",
         "papers.lmt.use build pairs.tsv --out {}",
-        "papers.marco_llm.use sample sources.jsonl --stage1 english=1 --tokens 9 --out {}",
         "core.cli reproduce mexa --preset smoke --out {}",
     ],
 )
 def test_where_nothing_can_be_written(command: str, out: str, desk: Path) -> None:
     (desk / "file").write_text("x")
     (desk / "closed").mkdir(mode=0o500)
-    (desk / "sources.jsonl").write_text('{"path": "rows.txt", "category": "english", "language": "en"}\n')
-    (desk / "rows.txt").write_text("one\ntwo\n")
     if out.startswith("closed") and os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     module, *rest = command.split()

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from core.metrics.lines import fit_line
+from core.metrics.lines import fit_line, leave_one_out, residuals
 
 
 def test_predictions_come_with_students_interval() -> None:
@@ -34,3 +34,19 @@ def test_prediction_intervals_cover_new_points() -> None:
         predicted = fit_line(x[1:].tolist(), y[1:].tolist()).predict(float(x[0]))
         inside += predicted.low <= y[0] <= predicted.high
     assert 0.92 <= inside / 400 <= 0.98
+
+
+def test_leaving_one_unit_out() -> None:
+    x_of = {code: 0.1 * i for i, code in enumerate("abcdef")}
+    gain = leave_one_out(x_of, {code: 0.3 + 0.5 * x for code, x in x_of.items()})
+    assert gain["a"] == pytest.approx(0.15)  # the line is exact, the mean of the others is off by this
+    assert leave_one_out(dict.fromkeys("abcde", 0.0), dict(zip("abcde", (1, 2, 3, 4, 5), strict=True)))["a"] == 0
+
+
+def test_remainders_are_orthogonal_to_the_line_and_give_the_partial_correlation() -> None:
+    x, y, z = np.random.default_rng(0).normal(size=(3, 12))
+    left, right = (np.array(residuals(z.tolist(), side.tolist())) for side in (x, y))
+    assert [left.sum(), left @ z] == pytest.approx([0, 0], abs=1e-9)
+    r = np.corrcoef([x, y, z])
+    partial = (r[0, 1] - r[0, 2] * r[1, 2]) / math.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
+    assert np.corrcoef(left, right)[0, 1] == pytest.approx(partial)

@@ -10,10 +10,20 @@ import numpy as np
 import pytest
 
 from core.errors import UserError
-from core.experiment.figures import arm_bars, bars, by_unit, interval, metric_rows, unit_rows
+from core.experiment.figures import (
+    arm_bars,
+    bars,
+    by_unit,
+    interval,
+    interval_marks,
+    label_points,
+    metric_rows,
+    unit_rows,
+)
 from core.experiment.paper import Check, Claim, Paper, Premise
 from core.experiment.results import Record, in_place, is_identity, judge, judge_all
 from core.experiment.run import Measurement
+from core.metrics.intervals import Interval
 
 LANGUAGES = [f"l{i}" for i in range(20)]
 
@@ -233,6 +243,20 @@ def test_arms_are_drawn_with_the_intervals_of_the_verdicts() -> None:
     assert [text.get_text() for text in axes.texts] == ["0.95", "0.55"]
 
 
+def test_intervals_are_lines_with_a_mark_and_labels_do_not_lie_on_each_other() -> None:
+    from matplotlib.figure import Figure
+
+    left, right = Figure().subplots(1, 2)
+    interval_marks(left, [(Interval(0.5, 0.2, 0.9, ""), "blue"), (Interval(0.1, 0.0, 0.3, ""), "orange")])
+    assert [list(line.get_xdata()) for line in left.lines] == [[0.2, 0.9], [0.5], [0.0, 0.3], [0.1]]
+    assert [line.get_ydata()[0] for line in left.lines] == [0, 0, 1, 1]
+    label_points(right, [0.0, 0.01, 1.0], [0.5, 0.5, 1.0], ["a", "b", "c"])
+    heights = {text.get_text(): text.xy[1] for text in right.texts}
+    assert heights["c"] == 1.0
+    assert heights["a"] > 0.5
+    assert abs(heights["a"] - heights["b"]) > 0.0159
+
+
 def test_a_row_a_unit_and_a_row_a_metric() -> None:
     from matplotlib.figure import Figure
 
@@ -244,6 +268,8 @@ def test_a_row_a_unit_and_a_row_a_metric() -> None:
     left, right = figure.subplots(1, 2)
     unit_rows(left, record, "m", [("new", "blue"), ("old", "orange")])
     assert [label.get_text() for label in left.get_yticklabels()] == ["b", "a"], "the best of the first arm on top"
+    unit_rows(figure.subplots(), record, "m", [("new", "blue")], str.upper)
+    assert [label.get_text() for label in figure.axes[-1].get_yticklabels()] == ["B", "A"]
     assert [line.get_xdata()[0] for line in left.lines] == pytest.approx([0.1, 0.1, 0.9, 0.2, 0.2, 0.5])
     metric_rows(right, record, {"m": "first", "k": "second"}, [("new", "the method", "blue"), ("old", "", "orange")])
     assert [label.get_text() for label in right.get_yticklabels()] == ["first", "second"]

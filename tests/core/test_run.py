@@ -14,7 +14,7 @@ import pytest
 from core.errors import UserError
 from core.experiment.keys import code_fingerprint
 from core.experiment.run import Measurement, Run, environment
-from core.files import build_folder, read_json, writable, write_json, write_text
+from core.files import build_folder, read_json, writable, write_json, write_table, write_text
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,11 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run directory"):
         run_in(tmp_path).open()
     assert (tmp_path / "run" / "thesis.tex").exists()
+
+
+def test_a_table_has_a_header_and_empty_cells_where_nothing_is_known(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.tsv", [{"code": "fr", "score": 1 / 3, "n": 40}, {"code": "ja", "score": None, "n": 7}])
+    assert (tmp_path / "t.tsv").read_text(encoding="utf-8") == "code\tscore\tn\nfr\t0.333333\t40\nja\t\t7\n"
 
 
 def test_logged_lines_are_json_even_for_infinite_values(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from sacrebleu.metrics import BLEU, CHRF
 from core.errors import UserError
 from core.tasks.translation import (
     Segment,
+    adapt_segment,
     all_pairs,
     corpus_scores,
     direction_scores,
     few_shot,
+    following,
     matrix,
     means,
     official_test,
@@ -121,6 +123,24 @@ def test_copies_and_wrong_rows_are_scored_as_translations() -> None:
     assert set(found["wrong_row"].values()) == {0}
     same = [Segment(str(i), "en", "de", f"s{i}", "immer gleich") for i in range(3)]
     assert set(trivial(same, "exact")["wrong_row"].values()) == {1}
+
+
+def test_sets_of_pairs_in_three_shapes_are_read() -> None:
+    wanted = Segment("7", "de", "en", "Hallo", "Hello")
+    assert adapt_segment({"id": 7, "translation": {"de": "Hallo", "en": "Hello"}}) == wanted
+    renamed = {"src_lang": "de", "tgt_lang": "en", "src_text": "Hallo", "tgt_text": "Hello"}
+    assert adapt_segment(renamed, 7) == wanted
+    with pytest.raises(UserError, match="'source_text'; it has source, target, text"):
+        adapt_segment({"source": "de", "target": "en", "text": "Hallo"})
+
+
+def test_the_following_segment_is_of_the_same_direction_and_every_one_follows_one() -> None:
+    parts = [Segment(str(n), source, "de", "", f"{source}{n}") for n in range(3) for source in ("en", "sw")]
+    found = following(parts)
+    assert [part.target_text for part in found] == ["en1", "sw1", "en2", "sw2", "en0", "sw0"]
+    assert [part.target_text for part in following(parts, lambda part: part.target)] == [
+        "sw0", "en1", "sw1", "en2", "sw2", "en0",
+    ]  # fmt: skip
 
 
 def test_files_of_a_direction_have_a_segment_a_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import UserError
 from core.tasks.choices import Question
-from core.tasks.scores import averages, read_scores
+from core.tasks.scores import read_scores
 from core.tasks.words import DISJOINT, OPTIONS, _concepts, _extremes, trivial, weights, words
 from core.text.distance import look_alike
 
@@ -80,7 +80,6 @@ def test_known_scores_are_matched_by_language(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text(json.dumps({"results": results}), encoding="utf-8")
     assert read_scores(file, ["fr", "sw", "de"]) == {"fr": 0.7, "sw": 0.3, "de": 0.4}
-    assert averages([{"fr": 0.5, "sw": 0.1}, {"fr": 1.0}]) == {"fr": (0.75, 2), "sw": (0.1, 1)}
 
 
 @pytest.mark.parametrize(

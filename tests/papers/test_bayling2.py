@@ -22,6 +22,7 @@ from core.experiment.config import override, with_variant
 from core.experiment.run import Run, temporary
 from core.tasks import translation
 from core.tasks.samples import dialogue
+from core.tasks.transfer import exposures
 from core.text.languages import flores_code
 from core.worlds.numbers import spelled
 from papers.bayling2 import PAPER, chat, data, eval, method, miniature, train, use
@@ -225,9 +226,8 @@ def test_the_manifest_counts_by_block_direction_and_language() -> None:
     assert facts["languages"]["en"] == {"en": 6, "xling": 4}
     assert facts["distinct_per_language"] == {"de": 4, "en-zh": 2}
     assert facts["examples"] == 18
-    asked = {"quiz": ["en", "deu_Latn", "yo"]}
-    assert data.exposures(facts, asked) == {"en": "instructed", "deu_Latn": "translated", "yo": "unseen"}
-    assert set(data.exposures({}, asked).values()) == {"unseen"}
+    found = exposures(facts, {"quiz": ["en", "deu_Latn", "yo"]})
+    assert found == {"en": "instructed", "deu_Latn": "translated", "yo": "unseen"}
 
 
 # --- the miniature world ------------------------------------------------------------------------------------------
@@ -656,37 +656,27 @@ def test_chat_prints(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["mix", "--instructions", "en.jsonl", "--parallel", "sw:en=sw-en.tsv"], "pivot=file"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw-en.tsv"], "language:pivot=file"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw=sw-en.tsv"], "language:pivot=file"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:en=sw-en.tsv", "--shares", "en"], "--shares"),
+        ("mix --instructions en.jsonl --parallel sw:en=sw-en.tsv", "pivot=file"),
+        ("mix --instructions en=en.jsonl --parallel sw-en.tsv", "language:pivot=file"),
+        ("mix --instructions en=en.jsonl --parallel sw=sw-en.tsv", "language:pivot=file"),
+        ("mix --instructions en=en.jsonl --parallel sw:en=sw-en.tsv --shares en", "--shares"),
         (
-            [
-                "mix",
-                "--instructions",
-                "en=en.jsonl",
-                "zh=zh.jsonl",
-                "--parallel",
-                "sw:en=sw-en.tsv",
-                "--shares",
-                "en=1",
-                "xling=1",
-            ],
+            "mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --shares en=1 xling=1",
             "do not name 'zh'",
         ),
-        (["mix", "--instructions", "fr=en.jsonl", "--parallel", "sw:fr=sw-fr.tsv"], "add a pivot of en, zh"),
-        (["mix", "--instructions", "en=en.jsonl", "--parallel", "sw:fr=sw-en.tsv"], "fr"),
-        (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "tasks.jsonl"], "line 2: not JSON"),
-        (["measure", "--model", "x", "--tasks", "tasks.jsonl", "--manifest", "no.json"], "no manifest"),
+        ("mix --instructions fr=en.jsonl --parallel sw:fr=sw-fr.tsv", "add a pivot of en, zh"),
+        ("mix --instructions en=en.jsonl --parallel sw:fr=sw-en.tsv", "fr"),
+        ("measure --model x --tasks tasks.jsonl --manifest tasks.jsonl", "line 2: not JSON"),
+        ("measure --model x --tasks tasks.jsonl --manifest no.json", "no manifest"),
     ],
 )
 def test_mistakes_end_with_one_sentence(
-    own: Path, arguments: list[str], match: str, capsys: pytest.CaptureFixture[str]
+    own: Path, arguments: str, match: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (own / "no.json").write_text("{}")
     (own / "sw-fr.tsv").write_text("sw\tfr\nneno\tmot\n")
     with pytest.raises(SystemExit) as stop:
-        use.main(arguments)
+        use.main(arguments.split())
     assert stop.value.code == 2
     printed = capsys.readouterr().err.strip()
     assert match in printed

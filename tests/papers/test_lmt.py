@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,11 +223,15 @@ QWEN_LIKE = (
 )
 
 
-@pytest.fixture(scope="module")
-def chat_tokenizer() -> Any:
-    tokenizer = train_bpe(["Hallo Welt"] * 3, 300, special_tokens=["<|im_start|>", "<|im_end|>"])
+def qwen_like(*texts: str) -> Any:
+    tokenizer = train_bpe(texts * 3, 300, special_tokens=["<|im_start|>", "<|im_end|>"])
     tokenizer.chat_template = QWEN_LIKE
     return tokenizer
+
+
+@pytest.fixture(scope="module")
+def chat_tokenizer() -> Any:
+    return qwen_like("Hallo Welt")
 
 
 def test_loss_is_on_the_target_and_its_end_without_the_templates_empty_thought(chat_tokenizer: Any) -> None:
@@ -258,15 +263,6 @@ def test_a_set_survives_the_way_through_its_file(tmp_path: Path) -> None:
     assert facts["retention"] == facts["reverse"] / 80
     assert facts["target_repetition"]["*-en"]["mean"] < 3
     assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["examples"] == len(examples)
-
-
-def test_sets_of_pairs_in_three_shapes_are_read() -> None:
-    wanted = Example("7", "de", "en", "Hallo", "Hello")
-    assert data.adapt_row({"id": 7, "translation": {"de": "Hallo", "en": "Hello"}}) == wanted
-    renamed = {"src_lang": "de", "tgt_lang": "en", "src_text": "Hallo", "tgt_text": "Hello"}
-    assert data.adapt_row(renamed, 7) == wanted
-    with pytest.raises(UserError, match="'source_text'; it has source, target, text"):
-        data.adapt_row({"source": "de", "target": "en", "text": "Hallo"})
 
 
 # ------------------------------------------------------------------------------------ configuration, train, eval
@@ -407,8 +403,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from core.models import loading
 
     codes = ("en", "de", "nl")
-    tokenizer = train_bpe(["good morning", "guten Morgen"] * 9, 300, special_tokens=["<|im_start|>", "<|im_end|>"])
-    tokenizer.chat_template = QWEN_LIKE
+    tokenizer = qwen_like("good morning", "guten Morgen")
     shape = scratch_shape(len(tokenizer), PRESETS["smoke"])
     folder = tmp_path_factory.mktemp("checkpoint")
     loading.from_config(shape, seed=0).save_pretrained(folder / "model")
@@ -417,6 +412,24 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part, lines in (("train", rows[:6]), ("test", rows[6:])):
         (folder / f"{part}.tsv").write_text("\n".join(["\t".join(codes), *lines]) + "\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], str]], list[tuple[list[str], dict[str, Any]]]]:
+    """`asked(answer)`: what generation is asked from now on, prompts and options; it answers `answer(number)`."""
+    from core.inference import generation
+
+    def begin(answer: Callable[[int], str]) -> list[tuple[list[str], dict[str, Any]]]:
+        seen: list[tuple[list[str], dict[str, Any]]] = []
+
+        def generate(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
+            seen.append(([*prompts], options))
+            return [answer(number) for number in range(len(prompts))]
+
+        monkeypatch.setattr(generation, "generate", generate)
+        return seen
+
+    return begin
 
 
 def own_config(checkpoint: Path, **changes: Any) -> Any:
@@ -452,24 +465,14 @@ def test_a_checkpoint_is_tuned_and_measured_on_ones_own_corpus(checkpoint: Path,
         evaluation.evaluate(own_config(checkpoint, split="dev"), run)
 
 
-def test_an_untuned_checkpoint_is_shown_three_solved_examples(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from core.inference import generation
-
-    seen: list[str] = []
-
-    def echo(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
-        seen.extend(prompts)
-        assert options["stop"] == ["\n"]
-        return [" fine" for _ in prompts]
-
-    monkeypatch.setattr(generation, "generate", echo)
+def test_an_untuned_checkpoint_is_shown_three_solved_examples(checkpoint: Path, tmp_path: Path, asked: Any) -> None:
+    seen = asked(lambda _: " fine")
     run, measurement = run_both(own_config(checkpoint, use_sft=False), tmp_path)
-    assert len(seen) == 2 * 2 * 2
+    ((prompts, options),) = seen
+    assert (len(prompts), options["stop"]) == (2 * 2 * 2, ["\n"])
     header = "Translate the following text from English into German:\n"
     solved = [f"{header}English: en {word} {i}\nGerman: de {word} {i}" for i, word in enumerate("abc")]
-    assert seen[0] == "\n\n".join([*solved, f"{header}English: en g 6\nGerman:"])
+    assert prompts[0] == "\n\n".join([*solved, f"{header}English: en g 6\nGerman:"])
     assert '"mt": "fine"' in (run.path / "hypotheses.jsonl").read_text(encoding="utf-8")
     assert not any("pmp" in name for name in measurement.metrics)
 
@@ -492,31 +495,24 @@ def test_attraction_counts_wrong_outputs_that_are_training_answers() -> None:
     assert evaluation.attraction(examples, [output for _, output in cells], {"two"}) == pytest.approx(1 / 3)
 
 
-def test_modes_show_the_right_auxiliary(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.inference import generation
+def test_modes_show_the_right_auxiliary(checkpoint: Path, asked: Any) -> None:
     from core.models import loading
 
     model, tokenizer = loading.load(str(checkpoint / "model"))
-    seen: list[list[str]] = []
-
-    def echo(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
-        seen.append(list(prompts))
-        assert options["num_beams"] == 5
-        return [f"out{number}" for number in range(len(prompts))]
-
-    monkeypatch.setattr(generation, "generate", echo)
+    seen = asked(lambda number: f"out{number}")
     arguments: Any = (model, tokenizer, ["eins", "zwei"], "de", "en")
     assert lmt.translate(*arguments, style="tags") == ["out0", "out1"]
     assert lmt.translate(model, tokenizer, ["", "eins", " "], "de", "en", style="tags") == ["", "out0", ""]
-    assert seen.pop() == ["<s><de>eins<en>"]
     lmt.translate(*arguments, mode="pmp_s", style="tags")
     lmt.translate(*arguments, mode="pmp_o", auxiliary="fr", auxiliary_texts=["un", "deux"], style="tags")
-    assert seen == [
+    assert [prompts for prompts, _ in seen] == [
         ["<s><de>eins<en>", "<s><de>zwei<en>"],
+        ["<s><de>eins<en>"],
         ["<s><de>eins<nl>", "<s><de>zwei<nl>"],
         ["<s><de>eins<nl>out0<en>", "<s><de>zwei<nl>out1<en>"],
         ["<s><de>eins<fr>un<en>", "<s><de>zwei<fr>deux<en>"],
     ]
+    assert {options["num_beams"] for _, options in seen} == {5}
     with pytest.raises(UserError, match="0 for 2"):
         lmt.translate(*arguments, mode="pmp_o")
     with pytest.raises(UserError, match="No auxiliary"):
@@ -555,19 +551,11 @@ def test_the_page_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "without -Base" in capsys.readouterr().err
 
 
-def test_the_pages_python_runs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.inference import generation
+def test_the_pages_python_runs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, asked: Any) -> None:
     from core.models import loading
 
-    load = loading.load
-    read: list[str] = []
+    load, read = loading.load, asked(lambda _: "Good morning.")
     monkeypatch.setattr(loading, "load", lambda spec: load(str(checkpoint / "model")))
-
-    def answer(model: Any, tokenizer: Any, prompts: list[str], **options: Any) -> list[str]:
-        read.extend(prompts)
-        return ["Good morning."]
-
-    monkeypatch.setattr(generation, "generate", answer)
     page = (lmt.PAPER.folder / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert len(blocks) == 2
@@ -575,7 +563,7 @@ def test_the_pages_python_runs(checkpoint: Path, monkeypatch: pytest.MonkeyPatch
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert names["examples"][0].target_text == "Guten Morgen."
-    assert read[0].startswith(
+    assert read[0][0][0].startswith(
         "<|im_start|>user\nTranslate the following text from German into Dutch and English:\nGerman: Guten Morgen.\n"
         "Dutch: Goedemorgen.\nEnglish:<|im_end|>"
     )

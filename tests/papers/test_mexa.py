@@ -315,13 +315,6 @@ def test_scores_follow_the_settings() -> None:
     assert cosines["nonparallel_cosine"] == {"fr": pytest.approx(0.2)}
 
 
-def test_leaving_one_language_out() -> None:
-    pooled = {code: 0.1 * i for i, code in enumerate("abcdef")}
-    gain = eval.leave_one_out(pooled, {code: 0.3 + 0.5 * x for code, x in pooled.items()})
-    assert gain["a"] == pytest.approx(0.15)  # the line is exact, the mean of the others is off by this
-    assert eval.leave_one_out(dict.fromkeys("abcde", 0.0), dict(zip("abcde", (1, 2, 3, 4, 5), strict=True)))["a"] == 0
-
-
 # --- estimates ----------------------------------------------------------------------------------------------------
 
 

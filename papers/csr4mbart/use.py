@@ -1,0 +1,245 @@
+"""Add code-switching restore to your own fine-tuning, make lexicons of subwords, measure how far languages are apart.
+
+    python -m papers.csr4mbart.use lexicon en.txt vi.txt --model facebook/mbart-large-cc25 --out lexicon
+    python -m papers.csr4mbart.use tune pairs.tsv --source en --target vi --model facebook/mbart-large-cc25 --out tuned
+    python -m papers.csr4mbart.use distance pairs.tsv --source en --target vi --models base tuned/restored tuned/tuned
+
+Parallel text is a .tsv, .csv or .jsonl with a column a language code. A lexicon has a source word, a
+tab and a target word a line, better ones first; its words are single subwords of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from tyro.conf import Positional
+
+from core.errors import UserError
+from core.experiment.config import Range, Seed
+from core.experiment.entrypoint import Verbs, tools
+
+if TYPE_CHECKING:
+    from core.metrics.intervals import Interval
+    from papers.csr4mbart.lexicon import Lexicon
+
+
+@dataclass(frozen=True, kw_only=True)
+class Induce:
+    """Make the unsupervised lexicon of two texts, for both directions, from the numbers in digits that both have."""
+
+    source: Positional[Path]
+    """Text of one language, a sentence a line."""
+    target: Positional[Path]
+    """Text of the other; it need not be a translation."""
+    model: str
+    """Whose subwords: hub id, folder or wheel."""
+    gold: Path | None = None
+    """A lexicon to compare with."""
+    width: Annotated[int, Range(2)] = 512
+    """Of a vector, at most."""
+    min_count: Annotated[int, Range(1)] = 5
+    """Rarer subwords get no entry."""
+    out: Path = Path("lexicon")
+    """A new folder for forth.tsv and back.tsv."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How long and how fast both stages are."""
+
+    restore_steps: Annotated[int, Range(0)] = 5000
+    """Of the stage; 0 leaves it out."""
+    steps: Annotated[int, Range(1)] = 30_000
+    """Of fine-tuning."""
+    batch_size: Annotated[int, Range(1)] = 64
+    """Sentences of a step."""
+    learning_rate: Annotated[float, Range(0, 1)] = 3e-5
+    """Of both, at its peak."""
+    seed: Seed = 0
+    """Order of the data, dropout and noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Settings):
+    """Fine-tune an encoder-decoder on parallel text, after a stage of code-switching restore."""
+
+    data: Positional[Path]
+    """Parallel text."""
+    source: str
+    """Column to translate from."""
+    target: str
+    """Column to translate into."""
+    model: str
+    """Hub id, folder or wheel of an encoder-decoder."""
+    lexicon: Path | None = None
+    """A file; left out, it is made from the parallel text."""
+    out: Path = Path("tuned")
+    """A new folder for `restored` and `tuned`, which `from_pretrained` reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distance:
+    """Compare models: how far are sentences from their translations in the encoder?"""
+
+    data: Positional[Path]
+    """Parallel text."""
+    source: str
+    """A column."""
+    target: str
+    """Another one."""
+    models: tuple[str, ...]
+    """Hub ids or folders; all are compared with the first."""
+
+
+class Tuned(NamedTuple):
+    """The model after both stages (the one that was given, trained), and the losses of each."""
+
+    model: Any
+    restoring: tuple[float, ...]
+    tuning: tuple[float, ...]
+
+
+def tune_pairs(
+    model: Any, tokenizer: Any, rows: Sequence[Mapping[str, str]], source: str, target: str, lexicon: Lexicon | None,
+    options: Settings, path: Path,
+) -> Tuned:  # fmt: skip
+    """Both stages, in place.
+
+    Args:
+        model: An encoder-decoder.
+        tokenizer: Its tokenizer.
+        rows: Parallel text, `{code: text}`.
+        source: Code of the language to translate from.
+        target: Code of the language to translate into.
+        lexicon: Of the two languages, in this order; None masks what would be replaced.
+        options: Steps, rates and seed.
+        path: Where checkpoints and the restored model are kept.
+
+    Raises:
+        UserError: A text without a subword, or one that the tokenizer cannot mask.
+    """
+    from core.experiment.run import Run
+    from core.inference.seq2seq import positions
+    from core.training.config import TrainingConfig
+    from core.training.fit import save_pretrained
+    from papers.csr4mbart import data, method
+
+    settings = TrainingConfig(
+        steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, warmup=0.08,
+        beta2=0.98, epsilon=1e-6, schedule="linear",
+    )  # fmt: skip
+    run = Run(path, "csr4mbart", options, path / "stages")
+    pairs = data.pairs(tokenizer, rows, [(source, target)], positions(model) // 2)
+    pad: int = tokenizer.pad_token_id
+    restored: tuple[float, ...] = ()
+    if options.restore_steps:
+        noisers = data.noisers(tokenizer, {(source, target): lexicon})
+        first = replace(settings, steps=options.restore_steps)
+        restored = method.restore(model, pairs, noisers, first, run, options.seed, pad=pad).losses
+        save_pretrained(model, path / "restored", tokenizer)
+    tuned = method.fine_tune(model, pairs, settings, run, options.seed, pad=pad).losses
+    return Tuned(model.eval(), restored, tuned)
+
+
+def language_distance(
+    model: Any, tokenizer: Any, rows: Sequence[Mapping[str, str]], source: str, target: str
+) -> list[float]:
+    """Distance of each sentence from its translation in the encoder, over the mean distance within a language."""
+    from papers.csr4mbart import data, method
+
+    if len(rows) < 2:
+        raise UserError("One sentence has no distance from others: give two rows or more.")
+    one, other = (data.encoded(model, tokenizer, [row[code] for row in rows], code) for code in (source, target))
+    return method.distances(one, other).tolist()
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def lexicon(options: Induce) -> None:
+    """Write both tables, and how many words of a gold file they have."""
+    from core.files import build_folder, read_lines, write_text
+    from core.models.loading import load_tokenizer
+    from papers.csr4mbart import data
+    from papers.csr4mbart.lexicon import NONE
+
+    _is_new(options.out)
+    texts = [[line for line in read_lines(path) if line.strip()] for path in (options.source, options.target)]
+    tokenizer = load_tokenizer(options.model)
+    gold = data.read_lexicon(tokenizer, options.gold, 1) if options.gold else None
+    found = data.build_lexicon(tokenizer, *texts, width=options.width, min_count=options.min_count)
+    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+
+    def fill(folder: Path) -> None:
+        for name, table in found._asdict().items():
+            pairs = ((one, other) for one, entries in enumerate(table) for other in entries if other != NONE)
+            lines = [f"{names[one]}\t{names[other]}\n" for one, other in pairs]
+            write_text(folder / f"{name}.tsv", "".join(lines))
+
+    build_folder(options.out, fill)
+    print(f"  {(found.forth[:, 0] != NONE).sum():,} and {(found.back[:, 0] != NONE).sum():,} subwords with entries")
+    if gold:
+        print(f"  {data.precision(found, gold):.3f} of those of {options.gold} have its word among theirs")
+    print(f"Wrote {options.out}.")
+
+
+def tune(options: Tune) -> None:
+    """Write the restored and the fine-tuned model."""
+    from core.corpora import read_parallel
+    from core.models.loading import load
+    from core.training.fit import save_pretrained
+    from papers.csr4mbart import data
+
+    _is_new(options.out)
+    rows = [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
+    model, tokenizer = load(options.model, task="seq2seq", dtype="float32")
+    found = None
+    if options.restore_steps:
+        columns = [[row[code] for row in rows] for code in (options.source, options.target)]
+        file = options.lexicon
+        found = data.read_lexicon(tokenizer, file) if file else data.build_lexicon(tokenizer, *columns)
+    done = tune_pairs(model, tokenizer, rows, options.source, options.target, found, options, options.out)
+    save_pretrained(done.model, options.out / "tuned", tokenizer)
+    for name, losses in (("restore", done.restoring), ("tune", done.tuning)):
+        if losses:
+            print(f"  {name:8} loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last, {len(losses):,} steps")
+    print(f"Wrote {options.out}.")
+
+
+def distance(options: Distance) -> None:
+    """Print the mean of each model, and its difference from the first with an interval over sentences."""
+    from core.corpora import read_parallel
+    from core.metrics import stats
+    from core.models.loading import load
+
+    rows = [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
+    first: dict[str, float] = {}
+    for spec in options.models:
+        found = language_distance(*load(spec, task="seq2seq"), rows, options.source, options.target)
+        here = {str(number): value for number, value in enumerate(found)}
+        line = f"  {spec:30} {sum(found) / len(found):.3f}"
+        if first:
+            gap: Interval = stats.compare({0: here}, {0: first}).interval
+            line += f"   {gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] from {options.models[0]}"
+        first = first or here
+        print(line)
+
+
+def _is_new(folder: Path) -> None:
+    if folder.exists():
+        raise UserError(f"{folder} is there already: choose another folder with --out.")
+
+
+VERBS: Verbs = {"lexicon": (Induce, lexicon), "tune": (Tune, tune), "distance": (Distance, distance)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    tools("papers.csr4mbart.use", __doc__, VERBS, arguments)
+
+
+if __name__ == "__main__":
+    main()
