@@ -83,7 +83,7 @@ TINY = Config(
     layer=-1,
     mask_rate=0.2,
     training=TrainingConfig(
-        steps=500, batch_size=128, learning_rate=2e-3, warmup=50, schedule="linear", max_length=64, precision="fp32",
+        steps=450, batch_size=64, learning_rate=2e-3, warmup=50, schedule="linear", max_length=64, precision="fp32",
         log_every=100,
     ),
 )  # fmt: skip
