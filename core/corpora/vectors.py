@@ -94,10 +94,9 @@ def write_vectors(path: Path, words: Sequence[str], vectors: Any, digits: int = 
         digits: After the point; 4 as fastText's alignment writes.
 
     Raises:
-        UserError: a word with a space or a line feed in it, which could not be read again.
+        UserError: As :func:`check_words`.
     """
-    if wrong := next((word for word in words if not word or len(word.encode().split()) != 1), None):
-        raise UserError(f"The word {wrong!r} cannot stand in {path}: words of a .vec file have no white space.")
+    check_words(words, path)
     form = f"%.{digits}f"
     with writable(path), replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as lines:
         lines.write(f"{len(words)} {vectors.shape[1]}\n")
@@ -105,6 +104,20 @@ def write_vectors(path: Path, words: Sequence[str], vectors: Any, digits: int = 
             block = np.asarray(vectors[start : start + ROWS])
             for word, row in zip(words[start : start + ROWS], block.tolist(), strict=True):
                 lines.write(f"{word} {' '.join(form % number for number in row)}\n")
+
+
+def check_words(words: Sequence[str], path: str | Path) -> None:
+    """Refuse a word with a space or a line feed in it, which could not be read again.
+
+    Args:
+        words: To be written.
+        path: Named in the message.
+
+    Raises:
+        UserError: There is such a word.
+    """
+    if wrong := next((word for word in words if not word or len(word.encode().split()) != 1), None):
+        raise UserError(f"The word {wrong!r} cannot stand in {path}: words of a .vec file have no white space.")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -26,10 +26,11 @@ def language_tag(tokenizer: Any, code: str) -> str:
     """
     if not hasattr(tokenizer, "src_lang"):
         return code
-    names = tokenizer.get_vocab()
-    if code in names or f"__{code}__" in names:
+    # Not the whole vocabulary: `en` and `vi` are pieces of words too, as in XLM-R's, which mBART has.
+    tags = {*tokenizer.all_special_tokens, *getattr(tokenizer, "lang_code_to_id", {})}
+    if code in tags or f"__{code}__" in tokenizer.get_vocab():  # NLLB's eng_Latn; M2M-100's __en__, called en
         return code
-    found = sorted(name for name in names if name.startswith(f"{code}_"))
+    found = sorted(name for name in tags if name.startswith(f"{code}_"))
     if not found:
         raise UserError(f"{type(tokenizer).__name__} has no language {code!r}: name one as its vocabulary does.")
     return found[0]

@@ -32,8 +32,8 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.metrics.correlations import spearman
-from core.tasks.retrieval import Pairs, trivial
-from core.text.distance import edit_distance
+from core.metrics.retrieval import hits
+from core.text.distance import edit_distance, shared_trigrams
 from core.text.romanize import Romanizer, resolve
 
 Pair = tuple[str, str]
@@ -202,11 +202,11 @@ def apart(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], l
 
 
 class Letters(NamedTuple):
-    """What letters alone say of a word list: how many words they translate, and in which pairs more than half of the
-    longer word would have to be changed to make the other.
+    """What letters alone say of a word list: whether they translate each word (of n candidates that share as much, one
+    in n), and whether more than half of the longer word would have to be changed to make the other.
     """
 
-    precision: float
+    right: list[float]
     unlike: list[bool]
 
 
@@ -220,7 +220,7 @@ def by_letters(words: Sequence[str], others: Sequence[str], romanizer: Romanizer
     """
     romanize = resolve(romanizer)
     left, right = [romanize(word) for word in words], [romanize(word) for word in others]
-    found = trivial(Pairs(left, right))["overlap"]
+    found = hits(shared_trigrams(left, right), 1, ties="expected").tolist()
     distances = [edit_distance(one.lower(), other.lower()) for one, other in zip(left, right, strict=True)]
     longest = [max(len(one), len(other)) for one, other in zip(left, right, strict=True)]
     return Letters(found, [2 * distance > length for distance, length in zip(distances, longest, strict=True)])

@@ -18,9 +18,10 @@ from torch import Tensor
 from core import corpora
 from core.corpora.lexicons import read_dictionary
 from core.errors import UserError
+from core.files import write_text
 from core.inference.seq2seq import encode, speak
-from core.tasks import translation
 from core.tasks.vecmap import word_vectors
+from core.text.segment import is_unspaced
 from papers.csr4mbart.config import Config
 from papers.csr4mbart.lexicon import NONE, Lexicon, induce
 from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side
@@ -119,11 +120,14 @@ def read_lexicon(tokenizer: Any, path: str | Path, k: int = 3) -> Lexicon:
     """A lexicon of a file, `source<TAB>target` a line, for both directions; a subword's first k entries count.
 
     Words are cut into subwords by the tokenizer, but for a file that marks beginnings of words by ▁ or Ġ, which names
-    subwords as they are. What is not one subword is left out, not replaced by `<unk>`.
+    subwords as they are. What is not one subword is left out, not replaced by `<unk>`. Of a folder, as
+    :func:`write_lexicon` makes it, each file is one direction.
 
     Raises:
         UserError: No such file, a line of another form, or no entry of single subwords.
     """
+    if Path(path).is_dir():
+        return Lexicon(*(read_lexicon(tokenizer, Path(path) / f"{name}.tsv", k).forth for name in Lexicon._fields))
     rows = read_dictionary(path)
     words = list(dict.fromkeys(word for row in rows for word in row))
     marked = any(word[0] in MARKS for word in words)
@@ -137,6 +141,15 @@ def read_lexicon(tokenizer: Any, path: str | Path, k: int = 3) -> Lexicon:
     if not entries:
         raise UserError(f"{path} has no entry of one subword on either side: give words of the model's vocabulary.")
     return from_entries(len(tokenizer), entries, k)
+
+
+def write_lexicon(folder: Path, tokenizer: Any, lexicon: Lexicon) -> None:
+    """`forth.tsv` and `back.tsv`, a subword and one of its entries a line, best ones first."""
+    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    for name, table in lexicon._asdict().items():
+        pairs = ((one, other) for one, entries in enumerate(table) for other in entries if other != NONE)
+        lines = [f"{names[one]}\t{names[other]}\n" for one, other in pairs]
+        write_text(folder / f"{name}.tsv", "".join(lines))
 
 
 def from_entries(vocabulary: int, entries: Sequence[tuple[int, int]], k: int) -> Lexicon:
@@ -166,14 +179,25 @@ def word_by_word(tokenizer: Any, lexicon: Lexicon, texts: Sequence[str]) -> list
 
 
 def noisers(tokenizer: Any, lexicons: Mapping[Direction, Lexicon | None]) -> dict[Direction, CodeSwitchNoiser]:
-    """A noiser for each language beside each other one; None masks."""
+    """A noiser for each language beside each other one; None masks.
+
+    Where a script has no spaces, every subword is a word: a sentence would be one, and be replaced as a whole.
+    """
     starts, found = word_starts(tokenizer), {}
     if tokenizer.mask_token_id is None and None in lexicons.values():
         raise UserError(f"{type(tokenizer).__name__} has no mask token: give a lexicon, or set tokenizer.mask_token.")
     for (source, target), lexicon in lexicons.items():
         for direction, table in zip(((source, target), (target, source)), lexicon or (None, None), strict=True):
-            found[direction] = CodeSwitchNoiser(table, starts, tokenizer.mask_token_id)
+            begins = np.ones_like(starts) if _unspaced(direction[0]) else starts
+            found[direction] = CodeSwitchNoiser(table, begins, tokenizer.mask_token_id)
     return found
+
+
+def _unspaced(code: str) -> bool:
+    try:
+        return is_unspaced(code)
+    except UserError:  # a column of another name
+        return False
 
 
 def encoded(model: Any, tokenizer: Any, texts: Sequence[str], language: str) -> Tensor:
@@ -234,14 +258,23 @@ class World(NamedTuple):
 
 
 def world(config: Config, run: Run) -> World:
-    """The tiny world, or the files and the model that are named."""
+    """The tiny world, or the files and the model that are named.
+
+    Raises:
+        UserError: Data that cannot be read, or none to measure on in a direction that is asked for.
+    """
     if not config.model:
         from papers.csr4mbart import miniature
 
         return miniature.world(config, run)
-    tuning, asked = (
-        _rows(config, *of) for of in ((config.data, config.pairs or None), (config.test_data, config.items))
-    )
+    asked = _rows(config, config.test_data, config.items)
+    every = [pair for task in tasks(config, config.languages) for found in task.asked.values() for pair in found]
+    if missing := [pair for pair in every if not any(pair[0] in row and pair[1] in row for row in asked)]:
+        raise UserError(
+            f"No row of test_data has both {missing[0][0]!r} and {missing[0][1]!r}, which setting = 'zero-shot' "
+            f"translates: give --test-data with columns {', '.join((config.pivot, *config.languages))} in every row."
+        )
+    tuning = _rows(config, config.data, config.pairs or None)
     texts = {code: [row[code] for row in tuning if code in row] for code in (config.pivot, *config.languages)}
     return World(config.model, config.languages, tuning, asked, texts, {})
 
@@ -274,8 +307,3 @@ def lexicon_of(config: Config, found: World, tokenizer: Any, code: str) -> Lexic
     options: dict[str, Any] = {"width": config.lexicon_width, "min_count": config.min_count, "k": config.top}
     made = build_lexicon(tokenizer, found.texts[config.pivot], found.texts[code], **options, seed=config.seed)
     return random_lexicon(made, config.seed) if config.lexicon == "random" else made
-
-
-def segments(rows: Sequence[Mapping[str, str]], direction: Direction) -> list[translation.Segment]:
-    """Rows in one direction."""
-    return translation.segments(rows, [direction])

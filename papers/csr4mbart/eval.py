@@ -46,7 +46,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         model, tokenizer = load(first if first.exists() else found.start, task="seq2seq", dtype="float32")
         every = [direction for asked in task.asked.values() for direction in asked]
         for direction in every:
-            parts = data.segments(found.asked, direction)
+            parts = translation.segments(found.asked, [direction])
             before[direction] = _write(model, tokenizer, parts, config)
             names = [_unit(part, config) for part in parts]
             scores = translation.sentence_scores(parts, before[direction], "bleu").values()
@@ -55,13 +55,14 @@ def evaluate(config: Config, run: Run) -> Measurement:
         for name, asked in task.asked.items():
             model, tokenizer = load(run.artifact / task.name / name, task="seq2seq", dtype="float32")
             for direction in asked:
-                parts = data.segments(found.asked, direction)
+                parts = translation.segments(found.asked, [direction])
                 outputs, names = _write(model, tokenizer, parts, config), [_unit(part, config) for part in parts]
                 for metric in ("bleu", "exact"):
                     scores = translation.sentence_scores(parts, outputs, metric).values()
                     units[metric] |= zip(names, scores, strict=True)
                 units["distance"] |= zip(names, _apart(model, tokenizer, parts), strict=True)
-                known = rare_words([row[direction[1]] for row in found.tuning if direction[1] in row])
+                lines = [row[direction[1]] for row in found.tuning if direction[1] in row]
+                known = Counter(word for line in lines for word in line.split())
                 for unit, part, output in zip(names, parts, outputs, strict=True):
                     if (recall := rare_recall(output, part.target_text, known)) is not None:
                         units["rare"][unit] = recall
@@ -85,13 +86,14 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return Measurement(metrics, {name: by for name, by in units.items() if by}, details)
 
 
-def rare_words(texts: Sequence[str]) -> Counter[str]:
-    """How often each word is seen in fine-tuning."""
-    return Counter(word for text in texts for word in text.split())
-
-
 def rare_recall(output: str, reference: str, known: Counter[str]) -> float | None:
-    """Share of the rare words of a reference that an output has; None where it has no rare word."""
+    """Share of the words of a reference that fine-tuning hardly knows which an output has; None where it has none.
+
+    Args:
+        output: A translation.
+        reference: The right one.
+        known: How often each word is seen in fine-tuning.
+    """
     wanted = Counter(word for word in reference.split() if known[word] < RARE)
     got = Counter(output.split())
     return sum((wanted & got).values()) / sum(wanted.values()) if wanted else None

@@ -122,8 +122,12 @@ Noisers = Mapping[tuple[str, str], CodeSwitchNoiser]
 
 
 def csr_batch(rows: Sequence[Pair], rng: np.random.Generator, *, noisers: Noisers, pad: int) -> dict[str, Tensor]:
-    """A batch of stage 1: the sentences of the two sides in turn, noised, and what they were."""
-    sides = [row[place % 2] for place, row in enumerate(rows)]
+    """A batch of stage 1: the sentences of the two sides in turn, noised, and what they were.
+
+    An odd number of rows begins with either side: a batch of one would never restore the second.
+    """
+    first = int(rng.integers(2)) if len(rows) % 2 else 0
+    sides = [row[(place + first) % 2] for place, row in enumerate(rows)]
     noised = [
         [
             *side.read[: side.start],
@@ -182,7 +186,7 @@ def fine_tune(
 def distances(x: Float[Tensor, "sentence width"], y: Float[Tensor, "sentence width"]) -> Float[Tensor, " sentence"]:
     """Euclidean distance of each sentence from its translation, over the mean distance of sentences of one language.
 
-    1 = a translation is as far as any other sentence.
+    1 = a translation is as far as any other sentence. Among n sentences there are n^2 / 2 distances, held at once.
     """
     among = (torch.pdist(x).mean() + torch.pdist(y).mean()) / 2
     return (x - y).norm(dim=1) / among

@@ -5,15 +5,17 @@
     python -m papers.csr4mbart.use distance pairs.tsv --source en --target vi --models base tuned/restored tuned/tuned
 
 Parallel text is a .tsv, .csv or .jsonl with a column a language code. A lexicon has a source word, a
-tab and a target word a line, better ones first; its words are single subwords of the model.
+tab and a target word a line, better ones first; its words are single subwords of the model. Or it is a folder that the
+first verb has made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional
 
@@ -63,8 +65,8 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune(Settings):
-    """Fine-tune an encoder-decoder on parallel text, after a stage of code-switching restore."""
+class Tuning(Settings):
+    """What decides the numbers of the verb `tune`."""
 
     data: Positional[Path]
     """Parallel text."""
@@ -75,9 +77,15 @@ class Tune(Settings):
     model: str
     """Hub id, folder or wheel of an encoder-decoder."""
     lexicon: Path | None = None
-    """A file; left out, it is made from the parallel text."""
+    """A file, for both directions, or a folder with one for each; left out, it is made from the parallel text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Tuning):
+    """Fine-tune an encoder-decoder on parallel text, after a stage of code-switching restore."""
+
     out: Path = Path("tuned")
-    """A new folder for `restored` and `tuned`, which `from_pretrained` reads."""
+    """A folder for `restored` and `tuned`, which `from_pretrained` reads; the same command goes on where it stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,21 +100,15 @@ class Distance:
     """Another one."""
     models: tuple[str, ...]
     """Hub ids or folders; all are compared with the first."""
-
-
-class Tuned(NamedTuple):
-    """The model after both stages (the one that was given, trained), and the losses of each."""
-
-    model: Any
-    restoring: tuple[float, ...]
-    tuning: tuple[float, ...]
+    rows: Annotated[int, Range(2)] = 2000
+    """Sentences, the first ones; among n there are n^2 / 2 distances."""
 
 
 def tune_pairs(
     model: Any, tokenizer: Any, rows: Sequence[Mapping[str, str]], source: str, target: str, lexicon: Lexicon | None,
     options: Settings, path: Path,
-) -> Tuned:  # fmt: skip
-    """Both stages, in place.
+) -> dict[str, tuple[float, ...]]:  # fmt: skip
+    """Train the model, in place, in both stages; what was stopped goes on with the same folder and options.
 
     Args:
         model: An encoder-decoder.
@@ -116,12 +118,16 @@ def tune_pairs(
         target: Code of the language to translate into.
         lexicon: Of the two languages, in this order; None masks what would be replaced.
         options: Steps, rates and seed.
-        path: Where checkpoints and the restored model are kept.
+        path: Where checkpoints, while it trains, and the restored model are kept.
+
+    Returns:
+        Loss of every step, by stage: `restore`, `tune`.
 
     Raises:
         UserError: A text without a subword, or one that the tokenizer cannot mask.
     """
     from core.experiment.run import Run
+    from core.files import remove
     from core.inference.seq2seq import positions
     from core.training.config import TrainingConfig
     from core.training.fit import save_pretrained
@@ -129,19 +135,22 @@ def tune_pairs(
 
     settings = TrainingConfig(
         steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, warmup=0.08,
-        beta2=0.98, epsilon=1e-6, schedule="linear",
+        beta2=0.98, epsilon=1e-6, schedule="linear", save_every=min(5000, options.steps), keep_checkpoints=1,
     )  # fmt: skip
     run = Run(path, "csr4mbart", options, path / "stages")
     pairs = data.pairs(tokenizer, rows, [(source, target)], positions(model) // 2)
     pad: int = tokenizer.pad_token_id
-    restored: tuple[float, ...] = ()
+    losses: dict[str, tuple[float, ...]] = {}
     if options.restore_steps:
         noisers = data.noisers(tokenizer, {(source, target): lexicon})
-        first = replace(settings, steps=options.restore_steps)
-        restored = method.restore(model, pairs, noisers, first, run, options.seed, pad=pad).losses
+        first = replace(settings, steps=options.restore_steps, save_every=min(5000, options.restore_steps))
+        # Where the second stage was stopped, this one is done, and only reads its last checkpoint.
+        losses["restore"] = method.restore(model, pairs, noisers, first, run, options.seed, pad=pad).losses
         save_pretrained(model, path / "restored", tokenizer)
-    tuned = method.fine_tune(model, pairs, settings, run, options.seed, pad=pad).losses
-    return Tuned(model.eval(), restored, tuned)
+    losses["tune"] = method.fine_tune(model, pairs, settings, run, options.seed, pad=pad).losses
+    remove(run.checkpoints)
+    model.eval()
+    return losses
 
 
 def language_distance(
@@ -161,25 +170,18 @@ def language_distance(
 
 def lexicon(options: Induce) -> None:
     """Write both tables, and how many words of a gold file they have."""
-    from core.files import build_folder, read_lines, write_text
+    from core.files import build_folder, read_lines
     from core.models.loading import load_tokenizer
     from papers.csr4mbart import data
     from papers.csr4mbart.lexicon import NONE
 
-    _is_new(options.out)
+    if options.out.exists():
+        raise UserError(f"{options.out} is there already: choose another folder with --out.")
     texts = [[line for line in read_lines(path) if line.strip()] for path in (options.source, options.target)]
     tokenizer = load_tokenizer(options.model)
     gold = data.read_lexicon(tokenizer, options.gold, 1) if options.gold else None
     found = data.build_lexicon(tokenizer, *texts, width=options.width, min_count=options.min_count)
-    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-
-    def fill(folder: Path) -> None:
-        for name, table in found._asdict().items():
-            pairs = ((one, other) for one, entries in enumerate(table) for other in entries if other != NONE)
-            lines = [f"{names[one]}\t{names[other]}\n" for one, other in pairs]
-            write_text(folder / f"{name}.tsv", "".join(lines))
-
-    build_folder(options.out, fill)
+    build_folder(options.out, lambda folder: data.write_lexicon(folder, tokenizer, found))
     print(f"  {(found.forth[:, 0] != NONE).sum():,} and {(found.back[:, 0] != NONE).sum():,} subwords with entries")
     if gold:
         print(f"  {data.precision(found, gold):.3f} of those of {options.gold} have its word among theirs")
@@ -189,11 +191,16 @@ def lexicon(options: Induce) -> None:
 def tune(options: Tune) -> None:
     """Write the restored and the fine-tuned model."""
     from core.corpora import read_parallel
+    from core.experiment.run import Run
     from core.models.loading import load
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data
 
-    _is_new(options.out)
+    deciding = Tuning(**{field.name: getattr(options, field.name) for field in fields(Tuning)})
+    run = Run(options.out, "csr4mbart", deciding, options.out / "stages")
+    if (options.out / "tuned").exists() or run.holds_another():
+        raise UserError(f"{options.out} is there already: choose another folder with --out.")
+    run.open()
     rows = [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
     model, tokenizer = load(options.model, task="seq2seq", dtype="float32")
     found = None
@@ -202,10 +209,9 @@ def tune(options: Tune) -> None:
         file = options.lexicon
         found = data.read_lexicon(tokenizer, file) if file else data.build_lexicon(tokenizer, *columns)
     done = tune_pairs(model, tokenizer, rows, options.source, options.target, found, options, options.out)
-    save_pretrained(done.model, options.out / "tuned", tokenizer)
-    for name, losses in (("restore", done.restoring), ("tune", done.tuning)):
-        if losses:
-            print(f"  {name:8} loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last, {len(losses):,} steps")
+    save_pretrained(model, options.out / "tuned", tokenizer)
+    for name, losses in done.items():
+        print(f"  {name:8} loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last, {len(losses):,} steps")
     print(f"Wrote {options.out}.")
 
 
@@ -215,7 +221,7 @@ def distance(options: Distance) -> None:
     from core.metrics import stats
     from core.models.loading import load
 
-    rows = [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
+    rows = [dict(row) for row in islice(read_parallel(options.data, [options.source, options.target]), options.rows)]
     first: dict[str, float] = {}
     for spec in options.models:
         found = language_distance(*load(spec, task="seq2seq"), rows, options.source, options.target)
@@ -226,11 +232,6 @@ def distance(options: Distance) -> None:
             line += f"   {gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] from {options.models[0]}"
         first = first or here
         print(line)
-
-
-def _is_new(folder: Path) -> None:
-    if folder.exists():
-        raise UserError(f"{folder} is there already: choose another folder with --out.")
 
 
 VERBS: Verbs = {"lexicon": (Induce, lexicon), "tune": (Tune, tune), "distance": (Distance, distance)}

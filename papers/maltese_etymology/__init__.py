@@ -6,9 +6,14 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
+_UNDERSTANDS = ("knows-arabic", "knows-the-rest", "does-not-know-maltese")
+_WORDS: dict[str, Any] = {"metric": "mrr", "smallest": 0.02, "unit": "word"}
 _BOTH: dict[str, Any] = {"treatment": "conditional", "control": ("raw", "all"), "null": "permuted"}
 _ORIGIN: dict[str, Any] = {"treatment": "conditional", "control": ("mle", "distance"), "null": "permuted"}
-_WORDS: dict[str, Any] = {"metric": "mrr", "smallest": 0.02, "unit": "word"}
+_VALIDATED = (
+    "in ten-fold cross-validation over 439 sentences (official code, which compares the three so; the tables were not "
+    "available to us)."
+)
 
 PAPER = Paper(
     slug="maltese_etymology",
@@ -31,7 +36,7 @@ PAPER = Paper(
             reported='"Conditional transliteration based on word etymology yields the best results, surpassing '
             'fine-tuning with raw Maltese or Maltese processed with non-selective pipelines" (abstract). Here '
             "the mean reciprocal rank of a frozen encoder.",
-            premises=("knows-arabic", "knows-the-rest", "does-not-know-maltese"),
+            premises=_UNDERSTANDS,
             **_WORDS,
             **_BOTH,
         ),
@@ -51,8 +56,7 @@ PAPER = Paper(
             id="origin-is-classified",
             statement="Memory with a CRF labels more tokens with their origin than memory alone, and than distances to "
             "words of Arabic, Italian and English.",
-            reported="Evaluated by ten-fold cross-validation over 439 sentences (code); with the official classes and "
-            "data we measured 0.982 on one fold, memory 0.922 and distances to translations 0.731 on ten.",
+            reported=f"Evaluated {_VALIDATED}",
             metric="etymology",
             smallest=0.01,
             unit="sentence",
@@ -61,8 +65,7 @@ PAPER = Paper(
         Claim(
             id="unseen-words-are-classified",
             statement="Of tokens that training had not seen, it labels more than memory does, and than distances.",
-            reported="With the official classes and data we measured 0.888 on one fold, memory 0.430 and distances to "
-            "translations 0.731 on ten.",
+            reported=f"Evaluated apart from tokens seen in training, {_VALIDATED}",
             metric="etymology_unseen",
             smallest=0.02,
             unit="sentence",
@@ -73,7 +76,7 @@ PAPER = Paper(
             statement="Best in tagging, dependency parsing, named entities and sentiment after fine-tuning.",
             reported="Best results on four tasks (abstract).",
             out_of_scale="Annotated Maltese is on the hub alone and fine-tuning takes GPU hours; the paper presets do "
-            "it for all but parsing.",
+            "it for tagging and entities.",
         ),
         Claim(
             id="beats-translation",
@@ -88,21 +91,9 @@ PAPER = Paper(
             id="gold-labels",
             statement="With the annotated origin instead of the predicted one, words are found better than with raw "
             "Maltese and with all words transliterated.",
-            treatment="gold",
-            control=("raw", "all"),
-            null="permuted",
-            premises=("knows-arabic", "knows-the-rest", "does-not-know-maltese"),
+            premises=_UNDERSTANDS,
             **_WORDS,
-        ),
-        Check(
-            id="prediction-costs-little",
-            statement="Predicted labels lose at most 0.05 of the reciprocal rank against annotated ones.",
-            treatment="conditional",
-            control="gold",
-            keeps=True,
-            size=0.05,
-            metric="mrr",
-            unit="word",
+            **(_BOTH | {"treatment": "gold"}),
         ),
         Check(
             id="ranking-pays",
@@ -138,41 +129,31 @@ PAPER = Paper(
             **_BOTH,
         ),
     ),
-    premises=(
-        Premise(
-            id="knows-arabic",
-            statement="The encoder knows Arabic: Arabic names find their English.",
-            metric="arabic",
-            variant="raw",
-            at_least=0.7,
-        ),
-        Premise(
-            id="knows-the-rest",
-            statement="It reads Maltese words of other origin as they are.",
-            metric="mrr_other",
-            variant="raw",
-            at_least=0.5,
-        ),
-        Premise(
-            id="does-not-know-maltese",
-            statement="It does not know Maltese: words of Arabic origin, as they are written, miss this share of the "
-            "reciprocal rank.",
-            metric="room",
-            variant="raw",
-            at_least=0.5,
-        ),
+    premises=tuple(
+        Premise(id=id, statement=statement, metric=metric, variant="raw", at_least=at_least)
+        for id, metric, at_least, statement in (
+            ("knows-arabic", "arabic", 0.7, "The encoder knows Arabic: Arabic names find their English."),
+            ("knows-the-rest", "mrr_other", 0.5, "It reads Maltese words of other origin as they are."),
+            (
+                "does-not-know-maltese",
+                "room",
+                0.5,
+                "It does not know Maltese: words of Arabic origin, as they are written, miss this share of the "
+                "reciprocal rank.",
+            ),
+        )
     ),
     official_code="https://github.com/MLRS/malti/tree/2024.eacl",
-    licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, the "
-    "sentiment data, BERTu and mBERTu have to be looked up.",
+    licence_note="The official code and its annotations are MIT, MAPA is CC BY 4.0; the terms of MUDT, BERTu "
+    "and mBERTu have to be looked up.",
     # Folds of the classifiers and halves of the probe; the encoder is frozen, and the words are the same.
-    seeds=(39, 40, 41),
-    minutes=2,
+    seeds=(42, 43, 44, 45, 46),
+    minutes=4,
 )
 
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("Memory", "Processed", "Rule", "Scheme", "choose", "combine", "process", "transliterate", "written"),
     data=("labelled", "labelled_tokens", "language", "rankers", "tokenize"),
-    etymology=("Classifier", "Features", "cross_validate", "features_of", "nearness", "report"),
+    etymology=("Classifier", "Features", "cross_validate", "nearness", "report"),
 )

@@ -1,8 +1,8 @@
 """Where a word comes from: features of tokens, the classifiers of the paper, and their cross-validation.
 
-    classifier = Classifier.fit(sentences, features_of(language))
-    classifier.predict(texts, "mle+crf")
-    report(sentences, cross_validate(sentences, features_of(language)), "mle+crf")
+    classifier = Classifier.fit(sentences, Features(language))
+    classifier.predict(texts)["mle+crf"]
+    report(sentences, cross_validate(sentences, Features(language)), "mle+crf")
 
 Folds are drawn over sentences: a split over tokens would show the classifier the words that it is tested on.
 """
@@ -10,49 +10,58 @@ Folds are drawn over sentences: a split over tokens would show the classifier th
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import NamedTuple
 
 from core.errors import UserError
 from core.tasks.labelled import Labelled
 from core.text.distance import edit_distance
-from papers.maltese_etymology.data import Language, word_list
+from papers.maltese_etymology.data import Dictionary, Language, frequencies
 from papers.maltese_etymology.method import Memory, combine, transliterate
 
-Kind = Literal["mle", "crf", "mle+crf", "distance"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Labels = list[list[str]]
 GRAMS = 200
 """Character n-grams of two and three letters, the most frequent of training (the official list has 197)."""
 LIST = 10_000
 """Words of a list that a token may be near to, the commonest."""
+# Official code: L-BFGS with these constants.
+CRF = {"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True}
 
 
-@dataclass(frozen=True)
 class Features:
     """What the classifier sees of a token.
 
-    Attributes:
-        language: Closed class, letters, roles.
-        spell: A token's transliteration.
-        distance: By language, how far a token's spelling is from it, the transliteration from the first and the token
-            itself from the others.
-        translations: By language, translations of tokens.
+    Args:
+        language: Closed class, letters, lists of words.
+        rankers: Of the spelling; none = the language's own.
+        tables: Translations, as `mt-ar`; the first into a language counts. The distance is then the edit distance to
+            the translation, else that to the nearest frequent word.
     """
 
-    language: Language
-    spell: Callable[[str], str]
-    distance: Mapping[str, Callable[[str, str], int]]
-    translations: Mapping[str, Mapping[str, str]]
+    def __init__(
+        self, language: Language, rankers: Sequence[str] = (), tables: Mapping[str, Dictionary] | None = None
+    ) -> None:
+        chosen = tuple(language.rankers(rankers))
+        self.language, self.translations = language, dict[str, Mapping[str, str]]()
+        for name, table in (tables or {}).items():
+            self.translations.setdefault(name.partition("-")[2], table.words)
+        self.spell = cache(partial(transliterate, scheme=language.scheme, rankers=chosen))
+        self.far = {
+            code: to_translation(self.translations[code])
+            if code in self.translations
+            else nearness(islice(filter(str.isalpha, frequencies(code)), LIST))
+            for code in language.lists
+        }
 
     def distances(self, token: str) -> list[int]:
-        """To each language of `distance`, in its order."""
+        """How far the transliteration is from the first language of `lists`, and the token itself from the others."""
         spelled, lower = self.spell(token).removesuffix("+"), token.lower()
-        return [far(token, lower if place else spelled) for place, far in enumerate(self.distance.values())]
+        return [far(token, lower if place else spelled) for place, far in enumerate(self.far.values())]
 
     def __call__(self, tokens: Sequence[str], grams: frozenset[str]) -> list[list[str]]:
         """Names of the features that each token of a sentence has."""
@@ -76,31 +85,13 @@ class Features:
             "closed": scheme.fold(token) in scheme.closed,
             "gram": bool(own),
         }
-        names = [f"token={token}", f"lower={lower}", f"spelled={self.spell(token)}"]
-        names += [name for name, does in holds.items() if does]
-        names += [f"gram={gram}" for gram in own]
-        names += [f"{code}~{far}" for code, far in zip(self.distance, self.distances(token), strict=True)]
-        return names + [f"{code}={table[lower]}" for code, table in self.translations.items() if lower in table]
-
-
-def features_of(
-    language: Language, rankers: Sequence[str] = (), translations: Mapping[str, Mapping[str, str]] | None = None
-) -> Features:
-    """What can be seen of a language's tokens.
-
-    Args:
-        language: Its scheme and lists.
-        rankers: Of the spelling; none = the language's own.
-        translations: By language, from tokens. The distance is then the edit distance to the translation, else that
-            to the nearest frequent word.
-    """
-    spell = cache(partial(transliterate, scheme=language.scheme, rankers=tuple(language.rankers(rankers))))
-    tables = translations or {}
-    distance = {
-        code: to_translation(tables[code]) if code in tables else nearness(word_list(code, LIST))
-        for code in language.lists
-    }
-    return Features(language, spell, distance, tables)
+        return [
+            *(f"token={token}", f"lower={lower}", f"spelled={self.spell(token)}"),
+            *(name for name, does in holds.items() if does),
+            *(f"gram={gram}" for gram in own),
+            *(f"{code}~{far}" for code, far in zip(self.far, self.distances(token), strict=True)),
+            *(f"{code}={table[lower]}" for code, table in self.translations.items() if lower in table),
+        ]
 
 
 def ngrams(text: str) -> set[str]:
@@ -119,7 +110,7 @@ def nearness(words: Iterable[str]) -> Callable[[str, str], int]:
     Anything else is 2, but for tokens without letters, which are the same in all languages: 0.
     """
     known = set(words)
-    near = known | {word[:place] + word[place + 1 :] for word in known if len(word) > 3 for place in range(len(word))}
+    near = known.union(*map(_shorter, known))
 
     def far(_: str, spelled: str) -> int:
         if spelled in known or not any(map(str.isalpha, spelled)):
@@ -136,11 +127,8 @@ def _shorter(word: str) -> set[str]:
 def by_distance(token: str, distances: Sequence[int], labels: Mapping[str, str]) -> str:
     """The paper's solver without training: the label of the language that is nearest.
 
-    Args:
-        token: The token.
-        distances: To the related language, whose script it is, and to two others. The related one wins ties; what
-            stands in both others is a name, or a symbol where it has a digit or a sign.
-        labels: What is called `related`, `other`, `switched`, `name` and `symbol`.
+    `distances` are to the related language, which wins ties, and to two others: what stands in both of these is a name,
+    or a symbol where it has a digit or a sign. `labels` are those of the roles.
     """
     related, first, second = distances
     if first == second == 0:
@@ -151,41 +139,12 @@ def by_distance(token: str, distances: Sequence[int], labels: Mapping[str, str])
 
 
 @dataclass(frozen=True)
-class CRF:
-    """A linear-chain conditional random field of CRFsuite, as its file."""
-
-    file: bytes
-
-    @staticmethod
-    def fit(sentences: Sequence[Sequence[Sequence[str]]], labels: Sequence[Sequence[str]]) -> CRF:
-        """Train on the features of every token and its label: L-BFGS with the constants of the official code."""
-        import pycrfsuite
-
-        trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
-        trainer.set_params({"c1": 0.1, "c2": 0.1, "max_iterations": 100, "feature.possible_transitions": True})
-        for tokens, given in zip(sentences, labels, strict=True):
-            trainer.append(tokens, given)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "crf"
-            trainer.train(str(path))
-            return CRF(path.read_bytes())
-
-    def predict(self, sentences: Sequence[Sequence[Sequence[str]]]) -> list[list[str]]:
-        """The likeliest labels of every sentence (Viterbi); features that training never saw say nothing."""
-        import pycrfsuite
-
-        tagger = pycrfsuite.Tagger()
-        tagger.open_inmemory(self.file)
-        return [list(tagger.tag(tokens)) for tokens in sentences]
-
-
-@dataclass(frozen=True)
 class Classifier:
-    """Memory and CRF, trained on the same sentences."""
+    """Memory and a linear-chain conditional random field (the content of CRFsuite's file), trained on the same."""
 
     features: Features
     memory: Memory
-    crf: CRF
+    crf: bytes
     grams: frozenset[str]
 
     @staticmethod
@@ -195,46 +154,49 @@ class Classifier:
         Raises:
             UserError: Fewer than two labels.
         """
+        import pycrfsuite
+
         if len({label for s in sentences for label in s.labels}) < 2:
             raise UserError("The labelled words have fewer than two labels: there is nothing to tell apart.")
-        counts = Counter(
-            gram for word in sorted({t.lower() for s in sentences for t in s.words}) for gram in ngrams(word)
-        )
+        words = {token.lower() for s in sentences for token in s.words}
+        counts = Counter(chain.from_iterable(map(ngrams, words)))
         grams = frozenset(sorted(counts, key=lambda gram: (-counts[gram], gram))[:GRAMS])
-        crf = CRF.fit([features(s.words, grams) for s in sentences], [s.labels for s in sentences])
-        return Classifier(features, Memory((s.words, s.labels) for s in sentences), crf, grams)
+        trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
+        trainer.set_params(CRF)
+        for s in sentences:
+            trainer.append(features(s.words, grams), s.labels)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "crf"
+            trainer.train(str(path))
+            return Classifier(features, Memory((s.words, s.labels) for s in sentences), path.read_bytes(), grams)
 
-    def predict(self, texts: Sequence[Sequence[str]], kind: Kind = "mle+crf") -> list[list[str]]:
-        """A label for every token.
+    def predict(self, texts: Sequence[Sequence[str]]) -> dict[str, Labels]:
+        """A label for every token by kind of classifier; to the CRF, features that training never saw say nothing.
 
-        Raises:
-            UserError: Distances are asked for, and the language does not name three lists and five roles.
+        Returns:
+            `mle` (memory), `crf` and both (`mle+crf`, the paper's); `distance` where the language names three lists and
+            five roles.
         """
-        if kind not in self.kinds():
-            raise UserError(
-                f"{self.features.language.name} has no {kind} classifier: choose {', '.join(self.kinds())}."
-            )
-        if kind == "mle":
-            return [[self.memory.label(token) for token in tokens] for tokens in texts]
-        if kind == "distance":
-            far, roles = self.features.distances, self.features.language.roles
-            return [[by_distance(token, far(token), roles) for token in tokens] for tokens in texts]
-        guesses = self.crf.predict([self.features(tokens, self.grams) for tokens in texts])
-        if kind == "crf":
-            return guesses
-        return [combine(self.memory, tokens, guess) for tokens, guess in zip(texts, guesses, strict=True)]
+        import pycrfsuite
 
-    def kinds(self) -> tuple[Kind, ...]:
-        """What this one can be asked for."""
-        able = len(self.features.distance) == 3 and len(self.features.language.roles) == 5
-        return KINDS if able else KINDS[:-1]
+        tagger = pycrfsuite.Tagger()
+        tagger.open_inmemory(self.crf)
+        guesses = [tagger.tag(self.features(tokens, self.grams)) for tokens in texts]
+        found = {
+            "mle": [[self.memory.label(token) for token in tokens] for tokens in texts],
+            "crf": guesses,
+            "mle+crf": [combine(self.memory, tokens, guess) for tokens, guess in zip(texts, guesses, strict=True)],
+        }
+        far, roles = self.features.distances, self.features.language.roles
+        if len(self.features.far) == 3 and len(roles) == 5:
+            found["distance"] = [[by_distance(token, far(token), roles) for token in tokens] for tokens in texts]
+        return found
 
 
-@dataclass(frozen=True)
-class Tested:
+class Tested(NamedTuple):
     """What cross-validation says of every token: its label by each kind, and whether training had it."""
 
-    labels: dict[str, list[list[str]]]
+    labels: dict[str, Labels]
     seen: list[list[bool]]
 
 
@@ -247,15 +209,10 @@ def cross_validate(
     more: Sequence[Labelled] = (),
     strict: bool = False,
 ) -> Tested:
-    """Label every sentence by a classifier that was trained on the others (scikit-learn's `KFold`, shuffled).
+    """Label every sentence by a classifier that was trained on the others and `more`.
 
-    Args:
-        sentences: With labels.
-        features: Of the language.
-        folds: How many parts.
-        seed: Of their draw (official: 42, with ten folds).
-        more: Trained on in every fold.
-        strict: Leave out of training what has a token of the fold, so that nothing tested was ever seen.
+    Folds are scikit-learn's, shuffled (official: ten, seed 42). `strict` leaves out of training what has a token
+    of the fold that is not of the closed class, so that no word that is tested was ever seen.
 
     Raises:
         UserError: Fewer sentences than folds.
@@ -264,46 +221,38 @@ def cross_validate(
 
     if len(sentences) < folds:
         raise UserError(f"{len(sentences)} labelled sentences for {folds} folds: give more, or ask for fewer folds.")
-    labels: dict[str, list[list[str]]] = {}
+    scheme = features.language.scheme
+    labels: dict[str, Labels] = {}
     seen: list[list[bool]] = [[] for _ in sentences]
     for inside, outside in KFold(folds, shuffle=True, random_state=seed).split(list(sentences)):
         train = [*(sentences[place] for place in inside), *more]
         asked = [sentences[place].words for place in outside]
         if strict:
-            hidden = {token.lower() for tokens in asked for token in tokens}
-            train = [s for s in train if not hidden & {token.lower() for token in s.words}]
+            hidden = {t.lower() for tokens in asked for t in tokens if scheme.fold(t) not in scheme.closed}
+            train = [s for s in train if hidden.isdisjoint(token.lower() for token in s.words)]
         classifier = Classifier.fit(train, features)
-        for kind in classifier.kinds():
+        for kind, rows in classifier.predict(asked).items():
             column = labels.setdefault(kind, [[] for _ in sentences])
-            for place, tokens, found in zip(outside, asked, classifier.predict(asked, kind), strict=True):
-                column[place] = found
-                seen[place] = [token.lower() in classifier.memory.counts for token in tokens]
+            for place, row in zip(outside, rows, strict=True):
+                column[place] = row
+                seen[place] = [token.lower() in classifier.memory.counts for token in sentences[place].words]
     return Tested(labels, seen)
 
 
-def report(sentences: Sequence[Labelled], tested: Tested, kind: str) -> dict[str, Any]:
-    """Accuracy and macro F1 of all, seen and unseen tokens; `labels`, scores of each; `confusion` by row.
+def report(sentences: Sequence[Labelled], tested: Tested, kind: str) -> str:
+    """Precision, recall and F1 of each label, accuracy and means: of all tokens, seen and unseen; confusion by row.
 
     Tokens of all folds are counted together; the official report averages over folds, some of which lack a label.
     """
-    from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
+    import pandas as pd
+    from sklearn.metrics import classification_report
 
-    gold = [label for s in sentences for label in s.labels]
-    guess = [label for labels in tested.labels[kind] for label in labels]
-    seen = [known for row in tested.seen for known in row]
-    names = sorted({*gold, *guess})
-    found: dict[str, Any] = {}
-    for part, wanted in (("all", (True, False)), ("seen", (True,)), ("unseen", (False,))):
-        kept = [place for place, known in enumerate(seen) if known in wanted]
-        right, said = [gold[place] for place in kept], [guess[place] for place in kept]
-        found[part] = {"tokens": len(kept)}
-        if kept:
-            f1 = f1_score(right, said, average="macro", zero_division=0)
-            found[part] |= {"accuracy": float(accuracy_score(right, said)), "macro_f1": float(f1)}
-    scores = classification_report(gold, guess, labels=names, zero_division=0, output_dict=True)
-    found["labels"] = {name: scores[name] for name in names}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a label that is only guessed has an empty row
-        matrix = confusion_matrix(gold, guess, labels=names, normalize="true").tolist()
-    found["confusion"] = {name: dict(zip(names, row, strict=True)) for name, row in zip(names, matrix, strict=True)}
-    return found
+    table = pd.DataFrame({"gold": [label for s in sentences for label in s.labels]})
+    table["guess"], table["seen"] = list(chain(*tested.labels[kind])), list(chain(*tested.seen))
+    parts = {"all": table, "seen": table[table.seen], "unseen": table[~table.seen]}
+    texts = [
+        f"{kind}, {name} tokens\n{classification_report(part.gold, part.guess, digits=3, zero_division=0)}"
+        for name, part in parts.items()
+        if len(part)
+    ]
+    return "\n".join([*texts, pd.crosstab(table.gold, table.guess, normalize="index").round(3).to_string(), ""])

@@ -14,298 +14,241 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
-from papers.maltese_etymology.config import Config
+from papers.maltese_etymology.config import PATIENCE, Config
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.tasks.labelled import Labelled
-    from papers.maltese_etymology.data import Language
-    from papers.maltese_etymology.etymology import Features
+    from core.tasks.labelled import Labelled, Split
+    from papers.maltese_etymology.method import Processed
     from papers.maltese_etymology.miniature import Text
 
 Units = dict[str, dict[str, float]]
 Labels = list[list[str]]
-Vectors = Callable[[Sequence[str]], "np.ndarray"]
 REPEATS = 10
 """Halvings of the sentences for the probe; in each, every sentence is tested once."""
+REGULARISATION = 100
+"""C of the probe, a logistic regression on vectors of length 1 (10 was as good on development sentences)."""
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """The tiny world, or one of the paper's tasks."""
-    from papers.maltese_etymology import data
-
-    language = data.language(config.language)
-    return retrieval(config, run, language) if config.task == "retrieval" else fine_tuning(config, run, language)
+    return retrieval(config, run) if config.task == "retrieval" else fine_tuning(config, run)
 
 
-def processed(config: Config, language: Language, texts: Sequence[Sequence[str]], labels: Labels) -> list[Any]:
+def processed(config: Config, texts: Sequence[Sequence[str]], labels: Labels) -> list[list[Processed]]:
     """Every text with its labels through the pipeline."""
     from papers.maltese_etymology import data, method
 
-    rankers = language.rankers(config.rankers) if config.transliteration == "ranked" else ()
-    actions = language.actions(config.pipeline, rankers, data.translations(config.translations))
+    language = data.language("maltese")
+    actions = language.actions(config.pipeline, data.rankers(config.rankers), data.translations(config.translations))
     return [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
 
 
-def features_of(config: Config, language: Language) -> Features:
-    """What the classifier sees of the language's tokens."""
-    from papers.maltese_etymology import data, etymology
-
-    tables: dict[str, Any] = {}
-    for name, table in data.translations(config.translations).items():
-        tables.setdefault(name.partition("-")[2], table.words)  # the first into a language: mt-ar before en-ar
-    return etymology.features_of(language, config.rankers, tables)
-
-
-# --- labels ---------------------------------------------------------------------------------------------------------
-
-
-def classified(config: Config, run: Run, language: Language) -> dict[str, Any]:
-    """Labels of every word and sentence of the split by kind of classifier, and which tokens training had.
-
-    Words are labelled by classifiers that never saw them; sentences by such that saw the others and all words.
-    """
-    from papers.maltese_etymology import miniature
-    from papers.maltese_etymology.etymology import cross_validate
-
-    def build(folder: Path) -> None:
-        words = {part: [w.tokens for w in miniature.words(language, part, config.share)] for part in ("dev", "test")}
-        sentences = {
-            part: [s.tokens for s in miniature.sentences(language, part, config.share)] for part in ("dev", "test")
-        }
-        # What is measured on dev knows nothing of the test words.
-        more = [] if config.split == "dev" else words["dev"] + sentences["dev"]
-        own, spoken = words[config.split], sentences[config.split]
-        options: Any = {"features": features_of(config, language), "folds": config.folds, "seed": config.seed}
-        found = {
-            "words": vars(cross_validate(own, more=more + spoken, strict=True, **options)),
-            "sentences": vars(cross_validate(spoken, more=more + own, **options)),
-        }
-        write_json(folder / "labels.json", found)
-
-    fields = ("seed", "split", "language", "folds", "rankers", "translations", "share")
-    stage = run.stage("labels", {name: getattr(config, name) for name in fields}, build)
-    return dict(read_json(stage / "labels.json"))
-
-
-def chosen(config: Config, found: dict[str, Any], gold: Sequence[Labelled]) -> Labels:
-    """The labels that the pipeline goes by; one that asks for none does the same with all."""
-    if config.labels in ("none", "gold"):
-        return [list(tokens.labels) for tokens in gold]
-    if config.labels == "permuted":
-        return permuted(found["labels"]["mle+crf"], config.seed)
-    return list(found["labels"][config.labels])
-
-
-def permuted(labels: Labels, seed: int) -> Labels:
-    """The same labels, dealt out anew among all tokens."""
-    deck = [label for row in labels for label in row]
-    random.Random(seed).shuffle(deck)
-    return [[deck.pop() for _ in row] for row in labels]
-
-
-def label_accuracy(sentences: Sequence[Text], labels: Labels, seen: Sequence[Sequence[bool]]) -> Units:
-    """Share of the labels of each sentence that are right: of all tokens, and of those that training had not seen."""
-    units: Units = {"etymology": {}, "etymology_unseen": {}}
-    for sentence, given, known in zip(sentences, labels, seen, strict=True):
-        right = [float(a == b) for a, b in zip(sentence.tokens.labels, given, strict=True)]
-        units["etymology"][sentence.name] = statistics.fmean(right)
-        if new := [value for value, was in zip(right, known, strict=True) if not was]:
-            units["etymology_unseen"][sentence.name] = statistics.fmean(new)
-    return units
+def chosen(config: Config, by_kind: Mapping[str, Labels]) -> Labels:
+    """The labels that the pipeline goes by; where it asks for none, and does the same with all, any."""
+    if config.labels == "permuted":  # the same labels, dealt out anew among all tokens
+        deck = [label for row in by_kind["mle+crf"] for label in row]
+        random.Random(config.seed).shuffle(deck)
+        return [[deck.pop() for _ in row] for row in by_kind["mle+crf"]]
+    if config.labels == "gold" and "gold" not in by_kind:
+        raise UserError(f"Nobody has annotated the origins of the words of {config.task}: choose other labels.")
+    return by_kind["mle" if config.labels == "none" else config.labels]
 
 
 # --- the tiny world -------------------------------------------------------------------------------------------------
 
 
-def retrieval(config: Config, run: Run, language: Language) -> Measurement:
+def retrieval(config: Config, run: Run) -> Measurement:
     """Reciprocal ranks of words and sentences, topics, accuracy of the labels, premises, solvers that know nothing."""
-    from core.tasks.lexicon import reciprocal
     from papers.maltese_etymology import method, miniature
 
-    words = miniature.words(language, config.split, config.share)
-    sentences = miniature.sentences(language, config.split, config.share)
-    asked = miniature.asked(words, config.words)
-    found, labels, texts = classified(config, run, language), {}, {}
-    for name, items in (("words", words), ("sentences", sentences)):
-        labels[name] = chosen(config, found[name], [item.tokens for item in items])
-        done = processed(config, language, [item.tokens.words for item in items], labels[name])
+    all_words = miniature.words(config.split)
+    words, sentences = miniature.asked(all_words), miniature.sentences(config.split)
+    arabic, meanings = zip(*((item.prompt, item.answer) for item in miniature.arabic_names()), strict=True)
+    english, translations = sorted({word.english for word in all_words}), [s.english for s in sentences]
+    measured, labels, texts = {"words": words, "sentences": sentences}, {}, {}
+    found = classified(config, run, measured)
+    for name, items in measured.items():
+        labels[name] = chosen(config, found[name]["labels"] | {"gold": [[*item.tokens.labels] for item in items]})
+        done = processed(config, [item.tokens.words for item in items], labels[name])
         texts[name] = [method.written(one) for one in done]
-    english = sorted({word.english for word in words})
-    vectors = embedder(config, run, shared_texts(config, language, words, sentences))
-    places = [words.index(word) for word in asked]
-    names = [s.name for s in sentences]
 
-    ranks = ranked(vectors(texts["words"])[places], vectors(english), [english.index(word.english) for word in asked])
-    units: Units = {"mrr": dict(zip((word.name for word in asked), reciprocal(ranks), strict=True))}
+    read = embedded(config, run, texts["words"], texts["sentences"])
+    targets = embedded(config, run, english, translations, arabic, meanings)
+    gold = [english.index(word.english) for word in words]
+    units: Units = {"mrr": by_name(words, reciprocal_ranks(read[0], targets[0], gold))}
     for name, related in (("mrr_related", True), ("mrr_other", False)):
-        kept = [word.name for word in asked if (word.tokens.labels[-1] == miniature.RELATED) == related]
-        units[name] = {word: units["mrr"][word] for word in kept}
-    ranks = ranked(vectors(texts["sentences"]), vectors([s.english for s in sentences]))
-    units["sentences"] = dict(zip(names, reciprocal(ranks), strict=True))
-    right = probe(vectors(texts["sentences"]), [s.topic for s in sentences], config)
-    units["topics"] = dict(zip(names, right, strict=True))
+        units[name] = {word.name: units["mrr"][word.name] for word in words if word.related == related}
+    units["sentences"] = by_name(sentences, reciprocal_ranks(read[1], targets[1]))
+    units["topics"] = by_name(sentences, probe(read[1], sentences, config.seed))
     if config.labels != "none":
-        units |= label_accuracy(sentences, labels["sentences"], found["sentences"]["seen"])
-        pairs = zip(words, labels["words"], strict=True)
-        units["etymology_words"] = {word.name: float(given[-1] == word.tokens.labels[-1]) for word, given in pairs}
+        units |= right_labels(words, sentences, labels, found["sentences"]["seen"])
     metrics = {name: statistics.fmean(values.values()) for name, values in units.items()}
     metrics["room"] = 1 - metrics["mrr_related"]
-    arabic, meanings = zip(*miniature.arabic_names(config.split), strict=True)
-    metrics["arabic"] = statistics.fmean(reciprocal(ranked(vectors(arabic), vectors(meanings))))
-    metrics |= trivial(asked, english, sentences, found["sentences"]["seen"])
-    samples = [{"english": words[p].english, "read": texts["words"][p], "labels": labels["words"][p]} for p in places]
+    metrics["arabic"] = statistics.fmean(reciprocal_ranks(targets[2], targets[3]))
+    metrics |= trivial(words, english, sentences, config.seed)
+    rows = zip(words, texts["words"], labels["words"], strict=True)
+    samples = [{"english": word.english, "read": text, "labels": given} for word, text, given in rows]
     return Measurement(metrics, units, {"words": samples[:40], "sentences": texts["sentences"][:20]})
 
 
-def embedder(config: Config, run: Run, shared: Sequence[str]) -> Vectors:
-    """Texts -> vectors [text, width] of the frozen encoder, less their mean, which says what script and language it is.
+def by_name(items: Sequence[Text], values: Sequence[float]) -> dict[str, float]:
+    """Values by the name of what they belong to."""
+    return {item.name: float(value) for item, value in zip(items, values, strict=True)}
 
-    Args:
-        config: Names the encoder.
-        run: Keeps the vectors.
-        shared: Texts that other arms need as well: they are embedded once for all.
+
+def classified(config: Config, run: Run, measured: Mapping[str, Sequence[Text]]) -> dict[str, Any]:
+    """Labels of words and sentences by kind of classifier, and which tokens training had; for all arms.
+
+    Words are labelled by classifiers that never saw them; sentences by such that saw the others and all words. What
+    is measured on dev knows nothing of the test part.
     """
+    from papers.maltese_etymology import data, miniature
+    from papers.maltese_etymology.etymology import Features, cross_validate
+
+    def build(folder: Path) -> None:
+        parts = ("test", "dev") if config.split == "test" else ("dev",)
+        known = [item for part in parts for item in miniature.words(part) + miniature.sentences(part)]
+        features = Features(miniature.MALTESE, config.rankers, data.translations(config.translations))
+        found = {}
+        for name, items in measured.items():
+            own, others = [item.tokens for item in items], [item.tokens for item in known if item not in items]
+            folds: Any = {"folds": config.folds, "seed": config.seed, "strict": name == "words"}
+            found[name] = cross_validate(own, features, more=others, **folds)._asdict()
+        write_json(folder / "labels.json", found)
+
+    fields = ("seed", "split", "folds", "rankers", "translations")
+    stage = run.stage("labels", {name: getattr(config, name) for name in fields}, build)
+    return dict(read_json(stage / "labels.json"))
+
+
+def embedded(config: Config, run: Run, *sides: Sequence[str]) -> list[np.ndarray]:
+    """Vectors [text, width] of each side by the frozen encoder, less their mean, which says what script it is."""
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
     from papers.maltese_etymology import miniature
 
-    def stage(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        def build(folder: Path) -> None:
-            from core.models.embedding import Pooling, load_encoder
+    texts = sorted({text for side in sides for text in side})
 
-            spec = str(run.stage("toy", {}, miniature.build_toy)) if config.encoder == "toy" else config.encoder
-            encoder = load_encoder(spec, Pooling("mean", prefix=config.prefix, max_tokens=512))
-            save_file({"vectors": encoder(texts).vectors.numpy()}, folder / "vectors.safetensors")
+    def build(folder: Path) -> None:
+        from core.models.embedding import Pooling, load_encoder
 
-        inputs = {"encoder": config.encoder, "prefix": config.prefix, "texts": texts}
-        found = load_file(run.stage(name, inputs, build) / "vectors.safetensors")["vectors"]
-        return dict(zip(texts, found, strict=True))
+        spec = str(run.stage("toy", {}, miniature.build_toy)) if config.encoder == "toy" else config.encoder
+        # Without e5's prefix, for every arm: more words are found so (dev).
+        vectors = load_encoder(spec, Pooling("mean", max_tokens=512))(texts).vectors
+        save_file({"vectors": vectors.numpy()}, folder / "vectors.safetensors")
 
-    known = stage("vectors", sorted(set(shared)))
-
-    def vectors(texts: Sequence[str]) -> np.ndarray:
-        if rest := sorted(set(texts) - known.keys()):
-            known.update(stage("more", rest))
-        found = np.stack([known[text] for text in texts])
-        return found - found.mean(0)
-
-    return vectors
+    stage = run.stage("vectors", {"encoder": config.encoder, "texts": texts}, build)
+    vectors = dict(zip(texts, load_file(stage / "vectors.safetensors")["vectors"], strict=True))
+    found = [np.stack([vectors[text] for text in side]) for side in sides]
+    return [side - side.mean(0) for side in found]
 
 
-def shared_texts(config: Config, language: Language, words: Sequence[Text], sentences: Sequence[Text]) -> list[str]:
-    """What every arm needs: the English side, Arabic names, and the three forms that a word alone can have."""
-    from papers.maltese_etymology import method, miniature
-
-    alone = [word.name for word in words if len(word.tokens.words) == 1]
-    rankers = language.rankers(config.rankers)
-    spelled = [method.transliterate(word, language.scheme, given) for word in alone for given in ((), rankers)]
-    english = [text.english for text in (*words, *sentences)]
-    return [*alone, *spelled, *english, *(text for pair in miniature.arabic_names(config.split) for text in pair)]
-
-
-def ranked(queries: np.ndarray, targets: np.ndarray, gold: Sequence[int] | None = None) -> list[int]:
-    """Rank of each query's target (its own place, or that of `gold`) among all, by cosine; ties count against it."""
-    from core.tasks.lexicon import Space
+def reciprocal_ranks(queries: np.ndarray, targets: np.ndarray, gold: Sequence[int] | None = None) -> list[float]:
+    """1 / rank of each query's target (its own place, or that of `gold`) by cosine; ties count against it."""
+    from core.tasks.lexicon import Space, reciprocal
 
     places = range(len(queries)) if gold is None else gold
-    return Space(targets).ranks(queries, [{place} for place in places])
+    return reciprocal(Space(targets).ranks(queries, [{place} for place in places]))
 
 
-def probe(vectors: np.ndarray, topics: Sequence[str], config: Config) -> list[float]:
+def probe(vectors: np.ndarray, sentences: Sequence[Text], seed: int) -> list[float]:
     """How often each sentence's topic is told by a linear probe that was trained on the other half of the sentences."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
+    from sklearn.preprocessing import normalize
 
-    own = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    right, gold = np.zeros(len(topics)), np.array(topics)
+    own, gold = normalize(vectors), np.array([s.topic for s in sentences])
+    right = np.zeros(len(gold))
     for repeat in range(REPEATS):
-        halves = StratifiedKFold(2, shuffle=True, random_state=config.seed * REPEATS + repeat)
-        for train, test in halves.split(own, gold):
-            fitted = LogisticRegression(C=config.regularisation, max_iter=1000).fit(own[train], gold[train])
+        for train, test in StratifiedKFold(2, shuffle=True, random_state=seed * REPEATS + repeat).split(own, gold):
+            fitted = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(own[train], gold[train])
             right[test] += fitted.predict(own[test]) == gold[test]
-    return [float(value) / REPEATS for value in right]
+    return list(right / REPEATS)
 
 
-def trivial(
-    asked: Sequence[Text], english: Sequence[str], sentences: Sequence[Text], seen: Sequence[Sequence[bool]]
-) -> dict[str, float]:
-    """Solvers without understanding: chance, letters that the word shares with the English, the commonest label."""
+def right_labels(
+    words: Sequence[Text], sentences: Sequence[Text], labels: dict[str, Labels], seen: Sequence[Sequence[bool]]
+) -> Units:
+    """Share of the labels that are right: of each sentence, of its tokens that training had not seen, of each word."""
+    units: Units = {"etymology": {}, "etymology_unseen": {}}
+    for sentence, given, known in zip(sentences, labels["sentences"], seen, strict=True):
+        right = [float(a == b) for a, b in zip(sentence.tokens.labels, given, strict=True)]
+        units["etymology"][sentence.name] = statistics.fmean(right)
+        if new := [value for value, was in zip(right, known, strict=True) if not was]:
+            units["etymology_unseen"][sentence.name] = statistics.fmean(new)
+    own = [given[-1] == word.tokens.labels[-1] for word, given in zip(words, labels["words"], strict=True)]
+    return units | {"etymology_words": by_name(words, own)}
+
+
+def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[Text], seed: int) -> dict[str, float]:
+    """Solvers without understanding: chance, shared letters, the commonest label or topic, letters of a topic."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     from core.text.distance import shared_trigrams
-    from papers.maltese_etymology import miniature
+    from papers.maltese_etymology.miniature import RELATED
 
-    gold = [english.index(word.english) for word in asked]
-    alike = shared_trigrams([word.name for word in asked], english)
-    related = [[label == miniature.RELATED for label in s.tokens.labels] for s in sentences]
-    unseen = [
-        is_it
-        for row, known in zip(related, seen, strict=True)
-        for is_it, was in zip(row, known, strict=True)
-        if not was
-    ]
+    alike = shared_trigrams([word.name for word in words], english)
+    right = [1 / (row >= row[english.index(word.english)]).sum() for row, word in zip(alike, words, strict=True)]
+    by_origin = [[one for one, word in zip(right, words, strict=True) if word.related == side] for side in (0, 1)]
+    written = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3)).fit_transform(
+        " ".join(s.tokens.words) for s in sentences
+    )
     return {
         "trivial_chance": statistics.fmean(1 / rank for rank in range(1, len(english) + 1)),
-        "trivial_letters": statistics.fmean(1 / (row >= row[p]).sum() for row, p in zip(alike, gold, strict=True)),
-        "trivial_majority": statistics.fmean(map(statistics.fmean, related)),
-        "trivial_majority_unseen": statistics.fmean(unseen or [0]),
+        "trivial_letters": statistics.fmean(right),
+        "trivial_letters_related": statistics.fmean(by_origin[1]),
+        "trivial_letters_other": statistics.fmean(by_origin[0]),
+        "trivial_majority": statistics.fmean(label == RELATED for s in sentences for label in s.tokens.labels),
         "trivial_topics": 1 / len({s.topic for s in sentences}),
+        "trivial_topics_letters": statistics.fmean(probe(written, sentences, seed)),
     }
 
 
 # --- the paper's tasks ----------------------------------------------------------------------------------------------
 
 
-def fine_tuning(config: Config, run: Run, language: Language) -> Measurement:
-    """Process all three splits alike, fine-tune, score the test set; and cross-validate the classifier."""
+def fine_tuning(config: Config, run: Run) -> Measurement:
+    """Process all three splits alike, fine-tune, score the test set."""
     from core.metrics.classification import accuracy
-    from core.tasks import classification, tagging
-    from core.tasks.labelled import Labelled, Split
-    from papers.maltese_etymology import data, method
-    from papers.maltese_etymology.etymology import Classifier, cross_validate, report
+    from core.tasks import tagging
+    from core.tasks.labelled import Labelled
+    from papers.maltese_etymology import data
+    from papers.maltese_etymology.etymology import Classifier, Features
 
-    known, features = data.labelled(language, config.annotations), features_of(config, language)
-    classifier = Classifier.fit(known, features)
+    language = data.language("maltese")
+    features = Features(language, config.rankers, data.translations(config.translations))
+    classifier = Classifier.fit(data.labelled(language, config.annotations), features)
     splits: tuple[Split, ...] = ("train", "dev", "test")
     sets: dict[str, list[Labelled]] = {}
     for split in splits:
-        rows = data.task_data(config, split, language.scheme)
+        rows = data.task_data(config, split)
         tokens = [row.words for row in rows]
-        if config.labels == "none":
-            labels = [[next(iter(language.pipelines[config.pipeline]))] * len(text) for text in tokens]
-        elif config.labels == "permuted":
-            labels = permuted(classifier.predict(tokens), config.seed)
-        else:
-            labels = classifier.predict(tokens, config.labels)  # type: ignore[arg-type]  # gold is refused
-        texts = processed(config, language, tokens, labels)
-        whole = config.task == "sentiment"
-        read = [(method.written(text),) if whole else tuple(one.text for one in text) for text in texts]
-        sets[split] = [Labelled(text, row.labels) for text, row in zip(read, rows, strict=True)]
-    task: Any = classification if config.task == "sentiment" else tagging
-    epoch = math.ceil(len(sets["train"]) / config.training.batch_size)
-    model = task.finetune(
-        config.encoder, sets["train"], sets["dev"], replace(config.training, eval_every=epoch), run, seed=config.seed,
-        patience=config.patience,
-    )  # fmt: skip
-    guesses = task.predict(model, sets["test"], config.training)
-    score = task.f1(guesses, sets["test"])
-    if config.task == "pos":
-        gold = [label for row in sets["test"] for label in row.labels]
-        score = accuracy([label for row in guesses for label in row], gold)
-    tested = cross_validate(known, features, folds=config.folds)
-    reports = {kind: report(known, tested, kind) for kind in tested.labels}
-    accuracies = {f"etymology_{kind}": found["all"]["accuracy"] for kind, found in reports.items()}
-    return Measurement({str(config.task): score} | accuracies, {}, {"reports": reports})
+        texts = processed(config, tokens, chosen(config, classifier.predict(tokens)))
+        sets[split] = [
+            Labelled(tuple(one.text for one in text), row.labels) for text, row in zip(texts, rows, strict=True)
+        ]
+    settings = replace(config.training, eval_every=math.ceil(len(sets["train"]) / config.training.batch_size))
+    model = tagging.finetune(
+        config.encoder, sets["train"], sets["dev"], settings, run, seed=config.seed, patience=PATIENCE
+    )
+    guesses = tagging.predict(model, sets["test"], config.training)
+    if config.task == "ner":
+        return Measurement({"ner": tagging.f1(guesses, sets["test"])})
+    gold = [label for row in sets["test"] for label in row.labels]
+    return Measurement({"pos": accuracy([label for row in guesses for label in row], gold)})
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ def tasks(config: Config, run: Run) -> Iterator[tuple[str, str, Task]]:
     for language in config.languages:
         for source, target in (("en", language), (language, "en")):
             x, y, train, test, units = read(config, run, source, target)
+            train = first_words(train, x.words, y.words, {word for word, _ in test}, config.pairs)
             if config.forms:
                 side = int(source == "en")
                 train, test = (with_forms(pairs, (x, y)[side].words, side) for pairs in (train, test))
@@ -84,7 +85,7 @@ def task(
         y: Target side.
         train: The seed dictionary; source words that are tested are left out of it.
         test: What is asked.
-        config: How many pairs, which share is held out, whether they are shuffled, and the seed.
+        config: Which share is held out, whether pairs are shuffled, and the seed.
         units: Name of each test word; by default the word itself.
 
     Raises:
@@ -96,7 +97,7 @@ def task(
             "principal components of both (dimensions)."
         )
     asked, known = look_up(test, x.words, y.words), look_up(train, x.words, y.words).places
-    sources = [place for place in known if place not in asked.places][: config.pairs]
+    sources = [place for place in known if place not in asked.places]
     if len(sources) < 2 or not asked.places:
         raise UserError(
             f"{len(sources)} words of the seed dictionary and {len(asked.places)} of the test are in both "
@@ -114,9 +115,19 @@ def task(
         .long()
         for side in (False, True)
     )
-    name = {place: (units or {}).get(x.words[place], x.words[place]).replace("/", "-") for place in asked.places}
+    name = {place: (units or {}).get(x.words[place], x.words[place]) for place in asked.places}
     gold = {name[place]: (place, set(right)) for place, right in asked.places.items()}
     return Task(x.vectors, y.vectors, fitted, kept, gold, asked.coverage)
+
+
+def first_words(
+    pairs: Iterable[Pair], source: Collection[str], target: Collection[str], asked: Collection[str], most: int
+) -> list[Pair]:
+    """Pairs of the first source words that are not asked for, of those that the vocabularies know."""
+    left, right = set(source), set(target)
+    known = [(one, other) for one, other in pairs if one in left and other in right and one not in asked]
+    kept = set(list(dict.fromkeys(one for one, _ in known))[:most])
+    return [pair for pair in known if pair[0] in kept]
 
 
 def with_forms(pairs: Sequence[Pair], vocabulary: Collection[str], side: int) -> list[Pair]:
@@ -134,12 +145,15 @@ def forms(word: str) -> list[str]:
 # --- spaces ---------------------------------------------------------------------------------------------------------
 
 
-def _files(config: Config, run: Run, source: str, target: str) -> tuple[Side, Side, list[Pair], list[Pair], None]:
-    """Vectors and dictionaries that the configuration names."""
+def _files(
+    config: Config, run: Run, source: str, target: str
+) -> tuple[Side, Side, list[Pair], list[Pair], dict[str, str]]:
+    """Vectors and dictionaries that the configuration names; a word is its own unit, which is no path."""
     paths = [config.english if code == "en" else config.other.format(code) for code in (source, target)]
     x, y = (space(config, run, path) for path in paths)
     named = [config.dictionary.format(source=source, target=target, part=part) for part in ("train", "test")]
-    return x, y, read_dictionary(named[0]), read_dictionary(named[1]), None
+    train, test = map(read_dictionary, named)
+    return x, y, train, test, {word: word.replace("%", "%25").replace("/", "%2F") for word, _ in test}
 
 
 def space(config: Config, run: Run, path: str) -> Side:

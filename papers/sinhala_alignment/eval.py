@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 K = (1, 5, 10)
 Units = dict[str, dict[str, float]]
+Hits = Mapping[tuple[str, str, str], Mapping[str, float]]
+"""By search, source and target: 1.0 for each word whose best translation is right."""
 # The languages of the tiny world that share their letters with English.
 LATIN = frozenset({"es", "de", "fr", "it", "pt", "pl", "tr"})
 
@@ -37,35 +39,36 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     from papers.sinhala_alignment import data
 
-    maps, first = load_file(run.artifact / "maps.safetensors"), config.languages[0]
-    units: Units = {}
+    maps, notes = load_file(run.artifact / "maps.safetensors"), read_json(run.artifact / "maps.json")
+    first = config.languages[0]
+    units: Units = defaultdict(dict)
     hits: dict[tuple[str, str, str], dict[str, float]] = {}
-    metrics: dict[str, float] = {}
     coverage: dict[str, float] = {}
-    details: dict[str, Any] = {"maps": read_json(run.artifact / "maps.json"), "coverage": coverage}
+    details: dict[str, Any] = {"maps": notes, "coverage": coverage}
     for source, target, task in data.tasks(config, run):
         coverage[f"{source}-{target}"] = task.coverage
         for search, by_word in ranks(task, maps[f"{source}-{target}"], config.neighbours).items():
             hits[search, source, target] = {word: float(rank <= 1) for word, rank in by_word.items()}
-            if first in (source, target):
-                units[f"p1_{search}_{source}_{target}"] = hits[search, source, target]
-                for k in K[1:]:
-                    metrics[f"p{k}_{search}_{source}_{target}"] = statistics.fmean(r <= k for r in by_word.values())
-        metrics["trivial_chance"] = statistics.fmean(len(gold) / len(task.y) for _, gold in task.gold.values())
-    for direction in (f"en_{first}", f"{first}_en"):
-        csls, nn = units[f"p1_csls_{direction}"], units[f"p1_nn_{direction}"]
-        units[f"gain_{direction}"] = {word: csls[word] - nn[word] for word in csls}
+            for word, rank in by_word.items() if first in (source, target) else ():
+                for k in K:
+                    units[f"p{k}_{search}_{source}_{target}{'_forms' * ('/' in word)}"][word] = float(rank <= k)
+        chance = statistics.fmean(len(gold) / len(task.y) for _, gold in task.gold.values())
+    metrics = {"trivial_chance": chance, "zero_steps": statistics.fmean(not note["steps"] for note in notes.values())}
     if config.dictionary == "names":
-        units |= languages(config, hits)
         known = letters(config, run)
-        details["letters"], metrics["trivial_letters"] = known["precision"], known["precision"][first]
-        unlike = {key.replace("/", "-") for key in known["unlike"]}
-        for search in ("nn", "csls"):
-            right = hits[search, "en", first]
-            units[f"p1_{search}_en_{first}_unlike"] = {word: right[word] for word in unlike & right.keys()}
+        asked = hits["csls", "en", first].keys()
+        details["letters"] = {
+            code: statistics.fmean(right[word] for word in asked) for code, right in known["right"].items()
+        }
+        metrics["trivial_letters"] = details["letters"][first]
+        units |= languages(config, hits) | groups(config, hits["csls", "en", first], known)
+    for name in (f"en_{first}", f"{first}_en", f"{first}_en_forms", "en_xx", "xx_en"):
+        nn = units.get(f"p1_nn_{name}", {})
+        if gain := {word: units[f"p1_csls_{name}"][word] - right for word, right in nn.items()}:
+            units[f"gain_{name}"] = gain
     metrics |= {name: statistics.fmean(by.values()) for name, by in units.items()}
-    metrics["apart"] = 1 - statistics.fmean(value for by in hits.values() for value in by.values())
-    return Measurement(metrics, units, details)
+    metrics["misses"] = 1 - statistics.fmean(value for by in hits.values() for value in by.values())
+    return Measurement(metrics, dict(units), details)
 
 
 def ranks(task: Task, w: Tensor, k: int) -> dict[str, dict[str, int]]:
@@ -80,7 +83,22 @@ def ranks(task: Task, w: Tensor, k: int) -> dict[str, dict[str, int]]:
     }
 
 
-def languages(config: Config, hits: Mapping[tuple[str, str, str], dict[str, float]]) -> Units:
+def groups(config: Config, csls: Mapping[str, float], known: Mapping[str, Any]) -> Units:
+    """Into the first language, by CSLS and by letters alone: names that share no stem with any to learn from, names
+    that do, and those of the former that do not look alike.
+    """
+    from papers.sinhala_alignment import miniature
+
+    first, apart = config.languages[0], miniature.apart(config.split)
+    parts = {"": csls.keys(), "_apart": apart, "_akin": csls.keys() - apart, "_unlike": apart & set(known["unlike"])}
+    return {
+        f"p1_{search}_en_{first}{part}": {word: right[word] for word in sorted(words)}
+        for search, right in (("csls", csls), ("letters", known["right"][first]))
+        for part, words in parts.items()
+    }
+
+
+def languages(config: Config, hits: Hits) -> Units:
     """Precision of all languages but the first, by language and group of words; in other scripts than Latin alone.
 
     `beside` is the first language's on the same words.
@@ -89,25 +107,23 @@ def languages(config: Config, hits: Mapping[tuple[str, str, str], dict[str, floa
 
     units: Units = defaultdict(dict)
     first, *others = config.languages
-    for search, source, target in hits:
+    for (search, source, target), right in hits.items():
         code = target if source == "en" else source
-        if code not in others:
-            continue
         name = f"p1_{search}_{'en_xx' if source == 'en' else 'xx_en'}"
-        beside = hits[search, "en", first] if source == "en" else hits[search, first, "en"]
-        groups: dict[str, list[str]] = defaultdict(list)
-        for word in hits[search, source, target].keys() & beside.keys():
-            groups[f"{code}/{miniature.fold(word)}"].append(word)
-        for group, words in sorted(groups.items()):
-            units[name][group] = statistics.fmean(hits[search, source, target][word] for word in words)
-            units[f"{name}_beside"][group] = statistics.fmean(beside[word] for word in words)
-            if code not in LATIN:
-                units[f"{name}_scripts"][group] = units[name][group]
+        folds: dict[str, list[str]] = defaultdict(list)
+        for word in right if code in others else ():
+            folds[f"{code}/{miniature.fold(word)}"].append(word)
+        for fold, words in sorted(folds.items()):
+            units[name][fold] = statistics.fmean(right[word] for word in words)
+            if name == "p1_csls_en_xx":
+                units[f"{name}_beside"][fold] = statistics.fmean(hits[search, "en", first][word] for word in words)
+                if code not in LATIN:
+                    units[f"{name}_scripts"][fold] = units[name][fold]
     return dict(units)
 
 
 def letters(config: Config, run: Run) -> dict[str, Any]:
-    """What letters alone say of all names: precision at 1 by language, and the names unlike the first language's."""
+    """What letters alone translate, by language and test name, and the names unlike the first language's."""
     from core.tasks.lexicon import by_letters
     from core.text.romanize import version
     from papers.sinhala_alignment import miniature
@@ -116,14 +132,15 @@ def letters(config: Config, run: Run) -> dict[str, Any]:
     romanizer = "none" if config.other == "toy" else "uroman"
 
     def build(folder: Path) -> None:
+        keys = [miniature.unit(concept) for concept in miniature.known()]
         names = {code: list(miniature.words(code)) for code in ("en", *config.languages)}
         found = {code: by_letters(names["en"], names[code], romanizer) for code in config.languages}
-        keys = [concept.key for concept in miniature.known()]
+        right = {code: dict(zip(keys, by.right, strict=True)) for code, by in found.items()}
         unlike = [key for key, other in zip(keys, found[config.languages[0]].unlike, strict=True) if other]
-        write_json(folder / "letters.json", {"precision": {c: f.precision for c, f in found.items()}, "unlike": unlike})
+        write_json(folder / "letters.json", {"right": right, "unlike": unlike})
 
     inputs = {"languages": config.languages, "romanizer": version(romanizer)}
-    return read_json(run.stage("letters", inputs, build) / "letters.json")
+    return read_json(run.stage("by-letters", inputs, build) / "letters.json")
 
 
 if __name__ == "__main__":

@@ -17,14 +17,12 @@ source vector x to W x (rows: X Wᵀ). All vectors are scaled to length 1, centr
 
     The spectral variant clips the singular values of W to at most 1 after every step, the convex hull of rotations. (5)
 
-Refinement and RCSLS yield their maps step by step; :func:`choose` finds on a part of the dictionary how many steps to
-make, where the official code looks at the test words.
+Refinement and RCSLS yield their maps step by step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -133,23 +131,3 @@ def rcsls(
             continue
         w, loss = moved, after
         yield w
-
-
-def choose(
-    fit: Callable[[Pairs], Iterator[Map]], pairs: Pairs, held_out: Pairs, score: Callable[[Map], float]
-) -> tuple[Map, list[float]]:
-    """The map after as many steps as serve words best that it was not fitted to, fitted again to all of the dictionary.
-
-    Args:
-        fit: Yields the maps of a method, one a step.
-        pairs: The dictionary.
-        held_out: Pairs of other source words; with none of them all steps are made.
-        score: Of a map, on the words held out; of equal ones the first is taken.
-
-    Returns:
-        The map, and the scores of the steps.
-    """
-    scores = [score(w) for w in fit(pairs)] if len(held_out) else []
-    steps = scores.index(max(scores)) + 1 if scores else None
-    *_, w = islice(fit(torch.cat([pairs, held_out])), steps)
-    return w, scores

@@ -8,6 +8,7 @@ other: English names are read by one that knows English alone, all others by a m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from core.experiment.run import Run
 from core.tasks.lexicon import Pair
+from core.text.normalize import fold as casefolded
 from core.worlds.base import Item, split
 from core.worlds.names import Concept, concepts
 from papers.sinhala_alignment.config import OTHERS, Config
@@ -43,31 +45,59 @@ def parts() -> dict[str, list[Concept]]:
     return {part: [by_key[item.id] for item in found] for part, found in split(items, 0, SHARES).items()}
 
 
+def unit(concept: Concept) -> str:
+    """A test name in the record."""
+    return concept.key.replace("/", "-")
+
+
 def fold(unit: str) -> str:
     """The group of a test name."""
     return f"fold-{blake2b(unit.encode(), digest_size=4).digest()[0] % FOLDS:02d}"
 
 
+def pool(split: str) -> list[Concept]:
+    """What dictionaries are drawn from: on the test split, what settings were chosen on may be learnt from."""
+    found = parts()
+    return found["train"] + (found["dev"] if split == "test" else [])
+
+
+def drawn(config: Config) -> list[Concept]:
+    """The dictionary of a seed."""
+    place = {one.key: blake2b(f"{config.seed}/{one.cls}".encode(), digest_size=8).digest() for one in known()}
+    return sorted(pool(config.split), key=lambda one: place[one.key])[: config.pairs]
+
+
+def stems(name: str) -> set[str]:
+    """The first five letters of each word of a name."""
+    return {word[:5] for word in re.findall(r"\w+", casefolded(name))}
+
+
+def apart(split: str) -> set[str]:
+    """Test names that share no stem in English with any name that a dictionary may have."""
+    learnt = {stem for concept in pool(split) for stem in stems(concept.names["en"])}
+    return {unit(concept) for concept in parts()[split] if not stems(concept.names["en"]) & learnt}
+
+
 def read(
     config: Config, run: Run, source: str, target: str
 ) -> tuple[Side, Side, list[Pair], list[Pair], dict[str, str]]:
-    """Both vocabularies, the dictionary that the seed draws, what is asked, and the concept of each source word."""
-    found = parts()
-    # On the test split, what settings were chosen on may be learnt from.
-    pool = found["train"] + (found["dev"] if config.split == "test" else [])
-    drawn = sorted(pool, key=lambda one: blake2b(f"{config.seed}/{one.cls}".encode(), digest_size=8).digest())
-    dictionaries = [
-        [(c.names[source], c.names[target]) for c in part] for part in (drawn[: config.pairs], found[config.split])
-    ]
-    units = {concept.names[source]: concept.key for concept in known()}
-    return space(config, run, source), space(config, run, target), dictionaries[0], dictionaries[1], units
+    """Both vocabularies, the dictionary that the seed draws, what is asked, and the unit of each source word.
+
+    A case form's unit is its name's, a slash and the number of the case.
+    """
+    train, test = (
+        [(c.names[source], c.names[target]) for c in part] for part in (drawn(config), parts()[config.split])
+    )
+    units = {concept.names[source]: unit(concept) for concept in known()}
+    cased = {form: f"{path}/{case}" for name, path in units.items() for case, form in enumerate(forms(name))}
+    return space(config, run, source), space(config, run, target), train, test, cased | units
 
 
 def words(code: str, cases: bool = False) -> dict[str, int]:
     """A language's vocabulary, with case forms of Sinhala names if they are asked for; and the concept's number."""
     numbers = {concept.names[code]: number for number, concept in enumerate(known())}
-    cased = {form: number for name, number in numbers.items() for form in forms(name)} if cases and code == "si" else {}
-    return numbers | {form: number for form, number in cased.items() if form not in numbers}
+    cased = ((form, number) for name, number in numbers.items() for form in forms(name) if cases)
+    return numbers | {form: number for form, number in cased if form not in numbers}
 
 
 def space(config: Config, run: Run, code: str) -> Side:
@@ -78,18 +108,15 @@ def space(config: Config, run: Run, code: str) -> Side:
         return Side(vocabulary, prepared(toy(code, list(numbers.values())), config.center, config.dimensions))
 
     def build(folder: Path) -> None:
-        np.save(folder / "vectors.npy", encode(encoder, vocabulary, code).numpy())
+        from core.models.embedding import Pooling, load_encoder
+
+        # English as the encoder's authors pool it, the others over their subwords alone.
+        read = load_encoder(encoder, None if code == "en" else Pooling("mean", special_tokens=False))
+        np.save(folder / "vectors.npy", read(vocabulary).vectors.numpy())
 
     folder = run.stage("names", {"encoder": encoder, "words": vocabulary}, build)
     vectors = np.load(folder / "vectors.npy", allow_pickle=False)
     return Side(vocabulary, prepared(vectors, config.center, config.dimensions))
-
-
-def encode(encoder: str, texts: Sequence[str], code: str) -> Tensor:
-    """Vectors of names: English ones pooled as the encoder's authors do, others over their subwords alone."""
-    from core.models.embedding import Pooling, load_encoder
-
-    return load_encoder(encoder, None if code == "en" else Pooling("mean", special_tokens=False))(texts).vectors
 
 
 def toy(code: str, numbers: Sequence[int], width: int = 32) -> Tensor:

@@ -136,30 +136,37 @@ def align_spaces(
     Raises:
         UserError: The dictionaries have too few words that the vocabularies know, or the widths differ.
     """
+    from core.models.loading import default_device
     from core.tasks.lexicon import look_up
+    from core.training.progress import Display
     from papers.sinhala_alignment import data
     from papers.sinhala_alignment.config import VARIANTS, Config
     from papers.sinhala_alignment.eval import K, ranks
-    from papers.sinhala_alignment.train import fit
+    from papers.sinhala_alignment.train import fit, most_maps
 
-    shared = {"dimensions": settings.dimensions, "seed": settings.seed, "pairs": 2**62}
-    config = Config(**{**VARIANTS[settings.method], **shared})
+    held = 0.0 if settings.method == "procrustes" else 0.2
+    config = Config(
+        **VARIANTS[settings.method] | {"dimensions": settings.dimensions, "seed": settings.seed, "held_out": held}
+    )
     x, y = (
-        data.Side(words, data.prepared(vectors, dimensions=config.dimensions)) for words, vectors in (source, target)
+        data.Side(words, data.prepared(vectors, dimensions=config.dimensions).float().to(default_device()))
+        for words, vectors in (source, target)
     )
     task = data.task(x, y, train, test, config)
-    w, scores = fit(task, config)
+    with Display(most_maps(config), f"maps, {settings.method}", quiet=False) as display:
+        w, steps, _ = fit(task, config, lambda: display.step(display.done + 1))
     found = ranks(task, w, config.neighbours)
     report: dict[str, Any] = {
         "pairs": len(task.pairs) + len(task.held_out),
         "training coverage": look_up(train, x.words, y.words).coverage,
-        "steps": scores.index(max(scores)) if scores else config.steps,
+        "steps": steps,
         "test words": len(task.gold),
         "test coverage": task.coverage,
     }
     report |= {f"P@{k} {name}": sum(r <= k for r in by.values()) / len(by) for name, by in found.items() for k in K}
     hits = {word: float(rank <= 1) for word, rank in found["csls"].items()}
-    return Aligned(w, data.Side(x.words, x.vectors @ w.T), y, report, hits)
+    mapped = data.Side(x.words, (x.vectors @ w.T).cpu())
+    return Aligned(w.cpu(), mapped, data.Side(y.words, y.vectors.cpu()), report, hits)
 
 
 def align(options: Align) -> None:
@@ -167,7 +174,7 @@ def align(options: Align) -> None:
     from safetensors.torch import save_file
 
     from core.corpora.lexicons import read_dictionary
-    from core.corpora.vectors import read_vectors, write_vectors
+    from core.corpora.vectors import check_words, read_vectors, write_vectors
     from core.files import build_folder, write_json
     from core.tasks.lexicon import apart
 
@@ -175,6 +182,8 @@ def align(options: Align) -> None:
     pairs = read_dictionary(options.dictionary)
     train, test = (pairs, read_dictionary(options.test)) if options.test else apart(pairs, 0.2, options.seed)
     source, target = (read_vectors(path, options.most) for path in (options.source, options.target))
+    for side, path in ((source, options.source), (target, options.target)):
+        check_words(side.words, path)
     found = align_spaces(source, target, train, test, options)
 
     def fill(folder: Path) -> None:
@@ -191,45 +200,43 @@ def align(options: Align) -> None:
 
 def translate(options: Translate) -> None:
     """Print the best translations with their CSLS; a word that the vectors lack gets none."""
+    from core.corpora.lexicons import read_vocabulary
     from core.corpora.vectors import read_vectors
-    from core.files import read_lines
     from core.tasks.lexicon import Space
 
-    asked = [line.strip() for line in read_lines(options.words) if line.strip()]
+    asked = read_vocabulary(options.words)
     if not (options.aligned / "map.safetensors").exists():
         raise UserError(f"{options.aligned} holds no map: make it with `align`.")
     source, target = (read_vectors(options.aligned / f"{name}.vec") for name in ("source", "target"))
     place = {word: number for number, word in enumerate(source.words)}
-    known = [word for word in dict.fromkeys(asked) if word in place]
+    known = [word for word in asked if word in place]
     if not known:
         raise UserError(f"{options.words}: none of its {len(asked)} words is among the source words of the map.")
     found = Space(target.vectors, source.vectors).nearest(source.vectors[[place[word] for word in known]], options.top)
-    best = {
-        word: [f"{target.words[number]} {score:.3f}" for number, score in zip(*row, strict=True)]
-        for word, *row in zip(known, found.places.tolist(), found.scores.tolist(), strict=True)
-    }
+    rows = dict(zip(known, zip(found.places.tolist(), found.scores.tolist(), strict=True), strict=True))
     for word in asked:
-        print("\t".join([word, *best.get(word, ())]))
-    if missing := sum(word not in best for word in asked):
+        best = zip(*rows[word], strict=True) if word in rows else ()
+        print("\t".join([word, *(f"{target.words[number]} {score:.3f}" for number, score in best)]))
+    if missing := len(asked) - len(known):
         print(f"{missing} of {len(asked)} words are not among the source words of the map.")
 
 
 def build(options: Build) -> None:
     """Write the dictionaries and print what they hold."""
-    from core.corpora.lexicons import read_dictionary
+    from core.corpora.lexicons import read_dictionary, read_vocabulary
     from core.corpora.vectors import read_vectors
-    from core.files import build_folder, read_lines, write_text
+    from core.files import build_folder, write_text
     from core.tasks.lexicon import build_dictionaries, statistics
 
-    def vocabulary(path: str) -> Sequence[str]:
-        if path.endswith((".vec", ".vec.gz")):
-            return read_vectors(path, options.most).words
-        return [line.strip() for line in read_lines(path) if line.strip()][: options.most]
-
     _is_new(options.out)
-    pairs, source, target = read_dictionary(options.dictionary), vocabulary(options.source), vocabulary(options.target)
+    source, target = (
+        read_vectors(path, options.most).words
+        if path.endswith((".vec", ".vec.gz"))
+        else read_vocabulary(path, options.most)
+        for path in (options.source, options.target)
+    )
     sizes = {"train": options.train, "test": options.test, "most": options.translations}
-    built = build_dictionaries(pairs, source, target, **sizes)._asdict()
+    built = build_dictionaries(read_dictionary(options.dictionary), source, target, **sizes)._asdict()
 
     def fill(folder: Path) -> None:
         for name, part in built.items():
@@ -243,7 +250,7 @@ def build(options: Build) -> None:
 
 def compare(options: Compare) -> None:
     """Print one table: precision at 1 of every language in both directions, and its distance from the second's."""
-    from core.corpora import read_parallel
+    from core.corpora.files import read_rows
     from core.corpora.vectors import read_vectors
     from core.metrics import stats
     from core.tasks.lexicon import apart
@@ -254,22 +261,26 @@ def compare(options: Compare) -> None:
     spaces = {code: read_vectors(path, options.most) for code, _, path in named}
     if len(spaces) < 3:
         raise UserError("--vectors: name three languages or more, as in en=en.vec si=si.vec es=es.vec.")
-    has = {code: set(found.words) for code, found in spaces.items()}
-    table = read_parallel(options.concepts, list(spaces))
-    rows = {row["key"]: row for row in table if all(row[code] in has[code] for code in spaces)}
+    sides, known = list(spaces.values()), [set(found.words) for found in spaces.values()]
+    table = [[str(row.get(code) or "").strip() for code in spaces] for row in read_rows(options.concepts)]
+    full = (row for row in table if all(word in words for word, words in zip(row, known, strict=True)))
+    rows = list(dict.fromkeys(map(tuple, full)))
     if len(rows) < 10:
-        raise UserError(f"{options.concepts}: {len(rows)} concepts are in all vocabularies; ten are needed.")
-    pivot, first, *others = spaces
-    parts = apart([(row[pivot], key) for key, row in rows.items()], 0.4, options.seed)
+        raise UserError(
+            f"{options.concepts}: {len(rows)} of {len(table)} rows have in each of the columns {', '.join(spaces)} a "
+            "word that its vectors know; ten are needed."
+        )
+    parts = apart([(row[0], str(place)) for place, row in enumerate(rows)], 0.4, options.seed)
+    pivot, first, *_ = spaces
     print(f"{len(rows)} concepts in all vocabularies, {len(parts[1])} to test on; P@1 by CSLS, {pivot} asking first")
 
-    def aligned(source: str, target: str) -> Aligned:
-        train, test = ([(rows[key][source], rows[key][target]) for _, key in part] for part in parts)
-        return align_spaces(spaces[source], spaces[target], train, test, options)
+    def aligned(source: int, target: int) -> Aligned:
+        train, test = ([(rows[int(place)][source], rows[int(place)][target]) for _, place in part] for part in parts)
+        return align_spaces(sides[source], sides[target], train, test, options)
 
     beside: dict[str, float] = {}
-    for code in (first, *others):
-        forth, back = aligned(pivot, code), aligned(code, pivot)
+    for place, code in list(enumerate(spaces))[1:]:
+        forth, back = aligned(0, place), aligned(place, 0)
         line = f"  {code:8} {forth.report['P@1 csls']:.3f} {back.report['P@1 csls']:.3f}"
         if beside:
             gap = stats.compare({0: forth.hits}, {0: beside}).interval

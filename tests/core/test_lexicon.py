@@ -137,5 +137,5 @@ def test_a_dictionary_falls_apart_by_source_word():
 def test_what_letters_alone_translate():
     table = dict(zip("ангол", "angol", strict=True))
     found = lexicon.by_letters(["angola", "japan"], ["ангола", "япония"], table)
-    assert found == (0.75, [False, True])  # one is found, and of what shares nothing one in two by chance
-    assert lexicon.by_letters(["ab", "cd"], ["cd", "ab"], "none") == (0.0, [True, True])
+    assert found == ([1.0, 0.5], [False, True])  # one is found, and of what shares nothing one in two by chance
+    assert lexicon.by_letters(["ab", "cd"], ["cd", "ab"], "none") == ([0.0, 0.0], [True, True])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import MBart50Tokenizer, MBartConfig, MBartTokenizer, T5Config
+from transformers import MBart50Tokenizer, MBartConfig, MBartTokenizer, NllbTokenizer, T5Config
 
 from core.errors import UserError
 from core.inference.seq2seq import decoder_start, encode, language_tag, translate, write
@@ -58,6 +58,26 @@ def test_languages_are_found_by_their_codes() -> None:
     read, written = encode(tokenizer, ["one two"], "vi")
     assert tokenizer.convert_ids_to_tokens(read[0]) == ["▁one", "▁two", "</s>", "vi_VN"]
     assert written == read
+
+
+@pytest.mark.parametrize("kind", [MBartTokenizer, MBart50Tokenizer])
+def test_a_piece_that_is_spelled_like_a_code_is_no_language(kind: Any) -> None:
+    """As in the vocabulary of XLM-R, which mBART has."""
+    names = ["<s>", "<pad>", "</s>", "<unk>", *WORDS, "en", "vi", "vi_", "sw", "en_XX", "vi_VN", "<mask>"]
+    tokenizer = kind(vocab=[(name, -1.0) for name in names])
+    assert [language_tag(tokenizer, code) for code in ("en", "vi", "en_XX")] == ["en_XX", "vi_VN", "en_XX"]
+    read, _ = encode(tokenizer, ["one"], "en")
+    assert "en_XX" in tokenizer.convert_ids_to_tokens(read[0])
+    with pytest.raises(UserError, match="no language 'xx'"):
+        language_tag(tokenizer, "xx")
+
+
+def test_languages_of_nllb_are_its_special_tokens() -> None:
+    vocabulary = {name: place for place, name in enumerate(["<s>", "<pad>", "</s>", "<unk>", "eng", "▁one"])}
+    tokenizer = NllbTokenizer(vocab=vocabulary, merges=[])
+    assert [language_tag(tokenizer, code) for code in ("eng", "zho_Hant")] == ["eng_Latn", "zho_Hant"]
+    with pytest.raises(UserError, match="no language 'xx'"):
+        language_tag(tokenizer, "xx")
 
 
 def test_outputs_are_those_of_the_model_alone_and_in_order() -> None:

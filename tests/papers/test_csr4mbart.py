@@ -20,13 +20,14 @@ from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
 from core.experiment.run import Run
+from core.inference.seq2seq import language_tag
 from core.models.architectures import architecture
 from core.models.loading import from_config, load
 from core.tasks.lexicon import Space
 from core.tasks.vecmap import WordVectors, normalize, procrustes
 from papers.csr4mbart import PAPER, data, lexicon, method, miniature, use
 from papers.csr4mbart.config import PRESETS, VARIANTS, Config, workload
-from papers.csr4mbart.eval import evaluate, rare_recall, rare_words
+from papers.csr4mbart.eval import evaluate, rare_recall
 from papers.csr4mbart.train import train, with_dropout
 
 MASK = 999
@@ -152,6 +153,27 @@ def test_sides_are_restored_in_turn_with_the_tag_of_their_language(mbart: Any, r
     assert tokenizer.convert_ids_to_tokens(begun[:, 0].tolist()) == ["en_XX", "vi_VN", "en_XX", "vi_VN"]
 
 
+def test_an_odd_batch_begins_with_either_side(mbart: Any, rows: list[dict[str, str]]) -> None:
+    """Alone in its batch, a pair would else have its first side restored for ever."""
+    _, tokenizer = mbart
+    (pair,) = data.pairs(tokenizer, rows[:1], [("en", "vi")])
+    noisers = data.noisers(tokenizer, {("en", "vi"): None})
+    written: Counter[str] = Counter()
+    for seed in range(40):
+        batch = method.csr_batch([pair], np.random.default_rng(seed), noisers=noisers, pad=tokenizer.pad_token_id)
+        written[tokenizer.convert_ids_to_tokens(int(batch["labels"][0, -1]))] += 1
+    assert set(written) == {"en_XX", "vi_VN"}
+    assert min(written.values()) >= 10
+
+
+def test_without_spaces_every_subword_is_a_word(mbart: Any) -> None:
+    _, tokenizer = mbart
+    noisers = data.noisers(tokenizer, {("en", "zh"): None})
+    assert noisers["zh", "en"].starts.all()
+    assert (noisers["en", "zh"].starts == data.word_starts(tokenizer)).all()
+    assert not noisers["en", "zh"].starts.all()
+
+
 def test_the_loss_is_the_models_own_without_smoothing_and_pulls_to_uniform_with_it(mbart: Any, rows: Any) -> None:
     model, tokenizer = mbart
     batch = method.translation_batch(
@@ -236,8 +258,15 @@ def test_seeds_of_a_draw_share_no_language() -> None:
         miniature.languages(Config(languages=("sw",)))
 
 
+@pytest.mark.parametrize("changes", [{"pairs": 151}, {"items": 151}])
+def test_more_sentences_than_are_held_out_are_refused(changes: dict[str, int], tmp_path: Path) -> None:
+    config = override(PRESETS["tiny"], changes)
+    with pytest.raises(UserError, match="150 numbers for each"):
+        miniature.world(config, Run(tmp_path, "csr4mbart", config, tmp_path, quiet=True))
+
+
 def test_rare_words_count_where_a_reference_has_them() -> None:
-    known = rare_words(["a b", "a b", "a c"])
+    known = Counter(["a", "b"] * 2 + ["a", "c"])
     assert [rare_recall(text, "a b d b", known) for text in ("d b b", "a b", "a")] == pytest.approx([1.0, 1 / 3, 0.0])
     assert rare_recall("a", "a a", known) is None
 
@@ -304,11 +333,40 @@ def test_the_paper_scale_runs_on_rows_of_its_form(mbart: Any, rows: Any, tmp_pat
     measurement = execute(evaluate, run, "eval")
     assert measurement is not None
     assert set(measurement.units["bleu"]) == {f"vi/{pair}/{row}" for pair in ("en-vi", "vi-en") for row in (1, 2, 3)}
-    tuned, _ = load(run.artifact / "vi" / "en-vi", task="seq2seq")
+    tuned, again = load(run.artifact / "vi" / "en-vi", task="seq2seq")
     assert isinstance(tuned, MBartForConditionalGeneration)
+    assert language_tag(again, "en") == "en_XX"
     write(tmp_path / "opus.jsonl", '{"translation": {"en": "x"}}\n')
     with pytest.raises(UserError, match="no text in 'vi'"):
         data.world(config, run)
+
+
+def test_pairs_never_seen_are_measured_on_rows_of_both_languages(mbart: Any, tmp_path: Path) -> None:
+    """Said before anything is trained: pairs with English alone, as OPUS-100 has them, do not have both."""
+    from core.files import write_rows
+
+    model, tokenizer = mbart
+    model.save_pretrained(tmp_path / "mbart")
+    tokenizer.save_pretrained(tmp_path / "mbart")
+    row = {"en": "a red old tree 1", "vi": "cây già nhà đỏ 1", "ro": "cây nhà già tree 1"}
+    for code in ("vi", "ro"):
+        rows = [{"translation": {key: row[key] for key in ("en", code)}}] * 6
+        write_rows(tmp_path / f"en-{code}.jsonl", rows)
+    write_rows(tmp_path / "all.jsonl", [row] * 3)
+    stage: dict[str, Any] = {"steps": 1, "batch_size": 2, "micro_batch_size": 0, "precision": "fp32", "save_every": 0}
+    quick = {f"{name}.{key}": value for name in ("restoring", "training") for key, value in stage.items()}
+    named = {"model": str(tmp_path / "mbart"), "data": str(tmp_path / "en-{target}.jsonl"), "min_count": 1, "beams": 1}
+    given = {**quick, **named, "lexicon_width": 2, "items": 3}
+    paper = with_variant(PRESETS["paper"], VARIANTS, "zero_shot")
+    config = override(paper, {**given, "test_data": named["data"]})
+    with pytest.raises(UserError, match=r"both 'vi' and 'ro'.*columns en, vi, ro"):
+        execute(train, Run(tmp_path / "run", "csr4mbart", config, tmp_path / "stages", quiet=True).open(), "train")
+    config = override(paper, {**given, "test_data": str(tmp_path / "all.jsonl")})
+    run = Run(tmp_path / "run", "csr4mbart", config, tmp_path / "stages", quiet=True).open()
+    execute(train, run, "train")
+    measurement = execute(evaluate, run, "eval")
+    assert measurement is not None
+    assert {unit.rpartition("/")[0] for unit in measurement.units["bleu"]} == {"ro-vi/vi-ro", "ro-vi/ro-vi"}
 
 
 def test_the_paper_preset_is_the_official_run() -> None:
@@ -336,7 +394,7 @@ def test_dropout_is_set_in_every_part(mbart: Any) -> None:
     [
         {"equal_steps": True}, {"objective": "mask", "lexicon": "random"}, {"model": "x"}, {"languages": ("en",)},
         {"languages": ("vi", "vi")}, {"languages": ("vi",), "setting": "zero-shot"},
-        {"model": "x", "data": "y", "test_data": "y", "languages": ("vi",), "split": "dev"},
+        {"model": "x", "data": "y", "test_data": "y", "languages": ("vi",), "split": "dev"}, {"pivot": "es"},
     ],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
@@ -366,21 +424,58 @@ def test_lexicon_tune_and_distance(mbart: Any, tmp_path: Path, capsys: pytest.Ca
     )
     named = f"{pairs} --source en --target vi".split()
     steps = ["--restore-steps", "1", "--steps", "2", "--batch-size", "2"]
-    table, out = tmp_path / "lex" / "forth.tsv", tmp_path / "out"
+    table, out = tmp_path / "lex", tmp_path / "out"
+    both, one = data.read_lexicon(tokenizer, table), data.read_lexicon(tokenizer, table / "forth.tsv")
+    assert (both.forth == one.forth).all()
+    assert (both.back != one.back).any()
     tuning = ["tune", *named, *steps, *f"--model {folder} --lexicon {table} --out {out}".split()]
     use.main(tuning)
     assert re.search(r"restore +loss \d.*1 steps\n +tune +loss .*2 steps", capsys.readouterr().out)
     use.main(["distance", *named, "--models", folder, str(out / "tuned")])
     assert re.search(r"[-+]\d\.\d+ \[[-+]\d\.\d+, [-+]\d\.\d+\] from", capsys.readouterr().out)
-    one = write(tmp_path / "one.tsv", "en\tvi\na tree\tcây\n")
+    single = write(tmp_path / "one.tsv", "en\tvi\na tree\tcây\n")
     for arguments, message in (
         (made, "is there already"), (tuning, "is there already"),
         (["tune", *named, "--model", folder, *steps, "--out", str(tmp_path / "other")], "give more text"),
-        (["distance", str(one), *named[1:], "--models", folder], "two rows"),
+        (["distance", str(single), *named[1:], "--models", folder], "two rows"),
     ):  # fmt: skip
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)
         assert message in capsys.readouterr().err
+
+
+def test_tuning_that_was_stopped_goes_on_where_it_was(
+    mbart: Any, rows: list[dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    model, tokenizer = mbart
+    folder = tmp_path / "mbart"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    pairs = write(tmp_path / "pairs.tsv", "\n".join(["en\tvi", *(f"{row['en']}\t{row['vi']}" for row in rows)]) + "\n")
+    table = write(tmp_path / "en-vi.tsv", "tree\tcây\nred\tđỏ\nhouse\tnhà\n")
+
+    def tuning(out: str, steps: int = 2) -> list[str]:
+        named = f"tune {pairs} --source en --target vi --model {folder} --lexicon {table} --out {tmp_path / out}"
+        return f"{named} --restore-steps 2 --steps {steps} --batch-size 2".split()
+
+    use.main(tuning("whole"))
+    with monkeypatch.context() as patch:
+
+        def stopped(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(method, "fine_tune", stopped)
+        with pytest.raises(SystemExit, match="130"):
+            use.main(tuning("stopped"))
+    with pytest.raises(SystemExit, match="2"):
+        use.main(tuning("stopped", 3))
+    assert "is there already" in capsys.readouterr().err
+    use.main(tuning("stopped"))
+    assert re.search(r"restore +loss \d.*2 steps\n +tune +loss .*2 steps", capsys.readouterr().out)
+    whole, again = (load(tmp_path / name / "tuned", task="seq2seq")[0].state_dict() for name in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert not (tmp_path / "stopped" / "checkpoints").exists()
 
 
 def test_example_of_the_page_runs() -> None:
@@ -390,5 +485,5 @@ def test_example_of_the_page_runs() -> None:
     exec(code, names)
     assert len(names["noised"]) == len(names["ids"])
     assert names["noised"] != names["ids"]
-    assert names["tuned"].restoring[-1] < names["tuned"].restoring[0]
+    assert names["losses"]["restore"][-1] < names["losses"]["restore"][0]
     assert names["before"] != names["after"]

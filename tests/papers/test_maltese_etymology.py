@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -14,15 +16,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold
 
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
 from core.experiment.run import Run
+from core.metrics.classification import accuracy, macro_f1
 from core.tasks.labelled import Labelled
 from papers.maltese_etymology import PAPER, data, etymology, method, miniature, use
 from papers.maltese_etymology.config import PRESETS, VARIANTS, Config, workload
-from papers.maltese_etymology.eval import chosen, evaluate, permuted
+from papers.maltese_etymology.eval import chosen, evaluate
 
 MALTESE = data.language("maltese")
 OPEN = replace(MALTESE.scheme, closed={})
@@ -101,19 +105,10 @@ def test_rankers_of_frequency_find_cognates() -> None:
     rankers = MALTESE.rankers()
     wanted = {"ktieb": "كتاب", "ħobż": "خبز", "dar": "دار", "deheb": "ذهب", "abjad": "ابيض", "xahar": "شهر"}
     assert {word: method.transliterate(word, OPEN, rankers) for word in wanted} == wanted
-    (letters,) = data.rankers(["letters:ar"])
-    assert letters("الكتاب") > letters("قضغظخ")
     with pytest.raises(UserError, match="no ranker"):
         data.rankers(["random"])
     with pytest.raises(UserError, match="no list"):
         data.rankers(["words:xx"])
-
-
-def test_letters_are_probabilities() -> None:
-    model = data.Letters(["abba", "aba", "ba"], order=3)
-    for context in ("^^", "ab", "ba", "zz"):
-        known = sum(model.probability(context, letter) for letter in "ab$")
-        assert known + model.probability(context, "?") == pytest.approx(1)
 
 
 # --- classify -------------------------------------------------------------------------------------------------------
@@ -145,15 +140,15 @@ def test_nearness_is_one_letter_taken_away() -> None:
     assert [translated(token, token.lower()) for token in ("Skola", "skola", "new")] == [2, 2, 0]
 
 
-def test_crf_learns_transitions_and_is_silent_about_what_it_never_saw() -> None:
-    sentences = [[["x"], ["same"], ["noise" if n % 2 else "x"]] for n in range(8)]
-    model = etymology.CRF.fit(sentences, [["A", "B", "A"]] * 8)
-    assert model.predict([[["x"], ["same"], ["unknown"]], [["unknown"]]]) == [["A", "B", "A"], ["A"]]
-
-
 @cache
 def seen_by() -> etymology.Features:
-    return etymology.Features(MALTESE, OPEN.plain, {}, {})
+    return etymology.Features(MALTESE, ["short"])
+
+
+def test_crf_learns_transitions_and_is_silent_about_what_it_never_saw() -> None:
+    sentences = [Labelled(("x", "same", "noise" if n % 2 else "x"), ("A", "B", "A")) for n in range(8)]
+    found = etymology.Classifier.fit(sentences, seen_by()).predict([["x", "same", "unknown"], ["unknown"]])
+    assert found["crf"] == [["A", "B", "A"], ["A"]]
 
 
 def test_cross_validation_leaks_nothing() -> None:
@@ -164,7 +159,9 @@ def test_cross_validation_leaks_nothing() -> None:
     alone = [Labelled((f"kelma{n}",), ("Non-Arabic" if n % 2 else "Arabic",)) for n in range(6)]
     hidden = etymology.cross_validate(alone, seen_by(), folds=3, more=sentences, strict=True)
     assert hidden.seen == [[False]] * 6
-    assert set(hidden.labels) == {"mle", "crf", "mle+crf"}
+    assert set(hidden.labels) == {"mle", "crf", "mle+crf", "distance"}
+    closed = [Labelled(("il-", one.words[0]), ("Arabic", *one.labels)) for one in alone]
+    assert etymology.cross_validate(closed, seen_by(), folds=3, strict=True).seen == [[True, False]] * 6
     with pytest.raises(UserError, match="fewer folds"):
         etymology.cross_validate(alone, seen_by(), folds=7)
     with pytest.raises(UserError, match="fewer than two"):
@@ -175,11 +172,25 @@ def test_report_counts_seen_and_unseen_apart() -> None:
     sentences = [Labelled(("a", "b", "c", "d"), ("X", "X", "Y", "Y"))]
     tested = etymology.Tested({"crf": [["X", "Y", "Y", "Y"]]}, [[True, False, True, False]])
     found = etymology.report(sentences, tested, "crf")
-    assert [found[part]["accuracy"] for part in ("all", "seen", "unseen")] == [0.75, 1.0, 0.5]
-    assert found["all"]["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)
-    assert found["labels"]["X"]["recall"] == 0.5
-    assert found["confusion"]["X"] == {"X": 0.5, "Y": 0.5}
-    assert [found[part]["tokens"] for part in ("all", "seen", "unseen")] == [4, 2, 2]
+    assert re.findall(r"accuracy +([\d.]+) +(\d)", found) == [("0.750", "4"), ("1.000", "2"), ("0.500", "2")]
+    assert re.search(r"macro avg +0\.833 +0\.750 +0\.733", found), "of all tokens"
+    assert re.search(r"X +0\.5 +0\.5\nY +0\.0 +1\.0", found)
+
+
+@pytest.mark.skipif("MALTI" not in os.environ, reason="set MALTI to a checkout of the official repository, 2024.eacl")
+def test_the_official_annotations_give_the_official_numbers() -> None:
+    """What the official classes make of them: memory on ten folds, and on the first of them."""
+    sentences = data.labelled_tokens(Path(os.environ["MALTI"]) / "src" / "etymology_data" / "annotations.tsv")
+    assert (len(sentences), sum(len(s.words) for s in sentences)) == (439, 9683)
+    accuracies, scores = [], []
+    for inside, outside in KFold(10, shuffle=True, random_state=42).split(sentences):
+        memory = method.Memory((sentences[place].words, sentences[place].labels) for place in inside)
+        gold = [label for place in outside for label in sentences[place].labels]
+        said = [memory.label(token) for place in outside for token in sentences[place].words]
+        accuracies.append(accuracy(said, gold))
+        scores.append(macro_f1(said, gold))
+    assert (accuracies[0], scores[0]) == pytest.approx((0.9167, 0.8950), abs=5e-5)
+    assert (statistics.fmean(accuracies), statistics.fmean(scores)) == pytest.approx((0.9219, 0.8969), abs=5e-5)
 
 
 # --- process --------------------------------------------------------------------------------------------------------
@@ -196,6 +207,8 @@ def test_the_demonstration_of_the_authors() -> None:
     assert [one.joins for one in found] == [True, False, False, True] + [False] * 5
     whole = [one.text for one in method.process(tokens, labels, MALTESE.actions("X_ara"))]
     assert [whole[place] for place in (0, 1, 3, 4, 5, 8)] == ["ال", "كردز", "تاع ال", "٢٠٢٢", "عندها", "!"]
+    ranked = {"karozza": "كردزة", "Porsche": "برسكهي", "speed": "صباد", "fenomenali": "فنمنلي"}  # by their models
+    assert {token: reading for token, reading in ranked.items() if reading in OPEN.readings(token)} == ranked
     assert method.written(found).startswith("ال karozza Porsche تاع ال 2022")
     assert method.written(method.process(["il-", "ktieb"], [a, a], MALTESE.actions("X_ara/P"))) == "الكتاب"
     assert method.written(method.process(["Il-", "ktieb"], [a, a], MALTESE.actions("raw"))) == "Il-ktieb"
@@ -224,13 +237,13 @@ def test_every_label_has_its_own_translations(tmp_path: Path) -> None:
     tokens, labels = ["Skola", "school", "ktieb", "Malta"], ["Non-Arabic", "Code-Switching", "Arabic", "Name"]
     found = [one.text for one in method.process(tokens, labels, actions)]
     assert found == ["مدرسة", "مدرسة!", "كتاب", "Malta"]
-    assert dict(tables["mt-ar"].missed) == {"Skola": 0, "Malta": 1}
+    assert (tables["mt-ar"].missed, tables["en-ar"].missed) == (1, 0)
     with pytest.raises(UserError, match="mt-it=FILE"):
         MALTESE.actions("T_ita")
     with pytest.raises(UserError, match="no pipeline"):
         MALTESE.actions("Y")
     (tmp_path / "bad.tsv").write_text("a\n", encoding="utf-8")
-    for entry, message in (("mt-ar", "NAME=FILE"), (f"mt-ar={tmp_path / 'bad.tsv'}", "row 1")):
+    for entry, message in (("mt-ar", "NAME=FILE"), (f"mt-ar={tmp_path / 'bad.tsv'}", "line 1")):
         with pytest.raises(UserError, match=message):
             data.translations([entry])
 
@@ -245,15 +258,14 @@ def test_words_are_cut_where_the_closed_class_says() -> None:
 
 
 def test_words_and_sentences_of_the_parts_share_no_meaning() -> None:
-    words = {part: miniature.words(MALTESE, part) for part in ("dev", "test")}
+    words = {part: miniature.words(part) for part in ("dev", "test")}
     assert not {w.english.lower() for w in words["dev"]} & {w.english.lower() for w in words["test"]}
     assert sum(map(len, words.values())) > 800
-    asked = miniature.asked(words["test"], 600)
+    asked = miniature.asked(words["test"])
     assert len({w.english for w in asked}) == len(asked) > 450
     assert sum(w.tokens.labels[-1] == "Arabic" for w in asked) * 3 == len(asked) * 2
-    assert len(miniature.asked(words["test"], 30)) == 30
     labels = {"Arabic", "Non-Arabic", "Name", "Symbol", "Code-Switching"}
-    sentences = {part: miniature.sentences(MALTESE, part) for part in ("dev", "test")}
+    sentences = {part: miniature.sentences(part) for part in ("dev", "test")}
     assert {part: len(found) for part, found in sentences.items()} == {"dev": 32, "test": 64}
     texts = [" ".join(s.tokens.words) for found in sentences.values() for s in found]
     assert len(set(texts)) == 96
@@ -266,13 +278,13 @@ def test_words_and_sentences_of_the_parts_share_no_meaning() -> None:
 
 def test_null_arm_keeps_the_rate_of_every_label() -> None:
     labels = [["A", "B"], ["A"], ["A", "C", "A"]]
-    mixed = permuted(labels, 1)
+    gold = {"gold": [["G"] * len(row) for row in labels]}
+    found = {"mle+crf": labels, "mle": [["M", "M"], ["M"], ["M"] * 3]} | gold
+    mixed = chosen(Config(labels="permuted"), found)
     assert [len(row) for row in mixed] == [2, 1, 3]
     assert sorted(itertools.chain(*mixed)) == sorted(itertools.chain(*labels))
-    found = {"labels": {"mle+crf": labels, "mle": [["M", "M"], ["M"], ["M"] * 3]}}
-    gold = [Labelled(("x",) * len(row), ("G",) * len(row)) for row in labels]
-    assert chosen(Config(labels="mle"), found, gold)[0] == ["M", "M"]
-    assert chosen(Config(labels="gold"), found, gold)[2] == ["G", "G", "G"]
+    assert chosen(Config(labels="mle"), found)[0] == ["M", "M"]
+    assert chosen(Config(labels="gold"), found)[2] == ["G", "G", "G"]
 
 
 @pytest.mark.parametrize("variant", ["raw", "permuted"])
@@ -281,10 +293,9 @@ def test_smoke(variant: str, tmp_path: Path, smoke: Callable[[str], Any]) -> Non
     run = Run(tmp_path / "run", PAPER.slug, config, smoke(PAPER.slug).stages, quiet=True).open()
     found = execute(evaluate, run, "eval")
     assert found is not None
-    assert len(found.units["mrr"]) == 12
+    assert len(found.units["mrr"]) > 60
     assert found.units["mrr_related"].keys() | found.units["mrr_other"].keys() == found.units["mrr"].keys()
     assert ("etymology" in found.metrics) == (variant == "permuted")
-    assert {"trivial_chance", "trivial_letters", "trivial_majority", "trivial_topics"} <= set(found.metrics)
     if variant == "raw":
         assert not re.search("[\u0600-\u06ff]", "".join(found.details["sentences"]))
 
@@ -293,7 +304,7 @@ def test_settings_that_mean_nothing_are_refused() -> None:
     for bad in (
         {"pipeline": "raw"},
         {"labels": "none"},
-        {"pipeline": "raw", "labels": "none", "transliteration": "deterministic"},
+        {"pipeline": "raw", "labels": "none", "rankers": ()},
     ):
         with pytest.raises(UserError):
             override(Config(), bad)
@@ -313,10 +324,7 @@ def test_the_paper_presets_read_the_published_columns(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", row)
     for name, labels in (("paper", ("DET", "NOUN")), ("paper-ner", ("O", "B-PERSON"))):
         config = replace(PRESETS[name], data=str(tmp_path / "{split}.jsonl"))
-        assert data.task_data(config, "test", MALTESE.scheme) == [Labelled(("Il-", "kelb"), labels)]
-    write(tmp_path / "dev.csv", "1,Tajjeb, il-kelb", "0,ħażin")
-    config = replace(PRESETS["paper-sentiment"], data=str(tmp_path / "{split}.csv"))
-    assert data.task_data(config, "dev", MALTESE.scheme)[0] == Labelled(("Tajjeb", ",", "il-", "kelb"), ("1",))
+        assert data.task_data(config, "test") == [Labelled(("Il-", "kelb"), labels)]
     write(
         tmp_path / "a.tsv",
         "id\ttoken\tcategory\tcategory_merged",
@@ -336,12 +344,11 @@ def test_a_model_is_fine_tuned_on_processed_text(tmp_path: Path) -> None:
     for split in ("train", "validation", "test"):
         write(tmp_path / f"{split}.jsonl", *rows)
     known = write(tmp_path / "a.jsonl", *[{"tokens": ["kelb", "skola"], "labels": ["Arabic", "Non-Arabic"]}] * 2)
-    changes: dict[str, Any] = {"translations": (), "rankers": ("words:ar",), "folds": 2, "annotations": str(known)}
+    changes: dict[str, Any] = {"translations": (), "rankers": ("words:ar",), "annotations": str(known)}
     changes["training"] = replace(PRESETS["paper"].training, epochs=1, max_length=16)
     config = replace(PRESETS["paper"], encoder=str(tmp_path / "toy"), data=str(tmp_path / "{split}.jsonl"), **changes)
     found = evaluate(config, Run(tmp_path / "run", PAPER.slug, config, tmp_path / "stages", quiet=True).open())
     assert 0 <= found.metrics["pos"] <= 1
-    assert found.details["reports"]["mle"]["all"]["tokens"] == 4
 
 
 def test_the_paper_scale_is_counted() -> None:
@@ -375,7 +382,7 @@ def test_verbs(tmp_path: Path, capsys: Any) -> None:
     words = write(tmp_path / "words.txt", "ktieb", "il-", "")
     use.main(["transliterate", str(words), "--rankers", "words:ar"])
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert rows[0] == {"word": "ktieb", "chosen": "كتاب", "readings": ["كتاب", "كثاب", "كطاب"]}
+    assert rows[0] == {"word": "ktieb", "chosen": "كتاب", "plain": "كتاب", "readings": ["كتاب", "كثاب", "كطاب"]}
     assert rows[1]["readings"] == ["ال+"]
     text = write(tmp_path / "text.txt", "Nataka waziri .", "", "Habari ya mtoto .")
     out = tmp_path / "out.jsonl"
@@ -386,7 +393,7 @@ def test_verbs(tmp_path: Path, capsys: Any) -> None:
     assert found[1]["processed"][2] == "mtoto"
     rows = [{"tokens": ["kitabu", "mtu"], "labels": ["Arabic", "Bantu"]}] * 4
     use.main(["evaluate", str(write(tmp_path / "a.jsonl", *rows)), "--language", "swahili", "--folds", "2"])
-    assert "seen          8 tokens  accuracy 1.000" in capsys.readouterr().out
+    assert re.search(r"mle\+crf, seen tokens.*accuracy +1\.000", capsys.readouterr().out, re.DOTALL)
 
 
 def test_mistakes_end_in_one_sentence(tmp_path: Path, capsys: Any) -> None:
@@ -399,10 +406,8 @@ def test_mistakes_end_in_one_sentence(tmp_path: Path, capsys: Any) -> None:
         (["process", str(empty)], "is empty"),
         (["process", str(text), "--annotations", str(one)], "fewer than two labels"),
         (["transliterate", str(empty)], "is empty"),
-        (["transliterate", str(write(tmp_path / "long.txt", "a" * 300))], "300 characters"),
         (["evaluate", str(one)], "fewer folds"),
         (["evaluate", str(odd)], "1 tokens and 0 labels"),
-        (["evaluate", str(one), "--language", "swahili", "--kind", "distance", "--folds", "2"], "fewer folds"),
     ):
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)

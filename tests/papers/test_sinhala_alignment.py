@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,13 +24,16 @@ from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
 from core.experiment.run import Run
 from core.models import embedding
+from core.tasks import lexicon
 from core.tasks.lexicon import Space, precision
 from papers.sinhala_alignment import PAPER, data, method, miniature, use
 from papers.sinhala_alignment.config import PRESETS, VARIANTS, Config, workload
 from papers.sinhala_alignment.eval import evaluate, ranks
-from papers.sinhala_alignment.train import train
+from papers.sinhala_alignment.train import choose, fit, most_maps, train
 
 PAIRS = torch.arange(15)[:, None].expand(15, 2)
+# Two of these are easily made one unit.
+NAMES = [*(f"s{i}" for i in range(38)), "a/b", "a-b", *(f"s{i}" for i in range(40, 50))]
 
 
 @pytest.fixture(scope="module")
@@ -160,10 +164,34 @@ def test_steps_are_chosen_on_words_held_out_and_the_map_is_fitted_to_all() -> No
         return iter(torch.full((1, 1), float(step)) for step in range(4))
 
     held_out = PAIRS[:5]
-    w, scores = method.choose(maps, PAIRS, held_out, lambda w: {0: 0.1, 1: 0.4, 2: 0.4, 3: 0.2}[int(w)])
-    assert (w.item(), scores, fits) == (1.0, [0.1, 0.4, 0.4, 0.2], [15, 20])
-    w, scores = method.choose(maps, PAIRS, held_out[:0], lambda w: 0.0)
-    assert (w.item(), scores) == (3.0, [])
+    found = choose(maps, PAIRS, held_out, lambda w: {0: 0.1, 1: 0.4, 2: 0.4, 3: 0.2}[int(w)])
+    assert (found.w.item(), found.steps, found.scores, fits) == (1.0, 1, [0.1, 0.4, 0.4, 0.2], [15, 20])
+    found = choose(maps, PAIRS, held_out[:0], lambda w: 0.0)
+    assert (found.w.item(), found.steps, found.scores) == (3.0, 3, [])
+
+
+def test_refinement_is_scored_by_csls_and_rcsls_by_cosine(
+    spaces: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MUSE and the official RCSLS code do, though on the test words."""
+    seen: list[bool] = []
+
+    class Spy(Space):
+        def __init__(self, targets: Any, sources: Any = None, *, k: int = 10) -> None:
+            seen.append(sources is not None)
+            super().__init__(targets, sources, k=k)
+
+    monkeypatch.setattr(lexicon, "Space", Spy)
+    task = data.Task(*spaces, PAIRS[:12], PAIRS[12:], {}, 1.0)
+    ticks: list[None] = []
+    for variant, wanted in (("refinement", True), ("rcsls", False)):
+        config = override(with_variant(PRESETS["tiny"], VARIANTS, variant), {"held_out": 0.2, "steps": 2})
+        seen.clear()
+        ticks.clear()
+        steps, scores = fit(task, config, lambda: ticks.append(None))[1:]
+        assert set(seen) == {wanted}
+        assert steps == scores.index(max(scores))
+        assert len(ticks) == len(scores) + steps + 1 <= most_maps(config)
 
 
 def test_vectors_are_centred_by_column_or_as_the_official_loader_does() -> None:
@@ -186,8 +214,12 @@ def write(path: Path, text: str) -> Path:
 
 def test_tested_words_are_left_out_of_the_dictionary(spaces: tuple[torch.Tensor, torch.Tensor]) -> None:
     x, y = (data.Side([f"{name}{i}" for i in range(len(v))], v) for name, v in zip("xy", spaces, strict=True))
-    pairs = [(f"x{i}", f"y{i}") for i in range(30)]
-    config = Config(pairs=20, held_out=0.25, seed=1)
+    pairs = data.first_words([(f"x{i}", f"y{i}") for i in range(30)], x.words, y.words, {"x3"}, 20)
+    assert [one for one, _ in pairs] == [f"x{i}" for i in range(21) if i != 3]
+    several = [("x1", "y1"), ("lost", "y2"), ("x3", "y3"), ("x1", "y4"), ("x2", "none"), ("x5", "y5")]
+    assert data.first_words(several, x.words, y.words, (), 2) == [several[0], several[2], several[3]]
+    pairs.append(("x3", "y3"))
+    config = Config(held_out=0.25, seed=1)
     task = data.task(x, y, pairs, [("x3", "y3"), ("x3", "y9"), ("x39", "none")], config)
     sources = {*task.pairs[:, 0].tolist(), *task.held_out[:, 0].tolist()}
     assert sources == {i for i in range(21) if i != 3}
@@ -228,19 +260,48 @@ def test_no_name_is_learnt_from_and_asked_for() -> None:
 
 
 def test_seeds_draw_other_dictionaries_and_ask_for_the_same_words(tmp_path: Path) -> None:
-    config, run = PRESETS["smoke"], Run(tmp_path, "sinhala_alignment", PRESETS["smoke"], tmp_path)
-    first, second = (miniature.read(replace(config, seed=seed), run, "en", "si") for seed in PAPER.seeds[:2])
-    assert first[3] == second[3]
-    shared = len(set(first[2]) & set(second[2])) / len(first[2])
-    assert shared < 0.5
-    dev = miniature.read(replace(config, split="dev"), run, "en", "si")
+    """Seeds share as much of their dictionaries as the page says: what they are drawn from is not much larger."""
+    config = PRESETS["tiny"]
+    keys = [{one.key for one in miniature.drawn(replace(config, seed=seed))} for seed in PAPER.seeds]
+    shared = [len(one & other) / config.pairs for one, other in itertools.combinations(keys, 2)]
+    assert all(len(one) == config.pairs for one in keys)
+    assert np.mean(shared) == pytest.approx(config.pairs / len(miniature.pool("test")), abs=0.02)
+    assert f"{100 * config.pairs / len(miniature.pool('test')):.0f} %" in (PAPER.folder / "README.md").read_text()
+    run = Run(tmp_path, "sinhala_alignment", PRESETS["smoke"], tmp_path)
+    first, dev = (miniature.read(replace(PRESETS["smoke"], split=split), run, "en", "si") for split in ("test", "dev"))
     assert not set(dev[3]) & {*first[3], *dev[2]}
     assert not set(dev[2]) & set(first[3])
 
 
+def test_names_apart_share_no_stem_with_what_may_be_learnt() -> None:
+    assert miniature.stems("Mongolian Tögrög") == miniature.stems("Mongolia, tögröG") == {"mongo", "tögrö"}
+    by_unit = {miniature.unit(concept): concept.names["en"] for concept in miniature.known()}
+    for split in ("test", "dev"):
+        parts = miniature.parts()
+        asked, apart = {miniature.unit(concept) for concept in parts[split]}, miniature.apart(split)
+        learnt = " ".join(concept.names["en"] for concept in miniature.pool(split))
+        starts = tuple(re.sub(r"\W+", " ", miniature.casefolded(learnt)).split())
+        assert 0.3 < len(apart) / len(asked) < 0.9
+        for unit in asked:
+            words = re.sub(r"\W+", " ", miniature.casefolded(by_unit[unit])).split()
+            assert (unit in apart) != any(word[:5] == start[:5] for word in words for start in starts), unit
+
+
+def test_forms_come_on_top_of_the_pairs(tmp_path: Path) -> None:
+    """Learnt in both directions, and told by their name's unit in the one in which they ask."""
+    config = with_variant(PRESETS["smoke"], VARIANTS, "forms")
+    run = Run(tmp_path, "sinhala_alignment", config, tmp_path)
+    (*_, forth), (*_, back) = data.tasks(config, run)
+    assert len(forth.pairs) == len(back.pairs) > config.pairs
+    assert len(set(forth.pairs[:, 0].tolist())) == config.pairs == len(set(back.pairs[:, 1].tolist()))
+    cased = {unit for unit in back.gold if "/" in unit}
+    assert {unit.partition("/")[0] for unit in cased} < back.gold.keys() - cased == forth.gold.keys()
+    assert {unit.partition("/")[2] for unit in cased} == {"0", "1", "2"}
+
+
 def test_the_toy_spaces_are_apart_until_they_are_aligned(smoke: Callable[[str], Any], tmp_path: Path) -> None:
     found = {}
-    for variant in ("identity", "rcsls", "shuffled", "forms"):
+    for variant in ("identity", "rcsls", "selected", "shuffled", "forms"):
         config = with_variant(PRESETS["smoke"], VARIANTS, variant)
         run = Run(tmp_path / variant, "sinhala_alignment", config, smoke("sinhala_alignment").stages, quiet=True).open()
         execute(train, run, "train")
@@ -251,12 +312,22 @@ def test_the_toy_spaces_are_apart_until_they_are_aligned(smoke: Callable[[str], 
     assert max(metrics[variant]["p1_csls_en_si"] for variant in ("identity", "shuffled")) < 0.1
     assert metrics["rcsls"]["p1_csls_en_si"] > 0.3
     assert metrics["rcsls"]["p5_csls_en_si"] >= metrics["rcsls"]["p1_csls_en_si"]
-    assert {check.metric for check in PAPER.judged} - {""} <= set(metrics["rcsls"])
+    named = {name for check in PAPER.judged for name in (check.metric, check.control_metric) if name}
+    assert named - {"gain_si_en_forms"} <= set(metrics["rcsls"])
     units = found["rcsls"].units
+    right, among = units["p1_csls_en_si"], [units[f"p1_csls_en_si_{part}"] for part in ("apart", "akin", "unlike")]
+    assert among[0] | among[1] == right
+    assert among[2].items() <= among[0].items()
+    assert all(units[f"p1_letters_en_si{part}"] for part in ("", "_apart", "_akin", "_unlike"))
+    assert metrics["identity"]["zero_steps"] == 1
+    assert metrics["rcsls"]["zero_steps"] == 0 <= metrics["selected"]["zero_steps"]
     assert units["p1_csls_en_xx"].keys() == units["p1_csls_en_xx_beside"].keys()
     assert {unit.partition("/")[0] for unit in units["p1_csls_en_xx"]} == {"ru"}
-    asked = [len(found[variant].units["p1_nn_si_en"]) for variant in ("rcsls", "forms")]
-    assert asked[1] > asked[0] == len(found["forms"].units["p1_nn_en_si"])
+    cased = found["forms"].units
+    assert cased["p1_nn_si_en"].keys() == cased["p1_nn_en_si"].keys() == right.keys()
+    assert cased["gain_si_en_forms"] == {
+        unit: csls - cased["p1_nn_si_en_forms"][unit] for unit, csls in cased["p1_csls_si_en_forms"].items()
+    }
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -271,9 +342,9 @@ def vec(path: Path, words: list[str], vectors: Any) -> str:
 def files(spaces: tuple[torch.Tensor, torch.Tensor], tmp_path: Path) -> Path:
     """Vector files and dictionaries as the official ones are named and laid out."""
     vec(tmp_path / "cc.en.300.vec", [f"e{i}" for i in range(40)], spaces[0])
-    vec(tmp_path / "cc.si.300.vec", [f"s{i}" for i in range(50)], spaces[1])
+    vec(tmp_path / "cc.si.300.vec", NAMES, spaces[1])
     for part, places in (("train", range(25)), ("test", range(25, 40))):
-        pairs = [(f"e{i}", f"s{i}") for i in places]
+        pairs = [(f"e{i}", NAMES[i]) for i in places]
         write(tmp_path / f"en-si_{part}.txt", "".join(f"{a} {b}\n" for a, b in pairs))
         write(tmp_path / f"si-en_{part}.txt", "".join(f"{b} {a}\n" for a, b in pairs))
     return tmp_path
@@ -290,7 +361,8 @@ def test_the_paper_scale_runs_on_files_of_its_form(files: Path) -> None:
         assert measurement is not None
         assert measurement.metrics["p1_nn_en_si"] > 0.8
         assert measurement.details["coverage"] == {"en-si": 1.0, "si-en": 1.0}
-        assert set(measurement.units["p1_csls_si_en"]) == {f"s{i}" for i in range(25, 40)}
+        asked = {f"s{i}" for i in range(25, 38)} | {"a-b", "a%2Fb"}
+        assert set(measurement.units["p1_csls_si_en"]) == asked
     w = load_file(run.artifact / "maps.safetensors")["en-si"]
     assert w.shape == (6, 6)
 
@@ -308,9 +380,9 @@ def test_presets_name_the_official_files() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"method": "procrustes"}, {"steps": 0}, {"method": "refinement", "spectral": True}, {"forms": True},
-        {"languages": ("en",)}, {"languages": ("si", "si")},
-        {"languages": ("sw",)}, {"dictionary": "x", "split": "dev"},
+        {"method": "procrustes"}, {"method": "procrustes", "steps": 0, "held_out": 0.2}, {"steps": 0},
+        {"method": "refinement", "spectral": True}, {"forms": True}, {"languages": ("en",)},
+        {"languages": ("si", "si")}, {"languages": ("sw",)}, {"dictionary": "x", "split": "dev"},
     ],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
@@ -323,7 +395,7 @@ def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None
 
 def test_align_and_translate(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spaces = [str(files / f"cc.{code}.300.vec") for code in ("en", "si")]
-    dictionary = write(files / "all.tsv", "".join(f"e{i}\ts{i}\n" for i in range(40)) + "e0\tlost\nnone\ts1\n")
+    dictionary = write(files / "all.tsv", "".join(f"e{i}\t{NAMES[i]}\n" for i in range(40)) + "e0\tlost\nnone\ts1\n")
     out = files / "aligned"
     use.main(["align", *spaces, str(dictionary), "--method", "procrustes", "--out", str(out)])
     printed = capsys.readouterr().out
@@ -333,6 +405,7 @@ def test_align_and_translate(files: Path, capsys: pytest.CaptureFixture[str]) ->
     assert torch.allclose(w @ w.T, torch.eye(6), atol=1e-5)
     normal = method.normalize(read_vectors(spaces[0]).vectors)
     assert mapped.vectors == pytest.approx((normal @ w.T).numpy(), abs=1e-5)
+    spaced = write(files / "spaced.vec", "2 6\nNew York 1 2 3 4 5 6\ns1 1 2 3 4 5 7\n")
     asked = write(files / "words.txt", "e7\nnowhere\n")
     use.main(["translate", str(out), "--words", str(asked), "--top", "2"])
     first, second, last = capsys.readouterr().out.splitlines()
@@ -344,6 +417,7 @@ def test_align_and_translate(files: Path, capsys: pytest.CaptureFixture[str]) ->
         (["translate", str(files), "--words", str(asked)], "holds no map"),
         (["translate", str(out), "--words", str(write(asked, "x\n"))], "none of its 1 words"),
         (["align", *spaces[::-1], str(dictionary), "--out", "x"], "are in both vocabularies"),
+        (["align", spaces[0], str(spaced), str(dictionary), "--out", "x"], f"'New York' cannot stand in {spaced}"),
     ):
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)
@@ -365,7 +439,7 @@ def test_compare(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = read_vectors(files / "cc.si.300.vec").vectors[:, ::-1]
     noise = np.random.default_rng(0).normal(size=other.shape)
     vec(files / "es.vec", [f"x{i}" for i in range(50)], other + noise)
-    rows = "".join(f"e{i}\ts{i}\tx{i}\n" for i in range(40)) + "e0\ts1\tlost\n"
+    rows = "".join(f"e{i}\t{NAMES[i]}\tx{i}\n" for i in range(40)) + "e0\ts1\tlost\ne1\t\tx1\n"
     concepts = write(files / "concepts.tsv", f"en\tsi\tes\n{rows}")
     named = [f"en={files}/cc.en.300.vec", f"si={files}/cc.si.300.vec", f"es={files}/es.vec"]
     arguments = ["compare", str(concepts), "--vectors", *named]
@@ -373,7 +447,11 @@ def test_compare(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "40 concepts in all vocabularies, 16 to test on" in printed
     assert re.search(r"es +\d\.\d+ \d\.\d+   -0\.\d+ \[-\d\.\d+, [-+]\d\.\d+\] from si", printed)
-    for bad, message in ((arguments[:-1], "three languages"), ([*arguments[:-1], "es"], "write code=file")):
+    for bad, message in (
+        (arguments[:-1], "three languages"),
+        ([*arguments[:-1], "es"], "write code=file"),
+        ([*arguments[:-1], f"de={files}/es.vec"], "0 of 42 rows have in each of the columns en, si, de a word"),
+    ):
         with pytest.raises(SystemExit, match="2"):
             use.main(bad)
         assert message in capsys.readouterr().err
