@@ -48,6 +48,7 @@ def _languages(axes: Axes, record: Record) -> None:
             weight="bold",
         )  # fmt: skip
     rows(axes, [name(code) for code in order], high=1.05)
+    axes.set_xlim(left=min(0.0, *before.values()) - 0.03)
     axes.set_ylim(len(order) + 0.6, -0.6)
     axes.set_title("Every language")
     axes.set_xlabel("mean cosine with its translations")
