@@ -277,6 +277,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "mexa score {} --model nothing/here": ("mexa", ".tsv"),
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
+    "langsamp neutrality {} --model nothing/here": ("langsamp", ".tsv"),
     "lexical_specialization specialize {} --model nothing/here": ("lexical_specialization", ".csv"),
     "lexical_specialization audit {} --models nothing/here nothing/there": ("lexical_specialization", ".jsonl"),
     "lexical_specialization induce {} --vocabulary pairs.tsv --model nothing/here": ("lexical_specialization", ".txt"),
@@ -302,6 +303,7 @@ MODELS = {
     "bayling2 chat",
     "marco_llm report",
     "transmi measure",
+    "langsamp donors",
     "neobabel draw",
     "muril plan",
 }

@@ -1,0 +1,163 @@
+"""LangSAMP: language and script vectors on the way into the head leave the encoder more language-neutral."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.experiment.paper import Check, Claim, Paper, Premise, public
+
+# Against the same training without the vectors, over languages. The null arm hands every chunk another one's ids.
+_AGAINST: dict[str, Any] = {
+    "treatment": "full",
+    "control": "none",
+    "unit": "language",
+    "null": "shuffled",
+    "premises": ("predicts",),
+}
+_SIX_TASKS = "Consistently better than the same training without them on six zero-shot tasks (abstract)."
+_SCALE = "Needs continued pre-training of XLM-R on Glot500-c: preset `paper`."
+
+PAPER = Paper(
+    slug="langsamp",
+    title="LangSAMP: Language-Script Aware Multilingual Pretraining",
+    authors="Yihong Liu, Haotian Ye, Chunlan Ma, Mingyang Wang, Hinrich Schütze",
+    year=2024,
+    venue="ACL 2025",
+    arxiv="2409.18199",
+    family="pretraining",
+    summary=(
+        "Adds language and script vectors behind the last layer of an encoder in masked language modelling, and throws "
+        "them away with the head: the states need not say the language, and become more alike across languages."
+    ),
+    claims=(
+        Claim(
+            id="states-are-more-neutral",
+            statement="Told the language and script at the head, an encoder gives translations states that are more "
+            "alike (cosine) than the same training without.",
+            reported="Higher cosine similarity between languages on parallel text (abstract).",
+            metric="pair_cosine",
+            smallest=0.05,
+            **_AGAINST,
+        ),
+        Claim(
+            id="zero-shot-transfer",
+            statement="What is learnt on the frozen encoder in one language is told better in the others.",
+            reported=_SIX_TASKS,
+            metric="transfer",
+            smallest=0.02,
+            **{**_AGAINST, "premises": ("predicts", "transfers")},
+        ),
+        Claim(
+            id="retrieves-translations",
+            statement="More translations are retrieved (accuracy@1).",
+            reported=f"{_SIX_TASKS} Two of them are retrieval.",
+            metric="acc1",
+            smallest=0.01,
+            **{**_AGAINST, "premises": ("predicts", "retrieves")},
+        ),
+        Claim(
+            id="both-tables",
+            statement="Language and script vectors together leave the states more neutral than either alone.",
+            reported="Ablation of both kinds of vectors (section on ablations; its numbers were not available to us).",
+            metric="pair_cosine",
+            treatment="full",
+            control=("lang", "script"),
+            smallest=0.05,
+            unit="language",
+            null="shuffled",
+            premises=("predicts",),
+        ),
+        Claim(
+            id="vectors-choose-donors",
+            statement="Transfer from the language whose vector is most alike is better than from one fixed source.",
+            reported="The vectors help to choose the source of zero-shot transfer, against English (abstract).",
+            metric="from_donor",
+            treatment="full",
+            control="full",
+            control_metric="from_source",
+            smallest=0.02,
+            unit="language",
+            null="shuffled",
+            premises=("predicts",),
+        ),
+        Claim(
+            id="tail-languages-gain-most",
+            statement="Languages that the base model had not read gain most.",
+            reported="As summarised by others; tables by head and tail were not available to us.",
+            out_of_scale=_SCALE,
+        ),
+    ),
+    checks=(
+        Check(
+            id="behind-the-encoder",
+            statement="The place is what counts: vectors at the input as well leave the states less neutral than "
+            "vectors at the head alone.",
+            metric="pair_cosine",
+            treatment="full",
+            control="input",
+            smallest=0.05,
+            unit="language",
+            null="shuffled",
+            premises=("predicts",),
+        ),
+        Check(
+            id="less-variance-between-languages",
+            statement="A smaller share of the variance of states lies between languages.",
+            metric="language_variance",
+            better="lower",
+            smallest=0.02,
+            **_AGAINST,
+        ),
+        Check(
+            id="centred-cosine",
+            statement="Translations are more alike also when the mean of all languages is taken off.",
+            metric="centred",
+            smallest=0.02,
+            **_AGAINST,
+        ),
+        Check(
+            id="predicts-better",
+            statement="Masked words of held-out lines are predicted better (nats a token).",
+            metric="masked_loss",
+            better="lower",
+            smallest=0.02,
+            **_AGAINST,
+        ),
+    ),
+    premises=(
+        Premise(
+            id="predicts",
+            statement="The baseline predicts masked words of lines that it has not read, by 3 nats a token more than a "
+            "guess over the vocabulary.",
+            metric="masked_gain",
+            variant="none",
+            at_least=3.0,
+        ),
+        Premise(
+            id="transfers",
+            statement="There is transfer: what is learnt in one language is told in the others more often than the "
+            "commonest answer would be right (about .15).",
+            metric="transfer",
+            variant="none",
+            at_least=0.2,
+        ),
+        Premise(
+            id="retrieves",
+            statement="There is meaning in the states: more translations are retrieved than shared letters retrieve.",
+            metric="over_letters",
+            variant="none",
+            at_least=0.0,
+        ),
+    ),
+    official_code="https://github.com/cisnlp/LangSAMP",
+    licence_note="The official repository carries no licence as a whole; XLM-R is MIT, Glot500 Apache-2.0.",
+    seeds=(31, 32, 33, 34),
+    minutes=18,
+)
+
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=("Tables", "attach", "detach", "told", "langsamp_loss", "similarity", "donors"),
+    train=("load_tables",),
+    eval=("neutrality",),
+)
