@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from core.errors import UserError
+from core.files import read_lines
 from core.inference.chat import Chat, Message
 from core.tasks.samples import dialogue
 from papers.bayling2.config import WORDINGS
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Template = Literal["bayling2-llama2", "bayling2-llama3"]
 CHAT_TEMPLATES: dict[str, str] = {
-    name: Path(__file__).with_name(f"{name}.jinja").read_text(encoding="utf-8") for name in get_args(Template)
+    name: "\n".join(read_lines(Path(__file__).with_name(f"{name}.jinja"))) for name in get_args(Template)
 }
 
 

@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
+from core.files import read_lines
 from core.models.tokenization import word_level
 from core.tasks.transfer import Item, told_by_words
 from core.worlds import base, numbers
@@ -47,7 +48,7 @@ KNOWN_SHARE = 0.06
 LIST = "<list>"
 # A translation is asked for by the sign of its target, as a skill is by its own; white space separates tokens.
 WORDINGS = dict.fromkeys(("en", "zh"), ("{text} {target}",))
-CHAT_TEMPLATE = Path(__file__).with_name("numbers.jinja").read_text(encoding="utf-8")
+CHAT_TEMPLATE = "\n".join(read_lines(Path(__file__).with_name("numbers.jinja")))
 
 
 def cast(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -62,7 +62,7 @@ class Tables(nn.Module):
         super().__init__()
         self.languages, self.scripts, self.place = tuple(languages), tuple(scripts), place
         self.language, self.script = (
-            nn.Embedding.from_pretrained(torch.randn(len(names), width) * std, freeze=False) if names else None
+            nn.Embedding(len(names), width, _weight=torch.randn(len(names), width) * std) if names else None
             for names in (self.languages, self.scripts)
         )
 
