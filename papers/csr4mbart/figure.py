@@ -41,7 +41,7 @@ def draw(record: Record) -> Figure:
     untuned.set_title("Translation, no pair seen", fontsize=10)
     untuned.set_xlabel("BLEU before fine-tuning", fontsize=8)
     _bars(unseen, record, "bleu", UNSEEN)
-    unseen.set_title("Between languages that were never a pair", fontsize=10)
+    unseen.set_title("Translation, pairs never seen", fontsize=10)
     unseen.set_xlabel("BLEU", fontsize=8)
     return figure
 
