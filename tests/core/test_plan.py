@@ -31,10 +31,11 @@ from core.cost.accounting import (
     target_of,
 )
 from core.cost.plan import GPUS, plan, render_plan
-from core.cost.workload import Workload
+from core.cost.workload import Workload, of_training
 from core.errors import UserError
 from core.models.architectures import SAME_SHAPE, SHAPES, architecture, known, miniature
 from core.models.tokenization import BOS, EOS, PAD, word_level
+from core.training.config import TrainingConfig
 from core.training.optimization import flops_per_token as measured
 
 # Parameters as the models' weight indices (model.safetensors, "total_parameters") or cards state them.
@@ -447,3 +448,13 @@ def test_a_model_that_no_gpu_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -
     refuse_too_large("Qwen/Qwen2-7B")
     with pytest.raises(UserError, match=r"291 GB in float32 and the GPU 80"):
         refuse_too_large("Qwen/Qwen2-72B")
+
+
+def test_a_training_phase_is_planned_with_its_own_lengths_and_batches() -> None:
+    settings = TrainingConfig(batch_size=32, max_length=77, gradient_checkpointing=True)
+    found = of_training(settings, "wheel:minilm", 1e6, name="tuning", precision="fp32")
+    assert (found.sequence_length, found.micro_batch_size, found.checkpointing) == (77, 32, True)
+    assert (found.architecture, found.tokens, found.name, found.precision) == ("wheel:minilm", 1e6, "tuning", "fp32")
+    smaller = TrainingConfig(batch_size=32, micro_batch_size=4, gradient_checkpointing=False)
+    assert of_training(smaller, "wheel:minilm", 1).micro_batch_size == 4
+    assert not of_training(smaller, "wheel:minilm", 1).checkpointing

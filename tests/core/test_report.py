@@ -220,3 +220,9 @@ def test_the_site_s_own_pages(tmp_path: Path) -> None:
     source.write_text('"""x\n```\n<script>1</script>\n````\n"""\n', encoding="utf-8")
     page = MarkdownIt("commonmark", {"html": True}).render(hooks.source_page(card, source))
     assert not {"script"} & {tag for tag, _ in Tags(page).found}
+
+
+def test_a_newcomer_is_told_of_every_paper_what_to_bring() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    chosen = text[text.index("## Pick by what you want to do") : text.index("## The map")]
+    assert not [slug for slug in cards.slugs() if f"[{slug}](papers/{slug}/README.md)" not in chosen]
