@@ -13,15 +13,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from core import corpora
 from core.errors import UserError
-from core.experiment.config import Range
-from core.files import load_json, write_json
 from core.tasks.choices import exam
 from core.text.languages import match
 
@@ -137,35 +135,6 @@ class Transfer:
         return "\n".join(rows)
 
 
-@dataclass(frozen=True)
-class Measure:
-    """Accuracy by task and language, split by what training showed of the language."""
-
-    model: str
-    """Hub id or folder of a chat model; asked in its own chat template."""
-    tasks: str
-    """JSON lines with task, language, prompt, answer, and optionally choices, key, answer_language."""
-    manifest: Path | None = None
-    """manifest.json of the mixture that the model was trained on; none = every language counts as unseen."""
-    out: Path = Path("transfer.json")
-    """File for the table."""
-    max_new_tokens: Annotated[int, Range(1)] = 32
-    """Longest generated answer."""
-
-    def asked(self) -> tuple[dict[str, dict[str, list[Item]]], dict[str, Exposure]]:
-        """The tasks, and what training showed of their languages."""
-        facts: dict[str, Any] = {} if self.manifest is None else load_json(self.manifest, dict)
-        if self.manifest is not None and not all(isinstance(facts.get(key), dict) for key in ("blocks", "languages")):
-            raise UserError(f"{self.manifest} is no manifest of a mixture: give one that `mix` or training wrote.")
-        tasks = read_tasks(self.tasks)
-        return tasks, exposures(facts, tasks)
-
-    def show(self, found: Transfer) -> None:
-        """Print the table and write its cells."""
-        print(found.table())
-        write_json(self.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in found.cells])
-
-
 def benchmark_tasks(
     names: Iterable[str], required: Sequence[str], languages: Sequence[str], limit: int | None = None
 ) -> dict[str, dict[str, list[Item]]]:
@@ -228,15 +197,6 @@ def exposure_of(code: str, languages: Mapping[str, Mapping[str, int]], task_bloc
     if any(blocks.get(name) for name in task_blocks):
         return "instructed"
     return "translated" if blocks.get("xling") else "unseen"
-
-
-def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> dict[str, Exposure]:
-    """What the mixture of a manifest (`blocks`, `languages`) shows of every language of `{task: languages}`.
-
-    Every block instructs tasks but `xling`, the translations, and `knowledge`.
-    """
-    instructing, seen = {*facts.get("blocks", ())} - {"xling", "knowledge"}, facts.get("languages", {})
-    return {code: exposure_of(code, seen, instructing) for languages in tasks.values() for code in languages}
 
 
 def transfer_matrix(

@@ -21,6 +21,7 @@ from core.errors import UserError
 from core.experiment.config import name_values
 from core.tasks import translation
 from core.tasks.samples import adapt
+from core.tasks.transfer import Exposure, exposure_of
 from core.tasks.translation import Segment
 from papers.bayling2.config import WORDINGS, Config
 from papers.bayling2.method import XLING, Bitext, Row, cross_lingual_block, mix_blocks
@@ -194,6 +195,12 @@ def manifest(rows: Sequence[Row]) -> dict[str, Any]:
         "distinct_per_language": dict(sorted(Counter(spoke_of.values()).items())),
         "languages": {code: dict(found) for code, found in sorted(languages.items())},
     }
+
+
+def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> dict[str, Exposure]:
+    """What the mixture of a manifest shows of every language that is asked in, by `{task: languages}`."""
+    instructing, seen = {*facts.get("blocks", ())} - {XLING, "knowledge"}, facts.get("languages", {})
+    return {code: exposure_of(code, seen, instructing) for languages in tasks.values() for code in languages}
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json
 from core.tasks.transfer import Item as Item
-from core.tasks.transfer import Transfer, benchmark_tasks, exposures, transfer_matrix
+from core.tasks.transfer import Transfer, benchmark_tasks, transfer_matrix
 from core.tasks.transfer import read_tasks as read_tasks
 from papers.bayling2.config import WORDINGS, Config
 
@@ -34,7 +34,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from core.distributed import seed_everything
     from papers.bayling2 import miniature
     from papers.bayling2.chat import load_chat
-    from papers.bayling2.data import TRANSLATION_TESTS
+    from papers.bayling2.data import TRANSLATION_TESTS, exposures
 
     seed_everything(config.seed)
     facts = read_json(run.artifact / "manifest.json") or {}

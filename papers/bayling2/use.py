@@ -8,13 +8,13 @@ python -m papers.bayling2.use chat --model ICTNLP/bayling-2-7b --template baylin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+from core.errors import UserError
 from core.experiment.config import Range, Seed, name_values
 from core.experiment.entrypoint import Verbs, tools
-from core.tasks import transfer
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,22 @@ class Mix:
     """Size of the mixture, small blocks repeated; 0 = as large as possible without repetition."""
     seed: Seed = 0
     """Of all draws."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Accuracy by task and language, split by what training showed of the language."""
+
+    model: str
+    """Hub id or folder of a chat model; asked in its own chat template."""
+    tasks: str
+    """JSON lines with task, language, prompt, answer, and optionally choices, key, answer_language."""
+    manifest: Path | None = None
+    """manifest.json of the mixture that the model was trained on; none = every language counts as unseen."""
+    out: Path = Path("transfer.json")
+    """File for the table."""
+    max_new_tokens: Annotated[int, Range(1)] = 32
+    """Longest generated answer."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +93,23 @@ def mix(options: Mix) -> None:
     print(f"{facts['examples']} examples: {parts}. {options.out / 'mixture.jsonl'}")
 
 
-def measure(options: transfer.Measure) -> None:
+def measure(options: Measure) -> None:
     """Print and write the transfer table of a model."""
+    from core.files import load_json, write_json
+    from core.tasks.transfer import read_tasks, transfer_matrix
     from papers.bayling2.chat import load_chat
+    from papers.bayling2.data import exposures
 
-    tasks, exposure = options.asked()
+    facts: dict[str, Any] = {} if options.manifest is None else load_json(options.manifest, dict)
+    if options.manifest is not None and not all(isinstance(facts.get(key), dict) for key in ("blocks", "languages")):
+        raise UserError(f"{options.manifest} is no manifest of a mixture: give one that `mix` or training wrote.")
+    tasks = read_tasks(options.tasks)
     chat = load_chat(options.model)
-    answer = lambda items: chat.answer(items, options.max_new_tokens)  # noqa: E731
-    options.show(transfer.transfer_matrix(answer, tasks, exposure=exposure))
+    transfer = transfer_matrix(
+        lambda items: chat.answer(items, options.max_new_tokens), tasks, exposure=exposures(facts, tasks)
+    )
+    print(transfer.table())
+    write_json(options.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in transfer.cells])
 
 
 def chat_once(options: ChatOnce) -> None:
@@ -102,7 +127,7 @@ def chat_once(options: ChatOnce) -> None:
         print(chat.reply(turns, max_new_tokens=limit, temperature=options.temperature)[0])
 
 
-VERBS: Verbs = {"mix": (Mix, mix), "measure": (transfer.Measure, measure), "chat": (ChatOnce, chat_once)}
+VERBS: Verbs = {"mix": (Mix, mix), "measure": (Measure, measure), "chat": (ChatOnce, chat_once)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

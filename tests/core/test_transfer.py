@@ -56,32 +56,7 @@ def test_transfer_is_split_by_exposure_and_resource() -> None:
 def test_exposure_follows_from_the_manifest(blocks: dict[str, int], exposure: str) -> None:
     assert transfer.exposure_of("xx", {"xx": blocks}, ("en", "zh", "oracle")) == exposure
     assert transfer.exposure_of("yy", {"xx": blocks}, ("en",)) == "unseen"
-
-
-def test_every_block_but_translations_and_base_knowledge_instructs() -> None:
-    facts = {"blocks": {"oracle": {}, "xling": {}, "knowledge": {}}}
-    facts |= {"languages": {"sw": {"oracle": 1}, "de": {"xling": 9, "knowledge": 1}, "yo": {"knowledge": 3}}}
-    asked = {"quiz": ["swh_Latn", "deu_Latn"], "next": ["yo", "fr"]}
-    found = transfer.exposures(facts, asked)
-    assert found == {"swh_Latn": "instructed", "deu_Latn": "translated", "yo": "unseen", "fr": "unseen"}
-    assert set(transfer.exposures({}, asked).values()) == {"unseen"}
-
-
-def test_the_verb_reads_tasks_and_manifest_and_writes_the_table(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    task = {"task": "quiz", "language": "sw", "prompt": "q", "answer": "A"}
-    (tmp_path / "tasks.jsonl").write_text(json.dumps(task) + "\n", encoding="utf-8")
-    (tmp_path / "manifest.json").write_text('{"blocks": {"xling": {}}, "languages": {"sw": {"xling": 2}}}')
-    options = transfer.Measure("m", str(tmp_path / "tasks.jsonl"), tmp_path / "manifest.json", tmp_path / "out.json")
-    tasks, exposure = options.asked()
-    options.show(transfer.transfer_matrix(lambda asked: ["A"] * len(asked), tasks, exposure=exposure))
-    (cell,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    assert (cell["accuracy"], cell["exposure"], cell["correct"]) == (1.0, "translated", {"0": 1.0})
-    assert "= translated" in capsys.readouterr().out
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(UserError, match="no manifest"):
-        options.asked()
+    assert transfer.exposure_of("swh_Latn", {"sw": blocks}, ("en", "zh", "oracle")) == exposure
 
 
 def test_wrong_languages_are_reported_beside_the_accuracy() -> None:

@@ -22,7 +22,6 @@ from core.experiment.config import override, with_variant
 from core.experiment.run import Run, temporary
 from core.tasks import translation
 from core.tasks.samples import dialogue
-from core.tasks.transfer import exposures
 from core.text.languages import flores_code
 from core.worlds.numbers import spelled
 from papers.bayling2 import PAPER, chat, data, eval, method, miniature, train, use
@@ -226,8 +225,16 @@ def test_the_manifest_counts_by_block_direction_and_language() -> None:
     assert facts["languages"]["en"] == {"en": 6, "xling": 4}
     assert facts["distinct_per_language"] == {"de": 4, "en-zh": 2}
     assert facts["examples"] == 18
-    found = exposures(facts, {"quiz": ["en", "deu_Latn", "yo"]})
-    assert found == {"en": "instructed", "deu_Latn": "translated", "yo": "unseen"}
+    asked = {"quiz": ["en", "deu_Latn", "yo"]}
+    assert data.exposures(facts, asked) == {"en": "instructed", "deu_Latn": "translated", "yo": "unseen"}
+    assert set(data.exposures({}, asked).values()) == {"unseen"}
+
+
+def test_every_block_but_translations_and_base_knowledge_instructs() -> None:
+    facts: dict[str, Any] = {"blocks": {"oracle": {}, "xling": {}, "knowledge": {}}}
+    facts |= {"languages": {"sw": {"oracle": 1}, "de": {"xling": 9, "knowledge": 1}, "yo": {"knowledge": 3}}}
+    found = data.exposures(facts, {"quiz": ["swh_Latn", "deu_Latn"], "next": ["yo", "fr"]})
+    assert found == {"swh_Latn": "instructed", "deu_Latn": "translated", "yo": "unseen", "fr": "unseen"}
 
 
 # --- the miniature world ------------------------------------------------------------------------------------------
