@@ -42,7 +42,12 @@ def render_parallel(
         tgt_name: Name of the second.
         templates: Letters to draw from (the paper's Table 13: all).
         seed: Of the draws.
+
+    Raises:
+        UserError: Unknown template, or none.
     """
+    if not templates:
+        raise UserError(f"No template to draw from: name some of {', '.join(TEMPLATES)}.")
     draw, texts = random.Random(seed), []
     for source, target in pairs:
         sides = [(src_name, tgt_name, source, target), (tgt_name, src_name, target, source)]

@@ -115,6 +115,8 @@ def test_parallel_text_is_turned_both_ways_and_drawn_from_all_templates() -> Non
     assert 150 < backwards < 250
     assert sum(text.startswith("Render") for text in texts) == pytest.approx(400 / 11, abs=18)
     assert texts != bitext.render_parallel(pairs, "English", "German", seed=2)
+    with pytest.raises(UserError, match="No template to draw from"):
+        bitext.render_parallel(pairs, "English", "German", [])
 
 
 def test_prompts_end_where_the_translation_begins() -> None:
