@@ -60,7 +60,7 @@ class Chunks:
 
     Attributes:
         masking: Which tokens are predicted.
-        shuffled: Hand every row the ids of another one of the batch (null arm).
+        shuffled: Hand the rows' ids out anew within the batch (null arm); by chance some rows keep their language.
     """
 
     masking: Masking

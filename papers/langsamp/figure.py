@@ -41,14 +41,13 @@ def _languages(axes: Axes, record: Record) -> None:
     order = sorted(after, key=lambda code: -after[code])
     for row, code in enumerate(order):
         axes.plot([before[code], after[code]], [row, row], color=COLOURS["blue"], linewidth=3, alpha=0.25)
-    for values, colour, label in ((before, "vermilion", "without"), (after, "blue", "LangSAMP")):
+    for values, colour, label in ((before, "vermilion", "no vectors"), (after, "blue", "LangSAMP")):
         axes.plot([values[code] for code in order], range(len(order)), "o", color=COLOURS[colour], markersize=5)
         axes.text(
-            values[order[-1]], len(order) - 0.2, label, color=COLOURS[colour], fontsize=8, ha="center", va="top",
-            weight="bold",
+            values[order[0]], -0.6, label, color=COLOURS[colour], fontsize=8, ha="center", va="bottom", weight="bold",
         )  # fmt: skip
     rows(axes, [name(code) for code in order], high=1.05)
     axes.set_xlim(left=min(0.0, *before.values()) - 0.03)
-    axes.set_ylim(len(order) + 0.6, -0.6)
+    axes.set_ylim(len(order) - 0.4, -1.5)
     axes.set_title("Every language")
     axes.set_xlabel("mean cosine with its translations")
