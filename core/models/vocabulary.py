@@ -9,7 +9,7 @@ tokenizer.
 
 and the same for `W` and `b` (0 for new tokens), so that the scores of kept tokens are what they were. For tokenizers
 of the Unigram kind (SentencePiece: XLM-R, mT5, T5) the helpers below read, replace and trim the vocabulary with its
-scores.
+scores; `cut_vocabulary` takes WordPiece (BERT) too.
 
 A multilingual vocabulary outweighs a small model: of multilingual-e5-small's 118 M parameters 96 M are its 250,037 rows
 of 384. Trimmed to the tokens of a corpus it trains and scores many times faster, with the same segmentation of that
@@ -231,9 +231,6 @@ def with_unigram_vocabulary(
     Raises:
         UserError: Not a Unigram tokenizer, a piece that is empty or there twice, or no unknown piece.
     """
-    from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
-
     state = _unigram_state(tokenizer)
     pieces = [piece for piece, _ in vocabulary]
     ids = {piece: i for i, piece in enumerate(pieces)}
@@ -245,6 +242,14 @@ def with_unigram_vocabulary(
         raise UserError(f"the new vocabulary lacks the unknown piece {unknown!r}: keep it")
     state["model"]["unk_id"] = ids[unknown]
     state["model"]["vocab"] = [[piece, float(score)] for piece, score in vocabulary]
+    return _rebuilt(tokenizer, state, ids)
+
+
+def _rebuilt(tokenizer: PreTrainedTokenizerBase, state: dict[str, Any], ids: dict[str, int]) -> PreTrainedTokenizerFast:
+    """A tokenizer of another state, whose added tokens take their new ids or, if they have none, the next ones."""
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
     for token in sorted(state["added_tokens"], key=lambda token: token["id"]):
         token["id"] = ids.setdefault(token["content"], len(ids))
     state["added_tokens"].sort(key=lambda token: token["id"])
@@ -264,6 +269,40 @@ def with_unigram_vocabulary(
         **named,
         **kept,
     )
+
+
+def cut_vocabulary(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> Trimmed:
+    """Keep some tokens, and every special one, with dense new ids in the old order.
+
+    Args:
+        tokenizer: Of the Unigram (XLM-R, mDeBERTa) or the WordPiece kind (BERT).
+        ids: Old ids of the tokens to keep.
+
+    Returns:
+        The tokenizer, and the old id of each of its tokens.
+
+    Raises:
+        UserError: A tokenizer of another kind.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    kind = type(backend.model).__name__ if backend is not None else type(tokenizer).__name__
+    if backend is None or kind not in ("Unigram", "WordPiece"):
+        raise UserError(f"the vocabulary of a {kind} tokenizer cannot be cut: this needs Unigram or WordPiece")
+    added = backend.get_added_tokens_decoder()
+    wanted = {*ids, *added, *tokenizer.all_special_ids}
+    if kind == "Unigram":
+        vocabulary = unigram_vocabulary(tokenizer)
+        rows = [i for i in range(len(vocabulary)) if i in wanted]
+        outside = sorted(i for i in added if i >= len(vocabulary))
+        return Trimmed(with_unigram_vocabulary(tokenizer, [vocabulary[i] for i in rows]), rows + outside)
+    state = json.loads(backend.to_str())
+    wanted.add(state["model"]["vocab"][state["model"]["unk_token"]])
+    entries = sorted(state["model"]["vocab"].items(), key=lambda entry: entry[1])
+    kept = [(token, i) for token, i in entries if i in wanted]
+    places = {token: new for new, (token, _) in enumerate(kept)}
+    state["model"]["vocab"] = dict(places)
+    outside = sorted(i for i, token in added.items() if token.content not in places)
+    return Trimmed(_rebuilt(tokenizer, state, places), [i for _, i in kept] + outside)
 
 
 def trim_vocabulary(
@@ -300,13 +339,10 @@ def trim_vocabulary(
     vocabulary = unigram_vocabulary(tokenizer)
     added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
     wanted = {*keep, *characters, "▁", *(token.content for token in added.values())}
-    special = {*added, *tokenizer.all_special_ids}
-    rows = [
-        i for i, (piece, _) in enumerate(vocabulary) if counts[i] >= minimum_count or i in special or piece in wanted
-    ]
-    trimmed = with_unigram_vocabulary(tokenizer, [vocabulary[i] for i in rows])
-    outside = sorted(i for i in added if i >= len(vocabulary))
-    return Trimmed(trimmed, rows + outside)
+    return cut_vocabulary(
+        tokenizer,
+        (i for i, (piece, _) in enumerate(vocabulary) if counts[i] >= minimum_count or piece in wanted),
+    )
 
 
 def _unigram_state(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
