@@ -123,11 +123,12 @@ class Remembered:
 
     def __call__(self, batch: Batch) -> Seen:
         """What the teacher makes of the rows of the batch."""
-        rows, width = self.shown[batch["row"]], batch["input_ids"].shape[1]
+        device, width = batch["input_ids"].device, batch["input_ids"].shape[1]
+        rows = self.shown[batch["row"].cpu()]
         return Seen(
-            [states[rows, :width] for states in self.hidden],
-            [weights[rows, :, :width, :width] for weights in self.attention],
-            self.logits[rows],
+            [states[rows, :width].to(device) for states in self.hidden],
+            [weights[rows, :, :width, :width].to(device) for weights in self.attention],
+            self.logits[rows].to(device),
         )
 
 
@@ -205,3 +206,14 @@ def permuted(size: int, seed: int) -> list[int]:
     """Another row for every row."""
     order = np.random.default_rng(seed).permutation(size)
     return [int(order[(np.flatnonzero(order == row)[0] + 1) % size]) for row in range(size)]
+
+
+def score(loaded: tuple[Any, Any], examples: Sequence[Labelled]) -> float:
+    """Entity F1 where words are tagged (seqeval), macro-F1 where texts are classified."""
+    from core.models.loading import Loaded
+    from core.tasks import classification, tagging
+
+    loaded = Loaded(*loaded)
+    if head(examples) == "sequence":
+        return classification.f1(classification.predict(loaded, examples), examples)
+    return tagging.f1(tagging.predict(loaded, examples), examples)

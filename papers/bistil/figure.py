@@ -1,18 +1,37 @@
-"""The figure of the page, drawn from the record alone."""
+"""The figure of the page, drawn from the record alone: transfer by arm, and the distance to the teacher."""
 
 from __future__ import annotations
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from core.experiment.figures import arm_bars
 from core.experiment.results import Record
+
+ARMS = (
+    ("teacher", "the whole model (upper bound)", "grey"),
+    ("bistil", "BiStil: two languages", "blue"),
+    ("multi", "thirteen languages", "vermilion"),
+    ("none", "no phase one", "orange"),
+    ("scratch", "from nothing", "orange"),
+    ("plain", "labels instead of the teacher", "green"),
+    ("full", "tuned densely", "green"),
+    ("random_places", "random places", "green"),
+    ("shuffled", "another text's states (null)", "grey"),
+)
 
 
 def draw(record: Record) -> Figure:
-    """The score of each variant, one dot a seed."""
-    figure, axes = plt.subplots(figsize=(5, 2))
-    for row, (variant, by_seed) in enumerate(record.measurements.items()):
-        axes.plot([m.metrics["score"] for m in by_seed.values()], [row] * len(by_seed), "o", label=variant)
-    axes.set_yticks(range(len(record.measurements)), list(record.measurements))
-    axes.set_xlabel("score (correlation)")
+    """Accuracy in the target, and in English."""
+    figure, (target, source) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.2, 1))
+    arm_bars(target, record, "accuracy", ARMS, unit="concept")
+    target.set_title("In Georgian, without Georgian task data")
+    target.set_xlabel("held-out names told right, with 95 % interval over seeds")
+    for line in ("trivial_majority", "trivial_length"):
+        cells = [cell.metrics[line] for cell in record.measurements["bistil"].values()]
+        target.axvline(sum(cells) / len(cells), color="black", linewidth=0.8, linestyle=":")
+    arm_bars(source, record, "accuracy_source", ARMS, unit="concept")
+    source.set_yticklabels([])
+    source.set_title("In English")
+    source.set_xlabel("the same concepts")
     return figure

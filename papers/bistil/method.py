@@ -102,9 +102,9 @@ def look(model: Any, batch: Batch, *, head: bool = True) -> Seen:
 
 
 def frozen(model: Any, *, head: bool = True) -> Teacher:
-    """A model as a teacher: in evaluation mode, without gradients."""
+    """A model as a teacher: in evaluation mode, without gradients, wherever the batch is."""
     model.eval().requires_grad_(False)
-    return torch.no_grad()(lambda batch: look(model, batch, head=head))
+    return torch.no_grad()(lambda batch: look(model.to(batch["input_ids"].device), batch, head=head))
 
 
 def hidden_loss(student: Seen, teacher: Seen, factor: int) -> Tensor:
@@ -171,8 +171,8 @@ def weights(model: Any) -> Weights:
 
 
 def encoder_names(model: Any) -> set[str]:
-    """Names of the parameters that are not the head's."""
-    body = {id(value) for value in model.base_model.parameters()}
+    """Names of the parameters that are not the head's, to which a pooler belongs."""
+    body = {id(value) for name, value in model.base_model.named_parameters() if not name.startswith("pooler.")}
     return {name for name, value in model.named_parameters() if id(value) in body}
 
 

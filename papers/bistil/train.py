@@ -21,6 +21,7 @@ from papers.bistil.config import Config
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
+    from core.tasks.finetuning import Head
     from papers.bistil.method import Change, Weights
 
 
@@ -33,7 +34,7 @@ def train(config: Config, run: Run) -> None:
         build_folder(run.artifact, lambda folder: write_json(folder / "teacher.json", {"base": config.base}))
         return
     source = student(config, run)
-    labels, loaded = classifier(source, config)
+    head, labels, loaded = classifier(source, config)
     start = method.weights(loaded.model)
     change = tuned(config, run, loaded)
     method.put(loaded.model, start)
@@ -43,25 +44,25 @@ def train(config: Config, run: Run) -> None:
     def fill(folder: Path) -> None:
         body.save_pretrained(folder / "student")
         loaded.tokenizer.save_pretrained(folder / "student")
-        sparse.save(change, labels, folder / "task.safetensors")
+        sparse.save(change, head, labels, folder / "task.safetensors")
 
     if is_main_process():
         build_folder(run.artifact, fill, replace=True)
 
 
-def classifier(spec: str | Path, config: Config) -> tuple[list[str], Loaded]:
-    """An encoder with a fresh head for the task and attention that shows its probabilities; its labels."""
+def classifier(spec: str | Path, config: Config) -> tuple[Head, list[str], Loaded]:
+    """What the task labels, its labels, and an encoder with a fresh head and attention that shows its probabilities."""
     from core.tasks.finetuning import load_classifier
     from core.tasks.labelled import labels_of
     from papers.bistil import data
 
     examples = data.labelled(config, config.source, "train")
-    labels = labels_of(examples)
-    loaded = load_classifier(spec, data.head(examples), labels, seed=config.seed)
+    head, labels = data.head(examples), labels_of(examples)
+    loaded = load_classifier(spec, head, labels, seed=config.seed)
     loaded.model.set_attn_implementation("eager")
     if config.freeze_embeddings:
         loaded.model.get_input_embeddings().requires_grad_(False)
-    return labels, loaded
+    return head, labels, loaded
 
 
 # --- phase one ------------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def teacher(config: Config, run: Run) -> Path:
         from core.training.fit import fit, save_pretrained
         from papers.bistil import data
 
-        _, (model, tokenizer) = classifier(trimmed(replace(config, general="bilingual"), run), config)
+        _, _, (model, tokenizer) = classifier(trimmed(replace(config, general="bilingual"), run), config)
         rows, collate = data.task_rows(config, tokenizer), data.task_collate(tokenizer)
         fit(
             model, rows, config.teacher_training, run, loss_fn=label_loss, collate=collate,
@@ -193,25 +194,45 @@ def teacher(config: Config, run: Run) -> Path:
 def tuned(config: Config, run: Run, loaded: Loaded) -> Change:
     """Phase two: sparse (or dense, or randomly placed) tuning against the task's teacher, or against the labels."""
     import torch
+    from safetensors.torch import load_file, save_file
 
+    from core.experiment.config import to_dict
     from core.tasks.finetuning import label_loss
     from core.training.fit import fit
     from papers.bistil import data, method
 
     model, tokenizer = loaded
+    shared = to_dict(config)
     rows, loss = data.task_rows(config, tokenizer), label_loss
     if config.distil:
-        shown = method.frozen(classifier(teacher(config, run), config)[1].model)
+        shown = method.frozen(classifier(teacher(config, run), config)[2].model)
         if not config.task:
             order = data.permuted(len(rows), config.seed) if config.shuffled else None
             shown = data.Remembered(shown, data.collate(rows, tokenizer.pad_token_id), order)
         loss = partial(method.task_loss, teacher=shown, factor=config.factor, temperature=config.temperature)
 
     def train(phase: str) -> None:
+        if phase == "all":  # what the method, dense tuning and other densities have in common
+            folder = run.stage("dense", {**shared, "places": None, "density": None}, dense)
+            method.put(model, load_file(folder / "weights.safetensors"))
+        else:
+            step(phase)
+
+    def dense(folder: Path) -> None:
+        step("all")
+        save_file(method.weights(model), folder / "weights.safetensors")
+
+    def step(phase: str) -> None:
         fit(
-            model, rows, config.task_training, run, loss_fn=loss, collate=data.task_collate(tokenizer),
-            seed=config.seed, name=phase,
-        )  # fmt: skip
+            model,
+            rows,
+            config.task_training,
+            run,
+            loss_fn=loss,
+            collate=data.task_collate(tokenizer),
+            seed=config.seed,
+            name=phase,
+        )
 
     def anywhere(start: Weights, moved: Weights) -> Weights:
         generator = torch.Generator().manual_seed(config.seed)

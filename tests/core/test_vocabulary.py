@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import (
     BertConfig,
+    BertTokenizer,
     GPT2Config,
     LlamaConfig,
     MBartConfig,
@@ -23,7 +24,13 @@ from transformers import (
 from core.errors import UserError
 from core.models import loading
 from core.models.tokenization import train_bpe
-from core.models.vocabulary import resize_embeddings, trim_vocabulary, unigram_vocabulary, with_unigram_vocabulary
+from core.models.vocabulary import (
+    cut_vocabulary,
+    resize_embeddings,
+    trim_vocabulary,
+    unigram_vocabulary,
+    with_unigram_vocabulary,
+)
 from core.models.wheel_formats import xlmr_tokenizer
 
 SIZE = 20
@@ -324,3 +331,17 @@ class TestTrim:
         trimmed, rows = trim_vocabulary(reader, texts)
         for text in texts:
             assert [rows[i] for i in trimmed(text)["input_ids"]] == reader(text)["input_ids"]
+
+
+def test_wordpiece_is_cut_to_dense_ids_in_the_old_order(tmp_path: Path) -> None:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b", "c", "##d", "e"]
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(words)})
+    cut, rows = cut_vocabulary(tokenizer, [5, 8, 9])
+    assert rows == [0, 1, 2, 3, 4, 5, 8, 9]
+    assert cut.convert_ids_to_tokens(range(len(cut))) == [words[row] for row in rows]
+    assert cut("ad e ab")["input_ids"] == [2, 5, 6, 7, 1, 3]
+    assert [rows[i] for i in cut("ad e")["input_ids"]] == tokenizer("ad e")["input_ids"]
+    cut.save_pretrained(tmp_path)
+    assert loading.load_tokenizer(tmp_path)("ad e")["input_ids"] == [2, 5, 6, 7, 3]
+    with pytest.raises(UserError, match="vocabulary of a BPE tokenizer cannot be cut"):
+        cut_vocabulary(train_bpe(["a b"], 300), [1])
