@@ -116,8 +116,6 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=(
-        "kept_tokens", "student", "frozen", "general_loss", "task_loss", "sparse_tuning", "applied", "Change", "Seen",
-    ),
-    sparse=("save", "read"),
-)  # fmt: skip
+    method=("kept_tokens", "student", "frozen", "general_loss", "task_loss", "sparse_tuning", "Seen"),
+    sparse=("Change", "applied", "save", "read"),
+)

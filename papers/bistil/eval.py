@@ -6,7 +6,7 @@
 * `accuracy`: share of the held-out concepts whose kind is told from their name in the target, which no task data are
   in; `accuracy_source`: of the same concepts by their English names;
 * `general_loss`: equation (3) on these target names, of the student as phase one left it;
-* `trivial_*`: solvers that know English names alone: the commonest kind, the length of a name, shared letters.
+* `trivial_*`: solvers that know English names alone: the commonest kind, the length of a name.
 
 At the paper's scale entity F1 (seqeval) in the target, or macro-F1 of topics, stands in the place of accuracy.
 """
@@ -14,7 +14,6 @@ At the paper's scale entity F1 (seqeval) in the target, or macro-F1 of topics, s
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -71,22 +70,10 @@ def trivial(train: Sequence[Item], measured: Sequence[Item]) -> dict[str, float]
     from core.worlds.base import SOLVERS
 
     solvers = {name: SOLVERS[name](train) for name in ("majority", "length")}
-    found = {
+    return {
         name: statistics.fmean(solve(replace(item, language=train[0].language)) == item.answer for item in measured)
         for name, solve in solvers.items()
     }
-    known = [(_trigrams(item.prompt), item.answer) for item in train]
-    right = [_nearest(_trigrams(item.prompt), known) == item.answer for item in measured]
-    return {**found, "letters": statistics.fmean(right)}
-
-
-def _trigrams(text: str) -> Counter[str]:
-    padded = f" {text.lower()} "
-    return Counter(padded[place : place + 3] for place in range(len(padded) - 2))
-
-
-def _nearest(own: Counter[str], known: Sequence[tuple[Counter[str], str]]) -> str:
-    return max(known, key=lambda other: (own & other[0]).total() / (own | other[0]).total())[1]
 
 
 def general_loss(config: Config, run: Run, texts: Sequence[str]) -> float:

@@ -22,31 +22,29 @@ and trains S sparsely (LT-SFT): train all of S; keep the places of the encoder t
 
 rewind everything; train again where m is 1, and the head. The sparse theta - theta_0 is all that a task costs.
 
-    small = student(model, factor=2)                          # drop layers
-    train(small, general_loss(Teacher(model), factor=2))      # phase one
-    change = sparse_tuning(small, train, density=0.08)        # phase two, with task_loss
-    with applied(small, change): ...                          # several tasks, one student
+    small = student(model, factor=2)                       # drop layers; train with general_loss: phase one
+    change = sparse_tuning(small, train, density=0.08)     # train with task_loss: phase two
+    with applied(small, change): ...                       # one student, several tasks
 """
 
 from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.models.loading import unwrapped
 from core.training.losses import IGNORED, Loss
+from papers.bistil.sparse import Change, Masks, Weights, change, encoder_names, only, put, weights
 
 Batch = Mapping[str, Tensor]
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-SMALLEST = 1e-7  # changes below it are not stored (official code)
 
 
 class Seen(NamedTuple):
@@ -153,29 +151,6 @@ def _summed(parts: Mapping[str, Tensor], rows: int) -> Loss:
 # --- sparse tuning --------------------------------------------------------------------------------------------------
 
 
-class Change(NamedTuple):
-    """What a task costs: flat places of encoder parameters with their differences, and the head's new values."""
-
-    places: dict[str, Int[Tensor, " place"]]
-    differences: dict[str, Float[Tensor, " place"]]
-    head: dict[str, Tensor]
-
-
-Weights = dict[str, Tensor]
-Masks = dict[str, Bool[Tensor, "..."]]
-
-
-def weights(model: Any) -> Weights:
-    """A copy of all parameters."""
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
-
-
-def encoder_names(model: Any) -> set[str]:
-    """Names of the parameters that are not the head's, to which a pooler belongs."""
-    body = {id(value) for name, value in model.base_model.named_parameters() if not name.startswith("pooler.")}
-    return {name for name, value in model.named_parameters() if id(value) in body}
-
-
 def largest(scores: Mapping[str, Tensor], density: float) -> Masks:
     """Equation (5): one threshold over all tensors; ties may add a few places."""
     every = torch.cat([score.flatten() for score in scores.values()])
@@ -188,7 +163,7 @@ def sparse_tuning(
     model: Any,
     train: Callable[[str], Any],
     density: float = 0.08,
-    scores: Callable[[Weights, Weights], Weights] | None = None,
+    scores: Callable[[Weights], Weights] | None = None,
 ) -> Change:
     """Lottery-ticket sparse fine-tuning; afterwards the model holds the tuned weights.
 
@@ -196,70 +171,17 @@ def sparse_tuning(
         model: The student with its head.
         train: Trains the model in place, with an optimiser of its own: called with "all", then with "sparse".
         density: Share of the encoder's values that are tuned.
-        scores: Of (start, trained): which places are kept, instead of those that moved most. Then nothing is trained
-            beforehand.
+        scores: Of the encoder's weights: the places with the largest scores are tuned, instead of those that move
+            most. Then nothing is trained beforehand.
     """
     start, inside = weights(model), encoder_names(model)
     if scores is None:
         with torch.enable_grad():
             train("all")
-    moved = {name: (value - start[name]).abs() for name, value in weights(model).items() if name in inside}
-    masks = largest(moved if scores is None else scores(start, moved), density)
+        moved = {name: (value - start[name]).abs() for name, value in weights(model).items() if name in inside}
+    else:
+        moved = scores({name: start[name] for name in inside})
     put(model, start)  # encoder and head
-    with only(model, masks), torch.enable_grad():
+    with only(model, largest(moved, density)), torch.enable_grad():
         train("sparse")
     return change(model, start)
-
-
-@contextmanager
-def only(model: Any, masks: Masks) -> Iterator[None]:
-    """While it lasts, gradients reach the masked places alone, and parameters without a mask (the head)."""
-    parameters = dict(model.named_parameters())
-    hooks = [parameters[name].register_hook(lambda grad, mask=mask: grad * mask) for name, mask in masks.items()]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@torch.no_grad()
-def put(model: Any, values: Mapping[str, Tensor]) -> None:
-    """Set parameters."""
-    for name, parameter in model.named_parameters():
-        if name in values:
-            parameter.copy_(values[name])
-
-
-@torch.no_grad()
-def change(model: Any, start: Weights) -> Change:
-    """The sparse difference from `start`, and the head."""
-    found, inside = Change({}, {}, {}), encoder_names(model)
-    for name, value in weights(model).items():
-        if name in inside:
-            moved = (value - start[name]).flatten()
-            found.places[name] = (moved.abs() >= SMALLEST).nonzero()[:, 0]
-            found.differences[name] = moved[found.places[name]]
-        else:
-            found.head[name] = value
-    return found
-
-
-@torch.no_grad()
-def add(model: Any, task: Change) -> None:
-    """Give the student a task for good."""
-    for name, parameter in model.named_parameters():
-        if name in task.places:
-            parameter.view(-1).index_add_(0, task.places[name], task.differences[name])
-    put(model, task.head)
-
-
-@contextmanager
-def applied(model: Any, task: Change) -> Iterator[None]:
-    """The student with a task's change; afterwards it is bit for bit what it was, from a kept copy."""
-    kept = weights(model)
-    add(model, task)
-    try:
-        yield
-    finally:
-        put(model, kept)

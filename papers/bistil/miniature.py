@@ -6,9 +6,9 @@ any language; concepts that share a name are one class. Phase one reads the othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from core import corpora
 from core.tasks.labelled import Labelled
@@ -16,6 +16,9 @@ from core.text.normalize import fold
 from core.worlds.base import Item, split
 from core.worlds.names import kinds
 from papers.bistil.config import OTHERS, Config
+
+if TYPE_CHECKING:
+    from core.models.loading import Loaded
 
 SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
 
@@ -75,3 +78,13 @@ def _messages(code: str) -> list[str]:
     """Interface messages of one language."""
     rows = corpora.load("django", languages=["de" if code == "en" else code])
     return [row[code] for row in rows]
+
+
+def toy(texts: Mapping[str, Sequence[str]]) -> Loaded:
+    """A small encoder with random weights, to see the code path."""
+    from core.models.loading import Loaded
+    from core.models.scratch import masked_lm
+
+    lines = [line for own in texts.values() for line in own[:200]]
+    model, tokenizer = masked_lm(lines, pieces=300, layers=4, width=16, heads=2, longest=64)
+    return Loaded(cast("Any", model.base_model), tokenizer)

@@ -22,12 +22,12 @@ from papers.bistil.config import Config
 if TYPE_CHECKING:
     from core.models.loading import Loaded
     from core.tasks.finetuning import Head
-    from papers.bistil.method import Change, Weights
+    from papers.bistil.sparse import Change, Weights
 
 
 def train(config: Config, run: Run) -> None:
     """Trim, distil, tune; arms share the stages in which they do not differ."""
-    from papers.bistil import method, sparse
+    from papers.bistil import sparse
 
     if config.model == "teacher":
         teacher(config, run)
@@ -35,9 +35,9 @@ def train(config: Config, run: Run) -> None:
         return
     source = student(config, run)
     head, labels, loaded = classifier(source, config)
-    start = method.weights(loaded.model)
+    start = sparse.weights(loaded.model)
     change = tuned(config, run, loaded)
-    method.put(loaded.model, start)
+    sparse.put(loaded.model, start)
 
     body: Any = loaded.model.base_model
 
@@ -77,9 +77,10 @@ def trimmed(config: Config, run: Run) -> Path:
     def build(folder: Path) -> None:
         from core.models.loading import load
         from core.models.vocabulary import cut_vocabulary, resize_embeddings
-        from papers.bistil import method
+        from papers.bistil import method, miniature
 
-        model, tokenizer = load(config.base, task="encoder", dtype="float32", device="cpu")
+        options: Any = {"task": "encoder", "dtype": "float32", "device": "cpu"}
+        model, tokenizer = miniature.toy(texts) if config.base == "toy" else load(config.base, **options)
         kept = method.kept_tokens(tokenizer, texts.values(), config.trim_threshold)
         if config.keep_characters:
             kept |= data.characters(tokenizer, texts.values())
@@ -122,37 +123,30 @@ def student(config: Config, run: Run) -> Path:
 
 def distil(config: Config, run: Run, model: Any, small: Any, tokenizer: Any) -> None:
     """Phase one: the student imitates the multilingual model, a batch of one language at a time."""
-    from core.training.fit import fit
-    from papers.bistil import data, method
+    from papers.bistil import method
 
     shown = method.frozen(model, head=False)
     loss = partial(method.general_loss, teacher=shown, factor=config.factor)
-    fit(
-        small,
-        data.general_rows(config, tokenizer),
-        replace(config.general_training, shuffle=False),
-        run,
-        loss_fn=loss,
-        collate=data.general_collate(config, tokenizer),
-        seed=config.seed,
-        name="general",
-    )
+    general(config, run, small, tokenizer, loss)
+
+
+def general(config: Config, run: Run, model: Any, tokenizer: Any, loss: Any) -> None:
+    """Train on the batches of phase one, in their order."""
+    from core.training.fit import fit
+    from papers.bistil import data
+
+    rows, collate = data.general_rows(config, tokenizer), data.general_collate(config, tokenizer)
+    settings = replace(config.general_training, shuffle=False)
+    fit(model, rows, settings, run, loss_fn=loss, collate=collate, seed=config.seed, name="general")
 
 
 def from_nothing(config: Config, run: Run, shape: Any, tokenizer: Any) -> Any:
     """The paper's other baseline: the student's shape, masked language modelling on the same batches."""
     from core.models.loading import from_config
-    from core.training.fit import fit
     from core.training.masking import masked_lm_loss
-    from papers.bistil import data
 
     model = from_config(shape, seed=config.seed, task="masked-lm")
-    rows, masked = data.general_rows(config, tokenizer), replace(config, mask_rate=config.mask_rate or 0.15)
-    settings = replace(config.general_training, shuffle=False)
-    fit(
-        model, rows, settings, run, loss_fn=masked_lm_loss, collate=data.general_collate(masked, tokenizer),
-        seed=config.seed, name="general",
-    )  # fmt: skip
+    general(replace(config, mask_rate=config.mask_rate or 0.15), run, model, tokenizer, masked_lm_loss)
     return model.base_model
 
 
@@ -179,11 +173,8 @@ def teacher(config: Config, run: Run) -> Path:
         from papers.bistil import data
 
         _, _, (model, tokenizer) = classifier(trimmed(replace(config, general="bilingual"), run), config)
-        rows, collate = data.task_rows(config, tokenizer), data.task_collate(tokenizer)
-        fit(
-            model, rows, config.teacher_training, run, loss_fn=label_loss, collate=collate,
-            seed=config.seed, name="teacher",
-        )  # fmt: skip
+        rows, collate, settings = *data.task_rows(config, tokenizer), config.teacher_training
+        fit(model, rows, settings, run, loss_fn=label_loss, collate=collate, seed=config.seed, name="teacher")
         save_pretrained(model, folder, tokenizer)
 
     named = ("base", "source", "target", "texts", "task", "seed", "split", "trim_threshold", "freeze_embeddings")
@@ -199,11 +190,11 @@ def tuned(config: Config, run: Run, loaded: Loaded) -> Change:
     from core.experiment.config import to_dict
     from core.tasks.finetuning import label_loss
     from core.training.fit import fit
-    from papers.bistil import data, method
+    from papers.bistil import data, method, sparse
 
     model, tokenizer = loaded
-    shared = to_dict(config)
-    rows, loss = data.task_rows(config, tokenizer), label_loss
+    rows, collate = data.task_rows(config, tokenizer)
+    loss = label_loss
     if config.distil:
         shown = method.frozen(classifier(teacher(config, run), config)[2].model)
         if not config.task:
@@ -211,37 +202,28 @@ def tuned(config: Config, run: Run, loaded: Loaded) -> Change:
             shown = data.Remembered(shown, data.collate(rows, tokenizer.pad_token_id), order)
         loss = partial(method.task_loss, teacher=shown, factor=config.factor, temperature=config.temperature)
 
-    def train(phase: str) -> None:
-        if phase == "all":  # what the method, dense tuning and other densities have in common
-            folder = run.stage("dense", {**shared, "places": None, "density": None}, dense)
-            method.put(model, load_file(folder / "weights.safetensors"))
-        else:
-            step(phase)
+    def step(phase: str) -> None:
+        fit(model, rows, config.task_training, run, loss_fn=loss, collate=collate, seed=config.seed, name=phase)
 
     def dense(folder: Path) -> None:
         step("all")
-        save_file(method.weights(model), folder / "weights.safetensors")
+        save_file(sparse.weights(model), folder / "weights.safetensors")
 
-    def step(phase: str) -> None:
-        fit(
-            model,
-            rows,
-            config.task_training,
-            run,
-            loss_fn=loss,
-            collate=data.task_collate(tokenizer),
-            seed=config.seed,
-            name=phase,
-        )
+    def train(phase: str) -> None:
+        if phase == "all":  # the same for the method, for dense tuning and for every density
+            folder = run.stage("dense", {**to_dict(config), "places": None, "density": None}, dense)
+            sparse.put(model, load_file(folder / "weights.safetensors"))
+        else:
+            step(phase)
 
-    def anywhere(start: Weights, moved: Weights) -> Weights:
+    def anywhere(encoder: Weights) -> Weights:
         generator = torch.Generator().manual_seed(config.seed)
-        return {name: torch.rand(value.shape, generator=generator) for name, value in moved.items()}
+        return {name: torch.rand(encoder[name].shape, generator=generator) for name in sorted(encoder)}
 
     if config.places == "all":
-        start = method.weights(model)
+        start = sparse.weights(model)
         train("all")
-        return method.change(model, start)
+        return sparse.change(model, start)
     return method.sparse_tuning(model, train, config.density, anywhere if config.places == "random" else None)
 
 

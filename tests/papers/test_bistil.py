@@ -160,25 +160,25 @@ def trained(model: Any) -> Any:
 
 def test_sparse_tuning_leaves_the_other_places_bit_for_bit_and_applies_and_reverts() -> None:
     model = official(2)
-    start, inside = method.weights(model), method.encoder_names(model)
+    start, inside = sparse.weights(model), sparse.encoder_names(model)
     change = method.sparse_tuning(model, trained(model), 0.08)
     every = sum(start[name].numel() for name in inside)
-    moved = sum(int((value != start[name]).sum()) for name, value in method.weights(model).items() if name in inside)
+    moved = sum(int((value != start[name]).sum()) for name, value in sparse.weights(model).items() if name in inside)
     assert 0 < moved <= int(0.08 * every) + 2
     assert set(change.head) == {"classifier.weight", "classifier.bias"}
     assert not torch.equal(model.classifier.weight, start["classifier.weight"])
-    after = method.weights(model)
-    method.put(model, start)
-    with method.applied(model, change):
-        assert all(torch.allclose(value, after[name]) for name, value in method.weights(model).items())
-    assert all(torch.equal(value, start[name]) for name, value in method.weights(model).items())
+    after = sparse.weights(model)
+    sparse.put(model, start)
+    with sparse.applied(model, change):
+        assert all(torch.allclose(value, after[name]) for name, value in sparse.weights(model).items())
+    assert all(torch.equal(value, start[name]) for name, value in sparse.weights(model).items())
 
 
 def test_full_density_is_dense_tuning_from_the_start() -> None:
     one, other = official(2), official(2)
     method.sparse_tuning(one, trained(one), 1.0)
     trained(other)("all")
-    assert all(torch.equal(value, method.weights(other)[name]) for name, value in method.weights(one).items())
+    assert all(torch.equal(value, sparse.weights(other)[name]) for name, value in sparse.weights(one).items())
 
 
 def test_one_threshold_for_all_tensors_and_ties_stay() -> None:
