@@ -93,7 +93,7 @@ TINY = Config(
     keep_characters=True,
     mask_rate=0.0,  # e5 has no trained mask
     general_training=replace(_FAST, steps=120, learning_rate=3e-4),
-    teacher_training=replace(_FAST, steps=80, learning_rate=1e-4),
+    teacher_training=replace(_FAST, steps=200, learning_rate=2e-4),
     task_training=replace(_FAST, steps=80, learning_rate=3e-4),
 )
 

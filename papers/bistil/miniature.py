@@ -20,7 +20,7 @@ from papers.bistil.config import OTHERS, Config
 if TYPE_CHECKING:
     from core.models.loading import Loaded
 
-SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
+SHARES = {"train": 0.6, "dev": 0.15, "test": 0.25}
 
 
 class World(NamedTuple):
