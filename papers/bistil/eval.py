@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy on held-out concepts; at the paper's scale F1."""
-    from core.tasks import classification
+    from core.tasks import tagging
     from papers.bistil import miniature
 
     loaded = tuned(config, run)
@@ -38,7 +38,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     world = miniature.world(config)
     units: dict[str, dict[str, float]] = {}
     for name, items in (("accuracy", world.measured), ("accuracy_source", world.english)):
-        found = classification.predict(loaded, miniature.labelled(items))
+        found = miniature.told(tagging.predict(loaded, miniature.labelled(items)))
         units[name] = {
             item.id.partition("/")[2]: float(label == item.answer) for item, label in zip(items, found, strict=True)
         }

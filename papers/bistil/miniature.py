@@ -69,8 +69,14 @@ def _names(code: str) -> list[Item]:
 
 
 def labelled(items: Sequence[Item]) -> list[Labelled]:
-    """Names as examples of sentence classification."""
-    return [Labelled((item.prompt,), (item.answer,)) for item in items]
+    """Names as tagged words: every word of a name has the name's kind."""
+    split = [(item.prompt.split(), item.answer) for item in items]
+    return [Labelled(tuple(words), (answer,) * len(words)) for words, answer in split]
+
+
+def told(tags: Sequence[Sequence[str | None]]) -> list[str | None]:
+    """The kind of each name: what most of its words say, of equals the first."""
+    return [max(own, key=own.count) for own in tags]
 
 
 @cache

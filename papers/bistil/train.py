@@ -60,8 +60,6 @@ def classifier(spec: str | Path, config: Config) -> tuple[Head, list[str], Loade
     head, labels = data.head(examples), labels_of(examples)
     loaded = load_classifier(spec, head, labels, seed=config.seed)
     loaded.model.set_attn_implementation("eager")
-    if config.freeze_embeddings:
-        loaded.model.get_input_embeddings().requires_grad_(False)
     return head, labels, loaded
 
 
@@ -173,6 +171,7 @@ def teacher(config: Config, run: Run) -> Path:
         from papers.bistil import data
 
         _, _, (model, tokenizer) = classifier(trimmed(replace(config, general="bilingual"), run), config)
+        model.get_input_embeddings().requires_grad_(not config.freeze_embeddings)
         rows, collate, settings = *data.task_rows(config, tokenizer), config.teacher_training
         fit(model, rows, settings, run, loss_fn=label_loss, collate=collate, seed=config.seed, name="teacher")
         save_pretrained(model, folder, tokenizer)

@@ -102,7 +102,7 @@ def own(world: Path, task: str = "topics", **more: Any) -> Config:
     [("bistil", "topics"), ("bistil", "tags"), ("multi", "tags"), ("scratch", "topics"), ("full", "topics"),
      ("plain", "tags"), ("random_places", "topics"), ("teacher", "tags")],
 )  # fmt: skip
-def test_own_text_and_own_task(variant: str, task: str, world: Path) -> None:
+def test_own_text_and_own_task(variant: str, task: str, world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = own(world, task, **VARIANTS[variant])
     with temporary("bistil", config) as run:
         run.path.mkdir(parents=True)
@@ -119,6 +119,19 @@ def test_own_text_and_own_task(variant: str, task: str, world: Path) -> None:
         tuned_places = sum(map(len, change.places.values()))
         every = sum(value.numel() for value in small.parameters())
         assert (tuned_places <= 0.09 * every) == (variant != "full")
+        if (variant, task) == ("bistil", "tags"):
+            serve(run.artifact, world / task / "sw" / "test.jsonl", capsys)
+
+
+def serve(artifact: Path, labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a user does with it: write the classifier, measure it; another student is refused."""
+    small, out = artifact / "student", artifact.parent / "small"
+    use.main(["apply", str(artifact / "task.safetensors"), "--student", str(small), "--out", str(out)])
+    use.main(["report", str(labelled), "--models", str(out)])
+    assert "ms a row\tF1\n" + str(out) in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        use.main(["report", str(labelled), "--models", str(small)])
+    assert "is no classifier: tune it to the task first" in capsys.readouterr().err
 
 
 def test_a_student_of_all_layers_is_its_teacher_and_one_of_half_has_every_second() -> None:
