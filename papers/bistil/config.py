@@ -68,8 +68,7 @@ class Config:
     temperature: Annotated[float, Range(0.01)] = 2.0
     """Of both sides of the soft cross-entropy (official code)."""
     freeze_embeddings: bool = False
-    """Leave the word embeddings of the task's teacher as they are. Of the miniature's, those of Georgian get no gradient
-    from English task data, and one that moved the others understood less of it (development data)."""
+    """The task's teacher keeps its word embeddings: those of the target get no gradient from source-language data."""
 
     general_training: TrainingConfig = field(default_factory=TrainingConfig)
     """Phase one."""
