@@ -24,13 +24,13 @@ ARMS = (
 def draw(record: Record) -> Figure:
     """Accuracy in the target, and in English."""
     figure, (target, source) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.2, 1))
-    arm_bars(target, record, "accuracy", ARMS, unit="concept")
+    arm_bars(target, record, "accuracy", ARMS, unit="kind/concept")
     target.set_title("In Georgian, without Georgian task data")
     target.set_xlabel("held-out names told right, with 95 % interval over seeds")
     for line in ("trivial_majority", "trivial_length"):
         cells = [cell.metrics[line] for cell in record.measurements["bistil"].values()]
         target.axvline(sum(cells) / len(cells), color="black", linewidth=0.8, linestyle=":")
-    arm_bars(source, record, "accuracy_source", ARMS, unit="concept")
+    arm_bars(source, record, "accuracy_source", ARMS, unit="kind/concept")
     source.set_yticklabels([])
     source.set_title("In English")
     source.set_xlabel("the same concepts")
