@@ -39,8 +39,8 @@ class Change(NamedTuple):
 
 
 def weights(model: Any) -> Weights:
-    """A copy of all parameters."""
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
+    """A copy of all parameters, on the CPU."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in model.named_parameters()}
 
 
 def encoder_names(model: Any) -> set[str]:
@@ -53,7 +53,10 @@ def encoder_names(model: Any) -> set[str]:
 def only(model: Any, masks: Masks) -> Iterator[None]:
     """While it lasts, gradients reach the masked places alone, and parameters without a mask (the head)."""
     parameters = dict(model.named_parameters())
-    hooks = [parameters[name].register_hook(lambda grad, mask=mask: grad * mask) for name, mask in masks.items()]
+    hooks = [
+        parameters[name].register_hook(lambda grad, mask=mask: grad * mask.to(grad.device))
+        for name, mask in masks.items()
+    ]
     try:
         yield
     finally:
@@ -88,7 +91,8 @@ def add(model: Any, task: Change) -> None:
     """Give the student a task for good."""
     for name, parameter in model.named_parameters():
         if name in task.places:
-            parameter.view(-1).index_add_(0, task.places[name], task.differences[name])
+            places, moved = (part[name].to(parameter.device) for part in task[:2])
+            parameter.view(-1).index_add_(0, places, moved)
     put(model, task.head)
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
 from core.files import build_folder, write_json
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from core.tasks.finetuning import Head
     from papers.bistil.sparse import Change, Weights
 
+# What decides the text that is read, and the vocabulary.
+READ = ("base", "source", "target", "texts", "seed", "split", "trim_threshold", "keep_characters")
+
 
 def train(config: Config, run: Run) -> None:
     """Trim, distil, tune; arms share the stages in which they do not differ."""
@@ -31,14 +35,15 @@ def train(config: Config, run: Run) -> None:
 
     if config.model == "teacher":
         teacher(config, run)
-        build_folder(run.artifact, lambda folder: write_json(folder / "teacher.json", {"base": config.base}))
+        if is_main_process():
+            note = {"base": config.base}
+            build_folder(run.artifact, lambda folder: write_json(folder / "teacher.json", note), replace=True)
         return
     source = student(config, run)
     head, labels, loaded = classifier(source, config)
     start = sparse.weights(loaded.model)
     change = tuned(config, run, loaded)
     sparse.put(loaded.model, start)
-
     body: Any = loaded.model.base_model
 
     def fill(folder: Path) -> None:
@@ -87,7 +92,7 @@ def trimmed(config: Config, run: Run) -> Path:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
-    inputs = {"base": config.base, "texts": texts, "threshold": config.trim_threshold}
+    inputs = {"base": config.base, "texts": texts, "kept": [config.trim_threshold, config.keep_characters]}
     return run.stage("trimmed", inputs, build)
 
 
@@ -114,9 +119,8 @@ def student(config: Config, run: Run) -> Path:
         small.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
-    named = ("base", "source", "target", "texts", "seed", "split", "general", "factor", "mask_rate", "trim_threshold")
-    inputs = {name: getattr(config, name) for name in named}
-    return run.stage("student", {**inputs, "training": repr(config.general_training)}, build)
+    inputs = {name: getattr(config, name) for name in (*READ, "general", "factor", "mask_rate")}
+    return run.stage("student", {**inputs, "training": to_dict(config.general_training)}, build)
 
 
 def distil(config: Config, run: Run, model: Any, small: Any, tokenizer: Any) -> None:
@@ -176,9 +180,8 @@ def teacher(config: Config, run: Run) -> Path:
         fit(model, rows, settings, run, loss_fn=label_loss, collate=collate, seed=config.seed, name="teacher")
         save_pretrained(model, folder, tokenizer)
 
-    named = ("base", "source", "target", "texts", "task", "seed", "split", "trim_threshold", "freeze_embeddings")
-    inputs = {name: getattr(config, name) for name in named}
-    return run.stage("teacher", {**inputs, "training": repr(config.teacher_training)}, build)
+    inputs = {name: getattr(config, name) for name in (*READ, "task", "freeze_embeddings")}
+    return run.stage("teacher", {**inputs, "training": to_dict(config.teacher_training)}, build)
 
 
 def tuned(config: Config, run: Run, loaded: Loaded) -> Change:
@@ -186,7 +189,6 @@ def tuned(config: Config, run: Run, loaded: Loaded) -> Change:
     import torch
     from safetensors.torch import load_file, save_file
 
-    from core.experiment.config import to_dict
     from core.tasks.finetuning import label_loss
     from core.training.fit import fit
     from papers.bistil import data, method, sparse
