@@ -128,7 +128,7 @@ class Remembered:
         return Seen(
             [states[rows, :width].to(device) for states in self.hidden],
             [weights[rows, :, :width, :width].to(device) for weights in self.attention],
-            self.logits[rows].to(device),
+            (self.logits[rows, :width] if self.logits.dim() == 3 else self.logits[rows]).to(device),
         )
 
 

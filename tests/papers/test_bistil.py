@@ -211,6 +211,7 @@ def test_what_is_remembered_is_what_the_teacher_shows_padding_included() -> None
     for one, other in zip(remembered(batch)[:2], teacher(batch)[:2], strict=True):
         for mine, live in zip(one, other, strict=True):
             assert torch.allclose(mine[1], live[1], atol=1e-6)
+    assert torch.allclose(remembered(batch).logits[1], teacher(batch).logits[1], atol=1e-6)
     others = data.Remembered(teacher, data.collate(rows, 0), data.permuted(2, 0))
     assert torch.equal(others(batch).logits[1], remembered(batch).logits[0])
 
