@@ -95,7 +95,7 @@ TINY = Config(
     freeze_embeddings=True,
     general_training=replace(_FAST, steps=150, learning_rate=3e-4),
     teacher_training=replace(_FAST, steps=80, learning_rate=1e-4),
-    task_training=replace(_FAST, steps=80, learning_rate=1e-3),
+    task_training=replace(_FAST, steps=80, learning_rate=3e-4),
 )
 
 _PAPER = TrainingConfig(
