@@ -128,7 +128,7 @@ class Served:
 
 
 def served(spec: str | Path, generation_config: Callable[[str | Path], GenerationConfig]) -> Served | None:
-    """The server named by the environment variable `MULTILINGUAL_PAPERS_SERVER`, if it serves this model; None otherwise.
+    """The server that the variable `MULTILINGUAL_PAPERS_SERVER` names, if it serves this model; None otherwise.
 
     Args:
         spec: Hub id or folder, as in :func:`core.models.loading.load`. The server's name for the model, or where it has
