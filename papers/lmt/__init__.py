@@ -173,5 +173,5 @@ __getattr__, __dir__, __all__ = public(
     __name__,
     method=("downsample", "pivot_pairs", "target_repetition"),
     data=("build_sft", "read_examples", "write_sft"),
-    prompts=("Example", "auxiliary_for", "language_name", "model_input", "translate"),
+    prompts=("Example", "auxiliary_for", "language_name", "model_input", "translate_examples"),
 )

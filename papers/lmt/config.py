@@ -68,13 +68,11 @@ class Config:
     """Whether to fine-tune at all; off = the base model as it is."""
     retention_p: Annotated[float, Range(0, 1)] = 0.05
     """Share of the reverse (X -> pivot) examples that is kept: strategic downsampling (Section 2.2; 0.05)."""
-    reverse_source: Literal["multiway", "disjoint", "reworded"] = "multiway"
+    reverse_source: Literal["multiway", "disjoint", "reworded", "shuffled"] = "multiway"
     """disjoint = every reverse example has a target of its own, of items used nowhere else (Figure 3); reworded = of
-    the same items."""
+    the same items; shuffled = as disjoint, every target that of another source: the effect, broken on purpose."""
     fresh_pairs: str | None = None
-    """Translation pairs that these two take (JSON lines or a hub id); numbers bring their own."""
-    shuffled: bool = False
-    """Every target belongs to another source: the effect, broken on purpose."""
+    """Translation pairs that these three take (JSON lines or a hub id); numbers bring their own."""
     pmp_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Share of the examples that show an auxiliary sentence, where the language has one (Section 5.1: half)."""
     sft_items: Annotated[int, Range(1, HELD_OUT // 2)] = 16
@@ -143,7 +141,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "symmetric": _ALL,
     "reworded": {**_ALL, "reverse_source": "reworded"},
     "disjoint": _DISJOINT,
-    "shuffled": {**_DISJOINT, "shuffled": True},
+    "shuffled": {**_ALL, "reverse_source": "shuffled"},
     "few_languages": {**_ALL, "n_languages": FEW},
     "pmp": {**_DISJOINT, "pmp_fraction": 0.5},
     "lmt": {"retention_p": 0.05, "pmp_fraction": 0.5},

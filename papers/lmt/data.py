@@ -29,10 +29,9 @@ from papers.lmt.prompts import AUXILIARY, PIVOTS, Example
 
 @dataclass(frozen=True)
 class Corpus:
-    """A configuration's multi-way corpus: its languages beside the pivots, and which helps which; items to tune on and
-    to measure on; and the pairs that replace the reverse ones of the controls, whose targets do not repeat."""
+    """A configuration's multi-way corpus: which language helps which; items to tune on and to measure on; and the pairs
+    that replace the reverse ones of the controls, whose targets do not repeat."""
 
-    languages: tuple[str, ...]
     auxiliaries: Mapping[str, str]
     sft: Sequence[Item]
     test: Sequence[Item]
@@ -54,7 +53,7 @@ def load(config: Config) -> Corpus:
     held_out = {} if config.test_corpus else {"split": "devtest"}
     test = [*corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out)]
     fresh = read_examples(config.fresh_pairs) if config.fresh_pairs else ()
-    return Corpus(config.languages, AUXILIARY, sft, test[: config.test_items], fresh)
+    return Corpus(AUXILIARY, sft, test[: config.test_items], fresh)
 
 
 def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
@@ -63,9 +62,9 @@ def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
         return read_examples(config.sft_data)
     fresh = None if config.reverse_source == "multiway" else corpus.fresh
     shares: dict[str, float] = {"retention_p": config.retention_p, "pmp_fraction": config.pmp_fraction}
-    codes, table = corpus.languages[: config.n_languages or None], corpus.auxiliaries
+    codes, table = config.languages[: config.n_languages or None], corpus.auxiliaries
     examples = build_sft(corpus.sft, config.pivots, codes, **shares, auxiliaries=table, fresh=fresh, seed=config.seed)
-    return shuffled(examples, config.seed) if config.shuffled else examples
+    return shuffled(examples, config.seed) if config.reverse_source == "shuffled" else examples
 
 
 def build_sft(
@@ -91,7 +90,7 @@ def build_sft(
     items = [{**item, "key": str(item.get("key", number))} for number, item in enumerate(items)]
     if not items:
         raise UserError("The multi-way corpus is empty: give at least one item such as {'en': ..., 'de': ...}.")
-    known = {code for item in items for code, text in item.items() if code not in ("key", "value") and text}
+    known = {code for item in items for code in corpora.codes(item) if item[code]}
     chosen = [*languages] if languages is not None else sorted(known - set(pivots))
     if absent := [code for code in (*pivots, *chosen) if code not in known]:
         raise UserError(f"The corpus has no text in {absent[0]!r}: it has {', '.join(sorted(known))}.")
@@ -127,14 +126,14 @@ def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
 
 def test_examples(config: Config, corpus: Corpus) -> list[Example]:
     """Every test item in every direction that it has, with its reference auxiliary sentence where there is one."""
-    pairs = method.downsample(corpus.test, corpus.languages, config.pivots, p=1.0)
+    pairs = method.downsample(corpus.test, config.languages, config.pivots, p=1.0)
     return [method.render(*pair, config.pivots, corpus.auxiliaries, 1.0, 0) for pair in pairs]
 
 
 def few_shots(config: Config, corpus: Corpus) -> dict[str, list[Example]]:
     """The first items of the fine-tuning set, solved, for every direction."""
     found: dict[str, list[Example]] = defaultdict(list)
-    for item, source, target in method.downsample(corpus.sft, corpus.languages, config.pivots, p=1.0):
+    for item, source, target in method.downsample(corpus.sft, config.languages, config.pivots, p=1.0):
         found[f"{source}-{target}"].append(Example(item["key"], source, target, item[source], item[target]))
     return {direction: examples[: config.base_shots] for direction, examples in found.items()}
 

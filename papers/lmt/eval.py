@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_json, write_rows
+from core.files import write_rows
 from core.tasks.translation import following
 from papers.lmt.config import FEW, Config
 
@@ -107,15 +106,15 @@ def against_base(
     def right(texts: Sequence[str]) -> float:
         return fmean(text == part.target_text for part, text in zip(reverse, texts, strict=True))
 
-    def build(folder: Path) -> None:
+    def before() -> float:
         model, tokenizer = loading.load(start, dtype="float32")
         outputs = prompts.translate_examples(model, tokenizer, reverse, max_new_tokens=config.max_new_tokens)
-        write_json(folder / "score.json", right(meant(config, reverse, outputs)[1]))
+        return right(meant(config, reverse, outputs)[1])
 
     start = miniature.base(config, run)
     inputs = {"base": start.name, "split": config.split, "items": config.test_items}  # computed once a seed
     read = [text for _, text in pairs]
-    change = right(read) - float(read_json(run.stage("base-score", inputs, build) / "score.json"))
+    change = right(read) - run.once("base-score", inputs, before)
     answers = {miniature.meaning(item["en"]) for item in corpus.sft}
     recalled = fmean(text in answers and text != part.target_text for part, text in pairs)
     found = {"change": change, "lost": -change, "attraction": recalled}
@@ -141,18 +140,19 @@ def score(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -
 def group(config: Config, corpus: Corpus, scores: Units, mark: str = "") -> Units:
     """Units `language/pivot` of every metric: `p2x`, `x2p`, their tiers, the first languages, those with an auxiliary.
 
-    With several pivots each also has its own groups (`x2p_zh_low`), as in the paper's tables.
+    With several pivots each also has its own groups (`x2p_zh_low`), as in the paper's tables. A language outside the 60
+    counts as `low`.
     """
     from papers.lmt import method, prompts
 
     units: Units = defaultdict(dict)
     for suffix, values in scores.items():
-        for pivot, code in method.pivot_pairs(corpus.languages, config.pivots):
-            groups = [""] if suffix or mark else ["", f"_{prompts.tier(code)}"]
+        for pivot, code in method.pivot_pairs(config.languages, config.pivots):
+            groups = [""] if suffix or mark else ["", f"_{prompts.TIERS.get(code, 'low')}"]
             if len(config.pivots) > 1:
                 groups += [f"_{pivot}{end}" for end in groups]
             if not mark:
-                groups += ["_first"] if code in corpus.languages[:FEW] else []
+                groups += ["_first"] if code in config.languages[:FEW] else []
                 groups += ["_aux"] if prompts.auxiliary_for(pivot, code, config.pivots, corpus.auxiliaries) else []
             # Between two pivots, English -> Chinese is of the group English -> X and the way back of X -> English.
             for name, direction in (("p2x", f"{pivot}-{code}"), ("x2p", f"{code}-{pivot}")):

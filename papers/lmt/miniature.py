@@ -73,12 +73,12 @@ def corpus(config: Config) -> Corpus:
     fresh = []
     for code in codes if config.reverse_source != "multiway" else ():
         draw = f"fresh-{config.seed}-{code}"
-        pool = parts["fresh" if config.reverse_source == "disjoint" else "sft"]
+        pool = parts["sft" if config.reverse_source == "reworded" else "fresh"]
         rows = spelled(Random(draw).sample(pool, config.sft_items), [code, *filter(None, [table.get(code)])], draw)
         fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
     sft = spelled(parts["sft"], codes, f"multiway-{config.seed}")
     test = spelled(parts[config.split][: config.test_items], codes, f"multiway-{config.seed}")
-    return Corpus(codes, table, sft, test, fresh)
+    return Corpus(table, sft, test, fresh)
 
 
 def base_examples(config: Config) -> list[Example]:

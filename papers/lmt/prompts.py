@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.corpora.files import table_rows
-from core.errors import UserError
 from core.inference.chat import render
 from core.tasks.samples import dialogue
 from core.tasks.translation import Segment, few_shot
@@ -32,9 +31,9 @@ PIVOTS = ("en", "zh")
 _ROWS = [row for _, row in table_rows(Path(__file__).with_name("languages.tsv"))]
 # Names as the released prompts spell them; some are ISO 639-2 names that nobody uses in running text.
 LANGUAGE_NAMES = {row["code"]: row["name"] for row in sorted(_ROWS, key=lambda row: row["code"])}
-# Tier = share of the language in CulturaX: above 1 %, 0.1 to 1 %, below 0.1 % (Section 3).
-TIERS = {tier: tuple(row["code"] for row in _ROWS if row["tier"] == tier) for tier in ("high", "medium", "low")}
-LANGUAGES = tuple(code for tier in TIERS.values() for code in tier)
+# high, medium or low = share of the language in CulturaX: above 1 %, 0.1 to 1 %, below 0.1 % (Section 3).
+TIERS = {row["code"]: row["tier"] for row in _ROWS if row["tier"]}
+LANGUAGES = tuple(TIERS)
 # Table 12: the auxiliary language of En <-> X. Zh <-> X always takes English; a language that is absent has none.
 AUXILIARY = {row["code"]: row["auxiliary"] for row in _ROWS if row["auxiliary"]}
 
@@ -51,11 +50,6 @@ def language_name(code: str) -> str:
         UserError: If the code is no language tag.
     """
     return LANGUAGE_NAMES.get(_listed(code)) or cldr_name(code)
-
-
-def tier(code: str) -> str:
-    """`high`, `medium` or `low`; a language outside the 60 counts as `low`."""
-    return next((name for name, codes in TIERS.items() if code in codes), "low")
 
 
 def auxiliary_for(
@@ -110,50 +104,24 @@ def model_input(tokenizer: PreTrainedTokenizerBase, example: Example) -> str:
     return render(tokenizer, dialogue(example.prompt()), prompt=True)
 
 
-def translate(
-    model: Any, tokenizer: Any, texts: Sequence[str], source: str, target: str, *, mode: Mode = "dt",
-    auxiliary: str | None = None, auxiliary_texts: Sequence[str] | None = None, num_beams: int = 5,
-    max_new_tokens: int = 512,
-) -> list[str]:  # fmt: skip
-    """Translate with LMT-60 or a checkpoint of one's own (Section 4); one translation per text, blank for a blank one.
-
-    Args:
-        model: A causal language model.
-        tokenizer: Its tokenizer, with a chat template.
-        texts: Sentences or documents.
-        source: Code of their language.
-        target: Code of the language to translate into.
-        mode: `dt`, `pmp_s` or `pmp_o`. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
-        auxiliary: Code of the auxiliary language; None takes Table 12's (English when English is on neither side).
-        auxiliary_texts: For `pmp_o`: the sentences in the auxiliary language.
-        num_beams: Beams; 1 = greedy. The released script uses 5.
-        max_new_tokens: Longest translation in tokens; the released script uses 512.
-
-    Raises:
-        UserError: No auxiliary language is known, or its sentences are missing or not as many as the texts.
-    """
-    if mode != "dt" and not (auxiliary := auxiliary or auxiliary_for(source, target)):
-        raise UserError(f"No auxiliary language is known for {source}-{target}: name one with auxiliary=...")
-    given: Sequence[str | None] = (auxiliary_texts or ()) if mode == "pmp_o" else [None] * len(texts)
-    if len(given) != len(texts):
-        raise UserError(f"mode='pmp_o' needs one auxiliary sentence per text: {len(given)} for {len(texts)} texts.")
-    pairs = [pair for pair in zip(texts, given, strict=True) if pair[0].strip()]
-    asked = [Example("", source, target, text, "", auxiliary, other) for text, other in pairs]
-    settings: dict[str, Any] = {"num_beams": num_beams, "max_new_tokens": max_new_tokens}
-    outputs = iter(translate_examples(model, tokenizer, asked, mode=mode, **settings))
-    return [next(outputs) if text.strip() else "" for text in texts]
-
-
 def translate_examples(
     model: Any, tokenizer: Any, examples: Sequence[Example], *, mode: Mode = "dt",
     shots: Mapping[str, Sequence[Example]] | None = None, **decoding: Any,
 ) -> list[str]:  # fmt: skip
-    """Translate examples of any directions, in common batches; their target texts are not read.
+    """Translate examples of any directions, in common batches (Section 4).
 
-    `dt` hides auxiliaries, `pmp_s` drafts the auxiliary sentence first and needs its language, `pmp_o` takes the one
-    that is given. A checkpoint that was not fine-tuned reads and continues plain text, a line a translation, after
-    `shots` (solved examples by direction; Table 2: three). `decoding`: of :func:`core.inference.generation.generate`.
-    Line breaks are deleted and a blank output is marked by `#`, as in the released script: scorers dislike empty lines.
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer, with a chat template.
+        examples: What to translate; their target texts are not read.
+        mode: `dt` hides auxiliary sentences, `pmp_s` drafts them first and needs their language, `pmp_o` takes those
+            that are given. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
+        shots: Solved examples by direction (Table 2: three), for a checkpoint that was not fine-tuned: it reads and
+            continues plain text, a line a translation.
+        decoding: Of :func:`core.inference.generation.generate`. The released script has 5 beams and 512 new tokens.
+
+    Returns:
+        A line each. Blank outputs are marked by `#`, as in the released script: scorers dislike empty lines.
     """
     from core.inference.generation import generate
 

@@ -4,13 +4,13 @@
     python -m papers.lmt.train tiny --retention-p 0.1 --pmp-fraction 0.5
     accelerate launch -m papers.lmt.train paper --sft-data my_set/sft.jsonl --model Qwen/Qwen3-0.6B-Base
 
-The artifact is a `save_pretrained` folder with model and tokenizer.
+The artifact is a `save_pretrained` folder with model and tokenizer; beside it is the fine-tuning set.
 """
 
 from __future__ import annotations
 
 from core.experiment.entrypoint import entrypoint
-from core.experiment.run import Run
+from core.experiment.run import Run, is_main_process
 from papers.lmt.config import Config
 
 
@@ -30,6 +30,8 @@ def train(config: Config, run: Run) -> None:
             # Base checkpoints do not know the end token of their chat template.
             model.generation_config.eos_token_id = Chat(model, tokenizer).stop_ids()
         examples = data.sft_examples(config, data.load(config))
+        if is_main_process():
+            data.write_sft(run.path / "sft", examples)
         rows = method.training_rows(tokenizer, examples)
         settings = config.sft if config.model else miniature.equal_updates(config.sft, len(rows))
         method.tune(model, rows, settings, run, config.seed)

@@ -105,22 +105,33 @@ def check(options: Check) -> None:
 
 
 def translate(options: Translate) -> None:
-    """Translate line by line, in batches."""
+    """Print a translation a line, an empty line for an empty one.
+
+    Raises:
+        UserError: No auxiliary language is known, or its sentences are missing or not as many as the lines.
+    """
     from core.files import read_lines, standard_input
     from core.models import loading
     from papers.lmt import prompts
 
+    direction = options.source, options.target
     if options.model.startswith("NiuTrans/LMT-60-") and options.model.endswith("-Base"):
         raise UserError(f"{options.model} is pre-trained only and repeats the prompt: use the model without -Base.")
+    auxiliary = None if options.mode == "dt" else options.auxiliary or prompts.auxiliary_for(*direction)
+    if options.mode != "dt" and not auxiliary:
+        raise UserError(f"No auxiliary language is known for {'-'.join(direction)}: name one with --auxiliary.")
     texts = standard_input()
-    given = read_lines(options.auxiliary_file) if options.auxiliary_file else None
-    model, tokenizer = loading.load(options.model)
-    outputs = prompts.translate(
-        model, tokenizer, texts, options.source, options.target, mode=options.mode, auxiliary=options.auxiliary,
-        auxiliary_texts=given, num_beams=options.num_beams, max_new_tokens=options.max_new_tokens,
-    )  # fmt: skip
-    for line in outputs:
-        print(line)
+    given: Sequence[str | None] = [None] * len(texts)
+    if options.mode == "pmp_o":
+        given = read_lines(options.auxiliary_file) if options.auxiliary_file else []
+    if len(given) != len(texts):
+        raise UserError(f"pmp_o needs a line in --auxiliary-file for each: it has {len(given)} for {len(texts)} lines.")
+    pairs = [pair for pair in zip(texts, given, strict=True) if pair[0].strip()]
+    asked = [prompts.Example("", *direction, text, "", auxiliary, other) for text, other in pairs]
+    decoding: dict[str, Any] = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
+    outputs = iter(prompts.translate_examples(*loading.load(options.model), asked, mode=options.mode, **decoding))
+    for text in texts:
+        print(next(outputs) if text.strip() else "")
 
 
 VERBS: Verbs = {"build": (Build, build), "check": (Check, check), "translate": (Translate, translate)}
