@@ -107,7 +107,6 @@ def base(config: Config, run: Run) -> Path:
     """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
     from core.models import loading
     from core.models.tokenization import train_bpe
-    from core.training.fit import save_pretrained
 
     def build(folder: Path) -> None:
         examples, codes = base_examples(config), ("en", *config.languages)
@@ -116,7 +115,8 @@ def base(config: Config, run: Run) -> Path:
         model = loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
         rows = by_length(method.training_rows(tokenizer, examples), config.base.batch_size, config.seed)
         method.tune(model, rows, config.base, run, config.seed, name="base")
-        save_pretrained(model, folder, tokenizer)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
     names = ("seed", "vocabulary", "width", "layers", "languages", "base")
     return run.stage("base", {name: value for name, value in to_dict(config).items() if name in names}, build)

@@ -165,7 +165,7 @@ def base(config: Config, run: Run) -> str:
     """The base model, which all variants of a seed share: tokenizer of all languages, model of the old ones."""
     from core.models import loading
     from core.models.tokenization import train_bpe
-    from core.training.fit import fit, save_pretrained
+    from core.training.fit import fit
 
     def build(folder: Path) -> None:
         tokenizer = train_bpe(_tokenizer_texts(config), config.vocabulary)
@@ -176,7 +176,8 @@ def base(config: Config, run: Run) -> str:
         mixture = StagedMixture(categories, [BASE_SHARES], [tokens], [config.base.learning_rate])
         rows: list[Any] = [{"input_ids": ids} for _, _, ids in sample(mixture, documents, seed=config.seed)]
         fit(model, rows, config.base, run, seed=config.seed, name="base")
-        save_pretrained(model, folder, tokenizer)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
     names = ("seed", "vocabulary", "width", "held_out", "numbers", "translation_items", "base")
     inputs = {name: value for name, value in to_dict(config).items() if name in names}
