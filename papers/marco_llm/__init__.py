@@ -207,7 +207,7 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=("StagedMixture", "allocate", "continue_pretraining", "plan", "sample", "staged_rate"),
+    method=("StagedMixture", "allocate", "continue_pretraining", "sample", "staged_rate"),
     config=("TEMPLATES",),
     bitext=("prompt", "render", "render_parallel"),
     data=("paper_plan",),

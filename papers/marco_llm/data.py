@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, permutations
@@ -40,12 +40,12 @@ PAIRS_AT_ONCE = 10_000
 KNOWN = ("ms", "el")
 
 
-def paper_manifest() -> list[manifest.Entry]:
-    """Public data for every category of the paper, with the sizes of its Table 1.
+def entries(sources: str) -> list[manifest.Entry]:
+    """Of a manifest, or for `paper` public data for every category of the paper.
 
-    The sizes are those of the paper's own corpus: they decide nothing, as languages get equal shares.
+    The sizes of these are of the paper's own corpus (Table 1): they decide nothing, as languages get equal shares.
     """
-    return manifest.read(Path(__file__).with_name("paper.jsonl"))
+    return manifest.read(Path(__file__).with_name("paper.jsonl") if sources == "paper" else sources)
 
 
 def paper_sizes() -> tuple[dict[str, dict[str, float]], list[str]]:
@@ -53,11 +53,11 @@ def paper_sizes() -> tuple[dict[str, dict[str, float]], list[str]]:
 
     Parallel text and knowledge are a source each, whose languages are not known one by one.
     """
-    sizes: dict[str, Counter[str]] = {}
-    for entry in paper_manifest():
+    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for entry in entries("paper"):
         name = entry.category if entry.category in ("parallel", "knowledge") else entry.name
-        sizes.setdefault(entry.category, Counter())[name] += entry.tokens or 0  # type: ignore[assignment]
-    return {name: dict(found) for name, found in sizes.items()}, [code for code in sizes["low"] if code not in KNOWN]
+        found[entry.category][name] += entry.tokens or 0
+    return found, [code for code in found["low"] if code not in KNOWN]
 
 
 def paper_plan() -> Plan:
@@ -97,13 +97,13 @@ def material(config: Config) -> tuple[list[Body], Rejected]:
     """
     if config.sources is None:
         return miniature.material(config)
-    return bodies(paper_manifest() if config.sources == "paper" else manifest.read(config.sources), config)
+    return bodies(config.sources, config)
 
 
-def bodies(entries: Sequence[manifest.Entry], config: Config) -> tuple[list[Body], Rejected]:
+def bodies(sources: str, config: Config) -> tuple[list[Body], Rejected]:
     """A body for each language of a category, not yet read."""
     groups: dict[tuple[str, str], list[manifest.Entry]] = {}
-    for entry in entries:
+    for entry in entries(sources):
         groups.setdefault((entry.category, entry.language), []).append(entry)
     found, rejected = [], Rejected()
     for (category, _), part in groups.items():

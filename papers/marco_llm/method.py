@@ -97,11 +97,6 @@ class StagedMixture:
         return StagedMixture(self.categories, [average], [total], [rate])
 
 
-def plan(available_tokens: Categories, shares: Shares, budget: float) -> Plan:
-    """The plan of a single stage: used tokens, utilisation and epochs of every source."""
-    return StagedMixture(available_tokens, [shares], [budget], [0.0]).plan()
-
-
 def check_shares(shares: Shares, where: str) -> None:
     """Refuse shares that are negative or do not sum to 1."""
     whole = math.fsum(shares.values())

@@ -1,6 +1,6 @@
 """Use Marco-LLM's recipe on your own sources and models.
 
-    python -m papers.marco_llm.use plan paper
+    python -m papers.marco_llm.use plan paper --stage1 english=0.5 low=0.5 --tokens 1e12
     python -m papers.marco_llm.use plan sources.jsonl --stage1 english=0.8 low=0.2 --tokens 2e9
     python -m papers.marco_llm.use render en-sw.tsv --languages en sw --out en-sw.jsonl
     python -m papers.marco_llm.use report --model my-model --corpus held_out.tsv --languages en sw yo
@@ -83,7 +83,6 @@ def plan(options: Plan) -> None:
     Raises:
         UserError: Shares without budgets or budgets without shares, or shares of a category without sources.
     """
-    from core.corpora import manifest
     from core.models.loading import load_tokenizer
     from papers.marco_llm import data
     from papers.marco_llm.method import StagedMixture
@@ -98,7 +97,7 @@ def plan(options: Plan) -> None:
     if ours:
         sizes, guessed = data.paper_sizes()
     else:
-        bodies, rejected = data.bodies(manifest.read(options.sources), Config(model="-", sources=options.sources))
+        bodies, rejected = data.bodies(options.sources, Config(model="-", sources=options.sources))
         sizes = data.sizes(bodies, load_tokenizer(options.tokenizer) if options.tokenizer else None)
     mixture = StagedMixture(sizes, shares, options.tokens, [0.0] * len(shares))
     print(mixture.plan(guessed).table(), data.rejections(rejected), sep="\n", end="")

@@ -308,7 +308,7 @@ def test_the_plan_of_the_cost_covers_both_models_and_stages() -> None:
 
 
 def test_the_papers_sources_are_complete() -> None:
-    entries = data.paper_manifest()
+    entries = data.entries("paper")
     counts = Counter(entry.category for entry in entries)
     assert counts == {
         "english": 1, "chinese": 1, "other_high": 8, "low": 19, "parallel": 28, "knowledge": 29, "synthetic": 1
