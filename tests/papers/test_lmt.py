@@ -441,8 +441,8 @@ def test_modes_show_the_right_auxiliary(
     monkeypatch.setattr("core.files.standard_input", lambda: lines)
     (tmp_path / "aux.txt").write_text("un\n\ndeux\ntrois\n", encoding="utf-8")
 
-    def translate(*options: str, target: str = "en", code: int = 0) -> str:
-        command = ["translate", "--model", str(checkpoint / "model"), "--source", "de", "--target", target, *options]
+    def translate(*options: str, source: str = "de", code: int = 0) -> str:
+        command = ["translate", "--model", str(checkpoint / "model"), "--source", source, "--target", "en", *options]
         if not code:
             use.main(command)
             return capsys.readouterr().out
@@ -460,7 +460,7 @@ def test_modes_show_the_right_auxiliary(
     ]  # fmt: skip
     assert {options["num_beams"] for _, options in seen} == {5}
     assert "0 for 4" in translate("--mode", "pmp_o", code=2)
-    assert "No auxiliary" in translate("--mode", "pmp_s", target="xh", code=2)
+    assert "No auxiliary" in translate("--mode", "pmp_s", source="ja", code=2)
 
 
 def test_flores_dev_is_trained_on_and_devtest_is_tested_on(monkeypatch: pytest.MonkeyPatch) -> None:
