@@ -7,7 +7,8 @@
     paint(axes, picture)                                        # as smooth shapes; `sheet` has rows of them
 
 A picture is a tensor [12, 12, 3] with values in [-1, 1]. Its tokenizer is a real lookup-free quantiser of five bits a
-4 x 4 patch (two for the shape, three for the signs of red, green and blue; index 0 is empty): 9 codes of 32. The module itself is an image tokenizer: `size`, `encode`, `decode`.
+4 x 4 patch (two for the shape, three for the signs of red, green and blue; index 0 is empty): 9 codes of 32. The module
+itself is an image tokenizer: `size`, `encode`, `decode`.
 """
 
 from __future__ import annotations

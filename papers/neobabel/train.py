@@ -56,7 +56,7 @@ def train(config: Config, run: Run) -> None:
 
 
 def average(config: Config, folder: Path) -> dict[str, Any]:
-    """Equation 7: the mean of the last checkpoints of the last stage.
+    """Equation 8: the mean of the last checkpoints of the last stage.
 
     What is tied to the embedding (the head) is not stored twice, so it is not among the names.
     """
