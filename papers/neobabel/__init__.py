@@ -143,7 +143,7 @@ PAPER = Paper(
                 treatment=arm,
                 control="crowd",
                 statement=f"Captions {words} are ahead of nine random objects in m-GenEval over six languages.",
-                **_JUDGED,
+                **{**_JUDGED, "unit": "seed"},  # the mean of these six languages
             )
             for arm, words in (("native", "in six languages"), ("english_only", "in English"))
         ),

@@ -22,6 +22,7 @@ from torch import Tensor
 from core.models.vision import Detection
 from core.tasks.geneval import judge
 from core.worlds import shapes
+from core.worlds.base import dealt
 from core.worlds.shapes import COLOURS, KINDS, SHAPES, Thing
 from papers.neobabel.config import LANGUAGES
 
@@ -70,9 +71,7 @@ def parts(seed: int) -> dict[str, Part]:
     names = ["-".join(a + x) for a in itertools.combinations(SHAPES, 2) for x in itertools.combinations(COLOURS, 2)]
     random.Random("development").shuffle(names)
     development, rest = names[:DEVELOPMENT], names[DEVELOPMENT:]
-    turn, fold = divmod(seed, FOLDS)
-    random.Random(f"folds {turn}").shuffle(rest)
-    tested = rest[fold::FOLDS]
+    tested = dealt(rest, len(rest) // FOLDS, seed, FOLDS)
     return {name: "dev" if name in development else "test" if name in tested else "train" for name in names}
 
 
