@@ -99,9 +99,6 @@ class Config:
 
     decoding: Decoding = field(default_factory=Decoding)
     """How images are drawn."""
-    noise: Literal["independent", "shared"] = "shared"
-    """shared: every image starts from seed 123456, as in the official evaluation; independent: every prompt of every
-    language has its own, so that images agree through their prompts alone."""
     translator: str = ""
     """Prompts go through English first (the baseline): world, a dictionary in which a tenth of the words have wrong
     senses, or `path/to/file.py:function` that returns translate(prompt, language). Empty: prompts go in as they are."""
@@ -150,7 +147,6 @@ TINY = Config(
     merge_every=30,
     # Of guidance 0.5, 1 and 2 in 6 or 9 steps the best GenEval on development data, of native and of English captions.
     decoding=Decoding(guidance=2.0, timesteps=9, batch_size=128),
-    noise="independent",
 )
 _FEW = TrainingConfig(steps=4, batch_size=4, learning_rate=1e-3, precision="fp32", layout="padded")
 _SMOKE: dict[str, Any] = {"p3": Stage(training=_FEW), "images": 8, "merge": True, "merge_n": 2, "merge_every": 2}

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from papers.neobabel.miniature import Item
     from papers.neobabel.model import Prompt
 
-# The official evaluation resets its generator to this seed for every image.
-NOISE_SEED = 123456
 Painter = Callable[..., Any]
 
 
@@ -90,12 +88,10 @@ def drawing(config: Config, painter: Painter, items: Sequence[Item]) -> Painter:
     def generate_fn(texts: Sequence[str], language: str) -> Any:
         before, seeds = Counter[str](), []
         for text in texts:
-            # A prompt that is asked again gets other noise.
+            # So that images agree through their prompts alone; a prompt that is asked again gets other noise.
             name = f"{config.seed}/{language}/{text}/{before[text]}".encode()
             seeds.append(int.from_bytes(hashlib.blake2b(name, digest_size=6).digest(), "big"))
             before[text] += 1
-        if config.noise == "shared":
-            seeds = [NOISE_SEED] * len(texts)
         if translate and language != reference:
             texts = [translate(text, language) for text in texts]
         return painter(texts, language, seeds)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from papers.neobabel.model import TextToImage
 
 # What decides nothing of the trained weights, but whether they are merged, drawn from and measured.
-LATER = {"split", "merge", "decoding", "noise", "translator", "crowd", "languages", "limit", "benchmark"}
+LATER = {"split", "merge", "decoding", "translator", "crowd", "languages", "limit", "benchmark"}
 
 
 def train(config: Config, run: Run) -> None:
