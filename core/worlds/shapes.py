@@ -160,7 +160,7 @@ def paint(axes: Any, picture: Float[Tensor, "12 12 3"], left: float = 0.0, top: 
     """A picture as smooth shapes, in a unit square of matplotlib's axes whose y runs downwards."""
     from matplotlib import patches as drawn
 
-    axes.add_patch(drawn.Rectangle((left, top), 1, 1, facecolor="#1B1B1F"))
+    axes.add_patch(drawn.Rectangle((left, top), 1, 1, facecolor="#1B1B1F", linewidth=0))
     for cell, thing in things(picture):
         centre = (left + (cell % GRID + 0.5) / GRID, top + (cell // GRID + 0.5) / GRID)
         outline = _outline(thing.shape) * 0.36 / GRID + centre
@@ -208,7 +208,7 @@ def sheet(
     step = 1.16
     width = step * len(columns[0][1][0]) + 0.5
     for number, (title, pictures) in enumerate(columns):
-        axes.text(number * width, -0.25, title, fontsize=11, weight="bold", va="bottom")
+        axes.text(number * width, -0.25, title, fontsize=8.5, weight="bold", va="bottom")
         for row, shown in enumerate(pictures):
             for place, (picture, colour) in enumerate(shown):
                 left, top = number * width + place * step, row * step
@@ -221,6 +221,6 @@ def sheet(
     for row, (prompt, note) in enumerate(prompts):
         axes.text(-0.25, row * step + 0.38, prompt, fontsize=10, ha="right", va="center")
         axes.text(-0.25, row * step + 0.74, note, fontsize=8, ha="right", va="center", color="#6E6E6E")
-    axes.set(xlim=(-6.2, len(columns) * width), ylim=(len(prompts) * step + 0.6, -0.9), aspect="equal")
+    axes.set(xlim=(-6.2, len(columns) * width), ylim=(len(prompts) * step + 0.6, -1.2), aspect="equal")
     axes.axis("off")
     return len(prompts) * step + 0.1

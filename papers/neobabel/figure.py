@@ -47,13 +47,12 @@ def draw(record: Record) -> Figure:
         [["sheet"] * 3, ["foreign", "en", "words"]], figsize=(8.8, 9.6), height_ratios=(2.2, 1)
     )
     columns = []
-    for variant, label, _ in (ARMS[2], ARMS[0]):
+    for variant, label, _ in (arm for arm in (ARMS[2], ARMS[1], ARMS[0]) if arm[0] in record.measurements):
         found = record.measurements[variant][min(record.seeds)].details["samples"]
-        pictures = [
-            [(decode(torch.tensor([one["codes"]]))[0], FRAMES[one["verdict"]][0]) for one in row["drawn"]]
-            for row in found
-        ]
-        columns.append((label.replace("\n", " "), pictures))
+        shown = [[(one["codes"], FRAMES[one["verdict"]][0]) for one in row["drawn"][:2]] for row in found]
+        columns.append(
+            (label, [[(decode(torch.tensor([codes]))[0], colour) for codes, colour in row] for row in shown])
+        )
     prompts = [(row["prompt"], " + ".join(language_name(code) for code in row["languages"])) for row in found]
     foot = sheet(axes["sheet"], prompts, columns)
     for left, (colour, label) in zip((-6.0, -2.0, 3.2), FRAMES.values(), strict=True):
@@ -61,7 +60,7 @@ def draw(record: Record) -> Figure:
         axes["sheet"].text(left + 0.45, foot + 0.15, label, fontsize=8.5, va="center")
     for place, title, unit in (("foreign", "in five other languages", "language"), ("en", "in English", "seed")):
         arm_bars(axes[place], record, f"bound_{place}", ARMS, unit)
-        axes[place].set_title(f"Held-out pairs right, less\nexchanged: {title}", fontsize=9.5, pad=12)
+        axes[place].set_title(f"Colours bound to shapes\n{title}", fontsize=9.5, pad=12)
     axes["en"].set_yticklabels([])
     _words(axes["words"], record)
     return figure
@@ -77,7 +76,7 @@ def _words(axes: Axes, record: Record) -> None:
     axes.axvline(level, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
     axes.text(level, 0.97, f" {level:.2f}", fontsize=9, va="top")
     axes.set(xlim=(0, 0.6), ylim=(0, 1), xlabel="share of words translated wrongly")
-    axes.set_title("Translating first (curve)\nand captions in six languages", fontsize=9.5, pad=12)
+    axes.set_title("Translating first (curve),\ncaptions in six languages (line)", fontsize=9.5, pad=12)
 
 
 def write_sheet(path: Path, prompts: Sequence[str], images: Sequence[Any]) -> Path:
