@@ -178,11 +178,13 @@ class Canvas:
 def save(model: TextToImage, folder: Path, tokenizer: Any = None) -> None:
     """A `save_pretrained` folder of the decoder, and beside it the projection and the vocabulary. Every rank calls."""
     save_pretrained(model.lm, folder, tokenizer)
+    project = {} if model.project is None else model.project.state_dict()
+    project = {name: (p.full_tensor() if hasattr(p, "full_tensor") else p).cpu() for name, p in project.items()}
     if not is_main():
         return
-    if model.project is not None:
+    if project:
         with replacing(folder / "projection.safetensors") as path:
-            save_file({name: p.cpu() for name, p in model.project.state_dict().items()}, path)
+            save_file(project, path)
     rest = {name: getattr(model, name) for name in ("tokens", "max_text", "text_width")}
     write_json(folder / "neobabel.json", {"vocabulary": asdict(model.vocabulary), **rest})
 
