@@ -13,7 +13,7 @@ _OBJECTS, _LOOKS = "the same objects", "pictures that look alike"
 # id, metric, the size that is claimed against the former, null arm, statement, what the paper reports.
 _SCORES = (
     (
-        "colours-are-bound", "bound_foreign", 0.11, "shuffled",
+        "binding", "bound_foreign", 0.11, "shuffled",
         "Which colour belongs to which shape (pairs never trained that are drawn right, less those with their colours "
         "exchanged; 0 for a bag of words) is drawn better in the five other languages", _M_GENEVAL,
     ),
