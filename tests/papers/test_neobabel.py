@@ -524,9 +524,9 @@ def test_own_rows_and_the_files_of_a_benchmark(tmp_path: Path) -> None:
         training.train(config, run)
         patch.setattr(evaluation, "eyes", lambda _: exact)
         measured = evaluation.evaluate(config, run)
-        for changes in ({"translator": "world"}, {"crowd": True}):
+        for refused in ({"translator": "world"}, {"crowd": True}):
             with pytest.raises(UserError, match="know the miniature alone"):
-                evaluation.evaluate(override(config, changes), run)
+                evaluation.evaluate(override(config, refused), run)
     assert {"geneval", "geneval_fr", "colors", "clc_objects", "css_ef_looks"} <= set(measured.metrics)
     assert set(measured.units["clc_objects"]) == {"fr/0", "fr/1", "fr/2"}
 
