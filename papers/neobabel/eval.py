@@ -176,8 +176,6 @@ def accuracies(images: Mapping[str, Any], items: Sequence[Item]) -> dict[str, di
         for item, image in zip(items, shown, strict=True):
             path, found = f"{before}{item.key}", verdict(image, item)
             units[f"{'pairs' if item.cls else item.task}_{place}"][path] = float(found != "wrong")
-            if not number:
-                units["geneval_en"][f"{item.task}/{item.key}"] = float(found != "wrong")
             if item.cls:
                 exchanged = verdict(image, item.exchanged()) != "wrong"
                 units[f"exchanged_{place}"][path] = float(exchanged)

@@ -76,7 +76,7 @@ def _words(axes: Axes, record: Record) -> None:
     axes.axvline(level, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
     axes.text(level, 0.97, f" {level:.2f}", fontsize=9, va="top")
     axes.set(xlim=(0, 0.6), ylim=(0, 1), xlabel="share of words translated wrongly")
-    axes.set_title("Translating first (curve),\ncaptions in six languages (line)", fontsize=9.5, pad=12)
+    axes.set_title("Translating first (curve),\nsix languages (line)", fontsize=9.5, pad=12)
 
 
 def write_sheet(path: Path, prompts: Sequence[str], images: Sequence[Any]) -> Path:

@@ -458,10 +458,10 @@ def test_the_smoke_run(smoke: Callable[[str], Any], tmp_path: Path, capsys: pyte
     done = smoke("neobabel")
     metrics, units = done.measurement["metrics"], done.measurement["units"]
     judged = [check for check in find("neobabel").judged if check.metric]
-    assert {check.metric for check in judged} <= set(units)
+    assert {check.metric for check in judged} - {"geneval_en"} <= set(units), "GenEval is one number a language"
     assert {path.split("/")[0] for path in units["pairs_foreign"]} == {"zh"}
-    tasks = [[v for path, v in units["geneval_en"].items() if path.startswith(f"{task}/")] for task in miniature.TASKS]
-    assert metrics["geneval_en"] == pytest.approx(np.mean([np.mean(values) for values in tasks])), "over tasks"
+    tasks = [units["pairs_en" if task == "color_attr" else f"{task}_en"].values() for task in miniature.TASKS]
+    assert metrics["geneval_en"] == pytest.approx(np.mean([np.mean([*values]) for values in tasks])), "over tasks"
     assert {"geneval_zh", "base_retrieval"} <= set(metrics)
     crowd = override(PRESETS["smoke"], {"crowd": True, "merge": False})
     with temporary("neobabel", crowd) as run:
