@@ -113,6 +113,7 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--gpus", type=int, default=8, help="number of GPUs (default: 8)")
     command.add_argument("--gpu", default="h100", help="kind of GPU (default: h100)")
     command.add_argument("--mfu", type=float, default=0.4, help="share of the peak that is reached (default: 0.4)")
+    command.add_argument("--record", action="store_true", help="put the commands of all presets on the paper's page")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -192,6 +193,7 @@ def _judge(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    from core.cost.launch import commands, update_launch
     from core.cost.plan import plan, render_plan
     from core.experiment.paper import find
 
@@ -200,8 +202,13 @@ def _plan(options: argparse.Namespace) -> None:
     config = preset_named(settings.PRESETS, options.preset)
     if options.variant:
         config = with_variant(config, settings.VARIANTS, options.variant)
-    workload = settings.workload(config)
-    print(render_plan(plan(workload, gpus=options.gpus, gpu=options.gpu, mfu=options.mfu)))
+    result = plan(settings.workload(config), gpus=options.gpus, gpu=options.gpu, mfu=options.mfu)
+    trains = (paper.folder / "train.py").exists()
+    print(f"{render_plan(result)}\n")
+    for line in commands(paper.slug, options.preset, result, trains=trains, variant=options.variant):
+        print(line)
+    if options.record:
+        print(f"\npage: {update_launch(paper)}")
 
 
 def _new(options: argparse.Namespace) -> None:

@@ -44,7 +44,7 @@ def draw(options: Draw) -> None:
     from papers.neobabel.eval import load_painter
 
     painter = load_painter(options.run)
-    figure.write_sheet(options.out, [(prompt, painter([prompt] * options.draws)) for prompt in options.prompts])
+    figure.write_sheet(options.out, options.prompts, [painter([prompt] * options.draws) for prompt in options.prompts])
     print(f"{options.out}: {len(options.prompts)} prompts, {options.draws} pictures each")
 
 
