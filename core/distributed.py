@@ -97,6 +97,24 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+_simulating: list[bool] = []
+
+
+def path_of(device: torch.device) -> str:
+    """Which way code goes on a device ("cuda", "cpu", ...): its type, and a GPU's while one is simulated."""
+    return "cuda" if _simulating else device.type
+
+
+@contextlib.contextmanager
+def simulated() -> Iterator[None]:
+    """CPU tensors without values go a GPU's way for the duration of the block (:mod:`core.cost.simulate`)."""
+    _simulating.append(True)
+    try:
+        yield
+    finally:
+        _simulating.pop()
+
+
 def seed_everything(seed: int, rank: int = 0) -> None:
     """Seed Python, numpy and torch (all devices). Ranks get different streams, so that their dropout differs."""
     stream = (seed + 1_000_003 * rank) % 2**32
