@@ -182,5 +182,14 @@ def quantize_base(model: nn.Module, block: int = 64, double: bool = False, packe
     return rounded
 
 
+def quantize_layers(model: Any) -> None:
+    """Freeze a causal language model and keep all its linear layers but the head in NF4, in place: QLoRA's base."""
+    model.requires_grad_(False)
+    head = model.get_output_embeddings()
+    for layer in [m for m in model.modules() if isinstance(m, nn.Linear) and m is not head]:
+        parametrize.register_parametrization(layer, "weight", NF4Storage(layer.weight, 64, True))
+    model.quantization_method = "nf4"  # as in quantize_base
+
+
 def _rounded(weight: Tensor, block: int, double: bool) -> Tensor:
     return dequantize_nf4(quantize_nf4(weight, block, double), weight.shape, weight.dtype, block)

@@ -430,9 +430,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
         return batch.to(device, non_blocking=True)
     if isinstance(batch, Mapping):
         # The grids are for CPUs; compiled blocks should not even see them.
-        kept = {
-            key: value for key, value in batch.items() if device.type == "cpu" or not isinstance(value, Documents)
-        }
+        kept = {key: value for key, value in batch.items() if device.type == "cpu" or not isinstance(value, Documents)}
         return {key: to_device(value, device) for key, value in kept.items()}
     return batch
 

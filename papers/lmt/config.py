@@ -16,6 +16,7 @@ from core.training.config import TrainingConfig
 from papers.lmt.languages import LANGUAGES, PIVOTS
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 FEW = 8  # languages of the arm with few
@@ -186,3 +187,15 @@ def workload(config: Config) -> tuple[Workload, ...]:
         tokens = items * directions * config.sft.epochs * each
         parts.append(of_training(config.sft, shape, tokens, name="fine-tuning"))
     return tuple(parts)
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of fine-tuning, and translations of 256 tokens by beam search, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, write
+
+    shape: Any = config.model or scratch_shape(config.vocabulary, config)
+    writing = partial(write, prompt=256, new=config.max_new_tokens, beams=config.num_beams)
+    training = config.sft if config.use_sft else None
+    return [Simulation("fine-tuning", pretrained(shape), training, evaluate=writing)]

@@ -19,6 +19,7 @@ from papers.marco_llm.method import check_shares
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 # Table 13: the languages' names, the sentence and its translation.
@@ -234,3 +235,14 @@ def workload(config: Config) -> list[Workload]:
         for model in models
         for number, tokens in zip(("I", "II"), config.tokens, strict=True)
     ]  # fmt: skip
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of either stage, and translations from prompts of 512 tokens, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, write
+
+    model: Any = config.model or llama_shape(config, config.vocabulary)
+    writing = partial(write, prompt=512, new=config.max_new_tokens)
+    return [Simulation("stages I and II", pretrained(model), config.training, evaluate=writing)]
