@@ -62,8 +62,8 @@ class _Held:
 class Memory(TorchDispatchMode):
     """Counts while it is entered, and what :meth:`note` is told.
 
-    Values are unknown: `.item()` is `number`, and `nonzero` and masks find every element, the worst case. Of a mixture's
-    tokens an expert finds the share of a balanced router, and labels are as many as the batch has.
+    Values are unknown: `.item()` is `number`, and `nonzero` and masks find every element, the worst case. An expert of
+    a mixture finds the share of a balanced router, and labels are as many as the batch has.
 
     Args:
         routed: (experts a token, experts) of a mixture.

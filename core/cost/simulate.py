@@ -158,7 +158,8 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
             peak.total, peak.kinds["gradients"] = peak.total + buckets, peak.kinds.get("gradients", 0) + buckets
         memory.forget()
         flops = _flops(lambda: gradients(accelerator, objective, feed, [], 0, False))
-        tokens = batch["input_ids"].numel() if "input_ids" in batch else 0
+        both = ("input_ids", "labels") if getattr(model.config, "is_encoder_decoder", False) else ("input_ids",)
+        tokens = sum(batch[side].numel() for side in both if side in batch)
         formula = _formula(model, tokens, settings.max_length) if tokens and not sharded else None
     strategy = f"{'FSDP2' if sharded else 'DDP'} over {gpus}" if gpus > 1 else "one GPU"
     shape = "x".join(map(str, batch["input_ids"].shape)) if "input_ids" in batch else f"{micro} rows"

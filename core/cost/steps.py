@@ -161,11 +161,7 @@ def write(model: Any, *, prompt: int, new: int, beams: int = 1, rows: int = 0) -
         output = model(input_ids=ids, attention_mask=mask[:, :prompt], use_cache=True, logits_to_keep=1)
         cache = output.past_key_values
         del output
-        for layer in cache.layers:
-            for part in ("keys", "values") if hasattr(layer, "keys") else ():  # recurrent states do not grow
-                held = getattr(layer, part)
-                full = min(prompt + new - 1, getattr(layer, "sliding_window", None) or prompt + new)
-                setattr(layer, part, held.new_empty(*held.shape[:2], max(full, held.shape[2]), held.shape[3]))
+        _lengthen(cache, prompt + new - 1)
         logits = model(
             input_ids=ids[:, :1], attention_mask=mask, past_key_values=cache, use_cache=True, logits_to_keep=1
         ).logits
@@ -179,9 +175,20 @@ def translate(model: Any, *, source: int, new: int, beams: int, rows: int = 64) 
     with torch.inference_mode():
         ids = torch.zeros(rows, source, dtype=torch.long)
         states = model.get_encoder()(input_ids=ids, attention_mask=torch.ones_like(ids))[0].repeat_interleave(beams, 0)
-        target = torch.zeros(rows * beams, new, dtype=torch.long)
-        output = model(encoder_outputs=(states,), decoder_input_ids=target, use_cache=True)
-        output.logits[:, -1].float().log_softmax(-1)
+        token = torch.zeros(rows * beams, 1, dtype=torch.long)
+        cache = model(encoder_outputs=(states,), decoder_input_ids=token, use_cache=True).past_key_values
+        _lengthen(cache.self_attention_cache, new - 1)
+        output = model(encoder_outputs=(states,), decoder_input_ids=token, past_key_values=cache, use_cache=True)
+        output.logits.float().log_softmax(-1)
+
+
+def _lengthen(cache: Any, length: int) -> None:
+    """Make room for as many tokens, where a layer has no window; recurrent states do not grow."""
+    for layer in cache.layers:
+        for part in ("keys", "values") if hasattr(layer, "keys") else ():
+            held = getattr(layer, part)
+            full = max(held.shape[2], min(length, getattr(layer, "sliding_window", None) or length))
+            setattr(layer, part, held.new_empty(*held.shape[:2], full, held.shape[3]))
 
 
 def row(settings: TrainingConfig, **others: Any) -> dict[str, Any]:

@@ -149,6 +149,7 @@ def workload(config: Config) -> Workload:
         settings.max_length,
         settings.micro_batch_size or settings.batch_size,
         checkpointing=False,
+        head_share=config.mask_rate,
     )
 
 

@@ -306,13 +306,25 @@ class TestMemory:
         workload = Workload("meta-llama/Llama-3.1-8B", tokens=1)
         counts = count_parameters(workload)
         parameters = 8_030_261_248
-        assert state_bytes("full, DDP", counts, workload, 8) == (6 * parameters, 4 * parameters, 8 * parameters)
+        assert state_bytes("full, DDP", counts, workload, 8) == (6 * parameters, 8 * parameters, 8 * parameters)
         weights, gradients, states = state_bytes("full, FSDP2", counts, workload, 8)
         unit = 2 * 128_256 * 4096 + 4096  # both embedding matrices and the last norm are larger than a layer
         assert counts.unit == unit
         assert weights == pytest.approx(4 * parameters / 8 + 2 * 2 * unit)
         assert gradients == pytest.approx(4 * parameters / 8 + 2 * unit)
         assert states == parameters
+        assert state_bytes("full, DDP", counts, workload, 1)[1] == 4 * parameters  # one process needs no buckets
+
+    def test_stacked_experts_are_as_many_shards(self) -> None:
+        counts = counted(MIXTRAL)
+        experts = 32 * 8 * 3 * 4096 * 14_336
+        rest = counts.total - experts
+        assert counts.shard(8) == pytest.approx(counts.total / 8)
+        assert counts.shard(32) == pytest.approx(experts / 8 + rest / 32, rel=1e-3)
+        assert counts.gathered(8) == pytest.approx(counts.unit)
+        assert counts.gathered(32) == pytest.approx(4 * counts.unit, rel=0.1)
+        memory = {m.strategy: m for m in plan(Workload(MIXTRAL, tokens=1), gpus=32).costs[0].memory}
+        assert not memory["full, FSDP2"].fits
 
     def test_optimizer_and_precision(self) -> None:
         counts = counted("meta-llama/Llama-3.1-8B")
@@ -334,7 +346,7 @@ class TestMemory:
 
     def test_activations_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
-        layer = 8 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
+        layer = 13 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
         tokens = 2 * 512
         logits = 10 * tokens * 128_256
         options = {"tokens": 1, "sequence_length": 512, "micro_batch_size": 2}
@@ -343,6 +355,8 @@ class TestMemory:
         assert activation_bytes(config, counts, full) == tokens * 32 * layer * 2 + logits
         less = Workload(config, chunked_loss=True, checkpointing=True, **options)
         assert activation_bytes(config, counts, less) == tokens * (32 * 4096 + layer) * 2 + 10 * 2**26
+        whole = activation_bytes(config, counts, less, "full, DDP")
+        assert whole == tokens * (2 * 32 * 4096 + layer) * 2 + 10 * 2**26
 
     def test_key_value_cache_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
