@@ -105,6 +105,11 @@ def path_of(device: torch.device) -> str:
     return "cuda" if _simulating else device.type
 
 
+def is_simulated() -> bool:
+    """Whether tensors have shapes and no values."""
+    return bool(_simulating)
+
+
 @contextlib.contextmanager
 def simulated() -> Iterator[None]:
     """CPU tensors without values go a GPU's way for the duration of the block (:mod:`core.cost.simulate`)."""

@@ -91,6 +91,7 @@ def adapted(
 
     def build(_: torch.dtype) -> Any:
         import torch
+        from torch.nn.utils import parametrize
 
         from core.cost.accounting import config_of
         from core.models.adapters import with_lora
@@ -100,7 +101,8 @@ def adapted(
         model: Any = from_config(config_of(architecture), seed=0, dtype=torch.bfloat16, attention=attention)
         if nf4:
             quantize_layers(model)
-        return with_lora(model, rank, **lora)
+        with parametrize.cached():  # PEFT looks at each weight a score of times
+            return with_lora(model, rank, **lora)
 
     return build
 
@@ -189,6 +191,8 @@ def _lengthen(cache: Any, length: int) -> None:
             held = getattr(layer, part)
             full = max(held.shape[2], min(length, getattr(layer, "sliding_window", None) or length))
             setattr(layer, part, held.new_empty(*held.shape[:2], full, held.shape[3]))
+            if hasattr(layer, "cumulative_length"):
+                layer.cumulative_length = full
 
 
 def row(settings: TrainingConfig, **others: Any) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import LlamaConfig, MixtralConfig
 
-from core import distributed
+from core import cli, distributed
 from core.cost.memory import Memory
-from core.cost.simulate import Step, _batch, _processes, render, simulate
+from core.cost.simulate import Step, _batch, _processes, _steps, render, simulate
 from core.cost.steps import Simulation, adapted, pretrained, read, score, translate, write
+from core.errors import UserError
 from core.training.config import TrainingConfig
 from core.training.fit import gradients, prepared
 from core.training.losses import Loss, causal_lm_loss
@@ -164,6 +165,27 @@ def test_processes_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None
     assert os.environ["WORLD_SIZE"] == "3"
     assert "ACCELERATE_TORCH_DEVICE" not in os.environ
     assert not torch.distributed.is_initialized()
+
+
+def test_the_command_says_whether_it_fits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = Step("tuning", "training, one GPU", {"weights": 70e9}, 70e9, "model.layers.0", (), 1e12, 2e12)
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("core.cost.simulate.simulate_paper", lambda *options: asked.append(options) or [found])
+    cli.main(["plan", "transmi", "--simulate", "--gpus", "4"])
+    assert asked == [("transmi", "paper", None, 4)]
+    out = capsys.readouterr().out
+    assert "GPU-hours" in out
+    assert "70.0: fits (weights 70.0)" in out
+    assert "1.000e+12 (2.000e+12 by the formula" in out
+    with pytest.raises(SystemExit) as end:
+        cli.main(["plan", "transmi", "--simulate", "--gpu", "a6000"])
+    assert end.value.code == 1
+
+
+def test_a_paper_is_simulated_without_a_trace() -> None:
+    assert [step.how.partition(",")[0] for step in _steps("taco", "smoke", None, 1)] == ["training", "evaluation"]
+    with pytest.raises(UserError, match="tinny"):
+        _steps("taco", "tinny", None, 1)
 
 
 SEVEN_B = TrainingConfig(
