@@ -259,13 +259,13 @@ def activation_bytes(config: PretrainedConfig, parameters: Parameters, workload:
 
     For each of B S tokens a layer of width d keeps, in elements of 2 bytes (fp32: 4), with fused attention:
 
-        a = 13 d + 2 H D + 2 K D + 4 f k
+        a = 9 d + 2 H D + 2 K D + 4 f k
 
-    residuals and two norms, which work in fp32 (13 d, by simulated steps of Llama and Qwen; in fp32 8 d), queries and
-    attention output (H heads of D), keys and values (K heads), and the gated MLP's four inner arrays of width f in each
-    of k experts (two without gate: 2 f). Checkpointing keeps d a layer, of 4 bytes where fp32 weights are trained whole
-    under autocast, and one layer's a. Logits take 10 bytes each (bf16, fp32 and fp32 gradient), all of B S V or a chunk
-    at a time. Inference keeps 2 K D a layer and token, and the logits of the last token.
+    residuals and two norms, which work in fp32 (9 d; 13 d under autocast over whole fp32 weights, where residuals are
+    fp32 too: by simulated steps of Llama and Qwen), queries and attention output (H heads of D), keys and values (K
+    heads), and the gated MLP's four inner arrays of width f in each of k experts (two without gate: 2 f). Checkpointing
+    keeps a residual a layer and one layer's a. Logits take 10 bytes each (bf16, fp32 and fp32 gradient), all of B S V
+    or a chunk at a time. Inference keeps 2 K D a layer and token, and the logits of the last token.
     """
     text = config.get_text_config()
     tokens = workload.sequence_length * workload.micro_batch_size
@@ -275,9 +275,9 @@ def activation_bytes(config: PretrainedConfig, parameters: Parameters, workload:
     if workload.kind == "inference":
         cache_bytes = 0.0 if not _is_decoder(config) else tokens * layers * 2 * kv_heads * head_dim * element
         return cache_bytes + 2 * tokens * width * element + workload.micro_batch_size * text.vocab_size * 4
-    norms = 8 if workload.precision == "fp32" else 13
+    # In elements: autocast leaves the residuals of fp32 weights in fp32.
+    residual, norms = (2, 13) if workload.precision == "bf16-mixed" and strategy == "full, DDP" else (1, 9)
     layer = norms * width + 2 * heads * head_dim + 2 * kv_heads * head_dim + _inner_elements(text)
-    residual = 2 if workload.precision == "bf16-mixed" and strategy == "full, DDP" else 1  # in elements
     kept = layers * width * residual + layer if workload.checkpointing else layers * layer
     if workload.method == "frozen":
         kept = layer

@@ -89,7 +89,7 @@ def adapted(
         lora: Options of `core.models.adapters.with_lora`.
     """
 
-    def build(_: torch.dtype) -> Any:
+    def build(dtype: torch.dtype) -> Any:
         import torch
         from torch.nn.utils import parametrize
 
@@ -101,6 +101,8 @@ def adapted(
         model: Any = from_config(config_of(architecture), seed=0, dtype=torch.bfloat16, attention=attention)
         if nf4:
             quantize_layers(model)
+            # What PEFT prepares for training, embeddings in fp32 among it, is not done to read answers.
+            model.quantization_method = "nf4" if dtype == torch.float32 else None
         with parametrize.cached():  # PEFT looks at each weight a score of times
             return with_lora(model, rank, **lora)
 

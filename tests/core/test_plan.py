@@ -346,7 +346,7 @@ class TestMemory:
 
     def test_activations_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
-        layer = 13 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
+        layer = 9 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
         tokens = 2 * 512
         logits = 10 * tokens * 128_256
         options = {"tokens": 1, "sequence_length": 512, "micro_batch_size": 2}
@@ -356,7 +356,7 @@ class TestMemory:
         less = Workload(config, chunked_loss=True, checkpointing=True, **options)
         assert activation_bytes(config, counts, less) == tokens * (32 * 4096 + layer) * 2 + 10 * 2**26
         whole = activation_bytes(config, counts, less, "full, DDP")
-        assert whole == tokens * (2 * 32 * 4096 + layer) * 2 + 10 * 2**26
+        assert whole == tokens * (2 * 32 * 4096 + layer + 4 * 4096) * 2 + 10 * 2**26
 
     def test_key_value_cache_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
