@@ -158,9 +158,9 @@ def make_accelerator(
     if AcceleratorState._shared_state:
         AcceleratorState._reset_state()
         GradientState._reset_state()
-    options: dict[str, Any] = {
-        "kwargs_handlers": [DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)]
-    }
+    # Gradients are views of the buckets in which they travel; otherwise there are two copies of them.
+    ddp = DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True)
+    options: dict[str, Any] = {"kwargs_handlers": [ddp]}
     if strategy == "fsdp2":
         options["fsdp_plugin"] = _fsdp2_plugin()
     elif strategy == "zero3":

@@ -218,7 +218,7 @@ def state_bytes(strategy: str, parameters: Parameters, workload: Workload, gpus:
 
     With P parameters, T of them trained, m master bytes (4; 2 in pure bf16), U the largest unit that FSDP gathers:
 
-        DDP, full        weights (m + c) T      gradients m T, with the buckets 2 m T    AdamW 2 m T, 8-bit 2 T
+        DDP, full        weights (m + c) T      gradients m T        AdamW 2 m T, 8-bit 2 T
         FSDP2, full      weights m T / g + 2 c' U    gradients m T / g + c' U    states / g
         LoRA             the same for the adapters' T, plus the frozen base: 2 P (fp32: 4 P), sharded 2 P / g + 2 c' U
         QLoRA            base: 4.127 bits for each weight of a layer's matrices, 16 for the rest
@@ -243,7 +243,7 @@ def state_bytes(strategy: str, parameters: Parameters, workload: Workload, gpus:
         base = in_4_bit * NF4_BITS / 8 + (total - in_4_bit) * frozen
     states = 2 * trained if workload.optimizer == "adamw-8bit" else 2 * master * trained
     if shards == 1:
-        return base + (master + copy) * trained, master * trained * (2 if gpus > 1 else 1), states
+        return base + (master + copy) * trained, master * trained, states
     if strategy == "sharded":
         return base / shards, 0.0, 0.0
     gathered = frozen * parameters.gathered(shards)

@@ -3,8 +3,9 @@
     papers plan marco_llm --simulate --gpus 8 --gpu h100
 
 What runs is `core.training.fit`'s own step over the paper's own loss, model and batch, sharded as configured: FSDP2
-over a process group that does not communicate; DDP as one process and the buckets of its gradients. Tensors have shapes
-and no values (:mod:`core.cost.memory`), so that a model of 70 billion parameters takes seconds and about a gigabyte.
+over a process group that does not communicate; DDP as one process whose gradients, its buckets, never go. Tensors have
+shapes and no values (:mod:`core.cost.memory`), so that a model of 70 billion parameters takes seconds and about a
+gigabyte.
 
 Not modelled: the allocator's fragmentation, NCCL's buffers, kernels' workspaces (hence the reserve in the verdict), and
 DeepSpeed, which is counted as FSDP2. Tensors are on the CPU and go a GPU's way where the code has two.
@@ -146,16 +147,14 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
             parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
         tree_map_only(torch.Tensor, lambda state: memory.note(state, "optimiser"), list(optimizer.state.values()))
-        if settings.batch_size <= micro * gpus:  # else the gradients of earlier micro-batches are there
+        # The gradients of earlier micro-batches are there, and DDP's always: they are views of its buckets.
+        if settings.batch_size <= micro * gpus and (sharded or gpus == 1):
             optimizer.zero_grad()
         memory.forget()
         gradients(accelerator, objective, feed, [], 0, False)
         memory.new = "temporary"
         optimizer.step()
         peak = memory.peak
-        if gpus > 1 and not sharded:  # DDP's buckets are one more copy of the gradients
-            buckets = sum(parameter.numel() * parameter.element_size() for parameter in memory.trained)
-            peak.total, peak.kinds["gradients"] = peak.total + buckets, peak.kinds.get("gradients", 0) + buckets
         memory.forget()
         flops = _flops(lambda: gradients(accelerator, objective, feed, [], 0, False))
         both = ("input_ids", "labels") if getattr(model.config, "is_encoder_decoder", False) else ("input_ids",)
