@@ -291,9 +291,9 @@ TOO_LARGE = {"lmt": "4 billion parameters, weights, states and copies take 79 GB
 )
 def test_the_paper_scale_fits_into_gpus(slug: str) -> None:
     """A step of its training and one of its evaluation, on fake tensors."""
-    from core.cost.simulate import render, simulate_paper
+    from core.cost.simulate import render, steps_of
 
-    steps = simulate_paper(slug, "paper", None, gpus=8)
+    steps = steps_of(slug, "paper", None, gpus=8)
     assert all(step.fits("h100") for step in steps), render(steps, "h100")
 
 

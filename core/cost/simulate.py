@@ -74,10 +74,11 @@ def simulate_paper(slug: str, preset: str, variant: str | None, gpus: int) -> li
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_steps, slug, preset, variant, gpus).result()
+        return pool.submit(steps_of, slug, preset, variant, gpus).result()
 
 
-def _steps(slug: str, preset: str, variant: str | None, gpus: int) -> list[Step]:
+def steps_of(slug: str, preset: str, variant: str | None, gpus: int) -> list[Step]:
+    """The same in this process."""
     from core.experiment.config import preset_named, with_variant
 
     settings = importlib.import_module(f"papers.{slug}.config")

@@ -16,9 +16,11 @@ from transformers import LlamaConfig, MixtralConfig
 
 from core import cli, distributed
 from core.cost.memory import Memory
-from core.cost.simulate import Step, _batch, _processes, _steps, render, simulate
+from core.cost.simulate import Step, _batch, _processes, steps_of, render, simulate
 from core.cost.steps import Simulation, adapted, pretrained, read, score, translate, write
 from core.errors import UserError
+from core.inference.generation import tokens_at_once
+from core.models.architectures import architecture
 from core.training.config import TrainingConfig
 from core.training.fit import gradients, prepared
 from core.training.losses import Loss, causal_lm_loss
@@ -138,6 +140,14 @@ def test_encoder_decoders_translate() -> None:
     assert simulate(part)[0].peak > 0
 
 
+@pytest.mark.parametrize(("name", "tokens"), [("meta-llama/Llama-2-7b-hf", 30_517), ("Qwen/Qwen2-7B", 131_072)])
+def test_a_batch_of_generation_leaves_room_for_the_model(name: str, tokens: int) -> None:
+    model = SimpleNamespace(device=torch.device("cpu"), config=architecture(name))
+    assert tokens_at_once(model) == 8192
+    with distributed.simulated():
+        assert tokens_at_once(model) == tokens
+
+
 def test_an_expert_finds_its_share_and_a_mask_its_labels() -> None:
     with FakeTensorMode(), Memory(routed=(2, 8), labels={(4, 16): 5}):
         chosen = torch.zeros(64, 2, dtype=torch.long)
@@ -184,9 +194,9 @@ def test_the_command_says_whether_it_fits(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_a_paper_is_simulated_without_a_trace() -> None:
-    assert [step.how.partition(",")[0] for step in _steps("taco", "smoke", None, 1)] == ["training", "evaluation"]
+    assert [step.how.partition(",")[0] for step in steps_of("taco", "smoke", None, 1)] == ["training", "evaluation"]
     with pytest.raises(UserError, match="tinny"):
-        _steps("taco", "tinny", None, 1)
+        steps_of("taco", "tinny", None, 1)
 
 
 SEVEN_B = TrainingConfig(
