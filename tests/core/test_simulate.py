@@ -16,7 +16,7 @@ from transformers import LlamaConfig, MixtralConfig
 
 from core import cli, distributed
 from core.cost.memory import Memory
-from core.cost.simulate import Step, _batch, _processes, steps_of, render, simulate
+from core.cost.simulate import Step, _batch, _processes, render, simulate, steps_of
 from core.cost.steps import Simulation, adapted, pretrained, read, score, translate, write
 from core.errors import UserError
 from core.inference.generation import tokens_at_once
