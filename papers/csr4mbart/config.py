@@ -162,19 +162,21 @@ def workload(config: Config) -> list[Workload]:
 
 
 def simulation(config: Config) -> list[Simulation]:
-    """A step of stage 2, as long as one of stage 1, with the longest pairs; and translating, for `papers plan`."""
+    """A step of stage 1, as long as one of stage 2, with the longest pairs; and translating, for `papers plan`."""
     from functools import partial
 
     from core.cost.steps import Simulation, pretrained, translate
-    from papers.csr4mbart.method import Side, sequence_loss, translation_batch
+    from papers.csr4mbart.method import Side, csr_batch, sequence_loss
     from papers.csr4mbart.miniature import shape
 
     longest = 128 if config.model else 24
     side = Side([4] * longest, [4] * longest, 0, longest, ("", ""))
-    loss, architecture = partial(sequence_loss, smoothing=config.smoothing), config.model or shape(config, 150)
+    noisers: Any = {("", ""): lambda ids, rng: list(ids)}
+    architecture: Any = config.model or shape(config, 150)
     return [
         Simulation(
-            "fine-tune", pretrained(architecture, "seq2seq", always="float32"), config.training, loss, (side, side),
-            partial(translation_batch, pad=1), partial(translate, source=longest, new=longest, beams=config.beams),
+            "restore", pretrained(architecture, "seq2seq", always="float32"), config.restoring,
+            partial(sequence_loss, smoothing=config.smoothing), (side, side), partial(csr_batch, noisers=noisers, pad=1),
+            partial(translate, source=longest, new=longest, beams=config.beams),
         )
     ]  # fmt: skip
