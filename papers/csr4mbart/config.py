@@ -172,11 +172,7 @@ def simulation(config: Config) -> list[Simulation]:
     longest = 128 if config.model else 24
     side = Side([4] * longest, [4] * longest, 0, longest, ("", ""))
     noisers: Any = {("", ""): lambda ids, rng: list(ids)}
-    architecture: Any = config.model or shape(config, 150)
-    return [
-        Simulation(
-            "restore", pretrained(architecture, "seq2seq", always="float32"), config.restoring,
-            partial(sequence_loss, smoothing=config.smoothing), (side, side), partial(csr_batch, noisers=noisers, pad=1),
-            partial(translate, source=longest, new=longest, beams=config.beams),
-        )
-    ]  # fmt: skip
+    loss, collate = partial(sequence_loss, smoothing=config.smoothing), partial(csr_batch, noisers=noisers, pad=1)
+    model = pretrained(config.model or shape(config, 150), "seq2seq", always="float32")
+    writing = partial(translate, source=longest, new=longest, beams=config.beams)
+    return [Simulation("restore", model, config.restoring, loss, (side, side), collate, writing)]
