@@ -47,7 +47,7 @@ class Step:
         where: The module at work then.
         largest: The largest tensors then, in words.
         flops: Counted in this step on one GPU, recomputation included.
-        formula: Model FLOPs of as many tokens; None where there is no formula.
+        formula: Model FLOPs of as many tokens, without recomputation; None where tokens are not counted.
     """
 
     name: str
@@ -108,15 +108,14 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
     from torch.utils._pytree import tree_map_only
 
     from core.cost.memory import Memory
-    from core.distributed import make_accelerator, path_of
+    from core.distributed import make_accelerator
     from core.models.loading import unwrapped
     from core.training.fit import gradients, prepared
     from core.training.losses import assume_head, causal_lm_loss
-    from core.training.optimization import set_precision
+    from core.training.optimization import flops_per_token, set_precision
     from core.training.packed_attention import packed_attention
 
-    device = torch.device("cpu")
-    if settings.precision == "auto" and path_of(device) == "cuda":
+    if settings.precision == "auto":  # as on every GPU of the table
         settings = replace(settings, precision="bf16")
     sharded = gpus > 1 and settings.strategy in ("fsdp2", "zero3")
     micro = settings.micro_batch_size or max(1, settings.batch_size // gpus)
@@ -126,7 +125,7 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
         fake = stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         memory = stack.enter_context(Memory())
         model = simulation.model(torch.float32)
-        precision = set_precision(model, settings, device)
+        precision = set_precision(model, settings, torch.device("cpu"))
         accelerator = make_accelerator(mixed_precision=precision, strategy="fsdp2" if sharded else "auto")
         accelerator.device_placement = False
         flat = False
@@ -160,7 +159,7 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
         flops = _flops(lambda: gradients(accelerator, objective, feed, [], 0, False))
         both = ("input_ids", "labels") if getattr(model.config, "is_encoder_decoder", False) else ("input_ids",)
         tokens = sum(batch[side].numel() for side in both if side in batch)
-        formula = _formula(model, tokens, settings.max_length) if tokens and not sharded else None
+        formula = tokens * flops_per_token(model, min(tokens, settings.max_length)) if tokens else None
     strategy = f"{'FSDP2' if sharded else 'DDP'} over {gpus}" if gpus > 1 else "one GPU"
     shape = "x".join(map(str, batch["input_ids"].shape)) if "input_ids" in batch else f"{micro} rows"
     how = f"training, {strategy}, {shape} tokens{', checkpointing' if settings.gradient_checkpointing else ''}"
@@ -250,12 +249,6 @@ def _flops(run: Callable[[], object]) -> float:
     with FlopCounterMode(display=False) as counter:
         run()
     return float(counter.get_total_flops())
-
-
-def _formula(model: Any, tokens: int, length: int) -> float | None:
-    from core.training.optimization import flops_per_token
-
-    return tokens * flops_per_token(model, min(tokens, length))
 
 
 @contextlib.contextmanager
