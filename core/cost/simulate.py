@@ -47,7 +47,7 @@ class Step:
         where: The module at work then.
         largest: The largest tensors then, in words.
         flops: Counted in this step on one GPU, recomputation included.
-        formula: Model FLOPs of as many tokens, without recomputation; None where tokens are not counted.
+        formula: Model FLOPs of as many tokens, without recomputation; None where it does not apply.
     """
 
     name: str
@@ -158,7 +158,9 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
         memory.forget()
         flops = _flops(lambda: gradients(accelerator, objective, feed, [], 0, False))
         both = ("input_ids", "labels") if getattr(model.config, "is_encoder_decoder", False) else ("input_ids",)
-        tokens = sum(batch[side].numel() for side in both if side in batch)
+        # The formula takes matrices for what is multiplied, and 4-bit ones are vectors of bytes.
+        whole = getattr(unwrapped(model), "quantization_method", None) is None
+        tokens = sum(batch[side].numel() for side in both if side in batch and whole)
         formula = tokens * flops_per_token(model, min(tokens, settings.max_length)) if tokens else None
     strategy = f"{'FSDP2' if sharded else 'DDP'} over {gpus}" if gpus > 1 else "one GPU"
     shape = "x".join(map(str, batch["input_ids"].shape)) if "input_ids" in batch else f"{micro} rows"
