@@ -282,6 +282,7 @@ TOO_LARGE = {"lmt": "4 billion parameters, weights, states and copies take 79 GB
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "slug",
     [

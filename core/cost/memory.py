@@ -17,15 +17,18 @@ from types import FrameType, MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.attention.varlen  # registers the FLOPs of its kernels
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+from torch.utils.flop_counter import flop_registry
 
 # What `.item()` and `bool()` dispatch (the last two in inference mode).
 _SCALARS = ("aten._local_scalar_dense.default", "aten.item.default", "aten.is_nonzero.default")
 _MASKED = ("aten.index.Tensor", "aten.index_put_.default", "aten._index_put_impl_.default")
 _LIBRARIES = ("site-packages", "/lib/python", "/core/cost/memory.py", "/core/cost/simulate.py", "<")
+_RESIZE = torch.UntypedStorage.resize_
 # The peak itself is exact; what it is made of is looked at again whenever it has grown by this share.
 _GROWTH = 1.002
 
@@ -77,7 +80,7 @@ class Memory(TorchDispatchMode):
     ) -> None:
         super().__init__()
         self.labels = labels
-        self.number = 0
+        self.number = self._depth = 0
         self.names: dict[int, str] = {}
         self.trained: list[nn.Parameter] = []
         self.routed, self.new = routed, "activations"
@@ -94,24 +97,26 @@ class Memory(TorchDispatchMode):
             self.note(tensor, "weights")
 
     def forget(self) -> None:
-        """Look for a new peak, from what is there now."""
-        self.peak, self._looked = Peak(), 0.0
+        """Look for a new peak, from what is there now, and count FLOPs from 0."""
+        self.peak, self._looked, self.flops = Peak(), 0.0, 0
 
     def __enter__(self) -> Memory:
-        # FSDP frees what it gathered by resizing the storage, which is no operation and is not dispatched.
-        self._resize = resize = torch.UntypedStorage.resize_
-
-        def noted(storage: Any, size: int) -> Any:
-            resized = resize(storage, size)
-            self.note(SimpleNamespace(untyped_storage=lambda: storage), "copies of weights")
-            return resized
-
-        torch.UntypedStorage.resize_ = noted  # type: ignore[method-assign, assignment]
         super().__enter__()
+        if self._depth == 0:
+            # FSDP frees what it gathered by resizing the storage, which is no operation and is not dispatched.
+            def noted(storage: Any, size: int) -> Any:
+                resized = _RESIZE(storage, size)
+                self.note(SimpleNamespace(untyped_storage=lambda: storage), "copies of weights")
+                return resized
+
+            torch.UntypedStorage.resize_ = noted  # type: ignore[method-assign, assignment]
+        self._depth += 1
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        torch.UntypedStorage.resize_ = self._resize  # type: ignore[method-assign]
+        self._depth -= 1
+        if self._depth == 0:
+            torch.UntypedStorage.resize_ = _RESIZE  # type: ignore[method-assign]
         super().__exit__(*exception)
 
     def note(self, tensor: Any, kind: str | None = None) -> _Held:
@@ -169,7 +174,16 @@ class Memory(TorchDispatchMode):
                 return self._count(x.new_empty(max(size, 1), dtype=torch.long), name)
             if name in _MASKED:
                 args = (x, [part for index in args[1] for part in self._indices(index)], *args[2:])
+        formula = flop_registry.get(func._overloadpacket)
+        if (
+            formula is None and name.startswith("aten.") and torch.is_inference_mode_enabled()
+        ):  # where nothing is taken apart beforehand
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
         out = func(*args, **kwargs)
+        self.flops += formula(*args, **kwargs, out_val=out) if formula else 0
         kind = None
         if name.startswith("fsdp"):
             kind = "copies of weights"

@@ -27,7 +27,7 @@ from core.cost.steps import Simulation
 from core.errors import UserError
 
 if TYPE_CHECKING:
-    from core.cost.memory import Peak
+    from core.cost.memory import Memory
 
 # In the order of printing.
 KINDS = ("weights", "copies of weights", "gradients", "optimiser", "activations", "temporary")
@@ -154,9 +154,6 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
         gradients(accelerator, objective, feed, [], 0, False)
         memory.new = "temporary"
         optimizer.step()
-        peak = memory.peak
-        memory.forget()
-        flops = _flops(lambda: gradients(accelerator, objective, feed, [], 0, False))
         both = ("input_ids", "labels") if getattr(model.config, "is_encoder_decoder", False) else ("input_ids",)
         # The formula takes matrices for what is multiplied, and 4-bit ones are vectors of bytes.
         whole = getattr(unwrapped(model), "quantization_method", None) is None
@@ -165,7 +162,7 @@ def _train(simulation: Simulation, settings: Any, gpus: int) -> Step:
     strategy = f"{'FSDP2' if sharded else 'DDP'} over {gpus}" if gpus > 1 else "one GPU"
     shape = "x".join(map(str, batch["input_ids"].shape)) if "input_ids" in batch else f"{micro} rows"
     how = f"training, {strategy}, {shape} tokens{', checkpointing' if settings.gradient_checkpointing else ''}"
-    return _step(simulation.name, how, peak, flops, formula)
+    return _step(simulation.name, how, memory, formula)
 
 
 def _evaluate(simulation: Simulation, evaluate: Callable[[Any], object]) -> Step:
@@ -180,20 +177,17 @@ def _evaluate(simulation: Simulation, evaluate: Callable[[Any], object]) -> Step
         memory.watch(model)
         memory.forget()
         evaluate(model)
-        peak = memory.peak
-        memory.forget()
-        flops = _flops(lambda: evaluate(model))
-    return _step(simulation.name, "evaluation, one GPU", peak, flops)
+    return _step(simulation.name, "evaluation, one GPU", memory)
 
 
-def _step(name: str, how: str, peak: Peak, flops: float, formula: float | None = None) -> Step:
+def _step(name: str, how: str, memory: Memory, formula: float | None = None) -> Step:
+    peak = memory.peak
     largest = tuple(
         f"{_gigabytes(t.nbytes)} GB {t.shape} {t.dtype}, {t.made_by}{f' at {t.line}' if t.line else ''}"
         for t in peak.largest
     )
-    return Step(
-        name, how, {kind: peak.kinds.get(kind, 0.0) for kind in KINDS}, peak.total, peak.where, largest, flops, formula
-    )
+    kinds = {kind: peak.kinds.get(kind, 0.0) for kind in KINDS}
+    return Step(name, how, kinds, peak.total, peak.where, largest, float(memory.flops), formula)
 
 
 def _batch(simulation: Simulation, settings: Any, micro: int, form: Any) -> Any:
@@ -241,16 +235,6 @@ def _labels(batch: Any) -> dict[tuple[int, ...], int]:
         elif name == "labels":
             found[tuple(value.shape)] = int((value != -100).sum())
     return found
-
-
-def _flops(run: Callable[[], object]) -> float:
-    """By torch's counter, in a pass of its own: it keeps tensors alive."""
-    import torch.nn.attention.varlen  # noqa: F401 (registers the FLOPs of its kernels)
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return float(counter.get_total_flops())
 
 
 @contextlib.contextmanager

@@ -222,6 +222,8 @@ def simulation(config: Config) -> list[Simulation]:
     from papers.bimedix.method import bimedix_loss
 
     def build(_: torch.dtype) -> Any:
+        from torch.nn.utils import parametrize
+
         from core.models.loading import from_config
         from core.models.nf4 import quantize_base
         from papers.bimedix.method import attach_adapters
@@ -231,7 +233,8 @@ def simulation(config: Config) -> list[Simulation]:
         model: Any = from_config(shape, seed=0, dtype=torch.bfloat16 if config.base else torch.float32)
         if config.quantization != "none":
             quantize_base(model, double=packed, packed=packed)
-        attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
+        with parametrize.cached():  # PEFT looks at each weight a score of times
+            attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
         return model
 
     loss = partial(bimedix_loss, aux_weight=config.aux_weight)
