@@ -125,15 +125,7 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    data=(
-        "Catalogue",
-        "build_dataset",
-        "load_catalogue",
-        "load_prompt",
-        "plain_function",
-        "read_conversations",
-        "read_items",
-    ),
-    grader=("Call", "Report", "Verdict", "equivalent", "evaluate", "examine", "grade", "normalize", "parse_call"),
-    method=("Draw", "Prompt", "Tags", "conversation", "render_call", "tune"),
+    data=("build_dataset", "load_catalogue", "load_prompt", "read_conversations", "read_items"),
+    grader=("evaluate", "examine", "grade", "parse_call"),
+    method=("Prompt", "Tags", "conversation", "render_call", "tune"),
 )

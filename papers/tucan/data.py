@@ -123,7 +123,7 @@ class Catalogue:
         for slot, schema in self.slots(name).items():
             if slot in asked and slot != without and (slot in self.required(name) or rng.random() < options):
                 known = next(iter(self.values.values()))[slot]
-                pool = _parted(tuple(known))[part] if enumerated(schema) is None else sorted(known)
+                pool = sorted(known) if closed(schema) else _parted(tuple(known))[part]
                 keys[slot] = rng.choice([key for key in pool if key not in keys.values()] or pool)
         return tuple(keys.items())
 
@@ -160,27 +160,30 @@ class Catalogue:
         gold: dict[str, Any] = {}
         for slot, key in drawn.keys:
             schema, text = self.slots(drawn.name)[slot], texts[slot]
-            if (known := enumerated(schema)) is not None:
-                gold[slot] = known[key]
-            elif normalize(text) not in normalize(request):
+            as_asked = not closed(schema) and "string" in schema.get("type", "string")
+            gold[slot] = text if as_asked else _value(key)
+            if not closed(schema) and normalize(text) not in normalize(request):
                 raise UserError(f"The value {text!r} of {slot} does not occur in the request {request!r}.")
-            else:
-                is_text = "string" in schema.get("type", "string")
-                gold[slot] = text if is_text else parse_json(key, f"the key {key!r} of {slot!r}")
         if wrong := violations(gold, self.functions[drawn.name]["parameters"]):
             raise UserError(f"The gold call of {request!r} violates its schema: {wrong[0]}.")
         return gold
 
 
-def enumerated(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """`{key: value}` of a slot that is closed, by an enumeration or because it is true or false; None: it is open."""
-    values = schema.get("enum", [True, False] if schema.get("type") == "boolean" else None)
-    return None if values is None else {_key(value): value for value in values}
+def closed(schema: Mapping[str, Any]) -> bool:
+    """Whether a slot has the values of an enumeration, or true and false: they are the same in all parts."""
+    return "enum" in schema or schema.get("type") == "boolean"
 
 
 def _key(value: Any) -> str:
     """How a catalogue names a value: a text by itself, all else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _value(key: str) -> Any:
+    try:
+        return parse_json(key, "a key")
+    except UserError:
+        return key
 
 
 @cache
@@ -284,11 +287,8 @@ def _check(catalogue: Catalogue, language: str, name: str, tool: Tool) -> None:
             wanted = f"all of {sorted(required)} and no others than {[*known]}"
             raise UserError(f"{language}: {template!r} must name {wanted}.")
     for slot, schema in known.items():
-        values, closed = catalogue.values[language][slot], enumerated(schema)
-        if closed is None and len(values) < 5:
+        if len(catalogue.values[language][slot]) < 5 and not closed(schema):
             raise UserError(f"{language}: give at least five values for {slot!r}: they are split in three parts.")
-        if closed is not None and not set(values) <= set(closed):
-            raise UserError(f"{language}: the keys of {slot!r} must be the schema's: {', '.join(closed)}.")
     if missing := required - set(tool.ask):
         raise UserError(f"{language}: {name} has no question that asks for {min(missing)!r}.")
 
