@@ -17,6 +17,7 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from transformers import Lfm2Config
 
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 _READING = TrainingConfig(
@@ -199,3 +200,21 @@ def workload(config: Config) -> list[Workload]:
     reading = config.base_model.training
     base = Workload(small, 40 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
     return [tuning] if config.base else [base, tuning]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of tuning, and calls written behind prompts of 1,500 tokens, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, adapted, write
+
+    shape: Any = next((name for size, name in SHAPES.items() if f"-{size}-" in config.base), config.base)
+    nf4, attention = config.quantization == "nf4", None if config.attention == "auto" else config.attention
+    model = adapted(
+        shape or base_shape(config.base_model, config.base_model.vocabulary), config.lora_rank, nf4=nf4,
+        attention=attention, alpha=2 * config.lora_rank, dropout=config.lora_dropout,
+        checkpointing=config.training.gradient_checkpointing,
+    )  # fmt: skip
+    training = config.training if config.adapter == "lora" else None
+    writing = partial(write, prompt=1500 if config.base else 64, new=config.max_new_tokens)
+    return [Simulation("tuning", model, training, evaluate=writing)]
