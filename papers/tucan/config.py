@@ -178,16 +178,20 @@ def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
     )  # fmt: skip
 
 
+def _architecture(config: Config) -> Any:
+    """Of the model that is tuned: BgGPT keeps that of the Gemma-2 that it was trained from."""
+    name = re.sub(r"^INSAIT-Institute/BgGPT-Gemma-2-(\d+)(\.6)?B-.*", r"google/gemma-2-\1b", config.base)
+    return name or base_shape(config.base_model, config.base_model.vocabulary)
+
+
 def workload(config: Config) -> list[Workload]:
     """What tuning costs, for `papers plan`: 10,035 conversations of about 600 tokens of Gemma's tokenizer (assumed:
     two or three indented schemas are most of them); in miniature also the base, whose rows have about 40."""
     from core.cost.workload import Workload
 
-    # BgGPT keeps the architecture of the Gemma-2 that it was trained from.
-    name = re.sub(r"^INSAIT-Institute/BgGPT-Gemma-2-(\d+)(\.6)?B-.*", r"google/gemma-2-\1b", config.base)
     small, settings = base_shape(config.base_model, config.base_model.vocabulary), config.training
     tuning = Workload(
-        architecture=name or small,
+        architecture=_architecture(config),
         tokens=(600 * 10_035 if config.train_file else 80 * config.examples) * settings.epochs,
         kind="inference" if config.adapter == "none" else "training",
         method="lora" if config.quantization == "none" else "qlora",
@@ -208,12 +212,10 @@ def simulation(config: Config) -> list[Simulation]:
 
     from core.cost.steps import Simulation, adapted, write
 
-    shape: Any = next((name for size, name in SHAPES.items() if f"-{size}-" in config.base), config.base)
     nf4, attention = config.quantization == "nf4", None if config.attention == "auto" else config.attention
     model = adapted(
-        shape or base_shape(config.base_model, config.base_model.vocabulary), config.lora_rank, nf4=nf4,
-        attention=attention, alpha=2 * config.lora_rank, dropout=config.lora_dropout,
-        checkpointing=config.training.gradient_checkpointing,
+        _architecture(config), config.lora_rank, nf4=nf4, attention=attention, alpha=2 * config.lora_rank,
+        dropout=config.lora_dropout, checkpointing=config.training.gradient_checkpointing,
     )  # fmt: skip
     training = config.training if config.adapter == "lora" else None
     writing = partial(write, prompt=1500 if config.base else 64, new=config.max_new_tokens)
