@@ -106,8 +106,8 @@ PAPER = Paper(
         ),
         Check(
             id="unseen-functions",
-            statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base, "
-            "and than after tuning on other items' answers.",
+            statement="Two functions that tuning never showed are called rightly in Bulgarian more often than by the "
+            "base, and than after tuning on other items' answers.",
             **_MEASURED | _AGAINST_NULL,
             metric="accuracy_unseen_bg",
         ),

@@ -31,7 +31,7 @@ def draw(record: Record) -> Figure:
     # The base never calls: its bar would be the line, its interval one of a constant.
     arm_bars(left, record, "accuracy_bg", ARMS, unit="tool")
     # Two solvers are close: the name of one ends at its line, that of the other begins there.
-    for (solver, value), side in zip(record.trivial("base").items(), ("right", "left", "center"), strict=True):
+    for (solver, value), side in zip(record.trivial("base").items(), ("right", "left", "left"), strict=True):
         left.axvline(value, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
         name = {"never_call": "never call (base)", "neighbour": "nearest request"}.get(solver, "rule by hand")
         left.text(value, 1.0, f" {name} ", transform=left.get_xaxis_transform(), fontsize=7,
@@ -42,7 +42,7 @@ def draw(record: Record) -> Figure:
     metric_rows(right, record, rows, (ARMS[0], ARMS[2]))
     right.axhline(2.5, color="#BBBBBB", linewidth=1)
     for height, text in ((2.42, "a call is wanted"), (5.5, "no call is wanted")):
-        right.text(1.07, height, text, ha="right", va="bottom", fontsize=8, color=COLOURS["grey"])
+        right.text(0.02, height, text, va="bottom", fontsize=8, color=COLOURS["grey"])
     right.set_xlabel("accuracy; small marks are seeds")
     right.set_title("By scenario", pad=14)
     return figure
