@@ -137,7 +137,7 @@ def arm_bars(
         low, high = max(0.0, found.low), min(1.0, found.high)
         axes.barh(row, found.estimate, color=COLOURS[colour], alpha=0.5, height=0.72)
         axes.plot([low, high], [row, row], color="black", linewidth=1)
-        axes.text(max(high, found.estimate) + 0.015, row, f"{found.estimate:.2f}", va="center", fontsize=9)
+        axes.text(max(high, found.estimate) + 0.015, row, f"{found.estimate:z.2f}", va="center", fontsize=9)
     rows(axes, [label for _, label, _ in arms])
 
 

@@ -12,6 +12,7 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from transformers import Gemma2Config, PreTrainedConfig
 
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 LANGUAGES = ("en", "zh", "nl", "fr", "hi", "fa")
@@ -226,3 +227,32 @@ def workload(config: Config) -> list[Workload]:
         batch |= {"sequence_length": length, "checkpointing": settings.gradient_checkpointing}
         loads.append(Workload(shape, float(settings.steps) * settings.batch_size * length, name=name.upper(), **batch))
     return loads
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of every stage, and after the last one a timestep of drawing, for `papers plan`."""
+    from core.cost.steps import Simulation, pretrained
+    from papers.neobabel import data, method
+    from papers.neobabel.model import Prompt, TextToImage, Vocabulary
+
+    texts = 0 if config.frozen_encoder else 256_000  # Gemma 2's
+    vocabulary, width = Vocabulary(texts, config.codes, 2, 1), 384 if config.frozen_encoder else 0
+    shape: Any = decoder_config(vocabulary.size) if config.frozen_encoder else config.backbone
+    language_model = pretrained(shape, vocab_size=vocabulary.size, _attn_implementation="eager")
+    prompt = Prompt([2] * config.last.text_tokens)
+
+    def build(dtype: Any) -> TextToImage:
+        return TextToImage(language_model(dtype), vocabulary, config.last.image_tokens, config.last.text_tokens, width)
+
+    def draw(model: TextToImage) -> None:
+        decoding, at_once = replace(config.decoding, timesteps=1), config.decoding.batch_size
+        method.generate(model, [prompt] * at_once, Prompt([2]), decoding, range(at_once))
+
+    def one(name: str) -> Simulation:
+        stage: Stage = getattr(config, name)
+        collate: Any = data.collator(stage, ("en",), lambda text: prompt, vocabulary)
+        image = {"codes": [0] * stage.image_tokens, "captions": {"en": ""}}
+        drawing = draw if name == config.stages[-1] else None
+        return Simulation(name.upper(), build, stage.training, method.image_loss, image, collate, drawing)
+
+    return [one(name) for name in config.stages]

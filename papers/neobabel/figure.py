@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars
+from core.experiment.figures import arm_bars, mean_of
 from core.experiment.report import COLOURS, style
 from core.experiment.results import Record
 from core.files import replacing
@@ -29,7 +29,7 @@ ARMS = (
 FRAMES = {
     "exact": (COLOURS["green"], "exactly what was asked for"),
     "more": (COLOURS["sky"], "and more (GenEval lets it pass)"),
-    "wrong": (COLOURS["vermilion"], "something else"),
+    "wrong": (COLOURS["vermilion"], "does not pass"),
 }
 
 
@@ -72,11 +72,13 @@ def _words(axes: Axes, record: Record) -> None:
     english, native = record.mean("english_only", "bound_en"), record.mean("native", "bound_foreign")
     axes.plot(wrong, english * (1 - wrong) ** 4, color=COLOURS["sky"])
     axes.axhline(native, color=COLOURS["blue"])
+    sure = mean_of(record, "native", "bound_foreign", "language")
+    axes.axhspan(sure.low, sure.high, color=COLOURS["blue"], alpha=0.15, linewidth=0)
     level = break_even(native, english)
     axes.axvline(level, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
     axes.text(level, 0.97, f" {level:.2f}", fontsize=9, va="top")
     axes.set(xlim=(0, 0.6), ylim=(0, 1), xlabel="share of words translated wrongly")
-    axes.set_title("Translating first (curve),\nsix languages (line)", fontsize=9.5, pad=12)
+    axes.set_title("Translating first (curve),\nsix languages (line, 95 %)", fontsize=9.5, pad=12)
 
 
 def write_sheet(path: Path, prompts: Sequence[str], images: Sequence[Any]) -> Path:

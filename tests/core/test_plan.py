@@ -320,6 +320,17 @@ class TestMemory:
         assert gradients == pytest.approx(4 * parameters / 8 + 2 * unit)
         assert states == parameters
 
+    def test_stacked_experts_are_as_many_shards(self) -> None:
+        counts = counted(MIXTRAL)
+        experts = 32 * 8 * 3 * 4096 * 14_336
+        rest = counts.total - experts
+        assert counts.shard(8) == pytest.approx(counts.total / 8)
+        assert counts.shard(32) == pytest.approx(experts / 8 + rest / 32, rel=1e-3)
+        assert counts.gathered(8) == pytest.approx(counts.unit)
+        assert counts.gathered(32) == pytest.approx(4 * counts.unit, rel=0.1)
+        memory = {m.strategy: m for m in plan(Workload(MIXTRAL, tokens=1), gpus=32).costs[0].memory}
+        assert not memory["full, FSDP2"].fits
+
     def test_optimizer_and_precision(self) -> None:
         counts = counted("meta-llama/Llama-3.1-8B")
         spec, n = "meta-llama/Llama-3.1-8B", 8_030_261_248
@@ -340,7 +351,7 @@ class TestMemory:
 
     def test_activations_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
-        layer = 8 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
+        layer = 9 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
         tokens = 2 * 512
         logits = 10 * tokens * 128_256
         options = {"tokens": 1, "sequence_length": 512, "micro_batch_size": 2}
@@ -349,6 +360,8 @@ class TestMemory:
         assert activation_bytes(config, counts, full) == tokens * 32 * layer * 2 + logits
         less = Workload(config, chunked_loss=True, checkpointing=True, **options)
         assert activation_bytes(config, counts, less) == tokens * (32 * 4096 + layer) * 2 + 10 * 2**26
+        whole = activation_bytes(config, counts, less, "full, DDP")
+        assert whole == tokens * (2 * 32 * 4096 + layer + 4 * 4096) * 2 + 10 * 2**26
 
     def test_key_value_cache_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
