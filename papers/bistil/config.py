@@ -10,6 +10,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 General = Literal["bilingual", "multilingual", "none", "scratch"]
@@ -155,3 +156,36 @@ def workload(config: Config) -> list[Workload]:
             of_training(settings, whole, tokens, name=f"{name}: teacher", kind="inference", **more),
         ]
     return parts
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of either phase with the teacher beside the student, and texts read, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, read
+    from papers.bistil import data, method
+
+    whole = pretrained(config.base, "token-cls", vocab_size=VOCABULARY, _attn_implementation="eager")
+    teachers: dict[bool, Any] = {}
+
+    def build(dtype: Any) -> Any:
+        model = whole(dtype)
+        teachers.update({head: method.frozen(model, head=head) for head in (False, True)})
+        return method.student(model, config.factor).requires_grad_(True)
+
+    def phase_one(model: Any, batch: Any) -> Any:
+        return method.general_loss(model, batch, teachers[False], config.factor)
+
+    def phase_two(model: Any, batch: Any) -> Any:
+        return method.task_loss(model, batch, teachers[True], config.factor, config.temperature)
+
+    length = config.general_training.max_length
+    row = {"input_ids": [0] * length, "labels": [0] * length}
+
+    def collate(rows: Any, _: Any) -> Any:
+        return data.collate(rows, 0)
+
+    return [
+        Simulation("phase one", build, config.general_training, phase_one, row, collate),
+        Simulation("phase two", build, config.task_training, phase_two, row, collate, partial(read, length=length)),
+    ]
