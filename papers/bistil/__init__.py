@@ -32,8 +32,8 @@ PAPER = Paper(
     claims=(
         Claim(
             id="bilingual-beats-multilingual",
-            statement="A student that imitated its teacher in two languages transfers better to the target than one "
-            "that spent the same steps on thirteen.",
+            statement="A student that imitated its teacher in English and Georgian transfers better to Georgian names "
+            "than one that spent the same steps on thirteen languages.",
             reported="Outperforms multilingually distilled models with a much smaller training budget (abstract).",
             control="multi",
             **_TARGET,
@@ -41,7 +41,7 @@ PAPER = Paper(
         Claim(
             id="beats-from-scratch",
             statement="It transfers better than a student of the same size that was trained from nothing on the same "
-            "bilingual text.",
+            "bilingual text, for as many steps; that one does not learn the task in English either.",
             reported="Significantly outperforms bilingual models trained from scratch (abstract: greatly).",
             control="scratch",
             **_TARGET,
@@ -92,7 +92,7 @@ PAPER = Paper(
         ),
         Check(
             id="imitates-the-target",
-            statement="On unread target names the student after phase one is nearer to its teacher than the "
+            statement="On names of the target the student after phase one is nearer to its teacher than the "
             "multilingual student (hidden and attention loss).",
             metric="general_loss",
             treatment="bistil",

@@ -26,7 +26,9 @@ def draw(record: Record) -> Figure:
     figure, (target, source) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.2, 1))
     arm_bars(target, record, "accuracy", ARMS, unit="kind/concept")
     target.set_title("In Georgian, without Georgian task data")
-    target.set_xlabel("held-out names told right, with 95 % interval over seeds")
+    target.set_xlabel(
+        "held-out names told right, with 95 % interval over seeds\ndotted: the commonest kind, the length of a name"
+    )
     for line in ("trivial_majority", "trivial_length"):
         cells = [cell.metrics[line] for cell in record.measurements["bistil"].values()]
         target.axvline(sum(cells) / len(cells), color="black", linewidth=0.8, linestyle=":")
