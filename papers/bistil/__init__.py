@@ -44,7 +44,7 @@ PAPER = Paper(
             "bilingual text, for as many steps; that one does not learn the task in English either.",
             reported="Significantly outperforms bilingual models trained from scratch (abstract: greatly).",
             control="scratch",
-            **_TARGET,
+            **{**_TARGET, "premises": ("transfers", "scratch-learns")},
         ),
         Claim(
             id="near-the-teacher",
@@ -110,6 +110,13 @@ PAPER = Paper(
             metric="over_trivial",
             variant="teacher",
             at_least=0.05,
+        ),
+        Premise(
+            id="scratch-learns",
+            statement="The student from nothing learns the task in English (the null arm is at 0.54 at most).",
+            metric="accuracy_source",
+            variant="scratch",
+            at_least=0.6,
         ),
     ),
     official_code="https://github.com/AlanAnsell/bistil",
