@@ -73,7 +73,8 @@ def translations(
     """All rows in some directions for stage 2."""
     found: list[seq2seq.Row] = []
     for source, target in directions:
-        found += seq2seq.pairs(tokenizer, *columns(rows, source, target), source=source, target=target, longest=longest)
+        one, other = columns(rows, source, target)
+        found += seq2seq.pairs(tokenizer, one, other, source, target, longest)
     return found
 
 

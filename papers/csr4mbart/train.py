@@ -21,6 +21,7 @@ def train(config: Config, run: Run) -> None:
     """Both stages of every task."""
     from core.models.loading import load
     from core.training import seq2seq
+    from core.training.documents import by_length
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data, method
 
@@ -29,7 +30,8 @@ def train(config: Config, run: Run) -> None:
         seq2seq.set_dropout(model, config.dropout, config.attention_dropout)
         return model, tokenizer, {"pad": tokenizer.pad_token_id, "smoothing": config.smoothing}
 
-    found = data.world(config, run)
+    # Sentences of real text differ in length: batches of like ones are a fraction of the work.
+    found, bucket = data.world(config, run), bool(config.model)
     more = config.restoring.steps if config.equal_steps else 0
     settings = replace(config.training, steps=config.training.steps + more)
     for task in data.tasks(config, found.languages):
@@ -38,14 +40,17 @@ def train(config: Config, run: Run) -> None:
             model, tokenizer, common = started(start)
             lexicons = {pair: data.lexicon_of(config, found, tokenizer, pair[1]) for pair in task.restored}
             rows, noisers = data.pairs(tokenizer, found.tuning, task.restored), data.noisers(tokenizer, lexicons)
-            name = f"restore-{task.name}"
-            method.restore(model, rows, noisers, config.restoring, run, config.seed, name=name, **common)
+            restoring, name = config.restoring, f"restore-{task.name}"
+            if bucket:
+                lengths = [(len(one.read), len(other.read)) for one, other in rows]
+                rows, restoring = by_length(rows, lengths, restoring, config.seed), replace(restoring, shuffle=False)
+            method.restore(model, rows, noisers, restoring, run, config.seed, name=name, **common)
             start = str(run.artifact / task.name / "restored")
             save_pretrained(model, run.artifact / task.name / "restored", tokenizer)
         for name, directions in task.tuned.items():
             model, tokenizer, common = started(start)
             pairs = data.translations(tokenizer, found.tuning, directions)
-            seq2seq.train(model, pairs, settings, run, config.seed, name=f"tune-{name}", **common)
+            seq2seq.train(model, pairs, settings, run, config.seed, bucket=bucket, name=f"tune-{name}", **common)
             save_pretrained(model, run.artifact / task.name / name, tokenizer)
 
 
