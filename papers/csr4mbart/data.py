@@ -7,6 +7,7 @@ noise = CodeSwitchNoiser(lexicon.forth, word_starts(tokenizer), tokenizer.mask_t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,8 @@ from core.inference.seq2seq import encode, speak
 from core.tasks.vecmap import word_vectors
 from core.text.segment import is_unspaced
 from core.training import seq2seq
+from core.training.config import TrainingConfig
+from core.training.documents import by_length
 from papers.csr4mbart.config import PIVOT, Config
 from papers.csr4mbart.lexicon import NONE, Lexicon, induce
 from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side
@@ -65,6 +68,14 @@ def pairs(tokenizer: Any, rows: Sequence[Texts], directions: Iterable[Direction]
         both = (sides(tokenizer, source, target, one, longest), sides(tokenizer, target, source, other, longest))
         found += zip(*both, strict=True)
     return found
+
+
+def like_lengths(
+    rows: Sequence[Pair], settings: TrainingConfig, seed: int
+) -> tuple[list[Pair], TrainingConfig]:  # fmt: skip
+    """Rows of stage 1 for all steps, each batch of like lengths on both sides, and settings that keep their order."""
+    lengths = [(len(one.read), len(other.read)) for one, other in rows]
+    return by_length(rows, lengths, settings, seed), replace(settings, shuffle=False)
 
 
 def translations(

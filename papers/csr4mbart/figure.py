@@ -26,9 +26,9 @@ UNSEEN = (
 def draw(record: Record) -> Figure:
     """A panel a question, with 95 % intervals over languages: differences where arms share a control, else bars."""
     figure, ((apart, tuned), (untuned, unseen)) = plt.subplots(2, 2, figsize=(9.6, 4.8))
-    gain_rows(apart, record, "distance", (*STAGES, EQUAL), "plain")
+    gain_rows(apart, record, "euclidean", (*STAGES, EQUAL), "plain")
     apart.set_title("Languages apart, tuned", fontsize=10)
-    apart.set_xlabel("distance more than by fine-tuning alone", fontsize=8)
+    apart.set_xlabel("Euclidean distance more than by fine-tuning alone", fontsize=8)
     gain_rows(tuned, record, "bleu", (*STAGES, EQUAL), "plain", form="{:+.1f}")
     tuned.set_yticklabels([])
     tuned.set_title("Translation, tuned", fontsize=10)

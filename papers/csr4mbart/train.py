@@ -21,7 +21,6 @@ def train(config: Config, run: Run) -> None:
     """Both stages of every task."""
     from core.models.loading import load
     from core.training import seq2seq
-    from core.training.documents import by_length
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data, method
 
@@ -42,8 +41,7 @@ def train(config: Config, run: Run) -> None:
             rows, noisers = data.pairs(tokenizer, found.tuning, task.restored), data.noisers(tokenizer, lexicons)
             restoring, name = config.restoring, f"restore-{task.name}"
             if bucket:
-                lengths = [(len(one.read), len(other.read)) for one, other in rows]
-                rows, restoring = by_length(rows, lengths, restoring, config.seed), replace(restoring, shuffle=False)
+                rows, restoring = data.like_lengths(rows, restoring, config.seed)
             method.restore(model, rows, noisers, restoring, run, config.seed, name=name, **common)
             start = str(run.artifact / task.name / "restored")
             save_pretrained(model, run.artifact / task.name / "restored", tokenizer)
