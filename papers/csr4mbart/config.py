@@ -68,8 +68,10 @@ class Config:
     """Official."""
     restoring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=240))
     """Stage 1; ours, development split."""
-    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=180, batch_size=16))
-    """Stage 2; ours, development split."""
+    training: TrainingConfig = field(
+        default_factory=lambda: replace(_SCRATCH, steps=180, batch_size=16, learning_rate=2e-3)
+    )
+    """Stage 2; ours, development split: the rate at which fine-tuning alone is best."""
     beams: Annotated[int, Range(1)] = 1
     """Of the search for a translation."""
 

@@ -266,7 +266,8 @@ def test_every_arm_runs_and_differs_in_what_it_is_fed(smoke: Callable[[str], Any
     whole = smoke("csr4mbart").measurement
     assert {check.metric for check in PAPER.judged} - {""} <= set(whole["metrics"])
     assert whole["metrics"]["lexicon_precision"] > 2 * found["random"].metrics["lexicon_precision"]
-    assert "rare" in whole["units"]
+    assert {"rare", "given_lexicon"} <= set(whole["units"])
+    assert whole["metrics"]["base_above_copy"] < 0  # the gate of a base that has learnt nothing is shut
     masked = with_variant(PRESETS["smoke"], VARIANTS, "mask")
     assert data.lexicon_of(masked, data.World("", (), [], [], {}, {}), None, "vi") is None
 
