@@ -22,9 +22,9 @@ from core.files import write_text
 from core.inference.seq2seq import encode, speak
 from core.tasks.vecmap import word_vectors
 from core.text.segment import is_unspaced
-from core.training import seq2seq
 from core.training.config import TrainingConfig
 from core.training.documents import by_length
+from core.training.seq2seq import Row
 from papers.csr4mbart.config import PIVOT, Config
 from papers.csr4mbart.lexicon import NONE, Lexicon, induce
 from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side
@@ -61,7 +61,7 @@ def columns(rows: Iterable[Texts], *codes: str) -> list[list[str]]:
 
 
 def pairs(tokenizer: Any, rows: Sequence[Texts], directions: Iterable[Direction], longest: int = LONGEST) -> list[Pair]:
-    """All rows in some directions for stage 1, source side first."""
+    """All rows in some directions, source side first."""
     found: list[Pair] = []
     for source, target in directions:
         one, other = columns(rows, source, target)
@@ -70,23 +70,15 @@ def pairs(tokenizer: Any, rows: Sequence[Texts], directions: Iterable[Direction]
     return found
 
 
-def like_lengths(
-    rows: Sequence[Pair], settings: TrainingConfig, seed: int
-) -> tuple[list[Pair], TrainingConfig]:  # fmt: skip
+def like_lengths(rows: Sequence[Pair], settings: TrainingConfig, seed: int) -> tuple[list[Pair], TrainingConfig]:
     """Rows of stage 1 for all steps, each batch of like lengths on both sides, and settings that keep their order."""
     lengths = [(len(one.read), len(other.read)) for one, other in rows]
     return by_length(rows, lengths, settings, seed), replace(settings, shuffle=False)
 
 
-def translations(
-    tokenizer: Any, rows: Sequence[Texts], directions: Iterable[Direction], longest: int = LONGEST
-) -> list[seq2seq.Row]:
-    """All rows in some directions for stage 2."""
-    found: list[seq2seq.Row] = []
-    for source, target in directions:
-        one, other = columns(rows, source, target)
-        found += seq2seq.pairs(tokenizer, one, other, source, target, longest)
-    return found
+def translations(rows: Iterable[Pair]) -> list[Row]:
+    """The same for stage 2: the first side, and the second that is to be written."""
+    return [{"input_ids": source.read, "labels": target.written} for source, target in rows]
 
 
 # --- tokenizers and lexicons ------------------------------------------------------------------------------------------

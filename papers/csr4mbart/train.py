@@ -47,7 +47,7 @@ def train(config: Config, run: Run) -> None:
             save_pretrained(model, run.artifact / task.name / "restored", tokenizer)
         for name, directions in task.tuned.items():
             model, tokenizer, common = started(start)
-            pairs = data.translations(tokenizer, found.tuning, directions)
+            pairs = data.translations(data.pairs(tokenizer, found.tuning, directions))
             seq2seq.train(model, pairs, settings, run, config.seed, bucket=bucket, name=f"tune-{name}", **common)
             save_pretrained(model, run.artifact / task.name / name, tokenizer)
 

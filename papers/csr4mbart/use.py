@@ -135,18 +135,17 @@ def tune_pairs(
         )  # fmt: skip
 
     run, losses = Run(path, "csr4mbart", options, path / "stages"), {}
-    direction, longest = [(source, target)], positions(model) // 2
+    pairs = data.pairs(tokenizer, rows, [(source, target)], positions(model) // 2)
+    translations = data.translations(pairs)
     bucket = len(rows) >= 8 * options.batch_size  # of fewer, batches of like lengths would always be the same ones
     common: dict[str, Any] = {"pad": tokenizer.pad_token_id, "smoothing": 0.2}
     if options.restore_steps:
-        pairs = data.pairs(tokenizer, rows, direction, longest)
         noisers = data.noisers(tokenizer, {(source, target): lexicon})
         # Where the second stage was stopped, this one is done, and only reads its last checkpoint.
         stage = settings(options.restore_steps)
         pairs, stage = data.like_lengths(pairs, stage, options.seed) if bucket else (pairs, stage)
         losses["restore"] = method.restore(model, pairs, noisers, stage, run, options.seed, **common).losses
         save_pretrained(model, path / "restored", tokenizer)
-    translations = data.translations(tokenizer, rows, direction, longest)
     stage = settings(options.steps)
     losses["tune"] = seq2seq.train(model, translations, stage, run, options.seed, bucket=bucket, **common).losses
     remove(run.checkpoints)
