@@ -182,7 +182,7 @@ PAPER = Paper(
         "mBART-cc25 is MIT."
     ),
     seeds=(42, 43, 44, 45, 46, 47),
-    minutes=13,
+    minutes=15,
 )
 
 __getattr__, __dir__, __all__ = public(

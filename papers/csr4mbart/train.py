@@ -31,8 +31,9 @@ def train(config: Config, run: Run) -> None:
 
     # Sentences of real text differ in length: batches of like ones are a fraction of the work.
     found, bucket = data.world(config, run), bool(config.model)
+    steps = config.setting == "zero-shot" and config.zero_shot_steps or config.training.steps
     more = config.restoring.steps if config.equal_steps else 0
-    settings = replace(config.training, steps=config.training.steps + more)
+    settings = replace(config.training, steps=steps + more)
     for task in data.tasks(config, found.languages):
         start = found.start
         if config.objective != "none":
