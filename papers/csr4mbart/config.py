@@ -72,9 +72,6 @@ class Config:
         default_factory=lambda: replace(_SCRATCH, steps=180, batch_size=16, learning_rate=2e-3)
     )
     """Stage 2; ours, development split: the rate at which fine-tuning alone is best."""
-    zero_shot_steps: Annotated[int, Range(0)] = 0
-    """Steps of stage 2 for a model of all directions; 0 = those of a model of one. Ours: in miniature as many as its four
-    models of one direction have together."""
     beams: Annotated[int, Range(1)] = 1
     """Of the search for a translation."""
 
@@ -111,7 +108,7 @@ class Config:
             raise UserError("setting = 'zero-shot' translates between other languages: name two or more.")
 
 
-TINY = Config(top=1, smoothing=0.1, dropout=0.1, attention_dropout=0.0, lexicon_width=32, zero_shot_steps=720)
+TINY = Config(top=1, smoothing=0.1, dropout=0.1, attention_dropout=0.0, lexicon_width=32)
 _LARGE = TrainingConfig(
     batch_size=256, micro_batch_size=64, learning_rate=3e-5, warmup=2500, beta2=0.98, epsilon=1e-6, schedule="linear",
     precision="bf16", save_every=5000, keep_checkpoints=5,
@@ -124,7 +121,7 @@ PAPER = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, languages=("vi", "tr"), width=16, texts=200, items=6, pairs=12, zero_shot_steps=0,
+        TINY, languages=("vi", "tr"), width=16, texts=200, items=6, pairs=12,
         pretraining=replace(TINY.pretraining, steps=2, warmup=0, batch_size=8),
         restoring=replace(TINY.restoring, steps=2, batch_size=8),
         training=replace(TINY.training, steps=2, batch_size=8),

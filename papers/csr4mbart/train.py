@@ -31,9 +31,7 @@ def train(config: Config, run: Run) -> None:
 
     # Sentences of real text differ in length: batches of like ones are a fraction of the work.
     found, bucket = data.world(config, run), bool(config.model)
-    steps = config.setting == "zero-shot" and config.zero_shot_steps or config.training.steps
     more = config.restoring.steps if config.equal_steps else 0
-    settings = replace(config.training, steps=steps + more)
     for task in data.tasks(config, found.languages):
         start = found.start
         if config.objective != "none":
@@ -49,6 +47,9 @@ def train(config: Config, run: Run) -> None:
         for name, directions in task.tuned.items():
             model, tokenizer, common = started(start)
             pairs = data.translations(data.pairs(tokenizer, found.tuning, directions))
+            # In miniature a model of several directions is tuned as long as models of each would be together.
+            steps = config.training.steps * (1 if config.model else len(directions))
+            settings = replace(config.training, steps=steps + more)
             seq2seq.train(model, pairs, settings, run, config.seed, bucket=bucket, name=f"tune-{name}", **common)
             save_pretrained(model, run.artifact / task.name / name, tokenizer)
 
