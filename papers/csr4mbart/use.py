@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,6 +167,14 @@ def language_distance(
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
+def _parallel(options: Tune | Distance) -> list[dict[str, str]]:
+    from core.corpora import read_parallel
+
+    if options.source == options.target:
+        raise UserError(f"--source and --target are both {options.source!r}: name two columns.")
+    return [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
+
+
 def lexicon(options: Induce) -> None:
     """Write both tables, and how many words of a gold file they have."""
     from core.files import build_folder, read_lines
@@ -190,17 +197,16 @@ def lexicon(options: Induce) -> None:
 
 def tune(options: Tune) -> None:
     """Write the restored and the fine-tuned model."""
-    from core.corpora import read_parallel
     from core.experiment.run import Run
     from core.models.loading import load
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data
 
+    rows = _parallel(options)
     run = Run(options.out, "csr4mbart", replace(options, out=Path()), options.out / "stages")  # wherever it lies
     if (options.out / "tuned").exists() or run.holds_another():
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
     run.open()
-    rows = [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
     model, tokenizer = load(options.model, task="seq2seq", dtype="float32")
     found = None
     if options.restore_steps:
@@ -216,11 +222,10 @@ def tune(options: Tune) -> None:
 
 def distance(options: Distance) -> None:
     """Print the mean of each model, and its difference from the first with an interval over sentences."""
-    from core.corpora import read_parallel
     from core.metrics import stats
     from core.models.loading import load
 
-    rows = [dict(row) for row in islice(read_parallel(options.data, [options.source, options.target]), options.rows)]
+    rows = _parallel(options)[: options.rows]
     first: dict[str, float] = {}
     for spec in options.models:
         found = language_distance(*load(spec, task="seq2seq"), rows, options.source, options.target)

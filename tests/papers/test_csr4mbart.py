@@ -408,6 +408,7 @@ def test_lexicon_tune_and_distance(mbart: Any, tmp_path: Path, capsys: pytest.Ca
         (made, "is there already"), (tuning, "is there already"),
         (["tune", *named, "--model", folder, *steps, "--out", str(tmp_path / "other")], "give more text"),
         (["distance", str(single), *named[1:], "--models", folder], "two rows"),
+        ([*tuning[:2], *["--source", "en", "--target", "en", "--model"], folder], "name two columns"),
     ):  # fmt: skip
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)
