@@ -50,7 +50,6 @@ NEEDED = {
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "langsamp": ("--corpus", "{rows}"),
     "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),
-    "lmt": ("--prompt-style", "release"),
     "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
     "translico": ("--corpus", "{texts}"),
 }

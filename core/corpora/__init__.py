@@ -5,7 +5,8 @@
     corpora.load("flores200", languages=["eng_Latn", "mlt_Latn"])    # from the hub, at a pinned revision
     corpora.load("mine.tsv")                                         # as read_parallel("mine.tsv")
 
-A parallel corpus has a column `key` and one column of text per language code, rows aligned (`id` is Indonesian).
+A parallel corpus has a column `key` and one column of text per language code (:func:`codes`), rows aligned (`id` is
+Indonesian).
 Keys do not change when a new version of a source adds or removes rows, so that results can be paired by key.
 """
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.corpora import catalogues, hub, names, scripture
 from core.corpora.files import TABLES, adapted, columns, read_jsonl, read_parallel, read_rows, read_translations
-from core.corpora.table import bcp47, clean, to_dataset
+from core.corpora.table import bcp47, clean, codes, to_dataset
 from core.errors import UserError
 from core.files import read_lines, source_is_path
 
@@ -33,6 +34,7 @@ __all__ = [
     "available",
     "bcp47",
     "clean",
+    "codes",
     "columns",
     "languages",
     "load",

@@ -29,6 +29,8 @@ _SPACE = regex.compile(r"\s+")
 _INVISIBLE = regex.compile(
     r"(?V1)[\p{Cf}&&\p{Default_Ignorable_Code_Point}--\p{Join_Control}--\p{Emoji_Component}--\p{Script=Mongolian}]"
 )
+# Columns that are no language: the key, the value of a number, what kind of name or message a row is.
+_OF_ROWS = ("key", "value", "kind")
 # Modifiers of gettext's locales that are scripts.
 _MODIFIERS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva", "iqtelif": "Latn"}
 
@@ -47,6 +49,11 @@ def bcp47(code: str) -> str:
     """`zh_Hans` -> `zh-Hans`, `sr@latin` -> `sr-Latn`: the spelling of language codes in column names."""
     code, _, modifier = code.replace("_", "-").partition("@")
     return f"{code}-{_MODIFIERS.get(modifier, modifier)}" if modifier else code
+
+
+def codes(columns: Iterable[str]) -> list[str]:
+    """The languages among the columns of a parallel corpus: all but the key and what a corpus says of its rows."""
+    return [name for name in columns if name not in _OF_ROWS]
 
 
 def check_languages(requested: Sequence[str], known: Iterable[str], corpus: str) -> list[str]:

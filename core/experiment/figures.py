@@ -41,7 +41,15 @@ def interval(cells: Mapping[int, Measurement], metric: str, control: str | None 
     return difference_interval(matrix(metric), matrix(control) if control else 0.0)
 
 
-def mean_of(record: Record, variant: str, metric: str, unit: str, control: str | float = 0.0) -> Interval:
+def mean_of(
+    record: Record,
+    variant: str,
+    metric: str,
+    unit: str,
+    control: str | float = 0.0,
+    *,
+    correlated_with: str | None = None,
+) -> Interval:
     """Mean of a metric in one arm, or its difference from another arm, with the interval that a verdict would have.
 
     Args:
@@ -50,8 +58,12 @@ def mean_of(record: Record, variant: str, metric: str, unit: str, control: str |
         metric: Which number.
         unit: As of :class:`core.experiment.paper.Check`.
         control: The other arm, or a number.
+        correlated_with: Instead of the mean, the correlation of the metric with this one.
     """
-    check = Check(id="", statement="", metric=metric, treatment=variant, control=control, unit=unit)
+    check = Check(
+        id="", statement="", metric=metric, treatment=variant, control=control, unit=unit,
+        correlated_with=correlated_with,
+    )  # fmt: skip
     return compare(check, control, record.measurements).interval
 
 

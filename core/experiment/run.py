@@ -342,6 +342,11 @@ class Run:
             self.clock["stages"] = before["stages"] + time.monotonic() - started - waited
         return target
 
+    def once(self, name: str, inputs: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+        """A JSON value that several variants or seeds share, computed once: a :meth:`stage` of one file."""
+        folder = self.stage(name, inputs, lambda folder: write_json(folder / "value.json", compute()))
+        return read_json(folder / "value.json")
+
     def _stage_folder(self, name: str, inputs: Mapping[str, Any]) -> Path:
         """Where a stage is kept: by its inputs, the content of the paths among them, code and versions."""
         mentioned = named(inputs)

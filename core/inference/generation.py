@@ -30,6 +30,7 @@ from core.inference.scoring import (
     without_router_logits,
 )
 from core.models.loading import longest_input, prompt_tokens, unwrapped
+from core.models.served import Served
 from core.models.tokenization import Prompt, prompt_ids
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _SEEN: WeakKeyDictionary[torch.nn.Module, dict[Any, bool]] = WeakKeyDictionary()
 
 @torch.inference_mode()
 def generate(
-    model: PreTrainedModel,
+    model: PreTrainedModel | Served,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
     *,
@@ -61,7 +62,7 @@ def generate(
     """Continue every prompt.
 
     Args:
-        model: A causal language model, or a PEFT model around one.
+        model: A causal language model, or a PEFT model around one, or a server in its place (`core.models.served`).
         tokenizer: Its tokenizer; prompts are padded on the left here, whatever its own setting. Models whose answers
             would depend on padding (seen on two short prompts) get batches of equal length instead.
         prompts: Texts, read as `core.models.tokenization` says: as in training and scoring.
@@ -92,17 +93,28 @@ def generate(
         )
     if "" in stop:
         raise UserError("an empty stop string ends every text at once: leave it out")
-    if batch_tokens is None:
-        batch_tokens = 8192 if model.device.type == "cpu" else 131072
     read = _read(model, tokenizer, prompts, max_new_tokens)
     ids = [prompt.ids for prompt in read]
     ends = _ends(model, tokenizer) if ends is None else ends
+    decoder, texts = _Decoder(tokenizer, ends), dict[int, str]()
+    if isinstance(model, Served):
+        if num_beams > 1:
+            raise UserError(f"{model.url} decodes greedily or samples: ask for num_beams = 1")
+        # What a prompt ends with is read again as part of the answer, and ends nothing.
+        stops = [() if any(mark in prompt.held_back for mark in stop) else stop for prompt in read]
+        written = model.complete(
+            ids, stops=stops, ends=ends, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p,
+            repetition_penalty=repetition_penalty, seed=seed, progress=progress,
+        )  # fmt: skip
+        found = [decoder.text(new, prompt.held_back) for new, prompt in zip(written, read, strict=True)]
+        return [_before(stop, text) for text in found]
+    if batch_tokens is None:
+        batch_tokens = 8192 if model.device.type == "cpu" else 131072
     settings = _settings(
         tokenizer, ends, max_new_tokens=max_new_tokens, num_beams=num_beams, repetition_penalty=repetition_penalty,
         **({"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}),
     )  # fmt: skip
 
-    decoder, texts = _Decoder(tokenizer, ends), dict[int, str]()
     devices = [model.device] if model.device.type == "cuda" else []
     with evaluating(model), torch.random.fork_rng(devices=devices):
         padded = len({len(row) for row in ids}) > 1 and _follows(model, tokenizer, ids, padded=True)
@@ -113,18 +125,22 @@ def generate(
             options = {"stopping_criteria": [_Stop(decoder, stop, held, len(ids[batch[0]]))]} if stop else {}
             output = _run(model, settings, [ids[number] for number in batch], plain=plain, **options)
             for number, new in zip(batch, output[:, len(ids[batch[0]]) :].tolist(), strict=True):
-                text = decoder.text(new, read[number].held_back)
-                texts[number] = text[: min((text.find(mark) for mark in stop if mark in text), default=len(text))]
+                texts[number] = _before(stop, decoder.text(new, read[number].held_back))
             if progress is not None:
                 progress(len(texts), len(prompts))
     return [texts[number] for number in range(len(prompts))]
 
 
+def _before(stop: Sequence[str], text: str) -> str:
+    return text[: min((text.find(mark) for mark in stop if mark in text), default=len(text))]
+
+
 def _read(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], max_new_tokens: int
+    model: PreTrainedModel | Served, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], max_new_tokens: int
 ) -> list[Prompt]:
     read = prompt_ids(tokenizer, prompts)
-    room = longest_input(model, tokenizer) - max_new_tokens
+    longest = model.longest if isinstance(model, Served) else longest_input(model, tokenizer)
+    room = longest - max_new_tokens
     for number, prompt in enumerate(read):
         length = len(prompt.ids) if prompts[number] else 0
         if not 0 < length <= room:
@@ -150,8 +166,8 @@ def _prompt_batches(ids: list[tuple[int, ...]], new: int, batch_tokens: int, *, 
 # --- one batch ----------------------------------------------------------------------------------------------------
 
 
-def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    own = getattr(unwrapped(model).generation_config, "eos_token_id", None)
+def _ends(model: PreTrainedModel | Served, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    own = getattr((model if isinstance(model, Served) else unwrapped(model)).generation_config, "eos_token_id", None)
     own = own if isinstance(own, list) else [own]
     return sorted({int(end) for end in (*own, tokenizer.eos_token_id) if end is not None})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -18,8 +19,11 @@ def variance_share(vectors: Any, groups: Sequence[Hashable]) -> float:
         vectors: Shape [vector, width].
         groups: The group of each.
 
+    Returns:
+        The share, in [0, 1]; NaN where all vectors are equal.
+
     Raises:
-        ValueError: As many groups as vectors are needed, and vectors that differ.
+        ValueError: As many groups as vectors are needed.
     """
     matrix = np.asarray(vectors, dtype=np.float64)
     if matrix.ndim != 2 or len(groups) != len(matrix):
@@ -27,7 +31,7 @@ def variance_share(vectors: Any, groups: Sequence[Hashable]) -> float:
     centred = matrix - matrix.mean(0)
     total = float((centred**2).sum())
     if not total:
-        raise ValueError("All vectors are equal: there is no variance to explain.")
+        return math.nan
     members: dict[Hashable, list[int]] = {}
     for place, group in enumerate(groups):
         members.setdefault(group, []).append(place)

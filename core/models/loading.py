@@ -29,10 +29,11 @@ import torch
 from core.errors import UserError
 from core.files import is_folder, is_there, json_kind, load_json, source_is_path
 from core.models import wheels
+from core.models.served import served
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 Task = Literal["causal-lm", "masked-lm", "seq2seq", "encoder", "seq-cls", "token-cls", "segmentation"]
 
@@ -69,7 +70,8 @@ def load(spec: str | Path, **options: Any) -> Loaded:
 
     Args:
         spec: `wheel:<name>` (see `core.models.wheels`), a folder that `save_pretrained` wrote (a model, or a PEFT
-            adapter whose base is loaded the same way), or a hub id.
+            adapter whose base is loaded the same way), or a hub id. A causal language model that the server of
+            `MULTILINGUAL_PAPERS_SERVER` serves is not loaded here: it generates there (`core.models.served`).
         options: Of :func:`load_model`.
 
     Raises:
@@ -77,6 +79,8 @@ def load(spec: str | Path, **options: Any) -> Loaded:
     """
     identity = {name: options[name] for name in ("revision", "trust_remote_code") if name in options}
     tokenizer = load_tokenizer(spec, **identity)
+    if options.get("task", "causal-lm") == "causal-lm" and (server := served(spec, _generation_config)) is not None:
+        return Loaded(server, tokenizer)  # type: ignore[arg-type]
     model = load_model(spec, **options)
     rows = _rows(model)
     if len(tokenizer) > rows:
@@ -180,6 +184,19 @@ def load_config(spec: str | Path, *, revision: str | None = None, trust_remote_c
             f"{spec} asks for code of {kernel} on the hub (attn_implementation in its config.json): remove that line"
         )
     return config
+
+
+def _generation_config(spec: str | Path) -> GenerationConfig:
+    """What a checkpoint says of generation; of an adapter what its base says."""
+    from transformers import GenerationConfig
+
+    source = _resolve(str(spec))
+    if isinstance(source, Path) and _is_adapter(source):
+        return _generation_config(_base_of(source))
+    config = load_config(spec)
+    with _quiet(), contextlib.suppress(OSError):
+        return GenerationConfig.from_pretrained(source)
+    return GenerationConfig.from_model_config(config)
 
 
 def _kernel_of(config: PretrainedConfig) -> str | None:

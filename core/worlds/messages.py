@@ -4,6 +4,7 @@
     test = split(items, 0, {"dev": 0.2, "test": 0.8})["test"]
     sample(test, 60, seed=0, disjoint=3)              # and seeds 1 and 2 share no message with it
     topics(["en", "ru"])                              # prompt: the message, answer: the application that shows it
+    aligned(["ru", "pl"], "test", 60, seed=0)         # {"en": {key: message}, "ru": ..., "pl": ...}
     texts(["en", "ru"], 50, seed=0)                   # train, dev and test text by language, the last two aligned
 
 Messages are near copies of one another ("Password change" and "Change password", one and many, with a stop and
@@ -17,15 +18,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import NamedTuple
 
 from core.corpora.catalogues import django_locales, package_folder, read_catalogue
 from core.corpora.table import check_languages, clean, short_hash
 from core.errors import UserError
-from core.worlds.base import Item, split
+from core.worlds.base import Item, in_part, split
 
 MASK = "…"
 _PLACEHOLDER = re.compile(r"%\([^)]*\)[a-z]|\{[^}]*\}|%[a-z]|\$\w+")
@@ -114,6 +116,53 @@ def sample(items: Sequence[Item], size: int, seed: int, *, disjoint: int = 1) ->
     return [kept[(part * size + number) % len(kept)] for number in range(min(size, len(kept)))]
 
 
+def by_key(languages: Sequence[str], **lengths: int) -> dict[str, dict[str, Item]]:
+    """`{language: {key: message}}`, with the lengths of :func:`translations`."""
+    return {code: {item.id.partition("/")[2]: item for item in translations([code], **lengths)} for code in languages}
+
+
+def aligned(
+    languages: Sequence[str],
+    part: str,
+    size: int,
+    seed: int,
+    *,
+    shares: Mapping[str, float] = MappingProxyType({"dev": 0.3, "test": 0.7}),
+    max_chars: int = 90,
+    min_words: int = 2,
+    distinct: bool = False,
+    disjoint: int = 1,
+) -> dict[str, dict[str, str]]:
+    """A sample of one part's messages in English and in languages that all have them: `{language: {key: text}}`.
+
+    Args:
+        languages: Codes besides English.
+        part: One of the parts of `shares`.
+        size: Messages; all that there are if that is fewer.
+        seed: Which ones, at most one of each class.
+        shares: Of the classes, the same ones in every language.
+        max_chars: Most characters of the English message.
+        min_words: Fewest words of the English message.
+        distinct: Leave out what reads in some language like an earlier message (:func:`skeleton`).
+        disjoint: As of :func:`sample`.
+
+    Raises:
+        UserError: A language without catalogue.
+    """
+    found = by_key(("en", *languages), max_chars=max_chars)
+    seen: set[tuple[str, str]] = set()
+    complete = []
+    for key, item in found["en"].items():
+        looks = {(code, skeleton(column[key].answer)) for code, column in found.items() if key in column}
+        long_enough = len(item.prompt.split()) >= min_words
+        if long_enough and len(looks) == len(found) and not (distinct and looks & seen):
+            seen |= looks
+            complete.append(item)
+    chosen = sample(in_part(complete, found["en"].values(), part, shares), size, seed, disjoint=disjoint)
+    keys = [item.id.partition("/")[2] for item in chosen]
+    return {code: {key: column[key].answer for key in keys} for code, column in found.items()}
+
+
 def texts(
     languages: Sequence[str], size: int, seed: int, *, dev: Collection[str] = (), max_chars: int = 160
 ) -> dict[str, dict[str, list[str]]]:
@@ -133,9 +182,7 @@ def texts(
     Raises:
         UserError: A language without catalogue, or too few messages that all languages have.
     """
-    found: dict[str, dict[str, Item]] = {code: {} for code in ("en", *languages)}
-    for item in translations(list(found), min_chars=1, max_chars=max_chars):
-        found[item.language][item.id.partition("/")[2]] = item
+    found = by_key(("en", *languages), min_chars=1, max_chars=max_chars)
     complete = [item for key, item in found["en"].items() if all(key in column for column in found.values())]
     if dev:
         classes = {item.cls for item in complete if skeleton(item.answer) in dev}

@@ -175,7 +175,6 @@ __getattr__, __dir__, __all__ = public(
     __name__,
     config=("WORDINGS",),
     method=("Bitext", "cross_lingual_block", "cross_lingual_request", "mix_blocks", "star_edges", "tune"),
-    chat=("CHAT_TEMPLATES", "Chat", "format_prompt", "load_chat", "translate"),
-    data=("build_star_mixture", "manifest", "read_instructions"),
-    eval=("Item", "Transfer", "read_tasks", "transfer_matrix"),
+    chat=("CHAT_TEMPLATES", "load_chat", "translate"),
+    data=("manifest", "mixture", "read_instructions", "star"),
 )

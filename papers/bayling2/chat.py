@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from core.errors import UserError
 from core.files import read_lines
-from core.inference.chat import Chat, Message
+from core.inference.chat import Chat
 from core.tasks.samples import dialogue
-from papers.bayling2.config import WORDINGS
+from papers.bayling2.config import WORDINGS, Template
 from papers.bayling2.method import cross_lingual_request
 
 if TYPE_CHECKING:
@@ -25,43 +24,14 @@ if TYPE_CHECKING:
 
     from core.tasks.translation import Segment
 
-Template = Literal["bayling2-llama2", "bayling2-llama3"]
+# The begin token is left to the tokenizer, as in the official code (its Llama-3 template assigns the begin token and
+# then overwrites it). Llama-3 messages are stripped, Llama-2 messages are not.
 CHAT_TEMPLATES: dict[str, str] = {
-    name: "\n".join(read_lines(Path(__file__).with_name(f"{name}.jinja"))) for name in get_args(Template)
+    name: "\n".join(read_lines(Path(__file__).with_name(f"{name}.jinja"))) for name in get_args(Template)[1:]
 }
 
 
-def format_prompt(messages: Sequence[Message], template: Template = "bayling2-llama2") -> str:
-    """A conversation as the released checkpoints read it; after a user's turn, up to where the response begins.
-
-    The begin token is left to the tokenizer, as in the official code (its Llama-3 template assigns the begin token and
-    then overwrites it). Llama-3 messages are stripped, Llama-2 messages are not.
-
-    Args:
-        messages: Turns with `role` (`user`, `assistant`) and `content`; a first `system` turn replaces the template's.
-        template: `bayling2-llama2` (7B, 13B) or `bayling2-llama3` (8B).
-
-    Raises:
-        UserError: No message, or a role that the template does not know.
-    """
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    if template not in CHAT_TEMPLATES:
-        raise UserError(f"There is no template {template!r}: choose one of {', '.join(CHAT_TEMPLATES)}.")
-    roles = [message["role"] for message in messages]
-    turns = roles[1:] if roles[:1] == ["system"] else roles
-    if not turns:
-        raise UserError("The conversation has no turn: give at least one message with role 'user'.")
-    if unknown := [role for role in turns if role not in ("user", "assistant")]:
-        raise UserError(f"A message has the role {unknown[0]!r}: use 'user' and 'assistant'.")
-    rendered: Any = render_jinja_template(
-        [[dict(message) for message in messages]], chat_template=CHAT_TEMPLATES[template],
-        add_generation_prompt=turns[-1] == "user", bos_token="", eos_token="</s>",
-    )  # fmt: skip
-    return rendered[0][0]
-
-
-def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template | Literal["auto"] = "auto") -> str:
+def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template = "auto") -> str:
     """The layout as a chat template: the one that is named; else the tokenizer's own; else Llama-3's or Llama-2's.
 
     Between the last two decides whether the tokenizer has `<|eot_id|>`. The official client looks for
@@ -74,7 +44,7 @@ def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template | Liter
     return CHAT_TEMPLATES[found if template == "auto" else template]
 
 
-def load_chat(spec: str | Path, template: Template | Literal["auto"] = "auto", **options: Any) -> Chat:
+def load_chat(spec: str | Path, template: Template = "auto", **options: Any) -> Chat:
     """A checkpoint (hub id or folder) in a layout; see :func:`chat_template` and :class:`core.inference.chat.Chat`."""
     chat = Chat.load(spec, **options)
     chat.tokenizer.chat_template = chat_template(chat.tokenizer, template)

@@ -19,17 +19,17 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from core.cost.workload import Workload
 
+_LANGUAGES: dict[str, str] = load_json(Path(__file__).with_name("languages.json"))
 # The languages of FLORES-101 but English and simplified Chinese. The paper says "over 100"; its list is not known.
-_FLORES = (
-    "af am ar hy as ast az be bn bs bg my ca ceb zh-Hant hr cs da nl et tl fi fr ff gl lg ka de el gu ha he hi hu "
-    "is ig id ga it ja jv kea kam kn kk km ko ky lo lv ln lt luo lb mk ms ml mt mi mr mn ne nso nb ny oc or om ps "
-    "fa pl pt pa ro ru sr sn sd sk sl so ckb es sw sv tg ta te th tr uk umb ur uz vi cy wo xh yo zu"
-)
-FLORES_101 = tuple(_FLORES.split())
+FLORES_101 = tuple(_LANGUAGES["flores101"].split())
+# Languages that OPUS-100 pairs with English.
+OPUS_100 = tuple(_LANGUAGES["opus100"].split())
 
 # Requests for a translation in either pivot: half of the wordings name the target language alone, half both languages.
 # BayLing 2's own are not published; these are ours, after the kind of request that its predecessor used.
 WORDINGS: dict[str, list[str]] = load_json(Path(__file__).with_name("wordings.json"))
+
+Template = Literal["auto", "bayling2-llama2", "bayling2-llama3"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Config:
     """Hidden size of the scratch model (ours)."""
     layers: Annotated[int, Range(1)] = 3
     """Its layers (ours)."""
-    template: Literal["auto", "bayling2-llama2", "bayling2-llama3"] = "auto"
+    template: Template = "auto"
     """Layout of conversations: the tokenizer's own where it has a chat template (auto), or of the official code."""
 
     # the data
@@ -83,7 +83,7 @@ class Config:
     """Examples of the mixture, small blocks repeated; 0 = as many as the updates read (numbers), or as there are
     without repetition. 3.2 million (abstract)."""
     oracle: bool = False
-    """Upper bound: also instruct the tasks in every language (numbers, or `instructions` of these languages)."""
+    """Upper bound: also instruct the tasks in every language (numbers)."""
     known: Annotated[int, Range(0)] = 10
     """Numbers of each language that every arm sees in digits: what a chat model knows of a weak language (numbers)."""
     answer: Literal["digits", "words"] = "digits"

@@ -4,8 +4,8 @@
 * paper: hub data sets in the place of the unreleased 3.2 million examples;
 * your own: instructions in files, one parallel file for each language and pivot.
 
-    mixture = build_star_mixture({"en": "en.jsonl", "zh": "zh.jsonl"}, [("sw", "en", "sw-en.tsv")], per_language=5000)
-    mixture.to_json("mixture.jsonl")      # {"messages": [...], "block": "xling", "source": "sw", "target": "en", ...}
+    rows = mixture(star(["en=en.jsonl", "zh=zh.jsonl"], ["sw:en=sw-en.tsv"], xling_per_language=5000))
+    rows[0]                               # {"messages": [...], "block": "xling", "source": "sw", "target": "en", ...}
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core import corpora
 from core.errors import UserError
@@ -23,18 +23,9 @@ from core.tasks import translation
 from core.tasks.samples import adapt
 from core.tasks.transfer import Exposure, exposure_of
 from core.tasks.translation import Segment
-from papers.bayling2.config import WORDINGS, Config
+from papers.bayling2.config import OPUS_100, Config
 from papers.bayling2.method import XLING, Bitext, Row, cross_lingual_block, mix_blocks
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-# Languages that OPUS-100 pairs with English.
-_OPUS_100 = (
-    "af am an ar as az be bg bn br bs ca cs cy da de dz el eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id ig "
-    "is it ja ka kk km kn ko ku ky li lt lv mg mk ml mn mr ms mt my nb ne nl nn no oc or pa pl ps pt ro ru rw se sh si "
-    "sk sl sq sr sv ta te tg th tk tr tt ug uk ur uz vi wa xh yi yo zh zu"
-)
 TRANSLATION_TESTS = ("flores200", "wmt22")
 
 
@@ -54,7 +45,8 @@ def read_instructions(source: str | Path, language: str) -> list[Row]:
         messages = adapt(row, language)["messages"]
         if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
             return None
-        return {**_known(language, f"{source}/{number}"), "messages": messages}
+        row = {"messages": messages, "block": language, "source": language, "target": language}
+        return {**row, "key": f"{source}/{number}"}
 
     found = [row for row in corpora.adapted(source, corpora.read_rows(source), example) if row is not None]
     if not found:
@@ -62,21 +54,13 @@ def read_instructions(source: str | Path, language: str) -> list[Row]:
     return found
 
 
-def _known(language: str, key: str) -> Row:
-    return {"block": language, "source": language, "target": language, "key": key}
-
-
 def read_bitexts(entries: Iterable[str]) -> list[Bitext]:
-    """Bitexts of entries `language:pivot=file`."""
+    """Bitexts of entries `language:pivot=file`, each a .tsv or .jsonl with both codes as columns."""
     found = name_values("--parallel", list(entries), "language:pivot=file", str, repeats=True)
-    if bad := [edge for edge, _ in found if not all(edge.partition(":")[::2])]:
+    pairs = [(*edge.partition(":")[::2], path) for edge, path in found]
+    if bad := [f"{language}:{pivot}" for language, pivot, _ in pairs if not (language and pivot)]:
         raise UserError(f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file (sw:en=file.tsv).")
-    return [read_bitext(*edge.partition(":")[::2], path) for edge, path in found]
-
-
-def read_bitext(language: str, pivot: str, path: str | Path) -> Bitext:
-    """One file of parallel text, `.tsv` or `.jsonl`, with both codes as columns."""
-    return Bitext(language, pivot, corpora.read_parallel(path, [language, pivot]).to_list())
+    return [Bitext(a, b, corpora.read_parallel(path, [a, b]).to_list()) for a, b, path in pairs]
 
 
 def spokes(config: Config, languages: Sequence[str]) -> list[tuple[str, str]]:
@@ -92,7 +76,7 @@ def _parallel(config: Config) -> list[Bitext]:
     found = read_bitexts(spec for spec in config.parallel if "=" in spec)
     for spec in (spec for spec in config.parallel if "=" not in spec):
         if spec == "opus-100":
-            known = _OPUS_100.split() if "en" in (config.hubs or config.pivots) else []
+            known = OPUS_100 if "en" in (config.hubs or config.pivots) else ()
             part = f"train[:{config.xling_per_language}]" if config.xling_per_language else "train"
             for code in (code for code in (*config.languages, *config.pivots) if code in known):
                 rows = corpora.read_rows(f"Helsinki-NLP/opus-100#{'-'.join(sorted((code, 'en')))}@{part}")
@@ -109,43 +93,23 @@ def _parallel(config: Config) -> list[Bitext]:
 # --- the mixture ------------------------------------------------------------------------------------------------------
 
 
-def build_star_mixture(
-    pivots: Mapping[str, str | Path | Sequence[Row]], parallel: Sequence[Bitext | tuple[str, str, str | Path]],
-    shares: Mapping[str, float] | None = None, templates: Mapping[str, Sequence[str]] = WORDINGS, seed: int = 0, *,
-    per_language: int | None = None, total: int | None = None,
-) -> Dataset:  # fmt: skip
-    """One shuffled instruction set: task instructions in the pivots, translation tasks around them.
+def star(instructions: Sequence[str], parallel: Sequence[str], shares: Sequence[float] = (), **options: Any) -> Config:
+    """The configuration of a mixture of one's own: the pivots are those that have instructions.
 
     Args:
-        pivots: Instructions by pivot: a file or hub data set, or rows with `messages`.
-        parallel: Bitexts, or (language, pivot, file).
-        shares: Weight of each pivot and of `xling`; None = 30.6 % translation tasks, the rest to the pivots equally.
-        templates: Request wordings by request language, with `{text}`, `{target}` and optionally `{source}`.
-        seed: Of all draws.
-        per_language: As in :func:`papers.bayling2.method.cross_lingual_block`.
-        total: Size; None = as large as possible without repetition.
-
-    Returns:
-        Columns messages, block, source, target, key.
-
-    Raises:
-        UserError: Shares that leave out something given, or sources that cannot be read.
+        instructions: As pivot=file or pivot=hub data set; several sources of a pivot are joined.
+        parallel: As language:pivot=file.
+        shares: Weight of each pivot, then of the translation tasks; none = 30.6 % for these, the rest equally.
+        options: `xling_per_language`, `total` and `seed` of :class:`Config`.
     """
-    blocks: dict[str, Sequence[Row]] = {
-        code: read_instructions(given, code)
-        if isinstance(given, str | Path)
-        else [{**_known(code, str(number)), **row} for number, row in enumerate(given)]
-        for code, given in pivots.items()
-    }
-    shares = shares or {**dict.fromkeys(pivots, (1 - 0.306) / len(pivots)), XLING: 0.306}
-    if missing := [name for name in (*pivots, XLING) if name not in shares]:
-        raise UserError(f"The shares do not name {missing[0]!r}: give it a weight, 0 to leave it out.")
-    if shares.get(XLING):
-        texts = [entry if isinstance(entry, Bitext) else read_bitext(*entry) for entry in parallel]
-        blocks[XLING] = cross_lingual_block(
-            texts, list(pivots), per_language=per_language, wordings=templates, seed=seed
-        )
-    return corpora.to_dataset(mix_blocks(blocks, shares, total=total, seed=seed))
+    named = name_values("--instructions", list(instructions), "pivot=file", str, repeats=True)
+    pivots = tuple(dict.fromkeys(code for code, _ in named))
+    name_values("--parallel", list(parallel), "language:pivot=file", str, repeats=True)
+    equal = (*((1 - 0.306) / len(pivots) for _ in pivots), 0.306)
+    return Config(
+        model="any", pivots=pivots, blocks=(*pivots, XLING), shares=tuple(shares) or equal,
+        instructions=tuple(instructions), parallel=tuple(parallel), **options,
+    )  # fmt: skip
 
 
 def mixture(config: Config) -> list[Row]:
@@ -157,16 +121,14 @@ def mixture(config: Config) -> list[Row]:
         known = miniature.KNOWN_SHARE / (1 - miniature.KNOWN_SHARE) if config.known else 0.0
         weights = {**config.weights, "knowledge": known * sum(config.weights.values())}
         return mix_blocks(miniature.blocks(config), weights, total=total, seed=config.seed)
-    if config.xling != "translations" or config.answer == "words":
-        raise UserError("xling and answer say how spelled-out numbers are used: leave them out with --model.")
+    if config.xling != "translations" or config.answer == "words" or config.oracle:
+        raise UserError("xling, answer and oracle are of spelled-out numbers: leave them out with --model.")
     blocks: dict[str, list[Row]] = {}
     for code, source in name_values("--instructions", config.instructions, "pivot=file", str, repeats=True):
-        if code not in (*config.pivots, *config.languages):
-            raise UserError(f"--instructions: {code!r} is neither a pivot nor a language: add it to --pivots.")
-        block = "oracle" if config.oracle and code in config.languages else code
-        if block in config.weights:
-            rows = read_instructions(source, code)
-            blocks.setdefault(block, []).extend({**row, "block": block} for row in rows)
+        if code not in config.pivots:
+            raise UserError(f"--instructions: {code!r} is no pivot: add it to --pivots.")
+        if code in config.blocks:
+            blocks.setdefault(code, []).extend(read_instructions(source, code))
     if XLING in config.blocks:
         blocks[XLING] = cross_lingual_block(
             _parallel(config), config.hubs or config.pivots, per_language=config.xling_per_language or None,

@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json
-from core.tasks.transfer import Item as Item
 from core.tasks.transfer import Transfer, benchmark_tasks, transfer_matrix
-from core.tasks.transfer import read_tasks as read_tasks
 from papers.bayling2.config import WORDINGS, Config
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ shuffled together, and training is one run of ordinary instruction tuning with t
     L = - sum_t log p(y_t | y_<t, instruction).                                                                   (3)
 
 There is no alignment loss. The edges of the star (`star_edges`), their translation tasks as plain instructions
-(`cross_lingual_block`), the mixture by shares (`mix_blocks`) and one run on it (`response_rows`, `tune`) are all.
+(`cross_lingual_block`), the mixture by shares (`mix_blocks`) and one run on it (`tune`) are all.
 
     translations = cross_lingual_block([Bitext("sw", "en", pairs), Bitext("sw", "zh", others)], ["en", "zh"])
     rows = mix_blocks({"en": english, "zh": chinese, "xling": translations}, {"en": .262, "zh": .432, "xling": .306})
-    tune(model, response_rows(tokenizer, [row["messages"] for row in rows]), settings, run, seed=0)
+    tune(model, chat_rows(tokenizer, [row["messages"] for row in rows]), settings, run, seed=0)
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.models.tokenization import chat_rows
+from core.tasks.samples import dialogue
 from core.text import sampling
 from papers.bayling2.config import WORDINGS
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
     from core.training.fit import FitResult
@@ -90,7 +88,7 @@ def cross_lingual_block(
     if not asked:
         raise UserError(
             f"There are no request wordings in {', '.join(pivots)}: add a pivot of {', '.join(wordings) or 'another'}, "
-            "or hand wordings to build_star_mixture(templates=...)."
+            "or hand wordings to cross_lingual_block(wordings=...)."
         )
     rows = []
     for spoke, edges in star_edges(parallel, pivots).items():
@@ -128,8 +126,13 @@ def language_name(code: str, request_language: str) -> str:
 
 def instruction(request: str, response: str, *, block: str, source: str, target: str = "", key: str = "") -> Row:
     """One single-turn example; `source` is the language of the text, `target` of the response where it is another."""
-    messages = [{"role": "user", "content": request}, {"role": "assistant", "content": response}]
-    return {"messages": messages, "block": block, "source": source, "target": target or source, "key": key}
+    return {
+        "messages": dialogue(request, response),
+        "block": block,
+        "source": source,
+        "target": target or source,
+        "key": key,
+    }
 
 
 def mix_blocks(
@@ -165,15 +168,16 @@ def mix_blocks(
     return mixture
 
 
-def response_rows(
-    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[dict[str, str]]]
-) -> list[dict[str, list[int]]]:
-    """Tokens of conversations in the tokenizer's layout, and labels on the responses alone (equation 3)."""
-    return chat_rows(tokenizer, conversations)
-
-
 def tune(model: Any, rows: Any, settings: TrainingConfig, run: Run, seed: int) -> FitResult:
-    """One stage on everything together, with the loss on the responses."""
+    """One stage on everything together, with the loss on the responses (3): the labels of the other tokens are masked.
+
+    Args:
+        model: A causal language model.
+        rows: Of :func:`core.models.tokenization.chat_rows`.
+        settings: Of the training.
+        run: Where checkpoints go.
+        seed: Of the order.
+    """
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss
 

@@ -62,19 +62,19 @@ def prepared(config: Config, run: Run, chat: Chat) -> tuple[Any, dict[str, Any]]
     Those of a pretrained model are built once for all processes, and read from disk.
     """
     from core import corpora
+    from core.models.tokenization import chat_rows
     from papers.bayling2 import data, miniature
-    from papers.bayling2.method import response_rows
 
     if config.model is None:
         rows = data.mixture(config)
         facts = {**data.manifest(rows), "trivial": miniature.solvers(config, rows)}
-        return response_rows(chat.tokenizer, [row["messages"] for row in rows]), facts
+        return chat_rows(chat.tokenizer, [row["messages"] for row in rows]), facts
 
     def build(folder: Path) -> None:
         rows = data.mixture(config)
 
         def encoded(batch: dict[str, Any]) -> dict[str, Any]:
-            found = response_rows(chat.tokenizer, batch["messages"])
+            found = chat_rows(chat.tokenizer, batch["messages"])
             return {name: [row[name] for row in found] for name in ("input_ids", "labels")}
 
         table = corpora.to_dataset([{"messages": row["messages"]} for row in rows])

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from core.errors import UserError
-from core.experiment.config import Range, Seed, name_values
+from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from papers.bayling2.config import Template
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Mix:
     """Parallel text as language:pivot=file (.tsv or .jsonl with both codes as columns)."""
     out: Path = Path("star")
     """Folder to write."""
-    shares: tuple[str, ...] = ()
-    """Weights as en=0.262 zh=0.432 xling=0.306; none = 30.6 % translation tasks, the rest to the pivots equally."""
-    per_language: Annotated[int, Range(0)] = 0
+    shares: tuple[Annotated[float, Range(0)], ...] = ()
+    """Weight of each pivot, then of the translation tasks; none = 30.6 % for these, the rest to the pivots equally."""
+    xling_per_language: Annotated[int, Range(0)] = 0
     """Translation examples per language; 0 = all."""
     total: Annotated[int, Range(0)] = 0
     """Size of the mixture, small blocks repeated; 0 = as large as possible without repetition."""
@@ -65,7 +66,7 @@ class ChatOnce:
     """Codes of source and target language: translate the message, greedily."""
     request: Literal["en", "zh"] = "en"
     """Language in which the translation is asked for."""
-    template: Literal["auto", "bayling2-llama2", "bayling2-llama3"] = "auto"
+    template: Template = "auto"
     """Layout; auto = the tokenizer's own chat template where it has one."""
     temperature: Annotated[float, Range(0)] = 0.7
     """Of the sampling, as in the official client; 0 = greedy."""
@@ -76,16 +77,10 @@ class ChatOnce:
 def mix(options: Mix) -> None:
     """Build a mixture from files."""
     from core.files import write_json, write_rows
-    from papers.bayling2 import data, method
+    from papers.bayling2 import data
 
-    pivots: dict[str, list[method.Row]] = {}
-    for code, source in name_values("--instructions", options.instructions, "pivot=file", str, repeats=True):
-        pivots.setdefault(code, []).extend(data.read_instructions(source, code))
-    shares = dict(name_values("--shares", options.shares, "en=0.262", float, allowed=Range(0)))
-    rows = data.build_star_mixture(
-        pivots, data.read_bitexts(options.parallel), shares or None, seed=options.seed,
-        per_language=options.per_language or None, total=options.total or None,
-    ).to_list()  # fmt: skip
+    given = {name: value for name, value in vars(options).items() if name != "out"}
+    rows = data.mixture(data.star(**given))
     write_rows(options.out / "mixture.jsonl", rows)
     facts = data.manifest(rows)
     write_json(options.out / "manifest.json", {**facts, "seed": options.seed})

@@ -11,7 +11,6 @@ from typing import Literal
 from core import corpora
 from core.errors import UserError
 from core.worlds import messages
-from core.worlds.base import Item, in_part
 from core.worlds.concepts import LANGUAGES, apart, gloss, held_out, names
 from papers.lexical_specialization.inputs import Constraint
 
@@ -49,14 +48,8 @@ def places(size: int, seed: int) -> dict[str, dict[str, str]]:
 
 def sentences(part: Part, size: int, seed: int) -> dict[str, list[str]]:
     """Interface messages in English and in languages without constraints, aligned."""
-    columns: dict[str, dict[str, Item]] = {}
-    for code in ("en", *READ):
-        found = messages.translations([code], max_chars=60)
-        columns[code] = {item.id.partition("/")[2]: item for item in found}
-    shared = [item for key, item in columns["en"].items() if all(key in column for column in columns.values())]
-    mine = in_part(shared, columns["en"].values(), part, {"dev": 0.3, "test": 0.7})
-    keys = [item.id.partition("/")[2] for item in messages.sample(mine, size, seed)]
-    return {code: [column[key].answer for key in keys] for code, column in columns.items()}
+    found = messages.aligned(READ, part, size, seed, max_chars=60)
+    return {code: list(column.values()) for code, column in found.items()}
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
-from papers.lmt.languages import LANGUAGES, PIVOTS
+from papers.lmt.prompts import LANGUAGES, PIVOTS
 
 if TYPE_CHECKING:
     from core.cost.workload import Workload
@@ -68,17 +68,13 @@ class Config:
     """Whether to fine-tune at all; off = the base model as it is."""
     retention_p: Annotated[float, Range(0, 1)] = 0.05
     """Share of the reverse (X -> pivot) examples that is kept: strategic downsampling (Section 2.2; 0.05)."""
-    reverse_source: Literal["multiway", "disjoint", "reworded"] = "multiway"
+    reverse_source: Literal["multiway", "disjoint", "reworded", "shuffled"] = "multiway"
     """disjoint = every reverse example has a target of its own, of items used nowhere else (Figure 3); reworded = of
-    the same items."""
+    the same items; shuffled = as disjoint, every target that of another source: the effect, broken on purpose."""
     fresh_pairs: str | None = None
-    """Translation pairs that these two take (JSON lines or a hub id); numbers bring their own."""
-    shuffled: bool = False
-    """Every target belongs to another source: the effect, broken on purpose."""
+    """Translation pairs that these three take (JSON lines or a hub id); numbers bring their own."""
     pmp_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Share of the examples that show an auxiliary sentence, where the language has one (Section 5.1: half)."""
-    prompt_style: Literal["release", "paper", "tags"] = "release"
-    """release = wording of the released code, paper = of Figure 4, tags = language tags for a scratch model."""
     sft_items: Annotated[int, Range(1, HELD_OUT // 2)] = 16
     """Items of the multi-way set (numbers; files and FLORES are used whole)."""
     sft: TrainingConfig = _SFT
@@ -94,13 +90,11 @@ class Config:
     """Longest translation in tokens; the released script: 512."""
     primary: Literal["exact", "chrf++", "comet"] = "exact"
     """What `x2p` and `p2x` mean: exact match (numbers), chrF++, or COMET-22 (the paper's; `pip install unbabel-comet`).
-    Sentences also get chrF++ and BLEU."""
+    chrF++ is measured beside it."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot be trained or mean nothing."""
         validate(self)
-        if (self.model is None) != (self.prompt_style == "tags"):
-            raise UserError("prompt_style: 'tags' is for the scratch model, the others for a checkpoint (--model).")
         if self.corpus != "numbers" and self.model is None:
             raise UserError(f"The miniature's own model has read numbers alone: give --model for {self.corpus}.")
         if self.corpus == "numbers" and self.pivots != ("en",):
@@ -114,7 +108,7 @@ class Config:
 # Those of the paper's 60 whose numbers CLDR spells, in an order drawn once, without Malay, Japanese and Cantonese: they
 # spell as Indonesian and Chinese do.
 _SPELLED = "es hi fi ar sw de uk th hu tr it ne ru id ko pt az he bg sv ka fa cs nl vi am pl is zh fr my hy"
-_TINY = Config(languages=tuple(_SPELLED.split()), prompt_style="tags")
+_TINY = Config(languages=tuple(_SPELLED.split()))
 # Table 5, column SFT; 16 H200 in the paper, precision not stated. The paper's numbers disagree: 567K forward and 5 % of
 # as many reverse pairs are 596K examples, 582 updates of 1024 and not its 500.
 _PAPER = Config(
@@ -147,7 +141,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "symmetric": _ALL,
     "reworded": {**_ALL, "reverse_source": "reworded"},
     "disjoint": _DISJOINT,
-    "shuffled": {**_DISJOINT, "shuffled": True},
+    "shuffled": {**_ALL, "reverse_source": "shuffled"},
     "few_languages": {**_ALL, "n_languages": FEW},
     "pmp": {**_DISJOINT, "pmp_fraction": 0.5},
     "lmt": {"retention_p": 0.05, "pmp_fraction": 0.5},
@@ -165,24 +159,16 @@ def scratch_shape(vocabulary: int, config: Config) -> Any:
     )  # fmt: skip
 
 
-# Tokens of an example with its prompt, for planning: FLORES sentences have 25 English words, and scripts that Qwen3's
-# vocabulary covers poorly take several times as many pieces. The paper reports no count.
-_EXAMPLE_TOKENS = {"numbers": 25, "flores200": 220}
+def workload(config: Config) -> Workload:
+    """What fine-tuning computes, for `papers plan`.
 
-
-def workload(config: Config) -> tuple[Workload, ...]:
-    """What the stages of a configuration compute, for `papers plan`."""
+    Tokens of an example with its prompt are a guess (the paper reports no count): FLORES sentences have 25 English
+    words, and scripts that Qwen3's vocabulary covers poorly take several times as many pieces.
+    """
     from core.cost.workload import of_training
 
-    shape, each = config.model or scratch_shape(config.vocabulary, config), _EXAMPLE_TOKENS.get(config.corpus, 220)
+    shape, each = (config.model, 220) if config.model else (scratch_shape(config.vocabulary, config), 25)
     pivots, items = len(config.pivots), 997 if config.corpus == "flores200" else config.sft_items
     count = config.n_languages or len(config.languages)
     directions = pivots * (count + pivots - 1) + pivots * count * config.retention_p
-    parts = []
-    if config.model is None:
-        tokens = float(config.base.steps * config.base.batch_size * each)
-        parts.append(of_training(config.base, shape, tokens, name="base", precision="fp32"))
-    if config.use_sft:
-        tokens = items * directions * config.sft.epochs * each
-        parts.append(of_training(config.sft, shape, tokens, name="fine-tuning"))
-    return tuple(parts)
+    return of_training(config.sft, shape, items * directions * config.sft.epochs * each)

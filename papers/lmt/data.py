@@ -1,10 +1,7 @@
 """What LMT is fed: the fine-tuning set of a multi-way corpus with its options, and the files around it.
 
-* tiny: numbers, see `miniature.py`;
-* paper: FLORES-200 dev for training, devtest for testing, or a released set of pairs;
-* your own: a `.tsv`, `.jsonl` or folder with one column or file per language.
-
-A fine-tuning set is written as chat JSON lines, which any trainer loads, with what else is known of each example:
+A multi-way corpus is the numbers of `miniature.py`, FLORES-200, or a `.tsv`, `.jsonl` or folder with one column or file
+per language. A fine-tuning set is written as chat JSON lines, which any trainer loads, with what else is known:
 
     {"messages": [{"role": "user", "content": "Translate the following ..."}, {"role": "assistant", "content": "..."}],
      "item": "17", "source": "de", "target": "en", "source_text": "...", "target_text": "...", "auxiliary": null, ...}
@@ -13,7 +10,7 @@ A fine-tuning set is written as chat JSON lines, which any trainer loads, with w
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,17 +23,15 @@ from core.tasks.samples import dialogue
 from core.tasks.translation import adapt_segment, following
 from papers.lmt import method
 from papers.lmt.config import Config
-from papers.lmt.languages import AUXILIARY, PIVOTS
 from papers.lmt.method import Item
-from papers.lmt.prompts import Example, Style
+from papers.lmt.prompts import AUXILIARY, PIVOTS, Example
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A configuration's multi-way corpus: its languages beside the pivots, and which helps which; items to tune on and
-    to measure on; and the pairs that replace the reverse ones of the controls, whose targets do not repeat."""
+    """A configuration's multi-way corpus: which language helps which; items to tune on and to measure on; and the pairs
+    that replace the reverse ones of the controls, whose targets do not repeat."""
 
-    languages: tuple[str, ...]
     auxiliaries: Mapping[str, str]
     sft: Sequence[Item]
     test: Sequence[Item]
@@ -58,7 +53,7 @@ def load(config: Config) -> Corpus:
     held_out = {} if config.test_corpus else {"split": "devtest"}
     test = [*corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out)]
     fresh = read_examples(config.fresh_pairs) if config.fresh_pairs else ()
-    return Corpus(config.languages, AUXILIARY, sft, test[: config.test_items], fresh)
+    return Corpus(AUXILIARY, sft, test[: config.test_items], fresh)
 
 
 def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
@@ -67,9 +62,9 @@ def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
         return read_examples(config.sft_data)
     fresh = None if config.reverse_source == "multiway" else corpus.fresh
     shares: dict[str, float] = {"retention_p": config.retention_p, "pmp_fraction": config.pmp_fraction}
-    codes, table = corpus.languages[: config.n_languages or None], corpus.auxiliaries
+    codes, table = config.languages[: config.n_languages or None], corpus.auxiliaries
     examples = build_sft(corpus.sft, config.pivots, codes, **shares, auxiliaries=table, fresh=fresh, seed=config.seed)
-    return shuffled(examples, config.seed) if config.shuffled else examples
+    return shuffled(examples, config.seed) if config.reverse_source == "shuffled" else examples
 
 
 def build_sft(
@@ -77,7 +72,7 @@ def build_sft(
     retention_p: float = 0.05, pmp_fraction: float = 0.5, auxiliaries: Mapping[str, str] = AUXILIARY,
     fresh: Sequence[Example] | None = None, seed: int = 0,
 ) -> list[Example]:  # fmt: skip
-    """The fine-tuning set of equations (1) and (2) from a multi-way corpus, with all options; item by item.
+    """The fine-tuning set of equations (1) and (2) from a multi-way corpus, item by item.
 
     Args:
         items: `{code: text}` with an optional `key`, else the number; a missing or empty text is skipped.
@@ -95,7 +90,7 @@ def build_sft(
     items = [{**item, "key": str(item.get("key", number))} for number, item in enumerate(items)]
     if not items:
         raise UserError("The multi-way corpus is empty: give at least one item such as {'en': ..., 'de': ...}.")
-    known = {code for item in items for code, text in item.items() if code not in ("key", "value") and text}
+    known = {code for item in items for code in corpora.codes(item) if item[code]}
     chosen = [*languages] if languages is not None else sorted(known - set(pivots))
     if absent := [code for code in (*pivots, *chosen) if code not in known]:
         raise UserError(f"The corpus has no text in {absent[0]!r}: it has {', '.join(sorted(known))}.")
@@ -131,14 +126,14 @@ def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
 
 def test_examples(config: Config, corpus: Corpus) -> list[Example]:
     """Every test item in every direction that it has, with its reference auxiliary sentence where there is one."""
-    pairs = method.downsample(corpus.test, corpus.languages, config.pivots, p=1.0)
+    pairs = method.downsample(corpus.test, config.languages, config.pivots, p=1.0)
     return [method.render(*pair, config.pivots, corpus.auxiliaries, 1.0, 0) for pair in pairs]
 
 
 def few_shots(config: Config, corpus: Corpus) -> dict[str, list[Example]]:
     """The first items of the fine-tuning set, solved, for every direction."""
     found: dict[str, list[Example]] = defaultdict(list)
-    for item, source, target in method.downsample(corpus.sft, corpus.languages, config.pivots, p=1.0):
+    for item, source, target in method.downsample(corpus.sft, config.languages, config.pivots, p=1.0):
         found[f"{source}-{target}"].append(Example(item["key"], source, target, item[source], item[target]))
     return {direction: examples[: config.base_shots] for direction, examples in found.items()}
 
@@ -146,29 +141,12 @@ def few_shots(config: Config, corpus: Corpus) -> dict[str, list[Example]]:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def write_sft(
-    folder: Path, examples: Sequence[Example], pivots: Sequence[str], style: Style = "release", **settings: Any
-) -> dict[str, Any]:
-    """Write `sft.jsonl` (chat JSON lines) and `manifest.json`: the settings and what :func:`manifest` counts."""
-    turns = ((example, dialogue(example.prompt(style), example.target_text)) for example in examples)
+def write_sft(folder: Path, examples: Sequence[Example], **settings: Any) -> None:
+    """Write `sft.jsonl` (chat JSON lines) and `manifest.json`: the settings, and how often targets repeat."""
+    turns = ((example, dialogue(example.prompt(), example.target_text)) for example in examples)
     write_rows(folder / "sft.jsonl", ({"messages": messages, **asdict(example)} for example, messages in turns))
-    facts = {"prompt_style": style, **settings, **manifest(examples, pivots)}
-    write_json(folder / "manifest.json", facts)
-    return facts
-
-
-def manifest(examples: Sequence[Example], pivots: Sequence[str]) -> dict[str, Any]:
-    """What a fine-tuning set holds: counts per direction, parallel prompts, repetition of targets, and its retention,
-    the number of X -> pivot examples over that of pivot -> X."""
-    forward = sum(example.source in pivots and example.target not in pivots for example in examples)
-    reverse = sum(example.target in pivots and example.source not in pivots for example in examples)
-    counts = Counter(example.direction for example in examples)
-    parallel = Counter(example.direction for example in examples if example.auxiliary)
-    found: dict[str, Any] = {"examples": len(examples), "forward": forward, "reverse": reverse}
-    found |= {"retention": reverse / forward if forward else None, "parallel_prompts": parallel.total()}
-    found["directions"] = {n: {"examples": counts[n], "parallel_prompts": parallel[n]} for n in sorted(counts)}
-    repetition = method.target_repetition(examples)
-    return {**found, "target_repetition": {name: asdict(entry) for name, entry in repetition.items()}}
+    repetition = {code: found._asdict() for code, found in method.target_repetition(examples).items()}
+    write_json(folder / "manifest.json", {**settings, "examples": len(examples), "target_repetition": repetition})
 
 
 def read_examples(source: str | Path) -> list[Example]:

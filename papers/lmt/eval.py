@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_json, write_rows
+from core.files import write_rows
 from core.tasks.translation import following
 from papers.lmt.config import FEW, Config
 
@@ -52,18 +51,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
         else:
             passes["pmp_x"] = ("pmp_o", misled([example for example in helped if example.target in config.pivots]))
     units: Units = {}
-    signatures: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     others: dict[str, float] = {}
     for mark, (mode, chosen) in passes.items():
         outputs = prompts.translate_examples(
-            model, tokenizer, chosen, mode=mode, shots=shots, style=config.prompt_style, num_beams=config.num_beams,
+            model, tokenizer, chosen, mode=mode, shots=shots, num_beams=config.num_beams,
             max_new_tokens=config.max_new_tokens,
         )  # fmt: skip
         parts, texts = meant(config, chosen, outputs)
-        scored, found = score(config, parts, texts)
-        units |= group(config, corpus, scored, mark)
-        signatures |= found
+        units |= group(config, corpus, score(config, parts, texts), mark)
         if not mark and config.model is None:
             others = against_base(config, run, corpus, parts, texts)
         for example, output in zip(chosen, outputs, strict=True):
@@ -72,7 +68,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     write_rows(run.path / "hypotheses.jsonl", rows)
     metrics = {name: fmean(values.values()) for name, values in units.items() if values}
     samples = rows[:: max(1, len(rows) // 12)][:12]
-    return Measurement(metrics | others, units, {"signatures": signatures, "samples": samples})
+    return Measurement(metrics | others, units, {"samples": samples})
 
 
 def misled(examples: Sequence[Example]) -> list[Example]:
@@ -95,7 +91,11 @@ def meant(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -
 def against_base(
     config: Config, run: Run, corpus: Corpus, parts: Sequence[Example], texts: Sequence[str]
 ) -> dict[str, float]:
-    """What X -> pivot has gained over the miniature's base (`change`), recall in place of reading, trivial solvers."""
+    """What X -> pivot has gained over the miniature's base (`change`), recall in place of reading, trivial solvers.
+
+    `attraction` is the share of outputs that are wrong and the answer of a fine-tuning item; the items are the same for
+    all arms, so those that never had them as targets show how often that happens by chance.
+    """
     from core.models import loading
     from core.tasks.translation import trivial
     from papers.lmt import miniature, prompts
@@ -106,34 +106,23 @@ def against_base(
     def right(texts: Sequence[str]) -> float:
         return fmean(text == part.target_text for part, text in zip(reverse, texts, strict=True))
 
-    def build(folder: Path) -> None:
+    def before() -> float:
         model, tokenizer = loading.load(start, dtype="float32")
-        settings: dict[str, Any] = {"style": config.prompt_style, "max_new_tokens": config.max_new_tokens}
-        outputs = prompts.translate_examples(model, tokenizer, reverse, **settings)
-        write_json(folder / "score.json", right(meant(config, reverse, outputs)[1]))
+        outputs = prompts.translate_examples(model, tokenizer, reverse, max_new_tokens=config.max_new_tokens)
+        return right(meant(config, reverse, outputs)[1])
 
     start = miniature.base(config, run)
     inputs = {"base": start.name, "split": config.split, "items": config.test_items}  # computed once a seed
     read = [text for _, text in pairs]
-    change = right(read) - float(read_json(run.stage("base-score", inputs, build) / "score.json"))
+    change = right(read) - run.once("base-score", inputs, before)
     answers = {miniature.meaning(item["en"]) for item in corpus.sft}
-    found = {"change": change, "lost": -change, "attraction": attraction(reverse, read, answers)}
+    recalled = fmean(text in answers and text != part.target_text for part, text in pairs)
+    found = {"change": change, "lost": -change, "attraction": recalled}
     return found | {f"trivial_{name}": fmean(each.values()) for name, each in trivial(reverse, "exact").items()}
 
 
-def attraction(examples: Sequence[Example], outputs: Sequence[str], answers: set[str]) -> float:
-    """Share of outputs that are wrong and the answer of a fine-tuning item: recall, not reading.
-
-    The items are the same for all arms, so arms that never had them as targets show how often that happens by chance.
-    """
-    pairs = zip(examples, outputs, strict=True)
-    return fmean(output in answers and output != example.target_text for example, output in pairs)
-
-
-def score(
-    config: Config, examples: Sequence[Example], outputs: Sequence[str]
-) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """`{metric: {direction: score}}`, and sacrebleu's signatures of chrF++ and BLEU.
+def score(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> Units:
+    """Scores by direction: `""` the primary metric, `"_chrf"` chrF++.
 
     Exact match is in [0, 1], everything else in [0, 100]; only COMET may leave its range, slightly.
     """
@@ -141,33 +130,30 @@ def score(
     from core.tasks.translation import corpus_scores, means, sentence_scores
 
     single = means(sentence_scores(examples, outputs, config.primary, default_device()))
-    found = {"": {name: (100 if config.primary == "comet" else 1) * value for name, value in single.items()}}
-    signatures: dict[str, str] = {}
-    # The paper does not name BLEU's tokenizer: at its scale the pieces of FLORES-200.
-    bleu: dict[str, Any] = {"exact": {}, "comet": {"bleu": "spbleu"}}.get(config.primary, {"bleu": "bleu"})
-    for name, metric in ({"chrf": "chrf++"} | bleu).items():
-        measured = corpus_scores(examples, outputs, metric)
-        found[f"_{name}"] = {direction: each.score for direction, each in measured.items()}
-        signatures[name] = ", ".join(sorted({each.signature for each in measured.values()}))
-    return found, signatures
+    scale, chrf = 100 if config.primary == "comet" else 1, corpus_scores(examples, outputs, "chrf++")
+    return {
+        "": {direction: scale * value for direction, value in single.items()},
+        "_chrf": {direction: found.score for direction, found in chrf.items()},
+    }
 
 
-def group(config: Config, corpus: Corpus, scores: dict[str, dict[str, float]], mark: str = "") -> Units:
+def group(config: Config, corpus: Corpus, scores: Units, mark: str = "") -> Units:
     """Units `language/pivot` of every metric: `p2x`, `x2p`, their tiers, the first languages, those with an auxiliary.
 
-    With several pivots each also has its own groups (`x2p_zh_low`), as in the paper's tables.
+    With several pivots each also has its own groups (`x2p_zh_low`), as in the paper's tables. A language outside the 60
+    counts as `low`.
     """
-    from papers.lmt import languages, method
+    from papers.lmt import method, prompts
 
     units: Units = defaultdict(dict)
     for suffix, values in scores.items():
-        for pivot, code in method.pivot_pairs(corpus.languages, config.pivots):
-            groups = [""] if suffix or mark else ["", f"_{languages.tier(code)}"]
+        for pivot, code in method.pivot_pairs(config.languages, config.pivots):
+            groups = [""] if suffix or mark else ["", f"_{prompts.TIERS.get(code, 'low')}"]
             if len(config.pivots) > 1:
                 groups += [f"_{pivot}{end}" for end in groups]
             if not mark:
-                groups += ["_first"] if code in corpus.languages[:FEW] else []
-                groups += ["_aux"] if languages.auxiliary_for(pivot, code, config.pivots, corpus.auxiliaries) else []
+                groups += ["_first"] if code in config.languages[:FEW] else []
+                groups += ["_aux"] if prompts.auxiliary_for(pivot, code, config.pivots, corpus.auxiliaries) else []
             # Between two pivots, English -> Chinese is of the group English -> X and the way back of X -> English.
             for name, direction in (("p2x", f"{pivot}-{code}"), ("x2p", f"{code}-{pivot}")):
                 for end in groups if direction in values else ():

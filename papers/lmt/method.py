@@ -9,22 +9,21 @@ reading, and X -> en falls below the untuned model ("directional degeneration").
     Prompting                minimise  - log P(T | S, A)  next to  - log P(T | S)                              (2)
 
     examples = build_sft(items, ("en",), ("de", "nl", "fi"), retention_p=0.05, pmp_fraction=0.5)
-    target_repetition(examples)["*-en"].mean        # how many different sources an English target answers
+    target_repetition(examples)["en"].mean        # how many different sources an English target answers
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.inference.chat import turn_end
 from core.models.tokenization import IGNORED, pair_ids
 from core.tasks.translation import Segment
-from papers.lmt.languages import PIVOTS, auxiliary_for
-from papers.lmt.prompts import Example, Style, model_input
+from papers.lmt.prompts import PIVOTS, Example, auxiliary_for, model_input, reads_tags
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -67,38 +66,21 @@ def coin(seed: int, *parts: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-@dataclass(frozen=True)
-class Repetition:
-    """Examples of one direction, their distinct targets, and how many sources a target has, in any language."""
+class Repetition(NamedTuple):
+    """Distinct target sentences of a language, and how many different sources they have."""
 
-    examples: int
     targets: int
     mean: float
     maximum: int
 
-    @property
-    def risky(self) -> bool:
-        """Whether X -> pivot is at risk of directional degeneration."""
-        return self.mean > RISKY
-
 
 def target_repetition(examples: Iterable[Segment]) -> dict[str, Repetition]:
-    """How many distinct sources each target sentence has: the cause of directional degeneration (Section 2.1).
-
-    Returns:
-        `{"de-en": ..., "*-en": ...}`: one entry per direction and one per target language, the most repeated first.
-    """
-    sources: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
-    targets: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    """By target language, the most repeated first: the cause of directional degeneration (Section 2.1)."""
+    sources: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
     for example in examples:
-        sources[example.target, example.target_text].add((example.source, example.source_text))
-        for source in (example.source, "*"):
-            targets[source, example.target][example.target_text] += 1
-    found = {}
-    for (source, target), texts in targets.items():
-        counts = [len(sources[target, text]) for text in texts]
-        mean = sum(counts) / len(counts)
-        found[f"{source}-{target}"] = Repetition(sum(texts.values()), len(texts), mean, max(counts))
+        sources[example.target][example.target_text].add((example.source, example.source_text))
+    counts = {code: [len(found) for found in texts.values()] for code, texts in sources.items()}
+    found = {code: Repetition(len(sizes), fmean(sizes), max(sizes)) for code, sizes in counts.items()}
     return dict(sorted(found.items(), key=lambda entry: (-entry[1].mean, entry[0])))
 
 
@@ -119,14 +101,14 @@ def render(
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-def training_rows(tokenizer: Any, examples: Sequence[Example], style: Style) -> list[dict[str, list[int]]]:
+def training_rows(tokenizer: Any, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
     """Token rows of equation (2): the loss is on the target sentence, and what ends it, alone.
 
     The prompt is rendered as in inference: templates of thinking models put an empty thought before an answer that they
     render themselves, and the released checkpoints are not asked for one.
     """
-    ending = str(tokenizer.eos_token) if style == "tags" else turn_end(tokenizer)
-    prompts = [model_input(tokenizer, example.prompt(style), style) for example in examples]
+    ending = str(tokenizer.eos_token) if reads_tags(tokenizer) else turn_end(tokenizer)
+    prompts = [model_input(tokenizer, example) for example in examples]
     pairs = pair_ids(tokenizer, prompts, [example.target_text + ending for example in examples])
     return [{"input_ids": [*p, *t], "labels": [IGNORED] * len(p) + [*t]} for p, t in pairs]
 

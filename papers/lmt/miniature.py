@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.experiment.config import to_dict
-from papers.lmt import languages, method
+from papers.lmt import method
 from papers.lmt.config import HELD_OUT, Config, scratch_shape
-from papers.lmt.prompts import Example
+from papers.lmt.prompts import Example, auxiliary_for
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -41,7 +41,7 @@ _RELATED = 0.5
 
 def auxiliaries(config: Config) -> dict[str, str]:
     """Table 12, as far as both languages are there."""
-    found = {code: languages.auxiliary_for("en", code, ("en",)) for code in config.languages}
+    found = {code: auxiliary_for("en", code, ("en",)) for code in config.languages}
     return {code: near for code, near in found.items() if near in config.languages}
 
 
@@ -73,23 +73,21 @@ def corpus(config: Config) -> Corpus:
     fresh = []
     for code in codes if config.reverse_source != "multiway" else ():
         draw = f"fresh-{config.seed}-{code}"
-        pool = parts["fresh" if config.reverse_source == "disjoint" else "sft"]
-        rows = spelled(Random(draw).sample(pool, config.sft_items), _with_near(code, table), draw)
+        pool = parts["sft" if config.reverse_source == "reworded" else "fresh"]
+        rows = spelled(Random(draw).sample(pool, config.sft_items), [code, *filter(None, [table.get(code)])], draw)
         fresh += [method.render(row, code, "en", ("en",), table, 1.0, 0) for row in rows]
     sft = spelled(parts["sft"], codes, f"multiway-{config.seed}")
     test = spelled(parts[config.split][: config.test_items], codes, f"multiway-{config.seed}")
-    return Corpus(codes, table, sft, test, fresh)
-
-
-def _with_near(code: str, table: dict[str, str]) -> list[str]:
-    return [code, table[code]] if code in table else [code]
+    return Corpus(table, sft, test, fresh)
 
 
 def base_examples(config: Config) -> list[Example]:
     """As many pairs as the base training takes: mostly X -> English, some with an auxiliary language."""
     random, table, codes = Random(f"base-{config.seed}"), auxiliaries(config), config.languages
     pool = numbers(config)["base"][: config.base.steps * config.base.batch_size]
-    rows = {code: spelled(pool, _with_near(code, table), f"base-{config.seed}-{code}") for code in codes}
+    rows = {
+        code: spelled(pool, [code, *filter(None, [table.get(code)])], f"base-{config.seed}-{code}") for code in codes
+    }
     examples = []
     for _ in range(config.base.steps * config.base.batch_size):
         code = random.choice(codes)
@@ -107,23 +105,21 @@ def base_examples(config: Config) -> list[Example]:
 
 def base(config: Config, run: Run) -> Path:
     """The base model, which all variants of a seed share: tokenizer and a small decoder from nothing."""
-    names = ("seed", "vocabulary", "width", "layers", "languages")
-    inputs = {name: getattr(config, name) for name in names} | {"base": to_dict(config.base)}
-    return run.stage("base", inputs, lambda folder: _train_base(config, run, folder))
-
-
-def _train_base(config: Config, run: Run, folder: Path) -> None:
     from core.models import loading
     from core.models.tokenization import train_bpe
 
-    examples, codes = base_examples(config), ("en", *config.languages)
-    texts = [text for example in examples for text in (example.source_text, example.target_text)]
-    tokenizer = train_bpe(texts, config.vocabulary, special_tokens=[f"<{code}>" for code in codes])
-    model = loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
-    rows = by_length(method.training_rows(tokenizer, examples, "tags"), config.base.batch_size, config.seed)
-    method.tune(model, rows, config.base, run, config.seed, name="base")
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    def build(folder: Path) -> None:
+        examples, codes = base_examples(config), ("en", *config.languages)
+        texts = [text for example in examples for text in (example.source_text, example.target_text)]
+        tokenizer = train_bpe(texts, config.vocabulary, special_tokens=[f"<{code}>" for code in codes])
+        model = loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed)
+        rows = by_length(method.training_rows(tokenizer, examples), config.base.batch_size, config.seed)
+        method.tune(model, rows, config.base, run, config.seed, name="base")
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    names = ("seed", "vocabulary", "width", "layers", "languages", "base")
+    return run.stage("base", {name: value for name, value in to_dict(config).items() if name in names}, build)
 
 
 def equal_updates(settings: TrainingConfig, rows: int) -> TrainingConfig:

@@ -4,16 +4,13 @@
     python -m papers.lmt.train tiny --retention-p 0.1 --pmp-fraction 0.5
     accelerate launch -m papers.lmt.train paper --sft-data my_set/sft.jsonl --model Qwen/Qwen3-0.6B-Base
 
-The artifact is a `save_pretrained` folder with model and tokenizer, and the manifest of its fine-tuning set.
+The artifact is a `save_pretrained` folder with model and tokenizer; beside it is the fine-tuning set.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
-from core.files import write_json
 from papers.lmt.config import Config
 
 
@@ -28,19 +25,17 @@ def train(config: Config, run: Run) -> None:
     seed_everything(config.seed)
     start = config.model or str(miniature.base(config, run))
     model, tokenizer = loading.load(start, dtype="float32", device="auto")
-    facts: dict[str, Any] = {}
     if config.use_sft:
-        if config.prompt_style != "tags":
+        if config.model:
             # Base checkpoints do not know the end token of their chat template.
             model.generation_config.eos_token_id = Chat(model, tokenizer).stop_ids()
         examples = data.sft_examples(config, data.load(config))
-        facts = data.manifest(examples, config.pivots)
-        rows = method.training_rows(tokenizer, examples, config.prompt_style)
+        if is_main_process():
+            data.write_sft(run.path / "sft", examples)
+        rows = method.training_rows(tokenizer, examples)
         settings = config.sft if config.model else miniature.equal_updates(config.sft, len(rows))
         method.tune(model, rows, settings, run, config.seed)
     save_pretrained(model, run.artifact, tokenizer)
-    if is_main_process():
-        write_json(run.artifact / "manifest.json", facts)
 
 
 if __name__ == "__main__":

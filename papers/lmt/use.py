@@ -5,8 +5,7 @@
     python -m papers.lmt.use translate --model NiuTrans/LMT-60-1.7B --source de --target en < german.txt > english.txt
 
 `build` writes chat JSON lines and a manifest; `check` says how often each target sentence is an answer, in any set of
-pairs; `translate` reads one sentence a line. A corpus is a `.tsv` or `.jsonl` with one column per language, or a folder
-with one `<code>.txt` per language.
+pairs; `translate` reads one sentence a line.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from core.errors import UserError
-from core.experiment.config import Range, Seed, name_values
+from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 
 
@@ -39,10 +38,6 @@ class Build:
     """Share of the X -> pivot examples that is kept."""
     pmp_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Share of the examples that show an auxiliary sentence."""
-    auxiliary: tuple[str, ...] = ()
-    """Auxiliary languages as ca=es; none = Table 12 of the paper, and for other languages a relative in the corpus."""
-    prompt_style: Literal["release", "paper"] = "release"
-    """Wording of the prompts."""
     seed: Seed = 0
     """Of the draws."""
 
@@ -57,12 +52,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Translate:
-    """Translate lines from standard input or a file."""
+    """Translate the lines of standard input."""
 
     model: str
     """Hub id or folder of a fine-tuned model, such as NiuTrans/LMT-60-0.6B."""
     source: str
-    """Code of the language of the input."""
+    """Code of the language to translate from."""
     target: str
     """Code of the language to translate into."""
     mode: Literal["dt", "pmp_s", "pmp_o"] = "dt"
@@ -71,10 +66,6 @@ class Translate:
     """Code of the auxiliary language; none = Table 12."""
     auxiliary_file: Path | None = None
     """For pmp_o: the sentences in the auxiliary language, one a line."""
-    input: Path | None = None
-    """File to translate; none = standard input."""
-    prompt_style: Literal["release", "paper", "tags"] = "release"
-    """Wording of the prompt: the released checkpoints know `release`."""
     num_beams: Annotated[int, Range(1)] = 5
     """Beams (released script: 5)."""
     max_new_tokens: Annotated[int, Range(1)] = 512
@@ -82,44 +73,31 @@ class Translate:
 
 
 def build(options: Build) -> None:
-    """Write the fine-tuning set of a corpus and print what it holds."""
+    """Write the fine-tuning set of a corpus and say what it holds."""
     from core import corpora
-    from core.text.families import nearest
-    from papers.lmt import data, languages
+    from papers.lmt import data
 
     wanted = {"languages": [*options.pivots, *options.languages]} if options.languages else {}
     items = [dict(row) for row in corpora.load(options.corpus, **wanted)]
-    codes = [code for code in items[0] if code not in ("key", "value", *options.pivots)]
-    table: dict[str, str] = {}
-    for code in codes:
-        listed = languages.auxiliary_for(options.pivots[0], code, options.pivots)
-        near = listed if listed in codes else nearest(code, codes, languages.LANGUAGES)
-        table |= {code: near} if near else {}
-    table |= name_values("--auxiliary", options.auxiliary, "ca=es (the language, then the language that helps it)", str)
-    shares: dict[str, Any] = {"retention_p": options.retention_p, "pmp_fraction": options.pmp_fraction}
-    examples = data.build_sft(items, options.pivots, codes, **shares, auxiliaries=table, seed=options.seed)
-    settings = {"corpus": options.corpus, **shares, "auxiliaries": table, "seed": options.seed}
-    facts = data.write_sft(options.out, examples, options.pivots, options.prompt_style, **settings)
+    settings: dict[str, Any] = {name: getattr(options, name) for name in ("retention_p", "pmp_fraction", "seed")}
+    examples = data.build_sft(items, options.pivots, options.languages or None, **settings)
+    data.write_sft(options.out, examples, corpus=options.corpus, **settings)
+    forward = sum(example.source in options.pivots for example in examples)
+    shown = sum(example.auxiliary is not None for example in examples)
     print(
-        f"{facts['examples']} examples: {facts['forward']} from a pivot, {facts['reverse']} into one, "
-        f"{facts['parallel_prompts']} with an auxiliary sentence. {options.out / 'sft.jsonl'}"
+        f"{len(examples)} examples, {forward} of them from a pivot, {shown} with an auxiliary sentence: {options.out}"
     )
 
 
 def check(options: Check) -> None:
-    """Print the repetition of targets, of every target language and the worst directions, and a warning."""
+    """Print how many sources a target answers, by target language, and a warning."""
     from papers.lmt import data, method
 
     found = method.target_repetition(data.read_examples(options.pairs))
-    into = [name for name in found if name.startswith("*-")]
-    worst = [name for name in found if name not in into]
-    print("direction     examples  targets  sources per target (mean, max)")
-    for name in [*into, *worst[:10]]:
-        entry = found[name]
-        print(f"{name:12s} {entry.examples:9d} {entry.targets:8d}  {entry.mean:8.1f} {entry.maximum:6d}")
-    if len(worst) > 10:
-        print(f"and {len(worst) - 10} directions that repeat no more")
-    if risky := ", ".join(name[2:] for name in into if found[name].risky):
+    print("into        targets  sources per target (mean, max)")
+    for code, entry in found.items():
+        print(f"{code:10s} {entry.targets:8d}  {entry.mean:8.1f} {entry.maximum:6d}")
+    if risky := ", ".join(code for code, entry in found.items() if entry.mean > method.RISKY):
         print(
             f"Each sentence in {risky} answers more than {method.RISKY} different sources: keep 5 to 20 % of the pairs "
             f"into {risky}, drawn pair by pair (papers.lmt.use build does)."
@@ -127,23 +105,33 @@ def check(options: Check) -> None:
 
 
 def translate(options: Translate) -> None:
-    """Translate line by line, in batches."""
+    """Print a translation a line, an empty line for an empty one.
+
+    Raises:
+        UserError: No auxiliary language is known, or its sentences are missing or not as many as the lines.
+    """
     from core.files import read_lines, standard_input
     from core.models import loading
     from papers.lmt import prompts
 
+    direction = options.source, options.target
     if options.model.startswith("NiuTrans/LMT-60-") and options.model.endswith("-Base"):
         raise UserError(f"{options.model} is pre-trained only and repeats the prompt: use the model without -Base.")
-    texts = read_lines(options.input) if options.input else standard_input()
-    given = read_lines(options.auxiliary_file) if options.auxiliary_file else None
-    model, tokenizer = loading.load(options.model)
-    outputs = prompts.translate(
-        model, tokenizer, texts, options.source, options.target, mode=options.mode, auxiliary=options.auxiliary,
-        auxiliary_texts=given, style=options.prompt_style, num_beams=options.num_beams,
-        max_new_tokens=options.max_new_tokens,
-    )  # fmt: skip
-    for line in outputs:
-        print(line)
+    auxiliary = None if options.mode == "dt" else options.auxiliary or prompts.auxiliary_for(*direction)
+    if options.mode != "dt" and not auxiliary:
+        raise UserError(f"No auxiliary language is known for {'-'.join(direction)}: name one with --auxiliary.")
+    texts = standard_input()
+    given: Sequence[str | None] = [None] * len(texts)
+    if options.mode == "pmp_o":
+        given = read_lines(options.auxiliary_file) if options.auxiliary_file else []
+    if len(given) != len(texts):
+        raise UserError(f"pmp_o needs a line in --auxiliary-file for each: it has {len(given)} for {len(texts)} lines.")
+    pairs = [pair for pair in zip(texts, given, strict=True) if pair[0].strip()]
+    asked = [prompts.Example("", *direction, text, "", auxiliary, other) for text, other in pairs]
+    decoding: dict[str, Any] = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
+    outputs = iter(prompts.translate_examples(*loading.load(options.model), asked, mode=options.mode, **decoding))
+    for text in texts:
+        print(next(outputs) if text.strip() else "")
 
 
 VERBS: Verbs = {"build": (Build, build), "check": (Check, check), "translate": (Translate, translate)}

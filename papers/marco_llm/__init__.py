@@ -21,6 +21,30 @@ def _bleu(treatment: str, control: Control) -> dict[str, Any]:
             "premises": ("translates-the-old",)}  # fmt: skip
 
 
+# Over directions: what the base can beside reading, after both stages.
+_SKILL: dict[str, Any] = {
+    "metric": "exact_old", "treatment": "two_stage", "unit": "direction", "null": "no_replay",
+    "premises": ("translates-the-old",),
+}  # fmt: skip
+# What the two halves of two stages do: their mixtures in their order, and their rates.
+_APART = {
+    "order-alone": (
+        "two_stage", "average_mixture", "At the rates of two stages, their two mixtures leave the text at fewer bits "
+        "than the average mixture in both.",
+    ),
+    "rates-alone": (
+        "two_stage", "one_rate", "With the two mixtures in their order, a warm-up and a decay for each leave the text "
+        "at fewer bits than one of both for all, from the average rate.",
+    ),
+    "order-under-one-decay": (
+        "one_rate", "one_stage", "Under one warm-up and decay, too, the two mixtures in their order leave the text at "
+        "fewer bits than one mixture.",
+    ),
+    "rates-on-one-mixture": (
+        "average_mixture", "one_stage", "On the average mixture, too, a warm-up and a decay for each stage leave the "
+        "text at fewer bits than one of both.",
+    ),
+}  # fmt: skip
 _PREMISES = {
     "knows-the-old": (
         "known_old", "base", 1.0,
@@ -90,14 +114,10 @@ PAPER = Paper(
             "answers in a hundred where some of it is replayed.",
             reported="English 77.4 to 77.9, Chinese 75.8 to 76.0: means of benchmark scores (7B; Table 6). "
             "The size is ours.",
-            metric="exact_old",
-            treatment="two_stage",
             control="base",
             keeps=True,
             size=0.05,
-            null="no_replay",
-            unit="direction",
-            premises=("translates-the-old",),
+            **_SKILL,
         ),
         Claim(
             id="parallel-teaches",
@@ -138,40 +158,16 @@ PAPER = Paper(
         ),
     ),
     checks=(
-        Check(
-            id="order-alone",
-            statement="At the rates of two stages, their two mixtures leave the text at fewer bits than the average "
-            "mixture in both.",
-            **_bits("bits", "two_stage", "average_mixture", 0.02),
-        ),
-        Check(
-            id="rates-alone",
-            statement="With the two mixtures in their order, a warm-up and a decay for each leave the text at fewer "
-            "bits than one of both for all, from the average rate.",
-            **_bits("bits", "two_stage", "one_rate", 0.02),
-        ),
-        Check(
-            id="order-under-one-decay",
-            statement="Under one warm-up and decay, too, the two mixtures in their order leave the text at fewer bits "
-            "than one mixture.",
-            **_bits("bits", "one_rate", "one_stage", 0.02),
-        ),
-        Check(
-            id="rates-on-one-mixture",
-            statement="On the average mixture, too, a warm-up and a decay for each stage leave the text at fewer bits "
-            "than one of both.",
-            **_bits("bits", "average_mixture", "one_stage", 0.02),
+        *(
+            Check(id=id, statement=statement, **_bits("bits", treatment, control, 0.02))
+            for id, (treatment, control, statement) in _APART.items()
         ),
         Check(
             id="two-stages-keep-the-skill",
             statement="After two stages more translations among the old languages are right than after one.",
-            metric="exact_old",
-            treatment="two_stage",
             control="one_stage",
             smallest=0.02,
-            null="no_replay",
-            unit="direction",
-            premises=("translates-the-old",),
+            **_SKILL,
         ),
         Check(
             id="more-than-letters",
@@ -211,7 +207,7 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=("StagedMixture", "allocate", "continue_pretraining", "plan", "sample", "staged_rate"),
+    method=("StagedMixture", "allocate", "continue_pretraining", "sample", "staged_rate"),
     config=("TEMPLATES",),
     bitext=("prompt", "render", "render_parallel"),
     data=("paper_plan",),

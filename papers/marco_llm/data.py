@@ -9,21 +9,25 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, permutations
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import corpora
 from core.corpora import manifest
 from core.corpora.budget import Plan
 from core.errors import UserError
-from core.text.languages import flores_code
-from core.training.documents import Body
+from core.training.documents import Body, tokenise
 from papers.marco_llm import miniature
 from papers.marco_llm.bitext import prepared, rendered
-from papers.marco_llm.config import LANGUAGES, LOW, OTHER_HIGH, PRESETS, Config, parse_shares
+from papers.marco_llm.config import PRESETS, Config, parse_shares
 from papers.marco_llm.method import Shares, StagedMixture
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # What the filter rejected by source and rule; it fills while text is read.
 Rejected = dict[str, dict[str, int]]
@@ -31,26 +35,35 @@ Rejected = dict[str, dict[str, int]]
 ENGLISH = frozenset({"en", "eng_Latn"})
 # Pairs that the filter sees at once.
 PAIRS_AT_ONCE = 10_000
-# Billions of tokens that there are (Table 1). Of LOW the smallest and the largest are known to us, and the total.
-AVAILABLE = {
-    "en": 1459.7, "zh": 214.7, "ar": 45.8, "de": 442.8, "es": 397.8, "fr": 320.8, "ko": 41.8, "ja": 224.2,
-    "pt": 145.3, "tr": 80.6, "ms": 2.9, "el": 376.8, "parallel": 103.0, "knowledge": 65.0, "synthetic": 6.0,
-}  # fmt: skip
-ESTIMATED = tuple(code for code in LOW if code not in AVAILABLE)
-# Equal parts of what is left of the total.
-SIZES = dict.fromkeys(ESTIMATED, (5115.9 - sum(AVAILABLE.values())) / len(ESTIMATED)) | AVAILABLE
+# Of the languages with little text the sizes of these two are known to us, and the total; the others are equal parts of
+# what is left (Table 1).
+KNOWN = ("ms", "el")
 
 
-def paper_categories() -> dict[str, dict[str, float]]:
-    """The sources of the paper by category, with the tokens that there were (a guess for those of `ESTIMATED`)."""
-    groups = {"english": ("en",), "chinese": ("zh",), "other_high": OTHER_HIGH, "low": LOW}
-    groups |= {name: (name,) for name in ("parallel", "knowledge", "synthetic")}
-    return {category: {name: SIZES[name] * 1e9 for name in names} for category, names in groups.items()}
+def entries(sources: str) -> list[manifest.Entry]:
+    """Of a manifest, or for `paper` public data for every category of the paper.
+
+    The sizes of these are of the paper's own corpus (Table 1): they decide nothing, as languages get equal shares.
+    """
+    return manifest.read(Path(__file__).with_name("paper.jsonl") if sources == "paper" else sources)
+
+
+def paper_sizes() -> tuple[dict[str, dict[str, float]], list[str]]:
+    """The paper's sources by category with the tokens that there were, and those of a guessed size.
+
+    Parallel text and knowledge are a source each, whose languages are not known one by one.
+    """
+    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for entry in entries("paper"):
+        name = entry.category if entry.category in ("parallel", "knowledge") else entry.name
+        found[entry.category][name] += entry.tokens or 0
+    return found, [code for code in found["low"] if code not in KNOWN]
 
 
 def paper_plan() -> Plan:
     """300 billion tokens in two stages: the shares, budgets and rates of the preset `paper`."""
-    return mixture_of(PRESETS["paper"], paper_categories()).plan(ESTIMATED)
+    sizes, guessed = paper_sizes()
+    return mixture_of(PRESETS["paper"], sizes).plan(guessed)
 
 
 def mixture_of(config: Config, categories: Mapping[str, Mapping[str, float]]) -> StagedMixture:
@@ -84,13 +97,13 @@ def material(config: Config) -> tuple[list[Body], Rejected]:
     """
     if config.sources is None:
         return miniature.material(config)
-    return bodies(paper_manifest() if config.sources == "paper" else manifest.read(config.sources), config)
+    return bodies(config.sources, config)
 
 
-def bodies(entries: Sequence[manifest.Entry], config: Config) -> tuple[list[Body], Rejected]:
+def bodies(sources: str, config: Config) -> tuple[list[Body], Rejected]:
     """A body for each language of a category, not yet read."""
     groups: dict[tuple[str, str], list[manifest.Entry]] = {}
-    for entry in entries:
+    for entry in entries(sources):
         groups.setdefault((entry.category, entry.language), []).append(entry)
     found, rejected = [], Rejected()
     for (category, _), part in groups.items():
@@ -116,35 +129,21 @@ def _bitext(entry: manifest.Entry, config: Config, rejected: Rejected) -> Iterat
         yield from rendered(kept, (source, target), config)
 
 
+def sizes(parts: Iterable[Body], tokenizer: PreTrainedTokenizerBase | None = None) -> dict[str, dict[str, float]]:
+    """Sizes by category and body: as stated, or counted in tokens, without a tokenizer in UTF-8 bytes."""
+    if tokenizer is not None:
+        return tokenise(parts, tokenizer)[0]
+    found: dict[str, dict[str, float]] = {}
+    for body in parts:
+        read = sum(len(text.encode()) for text in body.texts()) if body.tokens is None else body.tokens
+        found.setdefault(body.category, {})[body.name] = read
+    return found
+
+
 def rejections(rejected: Rejected) -> str:
     """What the filter took out, a line a source that lost something."""
     told = {name: ", ".join(f"{rule} {n}" for rule, n in rules.items() if n) for name, rules in rejected.items()}
     return "".join(f"the filter took out of {name}: {rules}\n" for name, rules in told.items() if rules)
-
-
-def paper_manifest() -> list[manifest.Entry]:
-    """Public data for every category of the paper, with the sizes of its Table 1.
-
-    The sizes are those of the paper's own corpus: they decide nothing, as languages get equal shares.
-    """
-    paths = {code: f"HuggingFaceFW/fineweb-2#{flores_code(code)}" for code in LANGUAGES}
-    paths |= {"en": "HuggingFaceFW/fineweb-edu", "zh": "Skywork/SkyPile-150B"}
-    sources = paper_categories()
-    entries = [
-        manifest.Entry(code, paths[code], category, code, (), tokens)
-        for category, sizes in sources.items()
-        for code, tokens in sizes.items()
-        if code in LANGUAGES
-    ]
-    for code in LANGUAGES[1:]:
-        path, tokens = f"Helsinki-NLP/opus-100#{'-'.join(sorted(('en', code)))}", sources["parallel"]["parallel"]
-        tokens /= len(LANGUAGES) - 1
-        entries.append(manifest.Entry(f"en-{code}", path, "parallel", f"en-{code}", ("en", code), tokens))
-    for code in LANGUAGES:
-        path, tokens = f"wikimedia/wikipedia#20231101.{code}", sources["knowledge"]["knowledge"] / len(LANGUAGES)
-        entries.append(manifest.Entry(f"knowledge-{code}", path, "knowledge", code, (), tokens))
-    synthetic = "HuggingFaceTB/cosmopedia#web_samples_v2", "synthetic", "en", (), sources["synthetic"]["synthetic"]
-    return [*entries, manifest.Entry("synthetic", *synthetic)]
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------
@@ -159,7 +158,7 @@ def held_out_text(config: Config) -> dict[str, list[str]]:
     if config.test_corpus:
         wanted = {"languages": list(config.test_languages)} if config.test_languages else {}
         table = corpora.load(config.test_corpus, **wanted)
-        return {code: list(table[code]) for code in table.column_names if code not in ("key", "value", "kind")}
+        return {code: list(table[code]) for code in corpora.codes(table.column_names)}
     if config.sources:
         raise UserError("Own sources need held-out text: give --test-corpus, a .tsv with a column per language.")
     return miniature.text(config, config.split)

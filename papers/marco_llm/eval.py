@@ -14,13 +14,12 @@ Give training and measurement the same options: the run is found by them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run, is_main_process
-from core.files import read_json, write_json, write_text
+from core.files import read_json, write_text
 from core.metrics.likelihood import letter_bits
 from core.tasks import translation
 from core.tasks.translation import Segment
@@ -42,10 +41,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     texts, dtype = data.held_out_text(config), "float32" if config.model is None else "auto"
     start = config.model or miniature.base(config, run)
 
-    def before(folder: Path) -> None:
-        write_json(folder / "bits.json", text_bits(*loading.load(start, dtype=dtype), texts))
-
-    first = read_json(run.stage("bits", {"start": start, "texts": texts}, before) / "bits.json")
+    inputs = {"start": start, "texts": texts}
+    first = run.once("bits", inputs, lambda: text_bits(*loading.load(start, dtype=dtype), texts))
     model, tokenizer = loading.load(str(run.artifact), dtype=dtype)
     after, old = text_bits(model, tokenizer, texts), data.old_languages(config, texts)
     groups = {"": list(texts), "old": old, "new": [code for code in texts if code not in old]}

@@ -1,6 +1,7 @@
-"""The figure: two stages against one, what is kept and what is learnt, and what parallel text teaches.
+"""The figure: what is kept and what is learnt, two stages and their halves, what parallel text teaches.
 
-Means with 95 % intervals over seeds and languages (bits) or seeds (translation), as the verdicts have them.
+Means with 95 % intervals over seeds and languages (bits), directions (the old skill) or seeds (translation), as the
+verdicts have them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from core.experiment.figures import arm_bars, mean_of
+from core.experiment.figures import arm_bars, interval_marks, mean_of
 from core.experiment.report import COLOURS, trivial_lines
 from core.experiment.results import Record
 
@@ -18,30 +19,43 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STAGES = {
-    "one_stage": "one stage,\nsame tokens",
-    "average_mixture": "average mixture,\nrates of two stages",
-    "one_rate": "two mixtures,\none decay",
-}
 MIXTURES = {"two_stage": "two stages\n(Marco-LLM)", "no_replay": "no replay", "old_only": "old languages\nalone"}
+GROUPS = (("old", "vermilion"), ("new", "blue"))
+COMPARED = (
+    ("two_stage", "one_stage", "two stages\n− one stage", "blue"),
+    ("two_stage", "average_mixture", "two stages\n− average mixture", "orange"),
+    ("one_rate", "one_stage", "two mixtures, one decay\n− one stage", "orange"),
+    ("two_stage", "one_rate", "two stages\n− two mixtures, one decay", "green"),
+    ("average_mixture", "one_stage", "average mixture\n− one stage", "green"),
+)
+SKILL = (
+    ("base", "before", "grey"),
+    ("two_stage", "two stages", "blue"),
+    ("one_stage", "one stage", "orange"),
+    ("no_replay", "no replay (null)", "grey"),
+)
 BITEXT = (
     ("clean", "clean pairs", "blue"),
     ("filtered", "half wrong, filtered", "green"),
     ("noisy", "half wrong", "orange"),
     ("shuffled", "pairs shuffled (null)", "grey"),
 )
-GROUPS = (("old", "vermilion"), ("new", "blue"))
 
 
 def draw(record: Record) -> Figure:
-    """Left: change of bits per byte by mixture. Right: two stages minus each control, by seed; right translations."""
+    """Left: change of bits per byte by mixture. Right: differences between the arms in one and two stages; right
+    translations among old languages, and of English with new ones."""
     figure, axes = plt.subplot_mosaic(
-        [["change", "stages"], ["change", "bitext"]], figsize=(9.6, 6.6), width_ratios=(1, 1.15)
-    )
+        [["change", "stages"], ["change", "skill"], ["change", "bitext"]], figsize=(9.6, 8), width_ratios=(1, 1.15),
+        height_ratios=(1.5, 1, 1),
+    )  # fmt: skip
     _change(axes["change"], record)
     _stages(axes["stages"], record)
-    arm_bars(axes["bitext"], record, "exact", BITEXT, "seed")
+    for name, metric, arms, unit in (("skill", "exact_old", SKILL, "direction"), ("bitext", "exact", BITEXT, "seed")):
+        arm_bars(axes[name], record, metric, arms, unit)
     trivial_lines(axes["bitext"], record, "clean", vertical=True, names=("copy",))
+    axes["skill"].set_xlabel("share of held-out numbers right, old languages")
+    axes["skill"].set_title("What is left of the old skill")
     axes["bitext"].set_xlabel("share of held-out numbers right, English with new")
     axes["bitext"].set_title("What parallel text teaches", pad=14)
     return figure
@@ -58,7 +72,7 @@ def _change(axes: Axes, record: Record) -> None:
             y, side = (found.low, "top") if found.estimate < 0 else (found.high, "bottom")
             axes.text(x, y, f"{found.estimate:+.2f}", ha="center", va=side, fontsize=8.5, weight="bold")
     for line, (group, colour) in enumerate(GROUPS):
-        axes.text(0.02, 0.98 - 0.05 * line, f"{group} languages", color=COLOURS[colour], va="top", weight="bold",
+        axes.text(0.02, 0.98 - 0.04 * line, f"{group} languages", color=COLOURS[colour], va="top", weight="bold",
                   transform=axes.transAxes)  # fmt: skip
     axes.set_xticks(range(len(arms)), [MIXTURES[variant] for variant in arms], fontsize=8.5)
     axes.grid(axis="x", visible=False)
@@ -68,20 +82,17 @@ def _change(axes: Axes, record: Record) -> None:
 
 
 def _stages(axes: Axes, record: Record) -> None:
-    arms = [variant for variant in STAGES if variant in record.measurements]
-    two = record.measurements["two_stage"]
+    rows = [row for row in COMPARED if {*row[:2]} <= record.measurements.keys()]
     axes.axvline(0, color="black", linewidth=0.8)
-    for row, variant in enumerate(arms):
-        cells = record.measurements[variant]
-        seeds = [two[seed].metrics["bits"] - cell.metrics["bits"] for seed, cell in cells.items() if seed in two]
-        found = mean_of(record, "two_stage", "bits", "language", variant)
-        axes.plot(seeds, [row + 0.2] * len(seeds), "o", color=COLOURS["grey"], markersize=4)
-        axes.plot([found.low, found.high], [row, row], color="black", linewidth=1.4)
-        axes.plot(found.estimate, row, "D", color=COLOURS["blue"], markersize=6)
-        axes.text(found.estimate, row - 0.16, f"{found.estimate:+.3f}", ha="center", va="bottom", fontsize=9)
-    axes.set_yticks(range(len(arms)), [STAGES[variant] for variant in arms], fontsize=9)
-    axes.set_ylim(len(arms) - 0.4, -0.6)
+    found = [(mean_of(record, one, "bits", "language", other), colour) for one, other, _, colour in rows]
+    interval_marks(axes, found)
+    for row, (bar, _) in enumerate(found):
+        axes.text(bar.estimate, row - 0.16, f"{bar.estimate:+.3f}", ha="center", va="bottom", fontsize=8.5)
+    axes.set_yticks(range(len(rows)), [label for _, _, label, _ in rows], fontsize=8.5)
+    axes.set_ylim(len(rows) - 0.4, -0.7)
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel("bits per byte, two stages minus this\n(left: two stages better; dots are seeds)")
+    axes.set_xlabel(
+        "difference in bits per byte (left: the first is better;\norange: by the order, green: by the rates)"
+    )
     axes.set_title("Two stages, and their two halves")

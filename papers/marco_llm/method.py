@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from core.training.config import TrainingConfig
     from core.training.fit import FitResult
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Sized)
 Categories = Mapping[str, Mapping[str, float]]
 Shares = Mapping[str, float]
 
@@ -97,11 +97,6 @@ class StagedMixture:
         return StagedMixture(self.categories, [average], [total], [rate])
 
 
-def plan(available_tokens: Categories, shares: Shares, budget: float) -> Plan:
-    """The plan of a single stage: used tokens, utilisation and epochs of every source."""
-    return StagedMixture(available_tokens, [shares], [budget], [0.0]).plan()
-
-
 def check_shares(shares: Shares, where: str) -> None:
     """Refuse shares that are negative or do not sum to 1."""
     whole = math.fsum(shares.values())
@@ -120,11 +115,7 @@ def allocate(categories: Categories, shares: Shares, budget: float) -> dict[str,
 
 
 def sample(
-    mixture: StagedMixture,
-    documents: Mapping[str, Documents[T]],
-    length: Callable[[T], int] = len,  # type: ignore[assignment]
-    *,
-    seed: int = 0,
+    mixture: StagedMixture, documents: Mapping[str, Documents[T]], *, seed: int = 0
 ) -> Iterator[tuple[int, str, T]]:
     """The documents of all stages in the order in which a model reads them (equation 2).
 
@@ -133,8 +124,7 @@ def sample(
 
     Args:
         mixture: The recipe.
-        documents: By source, see :func:`core.corpora.mixture.cycle`.
-        length: Tokens of a document; by default its length (a list of token ids).
+        documents: By source, lists of tokens; see :func:`core.corpora.mixture.cycle`.
         seed: Of the orders.
 
     Yields:
@@ -142,7 +132,7 @@ def sample(
     """
     budgets = mixture.budgets
     names = dict.fromkeys(name for stage in budgets for name in stage)
-    streams = {name: cycle(documents[name], length, seed, name) for name in names}
+    streams = {name: cycle(documents[name], len, seed, name) for name in names}
     for number, stage in enumerate(budgets, start=1):
         for name, document in interleave(streams, stage):
             yield number, name, document
@@ -168,20 +158,11 @@ def staged_rate(mixture: StagedMixture, settings: TrainingConfig) -> Callable[[i
 
 
 def continue_pretraining(
-    model: Any,
-    rows: Any,
-    mixture: StagedMixture,
-    settings: TrainingConfig,
-    run: Run,
-    *,
-    seed: int = 0,
+    model: Any, rows: Any, mixture: StagedMixture, settings: TrainingConfig, run: Run, seed: int = 0
 ) -> FitResult:
     """Train on the rows of all stages in the order of :func:`sample`, each stage from where the last one ended."""
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss
 
-    settings = replace(settings, steps=0, epochs=1, shuffle=False)
-    return fit(
-        model, rows, settings, run, loss_fn=causal_lm_loss, rate=staged_rate(mixture, settings), seed=seed,
-        name="stages",
-    )  # fmt: skip
+    settings, rate = replace(settings, steps=0, epochs=1, shuffle=False), staged_rate(mixture, settings)
+    return fit(model, rows, settings, run, loss_fn=causal_lm_loss, rate=rate, seed=seed, name="stages")

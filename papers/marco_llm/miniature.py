@@ -163,27 +163,25 @@ def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
 
 def base(config: Config, run: Run) -> str:
     """The base model, which all variants of a seed share: tokenizer of all languages, model of the old ones."""
-    shape = ("seed", "vocabulary", "width", "held_out", "numbers", "translation_items")
-    inputs = {name: getattr(config, name) for name in shape} | {"base": to_dict(config.base)}
-    inputs["languages"] = languages(config)
-    return str(run.stage("base", inputs, lambda folder: _train_base(config, run, folder)))
-
-
-def _train_base(config: Config, run: Run, folder: Path) -> None:
     from core.models import loading
     from core.models.tokenization import train_bpe
     from core.training.fit import fit
 
-    tokenizer = train_bpe(_tokenizer_texts(config), config.vocabulary)
-    model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
-    bodies = [body for body in _bodies(config) if body.category in BASE_SHARES]
-    categories, documents = tokenise(bodies, tokenizer)
-    tokens = config.base.steps * config.base.batch_size * config.base.max_length
-    mixture = StagedMixture(categories, [BASE_SHARES], [tokens], [config.base.learning_rate])
-    rows: list[Any] = [{"input_ids": ids} for _, _, ids in sample(mixture, documents, seed=config.seed)]
-    fit(model, rows, config.base, run, seed=config.seed, name="base")
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    def build(folder: Path) -> None:
+        tokenizer = train_bpe(_tokenizer_texts(config), config.vocabulary)
+        model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
+        bodies = [body for body in _bodies(config) if body.category in BASE_SHARES]
+        categories, documents = tokenise(bodies, tokenizer)
+        tokens = config.base.steps * config.base.batch_size * config.base.max_length
+        mixture = StagedMixture(categories, [BASE_SHARES], [tokens], [config.base.learning_rate])
+        rows: list[Any] = [{"input_ids": ids} for _, _, ids in sample(mixture, documents, seed=config.seed)]
+        fit(model, rows, config.base, run, seed=config.seed, name="base")
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    names = ("seed", "vocabulary", "width", "held_out", "numbers", "translation_items", "base")
+    inputs = {name: value for name, value in to_dict(config).items() if name in names}
+    return str(run.stage("base", {**inputs, "languages": languages(config)}, build))
 
 
 def _tokenizer_texts(config: Config) -> list[str]:

@@ -12,6 +12,7 @@ The artifact is a `save_pretrained` folder with model and tokenizer; beside it `
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from core.corpora.budget import shares_text
@@ -43,12 +44,9 @@ def train(config: Config, run: Run) -> None:
         stages = data.mixture_of(config, categories)
         one = stages.in_one_stage()
         mixture = one if config.mixture == "average" else stages
-        rows, counts = documents.ordered_rows(
-            lambda: sample(mixture, texts, seed=config.seed),
-            run,
-            {"config": to_dict(config), "budgets": mixture.budgets},
-            on_disk=any(map(callable, texts.values())),
-        )
+        inputs, streamed = {"config": to_dict(config), "budgets": mixture.budgets}, any(map(callable, texts.values()))
+        stream = partial(sample, mixture, texts, seed=config.seed)
+        rows, counts = documents.ordered_rows(stream, run, inputs, on_disk=streamed)
         report["stages"] = describe(mixture, counts)
         if is_main_process() and not run.quiet:
             print(mixture.plan().table())
@@ -56,7 +54,7 @@ def train(config: Config, run: Run) -> None:
                 print(f"stage {number} realises {shares_text(stage['realised'])}")
             print(data.rejections(report["rejected"]), end="")
         paced = one if config.rate == "one" else stages
-        continue_pretraining(model, rows, paced, config.training, run, seed=config.seed)
+        continue_pretraining(model, rows, paced, config.training, run, config.seed)
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process():
         write_json(run.artifact / "mixture.json", report)

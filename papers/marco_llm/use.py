@@ -1,6 +1,6 @@
 """Use Marco-LLM's recipe on your own sources and models.
 
-    python -m papers.marco_llm.use plan paper
+    python -m papers.marco_llm.use plan paper --stage1 english=0.5 low=0.5 --tokens 1e12
     python -m papers.marco_llm.use plan sources.jsonl --stage1 english=0.8 low=0.2 --tokens 2e9
     python -m papers.marco_llm.use render en-sw.tsv --languages en sw --out en-sw.jsonl
     python -m papers.marco_llm.use report --model my-model --corpus held_out.tsv --languages en sw yo
@@ -78,29 +78,29 @@ class Report:
 
 
 def plan(options: Plan) -> None:
-    """Print the table of a mixture, and what the filter took out where bitext was counted."""
-    from core.corpora import manifest
+    """Print the table of a mixture, and what the filter took out where bitext was counted.
+
+    Raises:
+        UserError: Shares without budgets or budgets without shares, or shares of a category without sources.
+    """
     from core.models.loading import load_tokenizer
-    from core.training.documents import tokenise
     from papers.marco_llm import data
     from papers.marco_llm.method import StagedMixture
 
-    if options.sources == "paper" and not options.stage1:
+    ours, guessed, rejected = options.sources == "paper", list[str](), data.Rejected()
+    if ours and not (options.stage1 or options.stage2 or options.tokens):
         print(data.paper_plan().table())
         return
     shares = [parse_shares(stage, "the shares") for stage in (options.stage1, options.stage2) if stage]
     if not shares or len(shares) != len(options.tokens):
         raise UserError("Give --stage1 (and --stage2) with shares such as english=0.8 low=0.2, and --tokens for each.")
-    bodies, rejected = data.bodies(manifest.read(options.sources), Config(model="-", sources=options.sources))
-    if options.tokenizer:
-        sizes, _ = tokenise(bodies, load_tokenizer(options.tokenizer))
+    if ours:
+        sizes, guessed = data.paper_sizes()
     else:
-        sizes = {}
-        for body in bodies:
-            read = sum(len(text.encode()) for text in body.texts()) if body.tokens is None else body.tokens
-            sizes.setdefault(body.category, {})[body.name] = read
+        bodies, rejected = data.bodies(options.sources, Config(model="-", sources=options.sources))
+        sizes = data.sizes(bodies, load_tokenizer(options.tokenizer) if options.tokenizer else None)
     mixture = StagedMixture(sizes, shares, options.tokens, [0.0] * len(shares))
-    print(mixture.plan().table(), data.rejections(rejected), sep="\n", end="")
+    print(mixture.plan(guessed).table(), data.rejections(rejected), sep="\n", end="")
 
 
 def render(options: Render) -> None:
@@ -130,7 +130,7 @@ def report(options: Report) -> None:
 
     wanted = {"languages": list(options.languages)} if options.languages else {}
     table = corpora.load(options.corpus, **wanted)
-    codes = options.languages or tuple(code for code in table.column_names if code != "key")
+    codes = options.languages or corpora.codes(table.column_names)
     rows: list[Any] = [dict(row) for row in table.select(range(min(len(table), options.items + options.shots)))]
     parts, question = with_examples(rows, all_pairs(codes), asking(), options.shots)
     model, tokenizer = loading.load(options.model)

@@ -169,7 +169,7 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=("adjusted", "chance_tail", "cosines", "embed", "ideal_line", "mexa", "mutual_nearest", "pool_layers",
-            "token_weights", "weighted_embeddings"),
+    method=("chance_tail", "cosines", "embed", "ideal_line", "mexa", "mutual_nearest", "pool_layers", "token_weights",
+            "weighted_embeddings"),
     use=("Alignment", "estimate_task_scores", "mexa_score"),
 )  # fmt: skip

@@ -33,8 +33,6 @@ class Config:
     model: str = "wheel:smollm2"
     """A causal language model or an encoder: hub id, local folder, wheel:<name>, or `toy`, a small untrained model made
     on the spot. The paper's nine are in config.MODELS."""
-    revision: str | None = None
-    """Commit or tag of a hub id."""
     architecture: Literal["causal-lm", "encoder"] = "causal-lm"
     """`encoder` for models without a language-model head (embedding models); they are scored but take no task."""
     untrained: bool = False
@@ -48,11 +46,9 @@ class Config:
 
     # the sentences
     corpus: str = "messages"
-    """Parallel sentences: messages (of interfaces, tiny world), flores200 or spbc (hub, both gated), or a
-    path: .tsv or .jsonl with a column per language, or a folder with a file per language. The
-    paper: FLORES-200 devtest and the parallel Bible sPBC."""
-    extension: str = "txt"
-    """Files of a folder corpus: devtest for FLORES-200's archive, txt for sPBC."""
+    """Parallel sentences: messages (of interfaces, tiny world), flores200 or spbc (hub, both gated), or a path: .tsv or
+    .jsonl with a column per language, or a folder with a file per language (<code>.txt, or .devtest as in FLORES-200's
+    archive). The paper: FLORES-200 devtest and the parallel Bible sPBC."""
     languages: tuple[str, ...] = ()
     """Language codes as the corpus spells them; empty = all of a file or folder, FLORES-200's of flores200 and
     miniature.LANGUAGES of the messages."""
@@ -90,9 +86,6 @@ class Config:
     items: Annotated[int | None, Range(1)] = None
     """Questions for each language: a sample that depends on the seed (words), the first ones (the others); empty = all.
     The paper asks all, but Llama-3.1-70B only the first 500 of m-MMLU."""
-    hub_folder: str | None = None
-    """Copies of the hub's datasets to read instead: <hub_folder>/<dataset>/<split>/<language>.jsonl, with the dataset's
-    own columns."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""

@@ -10,9 +10,9 @@ For a model and sentences of your own see `use.py`.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 Curves = dict[str, dict[str, list[float]]]
 Units = dict[str, dict[str, float]]
+T = TypeVar("T")
 
-# Kinds of sentence vectors that the variants of a model share: pooling costs next to nothing beside the forward pass.
+# Kinds of sentence vectors that one forward pass serves; pooling costs next to nothing beside it.
 SHARED = (("weighted", 1), ("weighted", 0), ("last", 0))
 # The languages nearest to English, in which random weights may have at most half of what training adds.
 NEAREST = ("fr", "es", "it", "nl")
@@ -38,14 +39,15 @@ INPUTS = ("overlap", "score_beyond", "task_beyond")
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """Align every language with the pivot, score the task, correlate."""
+    from core.tasks.retrieval import Pairs, trivial
     from papers.mexa import data
 
-    found = data.parallel(config)
-    curves = layer_curves(config, run, found.texts)
+    texts, dropped = data.parallel(config)
+    curves = layer_curves(config, run, texts)
     units = scores(config, curves)
     known, solvers = task_scores(config, run, list(curves))
     english = known.pop(config.pivot, None)  # the yardstick of the others and no point of a correlation
-    retrieval = shared_letters(found.texts, config.pivot)
+    retrieval = by_name({code: trivial(Pairs(texts[config.pivot], texts[code])) for code in curves})
     units["overlap"] = retrieval["overlap"]
     values = {f"trivial_retrieval_{name}": statistics.fmean(by.values()) for name, by in retrieval.items()}
     values |= {f"trivial_words_{name}": statistics.fmean(by.values()) for name, by in solvers.items()}
@@ -55,7 +57,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     metrics = {name: statistics.fmean(by.values()) for name, by in units.items() if name not in INPUTS}
     curve = "shuffled" if config.shuffle_ids else "mexa"
     details: dict[str, Any] = {name: getattr(config, name) for name in ("model", "corpus", "task")}
-    details |= {"n": len(found.texts[config.pivot]), "english_score": english, "dropped": list(found.dropped)}
+    details |= {"n": len(texts[config.pivot]), "english_score": english, "dropped": dropped}
     details["curves"] = {code: [round(value, 4) for value in by[curve]] for code, by in curves.items()}
     return Measurement(metrics | values, units, details)
 
@@ -68,21 +70,16 @@ def layer_curves(config: Config, run: Run, texts: Mapping[str, Sequence[str]]) -
     from papers.mexa import method
 
     own: Any = (config.embedding, config.drop_first)
-    small = config.corpus == "messages" and config.architecture == "causal-lm" and not config.untrained
-    kinds: Any = SHARED if small else (own,)
+    kinds: Any = SHARED if own in SHARED else (own,)
     options = {"add_bos": config.add_bos, "prefix": config.prefix}
 
     def build(folder: Path) -> None:
-        from core.training.progress import Display
-
-        loaded = load(config, run, untrained=config.untrained)
         found: dict[str, Curves] = {"/".join(map(str, kind)): {} for kind in kinds}
-        with Display(len(texts) - 1, f"embedding, {config.model}", run.quiet) as display:
-            stream = method.similarities(loaded, texts, config.pivot, kinds, **options)
-            for done, (language, by_kind) in enumerate(stream, start=1):
-                for (embedding, drop), similarity in by_kind.items():
-                    found[f"{embedding}/{drop}"][language] = summary(similarity, config.seed, language)
-                display.step(done)
+        loaded = load(config, run, untrained=config.untrained)
+        stream = method.similarities(loaded, texts, config.pivot, kinds, **options)
+        for language, by_kind in tracked(stream, len(texts) - 1, f"embedding, {config.model}", run.quiet):
+            for (embedding, drop), similarity in by_kind.items():
+                found[f"{embedding}/{drop}"][language] = summary(similarity, config.seed, language)
         write_json(folder / "curves.json", found)
 
     weights = config.seed if config.untrained else None
@@ -126,18 +123,26 @@ def load(config: Config, run: Run, *, untrained: bool = False) -> Loaded:
 
     name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
     if not untrained:
-        options = {name: getattr(config, name) for name in ("dtype", "device_map", "revision")}
-        return loading.load(name, task=config.architecture, **options)
+        return loading.load(name, task=config.architecture, dtype=config.dtype, device_map=config.device_map)
     device = loading.default_device()
-    architecture = loading.load_config(name, revision=config.revision)
-    dtype = loading.default_dtype(device)
-    model: Any = loading.from_config(architecture, seed=config.seed, task=config.architecture, dtype=dtype)
+    options: Any = {"task": config.architecture, "dtype": loading.default_dtype(device)}
+    model: Any = loading.from_config(loading.load_config(name), seed=config.seed, **options)
     return loading.Loaded(model.to(device), loading.load_tokenizer(name))
 
 
 def identity(config: Config) -> dict[str, Any]:
     """What decides which weights are loaded, for the keys of stages."""
-    return {name: getattr(config, name) for name in ("model", "revision", "architecture", "dtype")}
+    return {name: getattr(config, name) for name in ("model", "architecture", "dtype")}
+
+
+def tracked(items: Iterable[T], total: int, name: str, quiet: bool) -> Iterator[T]:
+    """The items, with a bar that moves when work on one is done."""
+    from core.training.progress import Display
+
+    with Display(total, name, quiet) as display:
+        for done, item in enumerate(items, start=1):
+            yield item
+            display.step(done)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -180,42 +185,31 @@ def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dic
 
     if config.task == "none":
         return {}, {}
+    of_words = config.task == "words"
     # How common a word is in English says nothing about the question; letters are equally common.
-    by: By = "prior" if config.task == "words" else "sum"
+    by: By = "prior" if of_words else "sum"
 
     def build(folder: Path) -> None:
-        from core.training.progress import Display
-
         asked = data.questions(config, languages)
         model, tokenizer = load(config, run)
-        found: dict[str, Any] = {"model": {}, "solvers": {}}
-        with Display(len(asked), f"{config.task}, {config.model}", run.quiet) as display:
-            for done, (language, questions) in enumerate(asked.items(), start=1):
-                right = answer(model, tokenizer, questions, by)
-                weight = weights(questions) if config.task == "words" else [1 / len(right)] * len(right)
-                found["model"][language] = sum(w * right[q.id] for w, q in zip(weight, questions, strict=True))
-                if config.task == "words":
-                    for solver, value in trivial(questions).items():
-                        found["solvers"].setdefault(solver, {})[language] = value
-                display.step(done)
+        found: dict[str, dict[str, float]] = {}
+        for language, questions in tracked(asked.items(), len(asked), f"{config.task}, {config.model}", run.quiet):
+            right = answer(model, tokenizer, questions, by)
+            weight = weights(questions) if of_words else [1 / len(right)] * len(right)
+            score = sum(w * right[q.id] for w, q in zip(weight, questions, strict=True))
+            found[language] = {"model": score, **(trivial(questions) if of_words else {})}
         write_json(folder / "answers.json", found)
 
-    names = ("task", "items", "hub_folder", "split", "seed")
-    inputs = {**identity(config), **{name: getattr(config, name) for name in names}, "languages": languages}
-    found = read_json(run.stage("answers", inputs, build) / "answers.json")
-    return found["model"], found["solvers"]
+    inputs = {**identity(config), "task": config.task, "items": config.items, "languages": languages}
+    inputs |= {"split": config.split, "seed": config.seed}
+    found = by_name(read_json(run.stage("answers", inputs, build) / "answers.json"))
+    return found.pop("model"), found
 
 
-def shared_letters(texts: Mapping[str, Sequence[str]], pivot: str) -> Units:
-    """Solvers that know no language find translations by shared letters and by lengths."""
-    from core.tasks.retrieval import Pairs, trivial
-
-    found: Units = {}
-    for code, lines in texts.items():
-        if code != pivot:
-            for solver, value in trivial(Pairs(texts[pivot], lines)).items():
-                found.setdefault(solver, {})[code] = value
-    return found
+def by_name(rows: Mapping[str, Mapping[str, float]]) -> Units:
+    """`{language: {name: value}}` -> `{name: {language: value}}`."""
+    names = next(iter(rows.values()))
+    return {name: {code: row[name] for code, row in rows.items()} for name in names}
 
 
 def against_task(

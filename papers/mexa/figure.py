@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import interval_marks, label_points
+from core.experiment.figures import by_unit, interval_marks, label_points, mean_of
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
-from core.metrics import stats
 from core.text.languages import name
 
 # variant, metric, label, colour
@@ -44,20 +45,11 @@ def draw(record: Record) -> Figure:
     return figure
 
 
-def _leaves(record: Record, variant: str, metric: str) -> dict[int, dict[str, float]]:
-    return {seed: cell.units[metric] for seed, cell in record.measurements[variant].items()}
-
-
-def _correlation(record: Record, variant: str, metric: str = "score") -> stats.Interval:
-    sides = (_leaves(record, variant, metric), _leaves(record, variant, "task_score"))
-    return stats.compare_correlations(sides, 0.0).interval
-
-
 def _languages(axes: Axes, record: Record) -> None:
-    cells = list(record.measurements["mexa"].values())
-    codes = sorted(cells[0].units["task_score"])
-    x, y = (np.array([np.mean([c.units[m][code] for c in cells]) for code in codes]) for m in ("score", "task_score"))
-    interval = _correlation(record, "mexa")
+    scores, right = (by_unit(record, "mexa", metric) for metric in ("score", "task_score"))
+    codes = sorted(right)
+    x, y = (np.array([means[code] for code in codes]) for means in (scores, right))
+    interval = mean_of(record, "mexa", "score", "language", correlated_with="task_score")
     if np.ptp(x) > 0:
         slope, intercept = np.polyfit(x, y, 1)
         ends = np.array([x.min(), x.max()])
@@ -68,7 +60,7 @@ def _languages(axes: Axes, record: Record) -> None:
     axes.text(x.max(), 0.255, "guessing", fontsize=7, color=COLOURS["grey"], va="bottom")
     axes.set_xlim(x.min() - 0.04 * np.ptp(x) - 1e-6, x.max() + 0.24 * np.ptp(x) + 1e-6)
     axes.set_title(
-        f"{len(codes)} languages, mean of {len(cells)} samples\n"
+        f"{len(codes)} languages, mean of {len(record.seeds)} samples\n"
         f"r = {interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
     )
     axes.set_xlabel("MEXA: sentences that find their translation\nand are found by it (mean over layers)")
@@ -76,11 +68,12 @@ def _languages(axes: Axes, record: Record) -> None:
 
 
 def _correlations(axes: Axes, record: Record) -> None:
-    found = [(_correlation(record, variant, metric), colour) for variant, metric, _, colour in CORRELATIONS]
+    r = partial(mean_of, record, unit="language", correlated_with="task_score")
+    found = [(r(variant, metric), colour) for variant, metric, _, colour in CORRELATIONS]
     interval_marks(axes, found)
     for row, (interval, colour) in enumerate(found):
-        shade = COLOURS.get(colour, colour)
-        axes.text(-1.05, row, CORRELATIONS[row][2], va="center", ha="right", fontsize=7.5, color=shade)
+        label, shade = CORRELATIONS[row][2], COLOURS.get(colour, colour)
+        axes.text(-1.05, row, label, va="center", ha="right", fontsize=7.5, color=shade)
         axes.text(1.05, row, f"{interval.estimate:.2f}", va="center", fontsize=7.5)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks([])

@@ -179,14 +179,9 @@ def chance_tail(hits: int, n: int) -> float:
     return float(stats.binom.sf(hits - 1, n, 1 / (2 * n - 1)))
 
 
-def adjusted(score: float, english_score: float) -> float:
-    """x = mu times the model's English task score: it orders languages as mu does, and matters between models."""
-    return score * english_score
+def ideal_line(score: float, english_score: float) -> float:
+    """Score in a task with four choices where none is known: from chance at x = 0 to 1 at x = 1.
 
-
-def ideal_line(adjusted_score: float, choices: int = 4) -> float:
-    """Task score without any known one: 1/c + (1 - 1/c) x, from chance at x = 0 to 1 at x = 1.
-
-    The paper gives 1/4 + 3/4 x for tasks with four choices; other numbers of choices are ours.
+    x = mu times the model's English task score orders languages as mu does, and matters between models.
     """
-    return 1 / choices + (1 - 1 / choices) * adjusted_score
+    return 1 / 4 + 3 / 4 * score * english_score

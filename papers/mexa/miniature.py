@@ -13,7 +13,6 @@ from typing import Literal
 from core.errors import UserError
 from core.tasks.words import DISJOINT
 from core.worlds import messages
-from core.worlds.base import Item, in_part
 
 # Those in which Django has nearly all its messages, in nine scripts: from close relatives of English to scripts that
 # the model's tokenizer spells byte by byte.
@@ -27,34 +26,20 @@ SHARES = {"dev": 0.2, "test": 0.8}
 # --- sentences ----------------------------------------------------------------------------------------------------
 
 
-def sentences(
-    codes: Sequence[str], split: Literal["test", "dev"], n: int, seed: int
-) -> tuple[list[str], dict[str, list[str]]]:
-    """Keys of a sample of messages, and the messages by language, English first; for development all that there are.
+def sentences(codes: Sequence[str], split: Literal["test", "dev"], n: int, seed: int) -> dict[str, dict[str, str]]:
+    """A sample of messages by language and key, English first; for development all that there are.
 
     Raises:
         UserError: unknown language, or fewer than n messages that all languages have.
     """
-    by_key: dict[str, dict[str, Item]] = {}
-    for code in ("en", *codes):
-        for item in messages.translations([code], max_chars=LONGEST):
-            if len(item.prompt.split()) >= 4:  # shorter ones are labels, no sentences
-                by_key.setdefault(item.id.partition("/")[2], {})[code] = item
-    english = messages.translations(["en"], max_chars=LONGEST)
-    seen: set[tuple[str, str]] = set()
-    complete = []
-    for found in by_key.values():
-        looks = {(code, messages.skeleton(item.answer)) for code, item in found.items()}
-        # Of two equal sentences neither could be found strictly first.
-        if len(found) == len(codes) + 1 and not looks & seen:
-            seen |= looks
-            complete.append(found["en"])
-    disjoint = 1 if split == "dev" else DISJOINT
-    chosen = messages.sample(in_part(complete, english, split, SHARES), n, seed, disjoint=disjoint)
-    if len(chosen) < (4 if split == "dev" else n):
-        raise UserError(f"These {len(codes)} languages share {len(chosen)} messages: lower --n, or name fewer.")
-    keys = [item.id.partition("/")[2] for item in chosen]
-    return keys, {code: [by_key[key][code].answer for key in keys] for code in ("en", *codes)}
+    # Shorter ones are labels, no sentences; of two equal sentences neither could be found strictly first.
+    found = messages.aligned(
+        codes, split, n, seed, shares=SHARES, max_chars=LONGEST, min_words=4, distinct=True,
+        disjoint=1 if split == "dev" else DISJOINT,
+    )  # fmt: skip
+    if len(found["en"]) < (4 if split == "dev" else n):
+        raise UserError(f"These {len(codes)} languages share {len(found['en'])} messages: lower --n, or name fewer.")
+    return found
 
 
 # --- a toy for tests ----------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Layer(NamedTuple):
         own: Mean cosine of a sentence and its transliteration.
         others: Mean cosine of a sentence and the transliterations of other sentences.
         found: Share of the sentences whose transliteration is the nearest of all (and the reverse), in [0, 1].
-        script: Share of the variance of all vectors that script explains, in [0, 1]; 0 = no barrier.
+        script: Share of the variance of all vectors that script explains; 0 = no barrier, NaN = all vectors are equal.
     """
 
     own: float

@@ -120,6 +120,10 @@ def test_codes_in_any_spelling():
     assert check_languages(["ZH_hans", "fr", "fr"], ["fr", "zh-Hans"], "x") == ["zh-Hans", "fr"]
 
 
+def test_what_is_said_of_rows_is_no_language():
+    assert corpora.codes(["key", "en", "id", "value", "kind"]) == ["en", "id"]
+
+
 def test_parallel_table_completeness_and_order():
     texts = {"en": {"b": "B", "a": "A", "c": "C"}, "fr": {"a": "Á", "b": ""}}
     complete = parallel_table(texts, ["en", "fr"], corpus="x")

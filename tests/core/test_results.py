@@ -17,6 +17,7 @@ from core.experiment.figures import (
     interval,
     interval_marks,
     label_points,
+    mean_of,
     metric_rows,
     unit_rows,
 )
@@ -223,6 +224,12 @@ def test_figures_show_means_over_seeds_and_units_clipped_to_what_is_possible() -
     assert reach.shape == (2, 2)
     assert (means + reach[1] <= 1).all()
     assert reach[:, 1].tolist() == pytest.approx([0.5, 0.5]), "values that never differ say nothing of others"
+    ends = {f"l{n}": n / 9 for n in range(9)}
+    record = Record(
+        "x", "tiny", (0,), {"arm": {0: Measurement({}, {"m": ends, "n": {u: 1 - v for u, v in ends.items()}})}}
+    )
+    assert mean_of(record, "arm", "m", "language").estimate == pytest.approx(4 / 9)
+    assert mean_of(record, "arm", "m", "language", correlated_with="n").estimate == pytest.approx(-1)
 
 
 def test_arms_are_drawn_with_the_intervals_of_the_verdicts() -> None:

@@ -75,6 +75,19 @@ def test_a_stage_is_built_once_for_equal_inputs(tmp_path: Path) -> None:
     assert len(built) == 2
 
 
+def test_a_value_is_computed_once_for_equal_inputs(tmp_path: Path) -> None:
+    asked = []
+
+    def compute(number: int) -> dict[str, int]:
+        asked.append(number)
+        return {"squared": number**2}
+
+    for number in (3, 3, 4):
+        found = run_in(tmp_path).once("squares", {"number": number}, lambda number=number: compute(number))
+        assert found == {"squared": number**2}
+    assert asked == [3, 4]
+
+
 def test_a_finished_run_is_recognised_and_another_key_is_not(tmp_path: Path) -> None:
     run = run_in(tmp_path).open()
     assert run.finished("measurement") is None

@@ -338,6 +338,25 @@ def test_samples_of_one_draw_share_no_class_where_there_is_enough() -> None:
     assert len(messages.sample(few, 20, 0)) == 8
 
 
+def test_aligned_messages_are_those_of_a_part_that_all_languages_have() -> None:
+    codes = ("ru", "ja")
+    found = messages.aligned(codes, "test", 40, 0, min_words=4, distinct=True)
+    columns = messages.by_key(("en", *codes))
+    assert list(found) == ["en", *codes]
+    keys = list(found["en"])
+    assert len(keys) == 40
+    for code, column in found.items():
+        assert column == {key: columns[code][key].answer for key in keys}
+        assert len({messages.skeleton(text) for text in column.values()}) == 40
+    assert all(len(text.split()) >= 4 for text in found["en"].values())
+    classes = {
+        part: {columns["en"][k].cls for k in messages.aligned(codes, part, 99, 0)["en"]} for part in ("dev", "test")
+    }
+    assert not classes["dev"] & classes["test"]
+    second = messages.aligned(codes, "test", 40, 1, disjoint=2)
+    assert not set(messages.aligned(codes, "test", 40, 0, disjoint=2)["en"]) & set(second["en"])
+
+
 def test_classes_and_topics_are_the_same_in_all_languages() -> None:
     english = {item.id.split("/")[1]: item for item in messages.topics(["en"])}
     for item in messages.topics(["ru", "zh-Hans"]):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.errors import UserError
 from core.text import romanize as romanization
 from core.text.distance import shared_trigrams
-from core.text.families import FAMILIES, family, nearest
+from core.text.families import FAMILIES
 from core.text.fences import fenced, keep_code
 from core.text.identification import identify
 from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
@@ -558,22 +558,8 @@ def test_schedule_is_exact_and_reproducible():
 # ---------------------------------------------------------------- families
 
 
-def test_a_language_has_one_family_under_any_of_its_codes():
+def test_a_language_has_one_family():
     assert len([code for codes in FAMILIES.values() for code in codes]) == len(frozenset().union(*FAMILIES.values()))
-    assert {family(code) for code in ("he", "iw", "heb_Hebr")} == {"semitic"}
-    assert family("pt-BR") == family("es") == "romance"
-    assert family("ko") is None
-
-
-def test_the_nearest_language_is_a_relative_of_the_same_script_if_there_is_one():
-    assert nearest("ca", ["ja", "de", "es"]) == "es"
-    assert nearest("sr", ["hr", "bg", "cs"]) == "bg"
-    assert nearest("kk", ["de", "ru"]) == "ru"
-    assert nearest("ko", ["de", "th"]) is None
-    assert nearest("de", ["de", "ko"]) is None
-    assert nearest("cs", ["sk", "pl"], order=["pl"]) == "pl"
-    with pytest.raises(UserError, match="Unknown language code"):
-        nearest("klingonish", ["de"])
 
 
 # ---------------------------------------------------------------- letters

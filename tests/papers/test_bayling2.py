@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from core import corpora
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.run import Run, temporary
+from core.models.tokenization import chat_rows
 from core.tasks import translation
 from core.tasks.samples import dialogue
 from core.text.languages import flores_code
@@ -45,6 +47,15 @@ LLAMA3_TOKENS = ["<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|en
 HI = dialogue("Hi")
 
 
+def rendered(template: str, turns: Sequence[str]) -> str:
+    """A dialogue in a layout, without the begin token."""
+    found: Any = render_jinja_template(
+        [dialogue(*turns)], chat_template=chat.CHAT_TEMPLATES[template], add_generation_prompt=len(turns) % 2 == 1,
+        bos_token="", eos_token="</s>",
+    )  # fmt: skip
+    return found[0][0]
+
+
 QUESTION = "What is the speed of light?"
 SAID = ["Hi", "Hello!", ' Translate "cat" into French. ']
 
@@ -64,17 +75,7 @@ SAID = ["Hi", "Hello!", ' Translate "cat" into French. ']
     ],
 )  # fmt: skip
 def test_prompts_are_those_of_the_official_client(template: Any, turns: list[str], expected: str) -> None:
-    assert chat.format_prompt(dialogue(*turns), template) == expected
-
-
-@pytest.mark.parametrize(
-    ("roles", "template", "match"),
-    [([], "bayling2-llama2", "no turn"), (["system"], "bayling2-llama2", "no turn"),
-     (["tool"], "bayling2-llama3", "role"), (["user"], "llama", "no template")],
-)  # fmt: skip
-def test_bad_conversations_are_refused(roles: list[str], template: Any, match: str) -> None:
-    with pytest.raises(UserError, match=match):
-        chat.format_prompt([{"role": role, "content": "x"} for role in roles], template)
+    assert rendered(template, turns) == expected
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +101,12 @@ def tokenizers() -> dict[str, Any]:
 def test_the_loss_is_on_the_responses(tokenizers: dict[str, Any], name: Any, turns: list[str], responses: str) -> None:
     tokenizer, own = tokenizers[name], tokenizers[name].chat_template
     tokenizer.chat_template = chat.chat_template(tokenizer)
-    (row,) = method.response_rows(tokenizer, [dialogue(*turns)])
+    (row,) = chat_rows(tokenizer, [dialogue(*turns)])
     tokenizer.chat_template = own
     assert tokenizer.decode([label for label in row["labels"] if label != -100]) == responses
     whole = "<s> drei hundert <next> = 3 0 1 </s>"
     if name != "plain":
-        whole = tokenizer.bos_token + chat.format_prompt(dialogue(*turns), name)
+        whole = tokenizer.bos_token + rendered(name, turns)
     assert tokenizer.decode(row["input_ids"]) == whole
 
 
@@ -216,9 +217,9 @@ def test_without_a_total_nothing_is_repeated_and_the_seed_alone_shuffles() -> No
 
 
 def test_the_manifest_counts_by_block_direction_and_language() -> None:
-    pivots = {"en": rows_of("en", 8), "zh": rows_of("zh", 8, "zh")}
-    table = data.build_star_mixture(pivots, bitexts(["de"], n=1), {"en": 1, "zh": 1, "xling": 1}, total=18)
-    facts = data.manifest(table.to_list())
+    blocks = {"en": rows_of("en", 8), "zh": rows_of("zh", 8, "zh")}
+    blocks["xling"] = method.cross_lingual_block(bitexts(["de"], n=1), ("en", "zh"))
+    facts = data.manifest(method.mix_blocks(blocks, {"en": 1, "zh": 1, "xling": 1}, total=18))
     assert {name: part["examples"] for name, part in facts["blocks"].items()} == {"en": 6, "xling": 6, "zh": 6}
     assert set(facts["directions"]) == {"de-en", "en-de", "de-zh", "zh-de", "en-zh", "zh-en"}
     assert facts["languages"]["de"] == {"xling": 4}
@@ -599,7 +600,8 @@ def test_the_backbones_are_counted(preset: str, parameters: int) -> None:
         ("tiny", {"items": 500}, "numbers to draw from"),
         ("paper", {"xling": "monolingual"}, "spelled-out numbers"),
         ("paper", {"answer": "words"}, "spelled-out numbers"),
-        ("paper", {"instructions": ("qq=qq.jsonl",)}, "'qq' is neither"),
+        ("paper", {"oracle": True}, "spelled-out numbers"),
+        ("paper", {"instructions": ("qq=qq.jsonl",)}, "'qq' is no pivot"),
         ("tiny", {"blocks": ("xling",), "shares": (0.5, 0.5, 0.0)}, "positive share"),
     ],
 )
@@ -629,7 +631,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_mix_and_measure(own: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     use.main(["mix", "--instructions", "en=en.jsonl", "zh=zh.jsonl", "--parallel", "sw:en=sw-en.tsv", "--out", "star",
-              "--shares", "en=1", "zh=1", "xling=2", "--per-language", "24"])  # fmt: skip
+              "--shares", "1", "1", "2", "--xling-per-language", "24"])  # fmt: skip
     facts = json.loads((own / "star/manifest.json").read_text())
     assert {name: part["examples"] for name, part in facts["blocks"].items()} == {"en": 12, "zh": 12, "xling": 24}
     lines = [json.loads(line) for line in (own / "star/mixture.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -666,10 +668,9 @@ def test_chat_prints(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("mix --instructions en.jsonl --parallel sw:en=sw-en.tsv", "pivot=file"),
         ("mix --instructions en=en.jsonl --parallel sw-en.tsv", "language:pivot=file"),
         ("mix --instructions en=en.jsonl --parallel sw=sw-en.tsv", "language:pivot=file"),
-        ("mix --instructions en=en.jsonl --parallel sw:en=sw-en.tsv --shares en", "--shares"),
         (
-            "mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --shares en=1 xling=1",
-            "do not name 'zh'",
+            "mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --shares 1 1",
+            "one for each of en, zh, then xling",
         ),
         ("mix --instructions fr=en.jsonl --parallel sw:fr=sw-fr.tsv", "add a pivot of en, zh"),
         ("mix --instructions en=en.jsonl --parallel sw:fr=sw-en.tsv", "fr"),
@@ -695,5 +696,5 @@ def test_the_worked_example_of_the_page(own: Path, toy: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     scope: dict[str, Any] = {"__name__": "example"}
     exec(compile(block.replace("my-chat-model", str(toy)), "README.md", "exec"), scope)
-    assert scope["mixture"].column_names == ["messages", "block", "source", "target", "key"]
+    assert list(scope["rows"][0]) == ["messages", "block", "source", "target", "key"]
     assert scope["transfer"].select(exposure="translated")

@@ -20,6 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import corpora
 from core.corpora import filtering
 from core.distributed import barrier, launch_cpu
 from core.errors import UserError
@@ -54,19 +55,20 @@ def test_the_planner_reproduces_table_1() -> None:
     assert math.fsum(plan.by_category.values()) == pytest.approx(300e9)
     assert math.fsum(use.available for use in plan.uses) == pytest.approx(5115.9e9)
     uses = {use.source: use for use in plan.uses}
-    assert {round(uses[code].tokens / 1e9, 2) for code in data.OTHER_HIGH} == {10.55}
-    assert {round(uses[code].tokens / 1e9, 3) for code in data.LOW} == {1.863}
+    sizes, guessed = data.paper_sizes()
+    assert {round(uses[code].tokens / 1e9, 2) for code in sizes["other_high"]} == {10.55}
+    assert {round(uses[code].tokens / 1e9, 3) for code in sizes["low"]} == {1.863}
     # The utilisation runs from 0.5 % (el) to 64 % (ms): 9 % to 15 % is the share of all nineteen together.
     assert uses["el"].utilisation == pytest.approx(0.005, abs=5e-4)
     assert uses["ms"].utilisation == pytest.approx(0.644, abs=5e-3)
-    assert (len(data.OTHER_HIGH), len(data.LOW), len(data.LANGUAGES)) == (8, 19, 29)
+    assert (len(sizes["other_high"]), len(sizes["low"]), len(PAPER.test_languages)) == (8, 19, 29)
     marked = {line.split()[0] for line in plan.table().splitlines() if "~" in line}
-    assert marked == {*data.ESTIMATED, "~"}
-    assert len(data.ESTIMATED) == 17  # whose sizes are not known one by one
+    assert marked == {*guessed, "~"}
+    assert len(guessed) == 17  # whose sizes are not known one by one
 
 
 def test_the_paper_preset_is_the_papers_mixture() -> None:
-    mixture = data.mixture_of(PAPER, data.paper_categories())
+    mixture = data.mixture_of(PAPER, data.paper_sizes()[0])
     assert (mixture.tokens_per_stage, mixture.lr_per_stage) == ((160e9, 140e9), (1e-5, 6e-6))
     tables_2_and_3 = {
         "english": (0.32, 0.28), "chinese": (0.17, 0.15), "other_high": (0.30, 0.26), "low": (0.09, 0.15),
@@ -160,7 +162,7 @@ def test_mixtures_that_cannot_be(change: dict[str, Any], message: str) -> None:
 
 
 def test_one_stage_is_the_average_of_two() -> None:
-    mixture = data.mixture_of(PAPER, data.paper_categories())
+    mixture = data.mixture_of(PAPER, data.paper_sizes()[0])
     one = mixture.in_one_stage()
     assert one.plan().by_category == pytest.approx(mixture.plan().by_category)
     assert (len(one.budgets), one.lr_per_stage[0]) == (1, pytest.approx((160 * 1e-5 + 140 * 6e-6) / 300))
@@ -306,7 +308,7 @@ def test_the_plan_of_the_cost_covers_both_models_and_stages() -> None:
 
 
 def test_the_papers_sources_are_complete() -> None:
-    entries = data.paper_manifest()
+    entries = data.entries("paper")
     counts = Counter(entry.category for entry in entries)
     assert counts == {
         "english": 1, "chinese": 1, "other_high": 8, "low": 19, "parallel": 28, "knowledge": 29, "synthetic": 1
@@ -315,10 +317,6 @@ def test_the_papers_sources_are_complete() -> None:
     assert len(paths) == len(entries)
     assert paths["ms"] == "HuggingFaceFW/fineweb-2#zsm_Latn"
     assert (paths["en-ar"], paths["en-zh"]) == ("Helsinki-NLP/opus-100#ar-en", "Helsinki-NLP/opus-100#en-zh")
-    sizes = dict.fromkeys(counts, 0.0)
-    for entry in entries:
-        sizes[entry.category] += entry.tokens or 0
-    assert sizes == pytest.approx({name: sum(part.values()) for name, part in data.paper_categories().items()})
     assert len(data.material(PAPER)[0]) == len(entries)
 
 
@@ -471,9 +469,16 @@ def test_two_processes_train_like_one(toy_folder: Path, own: Path) -> None:
 # --- the page and the commands ----------------------------------------------------------------------------------------
 
 
-def test_the_commands_of_the_page(toy_folder: Path, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_of_the_page(
+    toy_folder: Path, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     use.main(["plan", "paper"])
     assert re.search(r"ms +low .* 64\.\d%", capsys.readouterr().out)
+    use.main(["plan", "paper", "--stage1", "english=0.5", "low=0.5", "--tokens", "1e12"])
+    assert re.search(r"ms +low .* 100\.0% +9\.07", capsys.readouterr().out)
+    with pytest.raises(SystemExit):
+        use.main(["plan", "paper", "--stage1", "english=1"])
+    assert "--tokens for each" in capsys.readouterr().err
     sources, tokenizer = str(own / "sources.jsonl"), str(toy_folder)
     shares = ["--stage1", "english=0.8", "low=0.2", "--stage2", "english=0.5", "low=0.5", "--tokens", "3000", "3000"]
     use.main(["plan", sources, *shares, "--tokenizer", tokenizer])
@@ -483,9 +488,14 @@ def test_the_commands_of_the_page(toy_folder: Path, own: Path, capsys: pytest.Ca
     use.main(["render", str(own / "en-ca.tsv"), "--languages", "en", "ca", "--out", str(out)])
     printed = capsys.readouterr().out
     assert len(out.read_text().splitlines()) == int(printed.split(" of ")[0])
-    held = str(own / "held_out.tsv")
-    use.main(["report", "--model", tokenizer, "--corpus", held, "--items", "2", "--max-new-tokens", "2"])
-    assert "chrf" in capsys.readouterr().out
+    options = ["--model", tokenizer, "--items", "2", "--max-new-tokens", "2"]
+    use.main(["report", "--corpus", str(own / "held_out.tsv"), *options])
+    assert capsys.readouterr().out.splitlines()[0].split() == ["chrf", "en", "ca"]
+    table = corpora.load("numbers", languages=["fr"], values=range(9))
+    monkeypatch.setattr(corpora, "load", lambda name: table)
+    use.main(["report", "--corpus", "numbers", *options])
+    assert "value" in table.column_names
+    assert capsys.readouterr().out.splitlines()[0].split() == ["chrf", "en", "fr"]
 
 
 def test_the_worked_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
