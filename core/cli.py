@@ -8,7 +8,7 @@
     papers replicate mexa          the recorded claims with fresh seeds: does the record hold?
     papers power mexa              what the seeds can decide
     papers judge mexa              the recorded measurements under the present card
-    papers plan bimedix --gpus 8   what the real thing costs
+    papers plan bimedix --gpus 8   what the real thing costs; --simulate runs a step of it on fake tensors
     papers new my_paper            a skeleton that passes the contract tests
 
 Exit codes: 0 success, 1 our mistake, 2 the user's (one sentence, no traceback), 130 and 143 interrupted, 141 where the
@@ -113,6 +113,12 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--gpus", type=int, default=8, help="number of GPUs (default: 8)")
     command.add_argument("--gpu", default="h100", help="kind of GPU (default: h100)")
     command.add_argument("--mfu", type=float, default=0.4, help="share of the peak that is reached (default: 0.4)")
+    command.add_argument("--record", action="store_true", help="put the commands of all presets on the paper's page")
+    command.add_argument(
+        "--simulate",
+        action="store_true",
+        help="run a step of training and of evaluation on fake tensors; no GPU needed",
+    )
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -192,6 +198,7 @@ def _judge(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    from core.cost.launch import commands, update_launch
     from core.cost.plan import plan, render_plan
     from core.experiment.paper import find
 
@@ -200,8 +207,20 @@ def _plan(options: argparse.Namespace) -> None:
     config = preset_named(settings.PRESETS, options.preset)
     if options.variant:
         config = with_variant(config, settings.VARIANTS, options.variant)
-    workload = settings.workload(config)
-    print(render_plan(plan(workload, gpus=options.gpus, gpu=options.gpu, mfu=options.mfu)))
+    result = plan(settings.workload(config), gpus=options.gpus, gpu=options.gpu, mfu=options.mfu)
+    trains = (paper.folder / "train.py").exists()
+    print(f"{render_plan(result)}\n")
+    for line in commands(paper.slug, options.preset, result, trains=trains, variant=options.variant):
+        print(line)
+    if options.record:
+        print(f"\npage: {update_launch(paper)}")
+    if options.simulate:
+        from core.cost.simulate import render, simulate_paper
+
+        steps = simulate_paper(paper.slug, options.preset, options.variant, options.gpus)
+        print(f"\n{render(steps, options.gpu)}")
+        if not all(step.fits(options.gpu) for step in steps):
+            raise SystemExit(1)
 
 
 def _new(options: argparse.Namespace) -> None:

@@ -97,6 +97,29 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+_simulating: list[bool] = []
+
+
+def path_of(device: torch.device) -> str:
+    """Which way code goes on a device ("cuda", "cpu", ...): its type, and a GPU's while one is simulated."""
+    return "cuda" if _simulating else device.type
+
+
+def is_simulated() -> bool:
+    """Whether tensors have shapes and no values."""
+    return bool(_simulating)
+
+
+@contextlib.contextmanager
+def simulated() -> Iterator[None]:
+    """CPU tensors without values go a GPU's way for the duration of the block (:mod:`core.cost.simulate`)."""
+    _simulating.append(True)
+    try:
+        yield
+    finally:
+        _simulating.pop()
+
+
 def seed_everything(seed: int, rank: int = 0) -> None:
     """Seed Python, numpy and torch (all devices). Ranks get different streams, so that their dropout differs."""
     stream = (seed + 1_000_003 * rank) % 2**32
@@ -135,9 +158,9 @@ def make_accelerator(
     if AcceleratorState._shared_state:
         AcceleratorState._reset_state()
         GradientState._reset_state()
-    options: dict[str, Any] = {
-        "kwargs_handlers": [DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)]
-    }
+    # Gradients are views of the buckets in which they travel; otherwise there are two copies of them.
+    ddp = DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True)
+    options: dict[str, Any] = {"kwargs_handlers": [ddp]}
     if strategy == "fsdp2":
         options["fsdp_plugin"] = _fsdp2_plugin()
     elif strategy == "zero3":

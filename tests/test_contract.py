@@ -277,6 +277,17 @@ def test_the_paper_scale_can_be_planned(slug: str) -> None:
     assert result
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@every_paper
+def test_the_paper_scale_fits_into_gpus(slug: str) -> None:
+    """A step of its training and one of its evaluation, on fake tensors."""
+    from core.cost.simulate import render, steps_of
+
+    steps = steps_of(slug, "paper", None, gpus=8)
+    assert all(step.fits("h100") for step in steps), render(steps, "h100")
+
+
 def test_the_scoreboard_is_in_step() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"<!-- scoreboard:begin -->\n{scoreboard_markdown()}\n<!-- scoreboard:end -->" in text

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core.cost.launch import launch_markdown
 from core.experiment import paper as cards
 from core.experiment.config import to_dict, with_variant
 from core.experiment.paper import Claim
@@ -138,6 +139,14 @@ def test_the_page_is_in_step_with_the_record(slug: str) -> None:
             assert match[1] == generated(paper, record)[name] + "\n"
     if record is not None:
         assert set(record.measurements) == set(paper.variants)
+
+
+@every_paper
+def test_the_page_starts_the_real_run_as_the_plan_says(slug: str) -> None:
+    page = (ROOT / "papers" / slug / "README.md").read_text(encoding="utf-8")
+    match = re.search(r"<!-- launch:begin -->\n(.*?)\n<!-- launch:end -->", page, re.DOTALL)
+    assert match
+    assert match[1] == launch_markdown(cards.find(slug)), f"run `papers plan {slug} --record`"
 
 
 @every_paper

@@ -39,6 +39,7 @@ class Parameters:
         trainable: What the method trains.
         adapter_flops: Trainable adapter parameters that one token passes.
         unit: Those of the largest unit that FSDP gathers at once: a layer, or the embeddings.
+        units: Of each unit, how many parameters have how many rows (dimension 0, which is what FSDP2 shards).
         lora: LoRA parameters of rank 1, by target.
     """
 
@@ -50,6 +51,19 @@ class Parameters:
     adapter_flops: float
     unit: int
     lora: dict[str, int]
+    units: tuple[tuple[tuple[int, int], ...], ...] = ()
+
+    def shard(self, gpus: int) -> float:
+        """Parameters on the GPU that holds most: of r rows ceil(r / g), so that 8 stacked experts make 8 shards."""
+        return sum(_shard(rows, size, gpus) for unit in self.units for rows, size in unit)
+
+    def gathered(self, gpus: int) -> float:
+        """Parameters of the largest unit that is gathered at once, with what fills up its shards."""
+        return max(sum(gpus * _shard(rows, size, gpus) for rows, size in unit) for unit in self.units)
+
+
+def _shard(rows: int, size: int, gpus: int) -> float:
+    return size / rows * -(-rows // gpus)
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------
@@ -115,13 +129,14 @@ def count_parameters(workload: Workload) -> Parameters:
     text = config.get_text_config()
     total, active, multiplying, quantized, per_token = 0.0, 0.0, 0.0, 0.0, 0.0
     lora: dict[str, int] = {}
-    units: dict[str, int] = {}
+    units: dict[str, dict[int, int]] = {}
     for name, shape, product in shapes:
         size, group, share = math.prod(shape), target_of(name), routed_share(text, name, shape)
         total, active, multiplying = total + size, active + size * share, multiplying + product
         layer = re.search(r"\b(layers?|h|block)\.\d+\.", name)
         unit = name[: layer.end()] if layer else "outside"
-        units[unit] = units.get(unit, 0) + size
+        held = units.setdefault(unit, {})
+        held[shape[0]] = held.get(shape[0], 0) + size
         if len(shape) < 2 or "norm" in name.lower():
             continue
         quantized += size if layer and group != "embeddings" else 0
@@ -136,8 +151,9 @@ def count_parameters(workload: Workload) -> Parameters:
         quantized=int(quantized),
         trainable=_trainable(workload, int(total), per_rank),
         adapter_flops=per_token * workload.lora_rank if adapted else 0.0,
-        unit=int(max(units.values())),
+        unit=int(max(sum(held.values()) for held in units.values())),
         lora=lora,
+        units=tuple(tuple(held.items()) for held in units.values()),
     )
 
 
@@ -169,8 +185,12 @@ def flops_per_token(config: PretrainedConfig, parameters: Parameters, workload: 
         inference, frozen    2 N + A
         full training        6 N + 3 A        (forward 2 N + A, both gradients twice that; 3 A = 12 L H D S)
         LoRA training        4 N + 3 A + 6 R  (no gradients of frozen weights; R adapter parameters of the token)
+
+    Of the output layer the share of tokens counts on which it runs (`head_share`).
     """
     n, attention = float(parameters.multiplying), attention_flops(config, workload.sequence_length)
+    text = config.get_text_config()
+    n -= (1 - workload.head_share) * text.vocab_size * text.hidden_size
     if config.is_encoder_decoder:
         n, attention = n / 2, attention / 2  # a token is in the source or in the target
     if workload.kind == "inference" or workload.method == "frozen":
@@ -198,14 +218,16 @@ def state_bytes(strategy: str, parameters: Parameters, workload: Workload, gpus:
 
     With P parameters, T of them trained, m master bytes (4; 2 in pure bf16), U the largest unit that FSDP gathers:
 
-        DDP, full        weights (m + c) T      gradients m T      AdamW 2 m T, 8-bit 2 T
-        FSDP2, full      weights m T / g + 2 c' U   gradients m T / g + c' U   states / g
+        DDP, full        weights (m + c) T      gradients m T        AdamW 2 m T, 8-bit 2 T
+        FSDP2, full      weights m T / g + 2 c' U    gradients m T / g + c' U    states / g
         LoRA             the same for the adapters' T, plus the frozen base: 2 P (fp32: 4 P), sharded 2 P / g + 2 c' U
         QLoRA            base: 4.127 bits for each weight of a layer's matrices, 16 for the rest
         inference        base only, split over the GPUs by layers or tensors (no gathering) when sharded
 
     c = 2 bytes in mixed precision is the bf16 copy that autocast keeps for the step; c' the bytes of a gathered weight,
-    two units being there at once because the next is fetched ahead.
+    two units being there at once because the next is fetched ahead. FSDP2 shards rows: / g is `Parameters.shard`, which
+    is more where a tensor has fewer rows than there are GPUs. Copies and gradients are there together from a step's
+    second micro-batch on; :mod:`core.cost.simulate` tells the cases apart.
     """
     master = 2 if workload.precision == "bf16" else 4
     frozen = 4 if workload.precision == "fp32" else 2
@@ -224,24 +246,26 @@ def state_bytes(strategy: str, parameters: Parameters, workload: Workload, gpus:
         return base + (master + copy) * trained, master * trained, states
     if strategy == "sharded":
         return base / shards, 0.0, 0.0
-    gathered = frozen * parameters.unit
-    weights = (base + master * trained) / shards + 2 * gathered
+    gathered = frozen * parameters.gathered(shards)
+    share = parameters.shard(shards) / total
+    weights = (base + master * trained) * share + 2 * gathered
     # Unsharded gradients exist for one unit, of what is trained in it.
-    gradients = master * trained / shards + gathered * trained / (trained + total * (base > 0))
-    return weights, gradients, states / shards
+    gradients = master * trained * share + gathered * trained / (trained + total * (base > 0))
+    return weights, gradients, states * share
 
 
 def activation_bytes(config: PretrainedConfig, parameters: Parameters, workload: Workload, strategy: str = "") -> float:
-    """Bytes of activations (inference: of the key-value cache) of a micro-batch, the same under every strategy.
+    """Bytes of activations (inference: of the key-value cache) of a micro-batch.
 
     For each of B S tokens a layer of width d keeps, in elements of 2 bytes (fp32: 4), with fused attention:
 
-        a = 8 d + 2 H D + 2 K D + 4 f k
+        a = 9 d + 2 H D + 2 K D + 4 f k
 
-    two norms with their fp32 input (8 d), queries and attention output (H heads of D), keys and values (K heads), and
-    the gated MLP's four inner arrays of width f in each of k experts (two without gate: 2 f). Checkpointing keeps d a
-    layer and one layer's a. Logits take 10 bytes each (bf16, fp32 and fp32 gradient), all of B S V or a chunk at a
-    time. Inference keeps 2 K D a layer and token, and the logits of the last token.
+    residuals and two norms, which work in fp32 (9 d; 13 d under autocast over whole fp32 weights, where residuals are
+    fp32 too: by simulated steps of Llama and Qwen), queries and attention output (H heads of D), keys and values (K
+    heads), and the gated MLP's four inner arrays of width f in each of k experts (two without gate: 2 f). Checkpointing
+    keeps a residual a layer and one layer's a. Logits take 10 bytes each (bf16, fp32 and fp32 gradient), all of B S V
+    or a chunk at a time. Inference keeps 2 K D a layer and token, and the logits of the last token.
     """
     text = config.get_text_config()
     tokens = workload.sequence_length * workload.micro_batch_size
@@ -251,8 +275,10 @@ def activation_bytes(config: PretrainedConfig, parameters: Parameters, workload:
     if workload.kind == "inference":
         cache_bytes = 0.0 if not _is_decoder(config) else tokens * layers * 2 * kv_heads * head_dim * element
         return cache_bytes + 2 * tokens * width * element + workload.micro_batch_size * text.vocab_size * 4
-    layer = 8 * width + 2 * heads * head_dim + 2 * kv_heads * head_dim + _inner_elements(text)
-    kept = layers * width + layer if workload.checkpointing else layers * layer
+    # In elements: autocast leaves the residuals of fp32 weights in fp32.
+    residual, norms = (2, 13) if workload.precision == "bf16-mixed" and strategy == "full, DDP" else (1, 9)
+    layer = norms * width + 2 * heads * head_dim + 2 * kv_heads * head_dim + _inner_elements(text)
+    kept = layers * width * residual + layer if workload.checkpointing else layers * layer
     if workload.method == "frozen":
         kept = layer
     logits = 10.0 * tokens * text.vocab_size

@@ -2,7 +2,8 @@
 
 The architecture is instantiated on the meta device (shapes, no storage) and counted; everything else is arithmetic, and
 each formula stands in the docstring of the function that applies it. It is an estimate to choose hardware by, good to
-perhaps a fifth for memory; time is as good as the model FLOPs utilisation (MFU) that is assumed.
+perhaps a fifth for memory (:mod:`core.cost.simulate` runs a step instead); time is as good as the model FLOPs
+utilisation (MFU) that is assumed.
 
     papers plan bimedix --gpus 8 --gpu a100
 

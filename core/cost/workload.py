@@ -45,6 +45,8 @@ class Workload:
     """Recompute each layer's activations in the backward pass (memory for about a third more time)."""
     chunked_loss: bool = True
     """The logits of a chunk of tokens at a time, as `core.training.fit` does; False: of the whole micro-batch."""
+    head_share: float = 1.0
+    """Share of the tokens on which the output layer runs: of masked language models those that are predicted."""
     name: str = ""
     """What this part does, when a paper has several."""
 

@@ -121,7 +121,7 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], labels: Seq
 
 def arm_bars(
     axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], unit: str = "language",
-    *, highest: float = 1.0, form: str = "{:.2f}",
+    *, highest: float = 1.0, form: str = "{:z.2f}",
 ) -> None:  # fmt: skip
     """A horizontal bar an arm, with its 95 % interval over units drawn as in the verdicts, and its number.
 

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from core.distributed import path_of
 from core.errors import UserError
 from core.inference.scoring import (
     ChoiceScore,
@@ -29,6 +30,7 @@ from core.inference.scoring import (
     score_choices,
     without_router_logits,
 )
+from core.models.flops import layers_of
 from core.models.loading import longest_input, prompt_tokens, unwrapped
 from core.models.served import Served
 from core.models.tokenization import Prompt, prompt_ids
@@ -75,8 +77,7 @@ def generate(
         repetition_penalty: Divides the (positive) logits of tokens that occurred (CTRL, Keskar et al. 2019); 1 = none.
         ends: Ids that end a text; None = those of the model's generation config, and the tokenizer's end token.
         seed: Of the sampling. The global random state of the CPU and of the model's device is left as it was.
-        batch_tokens: Tokens of one batch, padding, new ones and all beams included; `None` = 8,192 on CPUs, 131,072
-            elsewhere.
+        batch_tokens: Tokens of one batch, padding, new ones and all beams included; `None` = :func:`tokens_at_once`.
         progress: Called with (prompts done, prompts in all) after each batch.
 
     Returns:
@@ -109,7 +110,7 @@ def generate(
         found = [decoder.text(new, prompt.held_back) for new, prompt in zip(written, read, strict=True)]
         return [_before(stop, text) for text in found]
     if batch_tokens is None:
-        batch_tokens = 8192 if model.device.type == "cpu" else 131072
+        batch_tokens = tokens_at_once(model)
     settings = _settings(
         tokenizer, ends, max_new_tokens=max_new_tokens, num_beams=num_beams, repetition_penalty=repetition_penalty,
         **({"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}),
@@ -133,6 +134,21 @@ def generate(
 
 def _before(stop: Sequence[str], text: str) -> str:
     return text[: min((text.find(mark) for mark in stop if mark in text), default=len(text))]
+
+
+def tokens_at_once(model: Any) -> int:
+    """Tokens of a batch: 8,192 on CPUs; elsewhere 131,072, or those whose keys and values take 16 GB.
+
+    Llama-2-7B, whose heads do not share keys, keeps half a megabyte a token: 131,072 would take 69 GB.
+    """
+    if path_of(model.device) == "cpu":
+        return 8192
+    text = unwrapped(model).config.get_text_config()
+    heads = getattr(text, "num_attention_heads", None) or 1
+    shared = getattr(text, "num_key_value_heads", None) or heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // heads
+    each = 2 * layers_of(text) * shared * width * 2  # bf16
+    return min(131_072, int(16e9) // max(each, 1))
 
 
 def _read(

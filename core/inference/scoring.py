@@ -36,6 +36,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from core.distributed import path_of
 from core.errors import UserError
 from core.metrics.likelihood import bits_per_byte
 from core.models.loading import longest_input, prompt_tokens, unwrapped
@@ -50,6 +51,8 @@ Progress = Callable[[int, int], None]
 _SHARED_TOKENS, _SHARED_CONTEXTS = 32, 4
 # Largest number of logits that exist at once (in the model's number format, and a slice of them in float32).
 _LOGITS, _LOGITS_FLOAT32 = 2**27, 2**24
+# Tokens of a forward pass on a GPU.
+BATCH_TOKENS = 16_384
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def log_likelihoods(
     if len(contexts) != len(continuations):
         raise UserError(f"{len(contexts)} contexts but {len(continuations)} continuations: give as many of both")
     if batch_tokens is None:
-        batch_tokens = 2048 if model.device.type == "cpu" else 16384
+        batch_tokens = 2048 if path_of(model.device) == "cpu" else BATCH_TOKENS
     requests = _encode(tokenizer, contexts, continuations, longest_input(model, tokenizer))
     found: dict[_Request, tuple[float, bool]] = {}
     pending = list(dict.fromkeys(requests))

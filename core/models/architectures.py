@@ -317,6 +317,7 @@ SHAPES: dict[str, tuple[str, Values]] = {
     "bigscience/bloom": _bloom(14336, 70, 112),
     # encoders
     "google-bert/bert-base-multilingual-cased": _bert("BertForMaskedLM", 119547, pad_token_id=0),
+    "google-bert/bert-base-multilingual-uncased": _bert("BertForMaskedLM", 105879, pad_token_id=0),
     "google/muril-base-cased": _bert("BertForMaskedLM", 197285, pad_token_id=0),
     "FacebookAI/xlm-roberta-base": _bert("XLMRobertaForMaskedLM", 250002, **_XLMR),
     "cis-lmu/glot500-base": _bert("XLMRobertaForMaskedLM", 401145, **_XLMR),
@@ -366,6 +367,8 @@ SAME_SHAPE: dict[str, str] = {
     "Qwen/Qwen2-7B-Instruct": "Qwen/Qwen2-7B",
     "Qwen/Qwen2.5-0.5B-Instruct": "Qwen/Qwen2.5-0.5B",
     "Qwen/Qwen2.5-7B-Instruct": "Qwen/Qwen2.5-7B",
+    "NiuTrans/LMT-60-4B-Base": "Qwen/Qwen3-4B-Base",
+    "NiuTrans/LMT-60-4B": "Qwen/Qwen3-4B-Base",
     "bigscience/bloomz-7b1": "bigscience/bloom-7b1",
     "MLRS/mBERTu": "google-bert/bert-base-multilingual-cased",
     "yihongLiu/furina": "cis-lmu/glot500-base",

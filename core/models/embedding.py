@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from core.distributed import path_of
 from core.errors import UserError
 from core.files import load_json
 from core.models.loading import load, longest_input, materialize, prompt_tokens, translated, unwrapped
@@ -234,7 +235,7 @@ def hidden_states(
     Raises:
         UserError: A layer that the model does not have.
     """
-    budget = batch_tokens or (512 if model.device.type == "cpu" else 16_384)
+    budget = batch_tokens or (512 if path_of(model.device) == "cpu" else 16_384)
     order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
     start = 0
     while start < len(order):

@@ -2,21 +2,27 @@
 
     for rows, layers, mask in token_states(load("wheel:smollm2"), texts, add_bos=True): ...
 
+    read = WhitenedStates.fit("wheel:e5-small", captions, 256)     # a frozen encoder, as another model's input
+    read("a red circle")                                           # [tokens, 256]
+
 Texts are sorted by length and batched with padding on the right, and the hidden states live for one batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import UserError
-from core.models.embedding import States, hidden_states
-from core.models.loading import longest_input
+from core.models.embedding import States, hidden_states, load_encoder
+from core.models.loading import longest_input, translated
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -96,3 +102,60 @@ def whitening(
     values, vectors = torch.linalg.eigh(torch.cov((states - mean).T.double()))
     top = slice(-min(width, len(values)), None)
     return mean, (vectors[:, top] / values[top].clamp_min(1e-4 * float(values[-1])).sqrt()).flip(1).float().contiguous()
+
+
+load_once = functools.lru_cache(1)(load_encoder)
+
+
+def last_states(encoder: str, texts: Sequence[str]) -> list[Float[Tensor, "tokens width"]]:
+    """Last-layer states of each text in order, the encoder's begin and end token included."""
+    loaded, found = load_once(encoder), dict[int, Tensor]()
+    for rows, layers, mask in token_states((loaded.model, loaded.tokenizer), texts):
+        lengths, states = mask.sum(1).tolist(), layers[-1].float().cpu()
+        found |= {row: state[:length].clone() for row, state, length in zip(rows, states, lengths, strict=True)}
+    return [found[row] for row in range(len(texts))]
+
+
+class WhitenedStates:
+    """A frozen encoder as another model's input: whitened last-layer states of a text, [tokens, width].
+
+    Args:
+        encoder: Hub id, folder or wheel.
+        mean: Of the states over the texts that it was fitted to.
+        matrix: Whitens them (:func:`whitening`).
+        table: States of texts that are known already; others are encoded when they are asked for.
+    """
+
+    FILE = "states.safetensors"
+
+    def __init__(self, encoder: str, mean: Tensor, matrix: Tensor, table: Mapping[str, Tensor] | None = None) -> None:
+        self.encoder, self.mean, self.matrix, self.table = encoder, mean, matrix, dict(table or {})
+        self.width = matrix.shape[1]
+
+    @classmethod
+    def fit(cls, encoder: str, texts: Sequence[str], width: int, others: Sequence[str] = ()) -> WhitenedStates:
+        """Whitened over `texts`; `others` are encoded along with them."""
+        states = last_states(encoder, [*texts, *others])
+        mean, matrix = whitening(torch.cat(states[: len(texts)]), width)
+        table = {text: (state - mean) @ matrix for text, state in zip([*texts, *others], states, strict=True)}
+        return cls(encoder, mean, matrix, table)
+
+    def __call__(self, text: str) -> Float[Tensor, "tokens width"]:
+        """The states of one text."""
+        if text not in self.table:
+            self.table[text] = (last_states(self.encoder, [text])[0] - self.mean) @ self.matrix
+        return self.table[text]
+
+    def save(self, folder: Path, *, table: bool = True) -> None:
+        """Write the statistics and, unless it is left out, the table; not the encoder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        known = {f"text {text}": states for text, states in self.table.items()} if table else {}
+        save_file({"mean": self.mean, "matrix": self.matrix, **known}, folder / self.FILE)
+
+    @classmethod
+    def load(cls, encoder: str, folder: Path) -> WhitenedStates:
+        """The inverse of :meth:`save`, for the same encoder."""
+        with translated(folder):
+            found = load_file(folder / cls.FILE)
+        mean, matrix = found.pop("mean"), found.pop("matrix")
+        return cls(encoder, mean, matrix, {name.removeprefix("text "): states for name, states in found.items()})

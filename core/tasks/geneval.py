@@ -19,6 +19,8 @@ from torch import Tensor
 
 from core.errors import UserError
 from core.models.vision import Detection, to_pixels
+from core.tasks.translated import aligned_rows
+from core.text.languages import name as language_name
 
 # GenEval's: how much of both objects' sizes a centre offset has to exceed before it counts as a relation.
 POSITION_THRESHOLD = 0.1
@@ -27,6 +29,22 @@ CONFIDENCE, CONFIDENCE_COUNTING, MOST = 0.3, 0.9, 16
 
 Metadata = Mapping[str, Any]
 Detect = Callable[[Any], Mapping[str, Sequence[Detection]]]
+
+
+def read_prompts(folder: str | Path, languages: Sequence[str]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
+    """Prompts by language and the common metadata of `evaluation_metadata_<language>.jsonl` (its code or English name).
+
+    Raises:
+        UserError: A language without a file, or files that differ in more than their prompts.
+    """
+    files = {}
+    for code in languages:
+        names = (f"_{code}", f"_{language_name(code).lower()}", *([""] if code == "en" else []))
+        found = [path for name in names if (path := Path(folder) / f"evaluation_metadata{name}.jsonl").is_file()]
+        if not found:
+            raise UserError(f"{folder} has no evaluation_metadata_{code}.jsonl: write one, or leave out {code}.")
+        files[code] = found[0]
+    return aligned_rows(files, "prompt", ("tag", "include", "exclude"))
 
 
 def relative_position(a: Sequence[float], b: Sequence[float]) -> set[str]:

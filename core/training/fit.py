@@ -40,6 +40,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
+from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor, nn
 
 from core import distributed
@@ -196,10 +197,8 @@ def fit(
 
     with contextlib.ExitStack() as stack:
         feed = make_feed(dataset, config, seed, collate, "padded", _pad_token(model))
-        stack.enter_context(_training_mode(model, config))
-        objective, optimizer = accelerator.prepare(Objective(model, loss_fn), make_optimizer(model, config))
+        objective, optimizer = stack.enter_context(prepared(model, loss_fn, config, accelerator))
         feed = dataclasses.replace(feed, form=stack.enter_context(_document_form(objective, model, feed, device)))
-        parameters = [p for p in objective.parameters() if p.requires_grad]
         total = config.steps or feed.order.steps(config.epochs)
         identity = _identity(dataset, config, seed, total)
         saver = _Saver(run.checkpoints / name, model, optimizer, config, identity)
@@ -221,9 +220,8 @@ def fit(
                 group["lr"] = now
 
             rows, epoch, offset = next(batches)
-            sums, parts = _forward_backward(accelerator, objective, feed, rows, state.step, stop)
-            norm = _finish_gradients(accelerator, parameters, sums["labels"], config.max_grad_norm)
-            values = _read({**sums, "grad_norm": norm})
+            sums, parts = gradients(accelerator, objective, feed, rows, state.step, stop)
+            values = _read(sums)
             if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
                 where = saver.save(state, random_before)
                 raise UserError(_not_finite(dataset, parts, state.step + 1, where))
@@ -281,8 +279,38 @@ def _accelerator_for(model: nn.Module, config: TrainingConfig, run: Run) -> Acce
     )
 
 
+@contextlib.contextmanager
+def prepared(
+    model: nn.Module, loss_fn: LossFunction, config: TrainingConfig, accelerator: Accelerator
+) -> Iterator[tuple[Any, Any]]:
+    """Model and loss in the distributed wrapper, in training mode, and the optimiser of what that trains."""
+    with _training_mode(model, config):
+        objective: Any = Objective(model, loss_fn)
+        if not accelerator.is_fsdp2:
+            yield accelerator.prepare(objective, make_optimizer(model, config))
+            return
+        # The optimiser is made of the shards: accelerate, given one of whole parameters, finds its shards by address,
+        # and tensors without values have none.
+        accelerator._models.append(fsdp2_prepare_model(accelerator, objective))
+        yield objective, accelerator.prepare_optimizer(make_optimizer(objective, config))
+
+
+def gradients(
+    accelerator: Accelerator, objective: nn.Module, feed: Feed, rows: list[list[Span]], step: int, stop: _Stop | bool
+) -> tuple[dict[str, Tensor], list[tuple[list[list[Span]], Tensor]]]:
+    """Gradient of one step: the mean over the label tokens of all ranks, clipped. This is what a simulation runs too.
+
+    Returns:
+        As :func:`_forward_backward`, with the gradient's norm among the sums.
+    """
+    sums, parts = _forward_backward(accelerator, objective, feed, rows, step, stop)
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    norm = _finish_gradients(accelerator, parameters, sums["labels"], feed.config.max_grad_norm)
+    return {**sums, "grad_norm": norm}, parts
+
+
 def _forward_backward(
-    accelerator: Accelerator, objective: nn.Module, feed: Feed, rows: list[list[Span]], step: int, stop: _Stop
+    accelerator: Accelerator, objective: nn.Module, feed: Feed, rows: list[list[Span]], step: int, stop: _Stop | bool
 ) -> tuple[dict[str, Tensor], list[tuple[list[list[Span]], Tensor]]]:
     """Accumulate the gradient of the *sum* of losses over this rank's micro-batches.
 
@@ -299,9 +327,10 @@ def _forward_backward(
     for number, (batch, spans) in enumerate(micro):
         tokens, squares = tokens + _tokens(batch), squares + _squares(batch, spans)
         last = number == len(micro) - 1
-        # Gradients travel between the ranks once a step, with the last micro-batch.
+        # Gradients travel between the ranks once a step, with the last micro-batch. Shards get theirs with each: until
+        # then every rank would hold the gradient of the whole model.
         accelerator.sync_gradients = last
-        with contextlib.nullcontext() if last else accelerator.no_sync(objective):
+        with contextlib.nullcontext() if last or accelerator.is_fsdp2 else accelerator.no_sync(objective):
             # As a mapping that torch does not look into: FSDP would round the batch's numbers to bf16.
             loss, count, logs = objective(MappingProxyType(to_device(batch, device)))
             accelerator.backward(loss if deepspeed_scale is None else loss * deepspeed_scale)

@@ -24,6 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from core.distributed import path_of
 from core.errors import UserError
 from core.models.flops import experts_of
 from core.models.loading import unwrapped
@@ -184,6 +185,11 @@ def _head_kind(model: nn.Module) -> HeadKind:
     return known[case]
 
 
+def assume_head(model: nn.Module, kind: HeadKind) -> None:
+    """Say what stands behind the decoder where it cannot be tried out: a model without values."""
+    _HEADS.setdefault(unwrapped(model).get_output_embeddings(), {})[type(model), model.training] = kind
+
+
 def _try_head(model: nn.Module, head: Any) -> HeadKind:
     inputs = {"input_ids": torch.zeros(1, 2, dtype=torch.long, device=head.weight.device), "use_cache": False}
     try:
@@ -322,7 +328,7 @@ def _softmax_minus_target_(logits: Float[Tensor, "n v"], targets: Int[Tensor, " 
     A CPU goes through a few rows at a time, so that the accurate copy of them stays in its cache.
     """
     total = logits.new_zeros((), dtype=_accurate(logits.dtype))
-    rows = len(targets) if logits.device.type != "cpu" else max(1, CACHED_ELEMENTS // logits.shape[1])
+    rows = len(targets) if path_of(logits.device) != "cpu" else max(1, CACHED_ELEMENTS // logits.shape[1])
     for part, y in zip(logits.split(rows), targets.split(rows), strict=True):
         log_p = F.log_softmax(part, dim=1, dtype=_accurate(logits.dtype))
         total -= log_p.gather(1, y[:, None]).sum()
@@ -363,7 +369,7 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         d_hidden, d_weight = ctx.saved_tensors
         # On a CPU reading the scalar is free and saves a pass over two large tensors in the usual case.
-        if grad.device.type == "cpu" and grad.item() == 1:
+        if path_of(grad.device) == "cpu" and grad.item() == 1:
             return d_hidden, d_weight, None, None, None, None
         scaled = [None if d is None else d * grad.to(d.dtype) for d in (d_hidden, d_weight)]
         return scaled[0], scaled[1], None, None, None, None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from core.distributed import all_sum
 from core.models.flops import attention_flops, multiplied
 from core.training.checkpoint import local
 from core.training.config import TrainingConfig
@@ -104,12 +105,21 @@ def scale_gradients(parameters: Sequence[nn.Parameter], scale: Tensor, max_norm:
         The norm after scaling, before clipping: a scalar tensor.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
-    norm = (norm.full_tensor() if hasattr(norm, "full_tensor") else norm).to(scale.device) * scale
+    norm = _total_norm(gradients).to(scale.device) * scale
     if max_norm:
         scale = scale * (max_norm / (norm + 1e-6)).clamp(max=1.0)
     torch._foreach_mul_([local(gradient) for gradient in gradients], scale)
     return norm
+
+
+def _total_norm(gradients: Sequence[Tensor]) -> Tensor:
+    """L2 norm of all; of shards by their squares, added over the ranks: torch's own gathers every one of them."""
+    shards = [local(gradient) for gradient in gradients if hasattr(gradient, "to_local")]
+    whole = torch.nn.utils.get_total_norm([g for g in gradients if not hasattr(g, "to_local")], foreach=True)
+    if not shards:
+        return whole
+    squares = all_sum(torch.nn.utils.get_total_norm(shards, foreach=True).square())
+    return (squares + whole.to(squares.device).square()).sqrt()
 
 
 def flops_per_token(model: nn.Module, attended: float) -> float:

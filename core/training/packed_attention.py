@@ -29,6 +29,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from core.distributed import path_of
 from core.errors import UserError
 from core.models.loading import unwrapped
 from core.training.losses import decode
@@ -179,7 +180,7 @@ def attend(
         fast = torch.get_autocast_dtype(q.device.type)
         q, k, v = q.to(fast), k.to(fast), v.to(fast)
     window = sliding_window if sliding_window is not None and sliding_window < max_length_q else None
-    if q.device.type == "cuda" and q.dtype in (torch.bfloat16, torch.float16) and not dropout:
+    if path_of(q.device) == "cuda" and q.dtype in (torch.bfloat16, torch.float16) and not dropout:
         out = _varlen(q, k, v, cu_seq_lens_q, max_length_q, scaling, window)
     else:
         documents = documents or Documents(cu_seq_lens_q.diff().tolist())

@@ -17,6 +17,7 @@ from core.files import load_json
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 _LANGUAGES: dict[str, str] = load_json(Path(__file__).with_name("languages.json"))
@@ -228,3 +229,14 @@ def scratch_shape(vocabulary: int, config: Config) -> Any:
         vocabulary, width=config.width, layers=config.layers, heads=max(1, config.width // 16),
         feed_forward=3 * config.width, positions=128, tie_word_embeddings=False, initializer_range=0.08,
     )  # fmt: skip
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of tuning, and translations of 256 tokens with as many new ones as are allowed, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, write
+
+    model, training = pretrained(config.model or scratch_shape(200, config)), config.training if config.blocks else None
+    writing = partial(write, prompt=256 if config.model else 16, new=config.max_new_tokens)
+    return [Simulation("instruction tuning", model, training, evaluate=writing)]

@@ -15,6 +15,7 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from transformers import MixtralConfig
 
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 Part = Literal["attention", "experts", "router"]
@@ -208,3 +209,35 @@ def workload(config: Config) -> Workload:
         checkpointing=settings.gradient_checkpointing,
         name="adapter tuning",
     )
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of adapter tuning, and questions whose choices are scored, for `papers plan`."""
+    from functools import partial
+
+    import torch
+
+    from core.cost.accounting import config_of
+    from core.cost.steps import Simulation, score
+    from papers.bimedix.method import bimedix_loss
+
+    def build(_: torch.dtype) -> Any:
+        from torch.nn.utils import parametrize
+
+        from core.models.loading import from_config
+        from core.models.nf4 import quantize_base
+        from papers.bimedix.method import attach_adapters
+
+        shape = config_of(config.base) if config.base else mixtral_shape(config.base_model, 2000)
+        packed = config.quantization == "nf4-packed"
+        model: Any = from_config(shape, seed=0, dtype=torch.bfloat16 if config.base else torch.float32)
+        if config.quantization != "none":
+            quantize_base(model, double=packed, packed=packed)
+        with parametrize.cached():  # PEFT looks at each weight a score of times
+            attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
+        return model
+
+    loss = partial(bimedix_loss, aux_weight=config.aux_weight)
+    training = config.training if config.adapters else None
+    asking = partial(score, length=1024 if config.base else 64)
+    return [Simulation("adapter tuning", build, training, loss, evaluate=asking)]

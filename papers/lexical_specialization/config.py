@@ -10,6 +10,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 ALPHA = 0.5  # of the sampling of pairs of languages (code)
@@ -109,3 +110,21 @@ def workload(config: Config) -> list[Workload]:
     reading = Workload(base, 19 * 100_000 * 5, "inference", "full", 8, 512, name="vocabularies of the tests")
     trained = Workload(base, tokens, "training", "full", length, batch, checkpointing=False, name="constraints")
     return [trained, reading] if config.specialized else [reading]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step on constraints of 12 tokens a word (with a gloss 80), and words read, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, read
+    from papers.lexical_specialization.inputs import collate
+    from papers.lexical_specialization.method import contrast
+
+    length = 80 if config.glosses else 12
+    pair = {"ids": [[0] * length] * 2, "word": [[1] * length] * 2, "label": 0}
+    model = pretrained("wheel:e5-small" if config.base == "toy" else config.base, "encoder")
+    training = config.training if config.specialized and config.adapter == "full" else None
+    reading = partial(read, length=12)
+    return [
+        Simulation("constraints", model, training, contrast, pair, lambda rows, _: collate(rows, 1), reading, length)
+    ]

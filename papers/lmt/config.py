@@ -16,6 +16,7 @@ from core.training.config import TrainingConfig
 from papers.lmt.prompts import LANGUAGES, PIVOTS
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 FEW = 8  # languages of the arm with few
@@ -117,6 +118,7 @@ _PAPER = Config(
     sft=TrainingConfig(
         epochs=1, batch_size=1024, micro_batch_size=8, max_length=1024, layout="flattened", learning_rate=2e-5,
         beta2=0.999, warmup=0.01, weight_decay=0.01, precision="bf16", gradient_checkpointing=True,
+        strategy="fsdp2",
     ),
 )  # fmt: skip
 
@@ -172,3 +174,15 @@ def workload(config: Config) -> Workload:
     count = config.n_languages or len(config.languages)
     directions = pivots * (count + pivots - 1) + pivots * count * config.retention_p
     return of_training(config.sft, shape, items * directions * config.sft.epochs * each)
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of fine-tuning, and translations of 256 tokens by beam search, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, write
+
+    shape: Any = config.model or scratch_shape(config.vocabulary, config)
+    writing = partial(write, prompt=256, new=config.max_new_tokens, beams=config.num_beams)
+    training = config.sft if config.use_sft else None
+    return [Simulation("fine-tuning", pretrained(shape), training, evaluate=writing)]

@@ -10,6 +10,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 PATIENCE = 20
@@ -114,3 +115,19 @@ def workload(config: Config) -> list[Workload]:
     epochs, batch = config.training.epochs, config.training.batch_size
     fit = Workload(model, train * epochs * length, "training", "full", length, batch, checkpointing=False)
     return [fit, Workload(model, (dev * epochs + test) * length, "inference", "full", length, 64, name="evaluation")]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of fine-tuning on the longest sentences, and sentences read, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, read
+    from core.tasks.finetuning import collate, label_loss
+
+    encoder = "wheel:e5-small" if config.encoder == "toy" else config.encoder
+    sentence = {name: [0] * config.training.max_length for name in ("input_ids", "labels")}
+    tagger = Simulation(
+        "tagging", pretrained(encoder, "token-cls"), config.training, label_loss, sentence,
+        lambda rows, _: collate(rows, 0), partial(read, length=128),
+    )  # fmt: skip
+    return [tagger]

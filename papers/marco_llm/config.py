@@ -19,6 +19,7 @@ from papers.marco_llm.method import check_shares
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 # Table 13: the languages' names, the sentence and its translation.
@@ -224,3 +225,14 @@ def workload(config: Config) -> list[Workload]:
     models: Any = MODELS if config.model in MODELS else (config.model or llama_shape(config, config.vocabulary),)
     stages = [*zip(("stage I", "stage II"), config.tokens, strict=True)]
     return [of_training(config.training, model, tokens, name=name) for model in models for name, tokens in stages]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of either stage, and translations from prompts of 512 tokens, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, write
+
+    model: Any = config.model or llama_shape(config, config.vocabulary)
+    writing = partial(write, prompt=512, new=config.max_new_tokens)
+    return [Simulation("stages I and II", pretrained(model), config.training, evaluate=writing)]

@@ -9,6 +9,7 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 # The nine models of the paper, as its code names them; the largest first.
@@ -154,4 +155,17 @@ def workload(config: Config) -> list[Workload]:
     return [
         Workload(name, sentences + questions, "inference", "frozen", 512, 16, name=name.split("/")[-1])
         for name in (MODELS if model in MODELS else (model,))
+    ]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """Sentences read with the states of every layer, and questions scored, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, read, score
+
+    model = pretrained("wheel:smollm2" if config.model == "toy" else config.model)
+    return [
+        Simulation("sentences", model, evaluate=partial(read, length=_SENTENCE_TOKENS)),
+        Simulation("questions", model, evaluate=partial(score, length=512)),
     ]

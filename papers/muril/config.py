@@ -10,6 +10,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 # The paper's languages besides English (model card).
@@ -148,4 +149,18 @@ def workload(config: Config) -> Workload:
         settings.max_length,
         settings.micro_batch_size or settings.batch_size,
         checkpointing=False,
+        head_share=config.mask_rate,
     )
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of pre-training, and sentences read, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, masking, pretrained, read, row
+    from core.training.masking import masked_lm_loss
+
+    model: Any = pretrained(config.base or shape(config, config.vocabulary), "masked-lm")
+    words = masking(rate=config.mask_rate, whole_words=True, max_predictions=80)
+    reading = partial(read, length=128 if config.texts else 16)
+    return [Simulation("pre-training", model, config.training, masked_lm_loss, row(config.training), words, reading)]

@@ -9,7 +9,6 @@ makes whenever the row is read; what is read more than once is better stored:
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,25 +16,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from core.corpora.indexed import JsonLines, Row, blend, exchanged
 from core.errors import UserError
 from core.experiment.run import Run
 from core.models import loading
-from core.models.embedding import load_encoder
-from core.models.states import token_states, whitening
+from core.models.states import WhitenedStates
 from core.models.vision import read_image
 from core.plugins import own
+from core.worlds import shapes
 from papers.neobabel import miniature
 from papers.neobabel.config import Config, Stage
 from papers.neobabel.method import image_block, mask_image
 from papers.neobabel.model import Prompt, Vocabulary, prefix
 
-load_once = functools.lru_cache(1)(load_encoder)
-# The three ids that text has behind a frozen encoder: BOS, EOS and any token.
-BOS, EOS, TOKEN = 0, 1, 2
+# Width to which a frozen encoder's states are whitened, over the captions of all languages in every arm.
+WIDTH = 256
 # Share of training prompts that are replaced by the empty one, as in the official code.
 CONDITION_DROPOUT = 0.1
 # Rows of a folder that are looked at before training starts: all would take hours where there are millions.
@@ -97,38 +93,26 @@ def image_tokenizer(spec: str) -> Any:
 
     It has `size`, `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens], and `decode`, its inverse.
     """
-    return miniature if spec == "world" else own(spec, "image_tokenizer")
+    return shapes if spec == "world" else own(spec, "image_tokenizer")
 
 
 # --- prompts ------------------------------------------------------------------------------------------------------
 
 
 class FrozenText:
-    """Prompts as whitened last-layer states of a frozen encoder, whose own begin and end tokens are BOS and EOS."""
+    """Prompts as states of a frozen encoder, whose own begin and end tokens are BOS and EOS."""
 
-    def __init__(self, backbone: str, folder: Path) -> None:
-        self.backbone = backbone
-        with loading.translated(folder):
-            tensors = load_file(folder / "states.safetensors")
-        self.mean, self.matrix = tensors.pop("mean"), tensors.pop("matrix")
-        self.table = {name.removeprefix("text "): states for name, states in tensors.items()}
-        self.width = self.matrix.shape[1]
+    def __init__(self, states: WhitenedStates) -> None:
+        self.states, self.width = states, states.width
 
     def vocabulary(self, codes: int) -> Vocabulary:
-        """Three text ids suffice: the states say which token it is."""
-        return Vocabulary(text=3, codes=codes, bos=BOS, eos=EOS)
+        """Three text ids suffice (BOS, EOS and any token): the states say which token it is."""
+        return Vocabulary(text=3, codes=codes, bos=0, eos=1)
 
     def __call__(self, text: str) -> Prompt:
-        """The prompt; one that was not encoded beforehand is encoded now."""
-        if text not in self.table:
-            self.table[text] = (encode(self.backbone, [text])[0] - self.mean) @ self.matrix
-        states = self.table[text]
-        return Prompt([BOS] + [TOKEN] * (len(states) - 2), states)
-
-    def save(self, folder: Path) -> None:
-        """What encoding another prompt takes, without the table."""
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({"mean": self.mean, "matrix": self.matrix}, folder / "states.safetensors")
+        """The prompt."""
+        states = self.states(text)
+        return Prompt([0] + [2] * (len(states) - 2), states)
 
 
 class TokenText:
@@ -157,27 +141,14 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
     captions = sorted({text for row in rows for text in row["captions"].values()})
     items = () if config.benchmark else miniature.items(config.split, config.seed, config.limit)
     reference = config.languages[0]
-    asked = {i.mixed(*o) for i in items for code in config.languages for o in miniature.orders(i, code, reference)}
+    asked = {i.prompt(*o) for i in items for code in config.languages for o in miniature.orders(i, code, reference)}
     others = sorted({"", *asked} - {*captions})
-
-    def build(folder: Path) -> None:
-        states = encode(config.backbone, [*captions, *others])
-        mean, matrix = whitening(torch.cat(states[: len(captions)]), config.whitened)
-        texts = zip([*captions, *others], states, strict=True)
-        table = {f"text {text}": (state - mean) @ matrix for text, state in texts}
-        save_file({"mean": mean, "matrix": matrix, **table}, folder / "states.safetensors")
-
-    inputs = {"backbone": config.backbone, "width": config.whitened, "texts": [captions, others]}
-    return FrozenText(config.backbone, run.stage("text", inputs, build))
-
-
-def encode(backbone: str, texts: Sequence[str]) -> list[Tensor]:
-    """Last-layer states [tokens, width] of each text, begin and end token included, in order."""
-    encoder, found = load_once(backbone), dict[int, Tensor]()
-    for rows, layers, mask in token_states((encoder.model, encoder.tokenizer), texts):
-        lengths, states = mask.sum(1).tolist(), layers[-1].float().cpu()
-        found |= {row: state[:length].clone() for row, state, length in zip(rows, states, lengths, strict=True)}
-    return [found[row] for row in range(len(texts))]
+    folder = run.stage(
+        "text",
+        {"backbone": config.backbone, "texts": [captions, others]},
+        lambda folder: WhitenedStates.fit(config.backbone, captions, WIDTH, others).save(folder),
+    )
+    return FrozenText(WhitenedStates.load(config.backbone, folder))
 
 
 # --- batches ------------------------------------------------------------------------------------------------------

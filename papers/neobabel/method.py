@@ -17,7 +17,11 @@ that the model is surest of, mask the others again, fewer in each step:
 
     l = (1 + w) l(c) - w l(empty),    x_i ~ softmax(l_i),                                                         (3)
     m_s = max(1, min(#unknown - 1, floor(N cos(pi/2 (s + 1)/T)))),                                                (4)
-    kappa_i = log p(x_i) + tau_s g_i,    tau_s = tau_0 prod_{k <= s} (1 - (k + 1)/T),    g_i ~ Gumbel.            (5)
+    kappa_i = log p(x_i) + tau_s g_i,    tau_s = prod_{k <= s} (1 - (k + 1)/T),    g_i ~ Gumbel.                  (5)
+
+Two scores ask for more than correct images: phi embeds an image I of a prompt p in language l, or in English and l,
+
+    CLC = mean_{p, l} cos(phi(I_p^l), phi(I_p^en)),    CSS = mean_{p, l} cos(phi(I_p^(en + l)), phi(I_p^en)).     (6, 7)
 
 `model.py` puts a language model behind it: ids, hidden states, scores, cached prompts.
 """
@@ -25,13 +29,13 @@ that the model is surest of, mask the others again, fewer in each step:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cosine_similarity, cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from core.training.losses import IGNORED, Loss
@@ -132,10 +136,10 @@ def still_masked(target: int, unknown: Int[Tensor, " batch"]) -> Int[Tensor, " b
     return (unknown - 1).clamp(max=target).clamp(min=1)
 
 
-def temperatures(timesteps: int, start: float = 1.0) -> list[float]:
-    """tau_s of equation 5. The official code shrinks it cumulatively: a product, not start * (1 - (s + 1) / T)."""
+def temperatures(timesteps: int) -> list[float]:
+    """tau_s of equation 5. The official code shrinks it cumulatively: a product, not 1 - (s + 1) / T."""
     shrink = torch.tensor([1 - (step + 1) / timesteps for step in range(timesteps)], dtype=torch.float64)
-    return (start * shrink.cumprod(0)).tolist()
+    return shrink.cumprod(0).tolist()
 
 
 def remask(
@@ -153,11 +157,7 @@ def remask(
 
 @torch.inference_mode()
 def generate(
-    model: TextToImage,
-    prompts: Sequence[Prompt],
-    empty: Prompt,
-    decoding: Decoding,
-    seeds: Sequence[int],
+    model: TextToImage, prompts: Sequence[Prompt], empty: Prompt, decoding: Decoding, seeds: Sequence[int]
 ) -> Int[Tensor, "batch n"]:
     """Draw an image for each prompt, at most `decoding.batch_size` at a time: its codes between 0 and K - 1.
 
@@ -169,8 +169,8 @@ def generate(
         canvas = model.canvas(prompts[rows], empty if decoding.guidance else None, seeds[rows])
         codes = torch.zeros(len(prompts[rows]), n, dtype=torch.long, device=canvas.device)
         unknown = torch.ones_like(codes, dtype=torch.bool)
-        taus = temperatures(decoding.timesteps, decoding.temperature)
-        for target, tau in zip(masked_after(n, decoding.timesteps), taus, strict=True):
+        steps = decoding.timesteps
+        for target, tau in zip(masked_after(n, steps), temperatures(steps), strict=True):
             scores = canvas.scores((codes + v.first_code).masked_fill(unknown, v.mask))
             log_p = guided(scores[0], scores[-1], decoding.guidance).log_softmax(-1)
             # The largest of log p + Gumbel is a draw from softmax(l).
@@ -179,3 +179,14 @@ def generate(
             unknown = remask(confidence, ~unknown, still_masked(target, unknown.sum(-1)), tau, canvas.noise(n))
         parts.append(codes)
     return torch.cat(parts)
+
+
+def consistency(
+    features: Mapping[str, Float[Tensor, "prompts dim"]], english: Float[Tensor, "prompts dim"]
+) -> Float[Tensor, "languages prompts"]:
+    """Equations 6 and 7 before their mean; a vector of zeros is like no other.
+
+    The same wrong image in every language is perfectly consistent: read it beside accuracy, and give every language
+    noise of its own.
+    """
+    return torch.stack([cosine_similarity(found.double(), english.double(), dim=-1) for found in features.values()])

@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from papers.neobabel.model import TextToImage
 
 # What decides nothing of the trained weights, but whether they are merged, drawn from and measured.
-LATER = {"split", "merge", "decoding", "noise", "translator", "languages", "limit", "benchmark"}
+LATER = {"split", "merge", "decoding", "translator", "crowd", "languages", "limit", "benchmark"}
 
 
 def train(config: Config, run: Run) -> None:
-    """Write `artifact` (decoder, projection, vocabulary, text encoder) and `artifact/training.json`."""
+    """Write `artifact`: decoder, projection, vocabulary, statistics of the text encoder, `training.json`."""
     from core.distributed import is_main, seed_everything, world_size
     from papers.neobabel import data, model
 
+    if config.crowd:
+        return  # there is nothing to learn
     seed_everything(config.seed)
     text = data.text_of(config, run)
     learned = {name: value for name, value in to_dict(config).items() if name not in LATER}
@@ -49,12 +51,12 @@ def train(config: Config, run: Run) -> None:
     model.save(trained, run.artifact, getattr(text, "tokenizer", None))
     if is_main():
         if isinstance(text, data.FrozenText):
-            text.save(run.artifact / "text")
+            text.states.save(run.artifact / "text", table=False)
         write_json(run.artifact / "training.json", read_json(folder / "training.json"))
 
 
 def average(config: Config, folder: Path) -> dict[str, Any]:
-    """Equation 7: the mean of the last checkpoints of the last stage.
+    """Equation 8: the mean of the last checkpoints of the last stage.
 
     What is tied to the embedding (the head) is not stored twice, so it is not among the names.
     """
@@ -80,7 +82,7 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
     vocabulary = text.vocabulary(config.codes)
     lm: Any
     if config.frozen_encoder:
-        lm = loading.from_config(decoder_config(config, vocabulary.size), seed=config.seed)
+        lm = loading.from_config(decoder_config(vocabulary.size), seed=config.seed)
     else:
         # The released constructor builds random weights unless told otherwise, and its YAML fails to tell it.
         lm = loading.load(config.backbone, attention="eager", dtype="float32", device="cpu").model

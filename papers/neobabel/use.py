@@ -39,12 +39,20 @@ class Draw:
 
 
 def draw(options: Draw) -> None:
-    """One row a prompt."""
+    """One row a prompt.
+
+    Raises:
+        UserError: Pictures are not written in such files, or the run has no model.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
     from papers.neobabel import figure
     from papers.neobabel.eval import load_painter
 
+    if options.out.suffix[1:] not in (known := FigureCanvasBase.filetypes):
+        raise UserError(f"{options.out} has no ending of a picture: choose one of {', '.join(known)}.")
     painter = load_painter(options.run)
-    figure.write_sheet(options.out, [(prompt, painter([prompt] * options.draws)) for prompt in options.prompts])
+    figure.write_sheet(options.out, options.prompts, [painter([prompt] * options.draws) for prompt in options.prompts])
     print(f"{options.out}: {len(options.prompts)} prompts, {options.draws} pictures each")
 
 

@@ -9,6 +9,7 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 OTHERS = ("es", "de", "ru", "zh-Hans", "fr", "it", "pt", "pl", "el", "ar", "ja", "ko", "tr")
@@ -126,3 +127,8 @@ def workload(config: Config) -> list[Workload]:
         for model, languages in parts.items()
         if model != "toy"
     ]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """Nothing that a GPU has to hold: maps of word vectors are found on the CPU."""
+    return []

@@ -14,6 +14,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 Chain = Literal["direct", "taco", "no_instruction_en"]
@@ -167,3 +168,15 @@ def workload(config: Config) -> Workload:
         sequence_length=settings.max_length, micro_batch_size=settings.micro_batch_size or 1,
         checkpointing=settings.gradient_checkpointing,
     )  # fmt: skip
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of tuning, and answers to prompts of 512 tokens, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, adapted, pretrained, write
+
+    lora: dict[str, Any] = {"nf4": config.adapter == "qlora", "checkpointing": config.training.gradient_checkpointing}
+    model = adapted(config.base, LORA_RANK, **lora) if config.base else pretrained(scratch_shape(120))
+    writing = partial(write, prompt=512 if config.base else 32, new=config.max_new_tokens)
+    return [Simulation("tuning", model, config.training, evaluate=writing)]

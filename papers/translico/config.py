@@ -11,6 +11,7 @@ from core.tasks.labelled import TOPIC_TRAINING
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 # The miniature's encoder; its vocabulary is cut from text as it is written, as in the paper.
@@ -142,3 +143,22 @@ def workload(config: Config) -> list[Workload]:
     ]
     read = Workload(model, _RETRIEVED * 20, "inference", "full", 20, 256, name="retrieval")
     return [*parts, read] if config.retrieval else parts
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step on the longest pairs, and sentences read, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, read, tokenizer
+    from papers.translico.method import TransliCo, TwoSides
+
+    settings = config.training
+    collate: Any = TwoSides(tokenizer(), settings.max_length)
+
+    def batch(rows: list[Any], rng: Any) -> Any:  # no two alike: one of them would be left out
+        texts = [f"{number} {'a ' * settings.max_length}" for number in range(len(rows))]
+        return collate([{"text": text, "transliteration": text} for text in texts], rng)
+
+    model = pretrained(config.base or "cis-lmu/glot500-base", "masked-lm")
+    training = settings if config.tuned else None
+    return [Simulation("tuning on pairs", model, training, TransliCo(8), {}, batch, partial(read, length=128))]

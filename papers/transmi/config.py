@@ -12,6 +12,7 @@ from core.tasks.labelled import TAG_TRAINING, TOPIC_TRAINING
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 
@@ -160,4 +161,30 @@ def workload(config: Config) -> list[Workload]:
             parts.append(Workload(model, tokens, "training", "full", length, batch, checkpointing=False, name=name))
         if corpus:
             parts.append(Workload(model, read, "inference", "full", length, 256, name=f"test sets ({corpus})"))
+    return parts
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """Sentences read by the encoder with its new words, and a step of fine-tuning, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, read
+    from core.tasks.finetuning import collate, label_loss
+
+    base = "wheel:e5-small" if config.base == "toy" else config.base
+    larger: dict[str, Any] = (
+        {"vocab_size": _ADAPTED[config.base]} if config.merge_mode != "none" and config.base in _ADAPTED else {}
+    )
+    parts = []
+    if config.retrieval:
+        parts.append(Simulation("retrieval", pretrained(base, "encoder", **larger), evaluate=partial(read, length=128)))
+    for name, task, training, corpus in (
+        ("topics", "seq-cls", config.topic_training, config.classification),
+        ("tags", "token-cls", config.tag_training, config.tagging),
+    ):
+        ids = [0] * training.max_length
+        row = {"input_ids": ids, "labels": ids if name == "tags" else [0]}
+        model = pretrained(base, task, **larger)
+        if corpus:
+            parts.append(Simulation(name, model, training, label_loss, row, lambda rows, _: collate(rows, 0)))
     return parts

@@ -11,7 +11,7 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 _DRAWN: dict[str, Any] = {"unit": "tool", "smallest": 0.05, "null": "shuffled"}
 _MEASURED: dict[str, Any] = _DRAWN | {"control": "base", "treatment": "bg+en", "premises": ("speaks-bg", "bg+en-fits")}
 _AGAINST_NULL: dict[str, Any] = {"null": None, "control": ("base", "shuffled")}
-_LEARNT = "has learnt its items."
+_LEARNT = "has learnt its items that want a call; never calling fits all others."
 # A control that has not learnt its items proves nothing. The null arm is left out: it has nothing that can be learnt.
 _PREMISES = {
     "speaks-bg": ("base", "understood_bg", 0.7, "The base speaks Bulgarian: it says in its own words what it is asked "
@@ -73,9 +73,17 @@ PAPER = Paper(
     ),
     checks=(
         Check(
+            id="above-neighbour",
+            statement="The accuracy on Bulgarian requests is above that of a look-up, which does what was right for "
+            "the training request with the most words in common and copies the words that no wording has.",
+            **_MEASURED,
+            metric="accuracy_bg",
+            control_metric="neighbour_accuracy_bg",
+        ),
+        Check(
             id="negatives-teach-when",
             statement="Whether a Bulgarian request wants a call is decided rightly more often than after tuning on as "
-            "many items that all want one. (So does `neighbour`, a solver that understands nothing.)",
+            "many items that all want one.",
             **_MEASURED | {"control": "no_negatives", "premises": ("speaks-bg", "bg+en-fits", "no_negatives-fits")},
             metric="decision_bg",
         ),
@@ -98,8 +106,8 @@ PAPER = Paper(
         ),
         Check(
             id="unseen-functions",
-            statement="Functions that tuning never showed are called rightly in Bulgarian more often than by the base, "
-            "and than after tuning on other items' answers.",
+            statement="Two functions that tuning never showed are called rightly in Bulgarian more often than by the "
+            "base, and than after tuning on other items' answers.",
             **_MEASURED | _AGAINST_NULL,
             metric="accuracy_unseen_bg",
         ),
@@ -111,16 +119,13 @@ PAPER = Paper(
     official_code="https://github.com/llm-bg/Tucan-Eval",
     licence_note="Official scorer: Apache-2.0 plus Gemma terms; it is not used here. BgGPT and Tucan models: Gemma "
     "terms.",
-    seeds=(41, 42, 43, 44, 45),
-    # Measured for a check that even eight seeds of 1,000 functions would not decide, and shown without one.
-    extra_variants=("bg",),
-    minutes=16,
+    seeds=(46, 47, 48, 49, 50),
+    minutes=15,
 )
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    catalogue=("Catalogue", "load_catalogue", "plain_function"),
-    data=("build_dataset", "load_prompt", "read_conversations", "read_items"),
-    grader=("Call", "Report", "Verdict", "equivalent", "evaluate", "examine", "grade", "normalize", "parse_call"),
-    method=("Draw", "Prompt", "Tags", "conversation", "render_call", "tune"),
+    data=("build_dataset", "load_catalogue", "load_prompt", "read_conversations", "read_items"),
+    grader=("evaluate", "examine", "grade", "parse_call"),
+    method=("Prompt", "Tags", "conversation", "render_call", "tune"),
 )

@@ -1,11 +1,12 @@
 """Settings of every scale and variant of TUCAN.
 
 "not recovered": neither the abstract, the model cards nor the released evaluation code say it. "ours, development
-split": to be chosen on wordings and values that are neither tuned on nor tested on; `results/settings.jsonl`.
+split": chosen on wordings and values that are neither tuned on nor tested on; `results/settings.jsonl`.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from core.training.config import TrainingConfig
 if TYPE_CHECKING:
     from transformers import Lfm2Config
 
+    from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
 _READING = TrainingConfig(
@@ -84,8 +86,8 @@ class Config:
     """Training conversations: JSONL or hub dataset, see the page. Empty: the miniature's."""
     eval_file: str = ""
     """Evaluation items: JSON, JSONL or hub dataset. Empty: the miniature's."""
-    languages: Literal["all", "bg", "en"] = "all"
-    """Train on requests in one language alone; others take the place of what is left out, so that steps are equal."""
+    languages: Literal["all", "en"] = "all"
+    """Train on English requests alone; others take the place of what is left out, so that steps are equal."""
     negatives: bool = True
     """Train on items where nothing is to be called. Off: as many calls instead."""
     answers: Literal["own", "shuffled"] = "own"
@@ -159,12 +161,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bg+en": {},
     "shuffled": {"answers": "shuffled"},
     "no_negatives": {"negatives": False},
-    "bg": {"languages": "bg"},
     "en": {"languages": "en"},
 }
-
-# BgGPT keeps the architecture of the Gemma-2 that it was trained from.
-SHAPES = {"2.6B": "google/gemma-2-2b", "9B": "google/gemma-2-9b", "27B": "google/gemma-2-27b"}
 
 
 def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
@@ -180,15 +178,20 @@ def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
     )  # fmt: skip
 
 
+def _architecture(config: Config) -> Any:
+    """Of the model that is tuned: BgGPT keeps that of the Gemma-2 that it was trained from."""
+    name = re.sub(r"^INSAIT-Institute/BgGPT-Gemma-2-(\d+)(\.6)?B-.*", r"google/gemma-2-\1b", config.base)
+    return name or base_shape(config.base_model, config.base_model.vocabulary)
+
+
 def workload(config: Config) -> list[Workload]:
     """What tuning costs, for `papers plan`: 10,035 conversations of about 600 tokens of Gemma's tokenizer (assumed:
     two or three indented schemas are most of them); in miniature also the base, whose rows have about 40."""
     from core.cost.workload import Workload
 
-    name = next((shape for size, shape in SHAPES.items() if f"-{size}-" in config.base), config.base)
     small, settings = base_shape(config.base_model, config.base_model.vocabulary), config.training
     tuning = Workload(
-        architecture=name or small,
+        architecture=_architecture(config),
         tokens=(600 * 10_035 if config.train_file else 80 * config.examples) * settings.epochs,
         kind="inference" if config.adapter == "none" else "training",
         method="lora" if config.quantization == "none" else "qlora",
@@ -201,3 +204,19 @@ def workload(config: Config) -> list[Workload]:
     reading = config.base_model.training
     base = Workload(small, 40 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
     return [tuning] if config.base else [base, tuning]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of tuning, and calls written behind prompts of 1,500 tokens, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, adapted, write
+
+    nf4, attention = config.quantization == "nf4", None if config.attention == "auto" else config.attention
+    model = adapted(
+        _architecture(config), config.lora_rank, nf4=nf4, attention=attention, alpha=2 * config.lora_rank,
+        dropout=config.lora_dropout, checkpointing=config.training.gradient_checkpointing,
+    )  # fmt: skip
+    training = config.training if config.adapter == "lora" else None
+    writing = partial(write, prompt=1500 if config.base else 64, new=config.max_new_tokens)
+    return [Simulation("tuning", model, training, evaluate=writing)]

@@ -15,10 +15,11 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from core.errors import UserError
 from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_rows
-from core.inference.chat import render
+from core.inference.chat import Chat, render
 from papers.tucan import data, grader
 from papers.tucan.config import Config
 
@@ -35,20 +36,20 @@ def evaluate(config: Config, run: Run) -> Measurement:
     seed_everything(config.seed)
     prompt, digest = data.prompt_of(config.prompt)
     items = data.read_items(config.eval_file, config.limit) if config.eval_file else miniature.scored_items(config)
-    model, tokenizer = tuned(config, run)
-    rounds = answers(model, tokenizer, items, config, prompt)
-    verdicts = [
-        [grader.examine(text, item, prompt.tags) for text, item in zip(texts, items, strict=True)] for texts in rounds
-    ]
+    chat = tuned(config, run)
+    rounds = [answers(chat, items, config, prompt, config.seed * 1000 + repeat) for repeat in range(config.repeats)]
+    verdicts = [judged(items, texts, prompt) for texts in rounds]
     units = item_units(items, verdicts)
     metrics: dict[str, float] = {}
     if not config.eval_file:
-        units["knowledge_bg"] = knows(model, tokenizer, config)
+        units["knowledge_bg"] = knows(chat, config)
         if config.adapter == "none":
-            units["understood_bg"] = understood(model, tokenizer, config)
-            metrics |= trivial(config, items, prompt)
+            units["understood_bg"] = understood(chat, config)
+            # The base never calls: what a look-up has right stands in its record, to be a control.
+            drawn, metrics = solved(config, items, prompt)
+            units |= drawn
         elif config.answers == "own" and not config.train_file:
-            metrics["fitted"] = fitted(model, tokenizer, config, prompt)
+            metrics["fitted"] = fitted(chat, config, prompt)
     metrics |= {name: mean(values) for name, values in units.items()}
     report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
     write_rows(run.path / "wrong.jsonl", wrong_items(items, rounds[0], verdicts[0]))
@@ -59,9 +60,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return Measurement(metrics, units, details)
 
 
-def tuned(config: Config, run: Run) -> Any:
+def tuned(config: Config, run: Run) -> Chat:
     """The trained model: adapters are merged, which decodes faster, unless the base is in 4 bit."""
-    from core.errors import UserError
     from core.models import loading
     from papers.tucan.train import load_base
 
@@ -70,67 +70,73 @@ def tuned(config: Config, run: Run) -> Any:
         raise UserError(f"{folder} does not exist: run papers.tucan.train with the same options first.")
     model, tokenizer = load_base(config, run)
     if config.adapter == "none":
-        return loading.Loaded(model, tokenizer)
+        return Chat(model, tokenizer)
     adapted: Any = loading.load_adapter(model, folder)
-    return loading.Loaded(adapted if config.quantization != "none" else adapted.merge_and_unload(), tokenizer)
+    return Chat(adapted if config.quantization != "none" else adapted.merge_and_unload(), tokenizer)
 
 
-def opening(tokenizer: Any, turn: str) -> str:
-    """The text after which a model answers a user's turn."""
-    return render(tokenizer, [{"role": "user", "content": turn}], prompt=True)
+def turn(text: str) -> list[dict[str, str]]:
+    """A conversation of one turn, the user's."""
+    return [{"role": "user", "content": text}]
 
 
-def answers(model: Any, tokenizer: Any, items: Items, config: Config, prompt: Any) -> list[list[str]]:
-    """Answers to all items, once for every repeat."""
-    from core.inference.generation import generate
-
-    asked = [opening(tokenizer, prompt.render(item["user_message"], item["functions"])) for item in items]
+def answers(chat: Chat, items: Items, config: Config, prompt: Any, seed: int = 0) -> list[str]:
+    """Answers to all items."""
+    asked = [turn(prompt.render(item["user_message"], item["functions"])) for item in items]
     options = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "repetition_penalty")}
-    seeds = (config.seed * 1000 + repeat for repeat in range(config.repeats))
-    return [generate(model, tokenizer, asked, seed=seed, **options) for seed in seeds]
+    return chat.reply(asked, seed=seed, **options)
 
 
-def knows(model: Any, tokenizer: Any, config: Config) -> dict[str, float]:
+def knows(chat: Chat, config: Config) -> dict[str, float]:
     """1 for each question about a country whose right answer is the likeliest of four, token by token."""
     from core.tasks import choices
     from papers.tucan import miniature
 
     asked = [
-        replace(q, context=opening(tokenizer, q.context), choices=tuple(choice.strip() for choice in q.choices))
+        replace(
+            q, context=render(chat.tokenizer, turn(q.context), prompt=True), choices=tuple(map(str.strip, q.choices))
+        )
         for q in miniature.knowledge(config)
     ]
-    return choices.answer(model, tokenizer, asked, "token")
+    return choices.answer(chat.model, chat.tokenizer, asked, "token")
 
 
-def understood(model: Any, tokenizer: Any, config: Config) -> dict[str, float]:
+def understood(chat: Chat, config: Config) -> dict[str, float]:
     """1 for each request that the base, asked without functions, says in its own words with the right values."""
-    from core.inference.generation import generate
     from papers.tucan import miniature
 
     asked = miniature.in_words(config)
-    said = generate(model, tokenizer, [opening(tokenizer, request) for _, request, _ in asked], max_new_tokens=48)
-    return {path: float(text.strip() == reply) for (path, _, reply), text in zip(asked, said, strict=True)}
+    said = chat.reply([turn(request) for _, request, _ in asked], max_new_tokens=48)
+    return {path: float(text == reply) for (path, _, reply), text in zip(asked, said, strict=True)}
 
 
-def fitted(model: Any, tokenizer: Any, config: Config, prompt: Any) -> float:
-    """Share of training items that are answered rightly."""
+def fitted(chat: Chat, config: Config, prompt: Any) -> float:
+    """Share of training items that want a call and are answered rightly: never calling fits all others."""
     from papers.tucan import miniature
 
-    items = miniature.training_items(config)[: config.limit or ASKED_AGAIN]
-    (said,) = answers(model, tokenizer, items, replace(config, repeats=1), prompt)
-    return grader.evaluate(lambda _: said, items, prompt).accuracy
+    wanted = [one for one in miniature.training_items(config) if one["expected_behavior"]["should_call_function"]]
+    items = wanted[: config.limit or ASKED_AGAIN]
+    return fmean(v.label == "CORRECT" for v in judged(items, answers(chat, items, config, prompt), prompt))
 
 
-def trivial(config: Config, items: Items, prompt: Any) -> dict[str, float]:
-    """Accuracy on the Bulgarian items, over all scenarios, of solvers that understand nothing."""
+def solved(config: Config, items: Items, prompt: Any) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Solvers that understand nothing: what `neighbour` has right, item by item, and the accuracy of each."""
     from papers.tucan import miniature
 
-    own: Any = [item for item in items if not item.get("unseen")]
-    solved = [miniature.neighbour(config, item) for item in own]
-    return {
-        "trivial_never_call": grader.evaluate(lambda prompts: [""] * len(own), own, prompt).accuracy,
-        "trivial_neighbour": grader.evaluate(lambda prompts: solved, own, prompt).accuracy,
+    own = [item for item in items if not item.get("unseen")]
+    said = {
+        "never_call": [""] * len(own),
+        "neighbour": [miniature.neighbour(config, item) for item in own],
+        "rule": [miniature.rule(item) for item in own],
     }
+    units = {name: item_units(own, [judged(own, texts, prompt)]) for name, texts in said.items()}
+    drawn = {f"neighbour_{metric}": units["neighbour"][metric] for metric in ("accuracy_bg", "decision_bg")}
+    return drawn, {f"trivial_{name}": mean(found["accuracy_bg"]) for name, found in units.items()}
+
+
+def judged(items: Items, texts: Sequence[str], prompt: Any) -> list[grader.Verdict]:
+    """The verdict on each answer."""
+    return [grader.examine(text, item, prompt.tags) for text, item in zip(texts, items, strict=True)]
 
 
 def mean(values: Mapping[str, float]) -> float:
@@ -141,27 +147,24 @@ def mean(values: Mapping[str, float]) -> float:
     return fmean(map(fmean, groups.values()))
 
 
-def item_units(items: Items, rounds: Sequence[Sequence[Any]]) -> dict[str, dict[str, float]]:
+def item_units(items: Items, rounds: Sequence[Sequence[grader.Verdict]]) -> dict[str, dict[str, float]]:
     """Every metric's value on every item, averaged over the rounds of sampling."""
     units: dict[str, dict[str, float]] = {}
     for item, *verdicts in zip(items, *rounds, strict=True):
-        language, path, expected = item["language"], item["id"], item["expected_behavior"]
+        path, scenario, expected = item["id"], item["scenario_type"], item["expected_behavior"]
         if path.count("/") < 2:  # a file's own ids do not say which function they are about
-            path = f"{expected.get('expected_function') or 'no call'}/{item['scenario_type']}/{path}"
-        right = fmean(verdict.label == "CORRECT" for verdict in verdicts)
+            path = f"{expected.get('expected_function') or 'no call'}/{scenario}/{path}"
+        wanted, right = expected["should_call_function"], fmean(verdict.label == "CORRECT" for verdict in verdicts)
+        found = {"accuracy": right, f"accuracy_{scenario}": right}
+        found["decision"] = fmean((verdict.valid is not None) == wanted for verdict in verdicts)
         if item.get("unseen"):
             found = {"accuracy_unseen": right}
+        elif wanted:
+            found |= {"accuracy_call": right, "valid_call": fmean(verdict.valid is True for verdict in verdicts)}
         else:
-            found = {"accuracy": right, f"accuracy_{item['scenario_type']}": right}
-            wanted = expected["should_call_function"]
-            found["decision"] = fmean((verdict.valid is not None) == wanted for verdict in verdicts)
-            if expected["should_call_function"]:
-                found["accuracy_call"] = right
-                found["valid_call"] = fmean(verdict.valid is True for verdict in verdicts)
-            else:
-                found["unexpected_call"] = fmean(verdict.label == "UNEXPECTED_CALL" for verdict in verdicts)
+            found["unexpected_call"] = fmean(verdict.label == "UNEXPECTED_CALL" for verdict in verdicts)
         for name, value in found.items():
-            units.setdefault(f"{name}_{language}", {})[path] = value
+            units.setdefault(f"{name}_{item['language']}", {})[path] = value
     return units
 
 
@@ -175,10 +178,11 @@ def wrong_items(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> l
 
 def samples(items: Items, said: Sequence[str], verdicts: Sequence[Any]) -> list[dict[str, Any]]:
     """One answer for every scenario and label."""
-    names, shown = ("scenario", "label", "request", "answer"), {}
+    shown = {}
     for item, text, verdict in zip(items, said, verdicts, strict=True):
-        row = (item["scenario_type"], verdict.label, item["user_message"], text[:200])
-        shown[row[:2]] = dict(zip(names, row, strict=True))
+        key = (item["scenario_type"], verdict.label)
+        shown[key] = dict(zip(("scenario", "label"), key, strict=True))
+        shown[key] |= {"request": item["user_message"], "answer": text[:200]}
     return list(shown.values())
 
 

@@ -100,9 +100,8 @@ def _number(text: str) -> float | None:
 def same_arguments(expected: Any, actual: Any) -> bool:
     """Equal keys (letter by letter) and equivalent values; None and what is empty count as no arguments."""
     expected, actual = expected or {}, actual or {}
-    if not isinstance(expected, Mapping) or not isinstance(actual, Mapping) or expected.keys() != actual.keys():
-        return False
-    return all(equivalent(value, actual[key]) for key, value in expected.items())
+    objects = isinstance(expected, Mapping) and isinstance(actual, Mapping) and expected.keys() == actual.keys()
+    return objects and all(equivalent(value, actual[key]) for key, value in expected.items())
 
 
 def grade(response: str, expected_behavior: Mapping[str, Any], tags: Tags | None = None) -> Label:
@@ -164,7 +163,8 @@ def violations(value: Any, schema: Any, path: str = "") -> list[str]:
         UserError: A schema that is no object, or a type that does not exist.
     """
     where, shown = f"{path}: " if path else "", repr(value)[:40]
-    schema = {True: {}, False: {"enum": []}}[schema] if isinstance(schema, bool) else schema
+    if isinstance(schema, bool):  # everything, or nothing
+        schema = {} if schema else {"enum": []}
     if not isinstance(schema, Mapping):
         raise UserError(f"The schema {schema!r} is no object: write JSON Schema, such as {{'type': 'string'}}.")
     wanted = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])

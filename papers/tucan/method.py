@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
     from core.training.fit import FitResult
-    from papers.tucan.catalogue import Catalogue, Part
+    from papers.tucan.data import Catalogue, Part
 
 Item = Mapping[str, Any]
 CALL_SCENARIOS = ("function_call_required", "multiple_functions_selection", "ambiguous_function_selection")

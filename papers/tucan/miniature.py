@@ -14,7 +14,7 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -23,54 +23,36 @@ from core.models.tokenization import chat_rows, train_bpe
 from core.tasks.choices import Question, from_items
 from core.worlds import names
 from core.worlds.base import Item, split
-from papers.tucan.catalogue import Catalogue, Part, fill, load_catalogue
 from papers.tucan.config import Config, base_shape
-from papers.tucan.data import Chat, build_dataset, prompt_of, shuffled_answers
-from papers.tucan.method import (
-    BALANCED,
-    CALLS,
-    MIX,
-    NO_CALL_SCENARIOS,
-    Draw,
-    conversation,
-    render_call,
-    undescribed,
-)
+from papers.tucan.data import Catalogue, Chat, Part, build_dataset, fill, load_catalogue, prompt_of
+from papers.tucan.method import BALANCED, CALLS, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call, undescribed
 
 LANGUAGES = ("bg", "en")
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
+# Functions that are tuned on and asked for, and those that training neither asks for nor offers.
 KNOWN = ("get_weather", "get_forecast", "search_flight", "search_train", "set_timer", "set_alarm", "play_music",
          "find_concert")  # fmt: skip
-"""Functions that are tuned on and asked for."""
 UNSEEN = ("get_air", "search_bus")
-"""Functions that training neither asks for nor offers."""
-PER_CELL = 4
-"""Test items of a function in a scenario."""
-PER_WORDING = 8
-"""Requests of a wording that the base is to say in its own words."""
+# Test items of a function in a scenario, and requests of a wording that the base is to say in its own words.
+PER_CELL, PER_WORDING = 4, 8
+# At most so many further functions an item; every so many-th item where no function fits is a question from knowledge.
+DISTRACTORS, GENERAL = 1, 2
 FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
     ("bg", "currency"): ("Каква е валутата на {name}?",),
-    ("bg", "language"): ("Какъв е официалният език на {name}?",),
     ("en", "currency"): ("What is the currency of {name}?",),
-    ("en", "language"): ("What is the official language of {name}?",),
 }
-DISTRACTORS = 1
-"""At most so many further functions an item."""
-MADE_UP = 0.3
-"""Share of the names that the base reads which nobody bears, so that they can only be copied."""
-SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
-"""Consonants and vowels of such names."""
+# Of the territories; the base does not read of the others, and tuning asks about the last part alone.
 SHARES = {"dev": 0.25, "test": 0.25, "train": 0.15}
-"""Of the territories; the base does not read of the others, and tuning asks about the last part alone."""
-GENERAL = 2
-"""Every so many-th item where no function fits is a general question, answered from knowledge."""
+# Share of the names that the base reads which nobody bears, so that they can only be copied; their sounds.
+MADE_UP = 0.3
+SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 ROLES = ("<|user|>", "<|assistant|>")
+# Tokens of their own, as in the tokenizers of models that have read much of it.
 JSON = (
     '{"name":"', '","parameters":{"type":"object","properties":{"', '":{"type":"string"}', '":{"type":"integer"}',
     ',"required":["', '"]}}', '{"name": "', '", "arguments": {"', '": "', '", "', '": ', '"}}\n```', "}}\n```",
     "```tool_call", "```json",
 )  # fmt: skip
-"""Tokens of their own, as in the tokenizers of models that have read much of it."""
 TEMPLATE = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + eos_token }}{% endfor %}" + (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
@@ -79,7 +61,7 @@ TEMPLATE = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + e
 @cache
 def facts() -> dict[str, list[Item]]:
     """Currencies of territories, as questions with answers, by part; a territory is one class in both languages."""
-    items = [item for item in names.facts(LANGUAGES, frames=FRAMES) if "/currency/" in item.id]
+    items = names.facts(LANGUAGES, ("currency",), FRAMES)
     both = [{item.cls for item in items if item.language == code} for code in LANGUAGES]
     return split([item for item in items if item.cls in both[0] & both[1]], 0, SHARES)
 
@@ -87,14 +69,13 @@ def facts() -> dict[str, list[Item]]:
 @cache
 def catalogue() -> Catalogue:
     """Ten functions; of the cities those whose names are one short word in both languages."""
-    found, wanted = load_catalogue(), (*KNOWN, *UNSEEN)
+    found = load_catalogue()
     for slot in ("city", "origin", "destination"):
         tables = [found.values[code] for code in LANGUAGES]
         short = [key for key in tables[0][slot] if all(re.fullmatch(r"\w{2,9}", table[slot][key]) for table in tables)]
         for table in tables:
             table[slot] = {key: table[slot][key] for key in short}
-    tools = {code: {name: found.tools[code][name] for name in wanted} for code in LANGUAGES}
-    return replace(found, functions={name: found.functions[name] for name in wanted}, tools=tools)
+    return found
 
 
 # --- what is trained and asked --------------------------------------------------------------------------------------
@@ -113,13 +94,6 @@ def training_items(config: Config) -> list[dict[str, Any]]:
             fact = known[item["language"]][place % len(known[item["language"]])]
             item |= {"user_message": fact.prompt, "answer": fact.answer, "id": f"currency/{item['id']}"}
     return items
-
-
-def training_chats(config: Config) -> list[Chat]:
-    """The same as conversations; in the null arm with each other's calls."""
-    prompt, _ = prompt_of(config.prompt)
-    chats = [conversation(item, prompt) for item in training_items(config)]
-    return shuffled_answers(chats, config.seed) if config.answers == "shuffled" else chats
 
 
 def scored_items(config: Config) -> list[dict[str, Any]]:
@@ -157,14 +131,17 @@ def in_words(config: Config) -> list[tuple[str, str, str]]:
     return _every(found, config.limit)
 
 
-def neighbour(config: Config, item: dict[str, Any]) -> str:
-    """A solver that understands nothing: does what was right for the training request with most words in common.
+# --- solvers that understand nothing ----------------------------------------------------------------------------------
+
+
+def neighbour(config: Config, item: Mapping[str, Any]) -> str:
+    """Does what was right for the training request with most words in common.
 
     For values it takes what no wording of training has, in the order of the function's arguments.
     """
-    known, wordings = _training_words(config.seed, config.examples)
+    wordings = set().union(*(words for words, _ in _wordings()))
     request = _words(item["user_message"])
-    _, scenario, name = max(known, key=lambda one: len(one[0] & set(request)) / len(one[0] | set(request)))
+    scenario, name = _nearest(request, _requests(config.seed, config.examples))
     function = next((one for one in item["functions"] if one["name"] == name), None)
     if scenario in NO_CALL_SCENARIOS or function is None:
         return ""
@@ -173,14 +150,41 @@ def neighbour(config: Config, item: dict[str, Any]) -> str:
     return render_call(name, dict(zip(function["parameters"]["required"], values, strict=False)))
 
 
+def rule(item: Mapping[str, Any]) -> str:
+    """Takes the function of the nearest wording and fills it with the numbers and capitalised words of the request."""
+    request = _words(item["user_message"])
+    name = _nearest(request, _wordings())
+    function = next((one for one in item["functions"] if one["name"] == name), None)
+    if function is None:
+        return ""
+    runs = itertools.groupby(request[1:], key=str.istitle)
+    given = {
+        "string": [" ".join(words) for title, words in runs if title],
+        "integer": [w for w in request if w.isdigit()],
+    }
+    slots = function["parameters"]["properties"].items()
+    found = {slot: given[schema["type"]].pop(0) for slot, schema in slots if given[schema["type"]]}
+    return render_call(name, found) if set(function["parameters"]["required"]) <= set(found) else ""
+
+
+def _nearest(request: Sequence[str], known: Sequence[tuple[set[str], Any]]) -> Any:
+    """What belongs to the known words that have most in common with a request (Jaccard)."""
+    return max(known, key=lambda one: len(one[0] & set(request)) / len(one[0] | set(request)))[1]
+
+
 @cache
-def _training_words(seed: int, examples: int) -> tuple[list[tuple[set[str], str, str]], set[str]]:
-    """Words, scenario and function of every Bulgarian training request, and the words of all wordings."""
+def _requests(seed: int, examples: int) -> list[tuple[set[str], tuple[str, str]]]:
+    """Words of every Bulgarian training request, with its scenario and function."""
     own = [item for item in training_items(Config(seed=seed, examples=examples)) if item["language"] == "bg"]
-    known = [(set(_words(one["user_message"])), one["scenario_type"], one["id"].split("/")[0]) for one in own]
-    tools = catalogue().tools["bg"]
-    wordings = [tools[name].requests[number] for name in KNOWN for number in catalogue().templates(name, "train")]
-    return known, {word for text in wordings for word in _words(re.sub(r"\{\w+\}", " ", text))}
+    return [(set(_words(one["user_message"])), (one["scenario_type"], one["id"].split("/")[0])) for one in own]
+
+
+@cache
+def _wordings() -> list[tuple[set[str], str]]:
+    """Words of every Bulgarian wording of training, with its function."""
+    found, tools = catalogue(), catalogue().tools["bg"]
+    texts = [(tools[name].requests[number], name) for name in KNOWN for number in found.templates(name, "train")]
+    return [(set(_words(re.sub(r"\{\w+\}", " ", text))), name) for text, name in texts]
 
 
 def _words(text: str) -> list[str]:
@@ -270,10 +274,10 @@ KINDS = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
 """What the base reads, in parts."""
 
 
-def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
-    """The small chat model and its tokenizer."""
+def pretrain(config: Config, run: Any, folder: Any) -> None:
+    """Make the small chat model and its tokenizer, and save them in a folder."""
     from core.models import loading
-    from core.training.fit import fit
+    from core.training.fit import fit, save_pretrained
     from core.training.losses import causal_lm_loss
 
     chats, shape, prompt = reading(config), config.base_model, prompt_of(config.prompt)[0]
@@ -287,7 +291,7 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     start_copying(model, config.seed)
     rows = chat_rows(tokenizer, chats)
     fit(model, rows, shape.training, run, loss_fn=causal_lm_loss, seed=config.seed, name="base")
-    return model, tokenizer
+    save_pretrained(model, folder, tokenizer)
 
 
 def start_copying(model: Any, seed: int) -> None:

@@ -7,7 +7,6 @@ python -m papers.tucan.train paper
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.config import to_dict
@@ -18,7 +17,6 @@ from papers.tucan.config import Config
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
-    from papers.tucan.data import Chat
 
 
 def train(config: Config, run: Run) -> None:
@@ -32,53 +30,29 @@ def train(config: Config, run: Run) -> None:
     facts: dict[str, Any] = {"base": config.base or "miniature", "prompt": digest, "adapter": config.adapter}
     if config.adapter != "none":
         model, tokenizer = load_base(config, run)
-        chats = conversations(config)
+        chats = data.training_chats(config)
         lora = (config.lora_rank, config.lora_dropout)
         adapted, result = method.tune(model, tokenizer, chats, *lora, config.training, run, config.seed)
         if config.base:
             # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
             adapted.peft_config["default"].base_model_name_or_path = config.base
-        facts |= {
-            "conversations": len(chats),
-            "trained_parameters": sum(p.numel() for p in adapted.parameters() if p.requires_grad),
-            "steps": result.steps,
-            "loss": result.losses[-1],
-        }
+        facts |= {"conversations": len(chats), "steps": result.steps, "loss": result.losses[-1]}
         save_pretrained(adapted, run.artifact / "adapter", tokenizer)
     if is_main():
         write_json(run.artifact / "tucan.json", facts)
 
 
-def conversations(config: Config) -> list[Chat]:
-    """Chats to train on, from a file or the miniature; every ablation changes them in both."""
-    from papers.tucan import data, miniature
-
-    if not config.train_file:
-        return miniature.training_chats(config)
-    prompt, _ = data.prompt_of(config.prompt)
-    chats = data.read_conversations(config.train_file, prompt, language=config.languages, negatives=config.negatives)
-    return data.shuffled_answers(chats, config.seed) if config.answers == "shuffled" else chats
-
-
 def load_base(config: Config, run: Run) -> Loaded:
     """The model before tuning, in evaluation mode, and its tokenizer; the small one is pre-trained once a seed."""
     from core.models import loading
+    from papers.tucan import miniature
 
     if not config.base:
-        everything = to_dict(config)
-        inputs = {name: everything[name] for name in ("seed", "base_model", "prompt")}
-        folder = run.stage("base", inputs, lambda folder: _pretrain(config, run, folder))
+        inputs = {name: to_dict(config)[name] for name in ("seed", "base_model", "prompt")}
+        folder = run.stage("base", inputs, lambda folder: miniature.pretrain(config, run, folder))
         return loading.load(folder, dtype="float32")
     quantization = None if config.quantization == "none" else config.quantization
     return loading.load(config.base, quantization=quantization, attention=config.attention)
-
-
-def _pretrain(config: Config, run: Run, folder: Path) -> None:
-    from core.training.fit import save_pretrained
-    from papers.tucan import miniature
-
-    model, tokenizer = miniature.pretrain(config, run)
-    save_pretrained(model, folder, tokenizer)
 
 
 if __name__ == "__main__":

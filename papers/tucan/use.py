@@ -21,7 +21,6 @@ from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.files import write_rows
 from papers.tucan import data, grader, method
-from papers.tucan.catalogue import load_catalogue
 from papers.tucan.config import PromptConfig
 from papers.tucan.eval import print_report, wrong_items
 
@@ -66,12 +65,10 @@ class Score:
 
 def build(options: Build) -> None:
     """Generate items and say what they are."""
-    catalogue, mix = (
-        load_catalogue(options.tools, options.templates),
-        method.BALANCED if options.balanced else method.MIX,
-    )
-    where: Any = {"languages": tuple(catalogue.tools), "part": options.part, "seed": options.seed}
-    items = data.build_dataset(catalogue, options.count, mix=mix, **where)
+    catalogue = data.load_catalogue(options.tools, options.templates)
+    drawn: Any = {"languages": tuple(catalogue.tools), "part": options.part, "seed": options.seed}
+    mix = method.BALANCED if options.balanced else method.MIX
+    items = data.build_dataset(catalogue, options.count, mix=mix, **drawn)
     prompt, _ = data.prompt_of(options.prompt)
     write_rows(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
     counts = {scenario: sum(item["scenario_type"] == scenario for item in items) for scenario in method.SCENARIOS}
@@ -91,10 +88,7 @@ def score(options: Score) -> None:
         write_rows(options.out, wrong_items(items, [given[item["id"]] for item in items], verdicts))
 
 
-VERBS: Verbs = {
-    "build": (Build, build),
-    "score": (Score, score),
-}
+VERBS: Verbs = {"build": (Build, build), "score": (Score, score)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

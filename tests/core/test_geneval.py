@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,17 @@ def test_four_images_of_a_prompt_in_one_picture(tmp_path: Path) -> None:
     images = torch.tensor([-1.0, 0.0, 0.5, 1.0])[:, None, None, None].expand(4, 2, 2, 3)
     with Image.open(geneval.write_2x2(tmp_path / "deep" / "0.png", images)) as file:
         assert np.asarray(file)[::2, ::2, 0].tolist() == [[0, 128], [191, 255]]
+
+
+def test_prompts_of_several_languages_have_one_description(tmp_path: Path) -> None:
+    rows = {"": "a cat", "_french": "un chat", "_nl": "een kat"}
+    for name, prompt in rows.items():
+        line = {"tag": "single_object", "include": [{"class": "cat", "count": 1}], "prompt": prompt}
+        (tmp_path / f"evaluation_metadata{name}.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    prompts, metadata = geneval.read_prompts(tmp_path, ("en", "fr", "nl"))
+    assert prompts == {"en": ["a cat"], "fr": ["un chat"], "nl": ["een kat"]}
+    assert [row["tag"] for row in metadata] == ["single_object"]
+    (tmp_path / "evaluation_metadata_zh.jsonl").write_text('{"prompt": "x"}', encoding="utf-8")
+    for language, words in (("zh", "tag differs"), ("sw", "leave out sw")):
+        with pytest.raises(UserError, match=words):
+            geneval.read_prompts(tmp_path, ("en", language))

@@ -30,6 +30,7 @@ from core.cost.accounting import (
     state_bytes,
     target_of,
 )
+from core.cost.launch import commands
 from core.cost.plan import GPUS, plan, render_plan
 from core.cost.workload import Workload, of_training
 from core.errors import UserError
@@ -84,6 +85,11 @@ PUBLISHED = {
     + 592_896
     - 768
     + 119_547,
+    "google-bert/bert-base-multilingual-uncased": 12 * 7_087_872
+    + (105_879 + 512 + 2 + 2) * 768
+    + 592_896
+    - 768
+    + 105_879,
     "google/muril-base-cased": 12 * 7_087_872 + (197_285 + 512 + 2 + 2) * 768 + 592_896 - 768 + 197_285,
     "FacebookAI/xlm-roberta-base": 278_295_186,
     "cis-lmu/glot500-base": 278_295_186 + (401_145 - 250_002) * 769,
@@ -314,6 +320,17 @@ class TestMemory:
         assert gradients == pytest.approx(4 * parameters / 8 + 2 * unit)
         assert states == parameters
 
+    def test_stacked_experts_are_as_many_shards(self) -> None:
+        counts = counted(MIXTRAL)
+        experts = 32 * 8 * 3 * 4096 * 14_336
+        rest = counts.total - experts
+        assert counts.shard(8) == pytest.approx(counts.total / 8)
+        assert counts.shard(32) == pytest.approx(experts / 8 + rest / 32, rel=1e-3)
+        assert counts.gathered(8) == pytest.approx(counts.unit)
+        assert counts.gathered(32) == pytest.approx(4 * counts.unit, rel=0.1)
+        memory = {m.strategy: m for m in plan(Workload(MIXTRAL, tokens=1), gpus=32).costs[0].memory}
+        assert not memory["full, FSDP2"].fits
+
     def test_optimizer_and_precision(self) -> None:
         counts = counted("meta-llama/Llama-3.1-8B")
         spec, n = "meta-llama/Llama-3.1-8B", 8_030_261_248
@@ -334,7 +351,7 @@ class TestMemory:
 
     def test_activations_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
-        layer = 8 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
+        layer = 9 * 4096 + 2 * 4096 + 2 * 1024 + 4 * 14336
         tokens = 2 * 512
         logits = 10 * tokens * 128_256
         options = {"tokens": 1, "sequence_length": 512, "micro_batch_size": 2}
@@ -343,6 +360,8 @@ class TestMemory:
         assert activation_bytes(config, counts, full) == tokens * 32 * layer * 2 + logits
         less = Workload(config, chunked_loss=True, checkpointing=True, **options)
         assert activation_bytes(config, counts, less) == tokens * (32 * 4096 + layer) * 2 + 10 * 2**26
+        whole = activation_bytes(config, counts, less, "full, DDP")
+        assert whole == tokens * (2 * 32 * 4096 + layer + 4 * 4096) * 2 + 10 * 2**26
 
     def test_key_value_cache_by_hand(self) -> None:
         config = architecture("meta-llama/Llama-3.1-8B")
@@ -458,3 +477,39 @@ def test_a_training_phase_is_planned_with_its_own_lengths_and_batches() -> None:
     smaller = TrainingConfig(batch_size=32, micro_batch_size=4, gradient_checkpointing=False)
     assert of_training(smaller, "wheel:minilm", 1).micro_batch_size == 4
     assert not of_training(smaller, "wheel:minilm", 1).checkpointing
+
+
+class TestLaunch:
+    """The commands of a real run."""
+
+    def lines(self, *workloads: Workload, gpus: int = 8, trains: bool = True, gpu: str = "h100") -> list[str]:
+        return commands("mine", "paper", plan(workloads, gpus=gpus, gpu=gpu), trains=trains)
+
+    def test_what_one_gpu_holds_is_not_sharded(self) -> None:
+        assert self.lines(Workload("Qwen/Qwen2.5-0.5B", 1e9)) == [
+            "accelerate launch --config_file configs/accelerate/ddp.yaml --num_processes 8 -m papers.mine.train paper",
+            "python -m papers.mine.eval paper",
+        ]
+
+    def test_one_phase_that_does_not_fit_shards_the_run(self) -> None:
+        train, _ = self.lines(Workload("Qwen/Qwen2.5-0.5B", 1e9), Workload("Qwen/Qwen2.5-7B", 1e9))
+        assert "fsdp2.yaml --num_processes 8 -m" in train
+
+    def test_a_model_takes_as_many_machines_as_its_memory_needs(self) -> None:
+        (train, _) = self.lines(Workload("Qwen/Qwen2-72B", 1e9))
+        cost = plan(Workload("Qwen/Qwen2-72B", 1e9), gpus=8).costs[0]
+        needs = next(memory.needs for memory in cost.memory if memory.strategy == "full, FSDP2")
+        assert needs is not None
+        assert needs > 8
+        assert f"--num_machines {needs // 8} --machine_rank" in train
+        assert f"--num_processes {needs} -m" in train
+
+    def test_an_odd_number_of_gpus_fills_whole_machines(self) -> None:
+        train, _ = self.lines(Workload("Qwen/Qwen2.5-7B", 1e9), gpus=12)
+        assert "--num_machines 2" in train
+        assert "--num_processes 16" in train
+
+    def test_what_trains_no_network_is_one_process(self) -> None:
+        reading = Workload("Qwen/Qwen2.5-7B", 1e9, kind="inference")
+        assert self.lines(reading) == ["python -m papers.mine.train paper", "python -m papers.mine.eval paper"]
+        assert self.lines(reading, trains=False) == ["python -m papers.mine.eval paper"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from core.errors import UserError
+from core.models import states
 from core.models.scratch import masked_lm
-from core.models.states import token_states, tokens, whitening
+from core.models.states import WhitenedStates, token_states, tokens, whitening
 
 
 def calling(ids: list[int], **attributes: int | None) -> Any:
@@ -52,3 +56,34 @@ def test_whitened_states_have_unit_covariance() -> None:
     white = (states - mean) @ matrix
     assert torch.allclose(torch.cov(white.T), torch.eye(4), atol=1e-3)
     assert torch.allclose(white.mean(0), torch.zeros(4), atol=1e-4)
+
+
+def test_a_frozen_encoder_is_read_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def last(encoder: str, texts: Sequence[str]) -> list[Tensor]:
+        asked.extend(texts)
+        return [torch.randn(len(text), 6, generator=torch.Generator().manual_seed(len(text))) for text in texts]
+
+    monkeypatch.setattr(states, "last_states", last)
+    texts = [chr(65 + number) * (5 + number) for number in range(20)]
+    fitted = WhitenedStates.fit("own", texts, 4, ["other text"])
+    white = torch.cat([fitted(text) for text in texts])
+    assert torch.allclose(torch.cov(white.T), torch.eye(4), atol=1e-3)
+    fitted.save(tmp_path / "all")
+    fitted.save(tmp_path / "few", table=False)
+    asked.clear()
+    kept, bare = (WhitenedStates.load("own", tmp_path / name) for name in ("all", "few"))
+    assert torch.equal(kept("other text"), fitted("other text"))
+    assert not asked
+    assert torch.allclose(bare("other text"), fitted("other text"), atol=1e-5)
+    bare("other text")
+    assert (asked, bare.width) == (["other text"], 4)
+
+
+def test_last_states_keep_the_order_of_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = masked_lm(["a b c d"] * 9, pieces=8, longest=32)
+    monkeypatch.setattr(states, "load_once", lambda _: SimpleNamespace(model=model, tokenizer=tokenizer))
+    together = states.last_states("", ["a b c d a b", "a", "b c"])
+    for text, found in zip(["a b c d a b", "a", "b c"], together, strict=True):
+        assert torch.allclose(found, states.last_states("", [text])[0], atol=1e-5)

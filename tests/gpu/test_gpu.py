@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
+from core.cost.simulate import simulate
+from core.cost.steps import Simulation, pretrained
 from core.experiment.run import Run
 from core.inference.generation import generate, score_choices
 from core.models.tokenization import train_bpe
@@ -171,3 +173,22 @@ def test_generation(device, speaker):
     found = generate(model.to(device), tokenizer, prompts, max_new_tokens=12)
     model.to("cpu")
     assert found == [generate(model, tokenizer, [prompt], max_new_tokens=12)[0] for prompt in prompts]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_simulated_step_has_the_peak_of_a_gpu(tmp_path, checkpointing):
+    """Of SmolLM2's shape; the second step of `fit` against the allocator's own count."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs an accelerator: torch sees no CUDA device")
+    model = pretrained("HuggingFaceTB/SmolLM2-135M")
+    settings = TrainingConfig(
+        steps=3, batch_size=4, max_length=2048, precision="bf16", gradient_checkpointing=checkpointing, shuffle=False
+    )
+    (simulated,) = simulate(Simulation("", model, settings))
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    rows = [{"input_ids": [0] * 2048}] * 12
+    fit(model(torch.float32), rows, settings, Run(tmp_path / "run", "mexa", None, tmp_path, quiet=True))
+    assert torch.cuda.max_memory_allocated() - before == pytest.approx(simulated.peak, rel=0.05)
