@@ -31,6 +31,8 @@ def draw(record: Record) -> Figure:
     apart.set_xlabel("Euclidean distance more than by fine-tuning alone", fontsize=8)
     gain_rows(tuned, record, "bleu", (*STAGES, EQUAL), "plain", form="{:+.1f}")
     tuned.set_yticklabels([])
+    for text in (*apart.texts, *tuned.texts):  # the line at zero runs behind the numbers, not through them
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     tuned.set_title("Translation, tuned", fontsize=10)
     tuned.set_xlabel("BLEU more than by fine-tuning alone", fontsize=8)
     for axes, metric, arms in ((untuned, "restored_bleu", (*STAGES, NONE)), (unseen, "bleu", UNSEEN)):
