@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.corpora import catalogues, hub, names, scripture
-from core.corpora.files import TABLES, adapted, columns, read_jsonl, read_parallel, read_rows
+from core.corpora.files import TABLES, adapted, columns, read_jsonl, read_parallel, read_rows, read_translations
 from core.corpora.table import bcp47, clean, codes, to_dataset
 from core.errors import UserError
 from core.files import read_lines, source_is_path
@@ -42,6 +42,7 @@ __all__ = [
     "read_lines",
     "read_parallel",
     "read_rows",
+    "read_translations",
     "to_dataset",
 ]
 

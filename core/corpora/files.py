@@ -15,6 +15,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -388,6 +389,28 @@ def adapted(source: str | Path, rows: Iterable[Any], adapt: Callable[[Any, int],
                 "compare it with the format on the page."
             ) from error
         yield found
+
+
+def read_translations(source: str, codes: Sequence[str], most: int | None = None) -> list[dict[str, str]]:
+    """Rows of aligned texts, `{"key": ..., code: text}`, of any file or hub dataset.
+
+    Args:
+        source: As of :func:`read_rows`. Its rows have a column a language or, as those of OPUS-100, WMT and IWSLT, one
+            `translation` with the languages inside.
+        codes: The languages, of which each row has a text.
+        most: How many rows, the first ones; None = all.
+
+    Raises:
+        UserError: As :func:`read_rows`, or a row without a text.
+    """
+
+    def texts(row: Mapping[str, Any], number: int) -> dict[str, str]:
+        cells = row.get("translation", row)
+        if missing := [code for code in codes if not isinstance(cells.get(code), str) or not cells[code].strip()]:
+            raise UserError(f"it has no text in {missing[0]!r}")
+        return {"key": str(row.get("key", number)), **{code: cells[code] for code in codes}}
+
+    return list(islice(adapted(source, read_rows(source), texts), most))
 
 
 def _parquet(path: Path) -> list[dict[str, Any]]:

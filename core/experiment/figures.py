@@ -120,25 +120,54 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], labels: Seq
 
 
 def arm_bars(
-    axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], unit: str = "language"
-) -> None:
+    axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], unit: str = "language",
+    *, highest: float = 1.0, form: str = "{:z.2f}",
+) -> None:  # fmt: skip
     """A horizontal bar an arm, with its 95 % interval over units drawn as in the verdicts, and its number.
 
     Args:
         axes: Where to draw.
         record: The numbers.
-        metric: A share, in [0, 1].
+        metric: A share, or another number from 0 to `highest`.
         arms: Variant, label and name of a colour; variants that the record lacks are left out.
         unit: As of :class:`core.experiment.paper.Check`.
+        highest: The largest value that the metric can have.
+        form: Of the numbers.
     """
     arms = [arm for arm in arms if arm[0] in record.measurements]
     for row, (variant, _, colour) in enumerate(arms):
         found = mean_of(record, variant, metric, unit)
-        low, high = max(0.0, found.low), min(1.0, found.high)
+        low, high = max(0.0, found.low), min(highest, found.high)
         axes.barh(row, found.estimate, color=COLOURS[colour], alpha=0.5, height=0.72)
         axes.plot([low, high], [row, row], color="black", linewidth=1)
-        axes.text(max(high, found.estimate) + 0.015, row, f"{found.estimate:z.2f}", va="center", fontsize=9)
+        place = max(high, found.estimate) + 0.015 * highest
+        axes.text(place, row, form.format(found.estimate), va="center", fontsize=9)
+    rows(axes, [label for _, label, _ in arms], 1.08 * highest)
+
+
+def gain_rows(
+    axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], control: str,
+    unit: str = "language", *, form: str = "{:+.2f}",
+) -> None:  # fmt: skip
+    """A row an arm: how much it differs from one control, with the 95 % interval that a verdict would have.
+
+    Args:
+        axes: Where to draw.
+        record: The numbers.
+        metric: Any number.
+        arms: Variant, label and name of a colour; variants that the record lacks are left out.
+        control: The variant that they are compared with.
+        unit: As of :class:`core.experiment.paper.Check`.
+        form: Of the numbers.
+    """
+    arms = [arm for arm in arms if arm[0] in record.measurements]
+    found = [(mean_of(record, variant, metric, unit, control), colour) for variant, _, colour in arms]
+    interval_marks(axes, found)
+    for row, (gain, _) in enumerate(found):
+        axes.text(gain.estimate, row - 0.18, form.format(gain.estimate), ha="center", va="bottom", fontsize=8)
     rows(axes, [label for _, label, _ in arms])
+    axes.autoscale(axis="x")
+    axes.axvline(0, color="black", linewidth=0.8)
 
 
 def unit_rows(

@@ -6,7 +6,8 @@ Both sides are composed first (NFC): sacrebleu compares code points, and é writ
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sacrebleu.metrics import BLEU, CHRF, TER
@@ -83,6 +84,20 @@ def sentence_bleu(prediction: str, references: str | Sequence[str], language: st
 def sentence_chrf(prediction: str, references: str | Sequence[str], word_order: int = 0) -> float:
     """chrF of one sentence in [0, 100]."""
     return CHRF(word_order=word_order).sentence_score(_nfc(prediction), _composed(references)).score
+
+
+def rare_word_recall(prediction: str, reference: str, known: Mapping[str, int], fewer_than: int = 3) -> float | None:
+    """Share of the rare words of a reference that a translation has, each as often; None where it has no rare word.
+
+    Args:
+        prediction: A translation.
+        reference: The right one.
+        known: How often each word was seen in training.
+        fewer_than: A word is rare where it was seen fewer times.
+    """
+    wanted = Counter(word for word in reference.split() if known.get(word, 0) < fewer_than)
+    found = wanted & Counter(prediction.split())
+    return found.total() / wanted.total() if wanted else None
 
 
 def round_trip_scores(originals: Sequence[str], returned: Sequence[str]) -> dict[str, float]:

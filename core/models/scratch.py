@@ -1,15 +1,21 @@
-"""A small encoder from scratch: XLM-R's architecture, and a Unigram tokenizer that is trained on given lines.
+"""Small models from scratch: an encoder as XLM-R with a Unigram tokenizer that is trained on given lines, and an
+encoder-decoder as mBART with an entry a word.
 
-model, tokenizer = masked_lm(lines, pieces=5000, layers=3, width=128)
+    model, tokenizer = masked_lm(lines, pieces=5000, layers=3, width=128)
+
+    tokenizer = mbart_tokenizer("four hundred bốn trăm".split())
+    model = from_config(mbart_config(len(tokenizer), width=96), seed=0, task="seq2seq")
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import torch
-from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM, XLMRobertaTokenizer
+from transformers import MBartConfig, MBartTokenizer, XLMRobertaConfig, XLMRobertaForMaskedLM, XLMRobertaTokenizer
+from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
 
 from core.models.loading import Loaded
 
@@ -59,3 +65,34 @@ def masked_lm(
         torch.manual_seed(seed)
         model = XLMRobertaForMaskedLM(config)
     return Loaded(model.eval(), tokenizer)
+
+
+def mbart_tokenizer(words: Iterable[str]) -> MBartTokenizer:
+    """mBART's tokenizer and its 25 languages, with one entry a word, in order of first appearance; others are `<unk>`.
+
+    Args:
+        words: The vocabulary; repeated words count once.
+    """
+    entries = [*_SPECIAL, *(f"▁{word}" for word in dict.fromkeys(words)), *FAIRSEQ_LANGUAGE_CODES, "<mask>"]
+    return MBartTokenizer(vocab=[(entry, -1.0 if entry.startswith("▁") else 0.0) for entry in entries])
+
+
+def mbart_config(
+    vocabulary: int, *, width: int, layers: int = 2, heads: int = 4, positions: int = 64, **values: Any
+) -> MBartConfig:
+    """mBART's architecture in small, tied embeddings included.
+
+    Args:
+        vocabulary: Size of the tokenizer.
+        width: Of all states; the inner layers are 8/3 as wide.
+        layers: Of the encoder, and of the decoder.
+        heads: Of every attention.
+        positions: Longest input and output.
+        values: Other fields of the configuration.
+    """
+    half = {"layers": layers, "attention_heads": heads, "ffn_dim": 8 * width // 3}
+    sides: Any = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in half.items()}
+    # The 0.02 of wide models is small for so narrow a one. No end is forced upon outputs that are cut.
+    fields: dict[str, Any] = {"scale_embedding": True, "init_std": width**-0.5, "forced_eos_token_id": None}
+    fields |= {"vocab_size": vocabulary, "d_model": width, "max_position_embeddings": positions, **sides}
+    return MBartConfig(**fields | values)

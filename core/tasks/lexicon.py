@@ -20,8 +20,9 @@ source language, so a query with several right answers counts once.
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -181,6 +182,19 @@ def build_dictionaries(
     return Built(
         *([(w, t) for w in part for t in by_word[w][:limit]] for part, limit in zip(parts, limits, strict=True))
     )
+
+
+def aligned(sources: Iterable[str], targets: Iterable[str]) -> list[Pair]:
+    """Words of parallel sentences that occur together, those first that do so most exclusively (Dice coefficient)."""
+    together: Counter[Pair] = Counter()
+    alone: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    for source, target in zip(sources, targets, strict=True):
+        words = set(source.split()), set(target.split())
+        together.update(product(*words))
+        for count, found in zip(alone, words, strict=True):
+            count.update(found)
+    # Not in the order of a set, which differs between processes.
+    return sorted(together, key=lambda pair: (-together[pair] / (alone[0][pair[0]] + alone[1][pair[1]]), pair))
 
 
 def statistics(pairs: Sequence[Pair]) -> dict[str, float]:

@@ -219,6 +219,22 @@ def translate(
     return [output.strip() for output in generate(model, tokenizer, prompts, **decoding)]
 
 
+def written(model: Any, tokenizer: Any, parts: Sequence[Segment], *, beams: int = 1, longest: int = 256) -> list[str]:
+    """Translate segments of any directions with an encoder-decoder; see :func:`core.inference.seq2seq.translate`."""
+    from core.inference import seq2seq
+
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, part in enumerate(parts):
+        groups[part.source, part.target].append(place)
+    found = [""] * len(parts)
+    for direction, places in groups.items():
+        texts = [parts[place].source_text for place in places]
+        outputs = seq2seq.translate(model, tokenizer, texts, *direction, beams=beams, longest=longest)
+        for place, output in zip(places, outputs, strict=True):
+            found[place] = output
+    return found
+
+
 # --- scores ---------------------------------------------------------------------------------------------------------
 
 

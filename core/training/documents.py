@@ -79,14 +79,14 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[in
     return [[*begin, *ids, tokenizer.eos_token_id] for ids in encoded]
 
 
-def by_length(rows: Sequence[Any], lengths: Sequence[int], settings: TrainingConfig, seed: int) -> list[Any]:
+def by_length(rows: Sequence[Any], lengths: Sequence[Any], settings: TrainingConfig, seed: int) -> list[Any]:
     """Rows for all steps, each batch of like lengths: where lengths differ most of a padded batch is padding.
 
     Every pass has batches of its own; what does not fill one is left out of that pass. Train with `shuffle` off.
 
     Args:
         rows: Of any kind.
-        lengths: Of each, in tokens or in what grows with them.
+        lengths: Of each, in tokens or in what grows with them; or tuples of lengths, of which the first counts most.
         settings: Its `steps` and `batch_size`.
         seed: Which rows of one length meet, and the order of the batches.
 

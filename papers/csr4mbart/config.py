@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
+PIVOT = "en"
+"""The language that all others are paired with."""
 _SCRATCH = TrainingConfig(
     batch_size=32, learning_rate=1e-3, beta2=0.98, epsilon=1e-6, schedule="linear", precision="fp32", log_every=100
 )
@@ -34,17 +36,16 @@ class Config:
     # the task
     model: str = ""
     """Pretrained encoder-decoder; empty: a small mBART, pretrained here."""
-    pivot: str = "en"
-    """The language that all others are paired with."""
     languages: tuple[str, ...] = ()
-    """The others, as the columns of the data are called. Empty, in the tiny world: two that the seed draws."""
+    """Those that are paired with English, as the columns of the data are called. Empty, in the tiny world: two that the
+    seed draws."""
     setting: Literal["bilingual", "zero-shot"] = "bilingual"
     """A model for each direction; or one that is tuned on all of them and tested between the other languages."""
     data: str = ""
     """Parallel text: file or hub dataset with a column a language, or one for each, with {target} in its name. Empty:
     the tiny world."""
     test_data: str = ""
-    """The same, to measure on; between languages beside the pivot its rows need columns of both."""
+    """The same, to measure on; between languages beside English its rows need columns of both."""
     pairs: Annotated[int, Range(0)] = 80
     """Sentences to tune on; 0 = all. Ours, development split."""
     items: Annotated[int, Range(2)] = 100
@@ -56,8 +57,8 @@ class Config:
     alone, the paper's baseline."""
     equal_steps: bool = False
     """Stage 2 has the steps of stage 1 as well (with objective = none)."""
-    lexicon: str = "unsupervised"
-    """unsupervised (paper), random (its entries, shuffled), or a file, with {source} and {target} in its name."""
+    lexicon: Literal["unsupervised", "random"] = "unsupervised"
+    """unsupervised (paper), or random (its entries, shuffled)."""
     top: Annotated[int, Range(1)] = 3
     """Entries of a subword (official); one in miniature, where a word has one translation."""
     smoothing: Annotated[float, Range(0, 0.9)] = 0.2
@@ -68,8 +69,10 @@ class Config:
     """Official."""
     restoring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=240))
     """Stage 1; ours, development split."""
-    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=180, batch_size=16))
-    """Stage 2; ours, development split."""
+    training: TrainingConfig = field(
+        default_factory=lambda: replace(_SCRATCH, steps=180, batch_size=16, learning_rate=2e-3)
+    )
+    """Stage 2; ours, development split: the rate at which fine-tuning alone is best."""
     beams: Annotated[int, Range(1)] = 1
     """Of the search for a translation."""
 
@@ -100,10 +103,8 @@ class Config:
             raise UserError("a pretrained model needs --data, --test-data and --languages.")
         if self.model and self.split == "dev":
             raise UserError("split = 'dev' belongs to the tiny world: leave it out with a model.")
-        if self.pivot != "en" and not self.model:
-            raise UserError("pivot: the languages of the tiny world are paired with English; leave it out.")
-        if self.pivot in self.languages or len(set(self.languages)) < len(self.languages):
-            raise UserError(f"languages: name those that are paired with {self.pivot}, each once.")
+        if PIVOT in self.languages or len(set(self.languages)) < len(self.languages):
+            raise UserError("languages: name those that are paired with English, each once.")
         if self.setting == "zero-shot" and len(self.languages) == 1:
             raise UserError("setting = 'zero-shot' translates between other languages: name two or more.")
 
@@ -139,6 +140,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "random": {"lexicon": "random"},
     "zero_shot": {"setting": "zero-shot"},
     "zero_shot_plain": {**_NONE, "setting": "zero-shot"},
+    "zero_shot_plain_equal": {**_NONE, "setting": "zero-shot", "equal_steps": True},
+    "zero_shot_random": {"setting": "zero-shot", "lexicon": "random"},
 }
 
 

@@ -7,8 +7,8 @@ noise = CodeSwitchNoiser(lexicon.forth, word_starts(tokenizer), tokenizer.mask_t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
-from itertools import islice, permutations
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +22,10 @@ from core.files import write_text
 from core.inference.seq2seq import encode, speak
 from core.tasks.vecmap import word_vectors
 from core.text.segment import is_unspaced
-from papers.csr4mbart.config import Config
+from core.training.config import TrainingConfig
+from core.training.documents import by_length
+from core.training.seq2seq import Row
+from papers.csr4mbart.config import PIVOT, Config
 from papers.csr4mbart.lexicon import NONE, Lexicon, induce
 from papers.csr4mbart.method import CodeSwitchNoiser, Pair, Side
 
@@ -30,15 +33,19 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
 
 Direction = tuple[str, str]
+Texts = Mapping[str, str]
+"""A row of parallel text, by language."""
+LONGEST = 512
+"""Most tokens of a sentence; longer ones are cut, which leaves room for masks."""
 MARKS = ("▁", "Ġ")
 """What a subword that begins a word begins with, in SentencePiece and in byte-level BPE."""
 
 
-# --- tokenizers -----------------------------------------------------------------------------------------------------
+# --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longest: int = 512) -> list[Side]:
-    """Sentences of one language, beside those of another; longer ones are cut, which leaves room for masks."""
+def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longest: int = LONGEST) -> list[Side]:
+    """Sentences of one language, beside those of another."""
     read, written = encode(tokenizer, texts, language, longest)
     special, found = set(tokenizer.all_special_ids), []
     for ids, labels in zip(read, written, strict=True):
@@ -48,16 +55,33 @@ def sides(tokenizer: Any, language: str, other: str, texts: Sequence[str], longe
     return found
 
 
-def pairs(
-    tokenizer: Any, rows: Sequence[Mapping[str, Any]], directions: Iterable[Direction], longest: int = 512
-) -> list[Pair]:
+def columns(rows: Iterable[Texts], *codes: str) -> list[list[str]]:
+    """Texts of some languages, from the rows that have all of them."""
+    return [[row[code] for row in rows if all(code in row for code in codes)] for code in codes]
+
+
+def pairs(tokenizer: Any, rows: Sequence[Texts], directions: Iterable[Direction], longest: int = LONGEST) -> list[Pair]:
     """All rows in some directions, source side first."""
     found: list[Pair] = []
     for source, target in directions:
-        texts = [[row[code] for row in rows if source in row and target in row] for code in (source, target)]
-        one, other = (sides(tokenizer, *of, longest) for of in ((source, target, texts[0]), (target, source, texts[1])))
-        found += zip(one, other, strict=True)
+        one, other = columns(rows, source, target)
+        both = (sides(tokenizer, source, target, one, longest), sides(tokenizer, target, source, other, longest))
+        found += zip(*both, strict=True)
     return found
+
+
+def like_lengths(rows: Sequence[Pair], settings: TrainingConfig, seed: int) -> tuple[list[Pair], TrainingConfig]:
+    """Rows of stage 1 for all steps, each batch of like lengths on both sides, and settings that keep their order."""
+    lengths = [(len(one.read), len(other.read)) for one, other in rows]
+    return by_length(rows, lengths, settings, seed), replace(settings, shuffle=False)
+
+
+def translations(rows: Iterable[Pair]) -> list[Row]:
+    """The same for stage 2: the first side, and the second that is to be written."""
+    return [{"input_ids": source.read, "labels": target.written} for source, target in rows]
+
+
+# --- tokenizers and lexicons ------------------------------------------------------------------------------------------
 
 
 def word_starts(tokenizer: Any) -> np.ndarray:
@@ -65,14 +89,6 @@ def word_starts(tokenizer: Any) -> np.ndarray:
     names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     starts = np.array([name is not None and name[:1] in MARKS for name in names])
     return starts if starts.any() else np.ones(len(names), bool)
-
-
-def numerals(tokenizer: Any) -> list[int]:
-    """Ids of the subwords that are numbers in digits."""
-    return [token for name, token in tokenizer.get_vocab().items() if name.lstrip("".join(MARKS)).isdigit()]
-
-
-# --- lexicons -------------------------------------------------------------------------------------------------------
 
 
 def subwords(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
@@ -84,7 +100,7 @@ def build_lexicon(
     tokenizer: Any, source: Sequence[str], target: Sequence[str],
     *, width: int = 512, min_count: int = 5, k: int = 3, seed: int = 0,
 ) -> Lexicon:  # fmt: skip
-    """Stage 0 on two texts.
+    """Stage 0 on two texts, from the subwords that are numbers in digits.
 
     Args:
         tokenizer: Whose subwords.
@@ -101,7 +117,9 @@ def build_lexicon(
     one, other = (
         word_vectors(subwords(tokenizer, lines), width=width, min_count=min_count) for lines in (source, target)
     )
-    return induce(one, other, numerals(tokenizer), len(tokenizer), k=k, seed=seed)
+    # In order: that of a vocabulary differs between processes.
+    numerals = sorted(id for name, id in tokenizer.get_vocab().items() if name.lstrip("".join(MARKS)).isdigit())
+    return induce(one, other, numerals, len(tokenizer), k=k, seed=seed)
 
 
 def random_lexicon(lexicon: Lexicon, seed: int) -> Lexicon:
@@ -132,11 +150,8 @@ def read_lexicon(tokenizer: Any, path: str | Path, k: int = 3) -> Lexicon:
     words = list(dict.fromkeys(word for row in rows for word in row))
     marked = any(word[0] in MARKS for word in words)
     cut = [[id] for id in tokenizer.convert_tokens_to_ids(words)] if marked else subwords(tokenizer, words)
-    known = {
-        word: ids[0]
-        for word, ids in zip(words, cut, strict=True)
-        if len(ids) == 1 and ids[0] not in (None, tokenizer.unk_token_id)
-    }
+    unknown = (None, tokenizer.unk_token_id)
+    known = {word: ids[0] for word, ids in zip(words, cut, strict=True) if len(ids) == 1 and ids[0] not in unknown}
     entries = [(known[one], known[other]) for one, other in rows if one in known and other in known]
     if not entries:
         raise UserError(f"{path} has no entry of one subword on either side: give words of the model's vocabulary.")
@@ -147,9 +162,8 @@ def write_lexicon(folder: Path, tokenizer: Any, lexicon: Lexicon) -> None:
     """`forth.tsv` and `back.tsv`, a subword and one of its entries a line, best ones first."""
     names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     for name, table in lexicon._asdict().items():
-        pairs = ((one, other) for one, entries in enumerate(table) for other in entries if other != NONE)
-        lines = [f"{names[one]}\t{names[other]}\n" for one, other in pairs]
-        write_text(folder / f"{name}.tsv", "".join(lines))
+        found = ((one, other) for one, entries in enumerate(table) for other in entries if other != NONE)
+        write_text(folder / f"{name}.tsv", "".join(f"{names[one]}\t{names[other]}\n" for one, other in found))
 
 
 def from_entries(vocabulary: int, entries: Sequence[tuple[int, int]], k: int) -> Lexicon:
@@ -166,16 +180,10 @@ def from_entries(vocabulary: int, entries: Sequence[tuple[int, int]], k: int) ->
 def precision(lexicon: Lexicon, gold: Lexicon) -> float:
     """Share of the subwords, of both languages, whose first gold entry is among their entries."""
     hits: list[bool] = []
-    for table, right in ((lexicon.forth, gold.forth), (lexicon.back, gold.back)):
+    for table, right in zip(lexicon, gold, strict=True):
         asked = right[:, 0] != NONE
         hits += (table[asked] == right[asked, :1]).any(1).tolist()
     return sum(hits) / max(1, len(hits))
-
-
-def word_by_word(tokenizer: Any, lexicon: Lexicon, texts: Sequence[str]) -> list[str]:
-    """Each subword's first entry in its place: what a lexicon alone translates."""
-    ids = [[int(lexicon.forth[token][0]) for token in line] for line in subwords(tokenizer, texts)]
-    return tokenizer.batch_decode([[token for token in line if token != NONE] for line in ids])
 
 
 def noisers(tokenizer: Any, lexicons: Mapping[Direction, Lexicon | None]) -> dict[Direction, CodeSwitchNoiser]:
@@ -198,6 +206,12 @@ def _unspaced(code: str) -> bool:
         return is_unspaced(code)
     except UserError:  # a column of another name
         return False
+
+
+def word_by_word(tokenizer: Any, table: np.ndarray, texts: Sequence[str]) -> list[str]:
+    """Each subword's first entry in its place: what a lexicon alone translates."""
+    ids = [[int(table[token][0]) for token in line] for line in subwords(tokenizer, texts)]
+    return tokenizer.batch_decode([[token for token in line if token != NONE] for line in ids])
 
 
 def encoded(model: Any, tokenizer: Any, texts: Sequence[str], language: str) -> Tensor:
@@ -229,7 +243,7 @@ class Task(NamedTuple):
 
 def tasks(config: Config, languages: Sequence[str]) -> list[Task]:
     """A model a direction; or, for pairs that none is tuned on, one model for all directions from and into English."""
-    both = {code: ((config.pivot, code), (code, config.pivot)) for code in languages}
+    both = {code: ((PIVOT, code), (code, PIVOT)) for code in languages}
     if config.setting == "bilingual":
         each = {code: {f"{s}-{t}": ((s, t),) for s, t in both[code]} for code in languages}
         return [Task(code, both[code][:1], each[code], each[code]) for code in languages]
@@ -269,41 +283,28 @@ def world(config: Config, run: Run) -> World:
         return miniature.world(config, run)
     asked = _rows(config, config.test_data, config.items)
     every = [pair for task in tasks(config, config.languages) for found in task.asked.values() for pair in found]
-    if missing := [pair for pair in every if not any(pair[0] in row and pair[1] in row for row in asked)]:
+    if missing := [pair for pair in every if not columns(asked, *pair)[0]]:
         raise UserError(
             f"No row of test_data has both {missing[0][0]!r} and {missing[0][1]!r}, which setting = 'zero-shot' "
-            f"translates: give --test-data with columns {', '.join((config.pivot, *config.languages))} in every row."
+            f"translates: give --test-data with columns {', '.join((PIVOT, *config.languages))} in every row."
         )
     tuning = _rows(config, config.data, config.pairs or None)
-    texts = {code: [row[code] for row in tuning if code in row] for code in (config.pivot, *config.languages)}
+    texts = {code: columns(tuning, code)[0] for code in (PIVOT, *config.languages)}
     return World(config.model, config.languages, tuning, asked, texts, {})
 
 
 def _rows(config: Config, source: str, most: int | None) -> list[dict[str, str]]:
     """The first rows of a source with all languages, or of one for each."""
-    wanted = [[code] for code in config.languages] if "{target}" in source else [list(config.languages)]
-    found: list[dict[str, str]] = []
-    for codes in wanted:
-        name, columns = source.format(target=codes[0]), [config.pivot, *codes]
-        rows = corpora.adapted(name, corpora.read_rows(name), partial(_texts, columns))
-        found += islice(rows, most)
-    return found
-
-
-def _texts(columns: Sequence[str], row: Mapping[str, Any], number: int) -> dict[str, str]:
-    """A row of aligned texts, as columns or, as OPUS-100, WMT and IWSLT have it, below `translation`."""
-    cells = row.get("translation", row)
-    if missing := [code for code in columns if not isinstance(cells.get(code), str) or not cells[code].strip()]:
-        raise UserError(f"it has no text in {missing[0]!r}")
-    return {"key": str(row.get("key", number)), **{code: cells[code] for code in columns}}
+    if "{target}" not in source:
+        return corpora.read_translations(source, [PIVOT, *config.languages], most)
+    named = ((source.format(target=code), [PIVOT, code]) for code in config.languages)
+    return [row for name, codes in named for row in corpora.read_translations(name, codes, most)]
 
 
 def lexicon_of(config: Config, found: World, tokenizer: Any, code: str) -> Lexicon | None:
     """The lexicon of English and a language that a configuration asks for; None where spans are masked."""
     if config.objective != "restore":
         return None
-    if config.lexicon not in ("unsupervised", "random"):
-        return read_lexicon(tokenizer, config.lexicon.format(source=config.pivot, target=code), config.top)
     options: dict[str, Any] = {"width": config.lexicon_width, "min_count": config.min_count, "k": config.top}
-    made = build_lexicon(tokenizer, found.texts[config.pivot], found.texts[code], **options, seed=config.seed)
+    made = build_lexicon(tokenizer, found.texts[PIVOT], found.texts[code], **options, seed=config.seed)
     return random_lexicon(made, config.seed) if config.lexicon == "random" else made

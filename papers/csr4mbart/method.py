@@ -11,7 +11,7 @@ lexicon.py):
                and for each span of length 0 a mask is put in somewhere
 
     L_CSR    = - sum_t log P(u_t | u_<t, g(u), l)                  label smoothed                            (3)
-    L_FT     = - sum_t log P(y_t | y_<t, x, l_y)                   then fine-tuning, as ever                 (4)
+    L_FT     = - sum_t log P(y_t | y_<t, x, l_y)                   then fine-tuning, core/training/seq2seq.py (4)
 
 The encoder reads g(u) with the tag of l, and the decoder begins with it: what is restored stays in one language, and to
 restore it the model has to know which foreign words mean the same. Sentences of a batch are taken from the two sides in
@@ -24,18 +24,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from core.experiment.run import Run
 from core.training.config import TrainingConfig
 from core.training.fit import FitResult, fit
-from core.training.losses import IGNORED, Loss
+from core.training.seq2seq import collate, sequence_loss
 
 Table = Int[np.ndarray, "vocabulary k"]
 """Entries of each id in the other language, first ones first; -1 = none."""
@@ -115,6 +114,11 @@ class Side(NamedTuple):
     end: int
     direction: tuple[str, str]
 
+    def noised(self, noiser: CodeSwitchNoiser, rng: np.random.Generator) -> list[int]:
+        """What the encoder reads instead: noise among its own subwords."""
+        own = noiser(self.read[self.start : self.end], rng)
+        return [*self.read[: self.start], *own, *self.read[self.end :]]
+
 
 Pair = tuple[Side, Side]
 Noisers = Mapping[tuple[str, str], CodeSwitchNoiser]
@@ -128,65 +132,28 @@ def csr_batch(rows: Sequence[Pair], rng: np.random.Generator, *, noisers: Noiser
     """
     first = int(rng.integers(2)) if len(rows) % 2 else 0
     sides = [row[(place + first) % 2] for place, row in enumerate(rows)]
-    noised = [
-        [
-            *side.read[: side.start],
-            *noisers[side.direction](side.read[side.start : side.end], rng),
-            *side.read[side.end :],
-        ]
-        for side in sides
-    ]
-    return batch(noised, [side.written for side in sides], pad)
-
-
-def translation_batch(rows: Sequence[Pair], rng: np.random.Generator, *, pad: int) -> dict[str, Tensor]:
-    """A batch of stage 2: source and target as they are."""
-    return batch([source.read for source, _ in rows], [target.written for _, target in rows], pad)
-
-
-def batch(read: Sequence[Sequence[int]], written: Sequence[Sequence[int]], pad: int) -> dict[str, Tensor]:
-    """Padded `input_ids`, `attention_mask` and `labels`."""
-
-    def padded(rows: Sequence[Sequence[int]], filler: int) -> Int[Tensor, "row length"]:
-        return nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=filler)
-
-    mask = padded([[1] * len(row) for row in read], 0)
-    return {"input_ids": padded(read, pad), "attention_mask": mask, "labels": padded(written, IGNORED)}
-
-
-def sequence_loss(model: nn.Module, batch: Mapping[str, Any], *, smoothing: float = 0.2) -> Loss:
-    """(3) and (4), summed over what the decoder writes.
-
-    The model shifts the labels itself: mBART's decoder begins with the last label, the tag of the language it writes.
-    """
-    labels = batch["labels"]
-    logits = model(**batch).logits
-    loss = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="sum", label_smoothing=smoothing)
-    return Loss(loss, int((labels != IGNORED).sum()))
+    noised = [{"input_ids": side.noised(noisers[side.direction], rng), "labels": side.written} for side in sides]
+    return collate(noised, pad=pad)
 
 
 def restore(
     model: nn.Module, rows: Sequence[Pair], noisers: Noisers, settings: TrainingConfig, run: Run, seed: int,
     *, pad: int, smoothing: float = 0.2, name: str = "restore",
 ) -> FitResult:  # fmt: skip
-    """Stage 1: train the model, in place, to restore the noised sentences of both sides."""
-    collate, loss = partial(csr_batch, noisers=noisers, pad=pad), partial(sequence_loss, smoothing=smoothing)
-    return fit(model, rows, settings, run, collate=collate, loss_fn=loss, seed=seed, name=name)
+    """Stage 1: train the model, in place, to restore the noised sentences of both sides, by (3).
 
-
-def fine_tune(
-    model: nn.Module, rows: Sequence[Pair], settings: TrainingConfig, run: Run, seed: int,
-    *, pad: int, smoothing: float = 0.2, name: str = "fine-tune",
-) -> FitResult:  # fmt: skip
-    """Stage 2: train it to translate, with an optimiser and a schedule of its own."""
-    collate, loss = partial(translation_batch, pad=pad), partial(sequence_loss, smoothing=smoothing)
-    return fit(model, rows, settings, run, collate=collate, loss_fn=loss, seed=seed, name=name)
+    mBART's decoder begins with the last label, the tag of the language that it writes.
+    """
+    batches, loss = partial(csr_batch, noisers=noisers, pad=pad), partial(sequence_loss, smoothing=smoothing)
+    return fit(model, rows, settings, run, collate=batches, loss_fn=loss, seed=seed, name=name)
 
 
 def distances(x: Float[Tensor, "sentence width"], y: Float[Tensor, "sentence width"]) -> Float[Tensor, " sentence"]:
-    """Euclidean distance of each sentence from its translation, over the mean distance of sentences of one language.
+    """Euclidean distance of each sentence from its translation."""
+    return (x - y).norm(dim=1)
 
-    1 = a translation is as far as any other sentence. Among n sentences there are n^2 / 2 distances, held at once.
-    """
-    among = (torch.pdist(x).mean() + torch.pdist(y).mean()) / 2
-    return (x - y).norm(dim=1) / among
+
+def spread(x: Float[Tensor, "sentence width"], y: Float[Tensor, "sentence width"]) -> Tensor:
+    """Mean distance of sentences of one language, of the two: where distances are as large, a translation is as far as
+    any other sentence. Among n sentences there are n^2 / 2 distances, held at once."""
+    return (torch.pdist(x).mean() + torch.pdist(y).mean()) / 2

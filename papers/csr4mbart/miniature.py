@@ -10,11 +10,8 @@ text, of dev and of test do not meet, nor do they occur in the texts.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -22,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from core.errors import UserError
 from core.experiment.config import to_dict
 from core.files import read_json, write_json
+from core.tasks.lexicon import aligned
 from core.worlds.base import dealt
 from core.worlds.numbers import spelled
 from papers.csr4mbart import data, method
-from papers.csr4mbart.config import Config
+from papers.csr4mbart.config import PIVOT, Config
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -39,8 +37,6 @@ HELD_OUT = 150
 """Numbers of dev, as many of test, and, at most, of parallel text."""
 GOLD = 500
 """Numbers whose words in two languages say what a lexicon should have."""
-Words = Mapping[str, Mapping[int, str]]
-"""Numbers in words, by language."""
 
 
 def languages(config: Config) -> tuple[str, ...]:
@@ -77,31 +73,13 @@ def in_text(config: Config, code: str) -> list[int]:
     return [random.choice(by_size[row % 4]) for row in range(config.texts)]
 
 
-def tokenizer_for(words: Words) -> Any:
-    """mBART's tokenizer, with a subword for every word and numeral of the texts."""
-    from transformers import MBartTokenizer
-    from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
-
-    found = [digits(value) for value in range(LARGEST)]
-    found += [line for lines in words.values() for line in lines.values()]
-    pieces = dict.fromkeys(word for line in found for word in line.split())
-    specials = ["<s>", "<pad>", "</s>", "<unk>"]
-    entries = [*specials, *(f"▁{piece}" for piece in pieces), *FAIRSEQ_LANGUAGE_CODES, "<mask>"]
-    return MBartTokenizer(vocab=[(entry, -1.0 if entry.startswith("▁") else 0.0) for entry in entries])
-
-
 def shape(config: Config, vocabulary: int) -> Any:
-    """Shape of the model that is pretrained here."""
-    from transformers import MBartConfig
+    """Of the model that is pretrained here."""
+    from core.models.scratch import mbart_config
 
-    half: dict[str, Any] = {"layers": 2, "attention_heads": 4, "ffn_dim": 8 * config.width // 3}
-    sides: Any = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in half.items()}
-    return MBartConfig(
-        vocab_size=vocabulary, d_model=config.width, max_position_embeddings=64, scale_embedding=True,
-        # The 0.02 of wide models is small for so narrow a one.
-        init_std=config.width**-0.5, dropout=config.dropout, attention_dropout=config.attention_dropout,
-        forced_eos_token_id=None, **sides,
-    )  # fmt: skip
+    return mbart_config(
+        vocabulary, width=config.width, dropout=config.dropout, attention_dropout=config.attention_dropout
+    )
 
 
 def base(config: Config, run: Run) -> Path:
@@ -114,13 +92,16 @@ def base(config: Config, run: Run) -> Path:
 def _pretrain(config: Config, run: Run, folder: Path) -> None:
     """Denoising, as mBART: masked spans of single sentences of every language."""
     from core.models.loading import from_config
+    from core.models.scratch import mbart_tokenizer
     from core.training.fit import fit, save_pretrained
+    from core.training.seq2seq import sequence_loss
 
-    codes, parts = (config.pivot, *languages(config)), numbers(config)
+    codes, parts = (PIVOT, *languages(config)), numbers(config)
     drawn, known = {code: in_text(config, code) for code in codes}, parts.pop("text")[:GOLD]
     every = sorted({value for values in (known, *drawn.values(), *parts.values()) for value in values})
     words = spelled(codes, every)
-    tokenizer = tokenizer_for(words)
+    written = [digits(value) for value in range(LARGEST)] + [text for code in codes for text in words[code].values()]
+    tokenizer = mbart_tokenizer(word for line in written for word in line.split())
     model = from_config(shape(config, len(tokenizer)), seed=config.seed, task="seq2seq")
     texts = {code: [f"{digits(value)} {words[code][value]}" for value in values] for code, values in drawn.items()}
     read: list[method.Side] = []
@@ -130,30 +111,18 @@ def _pretrain(config: Config, run: Run, folder: Path) -> None:
         read += data.sides(tokenizer, code, "", shown)
     noisers = data.noisers(tokenizer, {(code, ""): None for code in codes})
     collate = partial(method.csr_batch, noisers=noisers, pad=tokenizer.pad_token_id)
-    loss = partial(method.sequence_loss, smoothing=config.smoothing)
+    loss = partial(sequence_loss, smoothing=config.smoothing)
     pairs, inner = [(side, side) for side in read], replace(run, path=folder / "training")
     fit(model, pairs, config.pretraining, inner, collate=collate, loss_fn=loss, seed=config.seed, name="pretrain")
     save_pretrained(model, folder / "model", tokenizer)
     write_json(folder / "texts.json", texts)
-    write_json(folder / "gold.json", {code: gold(tokenizer, words[codes[0]], words[code], known) for code in codes[1:]})
+    told = {code: aligned(*([words[each][value] for value in known] for each in (PIVOT, code))) for code in codes[1:]}
+    write_json(
+        folder / "gold.json",
+        {code: [tokenizer.convert_tokens_to_ids([f"▁{w}" for w in pair]) for pair in told[code]] for code in told},
+    )
     rows = {name: [{"key": str(n), **{code: words[code][n] for code in codes}} for n in parts[name]] for name in parts}
     write_json(folder / "rows.json", rows)
-
-
-def gold(
-    tokenizer: Any, source: Mapping[int, str], target: Mapping[int, str], values: Sequence[int]
-) -> list[tuple[int, int]]:
-    """What parallel text says of words, as entries: first those that occur together alone (Dice)."""
-    together: Counter[tuple[str, ...]] = Counter()
-    alone: list[Counter[str]] = [Counter(), Counter()]
-    for value in values:
-        pair = [set(source[value].split()), set(target[value].split())]
-        together.update(product(*pair))
-        for count, found in zip(alone, pair, strict=True):
-            count.update(found)
-    ids = {word: tokenizer.convert_tokens_to_ids(f"▁{word}") for count in alone for word in count}
-    best = sorted(together, key=lambda pair: -together[pair] / (alone[0][pair[0]] + alone[1][pair[1]]))
-    return [(ids[one], ids[other]) for one, other in best]
 
 
 def world(config: Config, run: Run) -> data.World:

@@ -12,8 +12,7 @@ first verb has made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,8 +64,8 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuning(Settings):
-    """What decides the numbers of the verb `tune`."""
+class Tune(Settings):
+    """Fine-tune an encoder-decoder on parallel text, after a stage of code-switching restore."""
 
     data: Positional[Path]
     """Parallel text."""
@@ -78,12 +77,6 @@ class Tuning(Settings):
     """Hub id, folder or wheel of an encoder-decoder."""
     lexicon: Path | None = None
     """A file, for both directions, or a folder with one for each; left out, it is made from the parallel text."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tune(Tuning):
-    """Fine-tune an encoder-decoder on parallel text, after a stage of code-switching restore."""
-
     out: Path = Path("tuned")
     """A folder for `restored` and `tuned`, which `from_pretrained` reads; the same command goes on where it stopped."""
 
@@ -129,25 +122,31 @@ def tune_pairs(
     from core.experiment.run import Run
     from core.files import remove
     from core.inference.seq2seq import positions
+    from core.training import seq2seq
     from core.training.config import TrainingConfig
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data, method
 
-    settings = TrainingConfig(
-        steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, warmup=0.08,
-        beta2=0.98, epsilon=1e-6, schedule="linear", save_every=min(5000, options.steps), keep_checkpoints=1,
-    )  # fmt: skip
-    run = Run(path, "csr4mbart", options, path / "stages")
+    def settings(steps: int) -> TrainingConfig:
+        return TrainingConfig(
+            steps=steps, batch_size=options.batch_size, learning_rate=options.learning_rate, warmup=0.08, beta2=0.98,
+            epsilon=1e-6, schedule="linear", save_every=min(5000, steps), keep_checkpoints=1,
+        )  # fmt: skip
+
+    run, losses = Run(path, "csr4mbart", options, path / "stages"), {}
     pairs = data.pairs(tokenizer, rows, [(source, target)], positions(model) // 2)
-    pad: int = tokenizer.pad_token_id
-    losses: dict[str, tuple[float, ...]] = {}
+    translations = data.translations(pairs)
+    bucket = len(rows) >= 8 * options.batch_size  # of fewer, batches of like lengths would always be the same ones
+    common: dict[str, Any] = {"pad": tokenizer.pad_token_id, "smoothing": 0.2}
     if options.restore_steps:
         noisers = data.noisers(tokenizer, {(source, target): lexicon})
-        first = replace(settings, steps=options.restore_steps, save_every=min(5000, options.restore_steps))
         # Where the second stage was stopped, this one is done, and only reads its last checkpoint.
-        losses["restore"] = method.restore(model, pairs, noisers, first, run, options.seed, pad=pad).losses
+        stage = settings(options.restore_steps)
+        pairs, stage = data.like_lengths(pairs, stage, options.seed) if bucket else (pairs, stage)
+        losses["restore"] = method.restore(model, pairs, noisers, stage, run, options.seed, **common).losses
         save_pretrained(model, path / "restored", tokenizer)
-    losses["tune"] = method.fine_tune(model, pairs, settings, run, options.seed, pad=pad).losses
+    stage = settings(options.steps)
+    losses["tune"] = seq2seq.train(model, translations, stage, run, options.seed, bucket=bucket, **common).losses
     remove(run.checkpoints)
     model.eval()
     return losses
@@ -162,10 +161,18 @@ def language_distance(
     if len(rows) < 2:
         raise UserError("One sentence has no distance from others: give two rows or more.")
     one, other = (data.encoded(model, tokenizer, [row[code] for row in rows], code) for code in (source, target))
-    return method.distances(one, other).tolist()
+    return (method.distances(one, other) / method.spread(one, other)).tolist()
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
+
+
+def _parallel(options: Tune | Distance) -> list[dict[str, str]]:
+    from core.corpora import read_parallel
+
+    if options.source == options.target:
+        raise UserError(f"--source and --target are both {options.source!r}: name two columns.")
+    return [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
 
 
 def lexicon(options: Induce) -> None:
@@ -190,18 +197,16 @@ def lexicon(options: Induce) -> None:
 
 def tune(options: Tune) -> None:
     """Write the restored and the fine-tuned model."""
-    from core.corpora import read_parallel
     from core.experiment.run import Run
     from core.models.loading import load
     from core.training.fit import save_pretrained
     from papers.csr4mbart import data
 
-    deciding = Tuning(**{field.name: getattr(options, field.name) for field in fields(Tuning)})
-    run = Run(options.out, "csr4mbart", deciding, options.out / "stages")
+    rows = _parallel(options)
+    run = Run(options.out, "csr4mbart", replace(options, out=Path()), options.out / "stages")  # wherever it lies
     if (options.out / "tuned").exists() or run.holds_another():
         raise UserError(f"{options.out} is there already: choose another folder with --out.")
     run.open()
-    rows = [dict(row) for row in read_parallel(options.data, [options.source, options.target])]
     model, tokenizer = load(options.model, task="seq2seq", dtype="float32")
     found = None
     if options.restore_steps:
@@ -217,11 +222,10 @@ def tune(options: Tune) -> None:
 
 def distance(options: Distance) -> None:
     """Print the mean of each model, and its difference from the first with an interval over sentences."""
-    from core.corpora import read_parallel
     from core.metrics import stats
     from core.models.loading import load
 
-    rows = [dict(row) for row in islice(read_parallel(options.data, [options.source, options.target]), options.rows)]
+    rows = _parallel(options)[: options.rows]
     first: dict[str, float] = {}
     for spec in options.models:
         found = language_distance(*load(spec, task="seq2seq"), rows, options.source, options.target)

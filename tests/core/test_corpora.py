@@ -550,6 +550,16 @@ def test_read_rows_leaves_the_columns_of_each_row_alone(tmp_path):
     assert list(corpora.read_rows(tmp_path / "a.parquet")) == [{"a": 1}, {"a": 2}]
 
 
+def test_translations_are_columns_or_lie_below_translation(tmp_path):
+    (tmp_path / "opus.jsonl").write_text('{"translation": {"en": "a", "vi": "b", "ro": "c"}}\n' * 2, encoding="utf-8")
+    (tmp_path / "table.tsv").write_text("key\ten\tvi\nx\ta\tb\r\n", encoding="utf-8")
+    found = corpora.read_translations(str(tmp_path / "opus.jsonl"), ["en", "vi"], 1)
+    assert found == [{"key": "1", "en": "a", "vi": "b"}]
+    assert corpora.read_translations(str(tmp_path / "table.tsv"), ["vi", "en"]) == [{"key": "x", "vi": "b", "en": "a"}]
+    with pytest.raises(UserError, match=r"row 1.*no text in 'ro'"):
+        corpora.read_translations(str(tmp_path / "table.tsv"), ["en", "ro"])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -139,3 +139,12 @@ def test_what_letters_alone_translate():
     found = lexicon.by_letters(["angola", "japan"], ["ангола", "япония"], table)
     assert found == ([1.0, 0.5], [False, True])  # one is found, and of what shares nothing one in two by chance
     assert lexicon.by_letters(["ab", "cd"], ["cd", "ab"], "none") == ([0.0, 0.0], [True, True])
+
+
+def test_words_of_parallel_sentences_are_paired_the_most_exclusive_ones_first() -> None:
+    found = lexicon.aligned(["one hundred", "two hundred", "one"], ["un cent", "deux cent", "un"])
+    assert found[:3] == [("hundred", "cent"), ("one", "un"), ("two", "deux")]
+    assert lexicon.aligned(["b a"], ["y x"]) == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+    assert set(found) == {(a, b) for a in ("one", "two", "hundred") for b in ("un", "deux", "cent")} - {
+        ("one", "deux"), ("two", "un"),
+    }  # fmt: skip

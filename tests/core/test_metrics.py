@@ -510,6 +510,12 @@ def test_unknown_metric_or_option(name, options, words):
         metrics.load(name, **options)
 
 
+def test_rare_words_count_where_a_reference_has_them() -> None:
+    known, recall = Counter(["a", "b"] * 2 + ["a", "c"]), translation.rare_word_recall
+    assert [recall(text, "a b d b", known) for text in ("d b b", "a b", "a")] == pytest.approx([1.0, 1 / 3, 0.0])
+    assert recall("a", "a a", known) is None
+
+
 def test_modules_load_without_a_network(tmp_path):
     """In a fresh process with no hub, no caches and every connection refused."""
     code = """

@@ -1,18 +1,25 @@
-"""Encoder-decoders: tags, what a decoder begins with, and outputs in the order of the inputs."""
+"""Encoder-decoders: tags, what a decoder begins with, outputs in the order of the inputs, and training."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import MBart50Tokenizer, MBartConfig, MBartTokenizer, NllbTokenizer, T5Config
 
 from core.errors import UserError
+from core.experiment.run import Run
 from core.inference.seq2seq import decoder_start, encode, language_tag, translate, write
 from core.models.flops import layers_of
 from core.models.loading import from_config
+from core.models.scratch import mbart_config, mbart_tokenizer
 from core.models.tokenization import word_level
+from core.tasks.translation import segments, written
+from core.training import seq2seq
+from core.training.config import TrainingConfig
 
 WORDS = ["▁1", "▁one", "▁two", "▁three"]
 
@@ -87,9 +94,91 @@ def test_outputs_are_those_of_the_model_alone_and_in_order() -> None:
     assert together == [translate(model, tokenizer, [text], "en", "vi", longest=6)[0] for text in texts]
     read, _ = encode(tokenizer, texts, "en")
     assert write(model, tokenizer, read, "vi", longest=6, at_once=2) == together
+    rows = [{"en": text, "vi": "three"} for text in texts]
+    parts = segments(rows, [("en", "vi"), ("vi", "en")])
+    outputs = written(model, tokenizer, [parts[0], parts[3], *parts[1:3]], longest=6)
+    assert [outputs[0], *outputs[2:]] == together
     start = decoder_start(model, tokenizer, "vi")
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([read[0]]), decoder_input_ids=torch.tensor([start])).logits
     first = tokenizer.decode([int(logits[0, -1].argmax())], skip_special_tokens=True)
     assert together[0].startswith(first)
     assert len(translate(model, tokenizer, ["one " * 40], "en", "vi", longest=99)) == 1  # 32 positions
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made", [lambda: mbart(MBartTokenizer), lambda: mbart(MBart50Tokenizer), t5])
+def test_the_loss_is_the_models_own_without_smoothing_and_pulls_to_uniform_with_it(made: Any) -> None:
+    model, tokenizer = made()
+    texts, others = ["one", "two three one"], ["three three", "two"]
+    batch = seq2seq.collate(seq2seq.pairs(tokenizer, texts, others, "en", "vi"), pad=tokenizer.pad_token_id)
+    with torch.no_grad():
+        plain, smoothed = (seq2seq.sequence_loss(model, batch, smoothing=share) for share in (0.0, 0.2))
+        output = model(**batch)
+    assert plain.total / plain.items == pytest.approx(output.loss.item(), rel=1e-5)
+    uniform = -output.logits.log_softmax(-1).mean(-1)[batch["labels"] >= 0].sum()
+    assert smoothed.total.item() == pytest.approx((0.8 * plain.total + 0.2 * uniform).item(), rel=1e-5)
+
+
+def test_a_batch_gives_the_loss_of_its_rows_alone() -> None:
+    model, tokenizer = mbart(MBartTokenizer)
+    rows = seq2seq.pairs(tokenizer, ["one", "two three one"], ["three three", "two"], "en", "vi")
+    assert tokenizer.convert_ids_to_tokens(rows[0]["input_ids"])[-1] == "en_XX"
+    assert tokenizer.convert_ids_to_tokens(rows[0]["labels"])[-1] == "vi_VN"
+    pad = tokenizer.pad_token_id
+    batch = seq2seq.collate(rows, pad=pad)
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (2, 5)
+    assert batch["labels"].shape == (2, 4)
+    with torch.no_grad():
+        together = seq2seq.sequence_loss(model, batch, smoothing=0.1)
+        alone = [seq2seq.sequence_loss(model, seq2seq.collate([row], pad=pad), smoothing=0.1) for row in rows]
+    assert together.items == sum(loss.items for loss in alone)
+    assert together.total.item() == pytest.approx(sum(loss.total.item() for loss in alone), rel=1e-5)
+
+
+def test_bucketed_batches_are_of_like_lengths_on_both_sides() -> None:
+    rng = np.random.default_rng(0)
+    rows = [{"input_ids": [5] * (1 + n % 9), "labels": [6] * (1 + n % 9 + rng.integers(3))} for n in range(64)]
+    settings = TrainingConfig(steps=12, batch_size=8)
+    found = seq2seq.bucketed(rows, settings, 0)
+    assert len(found) == 96
+
+    def padding(rows: list[Any]) -> int:
+        batches = [rows[start : start + 8] for start in range(0, len(rows), 8)]
+        sizes = [[len(row[side]) for row in batch] for batch in batches for side in ("input_ids", "labels")]
+        return sum(8 * max(size) - sum(size) for size in sizes)
+
+    assert padding(found) / 12 < padding(rows) / 8 / 2
+    with pytest.raises(UserError, match="do not fill a batch"):
+        seq2seq.bucketed(rows[:7], settings, 0)
+
+
+@pytest.mark.parametrize("bucket", [False, True])
+def test_a_small_model_learns_to_translate(bucket: bool, tmp_path: Path) -> None:
+    words = {"one": "một", "two": "hai", "three": "ba"}
+    tokenizer = mbart_tokenizer([*words, *words.values()])
+    config = mbart_config(len(tokenizer), width=16, layers=1, heads=2, dropout=0.0)
+    model = from_config(config, seed=0, task="seq2seq")
+    assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
+    texts = [f"{one} {two}" for one in words for two in words]
+    others = [" ".join(words[word] for word in text.split()) for text in texts]
+    rows = seq2seq.pairs(tokenizer, texts, others, "en", "vi")
+    settings = TrainingConfig(steps=60, batch_size=9, learning_rate=2e-2, precision="fp32")
+    run = Run(tmp_path, "test", settings, tmp_path / "stages", quiet=True)
+    result = seq2seq.train(model, rows, settings, run, 0, pad=tokenizer.pad_token_id, bucket=bucket)
+    assert result.losses[-1] < 0.1 < result.losses[0]
+    assert translate(model.eval(), tokenizer, texts, "en", "vi", longest=6) == others
+
+
+@pytest.mark.parametrize("made", [lambda: mbart(MBartTokenizer), t5])
+def test_dropout_is_set_in_every_part(made: Any) -> None:
+    model, _ = made()
+    seq2seq.set_dropout(model, 0.3, 0.25)
+    rates = {
+        type(part).__name__: part.dropout for part in model.modules() if type(getattr(part, "dropout", 0)) is float
+    }
+    assert rates == {name: 0.25 if "Attention" in name else 0.3 for name in rates}
+    assert rates
+    assert {part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)} <= {0.3}
