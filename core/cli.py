@@ -224,9 +224,12 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _new(options: argparse.Namespace) -> None:
+    from core.cost.launch import update_launch
+    from core.experiment.paper import find
     from core.experiment.skeleton import write_skeleton
 
     print(write_skeleton(options.slug))
+    update_launch(find(options.slug))
 
 
 if __name__ == "__main__":

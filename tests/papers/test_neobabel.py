@@ -255,8 +255,9 @@ def test_a_verdict_tells_the_pair_from_the_exchanged_one_and_from_a_crowd() -> N
         image = shapes.decode(codes[None])[0]
         assert miniature.verdict(image, item) == "exact"
         assert not item.cls or miniature.verdict(image, item.exchanged()) == "wrong"
-    codes[(codes == 0).nonzero()[-1]] = shapes.code(Thing("square", "white"))
-    assert miniature.verdict(shapes.decode(codes[None])[0], item) == "more"
+    codes = shapes.place(PAIR.things, rng)
+    codes[(codes == 0).nonzero()[-1]] = shapes.code(Thing("heart", "white"))
+    assert miniature.verdict(shapes.decode(codes[None])[0], PAIR) == "more"
     assert miniature.detect(shapes.decode(torch.tensor([[0, 8, 16, 24, 0, 0, 0, 0, 0]]))[0]) == {}
     assert (PAIR.key, PAIR.exchanged().prompt("en")) == ("c/red-circle+blue-square", "a blue circle and a red square")
 
