@@ -75,7 +75,12 @@ def launch_markdown(paper: Paper, gpus: int = MACHINE, gpu: str = "h100") -> str
     """The block on a paper's page: the commands of every preset at its scale, with what they cost."""
     settings = importlib.import_module(f"papers.{paper.slug}.config")
     trains = (paper.folder / "train.py").exists()
-    lines = [f"The scale of the paper, on {gpus} GPUs or as many as its memory takes:", "", "```bash"]
+    lines = [
+        f"The scale of the paper, on {gpus} GPUs or as many as its memory takes. Where commands above name data or "
+        "tools of yours, these take the same options.",
+        "",
+        "```bash",
+    ]
     for preset in (name for name in settings.PRESETS if name.startswith("paper")):
         result = plan(settings.workload(preset_named(settings.PRESETS, preset)), gpus=gpus, gpu=gpu)
         if result.gpu_hours >= 0.05:
