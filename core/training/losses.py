@@ -115,6 +115,25 @@ def causal_lm_loss(
     return Loss(loss, count, logs)
 
 
+def label_log_probs(model: nn.Module, batch: Mapping[str, Any]) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+    """Log-probability of every label in nats, in the accuracy of float32, and the row of the batch it stands in.
+
+    The head runs on the positions of labels alone.
+
+    Args:
+        model: A causal language model of transformers, or a PEFT model around one.
+        batch: `input_ids`, `labels` (-100 = ignored) and perhaps `attention_mask`, [row, length].
+    """
+    positions, targets = shifted_targets(batch)
+    rows = positions // batch["input_ids"].shape[1]
+    if _head_kind(model) == "whole":
+        logits = model(**model_inputs(batch), use_cache=False).logits.flatten(0, 1)[positions]
+    else:
+        states, _ = decode(model, **model_inputs(batch), use_cache=False)
+        logits = _behind_decoder(model, states.flatten(0, 1)[positions])
+    return -F.cross_entropy(logits.to(_accurate(logits.dtype)), targets, reduction="none"), rows
+
+
 # --- the decoder, and what stands behind it ---------------------------------------------------------------------------
 
 # linear: logits are hidden . W^T with a W that nothing adapts; own: some other function of a position's hidden state
