@@ -28,6 +28,7 @@ SIZES = {"vocab_size": 67, "hidden_size": 16, "num_hidden_layers": 2, "num_atten
 DECODER = {**SIZES, "intermediate_size": 24, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 ENCODER = {**SIZES, "intermediate_size": 24, "max_position_embeddings": 40}
 HALVES = {"encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+ONE = {"num_key_value_heads": 1, "num_local_experts": 1}
 FEWER = {"num_key_value_heads": 1, "head_dim": 8}
 MOE = {**FEWER, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
 SHAPES = {
@@ -35,7 +36,7 @@ SHAPES = {
     "tied": ("causal-lm", "LlamaConfig", {**DECODER, "tie_word_embeddings": True}),
     # Stored expert by expert, computed as one; on the second of two processes three experts leave one, and one none.
     "experts": ("causal-lm", "MixtralConfig", {**DECODER, "num_key_value_heads": 1, "num_local_experts": 3}),
-    "one expert": ("causal-lm", "MixtralConfig", {**DECODER, "num_local_experts": 1, "num_experts_per_tok": 1}),
+    "one expert": ("causal-lm", "MixtralConfig", {**DECODER, **ONE, "num_experts_per_tok": 1}),
     # Stored as one matrix, computed as three.
     "fused": ("masked-lm", "NomicBertConfig", ENCODER),
     # Embeddings that are named as a block, and a head that has their matrix.
