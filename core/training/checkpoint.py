@@ -125,9 +125,9 @@ def save(
             mine = [temporary / f"random-{rank}.json"]
             write_json(mine[0], random_states or random_state())
             if suffix or rank == 0:
-                for kind, tensors in (("model", trained_tensors(model)), ("optimizer", optimizer_tensors(model, optimizer))):
-                    mine.append(temporary / f"{kind}{suffix}.safetensors")
-                    _save_tensors(mine[-1], tensors)
+                mine += [temporary / f"model{suffix}.safetensors", temporary / f"optimizer{suffix}.safetensors"]
+                _save_tensors(mine[1], trained_tensors(model))
+                _save_tensors(mine[2], optimizer_tensors(model, optimizer))
             digests = distributed.gather_objects({path.name: sha256(path) for path in mine})
             if rank == 0:
                 files = {name: value for found in digests for name, value in found.items()}

@@ -90,7 +90,7 @@ def sharded_objective(model: nn.Module, loss_fn: Callable[..., Any] | None, acce
     if objective is None:
         if distributed.is_sharded(model):
             raise UserError(
-                f"A part of {type(model).__name__} is sharded already: train the model that was sharded, or load it anew."
+                f"A part of {type(model).__name__} is sharded already: train what was sharded, or load it anew."
             )
         objective = fsdp2_prepare_model(accelerator, Objective(model, loss_fn))
         # Not as a submodule: it is the model's own parent.
