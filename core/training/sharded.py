@@ -206,11 +206,16 @@ def _saved_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _files(model: nn.Module, tensors: Mapping[str, Tensor]) -> list[list[str]]:
-    """Names by file. What lies in one block stays together, as its tensors may be stored in other pieces."""
+    """Names by file. Where tensors are stored in other pieces than they are held in, a block's stay together."""
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightConverter
+
+    converted = any(isinstance(entry, WeightConverter) for entry in get_model_conversion_mapping(model))
     blocks = [f"{name}." for name, module in model.named_modules() if name and isinstance(module, FSDPModule)]
     units: dict[str, list[str]] = {}
     for name in tensors:
-        units.setdefault(next((b for b in reversed(blocks) if name.startswith(b)), ""), []).append(name)
+        unit = next((b for b in reversed(blocks) if name.startswith(b)), "") if converted else name
+        units.setdefault(unit, []).append(name)
     files: list[list[str]] = []
     room = 0
     for names in units.values():

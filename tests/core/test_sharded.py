@@ -246,8 +246,8 @@ def test_one_process_loads_as_ever(tmp_path):
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
-FILE_BYTES = 60_000_000
-LARGE = {**DECODER, "vocab_size": 12_000, "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 4}
+FILE_BYTES = 40_000_000
+LARGE = {**DECODER, "vocab_size": 4000, "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 6}
 
 
 def resident():
@@ -281,9 +281,9 @@ def test_no_process_ever_holds_the_model(tmp_path, record_property):
     for loaded, saved, share in launch_cpu(measured, 2, tmp_path):
         record_property("megabytes", [round(size / 1e6) for size in (loaded, saved, share, whole)])
         assert share < 0.51 * whole
-        assert loaded < share + largest + slack < 0.85 * whole
+        assert loaded < share + largest + slack < 0.7 * whole
         # Complete tensors of one file, one more on its way, and the one that is written.
-        assert saved < share + FILE_BYTES + 2 * largest + slack < 1.05 * whole
+        assert saved < share + FILE_BYTES + 2 * largest + slack < 0.85 * whole
     index = json.loads((tmp_path / "again" / "large" / "model.safetensors.index.json").read_text())
     assert len(set(index["weight_map"].values())) > 4
     assert index["metadata"]["total_size"] == whole
