@@ -159,6 +159,12 @@ class Cycle(Iterator[tuple[int, T]], Generic[T]):
         buffer: So many documents are held and shuffled at a time; the order of a smaller source is random as a whole.
     """
 
+    _begin: int
+    _place: int
+    _opened: Iterator[T] | None
+    _part: list[T]
+    _order: list[int]
+
     def __init__(
         self, documents: Documents[T], length: Callable[[T], int], seed: int, name: str = "", buffer: int = BUFFER
     ) -> None:
@@ -202,8 +208,7 @@ class Cycle(Iterator[tuple[int, T]], Generic[T]):
         self._begin, self._place, self._found = position["begin"], position["place"], position["found"]
         self._before = position["generator"]
         self._generator.bit_generator.state = self._before
-        self._opened: Iterator[T] | None = None
-        self._part: list[T] = []
+        self._opened, self._part = None, []
 
     def _open(self, begin: int) -> Iterator[T]:
         if not callable(self._documents):

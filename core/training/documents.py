@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,13 +51,13 @@ class Body:
 
 def tokenise(
     bodies: Iterable[Body], tokenizer: PreTrainedTokenizerBase
-) -> tuple[dict[str, dict[str, float]], dict[str, Documents[list[int]]]]:
+) -> tuple[dict[str, dict[str, float]], dict[str, Documents[array[int]]]]:
     """Sizes in tokens by category and body, and the token rows of each body.
 
     A body of known size is not read now: its rows are a function that reads them as a stream.
     """
     sizes: dict[str, dict[str, float]] = {}
-    documents: dict[str, Documents[list[int]]] = {}
+    documents: dict[str, Documents[array[int]]] = {}
     for body in bodies:
         size = body.tokens
         if size is None:
@@ -70,16 +71,16 @@ def tokenise(
 
 @dataclass(frozen=True)
 class Tokenised:
-    """The token rows of a body, made as they are read."""
+    """The token rows of a body, made as they are read, four bytes a token: a mixture holds many of each source."""
 
     body: Body
     tokenizer: PreTrainedTokenizerBase
     begin: int = 0
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[array[int]]:
         texts = itertools.islice(self.body.texts(), self.begin, None)
         while part := list(itertools.islice(texts, 1000)):
-            yield from encode(self.tokenizer, part)
+            yield from (array("i", ids) for ids in encode(self.tokenizer, part))
 
     def skip(self, rows: int) -> Tokenised:
         """The same without the first ones, which are not tokenised for that."""
@@ -125,7 +126,7 @@ def by_length(rows: Sequence[Any], lengths: Any, settings: TrainingConfig, seed:
 
 
 def ordered_rows(
-    stream: Callable[[], Iterable[tuple[int, str, list[int]]]],
+    stream: Callable[[], Iterable[tuple[int, str, Sequence[int]]]],
     run: Run,
     inputs: Mapping[str, Any],
     *,
@@ -141,7 +142,7 @@ def ordered_rows(
     """
     counts: dict[str, Counter[str]] = {}
 
-    def counted() -> Iterator[list[int]]:
+    def counted() -> Iterator[Sequence[int]]:
         for stage, source, ids in stream():
             counts.setdefault(str(stage), Counter())[source] += len(ids)
             yield ids
@@ -164,7 +165,7 @@ class StreamedRows:
         counts: Tokens of each source by stage that were read so far.
     """
 
-    def __init__(self, mixture: Mixture[list[int]]) -> None:
+    def __init__(self, mixture: Mixture[Any]) -> None:
         self.mixture, self.counts = mixture, dict[int, Counter[str]]()
 
     @property

@@ -20,7 +20,7 @@ import bisect
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -85,36 +85,39 @@ def document_lengths(dataset: Any) -> np.ndarray:
 class Pieces:
     """The pieces of at most `max_length` tokens that documents are trained in, in the order of the documents.
 
-    Nothing of what is kept has more than four bytes a piece, and mostly nothing is kept: at 100 million documents an
-    object each would take 20 GB.
+    At 100 million documents an object each would take 20 GB. What is kept here is four bytes for each piece that is
+    left out, and for each document where long ones are split.
 
     Attributes:
         lengths: Tokens of every document.
         max_length: Most tokens of a piece.
-        document: Which document each piece is of; None = piece i is of document i.
-        start: At which of its tokens each piece begins; None = all at the first.
+        first: The number of each document's first piece, as long as none is left out; None = a piece a document.
+        gone: For each piece that is left out, how many that are not stand before it.
     """
 
     lengths: np.ndarray
     max_length: int
-    document: Int[np.ndarray, " pieces"] | None = None
-    start: Int[np.ndarray, " pieces"] | None = None
+    first: Int[np.ndarray, " documents"] | None = None
+    gone: Int[np.ndarray, " gone"] = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __len__(self) -> int:
-        return len(self.lengths if self.document is None else self.document)
+        return self._all - len(self.gone)
 
     def spans(self, which: slice | np.ndarray = slice(None)) -> Int[np.ndarray, "some 3"]:
         """Some pieces, as the numbers of a :class:`Span` each."""
         if isinstance(which, slice):
             which = np.arange(*which.indices(len(self)))
-        document = np.asarray(which if self.document is None else self.document[which], dtype=np.int64)
-        start = np.zeros_like(document) if self.start is None else self.start[which].astype(np.int64)
+        document = self._number(which)
+        start = np.zeros_like(document)
+        if self.first is not None:
+            piece, document = document, np.searchsorted(self.first, document, "right") - 1
+            start = self.max_length * (piece - self.first[document])
         return np.stack([document, start, np.minimum(start + self.max_length, self.lengths[document])], axis=1)
 
     def sizes(self, which: slice | np.ndarray = slice(None)) -> Int[np.ndarray, " some"]:
         """Tokens of some pieces."""
-        found = np.asarray(self.lengths[which if self.document is None else self.document[which]], dtype=np.int64)
-        return np.minimum(found if self.start is None else found - self.start[which], self.max_length)
+        _, start, end = self.spans(which).T
+        return end - start
 
     def chunks(self) -> Iterator[slice]:
         """All pieces, a part at a time."""
@@ -132,21 +135,26 @@ class Pieces:
 
     def of_documents(self, begin: int, end: int) -> slice:
         """Where the pieces of documents `begin` to `end` are."""
-        return slice(begin, end) if self.document is None else slice(*np.searchsorted(self.document, [begin, end]))
+        numbers = np.array([begin, end]) if self.first is None else np.append(self.first, self._all)[[begin, end]]
+        return slice(*(numbers - np.searchsorted(self.gone + np.arange(len(self.gone)), numbers)).tolist())
 
     def kept(self, mask: np.ndarray) -> Pieces:
         """Those for which the mask holds."""
-        if mask.all():
-            return self
-        if self.document is not None:
-            document = self.document[mask]
-        else:
-            document, begin = np.empty(np.count_nonzero(mask), index_type(len(self))), 0
-            for part in self.chunks():
-                found = part.start + mask[part].nonzero()[0]
-                document[begin : begin + len(found)] = found
-                begin += len(found)
-        return Pieces(self.lengths, self.max_length, document, None if self.start is None else self.start[mask])
+        kind = index_type(self._all)
+        parts = [self._number(part.start + (~mask[part]).nonzero()[0]).astype(kind) for part in self.chunks()]
+        numbers = np.sort(np.concatenate([self.gone + np.arange(len(self.gone), dtype=kind), *parts]))
+        return replace(self, gone=numbers - np.arange(len(numbers), dtype=kind))
+
+    @property
+    def _all(self) -> int:
+        """How many there are with those that are left out."""
+        if self.first is None or not len(self.first):
+            return len(self.lengths)
+        return int(self.first[-1]) + max(1, -(-int(self.lengths[-1]) // self.max_length))
+
+    def _number(self, which: np.ndarray) -> np.ndarray:
+        """The numbers that pieces have as long as none is left out."""
+        return which + np.searchsorted(self.gone, which, "right")
 
 
 def _chunks(size: int) -> Iterator[slice]:
@@ -155,27 +163,30 @@ def _chunks(size: int) -> Iterator[slice]:
 
 def cut(lengths: np.ndarray, max_length: int, long_documents: Literal["truncate", "split", "drop"]) -> Pieces:
     """The pieces that documents of these lengths are trained in. Empty documents have none."""
+    first = _first_pieces(lengths, max_length) if long_documents == "split" else None
+    whole = Pieces(lengths, max_length, first)
+    mask = np.empty(len(whole), dtype=bool)
+    for part in whole.chunks():
+        mask[part] = whole.sizes(part) > 0
+        if long_documents == "drop":
+            mask[part] &= lengths[part] <= max_length
+    return whole.kept(mask)
+
+
+def _first_pieces(lengths: np.ndarray, max_length: int) -> np.ndarray | None:
+    """The number of each document's first piece; None if no document is too long. An empty one has a piece too."""
 
     def pieces(part: slice) -> np.ndarray:
-        here = np.asarray(lengths[part], dtype=np.int64)
-        if long_documents == "split":
-            return -(-here // max_length)
-        return (here > 0) & (here <= max_length) if long_documents == "drop" else here > 0
+        return np.maximum(-(-np.asarray(lengths[part], dtype=np.int64) // max_length), 1)
 
-    counts = [(int(found.sum()), int(found.max())) for part in _chunks(len(lengths)) for found in [pieces(part)]]
-    total, most = sum(count for count, _ in counts), max((most for _, most in counts), default=0)
-    if total == len(lengths) and most <= 1:
-        return Pieces(lengths, max_length)
-    document = np.empty(total, index_type(len(lengths)))
-    start = np.zeros(total, np.int32) if most > 1 else None
-    begin = 0
-    for part, (count, _) in zip(_chunks(len(lengths)), counts, strict=True):
-        found, here = pieces(part), slice(begin, begin + count)
-        document[here] = np.repeat(np.arange(part.start, part.stop), found)
-        if start is not None:
-            start[here] = max_length * (np.arange(count) - np.repeat(np.cumsum(found) - found, found))
-        begin += count
-    return Pieces(lengths, max_length, document, start)
+    total = sum(int(pieces(part).sum()) for part in _chunks(len(lengths)))
+    if total == len(lengths):
+        return None
+    first, end = np.empty(len(lengths), index_type(total)), 0
+    for part in _chunks(len(lengths)):
+        ends = end + np.cumsum(found := pieces(part))
+        first[part], end = ends - found, int(ends[-1])
+    return first
 
 
 @dataclass(frozen=True)
@@ -278,17 +289,15 @@ def best_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]
     return bins
 
 
-def in_order(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Bins filled one after another, which keeps the order of the documents."""
-    bins: list[list[int]] = []
-    free = 0
-    for item, length in enumerate(lengths):
-        if length > free:
-            bins.append([])
-            free = capacity
-        bins[-1].append(item)
-        free -= length
-    return bins
+def in_order(lengths: Sequence[int] | np.ndarray, capacity: int) -> Int[np.ndarray, " bins"]:
+    """Where each bin begins if they are filled one after another, which keeps the order of the documents."""
+    ends = np.cumsum(lengths)
+    after = np.searchsorted(ends, ends - lengths + capacity, "right").tolist()
+    begins, item = [], 0
+    while item < len(after):
+        begins.append(item)
+        item = after[item]
+    return np.array(begins, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -355,17 +364,17 @@ class Epoch:
         if not capacity:
             return Rows(pieces, sequence, np.arange(len(sequence)), np.ones(len(sequence), dtype=np.int64))
         lengths = pieces.sizes(sequence)
-        fill, window = (best_fit_decreasing, WINDOW) if shuffle else (in_order, CHAPTER)
+        if not shuffle:
+            begins = in_order(lengths, capacity)
+            return Rows(pieces, sequence, begins, np.diff(begins, append=len(sequence)))
         members, sizes = [], []
-        for begin in range(0, len(sequence), window):
-            bins = fill(lengths[begin : begin + window].tolist(), capacity)
-            members.append(begin + np.concatenate(bins))
+        for begin in range(0, len(sequence), WINDOW):
+            bins = best_fit_decreasing(lengths[begin : begin + WINDOW].tolist(), capacity)
+            members.append(begin + np.fromiter(itertools.chain(*bins), np.int64))
             sizes.append([len(row) for row in bins])
         size = np.concatenate(sizes)
-        order = np.arange(len(size))
-        if shuffle:
-            later = np.random.default_rng([self.order.seed, self.number, number])
-            order = (later if number else copy.deepcopy(self._shuffler)).permutation(len(size))
+        later = np.random.default_rng([self.order.seed, self.number, number])
+        order = (later if number else copy.deepcopy(self._shuffler)).permutation(len(size))
         return Rows(pieces, sequence[np.concatenate(members)], (np.cumsum(size) - size)[order], size[order])
 
 
