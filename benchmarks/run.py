@@ -51,7 +51,7 @@ def merged(known: Mapping[str, Any], found: Sequence[Comparison | Growth], where
     """The record with what was found in the place of what it had under the same names."""
 
     def rows(key: str, kind: type) -> list[dict[str, Any]]:
-        before = {_name(row): row for row in known.get(key, [])}
+        before = {_name(row): {"commit": known["environment"]["commit"]} | row for row in known.get(key, [])}
         fresh = [row.to_json() | {"commit": where["commit"]} for row in found if isinstance(row, kind)]
         return list((before | {_name(row): row for row in fresh}).values())
 

@@ -115,10 +115,11 @@ def growth_figures() -> str:
 
 
 def growth_drawing(curve: dict[str, Any]) -> str:
-    """One curve as SVG: work to the right, seconds upwards, both in powers of ten; dashed is "in proportion"."""
+    """One curve as SVG: work to the right, seconds upwards, both logarithmic; dashed is "in proportion"."""
     points = [(math.log10(work), math.log10(cost)) for work, cost in curve["points"]]
     (first, cost), (last, _) = points[0], points[-1]
-    line = [(first, cost), (last, cost + last - first)]
+    way = 1 if points[-1][1] > cost else -1  # more processes are to take less time
+    line = [(first, cost), (last, cost + way * (last - first))]
     seconds = [value for _, value in points + line]
     low, high = min(seconds), max(seconds)
 
@@ -131,7 +132,7 @@ def growth_drawing(curve: dict[str, Any]) -> str:
     told = "; ".join(f"{work:,.0f}: {value:.3g} s" for work, value in curve["points"])
     ends = [f"{curve['points'][place][0]:,.0f}" for place in (0, -1)]
     return (
-        f'<figure><svg class="growth" viewBox="0 0 260 140" role="img" aria-label="{html.escape(told)}">'
+        f'<figure><svg viewBox="0 0 260 140" role="img" aria-label="{html.escape(told)}">'
         f"<title>{html.escape(told)}</title>"
         f'<polyline class="proportion" points="{" ".join(map(place, line))}"/>'
         f'<polyline class="cost" points="{" ".join(map(place, points))}"/>{dots}'
