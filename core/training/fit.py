@@ -3,7 +3,7 @@
     result = fit(model, dataset, config.training, run, seed=config.seed)
 
 Rows are `{"input_ids": [...], "labels": [...]}` (-100 = no loss; without labels, every token counts), in a list or a
-`datasets.Dataset`. One optimiser step is
+`datasets.Dataset`; or whatever gives rows by index, or one after another (`packing.Stream`). One optimiser step is
 
     g = (1 / N) sum over ranks and micro-steps of grad(loss sum),   N = label tokens of the whole step
     g <- g min(1, max_grad_norm / |g|),    theta <- AdamW(theta, g)
@@ -36,7 +36,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
@@ -52,7 +51,7 @@ from core.training.config import TrainingConfig
 from core.training.losses import Loss, causal_lm_loss, shifted_targets
 from core.training.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
 from core.training.packed_attention import own_attention, packed_attention, reads_alike, to_device
-from core.training.packing import Batch, Collate, Feed, Form, LeftOut, Span, make_feed, row_ids
+from core.training.packing import Batch, Collate, Feed, Form, LeftOut, Span, Stream, StreamOrder, make_feed, row_ids
 from core.training.progress import Display, Meter
 from core.training.sharded import Objective, sharded_objective
 
@@ -108,6 +107,7 @@ class State:
     step: int = 0
     epoch: int = 0
     offset: int = 0
+    stream: Any = None
     losses: list[float] = field(default_factory=list)
     evaluations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)  # since the last line of metrics.jsonl
@@ -134,7 +134,8 @@ def fit(
     Args:
         model: Any module; freeze what should stay (PEFT does). One that is sharded already, by an earlier phase or by
             :func:`core.training.sharded.load`, keeps its shards.
-        dataset: Rows by index: a list of dictionaries or a `datasets.Dataset`.
+        dataset: Rows by index: a list of dictionaries, a `datasets.Dataset`, or anything of one's own that knows its
+            `lengths`; or a stream of rows (:class:`core.training.packing.Stream`), of which every process reads all.
         config: Length, speed, number format; see its fields.
         run: Receives metrics and checkpoints.
         loss_fn: `loss_fn(model, batch) -> Loss(total, items, logs)`. It runs inside the distributed wrapper, so it may
@@ -162,7 +163,7 @@ def fit(
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the checkpoint is written.
     """
     started = time.monotonic()
-    if not len(dataset):
+    if not isinstance(dataset, Stream) and not len(dataset):
         raise UserError("There is nothing to train on: the data set is empty.")
     if not any(p.requires_grad for p in model.parameters()):
         raise UserError("There is nothing to train: no parameter of the model requires a gradient.")
@@ -180,7 +181,7 @@ def fit(
         objective, optimizer = stack.enter_context(prepared(model, loss_fn, config, accelerator))
         optimizer_state = _continued(optimizer, moments, accelerator)
         feed = dataclasses.replace(feed, form=stack.enter_context(_document_form(objective, model, feed, device)))
-        total = config.steps or feed.order.steps(config.epochs)
+        total = config.steps if isinstance(feed.order, StreamOrder) else config.steps or feed.order.steps(config.epochs)
         identity = _identity(dataset, config, seed, total)
         saver = _Saver(run.checkpoints / name, model, optimizer, config, identity)
         state = saver.resume()
@@ -189,6 +190,8 @@ def fit(
         logger = _Logger(run, accelerator, config, name)
         logger.write_left_out(feed.left_out)
         meter = Meter()
+        if isinstance(feed.order, StreamOrder):
+            feed.order.place = state.stream
         batches = feed.order.batches(state.epoch, state.offset)
         stop = stack.enter_context(_stop_signals())
         display = stack.enter_context(Display(total, name, run.quiet, state.step))
@@ -200,18 +203,21 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = now
 
-            rows, epoch, offset = next(batches)
+            if (found := next(batches, None)) is None:
+                raise UserError(_ENDED.format(step=state.step, total=total))
+            rows, epoch, offset = found
             sums, parts = gradients(accelerator, objective, feed, rows, state.step, stop)
             values = _read(sums)
             if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
                 where = saver.save(state, random_before)
-                raise UserError(_not_finite(dataset, parts, state.step + 1, where))
+                raise UserError(_not_finite(feed.dataset, parts, state.step + 1, where))
             # Without items there is no gradient, but weight decay and momentum would still move the weights.
             if values["labels"]:
                 optimizer.step()
             optimizer.zero_grad()
 
             state.step, state.epoch, state.offset = state.step + 1, epoch, offset
+            state.stream = getattr(feed.order, "place", None)
             state.losses.append(values["loss"] / values["labels"] if values["labels"] else math.nan)
             if (epoch or state.step == total) and all(map(math.isnan, state.losses)):
                 raise UserError(_NOTHING_LEARNED.format(steps=state.step))
@@ -394,8 +400,7 @@ def _document_form(objective: Any, model: nn.Module, feed: Feed, device: torch.d
         return
     if not hasattr(lm, "set_attn_implementation"):
         raise UserError(f"{type(lm).__name__} is not a transformers model: set training.layout to padded.")
-    spans = np.asarray(feed.order.spans)
-    longest = int((spans[:, 2] - spans[:, 1]).max())
+    longest = feed.order.longest
     # On a CPU, compiled blocks want one shape; grids of documents change with every batch.
     for allowed in (False,) if feed.config.compile and device.type == "cpu" else (True, False):
         with packed_attention(lm, allowed=allowed) as flat:
@@ -467,6 +472,9 @@ _NOTHING_LEARNED = (
 )
 
 
+_ENDED = "The stream ended after step {step} of {total}: give it more text, or lower training.steps."
+
+
 def _not_finite(dataset: Any, parts: list[tuple[list[list[Span]], Tensor]], step: int, where: Path) -> str:
     """One sentence: the step, the documents of the micro-batches whose loss is not finite, and what to do."""
     bad = [span for spans, loss in parts if not torch.isfinite(loss) for span in spans]
@@ -481,7 +489,8 @@ def _not_finite(dataset: Any, parts: list[tuple[list[list[Span]], Tensor]], step
 def _identity(dataset: Any, config: TrainingConfig, seed: int, total: int) -> dict[str, Any]:
     """What has to be equal for a checkpoint to be continued."""
     settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE_TO_CHANGE}
-    return {"seed": seed, "rows": len(dataset), "total": total, "config": settings}
+    rows = None if isinstance(dataset, Stream) else len(dataset)
+    return {"seed": seed, "rows": rows, "total": total, "config": settings}
 
 
 @dataclass(frozen=True)
@@ -508,7 +517,7 @@ class _Saver:
             return State()
         saved = checkpoint.load(path, self.model, self._plain(), same=self.identity)
         distributed.print_main(f"Continuing from {path}.")
-        fields = {f.name: saved[f.name] for f in dataclasses.fields(State)}
+        fields = {f.name: saved[f.name] for f in dataclasses.fields(State) if f.name in saved}
         fields["losses"] = [math.nan if loss is None else loss for loss in fields["losses"]]  # JSON has no NaN
         fields["sums"] = {key: math.nan if value is None else value for key, value in fields["sums"].items()}
         return State(**fields)
