@@ -49,7 +49,7 @@ def processed(config: Config, texts: Sequence[Sequence[str]], labels: Labels) ->
     """Every text with its labels through the pipeline."""
     from papers.maltese_etymology import data, method
 
-    language = data.language("maltese")
+    language = data.language("maltese", config.closed)
     actions = language.actions(config.pipeline, data.rankers(config.rankers), data.translations(config.translations))
     return [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
 
@@ -222,13 +222,12 @@ def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[T
 
 def fine_tuning(config: Config, run: Run) -> Measurement:
     """Process all three splits alike, fine-tune, score the test set."""
-    from core.metrics.classification import accuracy
     from core.tasks import tagging
     from core.tasks.labelled import Labelled
     from papers.maltese_etymology import data
     from papers.maltese_etymology.etymology import Classifier, Features
 
-    language = data.language("maltese")
+    language = data.language("maltese", config.closed)
     features = Features(language, config.rankers, data.translations(config.translations))
     classifier = Classifier.fit(data.labelled(language, config.annotations), features)
     splits: tuple[Split, ...] = ("train", "dev", "test")
@@ -241,14 +240,11 @@ def fine_tuning(config: Config, run: Run) -> Measurement:
             Labelled(tuple(one.text for one in text), row.labels) for text, row in zip(texts, rows, strict=True)
         ]
     settings = replace(config.training, eval_every=math.ceil(len(sets["train"]) / config.training.batch_size))
+    score = tagging.f1 if config.task == "ner" else tagging.accuracy
     model = tagging.finetune(
-        config.encoder, sets["train"], sets["dev"], settings, run, seed=config.seed, patience=PATIENCE
+        config.encoder, sets["train"], sets["dev"], settings, run, seed=config.seed, patience=PATIENCE, score=score
     )
-    guesses = tagging.predict(model, sets["test"], config.training)
-    if config.task == "ner":
-        return Measurement({"ner": tagging.f1(guesses, sets["test"])})
-    gold = [label for row in sets["test"] for label in row.labels]
-    return Measurement({"pos": accuracy([label for row in guesses for label in row], gold)})
+    return Measurement({config.task: score(tagging.predict(model, sets["test"], config.training), sets["test"])})
 
 
 if __name__ == "__main__":
