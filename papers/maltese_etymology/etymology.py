@@ -96,8 +96,8 @@ class Features:
             *(f"gram={gram}" for gram in own),
             *(f"{code}={found}" for code, table in self.translations.items() if (found := table.find(token))),
         ]
-        far = {f"far from {code}": float(number) for code, number in zip(self.language.lists, self.distances(token))}
-        return dict.fromkeys(named, 1.0) | far
+        far = zip(self.language.lists, self.distances(token), strict=True)
+        return dict.fromkeys(named, 1.0) | {f"far from {code}": float(number) for code, number in far}
 
 
 def digit_among_others(token: str) -> bool:
