@@ -22,7 +22,7 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Folds of the classifier, halves of the probe; at the paper's scale fine-tuning (official: 0 to 4)."""
+    """Folds of the classifier, parts of the probe; at the paper's scale fine-tuning (official: 0 to 4)."""
     split: Literal["test", "dev"] = "test"
     """Which words and sentences of the tiny world are measured; settings were chosen on dev."""
     task: Literal["retrieval", "pos", "ner"] = "retrieval"
