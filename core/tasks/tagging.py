@@ -4,9 +4,9 @@
     score = tagging.f1(tagging.predict(best, test), test)
 
 A word's tag is learned and read at its first sub-word. Accuracy is that of words. F1 is seqeval's, micro-averaged over
-entities, for entities and parts of speech alike, since the official scripts of those suites call it for both. Tags without B- and
-I- make one entity of every run of equal tags, so that N N V against N N N scores 0: that is the number which these
-papers report for UD.
+entities, for entities and parts of speech alike, since the official scripts of those suites call it for both. Tags
+without B- and I- make one entity of every run of equal tags, so that N N V against N N N scores 0: that is the number
+which these papers report for UD.
 """
 
 from __future__ import annotations
