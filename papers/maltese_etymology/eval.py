@@ -119,7 +119,7 @@ def classified(config: Config, run: Run, measured: Mapping[str, Sequence[Text]])
     from papers.maltese_etymology.etymology import Features, cross_validate
 
     def build(folder: Path) -> None:
-        parts = ("test", "dev") if config.split == "test" else ("dev",)
+        parts = ("test", "dev") if config.split == "test" else (config.split,)
         known = [item for part in parts for item in miniature.words(part) + miniature.sentences(part)]
         features = Features(miniature.MALTESE, config.rankers, data.translations(config.translations))
         found = {}
@@ -174,7 +174,7 @@ def probe(vectors: np.ndarray, sentences: Sequence[Text], seed: int) -> list[flo
 
     own, gold = normalize(vectors), np.array([s.topic for s in sentences])
     right = np.zeros(len(gold))
-    parts = int(min(np.unique(gold, return_counts=True)[1])) // SHOTS
+    parts = max(2, len(gold) // len(set(gold)) // SHOTS)
     for repeat in range(REPEATS):
         for test, train in StratifiedKFold(parts, shuffle=True, random_state=seed * REPEATS + repeat).split(own, gold):
             fitted = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(own[train], gold[train])

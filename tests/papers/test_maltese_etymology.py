@@ -403,7 +403,7 @@ def test_a_model_is_fine_tuned_on_processed_text(tmp_path: Path) -> None:
     for split in ("train", "validation", "test"):
         write(tmp_path / f"{split}.jsonl", *rows)
     known = write(tmp_path / "a.jsonl", *[{"tokens": ["kelb", "skola"], "labels": ["Arabic", "Non-Arabic"]}] * 2)
-    changes: dict[str, Any] = {"translations": (), "rankers": ("words:ar",), "annotations": str(known)}
+    changes: dict[str, Any] = {"translations": (), "closed": (), "rankers": ("words:ar",), "annotations": str(known)}
     changes["training"] = replace(PRESETS["paper"].training, epochs=1, max_length=16)
     config = replace(PRESETS["paper"], encoder=str(tmp_path / "toy"), data=str(tmp_path / "{split}.jsonl"), **changes)
     found = evaluate(config, Run(tmp_path / "run", PAPER.slug, config, tmp_path / "stages", quiet=True).open())
