@@ -24,7 +24,7 @@ class Config:
     seed: Seed = 0
     """Folds of the classifier, parts of the probe; at the paper's scale fine-tuning (official: 0 to 4)."""
     split: Literal["test", "dev", "smoke"] = "test"
-    """Which words and sentences of the tiny world are measured; settings were chosen on dev, of which smoke is a part."""
+    """Which words and sentences of the tiny world are measured; settings were chosen on dev, smoke is a part of it."""
     task: Literal["retrieval", "pos", "ner"] = "retrieval"
     """retrieval: words and sentences of the tiny world find their English, and a probe finds topics; else fine-tuning
     on MUDT (POS accuracy) or MAPA level 1 (span F1)."""
