@@ -60,7 +60,8 @@ class Features:
 
     def distances(self, token: str) -> list[int]:
         """How far the transliteration is from the first language of `lists`, and the token itself from the others."""
-        spelled, lower, found = bare(self.spell(token)), token.lower(), []
+        spelled, lower = bare(self.spell(token)), token.lower()
+        found: list[int] = []
         for code in self.language.lists:
             own = lower if found else spelled
             if code in self.near:
