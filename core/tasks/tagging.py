@@ -3,16 +3,17 @@
     best = tagging.finetune("FacebookAI/xlm-roberta-base", train, dev, settings, run)
     score = tagging.f1(tagging.predict(best, test), test)
 
-A word's tag is learned and read at its first sub-word. F1 is seqeval's, micro-averaged over entities, for entities and
-parts of speech alike, since the official scripts call it for both. Tags without B- and I- make one entity of every run
-of equal tags, so that N N V against N N N scores 0: that is the number which these papers report for UD.
+A word's tag is learned and read at its first sub-word. Accuracy is that of words. F1 is seqeval's, micro-averaged over
+entities, for entities and parts of speech alike, since the official scripts of those suites call it for both. Tags
+without B- and I- make one entity of every run of equal tags, so that N N V against N N N scores 0: that is the number
+which these papers report for UD.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
@@ -37,8 +38,9 @@ def finetune(
     patience: int = 0,
     frozen_layers: int = 0,
     name: str = "tagging",
+    score: Callable[[list[list[str | None]], Sequence[Labelled]], float] | None = None,
 ) -> Loaded:
-    """The checkpoint with the best F1 on `dev`, of those looked at every `settings.eval_every` steps.
+    """The checkpoint with the best score on `dev`, of those looked at every `settings.eval_every` steps.
 
     Args:
         spec: The encoder, as in :func:`core.models.loading.load`.
@@ -50,6 +52,7 @@ def finetune(
         patience: See :func:`core.tasks.finetuning.finetune`.
         frozen_layers: See :func:`core.tasks.finetuning.load_classifier`.
         name: Of this fine-tuning.
+        score: Of predictions and what is right, such as :func:`accuracy`; None = :func:`f1`.
     """
     labels = labels_of(train)
     classifier = load_classifier(spec, "token", labels, seed=seed, frozen_layers=frozen_layers)
@@ -57,7 +60,7 @@ def finetune(
     return train_and_choose(
         classifier,
         rows,
-        lambda model: f1(predict(Loaded(model, classifier.tokenizer), dev, settings), dev),
+        lambda model: (score or f1)(predict(Loaded(model, classifier.tokenizer), dev, settings), dev),
         settings,
         run,
         name=name,
@@ -113,6 +116,21 @@ def f1(tags: Sequence[Sequence[str | None]], examples: Sequence[Labelled]) -> fl
     with warnings.catch_warnings():  # it says of every part of speech that it is no entity
         warnings.filterwarnings("ignore", message=".*seems not to be NE tag")
         return float(f1_score(gold, guess, zero_division=0))
+
+
+def accuracy(tags: Sequence[Sequence[str | None]], examples: Sequence[Labelled]) -> float:
+    """Share of words with the right tag, in [0, 1]; words without a prediction do not count, as in :func:`f1`.
+
+    Raises:
+        ValueError: Another number of sentences or words.
+    """
+    pairs = [
+        pair
+        for found, example in zip(tags, examples, strict=True)
+        for pair in zip(found, example.labels, strict=True)
+        if pair[0] is not None
+    ]
+    return sum(found == wanted for found, wanted in pairs) / max(len(pairs), 1)
 
 
 def lexicon(train: Sequence[Labelled], test: Sequence[Labelled]) -> list[list[str | None]]:

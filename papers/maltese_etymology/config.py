@@ -22,9 +22,9 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Folds of the classifier, halves of the probe; at the paper's scale fine-tuning (official: 0 to 4)."""
-    split: Literal["test", "dev"] = "test"
-    """Which words and sentences of the tiny world are measured; settings were chosen on dev."""
+    """Folds of the classifier, parts of the probe; at the paper's scale fine-tuning (official: 0 to 4)."""
+    split: Literal["test", "dev", "smoke"] = "test"
+    """Which words and sentences of the tiny world are measured; settings were chosen on dev, smoke is a part of it."""
     task: Literal["retrieval", "pos", "ner"] = "retrieval"
     """retrieval: words and sentences of the tiny world find their English, and a probe finds topics; else fine-tuning
     on MUDT (POS accuracy) or MAPA level 1 (span F1)."""
@@ -38,8 +38,11 @@ class Config:
     """Who labels the tokens: nobody (pipelines that treat all alike), the annotation (the paper's tasks have none), a
     classifier that has not seen them, or MLE+CRF with its labels dealt out anew: wrong, at the same rate."""
     rankers: tuple[str, ...] = ("words:ar", "short")
-    """Choose among a token's readings, in this order; none = its plain spelling. The paper's are a word 3-gram and a
-    character model of Maghrebi Arabic (kenlm:FILE)."""
+    """Choose among a token's readings, in this order; none = its plain spelling. The paper's are a word 3-gram
+    (kenlm:FILE) and a character model (letters:FILE) of Maghrebi Arabic."""
+    closed: tuple[str, ...] = ()
+    """Tables of the closed class, the first that has a word decides (official: small, then additional); empty = that of
+    the language's folder."""
 
     annotations: str = ""
     """Labelled sentences from which the classifier of the paper's tasks learns; empty = those of the tiny world."""
@@ -70,7 +73,11 @@ _PAPER = Config(
     # Paths in the authors' repository (`src` of the tag), and of the models that its README names.
     annotations="malti/src/etymology_data/annotations.tsv",
     translations=tuple(f"{name}=malti/src/translations/{name}.tsv" for name in ("mt-ar", "mt-it", "mt-en", "en-ar")),
-    rankers=tuple(f"kenlm:malti/models/aggregated_country/lm/{kind}/tn-maghreb.arpa" for kind in ("word", "char")),
+    rankers=tuple(
+        f"{ranker}:malti/models/aggregated_country/lm/{kind}/tn-maghreb.arpa"
+        for ranker, kind in (("kenlm", "word"), ("letters", "char"))
+    ),
+    closed=tuple(f"malti/src/token_mappings/{name}_closed_class.map" for name in ("small", "additional")),
     # The authors' recommended fine-tuning (MLRS/BERTu, main branch), but for its inverse-sqrt schedule, which falls
     # slowly within the patience.
     training=TrainingConfig(
@@ -79,7 +86,7 @@ _PAPER = Config(
     ),
 )  # fmt: skip
 PRESETS: dict[str, Config] = {
-    "smoke": Config(encoder="toy", split="dev", folds=2),
+    "smoke": Config(encoder="toy", split="smoke", folds=2),
     "tiny": Config(),
     "paper": _PAPER,
     "paper-ner": replace(_PAPER, task="ner"),

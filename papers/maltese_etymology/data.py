@@ -78,8 +78,13 @@ class Language:
 
 
 @cache
-def language(name: str) -> Language:
+def language(name: str, closed: tuple[str, ...] = ()) -> Language:
     """A language by the name of a bundled folder (maltese, swahili), or by the path of one's own.
+
+    Args:
+        name: The folder.
+        closed: Tables of the closed class in the place of closed.tsv, a word, a tab and its form a line. The first
+            table that has a word decides (official: the small one, then the additional one).
 
     Raises:
         UserError: No such folder, or a file of it is not as it should be.
@@ -93,13 +98,17 @@ def language(name: str) -> Language:
             if not source or row["where"] not in PLACES or (source, row["where"]) in rules:
                 raise UserError(f"{path}, line {number}: give each source one row for each of {', '.join(PLACES)}.")
             rules[source, row["where"]] = Rule(plain, tuple(readings) or (plain,))
-    closed = {row["source"]: row["target"] for _, row in _table(folder / "closed.tsv", "source", "target")}
+    forms: dict[str, str] = {}
+    for file in reversed(closed):
+        forms |= pairs(file)
+    if not closed:
+        forms = {row["source"]: row["target"] for _, row in _table(folder / "closed.tsv", "source", "target")}
     pipelines = {row.pop("pipeline"): row for _, row in _table(folder / "pipelines.tsv", "pipeline")}
     roles = [row for _, row in _table(folder / "roles.tsv", "role", "label", "words")]
     if roles[0]["role"] != "related" or not roles[0]["words"]:
         raise UserError(f"{folder / 'roles.tsv'}: the first role must be 'related', with the code of a list of words.")
     lists = tuple(row["words"] for row in roles if row["words"])
-    return Language(folder, Scheme(rules, closed), pipelines, {row["role"]: row["label"] for row in roles}, lists)
+    return Language(folder, Scheme(rules, forms), pipelines, {row["role"]: row["label"] for row in roles}, lists)
 
 
 def _table(path: str | Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
@@ -127,8 +136,8 @@ def rankers(names: Sequence[str]) -> list[Ranker]:
     """Rankers by name, to be asked in this order.
 
     `words:ar` is how frequent the word is in wordfreq's list, `short` prefers short spellings, `pieces:<model>` those
-    of few pieces of a tokenizer, `kenlm:<file>` those that an n-gram model likes (the paper's: of words, then of
-    characters, of Maghrebi Arabic).
+    of few pieces of a tokenizer, `kenlm:<file>` those that an n-gram model of words likes, `letters:<file>` those that
+    one of characters likes, which reads a spelling letter by letter (the paper's: both, of Maghrebi Arabic).
 
     Raises:
         UserError: Another name, or kenlm is not installed.
@@ -143,19 +152,20 @@ def _ranker(name: str) -> Ranker:
         return lambda text: -len(text)
     if kind == "words" and source:
         known = frequencies(source)
-        return lambda text: known.get(text.removesuffix("+"), 0.0)
+        return lambda text: known.get(text, 0.0)
     if kind == "pieces" and source:
         from core.models.loading import load_tokenizer
 
         tokenizer = load_tokenizer(source)
         return lambda text: -len(tokenizer.tokenize(text))
-    if kind == "kenlm" and source:
+    if kind in ("kenlm", "letters") and source:
         try:
             import kenlm
         except ImportError:
             raise UserError(f"Ranker {name} needs kenlm: run `pip install kenlm`, or name other rankers.") from None
-        return kenlm.Model(source).score
-    raise UserError(f"There is no ranker {name!r}: use words:ar, short, pieces:MODEL or kenlm:FILE.")
+        score: Ranker = kenlm.Model(source).score
+        return score if kind == "kenlm" else lambda text: score(" ".join(text))
+    raise UserError(f"There is no ranker {name!r}: use words:ar, short, pieces:MODEL, kenlm:FILE or letters:FILE.")
 
 
 # --- labelled words and translations --------------------------------------------------------------------------------
@@ -212,9 +222,13 @@ class Dictionary:
     words: dict[str, str]
     missed: int = 0
 
+    def find(self, token: str) -> str | None:
+        """The translation of a token, or of the same in lower case, where there is one."""
+        return self.words.get(token) or self.words.get(token.lower())
+
     def __call__(self, token: str) -> str:
-        """The translation of a token, be it written in lower case."""
-        found = self.words.get(token) or self.words.get(token.lower())
+        """The translation of a token, or itself."""
+        found = self.find(token)
         self.missed += found is None
         return found or token
 
@@ -226,12 +240,19 @@ def translations(named: Sequence[str]) -> dict[str, Dictionary]:
         name, sign, path = entry.partition("=")
         if not sign:
             raise UserError(f"translations {entry!r}: write NAME=FILE, such as mt-it=mt-it.tsv.")
-        found[name] = Dictionary({})
-        for number, line in enumerate(read_lines(path), start=1):
-            word, tab, translation = line.partition("\t")
-            if line.strip() and not tab:
-                raise UserError(f"{path}, line {number}: write a word, a tab and its translation.")
-            found[name].words.setdefault(word, translation.split("\t")[0])  # a line of the official en-ar has six cells
+        found[name] = Dictionary(pairs(path))
+    return found
+
+
+def pairs(path: str) -> dict[str, str]:
+    """What each word of a table becomes: a word, a tab and another a line."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        word, *others = line.split("\t")
+        if others:
+            found.setdefault(word, others[0])  # a line of the official en-ar has six cells
+        elif line.strip():
+            raise UserError(f"{path}, line {number}: write a word, a tab and what it becomes.")
     return found
 
 

@@ -9,6 +9,7 @@ Folds are drawn over sentences: a split over tokens would show the classifier th
 
 from __future__ import annotations
 
+import string
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from core.errors import UserError
 from core.tasks.labelled import Labelled
 from core.text.distance import edit_distance
 from papers.maltese_etymology.data import Dictionary, Language, frequencies
-from papers.maltese_etymology.method import Memory, combine, transliterate
+from papers.maltese_etymology.method import Memory, bare, combine, transliterate
 
 Labels = list[list[str]]
 GRAMS = 200
@@ -40,58 +41,74 @@ class Features:
         language: Closed class, letters, lists of words.
         rankers: Of the spelling; none = the language's own.
         tables: Translations, as `mt-ar`; the first into a language counts. The distance is then the edit distance to
-            the translation, else that to the nearest frequent word.
+            the translation (of a token without one: to itself), else that to the nearest frequent word.
     """
 
     def __init__(
         self, language: Language, rankers: Sequence[str] = (), tables: Mapping[str, Dictionary] | None = None
     ) -> None:
         chosen = tuple(language.rankers(rankers))
-        self.language, self.translations = language, dict[str, Mapping[str, str]]()
+        self.language, self.translations = language, dict[str, Dictionary]()
         for name, table in (tables or {}).items():
-            self.translations.setdefault(name.partition("-")[2], table.words)
+            self.translations.setdefault(name.partition("-")[2], table)
         self.spell = cache(partial(transliterate, scheme=language.scheme, rankers=chosen))
-        self.far = {
-            code: to_translation(self.translations[code])
-            if code in self.translations
-            else nearness(islice(filter(str.isalpha, frequencies(code)), LIST))
+        self.near = {
+            code: nearness(islice(filter(str.isalpha, frequencies(code)), LIST))
             for code in language.lists
+            if code not in self.translations
         }
 
     def distances(self, token: str) -> list[int]:
         """How far the transliteration is from the first language of `lists`, and the token itself from the others."""
-        spelled, lower = self.spell(token).removesuffix("+"), token.lower()
-        return [far(token, lower if place else spelled) for place, far in enumerate(self.far.values())]
-
-    def __call__(self, tokens: Sequence[str], grams: frozenset[str]) -> list[list[str]]:
-        """Names of the features that each token of a sentence has."""
-        found = [self._of(token, grams) for token in tokens]
-        found[0].append("first")
-        found[-1].append("last")
+        spelled, lower = bare(self.spell(token)), token.lower()
+        found: list[int] = []
+        for code in self.language.lists:
+            own = lower if found else spelled
+            if code in self.near:
+                found.append(self.near[code](own))
+            else:
+                other = self.translations[code].find(token) or token
+                found.append(edit_distance(own, other.lower() if found else other))
         return found
 
-    def _of(self, token: str, grams: frozenset[str]) -> list[str]:
+    def __call__(self, tokens: Sequence[str], grams: frozenset[str]) -> list[dict[str, float]]:
+        """Features of each token of a sentence: 1 for those that it has, distances as they are (official)."""
+        found = [self._of(token, grams) for token in tokens]
+        found[0]["first"] = found[-1]["last"] = 1
+        return found
+
+    def _of(self, token: str, grams: frozenset[str]) -> dict[str, float]:
         lower, scheme = token.lower(), self.language.scheme
-        signs = [not c.isalnum() for c in token]
         own = sorted(ngrams(lower) & grams)
         holds = {
             "upper": token.isupper(),
             "title": token.istitle(),
-            "digit": any(map(str.isdigit, token)) and not token.isdigit(),
-            "digits": token.isdigit(),
+            "digit": digit_among_others(token),
+            "digits": token.isnumeric(),
             "special": any(not c.isascii() and c in scheme.letters for c in lower),
-            "sign": any(signs),
-            "signs": all(signs),
+            "sign": sign(token),
+            "signs": all(c in string.punctuation for c in token),
             "closed": scheme.fold(token) in scheme.closed,
             "gram": bool(own),
         }
-        return [
-            *(f"token={token}", f"lower={lower}", f"spelled={self.spell(token)}"),
+        named = [
+            *(f"token={token}", f"lower={lower}", f"spelled={bare(self.spell(token))}"),
             *(name for name, does in holds.items() if does),
             *(f"gram={gram}" for gram in own),
-            *(f"{code}~{far}" for code, far in zip(self.far, self.distances(token), strict=True)),
-            *(f"{code}={table[lower]}" for code, table in self.translations.items() if lower in table),
+            *(f"{code}={found}" for code, table in self.translations.items() if (found := table.find(token))),
         ]
+        far = zip(self.language.lists, self.distances(token), strict=True)
+        return dict.fromkeys(named, 1.0) | {f"far from {code}": float(number) for code, number in far}
+
+
+def digit_among_others(token: str) -> bool:
+    """Whether there is a digit in what is no number."""
+    return any(map(str.isdigit, token)) and not token.isnumeric()
+
+
+def sign(token: str) -> bool:
+    """Whether there is a sign of ASCII in it."""
+    return any(c in string.punctuation for c in token)
 
 
 def ngrams(text: str) -> set[str]:
@@ -99,12 +116,7 @@ def ngrams(text: str) -> set[str]:
     return {text[start : start + size] for size in (2, 3) for start in range(len(text) - size + 1)}
 
 
-def to_translation(table: Mapping[str, str]) -> Callable[[str, str], int]:
-    """Edit distance to a token's translation; a token without one is its own."""
-    return lambda token, spelled: edit_distance(spelled, table.get(token, table.get(token.lower(), token)).lower())
-
-
-def nearness(words: Iterable[str]) -> Callable[[str, str], int]:
+def nearness(words: Iterable[str]) -> Callable[[str], int]:
     """0 for a word of the list, 1 where one letter taken away from it, from the spelling or from both makes them equal.
 
     Anything else is 2, but for tokens without letters, which are the same in all languages: 0.
@@ -112,7 +124,7 @@ def nearness(words: Iterable[str]) -> Callable[[str, str], int]:
     known = set(words)
     near = known.union(*map(_shorter, known))
 
-    def far(_: str, spelled: str) -> int:
+    def far(spelled: str) -> int:
         if spelled in known or not any(map(str.isalpha, spelled)):
             return 0
         return 1 if near & {spelled, *_shorter(spelled)} else 2
@@ -128,11 +140,12 @@ def by_distance(token: str, distances: Sequence[int], labels: Mapping[str, str])
     """The paper's solver without training: the label of the language that is nearest.
 
     `distances` are to the related language, which wins ties, and to two others: what stands in both of these is a name,
-    or a symbol where it has a digit or a sign. `labels` are those of the roles.
+    or a symbol where it has a sign, or a digit among other characters. `labels` are those of the roles. As in the
+    official code, a number in figures alone is a name.
     """
     related, first, second = distances
     if first == second == 0:
-        return labels["name" if token.isalpha() else "symbol"]
+        return labels["symbol" if digit_among_others(token) or sign(token) else "name"]
     if 0 in (first, second):
         return labels["switched"]
     return labels["related" if related <= min(first, second) else "other"]
@@ -188,7 +201,7 @@ class Classifier:
             "mle+crf": [combine(self.memory, tokens, guess) for tokens, guess in zip(texts, guesses, strict=True)],
         }
         far, roles = self.features.distances, self.features.language.roles
-        if len(self.features.far) == 3 and len(roles) == 5:
+        if len(self.features.language.lists) == 3 and len(roles) == 5:
             found["distance"] = [[by_distance(token, far(token), roles) for token in tokens] for tokens in texts]
         return found
 

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 Units = dict[str, dict[str, float]]
 Labels = list[list[str]]
-REPEATS = 10
-"""Halvings of the sentences for the probe; in each, every sentence is tested once."""
+SHOTS = 8
+"""Sentences of a topic that a probe is trained on; it is tested on all others."""
+REPEATS = 4
+"""Partitions of the sentences into such trainings."""
 REGULARISATION = 100
 """C of the probe, a logistic regression on vectors of length 1 (10 was as good on development sentences)."""
 
@@ -49,7 +51,7 @@ def processed(config: Config, texts: Sequence[Sequence[str]], labels: Labels) ->
     """Every text with its labels through the pipeline."""
     from papers.maltese_etymology import data, method
 
-    language = data.language("maltese")
+    language = data.language("maltese", config.closed)
     actions = language.actions(config.pipeline, data.rankers(config.rankers), data.translations(config.translations))
     return [method.process(tokens, given, actions) for tokens, given in zip(texts, labels, strict=True)]
 
@@ -117,7 +119,7 @@ def classified(config: Config, run: Run, measured: Mapping[str, Sequence[Text]])
     from papers.maltese_etymology.etymology import Features, cross_validate
 
     def build(folder: Path) -> None:
-        parts = ("test", "dev") if config.split == "test" else ("dev",)
+        parts = ("test", "dev") if config.split == "test" else (config.split,)
         known = [item for part in parts for item in miniature.words(part) + miniature.sentences(part)]
         features = Features(miniature.MALTESE, config.rankers, data.translations(config.translations))
         found = {}
@@ -164,7 +166,7 @@ def reciprocal_ranks(queries: np.ndarray, targets: np.ndarray, gold: Sequence[in
 
 
 def probe(vectors: np.ndarray, sentences: Sequence[Text], seed: int) -> list[float]:
-    """How often each sentence's topic is told by a linear probe that was trained on the other half of the sentences."""
+    """How often each sentence's topic is told by linear probes that were trained on eight others of each topic."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
@@ -172,11 +174,12 @@ def probe(vectors: np.ndarray, sentences: Sequence[Text], seed: int) -> list[flo
 
     own, gold = normalize(vectors), np.array([s.topic for s in sentences])
     right = np.zeros(len(gold))
+    parts = max(2, len(gold) // len(set(gold)) // SHOTS)
     for repeat in range(REPEATS):
-        for train, test in StratifiedKFold(2, shuffle=True, random_state=seed * REPEATS + repeat).split(own, gold):
+        for test, train in StratifiedKFold(parts, shuffle=True, random_state=seed * REPEATS + repeat).split(own, gold):
             fitted = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(own[train], gold[train])
             right[test] += fitted.predict(own[test]) == gold[test]
-    return list(right / REPEATS)
+    return list(right / REPEATS / (parts - 1))
 
 
 def right_labels(
@@ -222,13 +225,12 @@ def trivial(words: Sequence[Text], english: Sequence[str], sentences: Sequence[T
 
 def fine_tuning(config: Config, run: Run) -> Measurement:
     """Process all three splits alike, fine-tune, score the test set."""
-    from core.metrics.classification import accuracy
     from core.tasks import tagging
     from core.tasks.labelled import Labelled
     from papers.maltese_etymology import data
     from papers.maltese_etymology.etymology import Classifier, Features
 
-    language = data.language("maltese")
+    language = data.language("maltese", config.closed)
     features = Features(language, config.rankers, data.translations(config.translations))
     classifier = Classifier.fit(data.labelled(language, config.annotations), features)
     splits: tuple[Split, ...] = ("train", "dev", "test")
@@ -241,14 +243,11 @@ def fine_tuning(config: Config, run: Run) -> Measurement:
             Labelled(tuple(one.text for one in text), row.labels) for text, row in zip(texts, rows, strict=True)
         ]
     settings = replace(config.training, eval_every=math.ceil(len(sets["train"]) / config.training.batch_size))
+    score = tagging.f1 if config.task == "ner" else tagging.accuracy
     model = tagging.finetune(
-        config.encoder, sets["train"], sets["dev"], settings, run, seed=config.seed, patience=PATIENCE
+        config.encoder, sets["train"], sets["dev"], settings, run, seed=config.seed, patience=PATIENCE, score=score
     )
-    guesses = tagging.predict(model, sets["test"], config.training)
-    if config.task == "ner":
-        return Measurement({"ner": tagging.f1(guesses, sets["test"])})
-    gold = [label for row in sets["test"] for label in row.labels]
-    return Measurement({"pos": accuracy([label for row in guesses for label in row], gold)})
+    return Measurement({config.task: score(tagging.predict(model, sets["test"], config.training), sets["test"])})
 
 
 if __name__ == "__main__":

@@ -106,13 +106,18 @@ def _bare(character: str) -> str:
     return unicodedata.normalize("NFC", "".join(part for part in parts if not unicodedata.combining(part)))
 
 
+def bare(reading: str) -> str:
+    """A reading without the `+` that writes the next token on to it; a lone `+` is a sign of its own."""
+    return reading.rstrip("+") or reading
+
+
 def choose(readings: Iterable[str], rankers: Sequence[Ranker]) -> str:
     """The best by the first ranker; ties go on to the next one, and last of all the alphabet decides."""
     tied = sorted(readings)
     for rank in rankers:
         if len(tied) == 1:
             break
-        scores = [rank(reading) for reading in tied]
+        scores = [rank(bare(reading)) for reading in tied]
         best = max(scores)
         tied = [reading for reading, score in zip(tied, scores, strict=True) if score == best]
     return tied[0]
@@ -179,8 +184,9 @@ def process(tokens: Sequence[str], labels: Sequence[str], actions: Mapping[str, 
     for token, label in zip(tokens, labels, strict=True):
         action = actions.get(label)
         text = action(token) if action else token
-        joins = len(text) > 1 and text.endswith("+" if action else "-")
-        found.append(Processed(token, label, text[:-1] if joins and action else text, joins, action is not None))
+        shown = bare(text) if action else text
+        joins = shown != text if action else len(text) > 1 and text.endswith("-")
+        found.append(Processed(token, label, shown, joins, action is not None))
     return found
 
 

@@ -30,7 +30,8 @@ class Mixed:
     language: str = "maltese"
     """A bundled language (maltese, swahili), or a folder with its data files."""
     rankers: tuple[str, ...] = ()
-    """words:ar, short, pieces:MODEL, kenlm:FILE; left out = the first two, in the language of the other script."""
+    """words:ar, short, pieces:MODEL, kenlm:FILE, letters:FILE; left out = the first two, in the other script's
+    language."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,13 @@ def test_topics_are_learnt_and_looked_at_once_an_epoch(encoder: Path) -> None:
 def test_tags_are_learnt_by_heart(encoder: Path) -> None:
     with temporary("transmi") as run:
         best = tagging.finetune(encoder, TAGS, TAGS[:2], replace(SHORT, eval_every=4), run)
-        assert tagging.f1(tagging.predict(best, TAGS), TAGS) == 1.0
+        assert tagging.f1(tagging.predict(best, TAGS), TAGS) == tagging.accuracy(tagging.predict(best, TAGS), TAGS) == 1
+
+
+def test_checkpoint_of_a_tagger_is_chosen_by_the_score_that_is_asked_for(encoder: Path) -> None:
+    with temporary("transmi") as run:
+        tagging.finetune(encoder, TAGS, TAGS[:2], SHORT, run, score=lambda tags, examples: float(len(tags) == 2) / 4)
+        assert json.loads((run.path / "tagging" / "best.json").read_text())["score"] == 0.25
 
 
 def run_scores(scores: list[float], patience: int, encoder: Path, run: Run, **settings: Any) -> Any:
@@ -177,6 +183,12 @@ def tagged(*tags: str) -> Labelled:
 )
 def test_f1_is_seqevals(gold, guess, expected) -> None:
     assert tagging.f1([list(guess)], [tagged(*gold)]) == pytest.approx(expected)
+
+
+def test_accuracy_of_tags_is_of_words_that_have_one() -> None:
+    gold = [tagged("NOUN", "NOUN", "VERB"), tagged("X")]
+    assert tagging.accuracy([["NOUN", "ADJ", None], ["X"]], gold) == pytest.approx(2 / 3)
+    assert tagging.accuracy([[None] * 3, [None]], gold) == 0
 
 
 def test_sides_that_do_not_correspond_are_refused() -> None:
