@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 Chat = list[dict[str, str]]
 Part = Literal["train", "dev", "test"]
 HERE = Path(__file__).parent
-ROLES = {**samples.ROLES, "tool": "user", "function": "user", "model": "assistant"}
 LACKING = "missing_required_parameters"
 # Where a row names no language: the two that the paper trains on, and their likeliest strangers.
 TOLD_APART = ("bg", "ru", "en", "de", "fr", "es", "it")
@@ -348,7 +347,7 @@ def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
 
 
 def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
-    """One training row as a chat: an item, `messages`, or `conversations` with `from` and `value`.
+    """One training row as a chat: an item, or what :func:`core.tasks.samples.lesson` takes, such as `messages`.
 
     Raises:
         UserError: No known column, a role that is not known, or no answer of the assistant.
@@ -359,14 +358,7 @@ def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
         if not item["expected_behavior"]["should_call_function"] and not isinstance(item.get("answer"), str):
             raise UserError("an item without a call needs an `answer` to be trained on.")
         return conversation(item, prompt)
-    chat: Chat = []
-    for turn in _parsed(row.get("messages") or row.get("conversations"), "messages") or []:
-        role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-        if role not in ROLES or not isinstance(content, str):
-            raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}, and it needs a text.")
-        chat.append({"role": ROLES[role], "content": content})
-    if not any(turn["role"] == "assistant" for turn in chat):
-        raise UserError("no answer of the assistant: give `messages`, `conversations`, or the columns of an item.")
+    chat: Chat = samples.lesson(row, "bg")["messages"]
     if chat[0]["role"] == "system":  # Gemma-2 has none: instructions and functions belong into the first user turn
         system, first, *chat = chat
         chat = [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *chat]
@@ -399,15 +391,15 @@ def training_chats(config: Config) -> list[Chat]:
 
         chats = [conversation(item, prompt) for item in miniature.training_items(config)]
     else:
+
+        def wanted(row: Mapping[str, Any], chat: Chat) -> bool:
+            request = row.get("user_message") or chat[0]["content"].splitlines()[-1]
+            called = any(parse_call(turn["content"], prompt.tags) for turn in chat[1:])
+            return config.languages in ("all", _language(row, request)) and (config.negatives or called)
+
         rows = list(read_rows(config.train_file))
         read: list[Chat] = list(adapted(config.train_file, rows, lambda row, _: training_messages(row, prompt)))
-        kept = [
-            chat
-            for row, chat in zip(rows, read, strict=True)
-            if config.languages
-            in ("all", _language(row, row.get("user_message") or chat[0]["content"].split("\n")[-1]))
-            and (config.negatives or any(parse_call(t["content"], prompt.tags) for t in chat[1:]))
-        ]
+        kept = [chat for row, chat in zip(rows, read, strict=True) if wanted(row, chat)]
         if not kept:
             raise UserError(f"{config.train_file} has no conversation to train on: see languages and negatives.")
         chats = list(itertools.islice(itertools.cycle(kept), len(read)))  # others in the place of what is left out

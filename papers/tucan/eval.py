@@ -20,6 +20,7 @@ from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_rows
 from core.inference.chat import Chat, render
+from core.metrics.classification import macro_mean
 from core.tasks.samples import dialogue
 from papers.tucan import data, grader
 from papers.tucan.config import Config
@@ -51,7 +52,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
             units |= drawn
         elif config.answers == "own" and not config.train_file:
             metrics["fitted"] = fitted(chat, config, prompt)
-    metrics |= {name: mean(values) for name, values in units.items()}
+    metrics |= {name: macro_mean(values) for name, values in units.items()}
     report = grader.summarize(items, verdicts)
     write_rows(run.path / "wrong.jsonl", wrong_items(items, said, verdicts))
     if not run.quiet:
@@ -125,20 +126,12 @@ def solved(config: Config, items: Items, prompt: Any) -> tuple[dict[str, dict[st
     }
     units = {name: item_units(own, judged(own, texts, prompt)) for name, texts in said.items()}
     drawn = {f"neighbour_{metric}": units["neighbour"][metric] for metric in ("accuracy_bg", "decision_bg")}
-    return drawn, {f"trivial_{name}": mean(found["accuracy_bg"]) for name, found in units.items()}
+    return drawn, {f"trivial_{name}": macro_mean(found["accuracy_bg"]) for name, found in units.items()}
 
 
 def judged(items: Items, texts: Sequence[str], prompt: Any) -> list[grader.Verdict]:
     """The verdict on each answer."""
     return [grader.examine(text, item, prompt.tags) for text, item in zip(texts, items, strict=True)]
-
-
-def mean(values: Mapping[str, float]) -> float:
-    """Of functions (or territories), each the mean of its items: what intervals draw."""
-    groups: dict[str, list[float]] = {}
-    for path, value in values.items():
-        groups.setdefault(path.partition("/")[0], []).append(value)
-    return fmean(map(fmean, groups.values()))
 
 
 def item_units(items: Items, verdicts: Sequence[grader.Verdict]) -> dict[str, dict[str, float]]:
