@@ -13,13 +13,13 @@ Give training and measurement the same options: the run is found by them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from core.experiment.entrypoint import entrypoint
+from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run, is_main_process
-from core.files import read_json, write_text
+from core.files import read_json, write_table
 from core.metrics.likelihood import letter_bits
 from core.tasks import translation
 from core.tasks.translation import Segment
@@ -60,11 +60,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units |= scores
         metrics |= {f"trivial_{name}": value for name, value in solvers.items()}
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
-    languages = table(first, after, old)
     if is_main_process():
-        write_text(run.path / "languages.tsv", languages)
+        group = {code: "old" if code in old else "new" for code in after}
+        rows = [{"language": c, "group": group[c], "before": first[c], "after": bits} for c, bits in after.items()]
+        write_table(run.path / "languages.tsv", rows)
         if not run.quiet:
-            print(languages)
+            print("change of bits per byte:")
+            show({f"{code} ({group[code]})": bits - first[code] for code, bits in after.items()})
     return Measurement(metrics, units, {"mixture": read_json(run.artifact / "mixture.json")})
 
 
@@ -94,14 +96,6 @@ def translate(
             units.setdefault(metric + groups[key.partition("/")[0]], {})[key] = value
     trivial = translation.trivial([part for part in parts if not groups[part.direction]], "exact")
     return units, {name: fmean(values.values()) for name, values in trivial.items() if values}
-
-
-def table(before: Mapping[str, float], after: Mapping[str, float], old: Sequence[str]) -> str:
-    """Bits per byte, tab-separated, a line a language."""
-    lines = ["language\tgroup\tbefore\tafter"]
-    for code, value in after.items():
-        lines.append(f"{code}\t{'old' if code in old else 'new'}\t{before[code]:.3f}\t{value:.3f}")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
