@@ -227,7 +227,7 @@ def plain_function(function: Any) -> dict[str, Any]:
     if not sound:
         shown = json.dumps(function, ensure_ascii=False)[:80]
         raise UserError(f"No function: {shown}. Give a name, and parameters as an object's JSON Schema.")
-    kept = {key: own[key] for key in ("name", "description", "x-topic") if key in own}
+    kept: dict[str, Any] = {key: own[key] for key in ("name", "description", "x-topic") if key in own}
     return {**kept, "parameters": {"type": "object", **schema, "properties": properties}}
 
 
