@@ -1,8 +1,9 @@
-"""Accuracy and F1 of label predictions."""
+"""Accuracy and F1 of label predictions, and means of groups of values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,11 @@ def check_lengths(predictions: Sequence[Any], references: Sequence[Any]) -> None
         raise ValueError(f"{len(predictions)} predictions but {len(references)} references.")
     if not len(references):
         raise ValueError("There is nothing to score: predictions and references are empty.")
+
+
+def macro_mean(values: Mapping[str, float]) -> float:
+    """The mean of groups, each the mean of its values, by the first part of their paths (`task/item`)."""
+    groups: dict[str, list[float]] = {}
+    for path, value in values.items():
+        groups.setdefault(path.partition("/")[0], []).append(value)
+    return fmean(map(fmean, groups.values()))

@@ -30,8 +30,8 @@ Sample = dict[str, Any]
 REQUEST = {"en": "Choose the correct option.", "ar": "اختر الإجابة الصحيحة."}
 DECISIONS = {"en": ("yes", "no", "maybe"), "ar": ("نعم", "لا", "ربما")}
 ROLES = {
-    "human": "user", "user": "user", "patient": "user", "gpt": "assistant", "assistant": "assistant",
-    "doctor": "assistant", "system": "system",
+    "human": "user", "user": "user", "patient": "user", "tool": "user", "function": "user", "gpt": "assistant",
+    "assistant": "assistant", "model": "assistant", "doctor": "assistant", "system": "system",
 }  # fmt: skip
 # For tokenizers that have no template: the turn markers of Mistral's instruction models.
 CHAT_TEMPLATE = (
@@ -73,6 +73,21 @@ def adapt(row: Row, lang: str) -> Sample:
         f"A row with the columns {', '.join(row)} is not understood: give `messages`, or `question` with `options` "
         "and `answer`, or `instruction` and `output`."
     )
+
+
+def lesson(row: Row, lang: str) -> Sample:
+    """A row as a sample to learn from: all its turns are texts, and one at least is the assistant's and not empty.
+
+    Raises:
+        UserError: As :func:`adapt`, or there is no such turn.
+    """
+    sample = adapt(row, lang)
+    turns = sample["messages"]
+    if not all(isinstance(turn["content"], str) for turn in turns) or not any(
+        turn["role"] == "assistant" and turn["content"].strip() for turn in turns
+    ):
+        raise UserError("There is no answer to learn: give texts, of which one at least is the assistant's.")
+    return sample
 
 
 def multiple_choice(question: str, options: Sequence[str], answer: int, lang: str) -> Sample:

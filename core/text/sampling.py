@@ -72,7 +72,7 @@ class Allocation:
 
 
 def allocate(
-    sizes: Mapping[Key, int],
+    sizes: Mapping[Key, float],
     total: int,
     *,
     temperature: float | None = None,

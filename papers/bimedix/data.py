@@ -8,7 +8,7 @@ from typing import Any
 
 from core.corpora import adapted, read_rows
 from core.errors import UserError
-from core.tasks.samples import Sample, adapt, is_in
+from core.tasks.samples import Sample, is_in, lesson
 from core.tasks.translated import PromptedModel as PromptedModel  # part of the paper's public names
 from core.tasks.translated import translate_samples as translate_samples
 from core.tasks.translated import translate_text as translate_text
@@ -28,13 +28,8 @@ def read_samples(source: str, lang: str) -> list[Sample]:
     """
 
     def sample_of(row: Row, number: int) -> Sample:
-        own, sample = row.get("id", row.get("pubid")), adapt(row, lang)
-        turns = sample["messages"]
-        if not all(isinstance(turn["content"], str) for turn in turns) or not any(
-            turn["role"] == "assistant" and turn["content"].strip() for turn in turns
-        ):
-            raise UserError("There is no answer to learn: give texts, of which one at least is the assistant's.")
-        return {"id": f"row {number}" if own is None else str(own), **sample}
+        own = row.get("id", row.get("pubid"))
+        return {"id": f"row {number}" if own is None else str(own), **lesson(row, lang)}
 
     found = [sample for sample in adapted(source, read_rows(source), sample_of) if is_in(sample, lang)]
     if not found:

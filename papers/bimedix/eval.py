@@ -19,6 +19,7 @@ from typing import Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_json
+from core.metrics.classification import macro_mean
 from core.tasks import choices
 from core.tasks.choices import Question
 from core.tasks.samples import Sample, question
@@ -103,10 +104,7 @@ def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> float:
 
 def add(metrics: dict[str, float], units: dict[str, dict[str, float]], name: str, found: Mapping[str, float]) -> None:
     """A metric is the mean of its tasks, as in the paper's tables: not of the items."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for path, value in found.items():
-        groups[path.partition("/")[0]].append(value)
-    metrics[name] = statistics.fmean(map(statistics.fmean, groups.values()))
+    metrics[name] = macro_mean(found)
     units[name] = dict(found)
 
 

@@ -60,12 +60,10 @@ class Translate:
     """Code of the language to translate from."""
     target: str
     """Code of the language to translate into."""
-    mode: Literal["dt", "pmp_s", "pmp_o"] = "dt"
-    """dt = directly, pmp_s = through an auxiliary sentence of the model's own, pmp_o = with given ones."""
+    mode: Literal["dt", "pmp_s"] = "dt"
+    """dt = directly, pmp_s = through an auxiliary sentence of the model's own."""
     auxiliary: str | None = None
     """Code of the auxiliary language; none = Table 12."""
-    auxiliary_file: Path | None = None
-    """For pmp_o: the sentences in the auxiliary language, one a line."""
     num_beams: Annotated[int, Range(1)] = 5
     """Beams (released script: 5)."""
     max_new_tokens: Annotated[int, Range(1)] = 512
@@ -108,9 +106,9 @@ def translate(options: Translate) -> None:
     """Print a translation a line, an empty line for an empty one.
 
     Raises:
-        UserError: No auxiliary language is known, or its sentences are missing or not as many as the lines.
+        UserError: No auxiliary language is known, or the model was never tuned.
     """
-    from core.files import read_lines, standard_input
+    from core.files import standard_input
     from core.models import loading
     from papers.lmt import prompts
 
@@ -121,13 +119,7 @@ def translate(options: Translate) -> None:
     if options.mode != "dt" and not auxiliary:
         raise UserError(f"No auxiliary language is known for {'-'.join(direction)}: name one with --auxiliary.")
     texts = standard_input()
-    given: Sequence[str | None] = [None] * len(texts)
-    if options.mode == "pmp_o":
-        given = read_lines(options.auxiliary_file) if options.auxiliary_file else []
-    if len(given) != len(texts):
-        raise UserError(f"pmp_o needs a line in --auxiliary-file for each: it has {len(given)} for {len(texts)} lines.")
-    pairs = [pair for pair in zip(texts, given, strict=True) if pair[0].strip()]
-    asked = [prompts.Example("", *direction, text, "", auxiliary, other) for text, other in pairs]
+    asked = [prompts.Example("", *direction, text, "", auxiliary) for text in texts if text.strip()]
     decoding: dict[str, Any] = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
     outputs = iter(prompts.translate_examples(*loading.load(options.model), asked, mode=options.mode, **decoding))
     for text in texts:

@@ -8,10 +8,12 @@ are chosen on development items (`--split dev`, `results/settings.jsonl`), on wh
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed, name_values, validate
+from core.files import load_json
 from core.text.languages import flores_code
 from core.training.config import TrainingConfig
 from papers.marco_llm.method import check_shares
@@ -23,20 +25,7 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 # Table 13: the languages' names, the sentence and its translation.
-TEMPLATES = {
-    "A": "{src} phrase: {S}\n{tgt} phrase: {T}",
-    "B": "{src} text: {S}\n{tgt} text: {T}",
-    "C": "Translate the text from {src} to {tgt}:\n{src} text: {S}\n{tgt} text: {T}",
-    "D": "Translate the words from {src} to {tgt}:\n{src} words: {S}\n{tgt} words: {T}",
-    "E": "Convert the phrase from {src} to {tgt}:\n{src} phrase: {S}\n{tgt} phrase: {T}",
-    "F": "Render the {src} sentence {S} to {tgt}: {T}",
-    "G": "Provide the translation of the sentence {S} from {src} to {tgt}: {T}",
-    "H": "Change the phrase {S} to {tgt}, the translated phrase is: {T}",
-    "I": "Please change the sentence {S} to {tgt}, and the resulting translation is: {T}",
-    "J": "Change the phrase {S} to {tgt}, resulting in: {T}",
-    "K": "The sentence {S} in {src} means {T} in {tgt}",
-}
-
+TEMPLATES: dict[str, str] = load_json(Path(__file__).with_name("templates.json"))
 _LANGUAGES = (
     "en", "zh", "ar", "de", "es", "fr", "ko", "ja", "pt", "tr", "bn", "he", "id", "it", "ms", "nl", "pl", "ru", "th",
     "uk", "ur", "vi", "cs", "el", "hu", "kk", "ro", "az", "ne",

@@ -13,13 +13,13 @@ Give training and measurement the same options: the run is found by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from core.experiment.entrypoint import entrypoint
+from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run, is_main_process
-from core.files import read_json, write_text
+from core.files import read_json, write_table
 from core.metrics.likelihood import letter_bits
 from core.tasks import translation
 from core.tasks.translation import Segment
@@ -60,11 +60,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units |= scores
         metrics |= {f"trivial_{name}": value for name, value in solvers.items()}
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
-    languages = table(first, after, old)
     if is_main_process():
-        write_text(run.path / "languages.tsv", languages)
+        group = {code: "old" if code in old else "new" for code in after}
+        rows = [{"language": c, "group": group[c], "before": first[c], "after": bits} for c, bits in after.items()]
+        write_table(run.path / "languages.tsv", rows)
         if not run.quiet:
-            print(languages)
+            print("change of bits per byte:")
+            show({f"{code} ({group[code]})": bits - first[code] for code, bits in after.items()})
     return Measurement(metrics, units, {"mixture": read_json(run.artifact / "mixture.json")})
 
 
@@ -77,38 +79,23 @@ def translate(
     """
     from papers.marco_llm import data
 
-    parts, question = translation.with_examples(rows, directions, asking(), config.shots)
+    def asking(part: Segment) -> str:
+        return prompt("C", language_name(part.source), language_name(part.target), part.source_text)
+
+    parts, question = translation.with_examples(rows, directions, asking, config.shots)
     decoding: dict[str, Any] = {"max_new_tokens": config.max_new_tokens, "stop": ["\n"]}
     outputs = translation.translate(model, tokenizer, parts, question, **decoding)
     groups = {f"{source}-{target}": data.group(config, source, target) for source, target in directions}
     units: Units = {}
-    scores = {"exact": translation.sentence_scores(parts, outputs, "exact"), **by_direction(parts, outputs)}
+    scores = {"exact": translation.sentence_scores(parts, outputs, "exact")}
+    for metric in ("bleu", "chrf"):  # BLEU is sacrebleu's with the tokenizer of the target language (not stated)
+        found = translation.corpus_scores(parts, outputs, metric)
+        scores[metric] = {direction: each.score for direction, each in found.items()}
     for metric, values in scores.items():
         for key, value in values.items():
             units.setdefault(metric + groups[key.partition("/")[0]], {})[key] = value
     trivial = translation.trivial([part for part in parts if not groups[part.direction]], "exact")
     return units, {name: fmean(values.values()) for name, values in trivial.items() if values}
-
-
-def asking(template: str = "C") -> Callable[[Segment], str]:
-    """The prompt of a segment."""
-    return lambda part: prompt(template, language_name(part.source), language_name(part.target), part.source_text)
-
-
-def by_direction(parts: Sequence[Segment], outputs: Sequence[str]) -> Units:
-    """BLEU and chrF of each direction; BLEU is sacrebleu's with the tokenizer of the target language (not stated)."""
-    return {
-        metric: {name: found.score for name, found in translation.corpus_scores(parts, outputs, metric).items()}
-        for metric in ("bleu", "chrf")
-    }
-
-
-def table(before: Mapping[str, float], after: Mapping[str, float], old: Sequence[str]) -> str:
-    """Bits per byte, tab-separated, a line a language."""
-    lines = ["language\tgroup\tbefore\tafter"]
-    for code, value in after.items():
-        lines.append(f"{code}\t{'old' if code in old else 'new'}\t{before[code]:.3f}\t{value:.3f}")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    data=("build_dataset", "load_catalogue", "load_prompt", "read_conversations", "read_items"),
+    config=("PromptConfig",),
+    data=("build_dataset", "load_catalogue", "load_prompt", "read_items"),
     grader=("evaluate", "examine", "grade", "parse_call"),
     method=("Prompt", "Tags", "conversation", "render_call", "tune"),
 )

@@ -31,8 +31,6 @@ _TUNING = replace(_READING, steps=0, epochs=1, batch_size=16, micro_batch_size=8
 class PromptConfig:
     """How functions and request are put into the one user turn."""
 
-    lang: Literal["bg", "en"] = "bg"
-    """Language of the instructions around the request (official: Bulgarian)."""
     wording: Literal["short", "long"] = "short"
     """Our short wording, with schemas without blanks and descriptions, or one that is laid out like the official one,
     three times as long."""
@@ -104,19 +102,15 @@ class Config:
     max_new_tokens: Annotated[int, Range(1)] = 72
     """Room for an answer. Official: 2,048 by its README, 512 in effect."""
     temperature: Annotated[float, Range(0, 2)] = 0.0
-    """0 = greedy. Official: 0.1 with sampling."""
+    """0 = greedy. Official: 0.1 with sampling (the model cards average several runs: take several seeds)."""
     repetition_penalty: Annotated[float, Range(0.5, 2)] = 1.0
     """Official: 1.1, which makes it harder to copy long values."""
-    repeats: Annotated[int, Range(1)] = 1
-    """Sampled answers of every item, averaged (the model cards average several runs)."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
         if self.quantization == "nf4" and not self.base:
             raise UserError("The miniature's base is not quantised: name a --base, or leave --quantization out.")
-        if self.repeats > 1 and not self.temperature:
-            raise UserError("Greedy answers do not differ: set --temperature, or --repeats 1.")
         if not self.prompt.start or not self.prompt.end:
             raise UserError("prompt.start and prompt.end must not be empty: a call could not be found.")
 
@@ -138,7 +132,6 @@ PAPER_SCALE = Config(
     max_new_tokens=512,
     temperature=0.1,
     repetition_penalty=1.1,
-    repeats=2,
 )  # fmt: skip
 
 _SMALL = BaseModel(16, 2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0))

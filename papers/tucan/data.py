@@ -1,7 +1,6 @@
 """What TUCAN is fed: items drawn from functions and how each language asks for them, or rows of files and of the hub.
 
     items = build_dataset(load_catalogue("tools.json", ["bg.yaml", "en.yaml"]), 2000, seed=0)
-    chats = read_conversations("conversations.jsonl", prompt)
     items = read_items("llm-bg/Tucan-BG-Eval-v1.0")
 
 An item has the form in which it is scored (`scenario_type`, `functions`, `user_message`, `expected_behavior`) and what
@@ -27,20 +26,10 @@ from core.errors import UserError
 from core.files import load_json, load_yaml, parse_json
 from core.tasks import samples
 from core.text.identification import identify
+from core.text.sampling import allocate
 from core.worlds.names import short_names
-from papers.tucan.grader import normalize, parse_call, violations
-from papers.tucan.method import (
-    CALL_SCENARIOS,
-    MIX,
-    SCENARIOS,
-    Draw,
-    Prompt,
-    Tags,
-    conversation,
-    draw,
-    mirrored,
-    render_call,
-)
+from papers.tucan.grader import normalize, parse_call, plain, violations
+from papers.tucan.method import CALL_SCENARIOS, MIX, Draw, Prompt, Tags, conversation, draw, mirrored
 
 if TYPE_CHECKING:
     from papers.tucan.config import Config, PromptConfig
@@ -48,7 +37,6 @@ if TYPE_CHECKING:
 Chat = list[dict[str, str]]
 Part = Literal["train", "dev", "test"]
 HERE = Path(__file__).parent
-ROLES = {**samples.ROLES, "tool": "user", "function": "user", "model": "assistant"}
 LACKING = "missing_required_parameters"
 # Where a row names no language: the two that the paper trains on, and their likeliest strangers.
 TOLD_APART = ("bg", "ru", "en", "de", "fr", "es", "it")
@@ -78,14 +66,14 @@ class Catalogue:
         functions: By name, as a model sees them.
         topics: `{function: what it is about}`; functions of one topic are easily mistaken for one another.
         tools: `{language: {function: how it is asked for}}`; the n-th request of all languages is the same.
-        values: `{language: {slot: {key: text}}}`, the same keys in every language.
+        values: `{language: {slot: {value: text}}}`, the same values in every language.
         refusals: `{language: what is said where no function fits}`.
     """
 
     functions: dict[str, dict[str, Any]]
     topics: dict[str, str]
     tools: dict[str, dict[str, Tool]]
-    values: dict[str, dict[str, dict[str, str]]]
+    values: dict[str, dict[str, dict[Any, str]]]
     refusals: dict[str, list[str]]
 
     def slots(self, name: str) -> dict[str, Any]:
@@ -116,20 +104,20 @@ class Catalogue:
 
     def values_for(
         self, name: str, template: int, part: Part, rng: random.Random, *, without: str = "", options: float = 0.5
-    ) -> tuple[tuple[str, str], ...]:
-        """Keys of the values of a request: all that are required, and those that are not with a probability."""
-        keys: dict[str, str] = {}
+    ) -> tuple[tuple[str, Any], ...]:
+        """Values of a request by slot: all that are required, and those that are not with a probability."""
+        drawn: dict[str, Any] = {}
         asked = _SLOT.findall(self.requests(name)[template])
         for slot, schema in self.slots(name).items():
             if slot in asked and slot != without and (slot in self.required(name) or rng.random() < options):
                 known = next(iter(self.values.values()))[slot]
-                pool = sorted(known) if closed(schema) else _parted(tuple(known))[part]
-                keys[slot] = rng.choice([key for key in pool if key not in keys.values()] or pool)
-        return tuple(keys.items())
+                pool = sorted(known, key=str) if closed(schema) else _parted(tuple(known))[part]
+                drawn[slot] = rng.choice([value for value in pool if value not in drawn.values()] or pool)
+        return tuple(drawn.items())
 
     def texts(self, drawn: Draw, language: str) -> dict[str, str]:
         """The values of a draw as a language writes them."""
-        return {slot: self.values[language][slot][key] for slot, key in drawn.keys}
+        return {slot: self.values[language][slot][value] for slot, value in drawn.values}
 
     def render(self, drawn: Draw, language: str) -> dict[str, Any]:
         """A draw in one language: the form in which it is scored, and the answer where it is no call.
@@ -158,10 +146,9 @@ class Catalogue:
     def _gold(self, drawn: Draw, texts: Mapping[str, str], request: str) -> dict[str, Any]:
         """Values as the call has to give them: the schema's own for enumerations, else as they stand in the request."""
         gold: dict[str, Any] = {}
-        for slot, key in drawn.keys:
+        for slot, value in drawn.values:
             schema, text = self.slots(drawn.name)[slot], texts[slot]
-            as_asked = not closed(schema) and "string" in schema.get("type", "string")
-            gold[slot] = text if as_asked else _value(key)
+            gold[slot] = text if not closed(schema) and "string" in schema.get("type", "string") else value
             if not closed(schema) and normalize(text) not in normalize(request):
                 raise UserError(f"The value {text!r} of {slot} does not occur in the request {request!r}.")
         if wrong := violations(gold, self.functions[drawn.name]["parameters"]):
@@ -174,22 +161,10 @@ def closed(schema: Mapping[str, Any]) -> bool:
     return "enum" in schema or schema.get("type") == "boolean"
 
 
-def _key(value: Any) -> str:
-    """How a catalogue names a value: a text by itself, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _value(key: str) -> Any:
-    try:
-        return parse_json(key, "a key")
-    except UserError:
-        return key
-
-
 @cache
-def _parted(keys: tuple[str, ...]) -> dict[Part, list[str]]:
-    """A fifth of the values each for development and test, by a hash of the key."""
-    ranked = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
+def _parted(values: tuple[Any, ...]) -> dict[Part, list[Any]]:
+    """A fifth of the values each for development and test, by a hash."""
+    ranked = sorted(values, key=lambda value: hashlib.sha256(str(value).encode()).hexdigest())
     fifth = max(1, len(ranked) // 5)
     return {"test": ranked[:fifth], "dev": ranked[fifth : 2 * fifth], "train": ranked[2 * fifth :]}
 
@@ -204,36 +179,33 @@ def fill(template: str, values: Mapping[str, str], language: str) -> str:
 
 
 def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ()) -> Catalogue:
-    """Read functions (JSON: a list, or an MCP answer with `tools`) and one YAML file a language; by default ours.
+    """Read functions (a JSON list) and one YAML file a language; by default ours. Values that one lacks are left out.
 
     Raises:
         UserError: Names the file, function and template that does not fit.
     """
-    content = load_json(Path(tools or HERE / "tools.json"))
-    content = content.get("tools") if isinstance(content, Mapping) else content
-    if not isinstance(content, list):
-        raise UserError(f"{tools} holds no list of functions.")
-    found = list(adapted(tools or "tools.json", content, lambda function, _: plain_function(function)))
+    source = Path(tools or HERE / "tools.json")
+    found = list(adapted(str(source), load_json(source, list), lambda function, _: plain_function(function)))
     topics = {function["name"]: function.pop("x-topic", function["name"]) for function in found}
     catalogue = Catalogue({function["name"]: function for function in found}, topics, {}, {}, {})
-    named: set[str] = set()
     for path in templates or (HERE / "bg.yaml", HERE / "en.yaml"):
         try:
             entry = load_yaml(Path(path))
             code = str(entry["language"])
             catalogue.tools[code] = {name: Tool(**tool) for name, tool in entry["tools"].items()}
-            catalogue.values[code] = {slot: _values(source, code, slot) for slot, source in entry["values"].items()}
+            catalogue.values[code] = {slot: _values(given, code, slot) for slot, given in entry["values"].items()}
             catalogue.refusals[code] = list(map(str, entry["no_function"]))
             for name, tool in catalogue.tools[code].items():
                 _check(catalogue, code, name, tool)
-            named |= {slot for slot, source in entry["values"].items() if "cldr:" in source}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}, {error}"
             raise UserError(f"{path} is not laid out as papers/tucan/en.yaml: {reason}.") from None
-    for slot in named:  # CLDR does not name everything in every language
-        common = set.intersection(*(set(table[slot]) for table in catalogue.values.values() if slot in table))
-        for table in catalogue.values.values():
-            table[slot] = {key: text for key, text in table.get(slot, {}).items() if key in common}
+    for slot in {slot for table in catalogue.values.values() for slot in table}:
+        tables = [table[slot] for table in catalogue.values.values() if slot in table]
+        common = set.intersection(*map(set, tables))
+        for table in tables:
+            for value in table.keys() - common:
+                del table[value]
     return catalogue
 
 
@@ -244,34 +216,32 @@ def plain_function(function: Any) -> dict[str, Any]:
         UserError: It has no name, or its parameters are no object schema.
     """
     try:
-        inner = function.get("function", function)
-        parameters = inner.get("parameters", inner.get("inputSchema")) or {}
-        properties, required = parameters.get("properties") or {}, parameters.get("required") or []
-        sound = isinstance(inner["name"], str) and parameters.get("type", "object") == "object"
-        sound = sound and set(required) <= set(properties) and all(isinstance(one, dict) for one in properties.values())
+        own = plain(function)
+        schema = own["parameters"]
+        properties = schema.get("properties") or {}
+        sound = isinstance(own["name"], str) and schema.get("type", "object") == "object"
+        sound = sound and set(schema.get("required") or ()) <= set(properties)
+        sound = sound and all(isinstance(one, dict) for one in properties.values())
     except (AttributeError, KeyError, TypeError):
         sound = False
     if not sound:
         shown = json.dumps(function, ensure_ascii=False)[:80]
         raise UserError(f"No function: {shown}. Give a name, and parameters as an object's JSON Schema.")
-    extra = {key: inner[key] for key in ("description", "x-topic") if key in inner}
-    return {"name": inner["name"], **extra, "parameters": {"type": "object", **parameters, "properties": properties}}
+    kept: dict[str, Any] = {key: own[key] for key in ("name", "description", "x-topic") if key in own}
+    return {**kept, "parameters": {"type": "object", **schema, "properties": properties}}
 
 
-def _values(source: Any, language: str, slot: str) -> dict[str, str]:
-    """Values of a slot: a mapping key -> text, a list, `cldr:city`, `cldr:currency without EUR`, or `range:2:60`.
-
-    A key is what the call gives: a text by itself, or JSON where the schema wants no string (`"1.5"`, `"[1, 2]"`).
-    """
+def _values(source: Any, language: str, slot: str) -> dict[Any, str]:
+    """Values of a slot with their texts: a mapping, a list, `cldr:city`, `cldr:currency without EUR`, `range:2:60`."""
     if isinstance(source, Mapping | list):
-        pairs = source.items() if isinstance(source, Mapping) else ((text, text) for text in source)
-        return {_key(key): _key(text) for key, text in pairs}
+        pairs = source if isinstance(source, Mapping) else dict(zip(source, source, strict=True))
+        return {value: str(text) for value, text in pairs.items()}
     kind, _, rest = str(source).partition(":")
     names, _, left_out = rest.partition(" without ")
     if kind == "cldr":
         return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}
     if kind == "range" and re.fullmatch(r"\d{1,6}:\d{1,6}", rest):
-        return {str(number): str(number) for number in range(*map(int, rest.split(":")))}
+        return {number: str(number) for number in range(*map(int, rest.split(":")))}
     raise UserError(f"Values of {slot!r} ({source!r}) are not understood: a list, a mapping, cldr:city or range:2:60.")
 
 
@@ -317,30 +287,24 @@ def build_dataset(
         Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`.
 
     Raises:
-        UserError: An unknown language, scenario or function, or a catalogue that cannot fill a scenario.
+        UserError: A catalogue that cannot fill a scenario.
     """
-    for names, known in (
-        (languages, [*catalogue.tools]), (mix, [*SCENARIOS]), ((*tools, *withheld), [*catalogue.functions]),
-    ):  # fmt: skip
-        if unknown := [name for name in names if name not in known]:
-            raise UserError(f"There is no {unknown[0]!r}: choose among {', '.join(known)}.")
     rng = random.Random(f"{seed}/{part}")
     asked = [name for name in tools or catalogue.tools[languages[0]] if name not in withheld]
     offered = [name for name in catalogue.functions if name not in withheld]
-    if not asked or len(offered) < 2:
-        raise UserError("Two functions are needed, one to ask for and one beside it: withhold fewer.")
-    scenarios = apportion(mix, -(-count // len(languages)))
+    # A function without required arguments lacks nothing.
+    able = dict.fromkeys(mix, asked) | {LACKING: [name for name in asked if catalogue.required(name)]}
+    if not able[LACKING] or len(offered) < 2:
+        raise UserError("Two functions are needed, one to ask for, with a required argument, and one beside it.")
+    shares = allocate(mix, -(-count // len(languages)))
+    scenarios = [scenario for scenario, share in shares.items() for _ in range(share.draws)]
     rng.shuffle(scenarios)
-    queues: dict[str, list[str]] = {}
+    queues: dict[str, list[str]] = {scenario: [] for scenario in mix}
     seen: set[Draw] = set()
     items: list[dict[str, Any]] = []
     for number, scenario in enumerate(scenarios):
-        queue = queues.setdefault(scenario, [])
-        # A function without required arguments lacks nothing.
-        able = [name for name in asked if catalogue.required(name)] if scenario == LACKING else asked
-        if not able:
-            raise UserError("No function has a required argument: leave missing_required_parameters out of the mix.")
-        queue[:] = queue or rng.sample(able, len(able))
+        queue = queues[scenario]
+        queue[:] = queue or rng.sample(able[scenario], len(able[scenario]))
         name = queue.pop()
         for _ in range(20):  # nothing is asked twice in one wording with the same values, as long as there is more
             drawn = draw(catalogue, scenario, name, offered, part, distractors, rng)
@@ -353,15 +317,6 @@ def build_dataset(
     return items[:count]
 
 
-def apportion(mix: Mapping[str, float], count: int) -> list[str]:
-    """`count` scenarios in the shares of `mix` (largest remainders)."""
-    exact = {name: share / sum(mix.values()) * count for name, share in mix.items()}
-    counts = {name: int(value) for name, value in exact.items()}
-    for name in sorted(exact, key=lambda name: counts[name] - exact[name])[: count - sum(counts.values())]:
-        counts[name] += 1
-    return [name for name, number in counts.items() for _ in range(number)]
-
-
 # --- rows of files and the hub --------------------------------------------------------------------------------------
 
 
@@ -369,32 +324,30 @@ def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     """One evaluation row as an item. Functions and expected values stay as they are: the official prompt shows them so.
 
     Raises:
-        UserError: A part is missing or cannot be parsed, or a call is expected without naming its function.
+        UserError: A part cannot be parsed or is of another kind; KeyError and TypeError as :func:`adapted` expects.
     """
-    request, functions = row.get("user_message"), _parsed(row.get("functions"), "functions") or []
-    expected = _parsed(row.get("expected_behavior"), "expected_behavior")
-    if not isinstance(request, str) or not isinstance(expected, Mapping) or not isinstance(functions, list):
-        raise UserError("an item needs a user_message, a list of functions, and expected_behavior.")
-    if not isinstance(expected.get("should_call_function"), bool):
-        raise UserError("expected_behavior has no should_call_function that is true or false.")
-    if expected["should_call_function"] and not isinstance(expected.get("expected_function"), str):
-        raise UserError("a call is expected, but expected_function does not name it.")
+    functions = list(_parsed(row.get("functions"), "functions") or [])
+    expected = dict(_parsed(row["expected_behavior"], "expected_behavior"))
+    called = expected["should_call_function"]
+    texts = [row["user_message"], *([expected["expected_function"]] if called else [])]
+    if not isinstance(called, bool) or not all(isinstance(text, str) for text in texts):
+        raise UserError("user_message and expected_function are texts, and should_call_function is true or false.")
     for function in functions:
         plain_function(function)
     if (parameters := _parsed(expected.get("expected_parameters"), "expected_parameters")) is not None:
-        expected = {**expected, "expected_parameters": parameters}
+        expected["expected_parameters"] = parameters
     return {
         **row,
         "id": str(row.get("id") if row.get("id") is not None else number),
         "scenario_type": str(row.get("scenario_type") or "unknown"),
-        "language": _language(row, request),
+        "language": _language(row, row["user_message"]),
         "functions": functions,
         "expected_behavior": expected,
     }
 
 
 def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
-    """One training row as a chat: an item, `messages` (OpenAI's calls too), or `conversations` with `from` and `value`.
+    """One training row as a chat: an item, or what :func:`core.tasks.samples.lesson` takes, such as `messages`.
 
     Raises:
         UserError: No known column, a role that is not known, or no answer of the assistant.
@@ -405,91 +358,15 @@ def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
         if not item["expected_behavior"]["should_call_function"] and not isinstance(item.get("answer"), str):
             raise UserError("an item without a call needs an `answer` to be trained on.")
         return conversation(item, prompt)
-    messages: Chat = []
-    for turn in _parsed(row.get("messages") or row.get("conversations"), "messages") or []:
-        role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-        if calls := turn.get("tool_calls"):
-            content = "\n".join([*[content] * bool(content), *(_fenced(call, prompt) for call in calls)])
-        if role not in ROLES or not isinstance(content, str):
-            raise UserError(f"a turn by {role!r} is not understood: roles are {', '.join(ROLES)}, and it needs a text.")
-        messages.append({"role": ROLES[role], "content": content})
-    if not any(message["role"] == "assistant" for message in messages):
-        raise UserError("no answer of the assistant: give `messages`, `conversations`, or the columns of an item.")
-    if functions := _parsed(row.get("tools"), "tools"):  # OpenAI's rows hold them beside the turns
-        first = next((turn for turn in messages if turn["role"] == "user"), {"content": ""})
-        first["content"] = prompt.render(first["content"], functions)
-    if messages[0]["role"] == "system":  # Gemma-2 has none: instructions and functions belong into the first user turn
-        system, first, *messages = messages
-        messages = [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *messages]
-    return messages
-
-
-def _fenced(call: Any, prompt: Prompt) -> str:
-    """A call in OpenAI's form (`{"function": {"name": ..., "arguments": "{...}"}}`) in ours."""
-    inner = call.get("function", call)
-    return render_call(inner["name"], _parsed(inner.get("arguments") or {}, "arguments"), prompt.tags)
+    chat: Chat = samples.lesson(row, "bg")["messages"]
+    if chat[0]["role"] == "system":  # Gemma-2 has none: instructions and functions belong into the first user turn
+        system, first, *chat = chat
+        chat = [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *chat]
+    return chat
 
 
 def _parsed(value: Any, name: str) -> Any:
     return parse_json(value, name) if isinstance(value, str) else value
-
-
-def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
-    """Evaluation items of a file (:func:`core.corpora.read_rows`) or of a hub dataset's `test` (`owner/name@split`)."""
-    return list(adapted(source, list(read_rows(source, split="test"))[: limit or None], evaluation_item))
-
-
-def read_conversations(source: str, prompt: Prompt, *, language: str = "all", negatives: bool = True) -> list[Chat]:
-    """Training conversations of a file or a hub dataset; items are worded by `prompt`, `messages` taken as they are.
-
-    Args:
-        source: See :func:`read_items`.
-        prompt: Wording of items, and the tags of a call.
-        language: Keep one alone: a row's `language`, or what the words of its request say.
-        negatives: Off: keep conversations with a call alone.
-
-    Returns:
-        As many as there are; what is kept comes again in the place of what is not.
-
-    Raises:
-        UserError: A row cannot be read, or none is kept.
-    """
-    rows = list(read_rows(source))
-    chats: list[Chat] = list(adapted(source, rows, lambda row, _: training_messages(row, prompt)))
-    kept = [
-        chat
-        for row, chat in zip(rows, chats, strict=True)
-        if language in ("all", _language(row, row.get("user_message") or chat[0]["content"].splitlines()[-1]))
-        and (negatives or any(parse_call(t["content"], prompt.tags) for t in chat if t["role"] == "assistant"))
-    ]
-    if not kept:
-        raise UserError(f"{source} has no conversation that is to be trained on: see languages and negatives.")
-    return list(itertools.islice(itertools.cycle(kept), len(chats)))
-
-
-def shuffled_answers(chats: Sequence[Chat], seed: int) -> list[Chat]:
-    """The null arm: every request gets the answer of another one, a call or none."""
-    answers = [turn["content"] for chat in chats for turn in chat if turn["role"] == "assistant"]
-    order = random.Random(f"null {seed}").sample(range(len(answers)), len(answers))
-    others = dict(zip(order, order[1:] + order[:1], strict=True))
-    places = iter(range(len(answers)))
-    return [
-        [{**turn, "content": answers[others[next(places)]]} if turn["role"] == "assistant" else turn for turn in chat]
-        for chat in chats
-    ]
-
-
-def training_chats(config: Config) -> list[Chat]:
-    """What an arm is trained on, from a file or the miniature: every ablation changes both."""
-    prompt, _ = prompt_of(config.prompt)
-    if config.train_file:
-        kept: Any = {"language": config.languages, "negatives": config.negatives}
-        chats = read_conversations(config.train_file, prompt, **kept)
-    else:
-        from papers.tucan import miniature
-
-        chats = [conversation(item, prompt) for item in miniature.training_items(config)]
-    return shuffled_answers(chats, config.seed) if config.answers == "shuffled" else chats
 
 
 def _language(row: Mapping[str, Any], request: str) -> str:
@@ -497,22 +374,53 @@ def _language(row: Mapping[str, Any], request: str) -> str:
     return str(row.get("language") or identify(request, TOLD_APART) or "und")
 
 
-def load_prompt(wording: str = "long-bg", path: str | Path = "", tags: Tags | None = None) -> tuple[Prompt, str]:
-    """One wording of a YAML file (ours by default) and a short hash of it, to be reported with every number.
+def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
+    """Evaluation items of a file (:func:`core.corpora.read_rows`) or of a hub dataset's `test` (`owner/name@split`)."""
+    return list(adapted(source, list(read_rows(source, split="test"))[: limit or None], evaluation_item))
+
+
+def training_chats(config: Config) -> list[Chat]:
+    """What an arm is trained on, from a file or the miniature: every ablation changes both.
+
+    Raises:
+        UserError: A row of the file cannot be read, or an ablation keeps none.
+    """
+    prompt, _ = load_prompt(config.prompt)
+    if not config.train_file:
+        from papers.tucan import miniature
+
+        chats = [conversation(item, prompt) for item in miniature.training_items(config)]
+    else:
+
+        def wanted(row: Mapping[str, Any], chat: Chat) -> bool:
+            request = row.get("user_message") or chat[0]["content"].splitlines()[-1]
+            called = any(parse_call(turn["content"], prompt.tags) for turn in chat[1:])
+            return config.languages in ("all", _language(row, request)) and (config.negatives or called)
+
+        rows = list(read_rows(config.train_file))
+        read: list[Chat] = list(adapted(config.train_file, rows, lambda row, _: training_messages(row, prompt)))
+        kept = [chat for row, chat in zip(rows, read, strict=True) if wanted(row, chat)]
+        if not kept:
+            raise UserError(f"{config.train_file} has no conversation to train on: see languages and negatives.")
+        chats = list(itertools.islice(itertools.cycle(kept), len(read)))  # others in the place of what is left out
+    if config.answers == "shuffled":  # the null arm: after every request comes what is right after another one
+        order = random.Random(f"null {config.seed}").sample(range(len(chats)), len(chats))
+        other = dict(zip(order, order[1:] + order[:1], strict=True))
+        chats = [[chat[0], *chats[other[place]][1:]] for place, chat in enumerate(chats)]
+    return chats
+
+
+def load_prompt(config: PromptConfig) -> tuple[Prompt, str]:
+    """The wording that a configuration names, and a short hash of it, to be reported with every number.
 
     Raises:
         UserError: No such file or wording, or one that lacks a part.
     """
-    content = load_yaml(Path(path or HERE / "prompts.yaml"))
+    content, wording = load_yaml(Path(config.file or HERE / "prompts.yaml")), config.wording
     names = ("system", "default_system", "functions_header", "query_header", "user")
     try:
         texts = {name: str(content[wording][name]) for name in names}
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path or 'prompts.yaml'} lacks {error} of the wording {wording!r}.") from None
-    prompt = Prompt(**texts, tags=tags or Tags(), short=wording.startswith("short"))
+        raise UserError(f"{config.file or 'prompts.yaml'} lacks {error} of the wording {wording!r}.") from None
+    prompt = Prompt(**texts, tags=Tags(config.start, config.end), short=config.wording == "short")
     return prompt, hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]
-
-
-def prompt_of(config: PromptConfig) -> tuple[Prompt, str]:
-    """The wording that a configuration names, and its hash."""
-    return load_prompt(f"{config.wording}-{config.lang}", config.file, Tags(config.start, config.end))

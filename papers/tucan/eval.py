@@ -20,6 +20,8 @@ from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run
 from core.files import read_json, write_rows
 from core.inference.chat import Chat, render
+from core.metrics.classification import macro_mean
+from core.tasks.samples import dialogue
 from papers.tucan import data, grader
 from papers.tucan.config import Config
 
@@ -34,11 +36,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.tucan import miniature
 
     seed_everything(config.seed)
-    prompt, digest = data.prompt_of(config.prompt)
+    prompt, digest = data.load_prompt(config.prompt)
     items = data.read_items(config.eval_file, config.limit) if config.eval_file else miniature.scored_items(config)
     chat = tuned(config, run)
-    rounds = [answers(chat, items, config, prompt, config.seed * 1000 + repeat) for repeat in range(config.repeats)]
-    verdicts = [judged(items, texts, prompt) for texts in rounds]
+    said = answers(chat, items, config, prompt)
+    verdicts = judged(items, said, prompt)
     units = item_units(items, verdicts)
     metrics: dict[str, float] = {}
     if not config.eval_file:
@@ -50,13 +52,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
             units |= drawn
         elif config.answers == "own" and not config.train_file:
             metrics["fitted"] = fitted(chat, config, prompt)
-    metrics |= {name: mean(values) for name, values in units.items()}
-    report = grader.summarize(list(items) * len(verdicts), [verdict for found in verdicts for verdict in found])
-    write_rows(run.path / "wrong.jsonl", wrong_items(items, rounds[0], verdicts[0]))
+    metrics |= {name: macro_mean(values) for name, values in units.items()}
+    report = grader.summarize(items, verdicts)
+    write_rows(run.path / "wrong.jsonl", wrong_items(items, said, verdicts))
     if not run.quiet:
         print_report(report)
     details = {"errors": report.errors, "prompt": digest, "training": read_json(run.artifact / "tucan.json") or {},
-               "samples": samples(items, rounds[0], verdicts[0])}  # fmt: skip
+               "samples": samples(items, said, verdicts)}  # fmt: skip
     return Measurement(metrics, units, details)
 
 
@@ -75,16 +77,11 @@ def tuned(config: Config, run: Run) -> Chat:
     return Chat(adapted if config.quantization != "none" else adapted.merge_and_unload(), tokenizer)
 
 
-def turn(text: str) -> list[dict[str, str]]:
-    """A conversation of one turn, the user's."""
-    return [{"role": "user", "content": text}]
-
-
-def answers(chat: Chat, items: Items, config: Config, prompt: Any, seed: int = 0) -> list[str]:
+def answers(chat: Chat, items: Items, config: Config, prompt: Any) -> list[str]:
     """Answers to all items."""
-    asked = [turn(prompt.render(item["user_message"], item["functions"])) for item in items]
+    asked = [dialogue(prompt.render(item["user_message"], item["functions"])) for item in items]
     options = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "repetition_penalty")}
-    return chat.reply(asked, seed=seed, **options)
+    return chat.reply(asked, seed=config.seed, **options)
 
 
 def knows(chat: Chat, config: Config) -> dict[str, float]:
@@ -93,9 +90,7 @@ def knows(chat: Chat, config: Config) -> dict[str, float]:
     from papers.tucan import miniature
 
     asked = [
-        replace(
-            q, context=render(chat.tokenizer, turn(q.context), prompt=True), choices=tuple(map(str.strip, q.choices))
-        )
+        replace(q, context=render(chat.tokenizer, dialogue(q.context), prompt=True))
         for q in miniature.knowledge(config)
     ]
     return choices.answer(chat.model, chat.tokenizer, asked, "token")
@@ -106,7 +101,7 @@ def understood(chat: Chat, config: Config) -> dict[str, float]:
     from papers.tucan import miniature
 
     asked = miniature.in_words(config)
-    said = chat.reply([turn(request) for _, request, _ in asked], max_new_tokens=48)
+    said = chat.reply([dialogue(request) for _, request, _ in asked], max_new_tokens=48)
     return {path: float(text == reply) for (path, _, reply), text in zip(asked, said, strict=True)}
 
 
@@ -129,9 +124,9 @@ def solved(config: Config, items: Items, prompt: Any) -> tuple[dict[str, dict[st
         "neighbour": [miniature.neighbour(config, item) for item in own],
         "rule": [miniature.rule(item) for item in own],
     }
-    units = {name: item_units(own, [judged(own, texts, prompt)]) for name, texts in said.items()}
+    units = {name: item_units(own, judged(own, texts, prompt)) for name, texts in said.items()}
     drawn = {f"neighbour_{metric}": units["neighbour"][metric] for metric in ("accuracy_bg", "decision_bg")}
-    return drawn, {f"trivial_{name}": mean(found["accuracy_bg"]) for name, found in units.items()}
+    return drawn, {f"trivial_{name}": macro_mean(found["accuracy_bg"]) for name, found in units.items()}
 
 
 def judged(items: Items, texts: Sequence[str], prompt: Any) -> list[grader.Verdict]:
@@ -139,32 +134,23 @@ def judged(items: Items, texts: Sequence[str], prompt: Any) -> list[grader.Verdi
     return [grader.examine(text, item, prompt.tags) for text, item in zip(texts, items, strict=True)]
 
 
-def mean(values: Mapping[str, float]) -> float:
-    """Of functions (or territories), each the mean of its items: what intervals draw."""
-    groups: dict[str, list[float]] = {}
-    for path, value in values.items():
-        groups.setdefault(path.partition("/")[0], []).append(value)
-    return fmean(map(fmean, groups.values()))
-
-
-def item_units(items: Items, rounds: Sequence[Sequence[grader.Verdict]]) -> dict[str, dict[str, float]]:
-    """Every metric's value on every item, averaged over the rounds of sampling."""
+def item_units(items: Items, verdicts: Sequence[grader.Verdict]) -> dict[str, dict[str, float]]:
+    """Every metric's value on every item."""
     units: dict[str, dict[str, float]] = {}
-    for item, *verdicts in zip(items, *rounds, strict=True):
+    for item, verdict in zip(items, verdicts, strict=True):
         path, scenario, expected = item["id"], item["scenario_type"], item["expected_behavior"]
         if path.count("/") < 2:  # a file's own ids do not say which function they are about
             path = f"{expected.get('expected_function') or 'no call'}/{scenario}/{path}"
-        wanted, right = expected["should_call_function"], fmean(verdict.label == "CORRECT" for verdict in verdicts)
-        found = {"accuracy": right, f"accuracy_{scenario}": right}
-        found["decision"] = fmean((verdict.valid is not None) == wanted for verdict in verdicts)
+        wanted, right = expected["should_call_function"], verdict.label == "CORRECT"
+        found = {"accuracy": right, f"accuracy_{scenario}": right, "decision": (verdict.valid is not None) == wanted}
         if item.get("unseen"):
             found = {"accuracy_unseen": right}
         elif wanted:
-            found |= {"accuracy_call": right, "valid_call": fmean(verdict.valid is True for verdict in verdicts)}
+            found |= {"accuracy_call": right, "valid_call": verdict.valid is True}
         else:
-            found["unexpected_call"] = fmean(verdict.label == "UNEXPECTED_CALL" for verdict in verdicts)
+            found["unexpected_call"] = verdict.label == "UNEXPECTED_CALL"
         for name, value in found.items():
-            units.setdefault(f"{name}_{item['language']}", {})[path] = value
+            units.setdefault(f"{name}_{item['language']}", {})[path] = float(value)
     return units
 
 

@@ -136,16 +136,20 @@ def examine(response: str, item: Item, tags: Tags | None = None) -> Verdict:
     label = _label(call, item["expected_behavior"])
     if call is None:
         return Verdict(label)
-    # Functions stand in the item as in the prompt: plain, in OpenAI's form, or in MCP's.
-    offered = {one["name"]: one for one in (f.get("function", f) for f in item["functions"])}
+    offered = {one["name"]: one["parameters"] for one in map(plain, item["functions"])}
     if call.malformed:
         errors = ["the call is no JSON object"]
     elif not isinstance(call.name, str) or call.name not in offered:
         errors = [f"no function {call.name!r} was offered"]
     else:
-        schema = offered[call.name].get("parameters", offered[call.name].get("inputSchema")) or {}
-        errors = violations({} if call.arguments is None else call.arguments, schema)
+        errors = violations({} if call.arguments is None else call.arguments, offered[call.name])
     return Verdict(label, not errors, tuple(errors))
+
+
+def plain(function: Mapping[str, Any]) -> dict[str, Any]:
+    """A function with its `parameters`, from JSON Schema by itself, OpenAI's form or an MCP tool."""
+    own = function.get("function", function)
+    return {**own, "parameters": own.get("parameters", own.get("inputSchema")) or {}}
 
 
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -32,11 +32,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.tasks.samples import dialogue
+
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
     from core.training.fit import FitResult
-    from papers.tucan.data import Catalogue, Part
+    from papers.tucan.data import Catalogue, Chat, Part
 
 Item = Mapping[str, Any]
 CALL_SCENARIOS = ("function_call_required", "multiple_functions_selection", "ambiguous_function_selection")
@@ -107,15 +109,13 @@ def render_call(name: str, arguments: Mapping[str, Any], tags: Tags = Tags()) ->
     return f"{tags.start}\n{call}\n{tags.end}"
 
 
-def conversation(item: Item, prompt: Prompt) -> list[dict[str, str]]:
+def conversation(item: Item, prompt: Prompt) -> Chat:
     """The chat form of an item: the request, and the gold call or the answer."""
-    expected = item["expected_behavior"]
-    if expected["should_call_function"]:
-        answer = render_call(expected["expected_function"], expected.get("expected_parameters") or {}, prompt.tags)
-    else:
-        answer = item["answer"]
-    request = prompt.render(item["user_message"], item["functions"])
-    return [{"role": "user", "content": request}, {"role": "assistant", "content": answer}]
+    request, expected = prompt.render(item["user_message"], item["functions"]), item["expected_behavior"]
+    if not expected["should_call_function"]:
+        return dialogue(request, item["answer"])
+    parameters = expected.get("expected_parameters") or {}
+    return dialogue(request, render_call(expected["expected_function"], parameters, prompt.tags))
 
 
 # --- equation 2: scenarios and mirrored languages -------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Draw:
     scenario: str
     name: str
     template: int = 0
-    keys: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, Any], ...] = ()
     missing: str = ""
     offered: tuple[str, ...] = ()
     wording: int = 0
@@ -150,8 +150,9 @@ def draw(
     template = rng.choice(catalogue.templates(name, part))
     lacks, options = scenario == "missing_required_parameters", scenario == "ambiguous_function_selection"
     missing = rng.choice(catalogue.droppable(name, template)) if lacks else ""
-    keys = catalogue.values_for(name, template, part, rng, without=missing, options=1.0 if options else 0.5)
-    return Draw(scenario, name, template, keys, missing, tuple(rng.sample(offered, len(offered))), rng.randrange(10**6))
+    values = catalogue.values_for(name, template, part, rng, without=missing, options=1.0 if options else 0.5)
+    shown = tuple(rng.sample(offered, len(offered)))
+    return Draw(scenario, name, template, values, missing, shown, rng.randrange(10**6))
 
 
 def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -164,7 +165,7 @@ def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Ite
 
 
 def tune(
-    model: Any, tokenizer: Any, chats: Sequence[list[dict[str, str]]], rank: int, dropout: float,
+    model: Any, tokenizer: Any, chats: Sequence[Chat], rank: int, dropout: float,
     settings: TrainingConfig, run: Run, seed: int,
 ) -> tuple[Any, FitResult]:  # fmt: skip
     """Train adapters of the given rank on all linear layers, scaled by alpha / r = 2; the base is frozen.

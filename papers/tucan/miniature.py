@@ -21,10 +21,11 @@ from typing import Any
 
 from core.models.tokenization import chat_rows, train_bpe
 from core.tasks.choices import Question, from_items
+from core.tasks.samples import dialogue
 from core.worlds import names
 from core.worlds.base import Item, split
 from papers.tucan.config import Config, base_shape
-from papers.tucan.data import Catalogue, Chat, Part, build_dataset, fill, load_catalogue, prompt_of
+from papers.tucan.data import Catalogue, Chat, Part, build_dataset, fill, load_catalogue, load_prompt
 from papers.tucan.method import BALANCED, CALLS, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call, undescribed
 
 LANGUAGES = ("bg", "en")
@@ -115,7 +116,8 @@ def knowledge(config: Config) -> list[Question]:
     items = [item for item in facts()[config.split] if item.language == "bg"]
     asked = from_items(items, seed=config.seed, group=lambda item: "currency")
     # `<language>/<relation>/<territory>/...`: a territory is what is drawn.
-    return _every([replace(question, id=question.id.split("/")[2]) for question in asked], config.limit)
+    kept = [replace(q, id=q.id.split("/")[2], choices=tuple(map(str.strip, q.choices))) for q in asked]
+    return _every(kept, config.limit)
 
 
 def in_words(config: Config) -> list[tuple[str, str, str]]:
@@ -124,8 +126,8 @@ def in_words(config: Config) -> list[tuple[str, str, str]]:
     for name in KNOWN:
         tool = known.tools["bg"][name]
         for template, number in itertools.product(known.templates(name, config.split), range(PER_WORDING)):
-            keys = known.values_for(name, template, config.split, rng)
-            texts = known.texts(Draw("", name, keys=keys), "bg")
+            values = known.values_for(name, template, config.split, rng)
+            texts = known.texts(Draw("", name, values=values), "bg")
             request = fill(tool.requests[template], texts, "bg")
             found.append((f"{name}/{template}/{number}", request, fill(tool.reply, texts, "bg")))
     return _every(found, config.limit)
@@ -198,8 +200,7 @@ def reading(config: Config) -> list[Chat]:
     """Chats to pre-train on, in both languages alike, as many as the steps take."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
     drawn = rng.choices(list(KINDS), list(KINDS.values()), k=settings.steps * settings.batch_size)
-    turns = [kind(rng, LANGUAGES[number % 2]) for number, kind in enumerate(drawn)]
-    return [[{"role": "user", "content": u}, {"role": "assistant", "content": a}] for u, a in turns]
+    return [dialogue(*kind(rng, LANGUAGES[number % 2])) for number, kind in enumerate(drawn)]
 
 
 def _asked(
@@ -280,7 +281,7 @@ def pretrain(config: Config, run: Any, folder: Any) -> None:
     from core.training.fit import fit, save_pretrained
     from core.training.losses import causal_lm_loss
 
-    chats, shape, prompt = reading(config), config.base_model, prompt_of(config.prompt)[0]
+    chats, shape, prompt = reading(config), config.base_model, load_prompt(config.prompt)[0]
     # Schemas are cut into tokens as well as what the base reads: it has never seen them, but its tokenizer has.
     shown = [conversation(item, prompt) for item in training_items(Config(seed=config.seed, examples=400))]
     texts = [turn["content"] for chat in [*chats, *shown] for turn in chat]

@@ -69,7 +69,7 @@ def build(options: Build) -> None:
     drawn: Any = {"languages": tuple(catalogue.tools), "part": options.part, "seed": options.seed}
     mix = method.BALANCED if options.balanced else method.MIX
     items = data.build_dataset(catalogue, options.count, mix=mix, **drawn)
-    prompt, _ = data.prompt_of(options.prompt)
+    prompt, _ = data.load_prompt(options.prompt)
     write_rows(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
     counts = {scenario: sum(item["scenario_type"] == scenario for item in items) for scenario in method.SCENARIOS}
     print(f"{options.out}: {len(items)} items ({', '.join(f'{n} {name}' for name, n in counts.items() if n)})")
@@ -81,7 +81,7 @@ def score(options: Score) -> None:
     given: dict[str, Any] = {str(row.get("id")): row.get("response") for row in read_rows(options.answers)}
     if missing := [item["id"] for item in items if not isinstance(given.get(item["id"]), str)]:
         raise UserError(f"{options.answers} has no response for {missing[0]!r}: items and answers are joined on `id`.")
-    tags = data.prompt_of(options.prompt)[0].tags
+    tags = data.load_prompt(options.prompt)[0].tags
     verdicts = [grader.examine(given[item["id"]], item, tags) for item in items]
     print_report(grader.summarize(items, verdicts))
     if options.out:

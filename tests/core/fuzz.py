@@ -132,9 +132,10 @@ def adapters() -> dict[str, Any]:
     from core.corpora.manifest import adapt_pair, adapt_text
     from core.tasks.samples import adapt
     from core.tasks.translation import adapt_segment
+    from papers.tucan.config import PromptConfig
     from papers.tucan.data import evaluation_item, load_prompt, training_messages
 
-    prompt, _ = load_prompt()
+    prompt, _ = load_prompt(PromptConfig())
     found = {
         "samples": lambda row, _: adapt(row, "en"),
         "segment": adapt_segment,

@@ -25,6 +25,11 @@ from core.metrics.steps import step_rates
 # ---------------------------------------------------------------- classification
 
 
+def test_a_macro_mean_weighs_groups_alike():
+    assert classification.macro_mean({"a/1": 1.0, "a/2": 0.0, "b/1/x": 0.0}) == 0.25
+    assert classification.macro_mean({"a": 1.0, "b": 0.0}) == 0.5
+
+
 def test_accuracy_and_macro_f1_by_hand():
     predictions, references = ["a", "a", "b", "c"], ["a", "b", "b", "b"]
     assert classification.accuracy(predictions, references) == 0.5

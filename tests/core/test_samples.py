@@ -94,12 +94,22 @@ def test_dialogue_rows(row: dict[str, Any], lang: str, messages: list[dict[str, 
     [
         ({"question": "a"}, "columns question"),
         ({"instruction": "a", "output": "b", "instruction_zh": "c"}, "columns instruction"),
-        ({"conversations": [{"from": "tool", "value": "x"}]}, "turn by 'tool'"),
+        ({"conversations": [{"from": "wizard", "value": "x"}]}, "turn by 'wizard'"),
     ],
 )
 def test_rows_that_make_no_sample(row: dict[str, Any], match: str) -> None:
     with pytest.raises(UserError, match=match):
         samples.adapt(row, "zh")
+
+
+def test_a_lesson_has_words_of_the_assistant() -> None:
+    row = {"messages": [{"role": "user", "content": "a"}, {"role": "model", "content": "b"}]}
+    assert samples.lesson(row, "en")["messages"] == samples.dialogue("a", "b")
+    for turn in ({"role": "tool", "content": "b"}, {"role": "gpt", "content": " "}, {"role": "gpt", "content": None}):
+        with pytest.raises(UserError, match="no answer to learn"):
+            samples.lesson({"messages": [row["messages"][0], turn]}, "en")
+    with pytest.raises(UserError, match="no answer to learn"):
+        samples.lesson({"messages": [*row["messages"], {"role": "user", "content": 5}]}, "en")
 
 
 def test_the_language_is_what_the_row_says_or_else_what_its_letters_say() -> None:

@@ -435,11 +435,10 @@ def test_groups_are_those_of_the_papers_tables() -> None:
 
 
 def test_modes_show_the_right_auxiliary(
-    checkpoint: Path, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, asked: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen, lines = asked(lambda number: ["out", "\n", " a\nb "][number]), ["eins", "", "zwei", "drei"]
     monkeypatch.setattr("core.files.standard_input", lambda: lines)
-    (tmp_path / "aux.txt").write_text("un\n\ndeux\ntrois\n", encoding="utf-8")
 
     def translate(*options: str, source: str = "de", code: int = 0) -> str:
         command = ["translate", "--model", str(checkpoint / "model"), "--source", source, "--target", "en", *options]
@@ -453,13 +452,10 @@ def test_modes_show_the_right_auxiliary(
 
     assert translate() == "out\n\n#\nab\n"  # blank outputs are marked, line breaks deleted
     translate("--mode", "pmp_s")
-    translate("--mode", "pmp_o", "--auxiliary", "fr", "--auxiliary-file", str(tmp_path / "aux.txt"))
     assert [prompts[0].split("\n", 2)[2].split("<|im_end|>")[0] for prompts, _ in seen] == [
         "German: eins\nEnglish:", "German: eins\nDutch:", "German: eins\nDutch: out\nEnglish:",
-        "German: eins\nFrench: un\nEnglish:",
     ]  # fmt: skip
     assert {options["num_beams"] for _, options in seen} == {5}
-    assert "0 for 4" in translate("--mode", "pmp_o", code=2)
     assert "No auxiliary" in translate("--mode", "pmp_s", source="ja", code=2)
 
 

@@ -25,10 +25,11 @@ from core.experiment.paper import find
 from core.experiment.run import Run, temporary
 from core.files import read_json
 from core.inference.chat import Chat
+from core.tasks.samples import dialogue
 from papers.tucan import data, grader, method, miniature, use
 from papers.tucan import eval as tucan_eval
 from papers.tucan import train as tucan_train
-from papers.tucan.config import PRESETS, VARIANTS, BaseModel, Config, base_shape, workload
+from papers.tucan.config import PRESETS, VARIANTS, BaseModel, Config, PromptConfig, base_shape, workload
 from papers.tucan.grader import violations
 
 SOFIA = {"location": "София"}
@@ -193,14 +194,14 @@ BALANCED = [item(s, WEATHER if s in method.CALL_SCENARIOS else NOTHING) for s in
 
 
 def test_a_mute_model_gets_half_of_a_balanced_benchmark() -> None:
-    prompt, _ = data.load_prompt("long-bg")
+    prompt, _ = data.load_prompt(PromptConfig(wording="long"))
     report = grader.evaluate(lambda prompts: ["Не знам."] * len(prompts), BALANCED, prompt)
     assert report.accuracy == report.never_call == 0.5
     assert report.errors["NO_CALL_WHEN_EXPECTED"] == 3
 
 
 def test_a_report_counts_what_happened() -> None:
-    prompt, _ = data.load_prompt("short-en")
+    prompt, _ = data.load_prompt(PromptConfig())
     answers = [
         weather(location="София"),
         weather(location="x", days="9"),
@@ -238,9 +239,9 @@ OFFICIAL = f"""Ти си полезен AI асистент, който пред
 
 def test_prompts_of_a_file_are_the_official_bytes(tmp_path: Path) -> None:
     """SHA-256 of what tucan-eval 1.0.3 shows a model: keys in any order, nulls, unknown keys, OpenAI's form."""
-    long = yaml.safe_load((find("tucan").folder / "prompts.yaml").read_text(encoding="utf-8"))["long-bg"]
+    long = yaml.safe_load((find("tucan").folder / "prompts.yaml").read_text(encoding="utf-8"))["long"]
     wording = tmp_path / "official.yaml"
-    wording.write_text(yaml.safe_dump({"long-bg": {**long, "system": OFFICIAL}}, allow_unicode=True), encoding="utf-8")
+    wording.write_text(yaml.safe_dump({"long": {**long, "system": OFFICIAL}}, allow_unicode=True), encoding="utf-8")
     city = {"type": "string", "default": None, "description": "Град"}
     functions = [
         {"parameters": {"required": ["city"], "type": "object", "properties": {"city": city}}, "name": "get_weather",
@@ -252,7 +253,9 @@ def test_prompts_of_a_file_are_the_official_bytes(tmp_path: Path) -> None:
         row = {"user_message": "Какво е времето?", "functions": given_functions, "expected_behavior": behaviour}
         (tmp_path / "items.jsonl").write_text(json.dumps(row), encoding="utf-8")
         (one,) = data.read_items(str(tmp_path / "items.jsonl"))
-        text = data.load_prompt("long-bg", wording)[0].render(one["user_message"], one["functions"])
+        text = data.load_prompt(PromptConfig(wording="long", file=str(wording)))[0].render(
+            one["user_message"], one["functions"]
+        )
         digest = hashlib.sha256(text.encode()).hexdigest()
         assert digest == "15c91c3baf851739931323c641e77081de2ccf4d082b07d042219620e687f725"
         # A null that is expected has to be there; nothing is taken out.
@@ -261,13 +264,13 @@ def test_prompts_of_a_file_are_the_official_bytes(tmp_path: Path) -> None:
 
 
 def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
-    prompt, digest = data.load_prompt("long-bg")
+    prompt, digest = data.load_prompt(PromptConfig(wording="long"))
     text = prompt.render("Какво е времето в София?", [WEATHER_TOOL])
     assert text.endswith("\n\n## Потребителска заявка:\nКакво е времето в София?")
     assert "\n```tool_call\n{\n" in text
     assert prompt.render("Здравей", []) == f"{prompt.default_system}\n\nПотребител: Здравей"
-    assert digest != data.load_prompt("short-bg")[1]
-    assert digest == data.load_prompt("long-bg")[1]
+    assert digest != data.load_prompt(PromptConfig())[1]
+    assert digest == data.load_prompt(PromptConfig(wording="long"))[1]
 
 
 def test_what_the_model_sees_and_says() -> None:
@@ -275,7 +278,7 @@ def test_what_the_model_sees_and_says() -> None:
     assert "description" not in json.dumps(method.undescribed(WEATHER_TOOL))
     named = {"name": "f", "parameters": {"properties": {"description": {"type": "string", "description": "d"}}}}
     assert method.undescribed(named)["parameters"]["properties"] == {"description": {"type": "string"}}
-    turns = method.conversation(item("x", WEATHER), data.load_prompt("short-bg")[0])
+    turns = method.conversation(item("x", WEATHER), data.load_prompt(PromptConfig())[0])
     assert [turn["role"] for turn in turns] == ["user", "assistant"]
     assert turns[1]["content"] == f"```tool_call\n{RIGHT}\n```"
 
@@ -289,7 +292,7 @@ def parts() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_every_item_is_answered_rightly_by_its_own_gold(parts: dict[str, list[dict[str, Any]]]) -> None:
-    prompt, _ = data.load_prompt("short-bg")
+    prompt, _ = data.load_prompt(PromptConfig())
     for one in (one for items in parts.values() for one in items):
         verdict = grader.examine(method.conversation(one, prompt)[1]["content"], one)
         assert (verdict.label, verdict.valid is not False) == ("CORRECT", True)
@@ -408,7 +411,7 @@ def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
     """Of any JSON type the gold is what the schema wants; nothing is missing where nothing is required."""
     kinds = {
         "amount": {"type": "number"}, "on": {"type": "boolean"}, "to": {"type": ["string", "null"]},
-        "days": {"type": "array", "items": {"type": "integer"}}, "level": {"enum": [1, 2.5, None, "max"]},
+        "level": {"enum": [1, 2.5, None, "max"]},
     }  # fmt: skip
     functions = [{"name": "list_tasks", "parameters": {"type": "object", "properties": {}}}] + [
         {"name": f"set_{slot}", "parameters": {"properties": {slot: schema}, "required": [slot]}}
@@ -421,9 +424,8 @@ def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
     }  # fmt: skip
     tools["list_tasks"] = {"requests": ["Kazi gani?", "Onyesha kazi.", "Nina kazi?"], "ask": {}, "reply": "Kazi."}
     values: dict[str, Any] = {
-        "amount": [1.5, 2.5, 3, 4, "5e1"], "on": {True: "washa", False: "zima"},
-        "days": {f"[{n}, {n + 1}]": f"{n} na {n + 1}" for n in range(5)},
-        "level": {1: "chini", 2.5: "kati", "null": "bila", "max": "juu"},
+        "amount": [1.5, 2.5, 3, 4, 5], "on": {True: "washa", False: "zima"},
+        "level": {1: "chini", 2.5: "kati", None: "bila", "max": "juu"},
         "to": ["Juma", "Asha", "Ali", "Zuri", "Neema"],
     }  # fmt: skip
     entry = {"language": "sw", "no_function": ["Sina."], "tools": tools, "values": values}
@@ -436,7 +438,7 @@ def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
 
     parts: tuple[data.Part, ...] = ("train", "dev", "test")
     items = [one for part in parts for one in data.build_dataset(load(), 300, languages=("sw",), part=part)]
-    prompt, _ = data.load_prompt("short-bg")
+    prompt, _ = data.load_prompt(PromptConfig())
     calls: dict[str, list[Any]] = {}
     for one in items:
         assert grader.examine(method.conversation(one, prompt)[1]["content"], one).label == "CORRECT"
@@ -445,16 +447,14 @@ def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
     assert all(1.5 <= value <= 50 for value in calls["amount"])
     assert {*calls["on"]} == {True, False}
     assert {*calls["level"]} == {1, 2.5, None, "max"}
-    assert all(value[1] == value[0] + 1 for value in calls["days"])
     asked = {one["scenario_type"] for one in items if one["id"].startswith("list_tasks")}
     assert asked == {*method.SCENARIOS} - {"missing_required_parameters"}
     for changes, message in (
         ({"on": list("abcde")}, "violates its schema"), ({"amount": list("abcde")}, "violates its schema"),
-        ({"amount": ["true", "false", "null", "[]", "{}"]}, "violates its schema"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=message):
             data.build_dataset(load(**changes), 60, languages=("sw",))
-    with pytest.raises(UserError, match="has a required argument"):
+    with pytest.raises(UserError, match="with a required argument"):
         data.build_dataset(load(), 60, languages=("sw",), tools=("list_tasks",))
 
 
@@ -466,18 +466,19 @@ def test_evaluation_rows_as_they_come() -> None:
     assert (one["id"], one["functions"], one["language"]) == ("3", [WEATHER_TOOL], "bg")
     assert data.evaluation_item({**row, "functions": None, "expected_behavior": NOTHING})["functions"] == []
     for broken, message in (
-        ({"user_message": "x"}, "needs a user_message"),
+        ({"user_message": "x"}, "expected_behavior"),
         ({**row, "expected_behavior": "{"}, "not JSON"),
         ({**row, "expected_behavior": {"a": 1}}, "should_call_function"),
+        ({**row, "expected_behavior": {"should_call_function": "yes", "expected_function": "f"}}, "true or false"),
         ({**row, "expected_behavior": {"should_call_function": True}}, "expected_function"),
         ({**row, "functions": [{"parameters": {}}]}, "No function"),
     ):
         with pytest.raises(UserError, match=message):
-            data.evaluation_item(broken)
+            list(adapted("x", [broken], data.evaluation_item))
 
 
 def test_training_rows_of_all_forms() -> None:
-    prompt, _ = data.load_prompt("short-bg")
+    prompt, _ = data.load_prompt(PromptConfig())
     wanted = [{"role": "user", "content": "a\n\nb"}, {"role": "assistant", "content": "c"}]
     roles = [{"role": r, "content": c} for r, c in (("system", "a"), ("user", "b"), ("assistant", "c"))]
     turns = [{"from": f, "value": v} for f, v in (("system", "a"), ("human", "b"), ("gpt", "c"))]
@@ -490,28 +491,12 @@ def test_training_rows_of_all_forms() -> None:
         ({}, "`messages`"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "wizard"),
         ({"messages": roles[:2]}, "no answer"),
-        ({"messages": [*roles[:2], {"role": "assistant", "content": None}]}, "needs a text"),
-        ({"messages": [*roles[:2], {"role": "assistant", "tool_calls": [{}]}]}, "row 1 has parts of another kind"),
+        ({"messages": [*roles[:2], {"role": "assistant", "content": None}]}, "no answer"),
+        ({"messages": [5]}, "row 1 has parts of another kind"),
         (item("x", NOTHING), "`answer`"),
     ):
         with pytest.raises(UserError, match=message):
             list(adapted("x", [broken], lambda row, _: data.training_messages(row, prompt)))
-
-
-def test_rows_in_openai_form_call_as_ours_do() -> None:
-    """Calls beside a null content, arguments as a string or an object, functions in a column of their own."""
-    prompt, _ = data.load_prompt("short-bg")
-    wanted = method.conversation(item("x", WEATHER), prompt)
-    for arguments in (SOFIA, json.dumps(SOFIA, ensure_ascii=False)):
-        call = {"type": "function", "function": {"name": "get_weather", "arguments": arguments}}
-        turns: list[dict[str, Any]] = [{"role": "user", "content": "Какво е времето?"},
-                                       {"role": "assistant", "content": None, "tool_calls": [call]}]  # fmt: skip
-        assert data.training_messages({"messages": turns, "tools": [WEATHER_TOOL]}, prompt) == wanted
-        assert data.training_messages({"messages": turns}, prompt)[1] == wanted[1]
-    turns[1]["content"] = "Разбира се."
-    said = data.training_messages({"messages": turns}, prompt)[1]["content"]
-    assert grader.grade(said, WEATHER) == "CORRECT"
-    assert said.startswith("Разбира се.\n```tool_call")
 
 
 def test_a_row_without_a_language_is_told_by_its_words() -> None:
@@ -526,7 +511,7 @@ def test_a_row_without_a_language_is_told_by_its_words() -> None:
 
 def test_every_ablation_changes_a_file_as_well(tmp_path: Path) -> None:
     """At the scale of the paper an arm must not train on what another one trains on."""
-    prompt, _ = data.load_prompt("short-bg")
+    prompt, _ = data.load_prompt(PromptConfig())
     items = data.build_dataset(miniature.catalogue(), 40)
     rows = [*items[:20], *({"messages": method.conversation(one, prompt)} for one in items[20:])]
     path = tmp_path / "train.jsonl"
@@ -587,7 +572,7 @@ def test_a_base_copies_before_it_has_learnt_anything() -> None:
 
 def test_solvers_that_understand_nothing() -> None:
     config = Config(seed=3, split="dev", examples=400)
-    units, found = tucan_eval.solved(config, miniature.scored_items(config), data.prompt_of(config.prompt)[0])
+    units, found = tucan_eval.solved(config, miniature.scored_items(config), data.load_prompt(config.prompt)[0])
     assert found["trivial_never_call"] == 0.5
     assert 0 < found["trivial_neighbour"] < found["trivial_rule"] < 1
     assert len(units["neighbour_accuracy_bg"]) == len(miniature.KNOWN) * 6 * miniature.PER_CELL
@@ -601,7 +586,7 @@ def test_what_has_been_fitted_is_asked_of_calls(monkeypatch: Any) -> None:
     """A model that never calls has half of its items right, and has fitted nothing."""
     monkeypatch.setattr(tucan_eval, "answers", lambda chat, items, *rest: [""] * len(items))
     config = Config(seed=3, examples=200)
-    assert tucan_eval.fitted(None, config, data.prompt_of(config.prompt)[0]) == 0  # type: ignore[arg-type]
+    assert tucan_eval.fitted(None, config, data.load_prompt(config.prompt)[0]) == 0  # type: ignore[arg-type]
 
 
 def small(**changes: Any) -> Config:
@@ -611,7 +596,7 @@ def small(**changes: Any) -> Config:
 def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str], Any], monkeypatch: Any) -> None:
     """With the gold answers in the model's place, every metric is at its end."""
 
-    def gold(chat: Any, items: Any, config: Config, prompt: Any, seed: int = 0) -> list[str]:
+    def gold(chat: Any, items: Any, config: Config, prompt: Any) -> list[str]:
         return [method.conversation(one, prompt)[1]["content"] for one in items]
 
     monkeypatch.setattr(tucan_eval, "answers", gold)
@@ -630,9 +615,9 @@ def test_answers_do_not_depend_on_the_batch(smoke: Callable[[str], Any]) -> None
     with temporary("tucan", small()) as run:
         shared = Run(run.path, "tucan", small(), smoke("tucan").stages, quiet=True)
         chat = Chat(*tucan_train.load_base(small(), shared))
-    prompt, _ = data.load_prompt("short-bg")
+    prompt, _ = data.load_prompt(PromptConfig())
     items = data.build_dataset(miniature.catalogue(), 8, mix=method.BALANCED)
-    asked = [tucan_eval.turn(prompt.render(one["user_message"], one["functions"])) for one in items]
+    asked = [dialogue(prompt.render(one["user_message"], one["functions"])) for one in items]
     assert len({len(chat.tokenizer(turns[0]["content"])["input_ids"]) for turns in asked}) > 4
     alone, together = (chat.reply(asked, max_new_tokens=6, batch_tokens=n) for n in (1, 1 << 20))
     assert together == alone
@@ -669,7 +654,7 @@ def test_own_data_through_the_commands(
 
 def test_settings_that_mean_nothing_are_refused() -> None:
     for changes, message in (
-        ({"quantization": "nf4"}, "not quantised"), ({"repeats": 2}, "Greedy"), ({"lora_rank": 0}, "lora_rank"),
+        ({"quantization": "nf4"}, "not quantised"), ({"lora_rank": 0}, "lora_rank"),
         ({"prompt.end": ""}, "must not be empty"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=message):
