@@ -16,6 +16,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -72,6 +73,11 @@ def star(languages: Iterable[str], pivots: Sequence[str]) -> list[tuple[str, str
     """Both directions between every pivot and every language (other pivots included), each once."""
     pairs = ((pivot, code) for pivot in pivots for code in [*pivots, *languages] if code != pivot)
     return list(dict.fromkeys(direction for pivot, code in pairs for direction in ((pivot, code), (code, pivot))))
+
+
+def all_pairs(languages: Sequence[str]) -> list[tuple[str, str]]:
+    """Every ordered pair of different languages."""
+    return list(permutations(languages, 2))
 
 
 def segments(rows: Iterable[Mapping[str, Any]], directions: Iterable[tuple[str, str]]) -> list[Segment]:
@@ -369,6 +375,15 @@ def source_gains(
     ]
     pairs = zip(ordered, found[::2], found[1::2], strict=True)
     return {part.id: wrong - right for part, right, wrong in pairs}
+
+
+def matrix(scores: Mapping[str, float], languages: Sequence[str], title: str = "", digits: int = 1) -> str:
+    """A table of `{"de-en": score}`: rows translate from, columns into."""
+    lines = [f"{title:10s}" + "".join(f"{code:>10s}" for code in languages)]
+    for source in languages:
+        cells = [scores.get(f"{source}-{target}") for target in languages]
+        lines.append(f"{source:10s}" + "".join(f"{'-' if c is None else f'{c:.{digits}f}':>10s}" for c in cells))
+    return "\n".join(lines)
 
 
 def means(scores: Mapping[str, float]) -> dict[str, float]:

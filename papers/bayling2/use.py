@@ -1,7 +1,8 @@
-"""BayLing 2 on your own data: build a star mixture, measure transfer.
+"""BayLing 2 on your own data: build a star mixture, measure transfer, chat.
 
 python -m papers.bayling2.use mix --instructions en=en.jsonl zh=zh.jsonl --parallel sw:en=sw-en.tsv --out star
 python -m papers.bayling2.use measure --model my-model --tasks tasks.jsonl --manifest star/manifest.json
+python -m papers.bayling2.use chat --model ICTNLP/bayling-2-7b --template bayling2-llama2 --message "Hello"
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from papers.bayling2.config import Template
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,26 @@ class Measure:
     """Longest generated answer."""
 
 
+@dataclass(frozen=True)
+class ChatOnce:
+    """Answer one message, or translate it, in the layout that the checkpoint was tuned in."""
+
+    model: str
+    """Hub id or folder, such as ICTNLP/bayling-2-7b."""
+    message: str
+    """What to say."""
+    translate: tuple[str, str] | None = None
+    """Codes of source and target language: translate the message, greedily."""
+    request: Literal["en", "zh"] = "en"
+    """Language in which the translation is asked for."""
+    template: Template = "auto"
+    """Layout; auto = the tokenizer's own chat template where it has one."""
+    temperature: Annotated[float, Range(0)] = 0.7
+    """Of the sampling, as in the official client; 0 = greedy."""
+    max_new_tokens: Annotated[int, Range(1)] = 512
+    """As in the official client."""
+
+
 def mix(options: Mix) -> None:
     """Build a mixture from files."""
     from core.files import write_json, write_rows
@@ -85,7 +107,22 @@ def measure(options: Measure) -> None:
     write_json(options.out, [{**asdict(cell), "accuracy": cell.accuracy} for cell in transfer.cells])
 
 
-VERBS: Verbs = {"mix": (Mix, mix), "measure": (Measure, measure)}
+def chat_once(options: ChatOnce) -> None:
+    """Print the answer."""
+    from core.tasks.samples import dialogue
+    from core.tasks.translation import Segment
+    from papers.bayling2.chat import load_chat, translate
+
+    chat, limit = load_chat(options.model, options.template), options.max_new_tokens
+    if options.translate:
+        asked = Segment("", *options.translate, options.message, "")
+        print(translate(chat, [asked], options.request, max_new_tokens=limit)[0])
+    else:
+        turns = [dialogue(options.message)]
+        print(chat.reply(turns, max_new_tokens=limit, temperature=options.temperature)[0])
+
+
+VERBS: Verbs = {"mix": (Mix, mix), "measure": (Measure, measure), "chat": (ChatOnce, chat_once)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

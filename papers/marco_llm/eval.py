@@ -13,7 +13,7 @@ Give training and measurement the same options: the run is found by them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -79,23 +79,30 @@ def translate(
     """
     from papers.marco_llm import data
 
-    def asking(part: Segment) -> str:
-        return prompt("C", language_name(part.source), language_name(part.target), part.source_text)
-
-    parts, question = translation.with_examples(rows, directions, asking, config.shots)
+    parts, question = translation.with_examples(rows, directions, asking(), config.shots)
     decoding: dict[str, Any] = {"max_new_tokens": config.max_new_tokens, "stop": ["\n"]}
     outputs = translation.translate(model, tokenizer, parts, question, **decoding)
     groups = {f"{source}-{target}": data.group(config, source, target) for source, target in directions}
     units: Units = {}
-    scores = {"exact": translation.sentence_scores(parts, outputs, "exact")}
-    for metric in ("bleu", "chrf"):  # BLEU is sacrebleu's with the tokenizer of the target language (not stated)
-        found = translation.corpus_scores(parts, outputs, metric)
-        scores[metric] = {direction: each.score for direction, each in found.items()}
+    scores = {"exact": translation.sentence_scores(parts, outputs, "exact"), **by_direction(parts, outputs)}
     for metric, values in scores.items():
         for key, value in values.items():
             units.setdefault(metric + groups[key.partition("/")[0]], {})[key] = value
     trivial = translation.trivial([part for part in parts if not groups[part.direction]], "exact")
     return units, {name: fmean(values.values()) for name, values in trivial.items() if values}
+
+
+def asking(template: str = "C") -> Callable[[Segment], str]:
+    """The prompt of a segment."""
+    return lambda part: prompt(template, language_name(part.source), language_name(part.target), part.source_text)
+
+
+def by_direction(parts: Sequence[Segment], outputs: Sequence[str]) -> Units:
+    """BLEU and chrF of each direction; BLEU is sacrebleu's with the tokenizer of the target language (not stated)."""
+    return {
+        metric: {name: found.score for name, found in translation.corpus_scores(parts, outputs, metric).items()}
+        for metric in ("bleu", "chrf")
+    }
 
 
 if __name__ == "__main__":

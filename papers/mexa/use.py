@@ -1,9 +1,11 @@
 """Ask MEXA about your own model, with parallel sentences of your own.
 
     python -m papers.mexa.use score lines.tsv --model Qwen/Qwen3-0.6B-Base --scores known.tsv --english-score 0.61
+    python -m papers.mexa.use compare lines.tsv --models Qwen/Qwen3-0.6B-Base Qwen/Qwen3-1.7B-Base
 
-It prints one line a language, best first, and writes languages.tsv and languages.json. Lines are a .tsv, .csv or .jsonl
-with a column per language code, or a folder of aligned <language>.txt.
+`score` prints one line a language, best first, and writes languages.tsv and languages.json; `compare` says by how much
+the second model aligns more of the same sentences. Lines are a .tsv, .csv or .jsonl with a column per language code,
+or a folder of aligned <language>.txt.
 """
 
 from __future__ import annotations
@@ -70,12 +72,16 @@ class Alignment:
         return min(1.0, len(self.hits) * chance_tail(int(self.hits[self.best_layer].sum()), self.n))
 
     @property
+    def by_sentence(self) -> dict[int, dict[str, float]]:
+        """In how many layers each pair is found, as a share; the mean is `score`."""
+        return {0: {str(number): value for number, value in enumerate(self.hits.double().mean(0).tolist())}}
+
+    @property
     def interval(self) -> Interval:
         """95 % interval of the score over sentences."""
         from core.metrics.stats import compare
 
-        layers = self.hits.double().mean(0).tolist()  # in how many of them each pair is found, as a share
-        return compare({0: {str(number): share for number, share in enumerate(layers)}}, 0.0).interval
+        return compare(self.by_sentence, 0.0).interval
 
 
 def mexa_score(
@@ -137,14 +143,10 @@ def estimate_task_scores(
 # --- as a command -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """Which languages does my model cover, and what would it score in them?"""
-
+@dataclass(frozen=True)
+class _Lines:
     lines: tyro.conf.Positional[Path]
     """Parallel sentences, at least 50 that all differ: prose rather than labels."""
-    model: str
-    """Hub id, folder or wheel."""
     pivot: str = "en"
     """The column that the others are compared with."""
     architecture: Literal["causal-lm", "encoder"] = "causal-lm"
@@ -157,6 +159,34 @@ class Score:
     """Keep the first position, an attention sink, as the official code does; encoders have none."""
     prefix: str = ""
     """Put before every sentence, for encoders that are trained so."""
+
+    def texts(self) -> dict[str, list[str]]:
+        """Aligned sentences by language; what cannot be used is left out and named."""
+        from papers.mexa.config import Config
+        from papers.mexa.data import parallel
+
+        found, dropped = parallel(Config(corpus=str(self.lines), pivot=self.pivot))
+        for reason in dropped:
+            print(f"Left out: {reason}.")
+        return found
+
+    def align(self, model: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Alignment]:
+        """The alignment of every language, in a model."""
+        from core.models.loading import load
+
+        drop = not self.keep_first and self.architecture == "causal-lm" and self.embedding != "last"
+        return mexa_score(
+            load(model, task=self.architecture, dtype=self.dtype), texts, pivot=self.pivot, embedding=self.embedding,
+            drop_first=int(drop), add_bos=drop, prefix=self.prefix,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(_Lines):
+    """Which languages does my model cover, and what would it score in them?"""
+
+    model: str
+    """Hub id, folder or wheel."""
     scores: Path | None = None
     """Task scores of some languages: a .tsv of language and score in [0, 1], or the results JSON of lm-eval."""
     english_score: Annotated[float | None, Range(0, 1)] = None
@@ -165,24 +195,23 @@ class Score:
     """Folder of languages.tsv and languages.json."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Compare(_Lines):
+    """By how much does the second model align more of the same sentences?"""
+
+    models: tuple[str, str]
+    """Two hub ids, folders or wheels: before and after, or small and large."""
+
+
 def score(options: Score) -> None:
     """Print the table and write it."""
     from core.files import finite_json, write_json, write_table
     from core.metrics.stats import Interval, pearson
-    from core.models.loading import load
     from core.tasks.scores import read_scores
-    from papers.mexa.config import Config
-    from papers.mexa.data import parallel
 
-    texts, dropped = parallel(Config(corpus=str(options.lines), pivot=options.pivot))
-    for reason in dropped:
-        print(f"Left out: {reason}.")
+    texts = options.texts()
     known = read_scores(options.scores, texts) if options.scores else {}
-    drop = not options.keep_first and options.architecture == "causal-lm" and options.embedding != "last"
-    found = mexa_score(
-        load(options.model, task=options.architecture, dtype=options.dtype), texts, pivot=options.pivot,
-        embedding=options.embedding, drop_first=int(drop), add_bos=drop, prefix=options.prefix,
-    )  # fmt: skip
+    found = options.align(options.model, texts)
     measured = known.pop(options.pivot, None)
     english = measured if options.english_score is None else options.english_score
     pooled = {code: alignment.score for code, alignment in found.items()}
@@ -210,12 +239,23 @@ def score(options: Score) -> None:
     print(f"Scores fall with the number of sentences: compare only those of equally many. Wrote {options.out}.")
 
 
+def compare(options: Compare) -> None:
+    """Print both scores and the paired difference of the mean over layers."""
+    from core.metrics import stats
+
+    texts = options.texts()
+    before, after = (options.align(model, texts) for model in options.models)
+    for code, a in after.items():
+        found = stats.compare(a.by_sentence, before[code].by_sentence)
+        print(f"  {code:10} {found.control:.3f} -> {found.treatment:.3f}  {_span(found.interval)}")
+
+
 def _span(found: Interval) -> str:
     ends = "" if math.isnan(found.low) else f" [{found.low:.2f}, {found.high:.2f}]"
     return f"{found.estimate:.2f}{ends}"
 
 
-VERBS: Verbs = {"score": (Score, score)}
+VERBS: Verbs = {"score": (Score, score), "compare": (Compare, compare)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

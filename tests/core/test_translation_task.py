@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +16,12 @@ from core.errors import UserError
 from core.tasks.translation import (
     Segment,
     adapt_segment,
+    all_pairs,
     corpus_scores,
     direction_scores,
     few_shot,
     following,
+    matrix,
     means,
     official_test,
     scorer,
@@ -49,6 +50,7 @@ def test_directions() -> None:
     assert star(["de"], ["en", "zh"]) == [
         ("en", "zh"), ("zh", "en"), ("en", "de"), ("de", "en"), ("zh", "de"), ("de", "zh"),
     ]  # fmt: skip
+    assert set(all_pairs(["en", "de", "zh"])) == set(star(["de"], ["en", "zh"]))
 
 
 def test_segments_leave_out_what_a_row_lacks() -> None:
@@ -252,9 +254,14 @@ def test_the_gain_is_what_the_true_source_is_worth(monkeypatch: pytest.MonkeyPat
         source_gains(tokenizer, tokenizer, segments(ROWS[:1], [("zh", "en")]), ask)
 
 
+def test_a_matrix_has_a_row_for_each_source() -> None:
+    lines = matrix({"en-de": 12.34, "de-en": 5.0}, ["en", "de"], "chrf").splitlines()
+    assert [line.split() for line in lines] == [["chrf", "en", "de"], ["en", "-", "12.3"], ["de", "5.0", "-"]]
+
+
 def test_examples_are_shown_and_not_asked() -> None:
     rows = [{"en": f"e{n}", "tr": f"t{n}", "id": f"i{n}"} for n in range(3)]
-    parts, question = with_examples(rows, [*permutations(["en", "tr", "id"], 2)], ask, 1)
+    parts, question = with_examples(rows, all_pairs(["en", "tr", "id"]), ask, 1)
     assert len(parts) == 12
     assert question(parts[0]) == "en: e0\ntr: t0\n\nen: e1\ntr:"
     parts, question = with_examples(rows, [("en", "tr")], ask, 0)

@@ -655,6 +655,13 @@ def test_train_on_own_data(own: Path, toy: Path) -> None:
     assert opening(chat.load_chat(run.artifact / "model")) == "<s>[user] Hi<|eot_id|>[assistant] "
 
 
+def test_chat_prints(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say = ["chat", "--model", str(toy), "--message", "Hi", "--max-new-tokens", "2"]
+    use.main([*say, "--temperature", "0"])
+    use.main([*say, "--translate", "en", "sw", "--request", "zh"])
+    assert capsys.readouterr().out.count("\n") >= 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

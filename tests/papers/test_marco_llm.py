@@ -20,6 +20,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import corpora
 from core.corpora import filtering
 from core.distributed import barrier, launch_cpu
 from core.errors import UserError
@@ -468,7 +469,9 @@ def test_two_processes_train_like_one(toy_folder: Path, own: Path) -> None:
 # --- the page and the commands ----------------------------------------------------------------------------------------
 
 
-def test_the_commands_of_the_page(toy_folder: Path, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_of_the_page(
+    toy_folder: Path, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     use.main(["plan", "paper"])
     assert re.search(r"ms +low .* 64\.\d%", capsys.readouterr().out)
     use.main(["plan", "paper", "--stage1", "english=0.5", "low=0.5", "--tokens", "1e12"])
@@ -481,6 +484,18 @@ def test_the_commands_of_the_page(toy_folder: Path, own: Path, capsys: pytest.Ca
     use.main(["plan", sources, *shares, "--tokenizer", tokenizer])
     assert re.search(r"ca_web\.txt +low", found := capsys.readouterr().out)
     assert "the filter took out of en-ca.tsv: same 1" in found
+    out = own / "parallel.jsonl"
+    use.main(["render", str(own / "en-ca.tsv"), "--languages", "en", "ca", "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert len(out.read_text().splitlines()) == int(printed.split(" of ")[0])
+    options = ["--model", tokenizer, "--items", "2", "--max-new-tokens", "2"]
+    use.main(["report", "--corpus", str(own / "held_out.tsv"), *options])
+    assert capsys.readouterr().out.splitlines()[0].split() == ["chrf", "en", "ca"]
+    table = corpora.load("numbers", languages=["fr"], values=range(9))
+    monkeypatch.setattr(corpora, "load", lambda name: table)
+    use.main(["report", "--corpus", "numbers", *options])
+    assert "value" in table.column_names
+    assert capsys.readouterr().out.splitlines()[0].split() == ["chrf", "en", "fr"]
 
 
 def test_the_worked_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

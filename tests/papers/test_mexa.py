@@ -554,6 +554,8 @@ def test_own_lines_from_the_command_line(
         (tmp_path / "scores.tsv").write_text(f"xx\t0.5\nyy\t0.5\nzz\t{last}\n", encoding="utf-8")
         use.main(["score", "three.tsv", "--model", str(toy_folder), "--scores", "scores.tsv"])
         assert ("Pearson r" in capsys.readouterr().out) == shown  # of equal scores there is none
+    use.main(["compare", str(corpus), "--models", str(toy_folder), str(toy_folder)])
+    assert "0.00 [" in capsys.readouterr().out
 
 
 # --- the real model -----------------------------------------------------------------------------------------------
