@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 
 
 def train(config: Config, run: Run) -> None:
-    """Attach the tables, train, detach them, save both."""
+    """Attach the tables, train, detach them, save both; an untrained base is saved as it is."""
     from core.distributed import seed_everything
     from core.training.fit import save_pretrained
     from core.training.masking import Masking
     from papers.langsamp import data, method, miniature
 
     seed_everything(config.seed)
-    model, tokenizer = start(config)
+    model, tokenizer = start(config, run)
+    if not config.trained:
+        save_pretrained(model, run.artifact, tokenizer)
+        return
     if config.base:
         corpus = data.read(config)
         names = data.names(corpus)
@@ -54,14 +57,12 @@ def train(config: Config, run: Run) -> None:
         write_json(run.artifact / "training.json", {"steps": result.steps, "final_loss": result.losses[-1]})
 
 
-def start(config: Config) -> Loaded:
+def start(config: Config, run: Run) -> Loaded:
     """The model to train, with the tokenizer it is to have."""
     from core.models import loading
     from papers.langsamp import miniature
 
-    if not config.base:
-        return miniature.untrained(config)
-    model, tokenizer = loading.load(config.base, task="masked-lm", dtype="float32")
+    model, tokenizer = loading.load(config.base or miniature.base(config, run), task="masked-lm", dtype="float32")
     if not config.tokenizer:
         return loading.Loaded(model, tokenizer)
     return loading.Loaded(model, with_tokenizer(model, tokenizer, loading.load_tokenizer(config.tokenizer)))
