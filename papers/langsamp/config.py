@@ -81,13 +81,13 @@ class Config:
 
 
 _SCRATCH = TrainingConfig(
-    batch_size=64, learning_rate=1e-3, warmup=0.1, schedule="linear", max_length=64, precision="fp32", log_every=100,
+    batch_size=64, learning_rate=2e-3, warmup=0.1, schedule="linear", max_length=64, precision="fp32", log_every=100,
 )  # fmt: skip
 TINY = Config(
     layer=-1,
     mask_rate=0.2,
-    pretraining=replace(_SCRATCH, steps=250, batch_size=32, learning_rate=2e-3),
-    training=replace(_SCRATCH, steps=300),
+    pretraining=replace(_SCRATCH, steps=800, batch_size=32),
+    training=replace(_SCRATCH, steps=500),
 )
 
 PRESETS: dict[str, Config] = {
