@@ -89,8 +89,8 @@ PAPER = Paper(
         ),
         Check(
             id="behind-the-encoder",
-            statement="Vectors at the input as well leave translations less alike than vectors at the head alone, although "
-            "such an encoder is told the ids for ever.",
+            statement="Vectors at the input as well leave translations less alike than vectors at the head alone, "
+            "although such an encoder is told its ids in use.",
             metric="pair_cosine",
             treatment="full",
             control="input",
@@ -133,16 +133,16 @@ PAPER = Paper(
     premises=(
         Premise(
             id="crosslingual",
-            statement="The base has what XLM-R has: it retrieves more translations than shared letters do, by half of all "
-            "lines at least.",
+            statement="The base is cross-lingual, as XLM-R is: it finds more translations than shared letters do, by "
+            "half of all lines at least.",
             metric="over_letters",
             variant="base",
             at_least=0.5,
         ),
         Premise(
             id="transfers",
-            statement="What is learnt on the frozen base in one language is told in the others (the commonest answer is "
-            "right in about .15).",
+            statement="What is learnt on the frozen base in one language is told in the others (the commonest answer "
+            "is right in about .15).",
             metric="transfer",
             variant="base",
             at_least=0.8,
@@ -150,8 +150,8 @@ PAPER = Paper(
     ),
     official_code="https://github.com/cisnlp/LangSAMP",
     licence_note="The official repository carries no licence as a whole; XLM-R is MIT, Glot500 Apache-2.0.",
-    seeds=(31, 32, 33, 34),
-    minutes=18,
+    seeds=tuple(range(51, 59)),
+    minutes=10,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -93,11 +93,11 @@ TINY = Config(
 PRESETS: dict[str, Config] = {
     "smoke": replace(
         TINY,
-        languages=("en", "ru", "sr", "sr-Latn"),
+        languages=("en", "sr", "sr-Latn"),
         lines=30,
         held_out=10,
-        pretraining=replace(TINY.pretraining, steps=2, batch_size=8),
-        training=replace(TINY.training, steps=3, batch_size=16),
+        pretraining=replace(TINY.pretraining, steps=1, batch_size=8),
+        training=replace(TINY.training, steps=2, batch_size=16),
     ),
     "tiny": TINY,
     # Launch script of the official code: 4 GPUs x 32 chunks x 8 micro-steps, fp16, checkpoints every 5,000 steps; its

@@ -80,7 +80,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     metrics |= trivial(texts, numbers) | {"trivial_other_lines": (1 - metrics["acc1"]) / (len(numbers) - 1)}
     metrics["over_letters"] = metrics["acc1"] - metrics["trivial_overlap"]
     metrics["masked_gain"] = math.log(len(encoder.tokenizer)) - metrics["masked_loss"]
-    return Measurement(metrics, units, {"donors": chosen} if chosen else {})
+    details = {"donors": chosen, "map": language_map(tables)} if tables is not None and chosen else {}
+    return Measurement(metrics, units, details)
 
 
 def as_trained(model: Any, tables: Tables | None, place: tuple[int, int]) -> AbstractContextManager[None]:
@@ -181,6 +182,15 @@ def donor(tables: Tables, code: str, names: Names) -> str:
         known.setdefault(other.partition("-")[0], []).append(other)
     written = known[donors(tables, code.partition("-")[0], list(known))[0]]
     return min(written, key=lambda other: names.of[other][1] != names.of[code][1])
+
+
+def language_map(tables: Tables) -> dict[str, list[float]]:
+    """Cosines of the vectors of each language with those of all, in the order of the table."""
+    from papers.langsamp.method import similarity
+
+    assert tables.language is not None
+    cosines = similarity(tables.language.weight).tolist()
+    return {code: [round(value, 3) for value in row] for code, row in zip(tables.languages, cosines, strict=True)}
 
 
 def trivial(texts: Mapping[str, Sequence[str]], numbers: Sequence[int]) -> dict[str, float]:
