@@ -107,21 +107,6 @@ PAPER = Paper(
             **_AGAINST,
         ),
         Check(
-            id="less-variance-between-languages",
-            statement="A smaller share of the variance of states lies between languages.",
-            metric="language_variance",
-            better="lower",
-            smallest=0.02,
-            **_AGAINST,
-        ),
-        Check(
-            id="centred-cosine",
-            statement="Translations are more alike also when the mean of all languages is taken off.",
-            metric="centred",
-            smallest=0.02,
-            **_AGAINST,
-        ),
-        Check(
             id="predicts-better",
             statement="Masked words of held-out lines are predicted better (nats a token).",
             metric="masked_loss",

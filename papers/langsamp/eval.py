@@ -6,11 +6,10 @@
 The encoder is called without ids, unless it was told at its input (variant `input`), and in float32. A text is the mean
 of one layer's states over all its tokens (official code). On held-out numbers, the same in all languages:
 
-* `pair_cosine`: mean cosine of translations, the paper's measure of neutrality (uncentred; `centred` takes the mean of
-  all languages off first), and `margin`: how far it lies above that of lines that are no translations;
-* `language_variance`: share of the variance that lies between languages; `language_id`: how often the nearest mean of
-  a language is the right one;
-* `acc1`: retrieval of translations, and `acc1_cross` across scripts;
+* `pair_cosine`: mean cosine of translations, the paper's measure of neutrality (uncentred), and `margin`: how far it
+  lies above that of lines that are no translations;
+* `language_variance`: share of the variance that lies between languages;
+* `acc1`: retrieval of translations;
 * `transfer`: the first digit of a three-digit number, learnt in one language and told in another, zero-shot.
 
 All by language, as the mean over the others. `masked_loss` is that of held-out lines, with the tables of training.
@@ -18,7 +17,6 @@ All by language, as the mean over the others. `masked_loss` is that of held-out 
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -49,6 +47,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from core.models.embedding import Pooling, load_encoder
     from core.worlds.numbers import spelled
     from papers.langsamp import miniature
+    from papers.langsamp.method import similarity
     from papers.langsamp.train import load_tables
 
     if config.base:
@@ -68,7 +67,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     vectors = {code: states(code, numbers) for code in codes}
     matrix = transfer({code: (states(code, known), known) for code, known in read.items()}, vectors, numbers)
     texts = {code: [words[code][number] for number in numbers] for code in codes}
-    units = neutrality(vectors) | retrieval(vectors, names)
+    units = neutrality(vectors) | {"acc1": retrieval(vectors)}
     others = {code: [source for source in codes if source != code] for code in codes}
     units["transfer"] = {code: statistics.fmean(matrix[source][code] for source in others[code]) for code in codes}
     units["from_source"] = {code: matrix[SOURCE][code] for code in others[SOURCE]}
@@ -79,8 +78,10 @@ def evaluate(config: Config, run: Run) -> Measurement:
     metrics = {name: statistics.fmean(by.values()) for name, by in units.items()}
     metrics |= trivial(texts, numbers) | {"trivial_other_lines": (1 - metrics["acc1"]) / (len(numbers) - 1)}
     metrics["over_letters"] = metrics["acc1"] - metrics["trivial_overlap"]
-    metrics["masked_gain"] = math.log(len(encoder.tokenizer)) - metrics["masked_loss"]
-    details = {"donors": chosen, "map": language_map(tables)} if tables is not None and chosen else {}
+    details: dict[str, Any] = {}
+    if chosen and tables is not None and tables.language is not None:
+        cosines = similarity(tables.language.weight).tolist()
+        details = {"donors": chosen, "map": dict(zip(tables.languages, cosines, strict=True))}
     return Measurement(metrics, units, details)
 
 
@@ -102,14 +103,10 @@ def neutrality(vectors: Vectors) -> Units:
     """How much of the language is in sentence vectors; aligned, one set a language."""
     codes, stacked = list(vectors), np.stack(list(vectors.values()))
     mean = stacked.mean((0, 1))
-    units: Units = {"language_id": identified(vectors)}
-    for name, shifted in (("pair_cosine", stacked), ("centred", stacked - mean)):
-        unit = shifted / np.maximum(np.linalg.norm(shifted, axis=2, keepdims=True), 1e-300)
-        pairs = np.einsum("aid,bid->ab", unit, unit) / unit.shape[1]
-        units[name] = over_others(codes, pairs)
-        if name == "pair_cosine":  # of all pairs of lines, those that are no translations
-            every = unit.mean(1) @ unit.mean(1).T
-            units["margin"] = over_others(codes, (pairs - every) * unit.shape[1] / (unit.shape[1] - 1))
+    unit, items = stacked / np.maximum(np.linalg.norm(stacked, axis=2, keepdims=True), 1e-300), stacked.shape[1]
+    pairs, every = np.einsum("aid,bid->ab", unit, unit) / items, unit.mean(1) @ unit.mean(1).T
+    units = {"pair_cosine": over_others(codes, pairs)}
+    units["margin"] = over_others(codes, (pairs - every) * items / (items - 1))  # less those that are no translations
     between = ((stacked.mean(1) - mean) ** 2).sum(1) * stacked.shape[1]
     whole = ((stacked - mean) ** 2).sum()
     units["language_variance"] = dict(zip(codes, (between * len(codes) / whole).tolist(), strict=True))
@@ -122,30 +119,16 @@ def over_others(codes: Sequence[str], values: Float[np.ndarray, "code code"]) ->
     return dict(zip(codes, means.tolist(), strict=True))
 
 
-def identified(vectors: Vectors) -> dict[str, float]:
-    """Share of the even items whose nearest language mean, over the odd items, is that of their own language."""
-    means = np.stack([own[1::2].mean(0) for own in vectors.values()])
-    found = {}
-    for place, (code, own) in enumerate(vectors.items()):
-        nearest = ((own[::2, None] - means) ** 2).sum(2).argmin(1)
-        found[code] = float((nearest == place).mean())
-    return found
-
-
-def retrieval(vectors: Vectors, tables: Names) -> Units:
+def retrieval(vectors: Vectors) -> dict[str, float]:
     """Accuracy@1 of every language as query, as the mean over the languages that are searched."""
     from core.metrics.retrieval import cosine_similarity, hits
 
-    units: Units = {"acc1": {}, "acc1_cross": {}}
-    for query, own in vectors.items():
-        found = {
-            code: float(hits(cosine_similarity(own, other)).mean()) for code, other in vectors.items() if code != query
-        }
-        across = [score for code, score in found.items() if tables.of[code][1] != tables.of[query][1]]
-        units["acc1"][query] = statistics.fmean(found.values())
-        if across:
-            units["acc1_cross"][query] = statistics.fmean(across)
-    return units
+    return {
+        query: statistics.fmean(
+            float(hits(cosine_similarity(own, other)).mean()) for code, other in vectors.items() if code != query
+        )
+        for query, own in vectors.items()
+    }
 
 
 # --- transfer -------------------------------------------------------------------------------------------------------
@@ -182,15 +165,6 @@ def donor(tables: Tables, code: str, names: Names) -> str:
         known.setdefault(other.partition("-")[0], []).append(other)
     written = known[donors(tables, code.partition("-")[0], list(known))[0]]
     return min(written, key=lambda other: names.of[other][1] != names.of[code][1])
-
-
-def language_map(tables: Tables) -> dict[str, list[float]]:
-    """Cosines of the vectors of each language with those of all, in the order of the table."""
-    from papers.langsamp.method import similarity
-
-    assert tables.language is not None
-    cosines = similarity(tables.language.weight).tolist()
-    return {code: [round(value, 3) for value in row] for code, row in zip(tables.languages, cosines, strict=True)}
 
 
 def trivial(texts: Mapping[str, Sequence[str]], numbers: Sequence[int]) -> dict[str, float]:

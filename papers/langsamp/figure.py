@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record alone: neutrality and transfer by arm, each language, their map."""
+"""The figure of the page, drawn from the record alone: neutrality and transfer by arm, the map of languages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars, by_unit, rows
+from core.experiment.figures import arm_bars
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from core.text.languages import name
@@ -24,36 +24,16 @@ ARMS = (
 
 
 def draw(record: Record) -> Figure:
-    """Left: how alike translations are, what transfers; right: with and without by language, and who is like whom."""
-    figure, axes = plt.subplot_mosaic(
-        [["cosine", "languages"], ["transfer", "map"]], figsize=(10.4, 9.4), width_ratios=(1.15, 1)
-    )
+    """Left: how alike translations are, and what transfers; right: whose vectors are like whose."""
+    figure, axes = plt.subplot_mosaic([["cosine", "map"], ["transfer", "map"]], figsize=(11, 6.2), width_ratios=(1, 1))
     arm_bars(axes["cosine"], record, "pair_cosine", ARMS)
     axes["cosine"].set_title("Are translations alike?")
     axes["cosine"].set_xlabel("mean cosine of translations, with 95 % interval")
     arm_bars(axes["transfer"], record, "transfer", ARMS)
     axes["transfer"].set_title("Is a digit learnt in one language told in others?")
     axes["transfer"].set_xlabel("accuracy on the frozen encoder; the commonest answer has about .15")
-    _languages(axes["languages"], record)
     _map(axes["map"], record)
     return figure
-
-
-def _languages(axes: Axes, record: Record) -> None:
-    after, before = (by_unit(record, variant, "pair_cosine") for variant in ("full", "none"))
-    order = sorted(after, key=lambda code: -after[code])
-    for row, code in enumerate(order):
-        axes.plot([before[code], after[code]], [row, row], color=COLOURS["blue"], linewidth=3, alpha=0.25)
-    for values, colour, label, side in (
-        (before, "vermilion", "no vectors", "right"),
-        (after, "blue", "LangSAMP", "left"),
-    ):
-        axes.plot([values[code] for code in order], range(len(order)), "o", color=COLOURS[colour], markersize=5)
-        axes.text(values[order[0]], -0.7, label, color=COLOURS[colour], fontsize=8, ha=side, va="bottom", weight="bold")
-    rows(axes, [name(code) for code in order], high=1.05)
-    axes.set_ylim(len(order) - 0.4, -1.9)
-    axes.set_title("Every language")
-    axes.set_xlabel("mean cosine with its translations")
 
 
 def _map(axes: Axes, record: Record) -> None:

@@ -15,6 +15,7 @@ from transformers import BertConfig, DistilBertConfig, ElectraConfig, XLMRoberta
 
 from core.errors import UserError
 from core.models.loading import from_config, load, load_model
+from core.models.vocabulary import adopt_tokenizer
 from core.training.masking import Masking
 from papers.langsamp import (
     Tables,
@@ -30,7 +31,7 @@ from papers.langsamp import (
 )
 from papers.langsamp.config import LANGUAGES, PRESETS, Config
 from papers.langsamp.eval import as_trained, donor
-from papers.langsamp.train import save_tables, with_tokenizer
+from papers.langsamp.train import save_tables
 
 IDS = torch.tensor([[0, 5, 6, 19, 2], [0, 7, 19, 9, 2]])
 LABELS = torch.full_like(IDS, -100)
@@ -166,7 +167,6 @@ def test_neutrality_by_hand() -> None:
     away = neutrality({"a": items * 0 + [1.0, 0.0], "b": items * 0 - [1.0, 0.0]})
     assert away["pair_cosine"] == {"a": -1.0, "b": -1.0}
     assert np.mean([*away["language_variance"].values()]) == pytest.approx(1.0)
-    assert away["language_id"] == {"a": 1.0, "b": 1.0}
     assert away["margin"] == {"a": 0.0, "b": 0.0}
     assert same["margin"]["a"] == pytest.approx(4 / 3)  # translations 1, other lines -1/3
 
@@ -257,10 +257,10 @@ def test_glot500_is_read_in_its_published_columns(monkeypatch: pytest.MonkeyPatc
         asked.append(address)
         return [{"text": "Habari za asubuhi", "script": "Latn"}]
 
-    monkeypatch.setattr(data.corpora, "read_rows", read_rows)
+    monkeypatch.setattr(data.by_script, "read_rows", read_rows)
     found = data.read(replace(PRESETS["paper"], languages=("swh_Latn",)))
     assert list(found["swh_Latn"]) == ["Habari za asubuhi"]
-    assert asked == ["cis-lmu/Glot500#swh_Latn"]
+    assert asked == ["cis-lmu/Glot500#swh_Latn@train"]
     with pytest.raises(UserError, match="Name the languages"):
         data.read(PRESETS["paper"])
 
@@ -271,7 +271,7 @@ def test_another_tokenizer_keeps_the_vectors_of_known_tokens() -> None:
     model, old = scratch.masked_lm(["uno dos tres", "cuatro cinco"], pieces=30)
     _, new = scratch.masked_lm(["один два три", "uno dos"], pieces=30)
     before = model.get_input_embeddings().weight.detach().clone()
-    assert with_tokenizer(model, old, new) is new
+    assert adopt_tokenizer(model, old, new) is new
     after = model.get_input_embeddings().weight
     assert len(after) == len(new)
     assert torch.equal(after[new.mask_token_id], before[old.mask_token_id])
@@ -302,7 +302,8 @@ def test_own_texts_on_another_model(command: Callable[..., Any], tmp_path: Path)
     model, tokenizer = scratch.masked_lm(["Ina kwana lafiya Na gode sosai", "ሰላም ነው አመሰግናለሁ"], pieces=40)
     model.save_pretrained(tmp_path / "base")
     tokenizer.save_pretrained(tmp_path / "base")
-    arguments = ["--base", str(tmp_path / "base"), "--corpus", str(texts), "--out", str(tmp_path / "mine")]
+    arguments = ["paper", "--base", str(tmp_path / "base"), "--tokenizer", "", "--corpus", str(texts)]
+    arguments += ["--out", str(tmp_path / "mine")]
     arguments += ["--training.steps", "2", "--training.batch-size", "4", "--training.max-length", "12", "--quiet"]
     assert command("papers.langsamp.train", *arguments, cwd=tmp_path).code == 0
     found = command(
@@ -314,7 +315,7 @@ def test_own_texts_on_another_model(command: Callable[..., Any], tmp_path: Path)
     lines.write_text("ha\tam\nIna kwana\tሰላም\nNa gode\tአመሰግናለሁ\nSosai\tነው\n", encoding="utf-8")
     model_folder = str(tmp_path / "mine" / "artifact")
     found = command("papers.langsamp.use", "neutrality", str(lines), "--model", model_folder, cwd=tmp_path)
-    assert found.out.splitlines()[0].split("\t")[:3] == ["language", "language_id", "pair_cosine"]
+    assert found.out.splitlines()[0].split("\t")[:3] == ["language", "pair_cosine", "margin"]
 
 
 @pytest.mark.parametrize(
