@@ -90,7 +90,7 @@ def base(config: Config, run: Run) -> Path:
             (words[code][number] for code in codes for number in sorted(train)),
             pieces=0, layers=LAYERS, width=96, heads=4, longest=64, seed=config.seed,
         )  # fmt: skip
-        rng, pairs = Random(f"pairs-{config.seed}"), []
+        rng, pairs = Random(f"pairs-{config.seed}"), list[list[str]]()
         while len(pairs) < settings.steps * settings.batch_size:
             for number in rng.sample(train, settings.batch_size):  # no number twice in a batch
                 pairs.append([words[code][number] for code in rng.sample(codes, 2)])
