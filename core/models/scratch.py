@@ -2,6 +2,7 @@
 encoder-decoder as mBART with an entry a word.
 
     model, tokenizer = masked_lm(lines, pieces=5000, layers=3, width=128)
+    model, tokenizer = masked_lm(lines, pieces=0, layers=2, width=96)             # an entry a word
 
     tokenizer = mbart_tokenizer("four hundred bốn trăm".split())
     model = from_config(mbart_config(len(tokenizer), width=96), seed=0, task="seq2seq")
@@ -36,20 +37,16 @@ def masked_lm(
 
     Args:
         lines: What the tokenizer is trained on.
-        pieces: Size of its vocabulary, `<unk>` included and the other special tokens not.
+        pieces: Size of its vocabulary, `<unk>` included and the other special tokens not; 0 = every word between spaces
+            is an entry, in order of first appearance, and others are `<unk>`.
         layers: Of the encoder.
         width: Of its states; the inner layer is four times as wide.
         heads: Of its attention.
         longest: Most tokens of an input.
         seed: Of the weights.
     """
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    trained = Tokenizer(models.Unigram())
-    trained.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    trainer = trainers.UnigramTrainer(vocab_size=pieces, unk_token="<unk>", show_progress=False)
-    trained.train_from_iterator(lines, trainer)
-    learnt = [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"] if piece != "<unk>"]
+    words = (word for line in lines for word in line.split())
+    learnt = _unigram(lines, pieces) if pieces else [(f"▁{word}", -1.0) for word in dict.fromkeys(words)]
     vocabulary = [*((token, 0.0) for token in _SPECIAL), *learnt, ("<mask>", 0.0)]
     tokenizer = XLMRobertaTokenizer(vocab=vocabulary, model_max_length=longest)
     config = XLMRobertaConfig(
@@ -65,6 +62,17 @@ def masked_lm(
         torch.manual_seed(seed)
         model = XLMRobertaForMaskedLM(config)
     return Loaded(model.eval(), tokenizer)
+
+
+def _unigram(lines: Iterable[str], pieces: int) -> list[tuple[str, float]]:
+    """Pieces with their scores, learnt from lines."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    trained = Tokenizer(models.Unigram())
+    trained.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    trainer = trainers.UnigramTrainer(vocab_size=pieces, unk_token="<unk>", show_progress=False)
+    trained.train_from_iterator(lines, trainer)
+    return [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"] if piece != "<unk>"]
 
 
 def mbart_tokenizer(words: Iterable[str]) -> MBartTokenizer:

@@ -96,6 +96,22 @@ def resize_embeddings(
     return model
 
 
+def adopt_tokenizer(model: Any, old: PreTrainedTokenizerBase, new: Any) -> Any:
+    """Give a model the vocabulary of another tokenizer, which is returned; new tokens start at N(0, 0.02^2).
+
+    Tokens are told by their text, so that `<mask>` keeps its vector wherever it stands.
+
+    Args:
+        model: Changed in place, as by :func:`resize_embeddings`.
+        old: The tokenizer that it has.
+        new: The one that it is to have.
+    """
+    known, width = old.get_vocab(), model.config.hidden_size
+    tokens = sorted(new.get_vocab().items(), key=lambda item: item[1])
+    resize_embeddings(model, [known[token] if token in known else torch.randn(width) * 0.02 for token, _ in tokens])
+    return new
+
+
 def _check_rows(rows: Sequence[int | Tensor], size: int, width: int) -> None:
     if not rows:
         raise UserError("the new vocabulary is empty: give at least one row")

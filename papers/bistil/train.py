@@ -155,12 +155,9 @@ def from_nothing(config: Config, run: Run, shape: Any, tokenizer: Any) -> Any:
 def narrowed(model: Any, tokenizer: Any, folder: Path) -> Any:
     """Cut a student down to the tokens of another tokenizer, found by their text; returns that tokenizer."""
     from core.models.loading import load_tokenizer
-    from core.models.vocabulary import resize_embeddings
+    from core.models.vocabulary import adopt_tokenizer
 
-    small, places = load_tokenizer(folder), tokenizer.get_vocab()
-    tokens = sorted(small.get_vocab().items(), key=lambda entry: entry[1])
-    resize_embeddings(model, [places[token] for token, _ in tokens])
-    return small
+    return adopt_tokenizer(model, tokenizer, load_tokenizer(folder))
 
 
 # --- phase two ------------------------------------------------------------------------------------------------------

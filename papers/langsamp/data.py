@@ -7,18 +7,17 @@ batch = Chunks(Masking(tokenizer))(rows, rng)       # input_ids, labels, ..., la
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core import corpora
+from core.corpora import by_script
+from core.corpora.mixture import mix
 from core.errors import UserError
-from core.files import read_lines
 from core.text.sampling import probabilities
 from core.training.masking import SPECIAL, Masking
 from papers.langsamp.config import Config
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Row = dict[str, Any]
-GLOT500 = "cis-lmu/Glot500"
 
 
 class Names(NamedTuple):
@@ -112,20 +110,12 @@ def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
 
 
 def sampled(chunks: Mapping[str, Sequence[Row]], count: int, alpha: float, seed: int) -> list[Row]:
-    """`count` chunks, languages drawn by their size to the power of `alpha`, the chunks of each in turn.
+    """About `count` chunks, of each language in the share of its size to the power of `alpha`.
 
-    In turn, so that a small language is repeated only when it has been read through.
+    Its chunks come in turn, so that a small language is repeated only when it has been read through.
     """
-    rng = np.random.default_rng(seed)
     shares = probabilities({part: len(rows) for part, rows in chunks.items()}, alpha=alpha)
-    orders = {part: _endless(rows, rng) for part, rows in chunks.items()}
-    drawn = rng.choice(list(shares), size=count, p=list(shares.values()))
-    return [next(orders[part]) for part in drawn]
-
-
-def _endless(rows: Sequence[Row], rng: np.random.Generator) -> Iterator[Row]:
-    while True:
-        yield from (rows[place] for place in rng.permutation(len(rows)))
+    return [row for _, row in mix(chunks, shares, count, lambda _: 1, seed=seed)]
 
 
 def read(config: Config) -> dict[str, Iterable[str]]:
@@ -134,21 +124,9 @@ def read(config: Config) -> dict[str, Iterable[str]]:
     Raises:
         UserError: No such folder, no text in it, or a part that it lacks.
     """
-    if config.corpus == "glot500":
-        if not config.languages:
-            raise UserError(f"Name the languages of {GLOT500} that are to be read, such as --languages swh_Latn.")
-        return {part: _glot500(part) for part in config.languages}
-    folder = Path(config.corpus)
-    files = {path.stem: path for path in sorted(folder.glob("*_*.txt"))}
-    if not files:
-        raise UserError(f"{folder} has no file such as swh_Latn.txt: give a folder with one for each language.")
-    wanted = config.languages or tuple(files)
-    if absent := [part for part in wanted if part not in files]:
-        raise UserError(f"{folder} has no {absent[0]}.txt: it has {', '.join(files)}.")
-    return {part: [line for line in read_lines(files[part]) if line.strip()] for part in wanted}
-
-
-def _glot500(part: str) -> Iterator[str]:
-    """The lines of one language: the column `text` of the published data."""
-    for row in corpora.read_rows(f"{GLOT500}#{part}", streaming=True):
-        yield str(row["text"])
+    if config.corpus == "glot500" and not config.languages:
+        raise UserError("Name the languages of Glot500 that are to be read, such as --languages swh_Latn.")
+    known = config.languages if config.corpus == "glot500" else by_script.parts(config.corpus)
+    if absent := [part for part in config.languages if part not in known]:
+        raise UserError(f"{config.corpus} has no {absent[0]}.txt: it has {', '.join(known)}.")
+    return {part: by_script.lines(config.corpus, part) for part in config.languages or known}

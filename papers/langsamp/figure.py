@@ -1,53 +1,50 @@
-"""The figure of the page, drawn from the record alone: neutrality by arm, and of every language."""
+"""The figure of the page, drawn from the record alone: neutrality and transfer by arm, the map of languages."""
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars, by_unit, rows
+from core.experiment.figures import arm_bars
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from core.text.languages import name
 
 ARMS = (
+    ("base", "before the training", "grey"),
     ("full", "LangSAMP: language and script", "blue"),
     ("lang", "language alone", "green"),
     ("script", "script alone", "green"),
-    ("input", "at the input as well", "orange"),
+    ("input", "at the input as well, told in use", "orange"),
     ("none", "no vectors (baseline)", "vermilion"),
     ("shuffled", "another chunk's (null)", "grey"),
 )
 
 
 def draw(record: Record) -> Figure:
-    """How alike translations are, how much of the states is the language; right: with and without, by language."""
-    figure, axes = plt.subplot_mosaic(
-        [["cosine", "languages"], ["variance", "languages"]], figsize=(9.6, 5.8), width_ratios=(1.25, 1)
-    )
+    """Left: how alike translations are, and what transfers; right: whose vectors are like whose."""
+    figure, axes = plt.subplot_mosaic([["cosine", "map"], ["transfer", "map"]], figsize=(11, 6.2), width_ratios=(1, 1))
     arm_bars(axes["cosine"], record, "pair_cosine", ARMS)
     axes["cosine"].set_title("Are translations alike?")
-    axes["cosine"].set_xlabel("mean cosine of translations, states of the encoder")
-    arm_bars(axes["variance"], record, "language_variance", ARMS)
-    axes["variance"].set_title("How much of the states is the language?")
-    axes["variance"].set_xlabel("share of the variance between languages, with 95 % interval")
-    _languages(axes["languages"], record)
+    axes["cosine"].set_xlabel("mean cosine of translations, with 95 % interval")
+    arm_bars(axes["transfer"], record, "transfer", ARMS)
+    axes["transfer"].set_title("Is a digit learnt in one language told in others?")
+    axes["transfer"].set_xlabel("accuracy on the frozen encoder; the commonest answer has about .15")
+    _map(axes["map"], record)
     return figure
 
 
-def _languages(axes: Axes, record: Record) -> None:
-    after, before = (by_unit(record, variant, "pair_cosine") for variant in ("full", "none"))
-    order = sorted(after, key=lambda code: -after[code])
-    for row, code in enumerate(order):
-        axes.plot([before[code], after[code]], [row, row], color=COLOURS["blue"], linewidth=3, alpha=0.25)
-    for values, colour, label in ((before, "vermilion", "no vectors"), (after, "blue", "LangSAMP")):
-        axes.plot([values[code] for code in order], range(len(order)), "o", color=COLOURS[colour], markersize=5)
-        axes.text(
-            values[order[0]], -0.6, label, color=COLOURS[colour], fontsize=8, ha="center", va="bottom", weight="bold",
-        )  # fmt: skip
-    rows(axes, [name(code) for code in order], high=1.05)
-    axes.set_xlim(left=min(0.0, *before.values()) - 0.03)
-    axes.set_ylim(len(order) - 0.4, -1.5)
-    axes.set_title("Every language")
-    axes.set_xlabel("mean cosine with its translations")
+def _map(axes: Axes, record: Record) -> None:
+    """Cosines of the languages' vectors, mean over seeds; a dot marks the donor of each row."""
+    maps = [cell.details["map"] for cell in record.measurements["full"].values()]
+    codes = list(maps[0])
+    cosines = np.mean([[found[code] for code in codes] for found in maps], axis=0)
+    np.fill_diagonal(cosines, np.nan)
+    image = axes.imshow(cosines, cmap="Blues", vmin=0)
+    axes.plot(np.nanargmax(cosines, axis=1), range(len(codes)), "o", color=COLOURS["orange"], markersize=4)
+    axes.set_xticks(range(len(codes)), codes, fontsize=8)
+    axes.set_yticks(range(len(codes)), [name(code) for code in codes], fontsize=8)
+    axes.figure.colorbar(image, ax=axes, shrink=0.8, label="cosine")
+    axes.set_title("Whose vectors are alike? (dot: the donor)")

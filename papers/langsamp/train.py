@@ -11,7 +11,7 @@ beside it, in `tables.safetensors` with their names in `tables.json`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 
 
 def train(config: Config, run: Run) -> None:
-    """Attach the tables, train, detach them, save both."""
+    """Attach the tables, train, detach them, save both; an untrained base is saved as it is."""
     from core.distributed import seed_everything
     from core.training.fit import save_pretrained
     from core.training.masking import Masking
     from papers.langsamp import data, method, miniature
 
     seed_everything(config.seed)
-    model, tokenizer = start(config)
+    model, tokenizer = start(config, run)
+    if not config.trained:
+        save_pretrained(model, run.artifact, tokenizer)
+        return
     if config.base:
         corpus = data.read(config)
         names = data.names(corpus)
@@ -54,33 +57,16 @@ def train(config: Config, run: Run) -> None:
         write_json(run.artifact / "training.json", {"steps": result.steps, "final_loss": result.losses[-1]})
 
 
-def start(config: Config) -> Loaded:
+def start(config: Config, run: Run) -> Loaded:
     """The model to train, with the tokenizer it is to have."""
     from core.models import loading
+    from core.models.vocabulary import adopt_tokenizer
     from papers.langsamp import miniature
 
-    if not config.base:
-        return miniature.untrained(config)
-    model, tokenizer = loading.load(config.base, task="masked-lm", dtype="float32")
-    if not config.tokenizer:
-        return loading.Loaded(model, tokenizer)
-    return loading.Loaded(model, with_tokenizer(model, tokenizer, loading.load_tokenizer(config.tokenizer)))
-
-
-def with_tokenizer(model: Any, old: Any, new: Any) -> Any:
-    """Give the model the vocabulary of another tokenizer, which is returned; new tokens start at N(0, 0.02^2).
-
-    Tokens are told by their text, so that `<mask>` keeps its vector wherever it stands.
-    """
-    import torch
-
-    from core.models.vocabulary import resize_embeddings
-
-    known, width = old.get_vocab(), model.config.hidden_size
-    tokens = sorted(new.get_vocab().items(), key=lambda item: item[1])
-    rows = [known[token] if token in known else torch.randn(width) * 0.02 for token, _ in tokens]
-    resize_embeddings(model, rows)
-    return new
+    model, tokenizer = loading.load(config.base or miniature.base(config, run), task="masked-lm", dtype="float32")
+    if config.tokenizer:
+        tokenizer = adopt_tokenizer(model, tokenizer, loading.load_tokenizer(config.tokenizer))
+    return loading.Loaded(model, tokenizer)
 
 
 def save_tables(tables: Tables, folder: Path) -> None:

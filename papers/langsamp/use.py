@@ -49,7 +49,7 @@ class Donors:
 
 
 def neutrality(options: Neutrality) -> None:
-    """Print pair cosine, share of variance and language identification by language, and their means.
+    """Print pair cosine, margin and share of variance by language, and their means.
 
     Raises:
         UserError: Fewer than two languages, or the model cannot be had.

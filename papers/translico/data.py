@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import corpora
+from core.corpora import by_script
 from core.errors import UserError
 from core.experiment.run import Run
 from core.files import read_lines
@@ -21,8 +22,6 @@ from papers.translico import miniature
 from papers.translico.config import Config
 from papers.translico.method import Pair, pair
 
-HUB = "cis-lmu/Glot500"
-"""The part of Glot500-c that may be passed on: a subset `<language>_<Script>` each, with a column `text`."""
 TABLES = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 INDIC = frozenset(["Beng", "Deva", "Gujr", "Guru", "Knda", "Mlym", "Orya", "Sinh", "Taml", "Telu"])
 """Scripts of the group at the paper's scale, North Indian and Dravidian; the authors' list is not published."""
@@ -74,31 +73,11 @@ def _corpus(config: Config) -> Iterator[Pair]:
 
 def _languages(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
     """`<language>_<Script>` and lines of what the configuration wants of a corpus."""
-    folder = None if config.corpus == "glot500" else Path(config.corpus)
-    if folder and not folder.is_dir():
-        raise UserError(f"Corpus {config.corpus} does not exist: use glot500 or a folder of <language>_<Script>.txt.")
-    codes = sorted(path.stem for path in folder.glob("*_*.txt")) if folder else _hub_subsets()
+    codes = by_script.parts(config.corpus)
     wanted = [c for c in codes if _wanted(c.endswith("_Latn"), c.rpartition("_")[2] in INDIC, config)]
     if not wanted:
         raise UserError(f"Corpus {config.corpus} has no language of that group: name files <language>_<Script>.txt.")
-    for code in wanted:
-        if folder:
-            yield code, read_lines(folder / f"{code}.txt")
-        else:
-            yield code, (row["text"] for row in corpora.read_rows(f"{HUB}#{code}@train", streaming=True))
-
-
-def _hub_subsets() -> list[str]:
-    """All language-scripts of Glot500-c on the hub."""
-    from datasets import get_dataset_config_names
-
-    try:
-        return sorted(get_dataset_config_names(HUB))
-    except Exception as error:  # whatever the hub's client raises: the fix is the same
-        raise UserError(
-            f"Cannot list the languages of {HUB} ({type(error).__name__}): connect to the network (and unset "
-            "HF_HUB_OFFLINE), or give a folder of <language>_<Script>.txt as --corpus."
-        ) from error
+    return ((code, by_script.lines(config.corpus, code)) for code in wanted)
 
 
 # --- one's own -----------------------------------------------------------------------------------------------------

@@ -311,9 +311,9 @@ def test_a_corpus_is_read_by_language_and_script(tmp_path: Path, monkeypatch: py
         list(data._languages(replace(config, corpus=str(tmp_path / "d"), latin=False)))
     with pytest.raises(UserError, match="does not exist"):
         list(data._languages(replace(config, corpus=str(tmp_path / "e"))))
-    monkeypatch.setattr(data, "_hub_subsets", lambda: ["hin_Deva", "eng_Latn"])
+    monkeypatch.setattr(data.by_script, "_hub_subsets", lambda: ["hin_Deva", "eng_Latn"])
     asked: list[str] = []
-    monkeypatch.setattr(data.corpora, "read_rows", lambda name, **_: asked.append(name) or [{"text": "धन्यवाद"}])
+    monkeypatch.setattr(data.by_script, "read_rows", lambda name, **_: asked.append(name) or [{"text": "धन्यवाद"}])
     assert [row["text"] for row in data._corpus(replace(config, corpus="glot500"))] == ["धन्यवाद"] * 2
     assert asked == ["cis-lmu/Glot500#hin_Deva@train", "cis-lmu/Glot500#eng_Latn@train"]
 
