@@ -630,7 +630,10 @@ def _read_model(
                 f"{spec} is a {config.model_type} model, which has no {task} form: choose another task or model"
             )
         options = options | _without_pooler(config, task)
-        with contextlib.nullcontext({}) if shard is None else sharded_by(shard) as more:
+        reading: contextlib.AbstractContextManager[dict[str, Any]] = contextlib.nullcontext({})
+        if shard is not None:
+            reading = sharded_by(shard)
+        with reading as more:
             model, report = auto.from_pretrained(source, output_loading_info=True, **options, **more)
     _check_report(spec, task, model, report, new_head=new_head)
     return model

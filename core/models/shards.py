@@ -55,10 +55,12 @@ def sharded_by(shard: Shard) -> Iterator[dict[str, Any]]:
             last = -(-parameter.shape[0] // world) * (world - 1)
             self.everyone_has_rows = last < parameter.shape[0]
 
-        def shard_tensor(self, source: Any, tensor_idx: int | None = None, **place: Any) -> Any:
+        def shard_tensor(
+            self, source: Any, tensor_idx: int | None = None, device: Any = None, dtype: Any = None
+        ) -> Any:
             if tensor_idx is None or (kept_in_order and self.everyone_has_rows):
-                return super().shard_tensor(source, tensor_idx, **place)
-            return source[...].to(**place)
+                return super().shard_tensor(source, tensor_idx, device, dtype)
+            return source[...].to(device=device, dtype=dtype)
 
     set_parameter = core_model_loading.set_param_for_module
 

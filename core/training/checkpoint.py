@@ -167,7 +167,7 @@ def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     # safetensors refuses tensors that share memory, and wants them contiguous.
     content = {name: local(tensor.detach()).contiguous().cpu() for name, tensor in mine.items()}
     try:
-        save_file(content, path, metadata={"first_rows": json.dumps(first)})
+        save_file(content, path, {"first_rows": json.dumps(first)})
     except Exception as error:
         # The library reports I/O failures as its own error type, with the system's error number in the text only.
         for number in (28, 122, 13, 30):

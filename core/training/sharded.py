@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -30,7 +30,10 @@ from core.models import loading
 from core.training.config import TrainingConfig
 from core.training.optimization import set_precision
 
-# Of one file of weights. A process holds one at a time in main memory while it writes.
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# Of one file of weights. A process holds one at a time in main memory, twice while it writes.
 FILE_BYTES = 5_000_000_000
 
 
@@ -57,13 +60,13 @@ class Objective(nn.Module):
 def _units(model: nn.Module) -> list[str]:
     """Classes of the modules that are gathered each for itself: blocks, but none that share a tensor with the rest.
 
-    XLM-R's embeddings are named as a block, and its head has their matrix.
+    XLM-R's embeddings are named as a block, and its head has their matrix. Some names are of parts that are left out.
     """
     held: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         held.setdefault(id(parameter), []).append(name)
     shared = [names for names in held.values() if len(names) > 1]
-    found = set(getattr(model, "_no_split_modules", None) or ())
+    found = {type(module).__name__ for module in model.modules()} & {*(getattr(model, "_no_split_modules", None) or ())}
     for place, module in model.named_modules():
         for names in shared if type(module).__name__ in found else ():
             inside = [name.startswith(f"{place}.") for name in names]
@@ -137,7 +140,7 @@ def parts(config: TrainingConfig) -> int:
     return accelerator.num_processes if accelerator.is_fsdp2 else 1
 
 
-def save(model: Any, folder: Path, tokenizer: Any = None) -> None:
+def save(model: PreTrainedModel, folder: Path, tokenizer: Any = None) -> None:
     """Write a sharded model as a `from_pretrained` folder: each process writes complete tensors of some files.
 
     Every rank calls this, and sees every tensor once; it keeps those of one file at a time.
@@ -162,7 +165,7 @@ def save(model: Any, folder: Path, tokenizer: Any = None) -> None:
     distributed.barrier()
 
 
-def _write_weights(model: nn.Module, folder: Path | None) -> None:
+def _write_weights(model: PreTrainedModel, folder: Path | None) -> None:
     from transformers.core_model_loading import revert_weight_conversion
 
     folder = next(place for place in distributed.gather_objects(folder) if place)
@@ -205,7 +208,7 @@ def _saved_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if name not in ignored}
 
 
-def _files(model: nn.Module, tensors: Mapping[str, Tensor]) -> list[list[str]]:
+def _files(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> list[list[str]]:
     """Names by file. Where tensors are stored in other pieces than they are held in, a block's stay together."""
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter
