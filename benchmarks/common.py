@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -34,6 +34,32 @@ class Comparison:
     note: str
     low: float | None = None
     high: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    def scaled(self, times: float) -> Comparison:
+        """The row as it is where the other way was timed on so many times less work than ours."""
+        bounds = {name: value * times for name in ("low", "high") if (value := getattr(self, name)) is not None}
+        return replace(self, instead=self.instead / times, ratio=self.ratio * times, **bounds)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the cost of something grows with the work.
+
+    Attributes:
+        name: What it is.
+        work: What there is more and more of.
+        points: (work, seconds), the smallest work first.
+        note: Conditions.
+    """
+
+    name: str
+    work: str
+    points: tuple[tuple[float, float], ...]
+    note: str
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

@@ -4,6 +4,9 @@
     uv run nox -s bench -- trainer memory    # some
     uv run nox -s bench -- --json bench.json
 
+What is written into a file that is there replaces the rows of the same names and leaves the others, each with the
+commit that it was measured at.
+
 Absolute speeds depend on the machine; what is reported is the ratio to what a user would use instead, both measured in
 the same run, in turn, with the median and range over the repetitions.
 """
@@ -13,13 +16,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.common import Comparison
+from benchmarks.common import Comparison, Growth
 from core.experiment.run import environment
-from core.files import write_json
+from core.files import read_json, write_json
 
-NAMES = ("trainer", "choices", "extraction", "lexicon", "memory", "matmul", "threads", "gpu")
+NAMES = ("trainer", "choices", "extraction", "surgery", "lexicon", "memory", "matmul", "threads", "growth", "gpu")
 
 
 def main() -> None:
@@ -28,13 +33,33 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"which (default: all of {', '.join(NAMES)})")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     options = parser.parse_args()
-    rows: list[Comparison] = []
+    found: list[Comparison | Growth] = []
     for name in options.names or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        rows += importlib.import_module(f"benchmarks.{name}").measure()
-    print_table(rows)
+        found += importlib.import_module(f"benchmarks.{name}").measure()
+    print_table([row for row in found if isinstance(row, Comparison)])
+    for growth in found:
+        if isinstance(growth, Growth):
+            points = ", ".join(f"{work:,.0f}: {cost:.3g}" for work, cost in growth.points)
+            print(f"{growth.name}, by {growth.work}: {points} ({growth.note})")
     if options.json:
-        write_json(options.json, {"environment": environment(), "rows": [row.to_json() for row in rows]})
+        known = read_json(options.json) if options.json.exists() else {}
+        write_json(options.json, merged(known, found, environment()))
+
+
+def merged(known: Mapping[str, Any], found: Sequence[Comparison | Growth], where: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with what was found in the place of what it had under the same names."""
+
+    def rows(key: str, kind: type) -> list[dict[str, Any]]:
+        before = {_name(row): {"commit": known["environment"]["commit"]} | row for row in known.get(key, [])}
+        fresh = [row.to_json() | {"commit": where["commit"]} for row in found if isinstance(row, kind)]
+        return list((before | {_name(row): row for row in fresh}).values())
+
+    return {"environment": where, "rows": rows("rows", Comparison), "growth": rows("growth", Growth)}
+
+
+def _name(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    return row["name"], row.get("work")
 
 
 def print_table(rows: list[Comparison]) -> None:

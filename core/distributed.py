@@ -246,6 +246,16 @@ def print_main(*values: Any) -> None:
         print(*values, flush=True)
 
 
+def local(tensor: Tensor) -> Tensor:
+    """This rank's part of a sharded tensor; an ordinary tensor is its own part."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def is_sharded(model: torch.nn.Module) -> bool:
+    """Whether ranks hold different parts of the parameters."""
+    return any(hasattr(p, "to_local") or hasattr(p, "ds_id") for p in model.parameters())
+
+
 def barrier() -> None:
     """Wait for all ranks."""
     if world_size() > 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the measured speeds where a page asks for them."""
-    return markdown.replace("<!-- benchmarks -->", speed_table()) if "<!-- benchmarks -->" in markdown else markdown
+    for mark, made in (("<!-- benchmarks -->", speed_table), ("<!-- growth -->", growth_figures)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, made())
+    return markdown
 
 
 def on_page_content(content: str, **_: Any) -> str:
@@ -93,12 +97,51 @@ def speed_table() -> str:
     for row in record["rows"]:
         spread = "" if row["low"] is None else f"<br>[{row['low']:.2f}, {row['high']:.2f}]"
         figures = f"{row['ours']:,.1f}, {row['instead']:,.1f} {row['unit']}"
-        what = f"{prose(row['name'])}<br><small>{prose(row['note'])}</small>"
+        commit = row.get("commit", record["environment"]["commit"])
+        note = row["note"] if commit == record["environment"]["commit"] else f"{row['note']}; commit {commit}"
+        what = f"{prose(row['name'])}<br><small>{prose(note)}</small>"
         lines.append(f"| {what} | **{row['ratio']:.2f}**{spread} | {row['expected']} | {figures} |")
     where = record["environment"]
     versions = ", ".join(f"{name} {where['versions'][name]}" for name in ("torch", "transformers"))
     lines += ["", f"*{where['cores']} cores of {where['processor']}, {versions}, commit {where['commit']}.*"]
     return "\n".join(lines)
+
+
+def growth_figures() -> str:
+    """How recorded costs grow with the work, each as a curve on logarithmic axes beside a line of slope 1."""
+    record = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    curves = record.get("growth", [])
+    return '<div class="growth">' + "".join(map(growth_drawing, curves)) + "</div>" if curves else "*Not recorded yet.*"
+
+
+def growth_drawing(curve: dict[str, Any]) -> str:
+    """One curve as SVG: work to the right, seconds upwards, both logarithmic; dashed is "in proportion"."""
+    points = [(math.log10(work), math.log10(cost)) for work, cost in curve["points"]]
+    (first, cost), (last, _) = points[0], points[-1]
+    way = 1 if points[-1][1] > cost else -1  # more processes are to take less time
+    line = [(first, cost), (last, cost + way * (last - first))]
+    seconds = [value for _, value in points + line]
+    low, high = min(seconds), max(seconds)
+
+    def place(point: tuple[float, float]) -> str:
+        x, y = 40 + 200 * (point[0] - first) / (last - first), 110 - 90 * (point[1] - low) / (high - low or 1)
+        return f"{x:.1f},{y:.1f}"
+
+    dots = "".join('<circle cx="{}" cy="{}" r="3"/>'.format(*place(point).split(",")) for point in points)
+    slope = (points[-1][1] - cost) / (last - first)
+    told = "; ".join(f"{work:,.0f}: {value:.3g} s" for work, value in curve["points"])
+    ends = [f"{curve['points'][place][0]:,.0f}" for place in (0, -1)]
+    return (
+        f'<figure><svg viewBox="0 0 260 140" role="img" aria-label="{html.escape(told)}">'
+        f"<title>{html.escape(told)}</title>"
+        f'<polyline class="proportion" points="{" ".join(map(place, line))}"/>'
+        f'<polyline class="cost" points="{" ".join(map(place, points))}"/>{dots}'
+        f'<text x="40" y="130">{ends[0]}</text><text x="240" y="130" text-anchor="end">{ends[1]}</text>'
+        f'<text x="36" y="{place(points[0]).split(",")[1]}" text-anchor="end">{curve["points"][0][1]:.2g} s</text>'
+        "</svg>"
+        f"<figcaption>{html.escape(curve['name'])}, by {html.escape(curve['work'])}: slope {slope:.2f}; {told}."
+        f"<br><small>{html.escape(curve['note'])}</small></figcaption></figure>"
+    )
 
 
 def scoreboard_page() -> str:

@@ -298,8 +298,12 @@ def _inner_elements(text: PretrainedConfig) -> int:
     return inner * (4 if gated else 2) * experts_of(text)[1]
 
 
-def refuse_too_large(model: str) -> None:
-    """Refuse to train a model that no process could hold: each loads all of it, in fp32, before it is sharded.
+def refuse_too_large(model: str, parts: int = 1) -> None:
+    """Refuse to train a model of which no process could hold its part in fp32.
+
+    Args:
+        model: Hub id, wheel or folder.
+        parts: Over how many processes it is sharded (:func:`core.training.sharded.parts`).
 
     Raises:
         UserError: It has more bytes than the GPU. Without a GPU nothing is refused.
@@ -311,8 +315,8 @@ def refuse_too_large(model: str) -> None:
     if not torch.cuda.is_available():
         return
     need, room = 4 * count_parameters(Workload(model, 1.0)).total, torch.cuda.get_device_properties(0).total_memory
-    if need > room:
+    if need > parts * room:
         raise UserError(
-            f"{model} has {need / 1e9:.0f} GB in float32 and the GPU {room / 1e9:.0f}: each process loads a model "
-            "whole before it is sharded, so choose a smaller one, or give the data to a trainer that loads shards."
+            f"{model} has {need / 1e9:.0f} GB in float32, of which each process holds one part of {parts}, and the GPU "
+            f"{room / 1e9:.0f}: shard it over more GPUs (configs/accelerate/fsdp2.yaml), or choose a smaller one."
         )

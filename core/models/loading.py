@@ -26,10 +26,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 
+from core.distributed import gather_objects, is_sharded, local
 from core.errors import UserError
 from core.files import is_folder, is_there, json_kind, load_json, source_is_path
 from core.models import wheels
 from core.models.served import served
+from core.models.shards import Shard, sharded_by
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,6 +108,7 @@ def load_model(
     new_head: bool = False,
     num_labels: int | None = None,
     labels: Sequence[str] | None = None,
+    shard: Shard | None = None,
 ) -> PreTrainedModel:
     """Load a pretrained model alone.
 
@@ -126,6 +129,8 @@ def load_model(
             normalisation; the activation between them stays). It has to be trained. Always on for the encoder wheels.
         num_labels: Number of classes of `seq-cls` and `token-cls`.
         labels: Their names instead, in order of their ids.
+        shard: Called with the model before it has values: what it makes a sharded tensor, each process reads its part
+            of (:mod:`core.training.sharded`).
 
     Raises:
         UserError: The spec cannot be resolved, or its weights do not fit the task; or the options do not fit the
@@ -133,6 +138,13 @@ def load_model(
     """
     spec, source = str(spec), _resolve(str(spec))
     place = default_device() if str(device) == "auto" else torch.device(device)
+    if shard is not None:
+        if quantization or new_head or (isinstance(source, Path) and _is_adapter(source)):
+            raise UserError(
+                f"{spec} cannot be loaded in shards with quantization, new_head or as an adapter: merge the adapter "
+                "into its base and leave the options out, or train with strategy ddp"
+            )
+        device_map = {"": place}
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     if isinstance(source, Path) and _is_adapter(source):
         options |= {"num_labels": num_labels, "labels": labels, "new_head": new_head, "quantization": quantization}
@@ -157,7 +169,8 @@ def load_model(
         options["id2label"] = dict(enumerate(labels))
         options["label2id"] = {label: number for number, label in enumerate(labels)}
 
-    model = _read_model(spec, source, task, options, new_head=new_head or spec.startswith(_PREFIX))
+    new_head = shard is None and (new_head or spec.startswith(_PREFIX))
+    model = _read_model(spec, source, task, options, new_head=new_head, shard=shard)
     _check_finite(spec, model)
     if quantization is not None:
         _warn_of_unquantized(spec, model)
@@ -601,7 +614,13 @@ def _without_pooler(config: PretrainedConfig, task: Task) -> dict[str, bool]:
 
 
 def _read_model(
-    spec: str, source: Path | str, task: Task, options: dict[str, Any], *, new_head: bool
+    spec: str,
+    source: Path | str,
+    task: Task,
+    options: dict[str, Any],
+    *,
+    new_head: bool,
+    shard: Shard | None,
 ) -> PreTrainedModel:
     auto = _auto_class(task)
     config = load_config(source, **{key: options[key] for key in ("revision", "trust_remote_code")})
@@ -610,9 +629,9 @@ def _read_model(
             raise UserError(
                 f"{spec} is a {config.model_type} model, which has no {task} form: choose another task or model"
             )
-        model, report = auto.from_pretrained(
-            source, output_loading_info=True, **options, **_without_pooler(config, task)
-        )
+        options = options | _without_pooler(config, task)
+        with contextlib.nullcontext({}) if shard is None else sharded_by(shard) as more:
+            model, report = auto.from_pretrained(source, output_loading_info=True, **options, **more)
     _check_report(spec, task, model, report, new_head=new_head)
     return model
 
@@ -652,14 +671,22 @@ def _check_report(spec: str, task: Task, model: PreTrainedModel, report: dict[st
 @torch.no_grad()
 def _check_finite(spec: str, model: torch.nn.Module) -> None:
     """Weights of a run that diverged would give NaN as every answer, hours later and far from here."""
-    for name, weight in model.named_parameters():
+    bad = None
+    for name, whole in model.named_parameters():
+        weight = local(whole)
         if weight.is_meta or not weight.is_floating_point():
             continue
         # A sum takes no memory; it may overflow in 16 bits, and then each number is looked at.
         if not torch.isfinite(weight.sum()) and not torch.isfinite(weight).all():
-            raise UserError(
-                f"the weights of {spec} are not finite ({name} holds NaN or infinity): train or fetch it again"
-            )
+            bad = name
+            break
+    # Of shards, one process may see what all have to refuse.
+    found = gather_objects(bad) if is_sharded(model) else [bad]
+    if any(found):
+        raise UserError(
+            f"the weights of {spec} are not finite ({next(filter(None, found))} holds NaN or infinity): train or fetch "
+            "it again"
+        )
 
 
 @torch.no_grad()

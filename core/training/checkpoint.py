@@ -6,8 +6,11 @@
         random-0.json           Python's, numpy's and torch's generators of each rank
         state.json              step, position in the data, loss history, what must be equal to go on; digests of all
 
-With sharded parameters (FSDP2, ZeRO-3) every rank writes its own shards as `model-<rank>-of-<world>.safetensors`, so
-that no process ever holds the whole state; such a checkpoint needs the same number of processes to go on.
+With sharded parameters (FSDP2) every rank writes its own shards as `model-<rank>-of-<world>.safetensors`, with the row
+at which each begins in the header, so that no process ever holds the whole state. Any number of processes goes on from
+it, sharded or not: each reads the rows that it holds. (torch's own distributed checkpoint reshards as well; it pickles
+its index, or writes safetensors from a second copy of the state in memory.) Processes that were not there before have
+no random state to continue: theirs begins anew, so that dropout differs.
 
 A checkpoint is written to a temporary folder and renamed, so that it exists whole or not at all. One of which any part
 has changed since is put aside, and the one before is taken.
@@ -26,23 +29,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core import distributed
+from core.distributed import is_sharded, local
 from core.errors import UserError
 from core.experiment.config import fingerprint
 from core.files import finite_json, read_json, remove, sha256, writable, write_json
-
-
-def local(tensor: Tensor) -> Tensor:
-    """This rank's part of a sharded tensor; an ordinary tensor is its own part."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
-
-
-def is_sharded(model: nn.Module) -> bool:
-    """Whether ranks hold different parts of the parameters."""
-    return any(hasattr(p, "to_local") or hasattr(p, "ds_id") for p in model.parameters())
 
 
 def random_state() -> dict[str, Any]:
@@ -154,10 +149,25 @@ def _own_digest(state: Mapping[str, Any]) -> str:
     return fingerprint(finite_json({name: value for name, value in state.items() if name != "digest"}))
 
 
+def _first_row(tensor: Tensor) -> int:
+    """At which of its rows this rank's part of a sharded tensor begins; 0 for an ordinary one."""
+    placements: Any = getattr(tensor, "placements", ())
+    if not placements:
+        return 0
+    mesh: Any = tensor.device_mesh  # type: ignore[attr-defined]
+    if len(placements) > 1 or not placements[0].is_shard(0):
+        raise UserError(f"Checkpoints are written of shards along the first dimension alone, not {placements}.")
+    return int(placements[0].local_shard_size_and_offset(tensor.shape[0], mesh.size(), mesh.get_local_rank())[1])
+
+
 def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    # What every rank holds as a whole, the main one writes.
+    mine = {name: t for name, t in tensors.items() if hasattr(t, "to_local") or distributed.is_main()}
+    first = {name: row for name, t in mine.items() if (row := _first_row(t))}
     # safetensors refuses tensors that share memory, and wants them contiguous.
+    content = {name: local(tensor.detach()).contiguous().cpu() for name, tensor in mine.items()}
     try:
-        save_file({name: local(tensor.detach()).contiguous().cpu() for name, tensor in tensors.items()}, path)
+        save_file(content, path, metadata={"first_rows": json.dumps(first)})
     except Exception as error:
         # The library reports I/O failures as its own error type, with the system's error number in the text only.
         for number in (28, 122, 13, 30):
@@ -212,12 +222,10 @@ def _damaged(path: Path) -> list[str]:
     state = _state(path)
     if state is None or state.get("digest") != _own_digest(state):
         return ["state.json"]
+    # Of the tensors, other ranks than those that wrote them may read: each looks at some of the files.
     rank, world, files = distributed.rank(), distributed.world_size(), state["files"]
-    if state["shards"] not in (0, world):
-        return []  # refused by `load`
-    suffix = f"-{rank}-of-{world}" if state["shards"] else ""
-    mine = [f"model{suffix}.safetensors", f"optimizer{suffix}.safetensors", f"random-{rank}.json"]
-    return [name for name in mine if name in files and not _is(path / name, files[name])]
+    mine = {f"random-{rank}.json", *sorted(name for name in files if name.endswith(".safetensors"))[rank::world]}
+    return [name for name in sorted(mine) if name in files and not _is(path / name, files[name])]
 
 
 def _state(path: Path) -> dict[str, Any] | None:
@@ -257,13 +265,10 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, same
             f"{path} is a checkpoint of another training ({', '.join(different)} differ): "
             f"remove {path.parent}, or choose another --out."
         )
-    rank, world = distributed.rank(), distributed.world_size()
-    if state["shards"] not in (0, world):
-        raise UserError(f"{path} was saved by {state['shards']} processes: continue with as many (there are {world}).")
-    suffix = f"-{rank}-of-{world}" if state["shards"] else ""
-    _copy_into(path / f"model{suffix}.safetensors", trained_tensors(model))
+    _read_into(path, "model", state["shards"], trained_tensors(model))
     _create_optimizer_state(optimizer)
-    _copy_into(path / f"optimizer{suffix}.safetensors", optimizer_tensors(model, optimizer))
+    _read_into(path, "optimizer", state["shards"], optimizer_tensors(model, optimizer))
+    rank = distributed.rank()
     if f"random-{rank}.json" in state["files"]:
         set_random_state(read_json(path / f"random-{rank}.json"))
     else:
@@ -273,15 +278,43 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, same
 
 
 @torch.no_grad()
-def _copy_into(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    try:
-        saved = load_file(path)
-    except Exception as error:
-        raise UserError(f"{path} cannot be read ({error}): remove {path.parent} to go on from an older one.") from error
-    if saved.keys() != tensors.keys():
-        raise UserError(f"{path} holds other tensors than the model has: remove {path.parent.parent} to start anew.")
-    for name, tensor in tensors.items():
-        local(tensor).copy_(saved[name])
+def _read_into(path: Path, kind: str, shards: int, tensors: Mapping[str, Tensor]) -> None:
+    """Fill each tensor from the files that hold its rows, of which this rank reads those that it holds."""
+    suffixes = [f"-{number}-of-{shards}" for number in range(shards)] or [""]
+    missing = {name: local(tensor).shape[0] if tensor.ndim else 1 for name, tensor in tensors.items()}
+    for suffix in suffixes:
+        file = path / f"{kind}{suffix}.safetensors"
+        try:
+            with safe_open(file, framework="pt") as saved:
+                first = json.loads((saved.metadata() or {}).get("first_rows", "{}"))
+                for name in saved.keys():  # noqa: SIM118
+                    if name not in missing:
+                        raise UserError(
+                            f"{file} holds other tensors than the model has: remove {path.parent} to start anew."
+                        )
+                    missing[name] -= _copy_rows(saved.get_slice(name), first.get(name, 0), tensors[name])
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{file} cannot be read ({error}): remove {path} to go on from an older one.") from error
+    if any(missing.values()):
+        raise UserError(f"{path} holds other tensors than the model has: remove {path.parent} to start anew.")
+
+
+def _copy_rows(saved: Any, first: int, tensor: Tensor) -> int:
+    """Copy what a saved part, from row `first` on, has of this rank's rows of a tensor; returns how many rows."""
+    mine = local(tensor)
+    if not tensor.ndim:
+        mine.copy_(saved[...])
+        return 1
+    if saved.get_shape()[1:] != list(tensor.shape[1:]):
+        raise ValueError(f"shape {saved.get_shape()} instead of {list(tensor.shape)}")
+    own = _first_row(tensor)
+    begin, end = max(first, own), min(first + saved.get_shape()[0], own + mine.shape[0])
+    if begin >= end:
+        return 0
+    mine[begin - own : end - own].copy_(saved[begin - first : end - first])
+    return end - begin
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
     result = fit(model, dataset, config.training, run, seed=config.seed)
 
 Rows are `{"input_ids": [...], "labels": [...]}` (-100 = no loss; without labels, every token counts), in a list or a
-`datasets.Dataset`. One optimiser step is
+`datasets.Dataset`; or whatever gives rows by index, or one after another (`packing.Stream`). One optimiser step is
 
     g = (1 / N) sum over ranks and micro-steps of grad(loss sum),   N = label tokens of the whole step
     g <- g min(1, max_grad_norm / |g|),    theta <- AdamW(theta, g)
@@ -36,11 +36,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
-from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch import Tensor, nn
 
 from core import distributed
@@ -48,17 +46,19 @@ from core.errors import UserError
 from core.experiment.run import Run, check_stage
 from core.files import build_folder, writable
 from core.models.loading import complete_adapter, unwrapped
-from core.training import checkpoint
+from core.training import checkpoint, sharded
 from core.training.config import TrainingConfig
 from core.training.losses import Loss, causal_lm_loss, shifted_targets
 from core.training.optimization import flops_per_token, learning_rate, make_optimizer, scale_gradients, set_precision
 from core.training.packed_attention import own_attention, packed_attention, reads_alike, to_device
-from core.training.packing import Batch, Collate, Feed, Form, LeftOut, Span, make_feed, row_ids
+from core.training.packing import Batch, Collate, Feed, Form, LeftOut, Span, Stream, StreamOrder, make_feed, row_ids
 from core.training.progress import Display, Meter
+from core.training.sharded import Objective, sharded_objective
 
 LossFunction = Callable[[Any, Batch], Loss]
 Evaluate = Callable[[Any], Mapping[str, float]]
 Rate = Callable[[int, int], float]
+Moments = dict[nn.Parameter, dict[str, Any]]
 # Settings that do not change what is learned: a run may continue with others.
 FREE_TO_CHANGE = {"log_every", "eval_every", "save_every", "keep_checkpoints", "trackers"} | {
     "micro_batch_size",
@@ -107,36 +107,11 @@ class State:
     step: int = 0
     epoch: int = 0
     offset: int = 0
+    stream: Any = None
     losses: list[float] = field(default_factory=list)
     evaluations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)  # since the last line of metrics.jsonl
     unlogged: int = 0
-
-
-class Objective(nn.Module):
-    """Model and loss as one module, so that everything a loss function does happens inside the distributed wrapper."""
-
-    def __init__(self, model: nn.Module, loss_fn: LossFunction):
-        super().__init__()
-        self.model = model
-        self.loss_fn = loss_fn
-        self._no_split_modules = getattr(model, "_no_split_modules", None)
-
-    def forward(self, batch: Mapping[str, Any] | Callable[[nn.Module], Any]) -> Any:
-        """Loss sum (with a graph), number of items and logs of a micro-batch; or what a function says of the model."""
-        if callable(batch):
-            return batch(self.model)
-        total, items, *more = self.loss_fn(self.model, dict(batch))
-        logs: Mapping[str, Any] = more[0] if more else {}
-        device = total.device
-        return total, _scalar(items, device), {key: _scalar(value, device) for key, value in logs.items()}
-
-
-def _scalar(value: Tensor | float, device: torch.device) -> Tensor:
-    # fp32 counts to 2^24 only. Filling on the device, unlike copying a number to it, does not wait for the device.
-    if isinstance(value, Tensor):
-        return value.detach().double()
-    return torch.full((), float(value), dtype=torch.float64, device=device)
 
 
 def fit(
@@ -150,14 +125,17 @@ def fit(
     seed: int = 0,
     evaluate: Evaluate | None = None,
     rate: Rate | None = None,
+    moments: Moments | None = None,
     accelerator: Accelerator | None = None,
     name: str = "train",
 ) -> FitResult:
     """Train the parameters of `model` that require gradients, in place.
 
     Args:
-        model: Any module; freeze what should stay (PEFT does).
-        dataset: Rows by index: a list of dictionaries or a `datasets.Dataset`.
+        model: Any module; freeze what should stay (PEFT does). One that is sharded already, by an earlier phase or by
+            :func:`core.training.sharded.load`, keeps its shards.
+        dataset: Rows by index: a list of dictionaries, a `datasets.Dataset`, or anything of one's own that knows its
+            `lengths`; or a stream of rows (:class:`core.training.packing.Stream`), of which every process reads all.
         config: Length, speed, number format; see its fields.
         run: Receives metrics and checkpoints.
         loss_fn: `loss_fn(model, batch) -> Loss(total, items, logs)`. It runs inside the distributed wrapper, so it may
@@ -170,6 +148,9 @@ def fit(
             `config.eval_every` steps and after the last.
         rate: `rate(step, steps in all)` is the learning rate of a step, counted from 0. None = as the settings say;
             another one serves schedules of several pieces, over which weights and optimiser go on.
+        moments: AdamW's state by parameter, read at the start and filled at the end: a second phase that is given the
+            first one's dictionary (empty before) goes on with its moments and step counts. None = each phase begins
+            with an optimiser of its own.
         accelerator: Made by :func:`core.distributed.make_accelerator` if not given.
         name: Of this phase; a run with several phases gives them different names.
 
@@ -182,7 +163,7 @@ def fit(
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the checkpoint is written.
     """
     started = time.monotonic()
-    if not len(dataset):
+    if not isinstance(dataset, Stream) and not len(dataset):
         raise UserError("There is nothing to train on: the data set is empty.")
     if not any(p.requires_grad for p in model.parameters()):
         raise UserError("There is nothing to train: no parameter of the model requires a gradient.")
@@ -198,8 +179,9 @@ def fit(
     with contextlib.ExitStack() as stack:
         feed = make_feed(dataset, config, seed, collate, "padded", _pad_token(model))
         objective, optimizer = stack.enter_context(prepared(model, loss_fn, config, accelerator))
+        optimizer_state = _continued(optimizer, moments, accelerator)
         feed = dataclasses.replace(feed, form=stack.enter_context(_document_form(objective, model, feed, device)))
-        total = config.steps or feed.order.steps(config.epochs)
+        total = config.steps if isinstance(feed.order, StreamOrder) else config.steps or feed.order.steps(config.epochs)
         identity = _identity(dataset, config, seed, total)
         saver = _Saver(run.checkpoints / name, model, optimizer, config, identity)
         state = saver.resume()
@@ -208,6 +190,8 @@ def fit(
         logger = _Logger(run, accelerator, config, name)
         logger.write_left_out(feed.left_out)
         meter = Meter()
+        if isinstance(feed.order, StreamOrder):
+            feed.order.place = state.stream
         batches = feed.order.batches(state.epoch, state.offset)
         stop = stack.enter_context(_stop_signals())
         display = stack.enter_context(Display(total, name, run.quiet, state.step))
@@ -219,18 +203,21 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = now
 
-            rows, epoch, offset = next(batches)
+            if (found := next(batches, None)) is None:
+                raise UserError(_ENDED.format(step=state.step, total=total))
+            rows, epoch, offset = found
             sums, parts = gradients(accelerator, objective, feed, rows, state.step, stop)
             values = _read(sums)
             if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
                 where = saver.save(state, random_before)
-                raise UserError(_not_finite(dataset, parts, state.step + 1, where))
+                raise UserError(_not_finite(feed.dataset, parts, state.step + 1, where))
             # Without items there is no gradient, but weight decay and momentum would still move the weights.
             if values["labels"]:
                 optimizer.step()
             optimizer.zero_grad()
 
             state.step, state.epoch, state.offset = state.step + 1, epoch, offset
+            state.stream = getattr(feed.order, "place", None)
             state.losses.append(values["loss"] / values["labels"] if values["labels"] else math.nan)
             if (epoch or state.step == total) and all(map(math.isnan, state.losses)):
                 raise UserError(_NOTHING_LEARNED.format(steps=state.step))
@@ -249,6 +236,9 @@ def fit(
                 stop.deliver(f"stopped after step {state.step} of {total}; the same command continues from there")
         logger.close()
         saver.finish()
+        if moments is not None:
+            moments.clear()
+            moments.update(optimizer_state)
 
     tokens, labels, attended = meter.rates()
     flops = tokens * flops_per_token(model, attended) if meter.seconds else math.nan
@@ -270,9 +260,14 @@ def fit(
 
 def _accelerator_for(model: nn.Module, config: TrainingConfig, run: Run) -> Accelerator:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    strategy = config.strategy
+    if any(hasattr(p, "to_local") for p in model.parameters()):
+        if strategy in ("ddp", "zero3"):
+            raise UserError(f"The model is sharded by FSDP2: set training.strategy to fsdp2, not {strategy}.")
+        strategy = "fsdp2"
     return distributed.make_accelerator(
         mixed_precision=set_precision(model, config, device),
-        strategy=config.strategy,
+        strategy=strategy,
         trackers=config.trackers,
         logging_dir=run.path,
         max_grad_norm=config.max_grad_norm,
@@ -285,14 +280,26 @@ def prepared(
 ) -> Iterator[tuple[Any, Any]]:
     """Model and loss in the distributed wrapper, in training mode, and the optimiser of what that trains."""
     with _training_mode(model, config):
-        objective: Any = Objective(model, loss_fn)
         if not accelerator.is_fsdp2:
-            yield accelerator.prepare(objective, make_optimizer(model, config))
+            yield accelerator.prepare(Objective(model, loss_fn), make_optimizer(model, config))
             return
         # The optimiser is made of the shards: accelerate, given one of whole parameters, finds its shards by address,
         # and tensors without values have none.
-        accelerator._models.append(fsdp2_prepare_model(accelerator, objective))
+        objective = sharded_objective(model, loss_fn, accelerator)
+        accelerator._models.append(objective)
         yield objective, accelerator.prepare_optimizer(make_optimizer(objective, config))
+
+
+def _continued(optimizer: Any, moments: Moments | None, accelerator: Accelerator) -> Moments:
+    """The optimiser's own state, with what an earlier phase left of the parameters that it trains."""
+    plain = getattr(optimizer, "optimizer", optimizer)
+    if moments is None:
+        return plain.state
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        raise UserError("moments are not handed on with zero3: set training.strategy to fsdp2.")
+    trained = {p for group in plain.param_groups for p in group["params"]}
+    plain.state.update({p: state for p, state in moments.items() if p in trained})
+    return plain.state
 
 
 def gradients(
@@ -393,8 +400,7 @@ def _document_form(objective: Any, model: nn.Module, feed: Feed, device: torch.d
         return
     if not hasattr(lm, "set_attn_implementation"):
         raise UserError(f"{type(lm).__name__} is not a transformers model: set training.layout to padded.")
-    spans = np.asarray(feed.order.spans)
-    longest = int((spans[:, 2] - spans[:, 1]).max())
+    longest = feed.order.longest
     # On a CPU, compiled blocks want one shape; grids of documents change with every batch.
     for allowed in (False,) if feed.config.compile and device.type == "cpu" else (True, False):
         with packed_attention(lm, allowed=allowed) as flat:
@@ -420,7 +426,8 @@ def _training_mode(model: nn.Module, config: TrainingConfig) -> Iterator[None]:
     lm: Any = model
     was_training = model.training
     model.train()
-    blocks = [m for m in model.modules() if type(m).__name__ in (getattr(model, "_no_split_modules", None) or ())]
+    names = getattr(model, "_no_split_modules", None) or ()
+    blocks = [m for m in model.modules() if type(m).__name__.removeprefix("FSDP") in names]  # sharded before
     if config.gradient_checkpointing:
         lm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if config.compile:
@@ -465,6 +472,9 @@ _NOTHING_LEARNED = (
 )
 
 
+_ENDED = "The stream ended after step {step} of {total}: give it more text, or lower training.steps."
+
+
 def _not_finite(dataset: Any, parts: list[tuple[list[list[Span]], Tensor]], step: int, where: Path) -> str:
     """One sentence: the step, the documents of the micro-batches whose loss is not finite, and what to do."""
     bad = [span for spans, loss in parts if not torch.isfinite(loss) for span in spans]
@@ -479,7 +489,8 @@ def _not_finite(dataset: Any, parts: list[tuple[list[list[Span]], Tensor]], step
 def _identity(dataset: Any, config: TrainingConfig, seed: int, total: int) -> dict[str, Any]:
     """What has to be equal for a checkpoint to be continued."""
     settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in FREE_TO_CHANGE}
-    return {"seed": seed, "rows": len(dataset), "total": total, "config": settings}
+    rows = None if isinstance(dataset, Stream) else len(dataset)
+    return {"seed": seed, "rows": rows, "total": total, "config": settings}
 
 
 @dataclass(frozen=True)
@@ -506,7 +517,7 @@ class _Saver:
             return State()
         saved = checkpoint.load(path, self.model, self._plain(), same=self.identity)
         distributed.print_main(f"Continuing from {path}.")
-        fields = {f.name: saved[f.name] for f in dataclasses.fields(State)}
+        fields = {f.name: saved[f.name] for f in dataclasses.fields(State) if f.name in saved}
         fields["losses"] = [math.nan if loss is None else loss for loss in fields["losses"]]  # JSON has no NaN
         fields["sums"] = {key: math.nan if value is None else value for key, value in fields["sums"].items()}
         return State(**fields)
@@ -629,7 +640,10 @@ def _stop_signals() -> Iterator[_Stop]:
 
 
 def save_pretrained(model: Any, folder: Path, tokenizer: Any = None) -> None:
-    """Write a trained model as a `from_pretrained` folder, gathering shards where it is sharded. Every rank calls this.
+    """Write a trained model as a `from_pretrained` folder. Every rank calls this.
+
+    No process holds the whole of a sharded model (:func:`core.training.sharded.save`) but for adapters, and for
+    DeepSpeed's shards, which rank zero gathers.
 
     Args:
         model: A transformers or PEFT model.
@@ -642,7 +656,10 @@ def save_pretrained(model: Any, folder: Path, tokenizer: Any = None) -> None:
 
         with deepspeed.zero.GatheredParameters(list(model.parameters())):
             state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
-    elif checkpoint.is_sharded(model):
+    elif distributed.is_sharded(model):
+        if unwrapped(model) is model:
+            sharded.save(model, folder, tokenizer)
+            return
         state = {}
         for key, value in model.state_dict().items():
             whole = value.full_tensor() if hasattr(value, "full_tensor") else value

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from core.distributed import all_sum
+from core.distributed import all_sum, local
+from core.errors import UserError
 from core.models.flops import attention_flops, multiplied
-from core.training.checkpoint import local
 from core.training.config import TrainingConfig
 
 
@@ -56,6 +56,9 @@ def set_precision(model: nn.Module, config: TrainingConfig, device: torch.device
 
     Trained parameters are fp32 (the master weights) except with "pure-bf16". Frozen parameters keep bf16 under
     autocast, which would cast them anyway; quantised ones are never touched.
+
+    Raises:
+        UserError: The type of a shard would have to change.
     """
     precision = config.precision
     if precision == "auto":
@@ -65,14 +68,17 @@ def set_precision(model: nn.Module, config: TrainingConfig, device: torch.device
         narrow = device.type == "cpu" and getattr(getattr(model, "config", None), "hidden_size", 0) < 256
         precision = "bf16" if default_dtype(device) == torch.bfloat16 and not narrow else "fp32"
     quantized = getattr(model, "quantization_method", None) is not None
+    wanted = torch.bfloat16 if precision == "pure-bf16" else torch.float32
     for tensor in [*model.parameters(), *model.buffers()]:
-        if not tensor.is_floating_point():
+        if not tensor.is_floating_point() or tensor.dtype == wanted:
             continue
-        if precision == "pure-bf16":
-            if tensor.requires_grad or not quantized:
-                tensor.data = tensor.data.to(torch.bfloat16)
-        elif tensor.requires_grad or (precision == "fp32" and not quantized):
-            tensor.data = tensor.data.to(torch.float32)
+        if tensor.requires_grad or (precision != "bf16" and not quantized):
+            if hasattr(tensor, "to_local"):
+                raise UserError(
+                    f"The model is sharded in {tensor.dtype}, which training.precision = {config.precision!r} would "
+                    "change: load it with core.training.sharded.load and these settings, and keep them in all phases."
+                )
+            tensor.data = tensor.data.to(wanted)
     return "bf16" if precision == "bf16" else "no"
 
 

@@ -75,7 +75,7 @@ def sequence_loss(model: nn.Module, batch: Mapping[str, Any], *, smoothing: floa
     return Loss(loss, int((labels != IGNORED).sum()))
 
 
-def bucketed(rows: Sequence[Row], settings: TrainingConfig, seed: int) -> list[Row]:
+def bucketed(rows: Sequence[Row], settings: TrainingConfig, seed: int) -> Sequence[Row]:
     """Rows for all steps, each batch of like lengths on both sides: sorted by the source, then by the target.
 
     Train on them with `shuffle` off.

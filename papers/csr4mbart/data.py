@@ -73,7 +73,7 @@ def pairs(tokenizer: Any, rows: Sequence[Texts], directions: Iterable[Direction]
 def like_lengths(rows: Sequence[Pair], settings: TrainingConfig, seed: int) -> tuple[list[Pair], TrainingConfig]:
     """Rows of stage 1 for all steps, each batch of like lengths on both sides, and settings that keep their order."""
     lengths = [(len(one.read), len(other.read)) for one, other in rows]
-    return by_length(rows, lengths, settings, seed), replace(settings, shuffle=False)
+    return list(by_length(rows, lengths, settings, seed)), replace(settings, shuffle=False)
 
 
 def translations(rows: Iterable[Pair]) -> list[Row]:

@@ -18,13 +18,13 @@ def train(config: Config, run: Run) -> None:
     """Fine-tune from the checkpoint, or from the miniature's base model, which all variants of a seed share."""
     from core.distributed import seed_everything
     from core.inference.chat import Chat
-    from core.models import loading
+    from core.training import sharded
     from core.training.fit import save_pretrained
     from papers.lmt import data, method, miniature
 
     seed_everything(config.seed)
     start = config.model or str(miniature.base(config, run))
-    model, tokenizer = loading.load(start, dtype="float32", device="auto")
+    model, tokenizer = sharded.load(start, config.sft)
     if config.use_sft:
         if config.model:
             # Base checkpoints do not know the end token of their chat template.

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.corpora.budget import Plan
-from core.corpora.mixture import Documents, cycle, interleave
+from core.corpora.mixture import Documents, Mixture
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ def allocate(categories: Categories, shares: Shares, budget: float) -> dict[str,
     }
 
 
-def sample(
-    mixture: StagedMixture, documents: Mapping[str, Documents[T]], *, seed: int = 0
-) -> Iterator[tuple[int, str, T]]:
+def sample(mixture: StagedMixture, documents: Mapping[str, Documents[T]], *, seed: int = 0) -> Mixture[T]:
     """The documents of all stages in the order in which a model reads them (equation 2).
 
     Shares are shares of *tokens*, which every beginning of a stage has, up to a document a source. A later stage goes
@@ -124,18 +122,13 @@ def sample(
 
     Args:
         mixture: The recipe.
-        documents: By source, lists of tokens; see :func:`core.corpora.mixture.cycle`.
+        documents: By source, lists of tokens.
         seed: Of the orders.
 
     Yields:
         (number of the stage from 1, source, document).
     """
-    budgets = mixture.budgets
-    names = dict.fromkeys(name for stage in budgets for name in stage)
-    streams = {name: cycle(documents[name], len, seed, name) for name in names}
-    for number, stage in enumerate(budgets, start=1):
-        for name, document in interleave(streams, stage):
-            yield number, name, document
+    return Mixture(documents, mixture.budgets, seed=seed)
 
 
 def staged_rate(mixture: StagedMixture, settings: TrainingConfig) -> Callable[[int, int], float]:

@@ -28,15 +28,14 @@ def train(config: Config, run: Run) -> None:
     """All stages of the mixture, each from where the one before ended."""
     from core.cost.accounting import refuse_too_large
     from core.distributed import seed_everything
-    from core.models import loading
-    from core.training import documents
+    from core.training import documents, sharded
     from core.training.fit import save_pretrained
     from papers.marco_llm import data, miniature
 
     seed_everything(config.seed)
     start = config.model or miniature.base(config, run)
-    refuse_too_large(start)
-    model, tokenizer = loading.load(start, dtype="float32")
+    refuse_too_large(start, sharded.parts(config.training))
+    model, tokenizer = sharded.load(start, config.training)
     report: dict[str, Any] = {"rejected": {}, "stages": []}
     if config.mixture != "none":
         bodies, report["rejected"] = data.material(config)

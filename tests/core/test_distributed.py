@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,11 @@ import yaml
 from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from core import distributed
+from core.corpora.mixture import Mixture
 from core.distributed import gather_metrics, gather_objects, launch_cpu, peak_flops
 from core.experiment.run import Run
 from core.training.config import TrainingConfig
+from core.training.documents import StreamedRows
 from core.training.fit import fit, save_pretrained
 from core.training.losses import Loss, causal_lm_loss
 
@@ -82,6 +85,7 @@ def every_strategy(folder):
     distributed.barrier()
     done["fsdp2-resumed"] = train(folder, "fsdp2-saved", strategy="fsdp2", save_every=2)
     done["counted"] = counted(folder)
+    done["streamed"] = streamed(folder, "ddp")
     done["capped"] = capped(folder, "fsdp2")
     done["gathered"] = (gather_objects(distributed.rank()), gather_metrics({"a": 1.0 + distributed.rank()}, 2))
     done["seeds"] = seeds()
@@ -120,6 +124,22 @@ def counted(folder):
     return fit(tiny_model(), rows(), config, run, loss_fn=count, collate=collate).losses
 
 
+def streamed(folder, strategy):
+    """Every rank reads the whole of a mixture and takes its rows; the stopped one goes on from a position."""
+    text = {"a": [[n, 1, 2] * (1 + n % 9) for n in range(30)], "b": [[n] * 70 for n in range(5)]}
+    changes = {"shuffle": False, "long_documents": "split", "save_every": 3, "keep_checkpoints": 3}
+    found = []
+    for _ in range(2):
+        run = Run(Path(folder) / f"streamed-{strategy}", "mexa", None, Path(folder), quiet=True)
+        rows = StreamedRows(Mixture(text, [{"a": 1e4, "b": 1e4}]))
+        result = fit(tiny_model(), rows, replace(CONFIG, strategy=strategy, **changes), run)
+        found.append((result.losses, result.resumed_from))
+        if distributed.is_main():
+            shutil.rmtree(run.checkpoints / "train" / "step-000005", ignore_errors=True)
+        distributed.barrier()
+    return found
+
+
 def seeds():
     distributed.seed_everything(7, distributed.rank())
     return gather_objects(torch.rand(1).item())
@@ -134,6 +154,7 @@ def launched(tmp_path_factory):
         "tied": train(folder, "tied", tied=True),
         "evaluated": train(folder, "evaluated", eval_every=2),
         "capped": capped(folder, "auto"),
+        "streamed": streamed(folder, "auto"),
     }
     return single, launch_cpu(every_strategy, 2, str(folder), timeout=240), folder
 
@@ -162,6 +183,14 @@ def test_two_processes_equal_one(launched, ours, theirs, tolerance):
 def test_the_models_own_head_trains_alike_on_two_processes(launched):
     for rank in launched[1]:
         assert rank["capped"] == pytest.approx(launched[0]["capped"], rel=1e-5)
+
+
+@pytest.mark.distributed
+def test_a_stream_is_shared_by_two_processes(launched):
+    (whole, _), _ = launched[0]["streamed"]
+    for (losses, _), again in (rank["streamed"] for rank in launched[1]):
+        assert losses == pytest.approx(whole, rel=1e-5)
+        assert again == (losses, 3)
 
 
 @pytest.mark.distributed

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.corpora.budget import Plan, amount_text
-from core.corpora.mixture import interleave
+from core.corpora.mixture import Mixture
 from core.errors import UserError
 from core.experiment.run import temporary
 from core.models.tokenization import word_level
 from core.training.config import TrainingConfig
 from core.training.documents import Body, by_length, encode, ordered_rows, tokenise
+from core.training.packing import document_lengths
 
 AVAILABLE = {"english": {"en": 100.0}, "low": {"yo": 5.0, "sw": 40.0}}
 
@@ -45,7 +46,9 @@ def test_bodies_are_counted_or_left_unread() -> None:
     assert len(opened) == 1
     stream = documents["y"]
     assert callable(stream)
-    assert list(stream()) == documents["x"] == encode(tokenizer, ["a b", "b"])
+    assert list(stream()) == documents["x"]
+    assert [row.tolist() for row in documents["x"]] == encode(tokenizer, ["a b", "b"])
+    assert [row.tolist() for row in stream().skip(1)] == encode(tokenizer, ["b"])
     assert (documents["x"][0][0], documents["x"][0][-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
 
 
@@ -53,12 +56,12 @@ def test_bodies_are_counted_or_left_unread() -> None:
 def test_rows_keep_the_order_of_the_stream(on_disk: bool, tmp_path: Path) -> None:
     def stream() -> list[tuple[int, str, list[int]]]:
         parts = [{"a": 6.0, "b": 6.0}, {"b": 4.0}]
-        streams = {"a": iter([(2, [1, 2])] * 9), "b": iter([(1, [3])] * 9 + [(1, [4])] * 9)}
-        return [(number, name, ids) for number, part in enumerate(parts, 1) for name, ids in interleave(streams, part)]
+        return list(Mixture({"a": [[1, 2]] * 9, "b": [[3]] * 9 + [[4]] * 9}, parts))
 
     with temporary("mexa", None) as run:
         rows, counts = ordered_rows(stream, run, {"x": 1}, on_disk=on_disk)
-        assert [row["input_ids"] for row in rows] == [ids for _, _, ids in stream()]
+        assert [row["input_ids"].tolist() for row in rows] == [ids for _, _, ids in stream()]
+        assert document_lengths(rows).tolist() == [len(ids) for _, _, ids in stream()]
     assert counts == {1: {"a": 6, "b": 6}, 2: {"b": 4}}
 
 
@@ -69,6 +72,6 @@ def test_batches_are_of_like_length_and_every_pass_has_its_own() -> None:
     batches = [rows[start : start + 5] for start in range(0, 40, 5)]
     assert all(max(n % 4 for n in batch) - min(n % 4 for n in batch) <= 1 for batch in batches)
     assert len(set(rows[:20])) == 20
-    assert rows != by_length(range(22), [n % 4 for n in range(22)], settings, 1)
+    assert list(rows) != list(by_length(range(22), [n % 4 for n in range(22)], settings, 1))
     with pytest.raises(UserError, match="4 rows do not fill a batch of 5"):
         by_length(range(4), range(4), settings, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections import Counter
 from random import Random
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from core import corpora
 from core.corpora import filtering
-from core.corpora.mixture import mix
+from core.corpora.mixture import Cycle, Mixture, mix
 from core.errors import UserError
 
 
@@ -69,6 +71,52 @@ def test_sources_are_opened_anew_and_the_order_follows_the_seed() -> None:
     assert list(mix({"a": lambda: iter(())}, {"a": 1}, 30)) == []
     assert list(mix({"a": [[], []]}, {"a": 1}, 30)) == []  # rather than empty documents for ever
     assert [document for _, document in mix({"a": [[], ["x"] * 30]}, {"a": 1}, 30)] == [["x"] * 30]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=30), min_size=2, max_size=3),
+    st.lists(st.lists(st.floats(5, 90), min_size=3, max_size=3), min_size=1, max_size=3),
+    st.integers(0, 60),
+    st.sampled_from(["tokens", "documents"]),
+)
+def test_a_mixture_goes_on_from_any_position(lengths: Any, stages: Any, read: int, accounting: Any) -> None:
+    found = {name: documents(name, part) for name, part in zip("abc", lengths, strict=False)}
+    sources = {name: part if name == "a" else lambda part=part: iter(part) for name, part in found.items()}
+    budgets = [dict(zip(found, stage, strict=False)) for stage in stages]
+
+    def mixture() -> Mixture[list[str]]:
+        made = Mixture(sources, budgets, seed=2, accounting=accounting)
+        for name in made.sources:
+            made.sources[name] = Cycle(sources[name], len, 2, name, buffer=7)
+        return made
+
+    whole = list(mixture())
+    first = mixture()
+    assert list(itertools.islice(first, read)) == whole[:read]
+    again = mixture()
+    list(itertools.islice(again, 3))  # whatever it has done before
+    again.restore(json.loads(json.dumps(first.position)))
+    assert list(again) == list(first) == whole[read:]
+
+
+def test_what_can_skip_is_not_read_again() -> None:
+    class Skipping:
+        def __init__(self, begin: int = 0) -> None:
+            self.begin = begin
+
+        def __iter__(self) -> Any:
+            for number in range(self.begin, 10**12):
+                yield [number]
+
+        def skip(self, documents: int) -> Skipping:
+            return Skipping(self.begin + documents)
+
+    mixture = Mixture({"a": Skipping}, [{"a": 1e13}])
+    next(mixture)
+    position = mixture.position
+    position["sources"]["a"]["begin"] = 10**11
+    mixture.restore(position)
+    assert 10**11 <= next(mixture)[2][0] < 10**11 + 10_000
 
 
 def test_shares_need_sources() -> None:

@@ -465,8 +465,9 @@ def test_a_model_that_no_gpu_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: type("GPU", (), {"total_memory": 80e9}))
     refuse_too_large("Qwen/Qwen2-7B")
-    with pytest.raises(UserError, match=r"291 GB in float32 and the GPU 80"):
+    with pytest.raises(UserError, match=r"291 GB in float32, .* one part of 1, and the GPU 80"):
         refuse_too_large("Qwen/Qwen2-72B")
+    refuse_too_large("Qwen/Qwen2-72B", 8)
 
 
 def test_a_training_phase_is_planned_with_its_own_lengths_and_batches() -> None:
