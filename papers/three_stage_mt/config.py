@@ -24,7 +24,7 @@ _SCRATCH = TrainingConfig(
 )
 _READ = replace(_SCRATCH, steps=150, learning_rate=3e-3)
 _ALIGN = replace(_SCRATCH, steps=500, learning_rate=3e-3)
-_TUNE = replace(_SCRATCH, steps=100, learning_rate=1e-3, shuffle=True)
+_TUNE = replace(_SCRATCH, steps=300, learning_rate=2e-3, shuffle=True)
 
 
 @dataclass(frozen=True)
