@@ -52,6 +52,7 @@ NEEDED = {
     "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),
     "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
     "translico": ("--corpus", "{texts}"),
+    "three_stage_mt": ("--languages", "en", "fr", "--tuning", "{rows}", "--bitext", "{rows}"),
 }
 
 

@@ -241,6 +241,8 @@ SHAPES: dict[str, tuple[str, Values]] = {
     "timdettmers/guanaco-33b-merged": _llama(6656, 17920, 60, 52, 52, max_position_embeddings=2048, rms_norm_eps=1e-6),
     "meta-llama/Llama-2-7b-hf": _llama(4096, 11008, 32, 32, 32),
     "meta-llama/Llama-2-13b-hf": _llama(5120, 13824, 40, 40, 40),
+    "hfl/chinese-llama-2-7b": _llama(4096, 11008, 32, 32, 32, vocab_size=55296),
+    "hfl/chinese-llama-2-13b": _llama(5120, 13824, 40, 40, 40, vocab_size=55296),
     "meta-llama/Llama-2-70b-hf": _llama(8192, 28672, 80, 64, 8),
     "meta-llama/Meta-Llama-3-8B": _llama(4096, 14336, 32, 32, 8, **_LLAMA_3),
     "meta-llama/Meta-Llama-3-70B": _llama(8192, 28672, 80, 64, 8, **_LLAMA_3),

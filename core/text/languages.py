@@ -189,9 +189,10 @@ def language(code: str) -> Language:
     )
 
 
-def name(code: str) -> str:
-    """English name of a language."""
-    return language(code).name
+def name(code: str, speaker: str = "en") -> str:
+    """What a language is called in English, or in the language of the speaker."""
+    found = language(code)
+    return found.name if same_language(speaker, "en") else langcodes.get(found.bcp47).display_name(speaker)
 
 
 def script(code: str) -> str:

@@ -256,6 +256,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "taco benchmark --model nothing/here --questions {} --translated rows.jsonl": ("taco", ".jsonl"),
     "lmt build {}": ("lmt", ".jsonl"),
     "lmt check {}": ("lmt", ".json"),
+    "three_stage_mt interlinear {} --languages en sw": ("three_stage_mt", ".tmx"),
+    "three_stage_mt interlinear {} pairs.srt --languages en sw": ("three_stage_mt", ".srt"),
+    "three_stage_mt interlinear {} lines.txt --languages en sw": ("three_stage_mt", ".txt"),
     "bayling2 mix --instructions en={} --parallel sw:en=pairs.tsv": ("bayling2", ".jsonl"),
     "bayling2 mix --instructions en=rows.jsonl --parallel sw:en={}": ("bayling2", ".csv"),
     "bayling2 measure --model nothing/here --tasks rows.jsonl --manifest {}": ("bayling2", ".json"),
@@ -304,6 +307,7 @@ VERBS: dict[str, tuple[str, str]] = {
 MODELS = {
     "taco ask",
     "lmt translate",
+    "three_stage_mt translate",
     "bayling2 chat",
     "marco_llm report",
     "transmi measure",
