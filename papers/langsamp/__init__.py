@@ -89,11 +89,12 @@ PAPER = Paper(
         ),
         Check(
             id="behind-the-encoder",
-            statement="Vectors at the input as well leave translations less alike than vectors at the head alone, "
-            "although such an encoder is told its ids in use.",
+            statement="Vectors at the input as well, although such an encoder is told its ids in use, leave "
+            "translations less alike than training without any.",
             metric="pair_cosine",
-            treatment="full",
-            control="input",
+            treatment="input",
+            control="none",
+            better="lower",
             smallest=0.05,
             unit="language",
             null="shuffled",
