@@ -1,7 +1,7 @@
 """Settings of every scale and variant.
 
-Of the paper its abstract and first page could be read; no code, dictionary or benchmark of it is public. "not recovered"
-marks what neither says; "ours, development split" was chosen on countries that are not tested on
+Of the paper its abstract and first page could be read; no code, dictionary or benchmark of it is public. "not
+recovered" marks what neither says; "ours, development split" was chosen on countries that are not tested on
 (`results/settings.jsonl`).
 """
 
@@ -26,26 +26,26 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Draws questions, options, demonstrations, which entries are kept, and which are made wrong. Nothing is trained."""
+    """Draws questions, options, demonstrations, and which entries are kept or made wrong. Nothing is trained."""
     split: Literal["test", "dev"] = "test"
     """Whose countries the miniature asks about; settings were chosen on dev."""
 
     # the model and what it is asked
     model: str = "wheel:smollm2"
-    """A causal language model: hub id, local folder, wheel:<name>, or `toy`, a small untrained one made on the spot. The
-    paper has several open and closed ones; which is not recovered."""
+    """A causal language model: hub id, folder, wheel:<name>, or `toy`, a small untrained one. The paper has several
+    open and closed ones; which is not recovered."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the forward pass; auto is bfloat16 where the hardware is fast in it."""
     benchmark: str = ""
-    """English questions that are translated: gsm8k, svamp, aqua or date, the paper's four, or a file or hub dataset with
-    `question`, `answer` and perhaps `options`. Empty: the miniature's."""
+    """English questions that are translated: gsm8k, svamp, aqua or date (the paper's four), or a file or hub dataset
+    with `question`, `answer` and perhaps `options`. Empty: the miniature's."""
     questions: str = ""
     """Questions that are in their languages already: a file of such rows for each, `{language}` in its path. Empty:
     those of the benchmark are translated."""
     translator: str = "facebook/nllb-200-3.3B"
-    """Encoder-decoder that translates the benchmark. NLLB (abstract); its size is that of Chain-of-Dictionary's code."""
+    """Translates the benchmark. NLLB (abstract); its size is that of Chain-of-Dictionary's code."""
     languages: tuple[str, ...] = ()
-    """Empty = the miniature's twelve. The paper: 10, and about 200 for GSM8K (abstract); Kazakh is one of the 10."""
+    """Empty = the miniature's ten. The paper: 10, and about 200 for GSM8K (abstract); Kazakh is one of the 10."""
     items: Annotated[int, Range(0)] = 0
     """Questions of each language: a sample (miniature) or the first ones; 0 = all."""
     think_in: Literal["pivot", "native"] = "pivot"
@@ -55,7 +55,7 @@ class Config:
 
     # the dictionary
     dictionary: Source = "table"
-    """table: given entries. aligned: learnt from parallel sentences. union: both, the table's first. llm: asked from the
+    """table: given entries. aligned: learnt from parallel sentences. union: both, the table's first. llm: asked of the
     model, question by question (the paper, by a third party's account)."""
     lexicon: str = ""
     """The table: a file of words and glosses for each language, `{language}` in its path (.tsv, .json). Empty: names of
@@ -74,6 +74,8 @@ class Config:
     """interleave is DIP, prepend and append its rivals; replace and shuffle are ours."""
     delimiter: Literal["paren", "means", "bracket"] = "paren"
     """`word (gloss)`, `word means gloss` (Chain-of-Dictionary's code) or `word [gloss]`; DIP's own is not recovered."""
+    block: Literal["lines", "line"] = "lines"
+    """Entries before or after the question have a line each (Chain-of-Dictionary's code), or share one."""
     rarest: Annotated[int, Range(0)] = 0
     """Insert only so many entries of a question, those with the rarest glosses; 0 = all (SLoW, the same group's)."""
     translated: bool = False

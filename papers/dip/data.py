@@ -9,6 +9,7 @@ sentence by NLLB and translated back, so that the quality of what is asked stand
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.corpora import adapted, read_rows
+from core.corpora import adapted, read_rows, read_translations
+from core.corpora.glossaries import Lexicon, learn, read_lexicon
 from core.errors import UserError
 from core.files import read_json_lines, write_rows
 from core.text.languages import flores_code, name
 from core.text.segment import sentences
-from papers.dip import dictionaries
-from papers.dip.method import Lexicon
+from papers.dip.method import dictionary_request, parse_dictionary
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -154,9 +155,9 @@ def lexicons(config: Config, asked: Mapping[str, Sequence[Question]], ask: Ask |
             raise ValueError("A dictionary that a model makes needs the model.")
         found: dict[str, Any] = {}
         for code, own in asked.items():
-            requests = [dictionaries.dictionary_request(q.text, name(code), name(config.pivot)) for q in own]
+            requests = [dictionary_request(q.text, name(code), name(config.pivot)) for q in own]
             lists = zip(own, ask(requests), strict=True)
-            found[code] = {q.id: dictionaries.parse_dictionary(answer, q.text) for q, answer in lists}
+            found[code] = {q.id: parse_dictionary(answer, q.text) for q, answer in lists}
         return found
     return {code: {"": _lexicon(config, code)} for code in asked}
 
@@ -167,7 +168,7 @@ def _lexicon(config: Config, code: str) -> Lexicon:
     own, source = not (config.benchmark or config.questions), config.dictionary
     given: Mapping[str, str] = {}
     if config.lexicon:
-        given = dictionaries.read_lexicon(config.lexicon.replace("{language}", code)) if source != "aligned" else {}
+        given = read_lexicon(config.lexicon.replace("{language}", code)) if source != "aligned" else {}
     elif own:
         # Names are CLDR's in every language; what is learnt are the words.
         given = miniature.names_table(code) if source == "aligned" else miniature.table(code)
@@ -181,18 +182,34 @@ def learnt(config: Config, code: str) -> Lexicon:
     from papers.dip import miniature
 
     if config.parallel:
-        from core.corpora import read_translations
-
         rows = read_translations(config.parallel.replace("{language}", code), [code, config.pivot])
         pairs = [(row[code], row[config.pivot]) for row in rows]
     elif config.benchmark or config.questions:
         raise UserError(f"There are no sentences in {code} to learn from: give --parallel.")
     else:
         pairs = miniature.parallel(code, config.split)
-    return dictionaries.fit_dictionary(pairs, config.pivot)
+    return learn(pairs, config.pivot)
 
 
 def changed(config: Config, entries: Mapping[str, str]) -> Lexicon:
-    """A dictionary with the share of entries that the configuration keeps, and the share of wrong glosses."""
-    lexicon = dictionaries.spoilt(Lexicon(entries), config.noise, config.seed)
-    return dictionaries.kept(lexicon, config.coverage, config.seed)
+    """A dictionary with the share of wrong glosses, and of the entries, that the configuration says."""
+    return kept(spoilt(Lexicon(entries), config.noise, config.seed), config.coverage, config.seed)
+
+
+def kept(lexicon: Lexicon, share: float, seed: int) -> Lexicon:
+    """A part of the entries, drawn; the entries of a smaller share are among those of a larger one."""
+    order = random.Random(f"kept/{seed}").sample(sorted(lexicon), len(lexicon))
+    chosen = set(order[: round(share * len(order))])
+    return Lexicon({word: gloss for word, gloss in lexicon.items() if word in chosen})
+
+
+def spoilt(lexicon: Lexicon, share: float, seed: int) -> Lexicon:
+    """A part of the entries, drawn, gets the gloss of another entry, drawn; none of these is right."""
+    rng = random.Random(f"spoilt/{seed}")
+    glosses = sorted(set(lexicon.values()))
+    order = rng.sample(sorted(lexicon), len(lexicon))[: round(share * len(lexicon))]
+    wrong = {}
+    for word in order:
+        others = [gloss for gloss in rng.sample(glosses, min(2, len(glosses))) if gloss != lexicon[word]]
+        wrong[word] = others[0] if others else lexicon[word]
+    return Lexicon({**lexicon, **wrong})

@@ -69,7 +69,7 @@ def prompts(config: Config, asked: Questions, known: Mapping[str, Any], run: Run
         if key not in changed:
             lexicon = data.changed(config, files[code].get(key[1], {}))
             changed[key] = DictionaryPrompter(
-                lexicon, config.placement, config.delimiter, rarest=config.rarest, seed=config.seed
+                lexicon, config.placement, config.delimiter, config.block, rarest=config.rarest, seed=config.seed
             )
         found.append(changed[key].apply(question.english if config.translated else question.text))
     return found
@@ -92,7 +92,7 @@ def by_language(units: Mapping[str, float]) -> float:
     return fmean(map(fmean, groups.values()))
 
 
-# --- options that are ranked (miniature, own questions) -----------------------------------------------------------------
+# --- options that are ranked (miniature, own questions) ---------------------------------------------------------------
 
 
 def ranked(
@@ -184,12 +184,10 @@ def trivial(asked: Questions, results: Sequence[Result], priors: Sequence[Sequen
     return {f"trivial_{name}": fmean(values) for name, values in solvers.items()}
 
 
-# --- answers that are written (the paper's benchmarks) --------------------------------------------------------------------
+# --- answers that are written (the paper's benchmarks) ----------------------------------------------------------------
 
 
-def written(
-    config: Config, loaded: Loaded, asked: Questions, results: Sequence[Result]
-) -> tuple[Units, list[str]]:
+def written(config: Config, loaded: Loaded, asked: Questions, results: Sequence[Result]) -> tuple[Units, list[str]]:
     """Equation 3: the model restates, thinks and answers; what stands behind the marker is compared."""
     from core.inference.chat import Chat
     from core.text.languages import name
@@ -203,7 +201,10 @@ def written(
     said = Chat(*loaded).reply(turns, max_new_tokens=config.max_new_tokens)
     found = [extract(text, q.options) for q, text in zip(asked, said, strict=True)]
     right = {q.id: float(answer == wanted(q)) for q, answer in zip(asked, found, strict=True)}
-    return {"accuracy": right, "answered": {q.id: float(answer is not None) for q, answer in zip(asked, found, strict=True)}}, said
+    return {
+        "accuracy": right,
+        "answered": {q.id: float(answer is not None) for q, answer in zip(asked, found, strict=True)},
+    }, said
 
 
 def wanted(question: Question) -> str:

@@ -32,7 +32,9 @@ def draw(record: Record) -> Figure:
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.8), width_ratios=(1.1, 0.8, 0.9))
     arm_bars(left, record, "accuracy", ARMS)
     left.axvline(0.25, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
-    left.text(0.25, 1.0, " guessing", transform=left.get_xaxis_transform(), fontsize=7, va="bottom", color=COLOURS["grey"])
+    left.text(
+        0.25, 1.0, " guessing", transform=left.get_xaxis_transform(), fontsize=7, va="bottom", color=COLOURS["grey"]
+    )
     left.set_xlabel("accuracy")
     left.set_title("Questions in ten languages", pad=14)
     unit_rows(middle, record, "accuracy", (("interleave", "blue"), ("none", "grey"), ("english", "black")), name)

@@ -8,11 +8,9 @@ the glosses of the words that these are made of are ours (`questions.yaml`). No 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from random import Random
-from types import MappingProxyType
 from typing import Any, Literal
 
 from core.files import load_yaml
@@ -22,21 +20,17 @@ from papers.dip.data import Question
 
 Part = Literal["shots", "dev", "test"]
 SHARES = {"shots": 0.15, "dev": 0.25, "test": 0.6}
-CAPITALS: Mapping[str, str] = MappingProxyType({
-    "AR": "Buenos Aires", "AT": "Vienna", "BD": "Dhaka", "BR": "Brasília", "BG": "Sofia", "KH": "Phnom Penh",
-    "CL": "Santiago", "CN": "Beijing", "CO": "Bogotá", "HR": "Zagreb", "CU": "Havana", "CZ": "Prague",
-    "DK": "Copenhagen", "EG": "Cairo", "ET": "Addis Ababa", "FR": "Paris", "DE": "Berlin", "GR": "Athens",
-    "HU": "Budapest", "ID": "Jakarta", "IR": "Tehran", "IQ": "Baghdad", "IT": "Rome", "JP": "Tokyo", "JO": "Amman",
-    "LB": "Beirut", "MY": "Kuala Lumpur", "NP": "Kathmandu", "NL": "Amsterdam", "PL": "Warsaw", "PT": "Lisbon",
-    "RO": "Bucharest", "RU": "Moscow", "SA": "Riyadh", "KR": "Seoul", "ES": "Madrid", "SE": "Stockholm",
-    "SY": "Damascus", "TH": "Bangkok", "TR": "Ankara", "UA": "Kyiv", "GB": "London", "VE": "Caracas", "VN": "Hanoi",
-})  # fmt: skip
 
 
 @cache
 def wordings() -> dict[str, Any]:
-    """What `questions.yaml` holds, by language."""
+    """What `questions.yaml` holds: the capitals, and the wordings of each language."""
     return load_yaml(Path(__file__).parent / "questions.yaml")
+
+
+def capitals() -> dict[str, str]:
+    """The capital of each country, in English."""
+    return wordings()["capitals"]
 
 
 LANGUAGES = ("sw", "tr", "fi", "eu", "cy", "hu", "hi", "kk", "ta", "ka")
@@ -55,7 +49,7 @@ def facts() -> dict[str, dict[str, str]]:
             # Without the country's name, which would give it away.
             "currency": by["currency"][country].split()[-1].lower(),
         }
-        for country, capital in CAPITALS.items()
+        for country, capital in capitals().items()
         if all(country in known for known in by.values())
     }
 
@@ -67,11 +61,11 @@ def named(code: str) -> dict[str, dict[str, str]]:
 
     locale = locale_of(code)
     zones = {name: zone for zone, name in names.short_names("en", "city").items()}
-    told = {c: locale.time_zones.get(zones.get(capital, ""), {}) for c, capital in CAPITALS.items()}
-    capitals = {country: str(zone["city"]) if "city" in zone else CAPITALS[country] for country, zone in told.items()}
+    told = {c: locale.time_zones.get(zones.get(capital, ""), {}) for c, capital in capitals().items()}
+    cities = {country: str(zone["city"]) if "city" in zone else capitals()[country] for country, zone in told.items()}
     return {
         "country": {country: locale.territories[country] for country in facts()},
-        "capital": {country: name for country, name in capitals.items() if CAPITALS[country] in zones},
+        "capital": {country: name for country, name in cities.items() if capitals()[country] in zones},
     }
 
 
@@ -81,7 +75,7 @@ def names_table(code: str) -> dict[str, str]:
 
     english, own = (locale_of(of).territories for of in ("en", code))
     entries = {name: english[key] for key, name in own.items() if key.isalpha() and key in english}
-    return entries | {name: CAPITALS[country] for country, name in named(code)["capital"].items()}
+    return entries | {name: capitals()[country] for country, name in named(code)["capital"].items()}
 
 
 def table(code: str) -> dict[str, str]:
@@ -164,6 +158,8 @@ def toy(folder: Path) -> None:
     from core.models.tokenization import train_bpe
 
     tokenizer = train_bpe([item.prompt for item in pool("en")], vocabulary_size=320)
-    config = miniature(len(tokenizer), width=16, layers=2, heads=2, feed_forward=32, positions=2048, initializer_range=0.2)
+    config = miniature(
+        len(tokenizer), width=16, layers=2, heads=2, feed_forward=32, positions=2048, initializer_range=0.2
+    )
     from_config(config, seed=0).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -21,8 +21,8 @@ from papers.dip.config import Config
 
 def train(config: Config, run: Run) -> None:
     """A dictionary for each language."""
-    from papers.dip import data, dictionaries, miniature
-    from papers.dip.method import Lexicon
+    from core.corpora.glossaries import Lexicon, agreement
+    from papers.dip import data, miniature
 
     asked = data.questions(config, run)
     found = data.lexicons(config, asked, asking(config) if config.dictionary == "llm" else None)
@@ -31,8 +31,8 @@ def train(config: Config, run: Run) -> None:
         facts[code] = {"entries": sum(map(len, by_question.values()))}
         if not (config.benchmark or config.questions):
             own = data.learnt(config, code)
-            agreement = dictionaries.precision(own, Lexicon(miniature.wordings()[code]["words"]))
-            facts[code] |= {"learnt": len(own), "precision": agreement}
+            given = Lexicon(miniature.wordings()[code]["words"])
+            facts[code] |= {"learnt": len(own), "precision": agreement(own, given)}
 
     def fill(folder: Path) -> None:
         for code, by_question in found.items():

@@ -4,8 +4,8 @@
     python -m papers.dip.use fit pairs.tsv --source sw --merge given.tsv --out sw.json
     python -m papers.dip.use compare questions.jsonl --lexicon sw.json --model Qwen/Qwen2.5-0.5B-Instruct
 
-As a library: :class:`papers.dip.DictionaryPrompter`, :func:`papers.dip.fit_dictionary`,
-:func:`papers.dip.compare_placements`.
+As a library: :class:`papers.dip.DictionaryPrompter`, :func:`papers.dip.compare_placements`,
+:func:`core.corpora.glossaries.learn`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 
 if TYPE_CHECKING:
+    from core.corpora.glossaries import Lexicon
     from core.metrics.intervals import Interval
     from papers.dip.data import Question
-    from papers.dip.method import Lexicon
 
 PLACEMENTS = ("none", "interleave", "prepend", "append", "replace", "shuffle")
 
@@ -68,20 +68,22 @@ def compare_placements(
     """
     from core.metrics.stats import compare
     from core.tasks.choices import credit
-    from papers.dip import dictionaries, eval
+    from papers.dip import data, eval
     from papers.dip.method import DictionaryPrompter
 
     if not questions or any(len(question.options) < 2 for question in questions):
         raise UserError("Every question needs at least two `options`, one of which is its `answer`.")
     arms: dict[str, Any] = {name: DictionaryPrompter(lexicon, name, seed=seed, **options) for name in PLACEMENTS}  # type: ignore[arg-type]
-    arms["wrong"] = DictionaryPrompter(dictionaries.spoilt(lexicon, 1.0, seed), seed=seed, **options)
+    arms["wrong"] = DictionaryPrompter(data.spoilt(lexicon, 1.0, seed), seed=seed, **options)
     arms |= {f"rarest {most}": DictionaryPrompter(lexicon, rarest=most, seed=seed, **options) for most in rarest}
     right: dict[str, dict[str, float]] = {}
     found: dict[str, Compared] = {}
     for name, prompter in arms.items():
         results = [prompter.apply(question.text) for question in questions]
         told = eval.rank(source, eval.shown(examples), questions, [result.text for result in results])
-        right[name] = {q.id: credit(row.gains, q.options.index(q.answer)) for q, row in zip(questions, told, strict=True)}
+        right[name] = {
+            q.id: credit(row.gains, q.options.index(q.answer)) for q, row in zip(questions, told, strict=True)
+        }
         depth = next(iter(right[name])).count("/") + 1
         gain = compare({0: right[name]}, {0: right["none"]}, depth).interval
         tokens = fmean(len(ids) for ids in source[1]([result.text for result in results]).input_ids)
@@ -151,8 +153,8 @@ class Compare:
 
 def prompt(options: Prompt) -> None:
     """Print the prompts and write them with their entries."""
+    from core.corpora.glossaries import read_lexicon
     from core.files import read_lines, write_rows
-    from papers.dip.dictionaries import read_lexicon
     from papers.dip.method import DictionaryPrompter
 
     lexicon = read_lexicon(options.lexicon)
@@ -169,26 +171,26 @@ def prompt(options: Prompt) -> None:
 def fit(options: Fit) -> None:
     """Learn, merge, write, and say how far the two agree."""
     from core.corpora import read_parallel
+    from core.corpora.glossaries import Lexicon, agreement, learn, read_lexicon
     from core.files import write_json
-    from papers.dip.dictionaries import fit_dictionary, precision, read_lexicon
 
-    given = read_lexicon(options.merge) if options.merge else {}
+    given = read_lexicon(options.merge) if options.merge else Lexicon()
     rows = read_parallel(options.pairs, [options.source, options.pivot])
-    learnt = fit_dictionary(zip(rows[options.source], rows[options.pivot], strict=True), options.pivot)
+    learnt = learn(zip(rows[options.source], rows[options.pivot], strict=True), options.pivot)
     entries: Mapping[str, str] = {**learnt, **given}
     if not entries:
         raise UserError(f"{options.pairs} teaches no word: give more sentences, in which words occur again.")
     write_json(options.out, entries)
-    agreement = precision(learnt, given) if given else None  # type: ignore[arg-type]
-    told = "" if agreement is None else f", {agreement:.0%} of them as given where both have the word"
+    same = agreement(learnt, given)
+    told = "" if same is None else f", {same:.0%} of them as given where both have the word"
     print(f"{len(rows)} pairs: {len(learnt)} words learnt{told}. Wrote {len(entries)} entries to {options.out}.")
 
 
 def compare(options: Compare) -> None:
     """Print a line for every way."""
+    from core.corpora.glossaries import read_lexicon
     from core.models.loading import load
     from papers.dip.data import read_questions
-    from papers.dip.dictionaries import read_lexicon
 
     lexicon, asked = read_lexicon(options.lexicon), read_questions(options.questions, "")
     examples = read_questions(options.examples, "") if options.examples else []

@@ -1,4 +1,4 @@
-"""DIP: parity numbers of the brief and of Chain-of-Dictionary's layout, look-up in awkward scripts, whole runs on a toy."""
+"""DIP: numbers by hand, Chain-of-Dictionary's layout, adapters of the paper's benchmarks, whole runs on a toy."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from core.corpora.filtering import ibm_model_1
+from core.corpora.glossaries import Lexicon, learn, look_up
 from core.errors import UserError
 from core.experiment.config import override, with_variant
 from core.experiment.paper import find
 from core.experiment.run import Run, temporary
 from core.files import read_json
-from papers.dip import data, dictionaries, eval, miniature, train, use
+from papers.dip import data, eval, miniature, train, use
 from papers.dip.config import PRESETS, VARIANTS, Config, workload
-from papers.dip.method import DictionaryPrompter, Lexicon, Placement, extract, look_up, request
+from papers.dip.method import DictionaryPrompter, Placement, dictionary_request, extract, parse_dictionary, request
 
 # --- parity -----------------------------------------------------------------------------------------------------------
 
@@ -111,88 +112,33 @@ def test_delimiters() -> None:
     assert texts == ["nane means eight", "nane [eight]"]
 
 
-# --- look-up ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("entry", "text"),
-    [
-        ("فاکس\u200cنیوز", "فاکسنیوز"),  # joiner
-        ("कज़ाख", "क\u095bाख"),  # nukta, precomposed
-        ("كتاب", "كـتـاب"),  # tatweel
-        ("Österreich", "O\u0308STERREICH"),
-    ],
-)
-def test_normal_forms_do_not_hide_an_entry(entry: str, text: str) -> None:
-    assert Lexicon({entry: "gloss"}).find(text) == "gloss"
-
-
-def test_of_entries_that_differ_in_case_the_exact_one_is_taken() -> None:
-    lexicon = Lexicon({"may": "can", "May": "month"})
-    assert [lexicon.find(word) for word in ("may", "May", "MAY")] == ["can", "month", "can"]
-
-
-def test_scripts_without_spaces() -> None:
-    thai = Lexicon({"ประเทศ": "country", "เมือง": "city", "เมืองหลวง": "capital", "ของ": "of", "ไทย": "Thailand"})
-    text = "เมืองหลวงของประเทศไทยคือ"
-    found = DictionaryPrompter(thai).apply(text)
-    assert found.text == "เมืองหลวง (capital) ของ (of) ประเทศ (country) ไทย (Thailand) คือ"
-    assert found.coverage == pytest.approx(4 / 5)  # what lies behind the last entry is one word
-    assert DictionaryPrompter(thai, "replace").apply(text).text == "capital of country Thailand คือ"
-    cut = lambda text: ["เมือง", "หลวง", "ของ", "ประเทศ", "ไทย", "คือ"]  # noqa: E731
-    assert [m.gloss for m in look_up(text, thai, tokenize=cut)] == ["capital", "of", "country", "Thailand", None]
-
-
-def test_a_lemmatizer_is_asked_last() -> None:
-    lexicon = Lexicon({"kitap": "book"})
-    assert DictionaryPrompter(lexicon).apply("kitaplar").coverage == 0
-    found = DictionaryPrompter(lexicon, lemmatize=lambda word: word.removesuffix("lar")).apply("kitaplar")
-    assert found.text == "kitaplar (book)"
-
-
 # --- dictionaries -----------------------------------------------------------------------------------------------------
 
 
-def test_a_dictionary_is_learnt_from_parallel_sentences() -> None:
-    pairs = miniature.parallel("sw", "test")
-    learnt = dictionaries.fit_dictionary(pairs)
-    assert {word: learnt[word] for word in ("lugha", "sarafu", "nchi")} == {
-        "lugha": "language", "sarafu": "currency", "nchi": "country",
-    }  # fmt: skip
-    assert not {"the", "of", "is", "this", "what"} & set(learnt.values())
-    assert dictionaries.precision(learnt, Lexicon({"lugha": "Language", "sarafu": "money", "x": "y"})) == 0.5
-    assert dictionaries.fit_dictionary(miniature.parallel("th", "test")) == {}  # nothing tells words apart
+def test_the_dictionary_that_is_learnt_in_the_miniature() -> None:
+    found = learn(miniature.parallel("sw", "test"))
+    assert (found["lugha"], found["sarafu"], found["nchi"]) == ("language", "currency", "country")
     # Names of countries that are asked about are not among the sentences.
     asked = {question.id.split("/")[1] for question in miniature.questions("sw", "test", 200, 0)}
-    assert not {miniature.named("sw")["country"][country].casefold() for country in asked} & set(learnt)
+    assert not {miniature.named("sw")["country"][country].casefold() for country in asked} & set(found)
 
 
 def test_what_a_model_lists_is_an_entry_if_it_is_short_and_of_the_text() -> None:
-    answer = "Here:\n- vitabu -> books\n2. ngapi: how many\nMaria = has eight books, how many books\npaka -> cat\nnane means eight."
-    assert dictionaries.parse_dictionary(answer, MARIA) == {"vitabu": "books", "ngapi": "how many", "nane": "eight"}
-    assert MARIA in dictionaries.dictionary_request(MARIA, "Swahili")
+    lines = ("Here:", "- vitabu -> books", "2. ngapi: how many", "Maria = has eight books, how many", "paka -> cat")
+    answer = "\n".join([*lines, "nane means eight."])
+    assert parse_dictionary(answer, MARIA) == {"vitabu": "books", "ngapi": "how many", "nane": "eight"}
+    assert MARIA in dictionary_request(MARIA, "Swahili")
 
 
 def test_shares_of_a_dictionary() -> None:
     lexicon = Lexicon({f"w{number}": f"g{number}" for number in range(40)})
-    parts = [dictionaries.kept(lexicon, share, 3) for share in (0.0, 0.25, 0.5, 1.0)]
+    parts = [data.kept(lexicon, share, 3) for share in (0.0, 0.25, 0.5, 1.0)]
     assert [len(part) for part in parts] == [0, 10, 20, 40]
     assert set(parts[1]) < set(parts[2])
     for share in (0.0, 0.5, 1.0):
-        spoilt = dictionaries.spoilt(lexicon, share, 3)
+        spoilt = data.spoilt(lexicon, share, 3)
         assert sum(spoilt[word] != gloss for word, gloss in lexicon.items()) == round(40 * share)
         assert set(spoilt.values()) <= set(lexicon.values())
-
-
-def test_lexicon_files(tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text("mji mkuu\tcapital\nnchi\tcountry\nnchi\tland\n", encoding="utf-8")
-    (tmp_path / "a.json").write_text('{"nchi": "country"}', encoding="utf-8")
-    assert dictionaries.read_lexicon(tmp_path / "a.tsv") == {"mji mkuu": "capital", "nchi": "country"}
-    assert dictionaries.read_lexicon(tmp_path / "a.json") == {"nchi": "country"}
-    for bad in ('{"nchi": 3}', "{}"):
-        (tmp_path / "a.json").write_text(bad, encoding="utf-8")
-        with pytest.raises(UserError, match="entry|gloss"):
-            dictionaries.read_lexicon(tmp_path / "a.json")
 
 
 # --- prompts and answers ----------------------------------------------------------------------------------------------
@@ -223,7 +169,7 @@ def test_what_is_asked() -> None:
 # --- the miniature ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", sorted(set(miniature.wordings()) - {"en"}))
+@pytest.mark.parametrize("code", sorted(set(miniature.wordings()) - {"en", "capitals"}))
 def test_the_dictionary_has_every_word_that_is_asked(code: str) -> None:
     lexicon = Lexicon(miniature.table(code))
     for question in miniature.questions(code, "test", 12, 0):
@@ -251,10 +197,10 @@ def test_options_cross_countries_and_things() -> None:
 
 ROWS = {
     "gsm8k": {"question": "How many?", "answer": "4 + 5 = <<4+5=9>>9\n#### 9"},
-    "svamp": {"ID": "chal-1", "Body": "He has 8.", "Question": "How many?", "Answer": "8.0", "Equation": "8", "Type": "x"},
+    "svamp": {"ID": "chal-1", "Body": "He has 8.", "Question": "How many?", "Answer": "8.0", "Type": "x"},
     "aqua": {"question": "How many?", "options": ["A)21", "B)21.5", "C)9"], "rationale": "…", "correct": "B"},
     "date": {
-        "inputs": "Q: Today is 1/2/2020. What is the date tomorrow?\n  choice: 1/3/2020\n  choice: 1/2/2020\nA:", "targets": ["1/3/2020"],
+        "inputs": "Q: Today is 1/2/2020. What is the date tomorrow?\n  choice: 1/3/2020\n  choice: 1/2/2020\nA:",
         "multiple_choice_targets": ["1/3/2020", "1/2/2020"], "multiple_choice_scores": [1, 0],
     },
 }  # fmt: skip
@@ -365,7 +311,9 @@ def test_the_paper_preset_on_local_copies(
     config = override(PRESETS["paper"], {**changes, "max_new_tokens": 4})
     monkeypatch.setattr(
         "core.inference.chat.Chat.reply",
-        lambda chat, turns, **_: ["many -> viele" if "List every" in t[0]["content"] else "The answer is 9 B" for t in turns],
+        lambda chat, turns, **_: [
+            "many -> viele" if "List every" in t[0]["content"] else "The answer is 9 B" for t in turns
+        ],
     )
     monkeypatch.chdir(tmp_path)
     measurement = whole(config)
@@ -395,7 +343,12 @@ def test_verbs_on_own_files(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # Zulu, which the miniature does not have.
-    pairs = [("izwe lami", "my country"), ("izwe elikhulu", "large country"), ("ulimi lami", "my language"), ("ulimi", "language")]
+    pairs = [
+        ("izwe lami", "my country"),
+        ("izwe elikhulu", "large country"),
+        ("ulimi lami", "my language"),
+        ("ulimi", "language"),
+    ]
     table = "zu\ten\n" + "\n".join("\t".join(pair) for pair in pairs)
     (tmp_path / "pairs.tsv").write_text(table + "\n", encoding="utf-8")
     (tmp_path / "given.tsv").write_text("izwe\tland\nyini\twhat\n", encoding="utf-8")
