@@ -32,8 +32,8 @@ _CHECKS = (
     _check("noisy-helps", "noisy", "none", "A dictionary of which half of the glosses are wrong is better than none."),
     _check("learnt-helps", "learnt", "none", "A dictionary whose words are learnt from parallel questions about other "
            "countries (IBM Model 1) is better than none."),
-    _check("two-are-enough", "rarest", "interleave", "The two entries of a question with the rarest glosses lose at most "
-           "5 points against all.", keeps=True, size=0.05),
+    _check("two-are-enough", "rarest", "interleave", "The two entries of a question with the rarest glosses lose at "
+           "most 5 points against all.", keeps=True, size=0.05),
 )  # fmt: skip
 
 PAPER = Paper(

@@ -106,14 +106,17 @@ class DictionaryPrompter:
         return Result(self._interleaved(text, spans, entries), entries, coverage)
 
     def _interleaved(self, text: str, spans: Sequence[tuple[int, int, str]], entries: list[tuple[str, str]]) -> str:
-        pieces, at = [], 0
+        written, at = "", 0
         for (start, end, _), (word, gloss) in zip(spans, entries, strict=True):
-            new = gloss if self.placement == "replace" else FORMS[self.delimiter].format(word, gloss)
-            if segment.unspaced(word):  # what follows stands close, and a replaced word's neighbour does
-                new = f"{' ' * (text[start - 1 : start].isalpha())}{new}{' ' * (text[end : end + 1].isalpha())}"
-            pieces += [text[at:start], new]
+            written += text[at:start]
+            close = segment.unspaced(word)  # its neighbours stand close to it
+            if self.placement == "replace":
+                written += " " * (close and written[-1:].isalpha()) + gloss
+            else:
+                written += FORMS[self.delimiter].format(word, gloss)
+            written += " " * (close and text[end : end + 1].isalpha())
             at = end
-        return re.sub(" +", " ", "".join([*pieces, text[at:]]))
+        return written + text[at:]
 
 
 def _rarest(spans: list[tuple[int, int, str]], most: int) -> list[tuple[int, int, str]]:

@@ -50,7 +50,7 @@ def test_the_block_is_chain_of_dictionarys() -> None:
         ("kumi na saba", 3, "kumi na saba (seventeen)"),
         ("kumi na saba", 1, "kumi (ten) na (and) saba (seven)"),
         ("kumi, na saba", 3, "kumi (ten), na (and) saba (seven)"),  # no phrase crosses punctuation
-        ("Kumi  na\nsaba!", 3, "Kumi na\nsaba (seventeen)!"),
+        ("Kumi  na\nsaba!", 3, "Kumi  na\nsaba (seventeen)!"),
     ],
 )
 def test_the_longest_phrase_wins(text: str, most: int, expected: str) -> None:
@@ -98,6 +98,15 @@ def test_replacing_and_shuffling() -> None:
         assert sorted(gloss for _, gloss in shuffled) == sorted(gloss for _, gloss in plain)
         assert shuffled != plain
     assert DictionaryPrompter(SWAHILI, "none").apply(MARIA).coverage == pytest.approx(5 / 7)
+
+
+def test_scripts_without_spaces_get_some_around_a_gloss() -> None:
+    thai = Lexicon({"ประเทศ": "country", "เมืองหลวง": "capital", "ของ": "of", "ไทย": "Thailand"})
+    text = "เมืองหลวงของประเทศไทยคือ"
+    found = DictionaryPrompter(thai).apply(text)
+    assert found.text == "เมืองหลวง (capital) ของ (of) ประเทศ (country) ไทย (Thailand) คือ"
+    assert found.coverage == pytest.approx(4 / 5)
+    assert DictionaryPrompter(thai, "replace").apply(text).text == "capital of country Thailand คือ"
 
 
 def test_the_rarest_glosses() -> None:
