@@ -167,13 +167,12 @@ def trivial(asked: Questions, results: Sequence[Result], priors: Sequence[Sequen
     """
     from core.tasks.choices import credit
     from core.text.distance import edit_distance
-    from core.text.romanize import romanize
 
     right = Counter(question.answer for question in asked)
     solvers: dict[str, list[float]] = {name: [] for name in ("no_question", "frequent", "longest", "lookalike")}
     for question, result, prior in zip(asked, results, priors, strict=True):
         place = question.options.index(question.answer)
-        words = [romanize(word).lower() for word in segment.words(result.text)]
+        words = [word.casefold() for word in segment.words(result.text)]
         alike = [
             -min((edit_distance(word, option.lower()) / max(len(word), len(option)) for word in words), default=1.0)
             for option in question.options
