@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
+from core.errors import UserError
 from core.files import load_yaml
 from core.worlds import names
 from core.worlds.base import Item, split
@@ -97,7 +98,14 @@ def parallel(code: str, part: Part) -> list[tuple[str, str]]:
 
 @cache
 def pool(code: str) -> tuple[Item, ...]:
-    """All that can be asked in a language, without options; a country is one class."""
+    """All that can be asked in a language, without options; a country is one class.
+
+    Raises:
+        UserError: There is no wording in the language.
+    """
+    if "asks" not in wordings().get(code, {}):
+        known = sorted(set(wordings()) - {"capitals"})
+        raise UserError(f"The miniature has no questions in {code!r}: it has {', '.join(known)}.")
     frames, found = wordings()[code], []
     for given in ("country", "capital"):
         for country, name in named(code)[given].items():
@@ -144,7 +152,8 @@ def _options(item: Item, countries: list[str], seed: int) -> tuple[str, ...]:
 def demonstrations(seed: int) -> list[Question]:
     """English questions with their answers, the same in every language and arm; each thing is asked for."""
     items = split(pool("en"), 0, SHARES)["shots"]
-    draw, chosen = Random(f"shots/{seed}"), []
+    draw = Random(f"shots/{seed}")
+    chosen: list[Item] = []
     for asked in ("capital", "language", "currency", "language"):
         seen = {item.cls for item in chosen}
         chosen.append(draw.choice([i for i in items if i.id.endswith(f"-{asked}") and i.cls not in seen]))

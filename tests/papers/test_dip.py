@@ -239,6 +239,8 @@ def test_settings_that_mean_nothing_are_refused() -> None:
     for bad in ({"items": 0}, {"pivot": "fr"}, {"benchmark": "gsm8k"}, {"lexicon": "sw.tsv"}):
         with pytest.raises(UserError):
             override(PRESETS["tiny"], bad)
+    with pytest.raises(UserError, match="no questions in 'fr': it has am, cy"):
+        miniature.questions("fr", "test", 2, 0)
 
 
 def test_the_plan() -> None:
