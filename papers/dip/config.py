@@ -102,7 +102,7 @@ PAPER_LANGUAGES = (
     "kaz_Cyrl", "swh_Latn", "zul_Latn", "yor_Latn", "amh_Ethi", "khm_Khmr", "sin_Sinh", "kat_Geor", "eus_Latn",
     "cym_Latn",
 )  # fmt: skip
-PAPER_SCALE = Config(
+_PAPER = Config(
     model="meta-llama/Llama-3.1-8B-Instruct", dtype="bfloat16", benchmark="gsm8k", languages=PAPER_LANGUAGES,
     dictionary="llm",
 )  # fmt: skip
@@ -110,10 +110,7 @@ PAPER_SCALE = Config(
 PRESETS: dict[str, Config] = {
     "smoke": Config(model="toy", languages=("sw", "th"), items=2),
     "tiny": TINY,
-    "paper": PAPER_SCALE,
-    "paper_svamp": replace(PAPER_SCALE, benchmark="svamp"),
-    "paper_aqua": replace(PAPER_SCALE, benchmark="aqua"),
-    "paper_date": replace(PAPER_SCALE, benchmark="date"),
+    "paper": _PAPER,
 }
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -136,7 +133,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 # Tokens of a question with its instruction, of one word list that is asked for, and of an answer; assumed from GSM8K in
 # byte-level vocabularies, where a word of Khmer or Amharic takes several tokens.
 _QUESTION, _LIST, _ANSWER = 500, 300, 250
-_SIZES = {"gsm8k": 1319, "svamp": 1000, "aqua": 254, "date": 369}
+_SIZES = {"gsm8k": 1319, "svamp": 300, "aqua": 254, "date": 369}
 
 
 def workload(config: Config) -> list[Workload]:
@@ -145,7 +142,7 @@ def workload(config: Config) -> list[Workload]:
 
     model = "wheel:smollm2" if config.model == "toy" else config.model
     if not config.benchmark:
-        return [Workload(model, 12 * config.items * 120, "inference", "frozen", 256, 8, name="questions")]
+        return [Workload(model, 10 * config.items * 120, "inference", "frozen", 256, 8, name="questions")]
     asked = len(config.languages) * (config.items or _SIZES.get(config.benchmark, 1000))
     lists = asked * (_QUESTION + _LIST) * (config.dictionary == "llm")
     return [Workload(model, asked * (_QUESTION + _ANSWER) + lists, "inference", "frozen", 1024, 16, name="answers")]
