@@ -22,8 +22,8 @@ def _check(id: str, treatment: str, control: str, statement: str, **others: Any)
 _CHECKS = (
     _check("right-glosses", "interleave", "wrong", "It is what the glosses say that helps: with those of other words "
            "fewer questions are answered.", null=None),
-    _check("near-english", "interleave", "english", "Of what is answered in English at most 15 points are lost.",
-           null=None, keeps=True, size=0.15),
+    _check("half-the-gap", "interleave", "none", "More is answered than halfway from the question as it is to the "
+           "question in English.", control_metric="halfway"),
     _check("beside-its-word", "interleave", "shuffle", "A gloss helps more beside its own word than beside another one "
            "of the question."),
     _check("original-helps", "interleave", "replace", "Glosses help more beside the words than in their place."),

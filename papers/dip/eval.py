@@ -101,8 +101,9 @@ def ranked(
     """Answers by the likeliest option: log p(option | question) - log p(option | no question).
 
     Returns:
-        `accuracy`, `gold` (log-probability of the right option among the four) and `restated` (of the English question
-        behind this one, a token); what was chosen; and what solvers without the question choose.
+        `accuracy`, `gold` (log-probability of the right option among the four), `restated` (of the English question
+        behind this one, a token) and, without a dictionary, `halfway`: the mean of the accuracies as it is and in
+        English. Then what was chosen; and what solvers that do not read choose.
     """
     from core.tasks.choices import credit
     from papers.dip import miniature
@@ -115,6 +116,10 @@ def ranked(
         units["accuracy"][question.id] = credit(row.gains, right)
         units["gold"][question.id] = row.gains[right] - math.log(sum(map(math.exp, row.gains)))
         units["restated"][question.id] = float(row.restated or 0.0)
+    if config.placement == "none" and not config.translated:  # half of the way from here to English, as a control
+        english = rank(loaded, before, asked, [question.english for question in asked])
+        pairs = [(q, credit(row.gains, q.options.index(q.answer))) for q, row in zip(asked, english, strict=True)]
+        units["halfway"] = {q.id: (units["accuracy"][q.id] + right) / 2 for q, right in pairs}
     said = [q.options[row.gains.index(max(row.gains))] for q, row in zip(asked, told, strict=True)]
     return units, said, trivial(asked, results, [row.priors for row in told])
 
