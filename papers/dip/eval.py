@@ -183,7 +183,8 @@ def trivial(asked: Questions, results: Sequence[Result], priors: Sequence[Sequen
             for option in question.options
         ]
         frequent = [right[option] - (option == question.answer) for option in question.options]
-        for name, values in zip(solvers, (prior, frequent, [*map(len, question.options)], alike), strict=True):
+        scores: tuple[Sequence[float], ...] = (prior, frequent, [*map(len, question.options)], alike)
+        for name, values in zip(solvers, scores, strict=True):
             solvers[name].append(credit(values, place))
     return {f"trivial_{name}": fmean(values) for name, values in solvers.items()}
 
