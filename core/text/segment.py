@@ -23,6 +23,7 @@ _UNSPACED = (
 # One cluster of an unspaced script, or what lies between two word boundaries of UAX 29; hyphens join words.
 _PIECE = rf"(?!{_UNSPACED})[\p{{L}}\p{{M}}\p{{N}}_](?s:(?!{_UNSPACED}).)*?(?:\b|(?={_UNSPACED}))"
 _WORD = regex.compile(rf"(?V1w)(?={_UNSPACED})\X|{_PIECE}(?:\p{{Hyphen}}{_PIECE})*")
+_UNSPACED_LETTER = regex.compile(rf"(?V1){_UNSPACED}")
 # A sentence ends after its terminators (Unicode's Sentence_Terminal) and closing quotes: at once after a wide one, else
 # before space.
 _SENTENCE_END = regex.compile(
@@ -41,6 +42,11 @@ def _unspaced_scripts() -> frozenset[str]:
 def is_unspaced(code: str) -> bool:
     """Whether a language is written without spaces between words."""
     return scripts_of_language(code) <= _unspaced_scripts()
+
+
+def unspaced(text: str) -> bool:
+    """Whether a text has letters of a script that puts no spaces between words."""
+    return bool(_UNSPACED_LETTER.search(text))
 
 
 def words(text: str) -> list[str]:

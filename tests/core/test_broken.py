@@ -301,6 +301,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "csr4mbart lexicon {} pairs.tsv --model nothing/here": ("csr4mbart", ".txt"),
     "csr4mbart lexicon pairs.tsv {} --model nothing/here": ("csr4mbart", ".txt"),
     "csr4mbart tune {} --source en --target sw --model nothing/here": ("csr4mbart", ".tsv"),
+    "dip prompt {} --lexicon pairs.tsv": ("dip", ".txt"),
+    "dip prompt rows.jsonl --lexicon {}": ("dip", ".tsv"),
+    "dip prompt rows.jsonl --lexicon {} --placement append": ("dip", ".json"),
+    "dip fit {} --source sw": ("dip", ".tsv"),
+    "dip fit pairs.tsv --source sw --merge {}": ("dip", ".tsv"),
+    "dip compare {} --lexicon pairs.tsv --model nothing/here": ("dip", ".jsonl"),
+    "dip compare rows.jsonl --lexicon {} --model nothing/here": ("dip", ".json"),
+    "dip compare rows.jsonl --lexicon pairs.tsv --model nothing/here --examples {}": ("dip", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.

@@ -24,7 +24,7 @@ from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_arab
 from core.text.romanize import resolve, romanize, romanize_all, version
 from core.text.sampling import allocate, probabilities, schedule
 from core.text.scripts import dominant_script, in_script_share, script_counts, scripts_of_language
-from core.text.segment import graphemes, is_unspaced, sentences, words
+from core.text.segment import graphemes, is_unspaced, sentences, unspaced, words
 
 ALL_CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
@@ -386,6 +386,11 @@ def test_sentences():
 @given(st.text(st.sampled_from("ab.!?。 \n।Mr"), max_size=40))
 def test_sentences_keep_everything_but_space(text):
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+def test_text_without_spaces():
+    assert all(map(unspaced, ("ประเทศ", "in 東京", "ខ្មែរ", "カ")))
+    assert not any(map(unspaced, ("country", "देश", "한국어", "12 %", "")))
 
 
 def test_unspaced_languages():
