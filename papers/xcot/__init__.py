@@ -1,0 +1,1 @@
+"""xCoT (draft card)."""

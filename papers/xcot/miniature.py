@@ -1,0 +1,146 @@
+"""The tiny world: two steps of arithmetic in words, which a small model masters in English and meets in other languages.
+
+The base (stage 1) has learnt English problems with their chains of thought. Tuning sees English problems without end,
+and of each of the languages that the seed draws sixty questions, the same in all. Everybody who needs one has a lexicon
+of the words of the questions, so that code-switched examples can be made of any English problem. Problems are split by
+class (7 + 4 - 3 = 8, 4 - 3 + 7 = 8 and 8 + 3 - 7 = 4 are one): those of development and test are in no training, in no
+language.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UserError
+from core.models.tokenization import completion_row, packed_row, word_level
+from core.text.languages import name
+from core.worlds import chains
+from core.worlds.base import dealt, split, trivial
+from papers.xcot.config import HIGH, Config, scratch_shape
+from papers.xcot.method import SOLUTION, Example, ask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from core.experiment.run import Run
+
+POOL = [code for code in chains.THEN if code != HIGH]
+# Languages that a seed draws, and seeds that are drawn together and share none.
+DRAWN, DISJOINT = 3, 6
+LARGEST, MOST = 12, 24
+SHARES = {"tuning": 0.8, "dev": 0.1, "test": 0.1}
+# Problems that are measured on, in every language; English problems in one row of stage 1.
+ITEMS, PACKED = 120, 3
+ANSWER = "The answer is"
+
+
+def targets(config: Config) -> tuple[str, ...]:
+    """The languages that are named or else drawn: seeds 6n to 6n + 5 share none, so each is a sample of its own.
+
+    Raises:
+        UserError: A language that is named has no words for the problems.
+    """
+    if unknown := [code for code in config.languages if code not in POOL]:
+        raise UserError(f"There are no problems in {unknown[0]!r}: choose from {', '.join(POOL)}.")
+    return config.languages or dealt(POOL, DRAWN, config.seed, DISJOINT)
+
+
+@lru_cache(maxsize=4)
+def parts(seed: int) -> dict[str, list[chains.Problem]]:
+    """Problems by part, in an order that the seed draws."""
+    every = chains.problems(LARGEST, MOST)
+    drawn = split(chains.items(every, HIGH), seed, SHARES)
+    by_id = {one.id: one for one in every}
+    found = {part: [by_id[item.id.rpartition("/")[2]] for item in items] for part, items in drawn.items()}
+    for part, own in found.items():
+        random.Random(f"{part}-{seed}").shuffle(own)
+    return found
+
+
+def example(problem: chains.Problem, codes: Sequence[str], others: Sequence[str]) -> Example:
+    """A problem in some languages, and the units of its English question in others."""
+    return Example(
+        problem.id,
+        {code: chains.question(problem, code) for code in codes},
+        {code: f"{chains.chain(problem, code)} {ANSWER} {problem.result}" for code in codes},
+        {code: chains.units(code, problem) for code in others},
+    )
+
+
+def pool(config: Config) -> dict[str, list[Example]]:
+    """What tuning draws from: English problems, and the questions of each other language."""
+    others, tuning = targets(config), parts(config.seed)["tuning"]
+    known = [example(one, (HIGH, *others), ()) for one in tuning[: config.questions or None]]
+    return {HIGH: [example(one, (HIGH,), others) for one in tuning], **dict.fromkeys(others, known)}
+
+
+def measured(config: Config) -> list[Example]:
+    """Problems of the part that is measured, in all languages."""
+    return [example(one, (HIGH, *targets(config)), ()) for one in parts(config.seed)[config.split][:ITEMS]]
+
+
+def solvers(config: Config) -> dict[str, float]:
+    """Accuracy of solvers that know nothing, from the questions of tuning, as means over languages."""
+    found: list[dict[str, float]] = []
+    for code in targets(config):
+        train, test = parts(config.seed)["tuning"][: config.questions or None], parts(config.seed)[config.split][:ITEMS]
+        found.append(trivial(chains.items(train, code), chains.items(test, code), chains.CHAIN_SOLVERS))
+    return {solver: sum(one[solver] for one in found) / len(found) for solver in found[0]}
+
+
+def word_by_word(question: str, code: str) -> str:
+    """An English question of a question in another language, by the lexicon alone."""
+    words = {target: source for source, target in chains.lexicon(code, LARGEST).items()}
+    longest, found, rest = max(len(word.split()) for word in words), [], question.split()
+    while rest:
+        size = next((n for n in range(longest, 0, -1) if " ".join(rest[:n]) in words), 0)
+        found, rest = [*found, words[" ".join(rest[:size])] if size else rest[0]], rest[max(1, size) :]
+    return " ".join(found)
+
+
+def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
+    """One token a word of English and the languages of the seed, one a number in digits, one a label."""
+    from tokenizers import AddedToken
+
+    words = ["Question:", "Answer:", SOLUTION, *map(str, range(MOST + 1))]
+    problems = [chains.Problem(0, first, 0, "plus", 0) for first in chains.SIGNS]
+    for code in (HIGH, *targets(config)):
+        numbers = chains.spelled([code], range(MOST + 1))[code].values()
+        texts = (f"{chains.question(one, code)} {chains.chain(one, code)}" for one in problems)
+        words += " ".join([*numbers, *texts]).split()
+    tokenizer = word_level(words)
+    # Not "special" tokens: those are left out when generated text is decoded.
+    labels = [ANSWER, *(f"In {name(code)}:" for code in (HIGH, *targets(config)))]
+    tokenizer.add_tokens([AddedToken(label, special=False, normalized=False) for label in labels])
+    return tokenizer
+
+
+def english_rows(tokenizer: Any, config: Config, count: int) -> list[dict[str, list[int]]]:
+    """Rows of random English problems of the tuning part, with the loss on their answers."""
+    rng, tuning = random.Random(f"english-{config.seed}"), parts(config.seed)["tuning"]
+    rows: dict[str, dict[str, list[int]]] = {}
+
+    def turn(problem: chains.Problem) -> dict[str, list[int]]:
+        if problem.id not in rows:
+            one = example(problem, (HIGH,), ())
+            rows[problem.id] = completion_row(tokenizer, ask(one.questions[HIGH]), f" {one.answers[HIGH]}", bos=False)
+        return rows[problem.id]
+
+    return [packed_row(tokenizer, [turn(rng.choice(tuning)) for _ in range(PACKED)]) for _ in range(count)]
+
+
+def english_model(config: Config, run: Run, folder: Path) -> None:
+    """Stage 1: a small decoder learns English problems."""
+    from core.models.loading import from_config
+    from core.training.fit import fit, save_pretrained
+
+    tokenizer = tokenizer_for(config)
+    model: Any = from_config(scratch_shape(len(tokenizer)), seed=config.seed)
+    rows = english_rows(tokenizer, config, 4096)
+    fit(model, rows, config.english, replace(run, path=folder / "training"), seed=config.seed, name="english")
+    save_pretrained(model, folder / "model", tokenizer)
