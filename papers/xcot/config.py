@@ -82,8 +82,9 @@ class Config:
     `base` the tiny world."""
     lexicons: str = ""
     """Folder of English-other word lists `en-sw.tsv` for the examples of the hub. None: words are aligned by IBM-1."""
-    test: str = ""
-    """Questions to measure on, JSONL with `lang`, `question`, `answer`; or msvamp:<folder>. None: MGSM."""
+    test: str = "mgsm"
+    """Questions to measure on, with a `base`: mgsm, Mathoctopus/MSVAMP#{code}@test, or a file with `lang`, `question`
+    and `answer`."""
     base: str = ""
     """Model to tune: hub id, folder or wheel; empty: a small decoder that learns English problems here (stage 1)."""
     max_new_tokens: Annotated[int, Range(1)] = 48
@@ -112,8 +113,8 @@ class Config:
             raise UserError("languages is empty: name the languages beside English, such as --languages sw bn th.")
         if HIGH in self.languages:
             raise UserError(f"languages are those beside {HIGH!r}: leave it out.")
-        if (self.examples or self.test or self.lexicons) and not self.base:
-            raise UserError("examples, lexicons and test need a model: name it in --base.")
+        if (self.examples or self.lexicons) and not self.base:
+            raise UserError("examples and lexicons need a model: name it in --base.")
 
 
 TINY = Config()
@@ -152,11 +153,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def whole(config: Config) -> Config:
-    """The same with all three devices, as many of whose tokens every arm sees."""
-    return replace(
-        config, context="demonstrations", rewrite=config.rewrite if config.rewrite != "none" else "english",
-        answer_language="english",
-    )  # fmt: skip
+    """The same with its demonstrations and rewritten queries: all arms see as many tokens as this."""
+    rewrite = "english" if config.rewrite == "none" else config.rewrite
+    return replace(config, context="demonstrations", rewrite=rewrite, answer_language="english")
 
 
 def scratch_shape(vocabulary: int) -> Any:

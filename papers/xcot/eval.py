@@ -10,24 +10,25 @@ that rewrites queries is asked to put those of other languages into English firs
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.metrics.answers import same_number
 from core.metrics.gaps import language_gap
+from core.worlds.chains import word_by_word
 from papers.xcot import data, miniature
 from papers.xcot.config import HIGH, Config
 from papers.xcot.method import SOLUTION, ask
 from papers.xcot.train import starting_point
 
 
-def write(model: Any, tokenizer: Any, questions: Sequence[str], code: str, config: Config) -> list[str]:
-    """Greedy outputs to questions of a language."""
+def write(model: Any, tokenizer: Any, questions: Sequence[str], config: Config, pivot: str | None = None) -> list[str]:
+    """Greedy outputs to questions, which are to be put into the language `pivot` first."""
     from core.inference.generation import generate
     from core.models.tokenization import begin_ids
 
-    pivot = HIGH if config.rewrite != "none" and code != HIGH else None
     begin = "" if begin_ids(tokenizer) else tokenizer.bos_token or ""
     prompts = [begin + ask(question, pivot) for question in questions]
     return generate(model, tokenizer, prompts, max_new_tokens=config.max_new_tokens)
@@ -40,52 +41,51 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     seed_everything(config.seed, 0)
     model, tokenizer = load(run.artifact, dtype="auto" if config.base else "float32")
-    units: dict[str, dict[str, float]] = {"accuracy": {}, "english": {}, "understood": {}}
-    scores, samples = {}, {}
+    units: dict[str, dict[str, float]] = {"accuracy": {}, "english": {}}
+    scores, metrics, samples = {}, dict[str, float](), {}
     for code, items in data.tests(config).items():
-        outputs = write(model, tokenizer, [item.question for item in items], code, config)
-        right = {item.id: same_number(output, item.answer) for item, output in zip(items, outputs, strict=True)}
-        units["english" if code == HIGH else "accuracy"] |= {f"{code}/{key}": value for key, value in right.items()}
-        for item, output in zip(items, outputs, strict=True):
-            if item.english and SOLUTION in output and code != HIGH:
-                rewritten = output.partition(SOLUTION)[0].split()
-                units["understood"][f"{code}/{item.id}"] = float(rewritten == item.english.split())
-        scores[code] = sum(right.values()) / len(right)
+        pivot = HIGH if config.rewrite != "none" and code != HIGH else None
+        outputs = write(model, tokenizer, [item.question for item in items], config, pivot)
+        right = {f"{code}/{i.id}": same_number(o, i.answer) for i, o in zip(items, outputs, strict=True)}
+        units["english" if code == HIGH else "accuracy"] |= right
+        scores[code] = fmean(right.values())
         shown = zip(items[:4], outputs[:4], strict=True)
         samples[code] = [{"prompt": i.question, "output": o, "wanted": i.answer} for i, o in shown]
+        if not config.base and pivot:
+            wanted = [one.questions[HIGH] for one in miniature.measured(config)]
+            rewritten = [output.partition(SOLUTION)[0].strip() for output in outputs]
+            metrics[f"understood/{code}"] = fmean(a == b for a, b in zip(rewritten, wanted, strict=True))
     gap = language_gap(scores, [code for code in scores if code != HIGH], HIGH)
-    metrics = {name: sum(found.values()) / len(found) for name, found in units.items() if found}
     metrics |= {"mean_to_best": gap.mean_to_best, "gap": gap.gap, "mean": gap.mean}
+    metrics |= {name: fmean(found.values()) for name, found in units.items()}
     if not config.base:
         metrics |= _of_the_miniature(config, run, model, tokenizer)
-    return Measurement(metrics, {name: found for name, found in units.items() if found}, {"samples": samples})
+    return Measurement(_over_languages(metrics), units, {"samples": samples})
 
 
 def _of_the_miniature(config: Config, run: Run, model: Any, tokenizer: Any) -> dict[str, float]:
     """What the arm has learnt of its questions, what its base can do, and what can be had without it."""
-    from dataclasses import replace
-
     from core.models.loading import load
 
-    pool, plain = data.pool(config), replace(config, rewrite="none")
-    found = {f"trivial_{name}": value for name, value in miniature.solvers(config).items()}
-    fitted = []
-    for code in miniature.targets(config):
-        known = pool[code]
-        outputs = write(model, tokenizer, [one.questions[code] for one in known], code, config)
-        fitted += [same_number(o, one.answers[HIGH]) for o, one in zip(outputs, known, strict=True)]
-    found["fitted"] = sum(fitted) / len(fitted)
     base, _ = load(starting_point(config, run), dtype="float32")
-    items = miniature.measured(config)
-    asked = {"english_skill": [one.questions[HIGH] for one in items]}
+    items, pool = miniature.measured(config), miniature.pool(config)
+    pivot = HIGH if config.rewrite != "none" else None
+    asked = {"english_skill": (base, items, [one.questions[HIGH] for one in items], None)}
     for code in miniature.targets(config):
-        asked[f"word_by_word/{code}"] = [miniature.word_by_word(one.questions[code], code) for one in items]
-    for name, questions in asked.items():
-        outputs = write(base, tokenizer, questions, HIGH, plain)
-        right = [same_number(output, one.answers[HIGH]) for output, one in zip(outputs, items, strict=True)]
-        found[name] = sum(right) / len(right)
-    words = [found.pop(name) for name in list(found) if name.startswith("word_by_word/")]
-    return {**found, "word_by_word": sum(words) / len(words)}
+        asked[f"fitted/{code}"] = (model, pool[code], [one.questions[code] for one in pool[code]], pivot)
+        translated = [word_by_word(one.questions[code], code, miniature.LARGEST) for one in items]
+        asked[f"word_by_word/{code}"] = (base, items, translated, None)
+    found = {f"trivial_{name}": value for name, value in miniature.solvers(config).items()}
+    for name, (solver, own, questions, first) in asked.items():
+        outputs = write(solver, tokenizer, questions, config, first)
+        found[name] = fmean(same_number(o, one.answers[HIGH]) for o, one in zip(outputs, own, strict=True))
+    return found
+
+
+def _over_languages(metrics: dict[str, float]) -> dict[str, float]:
+    """Metrics of languages as their means."""
+    names = dict.fromkeys(name.partition("/")[0] for name in metrics)
+    return {one: fmean(v for name, v in metrics.items() if name.partition("/")[0] == one) for one in names}
 
 
 if __name__ == "__main__":

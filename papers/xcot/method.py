@@ -65,6 +65,10 @@ class Example(NamedTuple):
     units: Mapping[str, Sequence[Unit]] = {}
 
 
+Pool = dict[str, list[Example]]
+"""By language, the examples with a question in it."""
+
+
 class Turn(NamedTuple):
     """A question and its answer, as the model reads them.
 
@@ -78,7 +82,7 @@ class Turn(NamedTuple):
 
     question: str
     chain: str
-    english: str
+    english: str = ""
     pivot: str | None = None
     rewritten: str = ""
 
@@ -98,17 +102,22 @@ def ask(question: str, pivot: str | None = None) -> str:
     return f"Question: {question}\nAnswer:{f' In {name(pivot)}:' if pivot else ''}"
 
 
+def switched(example: Example, code: str, alpha: float, rng: Random) -> str:
+    """The English question, each unit in the other language with probability `alpha` (equation 1)."""
+    return switch_units(example.questions[HIGH], example.units.get(code, ()), alpha, rng).text
+
+
 @dataclass(frozen=True)
 class Draws:
     """Samples in training order, each drawn by its place alone: `{"turns": [Turn, ...], "place": ...}`, the query last.
 
     Attributes:
-        pool: By language, the examples with a question in it.
+        pool: What is drawn from.
         config: The devices and their shares.
         count: How many.
     """
 
-    pool: Mapping[str, Sequence[Example]]
+    pool: Pool
     config: Config
     count: int
 
@@ -135,17 +144,22 @@ class Draws:
         return rng.choice([code for code in codes if code != language and code in example.questions] or [None])
 
     def _demonstration(self, query: Example, target: str, pivot: str | None, rng: Random) -> Turn:
-        """An English example, switched into the target language (equation 1), with the query's layout of answers."""
-        pool = [one for one in rng.choices(self.pool[pivot or HIGH], k=4) if one.id != query.id]
-        example = pool[0] if pool else query
-        english = example.questions[HIGH]
-        question = switch_units(english, example.units.get(target, ()), self.config.alpha, rng).text
-        return self._turn(question, example, example.answers[HIGH], pivot)
+        """An example other than the query, switched into the target language, its answer laid out as the query's."""
+        others = [one for one in rng.choices(self.pool[pivot or HIGH], k=4) if one.id != query.id]
+        example = others[0] if others else query
+        return self._turn(switched(example, target, self.config.alpha, rng), example, example.answers[HIGH], pivot)
 
     def _turn(self, question: str, example: Example, chain: str, pivot: str | None) -> Turn:
         if pivot and self.config.where == "input":
             return Turn(example.questions[pivot], chain, example.questions[HIGH])
         return Turn(question, chain, example.questions[HIGH], pivot, example.questions[pivot] if pivot else "")
+
+
+def samples(config: Config, pool: Pool) -> int:
+    """How many the settings draw: by steps, or as often as there are questions in all languages."""
+    settings = config.training
+    count = settings.steps * settings.batch_size or round(settings.epochs * sum(map(len, pool.values())))
+    return max(count, settings.batch_size)
 
 
 def distillation_loss(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
@@ -45,7 +46,7 @@ def targets(config: Config) -> tuple[str, ...]:
     Raises:
         UserError: A language that is named has no words for the problems.
     """
-    if unknown := [code for code in config.languages if code not in POOL]:
+    if not config.base and (unknown := [code for code in config.languages if code not in POOL]):
         raise UserError(f"There are no problems in {unknown[0]!r}: choose from {', '.join(POOL)}.")
     return config.languages or dealt(POOL, DRAWN, config.seed, DISJOINT)
 
@@ -86,21 +87,11 @@ def measured(config: Config) -> list[Example]:
 
 def solvers(config: Config) -> dict[str, float]:
     """Accuracy of solvers that know nothing, from the questions of tuning, as means over languages."""
-    found: list[dict[str, float]] = []
-    for code in targets(config):
-        train, test = parts(config.seed)["tuning"][: config.questions or None], parts(config.seed)[config.split][:ITEMS]
-        found.append(trivial(chains.items(train, code), chains.items(test, code), chains.CHAIN_SOLVERS))
-    return {solver: sum(one[solver] for one in found) / len(found) for solver in found[0]}
-
-
-def word_by_word(question: str, code: str) -> str:
-    """An English question of a question in another language, by the lexicon alone."""
-    words = {target: source for source, target in chains.lexicon(code, LARGEST).items()}
-    longest, found, rest = max(len(word.split()) for word in words), [], question.split()
-    while rest:
-        size = next((n for n in range(longest, 0, -1) if " ".join(rest[:n]) in words), 0)
-        found, rest = [*found, words[" ".join(rest[:size])] if size else rest[0]], rest[max(1, size) :]
-    return " ".join(found)
+    drawn = parts(config.seed)
+    train, test = drawn["tuning"][: config.questions or None], drawn[config.split][:ITEMS]
+    both = [(chains.items(train, code), chains.items(test, code)) for code in targets(config)]
+    found = [trivial(own, asked, chains.CHAIN_SOLVERS) for own, asked in both]
+    return {solver: fmean(one[solver] for one in found) for solver in found[0]}
 
 
 def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:

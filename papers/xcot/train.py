@@ -40,7 +40,7 @@ def train(config: Config, run: Run) -> None:
     seed_everything(config.seed, 0)
     model, tokenizer = load(starting_point(config, run), dtype="float32")
     pool = data.pool(config)
-    rows = method.Draws(pool, config, samples(config, pool))
+    rows = method.Draws(pool, config, method.samples(config, pool))
     mine = tokens(tokenizer, rows)
     ratio = tokens(tokenizer, method.Draws(pool, whole(config), rows.count)) / mine
     rows = method.Draws(pool, config, round(rows.count * ratio))
@@ -57,13 +57,6 @@ def starting_point(config: Config, run: Run) -> str:
         return config.base
     inputs = {"seed": config.seed, "languages": miniature.targets(config), "english": to_dict(config.english)}
     return str(run.stage("english", inputs, lambda folder: miniature.english_model(config, run, folder)) / "model")
-
-
-def samples(config: Config, pool: data.Pool) -> int:
-    """How many the whole method draws: by steps, or as often as there are questions."""
-    settings = config.training
-    count = settings.steps * settings.batch_size or round(settings.epochs * sum(map(len, pool.values())))
-    return max(count, settings.batch_size)
 
 
 def tokens(tokenizer: object, rows: Draws, drawn: int = 512) -> float:

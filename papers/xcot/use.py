@@ -7,7 +7,7 @@ python -m papers.xcot.use score --outputs outputs.jsonl --references mgsm.jsonl 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,40 +60,31 @@ class Score:
     """Score outputs as MGSM does, the last number of each, by language, and say how far the languages are apart."""
 
     outputs: str
-    """Rows with id, lang and output."""
+    """JSONL with id, lang and output."""
     references: str
-    """Rows with id, lang and answer."""
+    """JSONL with id, lang and answer."""
     low: tuple[str, ...] = ("sw", "bn", "te", "th")
     """Codes of the languages with little data."""
     high: str = HIGH
     """The language that they are measured by."""
 
 
-def read_lexicon(path: str) -> dict[str, list[str]]:
-    """A word list: every word or phrase with all its translations."""
-    from core.corpora.lexicons import read_dictionary
-
-    found: dict[str, list[str]] = {}
-    for source, target in read_dictionary(path):
-        found.setdefault(source, []).append(target)
-    return found
-
-
 def build(options: Build) -> None:
     """Write the JSONL."""
+    from core.corpora.lexicons import by_word, read_dictionary
     from core.files import write_rows
     from papers.xcot import data
 
-    if len(options.translated) != len(options.language) or len(options.lexicon) not in (0, len(options.language)):
+    counts = {len(options.translated), len(options.lexicon) or len(options.language)}
+    if counts != {len(options.language)}:
         raise UserError(
             f"{len(options.translated)} translations and {len(options.lexicon)} lexicons for {len(options.language)} "
             "languages: give one each, in their order."
         )
-    english = data.read_texts(options.english, answers=True)
-    translated = {
-        code: data.read_texts(source) for code, source in zip(options.language, options.translated, strict=True)
-    }
-    lexicons = {code: read_lexicon(path) for code, path in zip(options.language, options.lexicon, strict=False)}
+    english = data.read_texts(options.english, "answer")
+    translated = {code: data.read_texts(path) for code, path in zip(options.language, options.translated, strict=True)}
+    lists = zip(options.language, options.lexicon, strict=False)
+    lexicons = {code: by_word(read_dictionary(path)) for code, path in lists}
     rows = data.build_xcot(english, translated, lexicons, options.alpha, options.k, options.seed)
     write_rows(options.out, rows)
     known = {code: sum(row["lang"] == code for row in rows) for code in (HIGH, *options.language)}
@@ -102,10 +93,11 @@ def build(options: Build) -> None:
 
 def switch(options: Switch) -> None:
     """Print the lines in two languages."""
+    from core.corpora.lexicons import by_word, read_dictionary
     from core.files import standard_input
     from core.text.codeswitch import CodeSwitcher
 
-    switcher = CodeSwitcher(read_lexicon(options.lexicon), options.alpha, options.seed)
+    switcher = CodeSwitcher(by_word(read_dictionary(options.lexicon)), options.alpha, options.seed)
     for number, line in enumerate(standard_input()):
         print(switcher(line, number).text)
 
@@ -113,44 +105,13 @@ def switch(options: Switch) -> None:
 def score(options: Score) -> None:
     """Print accuracy by language, the mean, that of low-resource languages, the gap and the mean to the best."""
     from core import corpora
+    from core.tasks.mathematics import table
 
     def read(path: str, column: str) -> dict[tuple[str, str], str]:
         rows = corpora.read_jsonl(path, required={"id": object, "lang": str, column: object})
         return {(row["lang"], str(row["id"])): str(row[column]) for row in rows}
 
-    outputs, wanted = read(options.outputs, "output"), read(options.references, "answer")
-    if missing := [key for key in outputs if key not in wanted]:
-        lang, key = missing[0]
-        raise UserError(f"{options.references} has no row {key!r} in {lang!r}: both are joined on `id` and `lang`.")
-    show(table(outputs, wanted, options.low, options.high))
-
-
-def table(
-    outputs: Mapping[tuple[str, str], str],
-    answers: Mapping[tuple[str, str], str],
-    low: Sequence[str],
-    high: str = HIGH,
-) -> dict[str, float]:
-    """The table of MGSM: accuracy by language, then `mean`, `low`, `gap` and `mean_to_best`.
-
-    Args:
-        outputs: By language and id; what was not answered counts as wrong.
-        answers: The numbers, of the languages that were answered.
-        low: Languages with little data.
-        high: The language that they are measured by.
-
-    Raises:
-        UserError: There is no output in a language that is needed.
-    """
-    from core.metrics.answers import same_number
-    from core.metrics.gaps import language_gap
-
-    found: dict[str, list[float]] = {}
-    for (code, key), answer in answers.items():
-        found.setdefault(code, []).append(same_number(outputs.get((code, key), ""), answer))
-    answered = {code for code, _ in outputs}
-    scores = {code: sum(right) / len(right) for code, right in found.items() if code in answered}
-    return {**scores, **language_gap(scores, low, high)._asdict()}
+    show(table(read(options.outputs, "output"), read(options.references, "answer"), options.low, options.high))
 
 
 def finetune(
@@ -161,24 +122,20 @@ def finetune(
     Args:
         model: Of transformers, or a PEFT model around one.
         tokenizer: Its own, with an end token.
-        examples: `papers.xcot.read_examples("xcot.jsonl")`, or one's own.
+        examples: `read_examples("xcot.jsonl")`, or one's own.
         languages: Codes of the languages beside English.
-        config: Devices (`context`, `rewrite`, `beta`) and `training`; None = all three, 160 steps.
+        config: Devices (`context`, `rewrite`, `beta`) and `training`; None = those of the tiny scale.
 
     Raises:
         UserError: A language has no example.
     """
     from core.experiment.run import temporary
-    from papers.xcot import method
+    from papers.xcot import data, method
 
     config = replace(config or TINY, languages=tuple(languages))
-    pool = {code: [one for one in examples if code in one.questions] for code in (HIGH, *languages)}
-    if empty := [code for code, own in pool.items() if not own]:
-        raise UserError(f"There is no example in {empty[0]!r}: leave the language out, or add some.")
-    settings = config.training
-    count = settings.steps * settings.batch_size or round(settings.epochs * sum(map(len, pool.values())))
+    pool = data.by_language(examples, languages)
     with temporary("xcot") as run:
-        method.tune(model, tokenizer, method.Draws(pool, config, max(count, settings.batch_size)), settings, run)
+        method.tune(model, tokenizer, method.Draws(pool, config, method.samples(config, pool)), config.training, run)
     return model.eval()
 
 

@@ -25,6 +25,7 @@ from core.models.loading import from_config
 from core.models.tokenization import train_bpe
 from core.text.codeswitch import Unit, replace_units
 from core.training.losses import IGNORED, causal_lm_loss
+from core.worlds import chains
 from papers.xcot import batches, build_xcot, data, distillation_loss, finetune, method, miniature, train, use
 from papers.xcot import eval as evaluation
 from papers.xcot.batches import Batches
@@ -132,7 +133,6 @@ def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> No
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
     words = [word for demo, _ in with_context for word in demo.question.split()[:-1]]
     assert 0.4 < sum(word in english for word in words) / len(words) < 0.6
-    assert {demo.english == demo.question for demo, _ in [turns for turns in drawn(alpha=0.0) if False]} == set()
     none = [sample["turns"] for sample in drawn(alpha=0.0) if len(sample["turns"]) == 2]
     assert all(demo.question == demo.english for demo, _ in none)
     every = [sample["turns"] for sample in drawn(alpha=1.0) if len(sample["turns"]) == 2]
@@ -145,9 +145,9 @@ def test_a_sample_depends_on_its_place_alone_and_arms_share_their_draws() -> Non
     assert drawn(20) == drawn(40)[:20]
     plain = override(with_variant(TINY, VARIANTS, "native"), {})
     native = Draws(data.pool(plain), plain, 50)
-    chains = [native[place]["turns"][-1] for place in range(50)]
-    assert any("jumlisha" in turn.chain or "toa" in turn.chain for turn in chains)
-    assert all(turn.pivot is None for turn in chains)
+    turns = [native[place]["turns"][-1] for place in range(50)]
+    assert any("jumlisha" in turn.chain or "toa" in turn.chain for turn in turns)
+    assert all(turn.pivot is None for turn in turns)
 
 
 def test_nothing_of_the_test_is_trained_on() -> None:
@@ -180,7 +180,7 @@ def test_the_null_arm_has_words_and_questions_of_others() -> None:
 def test_word_by_word_is_the_english_question() -> None:
     for code in miniature.POOL:
         one = miniature.example(miniature.parts(0)["test"][0], ("en", code), ())
-        assert miniature.word_by_word(one.questions[code], code) == one.questions["en"]
+        assert chains.word_by_word(one.questions[code], code) == one.questions["en"]
 
 
 def test_seeds_draw_languages_of_their_own() -> None:
@@ -318,56 +318,26 @@ def test_a_training_set_is_built_from_english_translations_and_a_lexicon() -> No
     assert "kırmızı elması." not in plain[12]["prompt"].rpartition("Question:")[0]
     with pytest.raises(UserError, match="'x' in 'tr' is not in English"):
         build_xcot(ENGLISH, {"tr": [{"id": "x", "question": "?"}]}, {"tr": LEXICON})
-    with pytest.raises(UserError, match="'p3' has no number"):
+    with pytest.raises(UserError, match="'p3': its answer has no number"):
         build_xcot([{**ENGLISH[0], "answer": "no"}], {})
     with pytest.raises(UserError, match="too few for 2"):
         build_xcot(ENGLISH[:2], {})
 
 
-def test_words_are_aligned_where_there_is_no_lexicon() -> None:
-    pairs = [("red apples", "elma kırmızı"), ("red house", "ev kırmızı"), ("green house", "ev yeşil"), ("green apples", "elma yeşil")]
-    examples = [Example(str(n), {"en": en, "tr": tr}, {}, {}) for n, (en, tr) in enumerate(pairs)]
-    assert data.aligned_lexicon(examples, "tr") == {"red": "kırmızı", "apples": "elma", "house": "ev", "green": "yeşil"}
-
-
-def octopus(language: str, question: str, answer: str) -> dict[str, str]:
-    prompt = (
-        "Below is an instruction that describes a task. Write a response that appropriately completes the request in "
-        f"{language}. Please answer in {language}.\n\n### Instruction:\n{question}\n\n### Response:"
-    )
-    return {"prompt": prompt, "chosen": answer}
-
-
-def test_the_hub_s_translations_follow_their_english_row(tmp_path: Path) -> None:
+def test_the_hub_s_translations_get_units_from_lists_or_from_alignment(tmp_path: Path) -> None:
     rows = []
     for number in (4, 9):
-        rows += [octopus("English", f"{number} cats?", f"It is {number}. #### {number}")]
-        rows += [octopus("Swahili", f"paka {number}?", f"Ni {number}."), octopus("Telugu", "x", "1")]
-    config = override(PRESETS["paper"], {"languages": ("sw",)})
-    found = data.hub_examples(config, write_lines(tmp_path / "rows.jsonl", rows))
-    assert [one.questions for one in found.values()] == [{"en": f"{n} cats?", "sw": f"paka {n}?"} for n in (4, 9)]
-    first = next(iter(found.values()))
-    assert first.answers == {"en": "It is 4.\nThe answer is 4.", "sw": "Ni 4."}
-    assert first.units["sw"] == [Unit(1, 2, "paka")]
+        for language, question in (("English", f"{number} cats?"), ("Swahili", f"paka {number}?")):
+            prompt = f"Please answer in {language}.\n\n### Instruction:\n{question}\n\n### Response:"
+            rows.append({"prompt": prompt, "chosen": f"{number} #### {number}"})
+    config, path = override(PRESETS["paper"], {"languages": ("sw",)}), write_lines(tmp_path / "rows.jsonl", rows)
+    first, second = data.hub_examples(config, path)
+    assert first.questions == {"en": "4 cats?", "sw": "paka 4?"}
+    assert first.answers["sw"] == "4\nThe answer is 4."
+    assert first.units["sw"] == second.units["sw"] == [Unit(1, 2, "paka")]
     (tmp_path / "en-sw.tsv").write_text("cats\tmapaka\n", encoding="utf-8")
-    listed = data.hub_examples(replace(config, lexicons=str(tmp_path)), str(tmp_path / "rows.jsonl"))
-    assert next(iter(listed.values())).units["sw"] == [Unit(1, 2, "mapaka")]
-    with pytest.raises(UserError, match="row 1: its prompt is not"):
-        data.hub_examples(config, write_lines(tmp_path / "bad.jsonl", [{"prompt": "x", "chosen": "y"}]))
-
-
-def test_questions_have_the_columns_of_the_benchmarks(tmp_path: Path) -> None:
-    msvamp = {"query": "how many ?", "equation": "- number0 number1", "response": "8.0", "m_query": " Watoto 18?"}
-    write_lines(tmp_path / "test_Swahili.jsonl", [msvamp])
-    found = data.read_questions(f"{tmp_path}/test_{{language}}.jsonl", ["sw"])
-    assert found == {"sw": [data.Question("1", "Watoto 18?", "8")]}
-    own = [{"lang": "sw", "question": "a", "answer_number": 18}, {"lang": "en", "question": "b", "answer": "1,250"}]
-    both = data.read_questions(write_lines(tmp_path / "own.jsonl", own), ["en", "sw"])
-    assert [both[code][0].answer for code in ("en", "sw")] == ["1250", "18"]
-    with pytest.raises(UserError, match="no question in 'th'"):
-        data.read_questions(str(tmp_path / "own.jsonl"), ["en", "th"])
-    with pytest.raises(UserError, match="row 1: it has neither"):
-        data.read_questions(write_lines(tmp_path / "bad.jsonl", [{"lang": "en"}]), ["en"])
+    listed, _ = data.hub_examples(replace(config, lexicons=str(tmp_path)), path)
+    assert listed.units["sw"] == [Unit(1, 2, "mapaka")]
 
 
 def own_model(folder: Path) -> Path:
@@ -411,7 +381,7 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
 
     model, tokenizer = load(tmp_path / "model")
     before = model.get_input_embeddings().weight.clone()
-    examples = list(data.read_examples(str(built)).values())
+    examples = data.read_examples(str(built))
     tuned = finetune(model, tokenizer, examples, ["tr"], PRESETS["smoke"])
     assert not torch.equal(before, tuned.get_input_embeddings().weight)
     with pytest.raises(UserError, match="no example in 'sw'"):
