@@ -90,7 +90,7 @@ class Config:
     max_new_tokens: Annotated[int, Range(1)] = 48
     """Room for an answer; ours."""
 
-    english: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=500, learning_rate=2e-3))
+    english: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=350, learning_rate=2e-3))
     """Stage 1, where the base is trained here; ours."""
     training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=160))
     """Tuning; ours, development split. Steps are those of the whole method; other arms see as many tokens."""

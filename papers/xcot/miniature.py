@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 POOL = [code for code in chains.THEN if code != HIGH]
 # Languages that a seed draws, and seeds that are drawn together and share none.
 DRAWN, DISJOINT = 3, 6
-LARGEST, MOST = 12, 24
+LARGEST, MOST = 10, 20
 SHARES = {"tuning": 0.8, "dev": 0.1, "test": 0.1}
 # Problems that are measured on, in every language; English problems in one row of stage 1.
 ITEMS, PACKED = 120, 3

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -95,9 +96,11 @@ def test_each_answer_counts_once_however_long() -> None:
 # --- samples ----------------------------------------------------------------------------------------------------------
 
 
-def drawn(count: int = 300, **changes: Any) -> list[dict[str, Any]]:
-    config = override(TINY, changes)
-    rows = Draws(data.pool(config), config, count)
+pool = cache(data.pool)
+
+
+def drawn(count: int = 200, **changes: Any) -> list[dict[str, Any]]:
+    rows = Draws(pool(TINY), override(TINY, changes), count)
     return [rows[place] for place in range(count)]
 
 
@@ -118,8 +121,9 @@ def test_the_query_is_rewritten_into_another_language_and_so_are_its_demonstrati
             if rewrite == "english":
                 assert (query.pivot == "en") == (query.question != query.english)
                 assert not query.pivot or query.rewritten == query.english
-    some = {turn.pivot for sample in drawn(rewrite="random") for turn in sample["turns"]}
-    assert some == {None, "en", "sw", "fil"} - {None}
+    # Most English problems have no translation; every question of another language has one in each of the others.
+    others = [turns[-1] for turns in (sample["turns"] for sample in drawn(rewrite="random"))]
+    assert {turn.pivot for turn in others if turn.question != turn.english} == {"en", "sw", "fil"}
     turn = Turn("saba ?", "x", "seven ?", "en", "seven ?")
     assert (turn.prompt, turn.answer) == ("Question: saba ?\nAnswer: In English:", " seven ?\nSolution: x")
     for sample in drawn(where="input"):
@@ -127,8 +131,8 @@ def test_the_query_is_rewritten_into_another_language_and_so_are_its_demonstrati
 
 
 def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> None:
-    english = set(" ".join(one.questions["en"] for one in data.pool(TINY)["en"]).split())
-    samples = drawn(600)
+    english = set(" ".join(one.questions["en"] for one in pool(TINY)["en"]).split())
+    samples = drawn(500)
     with_context = [sample["turns"] for sample in samples if len(sample["turns"]) == 2]
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
     words = [word for demo, _ in with_context for word in demo.question.split()[:-1]]
@@ -143,8 +147,7 @@ def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> No
 
 def test_a_sample_depends_on_its_place_alone_and_arms_share_their_draws() -> None:
     assert drawn(20) == drawn(40)[:20]
-    plain = override(with_variant(TINY, VARIANTS, "native"), {})
-    native = Draws(data.pool(plain), plain, 50)
+    native = Draws(pool(TINY), with_variant(TINY, VARIANTS, "native"), 50)
     turns = [native[place]["turns"][-1] for place in range(50)]
     assert any("jumlisha" in turn.chain or "toa" in turn.chain for turn in turns)
     assert all(turn.pivot is None for turn in turns)
@@ -155,16 +158,15 @@ def test_nothing_of_the_test_is_trained_on() -> None:
         classes = {part: {one.cls for one in found} for part, found in miniature.parts(config.seed).items()}
         assert not classes["tuning"] & (classes["dev"] | classes["test"])
         allowed = {one.id for one in miniature.parts(config.seed)["tuning"]}
-        pool = data.pool(config)
-        assert all(one.id in allowed for own in pool.values() for one in own)
-        assert len(pool["sw"]) == len(pool["fil"]) == config.questions
+        assert all(one.id in allowed for own in pool(config).values() for one in own)
+        assert len(pool(config)["sw"]) == len(pool(config)["fil"]) == config.questions
     solved = miniature.solvers(TINY)
     assert solved["lookup"] == solved["symmetric"] == 0
     assert max(solved.values()) < 0.15
 
 
 def test_the_null_arm_has_words_and_questions_of_others() -> None:
-    true, null = data.pool(TINY), data.pool(override(TINY, {"mismatched": True}))
+    true, null = pool(TINY), pool(override(TINY, {"mismatched": True}))
     same = [
         left.translation == right.translation
         for a, b in zip(true["en"], null["en"], strict=True)
@@ -367,8 +369,8 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
         "test": write_lines(tmp_path / "test.jsonl", [{"lang": c, "question": "3 + 2?", "answer": 5} for c in ("en", "tr")]),
     }  # fmt: skip
     config = override(PRESETS["smoke"], changes)
-    for variant, more in (("xcot", {}), ("xcot", {"source": "online", "teacher": "frozen"}), ("sft", {"split": "dev"})):
-        own = override(with_variant(config, VARIANTS, variant), more)
+    for more in ({}, {"source": "online", "teacher": "frozen", "split": "dev"}):
+        own = override(config, more)
         with runs.temporary("xcot", own) as run:
             train.train(own, run)
             measured = evaluation.evaluate(own, run)
@@ -388,8 +390,8 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
         finetune(model, tokenizer, examples, ["sw"])
 
     capsys.readouterr()
-    outputs = [{"id": 1, "lang": "en", "output": "so 5, The answer is 1,250.50"}, {"id": 1, "lang": "sw", "output": "5"}]
-    wanted = [{"id": 1, "lang": "en", "answer": 1250.5}, {"id": 1, "lang": "sw", "answer": "5"}, {"id": 2, "lang": "sw", "answer": 3}]
+    outputs = [{"id": 1, "lang": code, "output": f"so 3, The answer is {n}"} for code, n in (("en", "1,250.50"), ("sw", 5))]
+    wanted = [{"id": n, "lang": code, "answer": a} for n, code, a in ((1, "en", 1250.5), (1, "sw", 5.0), (2, "sw", 3.0))]
     paths = ["--outputs", write_lines(tmp_path / "o", outputs), "--references", write_lines(tmp_path / "r", wanted)]
     use.main(["score", *paths])
     table = dict(line.split() for line in capsys.readouterr().out.splitlines())
@@ -422,14 +424,14 @@ def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any], message
 
 
 def test_every_arm_sees_as_many_tokens() -> None:
-    tokenizer, pool = miniature.tokenizer_for(TINY), data.pool(TINY)
-    reference = train.tokens(tokenizer, Draws(pool, TINY, 512))
+    tokenizer = miniature.tokenizer_for(TINY)
+    reference = train.tokens(tokenizer, Draws(pool(TINY), TINY, 512))
     for variant in VARIANTS:
         config = with_variant(TINY, VARIANTS, variant)
-        mine = train.tokens(tokenizer, Draws(data.pool(config), config, 512))
-        assert train.tokens(tokenizer, Draws(data.pool(config), whole(config), 512)) == pytest.approx(reference, rel=0.02)
+        mine = train.tokens(tokenizer, Draws(pool(TINY), config, 512))
+        assert train.tokens(tokenizer, Draws(pool(TINY), whole(config), 512)) == reference
         assert 0.45 < mine / reference < 1.03
-    expected = 45 * TINY.training.steps * TINY.training.batch_size
+    expected = reference * TINY.training.steps * TINY.training.batch_size
     expected += TINY.english.steps * TINY.english.batch_size * sum(
         len(row["input_ids"]) for row in miniature.english_rows(tokenizer, TINY, 50)
     ) / 50
