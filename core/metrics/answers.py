@@ -32,7 +32,7 @@ _ARTICLES = {
     "vi": r"\b(?:của|là|cái|chiếc|những)\b",
 }
 _ELISIONS = {"fr": re.compile(r"\b[ld]['’ʼ]"), "it": re.compile(r"\b(?:un|l)['’ʼ]")}
-# A comma between digits marks thousands where three digits follow it; a sign is one where no word or number precedes it.
+# A comma between digits marks thousands where three digits follow it; a minus is a sign where nothing stands before it.
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"(?:(?<![\w.)])[-−])?\d+(?:\.\d+)?")
 _PATTERNS = {code: re.compile(pattern) for code, pattern in _ARTICLES.items()}

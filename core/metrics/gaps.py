@@ -1,7 +1,7 @@
 """One score a language: the mean, what languages with little data have, and how far apart they are.
 
-    found = language_gap({"en": 0.55, "de": 0.44, "sw": 0.38}, low=["sw"])
-    found.mean, found.low, found.gap, found.mean_to_best
+found = language_gap({"en": 0.55, "de": 0.44, "sw": 0.38}, low=["sw"])
+found.mean, found.low, found.gap, found.mean_to_best
 """
 
 from __future__ import annotations

@@ -138,7 +138,9 @@ def table(
         UserError: An output has no answer, or a language that is needed no output.
     """
     if missing := [key for key in outputs if key not in answers]:
-        raise UserError(f"There is no answer {missing[0][1]!r} in {missing[0][0]!r}: both are joined on `id` and `lang`.")
+        raise UserError(
+            f"There is no answer {missing[0][1]!r} in {missing[0][0]!r}: both are joined on `id` and `lang`."
+        )
     answered, found = {code for code, _ in outputs}, dict[str, list[float]]()
     for (code, key), answer in answers.items():
         if code in answered:

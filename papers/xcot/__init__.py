@@ -11,6 +11,30 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 _MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05, "treatment": "xcot"}
 _SCALE = "Needs Llama-2 with 7 or 13 billion parameters, eight GPUs and the hub: preset `paper`, `papers plan xcot`."
 _BASE = "english-skill"
+_NULL: dict[str, Any] = {"null": "mismatched", "premises": (_BASE,)}
+_DEVICES = {
+    "xicl": (
+        "xicl",
+        "Without code-switched demonstrations accuracy is lower, on as many tokens.",
+        "Cross-lingual in-context learning accelerates multilingual agreement",
+    ),
+    "random-cot": (
+        "random_cot",
+        "Without rewriting queries in English accuracy is lower, beside the other devices.",
+        "Random-CoT enhances multilingual reasoning",
+    ),
+    "distillation": (
+        "distillation",
+        "Without distillation from the English question accuracy is lower, beside the other devices.",
+        "Cross-lingual distillation further facilitates the transfer",
+    ),
+}
+# A control that has not learnt its questions proves nothing.
+_PREMISES = {
+    _BASE: ("xcot", "english_skill", "The base solves English problems."),
+    "sft-fits": ("sft", "fitted", "Tuning with English chains has learnt its questions."),
+    "native-fits": ("native", "fitted", "Tuning with native chains has learnt its questions."),
+}
 
 PAPER = Paper(
     slug="xcot",
@@ -51,32 +75,16 @@ PAPER = Paper(
             null="mismatched",
             premises=(_BASE, "native-fits"),
         ),
-        Claim(
-            id="xicl",
-            statement="Code-switched demonstrations in context help: without them accuracy is lower, on as many tokens.",
-            reported="Cross-lingual in-context learning accelerates multilingual agreement (abstract).",
-            **_MEASURED,
-            control="no_xicl",
-            null="mismatched",
-            premises=(_BASE,),
-        ),
-        Claim(
-            id="random-cot",
-            statement="Rewriting the query in English before the chain of thought helps, beside the other devices.",
-            reported="Random-CoT enhances multilingual reasoning (abstract).",
-            **_MEASURED,
-            control="no_random_cot",
-            null="mismatched",
-            premises=(_BASE,),
-        ),
-        Claim(
-            id="distillation",
-            statement="Distillation from the English question helps, beside the other devices.",
-            reported="Cross-lingual distillation further facilitates the transfer (abstract).",
-            **_MEASURED,
-            control="no_distillation",
-            null="mismatched",
-            premises=(_BASE,),
+        *(
+            Claim(
+                id=id,
+                statement=statement,
+                reported=f"{said} (abstract).",
+                **_MEASURED,
+                control=f"no_{variant}",
+                **_NULL,
+            )
+            for id, (variant, statement, said) in _DEVICES.items()
         ),
         Claim(
             id="english-is-kept",
@@ -110,8 +118,7 @@ PAPER = Paper(
             "the same examples and as many tokens.",
             **_MEASURED,
             control="cs_flat",
-            null="mismatched",
-            premises=(_BASE,),
+            **_NULL,
         ),
         Check(
             id="english-chains",
@@ -126,28 +133,9 @@ PAPER = Paper(
             premises=(_BASE, "sft-fits", "native-fits"),
         ),
     ),
-    premises=(
-        Premise(
-            id=_BASE,
-            statement="The base solves English problems.",
-            metric="english_skill",
-            variant="xcot",
-            at_least=0.95,
-        ),
-        Premise(
-            id="sft-fits",
-            statement="Tuning with English chains has learnt its questions.",
-            metric="fitted",
-            variant="sft",
-            at_least=0.95,
-        ),
-        Premise(
-            id="native-fits",
-            statement="Tuning with native chains has learnt its questions.",
-            metric="fitted",
-            variant="native",
-            at_least=0.95,
-        ),
+    premises=tuple(
+        Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=0.95)
+        for id, (variant, metric, statement) in _PREMISES.items()
     ),
     licence_note=(
         "There is no official code and no released data. Llama-2 has a licence of its own; MathOctopus' data are "

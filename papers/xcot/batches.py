@@ -81,23 +81,22 @@ class Batches:
         ]  # the rows have their own begin
 
     def _batch(self, rows: list[list[tuple[Side, Side]]]) -> dict[str, Any]:
-        first = self.tokenizer.bos_token_id
+        first, pad, limit = self.tokenizer.bos_token_id, self.tokenizer.pad_token_id or 0, self.limit
         begin = list(begin_ids(self.tokenizer)) or ([] if first is None else [first])
         documents, shown, spans = [], [], []
         for row in rows:
-            kept = self._fitting(row, len(begin))
+            while len(row) > 1 and len(begin) + sum(len(part) for student, _ in row for part in student) > limit:
+                row = row[1:]
             ids, labels, read, found = list(begin), [IGNORED] * len(begin), list(begin), []
-            for place, ((prompt, answer), (asked, chain)) in enumerate(kept):
-                learnt = len(ids) + len(prompt) + len(answer) <= self.limit
-                learnt = learnt and (self.config.loss_on_context or place == len(kept) - 1)
+            for place, ((prompt, answer), (asked, chain)) in enumerate(row):
                 ids, read = [*ids, *prompt, *answer], [*read, *asked, *chain]
+                learnt = len(ids) <= limit and (self.config.loss_on_context or place == len(row) - 1)
                 labels += [IGNORED] * len(prompt) + (answer if learnt else [IGNORED] * len(answer))
-                if learnt and prompt != asked and len(read) <= self.limit:
+                if learnt and prompt != asked and len(read) <= limit:
                     found.append((len(documents), len(shown), len(ids), len(read), common_end(answer, chain)))
-            documents.append([(ids[: self.limit], labels[: self.limit])])
+            documents.append([(ids[:limit], labels[:limit])])
+            shown += [[(read[:limit], read[:limit])]] if found else []
             spans += found
-            shown += [[(read[: self.limit], read[: self.limit])]] if found else []
-        pad = self.tokenizer.pad_token_id or 0
         batch = collate(documents, "padded", pad_token=pad)
         if not self.config.beta or not spans:
             return batch
@@ -108,15 +107,8 @@ class Batches:
             for row, other, end, other_end, size in spans
             for back in range(size, 0, -1)
         ]
-        student, taught, weights = zip(*places, strict=True)
-        pairs = {"student": torch.tensor(student), "teacher": torch.tensor(taught), "weights": torch.tensor(weights)}
+        pairs = dict(zip(("student", "teacher", "weights"), map(torch.tensor, zip(*places, strict=True)), strict=True))
         return {**batch, "teacher": {key: teacher[key] for key in ("input_ids", "attention_mask")}, "pairs": pairs}
-
-    def _fitting(self, row: list[tuple[Side, Side]], begin: int) -> list[tuple[Side, Side]]:
-        """The last turns that fit, the query in any case."""
-        while len(row) > 1 and begin + sum(len(part) for side, _ in row for part in side) > self.limit:
-            row = row[1:]
-        return row
 
 
 def common_end(left: Sequence[int], right: Sequence[int]) -> int:

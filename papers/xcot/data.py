@@ -1,8 +1,8 @@
 """What the method is fed: own examples, MathOctopus' translations of GSM8K, questions to measure on.
 
-    rows = build_xcot(english, {"sw": swahili}, {"sw": {"three": ["tatu"], ...}})     # rows of the JSONL that trains
-    found = pool(config)              # {"en": [Example, ...], "sw": [...]}, what `Draws` draws from
-    asked = tests(config)             # {"en": [Question, ...], "sw": [...]}
+rows = build_xcot(english, {"sw": swahili}, {"sw": {"three": ["tatu"], ...}})     # rows of the JSONL that trains
+found = pool(config)              # {"en": [Example, ...], "sw": [...]}, what `Draws` draws from
+asked = tests(config)             # {"en": [Question, ...], "sw": [...]}
 """
 
 from __future__ import annotations
@@ -164,6 +164,13 @@ def pool(config: Config) -> Pool:
     ):
         raise UserError(f"An example in {lacking[0]!r} has no answer in its language: give the column `answer`.")
     return mismatched(found, config.seed) if config.mismatched else found
+
+
+def samples(config: Config, pool: Pool) -> int:
+    """How many the settings draw: by steps, or as often as there are questions in all languages."""
+    settings = config.training
+    count = settings.steps * settings.batch_size or round(settings.epochs * sum(map(len, pool.values())))
+    return max(count, settings.batch_size)
 
 
 def by_language(examples: Sequence[Example], languages: Sequence[str]) -> Pool:

@@ -35,6 +35,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from core.inference.scoring import evaluating
 from core.text.codeswitch import Unit, switch_units
 from core.text.languages import name
 from core.training.losses import Loss, causal_lm_loss, shifted_targets
@@ -50,14 +51,8 @@ SOLUTION = "Solution:"
 
 
 class Example(NamedTuple):
-    """A problem in the languages that it has been translated into.
-
-    Attributes:
-        id: The same for all translations.
-        questions: By language.
-        answers: Chains of thought by language, each ending with the number.
-        units: By other language, the parts of the English question and what they are there.
-    """
+    """A problem in the languages that it has been translated into: questions and chains of thought, which end with the
+    number, by language; and by other language the parts of the English question and what they are there."""
 
     id: str
     questions: Mapping[str, str]
@@ -70,15 +65,8 @@ Pool = dict[str, list[Example]]
 
 
 class Turn(NamedTuple):
-    """A question and its answer, as the model reads them.
-
-    Attributes:
-        question: In any language, or in two.
-        chain: Its answer, the chain of thought.
-        english: The same question in English, which the teacher is asked.
-        pivot: Language that the question is put into first; None = none.
-        rewritten: The question there.
-    """
+    """A question in any language or in two, its chain of thought, the question in English, which the teacher is asked,
+    and perhaps the language that it is put into first, and the question there."""
 
     question: str
     chain: str
@@ -155,13 +143,6 @@ class Draws:
         return Turn(question, chain, example.questions[HIGH], pivot, example.questions[pivot] if pivot else "")
 
 
-def samples(config: Config, pool: Pool) -> int:
-    """How many the settings draw: by steps, or as often as there are questions in all languages."""
-    settings = config.training
-    count = settings.steps * settings.batch_size or round(settings.epochs * sum(map(len, pool.values())))
-    return max(count, settings.batch_size)
-
-
 def distillation_loss(
     student: Float[Tensor, "position vocabulary"],
     teacher: Float[Tensor, "position vocabulary"],
@@ -187,26 +168,17 @@ def objective(beta: float, teacher: Any = None) -> Callable[[Any, Any], Loss]:
             total, items, logs = causal_lm_loss(model, batch)
         else:
             positions, targets = shifted_targets(batch)
-            items = len(targets)
-            output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)
-            logits = output.logits.flatten(0, 1)
-            shown = _taught(teacher or model, read).flatten(0, 1)
+            items, tutor = len(targets), model if teacher is None else teacher.to(targets.device)
+            inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
+            logits = model(**inputs, use_cache=False).logits.flatten(0, 1)
+            with torch.no_grad(), evaluating(tutor):  # no dropout
+                shown = tutor(**read, use_cache=False).logits.flatten(0, 1)
             distilled = distillation_loss(logits[pairs["student"]], shown[pairs["teacher"]], pairs["weights"])
             sft = F.cross_entropy(logits[positions].float(), targets, reduction="sum")
             total, logs = sft + beta * distilled * items, {"sft": sft.detach(), "distilled": distilled.detach() * items}
         return Loss(total, items, {**logs, **{key: value * items for key, value in (notes or {}).items()}})
 
     return loss
-
-
-@torch.no_grad()
-def _taught(teacher: Any, read: Mapping[str, Tensor]) -> Tensor:
-    """The teacher's logits: without a gradient, and without dropout."""
-    training = teacher.training
-    teacher.to(read["input_ids"].device).eval()
-    logits = teacher(**read, use_cache=False).logits
-    teacher.train(training)
-    return logits
 
 
 def tune(model: Any, tokenizer: Any, rows: Draws, settings: TrainingConfig, run: Run) -> FitResult:

@@ -1,4 +1,4 @@
-"""The tiny world: two steps of arithmetic in words, which a small model masters in English and meets in other languages.
+"""The tiny world: two steps of arithmetic in words, mastered in English and met in other languages.
 
 The base (stage 1) has learnt English problems with their chains of thought. Tuning sees English problems without end,
 and of each of the languages that the seed draws sixty questions, the same in all. Everybody who needs one has a lexicon

@@ -40,7 +40,7 @@ def train(config: Config, run: Run) -> None:
     seed_everything(config.seed, 0)
     model, tokenizer = load(starting_point(config, run), dtype="float32")
     pool = data.pool(config)
-    rows = method.Draws(pool, config, method.samples(config, pool))
+    rows = method.Draws(pool, config, data.samples(config, pool))
     mine = tokens(tokenizer, rows)
     ratio = tokens(tokenizer, method.Draws(pool, whole(config), rows.count)) / mine
     rows = method.Draws(pool, config, round(rows.count * ratio))

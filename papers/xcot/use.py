@@ -1,7 +1,7 @@
 """xCoT on your own data: build a training set, switch words of a text, score outputs, tune a model of yours.
 
 python -m papers.xcot.use build --english en.jsonl --translated sw.jsonl --language sw --lexicon en-sw.tsv
-echo "Maria has three apples" | python -m papers.xcot.use switch --lexicon en-sw.tsv
+python -m papers.xcot.use switch questions.txt --lexicon en-sw.tsv
 python -m papers.xcot.use score --outputs outputs.jsonl --references mgsm.jsonl --low sw bn te th
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed
@@ -45,8 +47,10 @@ class Build:
 
 @dataclass(frozen=True)
 class Switch:
-    """Replace words of the lines on standard input by their translations."""
+    """Replace words of a text by their translations, a line at a time."""
 
+    text: Positional[str]
+    """File with the text."""
     lexicon: str
     """Word list: a word or phrase, a tab and its translation a line."""
     alpha: Annotated[float, Range(0, 1)] = 0.5
@@ -94,11 +98,11 @@ def build(options: Build) -> None:
 def switch(options: Switch) -> None:
     """Print the lines in two languages."""
     from core.corpora.lexicons import by_word, read_dictionary
-    from core.files import standard_input
+    from core.files import read_lines
     from core.text.codeswitch import CodeSwitcher
 
     switcher = CodeSwitcher(by_word(read_dictionary(options.lexicon)), options.alpha, options.seed)
-    for number, line in enumerate(standard_input()):
+    for number, line in enumerate(read_lines(options.text)):
         print(switcher(line, number).text)
 
 
@@ -135,7 +139,7 @@ def finetune(
     config = replace(config or TINY, languages=tuple(languages))
     pool = data.by_language(examples, languages)
     with temporary("xcot") as run:
-        method.tune(model, tokenizer, method.Draws(pool, config, method.samples(config, pool)), config.training, run)
+        method.tune(model, tokenizer, method.Draws(pool, config, data.samples(config, pool)), config.training, run)
     return model.eval()
 
 

@@ -42,7 +42,12 @@ def test_results_stay_in_range_and_no_problem_is_missing() -> None:
 
 
 def test_a_class_holds_what_follows_from_each_other() -> None:
-    same = [ONE, Problem(4, "minus", 3, "plus", 7), Problem(8, "plus", 3, "minus", 7), Problem(4, "plus", 7, "minus", 8)]
+    same = [
+        ONE,
+        Problem(4, "minus", 3, "plus", 7),
+        Problem(8, "plus", 3, "minus", 7),
+        Problem(4, "plus", 7, "minus", 8),
+    ]
     assert {one.cls for one in same} == {"3.8=4.7"}
     assert Problem(2, "plus", 3, "plus", 4).cls == Problem(9, "minus", 2, "minus", 4).cls == "2.3.4=9"
     assert Problem(7, "plus", 4, "plus", 3).cls != ONE.cls

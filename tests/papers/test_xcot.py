@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -31,7 +30,7 @@ from papers.xcot import batches, build_xcot, data, distillation_loss, finetune, 
 from papers.xcot import eval as evaluation
 from papers.xcot.batches import Batches
 from papers.xcot.config import PRESETS, VARIANTS, Config, scratch_shape, whole, workload
-from papers.xcot.method import Draws, Example, Turn, ask, objective
+from papers.xcot.method import Draws, Turn, ask, objective
 
 TINY = override(PRESETS["tiny"], {"languages": ("sw", "fil")})
 # Accuracy on MGSM by language, and MathOctopus' without Telugu, from the table that cites both.
@@ -246,7 +245,7 @@ def test_with_the_teachers_own_input_the_loss_is_its_entropy_and_no_gradient_rea
     entropy = (weights * -(probabilities * probabilities.log()).sum(-1)).sum() / weights.sum()
     assert found.items == plain.items
     assert found.total.item() == pytest.approx((plain.total + 0.5 * entropy * plain.items).item(), rel=1e-4)
-    # With equal inputs cross-entropy and entropy have the same value, and KL no gradient: only that of the labels is left.
+    # Where both distributions are one, the gradient is 0: only that of the labels is left.
     model.zero_grad()
     found.total.backward()
     first = [p.grad.clone() for p in model.parameters()]
@@ -276,7 +275,10 @@ def test_queries_are_rewritten_online_by_the_model_as_it_is() -> None:
 
     def translate(prompts: list[str]) -> list[str]:
         asked.extend(prompts)
-        return ["zero plus one then plus two ?", *(prompt.split("\n")[0].removeprefix("Question: ") for prompt in prompts[1:])]
+        return [
+            "zero plus one then plus two ?",
+            *(prompt.split("\n")[0].removeprefix("Question: ") for prompt in prompts[1:]),
+        ]
 
     tokenizer = miniature.tokenizer_for(TINY)
     batch = Batches(tokenizer, config, 256, translate, begin=20)(samples)
@@ -354,7 +356,7 @@ def own_model(folder: Path) -> Path:
     return folder
 
 
-def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Build a Turkish set, tune another model on it by each way, measure it, score outputs, switch a line."""
     files = {"english": ENGLISH, "translated": TURKISH}
     options = [f"--{key}={write_lines(tmp_path / f'{key}.jsonl', rows)}" for key, rows in files.items()]
@@ -364,9 +366,10 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
     use.main(["build", *options, "--language", "tr", "--lexicon", str(lexicon), "--out", str(built)])
     assert "12 in en, 12 in tr" in capsys.readouterr().out
 
+    asked = [{"lang": code, "question": "3 + 2?", "answer": 5} for code in ("en", "tr")]
     changes = {
         "base": str(own_model(tmp_path / "model")), "examples": str(built), "languages": ("tr",), "max_new_tokens": 12,
-        "test": write_lines(tmp_path / "test.jsonl", [{"lang": c, "question": "3 + 2?", "answer": 5} for c in ("en", "tr")]),
+        "test": write_lines(tmp_path / "test.jsonl", asked),
     }  # fmt: skip
     config = override(PRESETS["smoke"], changes)
     for more in ({}, {"source": "online", "teacher": "frozen", "split": "dev"}):
@@ -390,16 +393,20 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
         finetune(model, tokenizer, examples, ["sw"])
 
     capsys.readouterr()
-    outputs = [{"id": 1, "lang": code, "output": f"so 3, The answer is {n}"} for code, n in (("en", "1,250.50"), ("sw", 5))]
-    wanted = [{"id": n, "lang": code, "answer": a} for n, code, a in ((1, "en", 1250.5), (1, "sw", 5.0), (2, "sw", 3.0))]
+    outputs = [
+        {"id": 1, "lang": code, "output": f"so 3, The answer is {n}"} for code, n in (("en", "1,250.50"), ("sw", 5))
+    ]
+    wanted = [
+        {"id": n, "lang": code, "answer": a} for n, code, a in ((1, "en", 1250.5), (1, "sw", 5.0), (2, "sw", 3.0))
+    ]
     paths = ["--outputs", write_lines(tmp_path / "o", outputs), "--references", write_lines(tmp_path / "r", wanted)]
     use.main(["score", *paths])
     table = dict(line.split() for line in capsys.readouterr().out.splitlines())
     assert {key: float(value) for key, value in table.items()} == {
         "en": 1.0, "sw": 0.5, "mean": 0.75, "low": 0.5, "gap": 0.5, "mean_to_best": 0.75
     }  # fmt: skip
-    monkeypatch.setattr("sys.stdin", io.StringIO("Ali has 3 red apples.\n"))
-    use.main(["switch", "--lexicon", str(lexicon), "--alpha", "1"])
+    (tmp_path / "text.txt").write_text("Ali has 3 red apples.\n", encoding="utf-8")
+    use.main(["switch", str(tmp_path / "text.txt"), "--lexicon", str(lexicon), "--alpha", "1"])
     assert capsys.readouterr().out == "Ali has 3 kırmızı elması.\n"
 
 
@@ -432,15 +439,20 @@ def test_every_arm_sees_as_many_tokens() -> None:
         assert train.tokens(tokenizer, Draws(pool(TINY), whole(config), 512)) == reference
         assert 0.45 < mine / reference < 1.03
     expected = reference * TINY.training.steps * TINY.training.batch_size
-    expected += TINY.english.steps * TINY.english.batch_size * sum(
-        len(row["input_ids"]) for row in miniature.english_rows(tokenizer, TINY, 50)
-    ) / 50
+    expected += (
+        TINY.english.steps
+        * TINY.english.batch_size
+        * sum(len(row["input_ids"]) for row in miniature.english_rows(tokenizer, TINY, 50))
+        / 50
+    )
     assert workload(TINY).tokens == pytest.approx(expected, rel=0.15)
 
 
 def test_smoke_measures_every_language_and_step(smoke: Callable[[str], Any]) -> None:
     measured = smoke("xcot").measurement
-    assert {"accuracy", "english", "mean_to_best", "gap", "fitted", "english_skill", "word_by_word"} <= set(measured.metrics)
+    assert {"accuracy", "english", "mean_to_best", "gap", "fitted", "english_skill", "word_by_word"} <= set(
+        measured.metrics
+    )
     assert len(measured.units["accuracy"]) == len(measured.units["english"]) == miniature.ITEMS
     facts = json.loads((smoke("xcot").path / "artifact" / "xcot.json").read_text())
     assert facts["rewrite"] == "english"
