@@ -139,7 +139,7 @@ def items(found: Sequence[Problem], code: str) -> list[Item]:
 def _words(code: str) -> tuple[dict[str, str], dict[int, str]]:
     if code not in THEN:
         raise UserError(f"There are no problems in {code!r}: choose from {', '.join(THEN)}.")
-    signs = {
+    signs: dict[str, str] = {
         sign: form.partition("{a}")[2].partition("{b}")[0].strip()
         for sign, form in zip(SIGNS, QUESTIONS[code], strict=True)
     }

@@ -83,7 +83,8 @@ class Batches:
     def _batch(self, rows: list[list[tuple[Side, Side]]]) -> dict[str, Any]:
         first, pad, limit = self.tokenizer.bos_token_id, self.tokenizer.pad_token_id or 0, self.limit
         begin = list(begin_ids(self.tokenizer)) or ([] if first is None else [first])
-        documents, shown, spans = [], [], []
+        documents: list[list[tuple[list[int], list[int]]]] = []
+        shown, spans = list(documents), list[tuple[int, ...]]()
         for row in rows:
             while len(row) > 1 and len(begin) + sum(len(part) for student, _ in row for part in student) > limit:
                 row = row[1:]

@@ -77,6 +77,8 @@ class Config:
     """Codes of the other languages. None, in miniature: three that the seed draws."""
     questions: Annotated[int, Range(0)] = 60
     """Questions of each other language to train on, the same in all; 0 = all that there are."""
+    items: Annotated[int, Range(1)] = 120
+    """Problems of the tiny world that are measured on, in every language."""
     examples: str = ""
     """JSONL of `python -m papers.xcot.use build`. None: MathOctopus' GSM8K in ten languages on the hub; without a
     `base` the tiny world."""
@@ -132,7 +134,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, languages=("sw",), questions=8,
+        TINY, languages=("sw",), questions=8, items=10, max_new_tokens=16,
         english=replace(TINY.english, steps=3, batch_size=4), training=replace(TINY.training, steps=3, batch_size=4),
     ),
     "tiny": TINY,
@@ -188,7 +190,8 @@ def simulation(config: Config) -> list[Simulation]:
     from functools import partial
 
     from core.cost.steps import Simulation, pretrained, write
-    from papers.xcot.method import objective, simulated
+    from papers.xcot.batches import simulated
+    from papers.xcot.method import objective
 
     model = pretrained(config.base or scratch_shape(160))
     writing = partial(write, prompt=256 if config.base else 16, new=config.max_new_tokens)

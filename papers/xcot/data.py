@@ -133,10 +133,10 @@ def read_examples(source: str) -> list[Example]:
 
 def hub_examples(config: Config, source: str = mathematics.GSM8K_TRANSLATIONS) -> list[Example]:
     """MathOctopus' translations of GSM8K, with the units of lexicons or of IBM Model 1."""
-    examples = [
-        Example(row[HIGH].id, *({code: one[part] for code, one in row.items()} for part in (1, 2)))
-        for row in mathematics.gsm8k_translations(config.languages, source)
-    ]
+    examples = []
+    for row in mathematics.gsm8k_translations(config.languages, source):
+        questions, answers = ({code: one[part] for code, one in row.items()} for part in (1, 2))
+        examples.append(Example(row[HIGH].id, questions, answers))
     folder = Path(config.lexicons)
     paths = {code: folder / f"{HIGH}-{code}.tsv" for code in config.languages} if config.lexicons else {}
     return with_units(

@@ -20,7 +20,7 @@ from core.metrics.gaps import language_gap
 from core.worlds.chains import word_by_word
 from papers.xcot import data, miniature
 from papers.xcot.config import HIGH, Config
-from papers.xcot.method import SOLUTION, ask
+from papers.xcot.method import SOLUTION, Example, ask
 from papers.xcot.train import starting_point
 
 
@@ -70,7 +70,9 @@ def _of_the_miniature(config: Config, run: Run, model: Any, tokenizer: Any) -> d
     base, _ = load(starting_point(config, run), dtype="float32")
     items, pool = miniature.measured(config), miniature.pool(config)
     pivot = HIGH if config.rewrite != "none" else None
-    asked = {"english_skill": (base, items, [one.questions[HIGH] for one in items], None)}
+    asked: dict[str, tuple[Any, list[Example], list[str], str | None]] = {
+        "english_skill": (base, items, [one.questions[HIGH] for one in items], None)
+    }
     for code in miniature.targets(config):
         asked[f"fitted/{code}"] = (model, pool[code], [one.questions[code] for one in pool[code]], pivot)
         translated = [word_by_word(one.questions[code], code, miniature.LARGEST) for one in items]

@@ -35,8 +35,8 @@ POOL = [code for code in chains.THEN if code != HIGH]
 DRAWN, DISJOINT = 3, 6
 LARGEST, MOST = 10, 20
 SHARES = {"tuning": 0.8, "dev": 0.1, "test": 0.1}
-# Problems that are measured on, in every language; English problems in one row of stage 1.
-ITEMS, PACKED = 120, 3
+# English problems in one row of stage 1.
+PACKED = 3
 ANSWER = "The answer is"
 
 
@@ -82,13 +82,13 @@ def pool(config: Config) -> dict[str, list[Example]]:
 
 def measured(config: Config) -> list[Example]:
     """Problems of the part that is measured, in all languages."""
-    return [example(one, (HIGH, *targets(config)), ()) for one in parts(config.seed)[config.split][:ITEMS]]
+    return [example(one, (HIGH, *targets(config)), ()) for one in parts(config.seed)[config.split][: config.items]]
 
 
 def solvers(config: Config) -> dict[str, float]:
     """Accuracy of solvers that know nothing, from the questions of tuning, as means over languages."""
     drawn = parts(config.seed)
-    train, test = drawn["tuning"][: config.questions or None], drawn[config.split][:ITEMS]
+    train, test = drawn["tuning"][: config.questions or None], drawn[config.split][: config.items]
     both = [(chains.items(train, code), chains.items(test, code)) for code in targets(config)]
     found = [trivial(own, asked, chains.CHAIN_SOLVERS) for own, asked in both]
     return {solver: fmean(one[solver] for one in found) for solver in found[0]}
