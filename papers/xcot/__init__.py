@@ -149,5 +149,5 @@ __getattr__, __dir__, __all__ = public(
     __name__,
     data=("build_xcot", "read_examples"),
     method=("Example", "ask", "distillation_loss"),
-    use=("finetune", "table"),
+    use=("finetune",),
 )
