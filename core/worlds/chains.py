@@ -116,10 +116,9 @@ def lexicon(code: str, largest: int = 12) -> dict[str, str]:
     return {called[n]: numbers[n] for n in range(largest + 1)} | {english[part]: signs[part] for part in signs}
 
 
-def word_by_word(text: str, code: str, largest: int = 12) -> str:
-    """A question of a language in English, by the lexicon alone; what it lacks stays."""
-    words = {target: source for source, target in lexicon(code, largest).items()}
-    longest, found, rest = max(len(word.split()) for word in words), [], text.split()
+def word_by_word(text: str, words: Mapping[str, str]) -> str:
+    """A text with each word or phrase replaced that the lexicon has, the longest first; what it lacks stays."""
+    longest, found, rest = max((len(word.split()) for word in words), default=1), [], text.split()
     while rest:
         size = next((size for size in range(longest, 1, -1) if " ".join(rest[:size]) in words), 1)
         found.append(words.get(part := " ".join(rest[:size]), part))

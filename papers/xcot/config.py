@@ -75,8 +75,10 @@ class Config:
     """Words that replace others, and rewritten queries, are those of something else: the effect, broken on purpose."""
     languages: tuple[str, ...] = ()
     """Codes of the other languages. None, in miniature: three that the seed draws."""
-    questions: Annotated[int, Range(0)] = 60
+    questions: Annotated[int, Range(0)] = 40
     """Questions of each other language to train on, the same in all; 0 = all that there are."""
+    coverage: Annotated[float, Range(0, 1)] = 0.5
+    """Share of the words of the tiny world's questions that its lexicons have, drawn by the seed."""
     items: Annotated[int, Range(1)] = 120
     """Problems of the tiny world that are measured on, in every language."""
     examples: str = ""

@@ -75,7 +75,8 @@ def _of_the_miniature(config: Config, run: Run, model: Any, tokenizer: Any) -> d
     }
     for code in miniature.targets(config):
         asked[f"fitted/{code}"] = (model, pool[code], [one.questions[code] for one in pool[code]], pivot)
-        translated = [word_by_word(one.questions[code], code, miniature.LARGEST) for one in items]
+        words = miniature.lexicon(config, code)
+        translated = [word_by_word(one.questions[code], words) for one in items]
         asked[f"word_by_word/{code}"] = (base, items, translated, None)
     found = {f"trivial_{name}": value for name, value in miniature.solvers(config).items()}
     for name, (solver, own, questions, first) in asked.items():

@@ -10,7 +10,7 @@ language.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 POOL = [code for code in chains.THEN if code != HIGH]
 # Languages that a seed draws, and seeds that are drawn together and share none.
 DRAWN, DISJOINT = 3, 6
-LARGEST, MOST = 10, 20
+LARGEST, MOST = 9, 18
 SHARES = {"tuning": 0.8, "dev": 0.1, "test": 0.1}
 # English problems in one row of stage 1.
 PACKED = 3
@@ -63,26 +63,36 @@ def parts(seed: int) -> dict[str, list[chains.Problem]]:
     return found
 
 
-def example(problem: chains.Problem, codes: Sequence[str], others: Sequence[str]) -> Example:
-    """A problem in some languages, and the units of its English question in others."""
+def example(problem: chains.Problem, codes: Sequence[str], known: Mapping[str, Mapping[str, str]]) -> Example:
+    """A problem in some languages, and the units of its English question whose words are known in others."""
     return Example(
         problem.id,
         {code: chains.question(problem, code) for code in codes},
         {code: f"{chains.chain(problem, code)} {ANSWER} {problem.result}" for code in codes},
-        {code: chains.units(code, problem) for code in others},
+        {
+            code: [unit for unit in chains.units(code, problem) if unit.translation in own]
+            for code, own in known.items()
+        },
     )
+
+
+def lexicon(config: Config, code: str) -> dict[str, str]:
+    """What is known of a language's words: those that the seed draws, and what they are in English."""
+    words = sorted((there, here) for here, there in chains.lexicon(code, LARGEST).items())
+    return dict(random.Random(f"{code}-{config.seed}").sample(words, round(config.coverage * len(words))))
 
 
 def pool(config: Config) -> dict[str, list[Example]]:
     """What tuning draws from: English problems, and the questions of each other language."""
     others, tuning = targets(config), parts(config.seed)["tuning"]
-    known = [example(one, (HIGH, *others), ()) for one in tuning[: config.questions or None]]
-    return {HIGH: [example(one, (HIGH,), others) for one in tuning], **dict.fromkeys(others, known)}
+    translated = [example(one, (HIGH, *others), {}) for one in tuning[: config.questions or None]]
+    words = {code: lexicon(config, code) for code in others}
+    return {HIGH: [example(one, (HIGH,), words) for one in tuning], **dict.fromkeys(others, translated)}
 
 
 def measured(config: Config) -> list[Example]:
     """Problems of the part that is measured, in all languages."""
-    return [example(one, (HIGH, *targets(config)), ()) for one in parts(config.seed)[config.split][: config.items]]
+    return [example(one, (HIGH, *targets(config)), {}) for one in parts(config.seed)[config.split][: config.items]]
 
 
 def solvers(config: Config) -> dict[str, float]:
@@ -118,7 +128,7 @@ def english_rows(tokenizer: Any, config: Config, count: int) -> list[dict[str, l
 
     def turn(problem: chains.Problem) -> dict[str, list[int]]:
         if problem.id not in rows:
-            one = example(problem, (HIGH,), ())
+            one = example(problem, (HIGH,), {})
             rows[problem.id] = completion_row(tokenizer, ask(one.questions[HIGH]), f" {one.answers[HIGH]}", bos=False)
         return rows[problem.id]
 

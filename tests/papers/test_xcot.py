@@ -135,11 +135,12 @@ def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> No
     with_context = [sample["turns"] for sample in samples if len(sample["turns"]) == 2]
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
     words = [word for demo, _ in with_context for word in demo.question.split()[:-1]]
-    assert 0.4 < sum(word in english for word in words) / len(words) < 0.6
+    assert 0.65 < sum(word in english for word in words) / len(words) < 0.85  # of half of the words, half
     none = [sample["turns"] for sample in drawn(alpha=0.0) if len(sample["turns"]) == 2]
     assert all(demo.question == demo.english for demo, _ in none)
     every = [sample["turns"] for sample in drawn(alpha=1.0) if len(sample["turns"]) == 2]
-    assert not any(set(demo.question.split()) & english - {"?"} for demo, _ in every)
+    left = {word for demo, _ in every for word in demo.question.split()} & english - {"?"}
+    assert left <= english - set(miniature.lexicon(TINY, "sw").values()) & set(miniature.lexicon(TINY, "fil").values())
     assert {len(sample["turns"]) for sample in drawn(k=3)} == {1, 4}
     assert {len(sample["turns"]) for sample in drawn(context="none")} == {1}
 
@@ -178,10 +179,15 @@ def test_the_null_arm_has_words_and_questions_of_others() -> None:
         assert a.questions["en"] != b.questions["en"]
 
 
-def test_word_by_word_is_the_english_question() -> None:
-    for code in miniature.POOL:
-        one = miniature.example(miniature.parts(0)["test"][0], ("en", code), ())
-        assert chains.word_by_word(one.questions[code], code) == one.questions["en"]
+def test_a_lexicon_has_its_share_of_the_words_and_units_are_of_them() -> None:
+    known = miniature.lexicon(TINY, "fil")
+    assert len(known) == round(TINY.coverage * (miniature.LARGEST + 4))
+    assert miniature.lexicon(override(TINY, {"seed": 7}), "fil") != known
+    found = {unit.translation for one in pool(TINY)["en"] for unit in one.units["fil"]}
+    assert found == set(known)
+    one = miniature.example(miniature.parts(0)["test"][0], ("en", "fil"), {})
+    everything = miniature.lexicon(override(TINY, {"coverage": 1.0}), "fil")
+    assert chains.word_by_word(one.questions["fil"], everything) == one.questions["en"]
 
 
 def test_seeds_draw_languages_of_their_own() -> None:
