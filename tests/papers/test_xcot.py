@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -26,7 +24,7 @@ from core.models.tokenization import train_bpe
 from core.text.codeswitch import Unit, replace_units
 from core.training.losses import IGNORED, causal_lm_loss
 from core.worlds import chains
-from papers.xcot import batches, build_xcot, data, distillation_loss, finetune, method, miniature, train, use
+from papers.xcot import batches, build_xcot, data, distillation_loss, finetune, miniature, train, use
 from papers.xcot import eval as evaluation
 from papers.xcot.batches import Batches
 from papers.xcot.config import PRESETS, VARIANTS, Config, scratch_shape, whole, workload
@@ -99,7 +97,8 @@ pool = cache(data.pool)
 
 
 def drawn(count: int = 200, **changes: Any) -> list[dict[str, Any]]:
-    rows = Draws(pool(TINY), override(TINY, changes), count)
+    found = pool(override(TINY, {"coverage": changes.get("coverage", 1.0)}))
+    rows = Draws(found, override(TINY, changes), count)
     return [rows[place] for place in range(count)]
 
 
@@ -135,12 +134,15 @@ def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> No
     with_context = [sample["turns"] for sample in samples if len(sample["turns"]) == 2]
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
     words = [word for demo, _ in with_context for word in demo.question.split()[:-1]]
-    assert 0.65 < sum(word in english for word in words) / len(words) < 0.85  # of half of the words, half
-    none = [sample["turns"] for sample in drawn(alpha=0.0) if len(sample["turns"]) == 2]
-    assert all(demo.question == demo.english for demo, _ in none)
-    every = [sample["turns"] for sample in drawn(alpha=1.0) if len(sample["turns"]) == 2]
-    left = {word for demo, _ in every for word in demo.question.split()} & english - {"?"}
-    assert left <= english - set(miniature.lexicon(TINY, "sw").values()) & set(miniature.lexicon(TINY, "fil").values())
+    assert 0.4 < sum(word in english for word in words) / len(words) < 0.6
+    none, half, every = (
+        [sample["turns"][0] for sample in drawn(**changes) if len(sample["turns"]) == 2]
+        for changes in ({"alpha": 0.0}, {"alpha": 1.0, "coverage": 0.5}, {"alpha": 1.0})
+    )
+    assert all(demo.question == demo.english for demo in none)
+    assert not any(set(demo.question.split()) & english - {"?"} for demo in every)
+    left = [word in english for demo in half for word in demo.question.split()[:-1]]
+    assert 0.2 < sum(left) / len(left) < 0.8
     assert {len(sample["turns"]) for sample in drawn(k=3)} == {1, 4}
     assert {len(sample["turns"]) for sample in drawn(context="none")} == {1}
 
@@ -172,7 +174,7 @@ def test_the_null_arm_has_words_and_questions_of_others() -> None:
         for a, b in zip(true["en"], null["en"], strict=True)
         for left, right in zip(a.units["sw"], b.units["sw"], strict=True)
     ]
-    assert sum(same) / len(same) < 0.15
+    assert sum(same) / len(same) < 0.35
     for a, b in zip(true["sw"], null["sw"], strict=True):
         assert a.questions["sw"] == b.questions["sw"]
         assert a.answers == b.answers
@@ -472,13 +474,12 @@ def test_smoke_of_a_baseline_is_longer(smoke: Callable[[str], Any]) -> None:
     assert facts["steps"] > 1.5 * config.training.steps
 
 
-def test_the_python_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smoke: Callable[[str], Any]) -> None:
+def test_the_python_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (find("xcot").folder / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert blocks
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(smoke("xcot").path / "artifact", tmp_path / "my-model")
-    rows = build_xcot(ENGLISH, {"tr": TURKISH}, {"tr": LEXICON})
-    write_lines(tmp_path / "xcot.jsonl", rows)
+    own_model(tmp_path / "my-model")
+    write_lines(tmp_path / "xcot.jsonl", build_xcot(ENGLISH, {"tr": TURKISH}, {"tr": LEXICON}))
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {"Random": Random, "method": method})
+        exec(compile(block, "README.md", "exec"), {})
