@@ -194,6 +194,23 @@ def ibm_model_1(
     return table
 
 
+def aligned_words(pairs: Sequence[tuple[str, str]], likely: float = 0.3, rounds: int = 5) -> dict[str, str]:
+    """Words of the first texts and the word that each becomes likeliest in their translations, by IBM Model 1.
+
+    Where scripts put no space between words this aligns single characters.
+
+    Args:
+        pairs: Texts and their translations; some hundreds at least.
+        likely: Probability from which a word counts as a translation; the others are left out, and digits.
+        rounds: Of expectation maximisation.
+    """
+    table = ibm_model_1([words(one) for one, _ in pairs], [words(other) for _, other in pairs], rounds)
+    best: dict[str, tuple[float, str]] = {}
+    for (source, target), probability in table.items():
+        best[source] = max(best.get(source, (likely, "")), (probability, target))
+    return {source: target for source, (_, target) in best.items() if target and not target.isdigit()}
+
+
 def _explained(
     xs: Sequence[str], ys: Sequence[str], table: Mapping[tuple[str, str], float], best: Mapping[str, float]
 ) -> float:

@@ -2,6 +2,7 @@
 
     for lexicon in lexicons("bli_datasets"): ...        # XLING, PanLex-BLI: <collection>/<source>-<target>/<file>
     read_dictionary("en-si.5000-6500.txt")              # MUSE
+    by_word(read_dictionary("en-sw.tsv"))["three"]      # ["tatu", "matatu"]
     read_vocabulary("en_vocab.txt", 100_000)            # a word a line, the most frequent first
     read_synsets("mine.csv")                            # synset, word, language[, gloss]; or a column per language
     read_ratings("multisimlex")["cmn-eng"]              # how similar people find two words
@@ -85,6 +86,14 @@ def read_dictionary(path: str | Path) -> list[tuple[str, str]]:
     if not pairs:
         raise UserError(f"{path} holds no pair of words: give a source word, a tab and a target word a line.")
     return list(pairs)
+
+
+def by_word(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Each word with all its translations."""
+    found: dict[str, list[str]] = {}
+    for source, target in pairs:
+        found.setdefault(source, []).append(target)
+    return found
 
 
 def lexicons(folder: str | Path, pattern: str = "*test*") -> list[Lexicon]:

@@ -1,9 +1,11 @@
-"""Exact match and token F1 of free-text answers, as in SQuAD, for any language.
+"""Answers that were written freely: exact match and token F1 as in SQuAD, for any language, and numbers at their end.
 
 SQuAD (Rajpurkar et al. 2016) lowercases, strips punctuation and English articles, and compares bags of words. MLQA
 (Lewis et al. 2020) added the articles of other languages and cut unspaced scripts into characters. Here punctuation is
 any Unicode punctuation, Arabic spelling is unified, digits of other scripts count as digits, invisible characters do
 not count, and case is folded as the language has it.
+
+    last_number("First 3, then 5. The answer is 1,250.50.")     # 1250.5
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Sequence
 
 from core.metrics.classification import check_lengths
 from core.text.languages import match
-from core.text.normalize import fold, normalize_arabic, strip_punctuation
+from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_punctuation
 from core.text.segment import words
 
 # Articles to drop, by language; Arabic's is a prefix.
@@ -30,6 +32,9 @@ _ARTICLES = {
     "vi": r"\b(?:của|là|cái|chiếc|những)\b",
 }
 _ELISIONS = {"fr": re.compile(r"\b[ld]['’ʼ]"), "it": re.compile(r"\b(?:un|l)['’ʼ]")}
+# A comma between digits marks thousands where three digits follow it; a minus is a sign where nothing stands before it.
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_NUMBER = re.compile(r"(?:(?<![\w.)])[-−])?\d+(?:\.\d+)?")
 _PATTERNS = {code: re.compile(pattern) for code, pattern in _ARTICLES.items()}
 
 
@@ -78,6 +83,29 @@ def squad(
         "exact_match": sum(exact_match(p, r, language) for p, r in pairs) / len(pairs),
         "f1": sum(token_f1(p, r, language) for p, r in pairs) / len(pairs),
     }
+
+
+def last_number(text: str) -> float | None:
+    """The last number of a text, as MGSM and MSVAMP are scored; None where there is none.
+
+    Digits of any script count; commas that mark thousands are left out. Whatever the text says of its answer, the last
+    number is taken: "The answer is 5, not 3" gives 3, as in official scripts.
+    """
+    found = _NUMBER.findall(_THOUSANDS.sub("", ascii_digits(text)))
+    return float(found[-1].replace("−", "-")) if found else None
+
+
+def same_number(text: str, answer: str | float, tolerance: float = 1e-3) -> float:
+    """1 if the last number of a text is the answer, up to the tolerance of official scripts, else 0.
+
+    Raises:
+        ValueError: the answer has no number.
+    """
+    wanted = last_number(answer) if isinstance(answer, str) else float(answer)
+    if wanted is None:
+        raise ValueError(f"The answer {answer!r} has no number.")
+    found = last_number(text)
+    return float(found is not None and abs(found - wanted) < tolerance)
 
 
 def _listed(answers: str | Sequence[str]) -> Sequence[str]:

@@ -309,6 +309,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "dip compare {} --lexicon pairs.tsv --model nothing/here": ("dip", ".jsonl"),
     "dip compare rows.jsonl --lexicon {} --model nothing/here": ("dip", ".json"),
     "dip compare rows.jsonl --lexicon pairs.tsv --model nothing/here --examples {}": ("dip", ".jsonl"),
+    "xcot build --english {} --translated problems.jsonl --language sw": ("xcot", ".jsonl"),
+    "xcot build --english problems.jsonl --translated {} --language sw": ("xcot", ".csv"),
+    "xcot build --english problems.jsonl --translated problems.jsonl --language sw --lexicon {}": ("xcot", ".tsv"),
+    "xcot switch {} --lexicon pairs.tsv": ("xcot", ".txt"),
+    "xcot switch rows.jsonl --lexicon {}": ("xcot", ".tsv"),
+    "xcot score --outputs {} --references problems.jsonl": ("xcot", ".jsonl"),
+    "xcot score --outputs problems.jsonl --references {}": ("xcot", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.
@@ -335,6 +342,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     item = {"id": "1", "user_message": "u", "functions": [], "expected_behavior": {"should_call_function": False}}
     (tmp_path / "items.jsonl").write_text(json.dumps({**item, "response": "r"}) + "\n")
     (tmp_path / "rows.jsonl").write_text('{"id": "a", "instruction": "x", "output": "y"}\n')
+    problem = {"id": "1", "lang": "sw", "question": "q", "answer": "1", "output": "1"}
+    (tmp_path / "problems.jsonl").write_text(json.dumps(problem) + "\n")
     (tmp_path / "pairs.tsv").write_text("en\tsw\na\tb\n")
     (tmp_path / "a.vec").write_text("a 1 2\nb 2 1\n")
     return tmp_path
