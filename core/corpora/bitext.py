@@ -88,7 +88,7 @@ def _translation_memory(path: str, languages: Pair) -> Iterator[Document]:
                 if unit.tag != "tu":
                     continue
                 texts = {
-                    variant.get(_LANG) or variant.get("lang", ""): _text(segment)
+                    variant.get(_LANG) or variant.get("lang") or "": _text(segment)
                     for variant in unit.iter("tuv")
                     if (segment := variant.find("seg")) is not None
                 }

@@ -40,9 +40,10 @@ def _pairs(source: str, languages: tuple[str, ...], limit: int | None = None) ->
     """Pairs of a shared task or of a source of rows, which may hold one direction or both."""
     import sacrebleu
 
-    directions = [languages, languages[::-1]]
+    first, second = languages
+    directions = [(first, second), (second, first)]
     if source in sacrebleu.DATASETS:
-        return [part for direction in directions for part in official_test(source, *direction, limit)]
+        return [part for a, b in directions for part in official_test(source, a, b, limit)]
 
     def adapt(row: Any, number: int) -> Segment:
         return adapt_segment(row, number - 1)

@@ -45,8 +45,9 @@ def train(config: Config, run: Run) -> None:
                 documents, config.order, config.granularity, alignment=config.alignment, seed=config.seed
             )
             text = method.pack(tokenizer, units, config.aligning.max_length).rows
-            rows = [dict(zip(config.languages, pair, strict=True)) for document in documents for pair in document]
-            bitext = segments(rows, [config.languages, config.languages[::-1]])
+            first, second = config.languages
+            table = [{first: a, second: b} for document in documents for a, b in document]
+            bitext = segments(table, [(first, second), (second, first)])
         if config.bitext_as == "interlinear":
             method.train_stage(model, text, config.aligning, run, config.seed, "stage2")
     if config.bitext_as == "instructions":

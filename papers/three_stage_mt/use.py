@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -117,7 +117,7 @@ def translate(options: Translate) -> None:
         if text.strip()
     ]
     model, tokenizer = loading.load(options.model)
-    decoding = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
+    decoding: dict[str, Any] = {"num_beams": options.num_beams, "max_new_tokens": options.max_new_tokens}
     outputs = iter(translation.translate(model, tokenizer, parts, prompt, **decoding))
     for text in texts:
         print(next(outputs).replace("\n", " ") if text.strip() else "")
