@@ -61,7 +61,8 @@ class Config:
     """The table: a file of words and glosses for each language, `{language}` in its path (.tsv, .json). Empty: names of
     Unicode CLDR and the words of the miniature's questions."""
     parallel: str = ""
-    """Sentences to learn from, a file for each language, `{language}` in its path. Empty: interface messages."""
+    """Sentences to learn from, a file for each language, `{language}` in its path. Empty: the
+    miniature's questions about other countries."""
     pivot: str = "en"
     """Language of the glosses; English in the paper."""
     coverage: Share = 1.0

@@ -178,7 +178,7 @@ def _lexicon(config: Config, code: str) -> Lexicon:
 
 
 def learnt(config: Config, code: str) -> Lexicon:
-    """Equation 4 on the parallel sentences of a language."""
+    """IBM Model 1 on the parallel sentences of a language."""
     from papers.dip import miniature
 
     if config.parallel:

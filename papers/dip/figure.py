@@ -27,9 +27,9 @@ ARMS = (
 # Where the label of a point stands beside it.
 COSTS = {
     "none": (6, -3),
-    "interleave": (6, 4),
-    "prepend": (-8, -12),
-    "append": (-20, 7),
+    "interleave": (-62, 7),
+    "prepend": (-52, -12),
+    "append": (-46, 7),
     "replace": (6, 5),
     "rarest": (6, -9),
 }
