@@ -1,0 +1,138 @@
+"""Measure whether a model answers, and answers in the language that it was asked for.
+
+    python -m papers.xllms100.eval tiny --variant xllms
+    python -m papers.xllms100.eval paper --benchmarks benchmarks --base runs/sft/artifact --preferences pairs.jsonl
+
+Language democratization (XLT, Huang et al. 2023) of scores s_l by language is
+
+    100 · mean_l s_l / max_l s_l,                                                                                  (3)
+
+which rises too where the best language got worse: mean and best stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from core.files import load_facts
+from core.metrics.languages import democratization, off_target
+from papers.xllms100 import data, miniature
+from papers.xllms100.config import Config
+
+FACTS = ("recipe", "max_new_tokens")
+
+
+def evaluate(config: Config, run: Run) -> Measurement:
+    """Rates of right answers and of answers in the right language, by direction; or scores of the benchmarks."""
+    from core.models.loading import load
+
+    facts = load_facts(run.artifact, "xllms100.json", FACTS, "papers.xllms100.train")
+    model, tokenizer = load(run.artifact, dtype="auto" if config.base else "float32")
+    options = (model, tokenizer, facts["recipe"], facts["max_new_tokens"])
+    moved = {name: facts[name] for name in ("chosen", "rejected") if name in facts}
+    if config.base:
+        return benchmarks(config, options)
+    return numbers(config, options, moved)
+
+
+# --- the miniature ----------------------------------------------------------------------------------------------------
+
+
+def numbers(config: Config, options: tuple[Any, ...], metrics: dict[str, float]) -> Measurement:
+    """Both rates in every group of directions, a unit an answer, named by its language, direction and fact."""
+    units: dict[str, dict[str, float]] = {}
+    samples, asked = [], miniature.tested(config)
+    for group, requests in asked.items():
+        outputs = data.answers(*options, requests)
+        found = scored(requests, outputs)
+        units |= {f"{name}_{group}": values for name, values in found.items()}
+        samples += [
+            {"prompt": f"{row['instruction']} {row['input']}", "output": output, "wanted": row["reference"]}
+            for row, output in list(zip(requests, outputs, strict=True))[:: max(1, len(requests) // 4)]
+        ]
+    metrics |= {name: fmean(values.values()) for name, values in units.items()}
+    for group in ("seen", "unseen", "new"):
+        equal = democratization(by_first(units[f"right_{group}"]))
+        metrics |= {f"democratization_{group}": equal.share, f"best_{group}": equal.best, f"worst_{group}": equal.worst}
+    named = miniature.requests(
+        [(code, code) for code in miniature.LANGUAGES], miniature.results(config)["train"], 4, "named"
+    )
+    named = [{**row, "instruction": " ".join(row["fact"].partition("-")[2])} for row in named]
+    metrics["named"] = fmean(scored(named, data.answers(*options, named))["right"].values())
+    metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(asked["unseen"], config).items()}
+    return Measurement({name: value for name, value in metrics.items() if value == value}, units, {"samples": samples})
+
+
+def scored(asked: Sequence[Mapping[str, str]], outputs: Sequence[str]) -> dict[str, dict[str, float]]:
+    """`right` and `on_target` (the answer is in the language that was asked for), by language, direction and fact."""
+    right, on_target = {}, {}
+    for row, output in zip(asked, outputs, strict=True):
+        unit = f"{row['lang_out']}/{row['lang_in']}-{row['lang_out']}/{row['fact']}"
+        right[unit] = float(output == row["reference"])
+        on_target[unit] = float(bool(output) and miniature.identify(output, row["lang_out"]) == row["lang_out"])
+    return {"right": right, "on_target": on_target}
+
+
+def by_first(units: Mapping[str, float]) -> dict[str, float]:
+    """Means by the first level of the units: the language."""
+    groups = defaultdict(list)
+    for unit, value in units.items():
+        groups[unit.partition("/")[0]].append(value)
+    return {name: fmean(values) for name, values in groups.items()}
+
+
+# --- the benchmarks ---------------------------------------------------------------------------------------------------
+
+
+def benchmarks(config: Config, options: tuple[Any, ...]) -> Measurement:
+    """Score, democratization and, where a language is written, the off-target rate of every benchmark."""
+    metrics: dict[str, float] = {}
+    units: dict[str, dict[str, float]] = {}
+    for name in data.TASKS:
+        asked = data.benchmark(name, config.benchmarks)
+        outputs = data.answers(*options[:3], 128 if name == "xl_sum" else options[3], asked)
+        for task in dict.fromkeys(row["task"] for row in asked):
+            both = [(row, output) for row, output in zip(asked, outputs, strict=True) if row["task"] == task]
+            part = [row for row, _ in both], [output for _, output in both]
+            units[task] = scores(*part)
+            metrics |= summary(task, units[task], *part)
+    return Measurement(metrics, units)
+
+
+def scores(asked: Sequence[data.Question], outputs: Sequence[str]) -> dict[str, float]:
+    """The score of every answer by language or direction: accuracy and ROUGE-L in [0, 1], chrF++ in [0, 100]."""
+    from core.metrics.answers import rouge_l
+    from core.metrics.translation import sentence_chrf
+
+    found = {}
+    for row, output in zip(asked, outputs, strict=True):
+        if not row["wanted"]:
+            score = float(data.picked(output, row["task"]) == row["reference"])
+        elif row["task"].startswith("flores"):
+            score = sentence_chrf(output, row["reference"], word_order=2)
+        else:
+            score = rouge_l(output, row["reference"], row["wanted"])
+        found[f"{row['group']}/{row['key']}"] = score
+    return found
+
+
+def summary(
+    task: str, units: Mapping[str, float], asked: Sequence[data.Question], outputs: Sequence[str]
+) -> dict[str, float]:
+    """Mean, best and democratization over languages or directions; and the off-target rate where one can be told."""
+    equal = democratization(by_first(units))
+    found = {task: equal.mean, f"{task}_best": equal.best, f"{task}_democratization": equal.share}
+    if asked[0]["wanted"]:
+        rates = off_target(outputs, [row["wanted"] for row in asked], groups=[row["group"] for row in asked])
+        judged = [rate.rate for rate in rates.values() if rate.judged]
+        found |= {f"{task}_off_target": fmean(judged)} if judged else {}
+    return found
+
+
+if __name__ == "__main__":
+    entrypoint(evaluate)
