@@ -136,7 +136,7 @@ PAPER = Paper(
         ),
         Premise(
             id="names",
-            statement="It knows the languages by their names: asked for a number in one without any question, it does it.",
+            statement="It knows languages by their names: asked for a number in one without a question, it writes it.",
             metric="named",
             variant="sft",
             at_least=0.85,

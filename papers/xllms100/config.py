@@ -28,10 +28,11 @@ TARGETS = {"sft": ("q_proj", "v_proj"), "dpo": ("q_proj", "k_proj", "v_proj")}
 # BLOOM has the three in one.
 FUSED = ("query_key_value",)
 # Of Bactrian-X, the largest translation of Alpaca whose rows have ids; the authors' set of 100 is not published.
-LANGUAGES = (
+_LANGUAGES = (
     "af ar az bn cs de en es et fa fi fr gl gu he hi hr id it ja ka kk km ko lt lv mk ml mn mr my ne nl pl ps pt ro ru "
     "si sl sv sw ta te th tl tr uk ur vi xh zh"
-).split()  # noqa: SIM905
+)
+LANGUAGES = tuple(_LANGUAGES.split())
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class Config:
             raise UserError("feedback = 'none' ends with stage 1: --objective and --nll are about stage 2.")
         if self.feedback_languages == 1:
             raise UserError("feedback_languages = 1 leaves no cross-lingual pair: give at least 2, or 0 for all.")
+        if not self.base and self.recipe == "official":
+            raise UserError("The miniature has no words for the official layouts: leave --recipe consistent.")
         if not self.base and (self.instructions or self.preferences or self.benchmarks):
             raise UserError("instructions, preferences and benchmarks need a model: name one in --base.")
 

@@ -20,11 +20,14 @@ from typing import Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import load_facts
-from core.metrics.languages import democratization, off_target
+from core.metrics.languages import democratization
+from core.tasks import worded
 from papers.xllms100 import data, miniature
 from papers.xllms100.config import Config
 
 FACTS = ("recipe", "max_new_tokens")
+# Tokens of a summary (code).
+SUMMARY = 128
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -90,48 +93,16 @@ def by_first(units: Mapping[str, float]) -> dict[str, float]:
 
 
 def benchmarks(config: Config, options: tuple[Any, ...]) -> Measurement:
-    """Score, democratization and, where a language is written, the off-target rate of every benchmark."""
+    """Mean score, democratization and, where a language is written, the off-target rate of every benchmark."""
     metrics: dict[str, float] = {}
     units: dict[str, dict[str, float]] = {}
-    for name in data.TASKS:
-        asked = data.benchmark(name, config.benchmarks)
-        outputs = data.answers(*options[:3], 128 if name == "xl_sum" else options[3], asked)
-        for task in dict.fromkeys(row["task"] for row in asked):
-            both = [(row, output) for row, output in zip(asked, outputs, strict=True) if row["task"] == task]
-            part = [row for row, _ in both], [output for _, output in both]
-            units[task] = scores(*part)
-            metrics |= summary(task, units[task], *part)
+    for name in data.FOLDERS:
+        for task, asked in data.benchmark(name, config.benchmarks).items():
+            requests = [{"instruction": question.instruction, "input": question.input} for question in asked]
+            outputs = data.answers(*options[:3], SUMMARY if name == "xl_sum" else options[3], requests)
+            units[task] = worded.scores(asked, outputs)
+            metrics |= {f"{task}_{key}": value for key, value in worded.summary(asked, outputs).items()}
     return Measurement(metrics, units)
-
-
-def scores(asked: Sequence[data.Question], outputs: Sequence[str]) -> dict[str, float]:
-    """The score of every answer by language or direction: accuracy and ROUGE-L in [0, 1], chrF++ in [0, 100]."""
-    from core.metrics.answers import rouge_l
-    from core.metrics.translation import sentence_chrf
-
-    found = {}
-    for row, output in zip(asked, outputs, strict=True):
-        if not row["wanted"]:
-            score = float(data.picked(output, row["task"]) == row["reference"])
-        elif row["task"].startswith("flores"):
-            score = sentence_chrf(output, row["reference"], word_order=2)
-        else:
-            score = rouge_l(output, row["reference"], row["wanted"])
-        found[f"{row['group']}/{row['key']}"] = score
-    return found
-
-
-def summary(
-    task: str, units: Mapping[str, float], asked: Sequence[data.Question], outputs: Sequence[str]
-) -> dict[str, float]:
-    """Mean, best and democratization over languages or directions; and the off-target rate where one can be told."""
-    equal = democratization(by_first(units))
-    found = {task: equal.mean, f"{task}_best": equal.best, f"{task}_democratization": equal.share}
-    if asked[0]["wanted"]:
-        rates = off_target(outputs, [row["wanted"] for row in asked], groups=[row["group"] for row in asked])
-        judged = [rate.rate for rate in rates.values() if rate.judged]
-        found |= {f"{task}_off_target": fmean(judged)} if judged else {}
-    return found
 
 
 if __name__ == "__main__":

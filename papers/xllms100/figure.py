@@ -33,7 +33,7 @@ def draw(record: Record) -> Figure:
         [["arms", "groups"], ["arms", "languages"]], figsize=(9.6, 6.2), width_ratios=(1.2, 1)
     )
     arm_bars(axes["arms"], record, "right_unseen", ARMS)
-    trivial_lines(axes["arms"], record, "xllms", vertical=True, names=("majority",))
+    trivial_lines(axes["arms"], record, "xllms", vertical=True, names=("language",))
     axes["arms"].set_xlabel("right answers in directions without feedback (95 % interval)")
     axes["arms"].set_title("Every arm", pad=14)
     metric_rows(axes["groups"], record, GROUPS, (ARMS[0], ARMS[1], (*ARMS[2][:2], "green")))

@@ -7,9 +7,8 @@
 Numbers in questions are digits, so that every language asks about the same things; plus or minus one has to be read
 from the question. Stage 1 has seen every question of every language, every language's name beside its own questions,
 and no question that asks for another language: what a model makes of such a request is its own affair, as in a chat
-model that was tuned on translated instructions. Numbers that are the answer of a test question are no answer in any pair of the
-feedback, and some languages have no feedback at all. The words of a language occur in no other, so the language of an
-answer is known exactly.
+model that was tuned on translated instructions. A number that a test asks for is no answer in any pair of the feedback,
+and some languages have no feedback. The words of a language occur in no other, so the language of an answer is exact.
 """
 
 from __future__ import annotations
@@ -116,8 +115,12 @@ def tested(config: Config) -> dict[str, list[dict[str, str]]]:
     new = {(row["lang_in"], row["lang_out"]) for row in groups["new"]}
     # One set of questions for both, of which the new directions are a part.
     groups["new"] = [row for row in groups["unseen"] if (row["lang_in"], row["lang_out"]) in new]
-    own = requests([(code, code) for code in LANGUAGES], numbers, 4 * ASKED, f"own-{config.seed}")
-    return {**groups, "own": [{**row, "input": ""} for row in own]}
+    return {**groups, "own": own(LANGUAGES, numbers, 4 * ASKED, f"own-{config.seed}")}
+
+
+def own(codes: Sequence[str], numbers: Sequence[int], count: int, seed: str) -> list[dict[str, str]]:
+    """Questions that ask for no language, to be answered in their own."""
+    return [{**row, "input": ""} for row in requests([(code, code) for code in codes], numbers, count, seed)]
 
 
 def asked_for_feedback(config: Config) -> dict[str, list[dict[str, str]]]:
@@ -126,7 +129,7 @@ def asked_for_feedback(config: Config) -> dict[str, list[dict[str, str]]]:
     per_direction, per_language = (-(-SPARE * PAIRS // len(group)) for group in (seen, known))
     return {
         "cross": requests(seen, numbers, per_direction, f"cross-{config.seed}"),
-        "mono": requests([(code, code) for code in known], numbers, per_language, f"mono-{config.seed}"),
+        "mono": own(known, numbers, per_language, f"mono-{config.seed}"),
     }
 
 
@@ -182,10 +185,11 @@ def drawn(found: Mapping[str, Any], config: Config) -> list[dict[str, str]]:
 
 
 def solvers(asked: Sequence[Request], config: Config) -> dict[str, float]:
-    """Shares of right answers of solvers that know nothing but requests of the feedback with their right answers."""
+    """Shares of right answers of solvers that know nothing but requests of the feedback with their right answers; and
+    of one that knows the number and draws the language (`language`)."""
     known = [row for rows in asked_for_feedback(config).values() for row in rows]
     train, test = ([_item(row, number) for number, row in enumerate(rows)] for rows in (known, asked))
-    return trivial(train, test)
+    return {**trivial(train, test), "language": 1 / len(LANGUAGES)}
 
 
 def _item(row: Request, number: int) -> Item:

@@ -298,6 +298,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "csr4mbart lexicon {} pairs.tsv --model nothing/here": ("csr4mbart", ".txt"),
     "csr4mbart lexicon pairs.tsv {} --model nothing/here": ("csr4mbart", ".txt"),
     "csr4mbart tune {} --source en --target sw --model nothing/here": ("csr4mbart", ".tsv"),
+    "xllms100 feedback --instructions en={} sw=rows.jsonl --models nothing/here": ("xllms100", ".jsonl"),
+    "xllms100 convert {}": ("xllms100", ".jsonl"),
+    "xllms100 measure {}": ("xllms100", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.
