@@ -55,6 +55,10 @@ class Config:
     """Which answer of a pair is preferred is drawn by lot: the effect, broken on purpose."""
     feedback_languages: Annotated[int, Range(0)] = 8
     """How many languages have feedback, drawn by the seed (the paper: 30 of 100); 0 = all."""
+    pairs: Annotated[int, Range(2)] = 300
+    """Pairs of the miniature."""
+    asked: Annotated[int, Range(1)] = 4
+    """Questions of a direction that the miniature asks."""
     recipe: Literal["official", "consistent"] = "consistent"
     """official: another prompt layout in each stage, instruction tuning with a loss on prompts too, pairs left out by
     their characters (code); consistent: one layout, loss on answers, pairs left out by their tokens (ours)."""
@@ -121,7 +125,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, feedback_languages=4, sft=replace(TINY.sft, steps=3, batch_size=8),
+        TINY, feedback_languages=4, pairs=16, asked=1, sft=replace(TINY.sft, steps=3, batch_size=8),
         dpo=replace(TINY.dpo, steps=2, batch_size=4),
     ),
     "tiny": TINY,

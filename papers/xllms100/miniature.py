@@ -44,8 +44,8 @@ LARGEST = 59
 NAMED, OWN_NAME = 0.15, 0.3
 # Results that are tested, and as many for development.
 HELD_OUT = 12
-# Directions with feedback, pairs of either kind, sampled candidates of each, and test facts of a direction.
-DIRECTIONS, PAIRS, CANDIDATES, ASKED = 24, 300, 4, 4
+# Directions with feedback, and candidates that the model to align samples for each request.
+DIRECTIONS, CANDIDATES = 24, 4
 # Requests for a pair: some have no wrong candidate.
 SPARE = 2
 
@@ -110,12 +110,13 @@ def tested(config: Config) -> dict[str, list[dict[str, str]]]:
     """What is asked in evaluation, by group: `seen`, `unseen`, `new`; and `own`, each language in its own."""
     numbers = results(config)[config.split]
     groups = {
-        name: requests(pairs, numbers, ASKED, f"{name}-{config.seed}") for name, pairs in directions(config).items()
+        name: requests(pairs, numbers, config.asked, f"{name}-{config.seed}")
+        for name, pairs in directions(config).items()
     }
     new = {(row["lang_in"], row["lang_out"]) for row in groups["new"]}
     # One set of questions for both, of which the new directions are a part.
     groups["new"] = [row for row in groups["unseen"] if (row["lang_in"], row["lang_out"]) in new]
-    return {**groups, "own": own(LANGUAGES, numbers, 4 * ASKED, f"own-{config.seed}")}
+    return {**groups, "own": own(LANGUAGES, numbers, 4 * config.asked, f"own-{config.seed}")}
 
 
 def own(codes: Sequence[str], numbers: Sequence[int], count: int, seed: str) -> list[dict[str, str]]:
@@ -126,7 +127,7 @@ def own(codes: Sequence[str], numbers: Sequence[int], count: int, seed: str) -> 
 def asked_for_feedback(config: Config) -> dict[str, list[dict[str, str]]]:
     """Requests from which pairs are made, more than are needed: `cross` and `mono`."""
     numbers, seen, known = results(config)["train"], directions(config)["seen"], spoken(config)
-    per_direction, per_language = (-(-SPARE * PAIRS // len(group)) for group in (seen, known))
+    per_direction, per_language = (-(-SPARE * config.pairs // len(group)) for group in (seen, known))
     return {
         "cross": requests(seen, numbers, per_direction, f"cross-{config.seed}"),
         "mono": own(known, numbers, per_language, f"mono-{config.seed}"),
@@ -169,11 +170,11 @@ def stray(asked: Sequence[Request]) -> list[list[str]]:
 
 
 def drawn(found: Mapping[str, Any], config: Config) -> list[dict[str, str]]:
-    """`PAIRS` pairs of the kinds that are asked for, in the seed's order; by lot, either answer is preferred."""
+    """Pairs of the kinds that are asked for, in the seed's order; by lot, either answer is preferred."""
     kinds = ("cross", "mono") if config.feedback == "both" else (config.feedback,)
     rng, rows = Random(f"pairs-{config.seed}"), []
     for kind in kinds:
-        rows += rng.sample(found[kind]["rows"], min(PAIRS // len(kinds), len(found[kind]["rows"])))
+        rows += rng.sample(found[kind]["rows"], min(config.pairs // len(kinds), len(found[kind]["rows"])))
     rng.shuffle(rows)
     if not config.by_lot:
         return rows

@@ -132,7 +132,8 @@ def feedback(config: Config, run: Run, start: str) -> list[dict[str, str]]:
     """
     if config.base:
         return data.preferences(config.preferences, config.feedback, config.feedback_languages, config.seed)
-    inputs = {"start": Path(start), "feedback_languages": config.feedback_languages, "seed": config.seed}
+    inputs: dict[str, Any] = {name: getattr(config, name) for name in ("seed", "feedback_languages", "pairs")}
+    inputs |= {"start": Path(start)}
     found = run.once("feedback", inputs, partial(made_feedback, config, start))
     return miniature.drawn(found, config)
 

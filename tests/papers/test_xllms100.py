@@ -264,8 +264,8 @@ def test_pairs_by_lot_and_by_kind() -> None:
         return miniature.drawn(found, override(TINY, changes))
 
     cross, both, lot = drawn(feedback="cross"), drawn(), drawn(by_lot=True)
-    assert len(cross) == len(both) == len(lot) == miniature.PAIRS
-    assert sum(row["lang_in"] == "de" for row in both) == miniature.PAIRS // 2
+    assert len(cross) == len(both) == len(lot) == TINY.pairs
+    assert sum(row["lang_in"] == "de" for row in both) == TINY.pairs // 2
     assert {row["prefered_output"] for row in cross} == {"embe"}
     turned = sum(row["prefered_output"] == "Apfel" for row in lot) / len(lot)
     assert 0.4 < turned < 0.6
@@ -386,6 +386,7 @@ def test_own_instructions_and_pairs_on_another_model(
         {"lang_in": "da", "lang_out": "ru", "output": "An apple and a pear", "reference": "Яблоко"},
         {"lang_in": "ru", "lang_out": "da", "output": "Et æble og en pære", "reference": "Et æble og en pære"},
     ]
+    capsys.readouterr()
     use.main(["measure", write_lines(tmp_path / "outputs.jsonl", outputs)])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[1][:4] == ["da-ru", "2", "2", "0.500"]
