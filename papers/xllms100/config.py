@@ -125,7 +125,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, feedback_languages=4, pairs=16, asked=1, sft=replace(TINY.sft, steps=3, batch_size=8),
+        TINY, feedback_languages=6, pairs=16, asked=1, sft=replace(TINY.sft, steps=3, batch_size=8),
         dpo=replace(TINY.dpo, steps=2, batch_size=4),
     ),
     "tiny": TINY,

@@ -61,14 +61,15 @@ def numbers(config: Config, options: tuple[Any, ...], metrics: dict[str, float])
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     for group in ("seen", "unseen", "new"):
         equal = democratization(by_first(units[f"right_{group}"]))
-        metrics |= {f"democratization_{group}": equal.share, f"best_{group}": equal.best, f"worst_{group}": equal.worst}
+        share = equal.share if equal.best else 0.0  # nobody has anything
+        metrics |= {f"democratization_{group}": share, f"best_{group}": equal.best, f"worst_{group}": equal.worst}
     named = miniature.requests(
         [(code, code) for code in miniature.LANGUAGES], miniature.results(config)["train"], 4, "named"
     )
     named = [{**row, "instruction": " ".join(row["fact"].partition("-")[2])} for row in named]
     metrics["named"] = fmean(scored(named, data.answers(*options, named))["right"].values())
     metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(asked["unseen"], config).items()}
-    return Measurement({name: value for name, value in metrics.items() if value == value}, units, {"samples": samples})
+    return Measurement(metrics, units, {"samples": samples})
 
 
 def scored(asked: Sequence[Mapping[str, str]], outputs: Sequence[str]) -> dict[str, dict[str, float]]:
