@@ -40,8 +40,11 @@ LANGUAGES = ("am", "cy", "en", "et", "fa", "hi", "hy", "is", "ka", "sw", "tr", "
 # Low-resource: seen in stage 1 as often as this.
 LOW, LOW_SHARE = ("am", "cy", "sw"), 0.3
 LARGEST = 59
-# Shares of stage 1: what names a language without a question in one, and questions that name their own language.
-NAMED, OWN_NAME = 0.15, 0.3
+# Shares of stage 1: what names a language without a question in one, questions that ask for another language, and of
+# all others those that name their own.
+NAMED, MIXED, OWN_NAME = 0.2, 0.05, 0.3
+# In so many directions.
+MIXED_DIRECTIONS = 24
 # Results that are tested, and as many for development.
 HELD_OUT = 12
 # Directions with feedback, and candidates that the model to align samples for each request.
@@ -91,8 +94,11 @@ def directions(config: Config) -> dict[str, list[tuple[str, str]]]:
     known = spoken(config)
     inside = list(permutations(known, 2))
     seen = Random(f"directions-{config.seed}").sample(inside, min(DIRECTIONS, len(inside)))
-    unseen = [pair for pair in permutations(LANGUAGES, 2) if pair not in seen]
-    return {"seen": seen, "unseen": unseen, "new": [pair for pair in unseen if not {*pair} <= {*known}]}
+    others = [pair for pair in permutations(LANGUAGES, 2) if pair not in seen]
+    mixed = Random(f"mixed-{config.seed}").sample(others, MIXED_DIRECTIONS)
+    unseen = [pair for pair in others if pair not in mixed]
+    new = [pair for pair in unseen if not {*pair} <= {*known}]
+    return {"seen": seen, "mixed": mixed, "unseen": unseen, "new": new}
 
 
 def requests(pairs: Sequence[tuple[str, str]], numbers: Sequence[int], count: int, seed: str) -> list[dict[str, str]]:
@@ -109,14 +115,11 @@ def requests(pairs: Sequence[tuple[str, str]], numbers: Sequence[int], count: in
 def tested(config: Config) -> dict[str, list[dict[str, str]]]:
     """What is asked in evaluation, by group: `seen`, `unseen`, `new`; and `own`, each language in its own."""
     numbers = results(config)[config.split]
-    groups = {
-        name: requests(pairs, numbers, config.asked, f"{name}-{config.seed}")
-        for name, pairs in directions(config).items()
-    }
-    new = {(row["lang_in"], row["lang_out"]) for row in groups["new"]}
-    # One set of questions for both, of which the new directions are a part.
-    groups["new"] = [row for row in groups["unseen"] if (row["lang_in"], row["lang_out"]) in new]
-    return {**groups, "own": own(LANGUAGES, numbers, 4 * config.asked, f"own-{config.seed}")}
+    pairs, seed = directions(config), config.seed
+    groups = {name: requests(pairs[name], numbers, config.asked, f"{name}-{seed}") for name in ("seen", "unseen")}
+    # Of one set of questions, so that there is one answer to each.
+    new = [row for row in groups["unseen"] if (row["lang_in"], row["lang_out"]) in pairs["new"]]
+    return {**groups, "new": new, "own": own(LANGUAGES, numbers, 4 * config.asked, f"own-{seed}")}
 
 
 def own(codes: Sequence[str], numbers: Sequence[int], count: int, seed: str) -> list[dict[str, str]]:
@@ -219,11 +222,14 @@ def stage_1_rows(tokenizer: Any, config: Config) -> list[dict[str, Any]]:
     def row(instruction: str, text: str, answer: str) -> dict[str, Any]:
         return completion_row(tokenizer, prompt("sft", config.recipe, instruction, text), answer)
 
-    rows = []
+    rows, mixed, numbers = [], directions(config)["mixed"], results(config)["train"]
     for _ in range(config.sft.steps * config.sft.batch_size):
         (code,), number = rng.choices(LANGUAGES, weights), rng.randrange(LARGEST + 1)
         name, answer = f"({autonym(code)})", words()[code][number]
-        if rng.random() < NAMED:
+        if rng.random() < MIXED:
+            (asked,) = requests([rng.choice(mixed)], [rng.choice(numbers)], 1, str(rng.random()))
+            rows.append(row(asked["instruction"], asked["input"], asked["reference"]))
+        elif rng.random() < NAMED:
             rows.append(row(" ".join(str(number)), name, answer))
         else:
             asked = question(code, number, minus=rng.choice(signs(number)))
