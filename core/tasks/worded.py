@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from core.metrics.languages import democratization, off_target
 from core.metrics.translation import sentence_chrf
 
 Metric = Literal["accuracy", "rouge_l", "chrf++"]
+Adapter = Callable[[Mapping[str, Any], str, str, str], "Question"]
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,13 @@ def read(task: str, folder: str | Path, wording: str = "{instruction}", most: in
     for file in files:
         code = _language(task, file)
         rows = list(corpora.read_rows(file))[:most]
-        keyed = corpora.adapted(file, rows, lambda row, number, code=code: adapt(row, str(number), code, wording))
-        found += list(keyed)
+        made = partial(_made, adapt, code, wording)
+        found += list(corpora.adapted(file, rows, made))
     return found
+
+
+def _made(adapt: Adapter, code: str, wording: str, row: Mapping[str, Any], number: int) -> Question:
+    return adapt(row, str(number), code, wording)
 
 
 def _language(task: str, file: Path) -> str:
@@ -101,7 +107,7 @@ def _self_instruct(row: Mapping[str, Any], key: str, code: str, wording: str) ->
     return Question(code, key, wording.format_map(row), shown["output"], "rouge_l", shown["input"], code)
 
 
-_TASKS: dict[str, tuple[str, Callable[..., Question]]] = {
+_TASKS: dict[str, tuple[str, Adapter]] = {
     "paws_x": ("*/test_2k.tsv", _paws_x),
     "xcopa": ("*/test.*.jsonl", _xcopa),
     "xl_sum": ("*_test.jsonl", _xl_sum),

@@ -124,7 +124,7 @@ def to_usual(row: Mapping[str, str], layout: Layout = "plain") -> dict[str, Any]
 
 
 def answers(
-    model: Any, tokenizer: Any, recipe: Recipe, new: int, asked: Sequence[Request], **decoding: Any
+    model: Any, tokenizer: Any, recipe: Recipe, asked: Sequence[Request], *, new: int, **decoding: Any
 ) -> list[str]:
     """What a model answers, by default greedily (code)."""
     from core.inference.generation import generate
@@ -138,7 +138,7 @@ def sample(
 ) -> list[list[str]]:
     """`count` answers to each request at temperature 1, the candidates of feedback."""
     repeated = [row for row in asked for _ in range(count)]
-    found = answers(model, tokenizer, recipe, new, repeated, temperature=1.0, seed=seed)
+    found = answers(model, tokenizer, recipe, repeated, new=new, temperature=1.0, seed=seed)
     return [found[start : start + count] for start in range(0, len(found), count)]
 
 

@@ -13,9 +13,9 @@ which rises too where the best language got worse: mean and best stand beside it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
-from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
@@ -25,6 +25,7 @@ from core.tasks import worded
 from papers.xllms100 import data, miniature
 from papers.xllms100.config import Config
 
+Answer = Callable[..., list[str]]
 FACTS = ("recipe", "max_new_tokens")
 # Tokens of a summary (code).
 SUMMARY = 128
@@ -36,22 +37,22 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     facts = load_facts(run.artifact, "xllms100.json", FACTS, "papers.xllms100.train")
     model, tokenizer = load(run.artifact, dtype="auto" if config.base else "float32")
-    options = (model, tokenizer, facts["recipe"], facts["max_new_tokens"])
-    moved = {name: facts[name] for name in ("chosen", "rejected") if name in facts}
+    answer = partial(data.answers, model, tokenizer, facts["recipe"], new=facts["max_new_tokens"])
+    moved: dict[str, float] = {name: facts[name] for name in ("chosen", "rejected") if name in facts}
     if config.base:
-        return benchmarks(config, options)
-    return numbers(config, options, moved)
+        return benchmarks(config, answer)
+    return numbers(config, answer, moved)
 
 
 # --- the miniature ----------------------------------------------------------------------------------------------------
 
 
-def numbers(config: Config, options: tuple[Any, ...], metrics: dict[str, float]) -> Measurement:
+def numbers(config: Config, answer: Answer, metrics: dict[str, float]) -> Measurement:
     """Both rates in every group of directions, a unit an answer, named by its language, direction and fact."""
     units: dict[str, dict[str, float]] = {}
     samples, asked = [], miniature.tested(config)
     for group, requests in asked.items():
-        outputs = data.answers(*options, requests)
+        outputs = answer(requests)
         found = scored(requests, outputs)
         units |= {f"{name}_{group}": values for name, values in found.items()}
         samples += [
@@ -67,7 +68,7 @@ def numbers(config: Config, options: tuple[Any, ...], metrics: dict[str, float])
         [(code, code) for code in miniature.LANGUAGES], miniature.results(config)["train"], 4, "named"
     )
     named = [{**row, "instruction": " ".join(row["fact"].partition("-")[2])} for row in named]
-    metrics["named"] = fmean(scored(named, data.answers(*options, named))["right"].values())
+    metrics["named"] = fmean(scored(named, answer(named))["right"].values())
     metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(asked["unseen"], config).items()}
     return Measurement(metrics, units, {"samples": samples})
 
@@ -93,14 +94,14 @@ def by_first(units: Mapping[str, float]) -> dict[str, float]:
 # --- the benchmarks ---------------------------------------------------------------------------------------------------
 
 
-def benchmarks(config: Config, options: tuple[Any, ...]) -> Measurement:
+def benchmarks(config: Config, answer: Answer) -> Measurement:
     """Mean score, democratization and, where a language is written, the off-target rate of every benchmark."""
     metrics: dict[str, float] = {}
     units: dict[str, dict[str, float]] = {}
     for name in data.FOLDERS:
         for task, asked in data.benchmark(name, config.benchmarks).items():
             requests = [{"instruction": question.instruction, "input": question.input} for question in asked]
-            outputs = data.answers(*options[:3], SUMMARY if name == "xl_sum" else options[3], requests)
+            outputs = answer(requests, **({"new": SUMMARY} if name == "xl_sum" else {}))
             units[task] = worded.scores(asked, outputs)
             metrics |= {f"{task}_{key}": value for key, value in worded.summary(asked, outputs).items()}
     return Measurement(metrics, units)

@@ -85,27 +85,26 @@ def signs(result: int) -> tuple[bool, ...]:
 
 def spoken(config: Config) -> list[str]:
     """The languages with feedback."""
-    return sorted(Random(f"languages-{config.seed}").sample(LANGUAGES, config.feedback_languages or len(LANGUAGES)))
+    return Random(f"languages-{config.seed}").sample(LANGUAGES, len(LANGUAGES))[: config.feedback_languages or None]
 
 
 def directions(config: Config) -> dict[str, list[tuple[str, str]]]:
-    """Ordered pairs of languages: `seen` in the feedback; `unseen`, which is all others; `new`, of these the ones of
-    which a language has no feedback."""
-    known = spoken(config)
-    inside = list(permutations(known, 2))
+    """Ordered pairs of languages: `mixed`, which stage 1 has a few requests of; of the others those that are `seen` in
+    the feedback, and `unseen`; and of these the `new` ones, of which a language has no feedback."""
+    known, every = spoken(config), list(permutations(LANGUAGES, 2))
+    mixed = Random(f"mixed-{config.seed}").sample(every, MIXED_DIRECTIONS)
+    inside = [pair for pair in permutations(known, 2) if pair not in mixed]
     seen = Random(f"directions-{config.seed}").sample(inside, min(DIRECTIONS, len(inside)))
-    others = [pair for pair in permutations(LANGUAGES, 2) if pair not in seen]
-    mixed = Random(f"mixed-{config.seed}").sample(others, MIXED_DIRECTIONS)
-    unseen = [pair for pair in others if pair not in mixed]
+    unseen = [pair for pair in every if pair not in (*mixed, *seen)]
     new = [pair for pair in unseen if not {*pair} <= {*known}]
-    return {"seen": seen, "mixed": mixed, "unseen": unseen, "new": new}
+    return {"mixed": mixed, "seen": seen, "unseen": unseen, "new": new}
 
 
 def requests(pairs: Sequence[tuple[str, str]], numbers: Sequence[int], count: int, seed: str) -> list[dict[str, str]]:
     """`count` requests of each direction, with the right answer as `reference` and what is asked as `fact`."""
-    rng, facts = Random(seed), [(number, minus) for number in numbers for minus in signs(number)]
-    found = []
+    facts, found = [(number, minus) for number in numbers for minus in signs(number)], []
     for lang_in, lang_out in pairs:
+        rng = Random(f"{seed}-{lang_in}-{lang_out}")  # whatever the other directions are
         for number, minus in rng.sample(facts, min(count, len(facts))):
             asked = cross_lingual(record(lang_in, number, minus=minus), lang_in, lang_out, words()[lang_out][number])
             found.append({**asked, "fact": f"{'minus' if minus else 'plus'}-{number}"})
@@ -116,7 +115,7 @@ def tested(config: Config) -> dict[str, list[dict[str, str]]]:
     """What is asked in evaluation, by group: `seen`, `unseen`, `new`; and `own`, each language in its own."""
     numbers = results(config)[config.split]
     pairs, seed = directions(config), config.seed
-    groups = {name: requests(pairs[name], numbers, config.asked, f"{name}-{seed}") for name in ("seen", "unseen")}
+    groups = {name: requests(pairs[name], numbers, config.asked, f"tested-{seed}") for name in ("seen", "unseen")}
     # Of one set of questions, so that there is one answer to each.
     new = [row for row in groups["unseen"] if (row["lang_in"], row["lang_out"]) in pairs["new"]]
     return {**groups, "new": new, "own": own(LANGUAGES, numbers, 4 * config.asked, f"own-{seed}")}
@@ -162,13 +161,15 @@ def oracle(asked: Sequence[Request]) -> list[list[str]]:
     return [[request["reference"]] for request in asked]
 
 
-def stray(asked: Sequence[Request]) -> list[list[str]]:
-    """A weaker model: it knows the number and not the language."""
-    found = []
-    for number, request in enumerate(asked):
+def weaker(config: Config, asked: Sequence[Request]) -> list[list[str]]:
+    """A weaker model: it knows the number and not the language, or the language and not the number."""
+    numbers, found = results(config)["train"], []
+    for place, request in enumerate(asked):
+        rng, number = Random(f"{config.seed}-{place}"), int(request["fact"].partition("-")[2])
         others = [code for code in LANGUAGES if code not in (request["lang_in"], request["lang_out"])]
-        code = Random(f"{number}-{request['fact']}").choice(others)
-        found.append([words()[code][int(request["fact"].partition("-")[2])]])
+        strange = words()[rng.choice(others)][number]
+        wrong = words()[request["lang_out"]][rng.choice([other for other in numbers if other != number])]
+        found.append([rng.choice((strange, wrong))])
     return found
 
 
@@ -227,8 +228,8 @@ def stage_1_rows(tokenizer: Any, config: Config) -> list[dict[str, Any]]:
         (code,), number = rng.choices(LANGUAGES, weights), rng.randrange(LARGEST + 1)
         name, answer = f"({autonym(code)})", words()[code][number]
         if rng.random() < MIXED:
-            (asked,) = requests([rng.choice(mixed)], [rng.choice(numbers)], 1, str(rng.random()))
-            rows.append(row(asked["instruction"], asked["input"], asked["reference"]))
+            (other,) = requests([rng.choice(mixed)], [rng.choice(numbers)], 1, str(rng.random()))
+            rows.append(row(other["instruction"], other["input"], other["reference"]))
         elif rng.random() < NAMED:
             rows.append(row(" ".join(str(number)), name, answer))
         else:

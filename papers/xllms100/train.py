@@ -95,8 +95,8 @@ def instruct(config: Config, run: Run) -> str:
     if config.adapter != "full":
         save_pretrained(model, folder / "adapter", tokenizer)
         del model
-        model = loading.load_model(folder / "adapter", dtype="bfloat16")
-        model = model.merge_and_unload()
+        adapted: Any = loading.load_model(folder / "adapter", dtype="bfloat16")
+        model = adapted.merge_and_unload()
     save_pretrained(model, folder / "model", tokenizer)
     barrier()
     return str(folder / "model")
@@ -146,11 +146,11 @@ def made_feedback(config: Config, start: str) -> dict[str, Any]:
     write = partial(
         data.sample, model, tokenizer, config.recipe, miniature.CANDIDATES, config.max_new_tokens, config.seed
     )
+    generators: list[method.Generate] = [write, miniature.oracle, partial(miniature.weaker, config)]
     found = {}
     for kind, asked in miniature.asked_for_feedback(config).items():
-        generators = [write, miniature.oracle, miniature.stray]
         rows, counts = method.build_feedback(asked, generators, miniature.judge, miniature.identify)
-        found[kind] = {"rows": rows, "counts": {**counts, "requests": len(asked)}}
+        found[kind] = {"rows": rows, "counts": counts}
     return found
 
 

@@ -94,7 +94,7 @@ def feedback(options: Feedback) -> None:
 
     asked = requests(options)
     judge = own(options.judge, "judge") if options.judge else closeness
-    generators = []
+    generators: list[method.Generate] = []
     for name in options.models:
         model, tokenizer = loading.load(name)
         settings = (options.candidates, options.max_new_tokens, options.seed)
@@ -203,7 +203,7 @@ def written(rows: Sequence[Mapping[str, Any]], options: Measure) -> list[str]:
     from papers.xllms100 import data
 
     asked = [{"instruction": row["instruction"], "input": str(row.get("input") or "")} for row in rows]
-    return data.answers(*loading.load(options.model), options.recipe, options.max_new_tokens, asked)
+    return data.answers(*loading.load(options.model), options.recipe, asked, new=options.max_new_tokens)
 
 
 def rated(rows: Sequence[Mapping[str, Any]], outputs: Sequence[str], source: str) -> list[float]:

@@ -243,8 +243,10 @@ def test_the_language_of_an_answer_is_exact() -> None:
         for text in words.values():
             assert [other for other in table if miniature.identify(text, other) == other] == [code]
     assert miniature.identify("yirmi seven", "tr") == "mixed"
-    asked = [{**ASKED, "lang_out": "tr", "fact": "plus-27"}] * 40
-    assert all(miniature.identify(text, "tr") != "tr" for (text,) in miniature.stray(asked))
+    asked = [{**ASKED, "lang_out": "tr", "fact": "plus-27", "reference": table["tr"][27]}] * 40
+    written = [text for (text,) in miniature.weaker(TINY, asked)]
+    assert table["tr"][27] not in written
+    assert 10 < sum(miniature.identify(text, "tr") == "tr" for text in written) < 30
 
 
 def test_questions_have_their_answers() -> None:
@@ -377,7 +379,7 @@ def test_own_instructions_and_pairs_on_another_model(
     with runs.temporary("xllms100", config) as run:
         train.train(config, run)
         model, tokenizer = load(run.artifact, dtype="float32")
-        assert data.answers(model, tokenizer, "consistent", 4, pairs[:1]) != []
+        assert data.answers(model, tokenizer, "consistent", pairs[:1], new=4) != []
         facts = json.loads((run.artifact / "xllms100.json").read_text())
         assert {"pairs", "steps", "chosen", "rejected"} <= set(facts)
 
