@@ -49,6 +49,7 @@ ROW = {
 NEEDED = {
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "langsamp": ("--corpus", "{rows}"),
+    "xllms100": ("--preferences", "{rows}"),
     "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),
     "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
     "translico": ("--corpus", "{texts}"),

@@ -4,7 +4,7 @@
     metrics.load("chrf").compute(predictions=["le chat"], references=[["un chat"]])
 
 Each metric is a function of one module here (`classification`, `answers`, `translation`, `retrieval`, `confusion`,
-`likelihood`, `correlations`, `representation`) and quick to import; intervals, tests and verdicts are in
+`languages`, `likelihood`, `correlations`, `representation`) and quick to import; intervals, tests and verdicts are in
 :mod:`core.metrics.stats`. `load` imports `evaluate`, which imports torch and transformers.
 """
 

@@ -1,4 +1,4 @@
-"""Answers that were written freely: exact match and token F1 as in SQuAD, for any language, and numbers at their end.
+"""Answers that were written freely: exact match, token F1 and ROUGE-L, for any language, and numbers at their end.
 
 SQuAD (Rajpurkar et al. 2016) lowercases, strips punctuation and English articles, and compares bags of words. MLQA
 (Lewis et al. 2020) added the articles of other languages and cut unspaced scripts into characters. Here punctuation is
@@ -67,6 +67,26 @@ def token_f1(prediction: str, answers: str | Sequence[str], language: str | None
     Words of unspaced scripts are single grapheme clusters.
     """
     return max(_f1(prediction, answer, language) for answer in _listed(answers))
+
+
+def rouge_l(prediction: str, reference: str, language: str | None = None) -> float:
+    """F1 of the longest common subsequence of words (Lin 2004), in [0, 1]; nothing is stemmed.
+
+    Args:
+        prediction: A text.
+        reference: The right one.
+        language: Decides articles and casing, as in :func:`normalize_answer`. Words of unspaced scripts are single
+            grapheme clusters, where official scorers for English see none.
+    """
+    left, right = (words(normalize_answer(text, language)) for text in (prediction, reference))
+    if not left or not right:
+        return float(left == right)
+    row = [0] * (len(right) + 1)
+    for word in left:
+        before = row[:]
+        for place, other in enumerate(right, start=1):
+            row[place] = before[place - 1] + 1 if word == other else max(before[place], row[place - 1])
+    return 2 * row[-1] / (len(left) + len(right))
 
 
 def squad(

@@ -17,16 +17,18 @@ def with_lora(
     *,
     alpha: int = 16,
     dropout: float = 0.05,
+    targets: Sequence[str] = (),
     whole: Sequence[str] = (),
     checkpointing: bool = False,
 ) -> Any:
-    """Adapters on all linear layers but the head of a causal language model, whose own weights are frozen.
+    """Adapters on linear layers of a causal language model, by default all but the head; its own weights are frozen.
 
     Args:
         model: In any number format; one that is loaded in 4 bit is prepared for training as in QLoRA.
         rank: Of the adapters.
         alpha: Their output is scaled by alpha / rank.
         dropout: On their input.
+        targets: Ends of the names of the layers that get one, such as `q_proj`; empty = all but the head.
         whole: Modules whose weights are trained and saved as a whole, such as the embeddings for words that the model
             has never seen.
         checkpointing: Recompute activations in the backward pass.
@@ -39,7 +41,7 @@ def with_lora(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules="all-linear",
+        target_modules=list(targets) or "all-linear",
         modules_to_save=list(whole) or None,
         task_type="CAUSAL_LM",
     )

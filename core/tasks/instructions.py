@@ -3,6 +3,7 @@
     pairs, dropped = translations(english, nepali, "Nepali")  # joined on `id`; align="order" takes row n of both
     check_translation(nepali, english, "Nepali")              # refuses another language, and what was never translated
     rows = read("hub:alpaca/Nepali")                          # a file, or MITS on the hub, in 132 languages
+    rows = read("hub:bactrian/ne")                            # Bactrian-X, in 52, with ids that are aligned
     records = read_records("mine.jsonl", "Nepali")            # of one language; `id` and `input` filled in
     parts = held_out(records, "instruction", 200)             # {"dev": ..., "test": ..., "tuning": ...}
     tuning = drawn(parts, 1000, seed=0)                       # so many of those to tune on
@@ -31,6 +32,8 @@ Align = Literal["id", "order"]
 UNTRANSLATED_LENGTH = 30
 
 MITS = "saillab/taco-datasets"
+# Its script, which is not run, keeps `load_dataset` from it by its name.
+BACTRIAN = "hf://datasets/MBZUAI/Bactrian-X"
 # Literal paths: one folder's name ends with a space, another is misspelt. A plain `load_dataset(MITS)` would mix
 # folders with different schemas.
 _SETS = {
@@ -40,13 +43,16 @@ _SETS = {
 
 
 def read(source: str) -> list[dict[str, Any]]:
-    """Rows of an instruction set: JSONL with `instruction` and `output`, or `hub:alpaca/Nepali`, `hub:dolly/Nepali`.
+    """Rows of an instruction set: JSONL with `instruction` and `output`, or `hub:alpaca/Nepali`, `hub:dolly/Nepali`,
+    `hub:bactrian/ne`.
 
     Raises:
         UserError: As :func:`core.corpora.read_jsonl` and :func:`instruction_rows`.
     """
     if source.startswith("hub:"):
         part, _, language = source.removeprefix("hub:").partition("/")
+        if part == "bactrian":
+            return bactrian_rows(language)
         return [dict(row) for row in instruction_rows(language, part)]
     return [dict(row) for row in corpora.read_jsonl(source, required={"instruction": str, "output": str})]
 
@@ -94,19 +100,39 @@ def instruction_rows(lang_name: str, part: str) -> list[dict[str, str]]:
     return [{name: row.get(name) or "" for name in ("instruction", "input", "output")} for row in rows]
 
 
+def bactrian_rows(code: str) -> list[dict[str, Any]]:
+    """Alpaca and Dolly in one of 52 languages, answers by GPT-3.5: Bactrian-X (Li et al. 2023).
+
+    Args:
+        code: Of the language, as the dataset spells it (`sw`, `tl`, `zh`).
+
+    Returns:
+        67 thousand rows with `instruction`, `input`, `output` and an `id` that is the same in all languages.
+
+    Raises:
+        UserError: No such language, or no hub.
+    """
+    rows = _hub_rows("json", f"{BACTRIAN}/data/{code}.json.gz")
+    return [{**row, "input": row.get("input") or ""} for row in rows]
+
+
 def mits_rows(file: str) -> Iterable[dict[str, Any]]:
     """The rows of one file of the hub dataset `MITS`.
 
     Raises:
         UserError: No such file, or no hub.
     """
+    return _hub_rows(MITS, file)
+
+
+def _hub_rows(dataset: str, file: str) -> Iterable[dict[str, Any]]:
     from datasets import load_dataset
 
     try:
-        return load_dataset(MITS, data_files=file, split="train")
+        return load_dataset(dataset, data_files=file, split="train")
     except (OSError, ValueError) as error:
         raise UserError(
-            f"Cannot read {file} of {MITS}: it needs the hub, and exists for the released languages alone "
+            f"Cannot read {file} ({dataset}): it needs the hub, and exists for the released languages alone "
             f"({type(error).__name__})."
         ) from None
 

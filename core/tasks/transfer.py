@@ -223,6 +223,7 @@ def transfer_matrix(
     Raises:
         UserError: No item, or a right answer that is not among its choices.
     """
+    from core.text.identification import identifier
     from core.text.languages import resource_level
 
     cells = [(task, code) for task, by_code in tasks.items() for code in (langs or by_code) if by_code.get(code)]
@@ -232,7 +233,7 @@ def transfer_matrix(
     if bad := [item for item in items if item.choices and item.answer not in item.choices]:
         raise UserError(f"Item {bad[0].key!r}: the answer {bad[0].answer!r} is not among its choices.")
     if identify is None:
-        identify = _identifier(sorted({item.answer_language for item in items if item.answer_language}))
+        identify = identifier(sorted({item.answer_language for item in items if item.answer_language}))
     answers = iter(model(items))
     found = []
     for task, code in cells:
@@ -258,22 +259,6 @@ def _is_wrong(answer: str, expected: str, identify: Callable[[str, str], str | N
 
     found = identify(answer, expected)
     return found is not None and found != expected and not same_language(found, expected)
-
-
-def _identifier(spoken: Sequence[str]) -> Callable[[str, str], str | None]:
-    from core.text.identification import can_tell_apart, identify
-    from core.text.languages import same_language
-
-    @cache
-    def candidates(expected: str) -> list[str]:
-        # One pair that words cannot decide between, and the identifier would never decide.
-        chosen = [expected]
-        for code in ("en", "zh", *spoken):
-            if all(not same_language(code, other) and can_tell_apart(code, other) for other in chosen):
-                chosen.append(code)
-        return chosen
-
-    return lambda answer, expected: identify(answer, candidates(expected))
 
 
 def read_tasks(path: str | Path) -> dict[str, dict[str, list[Item]]]:

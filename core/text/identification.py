@@ -1,6 +1,7 @@
 """Which language a text is in, of a few that it may be: by its script, and between languages of one by their words.
 
     identify("これはペンです。", ["zh-Hans", "ja", "ko"])   # 'ja'
+    identifier(["sw", "de"])("Guten Morgen.", "sw")         # 'de': Swahili was expected
 
 Words are compared by their frequencies in each language (wordfreq).
 """
@@ -8,7 +9,8 @@ Words are compared by their frequencies in each language (wordfreq).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from core.text.languages import language, same_language, word_list
 from core.text.scripts import MARKING, dominant_of, script_counts, scripts_of_language, share_of
@@ -57,6 +59,39 @@ def can_tell_apart(left: str, right: str) -> bool:
         return True
     lists = [word_list(code) for code in (left, right)]
     return None not in lists and lists[0] != lists[1]
+
+
+def identifier(spoken: Sequence[str]) -> Callable[[str, str], str | None]:
+    """An identifier for answers that should be in a language: between that one, English, Chinese and some others.
+
+    Args:
+        spoken: Codes of the other languages.
+
+    Returns:
+        (text, expected code) -> code; `und` where most letters are in the script of none of them; None where it cannot
+        tell, so too for what may be in the expected language where that has no word list of its own.
+    """
+
+    @cache
+    def candidates(expected: str) -> tuple[list[str], bool]:
+        # One pair that words cannot decide between, and nothing would ever be decided.
+        chosen, blind = [expected], False
+        for code in ("en", "zh", *spoken):
+            if not any(same_language(code, other) for other in chosen):
+                if all(can_tell_apart(code, other) for other in chosen):
+                    chosen.append(code)
+                blind |= word_list(code) is not None and not can_tell_apart(code, expected)
+        return chosen, blind
+
+    def decide(text: str, expected: str) -> str | None:
+        chosen, blind = candidates(expected)
+        found, counts = identify(text, chosen), script_counts(text)
+        if found == expected:
+            return None if blind else found
+        strange = counts and all(share_of(counts, code) < 0.5 for code in chosen)
+        return "und" if found is None and strange else found
+
+    return decide
 
 
 def _marked(dominant: str, code: str) -> bool:

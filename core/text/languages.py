@@ -195,6 +195,15 @@ def name(code: str, speaker: str = "en") -> str:
     return found.name if same_language(speaker, "en") else langcodes.get(found.bcp47).display_name(speaker)
 
 
+def autonym(code: str) -> str:
+    """What a language is called in itself: `Kiswahili`, `فارسی`; its English name where CLDR does not say.
+
+    Raises:
+        UserError: An unknown code.
+    """
+    return langcodes.get(language(code).bcp47).autonym()
+
+
 def script(code: str) -> str:
     """ISO 15924 code of the script that a language is written in."""
     return language(code).script

@@ -316,6 +316,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "xcot switch rows.jsonl --lexicon {}": ("xcot", ".tsv"),
     "xcot score --outputs {} --references problems.jsonl": ("xcot", ".jsonl"),
     "xcot score --outputs problems.jsonl --references {}": ("xcot", ".jsonl"),
+    "xllms100 feedback --instructions en={} sw=rows.jsonl --models nothing/here": ("xllms100", ".jsonl"),
+    "xllms100 convert {}": ("xllms100", ".jsonl"),
+    "xllms100 measure {}": ("xllms100", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.

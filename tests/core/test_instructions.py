@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,17 @@ def test_released_sets_stand_under_their_literal_paths(tmp_path: Path, monkeypat
         instructions.instruction_rows("Danish", "alpaca")
     with pytest.raises(UserError, match="choose from alpaca, dolly"):
         instructions.instruction_rows("Nepali", "lima")
+
+
+def test_rows_of_bactrian_have_ids_that_are_aligned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    row = {"instruction": "Taja tunda", "input": None, "id": "alpaca-7", "output": "Embe"}
+    with gzip.open(tmp_path / "data" / "sw.json.gz", "wt", encoding="utf-8") as file:
+        json.dump([row], file)
+    monkeypatch.setattr(instructions, "BACTRIAN", str(tmp_path))
+    assert instructions.read("hub:bactrian/sw") == [{**row, "input": ""}]
+    with pytest.raises(UserError, match=r"yo\.json\.gz .*needs the hub"):
+        instructions.read("hub:bactrian/yo")
 
 
 def test_the_prompt_of_alpaca_word_for_word() -> None:

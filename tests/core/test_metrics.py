@@ -19,7 +19,16 @@ from hypothesis import strategies as st
 
 from core import metrics
 from core.errors import UserError
-from core.metrics import answers, classification, confusion, likelihood, representation, retrieval, translation
+from core.metrics import (
+    answers,
+    classification,
+    confusion,
+    languages,
+    likelihood,
+    representation,
+    retrieval,
+    translation,
+)
 from core.metrics.steps import step_rates
 
 # ---------------------------------------------------------------- classification
@@ -539,3 +548,62 @@ print(metrics.load("chrf").compute(predictions=["a b"], references=["a b"])["sco
 def test_import_is_light():
     code = "import sys, core.metrics.stats; print(any(m in sys.modules for m in ('torch', 'evaluate', 'datasets')))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+# ---------------------------------------------------------------- scores of languages
+
+
+def test_democratization_by_hand():
+    found = languages.democratization({"en": 80, "sw": 20, "hi": 50})
+    assert (found.share, found.mean, found.best, found.worst) == (62.5, 50, 80, 20)
+    assert (found.best_language, found.worst_language) == ("en", "sw")
+    assert languages.democratization({"en": 7, "sw": 7, "hi": 7}).share == 100
+    assert math.isnan(languages.democratization({"en": 0, "sw": 0}).share)
+    # It rises where nothing but the best language got worse; the mean says so.
+    worse = languages.democratization({"en": 50, "sw": 20, "hi": 50})
+    assert worse.share > found.share
+    assert worse.mean < found.mean
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"), [({}, "no score"), ({"sw": -1.0}, "score of sw is -1"), ({"sw": math.nan}, "finite")]
+)
+def test_scores_that_democratization_refuses(scores, words):
+    with pytest.raises(UserError, match=words):
+        languages.democratization(scores)
+
+
+def test_off_target_rates_by_language_and_by_direction():
+    outputs = [RUSSIAN, ENGLISH, GERMAN, "", "42", RUSSIAN]
+    wanted = ["ru", "ru", "de", "de", "de", "ru"]
+    found = languages.off_target(outputs, wanted)
+    assert list(found) == ["ru", "de"]
+    assert found["ru"] == languages.OffTarget(1 / 3, 3, 3)
+    assert found["de"] == languages.OffTarget(0.5, 2, 3)  # the empty one is wrong, the number is not judged
+    directions = ["en-ru", "en-ru", "en-de", "en-de", "en-de", "de-ru"]
+    by_direction = languages.off_target(outputs, wanted, groups=directions)
+    assert {name: rate.rate for name, rate in by_direction.items()} == {"en-ru": 0.5, "en-de": 0.5, "de-ru": 0.0}
+    told = languages.off_target(["x", "x"], ["de", "sw"], identify=lambda text, code: "swh_Latn")
+    assert (told["de"].rate, told["sw"].rate) == (1, 0)
+    unjudged = languages.off_target(["42"], ["de"])["de"]
+    assert math.isnan(unjudged.rate)
+    assert unjudged.judged == 0
+    with pytest.raises(ValueError, match="2 predictions but 1"):
+        languages.off_target(["x", "x"], ["de"])
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "score"),
+    [
+        ("police killed the gunman", "police kill the gunman", 3 / 4),  # Lin 2004, section 3.1
+        ("the gunman kill police", "police kill the gunman", 2 / 4),
+        ("gunman", "police kill the gunman", 2 / 5),
+        ("Police, kill!", "police kill", 1),
+        ("今天去学校", "今天学校", 8 / 9),  # characters
+        ("", "", 1),
+        ("", "x", 0),
+    ],
+)
+def test_rouge_l_by_hand(prediction, reference, score):
+    assert answers.rouge_l(prediction, reference) == pytest.approx(score)
+    assert answers.rouge_l(reference, prediction) == pytest.approx(score)

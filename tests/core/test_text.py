@@ -18,7 +18,7 @@ from core.text import romanize as romanization
 from core.text.distance import shared_trigrams
 from core.text.families import FAMILIES
 from core.text.fences import fenced, keep_code
-from core.text.identification import identify
+from core.text.identification import identifier, identify
 from core.text.languages import FLORES_200, flores_code, language, match, relatives, resource_level, same_language
 from core.text.normalize import ascii_digits, fold, normalize_arabic, strip_arabic_marks, strip_punctuation
 from core.text.romanize import resolve, romanize, romanize_all, version
@@ -326,6 +326,23 @@ def test_scripts_of_languages():
 )
 def test_identify(text, candidates, expected):
     assert identify(text, candidates) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "found"),
+    [
+        ("Bitte einen gültigen Wert eingeben.", "de", "de"),
+        ("Please enter a valid value.", "de", "en"),
+        ("请输入一个有效的值。", "ru", "zh"),
+        ("Привет", "de", "ru"),
+        ("გამარჯობა", "de", "und"),  # the script of none of them
+        ("42", "de", None),
+        ("Tafadhali ingiza thamani halali.", "sw", None),  # words cannot tell Swahili from English or German
+        ("Привет", "sw", "ru"),
+    ],
+)
+def test_an_identifier_says_what_it_cannot_tell(text, expected, found):
+    assert identifier(["de", "ru", "sw"])(text, expected) == found
 
 
 # ---------------------------------------------------------------- segmentation
