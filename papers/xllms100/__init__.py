@@ -47,11 +47,11 @@ PAPER = Paper(
         ),
         Claim(
             id="cross-lingual-it-is",
-            statement="What helps is that question and answer differ in language: as many pairs in one language help "
-            "less.",
+            statement="What helps is that question and answer differ in language: it does better than as many pairs in "
+            "one language, and than none.",
             reported=_FEEDBACK,
             **_GAIN,
-            control="mono",
+            control=("mono", "sft"),
         ),
         Claim(
             id="beyond-its-languages",
@@ -97,15 +97,10 @@ PAPER = Paper(
             premises=("answers",),
         ),
         Check(
-            id="cross-alone-keeps-its-own",
-            statement="So they do after training on cross-lingual pairs alone, as the abstract has it.",
-            metric="right_own",
-            unit="language",
-            treatment="cross",
-            control="sft",
-            keeps=True,
-            size=0.05,
-            premises=("answers",),
+            id="not-half-of-them",
+            statement="With half of the pairs in one language there are fewer right answers across languages.",
+            **_GAIN,
+            control="both",
         ),
         Check(
             id="beats-imitation",

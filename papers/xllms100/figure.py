@@ -10,12 +10,12 @@ from core.experiment.report import trivial_lines
 from core.experiment.results import Record
 
 ARMS = (
-    ("xllms", "DPO, cross- and mono-lingual pairs", "blue"),
+    ("xllms", "DPO, cross-lingual pairs", "blue"),
     ("sft", "instruction tuning alone", "orange"),
-    ("cross", "DPO, cross-lingual pairs alone", "grey"),
-    ("mono", "DPO, mono-lingual pairs alone", "grey"),
-    ("chosen", "tuning on the preferred answers", "grey"),
+    ("chosen", "tuning on the preferred answers", "green"),
     ("nll", "DPO with their likelihood", "grey"),
+    ("both", "DPO, half of the pairs mono-lingual", "grey"),
+    ("mono", "DPO, mono-lingual pairs", "grey"),
     ("fewer", "DPO, pairs in four languages", "grey"),
     ("by_lot", "DPO, preferences by lot (null)", "grey"),
 )
@@ -36,7 +36,7 @@ def draw(record: Record) -> Figure:
     trivial_lines(axes["arms"], record, "xllms", vertical=True, names=("language",))
     axes["arms"].set_xlabel("right answers in directions without feedback (95 % interval)")
     axes["arms"].set_title("Every arm", pad=14)
-    metric_rows(axes["groups"], record, GROUPS, (ARMS[0], ARMS[1], (*ARMS[2][:2], "green")))
+    metric_rows(axes["groups"], record, GROUPS, ARMS[:3])
     axes["groups"].set_xlabel("right answers; small marks are seeds")
     axes["groups"].set_title("Where", pad=14)
     unit_rows(axes["languages"], record, "right_unseen", (("xllms", "blue"), ("sft", "orange")))
