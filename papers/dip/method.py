@@ -13,8 +13,8 @@ with the same entries in their order, each once (Chain-of-Dictionary prompting p
     append        q  {s_i means g_i}
 
 M is then asked to restate the question in English, to think step by step in English, and to end with the answer (3).
-Nothing is trained. A dictionary that is not given is learnt from parallel sentences (`core.corpora.glossaries.learn`),
-or M is asked for one, question by question (4).
+Nothing is trained. M is asked for a dictionary, question by question (4), or it is given, or learnt from parallel
+sentences by IBM Model 1 (5, `core.corpora.glossaries.learn`).
 
     prompter = DictionaryPrompter(Lexicon({"vitabu": "books"}))
     prompter.apply("Vitabu ngapi?")         # Result("Vitabu (books) ngapi?", [("Vitabu", "books")], coverage=0.5)
