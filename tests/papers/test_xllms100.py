@@ -284,7 +284,7 @@ def test_stage_1_hardly_asks_for_another_language() -> None:
              zip(texts, answers, strict=True) if "(" in text]  # fmt: skip
     assert all(miniature.identify(answer, code) == code for code, answer in named)
     assert set(other) <= set(names)
-    asked = sum("?" in text or "։" in text for text in texts) / len(texts)
+    asked = sum(bool({*"?؟։"} & {*text}) for text in texts) / len(texts)
     assert asked == pytest.approx(1 - (1 - miniature.MIXED) * miniature.NAMED, abs=0.03)
 
 
