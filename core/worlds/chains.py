@@ -3,6 +3,7 @@
     found = problems(largest=12, most=24)
     question(found[0], "sw")       # "saba jumlisha nne kisha toa tatu ?"
     chain(found[0], "en")          # "seven plus four = eleven . eleven minus three = eight ."
+    facts("en", largest=12)[7]     # ("zero plus seven ?", "zero plus seven = seven .", 7)
     units("sw", found[0])          # what each part of the English question is in Swahili, by the places of its words
 
 A question has the same order in all languages, so that it is a translation word for word: with a lexicon
@@ -98,6 +99,19 @@ def chain(problem: Problem, code: str) -> str:
     a, first, b, _, second, c = _parts(problem, code)
     middle, result = numbers[problem.middle], numbers[problem.result]
     return f"{a} {first} {b} = {middle} . {middle} {second} {c} = {result} ."
+
+
+def facts(code: str, largest: int = 12, most: int = 24) -> list[tuple[str, str, int]]:
+    """The steps that problems are made of, each alone: question, its chain and the result."""
+    signs, numbers = _words(code)
+    steps = [
+        (a, sign, b, a + b if sign == "plus" else a - b)
+        for a in range(most + 1)
+        for sign in SIGNS
+        for b in range(largest + 1)
+    ]
+    told = [(f"{numbers[a]} {signs[sign]} {numbers[b]}", result) for a, sign, b, result in steps if 0 <= result <= most]
+    return [(f"{text} ?", f"{text} = {numbers[result]} .", result) for text, result in told]
 
 
 def units(code: str, problem: Problem, high: str = "en") -> list[Unit]:

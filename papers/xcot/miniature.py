@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -35,8 +35,9 @@ POOL = [code for code in chains.THEN if code != HIGH]
 DRAWN, DISJOINT = 3, 6
 LARGEST, MOST = 9, 18
 SHARES = {"tuning": 0.8, "dev": 0.1, "test": 0.1}
-# English problems in one row of stage 1.
-PACKED = 3
+# English problems in one row of stage 1, and the share of single steps among them: some steps are in few problems, and
+# would not be known where these are held out.
+PACKED, STEPS = 3, 0.25
 ANSWER = "The answer is"
 
 
@@ -122,17 +123,21 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
 
 
 def english_rows(tokenizer: Any, config: Config, count: int) -> list[dict[str, list[int]]]:
-    """Rows of random English problems of the tuning part, with the loss on their answers."""
-    rng, tuning = random.Random(f"english-{config.seed}"), parts(config.seed)["tuning"]
-    rows: dict[str, dict[str, list[int]]] = {}
+    """Rows of random English problems of the tuning part, and of single steps, with the loss on their answers."""
+    rng = random.Random(f"english-{config.seed}")
+    problems = [example(one, (HIGH,), {}) for one in parts(config.seed)["tuning"]]
+    steps = [(asked, f"{chain} {ANSWER} {result}") for asked, chain, result in chains.facts(HIGH, LARGEST, MOST)]
+    asked = [(one.questions[HIGH], one.answers[HIGH]) for one in problems]
 
-    def turn(problem: chains.Problem) -> dict[str, list[int]]:
-        if problem.id not in rows:
-            one = example(problem, (HIGH,), {})
-            rows[problem.id] = completion_row(tokenizer, ask(one.questions[HIGH]), f" {one.answers[HIGH]}", bos=False)
-        return rows[problem.id]
+    @cache  # a text is cut into tokens once, however often it is drawn
+    def turn(question: str, answer: str) -> dict[str, list[int]]:
+        return completion_row(tokenizer, ask(question), f" {answer}", bos=False)
 
-    return [packed_row(tokenizer, [turn(rng.choice(tuning)) for _ in range(PACKED)]) for _ in range(count)]
+    drawn = [rng.choice(steps if rng.random() < STEPS else asked) for _ in range(PACKED * count)]
+    return [
+        packed_row(tokenizer, [turn(*one) for one in drawn[place : place + PACKED]])
+        for place in range(0, len(drawn), PACKED)
+    ]
 
 
 def english_model(config: Config, run: Run, folder: Path) -> None:

@@ -12,6 +12,7 @@ from core.worlds.chains import (
     THEN,
     Problem,
     chain,
+    facts,
     items,
     lexicon,
     problems,
@@ -39,6 +40,20 @@ def test_results_stay_in_range_and_no_problem_is_missing() -> None:
     assert all(0 <= one.middle <= 24 and 0 <= one.result <= 24 for one in found)
     assert Problem(12, "plus", 12, "minus", 0) in found
     assert Problem(12, "plus", 12, "plus", 1) not in found
+
+
+def test_facts_are_the_steps_of_problems() -> None:
+    found = facts("en", 12, 24)
+    assert ("zero plus seven ?", "zero plus seven = seven .", 7) in found
+    told = {text for _, text, _ in found}
+    for one in problems(12, 24)[::97]:
+        first, second = chain(one, "en").split(" . ")
+        assert {f"{first} .", second} <= told
+    assert (
+        len(found)
+        == len(told)
+        == sum(0 <= a + sign * b <= 24 for a in range(25) for b in range(13) for sign in (1, -1))
+    )
 
 
 def test_a_class_holds_what_follows_from_each_other() -> None:
