@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from core.corpora.bitext import Document
 from core.corpora.files import table_rows
 from core.models.tokenization import completion_row
-from core.models.vocabulary import resize_embeddings
 from core.tasks.translation import Segment
 from core.text.languages import match, name
 
@@ -48,6 +47,8 @@ def extend_vocabulary(model: Any, tokenizer: Any, pieces: Iterable[str]) -> int:
 
     Each starts as the mean of the embeddings (and of the output rows) of the pieces that it was split into.
     """
+    from core.models.vocabulary import resize_embeddings
+
     new = [piece for piece in dict.fromkeys(pieces) if len(tokenizer.encode(piece, add_special_tokens=False)) > 1]
     old = [tokenizer.encode(piece, add_special_tokens=False) for piece in new]
     known = range(model.get_input_embeddings().weight.shape[0])

@@ -11,23 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.metrics.answers import same_number
 from core.metrics.gaps import language_gap
 from core.worlds.chains import word_by_word
-from papers.xcot import data, miniature
 from papers.xcot.config import HIGH, Config
-from papers.xcot.method import SOLUTION, Example, ask
 from papers.xcot.train import starting_point
+
+if TYPE_CHECKING:
+    from papers.xcot.method import Example
 
 
 def write(model: Any, tokenizer: Any, questions: Sequence[str], config: Config, pivot: str | None = None) -> list[str]:
     """Greedy outputs to questions, which are to be put into the language `pivot` first."""
     from core.inference.generation import generate
     from core.models.tokenization import begin_ids
+    from papers.xcot.method import ask
 
     begin = "" if begin_ids(tokenizer) else tokenizer.bos_token or ""
     prompts = [begin + ask(question, pivot) for question in questions]
@@ -38,6 +40,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy on the questions of every language."""
     from core.distributed import seed_everything
     from core.models.loading import load
+    from papers.xcot import data, miniature
+    from papers.xcot.method import SOLUTION
 
     seed_everything(config.seed, 0)
     model, tokenizer = load(run.artifact, dtype="auto" if config.base else "float32")
@@ -66,6 +70,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 def _of_the_miniature(config: Config, run: Run, model: Any, tokenizer: Any) -> dict[str, float]:
     """What the arm has learnt of its questions, what its base can do, and what can be had without it."""
     from core.models.loading import load
+    from papers.xcot import miniature
 
     base, _ = load(starting_point(config, run), dtype="float32")
     items, pool = miniature.measured(config), miniature.pool(config)

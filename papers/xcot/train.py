@@ -17,7 +17,6 @@ from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run, is_main_process
 from core.files import write_json
-from papers.xcot import data, miniature
 from papers.xcot.config import Config, whole
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def train(config: Config, run: Run) -> None:
     from core.distributed import seed_everything, world_size
     from core.models.loading import load
     from core.training.fit import save_pretrained
-    from papers.xcot import method
+    from papers.xcot import data, method
 
     if config.source == "online" and world_size() > 1:
         raise UserError("source = 'online' writes with the whole model in one process: take --source parallel here.")
@@ -55,6 +54,8 @@ def starting_point(config: Config, run: Run) -> str:
     """The model that is tuned: hub id or folder."""
     if config.base:
         return config.base
+    from papers.xcot import miniature
+
     inputs = {"seed": config.seed, "languages": miniature.targets(config), "english": to_dict(config.english)}
     return str(run.stage("english", inputs, lambda folder: miniature.english_model(config, run, folder)) / "model")
 

@@ -48,6 +48,9 @@ PUBLISHED = {
     "timdettmers/guanaco-33b-merged": 32_528_943_616,
     "meta-llama/Llama-2-7b-hf": 6_738_415_616,
     "meta-llama/Llama-2-13b-hf": 13_015_864_320,
+    # Llama 2 with 55,296 pieces in place of 32,000: 23,296 more rows of both matrices.
+    "hfl/chinese-llama-2-7b": 6_738_415_616 + 2 * 23_296 * 4096,
+    "hfl/chinese-llama-2-13b": 13_015_864_320 + 2 * 23_296 * 5120,
     "meta-llama/Llama-2-70b-hf": 68_976_648_192,
     "meta-llama/Meta-Llama-3-8B": 8_030_261_248,
     "meta-llama/Meta-Llama-3-70B": 70_553_706_496,
