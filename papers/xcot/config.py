@@ -183,7 +183,7 @@ def workload(config: Config) -> Workload:
     if config.base:
         rows = 7_400 * (1 + len(config.languages)) * settings.epochs
         return of_training(settings, config.base, rows * 300 * (1 + config.k * config.context_share))
-    tokens = 85 * config.english.steps * config.english.batch_size + 45 * settings.steps * settings.batch_size
+    tokens = 68 * config.english.steps * config.english.batch_size + 45 * settings.steps * settings.batch_size
     return of_training(settings, scratch_shape(160), tokens)
 
 
