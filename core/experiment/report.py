@@ -146,7 +146,7 @@ def _print_table(title: str, rows: list[tuple[Check, Verdict]]) -> None:
         table.add_column("measured", no_wrap=True)
     for check, verdict in rows:
         outcome = Text(f"{SYMBOLS[verdict.outcome]} {verdict.outcome}", SHADES[verdict.outcome])
-        treatment, control, interval = _number(verdict.treatment), _number(verdict.control), _interval(verdict)
+        treatment, control, interval = number(verdict.treatment), number(verdict.control), interval_text(verdict)
         if wide:
             table.add_row(check.statement, treatment, control, interval, outcome)
         else:
@@ -160,13 +160,22 @@ def _print_table(title: str, rows: list[tuple[Check, Verdict]]) -> None:
 def effect_markdown(paper: Paper, record: Record, figure: str | None) -> str:
     """What a page opens with: the figure, the first claim with what came out, the outcomes, what there is to read."""
     check, verdict = judged(paper, record)[0]
-    measured = f"{_number(verdict.treatment)} against {_number(verdict.control)}, " if verdict.control_name else ""
-    sentence = f"**{prose(check.statement)}** {measured}{_interval(verdict)}: {verdict.outcome}."
+    measured = f"{number(verdict.treatment)} against {number(verdict.control)}, " if verdict.control_name else ""
+    sentence = f"**{prose(check.statement)}** {measured}{interval_text(verdict)}: {verdict.outcome}."
     paper_lines, method_lines, test_lines = lines_to_read(paper)
     read = f"{paper_lines:,} lines of Python, of which the idea (`method.py`) is {method_lines}; {test_lines} of tests."
     counts = f"Claims: {summary(paper, record)}. Checks of ours: {summary(paper, record, Check)}."
-    image = f"![{paper.slug}: the effect at the {record.preset} scale]({figure})" if figure else ""
+    image = f"![{effect_alternative(paper, record)}]({figure})" if figure else ""
     return "\n\n".join(part for part in (image, sentence, counts, read) if part)
+
+
+def effect_alternative(paper: Paper, record: Record) -> str:
+    """What the figure shows, in words: what came out of the first claim, and the outcomes."""
+    check, verdict = judged(paper, record)[0]
+    against = f" against {number(verdict.control)}" if verdict.control_name else ""
+    measured = f"{check.metric} {number(verdict.treatment)}{against}, {interval_text(verdict)}, "
+    told = f"{paper.slug}, {record.preset} scale: {measured if verdict.difference is not None else ''}{verdict.outcome}."
+    return re.sub(r"[\[\]]", lambda mark: {"[": "(", "]": ")"}[mark[0]], told)
 
 
 def lines_to_read(paper: Paper) -> tuple[int, int, int]:
@@ -187,7 +196,7 @@ def claims_markdown(paper: Paper, record: Record) -> str:
     ]
     for check, verdict in judged(paper, record):
         if isinstance(check, Claim):
-            lines.append(f"| {prose(check.statement)} | {prose(check.reported)} | {_cells(check, verdict)} |")
+            lines.append(f"| {_said(check)} | {prose(check.reported)} | {_cells(check, verdict)} |")
     return "\n".join(lines)
 
 
@@ -203,14 +212,21 @@ def checks_markdown(paper: Paper, record: Record) -> str:
     ]
     for check, verdict in judged(paper, record):
         if not isinstance(check, Claim):
-            lines.append(f"| {prose(check.statement)} | {_cells(check, verdict)} |")
+            lines.append(f"| {_said(check)} | {_cells(check, verdict)} |")
     return "\n".join(lines)
+
+
+def _said(check: Check) -> str:
+    """The statement, and the metric that it was judged by."""
+    return prose(check.statement) + (f"<br>{code(check.metric)}" if check.metric else "")
 
 
 def _cells(check: Check, verdict: Verdict) -> str:
     """The measured part of a row: treatment, control, interval, outcome."""
-    treatment = f"{_number(verdict.treatment)}<br>{code(check.treatment)}" if verdict.treatment is not None else ""
-    control = f"{_number(verdict.control)}<br>{code(verdict.control_name)}" if verdict.control is not None else ""
+    treatment = f"{number(verdict.treatment)}<br>{code(check.treatment)}" if verdict.treatment is not None else ""
+    control = f"{number(verdict.control)}<br>{code(verdict.control_name)}" if verdict.control is not None else ""
+    if control and check.control_metric:
+        control += f"<br>{code(check.control_metric)}"
     details = [
         verdict.reason,
         verdict.needed,
@@ -218,7 +234,7 @@ def _cells(check: Check, verdict: Verdict) -> str:
     ]
     extra = "".join(f"<br>{prose(detail)}" for detail in details if detail)
     outcome = f"{SYMBOLS[verdict.outcome]} **{verdict.outcome}**{extra}"
-    return f"{treatment} | {control} | {_interval(verdict)} | {outcome}"
+    return f"{treatment} | {control} | {interval_text(verdict)} | {outcome}"
 
 
 def results_markdown(paper: Paper, record: Record) -> str:
@@ -249,7 +265,7 @@ def _premises_markdown(paper: Paper, record: Record) -> str:
     rows = []
     for premise in paper.premises:
         values = [m.metrics[premise.metric] for m in record.measurements[premise.variant].values()]
-        found = f"{_number(min(values))} to {_number(max(values))} over seeds"
+        found = f"{number(min(values))} to {number(max(values))} over seeds"
         rows.append(f"- {prose(premise.statement)} {code(premise.metric)} {found}, needed {premise.at_least:g}.")
     return "\n".join(["**Premises**, measured before anything is judged:", "", *rows]) if rows else ""
 
@@ -278,7 +294,7 @@ def _sample_markdown(paper: Paper, record: Record) -> str:
 
 def _trivial_markdown(record: Record) -> str:
     found = record.trivial()
-    solvers = ", ".join(f"{prose(name.replace('_', ' '))} {_number(value)}" for name, value in found.items())
+    solvers = ", ".join(f"{prose(name.replace('_', ' '))} {number(value)}" for name, value in found.items())
     return f"Solvers that know nothing: {solvers}." if found else ""
 
 
@@ -330,7 +346,7 @@ def _spread(values: list[float]) -> str:
         return ""
     mean = sum(values) / len(values)
     deviation = (sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)) ** 0.5
-    return f"{_number(mean)} ± {_number(deviation)}" if len(values) > 1 else _number(mean)
+    return f"{number(mean)} ± {number(deviation)}" if len(values) > 1 else number(mean)
 
 
 def write_page(paper: Paper, record: Record, path: Path, figure: Path | None) -> Path:
@@ -462,13 +478,15 @@ def judged(paper: Paper, record: Record) -> list[tuple[Check, Verdict]]:
     return [(check, verdicts[check.id]) for check in paper.judged if check.id in verdicts]
 
 
-def _interval(verdict: Verdict) -> str:
+def interval_text(verdict: Verdict) -> str:
+    """Difference and interval, `+0.152 [+0.033, +0.271]`; nothing where nothing was judged."""
     if verdict.difference is None or verdict.low is None or verdict.high is None:
         return ""
     return f"{verdict.difference:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}]"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A measured number with three decimals, or without from a thousand on."""
     if value is None:
         return ""
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -1,0 +1,1 @@
+"""The site: its texts, and what makes its generated pages."""

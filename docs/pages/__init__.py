@@ -1,0 +1,1 @@
+"""What the site makes from the repository: pages of papers, annotated sources, cards, scoreboard, equations."""
