@@ -31,8 +31,8 @@ EXPORT = (
     "--no-header",
     "--no-annotate",
 )
-FULL = ("--all-groups", "--extra=narrations")
-HERE = "not gpu and not hub"
+FULL = ("--all-groups", "--no-group=site", "--extra=narrations")
+HERE = "not gpu and not hub and not site"
 # What differs between Python versions: types and dataclasses as they are inspected, command lines, processes and
 # signals, files, code objects, `ast`, Unicode tables. Numbers come from the same libraries in every version, so the
 # tests of models, training and metrics would say the same again, for minutes.
@@ -115,8 +115,18 @@ def others(session: nox.Session, version: str) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site, every warning an error; `nox -s docs -- serve` shows it."""
-    uv_run(session, "mkdocs", *(session.posargs or ["build", "--strict", "--quiet"]))
+    """Build the site, every warning an error, and look for what is wrong in it; `nox -s docs -- serve` shows it."""
+    # Not --quiet: it mutes the counter of warnings that --strict needs.
+    uv_run(session, "mkdocs", *(session.posargs or ["build", "--strict"]), NO_MKDOCS_2_WARNING="1")
+    if not session.posargs:
+        uv_run(session, "python", "-m", "docs.pages.built", "site")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Open the built site in a browser, wide and narrow, light and dark (needs Chromium)."""
+    docs(session)
+    pytest(session, "tests/test_browser.py", "-m", "site", needs=(*FULL, "--group=site"))
 
 
 @nox.session

@@ -49,7 +49,9 @@ def on_files(files: Files, config: Any) -> Files:
         folder = f"papers/{paper.slug}"
         readme = (paper.folder / "README.md").read_text(encoding="utf-8")
         says = source.told(readme)
-        sources = sorted((path.name for path in paper.folder.glob("[!_]*.py")), key=lambda name: (name != "method.py", name))
+        sources = sorted(
+            (path.name for path in paper.folder.glob("[!_]*.py")), key=lambda name: (name != "method.py", name)
+        )
         add(f"{folder}/index.md", _front({"search": {"boost": 4}}) + papers.page(paper, sources))
         for name in sources:
             told = {thing: rows for (file, thing), rows in says.items() if file == name}
@@ -57,7 +59,7 @@ def on_files(files: Files, config: Any) -> Files:
             annotated = name == "method.py"
             made = source.page(f"{paper.slug}/{name}", text, annotated=annotated, says=told, readme=readme)
             search = {"boost": 0.3} if annotated else {"exclude": True}
-            add(f"{folder}/{name}.md", _front({"hide": ["navigation"], "search": search}) + made)
+            add(f"{folder}/{name}.md", _front({"hide": ["navigation", "toc"], "search": search}) + made)
         for path in sorted((paper.folder / "results").glob("*")):
             files.append(File.generated(config, f"{folder}/results/{path.name}", abs_src_path=str(path)))
             if path.suffix == ".svg":

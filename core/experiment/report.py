@@ -174,7 +174,9 @@ def effect_alternative(paper: Paper, record: Record) -> str:
     check, verdict = judged(paper, record)[0]
     against = f" against {number(verdict.control)}" if verdict.control_name else ""
     measured = f"{check.metric} {number(verdict.treatment)}{against}, {interval_text(verdict)}, "
-    told = f"{paper.slug}, {record.preset} scale: {measured if verdict.difference is not None else ''}{verdict.outcome}."
+    told = (
+        f"{paper.slug}, {record.preset} scale: {measured if verdict.difference is not None else ''}{verdict.outcome}."
+    )
     return re.sub(r"[\[\]]", lambda mark: {"[": "(", "]": ")"}[mark[0]], told)
 
 

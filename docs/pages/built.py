@@ -1,6 +1,6 @@
 """What is wrong with a built site: dead links and anchors, raw Markdown, unrendered roles and maths, missing texts.
 
-    python -m docs.pages.built site
+python -m docs.pages.built site
 """
 
 from __future__ import annotations

@@ -28,8 +28,13 @@ def mathml(latex: str, *, display: bool) -> str:
 
 
 def render(content: str) -> str:
-    """The HTML of a page with the equations that arithmatex marked as MathML."""
-    return MARKED.sub(lambda match: mathml(html.unescape(match["latex"]), display=match["open"] == r"\["), content)
+    """The HTML of a page with the equations that arithmatex marked as MathML, in spans that can scroll."""
+
+    def made(match: re.Match[str]) -> str:
+        display = match["open"] == r"\["
+        return f'<span class="math">{mathml(html.unescape(match["latex"]), display=display)}</span>'
+
+    return MARKED.sub(made, content)
 
 
 def numbered(markdown: str) -> dict[int, str]:

@@ -46,17 +46,20 @@ class Result:
             return []
         cells = self.record.measurements[self.check.treatment].values()
         paths = {path for cell in cells for path in cell.units.get(self.check.metric, {})}
-        found = {code for first in {path.split("/")[0] for path in paths} if (code := _code(first))}
-        return sorted(found)
+        return sorted(set().union(*(_codes(path.split("/")[0]) for path in paths)))
 
 
 @cache
-def _code(text: str) -> str | None:
-    """The code of a language that a unit names, by code or in English."""
+def _codes(text: str) -> frozenset[str]:
+    """The languages that a unit names: by a code, in English, or as a direction such as `de-cs`."""
+    parts = text.split("-")
+    # Regions and scripts are written with capitals, so that `ar-vi` is a direction and `pt-BR` a language.
+    if len(parts) == 2 and all(part.islower() for part in parts) and all(map(_codes, parts)):
+        return _codes(parts[0]) | _codes(parts[1])
     for asked in (lambda: language(text).bcp47, lambda: str(langcodes.find(text))):
         with contextlib.suppress(UserError, LookupError):
-            return asked()
-    return None
+            return frozenset([asked()])
+    return frozenset()
 
 
 def results(paper: Paper) -> list[Result]:
@@ -118,11 +121,13 @@ def claim_card(result: Result) -> str:
         metric = inline(f"`{check.metric}`")
         against = metric if check.control_metric is None else inline(f"`{check.control_metric}`")
         compared = f"<b>{number(verdict.treatment)}</b> {metric} of <code>{html.escape(check.treatment)}</code>"
-        if verdict.control_name:
+        if verdict.control_name in check.variants:
             compared += (
                 f" · <b>{number(verdict.control)}</b> {against if check.control_metric else ''} of "
-                f"<code>{html.escape(str(verdict.control_name))}</code>"
+                f"<code>{html.escape(verdict.control_name)}</code>"
             )
+        elif verdict.control_name:
+            compared += f" · against <b>{html.escape(verdict.control_name)}</b>"
         unit = "seeds" if check.unit == "seed" else f"{check.unit.replace('/', ' / ')} and seeds"
         parts.append(
             f'<p class="numbers">{drawings.effect(check, verdict)} <b>{interval_text(verdict)}</b> over {unit}'

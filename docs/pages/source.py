@@ -11,7 +11,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import griffe
@@ -27,7 +27,13 @@ ROLE = re.compile(r":(?:py:)?(?:func|class|mod|meth|attr|data|exc|obj):`~?([^`]+
 RENDERED = re.compile(r":(?:py:)?(?:func|class|mod|meth|attr|data|exc|obj):<code>([^<]+)</code>")
 REFERENCE = re.compile(r"`(\w+\.py)::(\w+)`")
 DIRECTIVE = re.compile(r"#\s*(fmt|type|noqa|ruff|mypy|pragma)\b")
-TITLES = {"parameters": "Args", "returns": "Returns", "raises": "Raises", "yields": "Yields", "attributes": "Attributes"}
+TITLES = {
+    "parameters": "Args",
+    "returns": "Returns",
+    "raises": "Raises",
+    "yields": "Yields",
+    "attributes": "Attributes",
+}
 
 
 @dataclass
@@ -100,8 +106,9 @@ def page(title: str, text: str, *, annotated: bool, says: Mapping[str, Sequence[
     hidden, rows = _prose(text, tree) if annotated else (set(), {})
     out = [f"# {title}", "", "[back to the paper](index.md)", ""]
     markdown = prose_markdown()
-    names = {part.name for part in _parts(tree) if part.name}
-    for part in _parts(tree):
+    names = {part.name: None for part in _parts(tree, text.splitlines()) if part.name}
+    out += [" · ".join(f"[`{name}`](#{name})" for name in names if not name.startswith("_")), ""]
+    for part in _parts(tree, text.splitlines()):
         if part.name:
             level = "###" if part.name.startswith("_") else "##"
             out += [f"{level} `{part.name}` {{ #{part.name} }}", ""]
@@ -109,6 +116,7 @@ def page(title: str, text: str, *, annotated: bool, says: Mapping[str, Sequence[
         cells = []
         for start, end in zip(starts, [*(line - 1 for line in starts[1:]), part.last], strict=True):
             shown = [line for line in range(start, end + 1) if line not in hidden]
+            shown = [line for line in shown if lines[line - 1].strip() or line - 1 not in hidden]
             while shown and not lines[shown[0] - 1].strip():
                 shown.pop(0)
             while shown and not lines[shown[-1] - 1].strip():
@@ -122,24 +130,27 @@ def page(title: str, text: str, *, annotated: bool, says: Mapping[str, Sequence[
                 out += [f'<div class="intro">{prose}</div>', ""]
                 prose = ""
             if code or prose:
-                cells.append(f'<div class="beside"><div class="prose">{prose}</div><div class="code">{code}</div></div>')
+                cells.append(
+                    f'<div class="beside"><div class="prose">{prose}</div><div class="code">{code}</div></div>'
+                )
         kind = "annotated" if annotated else "plain"
         out += [f'<div class="{kind}">' + "".join(cells) + "</div>", ""]
     return "\n".join(out)
 
 
-def _parts(tree: ast.Module) -> Iterator[Part]:
+def _parts(tree: ast.Module, lines: Sequence[str]) -> Iterator[Part]:
     """Top-level objects and the runs of statements between them, in order, without the gaps."""
     nodes, at = list(tree.body), 0
     end = 0
     while at < len(nodes):
         node = nodes[at]
+        first = next(line for line in range(end + 1, len(lines) + 1) if lines[line - 1].strip())
         if isinstance(node, Definition):
-            yield Part(node.name, end + 1, node.end_lineno or node.lineno)
+            yield Part(node.name, first, node.end_lineno or node.lineno)
         else:
             while at + 1 < len(nodes) and not isinstance(nodes[at + 1], Definition):
                 at += 1
-            yield Part("", end + 1, nodes[at].end_lineno or 0)
+            yield Part("", first, nodes[at].end_lineno or 0)
         end = nodes[at].end_lineno or 0
         at += 1
 
@@ -226,7 +237,7 @@ def prose_markdown() -> Markdown:
     return markdown
 
 
-def _markdown(markdown: Markdown, text: str, names: set[str]) -> str:
+def _markdown(markdown: Markdown, text: str, names: Collection[str]) -> str:
     """Prose as HTML; roles become code, and objects of the same file links."""
 
     def link(match: re.Match[str]) -> str:

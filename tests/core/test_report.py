@@ -109,7 +109,7 @@ def test_a_claim_is_one_cell_and_does_nothing(text: str) -> None:
             assert all(set(attributes) <= {"style"} for _, attributes in tags.found)
             header, row = tags.rows
             assert len(row) == len(header)
-            assert unchanged(row[0]) == unchanged(text)
+            assert unchanged(row[0]).removesuffix("score") == unchanged(text)  # the metric stands below the statement
             assert "undecided" in row[-1]
 
 
@@ -201,25 +201,27 @@ def test_a_terminal_shows_cards_and_claims_as_they_are(
         assert not re.search("[\x1b\x07\u202e\r]", out)
 
 
-def test_the_site_s_own_pages(tmp_path: Path) -> None:
+def test_the_site_s_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mkdocs")
-    pytest.importorskip("latex2mathml")
-    found = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
-    assert found is not None
-    assert found.loader is not None
-    hooks = importlib.util.module_from_spec(found)
-    found.loader.exec_module(hooks)
+    from docs.pages import papers as pages
+    from docs.pages import source
+
     card = paper(HOSTILE)
-    for check, verdict in report.judged(card, record(card, "m")):
-        tags = Tags(hooks.scoreboard_row(card, check, verdict))
-        assert not {"script", "img", "b", "i"} & {tag for tag, _ in tags.found}
-        assert tags.comments == 0
-        assert len(tags.rows[0]) == 6
-        assert not [name for _, attributes in tags.found for name in attributes if name.startswith("on")]
-    source = tmp_path / "method.py"
-    source.write_text('"""x\n```\n<script>1</script>\n````\n"""\n', encoding="utf-8")
-    page = MarkdownIt("commonmark", {"html": True}).render(hooks.source_page(card, source))
-    assert not {"script"} & {tag for tag, _ in Tags(page).found}
+    made = record(card, "m")
+    monkeypatch.setattr(pages, "recorded", lambda paper, preset="tiny": made if preset == "tiny" else None)
+    for result in pages.results(card):
+        for shown in (pages._row(result), pages.claim_card(result), pages.card(card, "")):
+            tags = Tags(shown)
+            assert not {"script", "i"} & {tag for tag, _ in tags.found}
+            assert tags.comments == 0
+            assert not [name for _, attributes in tags.found for name in attributes if name.startswith("on")]
+    assert len(Tags(pages._row(pages.results(card)[0])).rows[0]) == 7
+    text = '"""x\n```\n<script>1</script>\n````\n"""\n'
+    for annotated in (True, False):
+        page = MarkdownIt("commonmark", {"html": True}).render(
+            source.page("x", text, annotated=annotated, says={}, readme="")
+        )
+        assert not {"script"} & {tag for tag, _ in Tags(page).found}
 
 
 def test_a_newcomer_is_told_of_every_paper_what_to_bring() -> None:
