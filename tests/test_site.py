@@ -52,7 +52,10 @@ def test_a_method_loses_no_line_and_equations_point_at_objects(slug: str) -> Non
 
 
 def test_prose_of_comments_and_docstrings() -> None:
-    text = '"""Top."""\n\n# Why.\nX = 1\n\n\ndef f(a):\n    """Do it, see :func:`f`.\n\n    Args:\n        a: What.\n    """\n    # Because.\n    return a  # kept\n'
+    text = (
+        '"""Top."""\n\n# Why.\nX = 1\n\n\ndef f(a):\n    """Do it, see :func:`f`.\n\n    Args:\n        a: What.\n    """\n'
+        "    # Because.\n    return a  # kept\n"
+    )
     made = source.page("x", text, annotated=True, says={}, readme="")
     assert "<p>Because.</p>" in made
     assert "<code>a</code>: What." in made
@@ -65,7 +68,10 @@ def test_prose_of_comments_and_docstrings() -> None:
 
 
 def test_equations_by_number() -> None:
-    rows = "$$\n\\begin{aligned}\na &= b && (1) \\\\\nc &= d \\\\\n  &= e && (2)\n\\end{aligned}\n$$\n$$ f \\tag{3} $$ $$ g \\qquad (4) $$"
+    rows = (
+        "$$\n\\begin{aligned}\na &= b && (1) \\\\\nc &= d \\\\\n  &= e && (2)\n\\end{aligned}\n$$\n"
+        "$$ f \\tag{3} $$ $$ g \\qquad (4) $$"
+    )
     found = equations.numbered(rows)
     assert found[1] == r"\begin{aligned} a &= b \end{aligned}"
     assert found[2].startswith(r"\begin{aligned} c &= d \\ &= e")

@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 # What a reader must not see outside code. A table's rule, a heading, a link, bold, a role, maths.
 RAW = re.compile(
-    r"^\s*\|[\s:|-]+\|\s*$|^#{1,6} |\]\([^)\s]+\)|\*\*[^*\s][^*]*\*\*|:(?:func|class|mod|meth|data|attr):|\$\$|\\\[|\\\(|\\begin\{",
+    r"^\s*\|[\s:|-]+\|\s*$|^#{1,6} |\]\([^)\s]+\)|\*\*[^*\s][^*]*\*\*"
+    r"|:(?:func|class|mod|meth|data|attr):|\$\$|\\\[|\\\(|\\begin\{",
     re.MULTILINE,
 )
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

@@ -68,7 +68,8 @@ def scale_legend() -> str:
         f'<text x="{place(tick):.1f}" y="12" text-anchor="middle">{"0" if not tick else f"{tick:+d}×"}</text>'
         for tick in TICKS
     )
-    return f'<svg class="effect legend" viewBox="0 0 160 16" role="img" aria-label="-10, -1, 0, 1 and 10 times">{labels}</svg>'
+    told = "-10, -1, 0, 1 and 10 times"
+    return f'<svg class="effect legend" viewBox="0 0 160 16" role="img" aria-label="{told}">{labels}</svg>'
 
 
 def badge(slug: str, outcome: Outcome) -> str:
@@ -78,8 +79,8 @@ def badge(slug: str, outcome: Outcome) -> str:
     colour = colours.get(outcome, "#8a5a00" if outcome in ("undecided", "absent") else "#6e6e6e")
     text = f"{html.escape(slug)}: {outcome}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right:.0f}" height="20" role="img" aria-label="{text}">'
-        f'<title>{text}</title><rect width="{left}" height="20" fill="#444"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right:.0f}" height="20" role="img" '
+        f'aria-label="{text}"><title>{text}</title><rect width="{left}" height="20" fill="#444"/>'
         f'<rect x="{left}" width="{right:.0f}" height="20" fill="{colour}"/>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
         f'<text x="{left / 2}" y="14">{html.escape(slug)}</text>'

@@ -173,7 +173,8 @@ def card(paper: Paper, root: str) -> str:
         check, verdict = found[0].check, found[0].verdict
         alternative = html.escape(effect_alternative(paper, record), quote=True)
         picture = "".join(
-            f'<img class="{theme}" src="{folder}results/{record.preset}-{theme}.svg" alt="{alternative}" loading="lazy">'
+            f'<img class="{theme}" src="{folder}results/{record.preset}-{theme}.svg" alt="{alternative}" '
+            'loading="lazy">'
             for theme in ("light", "dark")
             if (paper.folder / "results" / f"{record.preset}.svg").exists()
         )
@@ -288,8 +289,8 @@ def languages() -> str:
     lines = [
         "# Languages",
         "",
-        "What was measured in which language. A language that is missing is no obstacle: every page says under *Use it on "
-        "your own* what to bring, and takes any language code or name.",
+        "What was measured in which language. A language that is missing is no obstacle: every page says under *Use it "
+        "on your own* what to bring, and takes any language code or name.",
         "",
         "| language | papers, with claims and checks that drew it |",
         "|---|---|",

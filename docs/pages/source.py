@@ -165,7 +165,7 @@ def _anchors(tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def _prose(text: str, tree: ast.Module) -> tuple[set[int], dict[int, list[str]]]:
-    """Lines that are prose (docstrings, comments that stand alone), and the prose by the line of code that it is for."""
+    """Lines that are prose (docstrings, comments that stand alone), and the prose by the line of code it is for."""
     hidden: set[int] = set()
     rows: dict[int, list[str]] = {}
     for node in ast.walk(tree):
@@ -174,13 +174,12 @@ def _prose(text: str, tree: ast.Module) -> tuple[set[int], dict[int, list[str]]]
             continue
         before: ast.stmt | None = None
         for index, statement in enumerate(body):
-            if _is_text(statement) and (index == 0 or isinstance(before, ast.Assign | ast.AnnAssign)):
+            if _text(statement) and (index == 0 or isinstance(before, ast.Assign | ast.AnnAssign)):
                 lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
                 hidden.update(lines)
                 owner = node if index == 0 else before
                 first = 1 if isinstance(owner, ast.Module) else _first(owner)
-                assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-                rows.setdefault(first, []).append(_docstring(str(statement.value.value)))
+                rows.setdefault(first, []).append(_docstring(_text(statement)))
             before = statement
     source = text.splitlines()
     comment: list[str] = []
@@ -196,12 +195,10 @@ def _prose(text: str, tree: ast.Module) -> tuple[set[int], dict[int, list[str]]]
     return hidden, rows
 
 
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+def _text(statement: ast.stmt) -> str:
+    """The text that a statement is, if it is nothing else."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
 def _first(node: ast.AST | None) -> int:
