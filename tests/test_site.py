@@ -53,7 +53,8 @@ def test_a_method_loses_no_line_and_equations_point_at_objects(slug: str) -> Non
 
 def test_prose_of_comments_and_docstrings() -> None:
     text = (
-        '"""Top."""\n\n# Why.\nX = 1\n\n\ndef f(a):\n    """Do it, see :func:`f`.\n\n    Args:\n        a: What.\n    """\n'
+        '"""Top."""\n\n# Why.\nX = 1\n\n\ndef f(a):\n    """Do it, see :func:`f`.\n\n    Args:\n        a: What.\n'
+        '    """\n'
         "    # Because.\n    return a  # kept\n"
     )
     made = source.page("x", text, annotated=True, says={}, readme="")
