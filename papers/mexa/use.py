@@ -11,6 +11,7 @@ or a folder of aligned <language>.txt.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from core.models.states import Embedder
     from papers.mexa.method import Embedding
 
+# Placeholders of messages, tags, addresses, numbers.
+_FIXED = re.compile(r"%\(\w+\)[a-z]|%[a-z]\b|\$?\{[^{}]*\}|<[^<>]+>|\S+://\S+|\S+@\S+|\d[\d.,:]*")
 
 # --- as a library -------------------------------------------------------------------------------------------------
 
@@ -40,9 +43,11 @@ class Alignment:
 
     Attributes:
         hits: Which pairs are mutual nearest neighbours, [layers, n].
+        shuffled: The score where every sentence is paired with the next one's translation.
     """
 
     hits: Tensor
+    shuffled: float = 0.0
 
     @property
     def n(self) -> int:
@@ -102,11 +107,13 @@ def mexa_score(
         ValueError: languages with unequal numbers of sentences.
         UserError: a sentence that the model cannot read.
     """
-    from papers.mexa.method import mutual_nearest, similarities
+    from papers.mexa.method import mexa, mutual_nearest, similarities
 
     kind = (embedding, drop_first)
-    found = similarities(source, parallel, pivot, [kind], **options)
-    return {language: Alignment(mutual_nearest(by_kind[kind])) for language, by_kind in found}
+    return {
+        language: Alignment(mutual_nearest(by[kind]), float(mexa(by[kind].roll(1, -1)).mean()))
+        for language, by in similarities(source, parallel, pivot, [kind], **options)
+    }
 
 
 def estimate_task_scores(
@@ -159,6 +166,8 @@ class _Lines:
     """Keep the first position, an attention sink, as the official code does; encoders have none."""
     prefix: str = ""
     """Put before every sentence, for encoders that are trained so."""
+    keep_placeholders: bool = False
+    """Keep `%s`, `{name}`, tags, addresses and digits, which pair sentences in any language without being read."""
 
     def texts(self) -> dict[str, list[str]]:
         """Aligned sentences by language; what cannot be used is left out and named."""
@@ -168,16 +177,22 @@ class _Lines:
         found, dropped = parallel(Config(corpus=str(self.lines), pivot=self.pivot))
         for reason in dropped:
             print(f"Left out: {reason}.")
-        return found
+        return found if self.keep_placeholders else without_placeholders(found)
 
-    def align(self, model: str, texts: Mapping[str, Sequence[str]]) -> dict[str, Alignment]:
-        """The alignment of every language, in a model."""
-        from core.models.loading import load
+    def align(self, model: str, texts: Mapping[str, Sequence[str]], *, trained: bool = True) -> dict[str, Alignment]:
+        """The alignment of every language, in a model or in one of its shape with random weights."""
+        from core.models import loading
 
+        options: Any = {"task": self.architecture}
+        if trained:
+            source = loading.load(model, dtype=self.dtype, **options)
+        else:
+            shape = loading.from_config(loading.load_config(model), seed=0, **options)
+            source = loading.Loaded(shape.to(loading.default_device()), loading.load_tokenizer(model))
         drop = not self.keep_first and self.architecture == "causal-lm" and self.embedding != "last"
         return mexa_score(
-            load(model, task=self.architecture, dtype=self.dtype), texts, pivot=self.pivot, embedding=self.embedding,
-            drop_first=int(drop), add_bos=drop, prefix=self.prefix,
+            source, texts, pivot=self.pivot, embedding=self.embedding, drop_first=int(drop), add_bos=drop,
+            prefix=self.prefix,
         )  # fmt: skip
 
 
@@ -191,6 +206,8 @@ class Score(_Lines):
     """Task scores of some languages: a .tsv of language and score in [0, 1], or the results JSON of lm-eval."""
     english_score: Annotated[float | None, Range(0, 1)] = None
     """The model's task score in the pivot; with it alone, predictions come from the ideal line."""
+    controls: bool = True
+    """Say what random weights, shuffled sentences and shared letters reach: so much of a score is no knowledge."""
     out: Path = Path("mexa")
     """Folder of languages.tsv and languages.json."""
 
@@ -215,6 +232,7 @@ def score(options: Score) -> None:
     measured = known.pop(options.pivot, None)
     english = measured if options.english_score is None else options.english_score
     pooled = {code: alignment.score for code, alignment in found.items()}
+    beside = controls(options, texts, found) if options.controls else {}
     estimates, fit = estimate_task_scores(pooled, known, english)
     print(f"{options.model}, {len(texts[options.pivot])} sentences, mean over layers")
     unknown = Interval(math.nan, math.nan, math.nan, "")
@@ -223,20 +241,63 @@ def score(options: Score) -> None:
         a, estimate = found[code], estimates.get(code, unknown)
         rows[code] = {"score": a.score, "low": a.interval.low, "high": a.interval.high, "max": max(a.curve)}
         rows[code] |= {"best_layer": a.best_layer, "tail": a.tail, "n": a.n, "task_score": known.get(code)}
+        rows[code] |= beside.get(code, {})
         rows[code] |= {"estimate": estimate.estimate, "estimate_low": estimate.low, "estimate_high": estimate.high}
         told = f"  predicted {_span(estimate)}" if code in estimates else ""
         told = f"  task {known[code]:.2f}" if code in known else told
         best = f"best {max(a.curve):.2f} at layer {a.best_layer:2} (chance < {a.tail:.0e})"
-        print(f"  {code:10} {_span(a.interval)}  {best}{told}")
+        known_without = max(beside.get(code, {}).values(), default=0.0)
+        told += f"  without knowledge {known_without:.2f}" if beside else ""
+        print(f"  {code:10} {_span(a.interval)}  {best}{told}{_no_more(a, known_without)}")
     write_table(options.out / "languages.tsv", [finite_json({"language": code, **row}) for code, row in rows.items()])
     curves = {code: {**row, "curve": found[code].curve} for code, row in rows.items()}
     write_json(options.out / "languages.json", curves)
+    if beside:
+        print("Without knowledge: the most that random weights, shuffled sentences and shared letters reach.")
     r = pearson([pooled[code] for code in known], list(known.values())) if len(known) > 2 else math.nan
     if math.isfinite(r):  # equal scores have none
         print(f"Pearson r with the task score over {len(known)} languages: {r:.2f}.")
     if estimates and fit is None:
         print("Predicted on the ideal line; with three or more --scores a line is fitted and has intervals.")
     print(f"Scores fall with the number of sentences: compare only those of equally many. Wrote {options.out}.")
+
+
+def controls(
+    options: Score, texts: Mapping[str, Sequence[str]], found: Mapping[str, Alignment]
+) -> dict[str, dict[str, float]]:
+    """By language, the score of random weights, of sentences paired with others', and of shared letters alone."""
+    from core.text.distance import shared_trigrams
+    from papers.mexa.method import mexa
+
+    untrained = options.align(options.model, texts, trained=False)
+    return {
+        code: {
+            "untrained": untrained[code].score,
+            "shuffled": alignment.shuffled,
+            "letters": float(mexa(shared_trigrams(texts[options.pivot], texts[code]))),
+        }
+        for code, alignment in found.items()
+    }
+
+
+def without_placeholders(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Sentences without what stands unchanged in every language; those that are then empty or repeated are left out."""
+    from core.corpora.table import parallel_table
+
+    bare = {
+        code: {str(n): " ".join(_FIXED.sub(" ", line).split()) for n, line in enumerate(lines)}
+        for code, lines in texts.items()
+    }
+    rows = parallel_table(bare, list(bare), corpus="The text without placeholders", distinct=True, sort=False)
+    if lost := len(next(iter(texts.values()))) - len(rows):
+        print(
+            f"Left out: {lost} rows that are empty or repeated without placeholders (--keep-placeholders keeps them)."
+        )
+    return {code: list(rows[code]) for code in bare}
+
+
+def _no_more(found: Alignment, without: float) -> str:
+    return "  (no more than without knowledge)" if found.interval.low <= without else ""
 
 
 def compare(options: Compare) -> None:

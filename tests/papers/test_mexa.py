@@ -533,6 +533,20 @@ def corpus(tmp_path: Path) -> Path:
     return write_tsv(tmp_path / "mine.tsv", columns)
 
 
+def test_what_is_the_same_in_every_language_pairs_nothing() -> None:
+    english = ["Save %(count)d files", "Open <b>it</b>", "Call {name} at 10:30", "See https://x.y/z", "Save 7 files"]
+    other = [
+        "Uložiť %(count)d súborov",
+        "Otvor <b>to</b>",
+        "Volaj {name} o 10:30",
+        "Pozri https://x.y/z",
+        "Ulož 7 súborov",
+    ]
+    bare = use.without_placeholders({"en": english, "sk": other})
+    assert bare["en"] == ["Save files", "Open it", "Call at", "See"]
+    assert not any(character in "".join(bare["sk"]) for character in "%<{/0123456789")
+
+
 def test_own_lines_from_the_command_line(
     toy_folder: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -545,6 +559,8 @@ def test_own_lines_from_the_command_line(
     rows = read_json(tmp_path / "mexa" / "languages.json")
     assert set(rows) == {"xx", "yy"}
     assert rows["xx"]["low"] <= rows["xx"]["score"] <= rows["xx"]["high"]
+    assert "without knowledge" in printed
+    assert all(0 <= rows[code][name] <= 1 for code in rows for name in ("untrained", "shuffled", "letters"))
     assert rows["yy"]["estimate"] == pytest.approx(0.25 + 0.75 * 0.8 * rows["yy"]["score"], abs=1e-5)
     lines = (tmp_path / "mexa" / "languages.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("language\tscore")
