@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import itertools
 import json
@@ -27,9 +28,10 @@ import stat
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from core.errors import UserError
 from core.printing import printable
@@ -129,10 +131,10 @@ _UNREADABLE = {
 
 @contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[BinaryIO]:
-    """A user's file, open for reading bytes; also what fails while the block reads it is one sentence.
+    """A user's file, open for reading bytes, those of a `.gz` unpacked; what fails while the block reads is a sentence.
 
     Raises:
-        UserError: Nothing there, a folder, a circle of links, no permission, a name that cannot be.
+        UserError: Nothing there, a folder, a circle of links, no permission, a name that cannot be, a damaged `.gz`.
     """
     try:
         if not str(path):
@@ -141,13 +143,24 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # opening a pipe would wait for who writes into it
             raise UserError(f"{path} is no regular file: give one.")
         with Path(path).open("rb") as file:
-            yield file
+            if str(path).lower().endswith(".gz"):
+                with gzip.open(file) as unpacked:
+                    yield cast(BinaryIO, unpacked)
+            else:
+                yield file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is no whole gzip file ({error}): copy it again, or unpack it.") from None
     except OSError as error:
         raise UserError(_unreadable(path, error)) from None
     except ValueError as error:
         if "null byte" not in str(error):
             raise
         raise UserError(f"{str(path)!r} is no name of a file: check the path.") from None
+
+
+def format_of(path: str | Path) -> str:
+    """A file's ending in small letters, that of what is packed where it is packed: `.tsv` of `mine.TSV.gz`."""
+    return Path(str(path).lower().removesuffix(".gz")).suffix
 
 
 def is_folder(path: str | Path) -> bool:

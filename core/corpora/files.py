@@ -21,13 +21,24 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from core.corpora.table import bcp47, to_dataset
 from core.errors import UserError
-from core.files import LONGEST_LINE, is_folder, json_kind, load_json, opened, parse_json, read_lines, source_is_path
+from core.files import (
+    LONGEST_LINE,
+    format_of,
+    is_folder,
+    json_kind,
+    load_json,
+    opened,
+    parse_json,
+    read_lines,
+    source_is_path,
+)
 from core.text.languages import match
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 # Two- or three-letter language, then optional script, region and variant subtags: en, zh-Hans, eng_Latn, sr-Latn-RS.
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 Duplicates = Literal["drop", "error"]
 T = TypeVar("T")
@@ -43,9 +54,10 @@ def read_parallel(
     """Read aligned sentences: one column per language.
 
     Args:
-        path: A `.tsv` or `.csv` with a header of language codes, a `.jsonl` of `{code: text}` objects, or a folder with
-            one `<code>.txt` per language whose lines correspond. A column `key` is optional; other columns are refused
-            unless `languages` names what to read. `id` is Indonesian.
+        path: A `.tsv` or `.csv` with a header of languages, a `.jsonl` or `.json` list of `{language: text}` objects,
+            each also as `.gz`, or a folder with one `<language>.txt` per language whose lines correspond. Codes are
+            brought into one spelling; any other name is the label of a language as it stands, with a warning. A column
+            `key` is optional. `id` is Indonesian.
         languages: The columns to read; None reads all.
         duplicates: Rows that repeat an earlier row in all languages are dropped with a warning, or refused.
         keep: Filter on `{code: text}`.
@@ -54,15 +66,15 @@ def read_parallel(
         Columns `key` (the file's, or the line number) and one per language.
 
     Raises:
-        UserError: missing or empty cell, wrong number of columns, unequal numbers of lines, column that is not a
-            language code, invalid UTF-8, repeated key or row, nothing left; with file, line and fix.
+        UserError: missing or empty cell, wrong number of columns, unequal numbers of lines, invalid UTF-8, repeated key
+            or row, nothing left; with file, line and fix.
     """
     path = Path(path)
     if is_folder(path):
         columns, rows = _read_folder(path, languages)
-    elif path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
+    elif format_of(path) in (".jsonl", ".ndjson", ".json"):
         columns, rows = _read_json_rows(path, languages)
-    elif path.suffix.lower() in TABLES:
+    elif format_of(path) in TABLES:
         columns, rows = _read_table(path, languages)
     else:
         with opened(path):
@@ -126,11 +138,14 @@ def _is_number(text: str) -> bool:
 def _select(path: Path, found: Sequence[str], languages: Sequence[str] | None) -> dict[str, str]:
     """`{column name in the file: language code}` of the columns to read."""
     if languages is None:
-        wrong = [name for name in found if name != "key" and not _CODE.fullmatch(name)]
-        if wrong:
-            raise UserError(
-                f"{path}: column {wrong[0]!r} is not a language code; name the columns en, fr, zh-Hans, ... "
-                "or say which to read with languages=[...]."
+        free = [name for name in found if name != "key" and not _CODE.fullmatch(name)]
+        if not all(free):
+            raise UserError(f"{path}: a column has no name; name it by its language.")
+        if free:
+            warnings.warn(
+                f"{path}: {', '.join(map(repr, free))} {'is no code' if len(free) == 1 else 'are no codes'} of a "
+                "language and read as the name of one; leave a column out that is none.",
+                stacklevel=4,
             )
         chosen = {name: bcp47(name) if len(name.split("_")[0]) == 2 else name for name in found if name != "key"}
     else:
@@ -153,8 +168,10 @@ TABLES = (".tsv", ".tab", ".csv")
 def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The number of each row's first line, and its cells; of a `.csv` empty lines are no rows."""
     lines = read_lines(path)
-    if path.suffix.lower() != ".csv":
-        yield from ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
+    if format_of(path) != ".csv":
+        # As spreadsheets write them, all cells stand in quotes or those that need it; elsewhere quotes are text.
+        quoted = bool(lines) and all(map(_QUOTED.fullmatch, lines[0].split("\t")))
+        yield from ((number, _tabbed(line, quoted)) for number, line in enumerate(lines, start=1))
         return
     csv.field_size_limit(LONGEST_LINE)
     rows = csv.reader((f"{line}\n" for line in lines), strict=True)
@@ -170,11 +187,22 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
         ) from None
 
 
+def _tabbed(line: str, quoted: bool) -> list[str]:
+    """The cells of a line of a `.tsv`: in quotes are all of them, or those that hold a quote or a tab."""
+    if '"' not in line:
+        return line.split("\t")
+    cells = line.split("\t")
+    if quoted or any('""' in cell and _QUOTED.fullmatch(cell) for cell in cells):
+        with contextlib.suppress(csv.Error):
+            return next(csv.reader([line], delimiter="\t", strict=True))
+    return cells
+
+
 def _table(path: Path, languages: Sequence[str] | None = None) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Names of the columns, and the rows, each as long as the header."""
     separator, fix = (
         ("commas", "put a cell with commas into double quotes")
-        if path.suffix.lower() == ".csv"
+        if format_of(path) == ".csv"
         else ("tabs", "separate the texts by single tabs and keep tabs out of them")
     )
     rows = _cells(path)
@@ -240,12 +268,19 @@ def _key(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def json_objects(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and object of every line that is not blank.
+    """Line number and object of every line that is not blank; of a `.json` list, its objects by their place.
 
     Raises:
         UserError: As :func:`core.files.read_lines` and :func:`core.files.parse_json`; a line is no object.
     """
-    for number, line in enumerate(read_lines(path), start=1):
+    lines = read_lines(path)
+    if format_of(path) == ".json" and next(filter(str.strip, lines), "").lstrip().startswith("["):
+        listed = load_json(path, list)
+        if not all(isinstance(row, dict) for row in listed):
+            raise UserError(f"{path} is not a list of objects: write [{{...}}, ...], or one object a line in a .jsonl.")
+        yield from enumerate(listed, start=1)
+        return
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         row = parse_json(line, str(path), number, "write one object a line")
@@ -341,8 +376,8 @@ def read_rows(source: str | Path, *, split: str = "train", streaming: bool = Fal
     """Rows as they are, whatever their columns: of a file, or of a dataset on the hub.
 
     Args:
-        source: A `.jsonl` or `.ndjson` of objects, a `.json` with one list of them, a `.tsv` or `.csv` with a header, a
-            `.parquet`, or a hub dataset as `name`, `name#subset` or `name#subset@split`.
+        source: A `.jsonl` or `.ndjson` of objects, a `.json` with one list of them, a `.tsv` or `.csv` with a header
+            (each also as `.gz`), a `.parquet`, or a hub dataset as `name`, `name#subset` or `name#subset@split`.
         split: Of a hub dataset that does not name one.
         streaming: Read a hub dataset as it is iterated over, without downloading it.
 
@@ -350,7 +385,7 @@ def read_rows(source: str | Path, *, split: str = "train", streaming: bool = Fal
         UserError: no such file, not JSON, not objects, no row, or a dataset that cannot be had.
     """
     path = Path(source)
-    suffix = path.suffix.lower()
+    suffix = format_of(path)
     rows: list[dict[str, Any]]
     if suffix in (".jsonl", ".ndjson"):
         rows = [row for _, row in json_objects(path)]

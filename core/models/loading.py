@@ -326,7 +326,7 @@ def from_config(
     place = translated(config.name_or_path) if config.name_or_path else contextlib.nullcontext()
     with torch.random.fork_rng(devices=[]), place, _quiet():
         torch.default_generator.manual_seed(seed)
-        model = _auto_class(task).from_config(config, dtype=dtype, trust_remote_code=False, **options)
+        model = _class_for(config, task).from_config(config, dtype=dtype, trust_remote_code=False, **options)
     return model.eval()
 
 
@@ -601,6 +601,15 @@ def _auto_class(task: Task) -> Any:
     return getattr(transformers, _AUTO_CLASSES[task])
 
 
+def _class_for(config: PretrainedConfig, task: Task) -> Any:
+    """The auto class of a task; of an encoder-decoder whose encoder can be had alone, as `encoder`, that one."""
+    import transformers
+
+    auto, alone = _auto_class(task), transformers.AutoModelForTextEncoding
+    bodies, encoders = (kind._model_mapping.get(type(config), None) for kind in (auto, alone))
+    return alone if task == "encoder" and encoders not in (None, bodies) else auto
+
+
 def _without_pooler(config: PretrainedConfig, task: Task) -> dict[str, bool]:
     """BERT's pooler belongs to next-sentence prediction: `encoder` leaves it out where the class can."""
     from transformers import MODEL_MAPPING
@@ -622,12 +631,14 @@ def _read_model(
     new_head: bool,
     shard: Shard | None,
 ) -> PreTrainedModel:
-    auto = _auto_class(task)
     config = load_config(source, **{key: options[key] for key in ("revision", "trust_remote_code")})
+    auto = _class_for(config, task)
     with translated(spec), _quiet():
         if not options["trust_remote_code"] and type(config) not in auto._model_mapping:
+            forms = [name for name in _AUTO_CLASSES if type(config) in _class_for(config, name)._model_mapping]
             raise UserError(
-                f"{spec} is a {config.model_type} model, which has no {task} form: choose another task or model"
+                f"{spec} is a {config.model_type} model, which has no {task} form but {' and '.join(forms) or 'none'}: "
+                "choose that (option --architecture, where a command has it) or another model"
             )
         options = options | _without_pooler(config, task)
         reading: contextlib.AbstractContextManager[dict[str, Any]] = contextlib.nullcontext({})

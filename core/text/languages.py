@@ -190,7 +190,9 @@ def language(code: str) -> Language:
 
 
 def name(code: str, speaker: str = "en") -> str:
-    """What a language is called in English, or in the language of the speaker."""
+    """What a language is called in English, or in the speaker's language; a label of the user's is its own name."""
+    if _subtags(code) is None:
+        return code
     found = language(code)
     return found.name if same_language(speaker, "en") else langcodes.get(found.bcp47).display_name(speaker)
 

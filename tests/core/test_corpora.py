@@ -442,7 +442,7 @@ BAD_FILES = [
     ("a.tsv", "en\tfr\na\tb\n\n", "a.tsv, line 3 is empty: delete the line"),
     ("a.tsv", "en\tfr\na\tb\tc\n", "a.tsv, line 2: 3 columns, but the header has 2"),
     ("a.tsv", "en\tfr\na\t \n", "a.tsv, line 2: the text for 'fr' is empty"),
-    ("a.tsv", "en\tsentence one\na\tb\n", "column 'sentence one' is not a language code"),
+    ("a.tsv", "en\t\na\tb\n", "a column has no name"),
     ("a.tsv", "en\ten\na\tb\n", "a column name is repeated"),
     ("a.tsv", "key\n1\n", "one column"),
     ("a.tsv", "key\ten\tfr\n7\ta\tb\n7\tc\td\n", "a.tsv, line 3: key '7' was used on line 2"),
@@ -873,3 +873,35 @@ def test_mgsm_files_have_no_header(tmp_path, monkeypatch):
     table = corpora.load("mgsm", languages=["de"])
     assert table["question"] == ['Wie "viele" Eier?', "Wie viele?"]
     assert table["answer"] == ["18", "3"]
+
+
+# --- the same in every form -----------------------------------------------------------------------------------------
+
+FORMS = {
+    "a.tsv": "en\tCatalà\nhe said hi\tbon dia\nbye\tadéu\n",
+    "quoted.tsv": '"en"\t"Català"\n"he said hi"\t"bon dia"\n"bye"\t"adéu"\n',
+    "cells.tsv": 'en\tCatalà\n"he said ""hi"""\tbon dia\n"Bye."\tadéu\n',
+    "a.csv": "en,Català\nhe said hi,bon dia\nbye,adéu\n",
+    "a.jsonl": '{"en": "he said hi", "Català": "bon dia"}\n{"en": "bye", "Català": "adéu"}\n',
+    "a.json": '[{"en": "he said hi", "Català": "bon dia"},\n {"en": "bye", "Català": "adéu"}]\n',
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", FORMS)
+def test_rows_are_the_same_in_every_form(name: str, packed: bool, tmp_path: Path) -> None:
+    path = tmp_path / (name + ".gz" * packed)
+    raw = FORMS[name].encode()
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    with pytest.warns(UserWarning, match="'Català' is no code of a language and read as the name of one"):
+        rows = corpora.read_parallel(path)
+    assert rows["Català"] == ["bon dia", "adéu"]
+    assert rows["en"] == (['he said "hi"', '"Bye."'] if name == "cells.tsv" else ["he said hi", "bye"])
+    assert [row["Català"] for row in corpora.read_rows(path)] == ["bon dia", "adéu"]
+
+
+@pytest.mark.parametrize("raw", [b"en\tfr\na\tb\n", gzip.compress(b"en\tfr\na\tb\n" * 99)[:20]])
+def test_a_damaged_package_is_one_sentence(raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv.gz").write_bytes(raw)
+    with pytest.raises(UserError, match=r"a\.tsv\.gz is no whole gzip file"):
+        corpora.read_parallel(tmp_path / "a.tsv.gz")

