@@ -263,10 +263,11 @@ def collect(paper: Paper, grid: Sequence[Cell], jobs: int = 1) -> Record:
 
 def _report(paper: Paper, result: Record, folder: Path) -> None:
     from core.experiment import report
+    from core.experiment.terminal import print_claims
 
     sweep(folder)
     result.save(folder / "results.json")
-    report.print_claims(paper, result)
+    print_claims(paper, result)
     figure = report.save_figure(paper, result, folder / "figure.svg")
     page = report.write_page(paper, result, folder / "page.md", figure)
     print(f"figure: {figure}\npage:   {page}", flush=True)

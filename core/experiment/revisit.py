@@ -29,7 +29,7 @@ def quick(paper: Paper, *, out: Path = Path("runs"), jobs: int | None = None, qu
     Raises:
         UserError: If a run failed.
     """
-    from core.experiment.report import print_claims
+    from core.experiment.terminal import print_claims
 
     claim = paper.claims[0]
     looked_at = replace(paper, claims=(claim,), checks=(), premises=paper.premises if claim.premises else ())
