@@ -289,9 +289,9 @@ def _reproduce(options: argparse.Namespace) -> None:
 def _recorded_here(options: argparse.Namespace) -> None:
     """Before the work, not after it."""
     if options.record:
-        from core.experiment.report import in_repository
+        from core.experiment.report import check_repository
 
-        in_repository()
+        check_repository()
 
 
 def _replicate(options: argparse.Namespace) -> None:

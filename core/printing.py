@@ -98,7 +98,7 @@ def wrapped(text: str, width: int) -> str:
     lines = []
     for line in text.splitlines():
         label = re.match(r"\s*\S+(?: \S+)*?\s{2,}(?=\S)|\s*", line)
-        indent = " " * (label.end() if label and label.end() < width // 2 else 2)
+        indent = " " * (label.end() if label and label.end() <= width // 2 else 2)
         wrapper = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
         lines += wrapper.wrap(line) if len(line) > width else [line]
     return "\n".join(lines)

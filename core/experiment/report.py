@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
+from core.experiment.keys import in_repository
 from core.experiment.paper import Check, Claim, Paper, discover, slugs
 from core.experiment.results import OUTCOMES, TRIVIAL, Outcome, Record, Verdict, recorded
 from core.experiment.run import ROOT
@@ -320,18 +321,18 @@ def recording() -> Iterator[None]:
     Raises:
         UserError: If this is an installed package, which has no pages to write.
     """
-    in_repository()
+    check_repository()
     with writable(ROOT), locked(ROOT / "README.md"):
         yield
 
 
-def in_repository() -> None:
+def check_repository() -> None:
     """Refuse to write papers and records into an installed package.
 
     Raises:
         UserError: If the code does not lie in a copy of the repository.
     """
-    if not (ROOT / "pyproject.toml").exists():
+    if not in_repository():
         raise UserError(
             f"{ROOT} holds an installed package, which no paper or record is written into: run the command in a clone "
             "of the repository, with `uv run` before it."

@@ -41,7 +41,7 @@ from typing import Any
 from core.errors import UserError
 from core.experiment.config import fingerprint, render, to_dict
 from core.experiment.inputs import contents, digest, named, revisions
-from core.experiment.keys import ROOT, surroundings, versions
+from core.experiment.keys import ROOT, in_repository, surroundings, versions
 from core.experiment.threads import settled
 from core.files import (
     DISTRIBUTION,
@@ -494,7 +494,7 @@ def commit() -> str | None:
 
     An environment often lies inside another repository, whose commit says nothing of this code.
     """
-    if not (ROOT / "pyproject.toml").exists():
+    if not in_repository():
         return None
 
     def git(*arguments: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from core import cli
 from core.cost.launch import commands
 from core.cost.plan import plan, render_plan
-from core.experiment import report, run, terminal
+from core.experiment import keys, report, run, terminal
 from core.experiment.paper import discover, find, slugs
 from core.experiment.results import recorded
 from core.experiment.run import ROOT
@@ -233,9 +233,10 @@ def test_a_mistake_is_one_line_that_says_what_to_do(
 def test_nothing_is_written_into_an_installed_package(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(report, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text('name = "another"\n')  # some packages bring one
+    monkeypatch.setattr(keys, "ROOT", tmp_path)
     assert "holds an installed package" in refused(capsys, *arguments)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
 
 
 # --- version, completion, pipes -------------------------------------------------------------------------------------
@@ -248,7 +249,8 @@ def test_the_version_names_the_commit_of_our_repository_alone(
     assert said("--version").startswith(f"{DISTRIBUTION} {run.version()}, commit 0123456789ab, Python 3.")
     monkeypatch.undo()
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    monkeypatch.setattr(run, "ROOT", tmp_path)  # an environment inside somebody's repository
+    for module in (keys, run):
+        monkeypatch.setattr(module, "ROOT", tmp_path)  # an environment inside somebody's repository
     assert run.commit.__wrapped__() is None
 
 
