@@ -18,6 +18,7 @@ from core.cost.plan import plan, render_plan
 from core.experiment import keys, report, run, terminal
 from core.experiment.paper import discover, find, slugs
 from core.experiment.results import recorded
+from core.experiment.revisit import Row, _print_rows
 from core.experiment.run import ROOT
 from core.files import DISTRIBUTION
 from core.printing import folded, wrapped
@@ -114,6 +115,30 @@ def test_two_papers_side_by_side(said) -> None:
             assert words(claim.statement) <= words(text)
             assert report.interval(verdict) in text
     assert words("36.3 GPU-hours of H100") <= words(text)
+
+
+def test_what_the_seeds_can_decide_fits(said) -> None:
+    longest = max((check.id for paper in discover() for check in paper.judged), key=len)
+    slug = next(paper.slug for paper in discover() for check in paper.judged if check.id == longest)
+    text = said("power", slug)
+    fits(text)
+    assert longest in words(text)
+
+
+def test_a_replication_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = find("mexa")
+    rows = [
+        Row(paper.claims[0].id, "reproduced", "undecided", False, 0.5, -0.1, 0.9, True),
+        Row(paper.claims[1].id, "premise not met", "premise not met", True, None, None, None, None),
+    ]
+    for columns in (NARROW, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        _print_rows(paper, rows, (7, 8))
+        text = capsys.readouterr().out
+        fits(text, columns)
+        assert words(f"{paper.claims[0].statement} {paper.claims[1].statement}") <= words(text)
+        assert "+0.500 [-0.100, +0.900]" in text
+        assert "1 of 2 outcomes agree" in text
 
 
 @pytest.mark.parametrize(
