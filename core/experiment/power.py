@@ -32,7 +32,7 @@ def print_power(paper: Paper, cells: Cells | None = None) -> None:
         cells = pilot(paper)
     table = Table(title=f"{paper.slug}: what the seeds can decide", title_justify="left")
     table.add_column("claim, unit", no_wrap=True)  # names have no space to break them at
-    for name in ("effect", "half-width", "seeds that would do"):
+    for name in ("effect", "half\nwidth", "seeds that would do"):
         table.add_column(name)
     for check in paper.judged:
         if isinstance(check, Claim) and check.out_of_scale:
