@@ -88,6 +88,33 @@ def styled(texts: Iterable[str]) -> Iterator[None]:
         yield
 
 
+def wrapped(text: str, width: int) -> str:
+    r"""Lines that are too long broken between words; what follows stands below the words after the line's label.
+
+    wrapped("  peak in   the loss of the last layer", 24)   # "  peak in   the loss of\n            the last layer"
+    """
+    import textwrap
+
+    lines = []
+    for line in text.splitlines():
+        label = re.match(r"\s*\S+(?: \S+)*?\s{2,}(?=\S)|\s*", line)
+        indent = " " * (label.end() if label and label.end() <= width // 2 else 2)
+        wrapper = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        lines += wrapper.wrap(line) if len(line) > width else [line]
+    return "\n".join(lines)
+
+
+def folded(command: str, width: int) -> str:
+    """A shell command over several lines, each but the last ended by a backslash, so that it can still be pasted."""
+    lines: list[str] = []
+    for part in re.split(r" (?=-)", command):
+        if lines and len(lines[-1]) + 1 + len(part) + 2 <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"    {part}" if lines else part)
+    return " \\\n".join(lines)
+
+
 def console(*, stderr: bool = False, **options: Any) -> Console:
     """A console of rich that styles what is a `rich.text.Text` with a style, and takes every other text as it is.
 

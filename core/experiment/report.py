@@ -1,4 +1,4 @@
-"""Tables, figures, pages and the scoreboard, all drawn from records.
+"""Figures, pages and the scoreboard, all drawn from records.
 
 Generated text stands between markers (`<!-- results:begin -->` ... `<!-- results:end -->`), so that prose and numbers
 live in one file and a test can compare the numbers with the record.
@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
+from core.experiment.keys import in_repository
 from core.experiment.paper import Check, Claim, Paper, discover, slugs
 from core.experiment.results import OUTCOMES, TRIVIAL, Outcome, Record, Verdict, recorded
 from core.experiment.run import ROOT
 from core.files import locked, read_json, replacing, writable, write_text
-from core.printing import console, printable
+from core.printing import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,16 +46,6 @@ SYMBOLS: dict[Outcome, str] = {
     "premise not met": "□",
     "out of scale": "–",
 }
-SHADES: dict[Outcome, str] = {
-    "reproduced": "green",
-    "smaller than claimed": "green",
-    "undecided": "yellow",
-    "absent": "yellow",
-    "contradicted": "red",
-    "premise not met": "dim",
-    "out of scale": "dim",
-}
-WIDE = 130  # columns of a terminal that holds the claims with all their numbers on a line
 
 
 @contextlib.contextmanager
@@ -122,46 +114,11 @@ def trivial_lines(
         axes.text(*place, text, transform=transform, fontsize=7, color=COLOURS["grey"], ha=align, va="bottom")
 
 
-def print_claims(paper: Paper, record: Record) -> None:
-    """The tables of claims and of checks on the terminal."""
-    for title, kind in ((f"{paper.slug}: {paper.title}", Claim), ("Checks of ours", Check)):
-        _print_table(title, [(check, v) for check, v in judged(paper, record) if type(check) is kind])
-
-
-def _print_table(title: str, rows: list[tuple[Check, Verdict]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    if not rows:
-        return
-    terminal = console()
-    wide = terminal.width >= WIDE
-    table = Table(title=title, title_justify="left", show_lines=not wide)
-    table.add_column("claim", overflow="fold")
-    if wide:
-        for name in ("treatment", "control", "difference [95 % interval]"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("outcome", no_wrap=True)
-    else:
-        table.add_column("measured", no_wrap=True)
-    for check, verdict in rows:
-        outcome = Text(f"{SYMBOLS[verdict.outcome]} {verdict.outcome}", SHADES[verdict.outcome])
-        treatment, control, interval = number(verdict.treatment), number(verdict.control), interval_text(verdict)
-        if wide:
-            table.add_row(check.statement, treatment, control, interval, outcome)
-        else:
-            against = f"{treatment} against {control}" if control else treatment
-            table.add_row(
-                check.statement, Text.assemble(outcome, *(f"\n{part}" for part in (against, interval) if part))
-            )
-    terminal.print(table)
-
-
 def effect_markdown(paper: Paper, record: Record, figure: str | None) -> str:
     """What a page opens with: the figure, the first claim with what came out, the outcomes, what there is to read."""
     check, verdict = judged(paper, record)[0]
     measured = f"{number(verdict.treatment)} against {number(verdict.control)}, " if verdict.control_name else ""
-    sentence = f"**{prose(check.statement)}** {measured}{interval_text(verdict)}: {verdict.outcome}."
+    sentence = f"**{prose(check.statement)}** {measured}{interval(verdict)}: {verdict.outcome}."
     paper_lines, method_lines, test_lines = lines_to_read(paper)
     read = f"{paper_lines:,} lines of Python, of which the idea (`method.py`) is {method_lines}; {test_lines} of tests."
     counts = f"Claims: {summary(paper, record)}. Checks of ours: {summary(paper, record, Check)}."
@@ -173,7 +130,7 @@ def effect_alternative(paper: Paper, record: Record) -> str:
     """What the figure shows, in words: what came out of the first claim, and the outcomes."""
     check, verdict = judged(paper, record)[0]
     against = f" against {number(verdict.control)}" if verdict.control_name else ""
-    measured = f"{check.metric} {number(verdict.treatment)}{against}, {interval_text(verdict)}, "
+    measured = f"{check.metric} {number(verdict.treatment)}{against}, {interval(verdict)}, "
     told = (
         f"{paper.slug}, {record.preset} scale: {measured if verdict.difference is not None else ''}{verdict.outcome}."
     )
@@ -236,7 +193,7 @@ def _cells(check: Check, verdict: Verdict) -> str:
     ]
     extra = "".join(f"<br>{prose(detail)}" for detail in details if detail)
     outcome = f"{SYMBOLS[verdict.outcome]} **{verdict.outcome}**{extra}"
-    return f"{treatment} | {control} | {interval_text(verdict)} | {outcome}"
+    return f"{treatment} | {control} | {interval(verdict)} | {outcome}"
 
 
 def results_markdown(paper: Paper, record: Record) -> str:
@@ -248,7 +205,7 @@ def results_markdown(paper: Paper, record: Record) -> str:
     )
     seeds = ", ".join(map(str, record.seeds))
     parts = [
-        f"{len(record.seeds)} seeds ({seeds}), {record.minutes:.1f} minutes on {environment.get('cores')} cores "
+        f"{len(record.seeds)} seeds ({seeds}), {minutes(paper, record)} minutes on {environment.get('cores')} cores "
         f"({prose(str(environment.get('processor')))}; {environment.get('side_by_side', 1)} at a time), {shown}, "
         f"commit {prose(str(environment.get('commit')))}, command {code(environment.get('command'))}.",
         claims_markdown(paper, record),
@@ -377,9 +334,27 @@ def update_page(paper: Paper, record: Record) -> Path:
 
 @contextlib.contextmanager
 def recording() -> Iterator[None]:
-    """Pages, records and the scoreboard are read, changed and written: by one process at a time."""
+    """Pages, records and the scoreboard are read, changed and written: by one process at a time.
+
+    Raises:
+        UserError: If this is an installed package, which has no pages to write.
+    """
+    check_repository()
     with writable(ROOT), locked(ROOT / "README.md"):
         yield
+
+
+def check_repository() -> None:
+    """Refuse to write papers and records into an installed package.
+
+    Raises:
+        UserError: If the code does not lie in a copy of the repository.
+    """
+    if not in_repository():
+        raise UserError(
+            f"{ROOT} holds an installed package, which no paper or record is written into: run the command in a clone "
+            "of the repository, with `uv run` before it."
+        )
 
 
 def update_scoreboard() -> Path:
@@ -416,13 +391,11 @@ def scoreboard_markdown(before: str = "") -> str:
             continue
         record = recorded(paper)
         verdicts = [v for check, v in judged(paper, record) if isinstance(check, Claim)] if record else []
-        tested = [v for v in verdicts if v.outcome != "out of scale"]
-        share = f"{sum(v.outcome == 'reproduced' for v in tested)} of {len(tested)}" if record else "not recorded"
-        minutes = f"{record.minutes:.1f}" if record else f"≈ {paper.minutes:g}"
+        share = reproduced(paper, record) if record else "not recorded"
         symbols = " ".join(SYMBOLS[v.outcome] for v in verdicts)
         lines.append(
             f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {prose(paper.summary)} "
-            f"| {share} | {symbols} | {minutes} |"
+            f"| {share} | {symbols} | {minutes(paper, record)} |"
         )
     legend = ", ".join(f"{symbol} {outcome}" for outcome, symbol in SYMBOLS.items())
     return "\n".join([*lines, "", f"Claims reproduced of those put to the test, and one symbol a claim: {legend}."])
@@ -435,43 +408,15 @@ def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "none"
 
 
-def overview() -> None:
-    """The list of papers on the terminal."""
-    from rich.table import Table
-
-    table = Table()
-    for name in ("paper", "title", "year", "family", "claims", "minutes"):
-        table.add_column(name, overflow="fold")
-    for paper in discover():
-        record = recorded(paper)
-        minutes = f"{record.minutes:.1f}" if record else f"≈ {paper.minutes:g}"
-        table.add_row(
-            paper.slug,
-            paper.title,
-            str(paper.year),
-            paper.family,
-            summary(paper, record) if record else "not recorded",
-            minutes,
-        )
-    console().print(table)
+def reproduced(paper: Paper, record: Record) -> str:
+    """`4 of 5`: claims that were reproduced, of those put to the test."""
+    outcomes = [verdict.outcome for check, verdict in judged(paper, record) if isinstance(check, Claim)]
+    return f"{outcomes.count('reproduced')} of {len(outcomes) - outcomes.count('out of scale')}"
 
 
-def card(paper: Paper) -> None:
-    """A paper's card and recorded claims on the terminal."""
-    terminal = console()
-    terminal.print(paper.title, style="bold")
-    terminal.print(f"{paper.authors}, {paper.venue} {paper.year}. {paper.url}\n\n{paper.summary}\n")
-    if paper.disclaimer:
-        terminal.print(f"{paper.disclaimer}\n", style="bold")
-    record = recorded(paper)
-    if record:
-        print_claims(paper, record)
-    else:
-        for check in paper.judged:
-            terminal.print(f"  {check.id}: {check.statement}")
-    terminal.print(
-        f"\npapers reproduce {paper.slug}   (about {paper.minutes:g} minutes)\npage: papers/{paper.slug}/README.md"
-    )
+def minutes(paper: Paper, record: Record | None) -> str:
+    """The minutes of a reproduction as they are shown everywhere: those of the record, else what the card expects."""
+    return f"{record.minutes:.1f}" if record else f"≈ {paper.minutes:g}"
 
 
 def judged(paper: Paper, record: Record) -> list[tuple[Check, Verdict]]:
@@ -480,15 +425,15 @@ def judged(paper: Paper, record: Record) -> list[tuple[Check, Verdict]]:
     return [(check, verdicts[check.id]) for check in paper.judged if check.id in verdicts]
 
 
-def interval_text(verdict: Verdict) -> str:
-    """Difference and interval, `+0.152 [+0.033, +0.271]`; nothing where nothing was judged."""
+def interval(verdict: Verdict) -> str:
+    """`+0.539 [+0.057, +0.818]`; empty without an estimate."""
     if verdict.difference is None or verdict.low is None or verdict.high is None:
         return ""
     return f"{verdict.difference:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}]"
 
 
 def number(value: float | None) -> str:
-    """A measured number with three decimals, or without from a thousand on."""
+    """Three decimals, or thousands with commas; empty without a value."""
     if value is None:
         return ""
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.experiment.jobs import compute
-from core.experiment.keys import ROOT
+from core.experiment.keys import ROOT, in_repository
 from core.experiment.paper import Paper
 from core.experiment.results import Record, judge_all, recorded
 from core.experiment.run import Measurement, environment, hide_library_bars
@@ -263,10 +263,11 @@ def collect(paper: Paper, grid: Sequence[Cell], jobs: int = 1) -> Record:
 
 def _report(paper: Paper, result: Record, folder: Path) -> None:
     from core.experiment import report
+    from core.experiment.terminal import print_claims
 
     sweep(folder)
     result.save(folder / "results.json")
-    report.print_claims(paper, result)
+    print_claims(paper, result)
     figure = report.save_figure(paper, result, folder / "figure.svg")
     page = report.write_page(paper, result, folder / "page.md", figure)
     print(f"figure: {figure}\npage:   {page}", flush=True)
@@ -307,7 +308,7 @@ def ensure_extras(papers: Sequence[Paper]) -> None:
     if not missing:
         return
     uv = shutil.which("uv")
-    if uv and not os.environ.get("MULTILINGUAL_PAPERS_EXTRAS") and (ROOT / "pyproject.toml").exists():
+    if uv and not os.environ.get("MULTILINGUAL_PAPERS_EXTRAS") and in_repository():
         print(f"Installing optional data packages: {', '.join(missing)}", file=sys.stderr)
         sys.stdout.flush()
         flags = [flag for extra in missing for flag in ("--extra", extra)]

@@ -29,7 +29,7 @@ def quick(paper: Paper, *, out: Path = Path("runs"), jobs: int | None = None, qu
     Raises:
         UserError: If a run failed.
     """
-    from core.experiment.report import print_claims
+    from core.experiment.terminal import print_claims
 
     claim = paper.claims[0]
     looked_at = replace(paper, claims=(claim,), checks=(), premises=paper.premises if claim.premises else ())
@@ -139,16 +139,30 @@ def _print_rows(paper: Paper, rows: Sequence[Row], seeds: Sequence[int]) -> None
     from rich.table import Table
     from rich.text import Text
 
+    from core.experiment.terminal import WIDE
+
     statements: dict[str, Check] = {check.id: check for check in paper.judged}
     table = Table(title=f"{paper.slug} again, seeds {', '.join(map(str, seeds))}", title_justify="left")
-    for name in ("claim", "recorded", "again", "new estimate [95 % interval]", "in the recorded interval"):
-        table.add_column(name, overflow="fold")
+    terminal = console()
+    wide = terminal.width >= WIDE
+    narrow = ("claim", "recorded, again, new estimate")
+    for name in (
+        ("claim", "recorded", "again", "new estimate [95 % interval]", "in the recorded interval") if wide else narrow
+    ):
+        table.add_column(name)
+    table.show_lines = not wide
     for row in rows:
-        again = row.again if row.agrees else Text(row.again, "bold")
+        again = Text(row.again, "" if row.agrees else "bold")
         estimate = "" if row.estimate is None else f"{row.estimate:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
         statement = statements[row.claim].statement
-        table.add_row(statement, row.recorded, again, estimate, {None: "", True: "yes", False: "no"}[row.inside])
-    console().print(table)
+        if wide:
+            table.add_row(statement, row.recorded, again, estimate, {None: "", True: "yes", False: "no"}[row.inside])
+        else:
+            inside = {None: "", True: "\nin the recorded interval", False: "\noutside the recorded interval"}[
+                row.inside
+            ]
+            table.add_row(statement, Text.assemble(row.recorded, "\nagain: ", again, f"\n{estimate}{inside}".rstrip()))
+    terminal.print(table)
     print(f"{sum(row.agrees for row in rows)} of {len(rows)} outcomes agree.")
 
 

@@ -41,7 +41,7 @@ from typing import Any
 from core.errors import UserError
 from core.experiment.config import fingerprint, render, to_dict
 from core.experiment.inputs import contents, digest, named, revisions
-from core.experiment.keys import ROOT, surroundings, versions
+from core.experiment.keys import ROOT, in_repository, surroundings, versions
 from core.experiment.threads import settled
 from core.files import (
     DISTRIBUTION,
@@ -178,7 +178,7 @@ class Run:
     def _sign(self) -> None:
         """Mark the folder as ours, and note the revisions of the hub that it is made from, once they are known."""
         known = (_marker(self.path) or {}).get("revisions", {})
-        content: dict[str, Any] = {"program": DISTRIBUTION, "version": _version(), "slug": self.slug, "key": self.key}
+        content: dict[str, Any] = {"program": DISTRIBUTION, "version": version(), "slug": self.slug, "key": self.key}
         content |= {"inputs": self.inputs, "revisions": {**revisions(self.config), **known}}
         if read_json(self.path / "key.json") != content:
             write_json(self.path / "key.json", content)
@@ -385,7 +385,8 @@ def _marker(folder: Path) -> dict[str, Any] | None:
 
 
 @cache
-def _version() -> str:
+def version() -> str:
+    """Version of the distribution."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(DISTRIBUTION)
     return "unknown"
@@ -464,7 +465,7 @@ def environment() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
     return {
         "command": _command(json.loads(os.environ.get(COMMAND, "null")) or sys.argv),
-        "commit": _commit(),
+        "commit": commit(),
         "platform": platform.platform(terse=True),
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -488,7 +489,14 @@ def _command(arguments: Sequence[str]) -> str:
 
 
 @cache
-def _commit() -> str | None:
+def commit() -> str | None:
+    """The commit of our repository, `+changes` where its files differ; None for an installed package.
+
+    An environment often lies inside another repository, whose commit says nothing of this code.
+    """
+    if not in_repository():
+        return None
+
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 

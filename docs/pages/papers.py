@@ -14,7 +14,7 @@ import langcodes
 
 from core.errors import UserError
 from core.experiment.paper import Check, Claim, Paper, discover
-from core.experiment.report import SYMBOLS, effect_alternative, interval_text, judged, number, prose
+from core.experiment.report import SYMBOLS, effect_alternative, interval, judged, number, prose
 from core.experiment.results import OUTCOMES, Record, Verdict, recorded
 from core.text.languages import language
 from core.text.languages import name as language_name
@@ -130,7 +130,7 @@ def claim_card(result: Result) -> str:
             compared += f" · against <b>{html.escape(verdict.control_name)}</b>"
         unit = "seeds" if check.unit == "seed" else f"{check.unit.replace('/', ' / ')} and seeds"
         parts.append(
-            f'<p class="numbers">{drawings.effect(check, verdict)} <b>{interval_text(verdict)}</b> over {unit}'
+            f'<p class="numbers">{drawings.effect(check, verdict)} <b>{interval(verdict)}</b> over {unit}'
             f"<br>{compared}</p>"
         )
     details = [verdict.reason, verdict.needed, f"null arm `{check.null}`: {verdict.null}" if verdict.null else ""]
@@ -145,7 +145,7 @@ def _cite(result: Result) -> str:
     slug, check = result.paper.slug, result.check
     where = f"{{site}}papers/{slug}/#{result.anchor}"
     badge = f"[![{slug}: {result.verdict.outcome}]({{site}}badges/{slug}/{result.anchor}.svg)]({where})"
-    measured = interval_text(result.verdict) or "not measured"
+    measured = interval(result.verdict) or "not measured"
     commit = str(result.record.environment.get("commit"))
     entry = (
         f"@misc{{{slug}-{result.anchor},\n"

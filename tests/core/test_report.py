@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from core.experiment import ledger, report
+from core.experiment import ledger, report, terminal
 from core.experiment import paper as cards
 from core.experiment.paper import Check, Claim, Paper
 from core.experiment.results import Record, judge_all
@@ -191,11 +191,12 @@ def test_a_terminal_shows_cards_and_claims_as_they_are(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "600")
     card = paper(HOSTILE)
-    monkeypatch.setattr(report, "discover", lambda: (card,))
+    monkeypatch.setattr(terminal, "discover", lambda: (card,))
     for made in (record(card, HOSTILE), None):
-        monkeypatch.setattr(report, "recorded", lambda paper, made=made: made)
-        report.card(card)
-        report.overview()
+        monkeypatch.setattr(terminal, "recorded", lambda paper, made=made: made)
+        terminal.card(card)
+        terminal.overview()
+        terminal.compare([card, card], [HOSTILE, HOSTILE])
         out = capsys.readouterr().out
         assert out.count("[/bold] [red] :cat:") >= 4
         assert not re.search("[\x1b\x07\u202e\r]", out)

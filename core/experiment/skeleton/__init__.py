@@ -1,7 +1,8 @@
 """`papers new my_paper`: the smallest paper that keeps the contract, ready to be filled.
 
-What it writes runs and passes the contract tests as it is. It measures something real though trivial (whether two lists
-of numbers share a signal), so that the author replaces working parts one by one.
+What it writes runs, is formatted, and passes the contract tests as it is, but for one: that no placeholder is left
+(:func:`unfilled`). It measures something real though trivial (whether two lists of numbers share a signal), so that the
+author replaces working parts one by one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,21 @@ from core.experiment.report import recording, update_scoreboard
 from core.files import build_folder, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
+# What only the author can say; a page with one of these says something that is not true.
+PLACEHOLDERS = (
+    "one sentence on the paper.",
+    "Title of the paper",
+    "First Author et al.",
+    "0000.00000",
+    "The idea in one sentence.",
+    "What the paper reports, with its table.",
+    "Ten lines for a reader who wants to understand.",
+    "A worked example, which the tests run.",
+    "What the numbers mean, what was tried and failed, how many settings.",
+    "1. Each difference, and why.",
+    "Where the data come from.",
+    "BibTeX.",
+)
 
 
 def write_skeleton(slug: str) -> str:
@@ -46,6 +62,12 @@ def write_skeleton(slug: str) -> str:
         return _write(slug)
 
 
+def unfilled(folder: Path) -> list[str]:
+    """The placeholders that are left on a paper's card and page, each with its file."""
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("__init__.py", "README.md")}
+    return [f"{name}: {words}" for name, text in texts.items() for words in PLACEHOLDERS if words in text]
+
+
 def _write(slug: str) -> str:
     tests = PAPERS_DIR.parent / "tests" / "papers" / f"test_{slug}.py"
     for path, shown in ((PAPERS_DIR / slug, f"papers/{slug}"), (tests, f"tests/papers/test_{slug}.py")):
@@ -67,5 +89,6 @@ def _write(slug: str) -> str:
     importlib.invalidate_caches()
     update_scoreboard()
     return (
-        f"Wrote papers/{slug}/ and tests/papers/test_{slug}.py. Next: docs/guide/add-a-paper.md says what goes where."
+        f"Wrote papers/{slug}/ and tests/papers/test_{slug}.py. Next: docs/guide/add-a-paper.md says what goes where, "
+        f'and `uv run nox -s "paper({slug})"` which placeholders are left.'
     )
