@@ -3,6 +3,7 @@
     papers                         list: slug, title, year, family, claims, minutes
     papers show mexa               the card and the recorded claims
     papers compare mexa transmi    two papers side by side
+    papers try mexa --model M --data F     its main verb on your own model and data, with a report
     papers reproduce mexa          variants x seeds -> claims table, figure, page; resumes where it stopped
     papers reproduce mexa --quick  the first claim with one seed, and outputs to look at
     papers reproduce --all --jobs 4     cells side by side; `--executor slurm` hands them to a cluster
@@ -46,8 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         argcomplete.autocomplete(parser)
     prepare()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # What stands behind `--` is for the paper's own verb.
+    cut = given.index("--") if given[:1] == ["try"] and "--" in given else len(given)
     with closed_pipes_end(), escaped():
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(given[:cut], argparse.Namespace(more=given[cut + 1 :]))
         if options.json and options.call not in (_list, _show_paper, _compare, _plan):
             parser.error("--json is there for list, show, compare and plan")
     with exit_codes(debug=options.debug):
@@ -92,11 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         "plan": _plan_options,
         "compare": _compare_options,
         "completion": _completion_options,
+        "try": _try_options,
     }
     for name, call, help in (
         ("list", _list, "all papers with their verdicts"),
         ("show", _show_paper, "one paper: card, claims, recorded results"),
         ("compare", _compare, "two papers side by side"),
+        ("try", _try, "a paper's main verb on your own data and model, with a report"),
         ("reproduce", _reproduce, "run what a paper's claims need and judge them"),
         ("replicate", _replicate, "run the recorded claims with seeds that were never used"),
         ("power", _power, "what the seeds can decide, from the spread of what was measured"),
@@ -111,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in {"list", "show", "compare", "plan"}:
             # Left out, it keeps what was said before the verb.
             command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="data for programs")
-        if name in {"show", "plan", "replicate", "power", "judge"}:
+        if name in {"show", "try", "plan", "replicate", "power", "judge"}:
             _completed(command.add_argument("slug", help="the paper"), slugs)
         if name == "new":
             command.add_argument("slug", help="the new paper's name, such as my_paper")
@@ -162,6 +168,14 @@ def _reproduce_options(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="options of the jobs, in submitit's spelling: partition=gpu time=240 gpus_per_node=1",
     )
+
+
+def _try_options(command: argparse.ArgumentParser) -> None:
+    command.epilog = "Further options of the paper's verb come last, behind a `--`."
+    command.add_argument("--model", help="hub id, folder or wheel")
+    command.add_argument("--data", help="file, folder or hub dataset; without it, what to bring is told")
+    command.add_argument("--language", help="code or name of the language, where one is asked for")
+    command.add_argument("--out", type=Path, help="folder of the report (default: try/<paper>)")
 
 
 def _replicate_options(command: argparse.ArgumentParser) -> None:
@@ -250,6 +264,22 @@ def _compare(options: argparse.Namespace) -> None:
     else:
         hours = [f"{cost.gpu_hours:,.1f}" if cost.gpu_hours >= 0.05 else "less than 0.1" for cost in plans]
         terminal.compare(papers, [f"{hour} GPU-hours of {plans[0].gpu.upper()}" for hour in hours])
+
+
+def _try(options: argparse.Namespace) -> None:
+    from core.experiment.paper import find
+    from core.experiment.trying import attempt, trial
+
+    slug, how = find(options.slug).slug, trial(options.slug)
+    given = {name: getattr(options, name) for name in ("data", "model", "language")}
+    if not any(given.values()):
+        needs = " ".join(f"--{name} {name.upper()}" for name in how.needs)
+        for told in (f"Bring {how.data}", f"It tells: {how.means}", f"Not: {how.limits}"):
+            print(told)
+        print(f"\npapers try {slug} {needs}" + (f" -- {how.more}" if how.more else ""))
+        return
+    report = attempt(slug, given, options.out or Path("try") / slug, options.more)
+    print(f"Report: {report}")
 
 
 def _reproduce(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core.experiment.paper import Check, discover
 
 pytest.importorskip("mkdocs")
+pytest.importorskip("docs.pages")
 
 from docs.pages import built, drawings, equations, papers, source
 

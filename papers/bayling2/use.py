@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 from papers.bayling2.config import Template
 
 
@@ -123,6 +124,14 @@ def chat_once(options: ChatOnce) -> None:
 
 
 VERBS: Verbs = {"mix": (Mix, mix), "measure": (Measure, measure), "chat": (ChatOnce, chat_once)}
+
+TRY = Try(
+    command="measure --model {model} --tasks {data} --out {out}/answers.jsonl",
+    data="tasks as JSON lines with the instruction, the answer and its language.",
+    means="Accuracy by language: how far skills that were taught in the pivots reach the other languages.",
+    limits="Nothing about languages without tasks in the file, and nothing about why: for that, tune once without "
+    "the translation tasks and compare.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

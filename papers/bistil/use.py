@@ -20,6 +20,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 if TYPE_CHECKING:
     from core.models.loading import Task
@@ -173,6 +174,14 @@ def _free(folder: Path) -> None:
 
 
 VERBS: Verbs = {"trim": (Trim, trim), "apply": (Apply, apply), "report": (Report, report)}
+
+TRY = Try(
+    command="trim {data} --model {model} --out {out}/student",
+    data="plain text of the source language; the target's text comes behind it (`-- target.txt`).",
+    means="How much of vocabulary and weights a model needs for two languages. The folder is an ordinary model.",
+    limits="A trimmed model is not distilled yet, and tokens that neither text has are gone: check it on text of "
+    "your own (`--check`).",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,6 +21,7 @@ from tyro.conf import Positional
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 if TYPE_CHECKING:
     from core.metrics.intervals import Interval
@@ -239,6 +240,13 @@ def distance(options: Distance) -> None:
 
 
 VERBS: Verbs = {"lexicon": (Induce, lexicon), "tune": (Tune, tune), "distance": (Distance, distance)}
+
+TRY = Try(
+    command="distance {data} --source en --target {language} --models {model}",
+    data="pairs of sentences, with a column `en` and one of your language.",
+    means="How far apart the model puts sentences and their translations, against sentences that are none.",
+    limits="Closer is not better translated: measure translations too, after fine-tuning with and without the stage.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

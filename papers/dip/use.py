@@ -21,6 +21,7 @@ from tyro.conf import Positional
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 if TYPE_CHECKING:
     from core.corpora.glossaries import Lexicon
@@ -205,6 +206,16 @@ def compare(options: Compare) -> None:
 
 
 VERBS: Verbs = {"prompt": (Prompt, prompt), "fit": (Fit, fit), "compare": (Compare, compare)}
+
+TRY = Try(
+    command="compare {data} --model {model}",
+    data="questions with options and answers as JSON lines; the dictionary comes with `-- --lexicon words.tsv`.",
+    means="Whether glosses behind the words help this model on these questions, and where they should stand; wrong "
+    "glosses and the bare question are beside it.",
+    limits="Words that the dictionary lacks get none, so the gain is that of your dictionary. Questions that the "
+    "model answers by their options alone say nothing.",
+    more="--lexicon words.tsv",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

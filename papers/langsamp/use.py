@@ -19,6 +19,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,14 @@ def donors(options: Donors) -> None:
 
 
 VERBS: Verbs = {"neutrality": (Neutrality, neutrality), "donors": (Donors, donors)}
+
+TRY = Try(
+    command="neutrality {data} --model {model}",
+    data="sentences in several languages, a column each, aligned.",
+    means="How alike the states of translations are, against those of other sentences, and how surely the language "
+    "can be told from them.",
+    limits="Alike states do not make transfer by themselves: compare scores of a task.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

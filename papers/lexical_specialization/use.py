@@ -22,6 +22,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 from core.training.config import TrainingConfig
 from papers.lexical_specialization.config import PRESETS
 
@@ -216,6 +217,15 @@ VERBS: Verbs = {
     "induce": (Induce, _induce),
     "encode": (Encode, _encode),
 }
+
+TRY = Try(
+    command="specialize {data} --model {model} --out {out}/specialized",
+    data="synonyms or translations, two words a row.",
+    means="An encoder whose vectors of words are nearer to those of their synonyms, with precision before and after "
+    "on words that were left out.",
+    limits="It is an encoder of words; sentences may have become worse. Check the languages without a synonym in the "
+    "file (`--unseen`).",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

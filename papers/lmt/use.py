@@ -20,6 +20,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,14 @@ def translate(options: Translate) -> None:
 
 
 VERBS: Verbs = {"build": (Build, build), "check": (Check, check), "translate": (Translate, translate)}
+
+TRY = Try(
+    command="build {data} --out {out}/sft.jsonl",
+    data="a multi-way parallel corpus, a column a language.",
+    means="A fine-tuning set with few examples into the pivots, and how often each target is repeated with and "
+    "without that.",
+    limits="It says nothing about the model that you tune: translate a test set in both directions before and after.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,6 +21,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,14 @@ VERBS: Verbs = {
     "transliterate": (Transliterate, transliterate),
     "evaluate": (Evaluate, evaluate),
 }
+
+TRY = Try(
+    command="process {data} --out {out}/processed.jsonl",
+    data="text in a mixed language, a sentence a line.",
+    means="Every word with its likely origin, and the text with the words of one origin in another script.",
+    limits="Origins are a classifier's: evaluate it on words whose origin you know. Whether the text is understood "
+    "better is the encoder's affair.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,6 +22,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 from papers.marco_llm.config import Config, parse_shares
 
 
@@ -140,6 +141,14 @@ def report(options: Report) -> None:
 
 
 VERBS: Verbs = {"plan": (Plan, plan), "render": (Render, render), "report": (Report, report)}
+
+TRY = Try(
+    command="report --model {model} --corpus {data}",
+    data="aligned sentences, a column a language.",
+    means="Bits per byte by language and the skill at the corpus's own questions: where a model is weak, and what a "
+    "stage changed.",
+    limits="Bits depend on the text: compare models on the same file, never languages on different files.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,6 +19,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, name_values
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,13 @@ def fertility(tokenizer: Any, texts: Sequence[str]) -> float:
 
 
 VERBS: Verbs = {"plan": (Plan, plan), "measure": (Measure, measure)}
+
+TRY = Try(
+    command="measure {data} --model {model}",
+    data="sentences in English, your language and, if there are any, as people romanise it, a column each.",
+    means="Whether the encoder finds translations in both spellings, against solvers that understand nothing.",
+    limits="Retrieval among these sentences alone; short messages with names are easier than prose.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

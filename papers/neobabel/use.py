@@ -17,6 +17,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ def draw(options: Draw) -> None:
 
 
 VERBS: Verbs = {"draw": (Draw, draw)}
+
+TRY = Try(
+    command="draw {model} {data} --out {out}",
+    data="prompts as JSON lines with a column a language; the model is a run directory of `papers.neobabel.train`.",
+    means="Pictures of every prompt in every language, with the consistency across languages.",
+    limits="Consistent pictures may be consistently wrong: look at them.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

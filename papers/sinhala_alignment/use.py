@@ -21,6 +21,7 @@ from tyro.conf import Positional
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -300,6 +301,14 @@ VERBS: Verbs = {
     "build": (Build, build),
     "compare": (Compare, compare),
 }
+
+TRY = Try(
+    command="build {data} --out {out}/dictionary",
+    data="pairs of words; vector files come with `-- --source a.vec --target b.vec`.",
+    means="A seed dictionary and a test one without shared stems, of words that both vector files hold.",
+    limits="Precision on words that share stems with the seed's is too high by nature.",
+    more="--source mine.vec --target english.vec",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

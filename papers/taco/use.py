@@ -15,6 +15,7 @@ from typing import Literal
 
 from core.errors import UserError
 from core.experiment.entrypoint import Verbs, show, tools
+from core.experiment.trying import Try
 from core.tasks import instructions, judging
 
 
@@ -129,6 +130,15 @@ VERBS: Verbs = {
     "ask": (Ask, ask),
     "benchmark": (judging.Benchmark, benchmark),
 }
+
+TRY = Try(
+    command="build --language {language} --english {data} --out {out}/chains.jsonl",
+    data="English instructions with responses as JSON lines; their translations come with `-- --translated "
+    "rows.jsonl`.",
+    means="Training rows whose answers go through English, checked step by step.",
+    limits="The chain is no better than its translations: score a tuned model on both steps.",
+    more="--translated rows.jsonl",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

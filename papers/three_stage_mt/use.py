@@ -19,6 +19,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,13 @@ def translate(options: Translate) -> None:
 
 
 VERBS: Verbs = {"interlinear": (Interlinear, interlinear), "translate": (Translate, translate)}
+
+TRY = Try(
+    command="interlinear {data} --languages en {language} --out {out}/documents.jsonl",
+    data="documents in English and your language: TMX, subtitles, two files, rows.",
+    means="Interlinear documents to go on pre-training with.",
+    limits="Nothing is translated yet: train on them and compare with the same tokens as plain text.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

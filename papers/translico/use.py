@@ -21,6 +21,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,13 @@ def search(options: Search) -> None:
 
 
 VERBS: Verbs = {"tune": (Tune, tune), "barrier": (Barrier, barrier), "search": (Search, search)}
+
+TRY = Try(
+    command="barrier {data} --models {model}",
+    data="lines of related languages in several scripts, a column each.",
+    means="How much worse the encoder pairs languages across scripts than within one, layer by layer.",
+    limits="A small barrier may mean that the encoder pairs nothing in either script.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

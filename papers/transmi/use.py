@@ -21,6 +21,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,14 @@ def measure(options: Measure) -> None:
 
 
 VERBS: Verbs = {"adapt": (Adapt, adapt), "measure": (Measure, measure)}
+
+TRY = Try(
+    command="measure {data} --model {model}",
+    data="sentences with `en`, `native` and, if you have it, `romanised`.",
+    means="Accuracy of retrieval before and after the vocabulary's romanisation, in both scripts, with solvers that "
+    "understand nothing.",
+    limits="It adapts to one romaniser: people who type otherwise are measured only with their own lines.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,6 +19,7 @@ from core.corpora import read_rows
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 from core.files import write_rows
 from papers.tucan import data, grader, method
 from papers.tucan.config import PromptConfig
@@ -89,6 +90,13 @@ def score(options: Score) -> None:
 
 
 VERBS: Verbs = {"build": (Build, build), "score": (Score, score)}
+
+TRY = Try(
+    command="build --tools {data} --out {out}/items.jsonl",
+    data="functions as a list of JSON Schemas, or what a server of tools answers.",
+    means="Requests, and the calls or refusals that they ask for, from your functions: to train and to score with.",
+    limits="Items are made from templates: real users ask otherwise. Score real requests too.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,6 +17,7 @@ from tyro.conf import Positional
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, show, tools
+from core.experiment.trying import Try
 from papers.xcot.config import HIGH, TINY, Config
 
 if TYPE_CHECKING:
@@ -144,6 +145,14 @@ def finetune(
 
 
 VERBS: Verbs = {"build": (Build, build), "switch": (Switch, switch), "score": (Score, score)}
+
+TRY = Try(
+    command="score --references {data}",
+    data="word problems with answers as JSON lines; a model's outputs come with `-- --outputs outputs.jsonl`.",
+    means="Accuracy by language with intervals, the gap to the best one, mean over best.",
+    limits="Right numbers, not right reasons.",
+    more="--outputs outputs.jsonl",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,6 +21,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, show, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,13 @@ def rated(rows: Sequence[Mapping[str, Any]], outputs: Sequence[str], source: str
 
 
 VERBS: Verbs = {"feedback": (Feedback, feedback), "convert": (Convert, convert), "measure": (Measure, measure)}
+
+TRY = Try(
+    command="measure {data}",
+    data="outputs as JSON lines with the language that was asked for.",
+    means="How often an answer is in another language than asked for, by direction, and the democratization measure.",
+    limits="The language of an answer, not its quality.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -204,6 +204,7 @@ def test_a_terminal_shows_cards_and_claims_as_they_are(
 
 def test_the_site_s_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mkdocs")
+    pytest.importorskip("docs.pages")
     from docs.pages import papers as pages
     from docs.pages import source
 
