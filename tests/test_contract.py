@@ -158,6 +158,7 @@ def test_the_files_are_there(slug: str) -> None:
 @every_paper
 def test_presets_and_variants_are_valid(slug: str) -> None:
     settings = importlib.import_module(f"papers.{slug}.config")
+    assert find(slug).family in FAMILIES
     assert {"smoke", "tiny", "paper"} <= set(settings.PRESETS)
     for preset in settings.PRESETS.values():
         validate(preset)

@@ -21,6 +21,17 @@ from typing import Any, Literal
 
 from core.errors import UserError
 
+FAMILIES: dict[str, str] = {
+    "evaluation": "measure what models know, understand and get wrong, by language",
+    "encoders": "adapt encoders, vocabularies and word vectors to languages and scripts",
+    "pre-training": "go on training on text of more languages",
+    "instruction tuning": "teach chat models to follow in other languages",
+    "translation": "train translators",
+    "reasoning": "carry reasoning over to other languages",
+    "merging": "look inside, mix and merge models",
+    "images": "read and draw pictures in many languages",
+}
+"""The shelves that papers stand on, in their order, and what papers of each do."""
 PAPERS_DIR = Path(__file__).resolve().parents[2] / "papers"
 
 
@@ -130,7 +141,7 @@ class Paper:
         year: Year of the first public version.
         venue: Where it appeared.
         arxiv: arXiv identifier.
-        family: The shelf it stands on (`evaluation`, `adaptation`, `fine-tuning`, ...).
+        family: The shelf it stands on, one of `FAMILIES`.
         summary: The idea in one sentence.
         claims: What it says; the first one is the effect that the page opens with.
         checks: What we ask beyond it.

@@ -10,13 +10,14 @@ import contextlib
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.experiment.keys import in_repository
-from core.experiment.paper import Check, Claim, Paper, discover, slugs
+from core.experiment.paper import FAMILIES, Check, Claim, Paper, discover, slugs
 from core.experiment.results import OUTCOMES, TRIVIAL, Outcome, Record, Verdict, recorded
 from core.experiment.run import ROOT
 from core.files import locked, read_json, replacing, writable, write_text
@@ -378,27 +379,47 @@ def replace_between(text: str, name: str, body: str) -> str:
 
 
 def scoreboard_markdown(before: str = "") -> str:
-    """One row a paper: the outcomes of its claims and the minutes, with a link to its page.
+    """One row a paper, by family: the outcomes of its claims and the minutes, with a link to its page.
 
     Args:
         before: The text that holds the present scoreboard; papers that cannot be imported keep their rows.
     """
-    lines = ["| paper | what it does | claims | outcomes | minutes |", "|---|---|---|---|---:|"]
+    lines = ["| paper | family | what it does | claims | outcomes | minutes |", "|---|---|---|---|---|---:|"]
+    rows: list[tuple[str, str]] = []
     papers = {paper.slug: paper for paper in discover()}
     for slug in slugs():
         if (paper := papers.get(slug)) is None:
-            lines += [line for line in before.splitlines() if line.startswith(f"| [{slug}](papers/{slug}/README.md)")]
+            own = [line for line in before.splitlines() if line.startswith(f"| [{slug}](papers/{slug}/README.md)")]
+            rows += [(line.split("|")[2].strip(), line) for line in own]
             continue
         record = recorded(paper)
         verdicts = [v for check, v in judged(paper, record) if isinstance(check, Claim)] if record else []
         share = reproduced(paper, record) if record else "not recorded"
         symbols = " ".join(SYMBOLS[v.outcome] for v in verdicts)
-        lines.append(
-            f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {prose(paper.summary)} "
+        line = (
+            f"| [{paper.slug}](papers/{paper.slug}/README.md) ({paper.year}) | {paper.family} | {prose(paper.summary)} "
             f"| {share} | {symbols} | {minutes(paper, record)} |"
         )
+        rows.append((paper.family, line))
+    order = {family: place for place, family in enumerate(FAMILIES)}
+    rows.sort(key=lambda row: order.get(row[0], len(order)))
     legend = ", ".join(f"{symbol} {outcome}" for outcome, symbol in SYMBOLS.items())
-    return "\n".join([*lines, "", f"Claims reproduced of those put to the test, and one symbol a claim: {legend}."])
+    told = f"Claims reproduced of those put to the test, and one symbol a claim: {legend}."
+    return "\n".join([*lines, *(line for _, line in rows), "", told, "", totals(papers.values())])
+
+
+def totals(papers: Iterable[Paper]) -> str:
+    """Outcomes over all papers that are recorded, of claims and of checks."""
+    found: dict[type[Check], Counter[str]] = {Claim: Counter(), Check: Counter()}
+    recorded_papers = [(paper, record) for paper in papers if (record := recorded(paper))]
+    for paper, record in recorded_papers:
+        for check, verdict in judged(paper, record):
+            found[type(check)][verdict.outcome] += 1
+    claims, checks = (
+        ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]) or "none"
+        for counts in found.values()
+    )
+    return f"All {len(recorded_papers)} recorded papers: of their claims {claims}; of our checks {checks}."
 
 
 def summary(paper: Paper, record: Record, kind: type[Check] = Claim) -> str:

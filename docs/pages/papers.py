@@ -13,7 +13,7 @@ from pathlib import Path
 import langcodes
 
 from core.errors import UserError
-from core.experiment.paper import Check, Claim, Paper, discover
+from core.experiment.paper import FAMILIES, Check, Claim, Paper, discover
 from core.experiment.report import SYMBOLS, effect_alternative, interval, judged, number, prose
 from core.experiment.results import OUTCOMES, Record, Verdict, recorded
 from core.text.languages import language
@@ -217,13 +217,14 @@ def listing() -> str:
     out = ["# Papers", ""]
     for family in families():
         shelf = [paper for paper in discover() if paper.family == family]
-        out += [f"## {family.capitalize()}", "", gallery(shelf, "../"), ""]
+        out += [f"## {family.capitalize()}", "", f"Papers that {FAMILIES[family]}.", "", gallery(shelf, "../"), ""]
     return "\n".join(out)
 
 
 def families() -> list[str]:
-    """Families of all papers, in alphabetical order."""
-    return sorted({paper.family for paper in discover()})
+    """Families that have papers, in their order."""
+    there = {paper.family for paper in discover()}
+    return [family for family in FAMILIES if family in there]
 
 
 def scoreboard() -> str:

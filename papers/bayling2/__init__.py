@@ -44,7 +44,7 @@ PAPER = Paper(
     year=2024,
     venue="arXiv preprint",
     arxiv="2411.16300",
-    family="fine-tuning",
+    family="instruction tuning",
     summary=(
         "Task instructions in English and Chinese alone, plus translation tasks between these pivots and every other "
         "language: one run of instruction tuning carries the skills over."

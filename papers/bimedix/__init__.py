@@ -36,7 +36,7 @@ PAPER = Paper(
     year=2024,
     venue="Findings of EMNLP 2024",
     arxiv="2402.13253",
-    family="adaptation",
+    family="instruction tuning",
     summary="QLoRA on the experts and the router of a mixture of experts, with a bilingual instruction set, gives one "
     "medical model that is good in both languages.",
     claims=(

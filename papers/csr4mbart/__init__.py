@@ -23,7 +23,7 @@ PAPER = Paper(
     year=2022,
     venue="Engineering Applications of Artificial Intelligence",
     arxiv="2204.07834",
-    family="fine-tuning",
+    family="translation",
     summary=(
         "Puts a short stage between pretraining and fine-tuning of a multilingual encoder-decoder: restore sentences "
         "in which words were replaced by those of the other language, from an unsupervised lexicon."

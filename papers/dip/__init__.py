@@ -43,7 +43,7 @@ PAPER = Paper(
     year=2024,
     venue="*SEM 2026",
     arxiv="2411.01141",
-    family="prompting",
+    family="reasoning",
     summary="Looks every word of a question up in a bilingual dictionary and writes the English word behind it, into "
     "the question: an English-centric model then answers languages that it hardly reads. Nothing is trained.",
     claims=(

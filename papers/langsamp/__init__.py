@@ -24,7 +24,7 @@ PAPER = Paper(
     year=2024,
     venue="ACL 2025",
     arxiv="2409.18199",
-    family="pretraining",
+    family="encoders",
     summary=(
         "Adds language and script vectors behind the last layer of an encoder in masked language modelling, and throws "
         "them away with the head: the states need not say the language, and become more alike across languages."

@@ -21,7 +21,7 @@ PAPER = Paper(
     year=2022,
     venue="ACL 2023",
     arxiv="2208.01018",
-    family="fine-tuning",
+    family="encoders",
     summary=(
         "One short contrastive run over synonyms of many languages turns a multilingual encoder into an encoder of "
         "words, in languages without a single synonym too."

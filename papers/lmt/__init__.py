@@ -76,7 +76,7 @@ PAPER = Paper(
     year=2025,
     venue="ACL 2026",
     arxiv="2511.07003",
-    family="fine-tuning",
+    family="translation",
     summary="Fine-tune on every pivot->X pair of a multi-way corpus but on only 5 % of the X->pivot ones, "
     "and show half of the examples with a second language beside the source.",
     claims=(

@@ -22,7 +22,7 @@ PAPER = Paper(
     year=2024,
     venue="EACL 2024",
     arxiv="2401.16895",
-    family="adaptation",
+    family="encoders",
     summary=(
         "Labels every Maltese word with its origin and transliterates only those of Arabic origin: an encoder that "
         "knows Arabic, Italian and English understands more of its words than in either script."

@@ -67,7 +67,7 @@ PAPER = Paper(
     year=2024,
     venue="arXiv technical report",
     arxiv="2412.04003",
-    family="adaptation",
+    family="pre-training",
     summary="Continued pre-training in two stages, with token shares for each group of languages, much replay and "
     "filtered parallel text: new languages are learnt and the old ones kept.",
     claims=(

@@ -23,7 +23,7 @@ PAPER = Paper(
     year=2021,
     venue="arXiv preprint",
     arxiv="2103.10730",
-    family="pretraining",
+    family="encoders",
     summary=(
         "Pre-trains a BERT on text, translations and transliterations of India's languages: words masked in one "
         "segment are predicted from the other, which ties languages and scripts together."

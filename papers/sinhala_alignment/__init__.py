@@ -90,7 +90,7 @@ PAPER = Paper(
     year=2023,
     venue="PACLIC 37",
     arxiv="2311.10436",
-    family="alignment",
+    family="encoders",
     summary=(
         "Learns from a seed dictionary the linear map between two independent word-vector spaces, so that Sinhala and "
         "English words that translate each other become nearest neighbours."

@@ -30,7 +30,7 @@ PAPER = Paper(
     year=2023,
     venue="5th Workshop on Practical ML for Limited/Low Resource Settings, 2024",
     arxiv="2311.10797",
-    family="fine-tuning",
+    family="instruction tuning",
     summary=(
         "Tunes a model to answer a low-resource language in a chain: the instruction in English, the response in "
         "English, the response in the language; only the last part is the answer."

@@ -23,7 +23,7 @@ PAPER = Paper(
     year=2024,
     venue="ACL 2024",
     arxiv="2401.06620",
-    family="adaptation",
+    family="encoders",
     summary=(
         "Tunes a multilingual encoder for a while on sentences and their romanisations, pulled together against all "
         "others of the batch: related languages are read alike in whatever script they are written."

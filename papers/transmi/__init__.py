@@ -21,7 +21,7 @@ PAPER = Paper(
     year=2024,
     venue="COLING 2025",
     arxiv="2405.09913",
-    family="adaptation",
+    family="encoders",
     summary=(
         "Adds the romanised form of every vocabulary piece to a multilingual encoder, with score and embedding copied "
         "from the piece: the model reads romanised text, and nothing is trained."

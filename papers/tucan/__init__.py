@@ -29,7 +29,7 @@ PAPER = Paper(
     year=2025,
     venue="arXiv",
     arxiv="2506.23394",
-    family="adaptation",
+    family="instruction tuning",
     summary="LoRA on a small bilingual set of calls and non-calls in one strict format gives a chat model reliable "
     "tool use in its language.",
     claims=(

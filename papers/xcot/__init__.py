@@ -43,7 +43,7 @@ PAPER = Paper(
     year=2024,
     venue="AAAI 2025",
     arxiv="2401.07037",
-    family="fine-tuning",
+    family="reasoning",
     summary=(
         "Tunes a model on questions of many languages with English chains of thought: code-switched examples before "
         "the query, the query rewritten in another language first, distillation from the English question."

@@ -23,7 +23,7 @@ PAPER = Paper(
     year=2024,
     venue="Findings of ACL 2024",
     arxiv="2406.01771",
-    family="preferences",
+    family="instruction tuning",
     summary=(
         "Tunes a model on instructions in 100 languages and then, by DPO, on preferences in which the instruction is "
         "in one language and the answer in another: it answers in the language that it is asked for."

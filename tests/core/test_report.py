@@ -183,7 +183,7 @@ def test_a_report_beside_a_run_and_the_scoreboard(tmp_path: Path, monkeypatch: p
             f"papers/{card.slug}/README.md"
         }
         assert tags.comments == 0
-    assert [len(row) for row in Tags(rendered(report.scoreboard_markdown())[0]).rows] == [5, 5]
+    assert [len(row) for row in Tags(rendered(report.scoreboard_markdown())[0]).rows] == [6, 6]
 
 
 def test_a_terminal_shows_cards_and_claims_as_they_are(
