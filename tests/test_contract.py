@@ -20,6 +20,7 @@ import pytest
 
 from core.experiment import paper as cards
 from core.experiment.config import override, preset_named, to_dict, validate, with_variant
+from core.experiment.paper import FAMILIES, find
 from core.experiment.report import scoreboard_markdown
 from core.experiment.run import ROOT
 from core.experiment.skeleton import unfilled
