@@ -50,13 +50,13 @@ WIDE = 130  # columns of a terminal that holds the claims with all their numbers
 
 def overview() -> None:
     """The list of papers."""
-    from rich import box
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     terminal = console()
     wide = terminal.width >= WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("paper", no_wrap=True)
     table.add_column("title", ratio=1)
     for name in ("year", "family") if wide else ():
