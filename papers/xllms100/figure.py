@@ -13,7 +13,6 @@ ARMS = (
     ("xllms", "DPO, cross-lingual pairs", "blue"),
     ("sft", "instruction tuning alone", "orange"),
     ("chosen", "tuning on the preferred answers", "green"),
-    ("nll", "DPO with their likelihood", "grey"),
     ("both", "DPO, half of the pairs mono-lingual", "grey"),
     ("mono", "DPO, mono-lingual pairs", "grey"),
     ("fewer", "DPO, pairs in four languages", "grey"),
