@@ -1,45 +1,39 @@
-"""The figure of the page, drawn from the record alone: every arm, every language, and what is paid at home."""
+"""The figure of the page, drawn from the record alone: what every arm gains on stage 1, and every language."""
 
 from __future__ import annotations
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars, metric_rows, unit_rows
-from core.experiment.report import trivial_lines
+from core.experiment.figures import gain_rows, mean_of, unit_rows
 from core.experiment.results import Record
+from core.text.languages import name
 
 ARMS = (
     ("xllms", "DPO, cross-lingual pairs", "blue"),
-    ("sft", "instruction tuning alone", "orange"),
-    ("chosen", "tuning on the preferred answers", "green"),
-    ("nll", "DPO with their likelihood", "grey"),
-    ("both", "DPO, half of the pairs mono-lingual", "grey"),
-    ("mono", "DPO, mono-lingual pairs", "grey"),
-    ("fewer", "DPO, pairs in four languages", "grey"),
-    ("by_lot", "DPO, preferences by lot (null)", "grey"),
+    ("both", "half of the pairs mono-lingual", "grey"),
+    ("mono", "all pairs mono-lingual", "grey"),
+    ("fewer", "cross-lingual, four languages", "grey"),
+    ("by_lot", "preferences by lot (null)", "grey"),
+    ("chosen", "no DPO: tuning on preferred answers", "green"),
 )
-GROUPS = {
-    "right_seen": "directions\nwith feedback",
-    "right_unseen": "directions\nwithout",
-    "right_new": "a language\nwithout",
-    "right_own": "its own\nlanguage",
-}
+GAINS = {"right_unseen": "Right answers", "on_target_unseen": "In the language asked for"}
 
 
 def draw(record: Record) -> Figure:
-    """Left: right answers of every arm in directions without feedback. Right: other groups; every language."""
-    figure, axes = plt.subplot_mosaic(
-        [["arms", "groups"], ["arms", "languages"]], figsize=(9.6, 6.2), width_ratios=(1.2, 1)
-    )
-    arm_bars(axes["arms"], record, "right_unseen", ARMS)
-    trivial_lines(axes["arms"], record, "xllms", vertical=True, names=("language",))
-    axes["arms"].set_xlabel("right answers in directions without feedback (95 % interval)")
-    axes["arms"].set_title("Every arm", pad=14)
-    metric_rows(axes["groups"], record, GROUPS, ARMS[:3])
-    axes["groups"].set_xlabel("right answers; small marks are seeds")
-    axes["groups"].set_title("Where", pad=14)
-    unit_rows(axes["languages"], record, "right_unseen", (("xllms", "blue"), ("sft", "orange")))
-    axes["languages"].set_xlabel("right answers in directions without feedback, by language of the answer")
-    axes["languages"].set_title("Every language", pad=8)
+    """Left: differences from instruction tuning alone, in directions without feedback. Right: every language."""
+    figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.6), width_ratios=(1, 1, 0.9))
+    for panel, (metric, title) in zip(axes, GAINS.items(), strict=False):
+        gain_rows(panel, record, metric, ARMS, "sft")
+        panel.set_title(title, fontsize=10)
+        panel.set_xlabel(
+            f"more than instruction tuning alone,\nwhich has {mean_of(record, 'sft', metric, 'language').estimate:.2f}",
+            fontsize=8,
+        )
+    axes[1].set_yticklabels([])
+    for text in (*axes[0].texts, *axes[1].texts):  # the line at zero runs behind the numbers, not through them
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    unit_rows(axes[2], record, "on_target_unseen", (("xllms", "blue"), ("sft", "orange")), name)
+    axes[2].set_title("Every language", fontsize=10)
+    axes[2].set_xlabel("in the language asked for:\nbefore (orange), after (blue)", fontsize=8)
     return figure

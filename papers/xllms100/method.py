@@ -11,8 +11,9 @@ and the instruction-tuned model ref becomes the policy pi by DPO (Rafailov et al
     z = beta [(log pi(y_w|x) - log ref(y_w|x)) - (log pi(y_l|x) - log ref(y_l|x))],    L = - log sigma(z).          (2)
 
     asked = cross_lingual(record_in_german, "sw", reference=same_record_in_swahili["output"])
-    found, dropped = build_feedback([asked], [write, stronger], judge, identify)
-    align(model, tokenizer, found, config.recipe, config.dpo, run, seed=0, beta=0.1)
+    found, counts = build_feedback([asked], [write, stronger], judge, identify)
+    rows = pair_rows(model, tokenizer, found, config.recipe, config.dpo.max_length)
+    align(model, rows, config.dpo, run, seed=0, beta=0.1)
 """
 
 from __future__ import annotations
@@ -148,13 +149,11 @@ def pair_rows(
     return preference.with_reference(model, preference.pairs(tokenizer, asked, *sides, longest=longest))
 
 
-def align(
-    model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, seed: int, *, beta: float, nll: float = 0.0
-) -> FitResult:
+def align(model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, seed: int, *, beta: float) -> FitResult:
     """Preference training (equation 2), in place, of a whole model or its adapters."""
     from core.training import preference
 
-    return preference.train(model, rows, settings, run, seed, beta=beta, nll=nll, name="dpo")
+    return preference.train(model, rows, settings, run, seed, beta=beta, name="dpo")
 
 
 def imitate(model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, seed: int) -> FitResult:

@@ -61,7 +61,7 @@ def align(model: Any, tokenizer: Any, pairs: Sequence[Mapping[str, str]], config
     """Stage 2: how long it took, and how far both answers have moved."""
     rows = method.pair_rows(model, tokenizer, pairs, config.recipe, config.dpo.max_length)
     if config.objective == "dpo":
-        result = method.align(model, rows, config.dpo, run, config.seed, beta=config.beta, nll=config.nll)
+        result = method.align(model, rows, config.dpo, run, config.seed, beta=config.beta)
     else:
         result = method.imitate(model, rows, config.dpo, run, config.seed)
     return {"pairs": len(rows), "steps": result.steps, **method.moved(model, rows[:MOVED])}

@@ -120,10 +120,11 @@ def requests(options: Feedback) -> list[dict[str, str]]:
     from papers.xllms100 import data, method
 
     sets = data.sources(options.instructions)
-    pairs = [tuple(name.split("-")) for name in options.directions]
-    pairs = pairs or [(a, b) for a, b in product(sets, repeat=2) if a != b or options.mono]
-    if bad := next((pair for pair in pairs if len(pair) != 2 or not {*pair} <= {*sets}), None):
-        raise UserError(f"The direction {'-'.join(bad)} is not two of {', '.join(sets)}, such as en-sw.")
+    every = {f"{a}-{b}": (a, b) for a, b in product(sets, repeat=2)}
+    if bad := next((name for name in options.directions if name not in every), None):
+        raise UserError(f"The direction {bad} is not two of {', '.join(sets)}, such as en-sw.")
+    pairs = [every[name] for name in options.directions]
+    pairs = pairs or [pair for pair in every.values() if len({*pair}) == 2 or options.mono]
     by_id = {code: {str(row["id"]): row for row in rows if row.get("id") is not None} for code, rows in sets.items()}
     found = []
     for source, target in pairs:

@@ -291,9 +291,8 @@ def test_stage_1_hardly_asks_for_another_language() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"nll": 0.2, "objective": "sft"}, "likelihood alone"),
         ({"by_lot": True, "feedback": "mono"}, "by-lot"),
-        ({"feedback": "none", "nll": 0.1}, "ends with stage 1"),
+        ({"feedback": "none", "objective": "sft"}, "ends with stage 1"),
         ({"feedback_languages": 1}, "at least 2"),
         ({"preferences": "x"}, "need a model"),
         ({"recipe": "official"}, "no words"),
