@@ -413,6 +413,16 @@ def own_model(folder: Path) -> str:
     return str(folder)
 
 
+def test_directions_may_name_codes_with_a_region(tmp_path: Path) -> None:
+    for code in ("pt-BR", "th"):
+        write_lines(tmp_path / f"{code}.jsonl", [{"id": 1, "instruction": "x", "output": code}])
+    sets = tuple(f"{code}={tmp_path / code}.jsonl" for code in ("pt-BR", "th"))
+    for directions, count in ((("pt-BR-th",), 1), ((), 2)):
+        asked = use.requests(use.Feedback(sets, ("x",), directions))
+        assert (asked[0]["lang_in"], asked[0]["lang_out"], asked[0]["reference"]) == ("pt-BR", "th", "th")
+        assert len(asked) == count
+
+
 def test_conversion_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_lines(tmp_path / "pairs.jsonl", [PAIR])
