@@ -88,12 +88,6 @@ PAPER = Paper(
             **_MEASURED,
             control="whole_documents",
         ),
-        Check(
-            id="both-orders",
-            statement="Into English, documents in both orders are better than documents whose English comes first.",
-            **{**_MEASURED, "metric": "accuracy_back"},
-            control="one_order",
-        ),
     ),
     premises=tuple(
         Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=least)

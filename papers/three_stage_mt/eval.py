@@ -3,9 +3,10 @@
     python -m papers.three_stage_mt.eval tiny --variant full
     python -m papers.three_stage_mt.eval paper
 
-Numbers are right or wrong (`accuracy`), and `well_formed` where they are the name of any number in the language that
-was asked for. Sentences are scored with BLEU, chrF++ and COMET-22; `on_target` is the share in the language that was
-asked for. Metrics that end in `_out` are of the direction out of the first language, in `_back` of the other.
+Numbers are right or wrong (`accuracy`), `well_formed` where they are the name of any number in the language that was
+asked for, and partly right by their `digits`; `fitted` is the accuracy on the pairs of tuning. Sentences are scored
+with BLEU, chrF++ and COMET-22; `on_target` is the share in the language that was asked for. Metrics that end in `_out`
+are of the direction out of the first language, in `_back` of the other.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     for mark, forth in (("out", True), ("back", False)):
         chosen = {part.id for part in parts if (part.source == first) == forth}
         units[f"accuracy_{mark}"] = {unit: value for unit, value in units["accuracy"].items() if unit in chosen}
-    units["well_formed"] = miniature.well_formed(parts, outputs)
+    units |= miniature.read_back(parts, outputs)
     metrics = {name: fmean(values.values()) for name, values in units.items()}
     metrics |= {f"trivial_{name}": fmean(found.values()) for name, found in trivial(parts, "exact").items()}
     tuned = miniature.pairs(miniature.parts(config)["tuning"], config)

@@ -88,7 +88,9 @@ def misaligned(documents: Sequence[Document], alignment: Alignment, seed: int = 
     """
     if alignment == "shuffled":
         lines = [pair[1] for document in documents for pair in document]
-        start = random.Random(seed).randrange(1, max(2, len(lines) - 1))
+        # Further than any document is long, where there is a choice: none keeps a translation of its own.
+        far = min(max(map(len, documents), default=0), len(lines) // 2)
+        start = random.Random(seed).randrange(max(1, far), max(2, len(lines) - far + 1))
         others = iter(lines[start:] + lines[:start])
         return [[(first, next(others)) for first, _ in document] for document in documents]
     by = int(alignment == "shifted")

@@ -1,9 +1,10 @@
 """The tiny world: numbers below a thousand, spelled out in English and in one other language.
 
-Every seed draws the language. A small decoder has read English documents (the raw base); stage 1 extends its vocabulary
-and reads documents of the other language, with a quarter of English; stage 2 reads interlinear documents. A document is
-three to five numbers, a line each, and random: in a sequence that follows a rule the next line could be guessed without
-its translation. The numbers of stages 1 and 2, of tuning, of development and of the test do not meet.
+Every seed draws the language. A small decoder has read English documents; its vocabulary is extended by the pieces of
+the other language; stage 1 reads documents of that language, with a quarter of English; stage 2 reads interlinear
+documents. A document is three to five numbers, a line each, and random: in a sequence that follows a rule the next line
+could be guessed without its translation. The numbers of stages 1 and 2, of tuning, of development and of the test do
+not meet.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 # Languages with a wording for the instruction whose numbers CLDR spells.
 LANGUAGES = ("de", "tr", "es", "hi", "id", "fr", "ru", "it", "vi", "ko", "pt", "nl")
-_LARGEST, _HELD_OUT, _PIECES, _ENGLISH = 1000, 100, 400, 0.25
+_LARGEST, _HELD_OUT, _TUNING, _PIECES, _ENGLISH = 1000, 100, 200, 400, 0.25
 
 
 def languages(config: Config) -> tuple[str, str]:
@@ -45,8 +46,11 @@ def parts(config: Config) -> dict[str, list[dict[str, Any]]]:
     """Rows `{"key": ..., "en": ..., "de": ...}` by what they are for."""
     rows = _spelled(languages(config)[1])
     found = [rows[value] for value in Random(f"numbers-{config.seed}").sample(sorted(rows), len(rows))]
-    cuts = (0, _HELD_OUT, 2 * _HELD_OUT, 2 * _HELD_OUT + config.tuning_items, len(found))
-    return {name: found[a:b] for name, a, b in zip(("test", "dev", "tuning", "text"), cuts, cuts[1:], strict=False)}
+    tuning, text = 2 * _HELD_OUT, 2 * _HELD_OUT + _TUNING
+    return {
+        "test": found[:_HELD_OUT], "dev": found[_HELD_OUT:tuning], "tuning": found[tuning:tuning + config.tuning_items],
+        "text": found[text:],
+    }  # fmt: skip
 
 
 def pairs(rows: Sequence[dict[str, Any]], config: Config) -> list[Segment]:
@@ -55,11 +59,21 @@ def pairs(rows: Sequence[dict[str, Any]], config: Config) -> list[Segment]:
     return segments(rows, [(english, other), (other, english)])
 
 
-def well_formed(parts: Sequence[Segment], outputs: Sequence[str]) -> dict[str, float]:
-    """1 for every output that is the name of some number in the language that was asked for."""
+def read_back(parts: Sequence[Segment], outputs: Sequence[str]) -> dict[str, dict[str, float]]:
+    """What of an output is right, by segment.
+
+    `well_formed`: it is the name of some number in the language that was asked for; `digits`: the share of that
+    number's three digits that are right, a tenth of which are by chance.
+    """
     rows = _spelled(next(code for part in parts for code in (part.source, part.target) if code != "en"))
-    known = {code: {row[code] for row in rows.values()} for code in {part.target for part in parts}}
-    return {part.id: float(text in known[part.target]) for part, text in zip(parts, outputs, strict=True)}
+    values = {code: {row[code]: value for value, row in rows.items()} for code in {part.target for part in parts}}
+    found: dict[str, dict[str, float]] = {"well_formed": {}, "digits": {}}
+    for part, text in zip(parts, outputs, strict=True):
+        known = values[part.target]
+        said, meant = (f"{known[name]:03}" if name in known else "" for name in (text, part.target_text))
+        found["well_formed"][part.id] = float(text in known)
+        found["digits"][part.id] = sum(a == b for a, b in zip(said, meant, strict=False)) / len(meant)
+    return found
 
 
 def documents(config: Config, name: str, count: int) -> list[Document]:
@@ -81,8 +95,8 @@ def enough(pack: Callable[[int], list[Any]], settings: TrainingConfig) -> list[A
 def started(config: Config, run: Run) -> Path:
     """The model and tokenizer that tuning starts from; stages are shared by the arms that have them in common."""
     names = {
-        "base": ("seed", "tuning_items", "width", "layers", "base_reading"),
-        "stage1": ("reading",),
+        "base": ("seed", "width", "layers", "base_reading"),
+        "stage1": ("monolingual", "reading"),
         "stage2": ("aligning", "order", "granularity", "alignment"),
     }
     values, inputs = to_dict(config), dict[str, Any]()
@@ -101,8 +115,7 @@ def started(config: Config, run: Run) -> Path:
         return run.stage(stage, dict(inputs), fill)
 
     folder = after("base", lambda model, tokenizer: _read(model, tokenizer, config, run, "base"), None)
-    if config.monolingual:
-        folder = after("stage1", lambda model, tokenizer: _stage_1(model, tokenizer, config, run), folder)
+    folder = after("stage1", lambda model, tokenizer: _stage_1(model, tokenizer, config, run), folder)
     if config.bitext_as == "interlinear":
         folder = after("stage2", lambda model, tokenizer: align(model, tokenizer, config, run), folder)
     return folder
@@ -119,7 +132,7 @@ def _raw(config: Config) -> tuple[Any, Any]:
 
 
 def _stage_1(model: Any, tokenizer: Any, config: Config, run: Run) -> None:
-    """Extend the vocabulary by the pieces of the new language, then read it."""
+    """Extend the vocabulary by the pieces of the new language, which every arm has, then read it."""
     from core.models.tokenization import train_bpe
 
     code = languages(config)[1]
@@ -131,7 +144,8 @@ def _stage_1(model: Any, tokenizer: Any, config: Config, run: Run) -> None:
         if piece not in learnt.all_special_tokens
     )
     method.extend_vocabulary(model, tokenizer, sorted(piece for piece in pieces if "\ufffd" not in piece))
-    _read(model, tokenizer, config, run, "stage1")
+    if config.monolingual:
+        _read(model, tokenizer, config, run, "stage1")
 
 
 def _read(model: Any, tokenizer: Any, config: Config, run: Run, name: str) -> None:

@@ -21,7 +21,7 @@ from papers.three_stage_mt.config import LORA_ALPHA, LORA_RANK, Config
 
 def train(config: Config, run: Run) -> None:
     """Stages 1 and 2 as far as the arm has them, then tuning on the small set."""
-    from core.distributed import seed_everything
+    from core.distributed import print_main, seed_everything
     from core.models import loading
     from core.models.adapters import with_lora
     from core.training.fit import save_pretrained
@@ -44,7 +44,9 @@ def train(config: Config, run: Run) -> None:
             units = method.make_interlinear(
                 documents, config.order, config.granularity, alignment=config.alignment, seed=config.seed
             )
-            text = method.pack(tokenizer, units, config.aligning.max_length).rows
+            text, _, dropped = method.pack(tokenizer, units, config.aligning.max_length)
+            if dropped:
+                print_main(f"Not read: {dropped} units longer than aligning.max_length = {config.aligning.max_length}.")
             first, second = config.languages
             table = [{first: a, second: b} for document in documents for a, b in document]
             bitext = segments(table, [(first, second), (second, first)])
