@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 LORA_RANK, LORA_ALPHA = 64, 128  # ours, for the 13B model
 # Blocks of stage 1 and 2 come in the order in which they are drawn.
 _SCRATCH = TrainingConfig(
-    batch_size=32, max_length=96, layout="padded", beta2=0.98, warmup=20, precision="fp32", shuffle=False, log_every=40
+    batch_size=16, max_length=96, layout="padded", beta2=0.98, warmup=20, precision="fp32", shuffle=False, log_every=100
 )
-_READ = replace(_SCRATCH, steps=120, learning_rate=3e-3)
-_ALIGN = replace(_SCRATCH, steps=400, learning_rate=3e-3)
-_TUNE = replace(_SCRATCH, steps=250, learning_rate=2e-3, shuffle=True)
+_READ = replace(_SCRATCH, batch_size=32, steps=120, learning_rate=3e-3)
+_ALIGN = replace(_SCRATCH, steps=500, learning_rate=3e-3)
+_TUNE = replace(_SCRATCH, steps=400, learning_rate=2e-3, shuffle=True)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Config:
     adapter: Literal["full", "lora"] = "full"
     """What stages 2 and 3 train; ours: LoRA for 13B."""
 
-    tuning_items: Annotated[int, Range(1, 200)] = 100
+    tuning_items: Annotated[int, Range(1, 100)] = 50
     """Numbers of stage 3, in both directions."""
     test_items: Annotated[int, Range(1)] = 100
     """Items per direction; at most 100 numbers."""
@@ -142,7 +142,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_monolingual": {"monolingual": False},
     "all_as_instructions": {"bitext_as": "instructions"},
     "shuffled": {"alignment": "shuffled"},
-    "whole_documents": {"granularity": "document"},
     "english_instruction": {"instruction_language": "en"},
     "target_instruction": {"instruction_language": "target"},
 }

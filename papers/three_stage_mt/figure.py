@@ -17,17 +17,18 @@ STAGES = (
 )
 INSIDE = (
     ("shuffled", "translations of other lines (null)", "grey"),
-    ("whole_documents", "whole documents", "orange"),
     ("english_instruction", "instruction in English", "orange"),
     ("target_instruction", "instruction in the target's language", "orange"),
-    ("full", "line by line, the source's (the paper's)", "blue"),
+    ("full", "their own, in the source's (the paper's)", "blue"),
 )
 
 
 def draw(record: Record) -> Figure:
-    """Left: the stages. Right: all three of them, with other documents in stage 2 and other instructions."""
+    """Left: the stages. Right: all three of them, with other lines in stage 2 and other instructions."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 3.6))
-    for axis, arms, title in zip(axes, (STAGES, INSIDE), ("Which stages", "Which documents, which instruction"), strict=True):
+    for axis, arms, title in zip(
+        axes, (STAGES, INSIDE), ("Which stages", "Which lines, which instruction"), strict=True
+    ):
         arm_bars(axis, record, "accuracy", arms)
         trivial_lines(axis, record, "full", vertical=True)
         axis.set_xlabel("translated right, both directions (95 % interval)")

@@ -10,6 +10,7 @@ not meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # Languages with a wording for the instruction whose numbers CLDR spells.
 LANGUAGES = ("de", "tr", "es", "hi", "id", "fr", "ru", "it", "vi", "ko", "pt", "nl")
-_LARGEST, _HELD_OUT, _TUNING, _PIECES, _ENGLISH = 1000, 100, 200, 400, 0.25
+_LARGEST, _HELD_OUT, _TUNING, _PIECES, _ENGLISH = 1000, 100, 100, 400, 0.25
 
 
 def languages(config: Config) -> tuple[str, str]:
@@ -119,6 +120,12 @@ def started(config: Config, run: Run) -> Path:
     if config.bitext_as == "interlinear":
         folder = after("stage2", lambda model, tokenizer: align(model, tokenizer, config, run), folder)
     return folder
+
+
+def tuning(config: Config) -> TrainingConfig:
+    """Stage 3; an arm that reads no bitext gets the updates of stage 2 here, since it has more to learn."""
+    extra = config.aligning.steps if config.bitext_as == "nothing" else 0
+    return replace(config.translating, steps=config.translating.steps + extra)
 
 
 def _raw(config: Config) -> tuple[Any, Any]:

@@ -32,13 +32,14 @@ def train(config: Config, run: Run) -> None:
         pairs = miniature.pairs(miniature.parts(config)["tuning"], config)
         text = miniature.blocks(tokenizer, config) if config.bitext_as == "instructions" else []
         bitext = miniature.pairs(miniature.parts(config)["text"], config)
+        tuning = miniature.tuning(config)
     else:
         start = config.base if config.monolingual else config.raw_base
         model, tokenizer = loading.load(str(start), dtype="auto" if config.adapter == "lora" else "float32")
         if config.adapter == "lora":
             checkpointing = config.aligning.gradient_checkpointing
             model = with_lora(model, LORA_RANK, alpha=LORA_ALPHA, checkpointing=checkpointing)
-        pairs, text, bitext = data.tuning(config), [], []
+        pairs, text, bitext, tuning = data.tuning(config), [], [], config.translating
         if config.bitext_as != "nothing":
             documents = data.documents(config)
             units = method.make_interlinear(
@@ -56,7 +57,7 @@ def train(config: Config, run: Run) -> None:
         rows = method.translation_rows(tokenizer, bitext, config.instruction_language)
         method.train_stage(model, rows, equal_tokens(config, text, rows), run, config.seed, "instructions")
     rows = method.translation_rows(tokenizer, pairs, config.instruction_language)
-    method.train_stage(model, rows, config.translating, run, config.seed, "stage3")
+    method.train_stage(model, rows, tuning, run, config.seed, "stage3")
     save_pretrained(model, run.artifact, tokenizer)
 
 
