@@ -14,7 +14,7 @@ _MEASURED: dict[str, Any] = {
 _PREMISES = {
     "writes-both": ("no_interlinear", "well_formed", 0.9, "A model of stage 1 that was tuned writes names of numbers."),
     "tuning-fits": ("no_interlinear", "fitted", 0.9, "Without stage 2, tuning has learnt its pairs."),
-    "bitext-fits": ("all_as_instructions", "fitted", 0.9, "The bitext as instructions has learnt the tuning pairs."),
+    "bitext-fits": ("all_as_instructions", "fitted", 0.8, "The bitext as instructions has learnt the tuning pairs."),
     "aligns": ("full", "accuracy", 0.3, "After all stages the model translates: stage 2 has left its plateau."),
 }
 
@@ -93,8 +93,8 @@ PAPER = Paper(
     official_code=None,
     licence_note="No official code. Llama 2 has a licence of its own; News Commentary and the WMT tests are free for "
     "research.",
-    seeds=(20, 21, 22, 23, 24, 25),
-    minutes=12,
+    seeds=(20, 21, 22, 23, 24),
+    minutes=15,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -23,7 +23,7 @@ _SCRATCH = TrainingConfig(
     batch_size=16, max_length=96, layout="padded", beta2=0.98, warmup=20, precision="fp32", shuffle=False, log_every=100
 )
 _READ = replace(_SCRATCH, batch_size=32, steps=120, learning_rate=3e-3)
-_ALIGN = replace(_SCRATCH, steps=500, learning_rate=3e-3)
+_ALIGN = replace(_SCRATCH, steps=600, learning_rate=3e-3)
 _TUNE = replace(_SCRATCH, steps=400, learning_rate=2e-3, shuffle=True)
 
 
