@@ -9,7 +9,7 @@ tokenizer.
 
 and the same for `W` and `b` (0 for new tokens), so that the scores of kept tokens are what they were. For tokenizers
 of the Unigram kind (SentencePiece: XLM-R, mT5, T5) the helpers below read, replace and trim the vocabulary with its
-scores; `cut_vocabulary` takes WordPiece (BERT) too.
+scores; `cut_vocabulary` takes WordPiece (BERT) too, and `with_bpe_pieces` adds to a BPE vocabulary (Llama, GPT-2).
 
 A multilingual vocabulary outweighs a small model: of multilingual-e5-small's 118 M parameters 96 M are its 250,037 rows
 of 384. Trimmed to the tokens of a corpus it trains and scores many times faster, with the same segmentation of that
@@ -259,6 +259,45 @@ def with_unigram_vocabulary(
     state["model"]["unk_id"] = ids[unknown]
     state["model"]["vocab"] = [[piece, float(score)] for piece, score in vocabulary]
     return _rebuilt(tokenizer, state, ids)
+
+
+def with_bpe_pieces(
+    tokenizer: PreTrainedTokenizerBase, learnt: PreTrainedTokenizerBase
+) -> tuple[PreTrainedTokenizerFast, list[str]]:
+    """The same tokenizer with the pieces and merges of another one after its own.
+
+    Added tokens (`add_tokens`) would be cut out of every text before it is split into words, so that a piece of the new
+    language breaks words of the old one, and a byte-level decoder reads their letters as bytes. Merges of
+    lower rank leave alone what the old ones make whole.
+
+    Args:
+        tokenizer: A BPE tokenizer.
+        learnt: Another of the same alphabet (both byte-level, or both with "▁"), trained on the new language.
+
+    Returns:
+        The tokenizer, and its new pieces as they stand in the vocabulary, with the ids from `len(tokenizer)` on.
+
+    Raises:
+        UserError: One of them is no BPE tokenizer.
+    """
+    state, other = _bpe_state(tokenizer), _bpe_state(learnt)
+    vocabulary, merges = state["model"]["vocab"], state["model"]["merges"]
+    ids = vocabulary | {token["content"]: token["id"] for token in state["added_tokens"]}
+    special = {token["content"] for token in other["added_tokens"]}
+    new = [piece for piece in sorted(other["model"]["vocab"]) if piece not in ids and piece not in special]
+    ids |= {piece: place for place, piece in enumerate(new, start=len(tokenizer))}
+    vocabulary |= {piece: ids[piece] for piece in new}
+    known = {tuple(merge) for merge in merges}
+    merges += [merge for merge in other["model"]["merges"] if tuple(merge) not in known]
+    return _rebuilt(tokenizer, state, ids), new
+
+
+def _bpe_state(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or type(backend.model).__name__ != "BPE":
+        kind = type(backend.model).__name__ if backend is not None else type(tokenizer).__name__
+        raise UserError(f"this needs a BPE tokenizer such as Llama's, but the tokenizer is {kind}")
+    return json.loads(backend.to_str())
 
 
 def _rebuilt(tokenizer: PreTrainedTokenizerBase, state: dict[str, Any], ids: dict[str, int]) -> PreTrainedTokenizerFast:

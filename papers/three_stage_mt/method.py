@@ -42,23 +42,24 @@ INSTRUCTIONS = {row["code"]: row["instruction"] for _, row in table_rows(Path(__
 # --- stage 1: the vocabulary of a language that the model reads in crumbs --------------------------------------------
 
 
-def extend_vocabulary(model: Any, tokenizer: Any, pieces: Iterable[str]) -> int:
-    """Give model and tokenizer new pieces, in place; returns how many were new.
+def extend_vocabulary(model: Any, tokenizer: Any, learnt: Any) -> Any:
+    """Give the model, in place, the pieces of a tokenizer that was trained on the new language (both BPE).
 
-    Each starts as the mean of the embeddings (and of the output rows) of the pieces that it was split into.
+    Each starts as the mean of the embeddings (and of the output rows) of the old pieces that spell it. Returns the
+    tokenizer that has them.
     """
-    from core.models.vocabulary import resize_embeddings
+    from core.models.vocabulary import resize_embeddings, with_bpe_pieces
 
-    new = [piece for piece in dict.fromkeys(pieces) if len(tokenizer.encode(piece, add_special_tokens=False)) > 1]
-    old = [tokenizer.encode(piece, add_special_tokens=False) for piece in new]
-    known = range(model.get_input_embeddings().weight.shape[0])
+    extended, new = with_bpe_pieces(tokenizer, learnt)
+    spell = tokenizer.backend_tokenizer.model.tokenize
+    parts = [[token.id for token in spell(piece)] for piece in new]
 
     def rows(matrix: Any) -> list[Any]:
-        return [*known, *(matrix.detach()[ids].mean(0) for ids in old)]
+        return [*range(len(tokenizer)), *(matrix.detach()[ids].mean(0) for ids in parts)]
 
     head = model.get_output_embeddings()
     resize_embeddings(model, rows(model.get_input_embeddings().weight), output_rows=rows(head.weight) if head else None)
-    return tokenizer.add_tokens(new)
+    return extended
 
 
 # --- stage 2: interlinear documents ----------------------------------------------------------------------------------

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
 
-# Languages with a wording for the instruction whose numbers CLDR spells.
-LANGUAGES = ("de", "tr", "es", "hi", "id", "fr", "ru", "it", "vi", "ko", "pt", "nl")
+# Languages with a wording for the instruction, and numbers in CLDR that are composed (Hindi has a name for each to 99).
+LANGUAGES = ("de", "tr", "es", "id", "fr", "ru", "it", "vi", "ko", "pt", "nl")
 _LARGEST, _HELD_OUT, _TUNING, _PIECES, _ENGLISH = 1000, 100, 100, 400, 0.25
 
 
@@ -102,14 +102,14 @@ def started(config: Config, run: Run) -> Path:
     }
     values, inputs = to_dict(config), dict[str, Any]()
 
-    def after(stage: str, build: Callable[[Any, Any], None], start: Path | None) -> Path:
+    def after(stage: str, build: Callable[[Any, Any], Any], start: Path | None) -> Path:
         inputs.update({name: values[name] for name in names[stage]}, stage=stage, start=start and start.name)
 
         def fill(folder: Path) -> None:
             from core.models import loading
 
             model, tokenizer = loading.load(str(start), dtype="float32") if start else _raw(config)
-            build(model, tokenizer)
+            tokenizer = build(model, tokenizer) or tokenizer
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
 
@@ -138,21 +138,16 @@ def _raw(config: Config) -> tuple[Any, Any]:
     return loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed), tokenizer
 
 
-def _stage_1(model: Any, tokenizer: Any, config: Config, run: Run) -> None:
+def _stage_1(model: Any, tokenizer: Any, config: Config, run: Run) -> Any:
     """Extend the vocabulary by the pieces of the new language, which every arm has, then read it."""
     from core.models.tokenization import train_bpe
 
     code = languages(config)[1]
     texts = [row[code] for row in parts(config)["text"]] + [method.instruction(code, "en")] * 20
-    learnt = train_bpe(texts, _PIECES)
-    pieces = (
-        learnt.convert_tokens_to_string([piece])
-        for piece in learnt.get_vocab()
-        if piece not in learnt.all_special_tokens
-    )
-    method.extend_vocabulary(model, tokenizer, sorted(piece for piece in pieces if "\ufffd" not in piece))
+    tokenizer = method.extend_vocabulary(model, tokenizer, train_bpe(texts, _PIECES))
     if config.monolingual:
         _read(model, tokenizer, config, run, "stage1")
+    return tokenizer
 
 
 def _read(model: Any, tokenizer: Any, config: Config, run: Run, name: str) -> None:

@@ -115,23 +115,22 @@ def test_the_loss_of_tuning_is_on_the_translation_alone() -> None:
 
 
 def test_new_pieces_begin_as_the_mean_of_their_parts() -> None:
-    tokenizer = train_bpe(TEXTS, 262)
+    tokenizer, learnt = train_bpe(TEXTS, 290), train_bpe(["wx"] * 20, 260)
     shape = tiny_llama(
         len(tokenizer), width=8, layers=1, heads=2, feed_forward=8, positions=16, tie_word_embeddings=False
     )
     model = loading.from_config(shape, seed=0)
+    parts = tokenizer.encode("wx", add_special_tokens=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[parts, :2] = torch.tensor([[1.0, 0], [1, 1]])
     before = model.get_input_embeddings().weight.detach().clone(), model.get_output_embeddings().weight.detach().clone()
-    parts = tokenizer.encode("wxq", add_special_tokens=False)
-    assert method.extend_vocabulary(model, tokenizer, ["wxq", "a", "wxq"]) == 1
-    assert tokenizer.encode("wxq", add_special_tokens=False) == [len(before[0])]
+    extended = method.extend_vocabulary(model, tokenizer, learnt)
+    (new,) = extended.encode("wx", add_special_tokens=False)
     for old, head in zip(before, (model.get_input_embeddings(), model.get_output_embeddings()), strict=True):
-        assert torch.allclose(head.weight[-1], old[parts].mean(0))
-        assert torch.equal(head.weight[:-1], old)
-
-
-def test_the_mean_of_known_vectors() -> None:
-    old = torch.tensor([[1.0, 0], [0, 1], [1, 1]])
-    assert old[[0, 2]].mean(0).tolist() == [1, 0.5]
+        assert len(head.weight) == len(extended)
+        assert torch.allclose(head.weight[new], old[parts].mean(0))
+        assert torch.equal(head.weight[: len(old)], old)
+    assert model.get_input_embeddings().weight[new, :2].tolist() == [1, 0.5]
 
 
 # --------------------------------------------------------------------------------------------------------- the world
@@ -160,17 +159,19 @@ def test_what_of_an_output_is_right() -> None:
 
 
 def test_without_stage_1_the_vocabulary_is_the_same_and_nothing_is_read(tmp_path: Path) -> None:
-    config = replace(PRESETS["smoke"], bitext_as="nothing")
+    config = replace(PRESETS["smoke"], bitext_as="nothing", seed=miniature.LANGUAGES.index("vi"))
     run = Run(tmp_path, "three_stage_mt", config, tmp_path / "stages")
     starts = [loading.load(str(miniature.started(replace(config, monolingual=on), run))) for on in (True, False)]
     assert starts[0][1].get_vocab() == starts[1][1].get_vocab()
+    names = [row["vi"] for row in miniature.parts(config)["text"]]
+    assert [starts[0][1].decode(ids) for ids in starts[0][1](names, add_special_tokens=False)["input_ids"]] == names
     weights = [model.get_input_embeddings().weight for model, _ in starts]
     assert not torch.equal(*weights)
 
 
 def test_the_bitext_as_instructions_has_the_tokens_of_stage_2() -> None:
     config = replace(PRESETS["tiny"], aligning=replace(PRESETS["tiny"].aligning, steps=5))
-    tokenizer = train_bpe(TEXTS, 300)
+    tokenizer = train_bpe([row[code] for row in miniature.parts(config)["text"] for code in ("en", "de")], 500)
     text = miniature.blocks(tokenizer, config)
     rows = method.translation_rows(tokenizer, miniature.pairs(miniature.parts(config)["text"], config), "source")
     settings = train.equal_tokens(config, text, rows)
