@@ -42,15 +42,15 @@ INSTRUCTIONS = {row["code"]: row["instruction"] for _, row in table_rows(Path(__
 # --- stage 1: the vocabulary of a language that the model reads in crumbs --------------------------------------------
 
 
-def extend_vocabulary(model: Any, tokenizer: Any, learnt: Any) -> Any:
-    """Give the model, in place, the pieces of a tokenizer that was trained on the new language (both BPE).
+def extend_vocabulary(model: Any, tokenizer: Any, texts: Iterable[str], pieces: int) -> Any:
+    """Give the model, in place, pieces of the new language, by training its BPE tokenizer further on texts.
 
     Each starts as the mean of the embeddings (and of the output rows) of the old pieces that spell it. Returns the
     tokenizer that has them.
     """
-    from core.models.vocabulary import resize_embeddings, with_bpe_pieces
+    from core.models.vocabulary import resize_embeddings, with_more_merges
 
-    extended, new = with_bpe_pieces(tokenizer, learnt)
+    extended, new = with_more_merges(tokenizer, texts, pieces)
     spell = tokenizer.backend_tokenizer.model.tokenize
     parts = [[token.id for token in spell(piece)] for piece in new]
 

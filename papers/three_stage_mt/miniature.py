@@ -139,12 +139,24 @@ def _raw(config: Config) -> tuple[Any, Any]:
 
 
 def _stage_1(model: Any, tokenizer: Any, config: Config, run: Run) -> Any:
-    """Extend the vocabulary by the pieces of the new language, which every arm has, then read it."""
-    from core.models.tokenization import train_bpe
+    """Extend the vocabulary by the pieces of the new language, which every arm has, then read it.
+
+    As many pieces as make its numbers as short as English ones: with more, "einundzwanzig" is one piece, which
+    shares nothing with "einunddreißig".
+    """
+    from core.models.vocabulary import with_more_merges
 
     code = languages(config)[1]
-    texts = [row[code] for row in parts(config)["text"]] + [method.instruction(code, "en")] * 20
-    tokenizer = method.extend_vocabulary(model, tokenizer, train_bpe(texts, _PIECES))
+    rows = parts(config)["text"]
+    names = [row[code] for row in rows]
+    english = sum(map(len, tokenizer([row["en"] for row in rows])["input_ids"]))
+
+    def lengths(pieces: int) -> int:
+        return sum(map(len, with_more_merges(tokenizer, names, pieces)[0](names)["input_ids"]))
+
+    pieces = next((count for count in range(5, _PIECES, 5) if lengths(count) <= english), _PIECES)
+    tokenizer = method.extend_vocabulary(model, tokenizer, names, pieces)
+    tokenizer = method.extend_vocabulary(model, tokenizer, [method.instruction(code, "en")] * 2, _PIECES)
     if config.monolingual:
         _read(model, tokenizer, config, run, "stage1")
     return tokenizer

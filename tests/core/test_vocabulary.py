@@ -29,7 +29,7 @@ from core.models.vocabulary import (
     resize_embeddings,
     trim_vocabulary,
     unigram_vocabulary,
-    with_bpe_pieces,
+    with_more_merges,
     with_unigram_vocabulary,
 )
 from core.models.wheel_formats import xlmr_tokenizer
@@ -348,17 +348,17 @@ def test_wordpiece_is_cut_to_dense_ids_in_the_old_order(tmp_path: Path) -> None:
         cut_vocabulary(train_bpe(["a b"], 300), [1])
 
 
-# ---------------------------------------------------------------------------------------------------------- BPE pieces
+# ---------------------------------------------------------------------------------------------------------- more merges
 
 
-def test_bpe_pieces_of_another_language_leave_the_old_one_as_it_was(tmp_path: Path) -> None:
+def test_more_merges_for_another_language_leave_the_old_one_as_it_was(tmp_path: Path) -> None:
     english, german = ["seven hundred ninety-nine"] * 20, ["siebenhundertneunundneunzig", "fünf", "tweeën"] * 20
     old = train_bpe(english, 320)
-    extended, new = with_bpe_pieces(old, train_bpe(german, 320))
-    assert "hund" in new
+    extended, new = with_more_merges(old, german, 100)
     assert [extended.get_vocab()[piece] for piece in new] == list(range(len(old), len(extended)))
     assert extended.encode(english[0]) == old.encode(english[0])
-    assert len(extended.encode("fünf")) == 1
+    assert [len(extended.encode(text)) for text in german[:3]] == [1, 1, 1]
+    assert len(with_more_merges(old, german, 3)[1]) == 3
     extended.save_pretrained(tmp_path)
     again = loading.load_tokenizer(str(tmp_path))
     for text in (*english[:1], *german[:3], "năm hund"):
@@ -366,6 +366,6 @@ def test_bpe_pieces_of_another_language_leave_the_old_one_as_it_was(tmp_path: Pa
     assert (again.pad_token, again.bos_token, again.eos_token) == (old.pad_token, old.bos_token, old.eos_token)
 
 
-def test_bpe_pieces_need_bpe() -> None:
+def test_more_merges_need_bpe() -> None:
     with pytest.raises(UserError, match="Unigram"):
-        with_bpe_pieces(xlmr_tokenizer(PIECES), train_bpe(["a b"], 260))
+        with_more_merges(xlmr_tokenizer(PIECES), ["a b"], 3)
