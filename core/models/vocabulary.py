@@ -9,7 +9,8 @@ tokenizer.
 
 and the same for `W` and `b` (0 for new tokens), so that the scores of kept tokens are what they were. For tokenizers
 of the Unigram kind (SentencePiece: XLM-R, mT5, T5) the helpers below read, replace and trim the vocabulary with its
-scores; `cut_vocabulary` takes WordPiece (BERT) too.
+scores; `cut_vocabulary` takes WordPiece (BERT) too, and `with_more_merges` goes on where a BPE vocabulary (Llama,
+GPT-2) stopped.
 
 A multilingual vocabulary outweighs a small model: of multilingual-e5-small's 118 M parameters 96 M are its 250,037 rows
 of 384. Trimmed to the tokens of a corpus it trains and scores many times faster, with the same segmentation of that
@@ -23,6 +24,7 @@ corpus:
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +37,9 @@ from core.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+
+_LETTER = 0x10000  # letters from here on, of which no text is made: one for each id
 
 
 class Trimmed(NamedTuple):
@@ -259,6 +264,68 @@ def with_unigram_vocabulary(
     state["model"]["unk_id"] = ids[unknown]
     state["model"]["vocab"] = [[piece, float(score)] for piece, score in vocabulary]
     return _rebuilt(tokenizer, state, ids)
+
+
+def with_more_merges(
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], pieces: int
+) -> tuple[PreTrainedTokenizerFast, list[str]]:
+    """Train a BPE tokenizer further: merges for texts of another language, of lower rank than all that it has.
+
+    Text that its merges make whole stays as it is. Added tokens (`add_tokens`) would not do: they are cut out of every
+    text before it is split into words, so that a piece of the new language breaks words of the old one, and a
+    byte-level decoder reads their letters as bytes.
+
+    Args:
+        tokenizer: A BPE tokenizer.
+        texts: Of the new language.
+        pieces: How many merges to learn; fewer where no pair of pieces is there twice.
+
+    Returns:
+        The tokenizer, and its new pieces as they stand in the vocabulary, with the ids from `len(tokenizer)` on.
+
+    Raises:
+        UserError: It is no BPE tokenizer.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    state, spell = _bpe_state(tokenizer), tokenizer.backend_tokenizer.model.tokenize  # type: ignore[attr-defined]
+    # The trainer reads letters, so every old piece is one.
+    letters = (" ".join("".join(chr(_LETTER + t.id) for t in spell(w)) for w in _words(tokenizer, x)) for x in texts)
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    size = len(tokenizer) + pieces
+    every = [chr(_LETTER + place) for place in range(len(tokenizer))]
+    trained.train_from_iterator(
+        letters, trainers.BpeTrainer(vocab_size=size, initial_alphabet=every, min_frequency=2, show_progress=False)
+    )
+    vocabulary = state["model"]["vocab"]
+    old = {place: piece for piece, place in vocabulary.items()}
+    ids = vocabulary | {token["content"]: token["id"] for token in state["added_tokens"]}
+    new: list[str] = []
+    for merge in json.loads(trained.to_str())["model"]["merges"]:
+        pair = ["".join(old[ord(letter) - _LETTER] for letter in side) for side in merge]
+        state["model"]["merges"].append(pair)
+        if (piece := "".join(pair)) not in ids:
+            ids[piece] = vocabulary[piece] = len(tokenizer) + len(new)
+            new.append(piece)
+    return _rebuilt(tokenizer, state, ids), new
+
+
+def _words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
+    """What merges do not cross, in the letters of the vocabulary."""
+    backend: Any = tokenizer.backend_tokenizer  # type: ignore[attr-defined]
+    text = backend.normalizer.normalize_str(text) if backend.normalizer else text
+    if backend.pre_tokenizer:
+        return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
+    return re.findall("▁*[^▁]+", text)
+
+
+def _bpe_state(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or type(backend.model).__name__ != "BPE":
+        kind = type(backend.model).__name__ if backend is not None else type(tokenizer).__name__
+        raise UserError(f"this needs a BPE tokenizer such as Llama's, but the tokenizer is {kind}")
+    return json.loads(backend.to_str())
 
 
 def _rebuilt(tokenizer: PreTrainedTokenizerBase, state: dict[str, Any], ids: dict[str, int]) -> PreTrainedTokenizerFast:

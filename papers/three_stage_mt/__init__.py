@@ -14,7 +14,8 @@ _MEASURED: dict[str, Any] = {
 _PREMISES = {
     "writes-both": ("no_interlinear", "well_formed", 0.9, "A model of stage 1 that was tuned writes names of numbers."),
     "tuning-fits": ("no_interlinear", "fitted", 0.9, "Without stage 2, tuning has learnt its pairs."),
-    "bitext-fits": ("all_as_instructions", "fitted", 0.9, "The bitext as instructions has learnt the tuning pairs."),
+    "bitext-fits": ("all_as_instructions", "fitted", 0.8, "The bitext as instructions has learnt the tuning pairs."),
+    "aligns": ("full", "accuracy", 0.3, "After all stages the model translates: stage 2 has left its plateau."),
 }
 
 PAPER = Paper(
@@ -49,10 +50,11 @@ PAPER = Paper(
         ),
         Claim(
             id="monolingual-first",
-            statement="Monolingual text of the new language before stage 2 helps.",
+            statement="Monolingual text of the new language before stage 2 helps, beyond its new vocabulary.",
             reported="The gains are large particularly on Chinese-Llama2, after monolingual augmentation (abstract).",
             **_MEASURED,
             control="no_monolingual",
+            premises=("aligns",),
         ),
         Claim(
             id="source-language-instruction",
@@ -61,6 +63,7 @@ PAPER = Paper(
             reported="Instructions consistent with the source language benefit fine-tuning (abstract).",
             **_MEASURED,
             control=("english_instruction", "target_instruction"),
+            premises=("aligns",),
         ),
         Claim(
             id="beats-larger",
@@ -82,18 +85,6 @@ PAPER = Paper(
             **{**_MEASURED, "null": None},
             control="shuffled",
         ),
-        Check(
-            id="line-by-line",
-            statement="Line by line is better than the whole document first in one language, then in the other.",
-            **_MEASURED,
-            control="whole_documents",
-        ),
-        Check(
-            id="both-orders",
-            statement="Into English, documents in both orders are better than documents whose English comes first.",
-            **{**_MEASURED, "metric": "accuracy_back"},
-            control="one_order",
-        ),
     ),
     premises=tuple(
         Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=least)
@@ -102,8 +93,8 @@ PAPER = Paper(
     official_code=None,
     licence_note="No official code. Llama 2 has a licence of its own; News Commentary and the WMT tests are free for "
     "research.",
-    seeds=(20, 21, 22, 23, 24, 25),
-    minutes=12,
+    seeds=(45, 46, 47, 48, 49),
+    minutes=15,
 )
 
 __getattr__, __dir__, __all__ = public(

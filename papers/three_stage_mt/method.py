@@ -42,23 +42,24 @@ INSTRUCTIONS = {row["code"]: row["instruction"] for _, row in table_rows(Path(__
 # --- stage 1: the vocabulary of a language that the model reads in crumbs --------------------------------------------
 
 
-def extend_vocabulary(model: Any, tokenizer: Any, pieces: Iterable[str]) -> int:
-    """Give model and tokenizer new pieces, in place; returns how many were new.
+def extend_vocabulary(model: Any, tokenizer: Any, texts: Iterable[str], pieces: int) -> Any:
+    """Give the model, in place, pieces of the new language, by training its BPE tokenizer further on texts.
 
-    Each starts as the mean of the embeddings (and of the output rows) of the pieces that it was split into.
+    Each starts as the mean of the embeddings (and of the output rows) of the old pieces that spell it. Returns the
+    tokenizer that has them.
     """
-    from core.models.vocabulary import resize_embeddings
+    from core.models.vocabulary import resize_embeddings, with_more_merges
 
-    new = [piece for piece in dict.fromkeys(pieces) if len(tokenizer.encode(piece, add_special_tokens=False)) > 1]
-    old = [tokenizer.encode(piece, add_special_tokens=False) for piece in new]
-    known = range(model.get_input_embeddings().weight.shape[0])
+    extended, new = with_more_merges(tokenizer, texts, pieces)
+    spell = tokenizer.backend_tokenizer.model.tokenize
+    parts = [[token.id for token in spell(piece)] for piece in new]
 
     def rows(matrix: Any) -> list[Any]:
-        return [*known, *(matrix.detach()[ids].mean(0) for ids in old)]
+        return [*range(len(tokenizer)), *(matrix.detach()[ids].mean(0) for ids in parts)]
 
     head = model.get_output_embeddings()
     resize_embeddings(model, rows(model.get_input_embeddings().weight), output_rows=rows(head.weight) if head else None)
-    return tokenizer.add_tokens(new)
+    return extended
 
 
 # --- stage 2: interlinear documents ----------------------------------------------------------------------------------
@@ -88,7 +89,9 @@ def misaligned(documents: Sequence[Document], alignment: Alignment, seed: int = 
     """
     if alignment == "shuffled":
         lines = [pair[1] for document in documents for pair in document]
-        start = random.Random(seed).randrange(1, max(2, len(lines) - 1))
+        # Further than any document is long, where there is a choice: none keeps a translation of its own.
+        far = min(max(map(len, documents), default=0), len(lines) // 2)
+        start = random.Random(seed).randrange(max(1, far), max(2, len(lines) - far + 1))
         others = iter(lines[start:] + lines[:start])
         return [[(first, next(others)) for first, _ in document] for document in documents]
     by = int(alignment == "shifted")

@@ -1,14 +1,16 @@
 """The tiny world: numbers below a thousand, spelled out in English and in one other language.
 
-Every seed draws the language. A small decoder has read English documents (the raw base); stage 1 extends its vocabulary
-and reads documents of the other language, with a quarter of English; stage 2 reads interlinear documents. A document is
-three to five numbers, a line each, and random: in a sequence that follows a rule the next line could be guessed without
-its translation. The numbers of stages 1 and 2, of tuning, of development and of the test do not meet.
+Every seed draws the language. A small decoder has read English documents; its vocabulary is extended by the pieces of
+the other language; stage 1 reads documents of that language, with a quarter of English; stage 2 reads interlinear
+documents. A document is three to five numbers, a line each, and random: in a sequence that follows a rule the next line
+could be guessed without its translation. The numbers of stages 1 and 2, of tuning, of development and of the test do
+not meet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
 
-# Languages with a wording for the instruction whose numbers CLDR spells.
-LANGUAGES = ("de", "tr", "es", "hi", "id", "fr", "ru", "it", "vi", "ko", "pt", "nl")
-_LARGEST, _HELD_OUT, _PIECES, _ENGLISH = 1000, 100, 400, 0.25
+# Languages with a wording for the instruction, and numbers in CLDR that are composed (Hindi has a name for each to 99).
+LANGUAGES = ("de", "tr", "es", "id", "fr", "ru", "it", "vi", "ko", "pt", "nl")
+_LARGEST, _HELD_OUT, _TUNING, _PIECES, _ENGLISH = 1000, 100, 100, 400, 0.25
 
 
 def languages(config: Config) -> tuple[str, str]:
@@ -45,8 +47,11 @@ def parts(config: Config) -> dict[str, list[dict[str, Any]]]:
     """Rows `{"key": ..., "en": ..., "de": ...}` by what they are for."""
     rows = _spelled(languages(config)[1])
     found = [rows[value] for value in Random(f"numbers-{config.seed}").sample(sorted(rows), len(rows))]
-    cuts = (0, _HELD_OUT, 2 * _HELD_OUT, 2 * _HELD_OUT + config.tuning_items, len(found))
-    return {name: found[a:b] for name, a, b in zip(("test", "dev", "tuning", "text"), cuts, cuts[1:], strict=False)}
+    tuning, text = 2 * _HELD_OUT, 2 * _HELD_OUT + _TUNING
+    return {
+        "test": found[:_HELD_OUT], "dev": found[_HELD_OUT:tuning], "tuning": found[tuning:tuning + config.tuning_items],
+        "text": found[text:],
+    }  # fmt: skip
 
 
 def pairs(rows: Sequence[dict[str, Any]], config: Config) -> list[Segment]:
@@ -55,11 +60,21 @@ def pairs(rows: Sequence[dict[str, Any]], config: Config) -> list[Segment]:
     return segments(rows, [(english, other), (other, english)])
 
 
-def well_formed(parts: Sequence[Segment], outputs: Sequence[str]) -> dict[str, float]:
-    """1 for every output that is the name of some number in the language that was asked for."""
+def read_back(parts: Sequence[Segment], outputs: Sequence[str]) -> dict[str, dict[str, float]]:
+    """What of an output is right, by segment.
+
+    `well_formed`: it is the name of some number in the language that was asked for; `digits`: the share of that
+    number's three digits that are right, a tenth of which are by chance.
+    """
     rows = _spelled(next(code for part in parts for code in (part.source, part.target) if code != "en"))
-    known = {code: {row[code] for row in rows.values()} for code in {part.target for part in parts}}
-    return {part.id: float(text in known[part.target]) for part, text in zip(parts, outputs, strict=True)}
+    values = {code: {row[code]: value for value, row in rows.items()} for code in {part.target for part in parts}}
+    found: dict[str, dict[str, float]] = {"well_formed": {}, "digits": {}}
+    for part, text in zip(parts, outputs, strict=True):
+        known = values[part.target]
+        said, meant = (f"{known[name]:03}" if name in known else "" for name in (text, part.target_text))
+        found["well_formed"][part.id] = float(text in known)
+        found["digits"][part.id] = sum(a == b for a, b in zip(said, meant, strict=False)) / len(meant)
+    return found
 
 
 def documents(config: Config, name: str, count: int) -> list[Document]:
@@ -81,31 +96,36 @@ def enough(pack: Callable[[int], list[Any]], settings: TrainingConfig) -> list[A
 def started(config: Config, run: Run) -> Path:
     """The model and tokenizer that tuning starts from; stages are shared by the arms that have them in common."""
     names = {
-        "base": ("seed", "tuning_items", "width", "layers", "base_reading"),
-        "stage1": ("reading",),
+        "base": ("seed", "width", "layers", "base_reading"),
+        "stage1": ("monolingual", "reading"),
         "stage2": ("aligning", "order", "granularity", "alignment"),
     }
     values, inputs = to_dict(config), dict[str, Any]()
 
-    def after(stage: str, build: Callable[[Any, Any], None], start: Path | None) -> Path:
+    def after(stage: str, build: Callable[[Any, Any], Any], start: Path | None) -> Path:
         inputs.update({name: values[name] for name in names[stage]}, stage=stage, start=start and start.name)
 
         def fill(folder: Path) -> None:
             from core.models import loading
 
             model, tokenizer = loading.load(str(start), dtype="float32") if start else _raw(config)
-            build(model, tokenizer)
+            tokenizer = build(model, tokenizer) or tokenizer
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
 
         return run.stage(stage, dict(inputs), fill)
 
     folder = after("base", lambda model, tokenizer: _read(model, tokenizer, config, run, "base"), None)
-    if config.monolingual:
-        folder = after("stage1", lambda model, tokenizer: _stage_1(model, tokenizer, config, run), folder)
+    folder = after("stage1", lambda model, tokenizer: _stage_1(model, tokenizer, config, run), folder)
     if config.bitext_as == "interlinear":
         folder = after("stage2", lambda model, tokenizer: align(model, tokenizer, config, run), folder)
     return folder
+
+
+def tuning(config: Config) -> TrainingConfig:
+    """Stage 3; an arm that reads no bitext gets the updates of stage 2 here, since it has more to learn."""
+    extra = config.aligning.steps if config.bitext_as == "nothing" else 0
+    return replace(config.translating, steps=config.translating.steps + extra)
 
 
 def _raw(config: Config) -> tuple[Any, Any]:
@@ -118,20 +138,28 @@ def _raw(config: Config) -> tuple[Any, Any]:
     return loading.from_config(scratch_shape(len(tokenizer), config), seed=config.seed), tokenizer
 
 
-def _stage_1(model: Any, tokenizer: Any, config: Config, run: Run) -> None:
-    """Extend the vocabulary by the pieces of the new language, then read it."""
-    from core.models.tokenization import train_bpe
+def _stage_1(model: Any, tokenizer: Any, config: Config, run: Run) -> Any:
+    """Extend the vocabulary by the pieces of the new language, which every arm has, then read it.
+
+    As many pieces as make its numbers as short as English ones: with more, "einundzwanzig" is one piece, which
+    shares nothing with "einunddreißig".
+    """
+    from core.models.vocabulary import with_more_merges
 
     code = languages(config)[1]
-    texts = [row[code] for row in parts(config)["text"]] + [method.instruction(code, "en")] * 20
-    learnt = train_bpe(texts, _PIECES)
-    pieces = (
-        learnt.convert_tokens_to_string([piece])
-        for piece in learnt.get_vocab()
-        if piece not in learnt.all_special_tokens
-    )
-    method.extend_vocabulary(model, tokenizer, sorted(piece for piece in pieces if "\ufffd" not in piece))
-    _read(model, tokenizer, config, run, "stage1")
+    rows = parts(config)["text"]
+    names = [row[code] for row in rows]
+    english = sum(map(len, tokenizer([row["en"] for row in rows])["input_ids"]))
+
+    def lengths(pieces: int) -> int:
+        return sum(map(len, with_more_merges(tokenizer, names, pieces)[0](names)["input_ids"]))
+
+    pieces = next((count for count in range(5, _PIECES, 5) if lengths(count) <= english), _PIECES)
+    tokenizer = method.extend_vocabulary(model, tokenizer, names, pieces)
+    tokenizer = method.extend_vocabulary(model, tokenizer, [method.instruction(code, "en")] * 2, _PIECES)
+    if config.monolingual:
+        _read(model, tokenizer, config, run, "stage1")
+    return tokenizer
 
 
 def _read(model: Any, tokenizer: Any, config: Config, run: Run, name: str) -> None:

@@ -21,7 +21,7 @@ from papers.three_stage_mt.config import LORA_ALPHA, LORA_RANK, Config
 
 def train(config: Config, run: Run) -> None:
     """Stages 1 and 2 as far as the arm has them, then tuning on the small set."""
-    from core.distributed import seed_everything
+    from core.distributed import print_main, seed_everything
     from core.models import loading
     from core.models.adapters import with_lora
     from core.training.fit import save_pretrained
@@ -32,19 +32,22 @@ def train(config: Config, run: Run) -> None:
         pairs = miniature.pairs(miniature.parts(config)["tuning"], config)
         text = miniature.blocks(tokenizer, config) if config.bitext_as == "instructions" else []
         bitext = miniature.pairs(miniature.parts(config)["text"], config)
+        tuning = miniature.tuning(config)
     else:
         start = config.base if config.monolingual else config.raw_base
         model, tokenizer = loading.load(str(start), dtype="auto" if config.adapter == "lora" else "float32")
         if config.adapter == "lora":
             checkpointing = config.aligning.gradient_checkpointing
             model = with_lora(model, LORA_RANK, alpha=LORA_ALPHA, checkpointing=checkpointing)
-        pairs, text, bitext = data.tuning(config), [], []
+        pairs, text, bitext, tuning = data.tuning(config), [], [], config.translating
         if config.bitext_as != "nothing":
             documents = data.documents(config)
             units = method.make_interlinear(
                 documents, config.order, config.granularity, alignment=config.alignment, seed=config.seed
             )
-            text = method.pack(tokenizer, units, config.aligning.max_length).rows
+            text, _, dropped = method.pack(tokenizer, units, config.aligning.max_length)
+            if dropped:
+                print_main(f"Not read: {dropped} units longer than aligning.max_length = {config.aligning.max_length}.")
             first, second = config.languages
             table = [{first: a, second: b} for document in documents for a, b in document]
             bitext = segments(table, [(first, second), (second, first)])
@@ -54,7 +57,7 @@ def train(config: Config, run: Run) -> None:
         rows = method.translation_rows(tokenizer, bitext, config.instruction_language)
         method.train_stage(model, rows, equal_tokens(config, text, rows), run, config.seed, "instructions")
     rows = method.translation_rows(tokenizer, pairs, config.instruction_language)
-    method.train_stage(model, rows, config.translating, run, config.seed, "stage3")
+    method.train_stage(model, rows, tuning, run, config.seed, "stage3")
     save_pretrained(model, run.artifact, tokenizer)
 
 

@@ -29,6 +29,7 @@ from core.models.vocabulary import (
     resize_embeddings,
     trim_vocabulary,
     unigram_vocabulary,
+    with_more_merges,
     with_unigram_vocabulary,
 )
 from core.models.wheel_formats import xlmr_tokenizer
@@ -345,3 +346,26 @@ def test_wordpiece_is_cut_to_dense_ids_in_the_old_order(tmp_path: Path) -> None:
     assert loading.load_tokenizer(tmp_path)("ad e")["input_ids"] == [2, 5, 6, 7, 3]
     with pytest.raises(UserError, match="vocabulary of a BPE tokenizer cannot be cut"):
         cut_vocabulary(train_bpe(["a b"], 300), [1])
+
+
+# ---------------------------------------------------------------------------------------------------------- more merges
+
+
+def test_more_merges_for_another_language_leave_the_old_one_as_it_was(tmp_path: Path) -> None:
+    english, german = ["seven hundred ninety-nine"] * 20, ["siebenhundertneunundneunzig", "fünf", "tweeën"] * 20
+    old = train_bpe(english, 320)
+    extended, new = with_more_merges(old, german, 100)
+    assert [extended.get_vocab()[piece] for piece in new] == list(range(len(old), len(extended)))
+    assert extended.encode(english[0]) == old.encode(english[0])
+    assert [len(extended.encode(text)) for text in german[:3]] == [1, 1, 1]
+    assert len(with_more_merges(old, german, 3)[1]) == 3
+    extended.save_pretrained(tmp_path)
+    again = loading.load_tokenizer(str(tmp_path))
+    for text in (*english[:1], *german[:3], "năm hund"):
+        assert again.decode(again.encode(text)) == text
+    assert (again.pad_token, again.bos_token, again.eos_token) == (old.pad_token, old.bos_token, old.eos_token)
+
+
+def test_more_merges_need_bpe() -> None:
+    with pytest.raises(UserError, match="Unigram"):
+        with_more_merges(xlmr_tokenizer(PIECES), ["a b"], 3)

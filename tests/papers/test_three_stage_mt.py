@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import UserError
+from core.experiment.run import Run
 from core.models import loading
 from core.models.architectures import miniature as tiny_llama
 from core.models.tokenization import IGNORED, train_bpe
@@ -56,13 +57,17 @@ def test_nothing_is_lost_and_lines_keep_their_order(texts: Any, granularity: str
 
 
 def test_each_document_draws_its_order_and_shuffling_moves_every_translation() -> None:
-    texts = [[(f"a{d}{i}", f"x{d}{i}") for i in range(3)] for d in range(40)]
+    texts = [[(f"a{d:02}{i}", f"x{d:02}{i}") for i in range(3)] for d in range(40)]
     first = [units[0][0] for units in make_interlinear(texts)]
     assert 10 < first.count("a") < 30
-    moved = method.misaligned(texts, "shuffled", seed=1)
-    flat = [pair for document in moved for pair in document]
-    assert sorted(x for _, x in flat) == sorted(f"x{d}{i}" for d in range(40) for i in range(3))
-    assert all(a[1:] != x[1:] for a, x in flat)
+    for count, seed in ((40, 1), (2, 0), (2, 1), (2, 2)):
+        moved = method.misaligned(texts[:count], "shuffled", seed=seed)
+        flat = [pair for document in moved for pair in document]
+        assert sorted(x for _, x in flat) == sorted(x for document in texts[:count] for _, x in document)
+        assert all(a[1:3] != x[1:3] for a, x in flat)
+    (alone,) = method.misaligned(texts[:1], "shuffled")
+    assert all(a[1:] != x[1:] for a, x in alone)
+    assert method.misaligned([], "shuffled") == []
 
 
 def test_packing_cuts_no_pair() -> None:
@@ -110,23 +115,22 @@ def test_the_loss_of_tuning_is_on_the_translation_alone() -> None:
 
 
 def test_new_pieces_begin_as_the_mean_of_their_parts() -> None:
-    tokenizer = train_bpe(TEXTS, 262)
+    tokenizer = train_bpe(TEXTS, 290)
     shape = tiny_llama(
         len(tokenizer), width=8, layers=1, heads=2, feed_forward=8, positions=16, tie_word_embeddings=False
     )
     model = loading.from_config(shape, seed=0)
+    parts = tokenizer.encode("wx", add_special_tokens=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[parts, :2] = torch.tensor([[1.0, 0], [1, 1]])
     before = model.get_input_embeddings().weight.detach().clone(), model.get_output_embeddings().weight.detach().clone()
-    parts = tokenizer.encode("wxq", add_special_tokens=False)
-    assert method.extend_vocabulary(model, tokenizer, ["wxq", "a", "wxq"]) == 1
-    assert tokenizer.encode("wxq", add_special_tokens=False) == [len(before[0])]
+    extended = method.extend_vocabulary(model, tokenizer, ["wx"] * 20, 5)
+    (new,) = extended.encode("wx", add_special_tokens=False)
     for old, head in zip(before, (model.get_input_embeddings(), model.get_output_embeddings()), strict=True):
-        assert torch.allclose(head.weight[-1], old[parts].mean(0))
-        assert torch.equal(head.weight[:-1], old)
-
-
-def test_the_mean_of_known_vectors() -> None:
-    old = torch.tensor([[1.0, 0], [0, 1], [1, 1]])
-    assert old[[0, 2]].mean(0).tolist() == [1, 0.5]
+        assert len(head.weight) == len(extended)
+        assert torch.allclose(head.weight[new], old[parts].mean(0))
+        assert torch.equal(head.weight[: len(old)], old)
+    assert model.get_input_embeddings().weight[new, :2].tolist() == [1, 0.5]
 
 
 # --------------------------------------------------------------------------------------------------------- the world
@@ -138,16 +142,36 @@ def test_no_stage_reads_what_another_asks(seed: int) -> None:
     found = miniature.parts(config)
     keys = {part: {row["key"] for row in rows} for part, rows in found.items()}
     assert sum(map(len, keys.values())) == len(set().union(*keys.values()))
-    assert [len(keys[part]) for part in ("test", "dev", "tuning")] == [100, 100, 40]
+    assert [len(keys[part]) for part in ("test", "dev", "tuning")] == [100, 100, 50]
     english, other = miniature.languages(config)
     held_out = {row[code] for part in ("test", "dev", "tuning") for row in found[part] for code in (english, other)}
     read = {text for document in miniature.documents(config, "stage2", 200) for pair in document for text in pair}
     assert not held_out & read
 
 
+def test_what_of_an_output_is_right() -> None:
+    parts = [
+        miniature.Segment(str(i), "en", "de", "-", text) for i, text in enumerate(["zwölf", "zwölf", "einhunderteins"])
+    ]
+    found = miniature.read_back(parts, ["einhundertzwölf", "zwölfzig", "einhunderteins"])
+    assert list(found["well_formed"].values()) == [1, 0, 1]
+    assert list(found["digits"].values()) == pytest.approx([2 / 3, 0, 1])
+
+
+def test_without_stage_1_the_vocabulary_is_the_same_and_nothing_is_read(tmp_path: Path) -> None:
+    config = replace(PRESETS["smoke"], bitext_as="nothing", seed=miniature.LANGUAGES.index("vi"))
+    run = Run(tmp_path, "three_stage_mt", config, tmp_path / "stages")
+    starts = [loading.load(str(miniature.started(replace(config, monolingual=on), run))) for on in (True, False)]
+    assert starts[0][1].get_vocab() == starts[1][1].get_vocab()
+    names = [row["vi"] for row in miniature.parts(config)["text"]]
+    assert [starts[0][1].decode(ids) for ids in starts[0][1](names, add_special_tokens=False)["input_ids"]] == names
+    weights = [model.get_input_embeddings().weight for model, _ in starts]
+    assert not torch.equal(*weights)
+
+
 def test_the_bitext_as_instructions_has_the_tokens_of_stage_2() -> None:
     config = replace(PRESETS["tiny"], aligning=replace(PRESETS["tiny"].aligning, steps=5))
-    tokenizer = train_bpe(TEXTS, 300)
+    tokenizer = train_bpe([row[code] for row in miniature.parts(config)["text"] for code in ("en", "de")], 500)
     text = miniature.blocks(tokenizer, config)
     rows = method.translation_rows(tokenizer, miniature.pairs(miniature.parts(config)["text"], config), "source")
     settings = train.equal_tokens(config, text, rows)
@@ -238,6 +262,7 @@ def test_the_adapters_of_the_paper_preset(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_smoke(smoke: Callable[..., Any]) -> None:
     measured = smoke("three_stage_mt").measurement
-    names = {"accuracy", "accuracy_out", "accuracy_back", "well_formed", "fitted", "trivial_copy", "trivial_wrong_row"}
+    names = {"accuracy", "accuracy_out", "accuracy_back", "well_formed", "digits", "fitted"}
+    names |= {"trivial_copy", "trivial_wrong_row"}
     assert names <= set(measured["metrics"])
     assert all("-" in unit and "/" in unit for unit in measured["units"]["accuracy"])
