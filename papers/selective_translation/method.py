@@ -1,0 +1,228 @@
+"""Selective translation: alignment data for another language in which code, keys, paths and formulas stay as they are.
+
+Machine translation renders whatever it is given, line by line, keywords and keys included, and a model aligned on the
+result learns broken formats. Here a whole prompt or a whole response goes to the translator at once, with S(x) the
+spans of a text that must stay,
+
+    y = T(x)   so that   S(y) = S(x)   as multisets,                                                              (1)
+
+either because a language model is told so (`rules`, the paper) or by protecting them around any translator (ours). A
+judge grades each translation on five scales, and only those with the best grade on all of them are kept,
+
+    D_F = {(x, y) : min_j faith_j(x, y) = 5}.                                                                     (2)
+
+The model is tuned on all of the English data E and k of the kept translations,
+
+    L_SFT = - sum over E and k of D_F of log p(response | prompt),                                                (3)
+
+and then on preference pairs of both languages, with the tuned model as reference (DPO),
+
+    L_DPO = - log sigma(beta [log p(y_w|x) / ref(y_w|x) - log p(y_l|x) / ref(y_l|x)]).                            (4)
+
+    translator = SelectiveTranslator(each(my_model), "Hindi")
+    records = translator.translate(english, ["prompt", "response"])
+    kept, dropped = faith_filter(english, records, my_judge)
+    tune(model, tokenizer, mix(english, kept, k=1000, seed=0), settings, run, seed=0)
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from core.models.tokenization import completion_row
+from papers.selective_translation.spans import complete, preserved, protect, restore, values_of, values_translated
+
+if TYPE_CHECKING:
+    from core.experiment.run import Run
+    from core.training.config import TrainingConfig
+    from core.training.fit import FitResult
+
+Record = Mapping[str, Any]
+Backend = Callable[[Sequence[str]], Sequence[str]]
+Mode = Literal["protect", "rules", "all"]
+
+# --- translation ------------------------------------------------------------------------------------------------------
+
+
+def each(function: Callable[[str], str], workers: int = 8) -> Backend:
+    """Any `str -> str` as a backend; so many texts are under way at a time, as an endpoint likes it."""
+
+    def translate(texts: Sequence[str]) -> list[str]:
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(function, texts))
+
+    return translate
+
+
+def rules(text: str, language: str, source: str = "English") -> str:
+    """What a language model is asked (appendix A, in our words): one call for a whole text."""
+    return (
+        f"You translate from {source} into {language}. Translate the text below, and leave exactly as they are: (1) "
+        "program code and anything that belongs to programming; (2) URLs, file paths and e-mail addresses; (3) the "
+        "structure of tables, lists and other strictly formatted data, and their content; (4) examples and phrases "
+        "whose meaning or use a translation would change; (5) special characters, mathematical notation and technical "
+        "abbreviations; (6) HTML, XML and other markup. Keep the order and the flow of the text as a whole. Answer "
+        "with the translation alone. Where there is nothing to translate, answer with the text as it is.\n\n"
+        f"Text:\n{text}"
+    )
+
+
+class Translated(NamedTuple):
+    """A translation, and why it should not be trusted: `lost` (a mark), `changed` (a span), `empty`; or nothing."""
+
+    text: str
+    flag: str
+
+
+class SelectiveTranslator:
+    """Equation 1 around any backend.
+
+    Args:
+        backend: Texts to translations, in order; :func:`each` makes one of a `str -> str`.
+        language: English name of the target language, as `rules` says it.
+        mode: protect (marks in place of spans, for any translator), rules (the paper: a language model is told), or
+            all (everything is translated: the baseline).
+        json_values: Translate the texts inside JSON objects too, whose keys stay; not in mode `rules`.
+    """
+
+    def __init__(
+        self, backend: Backend, language: str, mode: Mode = "protect", *, json_values: bool = False
+    ) -> None:
+        self.backend, self.language, self.mode, self.json_values = backend, language, mode, json_values
+
+    def texts(self, texts: Sequence[str]) -> list[Translated]:
+        """Translations of whole texts; a mark that the backend lost or doubled is flagged, never guessed back."""
+        if self.mode == "rules":
+            answers = self.backend([rules(text, self.language) for text in texts])
+            return [self._checked(text, answer, "changed") for text, answer in zip(texts, answers, strict=True)]
+        if self.mode == "all":
+            return [Translated(text, "" if text.strip() else "empty") for text in self.backend(texts)]
+        masked = [protect(text) for text in texts]
+        if self.json_values:
+            objects = [span.text for _, spans in masked for span in spans if span.kind == "json"]
+            values = list(dict.fromkeys(value for span in objects for value in values_of(span)))
+            known = dict(zip(values, self.backend(values), strict=True)) if values else {}
+            masked = [
+                (text, [s._replace(text=values_translated(s.text, known)) if s.kind == "json" else s for s in spans])
+                for text, spans in masked
+            ]
+        # What is nothing but spans needs no translator.
+        asked = [text for text, _ in masked if any(c.isalpha() for c in re.sub(r"⟦\d+⟧", "", text))]
+        answers = dict(zip(asked, self.backend(asked), strict=True)) if asked else {}
+        found = []
+        for text, spans in masked:
+            answer = answers.get(text, text)
+            flag = "empty" if text.strip() and not answer.strip() else "" if complete(answer, spans) else "lost"
+            found.append(Translated(restore(answer, spans), flag))
+        return found
+
+    def _checked(self, text: str, answer: str, flag: str) -> Translated:
+        return Translated(answer, "empty" if not answer.strip() else "" if preserved(text, answer) else flag)
+
+    def translate(self, records: Sequence[Record], fields: Sequence[str]) -> list[dict[str, Any]]:
+        """Records with these fields translated, each whole, and `flags` of those that went wrong."""
+        found = iter(self.texts([record[name] for record in records for name in fields]))
+        done = []
+        for record in records:
+            texts = {name: next(found) for name in fields}
+            flags = {name: text.flag for name, text in texts.items() if text.flag}
+            done.append({**record, **{name: text.text for name, text in texts.items()}, "flags": flags})
+        return done
+
+
+def routed(records: Sequence[Record], selective: SelectiveTranslator, vanilla: SelectiveTranslator, fields: Sequence[str]) -> list[dict[str, Any]]:  # fmt: skip
+    """Records that a guard has called unsafe go to the plain translator, because language models refuse them."""
+    parts = {unsafe: [r for r in records if bool(r.get("unsafe")) == unsafe] for unsafe in (False, True)}
+    done = {unsafe: iter(by.translate(parts[unsafe], fields)) for unsafe, by in ((False, selective), (True, vanilla))}
+    return [next(done[bool(record.get("unsafe"))]) for record in records]
+
+
+# --- the judge --------------------------------------------------------------------------------------------------------
+
+FAITH = ("Fluency", "Accuracy", "Idiomaticity", "Terminology", "Handling_of_Format")
+ALIGNMENT = ("Helpfulness", "Correctness", "Coherence", "Complexity", "Verbosity")
+_FORM = "Grade each from 1 (worst) to 5 (best); 0 where it does not apply; -1 for all if {missing} is missing. Answer with one JSON object with the keys {keys} and integers."  # fmt: skip
+
+
+def faith_prompt(source: str, translation: str, language: str) -> str:
+    """What the judge of a translation is asked (our wording of the paper's)."""
+    form = _FORM.format(missing="the translation", keys=", ".join(FAITH))
+    return f"Grade this translation into {language}.\n{form}\n\nSource:\n{source}\n\nTranslation:\n{translation}"
+
+
+def alignment_prompt(prompt: str, response: str, language: str) -> str:
+    """What the judge of a translated pair is asked, without its source (our wording)."""
+    form = _FORM.format(missing="the response", keys=", ".join(ALIGNMENT))
+    return f"Grade this response to a prompt in {language}.\n{form}\n\nPrompt:\n{prompt}\n\nResponse:\n{response}"
+
+
+def parse_grades(reply: str, keys: Sequence[str]) -> dict[str, int] | None:
+    """The grades in a judge's reply, whatever stands around them; None where one is missing or none of -1 to 5."""
+    found = {key: re.search(rf'"{key}"\s*:\s*"?(-?\d+)(?![\d.])', reply) for key in keys}
+    grades = {key: int(match[1]) for key, match in found.items() if match}
+    return grades if len(grades) == len(keys) and all(-1 <= grade <= 5 for grade in grades.values()) else None
+
+
+def keeps(grades: Mapping[str, int] | None, least: Mapping[str, int], *, na_ok: bool = False) -> bool:
+    """Whether every grade reaches its least; 0 (does not apply) falls short, unless `na_ok`. No grades are no reason to
+    keep (equation 2 with a least of 5 on the five of FAITH)."""
+    return grades is not None and all(grades[key] >= low or (na_ok and grades[key] == 0) for key, low in least.items())
+
+
+BEST = dict.fromkeys(FAITH, 5)
+
+
+def faith_filter(
+    sources: Sequence[Record], translated: Sequence[Record], judge: Callable[[str, str], str],
+    fields: Sequence[str] = ("prompt", "response"),
+) -> tuple[list[Any], dict[str, int]]:  # fmt: skip
+    """Equation 2: the translations whose fields all have the best grades, and how many fell short on which scale."""
+    kept, dropped = [], Counter[str]()
+    for source, target in zip(sources, translated, strict=True):
+        grades = [parse_grades(judge(source[name], target[name]), FAITH) for name in fields]
+        if all(keeps(grade, BEST) for grade in grades):
+            kept.append(target)
+        else:
+            short = {key for grade in grades for key in FAITH if grade and grade[key] < 5}
+            dropped.update(short or {"unreadable"})
+    return kept, dict(dropped)
+
+
+# --- alignment --------------------------------------------------------------------------------------------------------
+
+
+def mix(english: Sequence[Record], translated: Sequence[Record], k: int, seed: int) -> list[Any]:
+    """All of the English data (none, for a model of the target language alone) and k translations."""
+    return [*english, *Random(f"mix-{seed}").sample(translated, k)]
+
+
+def template(prompt: str) -> str:
+    """What the model reads before its response; the paper's is not published."""
+    return f"Question: {prompt}\nAnswer: "
+
+
+def tune(
+    model: Any, tokenizer: Any, records: Sequence[Record], settings: TrainingConfig, run: Run, seed: int
+) -> FitResult:
+    """Equation 3, in place: cross-entropy on responses, none on prompts."""
+    from core.training.fit import fit
+
+    rows = [completion_row(tokenizer, template(record["prompt"]), record["response"]) for record in records]
+    return fit(model, rows, settings, run, seed=seed, name="sft")
+
+
+def prefer(
+    model: Any, tokenizer: Any, pairs: Sequence[Record], settings: TrainingConfig, run: Run, seed: int, *, beta: float
+) -> FitResult:
+    """Equation 4, in place; the model as it is now is the reference."""
+    from core.training import preference
+
+    prompts, sides = [template(pair["prompt"]) for pair in pairs], ([p[s] for p in pairs] for s in ("chosen", "rejected"))
+    rows = preference.pairs(tokenizer, prompts, *sides, longest=settings.max_length)
+    rows = preference.with_reference(model, rows)
+    return preference.train(model, rows, settings, run, seed, beta=beta, name="dpo")
