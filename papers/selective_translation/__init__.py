@@ -15,8 +15,8 @@ _TABLE_1 = "Table 1, k = 20K to 100K filtered samples of either translator besid
 PAPER = Paper(
     slug="selective_translation",
     title=(
-        "Aligning Large Language Models to Low-Resource Languages through LLM-Based Selective Translation: A Systematic "
-        "Study"
+        "Aligning Large Language Models to Low-Resource Languages through LLM-Based Selective Translation: A "
+        "Systematic Study"
     ),
     authors="Rakesh Paul et al.",
     year=2025,
@@ -100,8 +100,8 @@ PAPER = Paper(
         Claim(
             id="preferences-help",
             statement="Preference training in both languages after instruction tuning answers more requests rightly.",
-            reported="Tables 1 and 3, selective, filtered: IFEval-Hi 46.39 before and 55.51 after DPO, GSM8K-Hi 40.86 and "
-            "43.44.",
+            reported="Tables 1 and 3, selective, filtered: IFEval-Hi 46.39 before and 55.51 after DPO, GSM8K-Hi 40.86 "
+            "and 43.44.",
             **{**_MEASURED, "treatment": "dpo"},
             control="selective",
             premises=("english-skill", "selective-fits"),
@@ -109,7 +109,7 @@ PAPER = Paper(
         Claim(
             id="equal-after-preferences",
             statement="After preference training the two translators are equal (within .05).",
-            reported="Table 3, filtered: GSM8K-Hi 43.44 and 43.44, IFEval-Hi 55.51 and 55.67, SubjectiveEval 4.37 and 4.37.",
+            reported="Table 3, filtered: GSM8K-Hi 43.44 both, IFEval-Hi 55.51 and 55.67, SubjectiveEval 4.37 both.",
             **{**_MEASURED, "treatment": "dpo", "better": "equal", "size": 0.05},
             control="vanilla_dpo",
             premises=("english-skill", "selective-fits"),

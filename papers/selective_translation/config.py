@@ -116,7 +116,8 @@ PAPER_SCALE = Config(
 PRESETS: dict[str, Config] = {
     "smoke": replace(
         TINY, n_translated=8, pool=40, asked=2, dpo=True, reading=replace(TINY.reading, steps=3, batch_size=8),
-        training=replace(TINY.training, steps=3, batch_size=8), preferring=replace(TINY.preferring, steps=2, batch_size=4),
+        training=replace(TINY.training, steps=3, batch_size=8),
+        preferring=replace(TINY.preferring, steps=2, batch_size=4),
     ),
     "tiny": TINY,
     "paper": PAPER_SCALE,
@@ -172,12 +173,8 @@ def workload(config: Config) -> list[Workload]:
         ]
     samples = config.mix_english * ENGLISH + config.n_translated
     pool = 2 * config.n_translated  # of which the filter leaves half (paper)
-    sft = of_training(
-        config.training, config.base, samples * SAMPLE * config.training.epochs, name="instructions"
-    )
-    dpo = of_training(
-        config.preferring, config.base, samples * 2 * PAIR * config.preferring.epochs, name="preferences"
-    )
+    sft = of_training(config.training, config.base, samples * SAMPLE * config.training.epochs, name="instructions")
+    dpo = of_training(config.preferring, config.base, samples * 2 * PAIR * config.preferring.epochs, name="preferences")
     reading = {"kind": "inference", "method": "frozen", "sequence_length": 2 * SAMPLE}
     return [
         sft,
@@ -203,5 +200,7 @@ def simulation(config: Config) -> list[Simulation]:
     found = [Simulation("instructions", model, config.training, evaluate=writing)]
     if config.dpo:
         loss = partial(preference.preference_loss, beta=config.beta)
-        found.append(Simulation("preferences", model, config.preferring, loss=loss, row=pair, collate=preference.collate))
+        found.append(
+            Simulation("preferences", model, config.preferring, loss=loss, row=pair, collate=preference.collate)
+        )
     return found

@@ -87,7 +87,7 @@ def load(config: Config) -> Data:
     if config.mix_english and not config.english:
         raise UserError("english is empty: name English instructions, or tune without them (--no-mix-english).")
     english = instructions(config.english) if config.mix_english else []
-    translated = instructions(config.translated) if config.translated else []
+    translated = [row for row in instructions(config.translated) if not row.get("flags")] if config.translated else []
     if config.tests:
         tests = instructions(config.tests)
     else:

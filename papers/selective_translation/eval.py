@@ -109,7 +109,8 @@ def referenced(config: Config, write: Any) -> Measurement:
         units["chrf"][unit] = sentence_chrf(output, row["response"]) / 100
         units["integrity"][unit] = float(preserved(row["response"], output))
     shown = [
-        {"prompt": r["prompt"], "output": o, "wanted": r["response"]} for r, o in list(zip(tests, outputs, strict=True))[:4]
+        {"prompt": r["prompt"], "output": o, "wanted": r["response"]}
+        for r, o in list(zip(tests, outputs, strict=True))[:4]
     ]
     return Measurement({name: by_first(values) for name, values in units.items()}, units, {"samples": shown})
 

@@ -4,22 +4,23 @@ A placeholder in a message must come out as it went in, or the program fails; a 
 translator is a small one that everyone can check: word for word, by a lexicon learnt (IBM Model 1) from other messages
 that have nothing to protect; a word that it does not know is spelt in the script of the language. It translates
 whatever it is given, and is given the same messages with nothing protected, with what the rules find protected, or
-with as many other words (the effect broken on purpose). Messages are split by class (`core.worlds.messages`).
+with as many other words (the effect broken on purpose). Messages are split by class: those with
+the same words.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from random import Random
 
 from core import corpora
 from core.corpora.filtering import aligned_words
 from core.text.languages import name as name_of
-from core.worlds import messages
-from core.worlds.base import split
+from core.worlds.base import Item, split
+from core.worlds.messages import skeleton
 from papers.selective_translation import method, miniature
 from papers.selective_translation.config import Config
 from papers.selective_translation.spans import preserved, protect
@@ -29,16 +30,28 @@ SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
 _WORD = re.compile(r"[A-Za-z]+")
 
 
+@cache
+def table() -> tuple[dict[str, str | None], ...]:
+    """All messages of at least two words, with their translations; no English text comes twice."""
+    found = corpora.load(
+        "django", languages=list(LANGUAGES), placeholders=True, markup=True, min_words=2, complete=False, distinct=False
+    )
+    return tuple({row["en"]: row for row in found}.values())
+
+
 def rows(code: str, config: Config) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
     """Of one language the messages with spans to translate (key, English, human translation), and the pairs without
     spans that the lexicon is learnt from."""
-    table = corpora.load("django", languages=[code], placeholders=True, markup=True, min_words=2)
-    parts = split(messages.translations(["en"], min_chars=1, max_chars=10_000), config.seed, SHARES)
-    keys = {part: {item.id.partition("/")[2] for item in items} for part, items in parts.items()}
-    found = [(row["key"], row["en"], row[code]) for row in table]
-    tested = [row for row in found if row[0] in keys[config.split] and protect(row[1])[1]]
-    learnt = [(en, human) for key, en, human in found if key in keys["train"] and not protect(en)[1]]
-    return tested, learnt
+    # Near copies are those with the same words, placeholders aside, in any order.
+    items = [
+        Item(row["key"], " ".join(sorted(skeleton(row["en"]).split())), row["en"], "", "en")  # type: ignore[arg-type]
+        for row in table()
+    ]
+    part_of = {item.id: part for part, found in split(items, config.seed, SHARES).items() for item in found}
+    found = [(part_of[row["key"]], row["key"], row["en"], row[code]) for row in table() if row[code]]  # type: ignore[index]
+    tested = [(key, en, human) for part, key, en, human in found if part == config.split and protect(en)[1]]  # type: ignore[arg-type]
+    learnt = [(en, human) for part, _, en, human in found if part == "train" and not protect(en)[1]]  # type: ignore[arg-type]
+    return tested, learnt  # type: ignore[return-value]
 
 
 def word_by_word(lexicon: Mapping[str, str], code: str, text: str) -> str:

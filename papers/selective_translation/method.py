@@ -79,6 +79,10 @@ class Translated(NamedTuple):
     flag: str
 
 
+def _flag(text: str, answer: str, right: bool = True, otherwise: str = "") -> str:
+    return "empty" if text.strip() and not answer.strip() else "" if right else otherwise
+
+
 class SelectiveTranslator:
     """Equation 1 around any backend.
 
@@ -90,18 +94,17 @@ class SelectiveTranslator:
         json_values: Translate the texts inside JSON objects too, whose keys stay; not in mode `rules`.
     """
 
-    def __init__(
-        self, backend: Backend, language: str, mode: Mode = "protect", *, json_values: bool = False
-    ) -> None:
+    def __init__(self, backend: Backend, language: str, mode: Mode = "protect", *, json_values: bool = False) -> None:
         self.backend, self.language, self.mode, self.json_values = backend, language, mode, json_values
 
     def texts(self, texts: Sequence[str]) -> list[Translated]:
         """Translations of whole texts; a mark that the backend lost or doubled is flagged, never guessed back."""
         if self.mode == "rules":
             answers = self.backend([rules(text, self.language) for text in texts])
-            return [self._checked(text, answer, "changed") for text, answer in zip(texts, answers, strict=True)]
+            kept = [preserved(text, answer) for text, answer in zip(texts, answers, strict=True)]
+            return [Translated(a, _flag(t, a, k, "changed")) for t, a, k in zip(texts, answers, kept, strict=True)]
         if self.mode == "all":
-            return [Translated(text, "" if text.strip() else "empty") for text in self.backend(texts)]
+            return [Translated(a, _flag(t, a)) for t, a in zip(texts, self.backend(texts), strict=True)]
         masked = [protect(text) for text in texts]
         if self.json_values:
             objects = [span.text for _, spans in masked for span in spans if span.kind == "json"]
@@ -117,12 +120,8 @@ class SelectiveTranslator:
         found = []
         for text, spans in masked:
             answer = answers.get(text, text)
-            flag = "empty" if text.strip() and not answer.strip() else "" if complete(answer, spans) else "lost"
-            found.append(Translated(restore(answer, spans), flag))
+            found.append(Translated(restore(answer, spans), _flag(text, answer, complete(answer, spans), "lost")))
         return found
-
-    def _checked(self, text: str, answer: str, flag: str) -> Translated:
-        return Translated(answer, "empty" if not answer.strip() else "" if preserved(text, answer) else flag)
 
     def translate(self, records: Sequence[Record], fields: Sequence[str]) -> list[dict[str, Any]]:
         """Records with these fields translated, each whole, and `flags` of those that went wrong."""
@@ -135,18 +134,14 @@ class SelectiveTranslator:
         return done
 
 
-def routed(records: Sequence[Record], selective: SelectiveTranslator, vanilla: SelectiveTranslator, fields: Sequence[str]) -> list[dict[str, Any]]:  # fmt: skip
-    """Records that a guard has called unsafe go to the plain translator, because language models refuse them."""
-    parts = {unsafe: [r for r in records if bool(r.get("unsafe")) == unsafe] for unsafe in (False, True)}
-    done = {unsafe: iter(by.translate(parts[unsafe], fields)) for unsafe, by in ((False, selective), (True, vanilla))}
-    return [next(done[bool(record.get("unsafe"))]) for record in records]
-
-
 # --- the judge --------------------------------------------------------------------------------------------------------
 
 FAITH = ("Fluency", "Accuracy", "Idiomaticity", "Terminology", "Handling_of_Format")
 ALIGNMENT = ("Helpfulness", "Correctness", "Coherence", "Complexity", "Verbosity")
-_FORM = "Grade each from 1 (worst) to 5 (best); 0 where it does not apply; -1 for all if {missing} is missing. Answer with one JSON object with the keys {keys} and integers."  # fmt: skip
+_FORM = (
+    "Grade each of {keys} from 1 (worst) to 5 (best); 0 where it does not apply; -1 for all if {missing} is missing. "
+    "Answer with one JSON object that has these keys and integers."
+)
 
 
 def faith_prompt(source: str, translation: str, language: str) -> str:
@@ -222,7 +217,10 @@ def prefer(
     """Equation 4, in place; the model as it is now is the reference."""
     from core.training import preference
 
-    prompts, sides = [template(pair["prompt"]) for pair in pairs], ([p[s] for p in pairs] for s in ("chosen", "rejected"))
+    prompts, sides = (
+        [template(pair["prompt"]) for pair in pairs],
+        ([p[s] for p in pairs] for s in ("chosen", "rejected")),
+    )
     rows = preference.pairs(tokenizer, prompts, *sides, longest=settings.max_length)
     rows = preference.with_reference(model, rows)
     return preference.train(model, rows, settings, run, seed, beta=beta, name="dpo")

@@ -46,14 +46,18 @@ SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
 TAUGHT, ASKED = (0, 1), 2
 # Share of the prompts in which the translator slips.
 SLIPS = 0.4
-NAMES = (
-    "Asha Ravi Leyla Omar Juma Neema Emre Selin Arif Mina Kiran Meera Dara Farid Zuri Amani Deniz Elif Rohan Tara Yusuf "
-    "Nila Bina Samir"
-).split()
-CITIES = "Pune Delhi Dhaka Nairobi Ankara Shiraz Chennai Mombasa Izmir Tabriz Nagpur Kochi".split()
 NUMBERS = tuple(map(str, range(2, 21)))
 SIGNS = {"increase": "+", "decrease": "-", "multiply": "*", "divide": "/"}
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+@cache
+def phrases() -> dict[str, Any]:
+    """What `phrases.yaml` holds."""
+    return load_yaml(Path(__file__).parent / "phrases.yaml")
+
+
+NAMES, CITIES = (phrases()[kind].split() for kind in ("names", "cities"))
 
 
 class Fact(NamedTuple):
@@ -66,12 +70,6 @@ class Fact(NamedTuple):
     def cls(self) -> str:
         """Its class."""
         return f"{self.kind}/{'-'.join(self.slots.values())}"
-
-
-@cache
-def phrases() -> dict[str, Any]:
-    """What `phrases.yaml` holds."""
-    return load_yaml(Path(__file__).parent / "phrases.yaml")
 
 
 @cache
@@ -167,7 +165,9 @@ def english(config: Config) -> list[dict[str, Any]]:
         for number in TAUGHT:
             worse = Random(f"worse/{config.seed}/{fact.cls}/{number}").choice(others)
             prompt, response = prompt_of(fact, "en", number), response_of(fact, "en")
-            found.append({"source": prompt, "prompt": prompt, "response": response, "rejected": response_of(worse, "en")})
+            found.append(
+                {"source": prompt, "prompt": prompt, "response": response, "rejected": response_of(worse, "en")}
+            )
     return found
 
 
@@ -239,9 +239,7 @@ def translated_span(span: str, code: str) -> str:
     def one(word: str) -> str:
         return words.get(word) or spelt(word, code)
 
-    return re.sub(
-        r"[A-Za-z_]+", lambda m: "_".join(one(p) for p in m[0].split("_")).replace(" ", "_"), span
-    )
+    return re.sub(r"[A-Za-z_]+", lambda m: "_".join(one(p) for p in m[0].split("_")).replace(" ", "_"), span)
 
 
 def spelt(word: str, code: str) -> str:
