@@ -34,20 +34,22 @@ class Config:
     """Measure on test requests, or on those on which settings are chosen."""
 
     translator: Literal["selective", "vanilla", "misplaced"] = "selective"
-    """selective: protected spans stay (abstract); vanilla: they are translated like the rest, a share of them;
-    misplaced: something else is protected, which breaks the effect on purpose. Of the miniature."""
+    """selective: protected spans stay (abstract); vanilla: everything is translated, spans too; misplaced, in the
+    miniature: something else is protected, which breaks the effect on purpose."""
     corruption: Annotated[float, Range(0, 1)] = 0.7
-    """Share of the spans that the vanilla translator translates. In 18 of the 26 released TaCo answers with code, made
-    by models that were tuned on machine translations, the code of the translated part differs."""
+    """Share of the spans that the miniature's vanilla translator translates. In 18 of the 26 released TaCo answers with
+    code, by models tuned on machine translations, the code of the translated part differs."""
     mix_english: bool = True
     """All of the English data beside the translations (table 2)."""
-    n_translated: Annotated[int, Range(0)] = 100
+    n_translated: Annotated[int, Range(1)] = 100
     """k: how many translations are tuned on; the paper has 20K to 200K beside 200K of English."""
+    taken: Annotated[float, Range(0, 10)] = 1.0
+    """So many times k instead: 0 for English alone, 2 for the unfiltered arms (paper: 200K of 100K)."""
     pool: Annotated[int, Range(2)] = 400
     """Records of the miniature that are translated, and of which the filter leaves some."""
     filter: Literal["none", "faith", "audit"] = "faith"
-    """Which translations of the miniature may be taken: all, those with the judge's best grades (paper), or of these
-    only those whose spans are all preserved (ours)."""
+    """Which translations may be taken: all, those with the judge's best grades (paper), or of these only those whose
+    spans are all preserved (ours)."""
     dpo: bool = False
     """Preference training after instruction tuning (table 3)."""
     beta: Annotated[float, Range(0, 100)] = 0.1
@@ -64,14 +66,16 @@ class Config:
     english: str = ""
     """English instructions: a file or hub dataset of any usual columns."""
     translated: str = ""
-    """Their translations, JSONL of `python -m papers.selective_translation.use translate`, filtered or not."""
+    """Their selective translations, JSONL of `python -m papers.selective_translation.use judge` or `translate`."""
+    plain: str = ""
+    """Their plain translations, for `--translator vanilla`."""
     english_pairs: str = ""
     """English preferences with prompt, chosen and rejected: a file or hub dataset."""
     translated_pairs: str = ""
-    """Their translations."""
+    """Their translations, by the translator of the arm."""
     tests: str = ""
     """JSONL with prompt and response in the target language, for the evaluation of `base`; empty: held-out rows of
-    `translated`."""
+    the translations."""
     max_new_tokens: Annotated[int, Range(1)] = 32
     """Longest answer."""
 
@@ -85,19 +89,26 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        files = (self.english, self.translated, self.english_pairs, self.translated_pairs, self.tests)
+        files = (self.english, self.translated, self.plain, self.english_pairs, self.translated_pairs, self.tests)
         if not self.base and any(files):
             raise UserError("english, translated and the other files need a model: name one in --base.")
-        if not self.mix_english and not self.n_translated:
-            raise UserError("--no-mix-english with n_translated = 0 leaves nothing to tune on.")
-        if not self.base and self.n_translated > self.pool:
-            raise UserError(f"n_translated = {self.n_translated} of a pool of {self.pool}: enlarge --pool.")
+        if not self.mix_english and not self.taken:
+            raise UserError("--no-mix-english with taken = 0 leaves nothing to tune on.")
+        if not self.base and self.k > self.pool:
+            raise UserError(f"{self.k} translations of a pool of {self.pool}: enlarge --pool.")
+
+    @property
+    def k(self) -> int:
+        """How many translations are tuned on."""
+        return round(self.n_translated * self.taken)
 
 
 TINY = Config()
 PAPER_SCALE = Config(
-    language="hi", n_translated=100_000, dpo=True, base="nvidia/Nemotron-4-Mini-Hindi-4B-Base",
-    # The paper's 200K English samples are not released; these stand in for them.
+    language="hi", base="nvidia/Nemotron-4-Mini-Hindi-4B-Base",
+    # The paper's 200K English samples are not released. These 99.5K stand in for them, so that a filter which leaves
+    # half allows the paper's 40K, not its 100K.
+    n_translated=40_000,
     english="nvidia/Daring-Anteater", english_pairs="HuggingFaceH4/ultrafeedback_binarized@train_prefs",
     max_new_tokens=1024,
     # Rates, batches and epochs as stated; final rate 9e-7 of 5e-6. Length, warm-up, betas and decay are ours.
@@ -115,7 +126,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, n_translated=8, pool=40, asked=2, dpo=True, reading=replace(TINY.reading, steps=3, batch_size=8),
+        TINY, asked=2, dpo=True, reading=replace(TINY.reading, steps=3, batch_size=8),
         training=replace(TINY.training, steps=3, batch_size=8),
         preferring=replace(TINY.preferring, steps=2, batch_size=4),
     ),
@@ -129,18 +140,18 @@ PRESETS: dict[str, Config] = {
 }  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "selective": {"translator": "selective"},
-    "vanilla": {"translator": "vanilla"},
-    "english": {"n_translated": 0},
-    "target_only": {"mix_english": False},
-    "fewer": {"n_translated": 60},
-    "unfiltered": {"filter": "none", "n_translated": 200},
-    "vanilla_unfiltered": {"translator": "vanilla", "filter": "none", "n_translated": 200},
-    "vanilla_low": {"translator": "vanilla", "corruption": 0.3},
-    "audited": {"translator": "vanilla", "filter": "audit"},
+    "selective": {"dpo": False},
+    "vanilla": {"dpo": False, "translator": "vanilla"},
+    "english": {"dpo": False, "taken": 0.0},
+    "target_only": {"dpo": False, "mix_english": False},
+    "fewer": {"dpo": False, "taken": 0.6},
+    "unfiltered": {"dpo": False, "filter": "none", "taken": 2.0},
+    "vanilla_unfiltered": {"dpo": False, "translator": "vanilla", "filter": "none", "taken": 2.0},
+    "vanilla_low": {"dpo": False, "translator": "vanilla", "corruption": 0.3},
+    "audited": {"dpo": False, "translator": "vanilla", "filter": "audit"},
     "dpo": {"dpo": True},
     "vanilla_dpo": {"translator": "vanilla", "dpo": True},
-    "misplaced": {"translator": "misplaced"},
+    "misplaced": {"dpo": False, "translator": "misplaced"},
 }
 
 
@@ -156,7 +167,7 @@ def scratch_shape(vocabulary: int) -> Any:
 
 # Tokens of a sample and of a pair's longer side. Not stated: Daring-Anteater's conversations are of this order (ours).
 SAMPLE, PAIR = 700, 600
-ENGLISH = 200_000
+ENGLISH = 99_500
 
 
 def workload(config: Config) -> list[Workload]:
@@ -171,7 +182,7 @@ def workload(config: Config) -> list[Workload]:
             of_training(settings, architecture, settings.steps * settings.batch_size * length, name=name)
             for name, settings, length in stages
         ]
-    samples = config.mix_english * ENGLISH + config.n_translated
+    samples = config.mix_english * ENGLISH + config.k
     pool = 2 * config.n_translated  # of which the filter leaves half (paper)
     sft = of_training(config.training, config.base, samples * SAMPLE * config.training.epochs, name="instructions")
     dpo = of_training(config.preferring, config.base, samples * 2 * PAIR * config.preferring.epochs, name="preferences")

@@ -24,6 +24,7 @@ from core.tasks.preferences import pair
 from core.tasks.samples import lesson
 from papers.selective_translation.config import Config
 from papers.selective_translation.method import Translated
+from papers.selective_translation.spans import preserved
 
 # Rows of the translations that are kept for development, and as many for the test, where no test is given.
 HELD_OUT = 200
@@ -77,30 +78,47 @@ def load(config: Config) -> Data:
     """Instructions of a base's run.
 
     Raises:
-        UserError: A file that is needed is not named, or too short.
+        UserError: A file that is needed is not named, or too short; or an arm that only the miniature has.
     """
-    if config.n_translated and not config.translated:
+    if config.translator == "misplaced" or config.corruption != Config.corruption:
+        raise UserError("misplaced translations and other --corruption are arms of the miniature: leave out --base.")
+    name = "plain" if config.translator == "vanilla" else "translated"
+    source = getattr(config, name)
+    if config.k and not source:
         raise UserError(
-            "translated is empty: let `python -m papers.selective_translation.use translate` translate the English "
-            "instructions, `judge` filter them, and name the result in --translated."
+            f"{name} is empty: let `python -m papers.selective_translation.use translate` translate the English "
+            f"instructions, `judge` grade them, and name the result in --{name}."
         )
     if config.mix_english and not config.english:
         raise UserError("english is empty: name English instructions, or tune without them (--no-mix-english).")
-    english = instructions(config.english) if config.mix_english else []
-    translated = [row for row in instructions(config.translated) if not row.get("flags")] if config.translated else []
+    english = instructions(config.english) if config.english else []
+    translated = kept(instructions(source), english, config.filter) if source else []
     if config.tests:
         tests = instructions(config.tests)
     else:
         parts = sets.held_out(translated, "prompt", HELD_OUT)
         translated, tests = parts["tuning"], parts[config.split]
-    if len(translated) < config.n_translated:
+    if len(translated) < config.k:
         raise UserError(
-            f"{config.translated} leaves {len(translated)} translations to tune on, fewer than n_translated = "
-            f"{config.n_translated}: lower --n-translated."
+            f"{source} leaves {len(translated)} translations to tune on, fewer than {config.k}: lower --n-translated."
         )
     # What is tested is not tuned on in English either, where rows have ids in common.
     tested = {row["id"] for row in tests}
-    return Data([row for row in english if row["id"] not in tested], translated, tests)
+    english = [row for row in english if row["id"] not in tested] if config.mix_english else []
+    return Data(english, translated, tests)
+
+
+def kept(translated: list[dict[str, Any]], english: list[dict[str, Any]], filter: str) -> list[dict[str, Any]]:
+    """The translations that a filter leaves: without flags and grades that fall short; `audit`: with all spans of the
+    English row with the same id."""
+    if filter == "none":
+        return translated
+    found = [row for row in translated if not row.get("flags") and not row.get("short")]
+    if filter == "audit":
+        known = {row["id"]: row for row in english}
+        fields = ("prompt", "response")
+        found = [r for r in found if r["id"] in known and all(preserved(known[r["id"]][f], r[f]) for f in fields)]
+    return found
 
 
 # --- translations that can be interrupted -----------------------------------------------------------------------------

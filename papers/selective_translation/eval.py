@@ -59,7 +59,7 @@ def checked(config: Config, run: Run, write: Any) -> Measurement:
             samples += [shown] if language != "en" and len(kinds[fact.kind]) <= 2 else []
         if language != "en":
             metrics |= {f"accuracy_{kind}": fmean(values) for kind, values in kinds.items() if kind != "plain"}
-    if config.n_translated:
+    if config.k:
         metrics |= fitted(config, write)
     inputs = {name: getattr(config, name) for name in ("seed", "split", "translator")}
     for name, values in run.once("messages", inputs, partial(real_messages, config)).items():
@@ -83,7 +83,7 @@ def fitted(config: Config, write: Any) -> dict[str, float]:
     from papers.selective_translation.train import miniature_data
 
     translated = miniature_data(config)[1]
-    rows = method.mix([], translated, config.n_translated, config.seed)[:60]
+    rows = method.mix([], translated, config.k, config.seed)[:60]
     outputs = write([row["prompt"] for row in rows])
     return {"fitted": fmean(float(o.split() == row["response"].split()) for o, row in zip(outputs, rows, strict=True))}
 

@@ -32,14 +32,14 @@ def train(config: Config, run: Run) -> None:
     if config.base:
         model, tokenizer = loading.load(config.base, dtype="float32", revision=config.revision or None)
         found = data.load(config)
-        records = method.mix(found.english, found.translated, config.n_translated, config.seed)
+        records = method.mix(found.english, found.translated, config.k, config.seed)
         pairs = preferences(config) if config.dpo else []
         method.tune(model, tokenizer, records, config.training, run, config.seed)
     else:
         sft = tuned(config, run)
         model, tokenizer = loading.load(sft / "model", dtype="float32")
         english, translated = miniature_data(config)
-        chosen = method.mix(english, translated, config.n_translated, config.seed)
+        chosen = method.mix(english, translated, config.k, config.seed)
         pairs = [{**row, "chosen": row["response"]} for row in chosen if row["response"] != row["rejected"]]
     if config.dpo:
         method.prefer(model, tokenizer, pairs, config.preferring, run, config.seed, beta=config.beta)
@@ -54,7 +54,7 @@ def preferences(config: Config) -> list[dict[str, Any]]:
     Raises:
         UserError: There is no pair of the kind that is asked for.
     """
-    sources = [config.english_pairs] * config.mix_english + [config.translated_pairs] * bool(config.n_translated)
+    sources = [config.english_pairs] * config.mix_english + [config.translated_pairs] * bool(config.k)
     if not sources or not all(sources):
         raise UserError(
             "english_pairs or translated_pairs is empty: name preferences in both languages, or tune without --dpo."
@@ -69,9 +69,9 @@ def miniature_data(config: Config) -> tuple[list[dict[str, Any]], list[dict[str,
         UserError: There are too few of these.
     """
     records = miniature.english(config)
-    found = miniature.kept(config, miniature.translations(config, records), records) if config.n_translated else []
-    if len(found) < config.n_translated:
-        raise UserError(f"The filter leaves {len(found)} translations, fewer than {config.n_translated}: lower it.")
+    found = miniature.kept(config, miniature.translations(config, records), records) if config.k else []
+    if len(found) < config.k:
+        raise UserError(f"The filter leaves {len(found)} translations, fewer than {config.k}: enlarge --pool.")
     return records if config.mix_english else [], found
 
 
@@ -88,11 +88,11 @@ def tuned(config: Config, run: Run) -> Path:
 
         model, tokenizer = loading.load(base, dtype="float32")
         english, translated = miniature_data(config)
-        records = method.mix(english, translated, config.n_translated, config.seed)
+        records = method.mix(english, translated, config.k, config.seed)
         method.tune(model, tokenizer, records, config.training, replace(run, path=folder / "training"), config.seed)
         save_pretrained(model, folder / "model", tokenizer)
 
-    names = ("translator", "corruption", "mix_english", "n_translated", "pool", "filter")
+    names = ("translator", "corruption", "mix_english", "n_translated", "taken", "pool", "filter")
     inputs = shape | {name: getattr(config, name) for name in names} | {"training": to_dict(config.training)}
     return run.stage("sft", {**inputs, "base": base}, build)
 

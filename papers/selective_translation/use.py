@@ -73,7 +73,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Judge:
-    """Write the requests to a judge; with its replies, keep what is graded well and say why the rest is not."""
+    """Write the requests to a judge; with its replies, mark what is not to be kept, and say why."""
 
     source: tyro.conf.Positional[str]
     """The texts."""
@@ -91,8 +91,8 @@ class Judge:
     """Keep what is graded 0, which means: does not apply."""
     judge: str = "nvidia/Llama-3.1-Nemotron-70B-Instruct-HF"
     """Model that the requests name (the paper's)."""
-    out: Path = Path("judged")
-    """Folder for requests.jsonl or, with replies, kept.jsonl and dropped.jsonl."""
+    out: Path = Path("judged.jsonl")
+    """File for the requests or, with replies, for the translations; `short` names the grades that fall short."""
 
 
 def rows_of(source: str, fields: Sequence[str]) -> Rows:
@@ -247,15 +247,14 @@ def judge(options: Judge) -> None:
             found.append((f"{row['id']}/alignment", text, method.ALIGNMENT, least))
         asked.append(found)
     if not options.replies:
-        path = options.out / "requests.jsonl"
-        count = write_rows(path, (request(key, text, options.judge) for part in asked for key, text, _, _ in part))
-        print(f"{path}: {count} requests")
+        requests = (request(key, text, options.judge) for part in asked for key, text, _, _ in part)
+        print(f"{options.out}: {write_rows(options.out, requests)} requests")
         return
     replies = corpora.read_jsonl(options.replies, required={"id": object, "judgement": str})
     known = {str(row["id"]): row["judgement"] for row in replies}
     if missing := [key for part in asked for key, _, _, _ in part if key not in known]:
         raise UserError(f"{options.replies} has no reply to {missing[0]}: ask the judge the rest of the requests.")
-    kept, dropped = [], []
+    graded = []
     for (_, other), part in zip(pairs, asked, strict=True):
         short = set()
         for key, _, keys, wanted in part:
@@ -263,11 +262,10 @@ def judge(options: Judge) -> None:
                 short.add("unreadable")
             else:
                 short |= {n for n, low in wanted.items() if not method.keeps(grades, {n: low}, na_ok=options.na_ok)}
-        (dropped if short else kept).append({**other, "short": sorted(short)} if short else other)
-    for name, rows in (("kept", kept), ("dropped", dropped)):
-        write_rows(options.out / f"{name}.jsonl", rows)
-    print(f"{options.out}: {len(kept)} kept, {len(dropped)} dropped")
-    reasons = Counter(name for row in dropped for name in row["short"])
+        graded.append({**other, "short": sorted(short)})
+    write_rows(options.out, graded)
+    print(f"{options.out}: {sum(not row['short'] for row in graded)} of {len(graded)} are kept")
+    reasons = Counter(name for row in graded for name in row["short"])
     show({f"dropped_{name}": count for name, count in reasons.most_common()})
 
 
