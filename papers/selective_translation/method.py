@@ -35,7 +35,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from core.models.tokenization import completion_row
-from papers.selective_translation.spans import complete, preserved, protect, restore, values_of, values_translated
+from papers.selective_translation.spans import complete, preserved, protect, restore, translated_values
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -107,15 +107,9 @@ class SelectiveTranslator:
             return [Translated(a, _flag(t, a)) for t, a in zip(texts, self.backend(texts), strict=True)]
         masked = [protect(text) for text in texts]
         if self.json_values:
-            objects = [span.text for _, spans in masked for span in spans if span.kind == "json"]
-            values = list(dict.fromkeys(value for span in objects for value in values_of(span)))
-            known = dict(zip(values, self.backend(values), strict=True)) if values else {}
-            masked = [
-                (text, [s._replace(text=values_translated(s.text, known)) if s.kind == "json" else s for s in spans])
-                for text, spans in masked
-            ]
+            masked = [(text, translated_values(spans, self.backend)) for text, spans in masked]
         # What is nothing but spans needs no translator.
-        asked = [text for text, _ in masked if any(c.isalpha() for c in re.sub(r"⟦\d+⟧", "", text))]
+        asked = [text for text in dict(masked) if any(map(str.isalpha, text))]
         answers = dict(zip(asked, self.backend(asked), strict=True)) if asked else {}
         found = []
         for text, spans in masked:

@@ -46,7 +46,7 @@ SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
 TAUGHT, ASKED = (0, 1), 2
 # Share of the prompts in which the translator slips.
 SLIPS = 0.4
-NUMBERS = tuple(map(str, range(2, 21)))
+NUMBERS = tuple(map(str, range(2, 100)))
 SIGNS = {"increase": "+", "decrease": "-", "multiply": "*", "divide": "/"}
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -58,6 +58,7 @@ def phrases() -> dict[str, Any]:
 
 
 NAMES, CITIES = (phrases()[kind].split() for kind in ("names", "cities"))
+_VALUES = {*NAMES, *CITIES}
 
 
 class Fact(NamedTuple):
@@ -74,11 +75,9 @@ class Fact(NamedTuple):
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    """All that can be asked; of the records, which are many, 240."""
+    """All that can be asked; of the records, which are many, 800."""
     english, people = phrases()["en"], Random("people")
-    records = dict.fromkeys(
-        (people.choice(NAMES), str(people.randint(21, 60)), people.choice(CITIES)) for _ in range(240)
-    )
+    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(800))
     combined = {
         ("code", ("op", "n")): product(english["op"], NUMBERS),
         ("json", ("name", "age", "city")): records,
@@ -138,10 +137,17 @@ def target(config: Config) -> str:
     return config.language or dealt(LANGUAGES, 1, config.seed, len(LANGUAGES))[0]
 
 
+@cache
+def parts(seed: int) -> dict[str, list[Fact]]:
+    """The facts of each part."""
+    drawn = split(items("en", [0]), seed, SHARES)
+    classes = {name: {item.cls for item in found} for name, found in drawn.items()}
+    return {name: [fact for fact in facts() if fact.cls in found] for name, found in classes.items()}
+
+
 def part(config: Config, name: str) -> list[Fact]:
     """The facts of a part, which the seed draws."""
-    classes = {item.cls for item in split(items("en", [0]), config.seed, SHARES)[name]}
-    return [fact for fact in facts() if fact.cls in classes]
+    return parts(config.seed)[name]
 
 
 def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
@@ -158,16 +164,15 @@ def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
 
 
 def english(config: Config) -> list[dict[str, Any]]:
-    """The English data, with an answer to reject: that to another request of the type."""
-    found = []
-    for fact in part(config, "train"):
-        others = [other for other in facts() if other.kind == fact.kind and other != fact]
+    """The English data, with an answer to reject: mostly that to another request of the type."""
+    found, draw = [], Random(f"worse-{config.seed}")
+    known = part(config, "train")
+    by_kind = {kind: [response_of(fact, "en") for fact in known if fact.kind == kind] for kind in TYPES}
+    for fact in known:
         for number in TAUGHT:
-            worse = Random(f"worse/{config.seed}/{fact.cls}/{number}").choice(others)
-            prompt, response = prompt_of(fact, "en", number), response_of(fact, "en")
-            found.append(
-                {"source": prompt, "prompt": prompt, "response": response, "rejected": response_of(worse, "en")}
-            )
+            row = dict.fromkeys(("source", "prompt"), prompt_of(fact, "en", number))
+            row |= {"response": response_of(fact, "en"), "rejected": draw.choice(by_kind[fact.kind])}
+            found.append(row)
     return found
 
 
@@ -274,7 +279,7 @@ def judge(code: str, source: str, translation: str) -> str:
 
 def is_value(word: str) -> bool:
     """Whether a word is what a slot holds in every language."""
-    return word in NAMES or word in CITIES or word.isdigit()
+    return word in _VALUES or word.isdigit()
 
 
 @cache

@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 # Stands in place of what another kind has taken; no pattern reaches across it.
 _TAKEN = "\0"
@@ -29,9 +29,9 @@ _PATTERNS = {
     "code": r"(?<!`)`[^`\n\0]+`(?!`)",
     "math": r"\$\$[^$\0]+\$\$|\\\([^\n\0]+?\\\)|\\\[[^\0]+?\\\]|(?<![\\$\w])\$(?=[^\s$])[^$\n\0]*?(?<=[^\s\\])\$(?!\d)",
     "json": "",
+    "tag": r"</?[A-Za-z][^<>\n\0]*>|<!--[^\0]*?-->|&(?:#\d+|[A-Za-z]+);",
     "url": r"\b(?:https?|ftp)://[^\s<>\"'`\0]*[^\s<>\"'`\0.,;:!?)\]}»”’।]",
     "email": r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b",
-    "tag": r"</?[A-Za-z][^<>\n\0]*>|<!--[^\0]*?-->|&(?:#\d+|[A-Za-z]+);",
     "placeholder": r"%\([^)\s\0]+\)[a-zA-Z]|%[sd](?![^\W_])|\$\{[^{}\s\0]+\}|\{\{[^{}\n\0]*\}\}|\{\w*\}",
     "path": (
         r"(?<![\w/.~])(?:~|\.{1,2})?(?:/[\w.+@-]*[\w+@-]){2,}/?|(?<![\w/])[A-Za-z]:(?:\\[\w.+-]+){2,}"
@@ -132,27 +132,19 @@ def audit(pairs: Iterable[tuple[str, str]]) -> Audit:
     return Audit(count, len(whole), sum(whole) / len(whole) if whole else 1.0, shares, broken)
 
 
-def values_translated(span: str, translate: dict[str, str]) -> str:
-    """A JSON object with its texts exchanged, its keys and everything else as they were (the policy `values`)."""
+def translated_values(spans: list[Span], translate: Callable[[list[str]], Sequence[str]]) -> list[Span]:
+    """The spans, with the texts inside JSON objects exchanged for their translations; keys and numbers stay."""
 
-    def walk(value: object) -> object:
+    def walk(value: Any, change: Callable[[str], str]) -> Any:
         if isinstance(value, dict):
-            return {key: walk(inner) for key, inner in value.items()}
+            return {key: walk(inner, change) for key, inner in value.items()}
         if isinstance(value, list):
-            return [walk(inner) for inner in value]
-        return translate.get(value, value) if isinstance(value, str) else value
+            return [walk(inner, change) for inner in value]
+        return change(value) if isinstance(value, str) and any(map(str.isalpha, value)) else value
 
-    return json.dumps(walk(_DECODER.decode(span)), ensure_ascii=False)
-
-
-def values_of(span: str) -> list[str]:
-    """The texts of a JSON object that have a letter."""
-
-    def walk(value: object) -> Iterator[str]:
-        if isinstance(value, dict | list):
-            for inner in value.values() if isinstance(value, dict) else value:
-                yield from walk(inner)
-        elif isinstance(value, str) and any(character.isalpha() for character in value):
-            yield value
-
-    return list(dict.fromkeys(walk(_DECODER.decode(span))))
+    objects = {number: _DECODER.decode(span.text) for number, span in enumerate(spans) if span.kind == "json"}
+    texts: dict[str, str] = {}
+    walk(list(objects.values()), lambda text: texts.setdefault(text, text))
+    texts = dict(zip(texts, translate(list(texts)), strict=True)) if texts else {}
+    done = {n: json.dumps(walk(found, texts.__getitem__), ensure_ascii=False) for n, found in objects.items()}
+    return [span._replace(text=done.get(number, span.text)) for number, span in enumerate(spans)]
