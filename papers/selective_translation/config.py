@@ -161,7 +161,7 @@ def scratch_shape(vocabulary: int) -> Any:
 
     # Initial weights that keep the size of what passes through them; 0.02 is for wide models.
     return miniature(
-        vocabulary, width=96, layers=3, heads=4, feed_forward=256, positions=128, initializer_range=96**-0.5
+        vocabulary, width=96, layers=2, heads=4, feed_forward=256, positions=128, initializer_range=96**-0.5
     )
 
 

@@ -2,9 +2,9 @@
 
 What has to stay (`def`, the keys of a record, the name of a tool, the letters of a formula) stands in no prompt, so
 that a model can only have it from its training data; greetings, answered in the language, have nothing to protect. A
-request is one class in all languages and phrasings (`code/multiply-7`), no class is in two parts, and the phrasing that
-is asked in the test is in no training data. The base has read the training phrasings side by side with their
-translations, and code, records, calls and formulas by themselves; it has answered nothing.
+request is one class in all languages and phrasings (`code/multiply-7`), and no class is in two parts. The base has read
+prompts side by side with their translations, and code, records, calls and formulas by themselves; it has answered
+nothing.
 
 The translator knows every sentence by heart, and slips in four of ten prompts, as real ones do: it repeats a word,
 loses a number or a name, or leaves the sentence as it was. Everything is translated alike but the protected spans.
@@ -42,8 +42,7 @@ LANGUAGES = ("hi", "ne", "mr", "bn", "ta", "fa", "sw", "tr")
 STRUCTURED = ("code", "json", "tool", "math")
 TYPES = (*STRUCTURED, "plain")
 SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
-# Of three phrasings; the last one is asked.
-TAUGHT, ASKED = (0, 1), 2
+PHRASINGS = (0, 1, 2)
 # Share of the prompts in which the translator slips.
 SLIPS = 0.4
 NUMBERS = tuple(map(str, range(2, 100)))
@@ -98,9 +97,9 @@ def span_of(fact: Fact) -> str:
     if fact.kind == "code":
         return f"` def f ( x ) : return x {SIGNS[s['op']]} {s['n']} `"
     if fact.kind == "json":
-        return f'{{ "name" : "{s["name"]}" , "age" : {s["age"]} , "city" : "{s["city"]}" }}'
+        return f'{{ "name" : " {s["name"]} " , "age" : {s["age"]} , "city" : " {s["city"]} " }}'
     if fact.kind == "tool":
-        return f'` get_{s["thing"]} ( "{s["city"]}" , "{s["day"]}" ) `'
+        return f'` get_{s["thing"]} ( " {s["city"]} " , "{s["day"]}" ) `'
     if fact.kind == "math":
         forms = {"square area": "{n} ^ 2", "square perimeter": "4 * {n}", "circle area": "pi * {n} ^ 2"}
         form = forms.get(f"{s['shape']} {s['quantity']}", "2 * pi * {n}").format(n=s["n"])
@@ -123,12 +122,12 @@ def response_of(fact: Fact, code: str, span: str | None = None) -> str:
     return known["answers"][fact.kind].format(span=span_of(fact) if span is None else span)
 
 
-def items(code: str, phrasings: Sequence[int]) -> list[Item]:
+def items(code: str) -> list[Item]:
     """Requests with their answers, `<language>/<type>/<slots>/<phrasing>`."""
     return [
         Item(f"{code}/{fact.cls}/{number}", fact.cls, prompt_of(fact, code, number), response_of(fact, code), code)
         for fact in facts()
-        for number in phrasings
+        for number in PHRASINGS
     ]
 
 
@@ -140,7 +139,7 @@ def target(config: Config) -> str:
 @cache
 def parts(seed: int) -> dict[str, list[Fact]]:
     """The facts of each part."""
-    drawn = split(items("en", [0]), seed, SHARES)
+    drawn = split(items("en"), seed, SHARES)
     classes = {name: {item.cls for item in found} for name, found in drawn.items()}
     return {name: [fact for fact in facts() if fact.cls in found] for name, found in classes.items()}
 
@@ -151,13 +150,13 @@ def part(config: Config, name: str) -> list[Fact]:
 
 
 def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
-    """What is measured: of each type at most `config.asked` requests of the split, in the phrasing of the test."""
-    by_class = {item.cls: item for item in items(code, [ASKED])}
-    chosen = []
+    """What is measured: of each type at most `config.asked` requests of the split, each in one of its phrasings."""
+    known, draw, chosen = {item.id: item for item in items(code)}, Random(f"asked-{config.seed}"), []
     for kind in TYPES:
         found = [fact for fact in part(config, config.split) if fact.kind == kind]
-        chosen += Random(f"asked-{config.seed}").sample(found, min(config.asked, len(found)))
-    return [(fact, by_class[fact.cls]) for fact in chosen]
+        for fact in draw.sample(found, min(config.asked, len(found))):
+            chosen.append((fact, known[f"{code}/{fact.cls}/{draw.choice(PHRASINGS)}"]))
+    return chosen
 
 
 # --- data to tune on --------------------------------------------------------------------------------------------------
@@ -169,7 +168,7 @@ def english(config: Config) -> list[dict[str, Any]]:
     known = part(config, "train")
     by_kind = {kind: [response_of(fact, "en") for fact in known if fact.kind == kind] for kind in TYPES}
     for fact in known:
-        for number in TAUGHT:
+        for number in PHRASINGS:
             row = dict.fromkeys(("source", "prompt"), prompt_of(fact, "en", number))
             row |= {"response": response_of(fact, "en"), "rejected": draw.choice(by_kind[fact.kind])}
             found.append(row)
@@ -205,7 +204,7 @@ def kept(config: Config, pool: list[dict[str, Any]], records: Sequence[dict[str,
 @cache
 def memory(code: str) -> tuple[dict[str, str], dict[str, str]]:
     """English prompts and responses (spans masked) with their translations."""
-    prompts = {prompt_of(f, "en", n): prompt_of(f, code, n) for f in facts() for n in (*TAUGHT, ASKED)}
+    prompts = {prompt_of(f, "en", n): prompt_of(f, code, n) for f in facts() for n in PHRASINGS}
     answers = {response_of(f, "en", "⟦0⟧"): response_of(f, code, "⟦0⟧") for f in facts()}
     return prompts, answers
 
@@ -343,7 +342,7 @@ def in_language(fact: Fact, answer: str, code: str) -> bool:
 def solvers(config: Config, code: str) -> dict[str, float]:
     """Accuracy of solvers that know nothing, from all translations on what is asked."""
     classes = {fact.cls for fact in part(config, "train")}
-    known = [item for item in items(code, TAUGHT) if item.cls in classes]
+    known = [item for item in items(code) if item.cls in classes]
     return trivial(known, [item for _, item in asked(config, code)])
 
 
@@ -357,7 +356,7 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
     code, texts = target(config), [method.template("")]
     for fact in facts():
         for language in ("en", code):
-            texts += [prompt_of(fact, language, n) for n in (*TAUGHT, ASKED)]
+            texts += [prompt_of(fact, language, n) for n in PHRASINGS]
             texts += [response_of(fact, language)]
         texts.append(translated_span(span_of(fact), code))
     return word_level(dict.fromkeys(word for text in texts for word in [*text.split(), "="]))
@@ -372,7 +371,7 @@ def read(config: Config, run: Run, folder: Path) -> None:
     code, tokenizer = target(config), tokenizer_for(config)
     texts = []
     for fact in part(config, "train"):
-        for number in TAUGHT:
+        for number in PHRASINGS:
             pair = [prompt_of(fact, language, number) for language in ("en", code)]
             texts += [" = ".join(pair), " = ".join(reversed(pair))]
         texts.append(span_of(fact) or " = ".join(response_of(fact, language) for language in ("en", code)))

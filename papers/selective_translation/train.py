@@ -26,11 +26,12 @@ def train(config: Config, run: Run) -> None:
     """Instruction tuning, and preference training where it is asked for."""
     from core.distributed import seed_everything
     from core.models import loading
+    from core.training import sharded
     from core.training.fit import save_pretrained
 
     seed_everything(config.seed, 0)
     if config.base:
-        model, tokenizer = loading.load(config.base, dtype="float32", revision=config.revision or None)
+        model, tokenizer = sharded.load(config.base, config.training, revision=config.revision or None)
         found = data.load(config)
         records = method.mix(found.english, found.translated, config.k, config.seed)
         pairs = preferences(config) if config.dpo else []
