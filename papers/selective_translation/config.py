@@ -45,8 +45,8 @@ class Config:
     """k: how many translations are tuned on; the paper has 20K to 200K beside 200K of English."""
     taken: Annotated[float, Range(0, 10)] = 1.0
     """So many times k instead: 0 for English alone, 2 for the unfiltered arms (paper: 200K of 100K)."""
-    pool: Annotated[int, Range(2)] = 400
-    """Records of the miniature that are translated, and of which the filter leaves some."""
+    records: Annotated[int, Range(2)] = 1000
+    """English records of the miniature; all are translated, and the filter leaves some of the translations."""
     filter: Literal["none", "faith", "audit"] = "faith"
     """Which translations may be taken: all, those with the judge's best grades (paper), or of these only those whose
     spans are all preserved (ours)."""
@@ -94,8 +94,8 @@ class Config:
             raise UserError("english, translated and the other files need a model: name one in --base.")
         if not self.mix_english and not self.taken:
             raise UserError("--no-mix-english with taken = 0 leaves nothing to tune on.")
-        if not self.base and self.k > self.pool:
-            raise UserError(f"{self.k} translations of a pool of {self.pool}: enlarge --pool.")
+        if not self.base and self.k > self.records:
+            raise UserError(f"{self.k} translations of {self.records} records: enlarge --records.")
 
     @property
     def k(self) -> int:

@@ -23,7 +23,7 @@ from core.tasks import instructions as sets
 from core.tasks.preferences import pair
 from core.tasks.samples import lesson
 from papers.selective_translation.config import Config
-from papers.selective_translation.method import Translated
+from papers.selective_translation.method import Translated, filled
 from papers.selective_translation.spans import preserved
 
 # Rows of the translations that are kept for development, and as many for the test, where no test is given.
@@ -194,10 +194,6 @@ def resumed(
                 os.fsync(file.fileno())
                 if progress is not None:
                     progress(len(texts) - len(missing) + start + len(part), len(texts))
-    rows = []
-    for record in records:
-        found = {name: known[key(record[name])] for name in fields}
-        flags = {name: one.flag for name, one in found.items() if one.flag}
-        rows.append({**record, **{name: one.text for name, one in found.items()}, "flags": flags})
+    rows = [filled(record, {name: known[key(record[name])] for name in fields}) for record in records]
     cost = Cost(len(missing), len(texts) - len(missing), read, written, time.monotonic() - started)
     return rows, cost

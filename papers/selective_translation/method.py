@@ -21,14 +21,13 @@ and then on preference pairs of both languages, with the tuned model as referenc
 
     translator = SelectiveTranslator(each(my_model), "Hindi")
     records = translator.translate(english, ["prompt", "response"])
-    kept, dropped = faith_filter(english, records, my_judge)
+    kept = faith_filter(english, records, my_judge, ["prompt", "response"])
     tune(model, tokenizer, mix(english, kept, k=1000, seed=0), settings, run, seed=0)
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -120,12 +119,13 @@ class SelectiveTranslator:
     def translate(self, records: Sequence[Record], fields: Sequence[str]) -> list[dict[str, Any]]:
         """Records with these fields translated, each whole, and `flags` of those that went wrong."""
         found = iter(self.texts([record[name] for record in records for name in fields]))
-        done = []
-        for record in records:
-            texts = {name: next(found) for name in fields}
-            flags = {name: text.flag for name, text in texts.items() if text.flag}
-            done.append({**record, **{name: text.text for name, text in texts.items()}, "flags": flags})
-        return done
+        return [filled(record, {name: next(found) for name in fields}) for record in records]
+
+
+def filled(record: Record, texts: Mapping[str, Translated]) -> dict[str, Any]:
+    """A record with translations in place of its texts."""
+    flags = {name: found.flag for name, found in texts.items() if found.flag}
+    return {**record, **{name: found.text for name, found in texts.items()}, "flags": flags}
 
 
 # --- the judge --------------------------------------------------------------------------------------------------------
@@ -151,9 +151,9 @@ def alignment_prompt(prompt: str, response: str, language: str) -> str:
 
 
 def parse_grades(reply: str, keys: Sequence[str]) -> dict[str, int] | None:
-    """The grades in a judge's reply, whatever stands around them; None where one is missing or none of -1 to 5."""
-    found = {key: re.search(rf'"{key}"\s*:\s*"?(-?\d+)(?![\d.])', reply) for key in keys}
-    grades = {key: int(match[1]) for key, match in found.items() if match}
+    """The grades in a judge's reply, the last of each; None where one is missing or none of -1 to 5."""
+    found = {key: re.findall(rf'"{key}"\s*:\s*"?(-?\d+)(?![\d.])', reply) for key in keys}
+    grades = {key: int(values[-1]) for key, values in found.items() if values}
     return grades if len(grades) == len(keys) and all(-1 <= grade <= 5 for grade in grades.values()) else None
 
 
@@ -167,19 +167,21 @@ BEST = dict.fromkeys(FAITH, 5)
 
 
 def faith_filter(
-    sources: Sequence[Record], translated: Sequence[Record], judge: Callable[[str, str], str],
-    fields: Sequence[str] = ("prompt", "response"),
-) -> tuple[list[Any], dict[str, int]]:  # fmt: skip
-    """Equation 2: the translations whose fields all have the best grades, and how many fell short on which scale."""
-    kept, dropped = [], Counter[str]()
-    for source, target in zip(sources, translated, strict=True):
-        grades = [parse_grades(judge(source[name], target[name]), FAITH) for name in fields]
-        if all(keeps(grade, BEST) for grade in grades):
-            kept.append(target)
-        else:
-            short = {key for grade in grades for key in FAITH if grade and grade[key] < 5}
-            dropped.update(short or {"unreadable"})
-    return kept, dict(dropped)
+    sources: Sequence[Record], translated: Sequence[Record], judge: Callable[[str, str], str], fields: Sequence[str]
+) -> list[Any]:
+    """Equation 2: the translations whose fields all have the best grades.
+
+    Args:
+        sources: The records.
+        translated: Their translations.
+        judge: (source text, translation) to its reply to :func:`faith_prompt`.
+        fields: What is graded.
+    """
+
+    def best(source: Record, target: Record) -> bool:
+        return all(keeps(parse_grades(judge(source[name], target[name]), FAITH), BEST) for name in fields)
+
+    return [target for source, target in zip(sources, translated, strict=True) if best(source, target)]
 
 
 # --- alignment --------------------------------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
 
 
 def english(config: Config) -> list[dict[str, Any]]:
-    """The English data, with an answer to reject: mostly that to another request of the type."""
+    """The English data, which the seed draws, with an answer to reject: mostly that to another request of the type."""
     found, draw = [], Random(f"worse-{config.seed}")
     known = part(config, "train")
     by_kind = {kind: [response_of(fact, "en") for fact in known if fact.kind == kind] for kind in TYPES}
@@ -172,13 +172,12 @@ def english(config: Config) -> list[dict[str, Any]]:
             row = dict.fromkeys(("source", "prompt"), prompt_of(fact, "en", number))
             row |= {"response": response_of(fact, "en"), "rejected": draw.choice(by_kind[fact.kind])}
             found.append(row)
-    return found
+    return draw.sample(found, min(config.records, len(found)))
 
 
 def translations(config: Config, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The pool of translations: of `config.pool` records, prompts and both answers."""
+    """Translations of all of them, prompts and both answers."""
     code = target(config)
-    pool = Random(f"pool-{config.seed}").sample(records, min(config.pool, len(records)))
     by_heart = partial(sentence, code, config.seed)
     if config.translator == "selective":
         translator = method.SelectiveTranslator(method.each(by_heart, 1), name_of(code))
@@ -186,7 +185,7 @@ def translations(config: Config, records: Sequence[dict[str, Any]]) -> list[dict
         share = config.corruption if config.translator == "vanilla" else 1.0
         everything = partial(vanilla, by_heart, code, share, config.seed)
         translator = method.SelectiveTranslator(method.each(everything, 1), name_of(code), "all")
-    return translator.translate(pool, ["prompt", "response", "rejected"])
+    return translator.translate(records, ["prompt", "response", "rejected"])
 
 
 def kept(config: Config, pool: list[dict[str, Any]], records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -195,7 +194,7 @@ def kept(config: Config, pool: list[dict[str, Any]], records: Sequence[dict[str,
         return pool
     known = {record["prompt"]: record for record in records}
     originals = [known[row["source"]] for row in pool]
-    found = method.faith_filter(originals, pool, partial(judge, target(config)))[0]
+    found = method.faith_filter(originals, pool, partial(judge, target(config)), ["prompt", "response"])
     if config.filter == "audit":
         found = [row for row in found if preserved(known[row["source"]]["response"], row["response"])]
     return found

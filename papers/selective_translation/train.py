@@ -46,7 +46,7 @@ def train(config: Config, run: Run) -> None:
         method.prefer(model, tokenizer, pairs, config.preferring, run, config.seed, beta=config.beta)
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process() and not config.base:
-        write_json(run.artifact / "pool.json", {"translated": config.pool, "kept": len(translated)})
+        write_json(run.artifact / "pool.json", {"translated": config.records, "kept": len(translated)})
 
 
 def preferences(config: Config) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def miniature_data(config: Config) -> tuple[list[dict[str, Any]], list[dict[str,
     records = miniature.english(config)
     found = miniature.kept(config, miniature.translations(config, records), records) if config.k else []
     if len(found) < config.k:
-        raise UserError(f"The filter leaves {len(found)} translations, fewer than {config.k}: enlarge --pool.")
+        raise UserError(f"The filter leaves {len(found)} translations, fewer than {config.k}: enlarge --records.")
     return records if config.mix_english else [], found
 
 
@@ -93,7 +93,7 @@ def tuned(config: Config, run: Run) -> Path:
         method.tune(model, tokenizer, records, config.training, replace(run, path=folder / "training"), config.seed)
         save_pretrained(model, folder / "model", tokenizer)
 
-    names = ("translator", "corruption", "mix_english", "n_translated", "taken", "pool", "filter")
+    names = ("translator", "corruption", "mix_english", "n_translated", "taken", "records", "filter")
     inputs = shape | {name: getattr(config, name) for name in names} | {"training": to_dict(config.training)}
     return run.stage("sft", {**inputs, "base": base}, build)
 
