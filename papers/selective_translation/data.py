@@ -8,17 +8,18 @@ done = resumed(rows, fields, translator.texts, cache)  # goes on where it was in
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from core import corpora
 from core.errors import UserError
-from core.files import read_json_lines, writable
+from core.files import parse_json, read_lines, writable
 from core.tasks import instructions as sets
 from core.tasks.preferences import pair
 from core.tasks.samples import lesson
@@ -136,6 +137,14 @@ class Cost(NamedTuple):
     seconds: float
 
 
+def cached(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a cache, without a line that an interruption has cut."""
+    for number, line in enumerate(read_lines(path) if path.exists() else (), start=1):
+        with contextlib.suppress(UserError):
+            if isinstance(row := parse_json(line, str(path), number), dict) and {"key", "text", "flag"} <= row.keys():
+                yield row
+
+
 def resumed(
     records: Sequence[Mapping[str, Any]],
     fields: Sequence[str],
@@ -170,7 +179,7 @@ def resumed(
     def key(text: str) -> str:
         return hashlib.sha256(f"{settings}\0{text}".encode(errors="surrogatepass")).hexdigest()[:24]
 
-    known = {row["key"]: Translated(row["text"], row["flag"]) for row in read_json_lines(cache)}
+    known = {row["key"]: Translated(row["text"], row["flag"]) for row in cached(cache)}
     texts = dict.fromkeys(record[name] for record in records for name in fields)
     missing = [text for text in texts if key(text) not in known]
     read = written = 0
@@ -189,7 +198,7 @@ def resumed(
                     known[key(text)] = found
                     read, written = read + len(text), written + len(found.text)
                     row = {"key": key(text), "text": found.text, "flag": found.flag}
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    file.write(json.dumps(row) + "\n")  # in ASCII, so that a cut line is text all the same
                 file.flush()
                 os.fsync(file.fileno())
                 if progress is not None:
