@@ -45,7 +45,7 @@ class Config:
     """k: how many translations are tuned on; the paper has 20K to 200K beside 200K of English."""
     taken: Annotated[float, Range(0, 10)] = 1.0
     """So many times k instead: 0 for English alone, 2 for the unfiltered arms (paper: 200K of 100K)."""
-    records: Annotated[int, Range(2)] = 1000
+    records: Annotated[int, Range(2)] = 900
     """English records of the miniature; all are translated, and the filter leaves some of the translations."""
     filter: Literal["none", "faith", "audit"] = "faith"
     """Which translations may be taken: all, those with the judge's best grades (paper), or of these only those whose
@@ -79,9 +79,9 @@ class Config:
     max_new_tokens: Annotated[int, Range(1)] = 32
     """Longest answer."""
 
-    reading: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=300))
+    reading: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200, learning_rate=3e-3))
     """Pre-training of the base, where it is trained here; ours."""
-    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=300, learning_rate=1e-3))
+    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=300))
     """Instruction tuning; in miniature ours, development split."""
     preferring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=60, learning_rate=2e-4))
     """Preference training; in miniature ours, development split."""
