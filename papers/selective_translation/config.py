@@ -45,7 +45,7 @@ class Config:
     """k: how many translations are tuned on; the paper has 20K to 200K beside 200K of English."""
     taken: Annotated[float, Range(0, 10)] = 1.0
     """So many times k instead: 0 for English alone, 2 for the unfiltered arms (paper: 200K of 100K)."""
-    records: Annotated[int, Range(2)] = 900
+    records: Annotated[int, Range(2)] = 800
     """English records of the miniature; all are translated, and the filter leaves some of the translations."""
     filter: Literal["none", "faith", "audit"] = "faith"
     """Which translations may be taken: all, those with the judge's best grades (paper), or of these only those whose
