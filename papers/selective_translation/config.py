@@ -115,12 +115,12 @@ PAPER_SCALE = Config(
     training=TrainingConfig(
         epochs=2, batch_size=1024, micro_batch_size=2, max_length=4096, learning_rate=5e-6, final_learning_rate=0.18,
         warmup=0.03, beta2=0.98, weight_decay=0.1, long_documents="drop", precision="bf16",
-        gradient_checkpointing=True,
+        gradient_checkpointing=True, strategy="fsdp2", save_every=50,
     ),
     preferring=TrainingConfig(
         epochs=2, batch_size=512, micro_batch_size=1, max_length=4096, learning_rate=5e-6, final_learning_rate=0.18,
         warmup=0.03, beta2=0.98, weight_decay=0.1, long_documents="drop", layout="padded", precision="bf16",
-        gradient_checkpointing=True,
+        gradient_checkpointing=True, strategy="fsdp2", save_every=50,
     ),
 )  # fmt: skip
 
@@ -134,8 +134,8 @@ PRESETS: dict[str, Config] = {
     "paper": PAPER_SCALE,
     "paper_small": replace(
         PAPER_SCALE, base="Qwen/Qwen3-0.6B-Base", n_translated=20_000,
-        training=replace(PAPER_SCALE.training, batch_size=128, learning_rate=1e-5),
-        preferring=replace(PAPER_SCALE.preferring, batch_size=64, learning_rate=1e-6),
+        training=replace(PAPER_SCALE.training, batch_size=128, learning_rate=1e-5, strategy="auto"),
+        preferring=replace(PAPER_SCALE.preferring, batch_size=64, learning_rate=1e-6, strategy="auto"),
     ),
 }  # fmt: skip
 
@@ -208,10 +208,8 @@ def simulation(config: Config) -> list[Simulation]:
     pair = {"better": side, "worse": side, "reference": [0.0, 0.0]}
     model = pretrained(config.base or scratch_shape(400))
     writing = partial(write, prompt=512 if config.base else 24, new=config.max_new_tokens)
-    found = [Simulation("instructions", model, config.training, evaluate=writing)]
-    if config.dpo:
-        loss = partial(preference.preference_loss, beta=config.beta)
-        found.append(
-            Simulation("preferences", model, config.preferring, loss=loss, row=pair, collate=preference.collate)
-        )
-    return found
+    loss = partial(preference.preference_loss, beta=config.beta)
+    return [
+        Simulation("instructions", model, config.training, evaluate=writing),
+        Simulation("preferences", model, config.preferring, loss=loss, row=pair, collate=preference.collate),
+    ]
