@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Of all that is trained here.
 _SCRATCH = TrainingConfig(
-    batch_size=32, learning_rate=2e-3, beta2=0.99, weight_decay=0.1, warmup=20, max_length=64, layout="padded",
+    batch_size=32, learning_rate=3e-3, beta2=0.99, weight_decay=0.1, warmup=20, max_length=64, layout="padded",
     long_documents="drop", precision="fp32", log_every=100,
 )  # fmt: skip
 
@@ -79,7 +79,7 @@ class Config:
     max_new_tokens: Annotated[int, Range(1)] = 32
     """Longest answer."""
 
-    reading: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200, learning_rate=3e-3))
+    reading: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200))
     """Pre-training of the base, where it is trained here; ours."""
     training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=300))
     """Instruction tuning; in miniature ours, development split."""

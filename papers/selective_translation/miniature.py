@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 LANGUAGES = ("hi", "ne", "mr", "bn", "ta", "fa", "sw", "tr")
 STRUCTURED = ("code", "json", "tool", "math")
 TYPES = (*STRUCTURED, "plain")
-SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
+SHARES = {"train": 0.6, "dev": 0.15, "test": 0.25}
 PHRASINGS = (0, 1, 2)
 # Share of the prompts in which the translator slips.
 SLIPS = 0.4
-NUMBERS = tuple(map(str, range(2, 14)))
+NUMBERS = tuple(map(str, range(2, 18)))
 SIGNS = {"increase": "+", "decrease": "-", "multiply": "*", "divide": "/"}
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
