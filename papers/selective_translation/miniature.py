@@ -74,9 +74,9 @@ class Fact(NamedTuple):
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    """All that can be asked; of the records, which are many, 300."""
+    """All that can be asked; of the records, which are many, 160."""
     english, people = phrases()["en"], Random("people")
-    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(300))
+    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(160))
     combined = {
         ("code", ("op", "n")): product(english["op"], NUMBERS),
         ("json", ("name", "age", "city")): records,
