@@ -80,19 +80,20 @@ PAPER = Paper(
         ),
         Claim(
             id="gains-saturate",
-            statement="From three fifths of the translations to all of them nothing more is gained (within .05).",
-            reported="Table 1, selective: GSM8K-Hi 42.15 at 60K and 40.86 at 100K; IFEval-Hi 45.44 and 46.39.",
-            **{**_MEASURED, "better": "equal", "size": 0.05},
-            control="fewer",
+            statement="Two and a half times as many filtered translations gain nothing more (within .05).",
+            reported="Table 1, selective: GSM8K-Hi 40.79 at 40K and 40.86 at 100K, IFEval-Hi 45.92 and 46.39, "
+            "SubjectiveEval 4.29 and 4.15.",
+            **{**_MEASURED, "treatment": "more", "better": "equal", "size": 0.05},
+            control="selective",
             premises=("english-skill", "selective-fits"),
         ),
         Claim(
             id="filter-costs-nothing",
-            statement="The half of the selective translations that the judge keeps is as good as twice as many "
-            "unfiltered ones (less than .05 worse).",
+            statement="Selective translations that the judge has kept are as good as twice as many unfiltered ones (less "
+            "than .05 worse).",
             reported="Table 1, 100K filtered and 200K unfiltered: GSM8K-Hi 40.86 and 43.44, IFEval-Hi 46.39 and 43.77, "
             "SubjectiveEval 4.15 and 4.18, MTBench-Hi 4.62 and 4.43.",
-            **{**_MEASURED, "size": 0.05, "keeps": True},
+            **{**_MEASURED, "treatment": "more", "size": 0.05, "keeps": True},
             control="unfiltered",
             null="misplaced",
             premises=("english-skill", "selective-fits"),
@@ -161,7 +162,7 @@ PAPER = Paper(
             statement="Tuned on the English data alone, the model answers English requests.",
             metric="english",
             variant="english",
-            at_least=0.9,
+            at_least=0.8,
         ),
         Premise(
             id="selective-fits",
@@ -189,7 +190,7 @@ PAPER = Paper(
         "The base and its judges are under NVIDIA's and Meta's licences. The authors' translations and models are not "
         "released."
     ),
-    seeds=(8, 9, 10, 11, 12, 13),
+    seeds=(8, 9, 10, 11, 12),
     minutes=12,
 )
 

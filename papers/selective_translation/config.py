@@ -41,10 +41,10 @@ class Config:
     code, by models tuned on machine translations, the code of the translated part differs."""
     mix_english: bool = True
     """All of the English data beside the translations (table 2)."""
-    n_translated: Annotated[int, Range(1)] = 100
+    n_translated: Annotated[int, Range(1)] = 150
     """k: how many translations are tuned on; the paper has 20K to 200K beside 200K of English."""
     taken: Annotated[float, Range(0, 10)] = 1.0
-    """So many times k instead: 0 for English alone, 2 for the unfiltered arms (paper: 200K of 100K)."""
+    """So many times k instead: 0 for English alone, 2.5 for more (paper: 100K and 40K), twice that unfiltered (200K)."""
     records: Annotated[int, Range(2)] = 800
     """English records of the miniature; all are translated, and the filter leaves some of the translations."""
     filter: Literal["none", "faith", "audit"] = "faith"
@@ -106,9 +106,9 @@ class Config:
 TINY = Config()
 PAPER_SCALE = Config(
     language="hi", base="nvidia/Nemotron-4-Mini-Hindi-4B-Base",
-    # The paper's 200K English samples are not released. These 99.5K stand in for them, so that a filter which leaves
-    # half allows the paper's 40K, not its 100K.
-    n_translated=40_000,
+    # The paper's 200K English samples are not released. These 99.5K stand in for them, so that all numbers of
+    # translations are half of the paper's: 20K for its 40K.
+    n_translated=19_900,
     english="nvidia/Daring-Anteater", english_pairs="HuggingFaceH4/ultrafeedback_binarized@train_prefs",
     max_new_tokens=1024,
     # Rates, batches and epochs as stated; final rate 9e-7 of 5e-6. Length, warm-up, betas and decay are ours.
@@ -144,9 +144,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vanilla": {"dpo": False, "translator": "vanilla"},
     "english": {"dpo": False, "taken": 0.0},
     "target_only": {"dpo": False, "mix_english": False},
-    "fewer": {"dpo": False, "taken": 0.6},
-    "unfiltered": {"dpo": False, "filter": "none", "taken": 2.0},
-    "vanilla_unfiltered": {"dpo": False, "translator": "vanilla", "filter": "none", "taken": 2.0},
+    "more": {"dpo": False, "taken": 2.5},
+    "unfiltered": {"dpo": False, "filter": "none", "taken": 5.0},
+    "vanilla_unfiltered": {"dpo": False, "translator": "vanilla", "filter": "none", "taken": 5.0},
     "vanilla_low": {"dpo": False, "translator": "vanilla", "corruption": 0.3},
     "audited": {"dpo": False, "translator": "vanilla", "filter": "audit"},
     "dpo": {"dpo": True},
