@@ -89,8 +89,8 @@ PAPER = Paper(
         ),
         Claim(
             id="filter-costs-nothing",
-            statement="Selective translations that the judge has kept are as good as twice as many unfiltered ones (less "
-            "than .05 worse).",
+            statement="Selective translations that the judge has kept are as good as twice as many unfiltered ones "
+            "(less than .05 worse).",
             reported="Table 1, 100K filtered and 200K unfiltered: GSM8K-Hi 40.86 and 43.44, IFEval-Hi 46.39 and 43.77, "
             "SubjectiveEval 4.15 and 4.18, MTBench-Hi 4.62 and 4.43.",
             **{**_MEASURED, "treatment": "more", "size": 0.05, "keeps": True},

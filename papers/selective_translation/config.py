@@ -44,7 +44,7 @@ class Config:
     n_translated: Annotated[int, Range(1)] = 150
     """k: how many translations are tuned on; the paper has 20K to 200K beside 200K of English."""
     taken: Annotated[float, Range(0, 10)] = 1.0
-    """So many times k instead: 0 for English alone, 2.5 for more (paper: 100K and 40K), twice that unfiltered (200K)."""
+    """So many times k instead: 0 for English alone, 2.5 for more (paper: 100K of 40K), 5 for unfiltered (200K)."""
     records: Annotated[int, Range(2)] = 800
     """English records of the miniature; all are translated, and the filter leaves some of the translations."""
     filter: Literal["none", "faith", "audit"] = "faith"
