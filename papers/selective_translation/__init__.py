@@ -65,7 +65,7 @@ PAPER = Paper(
         Claim(
             id="english-keeps-english",
             statement="With the English data, more requests in English are answered rightly.",
-            reported="Table 2, k = 20K to 100K: IFEval-En 40.25 on average with Hindi alone, 50.72 with English.",
+            reported="Table 2, k = 20K to 100K: IFEval-En 42.25 on average with Hindi alone, 50.72 with English.",
             **{**_MEASURED, "metric": "english"},
             control="target_only",
             premises=("english-skill", "target_only-fits"),

@@ -58,6 +58,8 @@ class Config:
     """Code of the target language. None, in miniature: the seed draws one of eight."""
     asked: Annotated[int, Range(1)] = 24
     """Requests of each type that the miniature asks."""
+    messages: tuple[str, ...] = ("hi", "ne", "mr", "bn", "te", "fa", "ur", "ru", "sw", "tr", "id", "eu")
+    """Languages of the messages on which the miniature measures the translator."""
 
     base: str = ""
     """Hub id, folder or wheel of the model to tune; empty: a small decoder that is trained here."""
@@ -126,7 +128,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, asked=2, dpo=True, reading=replace(TINY.reading, steps=3, batch_size=8),
+        TINY, records=60, n_translated=4, asked=2, messages=("hi", "sw"), dpo=True, reading=replace(TINY.reading, steps=3, batch_size=8),
         training=replace(TINY.training, steps=3, batch_size=8),
         preferring=replace(TINY.preferring, steps=2, batch_size=4),
     ),

@@ -44,8 +44,12 @@ def adapt_instruction(row: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def adapt_preference(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A row as of :func:`core.tasks.preferences.pair`, such as UltraFeedback's."""
-    return {"id": str(row.get("id") or row.get("prompt_id") or number), **pair(row)._asdict()}
+    """A row as of :func:`core.tasks.preferences.pair`; or as UltraFeedback's, which says its prompt again in both lists
+    of messages."""
+    sides = {side: row[side] for side in ("chosen", "rejected") if isinstance(row.get(side), list)}
+    repeats = len(sides) == 2 and all(len(messages) > 1 for messages in sides.values())
+    found = pair(sides if repeats else row)
+    return {"id": str(row.get("id") or row.get("prompt_id") or number), **found._asdict()}
 
 
 def instructions(source: str) -> list[dict[str, Any]]:

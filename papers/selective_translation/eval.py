@@ -61,7 +61,7 @@ def checked(config: Config, run: Run, write: Any) -> Measurement:
             metrics |= {f"accuracy_{kind}": fmean(values) for kind, values in kinds.items() if kind != "plain"}
     if config.k:
         metrics |= fitted(config, write)
-    inputs = {name: getattr(config, name) for name in ("seed", "split", "translator")}
+    inputs = {name: getattr(config, name) for name in ("seed", "split", "translator", "messages")}
     for name, values in run.once("messages", inputs, partial(real_messages, config)).items():
         units[name] = values
     metrics = {name: by_first(values) for name, values in units.items()} | metrics

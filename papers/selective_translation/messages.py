@@ -25,16 +25,15 @@ from papers.selective_translation import method, miniature
 from papers.selective_translation.config import Config
 from papers.selective_translation.spans import preserved, protect
 
-LANGUAGES = ("hi", "ne", "mr", "bn", "te", "fa", "ur", "ru", "sw", "tr", "id", "eu")
 SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
 _WORD = re.compile(r"[A-Za-z]+")
 
 
 @cache
-def table() -> tuple[dict[str, str | None], ...]:
+def table(languages: tuple[str, ...]) -> tuple[dict[str, str | None], ...]:
     """All messages of at least two words, with their translations; no English text comes twice."""
     found = corpora.load(
-        "django", languages=list(LANGUAGES), placeholders=True, markup=True, min_words=2, complete=False, distinct=False
+        "django", languages=list(languages), placeholders=True, markup=True, min_words=2, complete=False, distinct=False
     )
     return tuple({row["en"]: row for row in found}.values())
 
@@ -45,10 +44,10 @@ def rows(code: str, config: Config) -> tuple[list[tuple[str, str, str]], list[tu
     # Near copies are those with the same words, placeholders aside, in any order.
     items = [
         Item(row["key"], " ".join(sorted(skeleton(row["en"]).split())), row["en"], "", "en")  # type: ignore[arg-type]
-        for row in table()
+        for row in table(config.messages)
     ]
     part_of = {item.id: part for part, found in split(items, config.seed, SHARES).items() for item in found}
-    found = [(part_of[row["key"]], row["key"], row["en"], row[code]) for row in table() if row[code]]  # type: ignore[index]
+    found = [(part_of[row["key"]], row["key"], row["en"], row[code]) for row in table(config.messages) if row[code]]  # type: ignore[index]
     tested = [(key, en, human) for part, key, en, human in found if part == config.split and protect(en)[1]]  # type: ignore[arg-type]
     learnt = [(en, human) for part, _, en, human in found if part == "train" and not protect(en)[1]]  # type: ignore[arg-type]
     return tested, learnt  # type: ignore[return-value]
@@ -81,7 +80,7 @@ def measured(config: Config) -> dict[str, dict[str, float]]:
     from core.metrics.translation import sentence_chrf
 
     units: dict[str, dict[str, float]] = {"chrf": {}, "integrity": {}, "human": {}}
-    for code in LANGUAGES:
+    for code in config.messages:
         tested, learnt = rows(code, config)
         lexicon = aligned_words(learnt)
         translate = partial(word_by_word, lexicon, code)
