@@ -228,6 +228,17 @@ def _bloom(hidden: int, layers: int, heads: int) -> tuple[str, Values]:
 # hub id -> (class of the weights, configuration values)
 SHAPES: dict[str, tuple[str, Values]] = {
     # decoders
+    "nvidia/Nemotron-4-Mini-Hindi-4B-Base": (
+        "NemotronForCausalLM",
+        {
+            "hidden_size": 3072,
+            "intermediate_size": 9216,
+            "num_attention_heads": 24,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "rope_parameters": _rope(10000.0, partial_rotary_factor=0.5),
+        },
+    ),
     "openai-community/gpt2": ("GPT2LMHeadModel", {}),  # the class's defaults are this model's values
     "HuggingFaceTB/SmolLM2-135M": _llama(
         576, 1536, 30, 9, 3, vocab_size=49152, max_position_embeddings=8192, rope_parameters=_rope(100000.0),

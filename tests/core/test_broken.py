@@ -319,6 +319,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "xllms100 feedback --instructions en={} sw=rows.jsonl --models nothing/here": ("xllms100", ".jsonl"),
     "xllms100 convert {}": ("xllms100", ".jsonl"),
     "xllms100 measure {}": ("xllms100", ".jsonl"),
+    "selective_translation translate {} --language Hindi --backend nothing/here.py:f": (
+        "selective_translation",
+        ".jsonl",
+    ),
+    "selective_translation audit {} rows.jsonl": ("selective_translation", ".jsonl"),
+    "selective_translation audit rows.jsonl {}": ("selective_translation", ".jsonl"),
+    "selective_translation judge {} rows.jsonl --language Hindi": ("selective_translation", ".jsonl"),
+    "selective_translation judge rows.jsonl rows.jsonl --language Hindi --fields instruction --replies {}": (
+        "selective_translation",
+        ".jsonl",
+    ),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.

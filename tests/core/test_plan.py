@@ -79,6 +79,10 @@ PUBLISHED = {
     "Qwen/Qwen3-4B-Base": 4_022_468_096,
     "Qwen/Qwen3-8B-Base": 8_190_735_360,
     "CohereLabs/aya-expanse-8b": 8_028_033_024,
+    # Its card gives widths and heads: two matrices of 256,000 tokens, 32 layers, norms with a bias.
+    "nvidia/Nemotron-4-Mini-Hindi-4B-Base": 2 * 256_000 * 3072
+    + 32 * (2 * 3072 * (3072 + 1024) + 2 * 3072 * 9216 + 4 * 3072)
+    + 2 * 3072,
     "bigscience/bloom-1b7": 1_722_408_960,
     "bigscience/bloom-7b1": 7_069_016_064,
     "bigscience/bloom": 176_247_271_424,
