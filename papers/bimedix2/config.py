@@ -23,8 +23,8 @@ Stage = Literal["align", "instruct"]
 _SCRATCH = TrainingConfig(
     steps=400, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
 )
-_ALIGN = replace(_SCRATCH, steps=100, batch_size=32, schedule="cosine", warmup=0.03, layout="padded")
-_INSTRUCT = replace(_ALIGN, steps=200)
+_ALIGN = replace(_SCRATCH, steps=250, batch_size=16, schedule="cosine", warmup=0.03, layout="padded")
+_INSTRUCT = replace(_ALIGN, steps=200, batch_size=32)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Config:
     """Hub id or folder of a causal language model. Empty: a small one that has read about diseases and pictures in both
     languages, and has seen none."""
     vision: str = ""
-    """Hub id or folder of an image encoder. Empty: a random one, which stays so."""
+    """Hub id or folder of an image encoder. Empty: a small one that was trained to tag pictures."""
     image_token: str = "<image>"
     """A token of the vocabulary that texts never contain, in place of a picture. LLaVA has an id of its own, -200."""
     template: Literal["own", "llama3"] = "own"

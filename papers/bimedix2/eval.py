@@ -37,12 +37,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from core.distributed import seed_everything
     from core.tasks import choices
     from papers.bimedix2 import miniature
-    from papers.bimedix2.model import FACTS, Assistant
+    from papers.bimedix2.model import FACTS, PARTS, Assistant
     from papers.bimedix2.train import untrained
 
     seed_everything(config.seed)
     pictured, exams = tests(config)
-    facts = load_facts(run.artifact, FACTS, {"language"}, "papers.bimedix2.train")
+    facts = load_facts(run.artifact, FACTS, PARTS, "papers.bimedix2.train")
     assistant = Assistant.load(run.artifact) if "instruct" in config.stages else untrained(config, run)
     units: Units = {}
     metrics: dict[str, float] = {}

@@ -60,7 +60,7 @@ def _shown(axes: Axes, record: Record, number: int) -> None:
     """The first test picture of a manner in the first seed, with what is said of it in Arabic."""
     seed = record.seeds[0]
     asked = f"asked {Config().split}"
-    picture = miniature.drawn(seed, "test", 4 * miniature.SHOWN * len(MODALITIES), asked)[number]
+    picture = miniature.drawn(seed, "test", miniature.SHOWN * len(MODALITIES), asked)[number]
     axes.imshow(picture.image, interpolation="bilinear")
     axes.axis("off")
     lines = []

@@ -94,9 +94,9 @@ def connect(language_model: Any, image_encoder: Any, image_id: int, seed: int) -
     return model.eval()
 
 
-def caption_row(tokenizer: Any, caption: str, image_token: str, tokens: int) -> Row:
+def caption_row(tokenizer: Any, messages: Messages, image_token: str, tokens: int) -> Row:
     """Equation 2: the picture, its caption, a line break. What a user has asked is left out, as in LLaVA."""
-    row = completion_row(tokenizer, image_token, f"{caption}\n", bos=True, eos=False)
+    row = completion_row(tokenizer, image_token, f"{messages[-1]['content']}\n", bos=True, eos=False)
     return spread(row, tokenizer.convert_tokens_to_ids(image_token), tokens)
 
 

@@ -1,9 +1,9 @@
-"""The miniature: a small language model that has read in two languages, a random image encoder, and drawn pictures.
+"""The miniature: a small language model that has read in two languages, a small image encoder, and drawn pictures.
 
 The language model knows 98 conditions (`core.worlds.medicine`) and has read captions and the words of pictures in both
 languages, twice as often in English; it has never seen one. What is tested about pictures are *findings* (shade and
-place of a spot) that no picture of their manner had in training: of eight, two are kept for development, and three
-seeds in a row test two each. What is tested about text are conditions that no tuning mentions, as in BiMediX.
+place of a spot) that no picture of their manner had in training: of eight, two are kept for development, and six seeds
+in a row test one each. What is tested about text are conditions that no tuning mentions, as in BiMediX.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from core.files import write_json
 from core.models.tokenization import chat_rows, text_ids, train_bpe
 from core.tasks import choices
 from core.tasks.samples import CHAT_TEMPLATE, Sample, dialogue
@@ -24,7 +25,7 @@ from core.worlds import medicine
 from papers.bimedix2 import pictures
 from papers.bimedix2.config import VOCABULARY, Config, encoder_shape, scratch_shape
 from papers.bimedix2.data import Question
-from papers.bimedix2.method import PLACEHOLDER
+from papers.bimedix2.method import LAYER, PLACEHOLDER
 from papers.bimedix2.pictures import FINDINGS, MODALITIES, Finding
 
 if TYPE_CHECKING:
@@ -34,22 +35,20 @@ LANGUAGES = ("en", "ar")
 # Of English pictures; a quarter as many conversations are in Arabic. The published share is a tenth of all samples.
 PICTURES, ARABIC = 2400, 4
 CAPTIONED = 2400
-# Test pictures of a manner with each finding, and as many without a spot as with one.
-SHOWN = 3
+# Test pictures of a manner, half of them without a spot.
+SHOWN = 12
 
 
 @cache
 def findings(seed: int) -> dict[str, dict[str, tuple[Finding, ...]]]:
     """Findings of each manner by part: `dev`, `test` and `train`."""
     found = {}
-    turn, fold = divmod(seed, 3)
+    turn, fold = divmod(seed, medicine.FOLDS)
     for modality in MODALITIES:
         order = random.Random(f"development {modality}").sample(FINDINGS, len(FINDINGS))
-        dev, rest = order[:2], order[2:]
+        rest = order[2:]
         random.Random(f"{turn} {modality}").shuffle(rest)
-        test = rest[2 * fold : 2 * fold + 2]
-        train = tuple(one for one in rest if one not in test)
-        found[modality] = {"dev": tuple(dev), "test": tuple(test), "train": train}
+        found[modality] = {"dev": tuple(order[:2]), "test": (rest.pop(fold),), "train": tuple(rest)}
     return found
 
 
@@ -63,15 +62,15 @@ class Picture:
 
 
 def drawn(seed: int, part: str, count: int, what: str) -> list[Picture]:
-    """Pictures of a part, of all manners in turn; every third shows no spot (for tests half of them)."""
+    """Pictures of a part, of all manners in turn; a third shows no spot (for tests half of them)."""
     rng = np.random.default_rng([seed, *what.encode()])
     made = []
     for number in range(count):
         modality = MODALITIES[number % len(MODALITIES)]
         options = findings(seed)[modality][part]
         turn = number // len(MODALITIES)
-        empty = turn % 3 == 0 if part == "train" else turn % 4 >= 2
-        finding = None if empty else options[rng.integers(len(options)) if part == "train" else turn % 4]
+        empty = turn % 3 == 2 if part == "train" else turn % 2 == 1
+        finding = None if empty else options[rng.integers(len(options))]
         made.append(Picture(modality, finding, pictures.draw(modality, finding, rng)))
     return made
 
@@ -112,7 +111,7 @@ def questions(config: Config, part: str | None = None) -> list[Question]:
     The id is `<manner>/<kind>/<number of the picture>-<finding>`, the same in both.
     """
     part = part or config.split
-    shown = drawn(config.seed, part, 4 * SHOWN * len(MODALITIES) if not config.limit else 5, f"asked {part}")
+    shown = drawn(config.seed, part, SHOWN * len(MODALITIES) if not config.limit else 5, f"asked {part}")
     rng, found = random.Random(f"questions {config.seed}"), []
     for (number, picture), language in product(enumerate(shown), LANGUAGES):
         for one in pictures.questions(picture.modality, picture.finding, language):
@@ -143,6 +142,16 @@ def _choices(items: list[Any], draw: str) -> list[choices.Question]:
     return [replace(q, id="{2} {3}/{1}/{0}".format(*q.id.split("/"))) for q in found]
 
 
+def described(seed: int) -> list[list[dict[str, str]]]:
+    """Questions about pictures that are described in the question's language, as a language model can answer them."""
+    rng, found = random.Random(f"described {seed}"), []
+    for code, modality, finding in product(("en", "en", "ar"), MODALITIES, (None, *FINDINGS)):
+        text = pictures.caption(modality, finding, code, rng.randrange(2))
+        for one in rng.sample(pictures.questions(modality, finding, code)[:-1], 2):
+            found.append(dialogue(f"{text}\n{rng.choice(one.wordings)}", one.answer))
+    return found
+
+
 def texts() -> list[str]:
     """What the language model reads, English twice: facts, names, captions and the words of pictures."""
     facts = [f"{item.prompt} {item.answer}." for item in medicine.statements(("en", "en", "ar"))]
@@ -154,9 +163,13 @@ def texts() -> list[str]:
 
 
 def pretrain(config: Config, run: Run, folder: Path) -> None:
-    """The small language model and the random image encoder, as two folders of `save_pretrained`."""
+    """The small language model and image encoder, as two folders of `save_pretrained`.
+
+    CLIP has learnt from captions what pictures show; the encoder, to tag them: pictures of its own, of findings that
+    are trained later.
+    """
     import torch
-    from transformers import AutoModel, CLIPImageProcessor
+    from transformers import AutoModel
 
     from core.models import loading
     from core.training.fit import fit, save_pretrained
@@ -173,15 +186,60 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     model = loading.from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     ids, begin, end = text_ids(tokenizer, read), tokenizer.bos_token_id, tokenizer.eos_token_id
     rows: list[Any] = [{"input_ids": [begin, *ids[text], end]} for text in read]
-    rows += chat_rows(tokenizer, [dialogue(item.prompt, item.answer) for item in answered])
+    rows += chat_rows(tokenizer, described(config.seed) + [dialogue(item.prompt, item.answer) for item in answered])
     fit(model, rows, config.base, run, seed=config.seed, name="base")
     save_pretrained(model, folder / "language", tokenizer)
-    shape = encoder_shape()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        encoder: Any = AutoModel.from_config(shape)
-    with torch.no_grad():  # as large as the patches', as in trained encoders: where a patch lies is told by it alone
-        encoder.embeddings.position_embedding.weight *= 20
+        encoder: Any = AutoModel.from_config(encoder_shape())
+        tagger = tagging(encoder, len(tags(None, None)))
     encoder.save_pretrained(folder / "vision")
-    size = {"height": shape.image_size, "width": shape.image_size}
-    CLIPImageProcessor(size=size, crop_size=size).save_pretrained(folder / "vision")
+    size = dict.fromkeys(("height", "width"), pictures.SIZE)
+    processor: Any = {"image_processor_type": "CLIPImageProcessor", "size": size, "crop_size": size}
+    write_json(folder / "vision" / "preprocessor_config.json", processor)
+    processor = loading.load_processor(folder / "vision")
+    made = drawn(config.seed, "train", 40 * config.limit or PICTURES, "tags")
+    shown = processor(images=[picture.image for picture in made], return_tensors="pt")["pixel_values"]
+    tagged = [(pixels, tags(p.modality, p.finding)) for pixels, p in zip(shown, made, strict=True)]
+    settings = replace(config.base, batch_size=32, learning_rate=2e-3, layout="padded")
+    fit(tagger, tagged, settings, run, loss_fn=tag_loss, collate=tag_batch, seed=config.seed, name="encoder")
+    encoder.save_pretrained(folder / "vision")
+
+
+def tags(modality: str | None, finding: Finding | None) -> list[float]:
+    """Manner, shade and place of a picture, each possible one as 1 or 0."""
+    shown = {modality, *((finding.shade, finding.place) if finding else ())}
+    return [float(name in shown) for name in (*MODALITIES, *pictures.SHADES, *pictures.PLACES)]
+
+
+def tagging(encoder: Any, count: int) -> Any:
+    """The encoder with a logit a tag, of the patch that has it most: of the layer that the projector reads."""
+    import torch
+
+    class Tagger(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.head = encoder, torch.nn.Linear(encoder.config.hidden_size, count)
+
+        def forward(self, pixels: Any) -> Any:
+            states = self.encoder(pixels, output_hidden_states=True).hidden_states[LAYER]
+            return self.head(states[:, 1:]).amax(1)
+
+    return Tagger()
+
+
+def tag_batch(rows: Any, rng: Any) -> dict[str, Any]:
+    """Pictures and their tags."""
+    import torch
+
+    return {"pixels": torch.stack([row[0] for row in rows]), "tags": torch.tensor([row[1] for row in rows])}
+
+
+def tag_loss(model: Any, batch: Any) -> Any:
+    """Binary cross-entropy over all tags."""
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    from core.training.losses import Loss
+
+    loss = binary_cross_entropy_with_logits(model(batch["pixels"]), batch["tags"], reduction="sum")
+    return Loss(loss, batch["tags"].numel())

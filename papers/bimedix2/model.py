@@ -15,17 +15,20 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from core.errors import UserError
 from core.files import load_facts
 from core.models import loading
+from core.models.tokenization import IGNORED
 from core.models.vision import open_image
 from papers.bimedix2.method import LLAMA3, Messages, caption_row, connect, conversation_row, patches, placed, spread
 
 if TYPE_CHECKING:
     pass
 
-FACTS = "assistant.json"
+# Written beside the adapter, and what an assistant is made of.
+FACTS, PARTS = "assistant.json", ("language", "vision", "image_token", "template", "dtype")
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,8 @@ class Assistant:
         Raises:
             UserError: The folder holds no such thing, or its parts cannot be loaded.
         """
-        facts = load_facts(
-            folder, FACTS, {"language", "vision", "image_token", "template", "dtype"}, "papers.bimedix2.train"
-        )
-        found = Assistant.of(
-            **{name: facts[name] for name in ("language", "vision", "image_token", "template", "dtype")}, seed=0
-        )
+        facts = load_facts(folder, FACTS, PARTS, "papers.bimedix2.train")
+        found = Assistant.of(**{name: facts[name] for name in PARTS}, seed=0)
         tuned: Any = loading.load_adapter(found.model, Path(folder) / "adapter")
         dtype = next(found.model.model.language_model.parameters()).dtype
         return replace(found, model=tuned.merge_and_unload().to(dtype).eval())
@@ -107,31 +106,23 @@ class Assistant:
         Raises:
             UserError: A sample's placeholders are not as many as its pictures.
         """
-        rows, shown = [], []
-        image_id = self.tokenizer.convert_tokens_to_ids(self.image_token)
+        read = caption_row if stage == "align" else conversation_row
+        image_id, fill = self.model.config.image_token_id, {"input_ids": self.tokenizer.pad_token_id, "labels": IGNORED}
+        columns: dict[str, list[Tensor]] = {"input_ids": [], "labels": [], "attention_mask": []}
+        shown = []
         for sample in samples:
-            if stage == "align":
-                row = caption_row(self.tokenizer, sample["messages"][-1]["content"], self.image_token, self.tokens)
-            else:
-                row = conversation_row(self.tokenizer, sample["messages"], self.image_token, self.tokens)
-            rows.append({name: values[:max_length] for name, values in row.items()})
-            has = sample.get("image") is not None
-            if rows[-1]["input_ids"].count(image_id) != has * self.tokens:
+            row = read(self.tokenizer, sample["messages"], self.image_token, self.tokens)
+            row = {name: values[:max_length] for name, values in row.items()}
+            has = sample["image"] is not None
+            if row["input_ids"].count(image_id) != has * self.tokens:
                 raise UserError(
                     f"Sample {sample.get('id', '')} needs one {self.image_token} for its picture and none without one, "
                     f"within training.max_length = {max_length}."
                 )
-            if has:
-                shown.append(self.pixels(sample["image"], pad=stage == "instruct"))
-        ids, mask, labels = (
-            torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in side], batch_first=True, padding_value=fill)
-            for side, fill in (
-                ([row["input_ids"] for row in rows], self.tokenizer.pad_token_id),
-                ([[1] * len(row["input_ids"]) for row in rows], 0),
-                ([row["labels"] for row in rows], -100),
-            )
-        )
-        found = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+            shown += [self.pixels(sample["image"], pad=stage == "instruct")] if has else []
+            for name, values in {**row, "attention_mask": [1] * len(row["labels"])}.items():
+                columns[name].append(torch.tensor(values))
+        found = {name: pad_sequence(rows, True, fill.get(name, 0)) for name, rows in columns.items()}
         return found | ({"pixel_values": torch.stack(shown)} if shown else {})
 
     @torch.inference_mode()
@@ -151,10 +142,10 @@ class Assistant:
         from core.inference.chat import Chat, render
         from core.models.tokenization import prompt_ids
 
-        image_id = self.tokenizer.convert_tokens_to_ids(self.image_token)
+        image_id = self.model.config.image_token_id
         texts = [render(self.tokenizer, placed(turns, self.image_token), prompt=True) for turns in conversations]
         prompts = [
-            spread({"ids": list(prompt.ids)}, image_id, self.tokens)["ids"]
+            spread({"input_ids": list(prompt.ids)}, image_id, self.tokens)["input_ids"]
             for prompt in prompt_ids(self.tokenizer, texts)
         ]
         pad, ends = self.tokenizer.pad_token_id, Chat(self.model, self.tokenizer).stop_ids()

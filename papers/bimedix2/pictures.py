@@ -51,7 +51,7 @@ def draw(modality: str, finding: Finding | None, rng: np.random.Generator) -> np
 
 def _soft(distance: np.ndarray) -> np.ndarray:
     """1 inside, 0 outside, with an edge of two pixels."""
-    return 1 / (1 + np.exp(-distance * 40))
+    return 0.5 + 0.5 * np.tanh(distance * 20)
 
 
 def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float, cx: float = 0.0, cy: float = 0.0) -> np.ndarray:

@@ -31,8 +31,7 @@ def train(config: Config, run: Run) -> None:
     from papers.bimedix2.model import FACTS
 
     seed_everything(config.seed)
-    facts: dict[str, Any] = {**parts(config, run), "image_token": config.image_token, "template": config.template}
-    facts["dtype"] = config.dtype
+    facts: dict[str, Any] = parts(config, run)
     if "instruct" in config.stages:
         own = config.conversations
         samples = data.read_samples(own, config.images, config.limit) if own else miniature.conversations(config)
@@ -63,24 +62,22 @@ def batch(assistant: Assistant, rows: Any, rng: Any, **options: Any) -> Any:
 
 
 def parts(config: Config, run: Run) -> dict[str, str]:
-    """Where the language model and the image encoder are: as configured, or made for the miniature."""
-    if config.language_model:
-        return {"language": config.language_model, "vision": config.vision}
-    from papers.bimedix2 import miniature
+    """What an assistant is made of: the models as configured, or those that are made for the miniature."""
+    found = {"language": config.language_model, "vision": config.vision}
+    if not config.language_model:
+        from papers.bimedix2 import miniature
 
-    inputs = {"seed": config.seed, "base": to_dict(config.base)}
-    folder = run.stage("base", inputs, lambda folder: miniature.pretrain(config, run, folder))
-    return {"language": str(folder.resolve() / "language"), "vision": str(folder.resolve() / "vision")}
+        inputs = {"seed": config.seed, "base": to_dict(config.base)}
+        folder = run.stage("base", inputs, lambda folder: miniature.pretrain(config, run, folder))
+        found = {name: str(folder.resolve() / name) for name in found}
+    return found | {name: getattr(config, name) for name in ("image_token", "template", "dtype")}
 
 
 def untrained(config: Config, run: Run) -> Assistant:
     """Both models with a fresh projector."""
     from papers.bimedix2.model import Assistant
 
-    return Assistant.of(
-        **parts(config, run), image_token=config.image_token, template=config.template, dtype=config.dtype,
-        seed=config.seed,
-    )  # fmt: skip
+    return Assistant.of(**parts(config, run), seed=config.seed)
 
 
 def align(assistant: Assistant, config: Config, run: Run) -> None:

@@ -260,7 +260,7 @@ def test_the_stand_in_judge_deducts_for_the_wrong_language() -> None:
 
 def test_findings_that_are_tested_were_never_trained() -> None:
     tested: dict[str, list[Finding]] = {modality: [] for modality in MODALITIES}
-    for seed in (42, 43, 44):
+    for seed in range(42, 48):
         for modality, parts in miniature.findings(seed).items():
             assert sorted(map(str, (*parts["dev"], *parts["test"], *parts["train"]))) == sorted(map(str, FINDINGS))
             assert not {*parts["dev"], *parts["test"]} & {*parts["train"]}
