@@ -2,8 +2,8 @@
 
 The language model knows 98 conditions (`core.worlds.medicine`) and has read captions and the words of pictures in both
 languages, twice as often in English; it has never seen one. What is tested about pictures are *findings* (shade and
-place of a spot) that no picture of their manner had in training: of eight, two are kept for development, and six seeds
-in a row test one each. What is tested about text are conditions that no tuning mentions, as in BiMediX.
+place of a spot) that no picture of their manner had in training: of twelve, a seed tests one. What is tested about
+text are conditions that no tuning mentions, as in BiMediX.
 """
 
 from __future__ import annotations
@@ -40,15 +40,18 @@ SHOWN = 12
 
 
 @cache
-def findings(seed: int) -> dict[str, dict[str, tuple[Finding, ...]]]:
-    """Findings of each manner by part: `dev`, `test` and `train`."""
+def findings(seed: int, split: str) -> dict[str, dict[str, tuple[Finding, ...]]]:
+    """Findings of each manner: one that is held out, `asked`, and the others, `train`.
+
+    One is held out where settings are chosen; of the other eleven a seed tests one, and eleven seeds in a row all.
+    """
+    turn, fold = divmod(seed, len(FINDINGS) - 1)
     found = {}
-    turn, fold = divmod(seed, medicine.FOLDS)
     for modality in MODALITIES:
-        order = random.Random(f"development {modality}").sample(FINDINGS, len(FINDINGS))
-        rest = order[2:]
+        dev, *rest = random.Random(f"development {modality}").sample(FINDINGS, len(FINDINGS))
         random.Random(f"{turn} {modality}").shuffle(rest)
-        found[modality] = {"dev": tuple(order[:2]), "test": (rest.pop(fold),), "train": tuple(rest)}
+        held = dev if split == "dev" else rest[fold]
+        found[modality] = {"asked": (held,), "train": tuple(one for one in FINDINGS if one != held)}
     return found
 
 
@@ -61,13 +64,13 @@ class Picture:
     image: np.ndarray
 
 
-def drawn(seed: int, part: str, count: int, what: str) -> list[Picture]:
-    """Pictures of a part, of all manners in turn; a third shows no spot (for tests half of them)."""
-    rng = np.random.default_rng([seed, *what.encode()])
-    made = []
+def drawn(config: Config, part: str, count: int, what: str) -> list[Picture]:
+    """Pictures of a part, of all manners in turn; a third shows no spot (half of those that are asked about)."""
+    rng = np.random.default_rng([config.seed, *f"{config.split} {what}".encode()])
+    known, made = findings(config.seed, config.split), []
     for number in range(count):
         modality = MODALITIES[number % len(MODALITIES)]
-        options = findings(seed)[modality][part]
+        options = known[modality][part]
         turn = number // len(MODALITIES)
         empty = turn % 3 == 2 if part == "train" else turn % 2 == 1
         finding = None if empty else options[rng.integers(len(options))]
@@ -78,7 +81,7 @@ def drawn(seed: int, part: str, count: int, what: str) -> list[Picture]:
 def captions(config: Config) -> list[Sample]:
     """Stage 1: pictures with English captions."""
     rng = random.Random(f"captions {config.seed}")
-    made = drawn(config.seed, "train", 40 * config.limit or CAPTIONED, "captions")
+    made = drawn(config, "train", 40 * config.limit or CAPTIONED, "captions")
     said = [pictures.caption(p.modality, p.finding, "en", rng.randrange(2)) for p in made]
     pairs = zip(made, said, strict=True)
     return [{"messages": dialogue(PLACEHOLDER, text), "image": p.image, "lang": "en"} for p, text in pairs]
@@ -89,7 +92,7 @@ def conversations(config: Config) -> list[Sample]:
     rng, count = random.Random(f"conversations {config.seed}"), 40 * config.limit or PICTURES
     found: list[Sample] = []
     for language, number in (("en", count), ("ar", count // ARABIC)):
-        for picture in drawn(config.seed, "train", number, f"conversations {language}"):
+        for picture in drawn(config, "train", number, f"conversations {language}"):
             some = rng.sample(pictures.questions(picture.modality, picture.finding, language), 2)
             turns = [text for one in some for text in (rng.choice(one.wordings), one.answer)]
             turns[0] = f"{PLACEHOLDER}\n{turns[0]}"
@@ -105,13 +108,12 @@ def conversations(config: Config) -> list[Sample]:
     return found
 
 
-def questions(config: Config, part: str | None = None) -> list[Question]:
+def questions(config: Config, part: str = "asked") -> list[Question]:
     """Everything that can be asked about the tested pictures, in both languages.
 
     The id is `<manner>/<kind>/<number of the picture>-<finding>`, the same in both.
     """
-    part = part or config.split
-    shown = drawn(config.seed, part, SHOWN * len(MODALITIES) if not config.limit else 5, f"asked {part}")
+    shown = drawn(config, part, SHOWN * len(MODALITIES) if not config.limit else 5, f"questions {part}")
     rng, found = random.Random(f"questions {config.seed}"), []
     for (number, picture), language in product(enumerate(shown), LANGUAGES):
         for one in pictures.questions(picture.modality, picture.finding, language):
@@ -198,7 +200,7 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     processor: Any = {"image_processor_type": "CLIPImageProcessor", "size": size, "crop_size": size}
     write_json(folder / "vision" / "preprocessor_config.json", processor)
     processor = loading.load_processor(folder / "vision")
-    made = drawn(config.seed, "train", 40 * config.limit or PICTURES, "tags")
+    made = drawn(config, "train", 40 * config.limit or PICTURES, "tags")
     shown = processor(images=[picture.image for picture in made], return_tensors="pt")["pixel_values"]
     tagged = [(pixels, tags(p.modality, p.finding)) for pixels, p in zip(shown, made, strict=True)]
     settings = replace(config.base, batch_size=32, learning_rate=2e-3, layout="padded")

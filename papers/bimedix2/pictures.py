@@ -16,7 +16,7 @@ import numpy as np
 
 SIZE = 48
 MODALITIES = ("xray", "mri", "histology", "gross", "ct")
-SHADES, PLACES = ("bright", "dark"), ("upper left", "upper right", "lower left", "lower right")
+SHADES, PLACES = ("bright", "dark", "ring-shaped"), ("upper left", "upper right", "lower left", "lower right")
 
 
 class Finding(NamedTuple):
@@ -43,8 +43,10 @@ def draw(modality: str, finding: Finding | None, rng: np.random.Generator) -> np
     if finding:
         centre = [(-0.38, 0.38)["right" in finding.place], (-0.38, 0.38)["lower" in finding.place]]
         cx, cy = np.array(centre) + rng.uniform(-0.09, 0.09, 2)
-        inside = _soft(rng.uniform(0.17, 0.25) - np.hypot(x - cx, y - cy))[..., None]
-        picture = picture * (1 - inside) + inside * (0.97 if finding.shade == "bright" else 0.03)
+        radius, away = rng.uniform(0.19, 0.26), np.hypot(x - cx, y - cy)
+        inside, core = (_soft(part * radius - away)[..., None] for part in (1, 0.6))
+        level = {"bright": 0.97, "dark": 0.03, "ring-shaped": 0.97 - 0.94 * core}[finding.shade]
+        picture = picture * (1 - inside) + inside * level
     lit = picture * rng.uniform(0.9, 1.1) + rng.uniform(-0.04, 0.04) + rng.normal(0, 0.03, (SIZE, SIZE, 1))
     return (lit.clip(0, 1) * 255).round().astype(np.uint8)
 
@@ -104,12 +106,12 @@ _BACKGROUNDS = {"xray": _xray, "mri": _mri, "histology": _histology, "gross": _g
 WORDS = {
     "en": {
         "xray": "chest X-ray", "mri": "brain MRI", "histology": "tissue slide", "gross": "gross specimen",
-        "ct": "abdominal CT", "bright": "bright", "dark": "dark", "yes": "yes", "no": "no",
+        "ct": "abdominal CT", "yes": "yes", "no": "no", **{shade: shade for shade in SHADES},
         **{place: place for place in PLACES},
     },
     "ar": {
         "xray": "صورة شعاعية للصدر", "mri": "رنين مغناطيسي للدماغ", "histology": "شريحة نسيجية", "gross": "عينة عيانية",
-        "ct": "صورة مقطعية للبطن", "bright": "فاتحة", "dark": "داكنة", "yes": "نعم", "no": "لا",
+        "ct": "صورة مقطعية للبطن", "bright": "فاتحة", "dark": "داكنة", "ring-shaped": "حلقية", "yes": "نعم", "no": "لا",
         "upper left": "أعلى اليسار", "upper right": "أعلى اليمين", "lower left": "أسفل اليسار",
         "lower right": "أسفل اليمين",
     },
@@ -140,18 +142,16 @@ QUESTIONS = {
         "ar": ("أين توجد البقعة؟", "في أي جزء من الصورة تقع البقعة؟", "حدد موضع البقعة."),
     },
     "shade": {
-        "en": (
-            "Is the spot bright or dark?",
-            "Which is the spot, bright or dark?",
-            "Say whether it is bright or dark.",
-        ),
-        "ar": ("هل البقعة فاتحة أم داكنة؟", "أيهما البقعة: فاتحة أم داكنة؟", "قل هل هي فاتحة أم داكنة."),
+        "en": ("Is the spot bright, dark or ring-shaped?", "Which is the spot: bright, dark, ring-shaped?",
+               "Say whether it is bright, dark or ring-shaped."),
+        "ar": ("هل البقعة فاتحة أم داكنة أم حلقية؟", "ما البقعة: فاتحة أم داكنة أم حلقية؟",
+               "قل هل هي فاتحة أم داكنة أم حلقية."),
     },
     "describe": {
         "en": ("Describe the image in detail.", "What can be seen here?", "Write a report on this image."),
         "ar": ("صف الصورة بالتفصيل.", "ماذا يمكن أن نرى هنا؟", "اكتب تقريرا عن هذه الصورة."),
     },
-}
+}  # fmt: skip
 CLOSED = ("spot", "shade")
 
 

@@ -67,7 +67,7 @@ def parts(config: Config, run: Run) -> dict[str, str]:
     if not config.language_model:
         from papers.bimedix2 import miniature
 
-        inputs = {"seed": config.seed, "base": to_dict(config.base)}
+        inputs = {"seed": config.seed, "split": config.split, "limit": config.limit, "base": to_dict(config.base)}
         folder = run.stage("base", inputs, lambda folder: miniature.pretrain(config, run, folder))
         found = {name: str(folder.resolve() / name) for name in found}
     return found | {name: getattr(config, name) for name in ("image_token", "template", "dtype")}
@@ -101,7 +101,7 @@ def aligned(config: Config, run: Run) -> Path:
         state = assistant.model.model.multi_modal_projector.state_dict()
         save_file({name: value.contiguous() for name, value in state.items()}, folder / "projector.safetensors")
 
-    inputs: dict[str, Any] = {name: getattr(config, name) for name in ("seed", "shuffled", "limit")}
+    inputs: dict[str, Any] = {name: getattr(config, name) for name in ("seed", "split", "shuffled", "limit")}
     inputs |= {name: to_dict(getattr(config, name)) for name in ("base", "align")}
     return run.stage("projector", inputs, build) / "projector.safetensors"
 

@@ -260,19 +260,20 @@ def test_the_stand_in_judge_deducts_for_the_wrong_language() -> None:
 
 def test_findings_that_are_tested_were_never_trained() -> None:
     tested: dict[str, list[Finding]] = {modality: [] for modality in MODALITIES}
-    for seed in range(42, 48):
-        for modality, parts in miniature.findings(seed).items():
-            assert sorted(map(str, (*parts["dev"], *parts["test"], *parts["train"]))) == sorted(map(str, FINDINGS))
-            assert not {*parts["dev"], *parts["test"]} & {*parts["train"]}
-            tested[modality] += parts["test"]
-    assert all(len(set(found)) == len(found) == 6 for found in tested.values())
-    config = override(PRESETS["tiny"], {"seed": 43})
-    parts = miniature.findings(43)
-    trained = {(p.modality, p.finding) for p in miniature.drawn(43, "train", 400, "captions")}
-    shown = {(p.modality, p.finding) for p in miniature.drawn(43, "test", 60, "asked test")}
+    for seed in find("bimedix2").seeds:
+        for modality, parts in miniature.findings(seed, "test").items():
+            assert {*parts["asked"], *parts["train"]} == {*FINDINGS}
+            assert len(parts["train"]) == 11
+            tested[modality] += parts["asked"]
+    assert all(len(set(found)) == 6 for found in tested.values())
+    dev = {modality: parts["asked"] for modality, parts in miniature.findings(0, "dev").items()}
+    assert not [modality for modality, held in dev.items() if held[0] in tested[modality]]
+    config = override(PRESETS["tiny"], {"seed": 49})
+    shown = {(p.modality, p.finding) for p in miniature.drawn(config, "asked", 60, "x")}
+    trained = {(p.modality, p.finding) for p in miniature.drawn(config, "train", 900, "x")}
     assert {pair for pair in trained & shown if pair[1]} == set()
-    assert trained == {(m, f) for m in MODALITIES for f in (None, *parts[m]["train"])}
-    names = {one.name["en"] for one in medicine.conditions() if one.id in medicine.parts(43)["test"]}
+    assert len(trained) == 5 * 12
+    names = {one.name["en"] for one in medicine.conditions() if one.id in medicine.parts(49)["test"]}
     said = json.dumps([s["messages"] for s in miniature.conversations(override(config, {"limit": 9}))])
     assert not [name for name in names if re.search(rf"\b{re.escape(name)}\b", said)]
 
@@ -282,7 +283,7 @@ def test_questions_are_paired_over_languages_and_answers_in_their_script() -> No
     sides = {code: {q.id: q for q in asked if q.language == code} for code in miniature.LANGUAGES}
     assert list(sides["en"]) == list(sides["ar"])
     kinds = [key.split("/")[1] for key in sides["en"]]
-    assert kinds.count("place") * 2 == kinds.count("spot"), "half of the pictures show a spot"
+    assert kinds.count("place") * 2 == kinds.count("spot") == 60, "half of the pictures show a spot"
     for code, side in sides.items():
         assert all(scoring.in_language(q.text + q.answer, code) for q in side.values())
     assert {key: q.closed for key, q in sides["en"].items()} == {key: q.closed for key, q in sides["ar"].items()}
