@@ -23,8 +23,10 @@ Stage = Literal["align", "instruct"]
 _SCRATCH = TrainingConfig(
     steps=400, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
 )
-_ALIGN = replace(_SCRATCH, steps=250, batch_size=16, schedule="cosine", warmup=0.03, layout="padded")
-_INSTRUCT = replace(_ALIGN, steps=200, batch_size=32)
+_ALIGN = replace(
+    _SCRATCH, steps=500, batch_size=16, learning_rate=5e-3, schedule="cosine", warmup=0.03, layout="padded"
+)
+_INSTRUCT = replace(_ALIGN, steps=200, batch_size=32, learning_rate=3e-3)
 
 
 @dataclass(frozen=True)

@@ -155,13 +155,14 @@ def described(seed: int) -> list[list[dict[str, str]]]:
 
 
 def texts() -> list[str]:
-    """What the language model reads, English twice: facts, names, captions and the words of pictures."""
+    """What the language model reads, English twice: facts, names, the words of pictures, captions in two wordings."""
     facts = [f"{item.prompt} {item.answer}." for item in medicine.statements(("en", "en", "ar"))]
     names = [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
     words = [(en, pictures.WORDS["ar"][key]) for key, en in pictures.WORDS["en"].items()]
     names += [line for en, ar in words for line in (f"{en} = {ar}", f"{ar} = {en}")] * 4
-    shown = product(("en", "en", "ar"), MODALITIES, (None, *FINDINGS), range(2))
-    return facts + names + [pictures.caption(m, finding, code, form) for code, m, finding, form in shown]
+    shown = product(("en", "en", "ar"), MODALITIES, (None, *FINDINGS), ((0, 1), (1, 0)))
+    twice = (" ".join(pictures.caption(m, found, code, form) for form in forms) for code, m, found, forms in shown)
+    return [*facts, *names, *twice]
 
 
 def pretrain(config: Config, run: Run, folder: Path) -> None:
@@ -176,25 +177,29 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     from core.models import loading
     from core.training.fit import fit, save_pretrained
 
-    read = texts()
+    thin = 20 if config.limit else 1
+    read = texts()[::thin]
     asked = medicine.parts(config.seed)["base"]
     answered = [item for item in medicine.questions(("en", "en", "ar"), "base") if item.cls in asked]
     # Trained on all questions, so that their words are cut alike.
     kinds: Any = get_args(medicine.Wording)
     seen = [item.prompt for kind in kinds for item in medicine.questions(wording=kind)]
     seen += [text for asked_ in pictures.QUESTIONS.values() for side in asked_.values() for text in side * 20]
-    tokenizer = train_bpe(seen + read, VOCABULARY, special_tokens=["[INST]", "[/INST]", PLACEHOLDER])
+    tokenizer = train_bpe(seen[::thin] + read, VOCABULARY, special_tokens=["[INST]", "[/INST]", PLACEHOLDER])
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     ids, begin, end = text_ids(tokenizer, read), tokenizer.bos_token_id, tokenizer.eos_token_id
     rows: list[Any] = [{"input_ids": [begin, *ids[text], end]} for text in read]
-    rows += chat_rows(tokenizer, described(config.seed) + [dialogue(item.prompt, item.answer) for item in answered])
+    talks = described(config.seed) + [dialogue(item.prompt, item.answer) for item in answered]
+    rows += chat_rows(tokenizer, talks[::thin])
     fit(model, rows, config.base, run, seed=config.seed, name="base")
     save_pretrained(model, folder / "language", tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         encoder: Any = AutoModel.from_config(encoder_shape())
         tagger = tagging(encoder, len(tags(None, None)))
+    with torch.no_grad():  # from the beginning as large as what stands in the patches
+        encoder.embeddings.position_embedding.weight *= 20
     encoder.save_pretrained(folder / "vision")
     size = dict.fromkeys(("height", "width"), pictures.SIZE)
     processor: Any = {"image_processor_type": "CLIPImageProcessor", "size": size, "crop_size": size}
@@ -203,7 +208,7 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     made = drawn(config, "train", 40 * config.limit or PICTURES, "tags")
     shown = processor(images=[picture.image for picture in made], return_tensors="pt")["pixel_values"]
     tagged = [(pixels, tags(p.modality, p.finding)) for pixels, p in zip(shown, made, strict=True)]
-    settings = replace(config.base, batch_size=32, learning_rate=2e-3, layout="padded")
+    settings = replace(config.base, steps=2 * config.base.steps, batch_size=32, learning_rate=2e-3, layout="padded")
     fit(tagger, tagged, settings, run, loss_fn=tag_loss, collate=tag_batch, seed=config.seed, name="encoder")
     encoder.save_pretrained(folder / "vision")
 
