@@ -10,7 +10,6 @@ by recall), and relative to the right answer, as BiMed-MBench is, by a judge tha
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,18 +46,19 @@ def evaluate(config: Config, run: Run) -> Measurement:
     units: Units = {}
     metrics: dict[str, float] = {}
     details: dict[str, Any] = {"training": {name: facts[name] for name in facts if name not in ("language", "vision")}}
-    for name, found in exams(assistant).items():
-        right = choices.answer(assistant.model, assistant.tokenizer, found, "token")
-        units[f"text_{name}"] = right
-        metrics[f"text_{name}"] = fmean(right.values())
-    units["text"] = {
-        key: value for name, one in units.items() if name.startswith("text_") for key, value in one.items()
+    scores = {
+        name: choices.answer(assistant.model, assistant.tokenizer, found, "token")
+        for name, found in exams(assistant).items()
     }
-    metrics["text"] = fmean(metrics[name] for name in units if name != "text") if len(units) > 1 else math.nan
+    if scores:
+        units |= {f"text_{name}": right for name, right in scores.items()}
+        units["text"] = {key: value for right in scores.values() for key, value in right.items()}
+        metrics |= {f"text_{name}": fmean(right.values()) for name, right in scores.items()}
+        metrics["text"] = fmean(metrics.values())
     if not config.language_model:
         metrics |= {f"read_{code}": read(assistant, config, code) for code in miniature.LANGUAGES}
         metrics |= text_solvers(config)
-    if "instruct" in config.stages:
+    if pictured and "instruct" in config.stages:
         said = answers(assistant, pictured, config.max_new_tokens)
         scored = score(pictured, said)
         units |= scored
