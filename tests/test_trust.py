@@ -48,6 +48,7 @@ ROW = {
 # What a paper's entrypoint wants beside a model of one's own, before it looks at the model.
 NEEDED = {
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
+    "bimedix2": ("--vision", "nothing/here", "--captions", "{rows}", "--conversations", "{rows}"),
     "langsamp": ("--corpus", "{rows}"),
     "xllms100": ("--preferences", "{rows}"),
     "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),

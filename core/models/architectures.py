@@ -345,6 +345,14 @@ SHAPES: dict[str, tuple[str, Values]] = {
     "sentence-transformers/all-MiniLM-L6-v2": _bert(
         "BertModel", 30522, hidden=384, inner=1536, layers=6, pad_token_id=0,
     ),
+    # image encoders
+    "openai/clip-vit-large-patch14-336": (
+        "CLIPVisionModel",
+        {
+            "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
+            "image_size": 336, "patch_size": 14, "projection_dim": 768,
+        },
+    ),
     # encoder-decoders
     "facebook/m2m100_1.2B": _m2m(128112, 24, 8192),
     "facebook/nllb-200-distilled-600M": _m2m(256206, 12, 4096),

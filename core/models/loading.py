@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-Task = Literal["causal-lm", "masked-lm", "seq2seq", "encoder", "seq-cls", "token-cls", "segmentation"]
+Task = Literal["causal-lm", "masked-lm", "seq2seq", "encoder", "seq-cls", "token-cls", "segmentation", "image-text"]
 
 _PREFIX = "wheel:"
 _VOCABULARY_FILES = (
@@ -56,6 +56,7 @@ _AUTO_CLASSES = {
     "seq-cls": "AutoModelForSequenceClassification",
     "token-cls": "AutoModelForTokenClassification",
     "segmentation": "AutoModelForUniversalSegmentation",
+    "image-text": "AutoModelForImageTextToText",
 }
 _CLASSIFIERS = ("seq-cls", "token-cls")
 

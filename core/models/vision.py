@@ -36,6 +36,21 @@ class Detection(NamedTuple):
     score: float = 1.0
 
 
+def open_image(path: str | Path) -> Any:
+    """The picture in a file as a PIL image in RGB, as large as it is.
+
+    Raises:
+        UserError: No such file, or no picture that can be read.
+    """
+    from PIL import Image
+
+    with opened(path) as content:
+        try:
+            return Image.open(content).convert("RGB")
+        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            raise UserError(f"{path} is no picture that can be read ({error}): replace it.") from None
+
+
 def read_image(path: str | Path, size: int) -> Float[Tensor, "size size 3"]:
     """A square picture from a file: short side resized (bicubic), centre cropped.
 
@@ -44,11 +59,7 @@ def read_image(path: str | Path, size: int) -> Float[Tensor, "size size 3"]:
     """
     from PIL import Image, ImageOps
 
-    with opened(path) as content:
-        try:
-            image = Image.open(content).convert("RGB")
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path} is no picture that can be read ({error}): replace it.") from None
+    image = open_image(path)
     if image.size != (size, size):
         image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(image, dtype=np.float32)) / 127.5 - 1

@@ -125,6 +125,7 @@ def fit(
     seed: int = 0,
     evaluate: Evaluate | None = None,
     rate: Rate | None = None,
+    rates: Mapping[str, float] | None = None,
     moments: Moments | None = None,
     accelerator: Accelerator | None = None,
     name: str = "train",
@@ -148,6 +149,8 @@ def fit(
             `config.eval_every` steps and after the last.
         rate: `rate(step, steps in all)` is the learning rate of a step, counted from 0. None = as the settings say;
             another one serves schedules of several pieces, over which weights and optimiser go on.
+        rates: Parts of names, each with the share of the learning rate that parameters of such names get; None = all
+            have the same.
         moments: AdamW's state by parameter, read at the start and filled at the end: a second phase that is given the
             first one's dictionary (empty before) goes on with its moments and step counts. None = each phase begins
             with an optimiser of its own.
@@ -178,7 +181,7 @@ def fit(
 
     with contextlib.ExitStack() as stack:
         feed = make_feed(dataset, config, seed, collate, "padded", _pad_token(model))
-        objective, optimizer = stack.enter_context(prepared(model, loss_fn, config, accelerator))
+        objective, optimizer = stack.enter_context(prepared(model, loss_fn, config, accelerator, rates))
         optimizer_state = _continued(optimizer, moments, accelerator)
         feed = dataclasses.replace(feed, form=stack.enter_context(_document_form(objective, model, feed, device)))
         total = config.steps if isinstance(feed.order, StreamOrder) else config.steps or feed.order.steps(config.epochs)
@@ -201,7 +204,7 @@ def fit(
             random_before = checkpoint.random_state()
             now = rate(state.step, total) if rate else learning_rate(state.step, total, config)
             for group in optimizer.param_groups:
-                group["lr"] = now
+                group["lr"] = now * group["rate"]
 
             if (found := next(batches, None)) is None:
                 raise UserError(_ENDED.format(step=state.step, total=total))
@@ -276,18 +279,22 @@ def _accelerator_for(model: nn.Module, config: TrainingConfig, run: Run) -> Acce
 
 @contextlib.contextmanager
 def prepared(
-    model: nn.Module, loss_fn: LossFunction, config: TrainingConfig, accelerator: Accelerator
+    model: nn.Module,
+    loss_fn: LossFunction,
+    config: TrainingConfig,
+    accelerator: Accelerator,
+    rates: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Model and loss in the distributed wrapper, in training mode, and the optimiser of what that trains."""
     with _training_mode(model, config):
         if not accelerator.is_fsdp2:
-            yield accelerator.prepare(Objective(model, loss_fn), make_optimizer(model, config))
+            yield accelerator.prepare(Objective(model, loss_fn), make_optimizer(model, config, rates))
             return
         # The optimiser is made of the shards: accelerate, given one of whole parameters, finds its shards by address,
         # and tensors without values have none.
         objective = sharded_objective(model, loss_fn, accelerator)
         accelerator._models.append(objective)
-        yield objective, accelerator.prepare_optimizer(make_optimizer(objective, config))
+        yield objective, accelerator.prepare_optimizer(make_optimizer(objective, config, rates))
 
 
 def _continued(optimizer: Any, moments: Moments | None, accelerator: Accelerator) -> Moments:

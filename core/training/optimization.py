@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -82,15 +82,25 @@ def set_precision(model: nn.Module, config: TrainingConfig, device: torch.device
     return "bf16" if precision == "bf16" else "no"
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Fused AdamW over the parameters that require gradients; vectors (norms, biases) do not decay."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
+def make_optimizer(
+    model: nn.Module, config: TrainingConfig, rates: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """Fused AdamW over the parameters that require gradients; vectors (norms, biases) do not decay.
+
+    Args:
+        model: What is trained.
+        config: Learning rate, moments, decay.
+        rates: Parts of names, each with the share of the learning rate that parameters of such names get.
+    """
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            rate = next((share for part, share in (rates or {}).items() if part in name), 1.0)
+            decays = parameter.ndim >= 2
+            group = {"params": [], "weight_decay": config.weight_decay if decays else 0.0, "rate": rate}
+            groups.setdefault((-rate, not decays), group)["params"].append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [group for _, group in sorted(groups.items(), key=lambda found: found[0])],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         eps=config.epsilon,

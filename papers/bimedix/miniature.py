@@ -9,7 +9,6 @@ as in the paper most of it is Mixtral's, and what tuning gives is to bring it ou
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -22,60 +21,23 @@ from core.worlds.base import Item
 from core.worlds.medicine import Wording
 from papers.bimedix.config import Config, mixtral_shape
 
-# Conditions for choosing settings, never tested; of the others six seeds in a row test a sixth each, none twice.
-DEVELOPMENT, FOLDS = 14, 6
-# Conditions that the base has been asked about: it answers, and there is something left to gain.
-ASKED = 8
 # Of a question; chance is a fourth.
 OPTIONS = 4
 # How often the base reads an English sentence for each time it reads an Arabic one: English-heavy, like Mixtral.
 ENGLISH_SHARE = 2
 
 
-def parts(config: Config) -> dict[str, set[str]]:
-    """Conditions by part: `dev`, `test`, `base` and `train`; all wordings, relations and languages of one together.
-
-    Those whose name shares letters with an answer (heart failure: the heart) are never tested.
-    """
-    known = medicine.conditions()
-    shared = {one.id: [fragments(one.name[key[0]]) & fragments(a) for key, a in one.answer.items()] for one in known}
-    fair = [name for name, letters in shared.items() if not any(letters)]
-    random.Random("development").shuffle(fair)
-    dev, fair = fair[:DEVELOPMENT], fair[DEVELOPMENT:]
-    turn, fold = divmod(config.seed, FOLDS)
-    random.Random(f"folds {turn}").shuffle(fair)
-    test = fair[fold::FOLDS]
-    rest = [one.id for one in known if one.id not in {*dev, *test}]
-    random.Random(f"asked {config.seed}").shuffle(rest)
-    return {"dev": set(dev), "test": set(test), "base": set(rest[:ASKED]), "train": set(rest[ASKED:])}
-
-
-def fragments(text: str) -> set[str]:
-    """Every four letters in a row."""
-    return {word[i : i + 4] for word in re.findall(r"\w+", text.lower()) for i in range(len(word) - 3)}
-
-
 def by_letters(item: Sample) -> float:
     """What the option that shares most letters with the question earns, without a model."""
-    shared = [len(fragments(item["question"]) & fragments(option)) for option in item["options"]]
+    shared = [len(medicine.fragments(item["question"]) & medicine.fragments(option)) for option in item["options"]]
     return credit(shared, item["answer"])
-
-
-def permuted(items: Sequence[Item], seed: int) -> list[Item]:
-    """The null arm: within each relation every condition gets the answer of a random other one."""
-    given: dict[tuple[str, str], medicine.Condition] = {}
-    for relation in medicine.RELATIONS:
-        order = random.Random(f"permuted {relation} {seed}").sample(medicine.conditions(), len(medicine.conditions()))
-        given |= {(one.id, relation): other for one, other in zip(order, order[1:] + order[:1], strict=True)}
-    asked = [(item, medicine.relation(item)) for item in items]
-    return [replace(item, answer=given[item.cls, what].answer[item.language, what]) for item, what in asked]
 
 
 def tuning_samples(config: Config, lang: str) -> list[Sample]:
     """Instructions about the training conditions: open questions, one multiple-choice question a fact, a dialogue."""
-    trained = parts(config)["train"]
+    trained = medicine.parts(config.seed)["train"]
     items = [item for item in medicine.questions((lang,), "train") if item.cls in trained]
-    items = permuted(items, config.seed) if config.permuted else items
+    items = medicine.permuted(items, config.seed) if config.permuted else items
     samples: list[Sample] = []
     asked = list(zip(items, _choices(items, f"train {config.seed}", lang), strict=True))
     for item, choice in asked[: 20 * config.limit or None]:
@@ -91,7 +53,7 @@ def items_of(config: Config, lang: str, part: Wording | None = None) -> list[Sam
     Options are drawn for each language by itself.
     """
     part = part or config.split
-    asked = parts(config)[part]
+    asked = medicine.parts(config.seed)[part]
     items = [item for item in medicine.questions((lang,), part) if item.cls in asked]
     return _choices(items, f"{part} {config.seed}", lang)
 
@@ -103,7 +65,7 @@ def _choices(items: Sequence[Item], draw: str, lang: str) -> list[Sample]:
 
 def told(config: Config, lang: str) -> list[Any]:
     """Statements about the tested conditions as the base has read them, to be ended by one of four answers."""
-    asked = parts(config)[config.split]
+    asked = medicine.parts(config.seed)[config.split]
     items = [item for item in medicine.statements((lang,)) if item.cls in asked]
     return _questions(items, f"told {config.seed}")
 
@@ -125,10 +87,10 @@ def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss
 
-    shape, seed, asked = config.base_model, config.seed, parts(config)["base"]
+    shape, seed, asked = config.base_model, config.seed, medicine.parts(config.seed)["base"]
     facts, answered = medicine.statements(), [i for i in medicine.questions(wording="base") if i.cls in asked]
     if config.permuted:
-        facts, answered = permuted(facts, seed), permuted(answered, seed)
+        facts, answered = medicine.permuted(facts, seed), medicine.permuted(answered, seed)
     times = {"en": ENGLISH_SHARE, "ar": 1}
     facts, answered = ([one for one in some for _ in range(times[one.language])] for some in (facts, answered))
     texts = [f"{item.prompt} {item.answer}." for item in facts]

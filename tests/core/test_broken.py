@@ -305,6 +305,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "dip prompt rows.jsonl --lexicon {}": ("dip", ".tsv"),
     "dip prompt rows.jsonl --lexicon {} --placement append": ("dip", ".json"),
     "dip fit {} --source sw": ("dip", ".tsv"),
+    "bimedix2 bench {} --answers rows.jsonl": ("bimedix2", ".jsonl"),
+    "bimedix2 bench questions.jsonl --answers {}": ("bimedix2", ".jsonl"),
+    "bimedix2 bench questions.jsonl --answers said.jsonl --replies {}": ("bimedix2", ".jsonl"),
+    "bimedix2 score {}": ("bimedix2", ".json"),
     "dip fit pairs.tsv --source sw --merge {}": ("dip", ".tsv"),
     "dip compare {} --lexicon pairs.tsv --model nothing/here": ("dip", ".jsonl"),
     "dip compare rows.jsonl --lexicon {} --model nothing/here": ("dip", ".json"),
@@ -343,6 +347,8 @@ MODELS = {
     "langsamp donors",
     "neobabel draw",
     "muril plan",
+    "bimedix2 ask",
+    "bimedix2 merge",
 }
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")
@@ -358,6 +364,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "rows.jsonl").write_text('{"id": "a", "instruction": "x", "output": "y"}\n')
     problem = {"id": "1", "lang": "sw", "question": "q", "answer": "1", "output": "1"}
     (tmp_path / "problems.jsonl").write_text(json.dumps(problem) + "\n")
+    seen = {"question_id": 1, "image": "1.png", "text": "q", "gpt4_answer": "a", "fig_caption": "c", "domain": {}}
+    (tmp_path / "questions.jsonl").write_text(json.dumps({**seen, "type": "conversation"}) + "\n")
+    (tmp_path / "said.jsonl").write_text('{"question_id": 1, "text": "a"}\n')
     (tmp_path / "pairs.tsv").write_text("en\tsw\na\tb\n")
     (tmp_path / "a.vec").write_text("a 1 2\nb 2 1\n")
     return tmp_path

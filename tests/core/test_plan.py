@@ -103,6 +103,8 @@ PUBLISHED = {
     "microsoft/mdeberta-v3-base": 278_218_752,
     "intfloat/multilingual-e5-small": 117_653_760,
     "sentence-transformers/all-MiniLM-L6-v2": 22_713_216,
+    # That of 224 pixels has 303,179,776, and 320 positions of 1,024 less.
+    "openai/clip-vit-large-patch14-336": 303_179_776 + 320 * 1024,
     "facebook/m2m100_1.2B": 1_239_470_080,
     "facebook/nllb-200-distilled-600M": 615_073_792,
     "facebook/nllb-200-distilled-1.3B": 1_370_638_336,

@@ -401,6 +401,17 @@ def test_weight_decay_spares_vectors():
     }
 
 
+def test_parts_of_a_model_learn_at_rates_of_their_own(run):
+    model = tiny_model()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    settings = replace(CONFIG, steps=1, learning_rate=0.1, weight_decay=0.0, warmup=0.0, max_grad_norm=0.0)
+    fit(model, rows(), settings, run, rates={"mlp": 0.1})
+    # AdamW's first step is as long as its rate.
+    moved = {name: float((p - before[name]).abs().max()) for name, p in model.named_parameters()}
+    for name, size in moved.items():
+        assert size == pytest.approx(0.01 if "mlp" in name else 0.1, rel=1e-2), name
+
+
 def test_flops_per_token():
     model = tiny_model()
     matrices = sum(p.numel() for p in model.parameters() if p.ndim > 1) - model.get_input_embeddings().weight.numel()

@@ -51,3 +51,13 @@ def test_texts_about_a_fact() -> None:
     assert ("asthma", "الربو") in medicine.glossary()
     with pytest.raises(UserError, match="no medical knowledge in 'fr'"):
         medicine.questions(("fr",))
+
+
+def test_parts_are_disjoint_and_six_seeds_test_each_condition_once() -> None:
+    tested: list[str] = []
+    for seed in range(12, 12 + medicine.FOLDS):
+        parts = medicine.parts(seed)
+        assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 98
+        assert parts["dev"] == medicine.parts(0)["dev"]
+        tested += parts["test"]
+    assert len(tested) == len(set(tested)) == 61

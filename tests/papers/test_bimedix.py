@@ -326,10 +326,10 @@ def test_bad_files_are_refused(content: bytes, message: str, tmp_path: Path) -> 
 def test_six_seeds_test_every_condition_once_and_tune_on_none_that_they_test() -> None:
     tested: list[str] = []
     for seed in PAPER.seeds:
-        parts = miniature.parts(override(PRESETS["tiny"], {"seed": seed}))
+        parts = medicine.parts(seed)
         assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 98
         tested += parts["test"]
-    assert len(PAPER.seeds) == miniature.FOLDS
+    assert len(PAPER.seeds) == medicine.FOLDS
     assert len(tested) == len(set(tested)) == 61
 
 
@@ -339,7 +339,7 @@ def test_tuning_never_mentions_what_is_tested(lang: str, split: str) -> None:
     config = override(PRESETS["tiny"], {"seed": 7, "split": split})
     text = json.dumps([s["messages"] for s in miniature.tuning_samples(config, lang)], ensure_ascii=False)
     assert len({item["id"].partition("/")[0] for item in miniature.items_of(config, lang)}) >= 8
-    names = {one.name[lang] for one in medicine.conditions() if one.id in miniature.parts(config)[split]}
+    names = {one.name[lang] for one in medicine.conditions() if one.id in medicine.parts(config.seed)[split]}
     assert not [name for name in names if re.search(rf"\b{re.escape(name)}\b", text)]
     for item in miniature.items_of(config, lang):
         assert item["question"] not in text
@@ -361,12 +361,12 @@ def test_options_are_drawn_anew_for_every_question() -> None:
 
 def test_permuted_answers_are_those_of_other_conditions() -> None:
     items = medicine.questions(("en",))
-    wrong = miniature.permuted(items, 0)
+    wrong = medicine.permuted(items, 0)
     for relation in medicine.RELATIONS:
         before, after = ([i.answer for i in some if medicine.relation(i) == relation] for some in (items, wrong))
         assert sorted(before) == sorted(after)
         assert sum(a == b for a, b in zip(before, after, strict=True)) < 0.15 * len(before)
-    assert miniature.permuted(items, 0) == wrong != miniature.permuted(items, 1)
+    assert medicine.permuted(items, 0) == wrong != medicine.permuted(items, 1)
 
 
 def test_own_instructions_are_permuted_as_well() -> None:

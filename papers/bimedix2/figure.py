@@ -1,0 +1,83 @@
+"""The figure of the page, drawn from the record: test pictures and what two arms say of them, scores of all arms."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from core.experiment.figures import by_unit, mean_of, rows
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
+from papers.bimedix2 import miniature
+from papers.bimedix2.config import Config
+from papers.bimedix2.pictures import MODALITIES
+
+ARMS = (
+    ("bimedix2", "both languages, both stages"),
+    ("english-pictures", "pictures in English alone"),
+    ("without-stage-1", "without stage 1"),
+    ("without-text", "without text"),
+    ("shuffled", "pictures exchanged (null)"),
+)
+LANGUAGES = (("en", "English", COLOURS["blue"]), ("ar", "Arabic", COLOURS["vermilion"]))
+NAMES = dict(zip(MODALITIES, ("X-ray", "MRI", "histology", "gross", "CT"), strict=True))
+
+
+def draw(record: Record) -> Figure:
+    """Above: a picture of each manner and what is said of it in Arabic. Below: scores by arm, manner, and of text."""
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
+    figure = plt.figure(figsize=(9.8, 7.4), layout="constrained")
+    grid = figure.add_gridspec(2, 15, height_ratios=(1, 1.35))
+    for number in range(len(MODALITIES)):
+        _shown(figure.add_subplot(grid[0, 3 * number : 3 * number + 3]), record, number)
+    axes = figure.add_subplot(grid[1, :7])
+    _bars(axes, record, "relative", ARMS, "modality")
+    axes.set_title("Questions about pictures", pad=8)
+    axes.set_xlabel("relative score, findings never trained")
+    axes = figure.add_subplot(grid[1, 7:11])
+    for arm, colour in (("bimedix2", "vermilion"), ("english-pictures", "grey")):
+        found = by_unit(record, arm, "relative_ar")
+        axes.plot([found[m] for m in MODALITIES], range(len(MODALITIES)), "o", color=COLOURS[colour])
+    rows(axes, [NAMES[m] for m in MODALITIES])
+    axes.set_title("In Arabic, by manner", pad=8)
+    axes.set_xlabel("red: both languages\ngrey: pictures in English alone")
+    axes = figure.add_subplot(grid[1, 11:])
+    arms = (("base", "not tuned"), ("bimedix2", "tuned"), ("without-text", "no text"))
+    _bars(axes, record, "text", arms, "wording")
+    axes.axvline(0.25, color="black", linestyle=":", linewidth=1)
+    axes.set_title("Questions without", pad=8)
+    axes.set_xlabel("accuracy (dotted: chance)")
+    return figure
+
+
+def _shown(axes: Axes, record: Record, number: int) -> None:
+    """The first test picture of a manner in the first seed, with what is said of it in Arabic."""
+    seed = record.seeds[0]
+    question = next(q for q in miniature.questions(Config(seed=seed)) if q.id.split("/")[2].startswith(f"{number}-"))
+    axes.imshow(question.image, interpolation="bilinear")
+    axes.axis("off")
+    lines = []
+    for arm, name in (("bimedix2", "both"), ("english-pictures", "English alone")):
+        samples = record.measurements[arm][seed].details["samples"]
+        said = [s for s in samples if s["language"] == "ar" and s["id"].split("/")[2].startswith(f"{number}-")]
+        report = next(s for s in said if "/describe/" in s["id"])
+        lines.append(f"{name} {'✔' if report['said'] == report['answer'] else '✘'}\n{report['said'][:44]}")
+    axes.text(0.5, -0.06, "\n".join(lines), transform=axes.transAxes, ha="center", va="top", fontsize=6.5)
+
+
+def _bars(axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str]], unit: str) -> None:
+    rows(axes, [label for _, label in arms], high=1.16)
+    for row, (arm, _) in enumerate(arms):
+        for place, (code, language, colour) in zip((row - 0.2, row + 0.2), LANGUAGES, strict=True):
+            found = mean_of(record, arm, f"{metric}_{code}", unit)
+            axes.barh(place, found.estimate, height=0.37, color=colour, alpha=0.75)
+            axes.plot([max(0, found.low), min(1, found.high)], [place, place], color="black", linewidth=1.2)
+            axes.text(1.02, place, f"{found.estimate:.2f}", va="center", fontsize=8)
+            if not row:
+                axes.text(0.02, place, language, va="center", fontsize=8, color="white", weight="bold")
