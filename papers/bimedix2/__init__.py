@@ -26,7 +26,7 @@ PAPER = Paper(
     year=2024,
     venue="Findings of EMNLP 2025",
     arxiv="2412.07769",
-    family="adaptation",
+    family="images",
     summary="A projector trained on captions, then adapters trained on conversations with and without pictures in two "
     "languages, give one medical model that sees, reads and answers in English and Arabic.",
     claims=(

@@ -22,6 +22,7 @@ from tyro.conf import Positional
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, show, tools
+from core.experiment.trying import Try
 
 DOMAINS = ("chest_xray", "mri", "histology", "gross", "ct_scan")
 # The judge's instruction of BiMed-MBench: for Arabic with a deduction.
@@ -216,6 +217,13 @@ def merge(options: Merge) -> None:
 
 
 VERBS: Verbs = {"ask": (Ask, ask), "bench": (Bench, bench), "score": (Score, score), "merge": (Merge, merge)}
+
+TRY = Try(
+    command="score {data}",
+    data="predictions as JSON lines: question, reference, prediction, and whether the question is closed.",
+    means="Accuracy of closed questions, recall and token F1 of open ones, by language.",
+    limits="Words shared with a reference; nothing about medical use.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

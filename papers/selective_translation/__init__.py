@@ -22,7 +22,7 @@ PAPER = Paper(
     year=2025,
     venue="arXiv preprint",
     arxiv="2507.14304",
-    family="fine-tuning",
+    family="instruction tuning",
     summary=(
         "Translates alignment data whole, but for what must not be translated (code, keys, paths, formulas, markup), "
         "filters it by a judge and tunes on it beside the English data, then on preferences."

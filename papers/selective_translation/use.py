@@ -18,6 +18,7 @@ import tyro
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, show, tools
+from core.experiment.trying import Try
 
 Rows = list[dict[str, Any]]
 
@@ -280,6 +281,15 @@ VERBS: Verbs = {
     "audit": (Audit, audit),
     "judge": (Judge, judge),
 }
+
+TRY = Try(
+    command="translate {data} --language {language} --model {model} --out {out}/translated.jsonl",
+    data="records with `prompt` and `response` (other fields: `-- --fields prompt chosen rejected`).",
+    means="The records in your language with code, keys, paths, formulas and markup as they were, and a flag on "
+    "each that went wrong.",
+    limits="Whether a translation is good, a judge has to say (`judge`); a flag means that something was lost, not "
+    "that the rest is right.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
