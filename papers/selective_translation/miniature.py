@@ -45,7 +45,7 @@ SHARES = {"train": 0.6, "dev": 0.15, "test": 0.25}
 PHRASINGS = (0, 1, 2)
 # Share of the prompts in which the translator slips.
 SLIPS = 0.4
-NUMBERS = tuple(map(str, range(2, 18)))
+NUMBERS = tuple(map(str, range(2, 26)))
 SIGNS = {"increase": "+", "decrease": "-", "multiply": "*", "divide": "/"}
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -74,9 +74,9 @@ class Fact(NamedTuple):
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    """All that can be asked; of the records, which are many, 160."""
+    """All that can be asked; of the records, which are many, 120."""
     english, people = phrases()["en"], Random("people")
-    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(160))
+    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(120))
     combined = {
         ("code", ("op", "n")): product(english["op"], NUMBERS),
         ("json", ("name", "age", "city")): records,
