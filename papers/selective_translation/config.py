@@ -85,7 +85,7 @@ class Config:
     """Pre-training of the base, where it is trained here; ours."""
     training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=400))
     """Instruction tuning; in miniature ours, development split."""
-    preferring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=60, learning_rate=2e-4))
+    preferring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=60, learning_rate=5e-4))
     """Preference training; in miniature ours, development split."""
 
     def __post_init__(self) -> None:
