@@ -163,8 +163,7 @@ def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
 
 
 def english(config: Config, name: str = "train") -> list[dict[str, Any]]:
-    """English records of a part, which the seed draws, each with a response to reject: mostly that to another request of
-    its type."""
+    """English records of a part, each with a response to reject: mostly that to another request of its type."""
     found, draw = [], Random(f"{name}-{config.seed}")
     known = part(config, name)
     by_kind = {kind: [response_of(fact, "en") for fact in known if fact.kind == kind] for kind in TYPES}
