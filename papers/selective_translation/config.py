@@ -83,9 +83,9 @@ class Config:
 
     reading: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200))
     """Pre-training of the base, where it is trained here; ours."""
-    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=300))
+    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=400))
     """Instruction tuning; in miniature ours, development split."""
-    preferring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=60, learning_rate=2e-4))
+    preferring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=60, learning_rate=5e-4))
     """Preference training; in miniature ours, development split."""
 
     def __post_init__(self) -> None:
@@ -128,7 +128,8 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, records=60, n_translated=4, asked=2, messages=("hi", "sw"), dpo=True, reading=replace(TINY.reading, steps=3, batch_size=8),
+        TINY, records=60, n_translated=4, asked=2, messages=("hi", "sw"), dpo=True,
+        reading=replace(TINY.reading, steps=3, batch_size=8),
         training=replace(TINY.training, steps=3, batch_size=8),
         preferring=replace(TINY.preferring, steps=2, batch_size=4),
     ),

@@ -66,8 +66,7 @@ def checked(config: Config, run: Run, write: Any) -> Measurement:
         units[name] = values
     metrics = {name: by_first(values) for name, values in units.items()} | metrics
     metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(config, code).items()}
-    pool = load_json(run.artifact / "pool.json")
-    metrics["kept"] = pool["kept"] / pool["translated"]
+    metrics["kept"] = load_json(run.artifact / "pool.json")["kept"]
     return Measurement(metrics, dict(units), {"language": code, "samples": samples})
 
 

@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 LANGUAGES = ("hi", "ne", "mr", "bn", "ta", "fa", "sw", "tr")
 STRUCTURED = ("code", "json", "tool", "math")
 TYPES = (*STRUCTURED, "plain")
-SHARES = {"train": 0.6, "dev": 0.15, "test": 0.25}
+SHARES = {"train": 0.5, "pairs": 0.15, "dev": 0.1, "test": 0.25}
 PHRASINGS = (0, 1, 2)
 # Share of the prompts in which the translator slips.
 SLIPS = 0.4
-NUMBERS = tuple(map(str, range(2, 18)))
+NUMBERS = tuple(map(str, range(2, 26)))
 SIGNS = {"increase": "+", "decrease": "-", "multiply": "*", "divide": "/"}
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -74,9 +74,9 @@ class Fact(NamedTuple):
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    """All that can be asked; of the records, which are many, 160."""
+    """All that can be asked; of the records, which are many, 120."""
     english, people = phrases()["en"], Random("people")
-    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(160))
+    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(120))
     combined = {
         ("code", ("op", "n")): product(english["op"], NUMBERS),
         ("json", ("name", "age", "city")): records,
@@ -162,10 +162,10 @@ def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
 # --- data to tune on --------------------------------------------------------------------------------------------------
 
 
-def english(config: Config) -> list[dict[str, Any]]:
-    """The English data, which the seed draws, with an answer to reject: mostly that to another request of the type."""
-    found, draw = [], Random(f"worse-{config.seed}")
-    known = part(config, "train")
+def english(config: Config, name: str = "train") -> list[dict[str, Any]]:
+    """English records of a part, each with a response to reject: mostly that to another request of its type."""
+    found, draw = [], Random(f"{name}-{config.seed}")
+    known = part(config, name)
     by_kind = {kind: [response_of(fact, "en") for fact in known if fact.kind == kind] for kind in TYPES}
     for fact in known:
         for number in PHRASINGS:
@@ -173,6 +173,14 @@ def english(config: Config) -> list[dict[str, Any]]:
             row |= {"response": response_of(fact, "en"), "rejected": draw.choice(by_kind[fact.kind])}
             found.append(row)
     return draw.sample(found, min(config.records, len(found)))
+
+
+def preferences(config: Config) -> list[dict[str, Any]]:
+    """Pairs in English, about requests that are not tuned on, and half as many translations that the filter leaves."""
+    records = english(config, "pairs")
+    found = kept(config, translations(config, records), records)[: len(records) // 2]
+    rows = [*(records if config.mix_english else []), *found]
+    return [{**row, "chosen": row["response"]} for row in rows if row["response"] != row["rejected"]]
 
 
 def translations(config: Config, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

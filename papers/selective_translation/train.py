@@ -37,16 +37,13 @@ def train(config: Config, run: Run) -> None:
         pairs = preferences(config) if config.dpo else []
         method.tune(model, tokenizer, records, config.training, run, config.seed)
     else:
-        sft = tuned(config, run)
-        model, tokenizer = loading.load(sft / "model", dtype="float32")
-        english, translated = miniature_data(config)
-        chosen = method.mix(english, translated, config.k, config.seed)
-        pairs = [{**row, "chosen": row["response"]} for row in chosen if row["response"] != row["rejected"]]
+        model, tokenizer = loading.load(tuned(config, run) / "model", dtype="float32")
+        pairs = miniature.preferences(config) if config.dpo else []
     if config.dpo:
         method.prefer(model, tokenizer, pairs, config.preferring, run, config.seed, beta=config.beta)
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process() and not config.base:
-        write_json(run.artifact / "pool.json", {"translated": config.records, "kept": len(translated)})
+        write_json(run.artifact / "pool.json", {"kept": len(miniature_data(config)[1]) / config.records})
 
 
 def preferences(config: Config) -> list[dict[str, Any]]:
