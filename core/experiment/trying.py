@@ -131,7 +131,7 @@ def _copied(copy: io.StringIO) -> Iterator[None]:
         def isatty(self) -> bool:
             return self.shown.isatty()
 
-    with contextlib.redirect_stdout(Both(sys.stdout)):  # type: ignore[type-var]
+    with contextlib.redirect_stdout(Both(sys.stdout)):
         yield
 
 

@@ -48,7 +48,7 @@ _VOCABULARY_FILES = (
     "vocab.json",
     "vocab.txt",
 )
-_AUTO_CLASSES = {
+_AUTO_CLASSES: dict[Task, str] = {
     "causal-lm": "AutoModelForCausalLM",
     "masked-lm": "AutoModelForMaskedLM",
     "seq2seq": "AutoModelForSeq2SeqLM",

@@ -288,7 +288,7 @@ def with_more_merges(
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    state, spell = _bpe_state(tokenizer), tokenizer.backend_tokenizer.model.tokenize  # type: ignore[attr-defined]
+    state, spell = _bpe_state(tokenizer), tokenizer.backend_tokenizer.model.tokenize
     # The trainer reads letters, so every old piece is one.
     letters = (" ".join("".join(chr(_LETTER + t.id) for t in spell(w)) for w in _words(tokenizer, x)) for x in texts)
     trained = Tokenizer(models.BPE())
@@ -313,7 +313,7 @@ def with_more_merges(
 
 def _words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
     """What merges do not cross, in the letters of the vocabulary."""
-    backend: Any = tokenizer.backend_tokenizer  # type: ignore[attr-defined]
+    backend: Any = tokenizer.backend_tokenizer
     text = backend.normalizer.normalize_str(text) if backend.normalizer else text
     if backend.pre_tokenizer:
         return [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]

@@ -188,7 +188,7 @@ class _Lines:
         if trained:
             source = loading.load(model, dtype=self.dtype, **options)
         else:
-            shape = loading.from_config(loading.load_config(model), seed=0, **options)
+            shape: Any = loading.from_config(loading.load_config(model), seed=0, **options)
             source = loading.Loaded(shape.to(loading.default_device()), loading.load_tokenizer(model))
         drop = not self.keep_first and self.architecture == "causal-lm" and self.embedding != "last"
         return mexa_score(
@@ -275,7 +275,7 @@ def controls(
         code: {
             "untrained": untrained[code].score,
             "shuffled": alignment.shuffled,
-            "letters": float(mexa(shared_trigrams(texts[options.pivot], texts[code]))),
+            "letters": float(mexa(shared_trigrams(texts[options.pivot], texts[code]).tolist())),
         }
         for code, alignment in found.items()
     }

@@ -189,7 +189,7 @@ def workload(config: Config) -> list[Workload]:
     pool = 2 * config.n_translated  # of which the filter leaves half (paper)
     sft = of_training(config.training, config.base, samples * SAMPLE * config.training.epochs, name="instructions")
     dpo = of_training(config.preferring, config.base, samples * 2 * PAIR * config.preferring.epochs, name="preferences")
-    reading = {"kind": "inference", "method": "frozen", "sequence_length": 2 * SAMPLE}
+    reading: dict[str, Any] = {"kind": "inference", "method": "frozen", "sequence_length": 2 * SAMPLE}
     return [
         sft,
         *([dpo] if config.dpo else []),

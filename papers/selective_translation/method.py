@@ -99,9 +99,9 @@ class SelectiveTranslator:
     def texts(self, texts: Sequence[str]) -> list[Translated]:
         """Translations of whole texts; a mark that the backend lost or doubled is flagged, never guessed back."""
         if self.mode == "rules":
-            answers = self.backend([rules(text, self.language) for text in texts])
-            kept = [preserved(text, answer) for text, answer in zip(texts, answers, strict=True)]
-            return [Translated(a, _flag(t, a, k, "changed")) for t, a, k in zip(texts, answers, kept, strict=True)]
+            told = self.backend([rules(text, self.language) for text in texts])
+            kept = [preserved(text, answer) for text, answer in zip(texts, told, strict=True)]
+            return [Translated(a, _flag(t, a, k, "changed")) for t, a, k in zip(texts, told, kept, strict=True)]
         if self.mode == "all":
             return [Translated(a, _flag(t, a)) for t, a in zip(texts, self.backend(texts), strict=True)]
         masked = [protect(text) for text in texts]

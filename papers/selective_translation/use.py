@@ -144,7 +144,8 @@ def translate(options: Translate) -> None:
         plain = method.SelectiveTranslator(offered(options.fallback, options.workers), options.language, "all")
         parts[True] = (plain, (options.language, "all", options.fallback, False))
     cache = options.out.with_name(f"{options.out.name}.cache.jsonl")
-    done, costs = {}, []
+    done: dict[Any, Any] = {}
+    costs: list[Any] = []
     for unsafe, (translator, settings) in parts.items():
         part = [row for row in records if bool(row.get("unsafe")) == unsafe]
         found, cost = data.resumed(
@@ -241,10 +242,12 @@ def judge(options: Judge) -> None:
     asked: list[list[tuple[str, str, Sequence[str], Mapping[str, int]]]] = []
     for row, other in pairs:
         texts = {name: method.faith_prompt(row[name], other[name], options.language) for name in options.fields}
-        found = [(f"{row['id']}/{name}/faith", text, method.FAITH, method.BEST) for name, text in texts.items()]
+        found: list[tuple[str, str, Sequence[str], Mapping[str, int]]] = [
+            (f"{row['id']}/{name}/faith", text, method.FAITH, method.BEST) for name, text in texts.items()
+        ]
         if options.aligned >= 0:
-            ends = (other[options.fields[place]] for place in (0, -1))
-            text = method.alignment_prompt(*ends, options.language)
+            first, last = (other[options.fields[place]] for place in (0, -1))
+            text = method.alignment_prompt(first, last, options.language)
             found.append((f"{row['id']}/alignment", text, method.ALIGNMENT, least))
         asked.append(found)
     if not options.replies:
