@@ -135,10 +135,10 @@ class Config:
 
 
 _LARGE = TrainingConfig(
-    batch_size=8192, micro_batch_size=64, learning_rate=3e-4, warmup=10_000, beta2=0.98, schedule="cosine",
+    batch_size=8192, micro_batch_size=64, learning_rate=3e-4, warmup=0.1, beta2=0.98, schedule="cosine",
     precision="bf16", strategy="fsdp2", gradient_checkpointing=True, save_every=2000, keep_checkpoints=5,
 )  # fmt: skip
-_TUNED = replace(_LARGE, learning_rate=3e-5, warmup=500)
+_TUNED = replace(_LARGE, learning_rate=3e-5, warmup=0.05)
 PAPER = Config(
     languages=("zh", "de", "cs", "ru", "ja"), tuned=("zh", "de", "cs", "ru", "ja"),
     bitext="{language}-en.tsv", monolingual="{language}.txt",  # WMT22's constrained data have to be asked for
@@ -147,11 +147,20 @@ PAPER = Config(
     pretraining=replace(_LARGE, steps=100_000), tuning=replace(_TUNED, steps=20_000),
     augmenting=replace(_TUNED, steps=20_000), generalising=replace(_TUNED, steps=500, batch_size=512, learning_rate=1e-5),
 )  # fmt: skip
+_SMALL = TrainingConfig(
+    batch_size=256, learning_rate=5e-4, warmup=0.1, beta2=0.98, schedule="cosine", save_every=1000, log_every=50
+)
+_SMALL_TUNED = replace(_SMALL, learning_rate=1e-4, steps=2000)
 _SMOKE = {name: replace(_SCRATCH, steps=2, batch_size=8) for name in ("pretraining", "tuning", "augmenting", "generalising")}
 PRESETS: dict[str, Config] = {
     "smoke": replace(Config(languages=("cs", "de"), pairs=8, lines=6, items=2, general_pairs=8, beams=2), **_SMOKE),
     "tiny": Config(),
     "paper": PAPER,
+    # For own bitexts: Transformer-Base (the paper compares with it), as long as small ones need; ours.
+    "base": replace(
+        PAPER, size="base", pieces=8000, pretraining=replace(_SMALL, steps=6000), tuning=_SMALL_TUNED,
+        augmenting=_SMALL_TUNED, generalising=replace(_SMALL_TUNED, steps=200, batch_size=64),
+    ),
 }
 
 _BOTH = {"tune": "bi"}
@@ -177,3 +186,47 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "general_single": {**_BOTH, "generalise": "single"},
     "general_shuffled": {**_GENERAL, "shuffled": "general"},
 }
+
+
+def shape(config: Config, vocabulary: int) -> Any:
+    """Of a new model."""
+    from core.models.scratch import mbart_config
+
+    sizes = SIZES[config.size]
+    values: dict[str, Any] = {f"{side}_ffn_dim": sizes["feed_forward"] for side in ("encoder", "decoder")}
+    values |= {name: sizes[name] for name in ("width", "layers", "heads")}
+    # The longest line of the tiny world has sixteen words.
+    values["positions"] = 64 if config.size == "tiny" else 1024
+    return mbart_config(vocabulary, **values, dropout=config.dropout, attention_dropout=0.0)
+
+
+def workload(config: Config) -> list[Workload]:
+    """The phases of one model: at the paper's scale with 450 thousand tokens a step (ours), of about 55 a pair."""
+    from core.cost.workload import Workload
+
+    phases = {"multidirectional": config.pretraining, "one direction": config.tuning}
+    phases |= {"self-training": config.augmenting} if config.self_training != "none" else {}
+    phases |= {"generalisation": config.generalising} if config.generalise != "none" else {}
+    return [
+        Workload(
+            config.model or shape(config, config.pieces or 300), steps.steps * steps.batch_size * (55 if config.bitext else 16),
+            sequence_length=55, micro_batch_size=steps.micro_batch_size or steps.batch_size,
+            checkpointing=steps.gradient_checkpointing, chunked_loss=False, name=name,
+        )
+        for name, steps in phases.items()
+    ]  # fmt: skip
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step with the longest pairs, and translating, for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, translate
+    from core.training.seq2seq import collate, sequence_loss
+
+    longest = 128 if config.bitext else 24
+    row = {"input_ids": [4] * longest, "labels": [4] * longest}
+    loss, batches = partial(sequence_loss, smoothing=config.smoothing), partial(collate, pad=1)
+    model = pretrained(config.model or shape(config, config.pieces or 300), "seq2seq", always="float32")
+    writing = partial(translate, source=longest, new=longest, beams=config.beams)
+    return [Simulation("pre-training", model, config.pretraining, loss, row, batches, writing)]

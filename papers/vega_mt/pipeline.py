@@ -20,12 +20,12 @@ from core.experiment.run import Run
 from core.inference.seq2seq import positions, translate
 from core.models.loading import from_config, load
 from core.models.merging import average, merge
-from core.models.scratch import mbart50_tokenizer, mbart_config
+from core.models.scratch import mbart50_tokenizer
 from core.tasks.translation import Segment
 from core.training.config import TrainingConfig
 from core.training.fit import save_pretrained
 from papers.vega_mt import data, method
-from papers.vega_mt.config import KEEP, LOW, SIZES, Config
+from papers.vega_mt.config import KEEP, LOW, Config, shape
 from papers.vega_mt.data import World
 from papers.vega_mt.method import Cleaned, Direction, Scope
 
@@ -50,16 +50,6 @@ class Task(NamedTuple):
         """Settings by name; with own text all of them, as phases are not shared."""
         values = to_dict(self.config)
         return values if self.config.bitext else {name: values[name] for name in names}
-
-
-def shape(config: Config, vocabulary: int) -> Any:
-    """Of a new model."""
-    sizes = SIZES[config.size]
-    values = {f"{side}_ffn_dim": sizes["feed_forward"] for side in ("encoder", "decoder")}
-    values |= {name: sizes[name] for name in ("width", "layers", "heads")}
-    # Positions of the tiny model cover its longest line several times.
-    values["positions"] = 64 if config.size == "tiny" else 1024
-    return mbart_config(vocabulary, **values, dropout=config.dropout, attention_dropout=0.0)
 
 
 def trained(
