@@ -94,7 +94,7 @@ def mbart_tokenizer(words: Iterable[str]) -> MBartTokenizer:
 
 
 def mbart50_tokenizer(lines: Iterable[str], pieces: int = 0) -> MBart50Tokenizer:
-    """mBART-50's tokenizer and its 52 languages: the tag stands first on both sides, and the decoder begins with `</s>`.
+    """mBART-50's tokenizer and its 52 languages: the tag comes first on both sides, and the decoder begins with `</s>`.
 
     Args:
         lines: What the vocabulary is learnt from.

@@ -7,7 +7,7 @@ numbers that no arm reads and no test asks: `results/settings.jsonl`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
@@ -28,7 +28,7 @@ SIZES: dict[str, dict[str, int]] = {
     "big": {"width": 1024, "layers": 6, "heads": 16, "feed_forward": 4096},
     "xl": {"width": 2048, "layers": 24, "heads": 32, "feed_forward": 16384},
 }
-"""Transformer-Base, -Big and the XL model; the last one recalled, and it has the 4.7 billion parameters of the abstract."""
+"""Transformer-Base, -Big and the XL model; the last one recalled; it has the 4.7 billion parameters of the abstract."""
 _SCRATCH = TrainingConfig(batch_size=32, beta2=0.98, schedule="linear", precision="fp32", log_every=100)
 
 
@@ -94,13 +94,13 @@ class Config:
     # how
     temperature: Annotated[float, Range(1)] = 1.0
     """T of the directions of the first phase; bitexts of one size need none."""
-    pretraining: TrainingConfig = replace(_SCRATCH, steps=600, learning_rate=2e-3)
+    pretraining: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=400, learning_rate=2e-3))
     """First phase; ours, development split."""
-    tuning: TrainingConfig = replace(_SCRATCH, steps=300, learning_rate=1e-3)
+    tuning: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200, learning_rate=1e-3))
     """Second phase; ours, development split."""
-    augmenting: TrainingConfig = replace(_SCRATCH, steps=300, learning_rate=1e-3)
+    augmenting: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200, learning_rate=1e-3))
     """Third phase; ours, development split."""
-    generalising: TrainingConfig = replace(_SCRATCH, steps=100, learning_rate=1e-3)
+    generalising: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=100, learning_rate=1e-3))
     """Last phase; ours, development split."""
     smoothing: Annotated[float, Range(0, 0.9)] = 0.1
     """Of the labels; ours, the usual value."""
@@ -127,7 +127,7 @@ class Config:
         if self.bitext and not self.general and self.generalise != "none":
             raise UserError("generalise needs sets of several domains: give them as --general.")
         if self.self_training in ("none", "genuine") and (self.cycle or self.noise or self.shuffled == "pseudo"):
-            raise UserError(f"self_training = {self.self_training!r} reads no monolingual text: leave cycle and noise out.")
+            raise UserError(f"self_training = {self.self_training!r} reads no monolingual text: leave cycle and noise.")
         if self.ensemble and (self.tune == "bi" or (self.bitext and not self.dev)):
             raise UserError("ensemble is of models of one direction, and with own text needs --dev to choose them on.")
         if self.shuffled == "general" and self.generalise == "none":
@@ -145,13 +145,15 @@ PAPER = Config(
     general=("wmt18", "wmt19", "wmt20"), test="wmt22", dev="wmt21", pairs=0, lines=0, general_pairs=0, items=5000,
     size="xl", pieces=120_000, temperature=5.0,
     pretraining=replace(_LARGE, steps=100_000), tuning=replace(_TUNED, steps=20_000),
-    augmenting=replace(_TUNED, steps=20_000), generalising=replace(_TUNED, steps=500, batch_size=512, learning_rate=1e-5),
+    augmenting=replace(_TUNED, steps=20_000),
+    generalising=replace(_TUNED, steps=500, batch_size=512, learning_rate=1e-5),
 )  # fmt: skip
 _SMALL = TrainingConfig(
     batch_size=256, learning_rate=5e-4, warmup=0.1, beta2=0.98, schedule="cosine", save_every=1000, log_every=50
 )
 _SMALL_TUNED = replace(_SMALL, learning_rate=1e-4, steps=2000)
-_SMOKE = {name: replace(_SCRATCH, steps=2, batch_size=8) for name in ("pretraining", "tuning", "augmenting", "generalising")}
+_PHASES = ("pretraining", "tuning", "augmenting", "generalising")
+_SMOKE = {name: replace(_SCRATCH, steps=2, batch_size=8) for name in _PHASES}
 PRESETS: dict[str, Config] = {
     "smoke": replace(Config(languages=("cs", "de"), pairs=8, lines=6, items=2, general_pairs=8, beams=2), **_SMOKE),
     "tiny": Config(),
@@ -161,7 +163,7 @@ PRESETS: dict[str, Config] = {
         PAPER, size="base", pieces=8000, pretraining=replace(_SMALL, steps=6000), tuning=_SMALL_TUNED,
         augmenting=_SMALL_TUNED, generalising=replace(_SMALL_TUNED, steps=200, batch_size=64),
     ),
-}
+}  # fmt: skip
 
 _BOTH = {"tune": "bi"}
 _MIXED = {**_BOTH, "self_training": "both"}
@@ -207,13 +209,13 @@ def workload(config: Config) -> list[Workload]:
     phases = {"multidirectional": config.pretraining, "one direction": config.tuning}
     phases |= {"self-training": config.augmenting} if config.self_training != "none" else {}
     phases |= {"generalisation": config.generalising} if config.generalise != "none" else {}
+    model, tokens = config.model or shape(config, config.pieces or 300), 55 if config.bitext else 16
     return [
         Workload(
-            config.model or shape(config, config.pieces or 300), steps.steps * steps.batch_size * (55 if config.bitext else 16),
-            sequence_length=55, micro_batch_size=steps.micro_batch_size or steps.batch_size,
-            checkpointing=steps.gradient_checkpointing, chunked_loss=False, name=name,
+            model, phase.steps * phase.batch_size * tokens, sequence_length=tokens, name=name, chunked_loss=False,
+            micro_batch_size=phase.micro_batch_size or phase.batch_size, checkpointing=phase.gradient_checkpointing,
         )
-        for name, steps in phases.items()
+        for name, phase in phases.items()
     ]  # fmt: skip
 
 

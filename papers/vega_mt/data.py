@@ -71,9 +71,9 @@ def world(config: Config, run: Run) -> World:
     if config.equal_pairs:
         bitexts = {code: found[: max(1, len(found) // len(bitexts))] for code, found in bitexts.items()}
     lines = {code: texts(config.monolingual.format(language=code), config.lines) for code in codes}
+    lines = {code: damaged(found, config.noise, set(found), f"{config.seed}-{code}") for code, found in lines.items()}
     return World(
-        config.languages, tuned, bitexts,
-        monolingual={code: damaged(found, config.noise, set(found), f"{config.seed}-{code}") for code, found in lines.items()},
+        config.languages, tuned, bitexts, lines,
         general={code: {name: shared(name, code) for name in sets} for code in tuned},
         asked={code: shared(config.test, code, config.items) for code in tuned},
         select={code: shared(config.dev, code) if config.ensemble else [] for code in tuned}, domains={}, named={},

@@ -42,8 +42,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         for direction in data.both(code):
             asked = [part for part in world.asked[code] if (part.source, part.target) == direction]
             outputs = _written(config, _model(task, direction), asked)
-            _score(units, "bleu", code, asked, outputs)
-            _score(units, "exact", code, asked, outputs)
+            units["bleu"] |= _scores(code, asked, outputs)
+            units["exact"] |= _scores(code, asked, outputs, "exact")
             for solver, by in trivial(asked, "bleu").items():
                 solved[solver] += by.values()
             shown = list(zip(asked, outputs, strict=True))[:SHOWN]
@@ -56,7 +56,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
                 for domain, parts in {"numbers": asked, **world.domains[code]}.items():
                     here = [part for part in parts if (part.source, part.target) == direction]
                     here = here[: len(next(iter(world.domains[code].values()))) // 2]  # domains count alike
-                    _score(units, "general", f"{code}/{domain}", here, _written(config, model, here), "bleu")
+                    units["general"] |= _scores(f"{code}/{domain}", here, _written(config, model, here))
         if not config.bitext and config.self_training not in ("none", "genuine"):
             _pseudo(units, details, task)
     metrics |= {name: fmean(by.values()) for name, by in units.items()}
@@ -96,10 +96,10 @@ def _written(config: Config, loaded: Any, parts: Sequence[Segment]) -> list[str]
     return [half_to_full(text) for text in outputs] if full else outputs
 
 
-def _score(units: Units, metric: str, prefix: str, parts: Sequence[Segment], outputs: Sequence[str], by: Any = None) -> None:
+def _scores(prefix: str, parts: Sequence[Segment], outputs: Sequence[str], metric: Any = "bleu") -> dict[str, float]:
     from core.tasks.translation import sentence_scores
 
-    units[metric] |= {f"{prefix}/{name}": value for name, value in sentence_scores(parts, outputs, by or metric).items()}
+    return {f"{prefix}/{name}": value for name, value in sentence_scores(parts, outputs, metric).items()}
 
 
 def _pseudo(units: Units, details: dict[str, Any], task: Task) -> None:

@@ -110,7 +110,7 @@ def bidirectional_pseudo(
     genuine: Sequence[Segment], monolingual: Mapping[str, Sequence[str]], translate: Translate,
     kinds: Iterable[Literal["forward", "backward"]] = ("forward", "backward"),
 ) -> list[Segment]:  # fmt: skip
-    """(5) Pseudo pairs of the directions that the genuine pairs have; `forward/monolingual/3` says where one is from."""
+    """(5) Pseudo pairs of the directions that genuine pairs have; `forward/monolingual/3` says where one is from."""
     found: list[Segment] = []
     known: dict[Direction, dict[str, str]] = defaultdict(dict)
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.errors import UserError
-from core.tasks.translation import segments
+from core.tasks.translation import Segment, segments
 from core.worlds.base import dealt
 from core.worlds.numbers import spelled
 from papers.vega_mt import data
@@ -67,7 +68,8 @@ def numbers(config: Config) -> dict[str, list[int]]:
     """Numbers by what they are for."""
     drawn = Random(f"numbers-{config.seed}").sample(range(LARGEST), LARGEST)
     cuts = (0, HELD_OUT, 2 * HELD_OUT, 2 * HELD_OUT + SELECTED, LARGEST)
-    return dict(zip(("test", "dev", "select", "text"), (drawn[a:b] for a, b in zip(cuts, cuts[1:], strict=False)), strict=True))
+    names = ("test", "dev", "select", "text")
+    return {name: drawn[a:b] for name, (a, b) in zip(names, pairwise(cuts), strict=True)}
 
 
 @cache
@@ -75,7 +77,7 @@ def _names(code: str) -> dict[str, dict[str, str]]:
     kinds = ("weekday", "month", "currency", "unit")
     rows = corpora.load("cldr", languages=[code], kinds=list(kinds), complete=False)
     listed = {f"currency/{name}" for name in CURRENCIES} | {f"unit/{name}" for name in UNITS}
-    kept = (row for row in map(dict, rows) if row[code] and (row["kind"] in ("weekday", "month") or row["key"] in listed))
+    kept = (row for row in map(dict, rows) if row[code] and (row["kind"] in kinds[:2] or row["key"] in listed))
     return {row["key"]: {c: row[c].lower() for c in (PIVOT, code)} for row in kept}
 
 
@@ -86,7 +88,8 @@ def domains(config: Config, code: str, words: Words) -> dict[str, dict[str, Rows
     kinds = ("weekday", "month", "currency", "unit")
     days, months, sums, sizes = ([key for key in names if key.startswith(kind)] for kind in kinds)
     found: dict[str, dict[str, Rows]] = {}
-    for domain, before, after, most in (("dates", days, months, 32), ("money", [""], sums, LARGEST), ("measures", [""], sizes, LARGEST)):
+    frames = {"dates": (days, months, 32), "money": ([""], sums, LARGEST), "measures": ([""], sizes, LARGEST)}
+    for domain, (before, after, most) in frames.items():
         drawn: dict[str, dict[str, str]] = {}
         while len(drawn) < 2 * DOMAIN_TEST + DOMAIN_POOL:
             one, value, other = rng.choice(before), rng.randrange(1, most), rng.choice(after)
@@ -139,7 +142,8 @@ def world(config: Config, run: Run) -> data.World:
     """
     if unknown := [code for code in config.languages if code not in POOL]:
         raise UserError(f"languages: the tiny world has {', '.join(POOL)}, not {unknown[0]!r}.")
-    found = run.once("world", {name: getattr(config, name) for name in ("seed", "languages", "tuned")}, lambda: _built(config))
+    inputs = {name: getattr(config, name) for name in ("seed", "languages", "tuned")}
+    found = run.once("world", inputs, lambda: _built(config))
     codes = tuple(found["languages"])
     pairs = config.pairs // len(codes) if config.equal_pairs else config.pairs
     named = {code: {text: value for value, text in by.items()} for code, by in found["named"].items()}
@@ -147,20 +151,24 @@ def world(config: Config, run: Run) -> data.World:
         code: data.damaged(lines[: config.lines or None], config.noise, named[code], f"{config.seed}-{code}")
         for code, lines in found["monolingual"].items()
     }
-    general, domains_asked = dict[str, Any](), dict[str, Any]()
+    general, asked = dict[str, Any](), dict[str, Any]()
+
+    def both(rows: Rows, code: str) -> list[Segment]:
+        return segments(rows, data.both(code))
+
     for code, of in found["domains"].items():
-        numbers_too = {**{name: by["tuning"] for name, by in of.items()}, "numbers": found["bitexts"][code][-30:]}
-        general[code] = {name: segments(listed, data.both(code)) for name, listed in numbers_too.items()}
-        domains_asked[code] = {name: segments(by[config.split][: config.items], data.both(code)) for name, by in of.items()}
+        domains_of = {**{name: by["tuning"] for name, by in of.items()}, "numbers": found["bitexts"][code][-30:]}
+        general[code] = {name: both(listed, code) for name, listed in domains_of.items()}
+        asked[code] = {name: both(by[config.split][: config.items], code) for name, by in of.items()}
     return data.World(
         languages=codes,
         tuned=config.tuned or codes[:1],
         bitexts={code: rows[: pairs or None] for code, rows in found["bitexts"].items()},
         monolingual=monolingual,
         general=general,
-        asked={code: segments(rows[: config.items], data.both(code)) for code, rows in found["asked"][config.split].items()},
-        select={code: segments(rows[: config.items], data.both(code)) for code, rows in found["asked"]["select"].items()},
-        domains=domains_asked,
+        asked={code: both(rows[: config.items], code) for code, rows in found["asked"][config.split].items()},
+        select={code: both(rows[: config.items], code) for code, rows in found["asked"]["select"].items()},
+        domains=asked,
         named=named,
         lines=found["lines"],
     )

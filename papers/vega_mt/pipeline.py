@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,9 +65,8 @@ def trained(
         else:
             tokenizer = mbart50_tokenizer(task.world.lines, config.pieces)
             model = from_config(shape(config, len(tokenizer)), seed=config.seed, task="seq2seq")
-        method.train(
-            model, tokenizer, parts, settings, run, config.seed, name, smoothing=config.smoothing, bucket=bool(config.bitext)
-        )
+        options: Any = {"smoothing": config.smoothing, "bucket": bool(config.bitext)}
+        method.train(model, tokenizer, parts, settings, run, config.seed, name, **options)
         save_pretrained(model, folder, tokenizer)
 
     if config.bitext:
@@ -97,7 +97,8 @@ def tuned(task: Task, scope: Scope, wanted: Direction) -> Path:
     wanted = data.both(task.code)[0] if scope == "bi" else wanted
     asked = method.directions(scope, wanted, ())
     name = f"{scope}-{'-'.join(wanted)}"
-    return trained(task, name, data.genuine(task.world, asked), task.config.tuning, pretrained(task, wanted), asked=asked)
+    parts, start = data.genuine(task.world, asked), pretrained(task, wanted)
+    return trained(task, name, parts, task.config.tuning, start, asked=asked)
 
 
 def pseudo(task: Task, start: Path) -> tuple[list[Segment], dict[str, list[Cleaned]]]:
@@ -115,9 +116,8 @@ def pseudo(task: Task, start: Path) -> tuple[list[Segment], dict[str, list[Clean
         cleaned: dict[str, list[Cleaned]] = {}
         if config.cycle:
             for here, there in ((a, b), (b, a)):
-                cleaned[here] = method.cycle_translate(
-                    lines[here], lambda texts: write(texts, here, there), lambda texts: write(texts, there, here), KEEP, LOW
-                )
+                forward, backward = partial(write, source=here, target=there), partial(write, source=there, target=here)
+                cleaned[here] = method.cycle_translate(lines[here], forward, backward, KEEP, LOW)
             lines = {code: [line.text for line in found if line.text] for code, found in cleaned.items()}
         kinds: Any = ("forward", "backward") if config.self_training == "both" else (config.self_training,)
         made = method.bidirectional_pseudo(data.genuine(world, data.both(task.code)), lines, write, kinds)
@@ -138,7 +138,7 @@ def self_trained(task: Task, start: Path) -> Path:
 
 
 def generalised(task: Task, start: Path) -> tuple[Path, Path]:
-    """Phase 4: on a few pairs of several domains, or as many of one; before and after averaging with the model before."""
+    """Phase 4: on a few pairs of several domains, or as many of one; alone, and averaged with the model before."""
     config, sets = task.config, list(task.world.general[task.code].values())
     sets = sets[:1] if config.generalise == "single" else sets
     each = config.general_pairs // len(sets) or None

@@ -1,7 +1,7 @@
 """Chinese output as the official system writes it: no spaces, and punctuation as wide as characters.
 
-    half_to_full("你好, 世界!")                              # 你好，世界！
-    half_to_full("Hello 世界.", official=False)              # Hello世界。
+half_to_full("你好, 世界!")                              # 你好，世界！
+half_to_full("Hello 世界.", official=False)              # Hello世界。
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import string
 
-_WIDE = str.maketrans(",.!?:;()", "，。！？：；（）")  # noqa: RUF001
+_WIDE = str.maketrans(",.!?:;()", "，。！？：；（）")
 _HAN = "[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]"
 
 
 def half_to_full(text: str, official: bool = True) -> str:
     """Full-width punctuation.
 
-    The official rule joins Latin words, leaves punctuation beside a digit as it is, makes `．` of a final full stop, and
-    takes the last character for the neighbour of the first.
+    The official rule joins Latin words, leaves punctuation beside a digit as it is, makes `．` of a full stop at the
+    end, and takes the last character for the neighbour of the first.
 
     Args:
         text: A line.

@@ -1,4 +1,4 @@
-"""vega_mt: directions, round trips, pseudo pairs, ensembles, the official punctuation, phases that are shared, own text."""
+"""vega_mt: directions, round trips, pseudo pairs, ensembles, the official punctuation, own text."""
 
 from __future__ import annotations
 
@@ -52,14 +52,21 @@ def segment(text: str, translation: str, source: str = "en", target: str = "cs",
 
 
 def test_directions_of_the_three_scopes() -> None:
-    assert method.directions("multi", ("en", "cs"), ["cs", "de"]) == [("en", "cs"), ("cs", "en"), ("en", "de"), ("de", "en")]
+    assert method.directions("multi", ("en", "cs"), ["cs", "de"]) == [
+        ("en", "cs"),
+        ("cs", "en"),
+        ("en", "de"),
+        ("de", "en"),
+    ]
     assert method.directions("bi", ("cs", "en"), ()) == [("cs", "en"), ("en", "cs")]
     assert method.directions("uni", ("cs", "en"), ["cs", "de"]) == [("cs", "en")]
     assert len(method.directions("multi", ("en", "zh"), PRESETS["paper"].languages)) == 10
 
 
 def test_temperature_flattens_and_one_keeps_every_pair() -> None:
-    parts = [segment("a", "b", item=str(n)) for n in range(900)] + [segment("b", "a", "cs", "en", str(n)) for n in range(100)]
+    parts = [segment("a", "b", item=str(n)) for n in range(900)] + [
+        segment("b", "a", "cs", "en", str(n)) for n in range(100)
+    ]
     assert sorted(p.id for p in method.sample(parts, 1.0)) == sorted(p.id for p in parts)
     drawn = method.sample(parts, 1.5)
     assert sum(part.target == "en" for part in drawn) == 188
@@ -82,7 +89,9 @@ def test_tags_stand_first_on_both_sides_and_the_decoder_begins_with_the_end(mode
 
 def test_a_round_trip_keeps_replaces_and_drops() -> None:
     way = {"two hundred seven": "two hundred seven", "two two hundred": "two hundred", "xyz": "seven"}
-    found = method.cycle_translate(list(way), lambda texts: [f"<{text}>" for text in texts], lambda texts: [way[t[1:-1]] for t in texts])
+    found = method.cycle_translate(
+        list(way), lambda texts: [f"<{text}>" for text in texts], lambda texts: [way[t[1:-1]] for t in texts]
+    )
     assert [line.verdict for line in found] == ["kept", "replaced", "dropped"]
     assert [line.text for line in found] == ["two hundred seven", "two hundred", ""]
     assert found[0].score == pytest.approx(1.0)
@@ -271,7 +280,9 @@ def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None
 # ------------------------------------------------------------------------------------------------------------- verbs
 
 
-def test_verbs(models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verbs(
+    models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import io
 
     some, tokenizer = models
