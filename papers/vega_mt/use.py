@@ -3,7 +3,7 @@
     python -m papers.vega_mt.use clean czech.txt --source cs --target en --model facebook/m2m100_418M --out clean.jsonl
     python -m papers.vega_mt.use pseudo pairs.tsv --source en --target cs --model my_model --out pseudo.jsonl
     python -m papers.vega_mt.use translate --models last before --source en --target zh < english.txt
-    python -m papers.vega_mt.use punctuate < chinese.txt
+    python -m papers.vega_mt.use punctuate chinese.txt
 
 Pairs are a .tsv, .csv or .jsonl with a column a language code, text is a sentence a line. Training on own bitexts, with
 every phase: `papers.vega_mt.train base --bitext ...`, as the page shows.
@@ -86,8 +86,10 @@ class Translate(Between):
 
 @dataclass(frozen=True, kw_only=True)
 class Punctuate:
-    """Write the lines of standard input with full-width punctuation."""
+    """Write the lines of a text with full-width punctuation."""
 
+    text: Positional[Path]
+    """Chinese lines."""
     careful: bool = False
     """Only what touches Chinese is changed; officially all spaces go, too."""
 
@@ -171,10 +173,10 @@ def translate(options: Translate) -> None:
 
 def punctuate(options: Punctuate) -> None:
     """Print every line."""
-    from core.files import standard_input
+    from core.files import read_lines
     from papers.vega_mt.punctuation import half_to_full
 
-    for line in standard_input():
+    for line in read_lines(options.text):
         print(half_to_full(line, not options.careful))
 
 

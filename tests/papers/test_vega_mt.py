@@ -304,8 +304,8 @@ def test_verbs(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("dvě stě\n\n".encode())))
     use.main(["translate", "--models", *names, *between, "--punctuation", "official"])
     assert len(capsys.readouterr().out.splitlines()) == 2
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("你好, 世界!\n".encode())))
-    use.main(["punctuate"])
+    lines.write_text("你好, 世界!\n", encoding="utf-8")
+    use.main(["punctuate", str(lines)])
     assert capsys.readouterr().out == "你好，世界！\n"
     for arguments, message in (
         (["clean", str(lines), "--model", names[0], *between, "--low", "0.9"], "is above --keep"),
