@@ -17,7 +17,7 @@ from core.experiment.config import override, with_variant
 from core.experiment.entrypoint import execute
 from core.experiment.run import Run
 from core.files import read_json_lines, write_rows
-from core.inference.seq2seq import decoder_start, encode, translate
+from core.inference.seq2seq import decoder_start, encode
 from core.models.loading import from_config, load
 from core.models.scratch import mbart50_tokenizer, mbart_config
 from core.tasks.translation import Segment
@@ -134,11 +134,13 @@ def test_damage_leaves_no_sound_line() -> None:
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_an_ensemble_of_copies_is_the_model(models: Any, beams: int) -> None:
-    (one, two, _), tokenizer = models
-    options: dict[str, Any] = {"beams": beams, "longest": 6}
-    alone = translate(one, tokenizer, ENGLISH, "en", "cs", **options)
-    assert translate(method.Ensemble([one, one, one]), tokenizer, ENGLISH, "en", "cs", **options) == alone
-    assert translate(two, tokenizer, ENGLISH, "en", "cs", **options) != alone
+    (one, *_), tokenizer = models
+    read = encode(tokenizer, ENGLISH[1:2] * 2, "en")[0]
+    start = torch.tensor([decoder_start(one, tokenizer, "cs")] * 2)
+    options: dict[str, Any] = {"decoder_input_ids": start, "num_beams": beams, "max_new_tokens": 6, "do_sample": False}
+    options |= {"input_ids": torch.tensor(read), "attention_mask": torch.ones(2, len(read[0]), dtype=torch.long)}
+    alone = one.generate(**options)
+    assert torch.equal(method.Ensemble([one, one, one]).generate(**options), alone)
 
 
 def test_an_ensemble_averages_probabilities(models: Any) -> None:
