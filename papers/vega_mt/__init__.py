@@ -8,11 +8,11 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # Every seed draws its languages, numbers and weights; half a BLEU would be of no use to anyone.
 _MEASURED: dict[str, Any] = {"metric": "bleu", "unit": "language", "smallest": 0.5}
+# Three times the BLEU of writing another line's translation, and more: what the updates are enough for.
 _PREMISES: dict[str, Any] = {
-    "past-its-jump": ("uni", "bleu", 60.0, "Training on one direction alone learns to translate (BLEU)."),
-    "labels": ("self_training", "pseudo_right", 0.5, "The model that labels text is right in half of its lines."),
-    "numbers": ("both", "bleu", 60.0, "Before generalisation tuning the model translates its own domain (BLEU)."),
-}  # fmt: skip
+    "past-its-jump": ("uni", "bleu", 50.0, "Training on one direction alone learns to translate (BLEU)."),
+    "translates": ("both", "bleu", 50.0, "The model that labels text, and is tuned further, translates (BLEU)."),
+}
 _UNREAD = "the numbers of single components could not be read for this page"
 
 PAPER = Paper(
@@ -60,7 +60,7 @@ PAPER = Paper(
             treatment="self_training",
             control="genuine",
             null="pseudo_shuffled",
-            premises=("labels",),
+            premises=("translates",),
             **_MEASURED,
         ),
         Claim(
@@ -70,7 +70,7 @@ PAPER = Paper(
             treatment="cycled",
             control="noisy",
             null="pseudo_shuffled",
-            premises=("labels",),
+            premises=("translates",),
             **_MEASURED,
         ),
         Claim(
@@ -81,7 +81,7 @@ PAPER = Paper(
             treatment="general",
             control=("both", "general_single"),
             null="general_shuffled",
-            premises=("numbers",),
+            premises=("translates",),
             **{**_MEASURED, "metric": "general"},
         ),
         Claim(
@@ -123,7 +123,7 @@ PAPER = Paper(
             treatment="self_training",
             control=("forward", "backward"),
             null="pseudo_shuffled",
-            premises=("labels",),
+            premises=("translates",),
             **_MEASURED,
         ),
         Check(
@@ -136,7 +136,7 @@ PAPER = Paper(
             size=0.3,
             unit="language",
             smallest=0.05,
-            premises=("labels",),
+            premises=("translates",),
         ),
         Check(
             id="more-than-length",
@@ -147,7 +147,7 @@ PAPER = Paper(
             control_metric="length_auc",
             unit="language",
             smallest=0.05,
-            premises=("labels",),
+            premises=("translates",),
         ),
         Check(
             id="breadth-kept",
@@ -156,7 +156,7 @@ PAPER = Paper(
             control="both",
             keeps=True,
             size=2.0,
-            premises=("numbers",),
+            premises=("translates",),
             **_MEASURED,
         ),
         Check(
@@ -164,7 +164,7 @@ PAPER = Paper(
             statement="Numbers are translated better after averaging with the model before than without it.",
             treatment="general",
             control="general_alone",
-            premises=("numbers",),
+            premises=("translates",),
             **_MEASURED,
         ),
         Check(
