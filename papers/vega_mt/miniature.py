@@ -1,4 +1,4 @@
-"""The tiny world: numbers below two thousand in words, English and five languages that the seed draws.
+"""The tiny world: numbers in words, English and five languages that the seed draws.
 
 Each pair has a few numbers of its own as bitext, which hold every word of both languages, and the first pair is the one
 that is wanted. Monolingual text are other numbers, not the same ones in both languages. Generalisation tuning meets
@@ -33,7 +33,7 @@ POOL = (
 )  # fmt: skip
 # Those with the most words, whose bitext leaves something to learn.
 WANTED = ("ar", "cs", "es", "et", "fa", "hr", "lt", "lv", "mk", "pl", "pt", "ro", "ru", "sl", "uk", "he")
-LARGEST, HELD_OUT, SELECTED, DISJOINT, OTHERS = 2000, 100, 40, 8, 4
+HELD_OUT, SELECTED, DISJOINT, OTHERS = 100, 40, 8, 4
 BITEXT = 110
 """Numbers of a pair; those beyond the bitext are the numbers of generalisation tuning."""
 DOMAIN_TEST, DOMAIN_POOL = 40, 150
@@ -66,8 +66,8 @@ def covering(rows: Rows, codes: Sequence[str]) -> Rows:
 
 def numbers(config: Config) -> dict[str, list[int]]:
     """Numbers by what they are for."""
-    drawn = Random(f"numbers-{config.seed}").sample(range(LARGEST), LARGEST)
-    cuts = (0, HELD_OUT, 2 * HELD_OUT, 2 * HELD_OUT + SELECTED, LARGEST)
+    drawn = Random(f"numbers-{config.seed}").sample(range(config.largest), config.largest)
+    cuts = (0, HELD_OUT, 2 * HELD_OUT, 2 * HELD_OUT + SELECTED, config.largest)
     names = ("test", "dev", "select", "text")
     return {name: drawn[a:b] for name, (a, b) in zip(names, pairwise(cuts), strict=True)}
 
@@ -88,11 +88,12 @@ def domains(config: Config, code: str, words: Words) -> dict[str, dict[str, Rows
     kinds = ("weekday", "month", "currency", "unit")
     days, months, sums, sizes = ([key for key in names if key.startswith(kind)] for kind in kinds)
     found: dict[str, dict[str, Rows]] = {}
-    frames = {"dates": (days, months, 32), "money": ([""], sums, LARGEST), "measures": ([""], sizes, LARGEST)}
-    for domain, (before, after, most) in frames.items():
+    most = config.largest
+    frames = {"dates": (days, months, 32), "money": ([""], sums, most), "measures": ([""], sizes, most)}
+    for domain, (before, after, top) in frames.items():
         drawn: dict[str, dict[str, str]] = {}
         while len(drawn) < 2 * DOMAIN_TEST + DOMAIN_POOL:
-            one, value, other = rng.choice(before), rng.randrange(1, most), rng.choice(after)
+            one, value, other = rng.choice(before), rng.randrange(1, top), rng.choice(after)
             if len(drawn) < 2 * DOMAIN_TEST or value not in held:  # tuning reads no number of the test
                 key = f"{one} {value} {other}".strip().replace("/", ".")
                 texts = {c: (names[one][c] if one else "", words[c][value], names[other][c]) for c in (PIVOT, code)}
@@ -111,7 +112,7 @@ def _vocabulary(texts: Iterable[str]) -> str:
 def _built(config: Config) -> dict[str, Any]:
     """Everything but what an arm leaves out of it, as JSON."""
     codes, parts = languages(config), numbers(config)
-    words = spelled((PIVOT, *codes), range(LARGEST))
+    words = spelled((PIVOT, *codes), range(config.largest))
     text = parts["text"]
 
     def rows(values: Sequence[int], *of: str) -> Rows:
@@ -142,7 +143,7 @@ def world(config: Config, run: Run) -> data.World:
     """
     if unknown := [code for code in config.languages if code not in POOL]:
         raise UserError(f"languages: the tiny world has {', '.join(POOL)}, not {unknown[0]!r}.")
-    inputs = {name: getattr(config, name) for name in ("seed", "languages", "tuned")}
+    inputs = {name: getattr(config, name) for name in ("seed", "languages", "tuned", "largest")}
     found = run.once("world", inputs, lambda: _built(config))
     codes = tuple(found["languages"])
     pairs = config.pairs // len(codes) if config.equal_pairs else config.pairs
