@@ -156,9 +156,9 @@ _SMALL = TrainingConfig(
 )
 _SMALL_TUNED = replace(_SMALL, learning_rate=1e-4, steps=2000)
 _PHASES = ("pretraining", "tuning", "augmenting", "generalising")
-_SMOKE = {name: replace(_SCRATCH, steps=2, batch_size=8) for name in _PHASES}
+_SMOKE = Config(languages=("cs", "de"), largest=700, pairs=8, lines=6, items=2, general_pairs=8, beams=2)
 PRESETS: dict[str, Config] = {
-    "smoke": replace(Config(languages=("cs", "de"), largest=700, pairs=8, lines=6, items=2, general_pairs=8, beams=2), **_SMOKE),
+    "smoke": replace(_SMOKE, **{name: replace(_SCRATCH, steps=2, batch_size=8) for name in _PHASES}),
     "tiny": Config(),
     "paper": PAPER,
     # For own bitexts: Transformer-Base (the paper compares with it), as long as small ones need; ours.

@@ -32,8 +32,8 @@ from papers.vega_mt.method import Cleaned, Direction, Scope
 
 # What decides each phase, beside the phase before it.
 _FIRST = (
-    "seed", "languages", "tuned", "largest", "pairs", "equal_pairs", "model", "size", "pieces", "temperature", "pretraining",
-    "smoothing", "dropout",
+    "seed", "languages", "tuned", "largest", "pairs", "equal_pairs", "model", "size", "pieces", "temperature",
+    "pretraining", "smoothing", "dropout",
 )  # fmt: skip
 _PSEUDO = ("self_training", "noise", "cycle", "lines", "shuffled")
 _LAST = ("generalise", "general_pairs", "shuffled")
