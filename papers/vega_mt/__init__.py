@@ -75,8 +75,8 @@ PAPER = Paper(
         ),
         Claim(
             id="generalisation",
-            statement="A short tuning on several domains, averaged with the model before it, translates the domains "
-            "better in the mean than no tuning, and than as much tuning on one of them.",
+            statement="A short tuning on a few pairs of several domains translates the domains better in the mean than "
+            "no tuning, and than as much tuning on as many pairs of one of them.",
             reported=f"Generalization tuning adapts to the general domain of the test set (abstract; {_UNREAD}).",
             treatment="general",
             control=("both", "general_single"),
@@ -161,9 +161,9 @@ PAPER = Paper(
         ),
         Check(
             id="averaging-keeps",
-            statement="Numbers are translated better after averaging with the model before than without it.",
-            treatment="general",
-            control="general_alone",
+            statement="Numbers are translated better where the tuned model is averaged with the one before.",
+            treatment="general_averaged",
+            control="general",
             premises=("translates",),
             **_MEASURED,
         ),

@@ -23,9 +23,9 @@ PSEUDO = (
     ("pseudo_shuffled", "both, shuffled (null)", "grey"),
 )
 LAST = (
-    ("general", "several domains, averaged", "blue"),
-    ("general_alone", "several, not averaged", "orange"),
-    ("general_single", "one domain, averaged", "orange"),
+    ("general", "several domains", "blue"),
+    ("general_averaged", "several, averaged", "orange"),
+    ("general_single", "one domain", "orange"),
     ("general_shuffled", "several, shuffled (null)", "grey"),
 )
 PANELS = (

@@ -137,8 +137,8 @@ def self_trained(task: Task, start: Path) -> Path:
     return trained(task, f"self-{task.code}", parts, config.augmenting, start, **task.inputs(*_PSEUDO))
 
 
-def generalised(task: Task, start: Path) -> tuple[Path, Path]:
-    """Phase 4: on a few pairs of several domains, or as many of one; alone, and averaged with the model before."""
+def generalised(task: Task, start: Path) -> Path:
+    """Phase 4: on a few pairs of several domains, or as many of one; then averaged with the model before."""
     config, sets = task.config, list(task.world.general[task.code].values())
     sets = sets[:1] if config.generalise == "single" else sets
     each = config.general_pairs // len(sets) or None
@@ -146,10 +146,14 @@ def generalised(task: Task, start: Path) -> tuple[Path, Path]:
     if config.shuffled == "general":
         parts = data.mistranslated(parts)
     after = trained(task, f"general-{task.code}", parts, config.generalising, start, **task.inputs(*_LAST))
-    rule = average([1 - config.average, config.average])
-    inputs = {**task.inputs("average"), "paths": [start.name, after.name]}
-    folder = task.run.stage("averaged", inputs, lambda folder: _merge([start, after], folder, rule))
-    return after, folder
+    if config.average == 1:
+        return after
+    inputs, rule = (
+        {**task.inputs("average"), "start": start.name, "after": after.name},
+        [1 - config.average, config.average],
+    )
+    folder = task.run.stage("averaged", inputs, lambda folder: _merge([start, after], folder, average(rule)))
+    return folder / "model"
 
 
 def _first(parts: Sequence[Segment], direction: Direction, count: int | None) -> list[Segment]:
@@ -170,4 +174,4 @@ def finished(task: Task, wanted: Direction) -> Path:
     start = tuned(task, task.config.tune, wanted)
     if task.config.self_training != "none":
         start = self_trained(task, start)
-    return generalised(task, start)[1] / "model" if task.config.generalise != "none" else start
+    return generalised(task, start) if task.config.generalise != "none" else start

@@ -259,7 +259,7 @@ def test_all_phases_on_own_text(tmp_path: Path) -> None:
         "general": (pairs, pairs), "test": pairs, "dev": pairs, "size": "tiny", "pieces": 60, "items": 2, "beams": 2,
     }  # fmt: skip
     paper = override(PRESETS["paper"], {**given, **QUICK})
-    everything = {"tune": "bi", "self_training": "both", "cycle": True, "generalise": "multi"}
+    everything = {"tune": "bi", "self_training": "both", "cycle": True, "generalise": "multi", "average": 0.5}
     run = Run(tmp_path / "run", "vega_mt", override(paper, everything), tmp_path / "stages", quiet=True).open()
     execute(train, run, "train")
     assert {path.name for path in (run.path / "phases").iterdir()} == {"multi", "bi-en-cs", "self-cs", "general-cs"}
