@@ -90,7 +90,8 @@ def _written(config: Config, loaded: Any, parts: Sequence[Segment]) -> list[str]
     from core.tasks.translation import written
     from papers.vega_mt.punctuation import half_to_full
 
-    outputs = written(*loaded, parts, beams=config.beams, longest=256 if config.bitext else 24)
+    model, tokenizer = loaded
+    outputs = written(model, tokenizer, parts, beams=config.beams, longest=256 if config.bitext else 24)
     # The tiny world's Chinese has spaces between its characters, and no punctuation.
     full = config.bitext and parts and parts[0].target == "zh"
     return [half_to_full(text) for text in outputs] if full else outputs
