@@ -41,7 +41,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         task = pipeline.Task(config, run, world, code)
         for direction in data.both(code):
             asked = [part for part in world.asked[code] if (part.source, part.target) == direction]
-            outputs = _written(config, _model(task, direction), asked)
+            model = _model(task, direction)
+            outputs = _written(config, model, asked)
             units["bleu"] |= _scores(code, asked, outputs)
             units["exact"] |= _scores(code, asked, outputs, "exact")
             for solver, by in trivial(asked, "bleu").items():
@@ -51,8 +52,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
             if config.bitext:
                 (scores,) = direction_scores(asked, outputs, ("bleu", "chrf++")).values()
                 metrics |= {f"{name}_{'-'.join(direction)}": value for name, value in scores.items()}
-            elif config.tune == "bi" and config.self_training == "none":
-                model = _model(task, direction)
+            elif config.generalise != "none" or (config.tune == "bi" and config.self_training == "none"):
                 for domain, parts in {"numbers": asked, **world.domains[code]}.items():
                     here = [part for part in parts if (part.source, part.target) == direction]
                     here = here[: len(next(iter(world.domains[code].values()))) // 2]  # domains count alike

@@ -165,7 +165,7 @@ def _merge(paths: Sequence[Path], folder: Path, rule: Any) -> None:
 
 
 def earlier(task: Task, wanted: Direction) -> list[Path]:
-    """Models of the phases before the wanted direction alone: of both directions, and of all."""
+    """Models after earlier phases: of both directions, and of all."""
     return [tuned(task, "bi", wanted), pretrained(task, wanted)]
 
 
