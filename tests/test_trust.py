@@ -52,6 +52,7 @@ NEEDED = {
     "langsamp": ("--corpus", "{rows}"),
     "xllms100": ("--preferences", "{rows}"),
     "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),
+    "vega_mt": ("--languages", "fr", "--bitext", "{rows}", "--test", "{rows}"),
     "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
     "translico": ("--corpus", "{texts}"),
     "three_stage_mt": ("--languages", "en", "fr", "--tuning", "{rows}", "--bitext", "{rows}"),

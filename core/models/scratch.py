@@ -4,7 +4,7 @@ encoder-decoder as mBART with an entry a word.
     model, tokenizer = masked_lm(lines, pieces=5000, layers=3, width=128)
     model, tokenizer = masked_lm(lines, pieces=0, layers=2, width=96)             # an entry a word
 
-    tokenizer = mbart_tokenizer("four hundred bốn trăm".split())
+    tokenizer = mbart_tokenizer("four hundred bốn trăm".split())                  # or mbart50_tokenizer(lines)
     model = from_config(mbart_config(len(tokenizer), width=96), seed=0, task="seq2seq")
 """
 
@@ -15,8 +15,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from transformers import MBartConfig, MBartTokenizer, XLMRobertaConfig, XLMRobertaForMaskedLM, XLMRobertaTokenizer
+from transformers import (
+    MBart50Tokenizer,
+    MBartConfig,
+    MBartTokenizer,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
+    XLMRobertaTokenizer,
+)
 from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
+from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES as LANGUAGES_OF_50
 
 from core.models.loading import Loaded
 
@@ -83,6 +91,19 @@ def mbart_tokenizer(words: Iterable[str]) -> MBartTokenizer:
     """
     entries = [*_SPECIAL, *(f"▁{word}" for word in dict.fromkeys(words)), *FAIRSEQ_LANGUAGE_CODES, "<mask>"]
     return MBartTokenizer(vocab=[(entry, -1.0 if entry.startswith("▁") else 0.0) for entry in entries])
+
+
+def mbart50_tokenizer(lines: Iterable[str], pieces: int = 0) -> MBart50Tokenizer:
+    """mBART-50's tokenizer and its 52 languages: the tag comes first on both sides, and the decoder begins with `</s>`.
+
+    Args:
+        lines: What the vocabulary is learnt from.
+        pieces: As of :func:`masked_lm`.
+    """
+    words = dict.fromkeys(word for line in lines for word in line.split()) if not pieces else {}
+    learnt = _unigram(lines, pieces) if pieces else [(f"▁{word}", -1.0) for word in words]
+    tags = [(tag, 0.0) for tag in (*LANGUAGES_OF_50, "<mask>")]
+    return MBart50Tokenizer(vocab=[*((token, 0.0) for token in _SPECIAL), *learnt, *tags])
 
 
 def mbart_config(

@@ -334,6 +334,11 @@ VERBS: dict[str, tuple[str, str]] = {
         "selective_translation",
         ".jsonl",
     ),
+    "vega_mt clean {} --source sw --target en --model nothing/here": ("vega_mt", ".txt"),
+    "vega_mt pseudo {} --source en --target sw --model nothing/here": ("vega_mt", ".tsv"),
+    "vega_mt pseudo pairs.tsv --source en --target sw --model nothing/here --source-text {}": ("vega_mt", ".txt"),
+    "vega_mt pseudo pairs.tsv --source en --target sw --model nothing/here --target-text {}": ("vega_mt", ".txt"),
+    "vega_mt punctuate {}": ("vega_mt", ".txt"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.
@@ -349,6 +354,7 @@ MODELS = {
     "muril plan",
     "bimedix2 ask",
     "bimedix2 merge",
+    "vega_mt translate",
 }
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")
