@@ -53,9 +53,6 @@ class Config:
     """Into which language: English, or any of the languages but the query's (Algorithm 1, recalled)."""
     rewrite_share: Annotated[float, Range(0, 1)] = 1.0
     """Queries that are rewritten. With two layouts for the same query a small model learns neither (prototype)."""
-    where: Literal["target", "input"] = "target"
-    """target: the model writes the rewritten query, then its answer (abstract); input: it stands in the query's
-    place."""
     source: Literal["parallel", "online"] = "parallel"
     """Where the rewritten query comes from: the data, or greedy translation by the model as it is (the paper's online
     strategy), for half of the queries after a tenth of the steps; the share and the tenth are ours."""
@@ -63,8 +60,6 @@ class Config:
     # device 3: distillation
     beta: Annotated[float, Range(0)] = 0.3
     """Weight of the distillation loss (recalled)."""
-    teacher: Literal["self", "frozen"] = "self"
-    """The model as it is, without a gradient, or as it was when tuning began."""
 
     # data
     answer_language: Literal["english", "native"] = "english"
@@ -72,7 +67,8 @@ class Config:
     english_share: Annotated[float, Range(0, 1)] = 0.4
     """Share of English queries; ours. The paper's data are uniform over languages: 1/11."""
     mismatched: bool = False
-    """Words that replace others, and rewritten queries, are those of something else: the effect, broken on purpose."""
+    """Words that replace others are any words, and questions are those of other problems: the effect, broken on
+    purpose."""
     languages: tuple[str, ...] = ()
     """Codes of the other languages. None, in miniature: three that the seed draws."""
     questions: Annotated[int, Range(0)] = 40
@@ -107,10 +103,8 @@ class Config:
                 "answer_language = 'native' is the baseline without the three devices: add --context none "
                 "--rewrite none --beta 0."
             )
-        if self.rewrite == "none" and (self.source, self.where) != ("parallel", "target"):
-            raise UserError("rewrite = 'none' rewrites no query: leave --source and --where out.")
-        if self.teacher == "frozen" and not self.beta:
-            raise UserError("beta = 0 has no teacher: leave --teacher out.")
+        if self.rewrite == "none" and self.source == "online":
+            raise UserError("rewrite = 'none' rewrites no query: leave --source out.")
         if self.mismatched and self.context == self.rewrite == "none":
             raise UserError("--mismatched needs --context or --rewrite: there is nothing to exchange.")
         if self.base and not self.languages:

@@ -186,25 +186,17 @@ def by_language(examples: Sequence[Example], languages: Sequence[str]) -> Pool:
 
 
 def mismatched(found: Pool, seed: int) -> Pool:
-    """The null arm: units become any words of the language, and questions belong to the English of another example."""
-    rng, words = Random(f"mismatched-{seed}"), dict[str, list[str]]()
-    for one in found[HIGH]:
-        for code, units in one.units.items():
-            words.setdefault(code, []).extend(unit.translation for unit in units)
-    words = {code: sorted(set(every)) for code, every in words.items()}
+    """The null arm: units become any words of the language, and a question stands for that of another example."""
+    rng, others = Random(f"mismatched-{seed}"), {code: own for code, own in found.items() if code != HIGH}
+    words = {code: sorted({u.translation for one in found[HIGH] for u in one.units.get(code, ())}) for code in others}
 
-    def any_words(example: Example) -> Example:
-        units = {
-            code: [unit._replace(translation=rng.choice(words[code])) for unit in own]
-            for code, own in example.units.items()
-        }
-        return example._replace(units=units)
+    def any_words(units: Mapping[str, Sequence[Unit]]) -> dict[str, list[Unit]]:
+        return {code: [u._replace(translation=rng.choice(words[code])) for u in own] for code, own in units.items()}
 
-    changed = {HIGH: [any_words(one) for one in found[HIGH]]}
-    for code, own in found.items():
-        if code != HIGH:
-            pairs = zip(own, own[1:] + own[:1], strict=True)
-            changed[code] = [one._replace(questions={**two.questions, code: one.questions[code]}) for one, two in pairs]
+    changed = {HIGH: [one._replace(units=any_words(one.units)) for one in found[HIGH]]}
+    for code, own in others.items():
+        pairs = zip(own, own[1:] + own[:1], strict=True)
+        changed[code] = [two._replace(questions={**two.questions, code: one.questions[code]}) for one, two in pairs]
     return changed
 
 

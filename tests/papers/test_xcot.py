@@ -124,8 +124,6 @@ def test_the_query_is_rewritten_into_another_language_and_so_are_its_demonstrati
     assert {turn.pivot for turn in others if turn.question != turn.english} == {"en", "sw", "fil"}
     turn = Turn("saba ?", "x", "seven ?", "en", "seven ?")
     assert (turn.prompt, turn.answer) == ("Question: saba ?\nAnswer: In English:", " seven ?\nSolution: x")
-    for sample in drawn(where="input"):
-        assert all(turn.pivot is None for turn in sample["turns"])
 
 
 def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> None:
@@ -177,8 +175,9 @@ def test_the_null_arm_has_words_and_questions_of_others() -> None:
     assert sum(same) / len(same) < 0.35
     for a, b in zip(true["sw"], null["sw"], strict=True):
         assert a.questions["sw"] == b.questions["sw"]
-        assert a.answers == b.answers
         assert a.questions["en"] != b.questions["en"]
+        assert a.answers["en"].startswith(" ".join(a.questions["en"].split()[:3]))
+        assert b.answers["en"].startswith(" ".join(b.questions["en"].split()[:3]))
 
 
 def test_a_lexicon_has_its_share_of_the_words_and_units_are_of_them() -> None:
@@ -264,7 +263,7 @@ def test_with_the_teachers_own_input_the_loss_is_its_entropy_and_no_gradient_rea
     assert objective(0.0)(model, dict(batch)).total.item() == pytest.approx(plain.total.item(), rel=1e-5)
 
 
-def test_the_teacher_has_no_dropout_and_may_be_frozen() -> None:
+def test_the_teacher_has_no_dropout_and_is_asked_even_where_nothing_is_distilled() -> None:
     model = small_model().train()
     seen: list[bool] = []
     model.register_forward_hook(lambda *_: seen.append(model.training))
@@ -272,9 +271,15 @@ def test_the_teacher_has_no_dropout_and_may_be_frozen() -> None:
     objective(0.3)(model, dict(batch))
     assert seen == [True, False]
     assert model.training
-    other = small_model()
-    assert objective(0.3, other)(model, dict(batch)).total.isfinite()
-    assert len(seen) == 3
+    english = [
+        sample
+        for sample in drawn(40)
+        if [turn.prompt for turn in sample["turns"]] == [ask(sample["turns"][-1].english)]
+    ]
+    batch = Batches(miniature.tokenizer_for(TINY), TINY, 256)(english)
+    plain = causal_lm_loss(model, {key: batch[key] for key in ("input_ids", "attention_mask", "labels")})
+    assert objective(0.3)(model, dict(batch)).total.item() == pytest.approx(plain.total.item(), rel=1e-5)
+    assert seen[-2:] == [True, False]
 
 
 def test_queries_are_rewritten_online_by_the_model_as_it_is() -> None:
@@ -365,7 +370,7 @@ def own_model(folder: Path) -> Path:
 
 
 def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Build a Turkish set, tune another model on it by each way, measure it, score outputs, switch a line."""
+    """Build a Turkish set, tune another model on it by each way, measure it, score outputs."""
     files = {"english": ENGLISH, "translated": TURKISH}
     options = [f"--{key}={write_lines(tmp_path / f'{key}.jsonl', rows)}" for key, rows in files.items()]
     lexicon = tmp_path / "en-tr.tsv"
@@ -380,7 +385,7 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "test": write_lines(tmp_path / "test.jsonl", asked),
     }  # fmt: skip
     config = override(PRESETS["smoke"], changes)
-    for more in ({}, {"source": "online", "teacher": "frozen", "split": "dev"}):
+    for more in ({}, {"source": "online", "split": "dev"}):
         own = override(config, more)
         with runs.temporary("xcot", own) as run:
             train.train(own, run)
@@ -413,9 +418,6 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert {key: float(value) for key, value in table.items()} == {
         "en": 1.0, "sw": 0.5, "mean": 0.75, "low": 0.5, "gap": 0.5, "mean_to_best": 0.75
     }  # fmt: skip
-    (tmp_path / "text.txt").write_text("Ali has 3 red apples.\n", encoding="utf-8")
-    use.main(["switch", str(tmp_path / "text.txt"), "--lexicon", str(lexicon), "--alpha", "1"])
-    assert capsys.readouterr().out == "Ali has 3 kırmızı elması.\n"
 
 
 # --- settings and runs ------------------------------------------------------------------------------------------------
@@ -426,7 +428,6 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     [
         ({"answer_language": "native"}, "baseline without the three devices"),
         ({"rewrite": "none", "source": "online"}, "rewrites no query"),
-        ({"beta": 0.0, "teacher": "frozen"}, "has no teacher"),
         ({"mismatched": True, "context": "none", "rewrite": "none"}, "nothing to exchange"),
         ({"base": "x"}, "languages is empty"),
         ({"base": "x", "languages": ("en",)}, "leave it out"),
