@@ -14,18 +14,18 @@ _BASE = "english-skill"
 _NULL: dict[str, Any] = {"null": "mismatched", "premises": (_BASE,)}
 _DEVICES = {
     "xicl": (
-        "xicl",
-        "Without code-switched demonstrations accuracy is lower, on as many tokens.",
+        "no_xicl",
+        "Code-switched demonstrations raise accuracy, beside the other devices.",
         "Cross-lingual in-context learning accelerates multilingual agreement",
     ),
     "random-cot": (
-        "random_cot",
-        "Without rewriting queries in English accuracy is lower, beside the other devices.",
+        "no_random_cot",
+        "Rewriting queries in English raises accuracy, beside the other devices.",
         "Random-CoT enhances multilingual reasoning",
     ),
     "distillation": (
-        "distillation",
-        "Without distillation from the English question accuracy is lower, beside the other devices.",
+        "no_distillation",
+        "Distillation from the English question raises accuracy, beside the other devices.",
         "Cross-lingual distillation further facilitates the transfer",
     ),
 }
@@ -81,10 +81,10 @@ PAPER = Paper(
                 statement=statement,
                 reported=f"{said} (abstract).",
                 **_MEASURED,
-                control=f"no_{variant}",
+                control=control,
                 **_NULL,
             )
-            for id, (variant, statement, said) in _DEVICES.items()
+            for id, (control, statement, said) in _DEVICES.items()
         ),
         Claim(
             id="english-is-kept",
@@ -118,6 +118,14 @@ PAPER = Paper(
             "the same examples and as many tokens.",
             **_MEASURED,
             control="cs_flat",
+            **_NULL,
+        ),
+        Check(
+            id="distillation-without-rewriting",
+            statement="Where no query is rewritten, so that no answer begins with the English question, distillation "
+            "raises accuracy beside code-switched demonstrations.",
+            **{**_MEASURED, "treatment": "no_random_cot"},
+            control="xicl",
             **_NULL,
         ),
         Check(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HIGH = "en"
 """The high-resource language: questions are rewritten in it, chains of thought are written in it."""
 _SCRATCH = TrainingConfig(
-    batch_size=24, learning_rate=1e-3, beta2=0.99, warmup=20, max_length=256, layout="padded", precision="fp32",
+    learning_rate=2e-3, beta2=0.99, warmup=20, max_length=256, layout="padded", precision="fp32",
     log_every=100,
 )  # fmt: skip
 
@@ -71,11 +71,11 @@ class Config:
     purpose."""
     languages: tuple[str, ...] = ()
     """Codes of the other languages. None, in miniature: three that the seed draws."""
-    questions: Annotated[int, Range(0)] = 40
+    questions: Annotated[int, Range(0)] = 30
     """Questions of each other language to train on, the same in all; 0 = all that there are."""
     coverage: Annotated[float, Range(0, 1)] = 0.5
     """Share of the words of the tiny world's questions that its lexicons have, drawn by the seed."""
-    items: Annotated[int, Range(1)] = 120
+    items: Annotated[int, Range(1)] = 100
     """Problems of the tiny world that are measured on, in every language."""
     examples: str = ""
     """JSONL of `python -m papers.xcot.use build`. None: MathOctopus' GSM8K in ten languages on the hub; without a
@@ -90,9 +90,9 @@ class Config:
     max_new_tokens: Annotated[int, Range(1)] = 48
     """Room for an answer; ours."""
 
-    english: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=350, learning_rate=2e-3))
+    english: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=350, batch_size=24))
     """Stage 1, where the base is trained here; ours."""
-    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=160))
+    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=240, batch_size=12))
     """Tuning; ours, development split. Steps are those of the whole method; other arms see as many tokens."""
 
     def __post_init__(self) -> None:
@@ -143,6 +143,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_xicl": {"context": "none"},
     "no_random_cot": {"rewrite": "none"},
     "no_distillation": {"beta": 0.0},
+    "xicl": {"rewrite": "none", "beta": 0.0},
     "cs_flat": {"context": "rows"},
     "sft": {"context": "none", "rewrite": "none", "beta": 0.0},
     "native": {"context": "none", "rewrite": "none", "beta": 0.0, "answer_language": "native"},

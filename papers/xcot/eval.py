@@ -77,7 +77,7 @@ def _of_the_miniature(config: Config, run: Run, model: Any, tokenizer: Any) -> d
 
 
 def _skill(config: Config, base: str) -> dict[str, float]:
-    """The base's accuracy on English problems and on those that a lexicon translates word by word, and the solvers'."""
+    """The base's accuracy on English problems and on what the lexicon makes of the others; the solvers'."""
     from core.models.loading import load
     from papers.xcot import miniature
 
@@ -86,7 +86,9 @@ def _skill(config: Config, base: str) -> dict[str, float]:
     asked = {"english_skill": lambda one: one.questions[HIGH]}
     for code in miniature.targets(config):
         words = miniature.lexicon(config, code)
-        asked[f"word_by_word/{code}"] = lambda one, code=code, words=words: word_by_word(one.questions[code], words)
+        asked[f"trivial_word_by_word/{code}"] = lambda one, code=code, words=words: word_by_word(
+            one.questions[code], words
+        )
     for name, question in asked.items():
         pairs = [(question(one), one.answers[HIGH]) for one in miniature.measured(config)]
         found[name] = _right(model, tokenizer, pairs, config)
