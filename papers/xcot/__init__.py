@@ -11,7 +11,7 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 _MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05, "treatment": "xcot"}
 _SCALE = "Needs Llama-2 with 7 or 13 billion parameters, eight GPUs and the hub: preset `paper`, `papers plan xcot`."
 _BASE = "english-skill"
-_NULL: dict[str, Any] = {"null": "mismatched", "premises": (_BASE,)}
+_NULL: dict[str, Any] = {"null": "mismatched", "premises": (_BASE, "gap")}
 _DEVICES = {
     "xicl": (
         "no_xicl",
@@ -29,11 +29,12 @@ _DEVICES = {
         "Cross-lingual distillation further facilitates the transfer",
     ),
 }
-# A control that has not learnt its questions proves nothing.
+# A control that has not learnt its questions proves nothing, nor do devices where there is no gap to close.
 _PREMISES = {
-    _BASE: ("xcot", "english_skill", "The base solves English problems."),
-    "sft-fits": ("sft", "fitted", "Tuning with English chains has learnt its questions."),
-    "native-fits": ("native", "fitted", "Tuning with native chains has learnt its questions."),
+    _BASE: ("xcot", "english_skill", 0.95, "The base solves English problems."),
+    "gap": ("sft", "gap", 0.1, "Tuning with English chains alone leaves the other languages behind English."),
+    "sft-fits": ("sft", "fitted", 0.95, "Tuning with English chains has learnt its questions."),
+    "native-fits": ("native", "fitted", 0.95, "Tuning with native chains has learnt its questions."),
 }
 
 PAPER = Paper(
@@ -60,7 +61,7 @@ PAPER = Paper(
             control=("native", "sft"),
             size=0.10,
             null="mismatched",
-            premises=(_BASE, "sft-fits", "native-fits"),
+            premises=(_BASE, "gap", "sft-fits", "native-fits"),
         ),
         Claim(
             id="gap-between-languages",
@@ -142,8 +143,8 @@ PAPER = Paper(
         ),
     ),
     premises=tuple(
-        Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=0.95)
-        for id, (variant, metric, statement) in _PREMISES.items()
+        Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=least)
+        for id, (variant, metric, least, statement) in _PREMISES.items()
     ),
     licence_note=(
         "There is no official code and no released data. Llama-2 has a licence of its own; MathOctopus' data are "

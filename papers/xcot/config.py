@@ -78,10 +78,8 @@ class Config:
     items: Annotated[int, Range(1)] = 100
     """Problems of the tiny world that are measured on, in every language."""
     examples: str = ""
-    """JSONL of `python -m papers.xcot.use build`. None: MathOctopus' GSM8K in ten languages on the hub; without a
-    `base` the tiny world."""
-    lexicons: str = ""
-    """Folder of English-other word lists `en-sw.tsv` for the examples of the hub. None: words are aligned by IBM-1."""
+    """JSONL of `python -m papers.xcot.use build`. None: MathOctopus' GSM8K in ten languages on the hub, its words
+    aligned by IBM-1; without a `base` the tiny world."""
     test: str = "mgsm"
     """Questions to measure on, with a `base`: mgsm, Mathoctopus/MSVAMP#{code}@test, or a file with `lang`, `question`
     and `answer`."""
@@ -111,8 +109,8 @@ class Config:
             raise UserError("languages is empty: name the languages beside English, such as --languages sw bn th.")
         if HIGH in self.languages:
             raise UserError(f"languages are those beside {HIGH!r}: leave it out.")
-        if (self.examples or self.lexicons) and not self.base:
-            raise UserError("examples and lexicons need a model: name it in --base.")
+        if self.examples and not self.base:
+            raise UserError("examples need a model: name it in --base.")
 
 
 TINY = Config()

@@ -8,13 +8,11 @@ asked = tests(config)             # {"en": [Question, ...], "sw": [...]}
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from core.corpora import adapted, read_rows
 from core.corpora.filtering import aligned_words
-from core.corpora.lexicons import by_word, read_dictionary
 from core.errors import UserError
 from core.tasks import mathematics
 from core.tasks.mathematics import Question, chain_of_thought
@@ -132,16 +130,12 @@ def read_examples(source: str) -> list[Example]:
 
 
 def hub_examples(config: Config, source: str = mathematics.GSM8K_TRANSLATIONS) -> list[Example]:
-    """MathOctopus' translations of GSM8K, with the units of lexicons or of IBM Model 1."""
+    """MathOctopus' translations of GSM8K, with the units of IBM Model 1."""
     examples = []
     for row in mathematics.gsm8k_translations(config.languages, source):
         questions, answers = ({code: one[part] for code, one in row.items()} for part in (1, 2))
         examples.append(Example(row[HIGH].id, questions, answers))
-    folder = Path(config.lexicons)
-    paths = {code: folder / f"{HIGH}-{code}.tsv" for code in config.languages} if config.lexicons else {}
-    return with_units(
-        examples, {code: by_word(read_dictionary(path)) for code, path in paths.items()}, config.languages
-    )
+    return with_units(examples, {}, config.languages)
 
 
 def kept(config: Config) -> tuple[list[Example], list[Example]]:

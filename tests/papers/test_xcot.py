@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -341,7 +340,7 @@ def test_a_training_set_is_built_from_english_translations_and_a_lexicon() -> No
         build_xcot(ENGLISH[:2], {})
 
 
-def test_the_hub_s_translations_get_units_from_lists_or_from_alignment(tmp_path: Path) -> None:
+def test_the_hub_s_translations_get_units_from_alignment(tmp_path: Path) -> None:
     rows = []
     for number in (4, 9):
         for language, question in (("English", f"{number} cats?"), ("Swahili", f"paka {number}?")):
@@ -352,9 +351,6 @@ def test_the_hub_s_translations_get_units_from_lists_or_from_alignment(tmp_path:
     assert first.questions == {"en": "4 cats?", "sw": "paka 4?"}
     assert first.answers["sw"] == "4\nThe answer is 4."
     assert first.units["sw"] == second.units["sw"] == [Unit(1, 2, "paka")]
-    (tmp_path / "en-sw.tsv").write_text("cats\tmapaka\n", encoding="utf-8")
-    listed, _ = data.hub_examples(replace(config, lexicons=str(tmp_path)), path)
-    assert listed.units["sw"] == [Unit(1, 2, "mapaka")]
 
 
 def own_model(folder: Path) -> Path:
