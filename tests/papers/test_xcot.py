@@ -126,7 +126,7 @@ def test_the_query_is_rewritten_into_another_language_and_so_are_its_demonstrati
 
 
 def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> None:
-    english = set(" ".join(one.questions["en"] for one in pool(TINY)["en"]).split())
+    english = {word for one in miniature.parts(0)["tuning"] for word in chains.question(one, "en").split()}
     samples = drawn(500)
     with_context = [sample["turns"] for sample in samples if len(sample["turns"]) == 2]
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
@@ -230,7 +230,8 @@ def test_the_flat_control_has_the_same_text_in_rows_of_its_own() -> None:
     # What does not fit is left out: demonstrations first, and never half an answer.
     short = Batches(tokenizer, TINY, 45)(samples)
     assert short["input_ids"].shape[1] <= 45
-    assert (short["labels"] == tokenizer.eos_token_id).sum() == len(samples)
+    ends = [(batch["labels"] == tokenizer.eos_token_id).sum() for batch in (short, context)]
+    assert len(samples) <= ends[0] < ends[1]
     assert (Batches(tokenizer, TINY, 12)(samples)["labels"] == IGNORED).all()
 
 
