@@ -1,8 +1,8 @@
 """The tiny world: two steps of arithmetic in words, mastered in English and met in other languages.
 
 The base (stage 1) has learnt English problems with their chains of thought. Tuning sees English problems without end,
-and of each of the languages that the seed draws thirty questions, the same in all. Everybody who needs one has a
-lexicon of half of the words of the questions, so that any English problem can be code-switched. Problems are split by
+and of each of the languages that the seed draws twenty questions, the same in all. Everybody who needs one has a
+lexicon of three in four words of the questions, so that any English problem can be code-switched. Problems are split by
 class (7 + 4 - 3 = 8, 4 - 3 + 7 = 8 and 8 + 3 - 7 = 4 are one): those of development and test are in no training, in no
 language.
 """
