@@ -82,15 +82,13 @@ def _skill(config: Config, base: str) -> dict[str, float]:
     from papers.xcot import miniature
 
     model, tokenizer = load(base, dtype="float32")
-    found = {f"trivial_{name}": value for name, value in miniature.solvers(config).items()}
-    asked = {"english_skill": lambda one: one.questions[HIGH]}
+    items, found = miniature.measured(config), {f"trivial_{name}": v for name, v in miniature.solvers(config).items()}
+    asked = {"english_skill": [one.questions[HIGH] for one in items]}
     for code in miniature.targets(config):
         words = miniature.lexicon(config, code)
-        asked[f"trivial_word_by_word/{code}"] = lambda one, code=code, words=words: word_by_word(
-            one.questions[code], words
-        )
-    for name, question in asked.items():
-        pairs = [(question(one), one.answers[HIGH]) for one in miniature.measured(config)]
+        asked[f"trivial_word_by_word/{code}"] = [word_by_word(one.questions[code], words) for one in items]
+    for name, texts in asked.items():
+        pairs = [(text, one.answers[HIGH]) for text, one in zip(texts, items, strict=True)]
         found[name] = _right(model, tokenizer, pairs, config)
     return found
 
