@@ -11,29 +11,30 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 _MEASURED: dict[str, Any] = {"metric": "accuracy", "unit": "language", "smallest": 0.05, "treatment": "xcot"}
 _SCALE = "Needs Llama-2 with 7 or 13 billion parameters, eight GPUs and the hub: preset `paper`, `papers plan xcot`."
 _BASE = "english-skill"
-_NULL: dict[str, Any] = {"null": "mismatched", "premises": (_BASE,)}
+_NULL: dict[str, Any] = {"null": "mismatched", "premises": (_BASE, "gap")}
 _DEVICES = {
     "xicl": (
-        "xicl",
-        "Without code-switched demonstrations accuracy is lower, on as many tokens.",
+        "no_xicl",
+        "Code-switched demonstrations raise accuracy, beside the other devices.",
         "Cross-lingual in-context learning accelerates multilingual agreement",
     ),
     "random-cot": (
-        "random_cot",
-        "Without rewriting queries in English accuracy is lower, beside the other devices.",
+        "no_random_cot",
+        "Rewriting queries in English raises accuracy, beside the other devices.",
         "Random-CoT enhances multilingual reasoning",
     ),
     "distillation": (
-        "distillation",
-        "Without distillation from the English question accuracy is lower, beside the other devices.",
+        "no_distillation",
+        "Distillation from the English question raises accuracy, beside the other devices.",
         "Cross-lingual distillation further facilitates the transfer",
     ),
 }
-# A control that has not learnt its questions proves nothing.
+# A control that has not learnt its questions proves nothing, nor do devices where there is no gap to close.
 _PREMISES = {
-    _BASE: ("xcot", "english_skill", "The base solves English problems."),
-    "sft-fits": ("sft", "fitted", "Tuning with English chains has learnt its questions."),
-    "native-fits": ("native", "fitted", "Tuning with native chains has learnt its questions."),
+    _BASE: ("xcot", "english_skill", 0.95, "The base solves English problems."),
+    "gap": ("sft", "gap", 0.1, "Tuning with English chains alone leaves the other languages behind English."),
+    "sft-fits": ("sft", "fitted", 0.95, "Tuning with English chains has learnt its questions."),
+    "native-fits": ("native", "fitted", 0.95, "Tuning with native chains has learnt its questions."),
 }
 
 PAPER = Paper(
@@ -60,7 +61,7 @@ PAPER = Paper(
             control=("native", "sft"),
             size=0.10,
             null="mismatched",
-            premises=(_BASE, "sft-fits", "native-fits"),
+            premises=(_BASE, "gap", "sft-fits", "native-fits"),
         ),
         Claim(
             id="gap-between-languages",
@@ -81,10 +82,10 @@ PAPER = Paper(
                 statement=statement,
                 reported=f"{said} (abstract).",
                 **_MEASURED,
-                control=f"no_{variant}",
+                control=control,
                 **_NULL,
             )
-            for id, (variant, statement, said) in _DEVICES.items()
+            for id, (control, statement, said) in _DEVICES.items()
         ),
         Claim(
             id="english-is-kept",
@@ -121,6 +122,14 @@ PAPER = Paper(
             **_NULL,
         ),
         Check(
+            id="distillation-without-rewriting",
+            statement="Where no query is rewritten, so that no answer begins with the English question, distillation "
+            "raises accuracy beside code-switched demonstrations.",
+            **{**_MEASURED, "treatment": "no_random_cot"},
+            control="xicl",
+            **_NULL,
+        ),
+        Check(
             id="english-chains",
             statement="English chains of thought lose no more than .05 to chains in the question's language.",
             metric="accuracy",
@@ -134,8 +143,8 @@ PAPER = Paper(
         ),
     ),
     premises=tuple(
-        Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=0.95)
-        for id, (variant, metric, statement) in _PREMISES.items()
+        Premise(id=id, statement=statement, metric=metric, variant=variant, at_least=least)
+        for id, (variant, metric, least, statement) in _PREMISES.items()
     ),
     licence_note=(
         "There is no official code and no released data. Llama-2 has a licence of its own; MathOctopus' data are "

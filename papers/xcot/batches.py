@@ -46,8 +46,8 @@ class Batches:
     begin: int = 0
 
     def __call__(self, samples: Sequence[dict[str, Any]], rng: np.random.Generator | None = None) -> dict[str, Any]:
-        """Student rows as `core.training.packing.collate` makes them; `teacher` and `pairs` where something is
-        distilled; `notes` for the log.
+        """Student rows as `core.training.packing.collate` makes them; `teacher` and `pairs` with distillation; `notes`
+        for the log.
         """
         rows, notes = self._online(samples)
         if self.config.context == "rows":
@@ -99,16 +99,18 @@ class Batches:
             shown += [[(read[:limit], read[:limit])]] if found else []
             spans += found
         batch = collate(documents, "padded", pad_token=pad)
-        if not self.config.beta or not spans:
+        if not self.config.beta:
             return batch
-        teacher = collate(shown, "padded", pad_token=pad)
+        # Without anything to distil too: where a model is sharded, all processes have to call it as often.
+        teacher = collate(shown or documents[:1], "padded", pad_token=pad)
         width, teacher_width = batch["input_ids"].shape[1], teacher["input_ids"].shape[1]
         places = [  # the token before each is where it is predicted
             (row * width + end - back - 1, other * teacher_width + other_end - back - 1, 1 / size)
             for row, other, end, other_end, size in spans
             for back in range(size, 0, -1)
         ]
-        pairs = dict(zip(("student", "teacher", "weights"), map(torch.tensor, zip(*places, strict=True)), strict=True))
+        table = torch.tensor(places, dtype=torch.float64).reshape(-1, 3)
+        pairs = {"student": table[:, 0].long(), "teacher": table[:, 1].long(), "weights": table[:, 2].float()}
         return {**batch, "teacher": {key: teacher[key] for key in ("input_ids", "attention_mask")}, "pairs": pairs}
 
 

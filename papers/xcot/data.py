@@ -8,13 +8,11 @@ asked = tests(config)             # {"en": [Question, ...], "sw": [...]}
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from core.corpora import adapted, read_rows
 from core.corpora.filtering import aligned_words
-from core.corpora.lexicons import by_word, read_dictionary
 from core.errors import UserError
 from core.tasks import mathematics
 from core.tasks.mathematics import Question, chain_of_thought
@@ -132,16 +130,12 @@ def read_examples(source: str) -> list[Example]:
 
 
 def hub_examples(config: Config, source: str = mathematics.GSM8K_TRANSLATIONS) -> list[Example]:
-    """MathOctopus' translations of GSM8K, with the units of lexicons or of IBM Model 1."""
+    """MathOctopus' translations of GSM8K, with the units of IBM Model 1."""
     examples = []
     for row in mathematics.gsm8k_translations(config.languages, source):
         questions, answers = ({code: one[part] for code, one in row.items()} for part in (1, 2))
         examples.append(Example(row[HIGH].id, questions, answers))
-    folder = Path(config.lexicons)
-    paths = {code: folder / f"{HIGH}-{code}.tsv" for code in config.languages} if config.lexicons else {}
-    return with_units(
-        examples, {code: by_word(read_dictionary(path)) for code, path in paths.items()}, config.languages
-    )
+    return with_units(examples, {}, config.languages)
 
 
 def kept(config: Config) -> tuple[list[Example], list[Example]]:
@@ -186,25 +180,17 @@ def by_language(examples: Sequence[Example], languages: Sequence[str]) -> Pool:
 
 
 def mismatched(found: Pool, seed: int) -> Pool:
-    """The null arm: units become any words of the language, and questions belong to the English of another example."""
-    rng, words = Random(f"mismatched-{seed}"), dict[str, list[str]]()
-    for one in found[HIGH]:
-        for code, units in one.units.items():
-            words.setdefault(code, []).extend(unit.translation for unit in units)
-    words = {code: sorted(set(every)) for code, every in words.items()}
+    """The null arm: units become any words of the language, and a question stands for that of another example."""
+    rng, others = Random(f"mismatched-{seed}"), {code: own for code, own in found.items() if code != HIGH}
+    words = {code: sorted({u.translation for one in found[HIGH] for u in one.units.get(code, ())}) for code in others}
 
-    def any_words(example: Example) -> Example:
-        units = {
-            code: [unit._replace(translation=rng.choice(words[code])) for unit in own]
-            for code, own in example.units.items()
-        }
-        return example._replace(units=units)
+    def any_words(units: Mapping[str, Sequence[Unit]]) -> dict[str, list[Unit]]:
+        return {code: [u._replace(translation=rng.choice(words[code])) for u in own] for code, own in units.items()}
 
-    changed = {HIGH: [any_words(one) for one in found[HIGH]]}
-    for code, own in found.items():
-        if code != HIGH:
-            pairs = zip(own, own[1:] + own[:1], strict=True)
-            changed[code] = [one._replace(questions={**two.questions, code: one.questions[code]}) for one, two in pairs]
+    changed = {HIGH: [one._replace(units=any_words(one.units)) for one in found[HIGH]]}
+    for code, own in others.items():
+        pairs = zip(own, own[1:] + own[:1], strict=True)
+        changed[code] = [two._replace(questions={**two.questions, code: one.questions[code]}) for one, two in pairs]
     return changed
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
@@ -20,9 +20,6 @@ from core.metrics.gaps import language_gap
 from core.worlds.chains import word_by_word
 from papers.xcot.config import HIGH, Config
 from papers.xcot.train import starting_point
-
-if TYPE_CHECKING:
-    from papers.xcot.method import Example
 
 
 def write(model: Any, tokenizer: Any, questions: Sequence[str], config: Config, pivot: str | None = None) -> list[str]:
@@ -68,26 +65,40 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 
 def _of_the_miniature(config: Config, run: Run, model: Any, tokenizer: Any) -> dict[str, float]:
-    """What the arm has learnt of its questions, what its base can do, and what can be had without it."""
+    """What the arm has learnt of its questions, and what all arms share: the skill of the base, solvers without one."""
+    from papers.xcot import miniature
+
+    names = ("seed", "split", "items", "questions", "coverage")
+    inputs = {**{name: getattr(config, name) for name in names}, "base": starting_point(config, run)}
+    shared = run.once("skill", inputs, lambda: _skill(config, inputs["base"]))
+    pool, pivot = miniature.pool(config), HIGH if config.rewrite != "none" else None
+    own = {code: [(one.questions[code], one.answers[HIGH]) for one in pool[code]] for code in miniature.targets(config)}
+    return {**shared, **{f"fitted/{code}": _right(model, tokenizer, own[code], config, pivot) for code in own}}
+
+
+def _skill(config: Config, base: str) -> dict[str, float]:
+    """The base's accuracy on English problems and on what the lexicon makes of the others; the solvers'."""
     from core.models.loading import load
     from papers.xcot import miniature
 
-    base, _ = load(starting_point(config, run), dtype="float32")
-    items, pool = miniature.measured(config), miniature.pool(config)
-    pivot = HIGH if config.rewrite != "none" else None
-    asked: dict[str, tuple[Any, list[Example], list[str], str | None]] = {
-        "english_skill": (base, items, [one.questions[HIGH] for one in items], None)
-    }
+    model, tokenizer = load(base, dtype="float32")
+    items, found = miniature.measured(config), {f"trivial_{name}": v for name, v in miniature.solvers(config).items()}
+    asked = {"english_skill": [one.questions[HIGH] for one in items]}
     for code in miniature.targets(config):
-        asked[f"fitted/{code}"] = (model, pool[code], [one.questions[code] for one in pool[code]], pivot)
         words = miniature.lexicon(config, code)
-        translated = [word_by_word(one.questions[code], words) for one in items]
-        asked[f"word_by_word/{code}"] = (base, items, translated, None)
-    found = {f"trivial_{name}": value for name, value in miniature.solvers(config).items()}
-    for name, (solver, own, questions, first) in asked.items():
-        outputs = write(solver, tokenizer, questions, config, first)
-        found[name] = fmean(same_number(o, one.answers[HIGH]) for o, one in zip(outputs, own, strict=True))
+        asked[f"trivial_word_by_word/{code}"] = [word_by_word(one.questions[code], words) for one in items]
+    for name, texts in asked.items():
+        pairs = [(text, one.answers[HIGH]) for text, one in zip(texts, items, strict=True)]
+        found[name] = _right(model, tokenizer, pairs, config)
     return found
+
+
+def _right(
+    model: Any, tokenizer: Any, asked: Sequence[tuple[str, str]], config: Config, pivot: str | None = None
+) -> float:
+    """Share of questions whose answer is the output's last number."""
+    outputs = write(model, tokenizer, [question for question, _ in asked], config, pivot)
+    return fmean(same_number(output, answer) for output, (_, answer) in zip(outputs, asked, strict=True))
 
 
 def _over_languages(metrics: dict[str, float]) -> dict[str, float]:

@@ -14,6 +14,7 @@ ARMS = (
     ("no_distillation", "without distillation", "green"),
     ("no_random_cot", "without Random-CoT", "green"),
     ("no_xicl", "without xICL", "green"),
+    ("xicl", "xICL alone", "green"),
     ("cs_flat", "examples as rows, not in context", "grey"),
     ("sft", "English chains alone", "orange"),
     ("native", "chains in the question's language", "orange"),
@@ -28,10 +29,10 @@ def draw(record: Record) -> Figure:
         [["arms", "gap"], ["arms", "languages"]], figsize=(9.6, 6.2), width_ratios=(1.2, 1), height_ratios=(1, 1.5)
     )
     arm_bars(axes["arms"], record, "accuracy", ARMS)
-    trivial_lines(axes["arms"], record, "sft", vertical=True, names=("majority",))
+    trivial_lines(axes["arms"], record, "sft", vertical=True, names=("majority", "word_by_word"))
     axes["arms"].set_xlabel("accuracy on problems never shown, low-resource languages (95 % interval)")
     axes["arms"].set_title("Every arm, as many tokens", pad=14)
-    metric_rows(axes["gap"], record, METRICS, (ARMS[0], ARMS[6]))
+    metric_rows(axes["gap"], record, METRICS, (ARMS[0], ARMS[7]))
     axes["gap"].set_xlabel("rate; small marks are seeds")
     axes["gap"].set_title("English and the gap", pad=14)
     unit_rows(axes["languages"], record, "accuracy", (("xcot", "blue"), ("native", "orange")))

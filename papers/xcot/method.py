@@ -23,7 +23,6 @@ where it starts. With the cross-entropy of the answers, the mean over their toke
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -138,8 +137,6 @@ class Draws:
         return self._turn(switched(example, target, self.config.alpha, rng), example, example.answers[HIGH], pivot)
 
     def _turn(self, question: str, example: Example, chain: str, pivot: str | None) -> Turn:
-        if pivot and self.config.where == "input":
-            return Turn(example.questions[pivot], chain, example.questions[HIGH])
         return Turn(question, chain, example.questions[HIGH], pivot, example.questions[pivot] if pivot else "")
 
 
@@ -153,26 +150,25 @@ def distillation_loss(
     Args:
         student: Logits at corresponding positions.
         teacher: Without a gradient.
-        weights: 1/|a| at each position of an answer of |a| tokens.
+        weights: 1/|a| at each position of an answer of |a| tokens; none at all is a loss of 0.
     """
     cross_entropy = -(teacher.float().softmax(-1) * student.float().log_softmax(-1)).sum(-1)
-    return (weights * cross_entropy).sum() / weights.sum()
+    return (weights * cross_entropy).sum() / weights.sum().clamp(min=1)
 
 
-def objective(beta: float, teacher: Any = None) -> Callable[[Any, Any], Loss]:
-    """The loss (4) of a batch of `papers.xcot.batches`; without a teacher of its own the model teaches itself."""
+def objective(beta: float) -> Callable[[Any, Any], Loss]:
+    """The loss (4) of a batch of `papers.xcot.batches`."""
 
     def loss(model: Any, batch: dict[str, Any]) -> Loss:
         notes, read, pairs = (batch.pop(key, None) for key in ("notes", "teacher", "pairs"))
-        if not beta or read is None:
+        if not beta:
             total, items, logs = causal_lm_loss(model, batch)
         else:
             positions, targets = shifted_targets(batch)
-            items, tutor = len(targets), model if teacher is None else teacher.to(targets.device)
-            inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
+            items, inputs = len(targets), {key: batch[key] for key in ("input_ids", "attention_mask")}
             logits = model(**inputs, use_cache=False).logits.flatten(0, 1)
-            with torch.no_grad(), evaluating(tutor):  # no dropout
-                shown = tutor(**read, use_cache=False).logits.flatten(0, 1)
+            with torch.no_grad(), evaluating(model):  # the teacher is the model as it is, without dropout
+                shown = model(**read, use_cache=False).logits.flatten(0, 1)
             distilled = distillation_loss(logits[pairs["student"]], shown[pairs["teacher"]], pairs["weights"])
             sft = F.cross_entropy(logits[positions].float(), targets, reduction="sum")
             total, logs = sft + beta * distilled * items, {"sft": sft.detach(), "distilled": distilled.detach() * items}
@@ -189,6 +185,5 @@ def tune(model: Any, tokenizer: Any, rows: Draws, settings: TrainingConfig, run:
     config = rows.config
     online = partial(translate, model, tokenizer, config.max_new_tokens) if config.source == "online" else None
     batches = Batches(tokenizer, config, settings.max_length, online, begin=len(rows) // 10)
-    teacher = copy.deepcopy(model).requires_grad_(False) if config.teacher == "frozen" else None
     ordered = replace(settings, steps=len(rows) // settings.batch_size, shuffle=False)
-    return fit(model, rows, ordered, run, loss_fn=objective(config.beta, teacher), collate=batches, seed=config.seed)
+    return fit(model, rows, ordered, run, loss_fn=objective(config.beta), collate=batches, seed=config.seed)

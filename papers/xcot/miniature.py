@@ -1,8 +1,8 @@
 """The tiny world: two steps of arithmetic in words, mastered in English and met in other languages.
 
 The base (stage 1) has learnt English problems with their chains of thought. Tuning sees English problems without end,
-and of each of the languages that the seed draws sixty questions, the same in all. Everybody who needs one has a lexicon
-of the words of the questions, so that code-switched examples can be made of any English problem. Problems are split by
+and of each of the languages that the seed draws twenty questions, the same in all. Everybody who needs one has a
+lexicon of three in four words of the questions, so that any English problem can be code-switched. Problems are split by
 class (7 + 4 - 3 = 8, 4 - 3 + 7 = 8 and 8 + 3 - 7 = 4 are one): those of development and test are in no training, in no
 language.
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.models.tokenization import completion_row, packed_row, word_level
+from core.text.codeswitch import CodeSwitcher
 from core.text.languages import name
 from core.worlds import chains
 from core.worlds.base import dealt, split, trivial
@@ -35,8 +36,7 @@ POOL = [code for code in chains.THEN if code != HIGH]
 DRAWN, DISJOINT = 3, 6
 LARGEST, MOST = 9, 18
 SHARES = {"tuning": 0.8, "dev": 0.1, "test": 0.1}
-# English problems in one row of stage 1, and the share of single steps among them: some steps are in few problems, and
-# would not be known where these are held out.
+# English problems in one row of stage 1, and the share of single steps among them.
 PACKED, STEPS = 3, 0.25
 ANSWER = "The answer is"
 
@@ -77,6 +77,20 @@ def example(problem: chains.Problem, codes: Sequence[str], known: Mapping[str, M
     )
 
 
+def steps(known: Mapping[str, Mapping[str, str]]) -> list[Example]:
+    """Single steps in English, so that those which are in few problems are known, and not forgotten; with units."""
+    switchers = {code: CodeSwitcher({here: there for there, here in own.items()}) for code, own in known.items()}
+    return [
+        Example(
+            asked,
+            {HIGH: asked},
+            {HIGH: f"{chain} {ANSWER} {result}"},
+            {code: switcher.units(asked) for code, switcher in switchers.items()},
+        )
+        for asked, chain, result in chains.facts(HIGH, LARGEST, MOST)
+    ]
+
+
 def lexicon(config: Config, code: str) -> dict[str, str]:
     """What is known of a language's words: those that the seed draws, and what they are in English."""
     words = sorted((there, here) for here, there in chains.lexicon(code, LARGEST).items())
@@ -84,11 +98,12 @@ def lexicon(config: Config, code: str) -> dict[str, str]:
 
 
 def pool(config: Config) -> dict[str, list[Example]]:
-    """What tuning draws from: English problems, and the questions of each other language."""
+    """What tuning draws from: English problems and steps, and the questions of each other language."""
     others, tuning = targets(config), parts(config.seed)["tuning"]
     translated = [example(one, (HIGH, *others), {}) for one in tuning[: config.questions or None]]
     words = {code: lexicon(config, code) for code in others}
-    return {HIGH: [example(one, (HIGH,), words) for one in tuning], **dict.fromkeys(others, translated)}
+    english = [*(example(one, (HIGH,), words) for one in tuning), *steps(words)]
+    return {HIGH: english, **dict.fromkeys(others, translated)}
 
 
 def measured(config: Config) -> list[Example]:
@@ -125,17 +140,15 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
 def english_rows(tokenizer: Any, config: Config, count: int) -> list[dict[str, list[int]]]:
     """Rows of random English problems of the tuning part, and of single steps, with the loss on their answers."""
     rng = random.Random(f"english-{config.seed}")
-    problems = [example(one, (HIGH,), {}) for one in parts(config.seed)["tuning"]]
-    steps = [(asked, f"{chain} {ANSWER} {result}") for asked, chain, result in chains.facts(HIGH, LARGEST, MOST)]
-    asked = [(one.questions[HIGH], one.answers[HIGH]) for one in problems]
+    problems, single = [example(one, (HIGH,), {}) for one in parts(config.seed)["tuning"]], steps({})
 
     @cache  # a text is cut into tokens once, however often it is drawn
     def turn(question: str, answer: str) -> dict[str, list[int]]:
         return completion_row(tokenizer, ask(question), f" {answer}", bos=False)
 
-    drawn = [rng.choice(steps if rng.random() < STEPS else asked) for _ in range(PACKED * count)]
+    drawn = [rng.choice(single if rng.random() < STEPS else problems) for _ in range(PACKED * count)]
     return [
-        packed_row(tokenizer, [turn(*one) for one in drawn[place : place + PACKED]])
+        packed_row(tokenizer, [turn(one.questions[HIGH], one.answers[HIGH]) for one in drawn[place : place + PACKED]])
         for place in range(0, len(drawn), PACKED)
     ]
 

@@ -1,7 +1,6 @@
-"""xCoT on your own data: build a training set, switch words of a text, score outputs, tune a model of yours.
+"""xCoT on your own data: build a training set, score outputs, tune a model of yours.
 
 python -m papers.xcot.use build --english en.jsonl --translated sw.jsonl --language sw --lexicon en-sw.tsv
-python -m papers.xcot.use switch questions.txt --lexicon en-sw.tsv
 python -m papers.xcot.use score --outputs outputs.jsonl --references mgsm.jsonl --low sw bn te th
 """
 
@@ -11,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-
-from tyro.conf import Positional
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed
@@ -44,20 +41,6 @@ class Build:
     """Of their choice."""
     out: Path = Path("xcot.jsonl")
     """File to write."""
-
-
-@dataclass(frozen=True)
-class Switch:
-    """Replace words of a text by their translations, a line at a time."""
-
-    text: Positional[str]
-    """File with the text."""
-    lexicon: str
-    """Word list: a word or phrase, a tab and its translation a line."""
-    alpha: Annotated[float, Range(0, 1)] = 0.5
-    """Probability that a unit is replaced."""
-    seed: Seed = 0
-    """Of the choice."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +77,6 @@ def build(options: Build) -> None:
     write_rows(options.out, rows)
     known = {code: sum(row["lang"] == code for row in rows) for code in (HIGH, *options.language)}
     print(f"{options.out}: {', '.join(f'{count} in {code}' for code, count in known.items())}")
-
-
-def switch(options: Switch) -> None:
-    """Print the lines in two languages."""
-    from core.corpora.lexicons import by_word, read_dictionary
-    from core.files import read_lines
-    from core.text.codeswitch import CodeSwitcher
-
-    switcher = CodeSwitcher(by_word(read_dictionary(options.lexicon)), options.alpha, options.seed)
-    for number, line in enumerate(read_lines(options.text)):
-        print(switcher(line, number).text)
 
 
 def score(options: Score) -> None:
@@ -144,7 +116,7 @@ def finetune(
     return model.eval()
 
 
-VERBS: Verbs = {"build": (Build, build), "switch": (Switch, switch), "score": (Score, score)}
+VERBS: Verbs = {"build": (Build, build), "score": (Score, score)}
 
 TRY = Try(
     command="score --references {data}",

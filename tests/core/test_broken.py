@@ -316,8 +316,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "xcot build --english {} --translated problems.jsonl --language sw": ("xcot", ".jsonl"),
     "xcot build --english problems.jsonl --translated {} --language sw": ("xcot", ".csv"),
     "xcot build --english problems.jsonl --translated problems.jsonl --language sw --lexicon {}": ("xcot", ".tsv"),
-    "xcot switch {} --lexicon pairs.tsv": ("xcot", ".txt"),
-    "xcot switch rows.jsonl --lexicon {}": ("xcot", ".tsv"),
     "xcot score --outputs {} --references problems.jsonl": ("xcot", ".jsonl"),
     "xcot score --outputs problems.jsonl --references {}": ("xcot", ".jsonl"),
     "xllms100 feedback --instructions en={} sw=rows.jsonl --models nothing/here": ("xllms100", ".jsonl"),

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,7 @@ def drawn(count: int = 200, **changes: Any) -> list[dict[str, Any]]:
 def test_answers_are_english_chains_whatever_the_question() -> None:
     for sample in drawn():
         for turn in sample["turns"]:
-            assert re.fullmatch(r"[a-z ]+ = [a-z ]+ \. [a-z ]+ = [a-z ]+ \. The answer is \d+", turn.chain)
+            assert re.fullmatch(r"([a-z ]+ = [a-z ]+ \. ){1,2}The answer is \d+", turn.chain)
             assert set(turn.chain.split()[:2]) <= set(turn.english.split())
 
 
@@ -124,12 +123,10 @@ def test_the_query_is_rewritten_into_another_language_and_so_are_its_demonstrati
     assert {turn.pivot for turn in others if turn.question != turn.english} == {"en", "sw", "fil"}
     turn = Turn("saba ?", "x", "seven ?", "en", "seven ?")
     assert (turn.prompt, turn.answer) == ("Question: saba ?\nAnswer: In English:", " seven ?\nSolution: x")
-    for sample in drawn(where="input"):
-        assert all(turn.pivot is None for turn in sample["turns"])
 
 
 def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> None:
-    english = set(" ".join(one.questions["en"] for one in pool(TINY)["en"]).split())
+    english = {word for one in miniature.parts(0)["tuning"] for word in chains.question(one, "en").split()}
     samples = drawn(500)
     with_context = [sample["turns"] for sample in samples if len(sample["turns"]) == 2]
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
@@ -160,7 +157,7 @@ def test_nothing_of_the_test_is_trained_on() -> None:
         classes = {part: {one.cls for one in found} for part, found in miniature.parts(config.seed).items()}
         assert not classes["tuning"] & (classes["dev"] | classes["test"])
         allowed = {one.id for one in miniature.parts(config.seed)["tuning"]}
-        assert all(one.id in allowed for own in pool(config).values() for one in own)
+        assert all(one.id in allowed or one.id.endswith("?") for own in pool(config).values() for one in own)
         assert len(pool(config)["sw"]) == len(pool(config)["fil"]) == config.questions
     solved = miniature.solvers(TINY)
     assert solved["lookup"] == solved["symmetric"] == 0
@@ -177,8 +174,9 @@ def test_the_null_arm_has_words_and_questions_of_others() -> None:
     assert sum(same) / len(same) < 0.35
     for a, b in zip(true["sw"], null["sw"], strict=True):
         assert a.questions["sw"] == b.questions["sw"]
-        assert a.answers == b.answers
         assert a.questions["en"] != b.questions["en"]
+        assert a.answers["en"].startswith(" ".join(a.questions["en"].split()[:3]))
+        assert b.answers["en"].startswith(" ".join(b.questions["en"].split()[:3]))
 
 
 def test_a_lexicon_has_its_share_of_the_words_and_units_are_of_them() -> None:
@@ -232,7 +230,8 @@ def test_the_flat_control_has_the_same_text_in_rows_of_its_own() -> None:
     # What does not fit is left out: demonstrations first, and never half an answer.
     short = Batches(tokenizer, TINY, 45)(samples)
     assert short["input_ids"].shape[1] <= 45
-    assert (short["labels"] == tokenizer.eos_token_id).sum() == len(samples)
+    ends = [(batch["labels"] == tokenizer.eos_token_id).sum() for batch in (short, context)]
+    assert len(samples) <= ends[0] < ends[1]
     assert (Batches(tokenizer, TINY, 12)(samples)["labels"] == IGNORED).all()
 
 
@@ -264,7 +263,7 @@ def test_with_the_teachers_own_input_the_loss_is_its_entropy_and_no_gradient_rea
     assert objective(0.0)(model, dict(batch)).total.item() == pytest.approx(plain.total.item(), rel=1e-5)
 
 
-def test_the_teacher_has_no_dropout_and_may_be_frozen() -> None:
+def test_the_teacher_has_no_dropout_and_is_asked_even_where_nothing_is_distilled() -> None:
     model = small_model().train()
     seen: list[bool] = []
     model.register_forward_hook(lambda *_: seen.append(model.training))
@@ -272,9 +271,15 @@ def test_the_teacher_has_no_dropout_and_may_be_frozen() -> None:
     objective(0.3)(model, dict(batch))
     assert seen == [True, False]
     assert model.training
-    other = small_model()
-    assert objective(0.3, other)(model, dict(batch)).total.isfinite()
-    assert len(seen) == 3
+    english = [
+        sample
+        for sample in drawn(40)
+        if [turn.prompt for turn in sample["turns"]] == [ask(sample["turns"][-1].english)]
+    ]
+    batch = Batches(miniature.tokenizer_for(TINY), TINY, 256)(english)
+    plain = causal_lm_loss(model, {key: batch[key] for key in ("input_ids", "attention_mask", "labels")})
+    assert objective(0.3)(model, dict(batch)).total.item() == pytest.approx(plain.total.item(), rel=1e-5)
+    assert seen[-2:] == [True, False]
 
 
 def test_queries_are_rewritten_online_by_the_model_as_it_is() -> None:
@@ -336,7 +341,7 @@ def test_a_training_set_is_built_from_english_translations_and_a_lexicon() -> No
         build_xcot(ENGLISH[:2], {})
 
 
-def test_the_hub_s_translations_get_units_from_lists_or_from_alignment(tmp_path: Path) -> None:
+def test_the_hub_s_translations_get_units_from_alignment(tmp_path: Path) -> None:
     rows = []
     for number in (4, 9):
         for language, question in (("English", f"{number} cats?"), ("Swahili", f"paka {number}?")):
@@ -347,9 +352,6 @@ def test_the_hub_s_translations_get_units_from_lists_or_from_alignment(tmp_path:
     assert first.questions == {"en": "4 cats?", "sw": "paka 4?"}
     assert first.answers["sw"] == "4\nThe answer is 4."
     assert first.units["sw"] == second.units["sw"] == [Unit(1, 2, "paka")]
-    (tmp_path / "en-sw.tsv").write_text("cats\tmapaka\n", encoding="utf-8")
-    listed, _ = data.hub_examples(replace(config, lexicons=str(tmp_path)), path)
-    assert listed.units["sw"] == [Unit(1, 2, "mapaka")]
 
 
 def own_model(folder: Path) -> Path:
@@ -365,7 +367,7 @@ def own_model(folder: Path) -> Path:
 
 
 def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Build a Turkish set, tune another model on it by each way, measure it, score outputs, switch a line."""
+    """Build a Turkish set, tune another model on it by each way, measure it, score outputs."""
     files = {"english": ENGLISH, "translated": TURKISH}
     options = [f"--{key}={write_lines(tmp_path / f'{key}.jsonl', rows)}" for key, rows in files.items()]
     lexicon = tmp_path / "en-tr.tsv"
@@ -380,7 +382,7 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "test": write_lines(tmp_path / "test.jsonl", asked),
     }  # fmt: skip
     config = override(PRESETS["smoke"], changes)
-    for more in ({}, {"source": "online", "teacher": "frozen", "split": "dev"}):
+    for more in ({}, {"source": "online", "split": "dev"}):
         own = override(config, more)
         with runs.temporary("xcot", own) as run:
             train.train(own, run)
@@ -413,9 +415,6 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert {key: float(value) for key, value in table.items()} == {
         "en": 1.0, "sw": 0.5, "mean": 0.75, "low": 0.5, "gap": 0.5, "mean_to_best": 0.75
     }  # fmt: skip
-    (tmp_path / "text.txt").write_text("Ali has 3 red apples.\n", encoding="utf-8")
-    use.main(["switch", str(tmp_path / "text.txt"), "--lexicon", str(lexicon), "--alpha", "1"])
-    assert capsys.readouterr().out == "Ali has 3 kırmızı elması.\n"
 
 
 # --- settings and runs ------------------------------------------------------------------------------------------------
@@ -426,7 +425,6 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     [
         ({"answer_language": "native"}, "baseline without the three devices"),
         ({"rewrite": "none", "source": "online"}, "rewrites no query"),
-        ({"beta": 0.0, "teacher": "frozen"}, "has no teacher"),
         ({"mismatched": True, "context": "none", "rewrite": "none"}, "nothing to exchange"),
         ({"base": "x"}, "languages is empty"),
         ({"base": "x", "languages": ("en",)}, "leave it out"),
@@ -458,7 +456,16 @@ def test_every_arm_sees_as_many_tokens() -> None:
 
 def test_smoke_measures_every_language_and_step(smoke: Callable[[str], Any]) -> None:
     measured = smoke("xcot").measurement
-    metrics = {"accuracy", "english", "mean_to_best", "gap", "fitted", "english_skill", "word_by_word", "understood"}
+    metrics = {
+        "accuracy",
+        "english",
+        "mean_to_best",
+        "gap",
+        "fitted",
+        "english_skill",
+        "trivial_word_by_word",
+        "understood",
+    }
     assert metrics <= set(measured["metrics"])
     assert len(measured["units"]["accuracy"]) == len(measured["units"]["english"]) == PRESETS["smoke"].items
     facts = json.loads((smoke("xcot").path / "artifact" / "xcot.json").read_text())
