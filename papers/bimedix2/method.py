@@ -64,7 +64,7 @@ def llava_config(language: Any, vision: Any, image_id: int) -> Any:
     from transformers import LlavaConfig
 
     return LlavaConfig(
-        text_config=language, vision_config=vision, image_token_id=image_id, vision_feature_layer=LAYER,
+        text_config=language, vision_config=vision, image_token_index=image_id, vision_feature_layer=LAYER,
         vision_feature_select_strategy="default", projector_hidden_act="gelu",
         image_seq_length=patches(vision), tie_word_embeddings=language.tie_word_embeddings,
     )  # fmt: skip
