@@ -137,7 +137,7 @@ def count_parameters(workload: Workload) -> Parameters:
         unit = name[: layer.end()] if layer else "outside"
         held = units.setdefault(unit, {})
         held[shape[0]] = held.get(shape[0], 0) + size
-        if len(shape) < 2 or "norm" in name.lower():
+        if len(shape) < 2 or "norm" in name.lower() or "vision_tower" in name:  # image encoders get no adapters
             continue
         quantized += size if layer and group != "embeddings" else 0
         lora[group] = lora.get(group, 0) + _rank_one(name, shape)

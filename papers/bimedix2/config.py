@@ -233,7 +233,8 @@ def simulation(config: Config) -> list[Simulation]:
 
     def step(stage: Stage, settings: TrainingConfig, **others: Any) -> Simulation:
         model, row = partial(built, stage=stage), settings.max_length
-        return Simulation(stage, model, settings, multimodal_loss, row, collate=batch, **others)
+        # The one thing that is read off a tensor is whether there are as many placeholders as patches.
+        return Simulation(stage, model, settings, multimodal_loss, row, collate=batch, number=True, **others)
 
     answers = partial(write, prompt=tokens + (448 if config.language_model else 48), new=config.max_new_tokens, rows=64)
     return [step("align", config.align), step("instruct", config.instruct, evaluate=answers)]

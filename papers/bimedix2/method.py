@@ -63,9 +63,8 @@ def llava_config(language: Any, vision: Any, image_id: int) -> Any:
     """The two models' configurations joined; `image_id` stands for a patch in the ids of a text."""
     from transformers import LlavaConfig
 
-    made: Any = LlavaConfig
-    return made(
-        text_config=language, vision_config=vision, image_token_id=image_id, vision_feature_layer=LAYER,
+    return LlavaConfig(
+        text_config=language, vision_config=vision, image_token_index=image_id, vision_feature_layer=LAYER,
         vision_feature_select_strategy="default", projector_hidden_act="gelu",
         image_seq_length=patches(vision), tie_word_embeddings=language.tie_word_embeddings,
     )  # fmt: skip
