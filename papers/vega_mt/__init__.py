@@ -25,7 +25,7 @@ PAPER = Paper(
     year=2022,
     venue="WMT 2022",
     arxiv="2209.09444",
-    family="pre-training",
+    family="translation",
     summary=(
         "Trains one encoder-decoder on all directions of all pairs before the one that is wanted; text of one language "
         "is cleaned by a round trip and pseudo-translated both ways, and a last short tuning covers several domains."

@@ -22,6 +22,7 @@ from tyro.conf import Positional
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
+from core.experiment.trying import Try
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,14 @@ VERBS: Verbs = {
     "translate": (Translate, translate),
     "punctuate": (Punctuate, punctuate),
 }
+
+TRY = Try(
+    command="pseudo {data} --source en --target {language} --model {model} --out {out}/pseudo.jsonl",
+    data="pairs of sentences, with a column `en` and one of your language, whose code is asked for.",
+    means="Pairs of text and translation both ways, with the share of each kind: to train on beside the genuine ones.",
+    limits="A weak translator spreads its errors: look at round trips first (`clean`), and train as many updates "
+    "without them.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
