@@ -347,7 +347,7 @@ def test_documented_commands_run(
         monkeypatch.setattr(f"core.experiment.{name}", lambda paper, **options: asked.append(((paper,), {})))
     end = command(*form, cwd=tmp_path)
     assert end.code == 0, f"{slug}: {line}\n{end.err}"
-    assert bool(asked) == bool({"reproduce", "replicate", "power", "judge"} & set(form))
+    assert bool(asked) == (form[0] == "core.cli" and form[1] in {"reproduce", "replicate", "power", "judge"})
     for paper, options in ((paper, options) for papers, options in asked for paper in papers):
         presets = importlib.import_module(f"papers.{paper.slug}.config").PRESETS
         preset_named(presets, options.get("preset", "tiny"))

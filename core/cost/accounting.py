@@ -190,7 +190,7 @@ def flops_per_token(config: PretrainedConfig, parameters: Parameters, workload: 
     """
     n, attention = float(parameters.multiplying), attention_flops(config, workload.sequence_length)
     text = config.get_text_config()
-    n -= (1 - workload.head_share) * text.vocab_size * text.hidden_size
+    n -= (1 - workload.head_share) * getattr(text, "vocab_size", 0) * text.hidden_size  # encoders of images have none
     if config.is_encoder_decoder:
         n, attention = n / 2, attention / 2  # a token is in the source or in the target
     if workload.kind == "inference" or workload.method == "frozen":

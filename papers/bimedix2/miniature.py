@@ -172,7 +172,6 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     are trained later.
     """
     import torch
-    from transformers import AutoModel
 
     from core.models import loading
     from core.training.fit import fit, save_pretrained
@@ -196,7 +195,7 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     save_pretrained(model, folder / "language", tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        encoder: Any = AutoModel.from_config(encoder_shape())
+        encoder: Any = loading.from_config(encoder_shape(), seed=config.seed, task="encoder")
         tagger = tagging(encoder, len(tags(None, None)))
     with torch.no_grad():  # from the beginning as large as what stands in the patches
         encoder.embeddings.position_embedding.weight *= 20

@@ -44,11 +44,7 @@ def _listed(code: str) -> str:
 
 
 def language_name(code: str) -> str:
-    """The name of a language in the prompts: the released table's, under any code (`iw`, `fil`), then CLDR's.
-
-    Raises:
-        UserError: If the code is no language tag.
-    """
+    """The name of a language in the prompts: the released table's, under any code (`iw`, `fil`), CLDR's, or a label."""
     return LANGUAGE_NAMES.get(_listed(code)) or cldr_name(code)
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.errors import UserError
 from core.files import load_yaml
 from core.text.languages import name as name_of
 from core.text.languages import script
@@ -133,6 +134,8 @@ def items(code: str) -> list[Item]:
 
 def target(config: Config) -> str:
     """The language that a seed draws: seeds 8n to 8n + 7 have one each."""
+    if config.language and config.language not in LANGUAGES:
+        raise UserError(f"language: {config.language!r} is none of the miniature's {', '.join(LANGUAGES)}.")
     return config.language or dealt(LANGUAGES, 1, config.seed, len(LANGUAGES))[0]
 
 

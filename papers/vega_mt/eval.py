@@ -120,7 +120,8 @@ def _pseudo(units: Units, details: dict[str, Any], task: Task) -> None:
             text, pseudo = (part.source_text, part.target_text) if forward else (part.target_text, part.source_text)
             if text in named[ours]:
                 right[f"{code}/{ours}-{made}"].append(float(named[made].get(pseudo) == named[ours][text]))
-    units["pseudo_right"] |= {name: fmean(values) for name, values in right.items()}
+    # Of a text of which cleaning leaves nothing none is right.
+    units["pseudo_right"] |= {name: fmean(values) for name, values in right.items()} or {code: 0.0}
     for language, lines in cleaned.items():
         damaged = [line.line not in named[language] for line in lines]
         lengths = [len(line.line.split()) for line in lines]
