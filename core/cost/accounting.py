@@ -176,6 +176,11 @@ def _rank_one(name: str, shape: tuple[int, ...]) -> int:
 # --- FLOPs --------------------------------------------------------------------------------------------------------
 
 
+def _entries(text: Any) -> int:
+    """Entries of the vocabulary; encoders of images have none."""
+    return getattr(text, "vocab_size", 0)
+
+
 def flops_per_token(config: PretrainedConfig, parameters: Parameters, workload: Workload) -> float:
     """Model FLOPs of one token; what gradient checkpointing recomputes is not counted, as is usual for MFU.
 
@@ -190,7 +195,7 @@ def flops_per_token(config: PretrainedConfig, parameters: Parameters, workload: 
     """
     n, attention = float(parameters.multiplying), attention_flops(config, workload.sequence_length)
     text = config.get_text_config()
-    n -= (1 - workload.head_share) * getattr(text, "vocab_size", 0) * text.hidden_size  # encoders of images have none
+    n -= (1 - workload.head_share) * _entries(text) * text.hidden_size
     if config.is_encoder_decoder:
         n, attention = n / 2, attention / 2  # a token is in the source or in the target
     if workload.kind == "inference" or workload.method == "frozen":
@@ -274,14 +279,14 @@ def activation_bytes(config: PretrainedConfig, parameters: Parameters, workload:
     layers, width = layers_of(text), text.hidden_size
     if workload.kind == "inference":
         cache_bytes = 0.0 if not _is_decoder(config) else tokens * layers * 2 * kv_heads * head_dim * element
-        return cache_bytes + 2 * tokens * width * element + workload.micro_batch_size * text.vocab_size * 4
+        return cache_bytes + 2 * tokens * width * element + workload.micro_batch_size * _entries(text) * 4
     # In elements: autocast leaves the residuals of fp32 weights in fp32.
     residual, norms = (2, 13) if workload.precision == "bf16-mixed" and strategy == "full, DDP" else (1, 9)
     layer = norms * width + 2 * heads * head_dim + 2 * kv_heads * head_dim + _inner_elements(text)
     kept = layers * width * residual + layer if workload.checkpointing else layers * layer
     if workload.method == "frozen":
         kept = layer
-    logits = 10.0 * tokens * text.vocab_size
+    logits = 10.0 * tokens * _entries(text)
     return tokens * kept * element + (min(logits, 10.0 * CHUNK) if workload.chunked_loss else logits)
 
 
