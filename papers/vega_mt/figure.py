@@ -44,5 +44,4 @@ def draw(record: Record) -> Figure:
         axis.set_xlabel(f"BLEU more {than}", fontsize=8)
         for text in axis.texts:  # the line at zero runs behind the numbers, not through them
             text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
-    figure.tight_layout()
     return figure
