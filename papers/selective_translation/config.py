@@ -41,11 +41,11 @@ class Config:
     code, by models tuned on machine translations, the code of the translated part differs."""
     mix_english: bool = True
     """All of the English data beside the translations (table 2)."""
-    n_translated: Annotated[int, Range(1)] = 150
+    n_translated: Annotated[int, Range(1)] = 400
     """k: how many translations are tuned on; the paper has 20K to 200K beside 200K of English."""
     taken: Annotated[float, Range(0, 10)] = 1.0
     """So many times k instead: 0 for English alone, 2.5 for more (paper: 100K of 40K), 5 for unfiltered (200K)."""
-    records: Annotated[int, Range(2)] = 800
+    records: Annotated[int, Range(2)] = 2000
     """English records of the miniature; all are translated, and the filter leaves some of the translations."""
     filter: Literal["none", "faith", "audit"] = "faith"
     """Which translations may be taken: all, those with the judge's best grades (paper), or of these only those whose
@@ -83,9 +83,9 @@ class Config:
 
     reading: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200))
     """Pre-training of the base, where it is trained here; ours."""
-    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=400))
+    training: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=500))
     """Instruction tuning; in miniature ours, development split."""
-    preferring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=60, learning_rate=5e-4))
+    preferring: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=80, learning_rate=5e-4))
     """Preference training; in miniature ours, development split."""
 
     def __post_init__(self) -> None:

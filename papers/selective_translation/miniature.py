@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 LANGUAGES = ("hi", "ne", "mr", "bn", "ta", "fa", "sw", "tr")
 STRUCTURED = ("code", "json", "tool", "math")
 TYPES = (*STRUCTURED, "plain")
-SHARES = {"train": 0.5, "pairs": 0.15, "dev": 0.1, "test": 0.25}
+SHARES = {"train": 0.55, "pairs": 0.15, "dev": 0.1, "test": 0.2}
 PHRASINGS = (0, 1, 2)
 # Share of the prompts in which the translator slips.
 SLIPS = 0.4
-NUMBERS = tuple(map(str, range(2, 26)))
+NUMBERS = tuple(map(str, range(2, 61)))
 SIGNS = {"increase": "+", "decrease": "-", "multiply": "*", "divide": "/"}
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -75,9 +75,9 @@ class Fact(NamedTuple):
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    """All that can be asked; of the records, which are many, 120."""
+    """All that can be asked; of the records, which are many, 400."""
     english, people = phrases()["en"], Random("people")
-    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(120))
+    records = dict.fromkeys((people.choice(NAMES), people.choice(NUMBERS), people.choice(CITIES)) for _ in range(400))
     combined = {
         ("code", ("op", "n")): product(english["op"], NUMBERS),
         ("json", ("name", "age", "city")): records,
