@@ -59,9 +59,10 @@ def evaluate(config: Config, run: Run) -> Measurement:
                     units["general"] |= _scores(f"{code}/{domain}", here, _written(config, model, here))
         if not config.bitext and config.self_training not in ("none", "genuine"):
             _pseudo(units, details, task)
+    units = {name: by for name, by in units.items() if by}  # a model that writes nothing makes no pseudo pair
     metrics |= {name: fmean(by.values()) for name, by in units.items()}
     metrics |= {f"trivial_{name}": fmean(values) for name, values in solved.items()}
-    return Measurement(metrics, dict(units), {"samples": samples, **details})
+    return Measurement(metrics, units, {"samples": samples, **details})
 
 
 def _model(task: Task, direction: tuple[str, str]) -> Any:
