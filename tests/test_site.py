@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.experiment.paper import Check, discover
+from core.experiment.skeleton import unfilled
 
 pytest.importorskip("mkdocs")
 pytest.importorskip("docs.pages")
@@ -48,7 +49,8 @@ def test_a_method_loses_no_line_and_equations_point_at_objects(slug: str) -> Non
     for rows in told.values():
         for row in rows:
             # Some are told in the text around the equations.
-            assert all(number in numbered or readme.count(f"({number})") > 1 for number in row.numbers), row
+            found = all(number in numbered or readme.count(f"({number})") > 1 for number in row.numbers)
+            assert found or unfilled(folder(slug)), row  # a new paper has no equations yet
 
 
 def test_prose_of_comments_and_docstrings() -> None:
