@@ -106,10 +106,17 @@ def trivial_lines(
 ) -> None:
     """Draw what solvers that know nothing reach, all or those named, as thin grey lines with their names."""
     found = record.trivial(variant)
-    for name, value in [(name, found[name]) for name in names or found]:
+    low, high = axes.get_xlim() if vertical else axes.get_ylim()
+    together: list[tuple[float, list[str]]] = []  # names that would be written over each other share a label
+    for value, name in sorted((found[name], name.replace("_", " ")) for name in names or found):
         line = axes.axvline if vertical else axes.axhline
         line(value, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-        text, place = name.replace("_", " "), (value, 1.0) if vertical else (1.0, value)
+        if together and value - together[-1][0] < 0.04 * abs(high - low):
+            together[-1][1].append(name)
+        else:
+            together.append((value, [name]))
+    for value, listed in together:
+        text, place = ", ".join(listed), (value, 1.0) if vertical else (1.0, value)
         transform = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()
         align = "center" if vertical else "right"
         axes.text(*place, text, transform=transform, fontsize=7, color=COLOURS["grey"], ha=align, va="bottom")
