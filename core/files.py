@@ -31,7 +31,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 from core.errors import UserError
 from core.printing import printable
@@ -346,13 +346,24 @@ def load_facts(folder: str | Path, name: str, needed: Iterable[str], maker: str)
     return facts
 
 
+_BOOL = "tag:yaml.org,2002:bool"
+
+
 def load_yaml(path: str | Path) -> Any:
     """The value of a YAML file that a user names; tags and aliases are refused (a few lines of them fill a memory).
+
+    As in YAML 1.2 only `true` and `false` are truth values: `no` is Norwegian, and a parameter may be called `on`.
 
     Raises:
         UserError: As :func:`read_lines`; not YAML; what :func:`parse_json` refuses.
     """
     import yaml
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers: ClassVar = {
+            first: [(tag, form) for tag, form in forms if tag != _BOOL or first in "tTfF"]
+            for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
 
     try:
         text = "\n".join(read_lines(path))
@@ -365,7 +376,7 @@ def load_yaml(path: str | Path) -> Any:
                 start: Any = event.start_mark
                 place = f"{path}, line {start.line + 1}"
                 raise UserError(f"{place}: the alias *{event.anchor} is not read; write out what it stands for.")
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader)
     except RecursionError:
         raise UserError(f"{path}: lists and mappings are nested more than {DEEPEST} deep; check the file.") from None
     except yaml.MarkedYAMLError as error:

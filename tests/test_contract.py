@@ -21,7 +21,7 @@ import pytest
 from core.experiment import paper as cards
 from core.experiment.config import override, preset_named, to_dict, validate, with_variant
 from core.experiment.paper import FAMILIES, find
-from core.experiment.report import scoreboard_markdown
+from core.experiment.report import figures_markdown, scoreboard_markdown
 from core.experiment.run import ROOT
 from core.experiment.skeleton import unfilled
 from core.files import read_json
@@ -299,6 +299,7 @@ def test_the_paper_scale_fits_into_gpus(slug: str) -> None:
 def test_the_scoreboard_is_in_step() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"<!-- scoreboard:begin -->\n{scoreboard_markdown()}\n<!-- scoreboard:end -->" in text
+    assert f"<!-- figures:begin -->\n{figures_markdown()}\n<!-- figures:end -->" in text
 
 
 def documented_commands() -> Iterator[tuple[str, str]]:

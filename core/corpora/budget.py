@@ -51,12 +51,14 @@ class Plan:
         stages: For each stage the tokens of its sources.
         notes: Said of each stage in the table, such as its learning rate.
         estimated: Sources whose size is a guess; the table marks them and what follows from them.
+        unit: What sizes and budgets are counted in.
     """
 
     categories: Mapping[str, Mapping[str, float]]
     stages: Sequence[Mapping[str, float]]
     notes: Sequence[str] = ()
     estimated: Collection[str] = ()
+    unit: str = "tokens"
 
     @property
     def uses(self) -> list[Use]:
@@ -99,7 +101,9 @@ class Plan:
         for number, stage in enumerate(self.stages, start=1):
             read = Plan(self.categories, [stage]).by_category
             note = f" {self.notes[number - 1]}" if any(self.notes) else ""
-            lines.append(f"stage {number}: {amount_text(math.fsum(read.values()))} tokens{note}: {shares_text(read)}")
+            lines.append(
+                f"stage {number}: {amount_text(math.fsum(read.values()))} {self.unit}{note}: {shares_text(read)}"
+            )
         if self.estimated:
             lines.append("~ a guess: the size of this source is not known; its share does not depend on it.")
         return "\n".join([*lines, *(f"! {warning}" for warning in self.warnings)])

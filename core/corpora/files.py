@@ -55,9 +55,10 @@ def read_parallel(
 
     Args:
         path: A `.tsv` or `.csv` with a header of languages, a `.jsonl` or `.json` list of `{language: text}` objects,
-            each also as `.gz`, or a folder with one `<language>.txt` per language whose lines correspond. Codes are
-            brought into one spelling; any other name is the label of a language as it stands, with a warning. A column
-            `key` is optional. `id` is Indonesian.
+            each also as `.gz`, a `.parquet`, a hub dataset (`name`, `name#subset`, `name#subset@split`), or a folder
+            with one `<language>.txt` per language whose lines correspond. Codes are brought into one spelling; any
+            other name is the label of a language as it stands, with a warning. A column `key` is optional. `id` is
+            Indonesian.
         languages: The columns to read; None reads all.
         duplicates: Rows that repeat an earlier row in all languages are dropped with a warning, or refused.
         keep: Filter on `{code: text}`.
@@ -69,13 +70,15 @@ def read_parallel(
         UserError: missing or empty cell, wrong number of columns, unequal numbers of lines, invalid UTF-8, repeated key
             or row, nothing left; with file, line and fix.
     """
-    path = Path(path)
+    source, path = path, Path(path)
     if is_folder(path):
         columns, rows = _read_folder(path, languages)
     elif format_of(path) in (".jsonl", ".ndjson", ".json"):
-        columns, rows = _read_json_rows(path, languages)
+        columns, rows = _read_objects(path, list(json_objects(path)), languages)
     elif format_of(path) in TABLES:
         columns, rows = _read_table(path, languages)
+    elif format_of(path) == ".parquet" or not source_is_path(source):
+        columns, rows = _read_objects(path, list(enumerate(read_rows(source), start=1)), languages)
     else:
         with opened(path):
             raise UserError(
@@ -290,10 +293,9 @@ def json_objects(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, row
 
 
-def _read_json_rows(
-    path: Path, languages: Sequence[str] | None
+def _read_objects(
+    path: Path, objects: Sequence[tuple[int, dict[str, Any]]], languages: Sequence[str] | None
 ) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
-    objects = list(json_objects(path))
     if not objects:
         raise UserError(f'Corpus {path} is empty: give it at least one line such as {{"en": ..., "fr": ...}}.')
     chosen = _select(path, list(objects[0][1]), languages)

@@ -366,10 +366,11 @@ def check_repository() -> None:
 
 
 def update_scoreboard() -> Path:
-    """Put the scoreboard into the generated part of the repository's README."""
+    """Put the scoreboard and the papers' figures into the generated parts of the repository's README."""
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
-    write_text(path, replace_between(text, "scoreboard", scoreboard_markdown(text)))
+    text = replace_between(text, "scoreboard", scoreboard_markdown(text))
+    write_text(path, replace_between(text, "figures", figures_markdown()))
     return path
 
 
@@ -413,6 +414,25 @@ def scoreboard_markdown(before: str = "") -> str:
     legend = ", ".join(f"{symbol} {outcome}" for outcome, symbol in SYMBOLS.items())
     told = f"Claims reproduced of those put to the test, and one symbol a claim: {legend}."
     return "\n".join([*lines, *(line for _, line in rows), "", told, "", totals(papers.values())])
+
+
+def figures_markdown(columns: int = 3) -> str:
+    """A card a recorded paper, by family: its figure, which leads to its page, what came out first, the command."""
+    order = list(FAMILIES)
+    cards = []
+    for paper in sorted(discover(), key=lambda paper: order.index(paper.family)):
+        record = recorded(paper)
+        figure = paper.folder / "results" / f"{record.preset}.svg" if record else None
+        if record is None or figure is None or not figure.exists():
+            continue
+        page, (check, verdict) = f"papers/{paper.slug}", judged(paper, record)[0]
+        image = f"[![{effect_alternative(paper, record)}]({page}/results/{figure.name})]({page}/README.md)"
+        told = f"**[{paper.slug}]({page}/README.md)** {SYMBOLS[verdict.outcome]} {prose(check.statement)}"
+        command = code(f"papers reproduce {paper.slug}")
+        cards.append(f"{image}<br>{told} {interval(verdict)}<br>{command}, {record.minutes:.0f} min")
+    rows = [cards[start : start + columns] for start in range(0, len(cards), columns)]
+    lines = ["| " + " | ".join([*row, *[""] * (columns - len(row))]) + " |" for row in rows]
+    return "\n".join(["|" + " |" * columns, "|" + "---|" * columns, *lines])
 
 
 def totals(papers: Iterable[Paper]) -> str:

@@ -68,8 +68,8 @@ class Settings:
 class Tune(Settings):
     """Fine-tune an encoder-decoder on parallel text, after a stage of code-switching restore."""
 
-    data: Positional[Path]
-    """Parallel text."""
+    data: Positional[str]
+    """Parallel text: a file with a column a language, a folder of <language>.txt, or a hub dataset."""
     source: str
     """Column to translate from."""
     target: str
@@ -86,8 +86,8 @@ class Tune(Settings):
 class Distance:
     """Compare models: how far are sentences from their translations in the encoder?"""
 
-    data: Positional[Path]
-    """Parallel text."""
+    data: Positional[str]
+    """Parallel text: a file with a column a language, a folder of <language>.txt, or a hub dataset."""
     source: str
     """A column."""
     target: str

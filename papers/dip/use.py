@@ -118,8 +118,8 @@ class Prompt:
 class Fit:
     """Learn a dictionary from parallel sentences, by IBM Model 1."""
 
-    pairs: Positional[Path]
-    """Sentences with a column a language (.tsv, .csv, .jsonl), or a folder of <language>.txt."""
+    pairs: Positional[str]
+    """Sentences with a column a language (.tsv, .csv, .jsonl, hub dataset), or a folder of <language>.txt."""
     source: str
     """Language of the words."""
     pivot: str = "en"

@@ -26,9 +26,9 @@ from core.experiment.trying import Try
 class Neutrality:
     """Say how much of the language is in an encoder's sentence vectors."""
 
-    lines: tyro.conf.Positional[Path]
-    """Parallel lines in at least two languages: .tsv or .jsonl with a column per language code, or a folder of aligned
-    <language>.txt."""
+    lines: tyro.conf.Positional[str]
+    """Parallel lines in at least two languages: .tsv or .jsonl with a column per language code, a folder of aligned
+    <language>.txt, or a hub dataset."""
     model: str
     """Hub id, folder or wheel."""
     layer: Annotated[int | None, Range(-1)] = None

@@ -56,10 +56,11 @@ def load(config: Config) -> Corpus:
     return Corpus(AUXILIARY, sft, test[: config.test_items], fresh)
 
 
-def sft_examples(config: Config, corpus: Corpus) -> list[Example]:
-    """The fine-tuning set of a configuration."""
+def sft_examples(config: Config, corpus: Corpus | None = None) -> list[Example]:
+    """The fine-tuning set of a configuration; its corpus is read where no set is given, unless it is there already."""
     if config.sft_data:
         return read_examples(config.sft_data)
+    corpus = corpus or load(config)
     fresh = None if config.reverse_source == "multiway" else corpus.fresh
     shares: dict[str, float] = {"retention_p": config.retention_p, "pmp_fraction": config.pmp_fraction}
     codes, table = config.languages[: config.n_languages or None], corpus.auxiliaries

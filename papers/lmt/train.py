@@ -29,7 +29,7 @@ def train(config: Config, run: Run) -> None:
         if config.model:
             # Base checkpoints do not know the end token of their chat template.
             model.generation_config.eos_token_id = Chat(model, tokenizer).stop_ids()
-        examples = data.sft_examples(config, data.load(config))
+        examples = data.sft_examples(config)
         if is_main_process():
             data.write_sft(run.path / "sft", examples)
         rows = method.training_rows(tokenizer, examples)

@@ -130,14 +130,28 @@ def _bitext(entry: manifest.Entry, config: Config, rejected: Rejected) -> Iterat
 
 
 def sizes(parts: Iterable[Body], tokenizer: PreTrainedTokenizerBase | None = None) -> dict[str, dict[str, float]]:
-    """Sizes by category and body: as stated, or counted in tokens, without a tokenizer in UTF-8 bytes."""
+    """Sizes by category and body: as stated, or counted in tokens, without a tokenizer in UTF-8 bytes.
+
+    Raises:
+        UserError: Without a tokenizer, the sizes of some are stated in tokens and others would be counted in bytes.
+    """
+    parts = list(parts)
     if tokenizer is not None:
         return tokenise(parts, tokenizer)[0]
+    if not in_bytes(parts) and (unknown := [part.name for part in parts if part.tokens is None]):
+        raise UserError(
+            f"Tokens are stated of other sources than {unknown[0]!r}: give --tokenizer to count its tokens."
+        )
     found: dict[str, dict[str, float]] = {}
     for body in parts:
         read = sum(len(text.encode()) for text in body.texts()) if body.tokens is None else body.tokens
         found.setdefault(body.category, {})[body.name] = read
     return found
+
+
+def in_bytes(parts: Iterable[Body]) -> bool:
+    """Whether sizes without a tokenizer are bytes: no source states its tokens."""
+    return all(part.tokens is None for part in parts)
 
 
 def rejections(rejected: Rejected) -> str:

@@ -81,10 +81,10 @@ class StagedMixture:
         stages = zip(self.shares_per_stage, self.tokens_per_stage, strict=True)
         return [allocate(self.categories, shares, tokens) for shares, tokens in stages]
 
-    def plan(self, estimated: Collection[str] = ()) -> Plan:
+    def plan(self, estimated: Collection[str] = (), unit: str = "tokens") -> Plan:
         """What it will read, as tables; sources of a guessed size are marked."""
         notes = [f"at a learning rate of at most {rate:g}" if rate else "" for rate in self.lr_per_stage]
-        return Plan(self.categories, self.budgets, notes, estimated)
+        return Plan(self.categories, self.budgets, notes, estimated, unit)
 
     def in_one_stage(self) -> StagedMixture:
         """The same tokens in one stage: shares and rate are those of the stages, averaged by their budgets."""

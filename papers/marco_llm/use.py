@@ -37,9 +37,9 @@ class Plan:
     stage2: tuple[str, ...] = ()
     """Shares of a second stage; none = one stage."""
     tokens: tuple[Annotated[float, Range(1)], ...] = ()
-    """Budget of each stage in tokens."""
+    """Budget of each stage in tokens; in bytes, where sizes are counted in bytes."""
     tokenizer: str | None = None
-    """Counts sources of unknown size (hub id or folder); none = UTF-8 bytes."""
+    """Counts sources of unknown size (hub id or folder); none = UTF-8 bytes, and the plan says so."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def plan(options: Plan) -> None:
     from papers.marco_llm import data
     from papers.marco_llm.method import StagedMixture
 
-    ours, guessed, rejected = options.sources == "paper", list[str](), data.Rejected()
+    ours, guessed, rejected, unit = options.sources == "paper", list[str](), data.Rejected(), "tokens"
     if ours and not (options.stage1 or options.stage2 or options.tokens):
         print(data.paper_plan().table())
         return
@@ -100,8 +100,9 @@ def plan(options: Plan) -> None:
     else:
         bodies, rejected = data.bodies(options.sources, Config(model="-", sources=options.sources))
         sizes = data.sizes(bodies, load_tokenizer(options.tokenizer) if options.tokenizer else None)
+        unit = "bytes of UTF-8" if data.in_bytes(bodies) and not options.tokenizer else unit
     mixture = StagedMixture(sizes, shares, options.tokens, [0.0] * len(shares))
-    print(mixture.plan(guessed).table(), data.rejections(rejected), sep="\n", end="")
+    print(mixture.plan(guessed, unit).table(), data.rejections(rejected), sep="\n", end="")
 
 
 def render(options: Render) -> None:

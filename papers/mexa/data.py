@@ -85,7 +85,7 @@ def _columns(config: Config) -> Columns:
         labels = [RELABELLED.get(label, label) for label in FLORES_200 if label not in MISLABELLED]
         table = corpora.load("flores200", languages=wanted or labels)
     else:
-        table = corpora.read_parallel(path, wanted)
+        table = corpora.read_parallel(config.corpus, wanted)
     return {name: list(table[name]) for name in table.column_names if name != "key"}
 
 

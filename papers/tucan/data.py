@@ -15,8 +15,8 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,6 +40,8 @@ HERE = Path(__file__).parent
 LACKING = "missing_required_parameters"
 # Where a row names no language: the two that the paper trains on, and their likeliest strangers.
 TOLD_APART = ("bg", "ru", "en", "de", "fr", "es", "it")
+OWN = "bg"
+"""The language of the paper's prompts."""
 # Bulgarian prepositions before a word that begins with their own sound.
 EUPHONY = {"bg": ((r"(?<!\w)([Вв]) (?=[ВвФф])", r"\1ъв "), (r"(?<!\w)([Сс]) (?=[СсЗз])", r"\1ъс "))}
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -67,6 +69,7 @@ class Catalogue:
         topics: `{function: what it is about}`; functions of one topic are easily mistaken for one another.
         tools: `{language: {function: how it is asked for}}`; the n-th request of all languages is the same.
         values: `{language: {slot: {value: text}}}`, the same values in every language.
+        calls: `{language: {slot: {value: what the call gives}}}`, where that is not what the request says.
         refusals: `{language: what is said where no function fits}`.
     """
 
@@ -75,6 +78,7 @@ class Catalogue:
     tools: dict[str, dict[str, Tool]]
     values: dict[str, dict[str, dict[Any, str]]]
     refusals: dict[str, list[str]]
+    calls: dict[str, dict[str, dict[Any, Any]]] = field(default_factory=dict)
 
     def slots(self, name: str) -> dict[str, Any]:
         """Arguments of a function, each with its schema."""
@@ -136,19 +140,23 @@ class Catalogue:
         shown = [self.functions[name] for name in drawn.offered]
         item = {"scenario_type": drawn.scenario, "user_message": request, "functions": shown}
         if drawn.scenario in CALL_SCENARIOS:
-            expected |= {"expected_function": drawn.name, "expected_parameters": self._gold(drawn, texts, request)}
+            expected |= {"expected_function": drawn.name, "expected_parameters": self._gold(drawn, language, request)}
             return {**item, "expected_behavior": expected}
         if not drawn.offered:
             said = [fill(tool.reply, texts, language)]
         expected["expected_response_type"] = "text_clarification" if drawn.missing else "text_only"
         return {**item, "expected_behavior": expected, "answer": said[drawn.wording % len(said)]}
 
-    def _gold(self, drawn: Draw, texts: Mapping[str, str], request: str) -> dict[str, Any]:
-        """Values as the call has to give them: the schema's own for enumerations, else as they stand in the request."""
+    def _gold(self, drawn: Draw, language: str, request: str) -> dict[str, Any]:
+        """Values as the call has to give them.
+
+        What the user's file says, else the schema's own for enumerations, else what stands in the request.
+        """
         gold: dict[str, Any] = {}
         for slot, value in drawn.values:
-            schema, text = self.slots(drawn.name)[slot], texts[slot]
-            gold[slot] = text if not closed(schema) and "string" in schema.get("type", "string") else value
+            schema, text = self.slots(drawn.name)[slot], self.values[language][slot][value]
+            own = text if not closed(schema) and "string" in schema.get("type", "string") else value
+            gold[slot] = self.calls.get(language, {}).get(slot, {}).get(value, own)
             if not closed(schema) and normalize(text) not in normalize(request):
                 raise UserError(f"The value {text!r} of {slot} does not occur in the request {request!r}.")
         if wrong := violations(gold, self.functions[drawn.name]["parameters"]):
@@ -184,8 +192,8 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
     Raises:
         UserError: Names the file, function and template that does not fit.
     """
-    source = Path(tools or HERE / "tools.json")
-    found = list(adapted(str(source), load_json(source, list), lambda function, _: plain_function(function)))
+    listed = Path(tools or HERE / "tools.json")
+    found = list(adapted(str(listed), load_json(listed, list), lambda function, _: plain_function(function)))
     topics = {function["name"]: function.pop("x-topic", function["name"]) for function in found}
     catalogue = Catalogue({function["name"]: function for function in found}, topics, {}, {}, {})
     for path in templates or (HERE / "bg.yaml", HERE / "en.yaml"):
@@ -193,7 +201,9 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
             entry = load_yaml(Path(path))
             code = str(entry["language"])
             catalogue.tools[code] = {name: Tool(**tool) for name, tool in entry["tools"].items()}
-            catalogue.values[code] = {slot: _values(given, code, slot) for slot, given in entry["values"].items()}
+            given = {slot: _values(source, code, slot) for slot, source in entry["values"].items()}
+            catalogue.values[code] = {slot: texts for slot, (texts, _) in given.items()}
+            catalogue.calls[code] = {slot: calls for slot, (_, calls) in given.items()}
             catalogue.refusals[code] = list(map(str, entry["no_function"]))
             for name, tool in catalogue.tools[code].items():
                 _check(catalogue, code, name, tool)
@@ -231,17 +241,26 @@ def plain_function(function: Any) -> dict[str, Any]:
     return {**kept, "parameters": {"type": "object", **schema, "properties": properties}}
 
 
-def _values(source: Any, language: str, slot: str) -> dict[Any, str]:
-    """Values of a slot with their texts: a mapping, a list, `cldr:city`, `cldr:currency without EUR`, `range:2:60`."""
+def _values(source: Any, language: str, slot: str) -> tuple[dict[Any, str], dict[Any, Any]]:
+    """Values of a slot with their texts, and what a call gives where a text is a pair of text and call.
+
+    A mapping, a list, `cldr:city`, `cldr:currency without EUR`, `range:2:60`.
+    """
     if isinstance(source, Mapping | list):
         pairs = source if isinstance(source, Mapping) else dict(zip(source, source, strict=True))
-        return {value: str(text) for value, text in pairs.items()}
+        both = {value: text for value, text in pairs.items() if isinstance(text, list)}
+        if wrong := [text for text in both.values() if len(text) != 2 or not isinstance(text[0], str)]:
+            raise UserError(
+                f"{language}: {wrong[0]!r} of {slot!r} is no pair of what the request says and what the call gives."
+            )
+        texts = {value: str(text[0] if value in both else text) for value, text in pairs.items()}
+        return texts, {value: call for value, (_, call) in both.items()}
     kind, _, rest = str(source).partition(":")
     names, _, left_out = rest.partition(" without ")
     if kind == "cldr":
-        return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}
+        return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}, {}
     if kind == "range" and re.fullmatch(r"\d{1,6}:\d{1,6}", rest):
-        return {number: str(number) for number in range(*map(int, rest.split(":")))}
+        return {number: str(number) for number in range(*map(int, rest.split(":")))}, {}
     raise UserError(f"Values of {slot!r} ({source!r}) are not understood: a list, a mapping, cldr:city or range:2:60.")
 
 
@@ -379,13 +398,19 @@ def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     return list(adapted(source, list(read_rows(source, split="test"))[: limit or None], evaluation_item))
 
 
+def training_prompt(config: Config) -> tuple[Prompt, str]:
+    """The wording for what is trained on, and its hash: as :func:`load_prompt` for the languages that the rows name."""
+    rows = read_rows(config.train_file) if config.train_file else ()
+    return load_prompt(config.prompt, {str(row.get("language") or OWN) for row in rows} or (OWN,))
+
+
 def training_chats(config: Config) -> list[Chat]:
     """What an arm is trained on, from a file or the miniature: every ablation changes both.
 
     Raises:
         UserError: A row of the file cannot be read, or an ablation keeps none.
     """
-    prompt, _ = load_prompt(config.prompt)
+    prompt = training_prompt(config)[0]
     if not config.train_file:
         from papers.tucan import miniature
 
@@ -410,8 +435,12 @@ def training_chats(config: Config) -> list[Chat]:
     return chats
 
 
-def load_prompt(config: PromptConfig) -> tuple[Prompt, str]:
+def load_prompt(config: PromptConfig, languages: Iterable[str] = (OWN,)) -> tuple[Prompt, str]:
     """The wording that a configuration names, and a short hash of it, to be reported with every number.
+
+    Args:
+        config: The wording, or a file of other ones.
+        languages: Of the requests. Without a file, and where none is Bulgarian or undetermined, the wording is English.
 
     Raises:
         UserError: No such file or wording, or one that lacks a part.
@@ -419,7 +448,8 @@ def load_prompt(config: PromptConfig) -> tuple[Prompt, str]:
     content, wording = load_yaml(Path(config.file or HERE / "prompts.yaml")), config.wording
     names = ("system", "default_system", "functions_header", "query_header", "user")
     try:
-        texts = {name: str(content[wording][name]) for name in names}
+        own = config.file or {OWN, "und"} & {*languages}
+        texts = {name: str((content if own else content["en"])[wording][name]) for name in names}
     except (KeyError, TypeError) as error:
         raise UserError(f"{config.file or 'prompts.yaml'} lacks {error} of the wording {wording!r}.") from None
     prompt = Prompt(**texts, tags=Tags(config.start, config.end), short=config.wording == "short")

@@ -36,8 +36,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.tucan import miniature
 
     seed_everything(config.seed)
-    prompt, digest = data.load_prompt(config.prompt)
     items = data.read_items(config.eval_file, config.limit) if config.eval_file else miniature.scored_items(config)
+    languages = {str(item["language"]) for item in items} if config.eval_file else (data.OWN,)
+    prompt, digest = data.load_prompt(config.prompt, languages)
     chat = tuned(config, run)
     said = answers(chat, items, config, prompt)
     verdicts = judged(items, said, prompt)

@@ -26,7 +26,7 @@ def train(config: Config, run: Run) -> None:
     from papers.tucan import data, method
 
     seed_everything(config.seed)
-    _, digest = data.load_prompt(config.prompt)
+    _, digest = data.training_prompt(config)
     facts: dict[str, Any] = {"base": config.base or "miniature", "prompt": digest, "adapter": config.adapter}
     if config.adapter != "none":
         model, tokenizer = load_base(config, run)

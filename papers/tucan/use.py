@@ -70,7 +70,7 @@ def build(options: Build) -> None:
     drawn: Any = {"languages": tuple(catalogue.tools), "part": options.part, "seed": options.seed}
     mix = method.BALANCED if options.balanced else method.MIX
     items = data.build_dataset(catalogue, options.count, mix=mix, **drawn)
-    prompt, _ = data.load_prompt(options.prompt)
+    prompt, _ = data.load_prompt(options.prompt, catalogue.tools)
     write_rows(options.out, [{**item, "messages": method.conversation(item, prompt)} for item in items])
     counts = {scenario: sum(item["scenario_type"] == scenario for item in items) for scenario in method.SCENARIOS}
     print(f"{options.out}: {len(items)} items ({', '.join(f'{n} {name}' for name, n in counts.items() if n)})")

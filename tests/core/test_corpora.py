@@ -405,6 +405,19 @@ def test_the_three_formats_agree(tmp_path):
         assert corpora.load(str(path)).to_list() == GOOD
 
 
+def test_parallel_text_of_parquet_and_of_the_hub(tmp_path, monkeypatch):
+    import datasets
+
+    datasets.Dataset.from_list(GOOD).to_parquet(tmp_path / "a.parquet")
+    assert corpora.read_parallel(tmp_path / "a.parquet").to_list() == GOOD
+    asked = []
+    monkeypatch.setattr("datasets.load_dataset", lambda *names, **how: asked.append((names, how["split"])) or GOOD)
+    assert corpora.read_parallel("org/pairs#en-fr@test", ["fr"]).to_list() == [
+        {"key": row["key"], "fr": row["fr"]} for row in GOOD
+    ]
+    assert asked == [(("org/pairs", "en-fr"), "test")]
+
+
 def test_tolerated_variants(tmp_path):
     content = 'en\tzh_Hans\r\n“Hi"\t你好\r\nU+2028:\u2028same line\tb\r\n'
     table = corpora.read_parallel(_write(tmp_path / "a.tsv", b"\xef\xbb\xbf" + content.encode()))

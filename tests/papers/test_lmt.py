@@ -283,12 +283,21 @@ def test_parts_of_the_numbers_do_not_meet() -> None:
     assert len({one[code] for code in codes}) == 32  # no language is the copy of another
 
 
+def test_a_set_of_ones_own_asks_for_no_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data of the paper are gated: whoever brings a set needs no access to them."""
+    monkeypatch.setattr(data, "load", lambda config: pytest.fail("the corpus was read"))
+    path = tmp_path / "sft.jsonl"
+    path.write_text('{"source": "en", "target": "de", "source_text": "one", "target_text": "eins"}\n')
+    (example,) = data.sft_examples(override(PRESETS["paper"], {"sft_data": str(path)}))
+    assert example.direction == "en-de"
+
+
 def test_every_arm_has_the_reverse_pairs_of_its_name() -> None:
     reverse, numbers = {}, {}
     for variant in ("p0", "p5", "symmetric", "reworded", "disjoint", "shuffled", "few_languages"):
         config = override(with_variant(SMALL, VARIANTS, variant), {"sft_items": 40})
         config = replace(config, n_languages=min(config.n_languages, 2))
-        examples = data.sft_examples(config, data.load(config))
+        examples = data.sft_examples(config)
         forward = [(e.source_text, e.target) for e in examples if e.source == "en"]
         assert len(forward) == 40 * (2 if variant == "few_languages" else 3)
         reverse[variant] = [e.target_text for e in examples if e.target == "en"]

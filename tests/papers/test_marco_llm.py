@@ -484,6 +484,15 @@ def test_the_commands_of_the_page(
     use.main(["plan", sources, *shares, "--tokenizer", tokenizer])
     assert re.search(r"ca_web\.txt +low", found := capsys.readouterr().out)
     assert "the filter took out of en-ca.tsv: same 1" in found
+    assert re.search(r"stage 1: 3\.0K tokens: english", found)
+    use.main(["plan", sources, *shares])
+    assert re.search(r"stage 1: 3\.0K bytes of UTF-8: english", capsys.readouterr().out)
+    stated = own / "stated.jsonl"
+    rows = [json.loads(line) for line in Path(sources).read_text().splitlines()]
+    stated.write_text("".join(json.dumps({**row, "tokens": 9} if not n else row) + "\n" for n, row in enumerate(rows)))
+    with pytest.raises(SystemExit):
+        use.main(["plan", str(stated), *shares])
+    assert "give --tokenizer to count its tokens" in capsys.readouterr().err
     out = own / "parallel.jsonl"
     use.main(["render", str(own / "en-ca.tsv"), "--languages", "en", "ca", "--out", str(out)])
     printed = capsys.readouterr().out

@@ -283,6 +283,53 @@ def test_what_the_model_sees_and_says() -> None:
     assert turns[1]["content"] == f"```tool_call\n{RIGHT}\n```"
 
 
+NORWEGIAN = """
+language: no
+no_function: [Det kan jeg ikke., Ingen funksjon passer.]
+tools:
+  shop:
+    requests:
+      - "Kjøp[ {groceries}][ i {city}][, {on}]."
+      - "Bestill[ {groceries}][ i {city}][, {on}]."
+      - "Hent[ {groceries}][ i {city}][, {on}]."
+    ask: {groceries: ["Hva?"]}
+    reply: "Du vil ha {groceries}."
+  go:
+    requests: ["Reis[ til {city}].", "Dra[ til {city}].", "Gå[ til {city}]."]
+    ask: {city: ["Hvor?"]}
+    reply: "Du vil til {city}."
+values:
+  groceries: {a: [melk og brød, [melk, brød]], b: [ost, [ost]], c: [te, [te]], d: [is, [is]], e: [fisk, [fisk]]}
+  city: {tromsø: [Tromsøs, Tromsø], oslo: Oslo, bergen: Bergen, moss: Moss, narvik: Narvik}
+  on: {true: nå, false: senere}
+"""
+
+
+def test_other_languages_lists_inflected_values_and_a_parameter_called_on(tmp_path: Path) -> None:
+    words = {"type": "array", "items": {"type": "string"}}
+    properties = {"groceries": words, "city": {"type": "string"}, "on": {"type": "boolean"}}
+    functions = [
+        {"name": "shop", "parameters": {"type": "object", "properties": properties, "required": ["groceries"]}},
+        {"name": "go", "parameters": {"properties": {"city": {"type": "string"}}, "required": ["city"]}},
+    ]
+    (tmp_path / "tools.json").write_text(json.dumps(functions), encoding="utf-8")
+    (tmp_path / "no.yaml").write_text(NORWEGIAN, encoding="utf-8")
+    out = tmp_path / "items.jsonl"
+    given = ["--tools", str(tmp_path / "tools.json"), "--templates", str(tmp_path / "no.yaml"), "--out", str(out)]
+    use.main(["build", *given, "--count", "120"])
+    items = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert {item["language"] for item in items} == {"no"}
+    calls = [item["expected_behavior"].get("expected_parameters", {}) for item in items]
+    assert ["melk", "brød"] in [call.get("groceries") for call in calls]
+    assert {"Tromsø", "Oslo"} & {call.get("city") for call in calls}
+    assert not {"Tromsøs", "tromsø"} & {call.get("city") for call in calls}
+    assert {True, False} <= {call.get("on") for call in calls}
+    assert not re.search("[а-я]", items[0]["messages"][0]["content"]), "the wording around it is not Bulgarian"
+    (tmp_path / "no.yaml").write_text(NORWEGIAN.replace("[ost, [ost]]", "[ost]"), encoding="utf-8")
+    with pytest.raises(UserError, match="no pair of what the request says"):
+        data.load_catalogue(tmp_path / "tools.json", [tmp_path / "no.yaml"])
+
+
 @pytest.fixture(scope="module")
 def parts() -> dict[str, list[dict[str, Any]]]:
     return {
