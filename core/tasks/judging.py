@@ -115,8 +115,12 @@ def judge_request(question: str, answer: str, key: str, model: str, system: str 
         model: Name of the judge.
         system: The instruction to the judge.
     """
-    user = f"Question:\n{question}\n\nAnswer of the assistant:\n{answer}"
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    return chat_request(key, model, f"Question:\n{question}\n\nAnswer of the assistant:\n{answer}", system)
+
+
+def chat_request(key: str, model: str, user: str, system: str = "") -> dict[str, Any]:
+    """One line of a batch file for a chat endpoint: the user's turn, perhaps after an instruction."""
+    messages = [{"role": "system", "content": system}] * bool(system) + [{"role": "user", "content": user}]
     body = {"model": model, "temperature": 0, "messages": messages}
     return {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
 
