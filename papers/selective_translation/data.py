@@ -44,7 +44,10 @@ def rows(source: str, fields: Sequence[str] = ("prompt", "response")) -> Rows:
     def adapt(row: Mapping[str, Any], number: int) -> dict[str, Any]:
         key = next((row[name] for name in ("id", "prompt_id") if row.get(name) is not None), number)
         if not all(isinstance(row.get(name), str) for name in fields):
-            row = pair(row)._asdict() if "chosen" in fields else exchange(row)
+            if {*fields} <= {"prompt", "response"}:
+                row = exchange(row)
+            elif {*fields} <= {"prompt", "chosen", "rejected"}:
+                row = pair(row)._asdict()
         if lacking := [name for name in fields if not isinstance(row.get(name), str)]:
             raise UserError(f"no text in {lacking[0]!r} (it has {', '.join(map(str, row))}): name the right --fields.")
         return {**row, "id": str(key)}

@@ -59,7 +59,9 @@ def protect(text: str) -> tuple[str, list[Span]]:
         for start, end in places:
             found.append((start, end, kind))
             rest = rest[:start] + _TAKEN * (end - start) + rest[end:]
-    parts, spans, at = [], [], 0
+    parts: list[str] = []
+    spans: list[Span] = []
+    at = 0
     for start, end, kind in sorted(found):
         parts += [text[at:start], f"⟦{len(spans)}⟧"]
         spans.append(Span(kind, text[start:end]))

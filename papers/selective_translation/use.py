@@ -138,7 +138,7 @@ def translate(options: Translate) -> None:
     if options.fallback:
         ask = each(offered(options.fallback), options.workers)
         parts[True] = SelectiveTranslator(ask, language, "all"), options.fallback
-    done, total = {}, dict.fromkeys(Cost._fields, 0.0)
+    done, total = {}, dict.fromkeys(Cost._fields, 0)
     for unsafe, (translator, backend) in parts.items():
         chosen = [number for number, row in enumerate(records) if bool(row.get("unsafe")) == unsafe]
         found, cost = resumed(
@@ -153,9 +153,11 @@ def translate(options: Translate) -> None:
     print(f"{options.out}: {len(records)} records, {sum(bool(row['flags']) for row in done.values())} of them flagged")
     show({f"flagged_{name}": count for name, count in sorted(flags.items())} | total)
     if total["requests"] and len(records) < len(whole):
-        every, now = (sum(len(row[name]) for row in part for name in options.fields) for part in (whole, records))
+        texts = {row[name] for row in whole for name in options.fields}
+        share = sum(map(len, texts)) / max(1, total["characters_read"])
+        told = {"requests": len(texts), **{name: round(total[name] * share) for name in Cost._fields[2:]}}
         print(f"All {len(whole)} records would take about:")
-        show({name: round(value * every / now) for name, value in total.items() if name != "from_before"})
+        show(told)
 
 
 def model(options: Translate, language: str) -> Any:
