@@ -65,8 +65,8 @@ def checked(config: Config, run: Run, write: Any) -> Measurement:
     if config.k:
         rows = method.mix([], pool, config.k, config.seed)[:60]
         said = write([row["prompt"] for row in rows])
-        right = [text.split() == row["response"].split() for text, row in zip(said, rows, strict=True)]
-        metrics |= {"kept": len(pool) / config.records, "fitted": fmean(right)}
+        same = [text.split() == row["response"].split() for text, row in zip(said, rows, strict=True)]
+        metrics |= {"kept": len(pool) / config.records, "fitted": fmean(same)}
     return Measurement(metrics, dict(units), {"language": code, "samples": samples})
 
 

@@ -23,6 +23,7 @@ from core.worlds.base import Item, split
 from core.worlds.messages import skeleton
 from papers.selective_translation import method, miniature
 from papers.selective_translation.config import Config
+from papers.selective_translation.data import each
 from papers.selective_translation.spans import preserved, protect
 
 SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
@@ -89,7 +90,7 @@ def measured(config: Config) -> dict[str, dict[str, float]]:
         tested, learnt = rows(code, config)
         translate = partial(word_by_word, aligned_words(learnt), code)
         if config.translator == "selective":
-            ask = method.SelectiveTranslator(lambda texts, one=translate: list(map(one, texts)), name_of(code)).texts
+            ask = method.SelectiveTranslator(each(translate, 1), name_of(code)).texts
             done = [found.text for found in ask([en for _, en, _ in tested])]
         else:
             change = partial(elsewhere, translate) if config.translator == "misplaced" else translate

@@ -31,6 +31,7 @@ from core.text.languages import script
 from core.worlds.base import Item, dealt, split, trivial
 from papers.selective_translation import method
 from papers.selective_translation.config import Config, scratch_shape
+from papers.selective_translation.data import each
 from papers.selective_translation.spans import preserved, protect, restore
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def translations(config: Config, records: Rows) -> Rows:
         share = config.corruption if config.translator == "vanilla" else 1.0
         translate = partial(vanilla, translate, code, share, config.seed)
     mode: method.Mode = "protect" if config.translator == "selective" else "all"
-    translator = method.SelectiveTranslator(lambda texts: list(map(translate, texts)), name_of(code), mode)
+    translator = method.SelectiveTranslator(each(translate, 1), name_of(code), mode)
     return translator.translate(records, ["prompt", "response", "rejected"])
 
 

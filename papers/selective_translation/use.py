@@ -8,7 +8,7 @@ python -m papers.selective_translation.use judge en.jsonl hi.jsonl --language Hi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -103,7 +103,7 @@ def side_by_side(options: Audit | Judge) -> list[tuple[str, dict[str, Any], dict
     from core.tasks.instructions import aligned
     from papers.selective_translation.data import rows
 
-    pairs, lost = aligned(*(rows(file, options.fields) for file in (options.source, options.translated)))
+    pairs, lost = aligned(rows(options.source, options.fields), rows(options.translated, options.fields))
     if not pairs:
         raise UserError(f"{options.source} and {options.translated} have no id in common: give partners the same id.")
     if lost:
@@ -138,7 +138,8 @@ def translate(options: Translate) -> None:
     if options.fallback:
         ask = each(offered(options.fallback), options.workers)
         parts[True] = SelectiveTranslator(ask, language, "all"), options.fallback
-    done, total = {}, dict.fromkeys(Cost._fields, 0)
+    done: dict[int, dict[str, Any]] = {}
+    total: dict[str, float] = dict.fromkeys(Cost._fields, 0)
     for unsafe, (translator, backend) in parts.items():
         chosen = [number for number, row in enumerate(records) if bool(row.get("unsafe")) == unsafe]
         found, cost = resumed(
@@ -151,7 +152,7 @@ def translate(options: Translate) -> None:
     write_rows(options.out, (done[number] for number in range(len(records))))
     flags = Counter(flag for row in done.values() for flag in row["flags"].values())
     print(f"{options.out}: {len(records)} records, {sum(bool(row['flags']) for row in done.values())} of them flagged")
-    show({f"flagged_{name}": count for name, count in sorted(flags.items())} | total)
+    show({**{f"flagged_{name}": count for name, count in sorted(flags.items())}, **total})
     if total["requests"] and len(records) < len(whole):
         texts = {row[name] for row in whole for name in options.fields}
         share = sum(map(len, texts)) / max(1, total["characters_read"])
@@ -218,7 +219,7 @@ def audit(options: Audit) -> None:
         print(f"{options.out}: {len(broken)} broken texts")
 
 
-def requests(options: Judge) -> list[tuple[dict[str, Any], dict[str, tuple[str, Mapping[str, int]]]]]:
+def requests(options: Judge) -> list[tuple[dict[str, Any], dict[str, tuple[str, dict[str, int]]]]]:
     """Each translation with its requests by id: the text, and what the grades have to reach."""
     from papers.selective_translation import method
 
