@@ -134,7 +134,7 @@ def translate(options: Translate) -> None:
         raise UserError("rows are marked unsafe: name a --fallback, or remove the mark.")
     ask = each(offered(options.backend), options.workers) if options.backend else model(options, language)
     main = SelectiveTranslator(ask, language, options.mode, json_values=options.json_values)
-    parts = {False: (main, options.backend or options.model)}
+    parts = {False: (main, options.backend or f"{options.model} {options.max_new_tokens}")}
     if options.fallback:
         ask = each(offered(options.fallback), options.workers)
         parts[True] = SelectiveTranslator(ask, language, "all"), options.fallback
@@ -162,18 +162,30 @@ def translate(options: Translate) -> None:
 
 
 def model(options: Translate, language: str) -> Any:
-    """A chat model as a backend; it is told the rules in mode `protect` too, where marks are special characters."""
-    from core.inference.chat import Chat
+    """A chat model as a backend; it is told the rules in mode `protect` too, where marks are special characters. What
+    is too long for it comes back empty, and is flagged."""
+    from core.inference.chat import Chat, render
+    from core.models.loading import longest_input
+    from core.models.tokenization import prompt_ids
     from papers.selective_translation.method import rules
 
     chat = Chat.load(options.model)
+    longest = getattr(chat.model, "longest", None) or longest_input(chat.model, chat.tokenizer)
+
+    def turn(text: str) -> list[dict[str, str]]:
+        if options.mode == "protect":
+            text = rules(text, language)
+        if options.mode == "all":
+            text = f"Translate into {language}. Answer with the translation alone.\n\n{text}"
+        return [{"role": "user", "content": text}]
 
     def ask(texts: Sequence[str]) -> list[str]:
-        if options.mode == "protect":
-            texts = [rules(text, language) for text in texts]
-        if options.mode == "all":
-            texts = [f"Translate into {language}. Answer with the translation alone.\n\n{text}" for text in texts]
-        return chat.reply([[{"role": "user", "content": t}] for t in texts], max_new_tokens=options.max_new_tokens)
+        turns = [turn(text) for text in texts]
+        read = prompt_ids(chat.tokenizer, [render(chat.tokenizer, one, prompt=True) for one in turns])
+        fits = [len(prompt.ids) + options.max_new_tokens <= longest for prompt in read]
+        asked = [one for one, well in zip(turns, fits, strict=True) if well]
+        answers = iter(chat.reply(asked, max_new_tokens=options.max_new_tokens) if asked else ())
+        return [next(answers) if well else "" for well in fits]
 
     return ask
 
