@@ -122,7 +122,7 @@ def judge_request(question: str, answer: str, key: str, model: str, system: str 
         model: Name of the judge.
         system: The instruction to the judge.
     """
-    return _request(f"Question:\n{question}\n\nAnswer of the assistant:\n{answer}", key, model, system)
+    return chat_request(key, model, f"Question:\n{question}\n\nAnswer of the assistant:\n{answer}", system)
 
 
 def write_requests(path: Path, prompts: Mapping[str, str], model: str, system: str = "") -> None:
@@ -134,7 +134,7 @@ def write_requests(path: Path, prompts: Mapping[str, str], model: str, system: s
         model: Name of the judge.
         system: Its instruction; empty = none.
     """
-    write_rows(path, (_request(prompt, key, model, system) for key, prompt in prompts.items()))
+    write_rows(path, (chat_request(key, model, prompt, system) for key, prompt in prompts.items()))
 
 
 def judge_of(source: str, system: str = "", *, max_new_tokens: int = 512) -> Judge:
@@ -197,9 +197,10 @@ def _reply(row: Mapping[str, Any], _: int) -> tuple[str, str]:
     return str(row["id"]), str(row["judgement"])
 
 
-def _request(user: str, key: str, model: str, system: str) -> dict[str, Any]:
-    messages = [{"role": "system", "content": system}] if system else []
-    body = {"model": model, "temperature": 0, "messages": [*messages, {"role": "user", "content": user}]}
+def chat_request(key: str, model: str, user: str, system: str = "") -> dict[str, Any]:
+    """One line of a batch file for a chat endpoint: the user's turn, perhaps after an instruction."""
+    messages = [{"role": "system", "content": system}] * bool(system) + [{"role": "user", "content": user}]
+    body = {"model": model, "temperature": 0, "messages": messages}
     return {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
 
 

@@ -24,13 +24,15 @@ class Pair(NamedTuple):
 def pair(row: Mapping[str, Any]) -> Pair:
     """A pair from a row with `prompt`, `chosen` and `rejected`: texts, or lists of messages with role and content.
 
-    Without a `prompt`, or after it, the question is what both lists of messages begin with.
+    Without a `prompt`, or after it, the question is what both lists of messages begin with; UltraFeedback's begin with
+    the prompt again.
 
     Raises:
         UserError: No such columns; or a conversation of several turns, which one question cannot hold.
     """
     chosen, rejected = (_turns(row.get(side), "assistant") for side in ("chosen", "rejected"))
-    asked = [*_turns(row.get("prompt"), "user"), *chosen[:-1]]
+    told = _turns(row.get("prompt"), "user")
+    asked = chosen[:-1] if told == chosen[: len(told)] else [*told, *chosen[:-1]]
     if not chosen or not rejected or chosen[:-1] != rejected[:-1] or not asked:
         raise UserError(f"no pair (the columns are {', '.join(row)}): give prompt, chosen and rejected.")
     if [role for role, _ in asked] != ["user"]:

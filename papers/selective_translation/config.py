@@ -34,8 +34,8 @@ class Config:
     """Measure on test requests, or on those on which settings are chosen."""
 
     translator: Literal["selective", "vanilla", "misplaced"] = "selective"
-    """selective: protected spans stay (abstract); vanilla: everything is translated, spans too; misplaced, in the
-    miniature: something else is protected, which breaks the effect on purpose."""
+    """selective: protected spans stay (abstract); vanilla: they are translated too; misplaced, in the miniature, breaks
+    the effect on purpose: every span is translated and, of the messages, as many other words are protected."""
     corruption: Annotated[float, Range(0, 1)] = 0.7
     """Share of the spans that the miniature's vanilla translator translates. In 18 of the 26 released TaCo answers with
     code, by models tuned on machine translations, the code of the translated part differs."""
@@ -76,8 +76,7 @@ class Config:
     translated_pairs: str = ""
     """Their translations, by the translator of the arm."""
     tests: str = ""
-    """JSONL with prompt and response in the target language, for the evaluation of `base`; empty: held-out rows of
-    the translations."""
+    """JSONL with prompt and response in the target language; empty: held-out rows of `translated`, for every arm."""
     max_new_tokens: Annotated[int, Range(1)] = 32
     """Longest answer."""
 
@@ -106,24 +105,20 @@ class Config:
 
 
 TINY = Config()
+# Rates, batches and epochs as stated; final rate 9e-7 of 5e-6. Length, warm-up, betas and decay are ours.
+_STATED = TrainingConfig(
+    epochs=2, batch_size=1024, micro_batch_size=2, max_length=4096, learning_rate=5e-6, final_learning_rate=0.18,
+    warmup=0.03, beta2=0.98, weight_decay=0.1, long_documents="drop", precision="bf16", gradient_checkpointing=True,
+    strategy="fsdp2", save_every=50,
+)  # fmt: skip
 PAPER_SCALE = Config(
     language="hi", base="nvidia/Nemotron-4-Mini-Hindi-4B-Base",
     # The paper's 200K English samples are not released. These 99.5K stand in for them, so that all numbers of
     # translations are half of the paper's: 20K for its 40K.
     n_translated=19_900,
     english="nvidia/Daring-Anteater", english_pairs="HuggingFaceH4/ultrafeedback_binarized@train_prefs",
-    max_new_tokens=1024,
-    # Rates, batches and epochs as stated; final rate 9e-7 of 5e-6. Length, warm-up, betas and decay are ours.
-    training=TrainingConfig(
-        epochs=2, batch_size=1024, micro_batch_size=2, max_length=4096, learning_rate=5e-6, final_learning_rate=0.18,
-        warmup=0.03, beta2=0.98, weight_decay=0.1, long_documents="drop", precision="bf16",
-        gradient_checkpointing=True, strategy="fsdp2", save_every=50,
-    ),
-    preferring=TrainingConfig(
-        epochs=2, batch_size=512, micro_batch_size=1, max_length=4096, learning_rate=5e-6, final_learning_rate=0.18,
-        warmup=0.03, beta2=0.98, weight_decay=0.1, long_documents="drop", layout="padded", precision="bf16",
-        gradient_checkpointing=True, strategy="fsdp2", save_every=50,
-    ),
+    max_new_tokens=1024, training=_STATED,
+    preferring=replace(_STATED, batch_size=512, micro_batch_size=1, layout="padded"),
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {
@@ -178,21 +173,16 @@ def workload(config: Config) -> list[Workload]:
     from core.cost.workload import Workload, of_training
 
     if not config.base:
-        architecture = scratch_shape(400)
+        shape = scratch_shape(400)
         stages = [("reading", config.reading, 24.0), ("instructions", config.training, 30.0)]
-        stages += [("preferences", config.preferring, 60.0)] if config.dpo else []
-        return [
-            of_training(settings, architecture, settings.steps * settings.batch_size * length, name=name)
-            for name, settings, length in stages
-        ]
+        stages += [("preferences", config.preferring, 60.0)] * config.dpo
+        return [of_training(s, shape, s.steps * s.batch_size * length, name=name) for name, s, length in stages]
     samples = config.mix_english * ENGLISH + config.k
     pool = 2 * config.n_translated  # of which the filter leaves half (paper)
-    sft = of_training(config.training, config.base, samples * SAMPLE * config.training.epochs, name="instructions")
-    dpo = of_training(config.preferring, config.base, samples * 2 * PAIR * config.preferring.epochs, name="preferences")
+    found = [("instructions", config.training, SAMPLE)] + [("preferences", config.preferring, 2 * PAIR)] * config.dpo
     reading: dict[str, Any] = {"kind": "inference", "method": "frozen", "sequence_length": 2 * SAMPLE}
     return [
-        sft,
-        *([dpo] if config.dpo else []),
+        *(of_training(s, config.base, samples * length * s.epochs, name=name) for name, s, length in found),
         # Source and rules are read, the translation written; a judge reads both fields' sources and translations.
         Workload("meta-llama/Llama-3.1-405B", pool * 3.0 * SAMPLE, name="translation", **reading),
         Workload("meta-llama/Llama-3.1-70B", pool * 4.0 * SAMPLE, name="judging", **reading),

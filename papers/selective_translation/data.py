@@ -1,19 +1,19 @@
 """What the method is fed at the paper's scale and from own files: instructions, preferences and their translations.
 
-rows = instructions("nvidia/Daring-Anteater")          # {"id", "prompt", "response"} of any usual columns
-rows = preferences("mine.jsonl")                       # {"id", "prompt", "chosen", "rejected"}
-found = load(config)                                   # what a configuration names, held-out rows apart
-done = resumed(rows, fields, translator.texts, cache)  # goes on where it was interrupted
+found = rows("nvidia/Daring-Anteater")                        # {"id", "prompt", "response"} of any usual columns
+english, translated, tests = load(config)                     # what a configuration names, held-out rows apart
+done, cost = resumed(found, fields, translator, cache, name)  # goes on where it was interrupted
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,63 +24,66 @@ from core.tasks import instructions as sets
 from core.tasks.preferences import pair
 from core.tasks.samples import lesson
 from papers.selective_translation.config import Config
-from papers.selective_translation.method import Translated, filled
+from papers.selective_translation.method import Backend, SelectiveTranslator, Translated, filled
 from papers.selective_translation.spans import preserved
 
 # Rows of the translations that are kept for development, and as many for the test, where no test is given.
 HELD_OUT = 200
+_NAMES = ("id", "prompt")
+Rows = list[dict[str, Any]]
 
 
-def adapt_instruction(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A row with `prompt` and `response`, or of any columns that `core.tasks.samples` knows: its first exchange."""
-    if isinstance(row.get("prompt"), str) and isinstance(row.get("response"), str):
-        return {**row, "id": str(row.get("id", number))}
+def rows(source: str, fields: Sequence[str] = ("prompt", "response")) -> Rows:
+    """Rows of a file or hub dataset with an id, their number where they have none, and with these texts. In rows of
+    other usual columns `prompt` and `response` are the first exchange, and `chosen` and `rejected` its answers.
+
+    Raises:
+        UserError: No such source, or a row that has no such texts.
+    """
+
+    def adapt(row: Mapping[str, Any], number: int) -> dict[str, Any]:
+        key = next((row[name] for name in ("id", "prompt_id") if row.get(name) is not None), number)
+        if not all(isinstance(row.get(name), str) for name in fields):
+            if {*fields} <= {"prompt", "response"}:
+                row = exchange(row)
+            elif {*fields} <= {"prompt", "chosen", "rejected"}:
+                row = pair(row)._asdict()
+        if lacking := [name for name in fields if not isinstance(row.get(name), str)]:
+            raise UserError(f"no text in {lacking[0]!r} (it has {', '.join(map(str, row))}): name the right --fields.")
+        return {**row, "id": str(key)}
+
+    if not fields:
+        raise UserError("fields is empty: name what holds the texts, such as prompt response.")
+    return list(corpora.adapted(source, corpora.read_rows(source), adapt))
+
+
+def exchange(row: Mapping[str, Any]) -> dict[str, str]:
+    """The first question of a row and its answer, in any columns that `core.tasks.samples` knows."""
     turns = lesson(row, "en")["messages"]
     asked = next((place for place, turn in enumerate(turns) if turn["role"] == "user"), len(turns))
     if [turn["role"] for turn in turns[asked : asked + 2]] != ["user", "assistant"]:
         raise UserError("no question is followed by an answer: give prompt and response.")
-    texts = {"prompt": turns[asked]["content"], "response": turns[asked + 1]["content"]}
-    return {"id": str(row.get("id", number)), **texts}
+    return {"prompt": turns[asked]["content"], "response": turns[asked + 1]["content"]}
 
 
-def adapt_preference(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A row as of :func:`core.tasks.preferences.pair`; or as UltraFeedback's, which says its prompt again in both lists
-    of messages."""
-    sides = {side: row[side] for side in ("chosen", "rejected") if isinstance(row.get(side), list)}
-    repeats = len(sides) == 2 and all(len(messages) > 1 for messages in sides.values())
-    found = pair(sides if repeats else row)
-    return {"id": str(row.get("id") or row.get("prompt_id") or number), **found._asdict()}
-
-
-def instructions(source: str) -> list[dict[str, Any]]:
-    """Instructions of a file or hub dataset.
+def preferences(config: Config) -> Rows:
+    """Preferences in English and their translations, without pairs whose answers are the same.
 
     Raises:
-        UserError: No such source, or a row that is not understood.
+        UserError: There is no pair of the kind that is asked for.
     """
-    return list(corpora.adapted(source, corpora.read_rows(source), adapt_instruction))
-
-
-def preferences(source: str) -> list[dict[str, Any]]:
-    """Preferences of a file or hub dataset; pairs whose answers are the same are left out.
-
-    Raises:
-        UserError: As above.
-    """
-    found = corpora.adapted(source, corpora.read_rows(source), adapt_preference)
+    sources = [config.english_pairs] * config.mix_english + [config.translated_pairs] * bool(config.k)
+    if not sources or not all(sources):
+        raise UserError(
+            "english_pairs or translated_pairs is empty: name preferences in both languages, or tune without --dpo."
+        )
+    found = (row for source in sources for row in rows(source, ("prompt", "chosen", "rejected")))
     return [row for row in found if row["chosen"] != row["rejected"]]
 
 
-class Data(NamedTuple):
-    """What a configuration names."""
-
-    english: list[dict[str, Any]]
-    translated: list[dict[str, Any]]
-    tests: list[dict[str, Any]]
-
-
-def load(config: Config) -> Data:
-    """Instructions of a base's run.
+def load(config: Config) -> tuple[Rows, Rows, Rows]:
+    """English instructions, translations and tests of a base's run. All arms are tested on the same rows: `tests`, or
+    some of the selective translations, whose English rows, those with the same ids, are not tuned on either.
 
     Raises:
         UserError: A file that is needed is not named, or too short; or an arm that only the miniature has.
@@ -88,32 +91,27 @@ def load(config: Config) -> Data:
     if config.translator == "misplaced" or config.corruption != Config.corruption:
         raise UserError("misplaced translations and other --corruption are arms of the miniature: leave out --base.")
     name = "plain" if config.translator == "vanilla" else "translated"
-    source = getattr(config, name)
-    if config.k and not source:
+    needed = [name] * bool(config.k) + ["translated"] * (not config.tests) + ["english"] * config.mix_english
+    if empty := [name for name in needed if not getattr(config, name)]:
         raise UserError(
-            f"{name} is empty: let `python -m papers.selective_translation.use translate` translate the English "
-            f"instructions, `judge` grade them, and name the result in --{name}."
+            f"{empty[0]} is empty: name English instructions, what `python -m papers.selective_translation.use "
+            "translate` and `judge` have made of them, and a plain translation for `vanilla`."
         )
-    if config.mix_english and not config.english:
-        raise UserError("english is empty: name English instructions, or tune without them (--no-mix-english).")
-    english = instructions(config.english) if config.english else []
-    translated = kept(instructions(source), english, config.filter) if source else []
+    english = rows(config.english) if config.english else []
+    pool = kept(rows(getattr(config, name)), english, config.filter) if config.k else []
     if config.tests:
-        tests = instructions(config.tests)
+        tests = rows(config.tests)
+        apart = {row["prompt"] for row in tests}
     else:
-        parts = sets.held_out(translated, "prompt", HELD_OUT)
-        translated, tests = parts["tuning"], parts[config.split]
-    if len(translated) < config.k:
-        raise UserError(
-            f"{source} leaves {len(translated)} translations to tune on, fewer than {config.k}: lower --n-translated."
-        )
-    # What is tested is not tuned on in English either, where rows have ids in common.
-    tested = {row["id"] for row in tests}
-    english = [row for row in english if row["id"] not in tested] if config.mix_english else []
-    return Data(english, translated, tests)
+        parts = sets.held_out(kept(rows(config.translated), english, "faith"), "prompt", HELD_OUT)
+        tests, apart = parts[config.split], {row[key] for p in ("dev", "test") for row in parts[p] for key in _NAMES}
+    english, pool = ([r for r in part if apart.isdisjoint(r[key] for key in _NAMES)] for part in (english, pool))
+    if len(pool) < config.k:
+        raise UserError(f"{len(pool)} translations are left to tune on, fewer than {config.k}: lower --n-translated.")
+    return english if config.mix_english else [], pool, tests
 
 
-def kept(translated: list[dict[str, Any]], english: list[dict[str, Any]], filter: str) -> list[dict[str, Any]]:
+def kept(translated: Rows, english: Rows, filter: str) -> Rows:
     """The translations that a filter leaves: without flags and grades that fall short; `audit`: with all spans of the
     English row with the same id."""
     if filter == "none":
@@ -129,84 +127,74 @@ def kept(translated: list[dict[str, Any]], english: list[dict[str, Any]], filter
 # --- translations that can be interrupted -----------------------------------------------------------------------------
 
 
+def each(function: Callable[[str], str], workers: int = 8) -> Backend:
+    """Any `str -> str` as a backend; so many texts are under way at a time, as an endpoint likes it."""
+
+    def translate(texts: Sequence[str]) -> list[str]:
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(function, texts))
+
+    return translate
+
+
 class Cost(NamedTuple):
-    """What a translation has taken."""
+    """What a translation has taken: texts that the backend was asked and that an earlier run had translated,
+    characters read and written, seconds."""
 
     requests: int
-    """Texts that the backend was asked; each whole field is one."""
     from_before: int
-    """Texts that an earlier run had translated."""
     characters_read: int
     characters_written: int
     seconds: float
 
 
-def cached(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a cache, without a line that an interruption has cut."""
+def cached(path: Path) -> dict[str, Translated]:
+    """What a cache holds, without a line that an interruption has cut."""
+    found = {}
     for number, line in enumerate(read_lines(path) if path.exists() else (), start=1):
-        with contextlib.suppress(UserError):
-            if isinstance(row := parse_json(line, str(path), number), dict) and {"key", "text", "flag"} <= row.keys():
-                yield row
+        with contextlib.suppress(UserError, KeyError, TypeError):
+            row = parse_json(line, str(path), number)
+            found[row["key"]] = Translated(row["text"], row["flag"])
+    return found
 
 
 def resumed(
-    records: Sequence[Mapping[str, Any]],
-    fields: Sequence[str],
-    translate: Callable[[Sequence[str]], Sequence[Translated]],
-    cache: Path,
-    settings: str,
-    *,
-    batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[dict[str, Any]], Cost]:
-    """Translate fields of many records, in batches that are on the disk before the next one begins.
+    records: Sequence[Mapping[str, Any]], fields: Sequence[str], translator: SelectiveTranslator, cache: Path,
+    backend: str, *, batch: int = 64, progress: Callable[[int, int], None] = lambda done, whole: None,
+) -> tuple[Rows, Cost]:  # fmt: skip
+    """Translate many records, in batches that are on the disk before the next one begins.
 
     Args:
         records: Any rows.
         fields: Texts of each that are translated, whole.
-        translate: As :meth:`papers.selective_translation.method.SelectiveTranslator.texts`.
+        translator: What translates.
         cache: JSON lines, one a text; a line that an interruption has cut is translated again.
-        settings: What else decides a translation: one under other settings is not taken.
+        backend: Name of the translator's backend: what another one has translated is not taken.
         batch: Texts of one call.
         progress: Is told how many texts are done, and of how many.
 
     Returns:
         The records with their translations and `flags`, and the cost.
-
-    Raises:
-        UserError: A record has no such text; or what the backend raises.
     """
-    for number, record in enumerate(records, start=1):
-        if lacking := [name for name in fields if not isinstance(record.get(name), str)]:
-            raise UserError(f"Record {number} has no text in {lacking[0]!r}: name the right --fields.")
-
-    def key(text: str) -> str:
-        return hashlib.sha256(f"{settings}\0{text}".encode(errors="surrogatepass")).hexdigest()[:24]
-
-    known = {row["key"]: Translated(row["text"], row["flag"]) for row in cached(cache)}
+    settings = str((translator.language, translator.mode, backend, translator.json_values))
     texts = dict.fromkeys(record[name] for record in records for name in fields)
-    missing = [text for text in texts if key(text) not in known]
-    read = written = 0
-    started = time.monotonic()
+    keys = {t: sha256(f"{settings}\0{t}".encode(errors="surrogatepass")).hexdigest()[:24] for t in texts}
+    known = cached(cache)
+    missing = [text for text, key in keys.items() if key not in known]
+    before, read, written, started = len(texts) - len(missing), 0, 0, time.monotonic()
     with writable(cache.parent):
         cache.parent.mkdir(parents=True, exist_ok=True)
         with cache.open("a", encoding="utf-8") as file:
-            if file.tell():
-                file.write("\n")  # after a line that was cut
+            file.write("\n" * bool(file.tell()))  # after a line that was cut
             for start in range(0, len(missing), batch):
                 part = missing[start : start + batch]
-                done = translate(part)
-                if len(done) != len(part):
-                    raise UserError(f"The backend gave {len(done)} translations of {len(part)} texts: give one each.")
-                for text, found in zip(part, done, strict=True):
-                    known[key(text)] = found
+                for text, found in zip(part, translator.texts(part), strict=True):
+                    known[keys[text]] = found
                     read, written = read + len(text), written + len(found.text)
-                    row = {"key": key(text), "text": found.text, "flag": found.flag}
-                    file.write(json.dumps(row) + "\n")  # in ASCII, so that a cut line is text all the same
+                    # In ASCII, so that a cut line is text all the same.
+                    file.write(json.dumps({"key": keys[text], "text": found.text, "flag": found.flag}) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-                if progress is not None:
-                    progress(len(texts) - len(missing) + start + len(part), len(texts))
-    rows = [filled(record, {name: known[key(record[name])] for name in fields}) for record in records]
-    cost = Cost(len(missing), len(texts) - len(missing), read, written, time.monotonic() - started)
-    return rows, cost
+                progress(before + start + len(part), len(texts))
+    done = [filled(record, {name: known[keys[record[name]]] for name in fields}) for record in records]
+    return done, Cost(len(missing), before, read, written, time.monotonic() - started)

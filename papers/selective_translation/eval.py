@@ -17,7 +17,6 @@ from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import load_json
 from papers.selective_translation import data, method, miniature
 from papers.selective_translation.config import Config
 
@@ -38,53 +37,37 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def checked(config: Config, run: Run, write: Any) -> Measurement:
     """The miniature: `accuracy` over what has something to protect, `plain` over greetings, `english` over both in
-    English; and the translator's messages."""
+    English, `fitted` over translations tuned on; and the translator's messages."""
+    from papers.selective_translation import messages  # here, since other papers' tests need no catalogues
+
     code = miniature.target(config)
     units: dict[str, dict[str, float]] = defaultdict(dict)
-    metrics: dict[str, float] = {}
+    kinds: dict[str, list[float]] = defaultdict(list)
     samples = []
     for language in (code, "en"):
         asked = miniature.asked(config, language)
-        outputs = write([item.prompt for _, item in asked])
-        kinds: dict[str, list[float]] = defaultdict(list)
-        for (fact, item), output in zip(asked, outputs, strict=True):
+        for (fact, item), output in zip(asked, write([item.prompt for _, item in asked]), strict=True):
             unit, right = f"{code}/{fact.cls}", float(miniature.right(fact, output, language))
-            kinds[fact.kind].append(right)
             if language == "en":
                 units["english"][unit] = right
-            else:
-                units["plain" if fact.kind == "plain" else "accuracy"][unit] = right
-                units["in_language"][unit] = float(miniature.in_language(fact, output, language))
-            shown = {"prompt": item.prompt, "output": output, "wanted": item.answer}
-            samples += [shown] if language != "en" and len(kinds[fact.kind]) <= 2 else []
-        if language != "en":
-            metrics |= {f"accuracy_{kind}": fmean(values) for kind, values in kinds.items() if kind != "plain"}
-    if config.k:
-        metrics |= fitted(config, write)
+                continue
+            units["plain" if fact.kind == "plain" else "accuracy"][unit] = right
+            units["in_language"][unit] = float(miniature.in_language(fact, output, language))
+            kinds[fact.kind].append(right)
+            if len(kinds[fact.kind]) <= 2:
+                samples.append({"prompt": item.prompt, "output": output, "wanted": item.answer})
     inputs = {name: getattr(config, name) for name in ("seed", "split", "translator", "messages")}
-    for name, values in run.once("messages", inputs, partial(real_messages, config)).items():
-        units[name] = values
-    metrics = {name: by_first(values) for name, values in units.items()} | metrics
+    units |= run.once("messages", inputs, partial(messages.measured, config))
+    metrics = {name: by_first(values) for name, values in units.items()}
+    metrics |= {f"accuracy_{kind}": fmean(values) for kind, values in kinds.items() if kind != "plain"}
     metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(config, code).items()}
-    metrics["kept"] = load_json(run.artifact / "pool.json")["kept"]
+    pool = miniature.drawn(config)[1]
+    if config.k:
+        rows = method.mix([], pool, config.k, config.seed)[:60]
+        said = write([row["prompt"] for row in rows])
+        same = [text.split() == row["response"].split() for text, row in zip(said, rows, strict=True)]
+        metrics |= {"kept": len(pool) / config.records, "fitted": fmean(same)}
     return Measurement(metrics, dict(units), {"language": code, "samples": samples})
-
-
-def real_messages(config: Config) -> dict[str, dict[str, float]]:
-    """As of :func:`papers.selective_translation.messages.measured`; other papers' tests need no catalogues."""
-    from papers.selective_translation import messages
-
-    return messages.measured(config)
-
-
-def fitted(config: Config, write: Any) -> dict[str, float]:
-    """Share of the translations tuned on that are answered as they were, of 60 of them."""
-    from papers.selective_translation.train import miniature_data
-
-    translated = miniature_data(config)[1]
-    rows = method.mix([], translated, config.k, config.seed)[:60]
-    outputs = write([row["prompt"] for row in rows])
-    return {"fitted": fmean(float(o.split() == row["response"].split()) for o, row in zip(outputs, rows, strict=True))}
 
 
 def by_first(units: Mapping[str, float]) -> float:
@@ -100,18 +83,15 @@ def referenced(config: Config, write: Any) -> Measurement:
     from core.metrics.translation import sentence_chrf
     from papers.selective_translation.spans import preserved
 
-    tests = data.load(config).tests
-    outputs = write([row["prompt"] for row in tests])
+    tests = data.load(config)[2]
     units: dict[str, dict[str, float]] = {"chrf": {}, "integrity": {}}
-    for row, output in zip(tests, outputs, strict=True):
+    samples = []
+    for row, output in zip(tests, write([row["prompt"] for row in tests]), strict=True):
         unit = f"{config.language or 'xx'}/{row['id']}"
         units["chrf"][unit] = sentence_chrf(output, row["response"]) / 100
         units["integrity"][unit] = float(preserved(row["response"], output))
-    shown = [
-        {"prompt": r["prompt"], "output": o, "wanted": r["response"]}
-        for r, o in list(zip(tests, outputs, strict=True))[:4]
-    ]
-    return Measurement({name: by_first(values) for name, values in units.items()}, units, {"samples": shown})
+        samples.append({"prompt": row["prompt"], "output": output, "wanted": row["response"]})
+    return Measurement({name: by_first(values) for name, values in units.items()}, units, {"samples": samples[:4]})
 
 
 if __name__ == "__main__":

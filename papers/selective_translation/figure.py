@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import arm_bars, by_unit, rows
-from core.experiment.report import COLOURS
+from core.experiment.figures import arm_bars, unit_rows
 from core.experiment.results import Record
 from core.text.languages import name
 
@@ -23,7 +21,7 @@ ARMS = (
     ("vanilla_unfiltered", "  5 times as many, unfiltered", "orange"),
     ("audited", "  only with all spans", "orange"),
     ("vanilla_dpo", "  then preferences", "orange"),
-    ("misplaced", "English + misplaced (null)", "purple"),
+    ("misplaced", "English + all spans translated (null)", "purple"),
 )
 MESSAGES = (("selective", "blue"), ("vanilla", "orange"), ("misplaced", "purple"))
 
@@ -34,22 +32,11 @@ def draw(record: Record) -> Figure:
     arm_bars(left, record, "accuracy", ARMS)
     left.set_xlabel("right answers in the target language (95 % interval)")
     left.set_title("Tuned on translations", pad=14)
-    _languages(middle, record, "accuracy", MESSAGES[:2])
+    unit_rows(middle, record, "accuracy", MESSAGES[:2], name)
     middle.set_xlabel("the same; colours as on the left")
     middle.set_title("Every language", pad=14)
-    _languages(right, record, "chrf", MESSAGES)
+    unit_rows(right, record, "chrf", MESSAGES, name)
     right.set_xlim(0, 0.7)
     right.set_xlabel("chrF against the human translation")
     right.set_title("Real messages with placeholders", pad=14)
     return figure
-
-
-def _languages(axes: Axes, record: Record, metric: str, arms: tuple[tuple[str, str], ...]) -> None:
-    found = [by_unit(record, variant, metric) for variant, _ in arms]
-    order = sorted(found[0], key=lambda unit: -found[0][unit])
-    for row, unit in enumerate(order):
-        values = [means[unit] for means in found]
-        axes.plot([min(values), max(values)], [row, row], color=COLOURS["grey"], linewidth=1)
-        for value, (_, colour) in reversed([*zip(values, arms, strict=True)]):
-            axes.plot(value, row, "o", color=COLOURS[colour], markersize=5)
-    rows(axes, [name(unit) for unit in order])

@@ -23,6 +23,7 @@ from core.worlds.base import Item, split
 from core.worlds.messages import skeleton
 from papers.selective_translation import method, miniature
 from papers.selective_translation.config import Config
+from papers.selective_translation.data import each
 from papers.selective_translation.spans import preserved, protect
 
 SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
@@ -43,14 +44,19 @@ def rows(code: str, config: Config) -> tuple[list[tuple[str, str, str]], list[tu
     spans that the lexicon is learnt from."""
     # Near copies are those with the same words, placeholders aside, in any order.
     items = [
-        Item(row["key"], " ".join(sorted(skeleton(row["en"]).split())), row["en"], "", "en")  # type: ignore[arg-type]
+        Item(str(row["key"]), " ".join(sorted(skeleton(str(row["en"])).split())), str(row["en"]), "", "en")
         for row in table(config.messages)
     ]
     part_of = {item.id: part for part, found in split(items, config.seed, SHARES).items() for item in found}
-    found = [(part_of[row["key"]], row["key"], row["en"], row[code]) for row in table(config.messages) if row[code]]  # type: ignore[index]
-    tested = [(key, en, human) for part, key, en, human in found if part == config.split and protect(en)[1]]  # type: ignore[arg-type]
-    learnt = [(en, human) for part, _, en, human in found if part == "train" and not protect(en)[1]]  # type: ignore[arg-type]
-    return tested, learnt  # type: ignore[return-value]
+    tested, learnt = [], []
+    for row in table(config.messages):
+        key, en, human = (row[name] or "" for name in ("key", "en", code))
+        spans = protect(en)[1]
+        if human and spans and part_of[key] == config.split:
+            tested.append((key, en, human))
+        if human and not spans and part_of[key] == "train":
+            learnt.append((en, human))
+    return tested, learnt
 
 
 def word_by_word(lexicon: Mapping[str, str], code: str, text: str) -> str:
@@ -82,15 +88,13 @@ def measured(config: Config) -> dict[str, dict[str, float]]:
     units: dict[str, dict[str, float]] = {"chrf": {}, "integrity": {}, "human": {}}
     for code in config.messages:
         tested, learnt = rows(code, config)
-        lexicon = aligned_words(learnt)
-        translate = partial(word_by_word, lexicon, code)
-        texts = [en for _, en, _ in tested]
-        if config.translator == "misplaced":
-            done = [elsewhere(translate, text) for text in texts]
+        translate = partial(word_by_word, aligned_words(learnt), code)
+        if config.translator == "selective":
+            ask = method.SelectiveTranslator(each(translate, 1), name_of(code)).texts
+            done = [found.text for found in ask([en for _, en, _ in tested])]
         else:
-            mode: method.Mode = "protect" if config.translator == "selective" else "all"
-            translator = method.SelectiveTranslator(method.each(translate, 1), name_of(code), mode)
-            done = [found.text for found in translator.texts(texts)]
+            change = partial(elsewhere, translate) if config.translator == "misplaced" else translate
+            done = [change(en) for _, en, _ in tested]
         for (key, en, human), text in zip(tested, done, strict=True):
             unit = f"{code}/{key}"
             units["chrf"][unit] = sentence_chrf(text, human) / 100

@@ -29,10 +29,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from core.errors import UserError
 from core.models.tokenization import completion_row
 from papers.selective_translation.spans import complete, preserved, protect, restore, translated_values
 
@@ -45,23 +45,11 @@ Record = Mapping[str, Any]
 Backend = Callable[[Sequence[str]], Sequence[str]]
 Mode = Literal["protect", "rules", "all"]
 
-# --- translation ------------------------------------------------------------------------------------------------------
 
-
-def each(function: Callable[[str], str], workers: int = 8) -> Backend:
-    """Any `str -> str` as a backend; so many texts are under way at a time, as an endpoint likes it."""
-
-    def translate(texts: Sequence[str]) -> list[str]:
-        with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(function, texts))
-
-    return translate
-
-
-def rules(text: str, language: str, source: str = "English") -> str:
+def rules(text: str, language: str) -> str:
     """What a language model is asked (appendix A, in our words): one call for a whole text."""
     return (
-        f"You translate from {source} into {language}. Translate the text below, and leave exactly as they are: (1) "
+        f"You translate from English into {language}. Translate the text below, and leave exactly as they are: (1) "
         "program code and anything that belongs to programming; (2) URLs, file paths and e-mail addresses; (3) the "
         "structure of tables, lists and other strictly formatted data, and their content; (4) examples and phrases "
         "whose meaning or use a translation would change; (5) special characters, mathematical notation and technical "
@@ -78,43 +66,42 @@ class Translated(NamedTuple):
     flag: str
 
 
-def _flag(text: str, answer: str, right: bool = True, otherwise: str = "") -> str:
-    return "empty" if text.strip() and not answer.strip() else "" if right else otherwise
+def _flagged(text: str, answer: str, result: str, wrong: str) -> Translated:
+    return Translated(result, "empty" if text.strip() and not answer.strip() else wrong)
 
 
 class SelectiveTranslator:
     """Equation 1 around any backend.
 
     Args:
-        backend: Texts to translations, in order; :func:`each` makes one of a `str -> str`.
+        backend: Texts to translations, in order; :func:`papers.selective_translation.data.each` makes one of any
+            `str -> str`.
         language: English name of the target language, as `rules` says it.
         mode: protect (marks in place of spans, for any translator), rules (the paper: a language model is told), or
             all (everything is translated: the baseline).
-        json_values: Translate the texts inside JSON objects too, whose keys stay; not in mode `rules`.
+        json_values: In mode `protect`, translate the texts inside JSON objects too, whose keys stay.
     """
 
     def __init__(self, backend: Backend, language: str, mode: Mode = "protect", *, json_values: bool = False) -> None:
+        if json_values and mode != "protect":
+            raise UserError(f"json_values needs the mode protect, not {mode}: leave one of them out.")
         self.backend, self.language, self.mode, self.json_values = backend, language, mode, json_values
 
     def texts(self, texts: Sequence[str]) -> list[Translated]:
         """Translations of whole texts; a mark that the backend lost or doubled is flagged, never guessed back."""
-        if self.mode == "rules":
-            told = self.backend([rules(text, self.language) for text in texts])
-            kept = [preserved(text, answer) for text, answer in zip(texts, told, strict=True)]
-            return [Translated(a, _flag(t, a, k, "changed")) for t, a, k in zip(texts, told, kept, strict=True)]
-        if self.mode == "all":
-            return [Translated(a, _flag(t, a)) for t, a in zip(texts, self.backend(texts), strict=True)]
+        if self.mode != "protect":
+            told = self.mode == "rules"
+            answers = self.backend([rules(text, self.language) if told else text for text in texts])
+            pairs = list(zip(texts, answers, strict=True))
+            return [_flagged(t, a, a, "changed" if told and not preserved(t, a) else "") for t, a in pairs]
         masked = [protect(text) for text in texts]
         if self.json_values:
             masked = [(text, translated_values(spans, self.backend)) for text, spans in masked]
         # What is nothing but spans needs no translator.
         asked = [text for text in dict(masked) if any(map(str.isalpha, text))]
-        answers = dict(zip(asked, self.backend(asked), strict=True)) if asked else {}
-        found = []
-        for text, spans in masked:
-            answer = answers.get(text, text)
-            found.append(Translated(restore(answer, spans), _flag(text, answer, complete(answer, spans), "lost")))
-        return found
+        known = dict(zip(asked, self.backend(asked), strict=True)) if asked else {}
+        answered = [(text, known.get(text, text), spans) for text, spans in masked]
+        return [_flagged(t, a, restore(a, spans), "" if complete(a, spans) else "lost") for t, a, spans in answered]
 
     def translate(self, records: Sequence[Record], fields: Sequence[str]) -> list[dict[str, Any]]:
         """Records with these fields translated, each whole, and `flags` of those that went wrong."""
@@ -131,6 +118,7 @@ def filled(record: Record, texts: Mapping[str, Translated]) -> dict[str, Any]:
 # --- the judge --------------------------------------------------------------------------------------------------------
 
 FAITH = ("Fluency", "Accuracy", "Idiomaticity", "Terminology", "Handling_of_Format")
+BEST = dict.fromkeys(FAITH, 5)
 ALIGNMENT = ("Helpfulness", "Correctness", "Coherence", "Complexity", "Verbosity")
 _FORM = (
     "Grade each of {keys} from 1 (worst) to 5 (best); 0 where it does not apply; -1 for all if {missing} is missing. "
@@ -163,20 +151,11 @@ def keeps(grades: Mapping[str, int] | None, least: Mapping[str, int], *, na_ok: 
     return grades is not None and all(grades[key] >= low or (na_ok and grades[key] == 0) for key, low in least.items())
 
 
-BEST = dict.fromkeys(FAITH, 5)
-
-
 def faith_filter(
     sources: Sequence[Record], translated: Sequence[Record], judge: Callable[[str, str], str], fields: Sequence[str]
 ) -> list[Any]:
-    """Equation 2: the translations whose fields all have the best grades.
-
-    Args:
-        sources: The records.
-        translated: Their translations.
-        judge: (source text, translation) to its reply to :func:`faith_prompt`.
-        fields: What is graded.
-    """
+    """Equation 2: the translations whose fields all have the best grades; the judge replies to a source text and its
+    translation as to :func:`faith_prompt`."""
 
     def best(source: Record, target: Record) -> bool:
         return all(keeps(parse_grades(judge(source[name], target[name]), FAITH), BEST) for name in fields)
@@ -213,10 +192,8 @@ def prefer(
     """Equation 4, in place; the model as it is now is the reference."""
     from core.training import preference
 
-    prompts, sides = (
-        [template(pair["prompt"]) for pair in pairs],
-        ([p[s] for p in pairs] for s in ("chosen", "rejected")),
-    )
-    rows = preference.pairs(tokenizer, prompts, *sides, longest=settings.max_length)
+    prompts = [template(pair["prompt"]) for pair in pairs]
+    better, worse = ([pair[side] for pair in pairs] for side in ("chosen", "rejected"))
+    rows = preference.pairs(tokenizer, prompts, better, worse, longest=settings.max_length)
     rows = preference.with_reference(model, rows)
     return preference.train(model, rows, settings, run, seed, beta=beta, name="dpo")

@@ -3,8 +3,7 @@
 What has to stay (`def`, the keys of a record, the name of a tool, the letters of a formula) stands in no prompt, so
 that a model can only have it from its training data; greetings, answered in the language, have nothing to protect. A
 request is one class in all languages and phrasings (`code/multiply-7`), and no class is in two parts. The base has read
-prompts side by side with their translations, and code, records, calls and formulas by themselves; it has answered
-nothing.
+prompts side by side with their translations, and no answer.
 
 The translator knows every sentence by heart, and slips in four of ten prompts, as real ones do: it repeats a word,
 loses a number or a name, or leaves the sentence as it was. Everything is translated alike but the protected spans.
@@ -17,7 +16,7 @@ import json
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from itertools import product
@@ -32,6 +31,7 @@ from core.text.languages import script
 from core.worlds.base import Item, dealt, split, trivial
 from papers.selective_translation import method
 from papers.selective_translation.config import Config, scratch_shape
+from papers.selective_translation.data import each
 from papers.selective_translation.spans import preserved, protect, restore
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
 
 LANGUAGES = ("hi", "ne", "mr", "bn", "ta", "fa", "sw", "tr")
-STRUCTURED = ("code", "json", "tool", "math")
-TYPES = (*STRUCTURED, "plain")
+TYPES = ("code", "json", "tool", "math", "plain")
 SHARES = {"train": 0.55, "pairs": 0.15, "dev": 0.1, "test": 0.2}
 PHRASINGS = (0, 1, 2)
 # Share of the prompts in which the translator slips.
@@ -59,6 +58,7 @@ def phrases() -> dict[str, Any]:
 
 NAMES, CITIES = (phrases()[kind].split() for kind in ("names", "cities"))
 _VALUES = {*NAMES, *CITIES}
+Rows = list[dict[str, Any]]
 
 
 class Fact(NamedTuple):
@@ -147,16 +147,11 @@ def parts(seed: int) -> dict[str, list[Fact]]:
     return {name: [fact for fact in facts() if fact.cls in found] for name, found in classes.items()}
 
 
-def part(config: Config, name: str) -> list[Fact]:
-    """The facts of a part, which the seed draws."""
-    return parts(config.seed)[name]
-
-
 def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
     """What is measured: of each type at most `config.asked` requests of the split, each in one of its phrasings."""
     known, draw, chosen = {item.id: item for item in items(code)}, Random(f"asked-{config.seed}"), []
     for kind in TYPES:
-        found = [fact for fact in part(config, config.split) if fact.kind == kind]
+        found = [fact for fact in parts(config.seed)[config.split] if fact.kind == kind]
         for fact in draw.sample(found, min(config.asked, len(found))):
             chosen.append((fact, known[f"{code}/{fact.cls}/{draw.choice(PHRASINGS)}"]))
     return chosen
@@ -165,20 +160,30 @@ def asked(config: Config, code: str) -> list[tuple[Fact, Item]]:
 # --- data to tune on --------------------------------------------------------------------------------------------------
 
 
-def english(config: Config, name: str = "train") -> list[dict[str, Any]]:
+def english(config: Config, part: str = "train") -> Rows:
     """English records of a part, each with a response to reject: mostly that to another request of its type."""
-    found, draw = [], Random(f"{name}-{config.seed}")
-    known = part(config, name)
+    found, draw, known = [], Random(f"{part}-{config.seed}"), parts(config.seed)[part]
     by_kind = {kind: [response_of(fact, "en") for fact in known if fact.kind == kind] for kind in TYPES}
-    for fact in known:
-        for number in PHRASINGS:
-            row = dict.fromkeys(("source", "prompt"), prompt_of(fact, "en", number))
-            row |= {"response": response_of(fact, "en"), "rejected": draw.choice(by_kind[fact.kind])}
-            found.append(row)
+    for fact, number in product(known, PHRASINGS):
+        row = dict.fromkeys(("source", "prompt"), prompt_of(fact, "en", number))
+        found.append(row | {"response": response_of(fact, "en"), "rejected": draw.choice(by_kind[fact.kind])})
     return draw.sample(found, min(config.records, len(found)))
 
 
-def preferences(config: Config) -> list[dict[str, Any]]:
+def drawn(config: Config) -> tuple[Rows, Rows]:
+    """English records (none, if they are not mixed in) and the translations that the filter leaves.
+
+    Raises:
+        UserError: There are too few of these.
+    """
+    records = english(config)
+    found = kept(config, translations(config, records), records) if config.k else []
+    if len(found) < config.k:
+        raise UserError(f"The filter leaves {len(found)} translations, fewer than {config.k}: enlarge --records.")
+    return records if config.mix_english else [], found
+
+
+def preferences(config: Config) -> Rows:
     """Pairs in English, about requests that are not tuned on, and half as many translations that the filter leaves."""
     records = english(config, "pairs")
     found = kept(config, translations(config, records), records)[: len(records) // 2]
@@ -186,20 +191,19 @@ def preferences(config: Config) -> list[dict[str, Any]]:
     return [{**row, "chosen": row["response"]} for row in rows if row["response"] != row["rejected"]]
 
 
-def translations(config: Config, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def translations(config: Config, records: Rows) -> Rows:
     """Translations of all of them, prompts and both answers."""
     code = target(config)
-    by_heart = partial(sentence, code, config.seed)
-    if config.translator == "selective":
-        translator = method.SelectiveTranslator(method.each(by_heart, 1), name_of(code))
-    else:
+    translate = partial(sentence, code, config.seed)
+    if config.translator != "selective":
         share = config.corruption if config.translator == "vanilla" else 1.0
-        everything = partial(vanilla, by_heart, code, share, config.seed)
-        translator = method.SelectiveTranslator(method.each(everything, 1), name_of(code), "all")
+        translate = partial(vanilla, translate, code, share, config.seed)
+    mode: method.Mode = "protect" if config.translator == "selective" else "all"
+    translator = method.SelectiveTranslator(each(translate, 1), name_of(code), mode)
     return translator.translate(records, ["prompt", "response", "rejected"])
 
 
-def kept(config: Config, pool: list[dict[str, Any]], records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def kept(config: Config, pool: Rows, records: Rows) -> Rows:
     """What the filter leaves of the pool."""
     if config.filter == "none":
         return pool
@@ -225,16 +229,15 @@ def sentence(code: str, seed: int, text: str) -> str:
     if text in answers:
         return answers[text]
     draw, found = Random(f"slip/{seed}/{text}"), prompts[text].split()
-    if draw.random() >= SLIPS:
-        return " ".join(found)
-    slip = draw.choice(("repeat", "lose", "leave"))
+    slip = draw.choice(("repeat", "lose", "leave")) if draw.random() < SLIPS else ""
     if slip == "leave":
         return text
     if slip == "lose":
-        place = draw.choice([number for number, word in enumerate(found) if is_value(word)])
-        return " ".join(found[:place] + found[place + 1 :])
-    place = draw.randrange(len(found))
-    return " ".join([*found[: place + 1], *found[place:]])
+        del found[draw.choice([number for number, word in enumerate(found) if is_value(word)])]
+    if slip == "repeat":
+        place = draw.randrange(len(found))
+        found.insert(place, found[place])
+    return " ".join(found)
 
 
 def vanilla(by_heart: Callable[[str], str], code: str, share: float, seed: int, text: str) -> str:
@@ -275,9 +278,9 @@ def judge(code: str, source: str, translation: str) -> str:
     key.
     """
     sides = [protect(text)[0].split() for text in (source, translation)]
-    values = [Counter(word for word in side if is_value(word)) for side in sides]
+    values = [Counter(filter(is_value, side)) for side in sides]
     grades = {
-        "Fluency": 3 if any(a == b for a, b in zip(sides[1], sides[1][1:], strict=False)) else 5,
+        "Fluency": 3 if any(map(str.__eq__, sides[1], sides[1][1:])) else 5,
         "Accuracy": 5 if values[0] == values[1] else 2,
         "Idiomaticity": 5,
         "Terminology": 5 if all(word in spoken(code) or is_value(word) for word in sides[1]) else 1,
@@ -299,9 +302,9 @@ def spoken(code: str) -> frozenset[str]:
 
 def well_formed(source: str, translation: str) -> bool:
     """Whether a translation has spans of the same kinds, its code parses, and its brackets close."""
-    spans = [protect(text)[1] for text in (source, translation)]
-    same = Counter(span.kind for span in spans[0]) == Counter(span.kind for span in spans[1])
-    return same and all(parsed(span.text) is not None for span in spans[1] if span.kind == "code")
+    before, after = (protect(text)[1] for text in (source, translation))
+    same = Counter(span.kind for span in before) == Counter(span.kind for span in after)
+    return same and all(parsed(span.text) is not None for span in after if span.kind == "code")
 
 
 def parsed(code: str) -> ast.stmt | None:
@@ -322,12 +325,10 @@ def right(fact: Fact, answer: str, code: str) -> bool:
     if fact.kind == "plain":
         return answer.split() == response_of(fact, code).split()
     spans = [span.text for span in protect(answer)[1]]
-    if len(spans) != 1:
-        return False
-    if fact.kind == "code":
-        results = [computed(code, 12) for code in (spans[0], span_of(fact))]
-        return results[0] == results[1]
-    return spans[0].split() == span_of(fact).split()
+    if fact.kind == "code" and len(spans) == 1:
+        # Two values, since 12 + 12 is 12 * 2.
+        return all(computed(spans[0], x) == computed(span_of(fact), x) for x in (7, 12))
+    return [span.split() for span in spans] == [span_of(fact).split()]
 
 
 def computed(code: str, x: int) -> float | None:
@@ -351,7 +352,7 @@ def in_language(fact: Fact, answer: str, code: str) -> bool:
 
 def solvers(config: Config, code: str) -> dict[str, float]:
     """Accuracy of solvers that know nothing, from all translations on what is asked."""
-    classes = {fact.cls for fact in part(config, "train")}
+    classes = {fact.cls for fact in parts(config.seed)["train"]}
     known = [item for item in items(code) if item.cls in classes]
     return trivial(known, [item for _, item in asked(config, code)])
 
@@ -363,27 +364,23 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
     """One token a word of both languages, and of what a translator makes of code and keys."""
     from core.models.tokenization import word_level
 
-    code, texts = target(config), [method.template("")]
-    for fact in facts():
-        for language in ("en", code):
-            texts += [prompt_of(fact, language, n) for n in PHRASINGS]
-            texts += [response_of(fact, language)]
-        texts.append(translated_span(span_of(fact), code))
-    return word_level(dict.fromkeys(word for text in texts for word in [*text.split(), "="]))
+    code = target(config)
+    texts = [method.template("="), *(translated_span(span_of(fact), code) for fact in facts())]
+    for fact, language in product(facts(), ("en", code)):
+        texts += [response_of(fact, language), *(prompt_of(fact, language, n) for n in PHRASINGS)]
+    return word_level(dict.fromkeys(word for text in texts for word in text.split()))
 
 
 def read(config: Config, run: Run, folder: Path) -> None:
-    """The base: a small decoder that has read sentences beside their translations, and spans by themselves."""
+    """The base: a small decoder that has read sentences beside their translations."""
     from core.models.loading import from_config
     from core.models.tokenization import completion_row
     from core.training.fit import fit, save_pretrained
 
-    code, tokenizer = target(config), tokenizer_for(config)
-    texts = []
-    for fact in part(config, "train"):
-        for number in PHRASINGS:
-            pair = [prompt_of(fact, language, number) for language in ("en", code)]
-            texts += [" = ".join(pair), " = ".join(reversed(pair))]
+    code, tokenizer, texts = target(config), tokenizer_for(config), []
+    for fact, number in product(parts(config.seed)["train"], PHRASINGS):
+        pair = [prompt_of(fact, language, number) for language in ("en", code)]
+        texts += [" = ".join(pair), " = ".join(reversed(pair))]
     rows = [completion_row(tokenizer, "", text, bos=True) for text in texts]
     model: Any = from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     fit(model, rows, config.reading, replace(run, path=folder / "training"), seed=config.seed, name="reading")

@@ -15,6 +15,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 # Stands in place of what another kind has taken; no pattern reaches across it.
@@ -94,44 +95,43 @@ def _objects(text: str) -> Iterator[tuple[int, int]]:
 
 def preserved(source: str, translation: str) -> bool:
     """Whether both texts have the same spans, each as often; their order is the language's."""
-    return Counter(_texts(source)) == Counter(_texts(translation))
+    return _counted(source) == _counted(translation)
 
 
-def _texts(text: str) -> list[Span]:
-    return protect(text)[1]
+def _counted(text: str) -> Counter[Span]:
+    return Counter(protect(text)[1])
 
 
 class Audit(NamedTuple):
-    """What came through a translation."""
+    """What came through: texts in all and with spans; the share of these whose spans are all preserved (1 where there
+    is none), and by kind, over the texts that have that kind; of what broke, also by gaining a span, the place in the
+    order given, what was lost and what was gained."""
 
     texts: int
-    """Texts in all."""
     with_spans: int
-    """Those that have something to protect."""
     integrity: float
-    """Share of these whose spans are all preserved; 1 where there is none."""
     by_kind: dict[str, float]
-    """The same, by kind, over the texts that have that kind."""
-    broken: list[int]
-    """Places of the texts that are not preserved, from 0, those included that gained a span."""
+    broken: list[tuple[int, list[str], list[str]]]
 
 
 def audit(pairs: Iterable[tuple[str, str]]) -> Audit:
     """Compare source texts with their translations."""
     kinds: dict[str, list[bool]] = defaultdict(list)
-    whole, broken, count = [], [], 0
-    for number, (source, translation) in enumerate(pairs):
-        count += 1
-        before, after = Counter(_texts(source)), Counter(_texts(translation))
-        if before != after:
-            broken.append(number)
-        if before:
-            whole.append(before == after)
+    broken, count = [], 0
+    for count, (source, translation) in enumerate(pairs, start=1):
+        before, after = _counted(source), _counted(translation)
+        lost, gained = before - after, after - before
+        if lost or gained:
+            gone, new = (sorted(span.text for span in found.elements()) for found in (lost, gained))
+            broken.append((count - 1, gone, new))
+        changed = {span.kind for span in lost | gained}
         for kind in {span.kind for span in before}:
-            kept = [Counter({s: n for s, n in spans.items() if s.kind == kind}) for spans in (before, after)]
-            kinds[kind].append(kept[0] == kept[1])
-    shares = {kind: sum(kinds[kind]) / len(kinds[kind]) for kind in KINDS if kind in kinds}
-    return Audit(count, len(whole), sum(whole) / len(whole) if whole else 1.0, shares, broken)
+            kinds[kind].append(kind not in changed)
+        if before:
+            kinds[""].append(not changed)
+    whole = kinds.pop("", [])
+    shares = {kind: fmean(kinds[kind]) for kind in KINDS if kind in kinds}
+    return Audit(count, len(whole), fmean(whole) if whole else 1.0, shares, broken)
 
 
 def translated_values(spans: list[Span], translate: Callable[[list[str]], Sequence[str]]) -> list[Span]:
@@ -147,6 +147,7 @@ def translated_values(spans: list[Span], translate: Callable[[list[str]], Sequen
     objects = {number: _DECODER.decode(span.text) for number, span in enumerate(spans) if span.kind == "json"}
     texts: dict[str, str] = {}
     walk(list(objects.values()), lambda text: texts.setdefault(text, text))
-    texts = dict(zip(texts, translate(list(texts)), strict=True)) if texts else {}
+    if texts:
+        texts = dict(zip(texts, translate(list(texts)), strict=True))
     done = {n: json.dumps(walk(found, texts.__getitem__), ensure_ascii=False) for n, found in objects.items()}
     return [span._replace(text=done.get(number, span.text)) for number, span in enumerate(spans)]

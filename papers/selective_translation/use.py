@@ -8,30 +8,28 @@ python -m papers.selective_translation.use judge en.jsonl hi.jsonl --language Hi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
+from tyro.conf import Positional
 
 from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, show, tools
 from core.experiment.trying import Try
 
-Rows = list[dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class Translate:
     """Translate texts of records whole, but for what must stay; goes on where it was interrupted."""
 
-    records: tyro.conf.Positional[str]
-    """JSONL, JSON, TSV or parquet, or a hub dataset, with texts in these fields. A row with `unsafe` goes to the
-    fallback."""
+    records: Positional[str]
+    """JSONL, JSON, TSV or parquet, or a hub dataset, with texts in these fields or other usual columns. A row with
+    `unsafe` goes to the fallback."""
     language: str
-    """English name of the language to translate into."""
+    """The language to translate into: its English name, or a code."""
     fields: tuple[str, ...] = ("prompt", "response")
     """What is translated; for preferences prompt chosen rejected."""
     backend: str = ""
@@ -62,26 +60,26 @@ class Translate:
 class Audit:
     """Count what a translation, of whoever, has done to code, links, placeholders and the like."""
 
-    source: tyro.conf.Positional[str]
+    source: Positional[str]
     """The texts."""
-    translated: tyro.conf.Positional[str]
+    translated: Positional[str]
     """Their translations: rows with the same ids, or as many in the same order."""
     fields: tuple[str, ...] = ("prompt", "response")
     """What is compared."""
     out: str = ""
-    """JSONL for the broken rows with what was lost and gained."""
+    """JSONL for the broken texts with what was lost and gained."""
 
 
 @dataclass(frozen=True)
 class Judge:
     """Write the requests to a judge; with its replies, mark what is not to be kept, and say why."""
 
-    source: tyro.conf.Positional[str]
+    source: Positional[str]
     """The texts."""
-    translated: tyro.conf.Positional[str]
+    translated: Positional[str]
     """Their translations, as for `audit`."""
     language: str
-    """English name of their language."""
+    """Their language."""
     replies: str = ""
     """The judge's replies, JSONL with id and judgement; ids are those of the requests."""
     fields: tuple[str, ...] = ("prompt", "response")
@@ -96,98 +94,105 @@ class Judge:
     """File for the requests or, with replies, for the translations; `short` names the grades that fall short."""
 
 
-def rows_of(source: str, fields: Sequence[str]) -> Rows:
-    """Rows with ids (the row's number, where there is none) and these texts."""
-    from core import corpora
-
-    def adapt(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-        if lacking := [name for name in fields if not isinstance(row.get(name), str)]:
-            raise UserError(f"no text in {lacking[0]!r} (it has {', '.join(map(str, row))}): name the right --fields.")
-        return {**row, "id": str(row.get("id", number))}
-
-    if not fields:
-        raise UserError("fields is empty: name what holds the texts, such as prompt response.")
-    return list(corpora.adapted(source, corpora.read_rows(source), adapt))
-
-
-def side_by_side(source: str, translated: str, fields: Sequence[str]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Rows of both files with the same id.
+def side_by_side(options: Audit | Judge) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Id and rows of both files with the same id.
 
     Raises:
         UserError: An id repeats, or none is in both.
     """
     from core.tasks.instructions import aligned
+    from papers.selective_translation.data import rows
 
-    pairs, lost = aligned(rows_of(source, fields), rows_of(translated, fields))
+    pairs, lost = aligned(rows(options.source, options.fields), rows(options.translated, options.fields))
     if not pairs:
-        raise UserError(f"{source} and {translated} have no id in common: give corresponding rows the same id.")
+        raise UserError(f"{options.source} and {options.translated} have no id in common: give partners the same id.")
     if lost:
         print(f"{lost} rows without a partner are left out.")
-    return [(a, b) for _, a, b in pairs]
+    return pairs
+
+
+def named(language: str) -> str:
+    """English name of a language, given by name or code."""
+    from core.text.languages import name
+
+    if not language.strip():
+        raise UserError("language is empty: name the language of the translation, such as Hindi.")
+    return name(language)
 
 
 def translate(options: Translate) -> None:
     """Write the translations, and say what they took and what was flagged."""
     from core.files import write_rows
-    from papers.selective_translation import data, method
+    from papers.selective_translation.data import Cost, each, resumed, rows
+    from papers.selective_translation.method import SelectiveTranslator
 
     if bool(options.backend) == bool(options.model):
         raise UserError("name a translator: either --backend file.py:function or --model.")
-    rows = rows_of(options.records, options.fields)
-    records = rows[: options.first or None]
+    whole, language = rows(options.records, options.fields), named(options.language)
+    records = whole[: options.first or None]
     if any(row.get("unsafe") for row in records) and not options.fallback:
         raise UserError("rows are marked unsafe: name a --fallback, or remove the mark.")
-    ask = offered(options.backend, options.workers) if options.backend else model(options)
-    main = method.SelectiveTranslator(ask, options.language, options.mode, json_values=options.json_values)
-    parts = {False: (main, (options.language, options.mode, options.backend or options.model, options.json_values))}
+    ask = each(offered(options.backend), options.workers) if options.backend else model(options, language)
+    main = SelectiveTranslator(ask, language, options.mode, json_values=options.json_values)
+    parts = {False: (main, options.backend or f"{options.model} {options.max_new_tokens}")}
     if options.fallback:
-        plain = method.SelectiveTranslator(offered(options.fallback, options.workers), options.language, "all")
-        parts[True] = (plain, (options.language, "all", options.fallback, False))
-    cache = options.out.with_name(f"{options.out.name}.cache.jsonl")
-    done: dict[Any, Any] = {}
-    costs: list[Any] = []
-    for unsafe, (translator, settings) in parts.items():
-        part = [row for row in records if bool(row.get("unsafe")) == unsafe]
-        found, cost = data.resumed(
-            part, options.fields, translator.texts, cache, str(settings), batch=options.batch,
+        ask = each(offered(options.fallback), options.workers)
+        parts[True] = SelectiveTranslator(ask, language, "all"), options.fallback
+    done: dict[int, dict[str, Any]] = {}
+    total: dict[str, float] = dict.fromkeys(Cost._fields, 0)
+    for unsafe, (translator, backend) in parts.items():
+        chosen = [number for number, row in enumerate(records) if bool(row.get("unsafe")) == unsafe]
+        found, cost = resumed(
+            [records[n] for n in chosen], options.fields, translator,
+            options.out.with_name(f"{options.out.name}.cache.jsonl"), backend, batch=options.batch,
             progress=lambda now, whole: print(f"{now}/{whole} texts", flush=True),
         )  # fmt: skip
-        done |= {id(before): after for before, after in zip(part, found, strict=True)}
-        costs.append(cost)
-    result = [done[id(record)] for record in records]
-    write_rows(options.out, result)
-    flags = Counter(flag for row in result for flag in row["flags"].values())
-    print(f"{options.out}: {len(result)} records, {sum(bool(row['flags']) for row in result)} of them flagged")
-    show({f"flagged_{name}": count for name, count in sorted(flags.items())})
-    total = dict(zip(data.Cost._fields, map(sum, zip(*costs, strict=True)), strict=True))
-    show(total)
-    if total["requests"] and len(records) < len(rows):
-        whole, now = (sum(len(row[name]) for row in part for name in options.fields) for part in (rows, records))
-        print(f"All {len(rows)} records would take about:")
-        show({name: round(total[name] * whole / now) for name in total if name != "from_before"})
+        done |= dict(zip(chosen, found, strict=True))
+        total = {name: value + getattr(cost, name) for name, value in total.items()}
+    write_rows(options.out, (done[number] for number in range(len(records))))
+    flags = Counter(flag for row in done.values() for flag in row["flags"].values())
+    print(f"{options.out}: {len(records)} records, {sum(bool(row['flags']) for row in done.values())} of them flagged")
+    show({**{f"flagged_{name}": count for name, count in sorted(flags.items())}, **total})
+    if total["requests"] and len(records) < len(whole):
+        texts = {row[name] for row in whole for name in options.fields}
+        share = sum(map(len, texts)) / max(1, total["characters_read"])
+        told = {"requests": len(texts), **{name: round(total[name] * share) for name in Cost._fields[2:]}}
+        print(f"All {len(whole)} records would take about:")
+        show(told)
 
 
-def model(options: Translate) -> Any:
-    """A chat model as a backend; it is told the rules in mode `protect` too, where marks are special characters."""
-    from core.inference.chat import Chat
+def model(options: Translate, language: str) -> Any:
+    """A chat model as a backend; it is told the rules in mode `protect` too, where marks are special characters. What
+    is too long for it comes back empty, and is flagged."""
+    from core.inference.chat import Chat, render
+    from core.models.loading import longest_input
+    from core.models.tokenization import prompt_ids
     from papers.selective_translation.method import rules
 
-    chat, language = Chat.load(options.model), options.language
-    request = {"rules": "{text}", "all": f"Translate into {language}. Answer with the translation alone.\n\n{{text}}"}
+    chat = Chat.load(options.model)
+    longest = getattr(chat.model, "longest", None) or longest_input(chat.model, chat.tokenizer)
+
+    def turn(text: str) -> list[dict[str, str]]:
+        if options.mode == "protect":
+            text = rules(text, language)
+        if options.mode == "all":
+            text = f"Translate into {language}. Answer with the translation alone.\n\n{text}"
+        return [{"role": "user", "content": text}]
 
     def ask(texts: Sequence[str]) -> list[str]:
-        form = request.get(options.mode)
-        asked = [form.replace("{text}", text) if form else rules(text, language) for text in texts]
-        turns = [[{"role": "user", "content": text}] for text in asked]
-        return chat.reply(turns, max_new_tokens=options.max_new_tokens)
+        turns = [turn(text) for text in texts]
+        read = prompt_ids(chat.tokenizer, [render(chat.tokenizer, one, prompt=True) for one in turns])
+        fits = [len(prompt.ids) + options.max_new_tokens <= longest for prompt in read]
+        asked = [one for one, well in zip(turns, fits, strict=True) if well]
+        answers = iter(chat.reply(asked, max_new_tokens=options.max_new_tokens) if asked else ())
+        return [next(answers) if well else "" for well in fits]
 
     return ask
 
 
-def offered(spec: str, workers: int) -> Any:
-    """A backend of the user's `str -> str`; what it raises, and what it gives that is no text, is one sentence."""
+def offered(spec: str) -> Callable[[str], str]:
+    """The user's `str -> str`; what it raises, and what it gives that is no text, is one sentence."""
     from core.plugins import own
-    from papers.selective_translation.method import each
 
     function: Callable[[str], str] = own(spec, "backend")
     if not callable(function):
@@ -197,32 +202,28 @@ def offered(spec: str, workers: int) -> Any:
         try:
             found = function(text)
         except Exception as error:
-            raise UserError(
-                f"{spec} fails ({type(error).__name__}: {error}); what is done is kept, run the command again."
-            ) from error
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f"{spec} fails ({reason}); what is done is kept, run the command again.") from error
         if not isinstance(found, str):
             raise UserError(f"{spec} gave a {type(found).__name__} for a text: let it return the translation.")
         return found
 
-    return each(one, workers)
+    return one
 
 
 def audit(options: Audit) -> None:
-    """Print integrity in all and by kind, and write the broken rows."""
+    """Print integrity in all and by kind, and write the broken texts."""
     from core.files import write_rows
-    from papers.selective_translation.spans import audit, protect
+    from papers.selective_translation.spans import audit
 
-    pairs = side_by_side(options.source, options.translated, options.fields)
-    texts = [(row["id"], name, row[name], other[name]) for row, other in pairs for name in options.fields]
+    texts = [(key, name, a[name], b[name]) for key, a, b in side_by_side(options) for name in options.fields]
     found = audit((source, target) for _, _, source, target in texts)
     show({"texts": found.texts, "with_spans": found.with_spans, "integrity": found.integrity})
     show({f"integrity_{kind}": share for kind, share in found.by_kind.items()})
-    broken = []
-    for number in found.broken:
-        key, name, *sides = texts[number]
-        before, after = (Counter(span.text for span in protect(text)[1]) for text in sides)
-        lost, gained = sorted((before - after).elements()), sorted((after - before).elements())
-        broken.append({"id": key, "field": name, "lost": lost, "gained": gained})
+    broken = [
+        {"id": texts[place][0], "field": texts[place][1], "lost": lost, "gained": gained}
+        for place, lost, gained in found.broken
+    ]
     for row in broken[:5]:
         print(f"{row['id']} {row['field']}: lost {row['lost']}, gained {row['gained']}")
     if options.out:
@@ -230,60 +231,53 @@ def audit(options: Audit) -> None:
         print(f"{options.out}: {len(broken)} broken texts")
 
 
+def requests(options: Judge) -> list[tuple[dict[str, Any], dict[str, tuple[str, dict[str, int]]]]]:
+    """Each translation with its requests by id: the text, and what the grades have to reach."""
+    from papers.selective_translation import method
+
+    least, language = dict.fromkeys(method.ALIGNMENT[:3], options.aligned), named(options.language)
+    found = []
+    for key, row, other in side_by_side(options):
+        texts = {name: method.faith_prompt(row[name], other[name], language) for name in options.fields}
+        asked = {f"{key}/{name}/faith": (text, method.BEST) for name, text in texts.items()}
+        if options.aligned >= 0:
+            text = method.alignment_prompt(other[options.fields[0]], other[options.fields[-1]], language)
+            asked[f"{key}/alignment"] = (text, least)
+        found.append((other, asked))
+    return found
+
+
 def judge(options: Judge) -> None:
     """Write requests, or what the replies keep."""
     from core import corpora
     from core.files import write_rows
-    from papers.selective_translation import method
+    from core.tasks.judging import chat_request
+    from papers.selective_translation.method import keeps, parse_grades
 
-    pairs = side_by_side(options.source, options.translated, options.fields)
-    least = dict.fromkeys(method.ALIGNMENT[:3], options.aligned)
-    # Of each row the requests: id, text, the keys of the reply and what each has to reach.
-    asked: list[list[tuple[str, str, Sequence[str], Mapping[str, int]]]] = []
-    for row, other in pairs:
-        texts = {name: method.faith_prompt(row[name], other[name], options.language) for name in options.fields}
-        found: list[tuple[str, str, Sequence[str], Mapping[str, int]]] = [
-            (f"{row['id']}/{name}/faith", text, method.FAITH, method.BEST) for name, text in texts.items()
-        ]
-        if options.aligned >= 0:
-            first, last = (other[options.fields[place]] for place in (0, -1))
-            text = method.alignment_prompt(first, last, options.language)
-            found.append((f"{row['id']}/alignment", text, method.ALIGNMENT, least))
-        asked.append(found)
+    found = requests(options)
     if not options.replies:
-        requests = (request(key, text, options.judge) for part in asked for key, text, _, _ in part)
-        print(f"{options.out}: {write_rows(options.out, requests)} requests")
+        asked = (chat_request(key, options.judge, text) for _, part in found for key, (text, _) in part.items())
+        print(f"{options.out}: {write_rows(options.out, asked)} requests")
         return
     replies = corpora.read_jsonl(options.replies, required={"id": object, "judgement": str})
     known = {str(row["id"]): row["judgement"] for row in replies}
-    if missing := [key for part in asked for key, _, _, _ in part if key not in known]:
+    if missing := [key for _, part in found for key in part if key not in known]:
         raise UserError(f"{options.replies} has no reply to {missing[0]}: ask the judge the rest of the requests.")
-    graded = []
-    for (_, other), part in zip(pairs, asked, strict=True):
+    graded, reasons = [], Counter[str]()
+    for other, part in found:
         short = set()
-        for key, _, keys, wanted in part:
-            if (grades := method.parse_grades(known[key], keys)) is None:
-                short.add("unreadable")
-            else:
-                short |= {n for n, low in wanted.items() if not method.keeps(grades, {n: low}, na_ok=options.na_ok)}
+        for key, (_, least) in part.items():
+            grades = parse_grades(known[key], [*least])
+            wrong = (name for name, low in least.items() if not keeps(grades, {name: low}, na_ok=options.na_ok))
+            short |= {"unreadable"} if grades is None else set(wrong)
+        reasons.update(short)
         graded.append({**other, "short": sorted(short)})
     write_rows(options.out, graded)
     print(f"{options.out}: {sum(not row['short'] for row in graded)} of {len(graded)} are kept")
-    reasons = Counter(name for row in graded for name in row["short"])
     show({f"dropped_{name}": count for name, count in reasons.most_common()})
 
 
-def request(key: str, text: str, model: str) -> dict[str, Any]:
-    """One line of a batch file for a chat endpoint."""
-    body = {"model": model, "temperature": 0, "messages": [{"role": "user", "content": text}]}
-    return {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
-
-
-VERBS: Verbs = {
-    "translate": (Translate, translate),
-    "audit": (Audit, audit),
-    "judge": (Judge, judge),
-}
+VERBS: Verbs = {"translate": (Translate, translate), "audit": (Audit, audit), "judge": (Judge, judge)}
 
 TRY = Try(
     command="translate {data} --language {language} --model {model} --out {out}/translated.jsonl",

@@ -50,6 +50,7 @@ def test_a_request_names_item_and_judge_and_holds_no_verdict() -> None:
     request = judging.judge_request("q", "a", "7", "gpt-4")
     assert (request["custom_id"], request["body"]["model"]) == ("7", "gpt-4")
     assert judging.parse_rating(request["body"]["messages"][0]["content"]) is None
+    assert judging.chat_request("7", "gpt-4", "grade")["body"]["messages"] == [{"role": "user", "content": "grade"}]
 
 
 def sheet(path: Path, rows: list[tuple[str, str]]) -> Path:

@@ -106,6 +106,7 @@ USER, GOOD, BAD = (
         {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD]},
         {"prompt": None, "chosen": [USER, GOOD], "rejected": [USER, BAD]},
         {"chosen": [USER, GOOD], "rejected": [USER, BAD], "score_chosen": 9},
+        {"prompt": "q", "chosen": [USER, GOOD], "rejected": [USER, BAD]},  # UltraFeedback
     ],
 )
 def test_a_pair_in_every_schema(row: dict[str, Any]) -> None:
@@ -120,7 +121,7 @@ def test_a_pair_in_every_schema(row: dict[str, Any]) -> None:
         ({"chosen": [USER, GOOD], "rejected": [GOOD, BAD]}, "no pair"),
         ({"prompt": "q", "chosen": [5], "rejected": [5]}, "no pair"),
         ({"prompt": [USER, GOOD, USER], "chosen": [GOOD], "rejected": [BAD]}, "3 turns stand before"),
-        ({"prompt": "q", "chosen": [USER, GOOD], "rejected": [USER, BAD]}, "2 turns stand before"),
+        ({"prompt": "p", "chosen": [USER, GOOD], "rejected": [USER, BAD]}, "2 turns stand before"),
     ],
 )
 def test_what_is_no_pair_is_refused(row: dict[str, Any], words: str) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from core.errors import UserError
 from papers.selective_translation import data, messages, method, miniature, spans, use
 from papers.selective_translation.config import PRESETS, VARIANTS
-from papers.selective_translation.method import SelectiveTranslator, each, keeps, parse_grades
+from papers.selective_translation.data import each
+from papers.selective_translation.method import SelectiveTranslator, keeps, parse_grades
 from papers.selective_translation.spans import audit, complete, preserved, protect, restore
 
 TINY = PRESETS["tiny"]
@@ -68,7 +69,8 @@ def test_every_text_comes_back(text: str) -> None:
 def test_an_audit_counts_by_kind() -> None:
     pairs = [("`a` and /x/y", "`a` और /x/y"), ("`a` and /x/y", "/x/y और `अ`"), ("plain", "सादा"), ("plain", "`x`")]
     found = audit(pairs)
-    assert (found.texts, found.with_spans, found.integrity, found.broken) == (4, 2, 0.5, [1, 3])
+    assert (found.texts, found.with_spans, found.integrity) == (4, 2, 0.5)
+    assert found.broken == [(1, ["`a`"], ["`अ`"]), (3, [], ["`x`"])]
     assert found.by_kind == {"code": 0.5, "path": 1.0}
     assert preserved("%s of %d", "%d में से %s")  # the order is the language's
 
@@ -109,6 +111,8 @@ def test_values_of_objects() -> None:
     text = 'store {"name": "big dog", "n": [1, "cat"]}'
     upper = each(str.upper, 1)
     assert SelectiveTranslator(upper, "Hindi").texts([text])[0].text == 'STORE {"name": "big dog", "n": [1, "cat"]}'
+    with pytest.raises(UserError, match="json_values"):
+        SelectiveTranslator(upper, "Hindi", "rules", json_values=True)
     found = SelectiveTranslator(upper, "Hindi", json_values=True).texts([text])[0]
     assert found.text == 'STORE {"name": "BIG DOG", "n": [1, "CAT"]}'
 
@@ -129,7 +133,7 @@ def test_translation_goes_on_where_it_was_killed(tmp_path: Path) -> None:
 
     def run(after: Any) -> Any:
         translator = SelectiveTranslator(after, "Hindi")
-        return data.resumed(records, ["prompt"], translator.texts, tmp_path / "cache.jsonl", "hi")
+        return data.resumed(records, ["prompt"], translator, tmp_path / "cache.jsonl", "mine")
 
     with pytest.raises(Stopped):
         run(backend)
@@ -183,7 +187,7 @@ def test_the_papers_table_gives_its_gains() -> None:
 
 
 def test_no_class_is_in_two_parts() -> None:
-    parts = [{fact.cls for fact in miniature.part(TINY, name)} for name in miniature.SHARES]
+    parts = [{fact.cls for fact in miniature.parts(0)[name]} for name in miniature.SHARES]
     assert sum(map(len, parts)) == len(set().union(*parts)) == len(miniature.facts())
 
 
@@ -207,7 +211,26 @@ def test_right_answers_are_right_and_translated_spans_are_not(code: str) -> None
     assert max(miniature.solvers(config, code).values()) < 0.05
 
 
+def test_arms_of_a_base_are_tested_on_the_same_rows(tmp_path: Path) -> None:
+    """Held-out rows of the selective translations, which are tuned on in no arm and in neither language."""
+    english, selective, plain = (
+        write(tmp_path / f"{name}.jsonl", [{"id": n, "prompt": f"{name} {n}", "response": "x"} for n in range(500)])
+        for name in ("en", "sel", "plain")
+    )
+    base = replace(PRESETS["paper"], english=english, translated=selective, plain=plain, n_translated=50)
+    found = {name: data.load(replace(base, **VARIANTS[name])) for name in ("selective", "vanilla", "english")}
+    tests = found["selective"][2]
+    assert len(tests) == data.HELD_OUT
+    for first, second, asked in found.values():
+        assert asked == tests
+        assert not {row["id"] for row in tests} & {row["id"] for row in [*first, *second]}
+    assert [len(second) for _, second, _ in found.values()] == [100, 100, 0]
+    assert found["vanilla"][1][0]["prompt"].startswith("plain")
+
+
 def test_code_is_read_and_not_run() -> None:
+    multiplied = next(f for f in miniature.facts() if f.slots == {"op": "multiply", "n": "2"})
+    assert not miniature.right(multiplied, "` def f ( x ) : return x + 12 `", "hi")  # 12 + 12 is 12 * 2
     assert miniature.computed("` def f ( y ) : return y * 7 `", 12) == 84
     for code in (
         "def g ( x ) : return x * 7",
@@ -295,7 +318,7 @@ def test_verbs_on_own_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     graded = [json.loads(line) for line in judged.read_text(encoding="utf-8").splitlines()]
     assert [row["short"] for row in graded] == [[], ["Fluency"]]
     assert "dropped_Fluency" in capsys.readouterr().out
-    english = data.instructions(source)
+    english = data.rows(source)
     assert [len(data.kept(graded, english, name)) for name in ("none", "faith", "audit")] == [2, 1, 1]
 
 
@@ -303,9 +326,10 @@ def test_sources_of_the_paper_scale(tmp_path: Path) -> None:
     turns = [{"from": "User", "value": "Add."}, {"from": "Assistant", "value": "3"}]
     daring = write(tmp_path / "daring.jsonl", [{"system": "", "mask": "User", "dataset": "x", "conversations": turns}])
     with pytest.raises(UserError):
-        data.instructions(write(tmp_path / "bad.jsonl", [{"a": 1}]))
+        data.rows(write(tmp_path / "bad.jsonl", [{"a": 1}]))
     chat = [[{"role": "user", "content": "Add."}, {"role": "assistant", "content": text}] for text in ("3", "4")]
     ultra = [{"prompt": "Add.", "prompt_id": "p", "chosen": chat[0], "rejected": chat[1], "score_chosen": 9.0}]
-    assert data.instructions(daring) == [{"id": "1", "prompt": "Add.", "response": "3"}]
-    pairs = data.preferences(write(tmp_path / "ultra.jsonl", ultra))
-    assert pairs == [{"id": "p", "prompt": "Add.", "chosen": "3", "rejected": "4"}]
+    assert data.rows(daring) == [{"id": "1", "prompt": "Add.", "response": "3"}]
+    pairs = write(tmp_path / "ultra.jsonl", ultra)
+    config = replace(PRESETS["paper"], english_pairs=pairs, translated_pairs=pairs)
+    assert data.preferences(config)[:1] == [{"id": "p", "prompt": "Add.", "chosen": "3", "rejected": "4"}]
