@@ -128,6 +128,7 @@ def test_the_query_is_rewritten_into_another_language_and_so_are_its_demonstrati
 def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> None:
     english = {word for one in miniature.parts(0)["tuning"] for word in chains.question(one, "en").split()}
     samples = drawn(500)
+    assert any(one.units["sw"] for one in pool(TINY)["sw"])  # demonstrations of any language are switched
     with_context = [sample["turns"] for sample in samples if len(sample["turns"]) == 2]
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
     words = [word for demo, _ in with_context for word in demo.question.split()[:-1]]
@@ -191,8 +192,11 @@ def test_a_lexicon_has_its_share_of_the_words_and_units_are_of_them() -> None:
 
 
 def test_seeds_draw_languages_of_their_own() -> None:
-    found = [code for seed in range(6) for code in miniature.targets(override(PRESETS["tiny"], {"seed": seed}))]
-    assert sorted(found) == sorted(miniature.POOL)
+    found = [
+        code for seed in find("xcot").seeds for code in miniature.targets(override(PRESETS["tiny"], {"seed": seed}))
+    ]
+    assert len(found) == len(set(found)) == miniature.DRAWN * len(find("xcot").seeds)
+    assert set(found) <= set(miniature.POOL)
     with pytest.raises(UserError, match="no problems in 'km'"):
         miniature.targets(override(TINY, {"languages": ("km",)}))
 
