@@ -29,7 +29,7 @@ _DEVICES = {
         "Cross-lingual distillation further facilitates the transfer",
     ),
 }
-# On development data bases reach .95 to .98: a gate of .95 would be the luck of a few of a hundred problems in any seed.
+# On development data bases solve 95 to 98 of 100 problems: a gate of .95 in every seed would be one of luck.
 # A control that has not learnt its questions proves nothing, nor do devices where there is no gap to close.
 _PREMISES = {
     _BASE: ("xcot", "english_skill", 0.9, "The base solves English problems."),
