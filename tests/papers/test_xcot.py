@@ -421,6 +421,18 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     }  # fmt: skip
 
 
+def test_rows_are_no_longer_than_the_model_reads(tmp_path: Path) -> None:
+    from transformers import GPT2Config
+
+    from core.models.loading import load
+
+    _, tokenizer = load(own_model(tmp_path / "model"))
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    shape = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, n_positions=100, **ends)
+    examples = data.read_examples(write_lines(tmp_path / "x.jsonl", build_xcot(ENGLISH, {"tr": TURKISH})))
+    finetune(from_config(shape, seed=0), tokenizer, examples, ["tr"], override(PRESETS["smoke"], {"k": 4}))
+
+
 # --- settings and runs ------------------------------------------------------------------------------------------------
 
 
