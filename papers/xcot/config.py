@@ -143,7 +143,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_xicl": {"context": "none"},
     "no_random_cot": {"rewrite": "none"},
     "no_distillation": {"beta": 0.0},
-    "xicl": {"rewrite": "none", "beta": 0.0},
     "cs_flat": {"context": "rows"},
     "sft": {"context": "none", "rewrite": "none", "beta": 0.0},
     "native": {"context": "none", "rewrite": "none", "beta": 0.0, "answer_language": "native"},

@@ -190,7 +190,10 @@ def mismatched(found: Pool, seed: int) -> Pool:
     changed = {HIGH: [one._replace(units=any_words(one.units)) for one in found[HIGH]]}
     for code, own in others.items():
         pairs = zip(own, own[1:] + own[:1], strict=True)
-        changed[code] = [two._replace(questions={**two.questions, code: one.questions[code]}) for one, two in pairs]
+        changed[code] = [
+            two._replace(questions={**two.questions, code: one.questions[code]}, units=any_words(two.units))
+            for one, two in pairs
+        ]
     return changed
 
 

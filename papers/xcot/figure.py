@@ -14,7 +14,6 @@ ARMS = (
     ("no_distillation", "without distillation", "green"),
     ("no_random_cot", "without Random-CoT", "green"),
     ("no_xicl", "without xICL", "green"),
-    ("xicl", "xICL alone", "green"),
     ("cs_flat", "examples as rows, not in context", "grey"),
     ("sft", "English chains alone", "orange"),
     ("native", "chains in the question's language", "orange"),
@@ -32,7 +31,7 @@ def draw(record: Record) -> Figure:
     trivial_lines(axes["arms"], record, "sft", vertical=True, names=("majority", "word_by_word"))
     axes["arms"].set_xlabel("accuracy on problems never shown, low-resource languages (95 % interval)")
     axes["arms"].set_title("Every arm, as many tokens", pad=14)
-    metric_rows(axes["gap"], record, METRICS, (ARMS[0], ARMS[7]))
+    metric_rows(axes["gap"], record, METRICS, (ARMS[0], ARMS[6]))
     axes["gap"].set_xlabel("rate; small marks are seeds")
     axes["gap"].set_title("English and the gap", pad=14)
     unit_rows(axes["languages"], record, "accuracy", (("xcot", "blue"), ("native", "orange")))

@@ -179,11 +179,13 @@ def objective(beta: float) -> Callable[[Any, Any], Loss]:
 
 def tune(model: Any, tokenizer: Any, rows: Draws, settings: TrainingConfig, run: Run) -> FitResult:
     """Train the model, in place, on samples in their order."""
+    from core.models.loading import longest_input
     from core.training.fit import fit
     from papers.xcot.batches import Batches, translate
 
     config = rows.config
     online = partial(translate, model, tokenizer, config.max_new_tokens) if config.source == "online" else None
-    batches = Batches(tokenizer, config, settings.max_length, online, begin=len(rows) // 10)
+    limit = min(settings.max_length, longest_input(model, tokenizer))
+    batches = Batches(tokenizer, config, limit, online, begin=len(rows) // 10)
     ordered = replace(settings, steps=len(rows) // settings.batch_size, shuffle=False)
     return fit(model, rows, ordered, run, loss_fn=objective(config.beta), collate=batches, seed=config.seed)

@@ -100,8 +100,8 @@ def lexicon(config: Config, code: str) -> dict[str, str]:
 def pool(config: Config) -> dict[str, list[Example]]:
     """What tuning draws from: English problems and steps, and the questions of each other language."""
     others, tuning = targets(config), parts(config.seed)["tuning"]
-    translated = [example(one, (HIGH, *others), {}) for one in tuning[: config.questions or None]]
     words = {code: lexicon(config, code) for code in others}
+    translated = [example(one, (HIGH, *others), words) for one in tuning[: config.questions or None]]
     english = [*(example(one, (HIGH,), words) for one in tuning), *steps(words)]
     return {HIGH: english, **dict.fromkeys(others, translated)}
 

@@ -128,6 +128,7 @@ def test_the_query_is_rewritten_into_another_language_and_so_are_its_demonstrati
 def test_demonstrations_are_switched_in_their_share_and_the_query_is_not() -> None:
     english = {word for one in miniature.parts(0)["tuning"] for word in chains.question(one, "en").split()}
     samples = drawn(500)
+    assert any(one.units["sw"] for one in pool(TINY)["sw"])  # demonstrations of any language are switched
     with_context = [sample["turns"] for sample in samples if len(sample["turns"]) == 2]
     assert len(with_context) / len(samples) == pytest.approx(2 / 3, abs=0.06)
     words = [word for demo, _ in with_context for word in demo.question.split()[:-1]]
@@ -191,8 +192,11 @@ def test_a_lexicon_has_its_share_of_the_words_and_units_are_of_them() -> None:
 
 
 def test_seeds_draw_languages_of_their_own() -> None:
-    found = [code for seed in range(6) for code in miniature.targets(override(PRESETS["tiny"], {"seed": seed}))]
-    assert sorted(found) == sorted(miniature.POOL)
+    found = [
+        code for seed in find("xcot").seeds for code in miniature.targets(override(PRESETS["tiny"], {"seed": seed}))
+    ]
+    assert len(found) == len(set(found)) == miniature.DRAWN * len(find("xcot").seeds)
+    assert set(found) <= set(miniature.POOL)
     with pytest.raises(UserError, match="no problems in 'km'"):
         miniature.targets(override(TINY, {"languages": ("km",)}))
 
@@ -415,6 +419,18 @@ def test_the_worked_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert {key: float(value) for key, value in table.items()} == {
         "en": 1.0, "sw": 0.5, "mean": 0.75, "low": 0.5, "gap": 0.5, "mean_to_best": 0.75
     }  # fmt: skip
+
+
+def test_rows_are_no_longer_than_the_model_reads(tmp_path: Path) -> None:
+    from transformers import GPT2Config
+
+    from core.models.loading import load
+
+    _, tokenizer = load(own_model(tmp_path / "model"))
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    shape = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, n_positions=100, **ends)
+    examples = data.read_examples(write_lines(tmp_path / "x.jsonl", build_xcot(ENGLISH, {"tr": TURKISH})))
+    finetune(from_config(shape, seed=0), tokenizer, examples, ["tr"], override(PRESETS["smoke"], {"k": 4}))
 
 
 # --- settings and runs ------------------------------------------------------------------------------------------------
