@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import by_unit, mean_of, rows
+from core.experiment.figures import mean_of, rows, unit_rows
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from papers.bimedix2 import miniature
@@ -38,35 +38,26 @@ def draw(record: Record) -> Figure:
         _shown(figure.add_subplot(grid[0, 3 * number : 3 * number + 3]), record, number)
     axes = figure.add_subplot(grid[1, :7])
     _bars(axes, record, "relative", ARMS, "modality")
-    axes.set_title("Questions about pictures", pad=8)
-    axes.set_xlabel("relative score, findings never trained")
+    axes.set(title="Questions about new pictures", xlabel="relative score")
     axes = figure.add_subplot(grid[1, 7:11])
-    for arm, colour in (("bimedix2", "vermilion"), ("english-pictures", "grey")):
-        found = by_unit(record, arm, "relative_ar")
-        axes.plot([found[m] for m in MODALITIES], range(len(MODALITIES)), "o", color=COLOURS[colour])
-    rows(axes, [NAMES[m] for m in MODALITIES])
-    axes.set_title("In Arabic, by manner", pad=8)
-    axes.set_xlabel("red: both languages\ngrey: pictures in English alone")
+    unit_rows(axes, record, "relative_ar", [("bimedix2", "vermilion"), ("english-pictures", "grey")], NAMES.__getitem__)
+    axes.set(title="In Arabic, by manner", xlabel="red: both languages\ngrey: pictures in English alone")
     axes = figure.add_subplot(grid[1, 11:])
-    arms = (("base", "not tuned"), ("bimedix2", "tuned"), ("without-text", "no text"))
-    _bars(axes, record, "text", arms, "wording")
+    _bars(axes, record, "text", (("base", "not tuned"), ("bimedix2", "tuned"), ("without-text", "no text")), "wording")
     axes.axvline(0.25, color="black", linestyle=":", linewidth=1)
-    axes.set_title("Questions without", pad=8)
-    axes.set_xlabel("accuracy (dotted: chance)")
+    axes.set(title="Questions without", xlabel="accuracy (dotted: chance)")
     return figure
 
 
 def _shown(axes: Axes, record: Record, number: int) -> None:
     """The first test picture of a manner in the first seed, with what is said of it in Arabic."""
-    seed = record.seeds[0]
-    question = next(q for q in miniature.questions(Config(seed=seed)) if q.id.split("/")[2].startswith(f"{number}-"))
-    axes.imshow(question.image, interpolation="bilinear")
+    seed, begin = record.seeds[0], f"{MODALITIES[number]}/describe/{number}-"
+    axes.imshow(next(q.image for q in miniature.questions(Config(seed=seed)) if q.id.startswith(begin)))
     axes.axis("off")
     lines = []
     for arm, name in (("bimedix2", "both"), ("english-pictures", "English alone")):
         samples = record.measurements[arm][seed].details["samples"]
-        said = [s for s in samples if s["language"] == "ar" and s["id"].split("/")[2].startswith(f"{number}-")]
-        report = next(s for s in said if "/describe/" in s["id"])
+        report = next(s for s in samples if s["language"] == "ar" and s["id"].startswith(begin))
         lines.append(f"{name} {'✔' if report['said'] == report['answer'] else '✘'}\n{report['said'][:44]}")
     axes.text(0.5, -0.06, "\n".join(lines), transform=axes.transAxes, ha="center", va="top", fontsize=6.5)
 

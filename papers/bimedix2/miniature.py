@@ -125,23 +125,20 @@ def questions(config: Config, part: str = "asked") -> list[Question]:
 
 def exam(config: Config, language: str) -> list[choices.Question]:
     """Multiple-choice questions about the tested conditions; ids `<relation> <wording>/<condition>/<language>`."""
-    asked = medicine.parts(config.seed)[config.split]
-    items = [item for item in medicine.questions((language,), config.split) if item.cls in asked]
-    return _choices(items, f"{config.split} {config.seed}")[: 4 * config.limit or None]
+    return _choices(config, medicine.questions((language,), config.split), config.split)
 
 
 def told(config: Config, language: str) -> list[choices.Question]:
     """Statements about them as the language model has read them, to be ended by one of four answers."""
+    return _choices(config, medicine.statements((language,)), "told")
+
+
+def _choices(config: Config, items: list[Any], draw: str) -> list[choices.Question]:
     asked = medicine.parts(config.seed)[config.split]
-    items = [item for item in medicine.statements((language,)) if item.cls in asked]
-    return _choices(items, f"told {config.seed}")[: 4 * config.limit or None]
-
-
-def _choices(items: list[Any], draw: str) -> list[choices.Question]:
-    found = choices.from_items(
-        items, seed=random.Random(draw).getrandbits(32), group=lambda item: (item.language, medicine.relation(item))
-    )
-    return [replace(q, id="{2} {3}/{1}/{0}".format(*q.id.split("/"))) for q in found]
+    seed = random.Random(f"{draw} {config.seed}").getrandbits(32)
+    kept = [item for item in items if item.cls in asked]
+    found = choices.from_items(kept, seed=seed, group=lambda item: (item.language, medicine.relation(item)))
+    return [replace(q, id="{2} {3}/{1}/{0}".format(*q.id.split("/"))) for q in found][: 4 * config.limit or None]
 
 
 def described(seed: int) -> list[list[dict[str, str]]]:
@@ -166,24 +163,17 @@ def texts() -> list[str]:
 
 
 def pretrain(config: Config, run: Run, folder: Path) -> None:
-    """The small language model and image encoder, as two folders of `save_pretrained`.
-
-    CLIP has learnt from captions what pictures show; the encoder, to tag them: pictures of its own, of findings that
-    are trained later.
-    """
-    import torch
-
+    """The small language model and image encoder, as two folders of `save_pretrained`."""
     from core.models import loading
     from core.training.fit import fit, save_pretrained
 
     thin = 20 if config.limit else 1
-    read = texts()[::thin]
-    asked = medicine.parts(config.seed)["base"]
+    read, asked = texts()[::thin], medicine.parts(config.seed)["base"]
     answered = [item for item in medicine.questions(("en", "en", "ar"), "base") if item.cls in asked]
     # Trained on all questions, so that their words are cut alike.
     kinds: Any = get_args(medicine.Wording)
     seen = [item.prompt for kind in kinds for item in medicine.questions(wording=kind)]
-    seen += [text for asked_ in pictures.QUESTIONS.values() for side in asked_.values() for text in side * 20]
+    seen += [text for sides in pictures.QUESTIONS.values() for wordings in sides.values() for text in wordings * 20]
     tokenizer = train_bpe(seen[::thin] + read, VOCABULARY, special_tokens=["[INST]", "[/INST]", PLACEHOLDER])
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(scratch_shape(len(tokenizer)), seed=config.seed)
@@ -193,59 +183,50 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     rows += chat_rows(tokenizer, talks[::thin])
     fit(model, rows, config.base, run, seed=config.seed, name="base")
     save_pretrained(model, folder / "language", tokenizer)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        encoder: Any = loading.from_config(encoder_shape(), seed=config.seed, task="encoder")
-        tagger = tagging(encoder, len(tags(None, None)))
-    with torch.no_grad():  # from the beginning as large as what stands in the patches
-        encoder.embeddings.position_embedding.weight *= 20
-    encoder.save_pretrained(folder / "vision")
     size = dict.fromkeys(("height", "width"), pictures.SIZE)
     processor: Any = {"image_processor_type": "CLIPImageProcessor", "size": size, "crop_size": size}
     write_json(folder / "vision" / "preprocessor_config.json", processor)
-    processor = loading.load_processor(folder / "vision")
-    made = drawn(config, "train", 40 * config.limit or PICTURES, "tags")
-    shown = processor(images=[picture.image for picture in made], return_tensors="pt")["pixel_values"]
-    tagged = [(pixels, tags(p.modality, p.finding)) for pixels, p in zip(shown, made, strict=True)]
-    settings = replace(config.base, steps=2 * config.base.steps, batch_size=32, learning_rate=2e-3, layout="padded")
-    fit(tagger, tagged, settings, run, loss_fn=tag_loss, collate=tag_batch, seed=config.seed, name="encoder")
-    encoder.save_pretrained(folder / "vision")
+    encoder_shape().save_pretrained(folder / "vision")  # a processor is looked for beside a model's configuration
+    tagger(config, run, loading.load_processor(folder / "vision")).save_pretrained(folder / "vision")
 
 
-def tags(modality: str | None, finding: Finding | None) -> list[float]:
-    """Manner, shade and place of a picture, each possible one as 1 or 0."""
-    shown = {modality, *((finding.shade, finding.place) if finding else ())}
-    return [float(name in shown) for name in (*MODALITIES, *pictures.SHADES, *pictures.PLACES)]
-
-
-def tagging(encoder: Any, count: int) -> Any:
-    """The encoder with a logit a tag, of the patch that has it most: of the layer that the projector reads."""
+def tagger(config: Config, run: Run, processor: Any) -> Any:
+    """The image encoder. CLIP has learnt from captions what pictures show; this one, to tag pictures of its own with
+    their manner, shade and place, of findings that are trained later."""
     import torch
 
-    class Tagger(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder, self.head = encoder, torch.nn.Linear(encoder.config.hidden_size, count)
+    from core.models import loading
+    from core.training.fit import fit
 
-        def forward(self, pixels: Any) -> Any:
-            states = self.encoder(pixels, output_hidden_states=True).hidden_states[LAYER]
-            return self.head(states[:, 1:]).amax(1)
+    names = (*MODALITIES, *pictures.SHADES, *pictures.PLACES)
+    encoder: Any = loading.from_config(encoder_shape(), seed=config.seed, task="encoder")
+    with torch.no_grad():  # from the beginning as large as what stands in the patches
+        encoder.embeddings.position_embedding.weight *= 20
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        both = torch.nn.ModuleList([encoder, torch.nn.Linear(encoder.config.hidden_size, len(names))])
+    rows = []
+    for picture in drawn(config, "train", 40 * config.limit or PICTURES, "tags"):
+        shown = {picture.modality, *(picture.finding or ())}
+        pixels = processor(images=picture.image, return_tensors="pt")["pixel_values"][0]
+        rows.append((pixels, torch.tensor([float(name in shown) for name in names])))
 
-    return Tagger()
+    def collate(some: Any, rng: Any) -> dict[str, Any]:
+        return {name: torch.stack(part) for name, part in zip(("pixels", "tags"), zip(*some, strict=True), strict=True)}
 
-
-def tag_batch(rows: Any, rng: Any) -> dict[str, Any]:
-    """Pictures and their tags."""
-    import torch
-
-    return {"pixels": torch.stack([row[0] for row in rows]), "tags": torch.tensor([row[1] for row in rows])}
+    settings = replace(config.base, steps=config.tagging, batch_size=32, learning_rate=2e-3, layout="padded")
+    fit(both, rows, settings, run, loss_fn=tag_loss, collate=collate, seed=config.seed, name="encoder")
+    return encoder
 
 
 def tag_loss(model: Any, batch: Any) -> Any:
-    """Binary cross-entropy over all tags."""
+    """Binary cross-entropy of all tags, each at the patch that has it most, of the layer that the projector reads."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     from core.training.losses import Loss
 
-    loss = binary_cross_entropy_with_logits(model(batch["pixels"]), batch["tags"], reduction="sum")
+    encoder, head = model
+    states = encoder(batch["pixels"], output_hidden_states=True).hidden_states[LAYER]
+    logits = head(states[:, 1:]).amax(1)
+    loss = binary_cross_entropy_with_logits(logits, batch["tags"], reduction="sum")
     return Loss(loss, batch["tags"].numel())
