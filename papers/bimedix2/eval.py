@@ -52,6 +52,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         pictured = miniature.questions(config)
         exams = {code: miniature.exam(config, code) for code in miniature.LANGUAGES}
         metrics |= {f"read_{code}": read(assistant, config, code) for code in miniature.LANGUAGES}
+        metrics |= spoken(assistant, config, "en") | spoken(assistant, config, "ar")
         known = choices.trivial(every := [one for some in exams.values() for one in some], every)
         metrics |= {f"trivial_text_{name}": known[name] for name in ("chance", "longest", "shortest")}
     units: Units = {
@@ -192,6 +193,16 @@ def read(assistant: Assistant, config: Config, language: str) -> float:
     begin = assistant.tokenizer.bos_token
     asked = [replace(q, context=f"{begin}{q.context}") for q in miniature.told(config, language)]
     return fmean(choices.answer(assistant.model, assistant.tokenizer, asked, "token").values())
+
+
+def spoken(assistant: Assistant, config: Config, language: str) -> dict[str, float]:
+    """What it says of pictures that are described in words: share of right answers, and of those in the language."""
+    from papers.bimedix2 import miniature
+
+    talks = miniature.described(config.seed + 1, (language,))[: 4 * config.limit or None]
+    said = assistant.reply([turns[:1] for turns in talks], [None] * len(talks), max_new_tokens=config.max_new_tokens)
+    right = fmean(recall(text, turns[1]["content"], language) for text, turns in zip(said, talks, strict=True))
+    return {f"described_{language}": right, f"speaks_{language}": fmean(in_language(text, language) for text in said)}
 
 
 def fitted(assistant: Assistant, config: Config) -> float:

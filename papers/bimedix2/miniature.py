@@ -9,11 +9,12 @@ text are conditions that no tuning mentions, as in BiMediX.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "ar")
 # Of English pictures; a quarter as many conversations are in Arabic. The published share is a tenth of all samples.
 PICTURES, ARABIC = 2400, 4
-CAPTIONED = 2400
 # Test pictures of a manner, half of them without a spot.
 SHOWN = 12
 
@@ -55,8 +55,7 @@ def findings(seed: int, split: str) -> dict[str, dict[str, tuple[Finding, ...]]]
     return found
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A drawn picture and what it shows."""
 
     modality: str
@@ -69,9 +68,8 @@ def drawn(config: Config, part: str, count: int, what: str) -> list[Picture]:
     rng = np.random.default_rng([config.seed, *f"{config.split} {what}".encode()])
     known, made = findings(config.seed, config.split), []
     for number in range(count):
-        modality = MODALITIES[number % len(MODALITIES)]
-        options = known[modality][part]
-        turn = number // len(MODALITIES)
+        turn, place = divmod(number, len(MODALITIES))
+        options = known[modality := MODALITIES[place]][part]
         empty = turn % 3 == 2 if part == "train" else turn % 2 == 1
         finding = None if empty else options[rng.integers(len(options))]
         made.append(Picture(modality, finding, pictures.draw(modality, finding, rng)))
@@ -81,10 +79,9 @@ def drawn(config: Config, part: str, count: int, what: str) -> list[Picture]:
 def captions(config: Config) -> list[Sample]:
     """Stage 1: pictures with English captions."""
     rng = random.Random(f"captions {config.seed}")
-    made = drawn(config, "train", 40 * config.limit or CAPTIONED, "captions")
-    said = [pictures.caption(p.modality, p.finding, "en", rng.randrange(2)) for p in made]
-    pairs = zip(made, said, strict=True)
-    return [{"messages": dialogue(PLACEHOLDER, text), "image": p.image, "lang": "en"} for p, text in pairs]
+    made = drawn(config, "train", 40 * config.limit or PICTURES, "captions")
+    said = [dialogue(PLACEHOLDER, pictures.caption(p.modality, p.finding, "en", rng.randrange(2))) for p in made]
+    return [{"messages": turns, "image": p.image, "lang": "en"} for p, turns in zip(made, said, strict=True)]
 
 
 def conversations(config: Config) -> list[Sample]:
@@ -94,7 +91,7 @@ def conversations(config: Config) -> list[Sample]:
     for language, number in (("en", count), ("ar", count // ARABIC)):
         for picture in drawn(config, "train", number, f"conversations {language}"):
             some = rng.sample(pictures.questions(picture.modality, picture.finding, language), 2)
-            turns = [text for one in some for text in (rng.choice(one.wordings), one.answer)]
+            turns = [text for _, wordings, answer in some for text in (rng.choice(wordings), answer)]
             turns[0] = f"{PLACEHOLDER}\n{turns[0]}"
             found.append({"lang": language, "messages": dialogue(*turns), "image": picture.image})
     trained = medicine.parts(config.seed)["train"]
@@ -116,10 +113,9 @@ def questions(config: Config, part: str = "asked") -> list[Question]:
     shown = drawn(config, part, SHOWN * len(MODALITIES) if not config.limit else 5, f"questions {part}")
     rng, found = random.Random(f"questions {config.seed}"), []
     for (number, picture), language in product(enumerate(shown), LANGUAGES):
-        for one in pictures.questions(picture.modality, picture.finding, language):
-            key = f"{picture.modality}/{one.kind}/{number}-{picture.finding or 'none'}"
-            closed = one.kind in pictures.CLOSED
-            found.append(Question(key, picture.image, rng.choice(one.wordings), one.answer, language, closed))
+        for kind, wordings, answer in pictures.questions(picture.modality, picture.finding, language):
+            key = f"{picture.modality}/{kind}/{number}-{picture.finding or 'none'}"
+            found.append(Question(key, picture.image, rng.choice(wordings), answer, language, kind in pictures.CLOSED))
     return found
 
 
@@ -141,13 +137,13 @@ def _choices(config: Config, items: list[Any], draw: str) -> list[choices.Questi
     return [replace(q, id="{2} {3}/{1}/{0}".format(*q.id.split("/"))) for q in found][: 4 * config.limit or None]
 
 
-def described(seed: int) -> list[list[dict[str, str]]]:
+def described(seed: int, languages: Sequence[str]) -> list[list[dict[str, str]]]:
     """Questions about pictures that are described in the question's language, as a language model can answer them."""
     rng, found = random.Random(f"described {seed}"), []
-    for code, modality, finding in product(("en", "en", "ar"), MODALITIES, (None, *FINDINGS)):
+    for code, modality, finding in product(languages, MODALITIES, (None, *FINDINGS)):
         text = pictures.caption(modality, finding, code, rng.randrange(2))
-        for one in rng.sample(pictures.questions(modality, finding, code)[:-1], 2):
-            found.append(dialogue(f"{text}\n{rng.choice(one.wordings)}", one.answer))
+        for _, wordings, answer in rng.sample(pictures.questions(modality, finding, code)[:-1], 2):
+            found.append(dialogue(f"{text}\n{rng.choice(wordings)}", answer))
     return found
 
 
@@ -179,7 +175,7 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     model = loading.from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     ids, begin, end = text_ids(tokenizer, read), tokenizer.bos_token_id, tokenizer.eos_token_id
     rows: list[Any] = [{"input_ids": [begin, *ids[text], end]} for text in read]
-    talks = described(config.seed) + [dialogue(item.prompt, item.answer) for item in answered]
+    talks = described(config.seed, ("en", "en", "ar")) + [dialogue(item.prompt, item.answer) for item in answered]
     rows += chat_rows(tokenizer, talks[::thin])
     fit(model, rows, config.base, run, seed=config.seed, name="base")
     save_pretrained(model, folder / "language", tokenizer)

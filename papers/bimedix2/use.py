@@ -1,9 +1,8 @@
-"""BiMediX2 on your own: ask about pictures, grade answers relative to references, score visual questions, merge.
+"""BiMediX2 on your own: ask about pictures, grade answers relative to references, score visual questions.
 
     python -m papers.bimedix2.use ask runs/mine "What is this?" --image scan.png
     python -m papers.bimedix2.use bench questions.jsonl --model runs/mine --images pictures --language ar
     python -m papers.bimedix2.use score predictions.jsonl
-    python -m papers.bimedix2.use merge runs/mine --out merged
 
 Training on your own conversations is `python -m papers.bimedix2.train paper` with files of yours; see the page.
 """
@@ -82,16 +81,6 @@ class Score:
 
     predictions: Positional[Path]
     """Rows with question, answer (the right one), prediction, and perhaps answer_type and lang."""
-
-
-@dataclass(frozen=True)
-class Merge:
-    """Write one model that `LlavaForConditionalGeneration.from_pretrained` reads."""
-
-    run: Positional[Path]
-    """Run directory of a training."""
-    out: Path = Path("merged")
-    """Folder."""
 
 
 def ask(options: Ask) -> None:
@@ -208,18 +197,7 @@ def score(options: Score) -> None:
     show({name: fmean(values.values()) for name, values in found.items()} | scoring.corpus_scores(asked, said))
 
 
-def merge(options: Merge) -> None:
-    """Model, tokenizer and image processor in one folder."""
-    from core.training.fit import save_pretrained
-    from papers.bimedix2.model import Assistant
-
-    assistant = Assistant.load(options.run / "artifact")
-    save_pretrained(assistant.model, options.out, assistant.tokenizer)
-    assistant.processor.save_pretrained(options.out)
-    print(f"{options.out}: {assistant.model.num_parameters():,} parameters, {assistant.tokens} tokens a picture")
-
-
-VERBS: Verbs = {"ask": (Ask, ask), "bench": (Bench, bench), "score": (Score, score), "merge": (Merge, merge)}
+VERBS: Verbs = {"ask": (Ask, ask), "bench": (Bench, bench), "score": (Score, score)}
 
 TRY = Try(
     command="score {data}",

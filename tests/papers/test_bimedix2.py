@@ -425,15 +425,6 @@ def test_verbs(
     write(Path("said.jsonl"), [{"question": "Is it?", "answer": "yes", "prediction": "Yes."}])
     use.main(["score", "said.jsonl"])
     assert re.search(r"closed_en +1\.0000", capsys.readouterr().out)
-    use.main(["merge", run, "--out", "merged"])
-    merged: Any = loading.load_model("merged", task="image-text", dtype="float32")
-    assistant = Assistant.load(Path(run) / "artifact")
-    batch = assistant.batch(
-        [{"messages": dialogue("<image>\nWhat?", "no"), "image": picture()}], stage="instruct", max_length=64
-    )
-    inputs = {name: batch[name] for name in ("input_ids", "pixel_values")}
-    with torch.inference_mode():
-        assert torch.allclose(merged(**inputs).logits, assistant.model(**inputs).logits, atol=1e-5)
 
 
 def test_the_python_of_the_page(smoke: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -446,6 +437,13 @@ def test_the_python_of_the_page(smoke: Callable[[str], Any], tmp_path: Path, mon
     assert blocks
     for block in blocks:
         exec(compile(block.replace("max_new_tokens=256", "max_new_tokens=3"), "README.md", "exec"), {})
+    merged: Any = loading.load_model("merged", task="image-text", dtype="float32")
+    assistant = Assistant.load("runs/mine/artifact")
+    rows = [{"messages": dialogue("<image>\nWhat?", "no"), "image": picture()}]
+    batch = assistant.batch(rows, stage="instruct", max_length=64)
+    inputs = {name: batch[name] for name in ("input_ids", "pixel_values")}
+    with torch.inference_mode():
+        assert torch.allclose(merged(**inputs).logits, assistant.model(**inputs).logits, atol=1e-5)
 
 
 def test_the_figure_is_drawn_from_a_record(smoke: Callable[[str], Any], tmp_path: Path) -> None:
