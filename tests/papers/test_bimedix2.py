@@ -156,7 +156,7 @@ def test_what_each_stage_trains(assistant: Assistant) -> None:
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         with temporary("bimedix2", PRESETS["smoke"]) as run:
             step(model, rows, lambda some, rng: assistant.batch(some, stage=stage, max_length=64), settings, run, 0)
-        moved = {name: float((p - before[name]).abs().max()) for name, p in model.named_parameters()}
+        moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in model.named_parameters()}
         return {name: size for name, size in moved.items() if size}
 
     first = changed(assistant.model, method.align, "align")
