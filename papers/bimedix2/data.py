@@ -99,8 +99,9 @@ def question_of(row: Row, number: int, images: str = "") -> Question:
         raise UserError("A row needs `image` (or `img_name`), `question` and `answer`.")
     language = str(row.get("lang") or row.get("q_lang") or LANGUAGES.get(dominant_script(text) or "", "en"))
     kind = str(row.get("answer_type", "")).strip().lower()
-    closed = kind == "closed" if kind else answer.lower() in YES_NO.get(language, YES_NO["en"])
-    return Question(str(row.get("id", number)), located(image, images), text, answer, language, closed)
+    either = YES_NO.get(language.partition("-")[0], YES_NO["en"])  # ar-EG is Arabic
+    closed = kind == "closed" if kind else answer.lower() in either
+    return Question(str(number), located(image, images), text, answer, language, closed)
 
 
 def read_questions(source: str, images: str, limit: int = 0) -> list[Question]:

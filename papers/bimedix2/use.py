@@ -190,9 +190,12 @@ def score(options: Score) -> None:
     from papers.bimedix2 import eval as scoring
     from papers.bimedix2.data import question_of
 
-    rows = list(read_rows(options.predictions))
-    asked = list(adapted(options.predictions, rows, lambda row, n: question_of({**row, "id": n, "image": ""}, n)))
-    said = list(adapted(options.predictions, rows, lambda row, n: str(row["prediction"])))
+    def pair(row: Mapping[str, Any], number: int) -> tuple[Question, str]:
+        if row.get("prediction") is None:
+            raise UserError("A row needs `prediction`; one without an answer has an empty text.")
+        return question_of({**row, "image": ""}, number), str(row["prediction"])
+
+    asked, said = zip(*adapted(options.predictions, read_rows(options.predictions), pair), strict=True)
     found = scoring.score(asked, said)
     show({name: fmean(values.values()) for name, values in found.items()} | scoring.corpus_scores(asked, said))
 

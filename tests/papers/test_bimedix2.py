@@ -378,6 +378,11 @@ def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match="row 1: A row with `image` has one <image>"):
             data.read_samples([write(tmp_path / "rows.jsonl", [row])], "")
+    for row, message in (({"prediction": None}, "row 1: A row needs `prediction`"), ({}, "row 1")):
+        rows = write(tmp_path / "said.jsonl", [{"question": "?", "answer": "x", **row}])
+        with pytest.raises(UserError, match=message):
+            use.score(use.Score(Path(rows)))
+    assert data.question_of({"image": "", "question": "هل؟", "answer": "نعم", "lang": "ar-EG"}, 0).closed
     with pytest.raises(UserError, match="row 1"):
         data.read_questions(write(tmp_path / "rows.jsonl", [{"question": "?", "answer": "x"}]), "")
     for bad in ({"vision": "x"}, {"stages": ("align",)}, {"vqa": ("x",)}, {"language_model": "x", "vision": "y"}):
