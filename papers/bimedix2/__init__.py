@@ -122,12 +122,12 @@ PAPER = Paper(
         Premise(
             id="sees",
             statement="The model answers English questions about new pictures with findings that it was trained on.",
-            metric="fitted", variant="bimedix2", at_least=0.8,
+            metric="fitted", variant="bimedix2", at_least=0.75,
         ),
         Premise(
             id="english-sees",
             statement="So does the model whose pictures are all discussed in English.",
-            metric="fitted", variant="english-pictures", at_least=0.8,
+            metric="fitted", variant="english-pictures", at_least=0.75,
         ),
         Premise(
             id="english-speaks-arabic",
@@ -140,7 +140,7 @@ PAPER = Paper(
     disclaimer="Research code. It gives no medical advice and must not be used for diagnosis or treatment.",
     # 6n to 6n + 5: between them they test every condition once, and six of eleven findings of each manner.
     seeds=(48, 49, 50, 51, 52, 53),
-    minutes=14,
+    minutes=12,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(

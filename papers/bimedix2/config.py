@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 Stage = Literal["align", "instruct"]
 _SCRATCH = TrainingConfig(
-    steps=400, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
+    steps=700, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
 )
 _ALIGN = replace(
-    _SCRATCH, steps=500, batch_size=16, learning_rate=5e-3, schedule="cosine", warmup=0.03, layout="padded"
+    _SCRATCH, steps=300, batch_size=16, learning_rate=5e-3, schedule="cosine", warmup=0.03, layout="padded"
 )
-_INSTRUCT = replace(_ALIGN, steps=200, batch_size=32, learning_rate=3e-3)
+_INSTRUCT = replace(_ALIGN, steps=200, batch_size=24, learning_rate=3e-3)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Config:
     """Learning rate of the projector in stage 2, as a share of the adapters' (script: 2e-5 of 2e-4)."""
     base: TrainingConfig = field(default_factory=lambda: _SCRATCH)
     """Pre-training of the small language model; read only without `language_model`."""
-    tagging: Annotated[int, Range(1)] = 800
+    tagging: Annotated[int, Range(1)] = 500
     """Steps in which the small image encoder learns to tag pictures; ours, development split."""
 
     captions: tuple[str, ...] = ()
