@@ -10,7 +10,7 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 # and tested findings of its own. Less than 3 points is nothing.
 _PICTURES: dict[str, Any] = {
     "unit": "modality", "smallest": 0.03, "treatment": "bimedix2", "null": "shuffled",
-    "premises": ("sees", "english-sees"),
+    "premises": ("sees", "english-sees", "english-speaks-arabic"),
 }  # fmt: skip
 # Sixteen wordings of questions without pictures are drawn, each in both languages.
 _TEXT: dict[str, Any] = {
@@ -33,10 +33,12 @@ PAPER = Paper(
         Claim(
             id="arabic-pictures",
             statement="In Arabic, questions about pictures are answered better, by more than 20 points of the relative "
-            "score, when a fifth of the conversations about pictures is Arabic than when all of them are English.",
+            "score, when a fifth of the conversations about pictures is Arabic than when all of them are English; and "
+            "than by a model that answers in Arabic and whose pictures were exchanged.",
             reported="More than 20 points in Arabic on BiMed-MBench (abstract): 50.5 against 29.5 for Dragonfly-Med, "
             "26.2 for LLaVA-Med, which saw English alone (table).",
-            **_PICTURES | {"metric": "relative_ar", "control": "english-pictures", "size": 0.20},
+            # Whoever answers in Arabic is ahead of one that answers in English, blind or not: hence both controls.
+            **_PICTURES | {"metric": "relative_ar", "control": ("english-pictures", "shuffled"), "size": 0.20},
         ),
         Claim(
             id="five-manners",
@@ -120,12 +122,17 @@ PAPER = Paper(
         Premise(
             id="sees",
             statement="The model answers English questions about new pictures with findings that it was trained on.",
-            metric="fitted", variant="bimedix2", at_least=0.8,
+            metric="fitted", variant="bimedix2", at_least=0.75,
         ),
         Premise(
             id="english-sees",
             statement="So does the model whose pictures are all discussed in English.",
-            metric="fitted", variant="english-pictures", at_least=0.8,
+            metric="fitted", variant="english-pictures", at_least=0.75,
+        ),
+        Premise(
+            id="english-speaks-arabic",
+            statement="Asked in Arabic about pictures that are described in Arabic words, it mostly answers in Arabic.",
+            metric="speaks_ar", variant="english-pictures", at_least=0.8,
         ),
     ),
     official_code="https://github.com/mbzuai-oryx/BiMediX2",
@@ -133,7 +140,7 @@ PAPER = Paper(
     disclaimer="Research code. It gives no medical advice and must not be used for diagnosis or treatment.",
     # 6n to 6n + 5: between them they test every condition once, and six of eleven findings of each manner.
     seeds=(48, 49, 50, 51, 52, 53),
-    minutes=14,
+    minutes=12,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(

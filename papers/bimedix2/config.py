@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 Stage = Literal["align", "instruct"]
 _SCRATCH = TrainingConfig(
-    steps=400, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
+    steps=700, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
 )
 _ALIGN = replace(
-    _SCRATCH, steps=500, batch_size=16, learning_rate=5e-3, schedule="cosine", warmup=0.03, layout="padded"
+    _SCRATCH, steps=300, batch_size=16, learning_rate=5e-3, schedule="cosine", warmup=0.03, layout="padded"
 )
-_INSTRUCT = replace(_ALIGN, steps=200, batch_size=32, learning_rate=3e-3)
+_INSTRUCT = replace(_ALIGN, steps=200, batch_size=24, learning_rate=3e-3)
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Config:
     """Learning rate of the projector in stage 2, as a share of the adapters' (script: 2e-5 of 2e-4)."""
     base: TrainingConfig = field(default_factory=lambda: _SCRATCH)
     """Pre-training of the small language model; read only without `language_model`."""
+    tagging: Annotated[int, Range(1)] = 500
+    """Steps in which the small image encoder learns to tag pictures; ours, development split."""
 
     captions: tuple[str, ...] = ()
     """Pictures with captions for stage 1, in LLaVA's format. Empty: the miniature's."""
@@ -91,20 +93,16 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that no single field can refuse."""
         validate(self)
-        own = (bool(self.language_model), bool(self.vision))
-        if own[0] != own[1]:
+        own = bool(self.language_model)
+        if own != bool(self.vision):
             raise UserError("Give both --language-model and --vision, or neither.")
-        if own[0] and "instruct" in self.stages and not self.conversations:
+        if own and "instruct" in self.stages and not self.conversations:
             raise UserError("A language model of yours needs data: give --conversations, and --captions for stage 1.")
-        if own[0] and "align" in self.stages and not self.captions:
+        if own and "align" in self.stages and not self.captions:
             raise UserError("Stage 1 needs --captions: give them, or leave it out with --stages instruct.")
-        if not own[0] and (self.captions or self.conversations or self.vqa or self.mcqa):
+        if not own and (self.captions or self.conversations or self.vqa or self.mcqa):
             raise UserError("Data of yours need models: give --language-model and --vision.")
-        if (
-            self.stages == ("align",)
-            or len(set(self.stages)) < len(self.stages)
-            or list(self.stages) != sorted(self.stages)
-        ):
+        if self.stages not in ((), ("instruct",), ("align", "instruct")):
             raise UserError("stages is `align instruct`, `instruct` or nothing.")
 
 
@@ -130,7 +128,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        base=replace(_SCRATCH, steps=2, batch_size=2), align=replace(_ALIGN, steps=2, batch_size=2),
+        base=replace(_SCRATCH, steps=2, batch_size=2), tagging=2, align=replace(_ALIGN, steps=2, batch_size=2),
         instruct=replace(_INSTRUCT, steps=2, batch_size=4), limit=1, max_new_tokens=4,
     ),
     "tiny": Config(),
@@ -187,18 +185,16 @@ def workload(config: Config) -> list[Workload]:
     from core.cost.workload import of_training
     from papers.bimedix2.method import patches
 
-    shape, found = joined_shape(config), []
-    pixels = patches(shape.vision_config)
-    for name, settings, rows in (
-        ("align", config.align, _CAPTIONS),
-        ("instruct", config.instruct, _SAMPLES - _CAPTIONS),
-    ):
-        rows = settings.steps * settings.batch_size or rows
-        length = pixels + (_TEXT if config.language_model else 30)
-        others: dict[str, Any] = {"method": "lora", "lora_rank": config.rank, "name": name}
-        if name in config.stages:
-            found.append(of_training(settings, shape, rows * length, **others))
-    return found
+    shape = joined_shape(config)
+    length = patches(shape.vision_config) + (_TEXT if config.language_model else 30)
+    stages = {"align": (config.align, _CAPTIONS), "instruct": (config.instruct, _SAMPLES - _CAPTIONS)}
+    return [
+        of_training(
+            settings, shape, (settings.steps * settings.batch_size or rows) * length,
+            method="lora", lora_rank=config.rank, name=name,
+        )
+        for name, (settings, rows) in stages.items() if name in config.stages
+    ]  # fmt: skip
 
 
 def simulation(config: Config) -> list[Simulation]:

@@ -42,9 +42,7 @@ def read_samples(sources: Sequence[str], images: str, limit: int = 0) -> list[Sa
             raise UserError(f"A row with `image` has one {PLACEHOLDER}, in its first turn; one without has none.")
         return {"id": row.get("id", f"row {number}"), **sample, "image": located(image, images)}
 
-    return [
-        sample for source in sources for sample in adapted(source, islice(read_rows(source), limit or None), sample_of)
-    ]
+    return [one for source in sources for one in adapted(source, islice(read_rows(source), limit or None), sample_of)]
 
 
 def located(image: Any, images: str) -> Any:
@@ -58,12 +56,11 @@ def chosen(samples: Sequence[Sample], config: Config) -> list[Sample]:
     Raises:
         UserError: None is left.
     """
-    languages = config.image_languages
+    shown = config.image_languages
     kept = [
-        sample
-        for sample in samples
-        if (config.text if sample["image"] is None else not languages or any(is_in(sample, code) for code in languages))
-    ]
+        one for one in samples
+        if (config.text if one["image"] is None else not shown or any(is_in(one, code) for code in shown))
+    ]  # fmt: skip
     if not kept:
         raise UserError("No conversation is left: look at image_languages and text.")
     return exchanged(kept, config.seed) if config.shuffled else kept
@@ -71,14 +68,12 @@ def chosen(samples: Sequence[Sample], config: Config) -> list[Sample]:
 
 def exchanged(samples: Sequence[Sample], seed: int) -> list[Sample]:
     """The null arm: pictures go with the text of another row, texts without one end with the answer of another one."""
-    seen = [sample for sample in samples if sample["image"] is not None]
-    plain = [sample for sample in samples if sample["image"] is None]
-    pictures, answers = ([*side] for side in (seen, plain))
-    for side in (pictures, answers):
+    seen, plain = ([one for one in samples if (one["image"] is None) == bare] for bare in (False, True))
+    pictures, ends = [one["image"] for one in seen], [one["messages"][-1] for one in plain]
+    for side in (pictures, ends):
         random.Random(f"exchanged {seed}").shuffle(side)
-    swapped = [{**one, "image": other["image"]} for one, other in zip(seen, pictures, strict=True)]
-    last = [other["messages"][-1] for other in answers]
-    return swapped + [{**one, "messages": [*one["messages"][:-1], end]} for one, end in zip(plain, last, strict=True)]
+    swapped = [{**one, "image": picture} for one, picture in zip(seen, pictures, strict=True)]
+    return swapped + [{**one, "messages": [*one["messages"][:-1], end]} for one, end in zip(plain, ends, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -104,8 +99,9 @@ def question_of(row: Row, number: int, images: str = "") -> Question:
         raise UserError("A row needs `image` (or `img_name`), `question` and `answer`.")
     language = str(row.get("lang") or row.get("q_lang") or LANGUAGES.get(dominant_script(text) or "", "en"))
     kind = str(row.get("answer_type", "")).strip().lower()
-    closed = kind == "closed" if kind else answer.lower() in YES_NO.get(language, YES_NO["en"])
-    return Question(str(row.get("id", number)), located(image, images), text, answer, language, closed)
+    either = YES_NO.get(language.partition("-")[0], YES_NO["en"])  # ar-EG is Arabic
+    closed = kind == "closed" if kind else answer.lower() in either
+    return Question(str(number), located(image, images), text, answer, language, closed)
 
 
 def read_questions(source: str, images: str, limit: int = 0) -> list[Question]:
@@ -126,7 +122,7 @@ def read_exam(source: str, limit: int = 0) -> list[Sample]:
         UserError: Names the source and row that cannot be read.
     """
     rows = islice(read_rows(source), limit or None)
-    found = list(adapted(source, rows, lambda row, number: {**adapt(row, ""), "id": str(number)}))
+    found = list(adapted(source, rows, lambda row, number: {**adapt(row, ""), "id": f"{source}/{number}"}))
     if not all(sample.get("task") == "mcqa" for sample in found):
         raise UserError(f"{source} has rows that are no multiple-choice questions: give options and the answer.")
     return found

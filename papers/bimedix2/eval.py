@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +25,6 @@ from core.text.scripts import in_script_share
 from papers.bimedix2.config import Config
 
 if TYPE_CHECKING:
-    from core.tasks.choices import Question as Choice
     from papers.bimedix2.data import Question
     from papers.bimedix2.model import Assistant
 
@@ -35,34 +35,37 @@ def evaluate(config: Config, run: Run) -> Measurement:
     """Everything that the configuration's stages can answer."""
     from core.distributed import seed_everything
     from core.tasks import choices
-    from papers.bimedix2 import miniature
+    from core.tasks.samples import question
+    from papers.bimedix2 import data, miniature
     from papers.bimedix2.model import FACTS, PARTS, Assistant
     from papers.bimedix2.train import untrained
 
     seed_everything(config.seed)
-    pictured, exams = tests(config)
+    # Mistakes in files are found before anything is loaded.
+    pictured = [q for source in config.vqa for q in data.read_questions(source, config.images, config.limit)]
+    samples = {source: data.read_exam(source, config.limit) for source in config.mcqa}
     facts = load_facts(run.artifact, FACTS, PARTS, "papers.bimedix2.train")
     assistant = Assistant.load(run.artifact) if "instruct" in config.stages else untrained(config, run)
-    units: Units = {}
+    exams = {source: [question(assistant.tokenizer, one) for one in some] for source, some in samples.items()}
     metrics: dict[str, float] = {}
-    details: dict[str, Any] = {"training": {name: facts[name] for name in facts if name not in ("language", "vision")}}
-    scores = {
-        name: choices.answer(assistant.model, assistant.tokenizer, found, "token")
-        for name, found in exams(assistant).items()
-    }
-    if scores:
-        units |= {f"text_{name}": right for name, right in scores.items()}
-        units["text"] = {key: value for right in scores.values() for key, value in right.items()}
-        metrics |= {f"text_{name}": fmean(right.values()) for name, right in scores.items()}
-        metrics["text"] = fmean(metrics.values())
     if not config.language_model:
+        pictured = miniature.questions(config)
+        exams = {code: miniature.exam(config, code) for code in miniature.LANGUAGES}
         metrics |= {f"read_{code}": read(assistant, config, code) for code in miniature.LANGUAGES}
-        metrics |= text_solvers(config)
+        metrics |= spoken(assistant, config, "en") | spoken(assistant, config, "ar")
+        known = choices.trivial(every := [one for some in exams.values() for one in some], every)
+        metrics |= {f"trivial_text_{name}": known[name] for name in ("chance", "longest", "shortest")}
+    units: Units = {
+        f"text_{name}": choices.answer(assistant.model, assistant.tokenizer, some, "token")
+        for name, some in exams.items()
+    }
+    if units:
+        metrics["text"] = fmean(fmean(right.values()) for right in units.values())
+        units["text"] = {key: value for right in units.values() for key, value in right.items()}
+    details: dict[str, Any] = {"training": {name: facts[name] for name in facts if name not in ("language", "vision")}}
     if pictured and "instruct" in config.stages:
         said = answers(assistant, pictured, config.max_new_tokens)
-        scored = score(pictured, said)
-        units |= scored
-        metrics |= {name: fmean(values.values()) for name, values in scored.items()}
+        units |= score(pictured, said)
         metrics |= corpus_scores(pictured, said)
         if not config.language_model:
             metrics["fitted"] = fitted(assistant, config)
@@ -72,30 +75,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
             {"id": q.id, "language": q.language, "question": q.text, "answer": q.answer, "said": text}
             for q, text in list(zip(pictured, said, strict=True))[:50]
         ]
-    return Measurement(metrics, units, details)
-
-
-def tests(config: Config) -> tuple[list[Question], Any]:
-    """Questions about pictures, and a function of the assistant that gives those without by source."""
-    from core.tasks.samples import question
-    from papers.bimedix2 import data, miniature
-
-    if not config.language_model:
-        return miniature.questions(config), lambda _: {
-            code: miniature.exam(config, code) for code in miniature.LANGUAGES
-        }
-    found = [q for source in config.vqa for q in data.read_questions(source, config.images, config.limit)]
-    samples = {source: data.read_exam(source, config.limit) for source in config.mcqa}
-
-    def asked(assistant: Assistant) -> dict[str, list[Choice]]:
-        from dataclasses import replace
-
-        return {
-            source: [replace(question(assistant.tokenizer, one), id=f"{source}/{one['id']}") for one in some]
-            for source, some in samples.items()
-        }
-
-    return found, asked
+    return Measurement({name: fmean(values.values()) for name, values in units.items()} | metrics, units, details)
 
 
 def answers(assistant: Assistant, asked: Sequence[Question], max_new_tokens: int) -> list[str]:
@@ -131,46 +111,35 @@ def corpus_scores(asked: Sequence[Question], said: Sequence[str]) -> dict[str, f
     """By language: BLEU-1 of all answers (unigrams, brevity penalty; sacrebleu), in [0, 1]."""
     from sacrebleu.metrics import BLEU
 
-    found = {}
-    for code in sorted({question.language for question in asked}):
-        pairs = [
-            [normalize_answer(text, code) for text in (output, question.answer)]
-            for question, output in zip(asked, said, strict=True)
-            if question.language == code
-        ]
-        bleu = BLEU(max_ngram_order=1, tokenize="none", effective_order=False)
-        found[f"bleu1_{code}"] = bleu.corpus_score([p[0] for p in pairs], [[p[1] for p in pairs]]).score / 100
-    return found
+    sides: dict[str, list[tuple[str, str]]] = {}
+    for question, output in zip(asked, said, strict=True):
+        first, second = (normalize_answer(text, question.language) for text in (output, question.answer))
+        sides.setdefault(f"bleu1_{question.language}", []).append((first, second))
+    bleu = BLEU(max_ngram_order=1, tokenize="none", effective_order=False)
+    return {
+        name: bleu.corpus_score([first for first, _ in pairs], [[second for _, second in pairs]]).score / 100
+        for name, pairs in sides.items()
+    }
 
 
 def score(asked: Sequence[Question], said: Sequence[str]) -> Units:
     """Each measure by language and question: `closed`, `open` (recall), `vqa` (both), `f1`, `language`, `relative`.
 
-    `relative` without a language is of all.
+    `vqa` and `relative` without a language are of all.
     """
     units: Units = {}
     for question, output in zip(asked, said, strict=True):
         code, answer = question.language, question.answer
         kind, measure = ("closed", closed_accuracy) if question.closed else ("open", recall)
         right = measure(output, answer, code)
-        values = {
-            kind: right,
-            "vqa": right,
-            "f1": token_f1(output, answer, code),
-            "language": in_language(output, code),
-        }
+        values = {kind: right, "vqa": right, "f1": token_f1(output, answer, code)}
+        values["language"] = in_language(output, code)
         values["relative"] = stand_in(output, answer, code) / stand_in(answer, answer, code)
         for name, value in values.items():
             units.setdefault(f"{name}_{code}", {})[question.id] = value
-    for name in ("relative", "vqa"):
-        both = {f"{key}/{code}": v for code in languages_of(asked) for key, v in units[f"{name}_{code}"].items()}
-        units[name] = both
+            if name in ("vqa", "relative"):
+                units.setdefault(name, {})[f"{question.id}/{code}"] = value
     return units
-
-
-def languages_of(asked: Sequence[Question]) -> list[str]:
-    """Codes of the questions' languages."""
-    return sorted({question.language for question in asked})
 
 
 # --- relative scores ----------------------------------------------------------------------------------------------
@@ -222,10 +191,18 @@ def read(assistant: Assistant, config: Config, language: str) -> float:
     from papers.bimedix2 import miniature
 
     begin = assistant.tokenizer.bos_token
-    from dataclasses import replace
-
     asked = [replace(q, context=f"{begin}{q.context}") for q in miniature.told(config, language)]
     return fmean(choices.answer(assistant.model, assistant.tokenizer, asked, "token").values())
+
+
+def spoken(assistant: Assistant, config: Config, language: str) -> dict[str, float]:
+    """What it says of pictures that are described in words: share of right answers, and of those in the language."""
+    from papers.bimedix2 import miniature
+
+    talks = miniature.described(config.seed + 1, (language,))[: 4 * config.limit or None]
+    said = assistant.reply([turns[:1] for turns in talks], [None] * len(talks), max_new_tokens=config.max_new_tokens)
+    right = fmean(recall(text, turns[1]["content"], language) for text, turns in zip(said, talks, strict=True))
+    return {f"described_{language}": right, f"speaks_{language}": fmean(in_language(text, language) for text in said)}
 
 
 def fitted(assistant: Assistant, config: Config) -> float:
@@ -249,16 +226,6 @@ def solvers(config: Config, asked: Sequence[Question]) -> dict[str, float]:
         "copy": [q.text for q in asked],
     }
     return {f"trivial_{name}": fmean(score(asked, said)["relative"].values()) for name, said in given.items()}
-
-
-def text_solvers(config: Config) -> dict[str, float]:
-    """Accuracy without a model on the questions without pictures."""
-    from core.tasks import choices
-    from papers.bimedix2 import miniature
-
-    asked: list[Any] = [one for code in miniature.LANGUAGES for one in miniature.exam(config, code)]
-    known: Mapping[str, float] = choices.trivial(asked, asked)
-    return {f"trivial_text_{name}": known[name] for name in ("chance", "longest", "shortest")}
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from textwrap import wrap
 
 import matplotlib
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import by_unit, mean_of, rows
+from core.experiment.figures import mean_of, rows, unit_rows
 from core.experiment.report import COLOURS
 from core.experiment.results import Record
 from papers.bimedix2 import miniature
@@ -32,43 +33,37 @@ def draw(record: Record) -> Figure:
     """Above: a picture of each manner and what is said of it in Arabic. Below: scores by arm, manner, and of text."""
     matplotlib.rcParams["svg.fonttype"] = "none"
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
-    figure = plt.figure(figsize=(9.8, 7.4), layout="constrained")
-    grid = figure.add_gridspec(2, 15, height_ratios=(1, 1.35))
-    for number in range(len(MODALITIES)):
-        _shown(figure.add_subplot(grid[0, 3 * number : 3 * number + 3]), record, number)
-    axes = figure.add_subplot(grid[1, :7])
-    _bars(axes, record, "relative", ARMS, "modality")
-    axes.set_title("Questions about pictures", pad=8)
-    axes.set_xlabel("relative score, findings never trained")
-    axes = figure.add_subplot(grid[1, 7:11])
-    for arm, colour in (("bimedix2", "vermilion"), ("english-pictures", "grey")):
-        found = by_unit(record, arm, "relative_ar")
-        axes.plot([found[m] for m in MODALITIES], range(len(MODALITIES)), "o", color=COLOURS[colour])
-    rows(axes, [NAMES[m] for m in MODALITIES])
-    axes.set_title("In Arabic, by manner", pad=8)
-    axes.set_xlabel("red: both languages\ngrey: pictures in English alone")
-    axes = figure.add_subplot(grid[1, 11:])
-    arms = (("base", "not tuned"), ("bimedix2", "tuned"), ("without-text", "no text"))
-    _bars(axes, record, "text", arms, "wording")
-    axes.axvline(0.25, color="black", linestyle=":", linewidth=1)
-    axes.set_title("Questions without", pad=8)
-    axes.set_xlabel("accuracy (dotted: chance)")
+    figure = plt.figure(figsize=(9.8, 7.6), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    for number, axes in enumerate(above.subplots(1, len(MODALITIES))):
+        _shown(axes, record, number)
+    left, middle, right = below.subplots(1, 3, width_ratios=(1.5, 1, 1))
+    _bars(left, record, "relative", ARMS, "modality")
+    left.set(title="Questions about new pictures", xlabel="relative score")
+    unit_rows(
+        middle, record, "relative_ar", [("bimedix2", "vermilion"), ("english-pictures", "grey")], NAMES.__getitem__
+    )
+    middle.set(title="In Arabic, by manner", xlabel="red: pictures in both languages\ngrey: in English alone")
+    _bars(right, record, "text", (("base", "not tuned"), ("bimedix2", "tuned"), ("without-text", "no text")), "wording")
+    right.axvline(0.25, color="black", linestyle=":", linewidth=1)
+    right.set(title="Without pictures", xlabel="accuracy (dotted: chance)")
     return figure
 
 
 def _shown(axes: Axes, record: Record, number: int) -> None:
     """The first test picture of a manner in the first seed, with what is said of it in Arabic."""
-    seed = record.seeds[0]
-    question = next(q for q in miniature.questions(Config(seed=seed)) if q.id.split("/")[2].startswith(f"{number}-"))
-    axes.imshow(question.image, interpolation="bilinear")
+    seed, begin = record.seeds[0], f"{MODALITIES[number]}/describe/{number}-"
+    axes.imshow(next(q.image for q in miniature.questions(Config(seed=seed)) if q.id.startswith(begin)))
     axes.axis("off")
     lines = []
-    for arm, name in (("bimedix2", "both"), ("english-pictures", "English alone")):
+    for arm, name in (("bimedix2", "pictures in both"), ("english-pictures", "in English alone")):
         samples = record.measurements[arm][seed].details["samples"]
-        said = [s for s in samples if s["language"] == "ar" and s["id"].split("/")[2].startswith(f"{number}-")]
-        report = next(s for s in said if "/describe/" in s["id"])
-        lines.append(f"{name} {'✔' if report['said'] == report['answer'] else '✘'}\n{report['said'][:44]}")
-    axes.text(0.5, -0.06, "\n".join(lines), transform=axes.transAxes, ha="center", va="top", fontsize=6.5)
+        report = next(s for s in samples if s["language"] == "ar" and s["id"].startswith(begin))
+        mark = "✔" if report["said"] == report["answer"] else "✘"
+        lines += [f"{mark} {name}", *wrap(report["said"], 26)[:2], ""]
+    text = axes.text(0.5, -0.06, "\n".join(lines), transform=axes.transAxes, ha="center", va="top", fontsize=8)
+    text.set_in_layout(False)
+    axes.set_anchor("N")
 
 
 def _bars(axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str]], unit: str) -> None:

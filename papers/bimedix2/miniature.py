@@ -9,11 +9,12 @@ text are conditions that no tuning mentions, as in BiMediX.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "ar")
 # Of English pictures; a quarter as many conversations are in Arabic. The published share is a tenth of all samples.
 PICTURES, ARABIC = 2400, 4
-CAPTIONED = 2400
 # Test pictures of a manner, half of them without a spot.
 SHOWN = 12
 
@@ -55,8 +55,7 @@ def findings(seed: int, split: str) -> dict[str, dict[str, tuple[Finding, ...]]]
     return found
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A drawn picture and what it shows."""
 
     modality: str
@@ -69,9 +68,8 @@ def drawn(config: Config, part: str, count: int, what: str) -> list[Picture]:
     rng = np.random.default_rng([config.seed, *f"{config.split} {what}".encode()])
     known, made = findings(config.seed, config.split), []
     for number in range(count):
-        modality = MODALITIES[number % len(MODALITIES)]
-        options = known[modality][part]
-        turn = number // len(MODALITIES)
+        turn, place = divmod(number, len(MODALITIES))
+        options = known[modality := MODALITIES[place]][part]
         empty = turn % 3 == 2 if part == "train" else turn % 2 == 1
         finding = None if empty else options[rng.integers(len(options))]
         made.append(Picture(modality, finding, pictures.draw(modality, finding, rng)))
@@ -81,10 +79,9 @@ def drawn(config: Config, part: str, count: int, what: str) -> list[Picture]:
 def captions(config: Config) -> list[Sample]:
     """Stage 1: pictures with English captions."""
     rng = random.Random(f"captions {config.seed}")
-    made = drawn(config, "train", 40 * config.limit or CAPTIONED, "captions")
-    said = [pictures.caption(p.modality, p.finding, "en", rng.randrange(2)) for p in made]
-    pairs = zip(made, said, strict=True)
-    return [{"messages": dialogue(PLACEHOLDER, text), "image": p.image, "lang": "en"} for p, text in pairs]
+    made = drawn(config, "train", 40 * config.limit or PICTURES, "captions")
+    said = [dialogue(PLACEHOLDER, pictures.caption(p.modality, p.finding, "en", rng.randrange(2))) for p in made]
+    return [{"messages": turns, "image": p.image, "lang": "en"} for p, turns in zip(made, said, strict=True)]
 
 
 def conversations(config: Config) -> list[Sample]:
@@ -94,7 +91,7 @@ def conversations(config: Config) -> list[Sample]:
     for language, number in (("en", count), ("ar", count // ARABIC)):
         for picture in drawn(config, "train", number, f"conversations {language}"):
             some = rng.sample(pictures.questions(picture.modality, picture.finding, language), 2)
-            turns = [text for one in some for text in (rng.choice(one.wordings), one.answer)]
+            turns = [text for _, wordings, answer in some for text in (rng.choice(wordings), answer)]
             turns[0] = f"{PLACEHOLDER}\n{turns[0]}"
             found.append({"lang": language, "messages": dialogue(*turns), "image": picture.image})
     trained = medicine.parts(config.seed)["train"]
@@ -116,41 +113,37 @@ def questions(config: Config, part: str = "asked") -> list[Question]:
     shown = drawn(config, part, SHOWN * len(MODALITIES) if not config.limit else 5, f"questions {part}")
     rng, found = random.Random(f"questions {config.seed}"), []
     for (number, picture), language in product(enumerate(shown), LANGUAGES):
-        for one in pictures.questions(picture.modality, picture.finding, language):
-            key = f"{picture.modality}/{one.kind}/{number}-{picture.finding or 'none'}"
-            closed = one.kind in pictures.CLOSED
-            found.append(Question(key, picture.image, rng.choice(one.wordings), one.answer, language, closed))
+        for kind, wordings, answer in pictures.questions(picture.modality, picture.finding, language):
+            key = f"{picture.modality}/{kind}/{number}-{picture.finding or 'none'}"
+            found.append(Question(key, picture.image, rng.choice(wordings), answer, language, kind in pictures.CLOSED))
     return found
 
 
 def exam(config: Config, language: str) -> list[choices.Question]:
     """Multiple-choice questions about the tested conditions; ids `<relation> <wording>/<condition>/<language>`."""
-    asked = medicine.parts(config.seed)[config.split]
-    items = [item for item in medicine.questions((language,), config.split) if item.cls in asked]
-    return _choices(items, f"{config.split} {config.seed}")[: 4 * config.limit or None]
+    return _choices(config, medicine.questions((language,), config.split), config.split)
 
 
 def told(config: Config, language: str) -> list[choices.Question]:
     """Statements about them as the language model has read them, to be ended by one of four answers."""
+    return _choices(config, medicine.statements((language,)), "told")
+
+
+def _choices(config: Config, items: list[Any], draw: str) -> list[choices.Question]:
     asked = medicine.parts(config.seed)[config.split]
-    items = [item for item in medicine.statements((language,)) if item.cls in asked]
-    return _choices(items, f"told {config.seed}")[: 4 * config.limit or None]
+    seed = random.Random(f"{draw} {config.seed}").getrandbits(32)
+    kept = [item for item in items if item.cls in asked]
+    found = choices.from_items(kept, seed=seed, group=lambda item: (item.language, medicine.relation(item)))
+    return [replace(q, id="{2} {3}/{1}/{0}".format(*q.id.split("/"))) for q in found][: 4 * config.limit or None]
 
 
-def _choices(items: list[Any], draw: str) -> list[choices.Question]:
-    found = choices.from_items(
-        items, seed=random.Random(draw).getrandbits(32), group=lambda item: (item.language, medicine.relation(item))
-    )
-    return [replace(q, id="{2} {3}/{1}/{0}".format(*q.id.split("/"))) for q in found]
-
-
-def described(seed: int) -> list[list[dict[str, str]]]:
+def described(seed: int, languages: Sequence[str]) -> list[list[dict[str, str]]]:
     """Questions about pictures that are described in the question's language, as a language model can answer them."""
     rng, found = random.Random(f"described {seed}"), []
-    for code, modality, finding in product(("en", "en", "ar"), MODALITIES, (None, *FINDINGS)):
+    for code, modality, finding in product(languages, MODALITIES, (None, *FINDINGS)):
         text = pictures.caption(modality, finding, code, rng.randrange(2))
-        for one in rng.sample(pictures.questions(modality, finding, code)[:-1], 2):
-            found.append(dialogue(f"{text}\n{rng.choice(one.wordings)}", one.answer))
+        for _, wordings, answer in rng.sample(pictures.questions(modality, finding, code)[:-1], 2):
+            found.append(dialogue(f"{text}\n{rng.choice(wordings)}", answer))
     return found
 
 
@@ -166,86 +159,70 @@ def texts() -> list[str]:
 
 
 def pretrain(config: Config, run: Run, folder: Path) -> None:
-    """The small language model and image encoder, as two folders of `save_pretrained`.
-
-    CLIP has learnt from captions what pictures show; the encoder, to tag them: pictures of its own, of findings that
-    are trained later.
-    """
-    import torch
-
+    """The small language model and image encoder, as two folders of `save_pretrained`."""
     from core.models import loading
     from core.training.fit import fit, save_pretrained
 
     thin = 20 if config.limit else 1
-    read = texts()[::thin]
-    asked = medicine.parts(config.seed)["base"]
+    read, asked = texts()[::thin], medicine.parts(config.seed)["base"]
     answered = [item for item in medicine.questions(("en", "en", "ar"), "base") if item.cls in asked]
     # Trained on all questions, so that their words are cut alike.
     kinds: Any = get_args(medicine.Wording)
     seen = [item.prompt for kind in kinds for item in medicine.questions(wording=kind)]
-    seen += [text for asked_ in pictures.QUESTIONS.values() for side in asked_.values() for text in side * 20]
+    seen += [text for sides in pictures.QUESTIONS.values() for wordings in sides.values() for text in wordings * 20]
     tokenizer = train_bpe(seen[::thin] + read, VOCABULARY, special_tokens=["[INST]", "[/INST]", PLACEHOLDER])
     tokenizer.chat_template = CHAT_TEMPLATE
     model = loading.from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     ids, begin, end = text_ids(tokenizer, read), tokenizer.bos_token_id, tokenizer.eos_token_id
     rows: list[Any] = [{"input_ids": [begin, *ids[text], end]} for text in read]
-    talks = described(config.seed) + [dialogue(item.prompt, item.answer) for item in answered]
+    talks = described(config.seed, ("en", "en", "ar")) + [dialogue(item.prompt, item.answer) for item in answered]
     rows += chat_rows(tokenizer, talks[::thin])
     fit(model, rows, config.base, run, seed=config.seed, name="base")
     save_pretrained(model, folder / "language", tokenizer)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        encoder: Any = loading.from_config(encoder_shape(), seed=config.seed, task="encoder")
-        tagger = tagging(encoder, len(tags(None, None)))
-    with torch.no_grad():  # from the beginning as large as what stands in the patches
-        encoder.embeddings.position_embedding.weight *= 20
-    encoder.save_pretrained(folder / "vision")
     size = dict.fromkeys(("height", "width"), pictures.SIZE)
     processor: Any = {"image_processor_type": "CLIPImageProcessor", "size": size, "crop_size": size}
     write_json(folder / "vision" / "preprocessor_config.json", processor)
-    processor = loading.load_processor(folder / "vision")
-    made = drawn(config, "train", 40 * config.limit or PICTURES, "tags")
-    shown = processor(images=[picture.image for picture in made], return_tensors="pt")["pixel_values"]
-    tagged = [(pixels, tags(p.modality, p.finding)) for pixels, p in zip(shown, made, strict=True)]
-    settings = replace(config.base, steps=2 * config.base.steps, batch_size=32, learning_rate=2e-3, layout="padded")
-    fit(tagger, tagged, settings, run, loss_fn=tag_loss, collate=tag_batch, seed=config.seed, name="encoder")
-    encoder.save_pretrained(folder / "vision")
+    encoder_shape().save_pretrained(folder / "vision")  # a processor is looked for beside a model's configuration
+    tagger(config, run, loading.load_processor(folder / "vision")).save_pretrained(folder / "vision")
 
 
-def tags(modality: str | None, finding: Finding | None) -> list[float]:
-    """Manner, shade and place of a picture, each possible one as 1 or 0."""
-    shown = {modality, *((finding.shade, finding.place) if finding else ())}
-    return [float(name in shown) for name in (*MODALITIES, *pictures.SHADES, *pictures.PLACES)]
-
-
-def tagging(encoder: Any, count: int) -> Any:
-    """The encoder with a logit a tag, of the patch that has it most: of the layer that the projector reads."""
+def tagger(config: Config, run: Run, processor: Any) -> Any:
+    """The image encoder. CLIP has learnt from captions what pictures show; this one, to tag pictures of its own with
+    their manner, shade and place, of findings that are trained later."""
     import torch
 
-    class Tagger(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder, self.head = encoder, torch.nn.Linear(encoder.config.hidden_size, count)
+    from core.models import loading
+    from core.training.fit import fit
 
-        def forward(self, pixels: Any) -> Any:
-            states = self.encoder(pixels, output_hidden_states=True).hidden_states[LAYER]
-            return self.head(states[:, 1:]).amax(1)
+    names = (*MODALITIES, *pictures.SHADES, *pictures.PLACES)
+    encoder: Any = loading.from_config(encoder_shape(), seed=config.seed, task="encoder")
+    with torch.no_grad():  # from the beginning as large as what stands in the patches
+        encoder.embeddings.position_embedding.weight *= 20
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        both = torch.nn.ModuleList([encoder, torch.nn.Linear(encoder.config.hidden_size, len(names))])
+    rows = []
+    for picture in drawn(config, "train", 40 * config.limit or PICTURES, "tags"):
+        shown = {picture.modality, *(picture.finding or ())}
+        pixels = processor(images=picture.image, return_tensors="pt")["pixel_values"][0]
+        rows.append((pixels, torch.tensor([float(name in shown) for name in names])))
 
-    return Tagger()
+    def collate(some: Any, rng: Any) -> dict[str, Any]:
+        return {name: torch.stack(part) for name, part in zip(("pixels", "tags"), zip(*some, strict=True), strict=True)}
 
-
-def tag_batch(rows: Any, rng: Any) -> dict[str, Any]:
-    """Pictures and their tags."""
-    import torch
-
-    return {"pixels": torch.stack([row[0] for row in rows]), "tags": torch.tensor([row[1] for row in rows])}
+    settings = replace(config.base, steps=config.tagging, batch_size=32, learning_rate=2e-3, layout="padded")
+    fit(both, rows, settings, run, loss_fn=tag_loss, collate=collate, seed=config.seed, name="encoder")
+    return encoder
 
 
 def tag_loss(model: Any, batch: Any) -> Any:
-    """Binary cross-entropy over all tags."""
+    """Binary cross-entropy of all tags, each at the patch that has it most, of the layer that the projector reads."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     from core.training.losses import Loss
 
-    loss = binary_cross_entropy_with_logits(model(batch["pixels"]), batch["tags"], reduction="sum")
+    encoder, head = model
+    states = encoder(batch["pixels"], output_hidden_states=True).hidden_states[LAYER]
+    logits = head(states[:, 1:]).amax(1)
+    loss = binary_cross_entropy_with_logits(logits, batch["tags"], reduction="sum")
     return Loss(loss, batch["tags"].numel())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from core.models import loading
 from core.models.tokenization import IGNORED
 from core.models.vision import open_image
 from papers.bimedix2.method import LLAMA3, Messages, caption_row, connect, conversation_row, patches, placed, spread
-
-if TYPE_CHECKING:
-    pass
 
 # Written beside the adapter, and what an assistant is made of.
 FACTS, PARTS = "assistant.json", ("language", "vision", "image_token", "template", "dtype")
@@ -88,10 +85,7 @@ class Assistant:
         """
         from PIL import Image
 
-        if isinstance(picture, Tensor):
-            return picture
-        if isinstance(picture, str | Path):
-            picture = open_image(picture)
+        picture = open_image(picture) if isinstance(picture, str | Path) else picture
         image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture.convert("RGB")
         if pad and image.width != image.height:
             side = max(image.size)
@@ -142,25 +136,23 @@ class Assistant:
         from core.inference.chat import Chat, render
         from core.models.tokenization import prompt_ids
 
-        image_id = self.model.config.image_token_id
+        image_id, pad = self.model.config.image_token_id, self.tokenizer.pad_token_id
         texts = [render(self.tokenizer, placed(turns, self.image_token), prompt=True) for turns in conversations]
-        prompts = [
-            spread({"input_ids": list(prompt.ids)}, image_id, self.tokens)["input_ids"]
+        read = [
+            spread({"input_ids": list(prompt.ids)}, image_id, self.tokens)
             for prompt in prompt_ids(self.tokenizer, texts)
         ]
-        pad, ends = self.tokenizer.pad_token_id, Chat(self.model, self.tokenizer).stop_ids()
+        ends = Chat(self.model, self.tokenizer).stop_ids()
         settings = GenerationConfig(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=pad)
-        order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
+        order = sorted(range(len(read)), key=lambda number: -len(read[number]["input_ids"]))
         said: dict[int, str] = {}
-        for start in range(0, len(order), rows):
-            some = order[start : start + rows]
-            width = len(prompts[some[0]])
-            ids = torch.tensor([[pad] * (width - len(prompts[n])) + prompts[n] for n in some])
-            mask = torch.tensor([[0] * (width - len(prompts[n])) + [1] * len(prompts[n]) for n in some])
+        for some in (order[start : start + rows] for start in range(0, len(order), rows)):
+            ids = [torch.tensor(read[n]["input_ids"]) for n in some]
+            inputs = {"input_ids": pad_sequence(ids, True, pad, padding_side="left")}
+            inputs["attention_mask"] = pad_sequence([torch.ones_like(row) for row in ids], True, padding_side="left")
             shown = [self.pixels(pictures[n]) for n in some if pictures[n] is not None]
-            inputs = {"input_ids": ids, "attention_mask": mask}
             inputs |= {"pixel_values": torch.stack(shown).to(self.model.dtype)} if shown else {}
             inputs = {name: value.to(self.model.device) for name, value in inputs.items()}
-            new = self.model.generate(**inputs, generation_config=settings)[:, width:]
+            new = self.model.generate(**inputs, generation_config=settings)[:, len(ids[0]) :]
             said |= zip(some, self.tokenizer.batch_decode(new, skip_special_tokens=True), strict=True)
-        return [said[number].strip() for number in range(len(prompts))]
+        return [said[number].strip() for number in range(len(read))]

@@ -38,8 +38,8 @@ def draw(modality: str, finding: Finding | None, rng: np.random.Generator) -> np
     """One picture as bytes [48, 48, 3]; its anatomy is moved, scaled, lit and grained at random."""
     y, x = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) * 2 - 1  # -1 to 1
     turn, scale = rng.uniform(-0.06, 0.06, 2), rng.uniform(0.92, 1.08)
-    u, v = (x - turn[0]) / scale, (y - turn[1]) / scale
-    picture = _BACKGROUNDS[modality](u, v, rng)
+    picture = _BACKGROUNDS[modality]((x - turn[0]) / scale, (y - turn[1]) / scale, rng)
+    picture = picture[..., None].repeat(3, 2) if picture.ndim == 2 else picture
     if finding:
         centre = [(-0.38, 0.38)["right" in finding.place], (-0.38, 0.38)["lower" in finding.place]]
         cx, cy = np.array(centre) + rng.uniform(-0.09, 0.09, 2)
@@ -56,29 +56,26 @@ def _soft(distance: np.ndarray) -> np.ndarray:
     return 0.5 + 0.5 * np.tanh(distance * 20)
 
 
-def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float, cx: float = 0.0, cy: float = 0.0) -> np.ndarray:
+def _oval(u: np.ndarray, v: np.ndarray, a: float, b: float, cx: float = 0.0, cy: float = 0.0) -> np.ndarray:
     return _soft(1 - np.hypot((u - cx) / a, (v - cy) / b))
 
 
-def _grey(levels: np.ndarray) -> np.ndarray:
-    return np.repeat(levels[..., None], 3, axis=2)
+def _wave(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(angle + rng.uniform(0, 6))
 
 
 def _xray(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    lungs = sum(_ellipse(u, v, 0.36, 0.72, side * 0.45) for side in (-1, 1))
-    ribs = 0.06 * np.sin(v * 16 + abs(u) * 3 + rng.uniform(0, 6))
-    return _grey(0.68 - lungs * (0.3 - ribs) + 0.12 * _soft(0.1 - abs(u)))
+    lungs, spine = _oval(abs(u), v, 0.36, 0.72, 0.45), _soft(0.1 - abs(u))
+    return 0.68 - lungs * (0.3 - 0.06 * _wave(v * 16 + abs(u) * 3, rng)) + 0.12 * spine
 
 
 def _mri(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    head, inner = _ellipse(u, v, 0.8, 0.92), _ellipse(u, v, 0.7, 0.82)
-    folds = 0.05 * np.sin(u * 14 + rng.uniform(0, 6)) * np.sin(v * 14 + rng.uniform(0, 6))
-    ventricles = sum(_ellipse(u, v, 0.07, 0.2, side * 0.1) for side in (-1, 1))
-    return _grey(0.05 + 0.75 * head - inner * (0.35 - folds) - 0.3 * ventricles)
+    head, inner, ventricles = _oval(u, v, 0.8, 0.92), _oval(u, v, 0.7, 0.82), _oval(abs(u), v, 0.07, 0.2, 0.1)
+    return 0.05 + 0.75 * head - inner * (0.35 - 0.05 * _wave(u * 14, rng) * _wave(v * 14, rng)) - 0.3 * ventricles
 
 
 def _histology(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    tissue = np.array([0.88, 0.62, 0.76]) + 0.05 * np.sin(u * 9 + v * 5 + rng.uniform(0, 6))[..., None]
+    tissue = np.array([0.88, 0.62, 0.76]) + 0.05 * _wave(u * 9 + v * 5, rng)[..., None]
     for cx, cy in rng.uniform(-1, 1, (26, 2)):
         nucleus = _soft(0.06 - np.hypot(u - cx, v - cy))[..., None]
         tissue = tissue * (1 - nucleus) + nucleus * np.array([0.42, 0.25, 0.6])
@@ -86,17 +83,16 @@ def _histology(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.nda
 
 
 def _gross(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    angle, radius = np.arctan2(v, u), np.hypot(u, v)
-    outline = 0.82 + 0.07 * np.sin(3 * angle + rng.uniform(0, 6)) + 0.04 * np.sin(5 * angle + rng.uniform(0, 6))
-    organ = _soft(outline - radius)[..., None]
-    flesh = np.array([0.6, 0.28, 0.22]) + 0.05 * np.sin(u * 6 + v * 8 + rng.uniform(0, 6))[..., None]
+    angle = np.arctan2(v, u)
+    outline = 0.82 + 0.07 * _wave(3 * angle, rng) + 0.04 * _wave(5 * angle, rng)
+    organ = _soft(outline - np.hypot(u, v))[..., None]
+    flesh = np.array([0.6, 0.28, 0.22]) + 0.05 * _wave(u * 6 + v * 8, rng)[..., None]
     return organ * flesh + (1 - organ) * np.array([0.35, 0.6, 0.65])
 
 
 def _ct(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    body, fat = _ellipse(u, v, 0.95, 0.74), _ellipse(u, v, 0.86, 0.64)
-    organs = 0.1 * np.sin(u * 5 + rng.uniform(0, 6)) * np.sin(v * 6 + rng.uniform(0, 6))
-    return _grey(0.03 + 0.27 * body + fat * (0.2 + organs) + 0.4 * _ellipse(u, v, 0.14, 0.14, 0, 0.5))
+    body, fat, spine = _oval(u, v, 0.95, 0.74), _oval(u, v, 0.86, 0.64), _oval(u, v, 0.14, 0.14, 0, 0.5)
+    return 0.03 + 0.27 * body + fat * (0.2 + 0.1 * _wave(u * 5, rng) * _wave(v * 6, rng)) + 0.4 * spine
 
 
 _BACKGROUNDS = {"xray": _xray, "mri": _mri, "histology": _histology, "gross": _gross, "ct": _ct}
@@ -162,19 +158,11 @@ def caption(modality: str, finding: Finding | None, language: str, form: int = 0
     return CAPTIONS[language][form][finding is None].format(modality=words[modality], **named)
 
 
-class Asked(NamedTuple):
-    """A question of a kind in its wordings, and the answer."""
-
-    kind: str
-    wordings: Sequence[str]
-    answer: str
-
-
-def questions(modality: str, finding: Finding | None, language: str) -> list[Asked]:
-    """What can be asked about a picture: of one without a spot not where it lies and of which shade it is."""
+def questions(modality: str, finding: Finding | None, language: str) -> list[tuple[str, Sequence[str], str]]:
+    """Kinds of questions, their wordings and the answer; without a spot not where it lies and of which shade it is."""
     words = WORDS[language]
     answers = {"modality": words[modality], "spot": words["yes" if finding else "no"]}
     if finding:
         answers |= {"place": words[finding.place], "shade": words[finding.shade]}
     answers["describe"] = caption(modality, finding, language)
-    return [Asked(kind, QUESTIONS[kind][language], answer) for kind, answer in answers.items()]
+    return [(kind, QUESTIONS[kind][language], answer) for kind, answer in answers.items()]

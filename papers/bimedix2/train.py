@@ -33,19 +33,17 @@ def train(config: Config, run: Run) -> None:
     seed_everything(config.seed)
     facts: dict[str, Any] = parts(config, run)
     if "instruct" in config.stages:
-        own = config.conversations
+        own, settings = config.conversations, config.instruct
         samples = data.read_samples(own, config.images, config.limit) if own else miniature.conversations(config)
         samples = data.chosen(samples, config)  # mistakes in files are found before anything is loaded
         assistant = untrained(config, run)
         if "align" in config.stages:
-            if own:
-                align(assistant, config, run)
-            else:
-                load_projector(assistant, aligned(config, run))
-        settings = config.instruct
-        tuned = method.adapt(
-            assistant.model, config.rank, config.dropout, checkpointing=settings.gradient_checkpointing
-        )
+            align(assistant, config, run)
+        checkpointing = settings.gradient_checkpointing
+        seed_everything(
+            config.seed
+        )  # adapters are drawn alike whether or not the projector was trained in this process
+        tuned = method.adapt(assistant.model, config.rank, config.dropout, checkpointing=checkpointing)
         collate = partial(batch, assistant, stage="instruct", max_length=settings.max_length)
         result = method.instruct(tuned, samples, collate, settings, run, config.seed, config.projector_rate)
         save_pretrained(tuned, run.artifact / "adapter")
@@ -68,6 +66,7 @@ def parts(config: Config, run: Run) -> dict[str, str]:
         from papers.bimedix2 import miniature
 
         inputs = {"seed": config.seed, "split": config.split, "limit": config.limit, "base": to_dict(config.base)}
+        inputs["tagging"] = config.tagging
         folder = run.stage("base", inputs, lambda folder: miniature.pretrain(config, run, folder))
         found = {name: str(folder.resolve() / name) for name in found}
     return found | {name: getattr(config, name) for name in ("image_token", "template", "dtype")}
@@ -81,36 +80,27 @@ def untrained(config: Config, run: Run) -> Assistant:
 
 
 def align(assistant: Assistant, config: Config, run: Run) -> None:
-    """Stage 1, in place."""
+    """Stage 1, in place. In the miniature all arms with the same captions share the projector that comes out."""
+    from safetensors.torch import load_file, save_file
+
     from papers.bimedix2 import data, method, miniature
 
-    own = config.captions
-    samples = data.read_samples(own, config.images, config.limit) if own else miniature.captions(config)
-    samples = data.exchanged(samples, config.seed) if config.shuffled else samples
-    collate = partial(batch, assistant, stage="align", max_length=config.align.max_length)
-    method.align(assistant.model, samples, collate, config.align, run, config.seed)
+    own, projector = config.captions, assistant.model.model.multi_modal_projector
 
+    def fill(folder: Path | None = None) -> None:
+        samples = data.read_samples(own, config.images, config.limit) if own else miniature.captions(config)
+        samples = data.exchanged(samples, config.seed) if config.shuffled else samples
+        collate = partial(batch, assistant, stage="align", max_length=config.align.max_length)
+        method.align(assistant.model, samples, collate, config.align, run, config.seed)
+        if folder:
+            save_file(projector.state_dict(), folder / "projector.safetensors")
 
-def aligned(config: Config, run: Run) -> Path:
-    """The file of the miniature's projector after stage 1, which all arms with the same captions share."""
-    from safetensors.torch import save_file
-
-    def build(folder: Path) -> None:
-        assistant = untrained(config, run)
-        align(assistant, config, run)
-        state = assistant.model.model.multi_modal_projector.state_dict()
-        save_file({name: value.contiguous() for name, value in state.items()}, folder / "projector.safetensors")
-
-    inputs: dict[str, Any] = {name: getattr(config, name) for name in ("seed", "split", "shuffled", "limit")}
+    if own:
+        fill()
+        return
+    inputs: dict[str, Any] = {name: getattr(config, name) for name in ("seed", "split", "shuffled", "limit", "tagging")}
     inputs |= {name: to_dict(getattr(config, name)) for name in ("base", "align")}
-    return run.stage("projector", inputs, build) / "projector.safetensors"
-
-
-def load_projector(assistant: Assistant, path: Path) -> None:
-    """Put a trained projector in its place."""
-    from safetensors.torch import load_file
-
-    assistant.model.model.multi_modal_projector.load_state_dict(load_file(path))
+    projector.load_state_dict(load_file(run.stage("projector", inputs, fill) / "projector.safetensors"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""BiMediX2 on your own: ask about pictures, grade answers relative to references, score visual questions, merge.
+"""BiMediX2 on your own: ask about pictures, grade answers relative to references, score visual questions.
 
     python -m papers.bimedix2.use ask runs/mine "What is this?" --image scan.png
     python -m papers.bimedix2.use bench questions.jsonl --model runs/mine --images pictures --language ar
     python -m papers.bimedix2.use score predictions.jsonl
-    python -m papers.bimedix2.use merge runs/mine --out merged
 
 Training on your own conversations is `python -m papers.bimedix2.train paper` with files of yours; see the page.
 """
@@ -15,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional
 
@@ -23,6 +22,9 @@ from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, show, tools
 from core.experiment.trying import Try
+
+if TYPE_CHECKING:
+    from papers.bimedix2.data import Question
 
 DOMAINS = ("chest_xray", "mri", "histology", "gross", "ct_scan")
 # The judge's instruction of BiMed-MBench: for Arabic with a deduction.
@@ -81,16 +83,6 @@ class Score:
     """Rows with question, answer (the right one), prediction, and perhaps answer_type and lang."""
 
 
-@dataclass(frozen=True)
-class Merge:
-    """Write one model that `LlavaForConditionalGeneration.from_pretrained` reads."""
-
-    run: Positional[Path]
-    """Run directory of a training."""
-    out: Path = Path("merged")
-    """Folder."""
-
-
 def ask(options: Ask) -> None:
     """Print every answer.
 
@@ -119,16 +111,25 @@ def bench(options: Bench) -> None:
     """
     from core.corpora import read_jsonl
     from core.files import write_rows
+    from papers.bimedix2.eval import answers
+    from papers.bimedix2.model import Assistant
 
     needed = {"question_id": object, "text": str, "image": str, "gpt4_answer": str, "fig_caption": str, "domain": dict}
     rows = read_jsonl(options.questions, required=needed | {"type": str})
-    said = {str(row["question_id"]): row["text"] for row in _answers(options, rows)}
-    lost = [row["question_id"] for row in rows if str(row["question_id"]) not in said]
-    if lost:
+    asked = [question_of(row, options.images, options.language) for row in rows]
+    if options.answers:
+        given = read_jsonl(options.answers, required={"question_id": object, "text": str})
+        said = {str(row["question_id"]): row["text"] for row in given}
+    elif options.model:
+        texts = answers(Assistant.load(options.model / "artifact"), asked, options.max_new_tokens)
+        said = {question.id: text for question, text in zip(asked, texts, strict=True)}
+    else:
+        raise UserError("Nobody answers: give --model, or --answers of another one.")
+    if lost := [question.id for question in asked if question.id not in said]:
         raise UserError(f"Question {lost[0]} has no answer: answers are joined on question_id.")
     found = [{"question_id": row["question_id"], "text": said[str(row["question_id"])]} for row in rows]
     write_rows(options.out / "answers.jsonl", found)
-    requests = [_request(row, said[str(row["question_id"])], options) for row in rows]
+    requests = [request(row, said[str(row["question_id"])], options) for row in rows]
     write_rows(options.out / "judge_requests.jsonl", requests)
     print(f"{len(rows)} answers and requests: {options.out}")
     if options.replies:
@@ -136,25 +137,16 @@ def bench(options: Bench) -> None:
         show(summary(rows, {str(row["id"]): row["judgement"] for row in replies}))
 
 
-def _answers(options: Bench, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    from core.corpora import read_jsonl
-    from core.tasks.samples import dialogue
+def question_of(row: Mapping[str, Any], images: Path, language: str) -> Question:
+    """A row of the benchmark as a question to the assistant."""
+    from papers.bimedix2.data import Question
     from papers.bimedix2.method import PLACEHOLDER
-    from papers.bimedix2.model import Assistant
 
-    if options.answers:
-        return read_jsonl(options.answers, required={"question_id": object, "text": str})
-    if not options.model:
-        raise UserError("Nobody answers: give --model, or --answers of another one.")
-    assistant = Assistant.load(options.model / "artifact")
-    turns = [dialogue(f"{PLACEHOLDER}\n{row['text'].replace(PLACEHOLDER, '').strip()}") for row in rows]
-    said = assistant.reply(
-        turns, [options.images / row["image"] for row in rows], max_new_tokens=options.max_new_tokens
-    )
-    return [{"question_id": row["question_id"], "text": text} for row, text in zip(rows, said, strict=True)]
+    text = row["text"].replace(PLACEHOLDER, "").strip()
+    return Question(str(row["question_id"]), images / row["image"], text, row["gpt4_answer"], language, closed=False)
 
 
-def _request(row: Mapping[str, Any], answer: str, options: Bench) -> dict[str, Any]:
+def request(row: Mapping[str, Any], answer: str, options: Bench) -> dict[str, Any]:
     """One line of a batch file for a chat endpoint."""
     mentions = row.get("in_text_mention") or []
     context = " ".join(m["tokens"] if isinstance(m, Mapping) else str(m) for m in mentions)
@@ -198,25 +190,17 @@ def score(options: Score) -> None:
     from papers.bimedix2 import eval as scoring
     from papers.bimedix2.data import question_of
 
-    rows = list(read_rows(options.predictions))
-    asked = list(adapted(options.predictions, rows, lambda row, n: question_of({**row, "id": n, "image": ""}, n)))
-    said = list(adapted(options.predictions, rows, lambda row, n: str(row["prediction"])))
+    def pair(row: Mapping[str, Any], number: int) -> tuple[Question, str]:
+        if row.get("prediction") is None:
+            raise UserError("A row needs `prediction`; one without an answer has an empty text.")
+        return question_of({**row, "image": ""}, number), str(row["prediction"])
+
+    asked, said = zip(*adapted(options.predictions, read_rows(options.predictions), pair), strict=True)
     found = scoring.score(asked, said)
     show({name: fmean(values.values()) for name, values in found.items()} | scoring.corpus_scores(asked, said))
 
 
-def merge(options: Merge) -> None:
-    """Model, tokenizer and image processor in one folder."""
-    from core.training.fit import save_pretrained
-    from papers.bimedix2.model import Assistant
-
-    assistant = Assistant.load(options.run / "artifact")
-    save_pretrained(assistant.model, options.out, assistant.tokenizer)
-    assistant.processor.save_pretrained(options.out)
-    print(f"{options.out}: {assistant.model.num_parameters():,} parameters, {assistant.tokens} tokens a picture")
-
-
-VERBS: Verbs = {"ask": (Ask, ask), "bench": (Bench, bench), "score": (Score, score), "merge": (Merge, merge)}
+VERBS: Verbs = {"ask": (Ask, ask), "bench": (Bench, bench), "score": (Score, score)}
 
 TRY = Try(
     command="score {data}",

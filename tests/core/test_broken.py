@@ -351,7 +351,6 @@ MODELS = {
     "neobabel draw",
     "muril plan",
     "bimedix2 ask",
-    "bimedix2 merge",
     "vega_mt translate",
 }
 # All kinds with all verbs are for `nox -s fuzz`.

@@ -156,7 +156,7 @@ def test_what_each_stage_trains(assistant: Assistant) -> None:
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         with temporary("bimedix2", PRESETS["smoke"]) as run:
             step(model, rows, lambda some, rng: assistant.batch(some, stage=stage, max_length=64), settings, run, 0)
-        moved = {name: float((p - before[name]).abs().max()) for name, p in model.named_parameters()}
+        moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in model.named_parameters()}
         return {name: size for name, size in moved.items() if size}
 
     first = changed(assistant.model, method.align, "align")
@@ -378,6 +378,11 @@ def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match="row 1: A row with `image` has one <image>"):
             data.read_samples([write(tmp_path / "rows.jsonl", [row])], "")
+    for row, message in (({"prediction": None}, "row 1: A row needs `prediction`"), ({}, "row 1")):
+        rows = write(tmp_path / "said.jsonl", [{"question": "?", "answer": "x", **row}])
+        with pytest.raises(UserError, match=message):
+            use.score(use.Score(Path(rows)))
+    assert data.question_of({"image": "", "question": "هل؟", "answer": "نعم", "lang": "ar-EG"}, 0).closed
     with pytest.raises(UserError, match="row 1"):
         data.read_questions(write(tmp_path / "rows.jsonl", [{"question": "?", "answer": "x"}]), "")
     for bad in ({"vision": "x"}, {"stages": ("align",)}, {"vqa": ("x",)}, {"language_model": "x", "vision": "y"}):
@@ -425,15 +430,6 @@ def test_verbs(
     write(Path("said.jsonl"), [{"question": "Is it?", "answer": "yes", "prediction": "Yes."}])
     use.main(["score", "said.jsonl"])
     assert re.search(r"closed_en +1\.0000", capsys.readouterr().out)
-    use.main(["merge", run, "--out", "merged"])
-    merged: Any = loading.load_model("merged", task="image-text", dtype="float32")
-    assistant = Assistant.load(Path(run) / "artifact")
-    batch = assistant.batch(
-        [{"messages": dialogue("<image>\nWhat?", "no"), "image": picture()}], stage="instruct", max_length=64
-    )
-    inputs = {name: batch[name] for name in ("input_ids", "pixel_values")}
-    with torch.inference_mode():
-        assert torch.allclose(merged(**inputs).logits, assistant.model(**inputs).logits, atol=1e-5)
 
 
 def test_the_python_of_the_page(smoke: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -446,6 +442,13 @@ def test_the_python_of_the_page(smoke: Callable[[str], Any], tmp_path: Path, mon
     assert blocks
     for block in blocks:
         exec(compile(block.replace("max_new_tokens=256", "max_new_tokens=3"), "README.md", "exec"), {})
+    merged: Any = loading.load_model("merged", task="image-text", dtype="float32")
+    assistant = Assistant.load("runs/mine/artifact")
+    rows = [{"messages": dialogue("<image>\nWhat?", "no"), "image": picture()}]
+    batch = assistant.batch(rows, stage="instruct", max_length=64)
+    inputs = {name: batch[name] for name in ("input_ids", "pixel_values")}
+    with torch.inference_mode():
+        assert torch.allclose(merged(**inputs).logits, assistant.model(**inputs).logits, atol=1e-5)
 
 
 def test_the_figure_is_drawn_from_a_record(smoke: Callable[[str], Any], tmp_path: Path) -> None:
