@@ -9,6 +9,7 @@ The run's folder holds `predictions.jsonl`, in the official format, to be scored
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -143,8 +144,10 @@ def measured(scores: Scores) -> tuple[dict[str, float], dict[str, dict[str, floa
             metrics |= {name: effect.mean, f"{name}_order": method.order(effect)}
             units[name] = {code: one - other for code, (one, other) in effect.by_language.items()}
     if found.consistency:
+        # Where nothing is known there is nothing in common.
+        units["overlap"] = {c: 0.0 if isnan(same.overlap) else same.overlap for c, same in found.consistency.items()}
         units["agreement"] = {code: same.agreement for code, same in found.consistency.items()}
-        metrics["agreement"] = fmean(units["agreement"].values())
+        metrics |= {name: fmean(units[name].values()) for name in ("overlap", "agreement")}
     return metrics, units
 
 

@@ -130,7 +130,7 @@ def order(effect: Effect) -> float:
     from core.metrics.stats import spearman
 
     one, other = zip(*effect.by_language.values(), strict=True)
-    return spearman(one, other) if len({*one}) > 1 and len({*other}) > 1 else math.nan
+    return spearman(one, other)
 
 
 # --- the same questions in two languages ------------------------------------------------------------------------------
