@@ -4,8 +4,9 @@
     score("The answer is Paris.", ["Paris"], "english")["em"]      # 1.0
     score("An ninh", ["ninh"], "vietnamese", "initial")["em"]      # 1.0: English articles are cut in every language
 
-`initial` (April 2025) belongs to the paper's numbers on the development set; `v1` came with the corrected prompts; `current`
-compares all forms that an answer may take with all forms of the right ones. Store the scorer's name with every score.
+`initial` (April 2025) belongs to the paper's numbers on the development set; `v1` came with the corrected prompts;
+`current` compares all forms that an answer may take with all forms of the right ones. A score is stored with its
+scorer's name.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def answer_variants(text: str, language: str, scorer: Scorer = "current") -> lis
 
 
 def normalise(text: str, language: str, scorer: Scorer = "current") -> str:
-    """One form for a table: that of `initial` or `v1`, or the last and barest of `current`; empty if nothing is left."""
+    """One form for a table: that of `initial` or `v1`, or the last and barest of `current`; empty if none is left."""
     return next(reversed(answer_variants(text, language, scorer)), "")
 
 
@@ -118,7 +119,11 @@ def _without_frame(text: str, language: str) -> str:
 
 
 def score(
-    prediction: str, targets: Sequence[str], language: str, scorer: Scorer = "current", metrics: Sequence[Metric] = METRICS
+    prediction: str,
+    targets: Sequence[str],
+    language: str,
+    scorer: Scorer = "current",
+    metrics: Sequence[Metric] = METRICS,
 ) -> dict[Metric, float]:
     """The metrics of one answer, each over the right answer that suits best; `current` also over the forms of it.
 

@@ -1,7 +1,7 @@
 """Settings of every scale and variant.
 
-"official" marks the released script and its README; what neither says is ours. The miniature's own values were chosen on
-facts that are not tested on (`results/settings.jsonl`).
+"official" marks the released script and its README; what neither says is ours. The miniature's own values were chosen
+on facts that are not tested on (`results/settings.jsonl`).
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Config:
 
     # who is asked
     model: str = "reader"
-    """`reader`, a small model that is trained here on facts that are known; or a causal model: hub id, folder, wheel."""
+    """`reader`, a small model that is trained here on known facts; or a causal model: hub id, folder, wheel."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the forward pass; not stated by the paper."""
     device_map: str | None = None
     """`auto` spreads a model over all GPUs."""
     reads: Reads = "own"
-    """What the reader has read. own: local facts in their language alone, English ones in English alone. both: all in both. half: half
-    of them in both. english: local facts in English alone, English ones in both. nothing: as both, with another answer each time
-    (null arm)."""
+    """What the reader has read. own: local facts in their language alone, English ones in English alone. both: all in
+    both. half: half of them in both. english: local facts in English alone, English ones in both. nothing: as both,
+    with another answer each time (null arm)."""
 
     # what is asked
     source: str = ""
@@ -115,8 +115,9 @@ def reader_shape(vocabulary: int) -> Any:
     return miniature(vocabulary, width=96, layers=3, heads=4, feed_forward=256, positions=512)
 
 
-# Of the release: 250 questions of 31 languages, 30 of them in English and the English ones in 30, by people and by machine; a
-# question with five demonstrations takes about 450 tokens in a vocabulary of many languages (assumed), an answer ten.
+# Of the release: 250 questions of 31 languages, 30 of them in English and the English ones in 30, by people and by
+# machine; a question with five demonstrations takes about 450 tokens in a vocabulary of many languages (assumed), an
+# answer ten.
 _QUESTIONS, _TOKENS = 250 * (31 + 4 * 30), 460
 
 
@@ -140,4 +141,6 @@ def simulation(config: Config) -> list[Simulation]:
     if config.model == "reader":
         writing = partial(write, prompt=64, new=config.max_new_tokens)
         return [Simulation("reader", pretrained(reader_shape(1500)), config.training, evaluate=writing)]
-    return [Simulation("answers", pretrained(config.model), evaluate=partial(write, prompt=768, new=config.max_new_tokens))]
+    return [
+        Simulation("answers", pretrained(config.model), evaluate=partial(write, prompt=768, new=config.max_new_tokens))
+    ]

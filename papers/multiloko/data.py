@@ -1,12 +1,12 @@
 """What is asked: files in the layout of the official release, and prompts.
 
-    german/dev.jsonl                               questions as they were asked
-    german/dev_translated_human_english.jsonl      the same in English; also machine
-    english/dev_translated_human_german.jsonl      the English ones in German; also machine
-    german/knowledge_fewshot.jsonl                 demonstrations for base models
+german/dev.jsonl                               questions as they were asked
+german/dev_translated_human_english.jsonl      the same in English; also machine
+english/dev_translated_human_german.jsonl      the English ones in German; also machine
+german/knowledge_fewshot.jsonl                 demonstrations for base models
 
-    sets = read_sets("benchmark_data")             # {"german": [Row(...), ...], "german_translated_human_english": ...}
-    prompt(row, "german", shots)                   # "F: ... A: ...\\n\\nF: ... A:"
+sets = read_sets("benchmark_data")             # {"german": [Row(...), ...], "german_translated_human_english": ...}
+prompt(row, "german", shots)                   # "F: ... A: ...\\n\\nF: ... A:"
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def read_set(path: str | Path) -> list[Row]:
     rows = list(adapted(str(path), read_rows(str(path)), as_row))
     kept = {row.id: row for row in rows}
     if lost := len(rows) - len(kept):
-        warnings.warn(f"{path}: {lost} of {len(rows)} questions have the id of a later one, which counts.", stacklevel=2)
+        warnings.warn(
+            f"{path}: {lost} of {len(rows)} questions have the id of a later one, which counts.", stacklevel=2
+        )
     return list(kept.values())
 
 
@@ -173,6 +175,8 @@ def demonstrations(source: str | Path, languages: Collection[str], count: int) -
         paths = sorted((folder / code).glob(f"{SHOTS}.json*"))
         rows = read_set(paths[0]) if paths else []
         if len(rows) < count:
-            raise UserError(f"{source} has {len(rows)} demonstrations in {code}/{SHOTS}.jsonl: add some, or lower --shots.")
+            raise UserError(
+                f"{source} has {len(rows)} demonstrations in {code}/{SHOTS}.jsonl: add some, or lower --shots."
+            )
         found[code] = rows[:count]
     return found

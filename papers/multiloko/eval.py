@@ -3,7 +3,7 @@
     python -m papers.multiloko.eval tiny --variant own          # a reader that is trained on known facts, 12 languages
     python -m papers.multiloko.eval paper --source benchmark_data
 
-The run's folder holds `predictions.jsonl`, in the official format, to be scored again with `papers.multiloko.use score`.
+The run's folder holds `predictions.jsonl`, in the official format, to be scored again by `papers.multiloko.use score`.
 """
 
 from __future__ import annotations
@@ -135,10 +135,17 @@ def measured(scores: Scores) -> tuple[dict[str, float], dict[str, dict[str, floa
     own = {code: scores[code] for code in method.local(scores)}
     units = {"average": {f"{code}/{key}": value for code, values in own.items() for key, value in values.items()}}
     for by, mark in (("human", ""), ("machine", "_machine")):
-        for name, effect in ((f"mte{mark}", method.mother_tongue(scores, by)), (f"le{mark}", method.locality(scores, by))):  # type: ignore[arg-type]
+        for name, effect in (
+            (f"mte{mark}", method.mother_tongue(scores, by)),
+            (f"le{mark}", method.locality(scores, by)),
+        ):  # type: ignore[arg-type]
             if effect:
                 metrics |= {name: effect.mean, f"{name}_twice_error": effect.twice_error}
                 units[name] = {code: one - other for code, (one, other) in effect.by_language.items()}
+    if found.mother_tongue:
+        for place, name in enumerate(("local", "in_english")):
+            units[name] = {code: pair[place] for code, pair in found.mother_tongue.by_language.items()}
+            metrics[name] = fmean(units[name].values())
     for name, into in (("machine_loss", True), ("machine_loss_local", False)):
         if effect := method.translation(scores, into_pivot=into):
             metrics |= {name: effect.mean, f"{name}_order": method.order(effect)}
@@ -171,7 +178,9 @@ def of_known(config: Config, scores: Scores) -> tuple[dict[str, float], dict[str
             units[name], metrics[name] = leaves, fmean(leaves.values())
     mte = method.mother_tongue(scores)
     for name, other in (("far", True), ("near", False)):
-        values = {code: a - b for code, (a, b) in (mte.by_language if mte else {}).items() if miniature.far(code) == other}
+        values = {
+            code: a - b for code, (a, b) in (mte.by_language if mte else {}).items() if miniature.far(code) == other
+        }
         if values:
             truths = {code: own["mte"][code] for code in values}
             units |= {f"mte_{name}": values, f"mte_{name}_truth": truths}

@@ -1,16 +1,16 @@
 """MultiLoKo: what a model knows that matters in a place, and whether it knows it in that place's language alone.
 
 A set of questions is named by where its facts are from and by what it is written in: `german` holds local questions as
-they were asked, `german_translated_human_english` the same in English, and `english_translated_human_german` the English
-ones in German. With s(X) the mean score of set X (exact match of a short answer), differences of means say
+they were asked, `german_translated_human_english` the same in English, and `english_translated_human_german` the
+English ones in German. With s(X) the mean score of set X (exact match of a short answer), differences of means say
 
     Gap    = max_L s(L) - min_L s(L)                                          how far languages are apart,        (1)
     MTE(L) = s(L) - s(L translated to English)                                mother-tongue effect,               (2)
     LE(L)  = s(L) - s(English translated to L)                                locality effect,                    (3)
 
-each with twice the standard error over languages. A fact that is at hand in the language in which it is told, and not in
-English, gives MTE > 0; with MTE < 0 English is the better way to it. With LE > 0 a translated English benchmark
-underestimates a language. With machine in place of human translations the same differences say what the translation does.
+each with twice the standard error over languages. A fact that is at hand in the language in which it is told, and not
+in English, gives MTE > 0; with MTE < 0 English is the better way to it. With LE > 0 a translated English benchmark
+underestimates a language. With machine in place of human translations they say what the translation does.
 
     found = diagnose({"german": {"1": 1.0}, "german_translated_human_english": {"1": 0.0}, ...})
     found.parity.gap, found.mother_tongue.mean, found.mother_tongue.by_language["german"]
@@ -56,7 +56,7 @@ class Parity(NamedTuple):
 
 
 def parity(scores: Scores) -> Parity:
-    """Average and gap over all sets that are given; choose them before (the official script averages whatever is there).
+    """Average and gap over all sets that are given; choose them before (the official script averages all of a file).
 
     Raises:
         ValueError: There is no set, or one without questions.
@@ -82,11 +82,11 @@ def gap_of_equals(rate: float, sizes: Sequence[int], draws: int = 2000) -> float
     return float((means.max(axis=1) - means.min(axis=1)).mean())
 
 
-# --- equations 2 and 3: where a fact is at hand ------------------------------------------------------------------------
+# --- equations 2 and 3: where a fact is at hand -----------------------------------------------------------------------
 
 
 class Effect(NamedTuple):
-    """A difference of two means, by language; either term is shown with it, since nothing minus nothing is no effect."""
+    """A difference of two means, by language; look at both terms, since nothing minus nothing is no effect."""
 
     mean: float
     twice_error: float

@@ -1,7 +1,7 @@
 """The tiny world: the ISO codes of provinces and states, asked where they lie and elsewhere, of readers that are known.
 
-A fact is a part of a country and its code (北海道 has 01): real, local, short. A model is trained on those facts that the
-configuration lets it read, in the languages in which it lets it; so what it knows, and in which language, is known
+A fact is a part of a country and its code (北海道 has 01): real, local, short. A model is trained on those facts that
+the configuration lets it read, in the languages in which it lets it; so what it knows, and in which language, is known
 beforehand, and the diagnostics have to find it. Names and codes are those of ISO 3166-2 and its translations (package
 `pycountry`), wordings ours (`miniature.yaml`). The sets are files in the official layout, machine translations among
 them: our machine takes every third name for that of another part.
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
 
 SHARES = {"shots": 0.1, "dev": 0.3, "test": 0.6}
-# Of the asked facts of a language, the share that the reader has read at all; languages get the steps between in an order that
-# the seed draws, English all. The gap that is to be found.
+# Of the asked facts of a language, the share that the reader has read at all; languages get the steps between in an
+# order that the seed draws, English all. The gap that is to be found.
 LEAST, MOST = 0.4, 1.0
 # Of the questions that the machine translates, every so many-th gets a wrong name.
 WRONG = 3
@@ -214,7 +214,7 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
 
 
 def trivial(asked: Mapping[str, Sequence[Row]]) -> dict[str, float]:
-    """Exact match on local questions of the answer that is right most often, of the first letters of the name, and of silence."""
+    """Exact match on local questions of the commonest answer of the others, of the name's first letters, of silence."""
     from papers.multiloko.answers import score
 
     found: dict[str, list[float]] = {"frequent": [], "letters": [], "silence": []}

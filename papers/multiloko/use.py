@@ -5,19 +5,18 @@
     python -m papers.multiloko.use build rows.csv --language ukrainian --human english.csv --out mine
     python -m papers.multiloko.use normalise "Der Hund" --language german
 
-As a library: :func:`papers.multiloko.answer_variants`, :func:`papers.multiloko.score`, :func:`papers.multiloko.diagnose`,
-:func:`papers.multiloko.report`.
+As a library: :func:`papers.multiloko.answer_variants`, :func:`papers.multiloko.score`,
+:func:`papers.multiloko.diagnose`, :func:`papers.multiloko.report`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional
 
@@ -25,150 +24,12 @@ from core.errors import UserError
 from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
-from papers.multiloko.answers import METRICS, Metric, Scorer, answer_variants, language_of, normalise
+from papers.multiloko.answers import METRICS, Metric, Scorer, answer_variants, language_of
 
 if TYPE_CHECKING:
-    from papers.multiloko.data import Row, Sets
-    from papers.multiloko.method import Diagnosis, Effect
+    from papers.multiloko.data import Sets
 
 Said = Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one model's answers say.
-
-    Attributes:
-        scores: Of every question, by set and id, 0 to 1.
-        contains: The same for `contains`, which forgives what is said around an answer.
-        diagnosis: With human translations.
-        machine: With machine translations; the same parity.
-        averages: Over local sets, by each of the three scorers: they do not agree.
-    """
-
-    scores: dict[str, dict[str, float]]
-    contains: dict[str, dict[str, float]]
-    diagnosis: Diagnosis
-    machine: Diagnosis
-    averages: dict[str, float]
-
-
-def report(asked: Sets, said: Said, scorer: Scorer = "current", metric: Metric = "em", source: object = "") -> Report:
-    """Score answers and compare the sets.
-
-    Args:
-        asked: What was asked (:func:`papers.multiloko.data.read_sets`).
-        said: Answers by set and id; a set that is not there was not asked, an id that is not there is an error.
-        scorer: Which official version.
-        metric: What is compared; better when higher.
-        source: Where the answers are from, for messages.
-
-    Raises:
-        UserError: An answer is missing, or belongs to no question; no language's own questions were answered.
-    """
-    from core.tasks.transcripts import complete
-    from papers.multiloko import method
-    from papers.multiloko.eval import graded
-
-    if metric == "edit_distance":
-        raise UserError("edit_distance is better when lower: compare languages by edit_similarity.")
-    for key, answers in said.items():
-        if key not in asked:
-            raise UserError(f"{source} answers {key!r}, and there is no such set: the sets are {', '.join(asked)}.")
-        complete(answers, [row.id for row in asked[key]], f"{source}, {key},")
-    if not method.local(said):  # type: ignore[arg-type]
-        raise UserError(f"{source} answers no language's own questions: add rows whose language is one of them.")
-    own = {key: asked[key] for key in method.local(said)}  # type: ignore[arg-type]
-    averages = {
-        name: fmean(fmean(values.values()) for values in graded(own, said, name, metric).values())
-        for name in ("initial", "v1", "current")
-    }  # type: ignore[arg-type]
-    scores, contained = (graded(asked, said, scorer, name) for name in (metric, "contains"))  # type: ignore[arg-type]
-    return Report(scores, contained, method.diagnose(scores), method.diagnose(scores, "machine"), averages)
-
-
-def lines(found: Report, scorer: Scorer) -> list[str]:
-    """The report in points, as text."""
-    from papers.multiloko import method
-
-    parity = found.diagnosis.parity
-    told = [
-        f"  average {100 * parity.average:.2f} ± {100 * parity.twice_error:.2f} (2 standard errors over languages) with "
-        f"scorer {scorer}; " + ", ".join(f"{name} {100 * value:.2f}" for name, value in found.averages.items()),
-        f"  gap {100 * parity.gap:.2f} from {parity.best} to {parity.worst}; equal languages would show "
-        f"{100 * parity.gap_of_equals:.2f} by the choice of questions",
-    ]
-    subsets = {"local questions in English": (True, "human"), "English questions in each language": (False, "human")}
-    named: dict[str, tuple[Effect | None, str, str]] = {}
-    for by, one in (("human", found.diagnosis), ("machine", found.machine)):
-        named[f"mother-tongue effect ({by})"] = (one.mother_tongue, "in the language", "in English")
-        named[f"locality effect ({by})"] = (one.locality, "local", "from English")
-    for name, (into, _) in subsets.items():
-        named[f"human less machine, {name}"] = (method.translation(found.scores, into_pivot=into), "human", "machine")
-    for name, (effect, first, second) in named.items():
-        if effect:
-            one, other = (100 * fmean(values) for values in zip(*effect.by_language.values(), strict=True))
-            rank = f", rank correlation of languages {method.order(effect):.2f}" if "machine, " in name else ""
-            told.append(
-                f"  {name} {100 * effect.mean:+.2f} ± {100 * effect.twice_error:.2f} ({first} {one:.2f}, {second} "
-                f"{other:.2f}{rank})"
-            )
-    for name, keys in _subsets(found).items():
-        spread = method.parity({key: found.scores[key] for key in keys})
-        told.append(f"  {name}: average {100 * spread.average:.2f}, gap {100 * spread.gap:.2f}")
-    if same := found.diagnosis.consistency:
-        told.append(f"  right or wrong in both languages alike: {fmean(one.agreement for one in same.values()):.0%}")
-    return told
-
-
-def _subsets(found: Report) -> dict[str, list[str]]:
-    """Translated sets of a kind, where there are several."""
-    kinds: dict[str, list[str]] = {}
-    for key in found.scores:
-        home, mark, rest = key.partition("_translated_")
-        by = rest.partition("_")[0]
-        if mark:
-            kinds.setdefault(f"English questions, by {by}" if home == "english" else f"in English, by {by}", []).append(key)
-    return {name: keys for name, keys in kinds.items() if len(keys) > 1}
-
-
-def table(found: Report) -> list[dict[str, Any]]:
-    """A row a language: questions, score and `contains` of its own questions, the other terms, effects; in points."""
-    rows = []
-    for code in (key for key in found.scores if "_translated_" not in key):
-        row: dict[str, Any] = {"language": code, "questions": len(found.scores[code])}
-        row |= {name: round(100 * fmean(of[code].values()), 2) for name, of in (("score", found.scores), ("contains", found.contains))}
-        for by, one in (("human", found.diagnosis), ("machine", found.machine)):
-            for name, effect in (("in_english", one.mother_tongue), ("from_english", one.locality)):
-                pair = effect.by_language.get(code) if effect else None
-                row[f"{name}_{by}"] = round(100 * pair[1], 2) if pair else None
-                short = {"in_english": "mte", "from_english": "le"}[name]
-                row[f"{short}_{by}"] = round(100 * (pair[0] - pair[1]), 2) if pair else None
-        rows.append(row)
-    return rows
-
-
-def audit(rows: Sequence[Row], language: str) -> list[str]:
-    """What is odd about questions, one sentence a kind: blank answers, answers in the question or not in the text,
-    an answer that is right too often."""
-    from papers.multiloko.data import unanswerable
-
-    forms = {row.id: {form for target in row.targets for form in answer_variants(target, language)} for row in rows}
-    plain = {row.id: normalise(row.question, language) for row in rows}
-    texts = {row.id: normalise(row.text, language) for row in rows if row.text}
-    given = [key for key, found in forms.items() if any(form in plain[key] for form in found)]
-    absent = [key for key, text in texts.items() if forms[key] and not any(form in text for form in forms[key])]
-    first = Counter(normalise(row.targets[0], language) for row in rows)
-    common, count = first.most_common(1)[0]
-    told = {
-        "no right answer that can be matched": unanswerable(rows, language),
-        "a right answer in the question": given,
-        "no right answer in the text": absent,
-        f"{common!r} as right answer": [row.id for row in rows if normalise(row.targets[0], language) == common]
-        if count > max(2, len(rows) // 10)
-        else [],
-    }
-    return [f"{len(keys)} of {len(rows)} have {what}: {', '.join(keys[:5])}" for what, keys in told.items() if keys]
 
 
 # --- as a command -----------------------------------------------------------------------------------------------------
@@ -223,7 +84,7 @@ class Build:
     """Write a language's set in the official layout, and say what is odd about it."""
 
     rows: Positional[Path]
-    """`question` and `targets` (a list, or " | " between answers), better also `output_type`, `text`, `target`, `id`."""
+    """`question` and `targets` (a list, or " | " between them); better also `output_type`, `text`, `target`, `id`."""
     language: str
     """Its name, as the benchmark writes names: ukrainian."""
     human: Path | None = None
@@ -290,23 +151,25 @@ def _tell(asked: Sets, said: Mapping[str, Said], scorer: Scorer, metric: Metric,
     from papers.multiloko import method
     from papers.multiloko.answers import score
     from papers.multiloko.data import unanswerable
+    from papers.multiloko.reporting import lines, report, table
 
     found = {name: report(asked, answers, scorer, metric, name) for name, answers in said.items()}
     for name, one in found.items():
         print(f"{name}: {metric} of {sum(map(len, one.scores.values()))} answers in {len(one.scores)} sets")
-        print("\n".join(lines(one, scorer)))
+        print("\n".join(f"  {line}" for line in lines(one)))
     if blank := {key: len(ids) for key, rows in asked.items() if (ids := unanswerable(rows, language_of(key)))}:
-        print(f"No answer can match {sum(blank.values())} questions, whose right answers are blank: {', '.join(blank)}.")
+        print(f"No answer can match {sum(blank.values())} questions with blank right answers: {', '.join(blank)}.")
     name, first = next(iter(found.items()))
     own = lambda one: {f"{c}/{key}": v for c in method.local(one.scores) for key, v in one.scores[c].items()}  # noqa: E731
     for other, one in list(found.items())[1:]:
         if own(one).keys() != own(first).keys():
             raise UserError(f"{other} and {name} answer other languages: give files of the same sets.")
         gain = compare({0: own(one)}, {0: own(first)}, 1).interval
-        print(f"{other} less {name}: {100 * gain.estimate:+.2f} [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}], languages drawn")
-    effects = [method.translation(one.scores) for one in found.values()]
-    if len(effects) > 2 and all(effects):
-        human, machine = zip(*(map(fmean, zip(*e.by_language.values(), strict=True)) for e in effects if e), strict=True)
+        ends = f"[{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]"
+        print(f"{other} less {name}: {100 * gain.estimate:+.2f} {ends}, 95 % over languages")
+    effects = [effect for one in found.values() if (effect := method.translation(one.scores))]
+    if len(effects) == len(found) > 2:
+        human, machine = ([fmean(pair[n] for pair in e.by_language.values()) for e in effects] for n in (0, 1))
         print(f"Rank correlation of the models between human and machine translations: {spearman(human, machine):.2f}")
     out.mkdir(parents=True, exist_ok=True)
     write_table(out / "languages.tsv", table(first))
@@ -330,13 +193,20 @@ def build(options: Build) -> None:
     from core.tasks.transcripts import complete
     from papers.multiloko.data import SHOTS, read_set, write_set
     from papers.multiloko.method import PIVOT, set_name
+    from papers.multiloko.reporting import audit
 
     if not re.fullmatch(r"(?!english$)[a-z]+(_[a-z]+)*", options.language) or "_translated" in options.language:
-        raise UserError(f"--language {options.language!r}: write small letters and underscores, as in simplified_mandarin.")
+        raise UserError(
+            f"--language {options.language!r}: write small letters and underscores, as in simplified_mandarin."
+        )
     if (options.from_human or options.from_machine) and not options.english:
         raise UserError("Translations of English questions need the questions themselves: give --english.")
     code = options.language
-    files = {code: options.rows, set_name(code, PIVOT): options.human, set_name(code, PIVOT, "machine"): options.machine}
+    files = {
+        code: options.rows,
+        set_name(code, PIVOT): options.human,
+        set_name(code, PIVOT, "machine"): options.machine,
+    }
     files |= {PIVOT: options.english, set_name(PIVOT, code): options.from_human}
     files |= {set_name(PIVOT, code, "machine"): options.from_machine}
     read = {key: read_set(path) for key, path in files.items() if path}
@@ -366,11 +236,11 @@ VERBS: Verbs = {
 
 TRY = Try(
     command="evaluate {data} --model {model} --out {out}",
-    data="the folder of the unpacked release, or one of the same layout, such as `use build` writes.",
-    means="What the model knows that matters in each language, how far languages are apart, and whether it knows local "
+    data="the folder of the unpacked release, or one of the same layout, such as `build` writes.",
+    means="What the model knows that matters in each language, how far languages are apart, whether it knows local "
     "facts in their language alone (mother-tongue effect above 0) or better in English (below).",
-    limits="Nothing minus nothing is no effect: look at both terms, and at `contains` for a model that talks around its "
-    "answers. Differences of translated sets are also those of the translation. Numbers of different scorers do not "
+    limits="Nothing minus nothing is no effect: look at both terms, and at `contains` for a model that talks around "
+    "its answers. Differences of translated sets are also those of the translation. Numbers of different scorers do not "
     "compare.",
     more="--mode chat --languages swedish thai",
 )

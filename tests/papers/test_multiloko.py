@@ -1,4 +1,4 @@
-"""multiloko: parity with the three official scorers, known cases of every diagnostic, the world of known facts, verbs."""
+"""multiloko: parity with the three official scorers, known cases of the diagnostics, the world of facts, verbs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -23,9 +23,13 @@ from papers.multiloko import (
     answer_variants,
     audit,
     consistency,
+    data,
     diagnose,
+    eval,
     gap_of_equals,
     language_of,
+    method,
+    miniature,
     normalise,
     parity,
     report,
@@ -34,8 +38,7 @@ from papers.multiloko import (
     translation,
     use,
 )
-from papers.multiloko import data, eval, method, miniature
-from papers.multiloko.answers import ARTICLES, METRICS, PREFIXES
+from papers.multiloko.answers import ARTICLES, METRICS, PREFIXES, Scorer
 from papers.multiloko.config import PRESETS, TINY, VARIANTS, simulation, workload
 from papers.multiloko.data import Row
 
@@ -111,12 +114,12 @@ def test_the_second_scorer_is_between_the_two() -> None:
     assert answer_variants("An ninh", "vietnamese", "v1") == ["ninh"]
     assert answer_variants("The answer is the Danube.", "english", "v1") == ["danube"]
     assert answer_variants("東京です", "japanese", "v1") == ["東京"]
-    assert [normalise("क।", "hindi", name) for name in ("initial", "v1", "current")] == ["क।", "क", "क"]  # type: ignore[arg-type]
-    assert [normalise("a~b^c", "polish", name) for name in ("initial", "v1", "current")] == ["abc"] * 3  # type: ignore[arg-type]
+    assert [normalise("क।", "hindi", name) for name in get_args(Scorer)] == ["क।", "क", "क"]
+    assert [normalise("a~b^c", "polish", name) for name in get_args(Scorer)] == ["abc"] * 3
 
 
 def test_blank_right_answers() -> None:
-    """In everything with v1, as its script counts; in nothing with the current one, whose script stops at such a row."""
+    """In everything with v1, as its script counts; in nothing with the current one, whose script stops there."""
     assert score("anything", ["", "Ich Troje"], "polish", "v1")["contains"] == 1
     assert score("anything", ["", "Ich Troje"], "polish")["contains"] == 0
     assert score("", ["..."], "polish", "v1")["em"] == 1
@@ -140,8 +143,7 @@ def test_forms_are_few_distinct_and_stable(text: str, language: str) -> None:
     if found:
         assert score(text, [text], language, metrics=("em", "contains")) == {"em": 1.0, "contains": 1.0}
         assert score(f"  {text} . ", [text], language, metrics=("em",))["em"] == 1.0
-    for scorer in ("initial", "v1"):
-        assert len(answer_variants(text, language, scorer)) == 1  # type: ignore[arg-type]
+    assert len(answer_variants(text, language, "initial")) == len(answer_variants(text, language, "v1")) == 1
 
 
 @settings(deadline=None)
@@ -177,7 +179,12 @@ KNOWN = scores(english=0.9, german=0.6, thai=0.3, german_en=0.4, thai_en=0.5, en
 def test_differences_of_means() -> None:
     found = diagnose(KNOWN)
     spread = found.parity
-    assert (spread.average, spread.gap, spread.best, spread.worst) == (pytest.approx(0.6), pytest.approx(0.6), "english", "thai")
+    assert (spread.average, spread.gap, spread.best, spread.worst) == (
+        pytest.approx(0.6),
+        pytest.approx(0.6),
+        "english",
+        "thai",
+    )
     assert spread.twice_error == pytest.approx(2 * 0.3 / math.sqrt(3))
     assert found.mother_tongue is not None
     assert found.mother_tongue.mean == pytest.approx(0.0)
@@ -246,7 +253,8 @@ def test_the_effect_changes_sign_with_its_terms(pairs: list[tuple[bool, bool]]) 
 # --- files in the official layout -------------------------------------------------------------------------------------
 
 ROW = {
-    "text": "Bern ist seit 1848 die Bundesstadt.", "question": "Seit wann ist Bern Bundesstadt?", "targets": ["1848", "Seit 1848"],
+    "text": "Bern ist seit 1848 die Bundesstadt.", "question": "Seit wann ist Bern Bundesstadt?",
+    "targets": ["1848", "Seit 1848"],
     "target": "Bern ist seit 1848 Bundesstadt.", "id": "007_Bern.txt", "output_type": "Jahr",
 }  # fmt: skip
 
@@ -271,9 +279,10 @@ def test_sets_are_read_as_they_were_written(tmp_path: Path) -> None:
             data.read_sets(tmp_path, **bad)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="is no folder and cannot be fetched"):
         data.read_sets("nobody/nothing")
+    (tmp_path / "twice.jsonl").write_text(f"{json.dumps(ROW)}\r\n{json.dumps(ROW | {'targets': 'a | b'})}\r\n")
     with pytest.warns(UserWarning, match="1 of 2 questions"):
-        (tmp_path / "twice.jsonl").write_text(f"{json.dumps(ROW)}\r\n{json.dumps(ROW | {'targets': 'a | b'})}\r\n")
-        assert data.read_set(tmp_path / "twice.jsonl")[0].targets == ("a", "b")
+        found = {"german": data.read_set(tmp_path / "twice.jsonl")}
+    assert found["german"][0].targets == ("a", "b")
 
 
 @pytest.mark.parametrize("bad", [{"targets": []}, {"targets": [1]}, {"question": " "}, {"text": 3}])
@@ -291,10 +300,15 @@ def test_prompts_are_in_the_language_of_the_question() -> None:
     )
     assert data.prompt(row, "japanese").startswith("質問：Seit")
     assert data.prompt(row, "japanese").endswith("\n回答：")
-    assert data.prompt(row, "german", [shot], "chat") == "Seit wann ist Bern Bundesstadt? Antworte so kurz wie möglich, nur hiermit: Jahr."
+    assert (
+        data.prompt(row, "german", [shot], "chat")
+        == "Seit wann ist Bern Bundesstadt? Antworte so kurz wie möglich, nur hiermit: Jahr."
+    )
     assert data.prompt(row, "quechua") == "? Seit wann ist Bern Bundesstadt? (Jahr)\n= ".rstrip()
     assert len(data.wordings()) == 31
-    assert all("{type}" in words["only"] and words["question"] and words["answer"] for words in data.wordings().values())
+    assert all(
+        "{type}" in words["only"] and words["question"] and words["answer"] for words in data.wordings().values()
+    )
 
 
 # --- the world of known facts -----------------------------------------------------------------------------------------
@@ -302,7 +316,11 @@ def test_prompts_are_in_the_language_of_the_question() -> None:
 
 def test_facts_are_of_one_part_and_names_of_one_language() -> None:
     assert {code: len(found) for code, found in miniature.facts().items()}["thai"] > 70
-    dev = {fact.id for code in miniature.wordings() for fact in miniature.drawn(code, replace(TINY, split="dev", facts=999))}
+    dev = {
+        fact.id
+        for code in miniature.wordings()
+        for fact in miniature.drawn(code, replace(TINY, split="dev", facts=999))
+    }
     test = {fact.id for code in miniature.wordings() for fact in miniature.drawn(code, replace(TINY, facts=999))}
     assert not dev & test
     own = next(fact for fact in miniature.facts()["japanese"] if fact.id == "JP-01")
@@ -377,7 +395,9 @@ def test_answers_of_the_truth_give_the_truth(arm: str) -> None:
 # --- whole runs and verbs ---------------------------------------------------------------------------------------------
 
 
-def test_a_smoke_run_can_be_scored_again(smoke: Callable[[str], Any], tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+def test_a_smoke_run_can_be_scored_again(
+    smoke: Callable[[str], Any], tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
     done = smoke("multiloko")
     metrics = done.measurement["metrics"]
     assert metrics["average"] == metrics["average_current"]
@@ -391,7 +411,9 @@ def test_a_smoke_run_can_be_scored_again(smoke: Callable[[str], Any], tmp_path: 
     assert f"mother-tongue effect (human) {100 * metrics['mte']:+.2f}" in printed
     rows = read_json_lines(tmp_path / "scores" / "questions.jsonl")
     own = [row["em"] for row in rows if row["set"] == "japanese"]
-    assert fmean(own) == pytest.approx(fmean(v for k, v in done.measurement["units"]["average"].items() if "japanese" in k))
+    assert fmean(own) == pytest.approx(
+        fmean(v for k, v in done.measurement["units"]["average"].items() if "japanese" in k)
+    )
     assert {"forms", "targets", "contains", "scorer"} <= {*rows[0]}
 
 
@@ -424,7 +446,9 @@ def test_models_are_compared_on_the_same_questions(tmp_path: Path, capsys: Any, 
 
 def test_a_set_for_a_language_that_the_benchmark_lacks(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    own = [{"id": str(n), "question": f"Яке місто {n}?", "targets": ["Львів"], "text": "Львів — місто."} for n in range(4)]
+    own = [
+        {"id": str(n), "question": f"Яке місто {n}?", "targets": ["Львів"], "text": "Львів — місто."} for n in range(4)
+    ]
     own[3] |= {"question": "Де є Одеса?", "targets": ["Одеса"]}
     there = [{"id": str(n), "question": f"Which city {n}?", "targets": "Lviv | Lwów"} for n in range(4)]
     for name, rows in (("own", own), ("there", there), ("odd", there[:3])):
@@ -485,15 +509,15 @@ def test_the_paper_preset_on_local_copies(smoke: Callable[[str], Any], tmp_path:
     miniature.write_sets(config, tmp_path / "release")
     (stage,) = smoke("multiloko").stages.glob("reader-*")
     paper = replace(
-        PRESETS["paper"], source=str(tmp_path / "release"), model=str(stage / "model"), dtype="float32", device_map=None,
-        shots=2, max_new_tokens=2,
+        PRESETS["paper"], source=str(tmp_path / "release"), model=str(stage / "model"), dtype="float32",
+        device_map=None, shots=2, max_new_tokens=2,
     )  # fmt: skip
     with temporary("multiloko", paper) as run:
         run.path.mkdir(parents=True)
         found = eval.evaluate(paper, run)
     assert "mte" in found.metrics
     assert "known" not in found.metrics
-    with pytest.raises(UserError, match="99 shots|add some, or lower --shots"):
+    with pytest.raises(UserError, match="add some, or lower --shots"):
         data.demonstrations(tmp_path / "release", ("turkish",), 99)
 
 
