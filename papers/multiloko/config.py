@@ -73,7 +73,7 @@ class Config:
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             steps=300, batch_size=64, learning_rate=4e-3, schedule="linear", warmup=30, max_length=128,
-            layout="padded", precision="fp32", log_every=100,
+            layout="flattened", precision="fp32", log_every=100,
         )
     )  # fmt: skip
     """Of the reader."""
@@ -91,7 +91,7 @@ _PAPER = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        languages=("turkish", "japanese"), facts=3, training=replace(TINY.training, steps=60, batch_size=16)
+        languages=("turkish", "japanese"), facts=3, training=replace(TINY.training, steps=8, batch_size=16)
     ),
     "tiny": TINY,
     "paper": _PAPER,

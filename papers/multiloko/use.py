@@ -190,7 +190,6 @@ def _tell(asked: Sets, said: Mapping[str, Said], scorer: Scorer, metric: Metric,
 
 def build(options: Build) -> None:
     """Check that translations belong to the questions, write, and audit."""
-    from core.tasks.transcripts import complete
     from papers.multiloko.data import SHOTS, read_set, write_set
     from papers.multiloko.method import PIVOT, set_name
     from papers.multiloko.reporting import audit
@@ -202,17 +201,16 @@ def build(options: Build) -> None:
     if (options.from_human or options.from_machine) and not options.english:
         raise UserError("Translations of English questions need the questions themselves: give --english.")
     code = options.language
-    files = {
-        code: options.rows,
-        set_name(code, PIVOT): options.human,
-        set_name(code, PIVOT, "machine"): options.machine,
-    }
-    files |= {PIVOT: options.english, set_name(PIVOT, code): options.from_human}
-    files |= {set_name(PIVOT, code, "machine"): options.from_machine}
+    files = {code: options.rows, PIVOT: options.english}
+    files |= {set_name(code, PIVOT): options.human, set_name(code, PIVOT, "machine"): options.machine}
+    files |= {set_name(PIVOT, code): options.from_human, set_name(PIVOT, code, "machine"): options.from_machine}
     read = {key: read_set(path) for key, path in files.items() if path}
     for key, rows in read.items():
-        home = key.partition("_translated_")[0]
-        complete([row.id for row in rows], [row.id for row in read[home]], files[key])
+        ids, own = ({row.id for row in of} for of in (rows, read[key.partition("_translated_")[0]]))
+        if ids != own:
+            raise UserError(
+                f"{files[key]} has other ids than the questions: {min(ids ^ own)!r} is in one of them alone."
+            )
     shots = read_set(options.shots) if options.shots else []
     for key, rows in read.items():
         path = write_set(options.out, key, rows, options.subset)
@@ -240,8 +238,8 @@ TRY = Try(
     means="What the model knows that matters in each language, how far languages are apart, whether it knows local "
     "facts in their language alone (mother-tongue effect above 0) or better in English (below).",
     limits="Nothing minus nothing is no effect: look at both terms, and at `contains` for a model that talks around "
-    "its answers. Differences of translated sets are also those of the translation. Numbers of different scorers do not "
-    "compare.",
+    "its answers. Differences of translated sets are also those of the translation. Numbers of different scorers do "
+    "not compare.",
     more="--mode chat --languages swedish thai",
 )
 

@@ -464,7 +464,7 @@ def test_a_set_for_a_language_that_the_benchmark_lacks(tmp_path: Path, capsys: A
     said = {key: {row.id: row.targets[-1] for row in rows} for key, rows in sets.items()}
     assert report(sets, said).diagnosis.mother_tongue is not None
     for options, expected in (
-        (["--language", "ukrainian", "--human", "odd.jsonl"], "no answer to '3'"),
+        (["--language", "ukrainian", "--human", "odd.jsonl"], "'3' is in one of them alone"),
         (["--language", "uk-UA"], "small letters and underscores"),
         (["--language", "ukrainian", "--from-human", "own.jsonl"], "give --english"),
     ):
