@@ -128,5 +128,5 @@ __getattr__, __dir__, __all__ = public(
     answers=("answer_variants", "language_of", "normalise", "score"),
     method=("Diagnosis", "Effect", "Parity", "consistency", "diagnose", "gap_of_equals", "locality", "mother_tongue",
             "parity", "set_name", "translation"),
-    use=("Report", "audit", "report"),
+    reporting=("Report", "audit", "report"),
 )  # fmt: skip

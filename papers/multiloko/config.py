@@ -72,7 +72,7 @@ class Config:
 
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=300, batch_size=64, learning_rate=4e-3, schedule="linear", warmup=30, max_length=128,
+            steps=200, batch_size=64, learning_rate=4e-3, schedule="linear", warmup=30, max_length=128,
             layout="flattened", precision="fp32", log_every=100,
         )
     )  # fmt: skip
