@@ -99,8 +99,9 @@ PAPER = Paper(
         _check("found-as-set", "mte_far", "half", "In languages of another script it is within 10 points of what the "
                "reader was given to read.", control="half", control_metric="mte_far_truth", better="equal", size=0.10,
                null=None),
-        _check("shared-names-carry-over", "mte_far", "own", "It is larger in languages of another script than in those "
-               "whose names are written alike in English.", control="own", control_metric="mte_near", paired=False),
+        _check("shared-names-carry-over", "mte_near", "own", "In languages whose names are written alike in English it "
+               "is smaller than what the reader was given to read.", control="own", control_metric="mte_near_truth",
+               better="lower", null=None),
         _check("machine-makes-an-effect", "mte_machine", "both", "Machine translation makes a mother-tongue effect "
                "for a reader that has none."),
         _check("same-questions", "overlap", "both", "More of what is known in either language is known in both than "

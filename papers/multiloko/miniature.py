@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
 
 SHARES = {"shots": 0.1, "dev": 0.3, "test": 0.6}
-# Of the asked facts of a language, the share that the reader has read at all; languages get the steps between in an
-# order that the seed draws, English all. The gap that is to be found.
-LEAST, MOST = 0.4, 1.0
+# Of the asked facts of a language, the share that the reader has read at all, which the seed draws between these; of
+# English all.
+LEAST, MOST = 0.2, 1.0
 # Of the questions that the machine translates, every so many-th gets a wrong name.
 WRONG = 3
 # Answers that a null arm reads to each question.
@@ -149,13 +149,11 @@ def write_sets(config: Config, folder: Path) -> None:
 
 def read(config: Config) -> dict[str, list[str]]:
     """Ids of the facts that the reader has read, by the set in whose words it has: the truth."""
-    codes = [code for code in asked_languages(config) if code != PIVOT]
-    order = random.Random(f"shares/{config.seed}").sample(codes, len(codes))
     english = [fact.id for fact in drawn(PIVOT, config)]
     found = {PIVOT: english}
-    for place, code in enumerate(order):
+    for code in asked_languages(config)[1:]:
         ids = [fact.id for fact in drawn(code, config)]
-        share = LEAST + (MOST - LEAST) * place / max(1, len(order) - 1)
+        share = random.Random(f"share/{config.seed}/{code}").uniform(LEAST, MOST)
         known = ids[: round(share * len(ids))]
         told = {"own": 0.0, "half": 0.5}.get(config.reads, 1.0)
         found[code] = [] if config.reads == "english" else known
