@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 from papers.multiloko.answers import Metric, Scorer
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
     from core.cost.workload import Workload
 
 Reads = Literal["own", "half", "both", "english", "nothing"]
-
-# The eleven models of the paper whose weights can be had; the hub ids are ours. The others are behind interfaces.
-MODELS = (
-    "meta-llama/Llama-3.1-405B", "meta-llama/Llama-3.1-405B-Instruct", "meta-llama/Llama-3.1-70B",
-    "meta-llama/Llama-3.1-70B-Instruct", "mistralai/Mixtral-8x22B-v0.1", "mistralai/Mixtral-8x22B-Instruct-v0.1",
-    "Qwen/Qwen2.5-72B", "Qwen/Qwen2.5-72B-Instruct",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +75,8 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         validate(self)
+        if self.metric == "edit_distance":
+            raise UserError("metric = 'edit_distance' is better when lower: compare languages by edit_similarity.")
 
 
 TINY = Config()
@@ -122,7 +118,7 @@ _QUESTIONS, _TOKENS = 250 * (31 + 4 * 30), 460
 
 
 def workload(config: Config) -> list[Workload]:
-    """What is asked of a model, or of the eleven of the paper those whose weights can be had, for `papers plan`."""
+    """What is asked of one model, for `papers plan`."""
     from core.cost.workload import Workload
 
     if config.model == "reader":

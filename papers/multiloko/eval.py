@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run, is_main_process
+from papers.multiloko.answers import Metric, Scorer
 from papers.multiloko.config import Config
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
-    from papers.multiloko.answers import Metric, Scorer
     from papers.multiloko.data import Mode, Row, Sets
 
 Scores = dict[str, dict[str, float]]
@@ -29,7 +29,7 @@ Scores = dict[str, dict[str, float]]
 def evaluate(config: Config, run: Run) -> Measurement:
     """The diagnostics of one model, and (miniature) what they had to find."""
     from core.tasks.transcripts import write_predictions
-    from papers.multiloko import data, miniature
+    from papers.multiloko import data, method, miniature
 
     if config.source:
         source = config.source
@@ -40,18 +40,19 @@ def evaluate(config: Config, run: Run) -> Measurement:
     said = answers(load(config, run), asked, source, config.mode, config.shots, config.max_new_tokens)
     if is_main_process():
         write_predictions(run.path / "predictions.jsonl", said)
-    scores = {name: graded(asked, said, name, config.metric) for name in ("initial", "v1", "current")}  # type: ignore[arg-type]
+    scores: dict[str, Scores] = {name: graded(asked, said, name, config.metric) for name in get_args(Scorer)}
     contained = graded(asked, said, config.scorer, "contains")
     metrics, units = measured(scores[config.scorer])
     for name, values in scores.items():
         found, own = measured(values)
         metrics |= {f"{metric}_{name}": found[metric] for metric in ("average", "gap")}
         units[f"average_{name}"] = own["average"]
-    metrics["contains"] = fmean(fmean(contained[key].values()) for key in contained if "_translated_" not in key)
+    metrics["contains"] = fmean(fmean(contained[key].values()) for key in method.local(contained))
     if not config.source:
-        known = of_known(config, scores[config.scorer])
-        metrics |= known[0] | miniature.trivial(asked)
-        units |= known[1]
+        metrics |= miniature.trivial(asked)
+        if config.model == "reader":
+            found, own = of_known(config, scores[config.scorer])
+            metrics, units = metrics | found, units | own
     samples = [
         {"set": key, "asked": row.question, "said": said[key][row.id], "targets": list(row.targets)}
         for key, rows in list(asked.items())[:: max(1, len(asked) // 12)]
@@ -100,7 +101,7 @@ def answers(
         turns = [[{"role": "user", "content": text}] for text in prompts]
         said = Chat(*loaded).reply(turns, max_new_tokens=max_new_tokens)
     else:
-        said = [text.lstrip() for text in generate(*loaded, prompts, max_new_tokens=max_new_tokens, stop=["\n"])]
+        said = generate(*loaded, prompts, max_new_tokens=max_new_tokens, stop=["\n"])
     found: dict[str, dict[str, str]] = {key: {} for key in asked}
     for (key, row), text in zip(rows, said, strict=True):
         found[key][row.id] = text.strip()
@@ -134,11 +135,9 @@ def measured(scores: Scores) -> tuple[dict[str, float], dict[str, dict[str, floa
     metrics: dict[str, float] = {name: getattr(found.parity, name) for name in names}
     own = {code: scores[code] for code in method.local(scores)}
     units = {"average": {f"{code}/{key}": value for code, values in own.items() for key, value in values.items()}}
-    for by, mark in (("human", ""), ("machine", "_machine")):
-        for name, effect in (
-            (f"mte{mark}", method.mother_tongue(scores, by)),
-            (f"le{mark}", method.locality(scores, by)),
-        ):  # type: ignore[arg-type]
+    for by, mark in zip(method.TRANSLATORS, ("", "_machine"), strict=True):
+        effects = {f"mte{mark}": method.mother_tongue(scores, by), f"le{mark}": method.locality(scores, by)}
+        for name, effect in effects.items():
             if effect:
                 metrics |= {name: effect.mean, f"{name}_twice_error": effect.twice_error}
                 units[name] = {code: one - other for code, (one, other) in effect.by_language.items()}

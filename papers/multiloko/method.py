@@ -19,12 +19,13 @@ underestimates a language. With machine in place of human translations they say 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 By = Literal["human", "machine"]
+TRANSLATORS: tuple[By, ...] = get_args(By)
 Scores = Mapping[str, Mapping[str, float]]
 """Of each set the score of every question, by id; 0 to 1."""
 PIVOT = "english"
@@ -35,8 +36,8 @@ def set_name(source: str, target: str, by: By = "human") -> str:
     return source if source == target else f"{source}_translated_{by}_{target}"
 
 
-def local(scores: Scores) -> list[str]:
-    """The languages whose own questions were asked, in the order of the scores."""
+def local(scores: Iterable[str]) -> list[str]:
+    """Of names of sets those of languages' own questions, which are the languages."""
     return [key for key in scores if "_translated_" not in key]
 
 

@@ -216,7 +216,7 @@ def trivial(asked: Mapping[str, Sequence[Row]]) -> dict[str, float]:
     from papers.multiloko.answers import score
 
     found: dict[str, list[float]] = {"frequent": [], "letters": [], "silence": []}
-    for code in local(asked):  # type: ignore[arg-type]
+    for code in local(asked):
         rows = asked[code]
         counts = Counter(row.targets[0] for row in rows)
         for row in rows:

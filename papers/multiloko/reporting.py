@@ -88,7 +88,7 @@ def lines(found: Report) -> list[str]:
     ]
     effects = [
         effect
-        for by, one in (("human", found.diagnosis), ("machine", found.machine))
+        for by, one in zip(method.TRANSLATORS, (found.diagnosis, found.machine), strict=True)
         for effect in (
             (f"mother-tongue effect ({by})", one.mother_tongue, "in the language", "in English"),
             (f"locality effect ({by})", one.locality, "local", "from English"),
@@ -103,7 +103,7 @@ def lines(found: Report) -> list[str]:
             if "less" in name:
                 shown.append(f"rank correlation of languages {method.order(effect):.2f}")
             told.append(f"{name} {100 * effect.mean:+.2f} ± {100 * effect.twice_error:.2f} ({', '.join(shown)})")
-    for by in ("human", "machine"):
+    for by in method.TRANSLATORS:
         kinds: dict[str, list[str]] = {"in English": [], "English questions in each language": []}
         for key in scores:
             if f"_translated_{by}_" in key:
@@ -124,7 +124,7 @@ def table(found: Report) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"language": code, "questions": len(found.scores[code])}
         for name, of in (("score", found.scores), ("contains", found.contains)):
             row[name] = round(100 * fmean(of[code].values()), 2)
-        for by, one in (("human", found.diagnosis), ("machine", found.machine)):
+        for by, one in zip(method.TRANSLATORS, (found.diagnosis, found.machine), strict=True):
             for name, short, effect in (("in_english", "mte", one.mother_tongue), ("from_english", "le", one.locality)):
                 pair = effect.by_language.get(code) if effect else None
                 row[f"{name}_{by}"] = round(100 * pair[1], 2) if pair else None
