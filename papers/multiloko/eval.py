@@ -163,8 +163,8 @@ def of_known(config: Config, scores: Scores) -> tuple[dict[str, float], dict[str
 
     true = miniature.truth(config)
     found, own = measured(true)
-    metrics = {f"{name}_truth": found[name] for name in ("average", "gap", "mte", "le")}
-    units = {f"{name}_truth": own[name] for name in ("mte", "le")}
+    metrics = {f"{name}_truth": found[name] for name in ("average", "gap", "mte", "mte_machine", "le", "machine_loss")}
+    units = {f"{name}_truth": own[name] for name in ("mte", "mte_machine", "le", "machine_loss")}
     for name, wanted in (("known", 1.0), ("unread", 0.0)):
         leaves = {
             f"{key}/{place}": scores[key][place]

@@ -94,6 +94,7 @@ def test_the_false_match_of_the_first_scorer_is_a_near_miss_of_the_current_one()
         ("vietnamese", "Thiên An Môn", ["thiên an môn"]),
         ("spanish", "El Equipo A", ["el equipo a", "equipo a"]),
         ("japanese", "です", []),
+        ("japanese", "東京 です", ["東京 "]),  # as officially: the space stays
         ("klingon", "the cat", ["the cat"]),
         ("farsi", "قطب\u200cزاده", ["قطب\u200cزاده", "قطب زاده", "قطبزاده"]),
         ("farsi", "\u200c", ["\u200c"]),
@@ -138,7 +139,7 @@ languages = st.sampled_from([*ARTICLES, *PREFIXES, "urdu", "japanese", "thai"])
 def test_forms_are_few_distinct_and_stable(text: str, language: str) -> None:
     found = answer_variants(text, language)
     assert len({*found}) == len(found)
-    assert all(form and form == " ".join(form.split()) for form in found)
+    assert all(form.strip() for form in found)
     # An answer always matches itself, and what is written in another case.
     if found:
         assert score(text, [text], language, metrics=("em", "contains")) == {"em": 1.0, "contains": 1.0}
