@@ -301,6 +301,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "csr4mbart lexicon {} pairs.tsv --model nothing/here": ("csr4mbart", ".txt"),
     "csr4mbart lexicon pairs.tsv {} --model nothing/here": ("csr4mbart", ".txt"),
     "csr4mbart tune {} --source en --target sw --model nothing/here": ("csr4mbart", ".tsv"),
+    "multiloko score {} --references release": ("multiloko", ".csv"),
+    "multiloko score {} said.csv --references release": ("multiloko", ".jsonl"),
+    "multiloko evaluate {} --model nothing/here": ("multiloko", ".jsonl"),
+    "multiloko build {} --language ukrainian": ("multiloko", ".csv"),
+    "multiloko build release/thai/dev.jsonl --language thai --human {}": ("multiloko", ".jsonl"),
     "dip prompt {} --lexicon pairs.tsv": ("dip", ".txt"),
     "dip prompt rows.jsonl --lexicon {}": ("dip", ".tsv"),
     "dip prompt rows.jsonl --lexicon {} --placement append": ("dip", ".json"),
@@ -341,6 +346,7 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 # What else they take is a model, and models are tried below, or numbers.
 MODELS = {
+    "multiloko normalise",
     "taco ask",
     "lmt translate",
     "three_stage_mt translate",
@@ -372,6 +378,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "said.jsonl").write_text('{"question_id": 1, "text": "a"}\n')
     (tmp_path / "pairs.tsv").write_text("en\tsw\na\tb\n")
     (tmp_path / "a.vec").write_text("a 1 2\nb 2 1\n")
+    (tmp_path / "release" / "thai").mkdir(parents=True)
+    (tmp_path / "release" / "thai" / "dev.jsonl").write_text('{"id": "1", "question": "q", "targets": ["a"]}\n')
+    (tmp_path / "said.csv").write_text("language,id,prediction\nthai,1,a\n")
     return tmp_path
 
 
