@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -28,8 +29,9 @@ from core.metrics.intervals import Array
 
 WRITTEN_IN = {"interface": "en", "narrations": "ar"}
 LANGUAGES = ("en", "ar")
-ORDER, WIDTH = 4, 14  # characters of an n-gram; of a continuation
+ORDER, WIDTH = 4, 8  # characters of an n-gram; of a continuation
 CONTEXT, CHOICES = 30, 4
+TEMPERATURE = 0.1  # nats a character by which a passage has to be likelier for a vote of 73 to 27
 Part = Literal["train", "items", "judge"]
 _SHARES: dict[Part, float] = {"train": 0.5, "items": 0.25, "judge": 0.25}
 
@@ -50,6 +52,7 @@ class World:
 # --- texts --------------------------------------------------------------------------------------------------------
 
 
+@cache
 def texts(split: str) -> dict[str, dict[str, list[dict[str, str]]]]:
     """`{kind: {class: [{"en": ..., "ar": ...}]}}`: a class (a message, a book of narrations) lies in one part whole."""
     found: dict[str, dict[str, list[dict[str, str]]]] = {"interface": {}, "narrations": {}}
@@ -148,10 +151,10 @@ def sample(lines: Sequence[str], characters: float, rng: np.random.Generator) ->
 
 def questions(lines: Sequence[str], number: int, rng: np.random.Generator) -> list[tuple[str, list[str]]]:
     """A beginning and four ways to go on of equal length, the right one first; the others go on elsewhere."""
-    long = [line for line in dict.fromkeys(lines) if len(line) >= WIDTH + 8]
+    long = [line for line in dict.fromkeys(lines) if len(line) >= WIDTH + 6]
     cut = []
     for place in rng.permutation(len(long))[:number]:
-        end = int(rng.integers(WIDTH + 8, len(long[place]) + 1))
+        end = int(rng.integers(WIDTH + 6, len(long[place]) + 1))
         cut.append((long[place][max(0, end - WIDTH - CONTEXT) : end - WIDTH], long[place][end - WIDTH : end]))
     found = []
     for context, right in cut:
@@ -161,9 +164,7 @@ def questions(lines: Sequence[str], number: int, rng: np.random.Generator) -> li
     return found
 
 
-def made(
-    split: str, seed: int, models: int, votes: int, items: int, low: float, high: float, temperature: float
-) -> World:
+def made(split: str, seed: int, models: int, votes: int, items: int, low: float, high: float) -> World:
     """A population, its scores and the votes.
 
     Args:
@@ -174,7 +175,6 @@ def made(
         items: At most, in each benchmark.
         low: Fewest characters that a model reads.
         high: Most.
-        temperature: Of a vote: win with sigmoid of the difference in nats a character over this.
     """
     rng = np.random.default_rng([seed, split == "dev"])
     parts = {kind: dealt(classes, rng) for kind, classes in texts(split).items()}
@@ -214,7 +214,7 @@ def made(
         one, other = rng.integers(0, models, votes), rng.integers(1, models, votes)
         other = (one + other) % models
         passage = rng.integers(0, table.shape[1], votes)
-        ahead = (table[one, passage] - table[other, passage]) / temperature
+        ahead = (table[one, passage] - table[other, passage]) / TEMPERATURE
         won = rng.random(votes) < 1 / (1 + np.exp(-ahead))
         world.votes[code] = [(int(i), int(j), float(w)) for i, j, w in zip(one, other, won, strict=True)]
     return world
