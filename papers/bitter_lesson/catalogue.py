@@ -15,15 +15,18 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from core.corpora import adapted, read_rows
 from core.errors import UserError
 from core.files import read_lines
 from core.text.languages import language
+
+if TYPE_CHECKING:
+    from core.tasks.judging import Judge
 
 RECORDS = Path(__file__).parent / "records.jsonl"
 HARNESS = "lm-eval"
@@ -95,7 +98,9 @@ class BenchmarkRecord:
             raise UserError(f"{self.id!r}: {self.year}-{self.month} is no month of publication.")
         for field, kind in (("task_category", Category), ("size_bin", Size), ("affiliation_type", Affiliation)):
             if getattr(self, field) not in get_args(kind):
-                raise UserError(f"{self.id!r}: {field} {getattr(self, field)!r} is none of {', '.join(get_args(kind))}.")
+                raise UserError(
+                    f"{self.id!r}: {field} {getattr(self, field)!r} is none of {', '.join(get_args(kind))}."
+                )
         if unknown := [value for value in self.translation if value not in get_args(Translation)]:
             raise UserError(f"{self.id!r}: translation {unknown[0]!r} is none of {', '.join(get_args(Translation))}.")
         if bad := [code for code in self.countries if not re.fullmatch(r"[A-Z]{2}", code)]:
@@ -205,7 +210,9 @@ def report(records: Sequence[BenchmarkRecord], share: Share = "record", top: int
         known = sum(bool(record.labels(field)) for record in records)
         lines += ["", f"## {field.replace('_', ' ')} ({known} of {len(records)} annotated)", "", "| label | share |"]
         lines += ["|---|---:|"]
-        lines += [f"| {label} | {value:.1%} |" for label, value in list(distribution(records, field, share).items())[:top]]
+        lines += [
+            f"| {label} | {value:.1%} |" for label, value in list(distribution(records, field, share).items())[:top]
+        ]
     once = [label for label, value in distribution(records, "languages").items() if value * len(records) < 1.5]
     lines += ["", "## Gaps", "", f"{len(once)} languages are in a single benchmark: {', '.join(sorted(once))}."]
     years = sorted({record.year for record in records})
@@ -258,11 +265,11 @@ def _codes() -> dict[str, str]:
     import pycountry
 
     found: dict[str, str] = {}
-    for language in pycountry.languages:
-        code = getattr(language, "alpha_2", language.alpha_3)
-        found[language.alpha_3] = code
-        if code != language.alpha_3:
-            found |= {code: code, language.name.split(" (")[0].lower(): code}
+    for entry in pycountry.languages:
+        code = getattr(entry, "alpha_2", entry.alpha_3)
+        found[entry.alpha_3] = code
+        if code != entry.alpha_3:
+            found |= {code: code, entry.name.split(" (")[0].lower(): code}
     return found
 
 
@@ -274,17 +281,22 @@ _INTRODUCES = re.compile(r"\b(benchmarks?|test ?suites?|evaluation (?:data ?)?se
 _MULTILINGUAL = re.compile(r"multilingual|cross-?lingual|low-resource|\blanguages\b|bilingual|translat", re.I)
 
 
-def screened(papers: Sequence[Mapping[str, str]], ask: Callable[[Sequence[str]], Sequence[str]] | None) -> list[bool]:
-    """Which papers to read: what a judge answers to the question of `PROMPT`, or the rule of two words without one.
+def screened(papers: Mapping[str, Mapping[str, str]], judge: Judge | None = None) -> dict[str, bool]:
+    """Which papers to read: a judge's answer to the question of `PROMPT`, or the rule of two words without one.
 
     Args:
-        papers: Rows with `title` and `abstract`.
-        ask: Prompts to replies, such as a judge of :mod:`core.tasks.judging`.
+        papers: By id, with `title` and `abstract`.
+        judge: Such as `core.tasks.judging.judge_of(...)`.
     """
-    if ask:
-        replies = ask([PROMPT.format(title=row["title"], abstract=row["abstract"]) for row in papers])
-        return [reply.strip().lower().lstrip("*\"'").startswith("yes") for reply in replies]
+    if judge:
+        replies = judge(
+            {key: PROMPT.format(title=row["title"], abstract=row["abstract"]) for key, row in papers.items()}
+        )
+        return {key: replies[key].strip().lower().lstrip("*\"'").startswith("yes") for key in papers}
     names = {word for word in _codes() if len(word) > 3} - {"english"}
-    texts = [f"{row['title']} {row['abstract']}" for row in papers]
-    named = [bool(_MULTILINGUAL.search(text)) or bool(names & set(re.findall(r"\w+", text.lower()))) for text in texts]
-    return [bool(_INTRODUCES.search(text)) and other for text, other in zip(texts, named, strict=True)]
+    found = {}
+    for key, row in papers.items():
+        text = f"{row['title']} {row['abstract']}"
+        other = bool(_MULTILINGUAL.search(text)) or bool(names & set(re.findall(r"\w+", text.lower())))
+        found[key] = bool(_INTRODUCES.search(text)) and other
+    return found

@@ -103,10 +103,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 # Shapes that stand for the paper's models of about their size, and how many of the thirty are nearest to each.
-_SHAPES = {"google/gemma-2-2b": 8, "meta-llama/Llama-3.1-8B": 16, "meta-llama/Llama-2-13b-hf": 3, "google/gemma-2-27b": 3}
-# Examples of a language times tokens of one, roughly, over the nine sets; MMLU has five examples in front, of which each
-# question reads its own.
-_TOKENS = 5 * (2 * 14_000 * 700 + 10_000 * 100 + 5_010 * 3 * 60 + 1_190 * 300 + 250 * 900 + 1_200 * 4 * 80) + 11_500 * 700
+_SHAPES = {
+    "google/gemma-2-2b": 8,
+    "meta-llama/Llama-3.1-8B": 16,
+    "meta-llama/Llama-2-13b-hf": 3,
+    "google/gemma-2-27b": 3,
+}
+# Examples of a language times tokens of one, roughly, over the nine sets; MMLU has five examples in front.
+_TOKENS = (
+    5 * (2 * 14_000 * 700 + 10_000 * 100 + 5_010 * 3 * 60 + 1_190 * 300 + 250 * 900 + 1_200 * 4 * 80) + 11_500 * 700
+)
 
 
 def workload(config: Config) -> list[Workload]:

@@ -1,9 +1,9 @@
 """Tables that the instrument reads and writes, the paper's published ones, and scores from lm-evaluation-harness.
 
-    scores   model  benchmark  language  score      .csv, .tsv, .jsonl, or a folder of lm-eval's results_*.json
-    ratings  model  language   rating               or a wide table: model, and a column a language
-    votes    language  first  second  winner        winner: first, second or tie
-    models   model  size  ...                       numbers that cost nothing to know; sizes are also read from names
+scores   model  benchmark  language  score      .csv, .tsv, .jsonl, or a folder of lm-eval's results_*.json
+ratings  model  language   rating               or a wide table: model, and a column a language
+votes    language  first  second  winner        winner: first, second or tie
+models   model  size  ...                       numbers that cost nothing to know; sizes are also read from names
 """
 
 from __future__ import annotations
@@ -158,6 +158,12 @@ def add_task(scores: Scores, pair: tuple[str, str], model: str, numbers: Mapping
         values = [numbers[name] for name in wanted if isinstance(numbers.get(name), int | float)]
         if values and isfinite(values[0]):
             scores.setdefault((pair[0] + suffix, pair[1]), {})[model] = float(values[0])
+
+
+def paired_columns(*columns: Column) -> tuple[list[float], ...]:
+    """Values of the models that all columns have, in one order."""
+    names = sorted(set(columns[0]).intersection(*columns[1:]))
+    return tuple([column[name] for name in names] for column in columns)
 
 
 def write_scores(path: Path, scores: Scores) -> None:

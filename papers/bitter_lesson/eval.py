@@ -60,7 +60,8 @@ def benchmarks(config: Config, run: Run) -> tuple[dict[str, float], Units, dict[
     units: Units = {"rho": {}, "tau": {}, "floor": {}, "truth": {}, "dial": {}, "accuracy_best": {}}
     details: dict[str, Any] = {"agreement": {}}
     for code, name, column in data.chosen(config, scores, models):
-        x, y, names = paired(column, ratings[code])
+        names = sorted(column.keys() & ratings[code].keys())
+        x, y = data.paired_columns(column, ratings[code])
         found = agreement(x, y, seed=config.seed)
         units["rho"][code], units["tau"][code] = found.rho, found.tau
         details["agreement"][code] = {"benchmark": name, **asdict(found)}
@@ -78,17 +79,11 @@ def benchmarks(config: Config, run: Run) -> tuple[dict[str, float], Units, dict[
         metrics["ceiling"] = math.sqrt(fmean(reliable.values()))
     details["facts"] = facts
     details["world"] = {
-        f"{name}/{code}": {at: spearman(*paired(column, ratings[at])[:2]) for at in ratings}
+        f"{name}/{code}": {at: spearman(*data.paired_columns(column, ratings[at])) for at in ratings}
         for (name, code), column in scores.items()
         if data.miniature(config) and not name.endswith(data.ACCURACY)
     }
     return metrics, {name: values for name, values in units.items() if values}, details
-
-
-def paired(scores: data.Column, ratings: data.Column) -> tuple[list[float], list[float], list[str]]:
-    """Scores and ratings of the models that have both, and their names."""
-    names = sorted(scores.keys() & ratings.keys())
-    return [scores[name] for name in names], [ratings[name] for name in names], names
 
 
 def permuted(column: data.Column, seed: int, salt: str) -> data.Column:
@@ -112,15 +107,15 @@ def people(config: Config) -> tuple[dict[str, float], Units, dict[str, Any]]:
     floor = {code: spearman(size, found) for code, found in ranks.items()}
     reported = data.published()
     between = {f"{a}-{b}": spearman(ranks[a], ranks[b]) for a in ranks for b in ranks if a < b}
-    kinds = {name for name, _ in reported}
+    means, below = {}, {}
+    for kind in sorted({name for name, _ in reported}):
+        of = {code: rho for (name, code), rho in reported.items() if name == kind}
+        means[kind], below[kind] = fisher_mean([*of.values()]), [code for code, rho in of.items() if rho < floor[code]]
     details = {
         "floor": {code: asdict(agreement(size.tolist(), found.tolist(), 2000)) for code, found in ranks.items()},
         "between_languages": between, "concordance": kendall_w([*ranks.values()]),
         "published": {"/".join(pair): rho for pair, rho in reported.items()},
-        "published_means": {kind: fisher_mean([r for (name, _), r in reported.items() if name == kind]) for kind in kinds},
-        "below_floor": {
-            kind: [code for (name, code), rho in reported.items() if name == kind and rho < floor[code]] for kind in kinds
-        },
+        "published_means": means, "below_floor": below,
     }  # fmt: skip
     units = {
         "size_rank": dict(zip(names, size.tolist(), strict=True)),

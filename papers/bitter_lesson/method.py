@@ -96,7 +96,7 @@ def reliability(battles: Sequence[Battle], seed: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a benchmark orders models as people do; `low` and `high` from drawing models, `formula` from rho alone."""
+    """How far a benchmark orders models as people do; `low`, `high` from drawing models, `formula` from rho alone."""
 
     n: int
     rho: float

@@ -1,4 +1,4 @@
-"""A small world whose benchmarks are localized in one language and translated in the other, and whose voters are scripted.
+"""A small world whose benchmarks are localized in one language and translated in the other; its voters are scripted.
 
 Two kinds of real text with a known origin: interface messages and emoji names, written in English and translated into
 Arabic; narrations, written in Arabic and translated into English. Each language then has a benchmark of text that was
@@ -55,14 +55,18 @@ class World:
 @cache
 def texts(split: str) -> dict[str, dict[str, list[dict[str, str]]]]:
     """`{kind: {class: [{"en": ..., "ar": ...}]}}`: a class (a message, a book of narrations) lies in one part whole."""
-    found: dict[str, dict[str, list[dict[str, str]]]] = {"interface": {}, "narrations": {}}
     options: dict[str, Any] = {"placeholders": True, "markup": True, "newlines": True}
-    rows = [*corpora.load("django", languages=["ar"], **options), *corpora.load("emoji", languages=["en", "ar"])]
-    for row in rows:
-        kind = re.sub(r"[\d\W]+", " ", row["en"].lower()).split(":")[0]  # messages that differ in a number are one
-        found["interface"].setdefault(kind, []).append({code: plain(row[code]) for code in LANGUAGES})
-    for row in corpora.load("narrations", narrator=False):
-        found["narrations"].setdefault(row["chapter"], []).append({code: plain(row[code]) for code in LANGUAGES})
+    messages = [*corpora.load("django", languages=["ar"], **options), *corpora.load("emoji", languages=["en", "ar"])]
+    told = corpora.load("narrations", narrator=False).to_list()
+    found: dict[str, dict[str, list[dict[str, str]]]] = {kind: {} for kind in WRITTEN_IN}
+    for kind, rows in (("interface", messages), ("narrations", told)):
+        home: dict[str, str] = {}  # the class in which a text was seen first; what two share would leak
+        for row in rows:
+            pair = {code: plain(row[code]) for code in LANGUAGES}
+            # Messages that differ in a number are one class, and so are narrations of one book.
+            name = row.get("chapter") or re.sub(r"[\d\W_]+", " ", pair["en"])
+            if all(home.setdefault(text, name) == name for text in pair.values()):
+                found[kind].setdefault(name, []).append(pair)
     dev = {kind: {name for name in by if int(short_hash(name), 16) % 2} for kind, by in found.items()}
     return {
         kind: {name: rows for name, rows in by.items() if (name in dev[kind]) is (split == "dev")}
@@ -113,8 +117,9 @@ class Grams:
         p = np.full(len(windows), self.uniform)
         for order, (grams, counts, contexts, total, types) in enumerate(self.levels, start=1):
             key = windows & (256**order - 1)
-            count, seen, kinds = looked_up(grams, key, counts), *(
-                looked_up(contexts, key >> 8, values) for values in (total, types)
+            count, seen, kinds = (
+                looked_up(grams, key, counts),
+                *(looked_up(contexts, key >> 8, values) for values in (total, types)),
             )
             known = seen > 0
             p[known] = (count + kinds * p)[known] / (seen + kinds)[known]
@@ -183,7 +188,9 @@ def made(split: str, seed: int, models: int, votes: int, items: int, low: float,
         for kind, by in parts.items() for part, rows in by.items() for code in LANGUAGES
     }  # fmt: skip
     letters = sorted({letter for found in lines.values() for line in found for letter in line})
-    alphabet = {letter: number for number, letter in enumerate(letters[:254], start=1)} | dict.fromkeys(letters[254:], 255)
+    alphabet = {letter: number for number, letter in enumerate(letters[:254], start=1)} | dict.fromkeys(
+        letters[254:], 255
+    )
     pairs = [(kind, code) for kind in WRITTEN_IN for code in LANGUAGES]
     asked = {pair: questions(lines[*pair, "items"], items, rng) for pair in pairs}
     judged = {code: sample_passages(lines[kind, code, "judge"], 120, rng) for kind, code in WRITTEN_IN.items()}
