@@ -32,6 +32,7 @@ from papers.bitter_lesson.method import agreement, compare_benchmarks
 Units = dict[str, dict[str, float]]
 LOCALIZED, TRANSLATED = 0.682, 0.473  # what the paper reports for Chinese
 THIRTY = 30
+INPUTS = ("size_rank", "people_rank")  # of a correlation; their means are nothing
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -41,7 +42,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     units: Units = {}
     details: dict[str, Any] = {}
     for found, by_unit, more in parts:
-        metrics |= {name: fmean(values.values()) for name, values in by_unit.items()} | found
+        metrics |= {name: fmean(values.values()) for name, values in by_unit.items() if name not in INPUTS} | found
         units, details = units | by_unit, details | more
     return Measurement(metrics, units, details)
 
@@ -74,6 +75,7 @@ def benchmarks(config: Config, run: Run) -> tuple[dict[str, float], Units, dict[
             units["accuracy_best"][code] = fmean(sorted(right.values())[-max(1, len(right) // 4) :])
     metrics = {f"rho_{code}": value for code, value in units["rho"].items()}
     metrics["trivial_read_most"] = fmean(units["floor"].values())
+    metrics |= {f"trivial_{name}": fmean(facts[name].values()) for name in ("lookup", "judge_lookup") if name in facts}
     if reliable := facts.get("reliability"):
         units["reliability"] = reliable
         metrics["ceiling"] = math.sqrt(fmean(reliable.values()))
@@ -135,14 +137,18 @@ def collection(config: Config) -> tuple[dict[str, float], Units, dict[str, Any]]
         records = relabelled(records, config.seed)
     languages = distribution(records, "languages")
     second = next(code for code in languages if code != "en")
-    has = {code: {r.id: float(code in r.labels("languages")) for r in records} for code in ("en", second)}
-    kind = {name: {r.id: float(r.task_category == name) for r in records} for name in ("discriminative", "generative")}
-    native = {r.id: float("none" in r.translation) for r in records if r.translation}
-    units = {"english": has["en"], "runner_up": has[second], **kind, "original": native}
+    spoken = {r.id: r.labels("languages") for r in records}
+    sign = {"discriminative": 1.0, "generative": -1.0, "both": 0.0}
+    units = {
+        "english_lead": {key: float("en" in codes) - float(second in codes) for key, codes in spoken.items()},
+        "choosing_lead": {r.id: sign[r.task_category] for r in records},
+        "original": {r.id: float("none" in r.translation) for r in records if r.translation},
+    }
     shares = {field: distribution(records, field) for field in ("languages", "task_category", "translation", "domains")}
+    metrics = {"english": languages.get("en", 0.0), "runner_up": languages[second]}
     details = {"runner_up": second, "coverage": coverage(records), "all_records": coverage(every)}
     details |= {"shares": {field: dict(list(found.items())[:20]) for field, found in shares.items()}}
-    return {}, units, {"collection": details}
+    return metrics, units, {"collection": details}
 
 
 def relabelled(records: Sequence[BenchmarkRecord], seed: int) -> list[BenchmarkRecord]:

@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -38,7 +39,11 @@ _SHARES: dict[Part, float] = {"train": 0.5, "items": 0.25, "judge": 0.25}
 
 @dataclass(frozen=True)
 class World:
-    """What a population did: scores [models], by benchmark and language; votes by language; characters read by text."""
+    """What a population did, all by model: scores and accuracy of each benchmark, characters read of each text.
+
+    Votes and true taste are by language. `lookup` is the share of items whose right end, with the sixteen characters
+    before it, stands somewhere in what the models may read; `judge_lookup` that of whole passages of the judge.
+    """
 
     scores: dict[tuple[str, str], list[float]]
     accuracy: dict[tuple[str, str], list[float]]
@@ -47,6 +52,8 @@ class World:
     read: dict[tuple[str, str], list[float]]
     budget: list[float]
     items: dict[tuple[str, str], int] = field(default_factory=dict)
+    lookup: dict[tuple[str, str], float] = field(default_factory=dict)
+    judge_lookup: dict[str, float] = field(default_factory=dict)
 
 
 # --- texts --------------------------------------------------------------------------------------------------------
@@ -204,6 +211,11 @@ def made(split: str, seed: int, models: int, votes: int, items: int, low: float,
     shares = rng.dirichlet([0.7] * len(pairs), models)
     world = World({p: [] for p in pairs}, {p: [] for p in pairs}, {}, {}, {p: [] for p in pairs}, budget.tolist())
     world.items.update({pair: len(found) for pair, found in asked.items()})
+    pool = {pair: "\n".join(lines[*pair, "train"]) for pair in pairs}
+    for pair, found in asked.items():
+        world.lookup[pair] = fmean((context[-16:] + right) in pool[pair] for context, (right, *_) in found)
+    for kind, code in WRITTEN_IN.items():
+        world.judge_lookup[code] = fmean(passage in pool[kind, code] for passage in judged[code])
     likelihood: dict[str, list[Array]] = {code: [] for code in LANGUAGES}
     for model in range(models):
         given = [sample(lines[*pair, "train"], budget[model] * shares[model, n], rng) for n, pair in enumerate(pairs)]

@@ -43,7 +43,9 @@ def population(config: Config, run: Run) -> tuple[data.Scores, data.Ratings, dic
     def compute() -> dict[str, Any]:
         world: World = made(**how)  # type: ignore[arg-type]
         joined = lambda by: {"/".join(pair): values for pair, values in by.items()}  # noqa: E731
-        return asdict(world) | {name: joined(getattr(world, name)) for name in ("scores", "accuracy", "read", "items")}
+        return asdict(world) | {
+            name: joined(getattr(world, name)) for name in ("scores", "accuracy", "read", "items", "lookup")
+        }
 
     world = run.once("population", how, compute)
     names = [f"m{number:03}" for number in range(config.population)]
@@ -59,7 +61,8 @@ def population(config: Config, run: Run) -> tuple[data.Scores, data.Ratings, dic
     models |= {f"read {pair}": dict(zip(names, values, strict=True)) for pair, values in world["read"].items()}
     models |= {f"taste {code}": dict(zip(names, values, strict=True)) for code, values in world["taste"].items()}
     facts = {"reliability": {code: reliability(found, config.seed) for code, found in votes.items()}}
-    return scores, ratings, models, facts | {"items": world["items"], "votes": config.votes}
+    facts |= {name: world[name] for name in ("items", "lookup", "judge_lookup")}
+    return scores, ratings, models, facts
 
 
 def real(config: Config, run: Run) -> tuple[data.Scores, data.Ratings, dict[str, data.Column], dict[str, Any]]:
