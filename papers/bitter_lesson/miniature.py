@@ -33,6 +33,7 @@ LANGUAGES = ("en", "ar")
 ORDER, WIDTH = 4, 8  # characters of an n-gram; of a continuation
 CONTEXT, CHOICES = 30, 4
 TEMPERATURE = 0.1  # nats a character by which a passage has to be likelier for a vote of 73 to 27
+_SIGNS = dict.fromkeys(code for code in range(0x300, 0x700) if unicodedata.category(chr(code)) == "Mn")
 Part = Literal["train", "items", "judge"]
 _SHARES: dict[Part, float] = {"train": 0.5, "items": 0.25, "judge": 0.25}
 
@@ -64,7 +65,7 @@ def texts(split: str) -> dict[str, dict[str, list[dict[str, str]]]]:
     """`{kind: {class: [{"en": ..., "ar": ...}]}}`: a class (a message, a book of narrations) lies in one part whole."""
     options: dict[str, Any] = {"placeholders": True, "markup": True, "newlines": True}
     messages = [*corpora.load("django", languages=["ar"], **options), *corpora.load("emoji", languages=["en", "ar"])]
-    told = corpora.load("narrations", narrator=False).to_list()
+    told = corpora.load("narrations", narrator=False, max_chars=500).to_list()
     found: dict[str, dict[str, list[dict[str, str]]]] = {kind: {} for kind in WRITTEN_IN}
     for kind, rows in (("interface", messages), ("narrations", told)):
         home: dict[str, str] = {}  # the class in which a text was seen first; what two share would leak
@@ -84,8 +85,7 @@ def texts(split: str) -> dict[str, dict[str, list[dict[str, str]]]]:
 def plain(text: str) -> str:
     """Lower case, without vowel signs and placeholders, white space as one blank."""
     text = re.sub(r"%\(\w+\)[a-z]|%[a-z]\b|<[^>]+>|&\w+;", " ", text)
-    bare = "".join(letter for letter in unicodedata.normalize("NFC", text) if unicodedata.category(letter) != "Mn")
-    return " ".join(bare.lower().split())
+    return " ".join(unicodedata.normalize("NFC", text).translate(_SIGNS).lower().split())
 
 
 def dealt(classes: Mapping[str, Sequence[Mapping[str, str]]], rng: np.random.Generator) -> dict[Part, list[Any]]:
