@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,21 +166,11 @@ def paired_columns(*columns: Column) -> tuple[list[float], ...]:
     return tuple([column[name] for name in names] for column in columns)
 
 
-def write_scores(path: Path, scores: Scores) -> None:
-    """A row a model, benchmark and language."""
+def write_columns(path: Path, columns: Mapping[tuple[str, ...], Column], *names: str) -> None:
+    """A row a model and key, under `model`, the names of the key's parts and that of the value."""
     rows = [
-        {"model": model, "benchmark": benchmark, "language": code, "score": value}
-        for (benchmark, code), column in scores.items()
-        for model, value in column.items()
-    ]
-    write_table(path, rows)
-
-
-def write_ratings(path: Path, ratings: Ratings) -> None:
-    """A row a model and language."""
-    rows = [
-        {"model": model, "language": code, "rating": value}
-        for code, column in ratings.items()
+        dict(zip(("model", *names), (model, *key, value), strict=True))
+        for key, column in columns.items()
         for model, value in column.items()
     ]
     write_table(path, rows)
@@ -231,16 +221,14 @@ def chosen(config: Config, scores: Scores, models: Mapping[str, Column]) -> Iter
     for code, localized in own.items():
         elsewhere = next((other for other in own if other != code), "fr")
         translated = own.get(elsewhere, "MMLU")
-        picks: dict[str, Callable[[], tuple[str, Column]]] = {
-            "localized": lambda name=localized, at=code: (name, scores[name + suffix, at]),  # type: ignore[misc]
-            "translated": lambda name=translated, at=code: (name, scores[name + suffix, at]),  # type: ignore[misc]
-            "foreign": lambda name=translated, at=elsewhere: (f"{name} ({at})", scores[name + suffix, at]),  # type: ignore[misc]
-            "floor": lambda: next((name, models[name]) for name in ("characters", "size") if name in models),
-        }
-        try:
-            yield code, *picks[config.benchmark]()
-        except KeyError:
-            raise UserError(f"There are no scores of the {config.benchmark} benchmark for {code!r}.") from None
+        name, at = {
+            "localized": (localized, code), "translated": (translated, code), "foreign": (translated, elsewhere),
+            "floor": ("characters" if "characters" in models else "size", code),
+        }[config.benchmark]  # fmt: skip
+        column = models.get(name) if config.benchmark == "floor" else scores.get((name + suffix, at))
+        if not column:
+            raise UserError(f"There are no scores of {name} in {at!r}, the {config.benchmark} benchmark of {code!r}.")
+        yield code, name if at == code else f"{name} ({at})", column
 
 
 def miniature(config: Config) -> bool:

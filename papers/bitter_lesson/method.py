@@ -82,13 +82,14 @@ def elo(battles: Sequence[Battle], k: float = 4.0) -> dict[str, float]:
 def reliability(battles: Sequence[Battle], seed: int = 0) -> float:
     """What share of the ratings' order is no accident of who voted: Spearman-Brown of two random halves (equation 3).
 
-    The square root is the ceiling: a score that knew every model's true strength would have this rho.
+    The square root is the ceiling: a score that knew every model's true strength would have this rho. NaN where the
+    halves have fewer than three models in common.
     """
     order = np.random.default_rng(seed).permutation(len(battles))
     halves = [fit_ratings([battles[place] for place in half]) for half in (order[::2], order[1::2])]
     common = sorted(set(halves[0]) & set(halves[1]))
-    r = spearman(*([half[name] for name in common] for half in halves))
-    return max(0.0, 2 * r / (1 + r))
+    r = spearman(*([half[name] for name in common] for half in halves)) if len(common) > 2 else math.nan
+    return 2 * r / (1 + r) if r > 0 else 0.0 if r <= 0 else r
 
 
 # --- agreement ----------------------------------------------------------------------------------------------------

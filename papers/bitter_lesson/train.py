@@ -26,8 +26,8 @@ def train(config: Config, run: Run) -> None:
     """Write the tables."""
     scores, ratings, models, facts = population(config, run) if data.miniature(config) else real(config, run)
     run.artifact.mkdir(parents=True, exist_ok=True)
-    data.write_scores(run.artifact / "scores.tsv", scores)
-    data.write_ratings(run.artifact / "ratings.tsv", ratings)
+    data.write_columns(run.artifact / "scores.tsv", scores, "benchmark", "language", "score")
+    data.write_columns(run.artifact / "ratings.tsv", {(code,): c for code, c in ratings.items()}, "language", "rating")
     names = sorted({name for column in models.values() for name in column})
     write_table(run.artifact / "models.tsv", [{"model": n, **{k: c[n] for k, c in models.items()}} for n in names])
     write_json(run.artifact / "facts.json", facts)

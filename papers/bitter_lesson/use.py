@@ -131,7 +131,8 @@ class _Rated:
         if self.ratings:
             return scores, data.read_ratings(self.ratings), {}
         votes = data.read_votes(self.votes or "")
-        ceilings = {code: math.sqrt(reliability(found, self.seed)) for code, found in votes.items()}
+        shares = {code: reliability(found, self.seed) for code, found in votes.items() if len(found) > 1}
+        ceilings = {code: math.sqrt(share) for code, share in shares.items() if math.isfinite(share)}
         return scores, {code: fit_ratings(found) for code, found in votes.items()}, ceilings
 
 
