@@ -342,6 +342,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "vega_mt pseudo pairs.tsv --source en --target sw --model nothing/here --source-text {}": ("vega_mt", ".txt"),
     "vega_mt pseudo pairs.tsv --source en --target sw --model nothing/here --target-text {}": ("vega_mt", ".txt"),
     "vega_mt punctuate {}": ("vega_mt", ".txt"),
+    "bitter_lesson trust {} --votes pairs.tsv": ("bitter_lesson", ".csv"),
+    "bitter_lesson trust scores.tsv --ratings {}": ("bitter_lesson", ".tsv"),
+    "bitter_lesson trust scores.tsv --votes {}": ("bitter_lesson", ".jsonl"),
+    "bitter_lesson trust scores.tsv --ratings scores.tsv --models {}": ("bitter_lesson", ".csv"),
+    "bitter_lesson compare {} --ratings pairs.tsv --first a --second b": ("bitter_lesson", ".jsonl"),
+    "bitter_lesson ratings {}": ("bitter_lesson", ".csv"),
+    "bitter_lesson audit {}": ("bitter_lesson", ".jsonl"),
+    "bitter_lesson audit rows.jsonl --second {}": ("bitter_lesson", ".csv"),
+    "bitter_lesson collect {}": ("bitter_lesson", ".yaml"),
+    "bitter_lesson screen {}": ("bitter_lesson", ".jsonl"),
+    "bitter_lesson screen papers.jsonl --judge {}": ("bitter_lesson", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.
@@ -377,6 +388,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "questions.jsonl").write_text(json.dumps({**seen, "type": "conversation"}) + "\n")
     (tmp_path / "said.jsonl").write_text('{"question_id": 1, "text": "a"}\n')
     (tmp_path / "pairs.tsv").write_text("en\tsw\na\tb\n")
+    (tmp_path / "scores.tsv").write_text("model\tbenchmark\tlanguage\tscore\trating\na\tx\tsw\t1\t2\n")
+    (tmp_path / "papers.jsonl").write_text('{"id": "1", "title": "t", "abstract": "a"}\n')
     (tmp_path / "a.vec").write_text("a 1 2\nb 2 1\n")
     (tmp_path / "release" / "thai").mkdir(parents=True)
     (tmp_path / "release" / "thai" / "dev.jsonl").write_text('{"id": "1", "question": "q", "targets": ["a"]}\n')
