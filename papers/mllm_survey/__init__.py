@@ -80,7 +80,7 @@ PAPER = Paper(
         Claim(
             id="balanced-is-cheaper",
             statement="It needs fewer tokens a word of these languages, too.",
-            reported="Tokenizers trained on balanced shares have better fertility (section 7.1, after Ali et al. 2023).",
+            reported="Balanced shares give better fertility as well (section 7.1, after Ali et al. 2023).",
             **_CUT,
             metric="fertility",
         ),
@@ -112,7 +112,7 @@ PAPER = Paper(
             statement="In the middle half of the layers a language finds its English translation more often than its "
             "translation in a third language.",
             reported="The middle layers lean to English (section 8.3, after Wendler et al. 2024).",
-            **_READ | {"metric": "to_pivot", "control": "centred", "control_metric": "to_others", "null": "untrained"},
+            **_READ | {"metric": "lean", "control": 0.0, "null": "untrained"},
         ),
         _listed("list-has-204-entries", "The public list has 204 entries with 190 titles in 35 leaves of five domains.",
                 "The list at commit fb0fb41; the survey itself orders six domains (section 2).",

@@ -35,7 +35,7 @@ _STYLES: dict[str, re.Pattern[str]] = {
 }
 _LINK = re.compile(r"\[\[(?P<label>[^\]]+)\]\((?P<url>[^)]*)\)(?P<closed>\]?)|\[(?P<bare>[^\]\[]+)\]\((?P<to>[^)]*)\)")
 _AUTHORS = re.compile(r"(?<!\*)\*(?!\*)([^*]+)\*(?!\*)")
-_QUALIFIER = re.compile(r"\b(Findings|Demo Track|Workshop\b.*)", re.IGNORECASE)
+_QUALIFIER = re.compile(r"\(?\b(Findings|Demo Track|Workshop)\b\)?", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _ARXIV = re.compile(r"arxiv[./](?:org/)?(?:abs/|pdf/|html/)?(\d{4}\.\d{4,5})", re.IGNORECASE)
 _KINDS = {"paper": "paper", "pdf": "paper", "github": "code", "code": "code", "huggingface": "hub", "model": "hub"}
@@ -52,7 +52,7 @@ class Entry:
         style: How the title is set: `A`, `B`, `C` or `link`.
         authors: What stands in single asterisks.
         venue: Without qualifier.
-        qualifier: `Findings`, `Demo Track` or `Workshop ...`.
+        qualifier: `Findings`, `Demo Track` or `Workshop`.
         year: The last one in the venue; None where there is none.
         links: Address by kind: `paper`, `code`, `hub`, or the label.
         unclosed: Links whose bracket is not closed.

@@ -112,6 +112,7 @@ def representations(config: Config, run: Run) -> Found:
         "to_others": {code: float(by[half].mean()) for code, by in found.others.items()},
     }
     both = {code: (units["to_pivot"][code], units["to_others"][code]) for code in found.retrieval}
+    units["lean"] = {code: pivot - third for code, (pivot, third) in both.items()}
     units["hub"] = {code: (pivot - third) / ((pivot + third) or 1.0) for code, (pivot, third) in both.items()}
     asked = {code: lines[1::2] for code, lines in texts.items()}
     solved = [trivial(Pairs(asked[code], asked[config.pivot])) for code in found.retrieval]
