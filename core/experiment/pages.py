@@ -73,6 +73,7 @@ def figure(plot: str, caption: str, keys: Mapping[str, str] | None = None) -> st
     told = "".join(
         f'<span class="key {colour}">● {html.escape(label)}</span>' for label, colour in (keys or {}).items()
     )
+    told = f"<div>{told}</div>" if told else ""
     return f"<figure>{plot}<figcaption>{told}{prose(caption)}</figcaption></figure>"
 
 

@@ -576,3 +576,11 @@ def test_what_verbs_refuse(words: list[str], said: str, desk: Path, command: Cal
     end = command("papers.mllm_survey.use", *words, cwd=desk)
     assert end.code == 2, end.err
     assert said in end.err
+
+
+def test_the_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    page = (cards.find("mllm_survey").folder / "README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[0], {})
+    assert "A Paper 2024 ['mllm_survey (also)']" in capsys.readouterr().out
+    assert (tmp_path / "card" / "card.html").exists()
