@@ -9,45 +9,55 @@ look at the representations of a model leave nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from papers.mllm_survey.config import Config, decoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def train(config: Config, run: Run) -> None:
     """The tokenizer on text with the shares that the arm has; its decoder on even text, for a number of tokens."""
     from core.models.loading import from_config
     from core.models.tokenization import train_bpe
-    from core.training.documents import encode, ordered_rows
+    from core.training.documents import ordered_rows
     from core.training.fit import fit, save_pretrained
     from papers.mllm_survey import data
 
     if "tokenizer" not in config.protocols:
         return
-    shares = data.shares(config)
-    tokenizer = train_bpe(data.text(config, shares, config.text_bytes, config.draw), config.vocabulary)
+    text = data.text(config, data.shares(config), config.text_bytes, config.draw)
+    tokenizer = train_bpe(text, config.vocabulary)
     if "decoder" not in config.protocols:
         run.artifact.mkdir(parents=True, exist_ok=True)
         tokenizer.save_pretrained(run.artifact)
         return
-    settings = config.training
-    needed = settings.steps * settings.batch_size * settings.max_length
-    even = dict.fromkeys(data.languages_of(config), 1.0)
-
-    def rows():  # type: ignore[no-untyped-def]
-        """More bytes than the steps have tokens are never needed: no token is shorter than a byte."""
-        left = needed
-        for line in data.text(config, even, 64 * needed):
-            ids = encode(tokenizer, [line])[0]
-            yield 1, "text", ids
-            left -= len(ids)
-            if left <= 0:
-                return
-
-    found, _ = ordered_rows(rows, run, {"seed": config.seed}, on_disk=bool(config.text))
+    inputs = {"config": to_dict(config)}  # the tokenizer is of one arm, and so are its rows
+    rows, _ = ordered_rows(lambda: even_rows(config, tokenizer), run, inputs, on_disk=bool(config.text))
     model = from_config(decoder(config, len(tokenizer)), seed=config.seed)
-    fit(model, found, settings, run, seed=config.seed)
+    fit(model, rows, config.training, run, seed=config.seed)
     save_pretrained(model, run.artifact, tokenizer)
+
+
+def even_rows(config: Config, tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[int, str, Sequence[int]]]:
+    """As many tokens as the steps read, of as many texts of every language."""
+    from core.training.documents import Body, Tokenised
+    from papers.mllm_survey import data
+
+    left = config.training.steps * config.training.batch_size * config.training.max_length
+    even = dict.fromkeys(data.languages_of(config), 1.0)
+    # More bytes than anybody reads: few tokens are as long as 64.
+    text = Body("text", "text", lambda: data.text(config, even, 64 * left))
+    for ids in Tokenised(text, tokenizer):
+        yield 1, "text", ids
+        left -= len(ids)
+        if left <= 0:
+            return
 
 
 if __name__ == "__main__":
