@@ -138,7 +138,8 @@ def curves(lines: Mapping[str, tuple[Sequence[float], str]], label: str, across:
     for values, colour in lines.values():
         points = " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in enumerate(values) if math.isfinite(value))
         parts.append(f'<polyline class="{colour}" style="fill:none" points="{points}"/>')
-    told = "; ".join(f"{name} {max(filter(math.isfinite, values), default=math.nan):.2f} at most" for name, (values, _) in lines.items())
+    known = {name: [value for value in values if math.isfinite(value)] for name, (values, _) in lines.items()}
+    told = "; ".join(f"{name} {max(values, default=math.nan):.2f} at most" for name, values in known.items())
     return _svg(bottom + 36, f"{label}; {told}", "".join(parts))
 
 
