@@ -59,7 +59,7 @@ def tokens(config: Config, run: Run) -> Found:
     }
     metrics = {"pivot_fertility": method.fertility(count, pivot), "pivot_tokens": float(sum(count(pivot)))}
     for name in ("bytes", "characters"):
-        untrained = method.counter(name)  # type: ignore[arg-type]
+        untrained = method.counter(name)
         metrics[f"trivial_parity_{name}"] = fmean(method.parity(untrained, texts, config.pivot).values())
         metrics[f"trivial_fertility_{name}"] = fmean(method.fertility(untrained, texts[code]) for code in others)
     return metrics, units, {}
