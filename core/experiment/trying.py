@@ -17,7 +17,6 @@ import importlib
 import importlib.util
 import io
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,12 +24,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from core.errors import UserError
+from core.experiment import pages
 from core.experiment.keys import versions
 from core.experiment.paper import Paper, find
 from core.files import read_lines, write_text
 
-MOST_ROWS = 200
-"""Rows of a table that the report shows."""
 OPTIONS = {"model": "a hub id, folder or wheel", "data": "a file or folder", "language": "a code or a name"}
 
 
@@ -189,41 +187,21 @@ def page(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items()
     )
     shown = "".join(
-        f"<h2>{html.escape(name)}</h2>{_interval_plot(table)}{_table(table)}" for name, table in tables.items()
+        f"<h2>{html.escape(name)}</h2>{_interval_plot(table)}{pages.table(table)}" for name, table in tables.items()
     )
     disclaimer = f"<p><b>{html.escape(paper.disclaimer)}</b></p>" if paper.disclaimer else ""
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(paper.slug)} on your data</title><style>{STYLE}</style>"
-        f"<h1>{html.escape(paper.slug)} on your data</h1>{disclaimer}<p>{html.escape(paper.summary)}</p>"
-        f"<table>{rows}</table><h2>What came out</h2><pre>{html.escape(printed)}</pre>{shown}"
-        f"<h2>What it means</h2><p>{_prose(how.means)}</p><h2>What it does not mean</h2><p>{_prose(how.limits)}</p>"
-        f"<h2>Again</h2><pre>{html.escape(command)}</pre>"
-        f'<p>{html.escape(paper.authors)}, <a href="{html.escape(paper.url)}">{html.escape(paper.title)}</a>, '
-        f"{paper.year}.</p></html>\n"
+    return pages.document(
+        f"{paper.slug} on your data",
+        [
+            f"<h1>{html.escape(paper.slug)} on your data</h1>{disclaimer}<p>{html.escape(paper.summary)}</p>",
+            f"<table>{rows}</table><h2>What came out</h2><pre>{html.escape(printed)}</pre>{shown}",
+            f"<h2>What it means</h2><p>{pages.prose(how.means)}</p>",
+            f"<h2>What it does not mean</h2><p>{pages.prose(how.limits)}</p>",
+            f"<h2>Again</h2><pre>{html.escape(command)}</pre>",
+            f'<p>{html.escape(paper.authors)}, <a href="{html.escape(paper.url)}">{html.escape(paper.title)}</a>, ',
+            f"{paper.year}.</p>",
+        ],
     )
-
-
-STYLE = (
-    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
-    "padding:0 1rem}table{border-collapse:collapse;display:block;overflow-x:auto;font-size:.85rem}"
-    "th,td{text-align:left;padding:.2rem .6rem;border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}"
-    "pre{overflow-x:auto;padding:.8rem;background:color-mix(in srgb,currentColor 7%,transparent)}"
-    "svg text{fill:currentColor;font-size:11px}"
-    "svg line{stroke:#0072B2;stroke-width:2}svg circle{fill:#0072B2}svg .zero{stroke:currentColor;stroke-width:.5}"
-)
-
-
-def _prose(text: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-
-
-def _table(table: list[list[str]]) -> str:
-    head, *rows = table or [[]]
-    lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in head)]
-    lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows[:MOST_ROWS]]
-    more = f"<p>… and {len(rows) - MOST_ROWS:,} more rows in the file.</p>" if len(rows) > MOST_ROWS else ""
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + f"</table>{more}"
 
 
 def _interval_plot(table: list[list[str]]) -> str:
@@ -232,26 +210,9 @@ def _interval_plot(table: list[list[str]]) -> str:
         return ""
     low, high = table[0].index("low"), table[0].index("high")
     found = []
-    for row in table[1 : MOST_ROWS + 1]:
+    for row in table[1:]:
         with contextlib.suppress(ValueError, IndexError):
-            found.append((row[0], float(row[low - 1]), float(row[low]), float(row[high])))
+            found.append(pages.Row(row[0], float(row[low - 1]), float(row[low]), float(row[high])))
     if not found:
         return ""
-    left, right = min(0.0, *(row[2] for row in found)), max(row[3] for row in found)
-
-    def x(value: float) -> float:
-        return 130 + 450 * (value - left) / ((right - left) or 1.0)
-
-    lines = [
-        f'<text x="120" y="{y + 4}" text-anchor="end">{html.escape(name)}</text>'
-        f'<line x1="{x(start):.1f}" x2="{x(end):.1f}" y1="{y}" y2="{y}"/>'
-        f'<circle cx="{x(middle):.1f}" cy="{y}" r="3.5"/>'
-        f'<text x="{x(end) + 6:.1f}" y="{y + 4}">{middle:.2f}</text>'
-        for y, (name, middle, start, end) in zip(range(12, 12 + 18 * len(found), 18), found, strict=True)
-    ]
-    height = 18 * len(found) + 10
-    label = html.escape(
-        f"{table[0][low - 1]} with intervals; " + "; ".join(f"{name} {m:.2f}" for name, m, *_ in found[:9])
-    )
-    zero = f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="0" y2="{height}"/>'
-    return f'<svg viewBox="0 0 640 {height}" role="img" aria-label="{label}">{zero}{"".join(lines)}</svg>'
+    return pages.interval_rows(found, f"{table[0][low - 1]} with intervals")
