@@ -83,6 +83,12 @@ def detect(text: str) -> str | None:
         return None
 
 
+@cache
+def base(code: str) -> str:
+    """A language's code without script and region."""
+    return known_language(code).bcp47.partition("-")[0]
+
+
 def speaks(text: str, code: str, compat: Compat) -> bool:
     """Whether a text is in a language. Where nothing can be told, `official` believes it."""
     if compat == "official":
@@ -90,7 +96,7 @@ def speaks(text: str, code: str, compat: Compat) -> bool:
         return found is None or found == code
     from core.text.identification import identifier
 
-    wanted = known_language(code).language
+    wanted = base(code)
     found = identifier(("en", "fr", "ru", "hi", "it", "pt", "es", "zh"))(text, wanted)
     return (found or (detect(text) or "").partition("-")[0]) == wanted
 
@@ -109,7 +115,7 @@ def occurrences(text: str, word: str, compat: Compat) -> int:
 
 def words(text: str, language: str | None, compat: Compat) -> int:
     """The number of words. `official` uses the `\\w` of Python's re, which cuts Hindi at every vowel sign."""
-    code = (language if compat == "fixed" else None) or detect(text) or "en"
+    code = (base(language) if language and compat == "fixed" else detect(text)) or "en"
     if code == "th":
         from pythainlp.tokenize import word_tokenize
 
@@ -129,7 +135,7 @@ def words(text: str, language: str | None, compat: Compat) -> int:
 
 def sentences(text: str, language: str | None, compat: Compat) -> int:
     """The number of sentences. `official` cuts all but Thai, Hindi, Chinese and Japanese as English."""
-    code = (language if compat == "fixed" else None) or detect(text) or "en"
+    code = (base(language) if language and compat == "fixed" else detect(text)) or "en"
     if code == "th":
         from pythainlp.tokenize import sent_tokenize
 
@@ -372,7 +378,11 @@ def complete(instruction: str, arguments: Mapping[str, Any], compat: Compat) -> 
     draw = Random(f"{instruction}/{sorted(given.items(), key=str)}")
     for name in names:
         if problem := _problem(name, given, compat):
-            if compat == "fixed" or name not in {*_DRAWN, *_LISTS, *_WORDS} or name.endswith("relation") & (name in given):
+            if (
+                compat == "fixed"
+                or name not in {*_DRAWN, *_LISTS, *_WORDS}
+                or name.endswith("relation") & (name in given)
+            ):
                 raise UserError(f"{instruction}: {name} = {given.get(name)!r} {problem}.")
             common = top_words()
             given[name] = (
@@ -422,7 +432,34 @@ def languages() -> dict[str, dict[str, Any]]:
     return load_yaml(Path(__file__).parent / "languages.yaml")
 
 
+def learn(path: Path) -> list[str]:
+    """Add languages of a user's, in the form of `languages.yaml`.
+
+    Returns:
+        Their codes.
+
+    Raises:
+        UserError: A table is not like the English one: something is missing, or another number of things.
+    """
+    found, like = load_yaml(path), languages()["en"]
+    if not isinstance(found, dict) or not found:
+        raise UserError(f"{path}: begin with the code of a language, as languages.yaml does.")
+    for code, table in found.items():
+        base(str(code))
+        for name, value in like.items():
+            given = table.get(name) if isinstance(table, dict) else None
+            kind = type(value)
+            if type(given) is not kind or (kind in (list, dict) and len(given) != len(value)):  # type: ignore[arg-type]
+                many = f" of {len(value)} texts" if kind in (list, dict) else ""
+                raise UserError(f"{path}: {code} needs `{name}`, a {kind.__name__}{many} like {value!r:.60}.")
+            parts = given.values() if isinstance(given, dict) else given if isinstance(given, list) else ()
+            if not all(isinstance(part, str) for part in parts) or (kind is dict and set(given) != set(value)):  # type: ignore[arg-type]
+                raise UserError(f"{path}: {code}, `{name}` holds something else than texts like {value!r:.60}.")
+    languages().update({str(code): table for code, table in found.items()})
+    return list(map(str, found))
+
+
 def answers(code: str) -> Sequence[str]:
     """The three constrained answers in a language; in English where they are not known."""
     table = languages()
-    return table.get(known_language(code).language, table["en"])["answers"]
+    return table.get(base(code), table["en"])["answers"]

@@ -20,6 +20,7 @@ replies that follow everything in the place of the model's own earlier ones.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -209,17 +210,17 @@ def ratios(rows: Iterable[Scored], turn: int, scope: Literal["next", "any_later"
         turn: t, from 1.
         scope: Where a correction counts: at turn t+1, or at any later one.
     """
-    verdicts = {(row.key, row.turn): dict(zip(row.names, row.strict, strict=True)) for row in rows}
+    by_key: dict[str, dict[int, dict[str, bool]]] = defaultdict(dict)
+    for row in rows:
+        by_key[row.key][row.turn] = dict(zip(row.names, row.strict, strict=True))
     kept, mended = [], []
-    for (key, number), now in verdicts.items():
-        later = [known for (k, n), known in sorted(verdicts.items()) if k == key and n > number] if number == turn else []
-        for name, held in now.items():
-            if not later or name not in later[0]:
+    for turns in by_key.values():
+        later = [turns[number] for number in sorted(turns) if number > turn]
+        for name, held in turns.get(turn, {}).items():
+            if turn + 1 not in turns or name not in later[0]:
                 continue
             if held:
                 kept.append(later[0][name])
             else:
                 mended.append(any(known.get(name, False) for known in later[: 1 if scope == "next" else None]))
-    return Ratios(
-        1 - fmean(kept) if kept else None, fmean(mended) if mended else None, len(kept), len(mended)
-    )
+    return Ratios(1 - fmean(kept) if kept else None, fmean(mended) if mended else None, len(kept), len(mended))
