@@ -31,7 +31,7 @@ EXPORT = (
     "--no-header",
     "--no-annotate",
 )
-FULL = ("--all-groups", "--no-group=site", "--extra=narrations")
+FULL = ("--all-groups", "--no-group=site", "--extra=narrations", "--extra=checkers")
 HERE = "not gpu and not hub and not site"
 # What differs between Python versions: types and dataclasses as they are inspected, command lines, processes and
 # signals, files, code objects, `ast`, Unicode tables. Numbers come from the same libraries in every version, so the

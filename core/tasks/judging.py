@@ -5,6 +5,9 @@
     means = aggregate(ratings(answers, "replies.jsonl"))      # mean grade by category, and over all items
     metrics = report(options, asked, outputs, answers, "Nepali")    # all of it: a verb with the options `Benchmark`
 
+    replies = judge_of("meta-llama/Llama-3.3-70B-Instruct")({"17": "Do the two answers agree? ..."})  # {"17": "No."}
+    replies = judge_of("replies.jsonl")(prompts)              # what another judge replied to `write_requests`' prompts
+
 A judge's text is data: its verdict is read from a fixed form and from nowhere else.
 """
 
@@ -15,14 +18,15 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from core import corpora
 from core.errors import UserError
-from core.files import write_rows
+from core.files import format_of, write_rows
 
 _RATING = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -32,6 +36,9 @@ GRADING = (
     "creativity and level of detail. Explain your view briefly and be objective. Then give a grade from 1 to 10 in "
     "exactly this form: Rating: [[grade]]"
 )
+
+Judge = Callable[[Mapping[str, str]], dict[str, str]]
+"""From prompts to replies, by key; none is left out."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,84 @@ def judge_request(question: str, answer: str, key: str, model: str, system: str 
         model: Name of the judge.
         system: The instruction to the judge.
     """
-    user = f"Question:\n{question}\n\nAnswer of the assistant:\n{answer}"
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-    body = {"model": model, "temperature": 0, "messages": messages}
+    return _request(f"Question:\n{question}\n\nAnswer of the assistant:\n{answer}", key, model, system)
+
+
+def write_requests(path: Path, prompts: Mapping[str, str], model: str, system: str = "") -> None:
+    """A batch file for a chat endpoint, a line a prompt; its replies come back through :func:`judge_of`.
+
+    Args:
+        path: The file, JSON lines.
+        prompts: What the judge is asked, by key.
+        model: Name of the judge.
+        system: Its instruction; empty = none.
+    """
+    write_rows(path, (_request(prompt, key, model, system) for key, prompt in prompts.items()))
+
+
+def judge_of(source: str, system: str = "", *, max_new_tokens: int = 512) -> Judge:
+    """A judge: a chat model that is asked greedily, or the replies that another one gave.
+
+    Args:
+        source: Hub id, folder or wheel of a chat model (or a server in its place, `core.models.served`); or a file of
+            replies, rows with `id` and `judgement`.
+        system: Instruction to a model; empty = none.
+        max_new_tokens: Longest reply of a model.
+
+    Returns:
+        Called with prompts by key, it raises UserError where a file has no reply to one of them.
+    """
+    if format_of(source) in (".jsonl", ".json", ".csv", ".tsv"):
+        recorded = dict(corpora.adapted(source, corpora.read_rows(source), _reply))
+
+        def looked_up(prompts: Mapping[str, str]) -> dict[str, str]:
+            if missing := [key for key in prompts if key not in recorded]:
+                raise UserError(
+                    f"{source} has no reply to {missing[0]!r} ({len(missing)} missing): ask the judge again."
+                )
+            return {key: recorded[key] for key in prompts}
+
+        return looked_up
+
+    from core.inference.chat import Chat
+
+    chat = Chat.load(source)
+    opening = [{"role": "system", "content": system}] if system else []
+
+    def asked(prompts: Mapping[str, str]) -> dict[str, str]:
+        turns = [[*opening, {"role": "user", "content": prompt}] for prompt in prompts.values()]
+        return dict(zip(prompts, chat.reply(turns, max_new_tokens=max_new_tokens), strict=True))
+
+    return asked
+
+
+def erring_judge(truth: Mapping[str, str], verdicts: Sequence[str], error: float, seed: int = 0) -> Judge:
+    """A judge whose faults are known: the right verdict, or with probability `error` another one, fixed by its key.
+
+    What an instrument says of this judge (agreement, bias) can be compared with what is put in here.
+
+    Args:
+        truth: The right verdict to every key.
+        verdicts: All verdicts.
+        error: In [0, 1].
+        seed: Of the errors.
+    """
+
+    def reply(key: str) -> str:
+        draw = Random(f"{seed}/{key}")
+        others = [verdict for verdict in verdicts if verdict != truth[key]]
+        return draw.choice(others) if draw.random() < error else truth[key]
+
+    return lambda prompts: {key: reply(key) for key in prompts}
+
+
+def _reply(row: Mapping[str, Any], _: int) -> tuple[str, str]:
+    return str(row["id"]), str(row["judgement"])
+
+
+def _request(user: str, key: str, model: str, system: str) -> dict[str, Any]:
+    messages = [{"role": "system", "content": system}] if system else []
+    body = {"model": model, "temperature": 0, "messages": [*messages, {"role": "user", "content": user}]}
     return {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
 
 

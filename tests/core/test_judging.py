@@ -158,3 +158,37 @@ def test_the_released_ratings_give_the_released_table(language: str) -> None:
     means = judging.aggregate(ratings)
     for name, reported in zip([*CATEGORIES, "overall"], TABLE[language], strict=True):
         assert means[name] == pytest.approx(reported, abs=0.005 + 1e-9), name
+
+
+def test_a_judge_is_a_file_of_replies(tmp_path: Path) -> None:
+    prompts = {"1": "Same?", "2": "Other?"}
+    requests = tmp_path / "requests.jsonl"
+    judging.write_requests(requests, prompts, "judge", "Be brief.")
+    bodies = [json.loads(line) for line in requests.read_text().splitlines()]
+    assert [body["custom_id"] for body in bodies] == ["1", "2"]
+    assert [turn["role"] for turn in bodies[0]["body"]["messages"]] == ["system", "user"]
+    replies = tmp_path / "replies.csv"
+    replies.write_text('id,judgement\n2,No\n1,"Yes, it is"\n')
+    assert judging.judge_of(str(replies))(prompts) == {"1": "Yes, it is", "2": "No"}
+    with pytest.raises(UserError, match="no reply to '3'"):
+        judging.judge_of(str(replies))({"3": "?"})
+    replies.write_text("id,verdict\n2,No\n")
+    with pytest.raises(UserError, match="row 1 has parts of another kind"):
+        judging.judge_of(str(replies))
+
+
+def test_a_judge_is_a_chat_model() -> None:
+    judge = judging.judge_of("wheel:smollm2", "Answer with one word.", max_new_tokens=3)
+    first = judge({"a": "Is water wet?", "b": "Is fire cold?"})
+    assert list(first) == ["a", "b"]
+    assert all(first.values())
+    assert judge({"b": "Is fire cold?"})["b"] == first["b"], "greedy, whatever else is asked"
+
+
+def test_the_faults_of_the_stand_in_are_known() -> None:
+    truth = {str(key): "same" if key % 2 else "other" for key in range(2000)}
+    for error in (0.0, 0.2, 1.0):
+        found = judging.erring_judge(truth, ("same", "other", "none"), error)(truth)
+        assert sum(found[key] != truth[key] for key in truth) / len(truth) == pytest.approx(error, abs=0.03)
+    some = judging.erring_judge(truth, ("same", "other"), 0.2)({"7": "?"})
+    assert some["7"] == judging.erring_judge(truth, ("same", "other"), 0.2)(truth)["7"], "fixed by the key"
