@@ -400,7 +400,7 @@ def _problem(name: str, given: Mapping[str, Any], compat: Compat) -> str:
     if name.endswith("relation"):
         return "" if value in RELATIONS else f"is none of {RELATIONS}"
     if name in _TEXTS:
-        if not isinstance(value, str) or not (value.strip() or compat == "official" and name != "keyword"):
+        if not isinstance(value, str) or not (value.strip() or (compat == "official" and name != "keyword")):
             return "is no text"
         if name == "letter":
             sound = value.lower() in set(_DRAWN["letter"]) if compat == "official" else len(value) == 1

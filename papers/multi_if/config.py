@@ -1,6 +1,6 @@
 """Settings of every scale and variant.
 
-"code" is the official evaluator (github.com/facebookresearch/Multi-IF, commit 1cdb53e); "ours" is what it does not have.
+"code" is the official evaluator (facebookresearch/Multi-IF, commit 1cdb53e); "ours" is what it does not have.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     talks = read("facebook/Multi-IF")                # or a .csv, .tsv, .jsonl file of yours
     write(Path("mine.csv"), talks)
 
-Columns: `key`, `language` (its name or code), and for t = 1, 2, 3 `turn_t_prompt` (a chat message as JSON, or plain text),
+Columns: `key`, `language` (its name or code), and for t = 1, 2, 3 `turn_t_prompt` (a chat message as JSON, or a text),
 `turn_t_instruction_id_list` (a JSON list of ids) and `turn_t_kwargs` (a JSON list with an object, or an object as JSON,
 for each id). The lists of a turn hold what is in force, not what is new. A turn that is not there is "None" or empty.
 `turn_t_oracle` and `turn_t_ask` are ours: a reply that follows everything, and what the turn adds, for the controls.
@@ -55,7 +55,7 @@ def read(
     wanted = {known_language(code).bcp47 for code in codes}
     found = [talk for talk in found if not wanted or known_language(talk.language).bcp47 in wanted]
     if not found:
-        raise UserError(f"{source} has no conversation{f' in {', '.join(codes)}' if codes else ''}.")
+        raise UserError(f"{source} has no conversation in {', '.join(codes) or 'any language'}.")
     return found
 
 

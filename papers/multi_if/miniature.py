@@ -4,8 +4,8 @@ Three instructions that do not exclude each other are drawn with a topic and the
 (each is once the oldest and once the newest), and said in every language. So what is compared between ages, modes and
 languages is the same instruction with the same arguments. No noun is in two parts.
 
-The same tables make texts that follow, or break, any set of instructions: replies that follow everything (the oracle's),
-models whose defect is known (:class:`Scripted`), pairs of replies for forced choice, and the checkers' self-test.
+The same tables make texts that follow, or break, any set of instructions: replies that follow everything (for the
+oracle), models whose defect is known (:class:`Scripted`), pairs of replies for forced choice, the checkers' self-test.
 """
 
 from __future__ import annotations
@@ -29,18 +29,22 @@ KINDS = (
     "punctuation:no_comma",
 )  # fmt: skip
 """Those that conversations are made of."""
+_QUOTED = (
+    "startend:end_checker",
+    "detectable_content:postscript",
+    "combination:two_responses",
+    "detectable_format:title",
+)
 # Which two cannot both be asked for, or are hard to obey together; the paper lets a language model and people look.
-CONFLICTS = {frozenset(pair) for pair in [
-    ("keywords:existence", "keywords:forbidden_words"),
-    *(("startend:quotation", f"{other}") for other in (
-        "startend:end_checker", "detectable_content:postscript", "combination:two_responses", "detectable_format:title")),
-    ("combination:two_responses", "startend:end_checker"), ("combination:two_responses", "detectable_content:postscript"),
-    ("change_case:english_capital", "change_case:english_lowercase"),
-]}  # fmt: skip
+CONFLICTS = {
+    *(frozenset(("startend:quotation", other)) for other in _QUOTED),
+    *(frozenset(("combination:two_responses", other)) for other in _QUOTED[:2]),
+    frozenset(("keywords:existence", "keywords:forbidden_words")),
+    frozenset(("change_case:english_capital", "change_case:english_lowercase")),
+}
 DEV = 8
 """The first nouns are for development, the others for the test."""
 PLACES = ("head", "body", "list", "tail", "end")
-FOLLOW_ALL: Callable[..., bool] = lambda *_: True
 
 
 class Frame(NamedTuple):
@@ -219,7 +223,7 @@ Rule = Callable[[str, str, int, int], bool]
 
 
 class Scripted:
-    """A model that follows what its rule says and breaks the rest; it knows the conversations and reads the messages."""
+    """A model that follows what its rule says and breaks the rest. It tells a turn by the messages that it is given."""
 
     def __init__(self, known: Sequence[tuple[Conversation, Frame]], rule: Rule, mode: Mode = "multi_turn") -> None:
         self.rule = rule
