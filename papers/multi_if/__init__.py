@@ -81,7 +81,7 @@ PAPER = Paper(
         ),
         Check(
             id="more-turns-than-instructions",
-            statement="Asked for in one message, more of the same three instructions are followed than over three turns.",
+            statement="Asked for in one message, more of the same three instructions are followed than over turns.",
             **_FOLLOWED | {"metric": "followed_3", "treatment": "merged", "control": "multi_turn"},
         ),
         Check(

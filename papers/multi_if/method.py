@@ -48,19 +48,14 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the user says, and all that is in force from then on (eq. 1).
-
-    Attributes:
-        prompt: The message.
-        constraints: Those of this turn and of all before it.
-        oracle: A reply that follows all of them, for `oracle_history`.
-        ask: What the message adds, for `merged`; by default the message.
-    """
+    """What the user says, and all that is in force from then on (eq. 1)."""
 
     prompt: str
     constraints: tuple[Constraint, ...]
     oracle: str = ""
+    """A reply that follows all of them, for `oracle_history`."""
     ask: str = ""
+    """What the message adds, for `merged`; by default the message."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +71,12 @@ class Conversation:
 
 
 def converse(reply: Reply, conversations: Sequence[Conversation], mode: Mode = "multi_turn") -> dict[str, list[str]]:
-    """Every turn of every conversation, those of one turn together.
+    """Every turn of every conversation, those of one turn together: the replies by the conversation's key.
 
     Args:
         reply: Gives the next turn of each dialogue, a list of messages with `role` and `content`.
         conversations: What the user says.
         mode: What stands before the last message.
-
-    Returns:
-        The replies by the conversation's key, in the order of the turns.
     """
     said: dict[str, list[str]] = {conversation.key: [] for conversation in conversations}
     for turn in range(max(len(conversation.turns) for conversation in conversations)):
@@ -132,7 +124,7 @@ def check(
         language: Code of the conversation's language, which `fixed` counts words and sentences by.
     """
     texts = [response] if strict else loosened(response)
-    return any(follows(instruction, arguments, t, compat, language) for t in texts if t.strip() or (strict and t))
+    return any(follows(instruction, arguments, t, compat, language) for t in texts if (t if strict else t.strip()))
 
 
 def loosened(response: str) -> list[str]:
@@ -203,12 +195,9 @@ class Ratios(NamedTuple):
 
 
 def ratios(rows: Iterable[Scored], turn: int, scope: Literal["next", "any_later"] = "next") -> Ratios:
-    """Equation 5 by strict verdicts, pooled over the instructions in force at a turn.
+    """Equation 5 by strict verdicts, pooled over the instructions in force at turn t, which are those of t+1 too.
 
-    Args:
-        rows: Of all turns. Conversations without the next turn have no part.
-        turn: t, from 1.
-        scope: Where a correction counts: at turn t+1, or at any later one.
+    A correction counts at the next turn, or at any later one. Conversations without a next turn have no part.
     """
     by_key: dict[str, dict[int, dict[str, bool]]] = defaultdict(dict)
     for row in rows:

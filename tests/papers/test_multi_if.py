@@ -90,7 +90,7 @@ def test_the_official_counters() -> None:
         ("number_bullet_lists", {"num_bullets": 2}, "• uno\n• dos", False, True),
         ("number_bullet_lists", {"num_bullets": 1}, "-5 degrees", True, False),
         ("number_highlighted_sections", {"num_highlights": 2}, "***a***", True, False),
-        ("multiple_sections", {"section_spliter": "Section", "num_sections": 2}, "in Section 1 and Section 2", True, False),
+        ("multiple_sections", {"section_spliter": "Section", "num_sections": 2}, "Section 1 Section 2", True, False),
         ("multiple_sections", {"section_spliter": "部分", "num_sections": 2}, "部分一\nx\n部分二\ny", False, True),
         ("postscript", {"postscript_marker": "P.S."}, "P.P.S. x", True, False),
         ("nth_paragraph_first_word", {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "月亮"},
