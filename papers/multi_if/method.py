@@ -1,8 +1,7 @@
 """Multi-IF: instructions that a program can verify, added turn by turn, and all in force until the end.
 
-A conversation has turns t = 1, 2, 3. The user's t-th message asks for one thing more, which a program can check, and
-the reply to it has to follow all that was asked so far, C_t (eq. 1). The model answers each turn with its own earlier
-replies before it (eq. 2):
+The user's t-th message asks for one thing more, which a program can check, and the reply has to follow all that was
+asked so far, C_t (eq. 1). The model answers each turn with its own earlier replies before it (eq. 2):
 
     C_1 < C_2 < C_3                                                                                               (1)
     y_t = M(x_1, y_1, ..., x_t)                                                                                   (2)
@@ -10,11 +9,8 @@ replies before it (eq. 2):
     overall_t = mean of (all of C_t followed; followed share of C_t) x (strict; loose)                            (4)
     IFR_t = |followed at t, not at t+1| / |followed at t|,  ECR_t = |not at t, followed at t+1| / |not at t|      (5)
 
-Two controls tell more instructions from more turns: `merged` asks for C_t in one message, and `oracle_history` puts
-replies that follow everything in the place of the model's own earlier ones.
-
-    said = converse(chat.reply, conversations)
-    accuracies(score(conversations, said))
+Two controls: `merged` asks for C_t in one message, so that more instructions are told from more turns; `oracle_history`
+puts replies that follow everything in the place of the model's own earlier ones.
 """
 
 from __future__ import annotations
@@ -42,7 +38,7 @@ class Constraint:
 
     @property
     def name(self) -> str:
-        """The same for the same instruction with the same arguments."""
+        """Of the instruction with its arguments."""
         return f"{self.instruction} {json.dumps(dict(self.arguments), sort_keys=True, ensure_ascii=False)}"
 
 
@@ -60,7 +56,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """One to three turns in a language, whose code it is."""
+    """Some turns in a language, whose code it is."""
 
     key: str
     language: str
@@ -73,32 +69,26 @@ class Conversation:
 def converse(reply: Reply, conversations: Sequence[Conversation], mode: Mode = "multi_turn") -> dict[str, list[str]]:
     """Every turn of every conversation, those of one turn together: the replies by the conversation's key.
 
-    Args:
-        reply: Gives the next turn of each dialogue, a list of messages with `role` and `content`.
-        conversations: What the user says.
-        mode: What stands before the last message.
+    `reply` gives the next turn of each dialogue, a list of messages with `role` and `content`.
     """
-    said: dict[str, list[str]] = {conversation.key: [] for conversation in conversations}
-    for turn in range(max(len(conversation.turns) for conversation in conversations)):
-        active = [conversation for conversation in conversations if len(conversation.turns) > turn]
-        dialogues = [history(conversation, turn, said[conversation.key], mode) for conversation in active]
-        for conversation, text in zip(active, reply(dialogues), strict=True):
-            said[conversation.key].append(text.strip())
+    said: dict[str, list[str]] = {talk.key: [] for talk in conversations}
+    for turn in range(max(len(talk.turns) for talk in conversations)):
+        active = [talk for talk in conversations if len(talk.turns) > turn]
+        dialogues = [history(talk, turn, said[talk.key], mode) for talk in active]
+        for talk, text in zip(active, reply(dialogues), strict=True):
+            said[talk.key].append(text.strip())
     return said
 
 
 def history(conversation: Conversation, turn: int, said: Sequence[str], mode: Mode = "multi_turn") -> list[Message]:
-    """The messages that the model answers at a turn, which counts from 0."""
+    """What the model is given at a turn (from 0)."""
     asked = conversation.turns[: turn + 1]
     if mode == "merged":
         return [{"role": "user", "content": "\n".join([asked[0].prompt, *(t.ask or t.prompt for t in asked[1:])])}]
     before = [t.oracle for t in asked] if mode == "oracle_history" else said
-    messages: list[Message] = []
-    for place, step in enumerate(asked):
-        messages.append({"role": "user", "content": step.prompt})
-        if place < turn:
-            messages.append({"role": "assistant", "content": before[place]})
-    return messages
+    user = [{"role": "user", "content": step.prompt} for step in asked]
+    assistant = [{"role": "assistant", "content": text} for text in (*before[:turn], "")]
+    return [message for pair in zip(user, assistant, strict=True) for message in pair][:-1]
 
 
 # --- equation 3: strict and loose -------------------------------------------------------------------------------------
@@ -117,7 +107,7 @@ def check(
 
     Args:
         instruction: One of the 25 ids, such as `punctuation:no_comma`.
-        arguments: Its arguments, as the benchmark's table has them.
+        arguments: Its arguments.
         response: The text. An empty one follows nothing.
         strict: As it stands; otherwise also without its first or last line, or its asterisks.
         compat: `official` decides as the authors' evaluator does, `fixed` without its mistakes (`checkers.py`).
@@ -150,17 +140,15 @@ def score(
 ) -> list[Scored]:
     """Each reply against all constraints of its turn; turns count from 1."""
     rows = []
-    for conversation in conversations:
-        for number, (turn, text) in enumerate(zip(conversation.turns, said[conversation.key], strict=False), start=1):
+    for talk in conversations:
+        for number, (turn, text) in enumerate(zip(talk.turns, said[talk.key], strict=False), start=1):
+            asked = [(c.instruction, c.arguments, text) for c in turn.constraints]
             strict, loose = (
-                tuple(
-                    check(c.instruction, c.arguments, text, strict=how, compat=compat, language=conversation.language)
-                    for c in turn.constraints
-                )
+                tuple(check(*one, strict=how, compat=compat, language=talk.language) for one in asked)
                 for how in (True, False)
             )
             names = tuple(constraint.name for constraint in turn.constraints)
-            rows.append(Scored(conversation.key, conversation.language, number, names, strict, loose))
+            rows.append(Scored(talk.key, talk.language, number, names, strict, loose))
     return rows
 
 
@@ -195,10 +183,7 @@ class Ratios(NamedTuple):
 
 
 def ratios(rows: Iterable[Scored], turn: int, scope: Literal["next", "any_later"] = "next") -> Ratios:
-    """Equation 5 by strict verdicts, pooled over the instructions in force at turn t, which are those of t+1 too.
-
-    A correction counts at the next turn, or at any later one. Conversations without a next turn have no part.
-    """
+    """Equation 5 by strict verdicts, over what is in force at t and t+1; `scope` says where a correction counts."""
     by_key: dict[str, dict[int, dict[str, bool]]] = defaultdict(dict)
     for row in rows:
         by_key[row.key][row.turn] = dict(zip(row.names, row.strict, strict=True))
