@@ -11,6 +11,7 @@ for each id). The lists of a turn hold what is in force, not what is new. A turn
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -106,12 +107,10 @@ def _prompt(value: Any) -> str:
     if text.strip() in ("", "None"):
         return ""
     if text.lstrip().startswith("{"):
-        try:
-            message = json.loads(text)
-        except ValueError:
-            return text
-        if isinstance(message, dict) and isinstance(message.get("content"), str):
-            return str(message["content"])
+        with contextlib.suppress(UserError):
+            message = parse_json(text, "prompt")
+            if isinstance(message, dict) and isinstance(message.get("content"), str):
+                return str(message["content"])
     return text
 
 

@@ -231,8 +231,8 @@ def run_score(options: Score) -> None:
     from papers.multi_if import data
     from papers.multi_if.method import score
 
-    talks = data.read(options.data, compat=options.compat)
     said = read_transcripts(options.transcripts)
+    talks = data.read(options.data, compat=options.compat)
     complete(said, [talk.key for talk in talks], options.transcripts)
     short = [talk.key for talk in talks if len(said[talk.key]) != len(talk.turns)]
     if short:
