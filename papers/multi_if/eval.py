@@ -49,7 +49,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         copied = {talk.key: [turn.prompt for turn in talk.turns] for talk in talks}
         silent = {talk.key: [miniature.languages()[talk.language]["sentences"][0]] * 3 for talk in talks}
         for name, solver in (("copies_the_prompt", copied), ("one_sentence", silent)):
-            metrics[f"trivial_{name}"] = accuracies([r for r in score(talks, solver) if r.turn == 3]).overall
+            metrics[f"trivial_{name}"] = fmean(by_turn(score(talks, solver))["followed_3"].values())
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     shown = [{"asked": turn.prompt, "said": text} for talk in talks[:: max(1, len(talks) // 6)]
              for turn, text in zip(talk.turns, said[talk.key], strict=True)]  # fmt: skip
@@ -90,9 +90,9 @@ def by_turn(rows: Iterable[Scored]) -> Units:
     """`overall` and the share of instructions that are followed (mean of strict and loose), by conversation."""
     units: Units = defaultdict(dict)
     for row in rows:
-        one = accuracies([row])
-        units[f"overall_{row.turn}"][row.key] = one.overall
-        units[f"followed_{row.turn}"][row.key] = (one.instruction_strict + one.instruction_loose) / 2
+        one, where = accuracies([row]), f"{row.language}/{row.key.removeprefix(f'{row.language}/')}"
+        units[f"overall_{row.turn}"][where] = one.overall
+        units[f"followed_{row.turn}"][where] = (one.instruction_strict + one.instruction_loose) / 2
     return dict(units)
 
 
