@@ -10,7 +10,7 @@ oracle), models whose defect is known (:class:`Scripted`), pairs of replies for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 
 from core.files import load_yaml
-from papers.multi_if.checkers import Compat, follows, languages
+from papers.multi_if.checkers import CHECKERS, Compat, follows, languages
 from papers.multi_if.method import Constraint, Conversation, Message, Mode, Turn, history
 
 LANGUAGES = ("en", "fr", "ru", "hi", "it", "pt", "es", "zh")
@@ -201,12 +201,14 @@ def compose(code: str, frame: Frame, obeyed: Mapping[str, bool]) -> str:
     return text
 
 
-def selftest(codes: Sequence[str], compat: Compat) -> dict[tuple[str, str, bool], bool]:
-    """`{(instruction, language, should it hold): was it judged so}` for the examples of all instructions."""
+def selftest(
+    codes: Sequence[str], compat: Compat, kinds: Collection[str] = CHECKERS
+) -> dict[tuple[str, str, bool], bool]:
+    """`{(instruction, language, should it hold): was it judged so}` for the examples of the instructions."""
     frame = Frame(0, 1, 2, 0, 0, 1, ())
     found = {}
     for code in codes:
-        for kind in examples():
+        for kind in kinds:
             arguments, *texts = example(code, kind, frame)
             for text, right in zip(texts, (True, False), strict=True):
                 if kind == "language:response_language" and compat == "official" and code == "zh":
