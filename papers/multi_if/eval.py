@@ -110,9 +110,7 @@ def by_age(talks: Iterable[Conversation], rows: Iterable[Scored]) -> Units:
 
 def path(key: str, instruction: str) -> str:
     """The same for the same instruction in the three orders of a conversation."""
-    code, name, _ = key.split("/")
-    kinds = name.rpartition("-")
-    return f"{code}/{kinds[0]}-{'+'.join(sorted(kinds[2].split('+')))}/{instruction.partition(':')[2]}"
+    return f"{key.rpartition('/')[0]}/{instruction.partition(':')[2]}"
 
 
 def table(rows: Sequence[Scored]) -> dict[str, dict[str, float]]:

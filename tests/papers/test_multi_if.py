@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.experiment.config import override, with_variant
-from core.experiment.run import temporary
+from core.experiment.run import Run, temporary
 from papers.multi_if import checkers, data, eval, miniature, train, use
 from papers.multi_if.checkers import CHECKERS, complete, sentences, words
 from papers.multi_if.config import PRESETS, VARIANTS, workload
@@ -332,15 +332,15 @@ def test_conversations_are_balanced_and_parts_disjoint() -> None:
 # --- whole runs -------------------------------------------------------------------------------------------------------
 
 
-def test_arms_differ_in_what_they_say(smoke: Callable[[str], Any]) -> None:
+def test_arms_differ_in_what_they_say(smoke: Callable[[str], Any], tmp_path: Path) -> None:
     done = smoke("multi_if")
     heard = {}
     for variant in VARIANTS:
         config = with_variant(PRESETS["smoke"], VARIANTS, variant)
-        with temporary("multi_if", config, stages=done.stages) as run:
-            train.train(config, run)
-            found = eval.evaluate(config, run)
-            talks = data.read(run.artifact / "benchmark.csv", replies=True)
+        run = Run(tmp_path / variant, "multi_if", config, done.stages, quiet=True).open()
+        train.train(config, run)
+        found = eval.evaluate(config, run)
+        talks = data.read(run.artifact / "benchmark.csv", replies=True)
         heard[variant] = [str(history(talk, 2, ["a", "b"], config.mode)) for talk in talks]
         assert set(found.units["followed_3"]) == {talk.key for talk in talks}
         assert ("influence_age_2" in found.units) == (variant != "oracle_history")
