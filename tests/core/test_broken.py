@@ -277,6 +277,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "maltese_etymology process pairs.tsv --translations mt-en={}": ("maltese_etymology", ".tsv"),
     "maltese_etymology transliterate {}": ("maltese_etymology", ".txt"),
     "maltese_etymology evaluate {}": ("maltese_etymology", ".tsv"),
+    "multi_if evaluate nothing/here --data {}": ("multi_if", ".csv"),
+    "multi_if evaluate nothing/here --words {}": ("multi_if", ".yaml"),
+    "multi_if score {} --data rows.jsonl": ("multi_if", ".csv"),
+    "multi_if selftest --words {}": ("multi_if", ".yaml"),
+    "multi_if build {}": ("multi_if", ".yaml"),
     "mexa score {} --model nothing/here": ("mexa", ".tsv"),
     "mexa score pairs.tsv --model nothing/here --scores {}": ("mexa", ".tsv"),
     "mexa compare {} --models nothing/here nothing/there": ("mexa", ".jsonl"),
@@ -450,6 +455,7 @@ def test_no_paper_reads_files_by_itself() -> None:
     by_itself = (".read_text(", "json.load(", "json.loads(", "yaml.safe_load", "csv.reader", "csv.DictReader")
     own = {
         ("tucan", "grader.py"),  # calls in answers; a malformed one is a verdict, no error
+        ("multi_if", "checkers.py"),  # whether a reply is JSON is the question
     }
     for slug in SLUGS:
         for path in (ROOT / "papers" / slug).rglob("*.py"):

@@ -1,0 +1,119 @@
+"""Multi-IF: three turns of instructions that a program can check, in eight languages, with replies that pile up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.experiment.paper import Check, Claim, Paper, Premise, public
+
+# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where other
+# instructions are asked for than those that are checked (`decoy`), nothing may come out.
+_DRAWN: dict[str, Any] = {
+    "treatment": "multi_turn",
+    "unit": "language",
+    "null": "decoy",
+    "premises": ("english-heeds",),
+}
+_FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
+_NATS: dict[str, Any] = _DRAWN | {"smallest": 0.25}
+_LARGE = "A model of 135 million parameters has no larger and no reasoning sibling here: preset `paper`."
+
+PAPER = Paper(
+    slug="multi_if",
+    title="Multi-IF: Benchmarking LLMs on Multi-Turn and Multilingual Instructions Following",
+    authors="Yun He and 18 others (Meta GenAI)",
+    year=2024,
+    venue="arXiv",
+    arxiv="2410.15553",
+    family="evaluation",
+    summary="Adds one verifiable instruction with every turn, keeps the earlier ones in force, and checks by program "
+    "in eight languages how many of them a chat model still follows.",
+    claims=(
+        Claim(
+            id="falls-with-turns",
+            statement="Of the instructions in force, a smaller share is followed at the third turn than at the first.",
+            reported="All 14 models: o1-preview .877 at turn 1, .707 at turn 3 (abstract; mean of four accuracies).",
+            **_FOLLOWED | {"metric": "followed_3", "control": "multi_turn", "control_metric": "followed_1"},
+            better="lower",
+        ),
+        Claim(
+            id="forgets",
+            statement="At the third turn an instruction changes the model's choice between a reply that follows it "
+            "and one that does not less, in nats, if it was given two turns ago than if it was given last.",
+            reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
+            **_NATS | {"metric": "influence_age_2", "control": "multi_turn", "control_metric": "influence_age_0"},
+            better="lower",
+        ),
+        Claim(
+            id="english-ahead",
+            statement="The same instructions change the choice more in English than in the mean of seven others.",
+            reported="o1-preview at turn 3: English .773; Hindi .709, Chinese .703, Russian .531.",
+            **_NATS
+            | {"metric": "influence_english", "control": "multi_turn", "control_metric": "influence_others"}
+            | {"unit": "conversation"},
+        ),
+        Claim(
+            id="other-scripts-behind",
+            statement="They change it more in the five languages in Latin letters than in Russian, Hindi and Chinese.",
+            reported="Languages with non-Latin scripts have higher error rates (abstract).",
+            **_NATS
+            | {"metric": "influence_latin", "control": "multi_turn", "control_metric": "influence_other_scripts"},
+            paired=False,
+        ),
+        Claim(
+            id="size-forgets-less",
+            statement="A larger model forgets less.",
+            reported="Forgetting ratio: Llama-3.1 8B > 70B > 405B (figure).",
+            out_of_scale=_LARGE,
+        ),
+        Claim(
+            id="reasoning-corrects",
+            statement="Models that reason before they answer mend more of what they broke.",
+            reported="o1-preview and o1-mini correct about 25 % (error correction ratio).",
+            out_of_scale=_LARGE,
+        ),
+    ),
+    checks=(
+        Check(
+            id="asking-helps",
+            statement="At the third turn more of the instructions are followed than where others are asked for.",
+            **_FOLLOWED | {"metric": "followed_3", "control": "decoy", "null": None},
+        ),
+        Check(
+            id="more-turns-than-instructions",
+            statement="Asked for in one message, more of the same three instructions are followed than over turns.",
+            **_FOLLOWED | {"metric": "followed_3", "treatment": "merged", "control": "multi_turn"},
+        ),
+        Check(
+            id="one-message-counts-more",
+            statement="In one message the same instructions change the choice more than over three turns.",
+            **_NATS | {"metric": "influence", "treatment": "merged", "control": "multi_turn"},
+        ),
+        Check(
+            id="own-history-hurts",
+            statement="With replies that follow everything in the place of the model's own earlier ones, more of the "
+            "instructions are followed at the third turn.",
+            **_FOLLOWED | {"metric": "followed_3", "treatment": "oracle_history", "control": "multi_turn"},
+        ),
+    ),
+    premises=(
+        Premise(
+            id="english-heeds",
+            statement="In English an instruction changes the choice by at least half a nat.",
+            metric="influence_english",
+            variant="multi_turn",
+            at_least=0.5,
+        ),
+    ),
+    official_code="https://github.com/facebookresearch/Multi-IF",
+    licence_note="The official code is Apache-2.0, the table facebook/Multi-IF CC BY-NC 2.0; Llama 3.1: its own terms.",
+    seeds=(11, 12, 13, 14, 15, 16),
+    minutes=6,
+    extras=("checkers",),
+)
+
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=("Constraint", "Conversation", "Turn", "accuracies", "check", "converse", "ratios", "score"),
+    use=("Report", "evaluate", "report"),
+)

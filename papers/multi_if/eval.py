@@ -1,0 +1,195 @@
+"""Hold the conversations, check every reply, and see what each instruction changes.
+
+    python -m papers.multi_if.eval tiny --variant multi_turn     # SmolLM2-135M in eight languages
+    python -m papers.multi_if.eval paper                         # Llama-3.1-8B on the official table
+
+Two tracks. Generation is the paper's: replies are written, turn by turn, and checked. Forced choice is the miniature's:
+how much likelier the sentence that asks for an instruction makes a reply that follows it than one that does not,
+
+    influence = [log p(ok) - log p(bad)] with the sentence - the same without it,
+
+at the third turn, when it was said one, two or three turns ago. For models of your own see `use.py`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from papers.multi_if.config import Config
+from papers.multi_if.method import Conversation, Scored, accuracies, converse, ratios, score
+
+if TYPE_CHECKING:
+    from core.models.loading import Loaded
+
+Units = dict[str, dict[str, float]]
+TRANSCRIPTS = "transcripts.jsonl"
+
+
+def evaluate(config: Config, run: Run) -> Measurement:
+    """Accuracies by turn, forgetting and correction; in the miniature what each instruction changes, by its age."""
+    from core.tasks.transcripts import write_transcripts
+    from papers.multi_if import data, miniature
+
+    talks = data.read(run.artifact / "benchmark.csv", replies=config.mode == "oracle_history", compat=config.compat)
+    loaded = load(config, run)
+    said = replies(config, loaded, talks)
+    write_transcripts(run.path / TRANSCRIPTS, said)
+    rows = score(talks, said, config.compat)
+    units = by_turn(rows)
+    metrics = {f"{name}_{turn}": value for turn in (1, 2, 3) for name, value in pooled(rows, turn).items()}
+    if not config.benchmark:
+        units |= by_age(talks, rows)
+        if config.mode != "oracle_history":
+            units |= influence(config, run, loaded)
+        copied = {talk.key: [turn.prompt for turn in talk.turns] for talk in talks}
+        silent = {talk.key: [miniature.languages()[talk.language]["sentences"][0]] * 3 for talk in talks}
+        for name, solver in (("copies_the_prompt", copied), ("one_sentence", silent)):
+            metrics[f"trivial_{name}"] = fmean(by_turn(score(talks, solver))["followed_3"].values())
+    metrics |= {name: fmean(values.values()) for name, values in units.items()}
+    shown = [{"asked": turn.prompt, "said": text} for talk in talks[:: max(1, len(talks) // 6)]
+             for turn, text in zip(talk.turns, said[talk.key], strict=True)]  # fmt: skip
+    return Measurement(metrics, units, {"languages": table(rows), "kinds": by_kind(rows), "samples": shown})
+
+
+def load(config: Config, run: Run) -> Loaded:
+    """The model with its tokenizer."""
+    from core.models import loading
+    from papers.multi_if import miniature
+
+    name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
+    return loading.load(name, dtype=config.dtype)
+
+
+# --- generation -------------------------------------------------------------------------------------------------------
+
+
+def replies(config: Config, loaded: Loaded, talks: Sequence[Conversation]) -> dict[str, list[str]]:
+    """What the model says at every turn."""
+    from core.inference.chat import Chat
+
+    decoding = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "top_p", "seed")}
+    return converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode)
+
+
+def pooled(rows: Sequence[Scored], turn: int) -> dict[str, float]:
+    """The official numbers of a turn, over all conversations; with what is forgotten and corrected after it."""
+    here = [row for row in rows if row.turn == turn]
+    if not here:
+        return {}
+    found = {name: value for name, value in accuracies(here)._asdict().items() if name != "overall"}
+    after = ratios(rows, turn)
+    return found | {name: value for name in ("ifr", "ecr") if (value := getattr(after, name)) is not None}
+
+
+def by_turn(rows: Iterable[Scored]) -> Units:
+    """`overall` and the share of instructions that are followed (mean of strict and loose), by conversation."""
+    units: Units = defaultdict(dict)
+    for row in rows:
+        one, where = accuracies([row]), f"{row.language}/{row.key.removeprefix(f'{row.language}/')}"
+        units[f"overall_{row.turn}"][where] = one.overall
+        units[f"followed_{row.turn}"][where] = (one.instruction_strict + one.instruction_loose) / 2
+    return dict(units)
+
+
+def by_age(talks: Iterable[Conversation], rows: Iterable[Scored]) -> Units:
+    """At the third turn, whether an instruction is followed that was given 0, 1 or 2 turns ago."""
+    units: Units = defaultdict(dict)
+    last = {row.key: row for row in rows if row.turn == 3}
+    for talk in talks:
+        for place, constraint in enumerate(talk.turns[-1].constraints):
+            units[f"followed_age_{2 - place}"][path(talk.key, constraint.instruction)] = float(
+                last[talk.key].strict[place]
+            )
+    return dict(units)
+
+
+def path(key: str, instruction: str) -> str:
+    """The same for the same instruction in the three orders of a conversation."""
+    return f"{key.rpartition('/')[0]}/{instruction.partition(':')[2]}"
+
+
+def table(rows: Sequence[Scored]) -> dict[str, dict[str, float]]:
+    """Overall accuracy by language and turn."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for code in dict.fromkeys(row.language for row in rows):
+        for turn in (1, 2, 3):
+            if here := [row for row in rows if (row.language, row.turn) == (code, turn)]:
+                found[code][str(turn)] = accuracies(here).overall
+    return dict(found)
+
+
+def by_kind(rows: Iterable[Scored]) -> dict[str, float]:
+    """Share of the verdicts, strict and of all turns, in which each instruction is followed."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        for name, held in zip(row.names, row.strict, strict=True):
+            found[name.partition(" ")[0]].append(held)
+    return {name: fmean(values) for name, values in sorted(found.items())}
+
+
+# --- forced choice (miniature) ----------------------------------------------------------------------------------------
+
+
+def influence(config: Config, run: Run, loaded: Loaded) -> Units:
+    """How much each instruction changes, in nats, by age, language and in the mean; for the decoy, another one's."""
+    from papers.multi_if import miniature
+
+    codes = config.languages or miniature.LANGUAGES
+    inputs = {name: getattr(config, name) for name in ("model", "dtype", "mode", "topics", "split", "seed")}
+    found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, loaded, codes))
+    own = "decoy" if config.decoy else "own"
+    units: Units = defaultdict(dict)
+    by_path: dict[str, list[float]] = defaultdict(list)
+    for row in found:
+        units[f"influence_age_{row['age']}"][row["path"]] = row[own] - row["without"]
+        by_path[row["path"]].append(row[own] - row["without"])
+    others: dict[str, list[float]] = defaultdict(list)
+    for where, values in by_path.items():
+        code, _, rest = where.partition("/")
+        units["influence"][where] = fmean(values)
+        units["heeded"][where] = fmean(value > 0 for value in values)
+        units[f"influence_{'latin' if code in miniature.LATIN else 'other_scripts'}"][where] = fmean(values)
+        if code == "en":
+            units["influence_english"][rest] = fmean(values)
+        else:
+            others[rest].append(fmean(values))
+    units["influence_others"] = {rest: fmean(values) for rest, values in others.items()}
+    return dict(units)
+
+
+def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> list[dict[str, Any]]:
+    """log p(ok) - log p(bad) of every instruction with its sentence, without it, and with another's in its place."""
+    from core.inference.chat import render
+    from core.inference.scoring import score_choices
+    from papers.multi_if import miniature
+
+    contexts: list[str] = []
+    pairs: list[tuple[str, str]] = []
+    rows: list[dict[str, Any]] = []
+    for talk, frame in miniature.conversations(codes, miniature.frames(config.split, config.topics, config.seed)):
+        code = talk.language
+        asks = [turn.ask for turn in talk.turns]
+        for place, kind in enumerate(frame.kinds):
+            other = miniature.ask(code, frame, miniature.instead(frame, kind))
+            _, ok, bad = miniature.example(code, kind, frame)
+            for sentence in (asks[place], "", other):
+                changed = [*asks[:place], sentence, *asks[place + 1 :]]
+                contexts.append(
+                    render(loaded.tokenizer, miniature.dialogue(code, frame, changed, config.mode), prompt=True)
+                )
+                pairs.append((ok, bad))
+            rows.append({"path": path(talk.key, kind), "age": 2 - place})
+    scores = score_choices(*loaded, contexts, pairs)
+    differences = [ok.log_likelihood - bad.log_likelihood for ok, bad in scores]
+    for number, row in enumerate(rows):
+        row |= dict(zip(("own", "without", "decoy"), differences[3 * number : 3 * number + 3], strict=True))
+    return rows
+
+
+if __name__ == "__main__":
+    entrypoint(evaluate)
