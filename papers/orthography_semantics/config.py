@@ -1,0 +1,108 @@
+"""Settings of every scale and variant.
+
+The body of the paper and its tables could not be read: (code) is the authors' repository; "ours" says that a value is
+our choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from core.errors import UserError
+from core.experiment.config import Range, Seed, validate
+
+if TYPE_CHECKING:
+    from core.cost.steps import Simulation
+    from core.cost.workload import Workload
+
+
+@dataclass(frozen=True)
+class Config:
+    """Each field says where its value comes from."""
+
+    seed: Seed = 0
+    """Draws the demonstrations and takes the wording of the frames. Nothing is trained."""
+    split: Literal["test", "dev"] = "test"
+    """Whose words the miniature asks about; settings were chosen on dev."""
+    model: str = "wheel:smollm2"
+    """A language model, or with `encoder` an encoder of sentences: hub id, folder, wheel:<name>, or `toy`."""
+    encoder: bool = False
+    """Tasks 1 and 2 by the cosine of vectors; ours."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the forward pass; float16 (code)."""
+    items: tuple[str, ...] = ()
+    """Tables of items, one a language, in our columns or the authors'. Empty: the miniature's."""
+    size: Annotated[int, Range(1)] = 30
+    """Items of each kind and language in the miniature; ours. The paper has 140."""
+    answer: Literal["likelihood", "written"] = "likelihood"
+    """likelihood compares what may be said (ours, for models that do not follow instructions); written asks for a
+    reply, True or False, 1 or 2, and reads it (code)."""
+
+    k: Annotated[int, Range(0)] = 4
+    """Demonstrations of each kind in task 1 (code: 4)."""
+    shown: Literal["alike", "all"] = "alike"
+    """Kinds of the demonstrations: cognates and false friends (code), or all."""
+    bias: bool = True
+    """Take the mean over as many true as false pairs off the log-odds of task 1 (equation 1); ours."""
+    prior: bool = True
+    """Take the likelihood of a definition without the word off (equation 2); ours."""
+    named: bool = True
+    """Name the language of the word in task 2 (code)."""
+    exchanged: bool = False
+    """Every pair gets the other word and gloss of another pair of its kind: the links, broken on purpose."""
+    negatives: str = "wheel:minilm"
+    """Encoder that chooses wrong definitions; sentence-transformers/all-MiniLM-L6-v2 (code)."""
+    max_new_tokens: Annotated[int, Range(1)] = 512
+    """Room for a written reply (code)."""
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that mean nothing."""
+        validate(self)
+        if self.encoder and self.answer == "written":
+            raise UserError("An encoder writes nothing: leave --answer written out.")
+
+
+_PAPER = Config(
+    model="meta-llama/Llama-3.1-8B-Instruct", dtype="float16", answer="written",
+    items=tuple(f"data/en_{code}_dataset.csv" for code in ("de", "es", "fr")),
+    negatives="sentence-transformers/all-MiniLM-L6-v2",
+)  # fmt: skip
+PRESETS: dict[str, Config] = {
+    "smoke": Config(model="toy", size=2, k=1),
+    "tiny": Config(),
+    "paper": _PAPER,
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "smollm2": {},
+    "exchanged": {"exchanged": True},
+    "no_language": {"named": False},
+    "no_prior": {"prior": False},
+    "all_shown": {"shown": "all"},
+    "e5": {"model": "wheel:e5-small", "encoder": True},
+}
+
+
+def workload(config: Config) -> list[Workload]:
+    """Prompts of the three tasks with their replies, for `papers plan`."""
+    from core.cost.workload import Workload
+
+    model = "wheel:smollm2" if config.model == "toy" else config.model
+    if not config.items:
+        return [Workload(model, 12 * config.size * 250, "inference", "frozen", 256, 8, name="items")]
+    # A table has 399 pairs for task 1, asked twice in task 2, and 280 with four frames and two words for task 3.
+    prompts = len(config.items) * (399 + 2 * 399 + 2 * 1120)
+    return [Workload(model, prompts * (250 + config.max_new_tokens), "inference", "frozen", 768, 4, name="replies")]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """Replies to the longest prompts, or definitions scored behind them (miniature), for `papers plan`."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, pretrained, score, write
+
+    model = pretrained("wheel:smollm2" if config.model == "toy" else config.model)
+    if config.answer == "likelihood":
+        return [Simulation("items", model, evaluate=partial(score, length=256))]
+    return [Simulation("replies", model, evaluate=partial(write, prompt=512, new=config.max_new_tokens))]

@@ -1,0 +1,59 @@
+"""The figure of the page, drawn from the record alone: answers by kind, and labels against likeness of form."""
+
+from __future__ import annotations
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from core.experiment.figures import mean_of
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
+
+KINDS = (
+    ("cognate", "cognates: lamp / Lampe", "blue"),
+    ("translation", "translations: gift / Geschenk", "sky"),
+    ("false", "false friends: gift / Gift", "vermilion"),
+    ("unrelated", "unrelated: gift / Anhänger", "grey"),
+)
+ASKED = (
+    ("label", "same meaning?\nright labels"),
+    ("word", "which meaning?\nother language"),
+    ("english", "which meaning?\nEnglish"),
+)
+
+
+def draw(record: Record) -> Figure:
+    """Left: right answers by task and kind, 95 % intervals over words. Right: s of each pair against form."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.15, 1))
+    _answers(left, record)
+    _form(right, record)
+    return figure
+
+
+def _answers(axes: Axes, record: Record) -> None:
+    for row, (kind, label, colour) in enumerate(KINDS):
+        for column, (task, _) in enumerate(ASKED):
+            found = mean_of(record, "smollm2", f"{task}_{kind}", "language/item")
+            place = column + 0.19 * (row - 1.5)
+            axes.bar(place, found.estimate, width=0.17, color=COLOURS[colour], alpha=0.6, label="" if column else label)
+            axes.plot([place, place], [max(0, found.low), min(1, found.high)], color="black", linewidth=1)
+    axes.axhline(0.5, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.set_xticks(range(len(ASKED)), [label for _, label in ASKED])
+    axes.set(ylim=(0, 1.3), ylabel="share right")
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.legend(loc="upper left", ncols=2, fontsize=8)
+    axes.set_title("SmolLM2 on words of two languages", pad=14)
+
+
+def _form(axes: Axes, record: Record) -> None:
+    pairs = record.measurements["smollm2"][min(record.seeds)].details["pairs"]
+    for kind, label, colour in KINDS:
+        own = [pair for pair in pairs if pair["kind"] == kind]
+        axes.plot(
+            [pair["form"] for pair in own], [pair["truth"] for pair in own], "o", markersize=3, alpha=0.6,
+            color=COLOURS[colour], label=label,
+        )  # fmt: skip
+    axes.axhline(0, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.set(xlabel="likeness of form", ylabel="log-odds of “same meaning”")
+    axes.set_title("One seed, every pair", pad=14)

@@ -1,0 +1,74 @@
+"""Build the items: wrong definitions for task 2, and which pairs are shown. Nothing is fitted.
+
+    python -m papers.orthography_semantics.train tiny
+
+The artifact is `items.jsonl`, those that are asked, and `shown.jsonl`, those that demonstrations are taken from.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from random import Random
+
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import build_folder
+from papers.orthography_semantics.config import Config
+from papers.orthography_semantics.method import Item
+
+
+def train(config: Config, run: Run) -> None:
+    """Items with their wrong definitions, in every language."""
+    from papers.orthography_semantics import data
+
+    asked, shown = item_set(config)
+    if config.exchanged:
+        asked, shown = exchanged(asked, config.seed), exchanged(shown, config.seed)
+
+    def fill(folder: Path) -> None:
+        data.write_items(folder / "items.jsonl", asked)
+        data.write_items(folder / "shown.jsonl", shown)
+
+    if is_main_process():
+        build_folder(run.artifact, fill, replace=True)
+
+
+def item_set(config: Config) -> tuple[list[Item], list[Item]]:
+    """What is asked, and what is shown."""
+    from papers.orthography_semantics import data, miniature
+    from papers.orthography_semantics.method import with_negatives
+
+    encode = data.encoder(config.negatives)
+    if config.items:
+        asked, shown = list[Item](), list[Item]()
+        for source in config.items:
+            few, rest = data.stratified(with_negatives(data.read_items(source), encode))
+            asked, shown = [*asked, *rest], [*shown, *few]
+        return asked, shown
+    other = "dev" if config.split == "test" else "test"
+    parts = [miniature.items(part, config.size, encode) for part in (config.split, other)]
+    asked, shown = ([one for own in part.values() for one in own] for part in parts)
+    return asked, shown
+
+
+def exchanged(items: list[Item], seed: int) -> list[Item]:
+    """Every link broken: words, glosses and English glosses come from three other pairs of the kind and language."""
+    found: dict[tuple[str, str], Item] = {}
+    ordered = sorted(items, key=lambda one: (one.language, one.kind))
+    for _, group in groupby(ordered, key=lambda one: (one.language, one.kind)):
+        own = list(group)
+        order = Random(f"exchanged-{seed}").sample(own, len(own))
+        for place, one in enumerate(order):
+            word, meant, english = (order[(place + shift) % len(order)] for shift in (1, 2, 3))
+            friend = one.kind == "false"  # its wrong definition is the other word's
+            found[one.kind, one.key] = one._replace(
+                word=word.word, gloss=meant.gloss, negative=english.english_gloss if friend else meant.negative,
+                english_gloss=english.english_gloss,
+                english_negative=meant.gloss if friend else english.english_negative,
+            )  # fmt: skip
+    return [found[one.kind, one.key] for one in items]
+
+
+if __name__ == "__main__":
+    entrypoint(train)
