@@ -33,7 +33,7 @@ class Config:
     """Number format of the forward pass; float16 (code)."""
     items: tuple[str, ...] = ()
     """Tables of items, one a language, in our columns or the authors'. Empty: the miniature's."""
-    size: Annotated[int, Range(1)] = 30
+    size: Annotated[int, Range(1)] = 20
     """Items of each kind and language in the miniature; ours. The paper has 140."""
     answer: Literal["likelihood", "written"] = "likelihood"
     """likelihood compares what may be said (ours, for models that do not follow instructions); written asks for a
@@ -80,7 +80,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_language": {"named": False},
     "no_prior": {"prior": False},
     "all_shown": {"shown": "all"},
-    "e5": {"model": "wheel:e5-small", "encoder": True},
+    "e5": {"model": "wheel:e5-small", "encoder": True, "answer": "likelihood"},
 }
 
 

@@ -191,18 +191,26 @@ def mixed(loglik: Logliks, asked: Sequence[Item], frames: Sequence[Any]) -> Unit
         name = f"{'own' if congruent else 'mixed'}_{side}"
         units.setdefault(name, {})[f"{one.key}/{frame.level}"] = float(own > other)
         units.setdefault(f"{name}_{frame.level}", {})[one.key] = float(own > other)
+        if name == "mixed_word":
+            units.setdefault("other_sense", {})[f"{one.key}/{frame.level}"] = float(own <= other)
     return units
 
 
 def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
-    """How far the labels of task 1 follow form: the slope within kinds, and d' (equation 4)."""
+    """How far the labels of task 1 follow form: the slope within kinds, d' (equation 4), and how often a cognate is
+    found truer than an unrelated pair (guessing: 0.5)."""
     by_kind: dict[str, list[tuple[float, float]]] = {}
     for one in asked:
         by_kind.setdefault(one.kind, []).append(
             (method.similarity(one.english, one.word), scores.truth[one.kind, one.key])
         )
-    told = [[score for _, score in by_kind[kind]] for kind in ("cognate", "false")]
-    return {"form_slope": method.form_slope(by_kind), "d_prime": method.d_prime(*told)}
+    cognates, friends, unrelated = (
+        [score for _, score in by_kind.get(kind, ())] for kind in ("cognate", "false", "unrelated")
+    )
+    found = {"form_slope": method.form_slope(by_kind), "d_prime": method.d_prime(cognates, friends)}
+    if unrelated:  # alike in both against apart in both: who labels at all tells these from each other
+        found["told_apart"] = fmean(float(a > b) + 0.5 * (a == b) for a in cognates for b in unrelated)
+    return found
 
 
 def trivial(asked: Sequence[Item]) -> dict[str, float]:
