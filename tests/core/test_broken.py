@@ -319,7 +319,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "orthography_semantics build {} --language sw": ("orthography_semantics", ".tsv"),
     "orthography_semantics probe {} --model nothing/here": ("orthography_semantics", ".jsonl"),
     "orthography_semantics screen {} --model nothing/here": ("orthography_semantics", ".jsonl"),
-    "orthography_semantics compare {} --model nothing/here --against nothing/there": ("orthography_semantics", ".jsonl"),
+    "orthography_semantics compare {} --model nothing/here --against none/there": ("orthography_semantics", ".jsonl"),
     "dip prompt {} --lexicon pairs.tsv": ("dip", ".txt"),
     "dip prompt rows.jsonl --lexicon {}": ("dip", ".tsv"),
     "dip prompt rows.jsonl --lexicon {} --placement append": ("dip", ".json"),
