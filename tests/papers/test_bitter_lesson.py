@@ -454,7 +454,7 @@ def desk(folder: Path, n: int = 14) -> None:
         "model\tsw\n" + "".join(f"{n}\t{v}\n" for n, v in zip(names, truth, strict=True)), encoding="utf-8"
     )
     rows = ["language,model_a,model_b,winner"]
-    for _ in range(900):
+    for _ in range(600):
         a, b = rng.choice(n, 2, replace=False)
         won = "model_a" if rng.random() < 1 / (1 + math.exp(truth[b] - truth[a])) else "model_b"
         rows.append(f"sw,{names[a]},{names[b]},{won}")
