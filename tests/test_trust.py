@@ -47,6 +47,7 @@ ROW = {
 
 # What a paper's entrypoint wants beside a model of one's own, before it looks at the model.
 NEEDED = {
+    "bitter_lesson": ("--ratings", "arena"),
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "bimedix2": ("--vision", "nothing/here", "--captions", "{rows}", "--conversations", "{rows}"),
     "langsamp": ("--corpus", "{rows}"),

@@ -2,7 +2,7 @@
 
 Of the paper its abstract, its tables 1 to 3 and the captions of its figures could be read; neither code nor annotations
 nor scores of models are public. "not recovered" marks what none of these says; "ours, development split" was chosen on
-texts that are not tested on (`results/settings.jsonl`).
+texts that are not tested on, by a script outside the runner, so that no ledger has it (the page says what was tried).
 """
 
 from __future__ import annotations

@@ -166,9 +166,9 @@ def paired_columns(*columns: Column) -> tuple[list[float], ...]:
     return tuple([column[name] for name in names] for column in columns)
 
 
-def write_columns(path: Path, columns: Mapping[tuple[str, ...], Column], *names: str) -> None:
+def write_columns(path: Path, columns: Mapping[Any, Column], *names: str) -> None:
     """A row a model and key, under `model`, the names of the key's parts and that of the value."""
-    rows = [
+    rows: list[dict[str, str | float | None]] = [
         dict(zip(("model", *names), (model, *key, value), strict=True))
         for key, column in columns.items()
         for model, value in column.items()
@@ -176,7 +176,7 @@ def write_columns(path: Path, columns: Mapping[tuple[str, ...], Column], *names:
     write_table(path, rows)
 
 
-def _columns(source: str | Path, keys: Sequence[str], value: str) -> dict[tuple[str, ...], Column] | Any:
+def _columns(source: str | Path, keys: Sequence[str], value: str) -> Any:
     found: dict[tuple[str, ...], Column] = defaultdict(dict)
 
     def add(row: Mapping[str, Any], number: int) -> None:

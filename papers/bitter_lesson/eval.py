@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import read_json
@@ -63,6 +64,8 @@ def benchmarks(config: Config, run: Run) -> tuple[dict[str, float], Units, dict[
     for code, name, column in data.chosen(config, scores, models):
         names = sorted(column.keys() & ratings[code].keys())
         x, y = data.paired_columns(column, ratings[code])
+        if len(names) < 4:
+            raise UserError(f"{len(names)} models have a score and a rating in {code!r}: a correlation needs four.")
         found = agreement(x, y, seed=config.seed)
         units["rho"][code], units["tau"][code] = found.rho, found.tau
         details["agreement"][code] = {"benchmark": name, **asdict(found)}
@@ -183,7 +186,7 @@ def known_truth(config: Config, run: Run) -> tuple[dict[str, float], Units, dict
         named = {}
         for case, pair in (("unequal", (LOCALIZED, TRANSLATED)), ("equal", (0.5775, 0.5775))):
             drawn = [population(*pair, 0.5, rng) for _ in range(config.simulations)]
-            named[case] = [compare_benchmarks(*table, draws=400).verdict() for table in drawn]
+            named[case] = [compare_benchmarks(one, other, y, draws=400).verdict() for one, other, y in drawn]
         return {
             "told": fmean(said == "first" for said in named["unequal"]),
             "mistaken": fmean(said == "second" for said in named["unequal"]),

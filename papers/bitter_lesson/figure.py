@@ -54,7 +54,7 @@ def _people(axes: Axes, record: Record) -> None:
     names = sorted(means, key=lambda name: -means[name])
     floor = [row["rho"] for row in found["floor"].values()]
     axes.axvspan(min(floor), max(floor), color=COLOURS["grey"], alpha=0.25, linewidth=0)
-    axes.text(np.mean(floor), -0.75, "size alone", ha="center", va="bottom", fontsize=8, color="0.35")
+    axes.text(np.mean(floor), 7.5, "size\nalone", ha="center", va="center", fontsize=8, color="0.35")
     for row, name in enumerate(names):
         values = [rho for pair, rho in found["published"].items() if pair.split("/")[0] == name]
         colour = COLOURS["orange"] if means[name] < min(floor) else COLOURS["blue"]
@@ -62,7 +62,7 @@ def _people(axes: Axes, record: Record) -> None:
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1)
-    axes.set_title("People: published rho, 30 models", pad=16)
+    axes.set_title("People: published rho, 30 models")
     axes.set_xlabel("rho with the Arena's ratings; a mark a language\n(CMMLU: Chinese, localized)")
 
 
@@ -71,13 +71,13 @@ def _power(axes: Axes) -> None:
     for between, colour in ((0.8, "blue"), (0.5, "green"), (0.3, "orange")):
         a_model = steiger_z(*TESTED, between, 4).statistic
         power = stats.norm.sf(1.96 - a_model * np.sqrt(models - 3))
-        axes.plot(models, power, color=COLOURS[colour], label=f"rho between the two: {between}")
+        axes.plot(models, power, color=COLOURS[colour], label=f"{between}")
     axes.axvline(30, color="black", linewidth=0.8, linestyle=":")
     axes.text(32, 0.02, "30 models", fontsize=8, va="bottom")
     axes.axhline(0.8, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
     axes.set_xlim(8, 200)
     axes.set_ylim(0, 1)
-    axes.legend(fontsize=7.5, loc="lower right", bbox_to_anchor=(1, 0.1))
+    axes.legend(fontsize=7.5, loc="lower right", title="rho between\nthe two", title_fontsize=7.5)
     axes.set_title("Is .68 more than .47?")
     axes.set_xlabel("models (logarithmic)")
     axes.set_ylabel("chance to tell (power)")

@@ -219,14 +219,14 @@ def made(split: str, seed: int, models: int, votes: int, items: int, low: float,
     likelihood: dict[str, list[Array]] = {code: [] for code in LANGUAGES}
     for model in range(models):
         given = [sample(lines[*pair, "train"], budget[model] * shares[model, n], rng) for n, pair in enumerate(pairs)]
-        grams = Grams([line for found in given for line in found], alphabet)
-        for pair, found in zip(pairs, given, strict=True):
-            world.read[pair].append(float(sum(map(len, found))))
+        grams = Grams([line for read in given for line in read], alphabet)
+        for pair, read in zip(pairs, given, strict=True):
+            world.read[pair].append(float(sum(map(len, read))))
             chosen = grams.log_probabilities(options[pair]).reshape(-1, CHOICES, WIDTH).mean(-1)
             world.scores[pair].append(float((chosen[:, 0] - chosen[:, 1:].mean(1)).mean()))
             world.accuracy[pair].append(float((chosen[:, 0] > chosen[:, 1:].max(1)).mean()))
-        for code, found in passages.items():
-            likelihood[code].append(np.array([grams.log_probabilities(passage).mean() for passage in found]))
+        for code, windows in passages.items():
+            likelihood[code].append(np.array([grams.log_probabilities(passage).mean() for passage in windows]))
     for code, by_model in likelihood.items():
         table = np.stack(by_model)
         world.taste[code] = table.mean(1).tolist()

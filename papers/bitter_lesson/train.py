@@ -75,8 +75,6 @@ def real(config: Config, run: Run) -> tuple[data.Scores, data.Ratings, dict[str,
     ratings, sizes = data.arena()
     scores: data.Scores = data.read_scores(config.scores) if config.scores else {}
     for model in () if config.scores else config.models:
-        if model not in sizes:
-            raise UserError(f"{model} has no rating in arena.csv: name some of its models, or compare by use.py.")
         found = run.once("scores", {"model": model, "dtype": config.dtype}, lambda model=model: measured(model, config))  # type: ignore[misc]
         for pair, task in data.tasks().items():
             data.add_task(scores, pair, model, found.get(task, {}))
@@ -92,8 +90,12 @@ def measured(model: str, config: Config) -> dict[str, Any]:
     from core.tasks.harness import run as run_harness
 
     loaded = loading.load(model, dtype=config.dtype, device_map="auto")
-    names = sorted(set(data.tasks().values()))
-    return run_harness(loaded.model, loaded.tokenizer, Path(), names)
+    try:
+        return run_harness(loaded.model, loaded.tokenizer, Path(), sorted(set(data.tasks().values())))
+    except UserError:
+        raise
+    except Exception as error:  # the harness downloads, and raises whatever its parts do
+        raise UserError(f"lm-evaluation-harness stopped on {model} ({type(error).__name__}: {error}).") from error
 
 
 if __name__ == "__main__":

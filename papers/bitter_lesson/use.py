@@ -101,7 +101,7 @@ def bootstrapped(battles: Sequence[Battle], draws: int, seed: int) -> dict[str, 
     ]
     ends = {name: np.quantile([found[name] for found in several], (0.025, 0.975)) for name in point}
     times = {name: sum(name in battle[:2] for battle in battles) for name in point}
-    return {name: (point[name], *map(float, ends[name]), times[name]) for name in point}
+    return {name: (point[name], float(ends[name][0]), float(ends[name][1]), times[name]) for name in point}
 
 
 # --- as a command -------------------------------------------------------------------------------------------------
@@ -264,9 +264,9 @@ def run_compare(options: Compare) -> None:
             raise UserError(f"There is no benchmark {name!r}: there are {', '.join(sorted({b for b, _ in scores}))}.")
     found = {}
     for code, rated in sorted(ratings.items()):
-        table = paired_columns(scores.get((options.first, code), {}), scores.get((options.second, code), {}), rated)
-        if len(table[0]) >= 6 and all(len(set(side)) > 1 for side in table):
-            found[code] = len(table[0]), compare_benchmarks(*table, draws=options.draws, seed=options.seed)
+        one, other, y = paired_columns(*(scores.get((b, code), {}) for b in (options.first, options.second)), rated)
+        if len(y) >= 6 and all(len(set(side)) > 1 for side in (one, other, y)):
+            found[code] = len(y), compare_benchmarks(one, other, y, options.draws, options.seed)
     if not found:
         raise UserError(f"{options.first} and {options.second} share no language with six differing, rated models.")
     adjusted = holm([compared.p for _, compared in found.values()])
