@@ -31,7 +31,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, cast
 
 from core.errors import UserError
 from core.printing import printable
@@ -359,12 +359,11 @@ def load_yaml(path: str | Path) -> Any:
     """
     import yaml
 
-    class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar = {
-            first: [(tag, form) for tag, form in forms if tag != _BOOL or first in "tTfF"]
-            for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.yaml_implicit_resolvers = {  # type: ignore[attr-defined]
+        first: [(tag, form) for tag, form in forms if tag != _BOOL or first in "tTfF"]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     try:
         text = "\n".join(read_lines(path))
         # The scanner's time grows with the square of the depth: minutes for what the walk below refuses at once.
@@ -376,7 +375,7 @@ def load_yaml(path: str | Path) -> Any:
                 start: Any = event.start_mark
                 place = f"{path}, line {start.line + 1}"
                 raise UserError(f"{place}: the alias *{event.anchor} is not read; write out what it stands for.")
-        value = yaml.load(text, Loader)
+        value = yaml.load(text, loader)
     except RecursionError:
         raise UserError(f"{path}: lists and mappings are nested more than {DEEPEST} deep; check the file.") from None
     except yaml.MarkedYAMLError as error:

@@ -46,7 +46,7 @@ def item_set(config: Config) -> tuple[list[Item], list[Item]]:
             few, rest = data.stratified(with_negatives(data.read_items(source), encode))
             asked, shown = [*asked, *rest], [*shown, *few]
         return asked, shown
-    other = "dev" if config.split == "test" else "test"
+    other: miniature.Part = "dev" if config.split == "test" else "test"
     parts = [miniature.items(part, config.size, encode) for part in (config.split, other)]
     asked, shown = ([one for own in part.values() for one in own] for part in parts)
     return asked, shown

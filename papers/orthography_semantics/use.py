@@ -170,7 +170,7 @@ def screen(options: Screen) -> None:
     from core.files import write_table
 
     asked, scores = _scores(options, options.model)
-    rows = [
+    rows: list[dict[str, str | float | None]] = [
         {"language": one.language, "kind": one.kind, "english": one.english, "word": one.word, "gloss": one.gloss,
          "taken_for": one.negative if scores.word[one.kind, one.key] <= 0 else one.gloss,
          "margin": scores.word[one.kind, one.key], "same_meaning": scores.truth[one.kind, one.key]}
@@ -198,7 +198,7 @@ def compare(options: Compare) -> None:
                 {0: {key: float((getattr(scores, name)[kind, key] > 0) == wanted) for _, key in keys}}
                 for scores in (first, second)
             ]
-            gain = paired(*sides, depth=2).interval
+            gain = paired(sides[0], sides[1], depth=2).interval
             cells.append(f"{gain.estimate:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
         print(f"  {kind:12} label {cells[0]}   word {cells[1]}   English {cells[2]}")
 
