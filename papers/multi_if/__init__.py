@@ -85,11 +85,6 @@ PAPER = Paper(
             **_FOLLOWED | {"metric": "followed_3", "treatment": "merged", "control": "multi_turn"},
         ),
         Check(
-            id="one-message-counts-more",
-            statement="In one message the same instructions change the choice more than over three turns.",
-            **_NATS | {"metric": "influence", "treatment": "merged", "control": "multi_turn"},
-        ),
-        Check(
             id="own-history-hurts",
             statement="With replies that follow everything in the place of the model's own earlier ones, more of the "
             "instructions are followed at the third turn.",

@@ -8,13 +8,13 @@ how much likelier the sentence that asks for an instruction makes a reply that f
 
     influence = [log p(ok) - log p(bad)] with the sentence - the same without it,
 
-at the third turn, when it was said one, two or three turns ago. For models of your own see `use.py`.
+at the third turn, of what was asked for there and of what was asked for at the first. For models of your own: `use.py`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +37,16 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
     talks = data.read(run.artifact / "benchmark.csv", replies=config.mode == "oracle_history", compat=config.compat)
     loaded = load(config, run)
-    said = replies(config, loaded, talks)
+    # Without replies of its own before it each turn stands alone: the miniature's controls are asked for the last one.
+    turns = (1, 2, 3) if config.benchmark or config.mode == "multi_turn" else (3,)
+    said = replies(config, loaded, talks, turns)
     write_transcripts(run.path / TRANSCRIPTS, said)
-    rows = score(talks, said, config.compat)
+    rows = [row for row in score(talks, said, config.compat) if row.turn in turns]
     units = by_turn(rows)
     metrics = {f"{name}_{turn}": value for turn in (1, 2, 3) for name, value in pooled(rows, turn).items()}
     if not config.benchmark:
         units |= by_age(talks, rows)
-        if config.mode != "oracle_history":
+        if config.mode == "multi_turn":
             units |= influence(config, run, loaded)
         copied = {talk.key: [turn.prompt for turn in talk.turns] for talk in talks}
         silent = {talk.key: [miniature.languages()[talk.language]["sentences"][0]] * 3 for talk in talks}
@@ -68,12 +70,14 @@ def load(config: Config, run: Run) -> Loaded:
 # --- generation -------------------------------------------------------------------------------------------------------
 
 
-def replies(config: Config, loaded: Loaded, talks: Sequence[Conversation]) -> dict[str, list[str]]:
-    """What the model says at every turn."""
+def replies(
+    config: Config, loaded: Loaded, talks: Sequence[Conversation], turns: Collection[int]
+) -> dict[str, list[str]]:
+    """What the model says at these turns."""
     from core.inference.chat import Chat
 
     decoding = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "top_p", "seed")}
-    return converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode)
+    return converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode, turns)
 
 
 def pooled(rows: Sequence[Scored], turn: int) -> dict[str, float]:
@@ -139,15 +143,15 @@ def influence(config: Config, run: Run, loaded: Loaded) -> Units:
     """How much each instruction changes, in nats, by age, language and in the mean; for the decoy, another one's."""
     from papers.multi_if import miniature
 
-    codes = config.languages or miniature.LANGUAGES
-    inputs = {name: getattr(config, name) for name in ("model", "dtype", "mode", "topics", "split", "seed")}
+    codes = config.languages or tuple(miniature.LANGUAGES)
+    inputs = {name: getattr(config, name) for name in ("model", "dtype", "topics", "split", "seed")}
     found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, loaded, codes))
     own = "decoy" if config.decoy else "own"
     units: Units = defaultdict(dict)
     by_path: dict[str, list[float]] = defaultdict(list)
     for row in found:
-        units[f"influence_age_{row['age']}"][row["path"]] = row[own] - row["without"]
-        by_path[row["path"]].append(row[own] - row["without"])
+        units[f"influence_age_{row['age']}"][row["path"]] = row[own]
+        by_path[row["path"]].append(row[own])
     others: dict[str, list[float]] = defaultdict(list)
     for where, values in by_path.items():
         code, _, rest = where.partition("/")
@@ -163,31 +167,32 @@ def influence(config: Config, run: Run, loaded: Loaded) -> Units:
 
 
 def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """log p(ok) - log p(bad) of every instruction with its sentence, without it, and with another's in its place."""
+    """log p(ok) - log p(bad), with the sentence that asks for an instruction and without it.
+
+    Of the oldest and of the newest of three instructions. The pair is the instruction's (`own`), or that of another one
+    which nobody asks for (`decoy`).
+    """
     from core.inference.chat import render
     from core.inference.scoring import score_choices
     from papers.multi_if import miniature
 
-    contexts: list[str] = []
-    pairs: list[tuple[str, str]] = []
     rows: list[dict[str, Any]] = []
+    asked: list[tuple[str, list[str]]] = []
     for talk, frame in miniature.conversations(codes, miniature.frames(config.split, config.topics, config.seed)):
-        code = talk.language
-        asks = [turn.ask for turn in talk.turns]
-        for place, kind in enumerate(frame.kinds):
-            other = miniature.ask(code, frame, miniature.instead(frame, kind))
-            _, ok, bad = miniature.example(code, kind, frame)
-            for sentence in (asks[place], "", other):
-                changed = [*asks[:place], sentence, *asks[place + 1 :]]
-                contexts.append(
-                    render(loaded.tokenizer, miniature.dialogue(code, frame, changed, config.mode), prompt=True)
+        for place in (0, 2):
+            kind, asks = frame.kinds[place], [turn.ask for turn in talk.turns]
+            pairs = [miniature.pair(talk.language, one, frame) for one in (kind, miniature.instead(frame, kind))]
+            for told in (asks, [*asks[:place], "", *asks[place + 1 :]]):
+                messages = miniature.dialogue(talk.language, frame, told)
+                asked.append(
+                    (render(loaded.tokenizer, messages, prompt=True), [text for both in pairs for text in both])
                 )
-                pairs.append((ok, bad))
             rows.append({"path": path(talk.key, kind), "age": 2 - place})
-    scores = score_choices(*loaded, contexts, pairs)
-    differences = [ok.log_likelihood - bad.log_likelihood for ok, bad in scores]
-    for number, row in enumerate(rows):
-        row |= dict(zip(("own", "without", "decoy"), differences[3 * number : 3 * number + 3], strict=True))
+    scores = iter(score_choices(*loaded, [context for context, _ in asked], [texts for _, texts in asked]))
+    for row in rows:
+        with_it, without = ([one.log_likelihood for one in next(scores)] for _ in range(2))
+        for name, at in (("own", 0), ("decoy", 2)):
+            row[name] = with_it[at] - with_it[at + 1] - without[at] + without[at + 1]
     return rows
 
 

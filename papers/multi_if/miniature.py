@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, NamedTuple
 
+from core.errors import UserError
 from core.files import load_yaml
 from papers.multi_if.checkers import CHECKERS, Compat, follows, languages
 from papers.multi_if.method import Constraint, Conversation, Message, Mode, Turn, history
@@ -101,7 +102,13 @@ def rotated(frame: Frame, rotation: int) -> Frame:
 def conversations(
     codes: Sequence[str], drawn: Sequence[Frame], *, decoy: bool = False
 ) -> Iterator[tuple[Conversation, Frame]]:
-    """Every frame in its three orders in every language; with `decoy` the messages ask for something else."""
+    """Every frame in its three orders in every language; with `decoy` the messages ask for something else.
+
+    Raises:
+        UserError: A language is not one of the miniature's.
+    """
+    if unknown := [code for code in codes if code not in languages()]:
+        raise UserError(f"The miniature does not speak {unknown[0]!r}: it has {', '.join(languages())}.")
     for code in codes:
         for frame in drawn:
             for rotation in range(3):
@@ -128,12 +135,10 @@ def messages(code: str, frame: Frame, asks: Sequence[str]) -> list[str]:
     return [first, *(table["again"].format(ask=asked).strip() for asked in asks[1:])]
 
 
-def dialogue(code: str, frame: Frame, asks: Sequence[str], mode: Mode) -> list[Message]:
-    """Three turns with replies that say nothing of the matter between them, or all in one message."""
-    known, said = slots(code, frame), messages(code, frame, asks)
-    if mode == "merged":
-        return [{"role": "user", "content": "\n".join([said[0], *filter(None, asks[1:])])}]
-    texts = [said[0], known["s2"], said[1], known["s3"], said[2]]
+def dialogue(code: str, frame: Frame, asks: Sequence[str]) -> list[Message]:
+    """Three turns with replies between them that say nothing of the matter."""
+    said = messages(code, frame, asks)
+    texts = [said[0], "OK.", said[1], "OK.", said[2]]
     return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
 
 
@@ -176,6 +181,13 @@ def example(code: str, kind: str, frame: Frame) -> tuple[dict[str, Any], str, st
     else:
         ok, bad = (entry[name].format_map(known) for name in ("ok", "bad"))
     return {name: _filled(value, known) for name, value in entry["arguments"].items()}, ok, bad
+
+
+def pair(code: str, kind: str, frame: Frame) -> tuple[str, str]:
+    """The two fragments that decide whether an instruction is followed, nothing around them."""
+    entry, known = examples()[kind], slots(code, frame)
+    ok, bad = (entry[name].format_map(known | {"text": known["s1"]}) for name in ("ok", "bad"))
+    return ok, bad
 
 
 def _filled(value: Any, known: Mapping[str, Any]) -> Any:

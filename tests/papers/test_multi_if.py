@@ -343,7 +343,7 @@ def test_arms_differ_in_what_they_say(smoke: Callable[[str], Any], tmp_path: Pat
         talks = data.read(run.artifact / "benchmark.csv", replies=True)
         heard[variant] = [str(history(talk, 2, ["a", "b"], config.mode)) for talk in talks]
         assert set(found.units["followed_3"]) == {talk.key for talk in talks}
-        assert ("influence_age_2" in found.units) == (variant != "oracle_history")
+        assert ("influence_age_2" in found.units) == ("followed_1" in found.units) == (config.mode == "multi_turn")
     assert len({str(texts) for texts in heard.values()}) == len(VARIANTS)
 
 
@@ -356,13 +356,14 @@ def test_influence_is_the_difference_of_differences(smoke: Callable[[str], Any],
     with temporary("multi_if", config) as run:
         loaded = eval.load(config, run)
         first = eval.margins(config, loaded, ("en",))[0]
-    ((talk, frame),) = list(miniature.conversations(("en",), miniature.frames("test", 1, 0)))[:1]
-    _, ok, bad = miniature.example("en", frame.kinds[0], frame)
-    asks = [turn.ask for turn in talk.turns]
-    for name, asked in (("own", asks), ("without", ["", *asks[1:]])):
-        context = render(loaded.tokenizer, miniature.dialogue("en", frame, asked, "multi_turn"), prompt=True)
-        right, wrong = log_likelihoods(*loaded, [context] * 2, [ok, bad])
-        assert first[name] == pytest.approx(right.log_likelihood - wrong.log_likelihood, abs=1e-3)
+    talk, frame = next(miniature.conversations(("en",), miniature.frames("test", 1, 0)))
+    texts = miniature.pair("en", frame.kinds[0], frame)
+    asks, found = [turn.ask for turn in talk.turns], []
+    for asked in (asks, ["", *asks[1:]]):
+        context = render(loaded.tokenizer, miniature.dialogue("en", frame, asked), prompt=True)
+        ok, bad = log_likelihoods(*loaded, [context] * 2, texts)
+        found.append(ok.log_likelihood - bad.log_likelihood)
+    assert first["own"] == pytest.approx(found[0] - found[1], abs=1e-3)
     assert first["age"] == 2
 
 
@@ -376,8 +377,9 @@ def test_the_paper_preset_on_a_local_copy(tmp_path: Path) -> None:
         found = eval.evaluate(config, run)
     assert set(found.units) == {"overall_1", "followed_1", "overall_2", "followed_2"}
     assert workload(PRESETS["paper"])[0].tokens > 1e7
-    with pytest.raises(UserError, match="decoy"):
-        override(PRESETS["paper"], {"decoy": True})
+    others = data.exchanged(TALKS)
+    assert [talk.turns[2].prompt for talk in others] == [talk.turns[2].prompt for talk in TALKS]
+    assert [talk.turns[2].constraints for talk in others[:5]] == [talk.turns[2].constraints for talk in TALKS[1:6]]
 
 
 def test_verbs_on_own_files(
