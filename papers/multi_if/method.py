@@ -62,9 +62,6 @@ class Conversation:
     turns: tuple[Turn, ...]
 
 
-# --- equation 2: the loop ---------------------------------------------------------------------------------------------
-
-
 def converse(
     reply: Reply, conversations: Sequence[Conversation], mode: Mode = "multi_turn", turns: Collection[int] = (1, 2, 3)
 ) -> dict[str, list[str]]:
