@@ -110,5 +110,6 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("Constraint", "Conversation", "Turn", "accuracies", "check", "converse", "ratios", "score"),
-    use=("Report", "evaluate", "report"),
+    use=("evaluate",),
+    eval=("Report", "report"),
 )

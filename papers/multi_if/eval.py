@@ -16,14 +16,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from papers.multi_if.config import Config
-from papers.multi_if.method import Conversation, Scored, accuracies, converse, ratios, score
+from papers.multi_if.method import Accuracies, Conversation, Ratios, Scored, accuracies, converse, ratios, score
 
 if TYPE_CHECKING:
+    from core.metrics.intervals import Interval
     from core.models.loading import Loaded
 
 Units = dict[str, dict[str, float]]
@@ -43,7 +44,14 @@ def evaluate(config: Config, run: Run) -> Measurement:
     write_transcripts(run.path / TRANSCRIPTS, said)
     rows = [row for row in score(talks, said, config.compat) if row.turn in turns]
     units = by_turn(rows)
-    metrics = {f"{name}_{turn}": value for turn in (1, 2, 3) for name, value in pooled(rows, turn).items()}
+    found = report(rows, draws=0)
+    metrics = {
+        f"{name}_{turn}": float(value)
+        for table in (found.accuracies, found.forgetting)
+        for (code, turn), numbers in table.items()
+        for name, value in numbers._asdict().items()
+        if code == "all" and name != "overall" and value is not None
+    }
     if not config.benchmark:
         units |= by_age(talks, rows)
         if config.mode == "multi_turn":
@@ -55,7 +63,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     shown = [{"asked": turn.prompt, "said": text} for talk in talks[:: max(1, len(talks) // 6)]
              for turn, text in zip(talk.turns, said[talk.key], strict=True)]  # fmt: skip
-    return Measurement(metrics, units, {"languages": table(rows), "kinds": by_kind(rows), "samples": shown})
+    languages = {f"{code}/{turn}": list(numbers) for (code, turn), numbers in found.accuracies.items()}
+    return Measurement(metrics, units, {"languages": languages, "broken": found.kinds, "samples": shown})
 
 
 def load(config: Config, run: Run) -> Loaded:
@@ -78,16 +87,6 @@ def replies(
 
     decoding = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "top_p", "seed")}
     return converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode, turns)
-
-
-def pooled(rows: Sequence[Scored], turn: int) -> dict[str, float]:
-    """The official numbers of a turn, over all conversations; with what is forgotten and corrected after it."""
-    here = [row for row in rows if row.turn == turn]
-    if not here:
-        return {}
-    found = {name: value for name, value in accuracies(here)._asdict().items() if name != "overall"}
-    after = ratios(rows, turn)
-    return found | {name: value for name in ("ifr", "ecr") if (value := getattr(after, name)) is not None}
 
 
 def by_turn(rows: Iterable[Scored]) -> Units:
@@ -117,23 +116,67 @@ def path(key: str, instruction: str) -> str:
     return f"{key.rpartition('/')[0]}/{instruction.partition(':')[2]}"
 
 
-def table(rows: Sequence[Scored]) -> dict[str, dict[str, float]]:
-    """Overall accuracy by language and turn."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for code in dict.fromkeys(row.language for row in rows):
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+class Report(NamedTuple):
+    """What was found.
+
+    Attributes:
+        accuracies: By language (`all` = all conversations pooled) and turn.
+        intervals: 95 % intervals of the overall accuracy, over conversations; None for a single one.
+        forgetting: By language and the turn t of t -> t+1.
+        kinds: Share of the strict verdicts in which an instruction is not followed, and their number.
+    """
+
+    accuracies: dict[tuple[str, int], Accuracies]
+    intervals: dict[tuple[str, int], Interval | None]
+    forgetting: dict[tuple[str, int], Ratios]
+    kinds: dict[str, tuple[float, int]]
+
+
+def report(rows: Sequence[Scored], scope: Literal["next", "any_later"] = "next", draws: int = 2000) -> Report:
+    """Tables of what was scored.
+
+    Args:
+        rows: Of :func:`papers.multi_if.score`.
+        scope: Where a correction counts.
+        draws: Of the bootstrap; 0 = no intervals.
+    """
+    languages = ("all", *dict.fromkeys(row.language for row in rows))
+    found = Report({}, {}, {}, {})
+    for code in languages:
+        own = [row for row in rows if code in ("all", row.language)]
         for turn in (1, 2, 3):
-            if here := [row for row in rows if (row.language, row.turn) == (code, turn)]:
-                found[code][str(turn)] = accuracies(here).overall
-    return dict(found)
-
-
-def by_kind(rows: Iterable[Scored]) -> dict[str, float]:
-    """Share of the verdicts, strict and of all turns, in which each instruction is followed."""
-    found: dict[str, list[bool]] = defaultdict(list)
+            if not (here := [row for row in own if row.turn == turn]):
+                continue
+            found.accuracies[code, turn] = accuracies(here)
+            found.intervals[code, turn] = _interval(here, draws)
+            if (after := ratios(own, turn, scope)).of_followed or after.of_missed:
+                found.forgetting[code, turn] = after
+    kinds: dict[str, list[bool]] = {}
     for row in rows:
         for name, held in zip(row.names, row.strict, strict=True):
-            found[name.partition(" ")[0]].append(held)
-    return {name: fmean(values) for name, values in sorted(found.items())}
+            kinds.setdefault(name.partition(" ")[0], []).append(held)
+    return found._replace(kinds={kind: (1 - fmean(held), len(held)) for kind, held in sorted(kinds.items())})
+
+
+def _interval(rows: Sequence[Scored], draws: int) -> Interval | None:
+    """Percentile bootstrap over conversations of the pooled number (the official one resamples shares of each)."""
+    import numpy as np
+
+    from core.metrics.agreement import bootstrap
+
+    if len(rows) < 2 or not draws:
+        return None
+    counts = np.array([len(row.names) for row in rows])
+    followed = np.array([[sum(row.strict), sum(row.loose)] for row in rows])
+    whole = followed == counts[:, None]
+    return bootstrap(
+        lambda drawn: float((whole[drawn].mean() + (followed[drawn].sum(0) / counts[drawn].sum()).mean()) / 2),
+        len(rows),
+        draws,
+    )
 
 
 # --- forced choice (miniature) ----------------------------------------------------------------------------------------

@@ -177,8 +177,8 @@ class Ratios(NamedTuple):
 
     ifr: float | None
     ecr: float | None
-    followed: int
-    missed: int
+    of_followed: int
+    of_missed: int
 
 
 def ratios(rows: Iterable[Scored], turn: int, scope: Literal["next", "any_later"] = "next") -> Ratios:

@@ -223,7 +223,7 @@ def test_models_whose_defect_is_known() -> None:
         code: fmean(v for row in rows if row.language == code for v in row.strict) for code in miniature.LANGUAGES
     }
     assert strict == {code: float(code != "hi") for code in miniature.LANGUAGES}
-    assert (ratios(rows, 1).ifr, ratios(rows, 1).ecr, ratios(rows, 1).missed) == (0.0, 0.0, 6)
+    assert (ratios(rows, 1).ifr, ratios(rows, 1).ecr, ratios(rows, 1).of_missed) == (0.0, 0.0, 6)
 
     # Broken at turn 2 alone: mended at turn 3, which counts as a correction from 2 to 3, and of nothing from 1 to 2.
     rows, _ = shown(lambda code, kind, age, turn: turn != 2)
@@ -241,7 +241,7 @@ def test_intervals_cover_a_known_rate() -> None:
     rows = score(talks, converse(miniature.Scripted(known, lambda *_: draw.random() < 0.7), talks))
     assert ratios(rows, 2).ifr == pytest.approx(0.3, abs=0.12)
     assert ratios(rows, 2).ecr == pytest.approx(0.7, abs=0.15)
-    found = use.report(rows, draws=300)
+    found = eval.report(rows, draws=300)
     interval = found.intervals["all", 3]
     assert interval is not None
     assert interval.low < found.accuracies["all", 3].overall < interval.high
@@ -255,7 +255,7 @@ def test_languages_are_pooled_and_not_averaged() -> None:
     rows = score(talks, {"0": ["a, b"], "1": ["a"], "2": ["b"]})
     assert accuracies(rows).instruction_strict == pytest.approx(2 / 5)
     assert accuracies(rows).prompt_strict == pytest.approx(2 / 3)
-    assert use.report(rows[:1], draws=10).intervals["all", 1] is None
+    assert eval.report(rows[:1], draws=10).intervals["all", 1] is None
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
