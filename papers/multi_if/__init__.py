@@ -6,8 +6,8 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where other
-# instructions are asked for than those that are checked (`decoy`), nothing may come out.
+# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where others are
+# checked than those that are asked for (`decoy`), nothing may come out.
 _DRAWN: dict[str, Any] = {
     "treatment": "multi_turn",
     "unit": "language",
@@ -15,6 +15,7 @@ _DRAWN: dict[str, Any] = {
     "premises": ("english-heeds",),
 }
 _FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
+_HEEDED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
 _NATS: dict[str, Any] = _DRAWN | {"smallest": 0.25}
 _LARGE = "A model of 135 million parameters has no larger and no reasoning sibling here: preset `paper`."
 
@@ -46,18 +47,18 @@ PAPER = Paper(
         ),
         Claim(
             id="english-ahead",
-            statement="The same instructions change the choice more in English than in the mean of seven others.",
+            statement="More often in English than in the mean of seven other languages an instruction moves the choice "
+            "towards the reply that follows it.",
             reported="o1-preview at turn 3: English .773; Hindi .709, Chinese .703, Russian .531.",
-            **_NATS
-            | {"metric": "influence_english", "control": "multi_turn", "control_metric": "influence_others"}
+            **_HEEDED
+            | {"metric": "heeded_english", "control": "multi_turn", "control_metric": "heeded_foreign"}
             | {"unit": "conversation"},
         ),
         Claim(
             id="other-scripts-behind",
-            statement="They change it more in the five languages in Latin letters than in Russian, Hindi and Chinese.",
+            statement="More often in five languages in Latin letters than in Russian, Hindi and Chinese.",
             reported="Languages with non-Latin scripts have higher error rates (abstract).",
-            **_NATS
-            | {"metric": "influence_latin", "control": "multi_turn", "control_metric": "influence_other_scripts"},
+            **_HEEDED | {"metric": "heeded_latin", "control": "multi_turn", "control_metric": "heeded_other"},
             paired=False,
         ),
         Claim(
@@ -76,7 +77,7 @@ PAPER = Paper(
     checks=(
         Check(
             id="asking-helps",
-            statement="At the third turn more of the instructions are followed than where others are asked for.",
+            statement="At the third turn more of the instructions are followed than of others, which nobody asked for.",
             **_FOLLOWED | {"metric": "followed_3", "control": "decoy", "null": None},
         ),
         Check(
@@ -86,23 +87,23 @@ PAPER = Paper(
         ),
         Check(
             id="own-history-hurts",
-            statement="With replies that follow everything in the place of the model's own earlier ones, more of the "
-            "instructions are followed at the third turn.",
-            **_FOLLOWED | {"metric": "followed_3", "treatment": "oracle_history", "control": "multi_turn"},
+            statement="With replies that follow everything in the place of the model's own earlier ones, the newest "
+            "instruction, which they cannot show, is followed more often.",
+            **_FOLLOWED | {"metric": "followed_age_0", "treatment": "oracle_history", "control": "multi_turn"},
         ),
     ),
     premises=(
         Premise(
             id="english-heeds",
-            statement="In English an instruction changes the choice by at least half a nat.",
-            metric="influence_english",
+            statement="In English an instruction moves the choice towards the reply that follows it (chance: 0.5).",
+            metric="heeded_english",
             variant="multi_turn",
-            at_least=0.5,
+            at_least=0.75,
         ),
     ),
     official_code="https://github.com/facebookresearch/Multi-IF",
     licence_note="The official code is Apache-2.0, the table facebook/Multi-IF CC BY-NC 2.0; Llama 3.1: its own terms.",
-    seeds=(11, 12, 13, 14, 15, 16),
+    seeds=(11, 12, 13, 14, 15),
     minutes=6,
     extras=("checkers",),
 )

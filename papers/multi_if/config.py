@@ -43,8 +43,8 @@ class Config:
     """multi_turn is the paper's; merged asks for all in one message, oracle_history puts replies that follow everything
     in the place of the model's own (controls, ours)."""
     decoy: bool = False
-    """Ask for other instructions than those that are checked (null arm, ours): what is followed by chance. In a table
-    the replies are checked against those of the next conversation of the language."""
+    """Check other instructions than those that are asked for (null arm, ours): what is followed by chance. In a table
+    they are those of the next conversation in the language."""
 
     # how it answers, and how that is judged
     max_new_tokens: Annotated[int, Range(1)] = 1024
@@ -65,7 +65,7 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(model="toy", languages=("en", "hi"), written=("en", "hi"), max_new_tokens=4),
-    "tiny": Config(max_new_tokens=32),
+    "tiny": Config(max_new_tokens=24),
     "paper": Config(
         model="meta-llama/Llama-3.1-8B-Instruct", dtype="bfloat16", benchmark="facebook/Multi-IF", temperature=0.6,
         top_p=0.9, compat="official", seed=42,

@@ -6,7 +6,8 @@
 Two tracks. Generation is the paper's: replies are written, turn by turn, and checked. Forced choice is the miniature's:
 how much likelier the sentence that asks for an instruction makes a reply that follows it than one that does not,
 
-    influence = [log p(ok) - log p(bad)] with the sentence - the same without it,
+    change(pair) = [log p(ok) - log p(bad)] with the sentence - the same without it,
+    influence = change(its own pair) - change(the pair of another instruction in force)                          (6)
 
 at the third turn, of what was asked for there and of what was asked for at the first. For models of your own: `use.py`.
 """
@@ -40,7 +41,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     loaded = load(config, run)
     # Without replies of its own before it each turn stands alone: the miniature's controls are asked for the last one.
     turns = (1, 2, 3) if config.benchmark or config.mode == "multi_turn" else (3,)
-    said = replies(config, loaded, talks, turns)
+    said = replies(config, run, loaded, talks, turns)
     write_transcripts(run.path / TRANSCRIPTS, said)
     rows = [row for row in score(talks, said, config.compat) if row.turn in turns]
     units = by_turn(rows)
@@ -80,13 +81,23 @@ def load(config: Config, run: Run) -> Loaded:
 
 
 def replies(
-    config: Config, loaded: Loaded, talks: Sequence[Conversation], turns: Collection[int]
+    config: Config, run: Run, loaded: Loaded, talks: Sequence[Conversation], turns: Collection[int]
 ) -> dict[str, list[str]]:
     """What the model says at these turns."""
     from core.inference.chat import Chat
 
     decoding = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "top_p", "seed")}
-    return converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode, turns)
+    # The null arm asks the same and checks something else.
+    asked = {
+        talk.key: [[turn.prompt, turn.ask, turn.oracle * (turns == (3,))] for turn in talk.turns] for talk in talks
+    }
+    inputs = {name: getattr(config, name) for name in ("model", "dtype", "mode")} | decoding
+    found: dict[str, list[str]] = run.once(
+        "replies",
+        {**inputs, "asked": asked},
+        lambda: converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode, turns),
+    )
+    return found
 
 
 def by_turn(rows: Iterable[Scored]) -> Units:
@@ -183,60 +194,63 @@ def _interval(rows: Sequence[Scored], draws: int) -> Interval | None:
 
 
 def influence(config: Config, run: Run, loaded: Loaded) -> Units:
-    """How much each instruction changes, in nats, by age, language and in the mean; for the decoy, another one's."""
+    """How much each instruction changes, in nats, by age; and whether it does at all (`heeded`), by language."""
     from papers.multi_if import miniature
 
-    codes = config.languages or tuple(miniature.LANGUAGES)
+    codes = config.languages or miniature.LANGUAGES
     inputs = {name: getattr(config, name) for name in ("model", "dtype", "topics", "split", "seed")}
     found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, loaded, codes))
-    own = "decoy" if config.decoy else "own"
     units: Units = defaultdict(dict)
     by_path: dict[str, list[float]] = defaultdict(list)
-    for row in found:
-        units[f"influence_age_{row['age']}"][row["path"]] = row[own]
-        by_path[row["path"]].append(row[own])
     others: dict[str, list[float]] = defaultdict(list)
+    for row in found["decoy" if config.decoy else "own"]:
+        units[f"influence_age_{row['age']}"][row["path"]] = row["nats"]
+        by_path[row["path"]].append(row["nats"])
     for where, values in by_path.items():
         code, _, rest = where.partition("/")
-        units["influence"][where] = fmean(values)
-        units["heeded"][where] = fmean(value > 0 for value in values)
-        units[f"influence_{'latin' if code in miniature.LATIN else 'other_scripts'}"][where] = fmean(values)
+        heeded = fmean(value > 0 for value in values)
+        units["heeded"][where] = units[f"heeded_{'latin' if code in miniature.LATIN else 'other'}"][where] = heeded
         if code == "en":
-            units["influence_english"][rest] = fmean(values)
+            units["heeded_english"][rest] = heeded
         else:
-            others[rest].append(fmean(values))
-    units["influence_others"] = {rest: fmean(values) for rest, values in others.items()}
+            others[rest].append(heeded)
+    units["heeded_foreign"] = {rest: fmean(values) for rest, values in others.items()}
     return dict(units)
 
 
-def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """log p(ok) - log p(bad), with the sentence that asks for an instruction and without it.
+def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Equation 6 for the oldest and the newest of three instructions.
 
-    Of the oldest and of the newest of three instructions. The pair is the instruction's (`own`), or that of another one
-    which nobody asks for (`decoy`).
+    `own` is what the sentence does for the pair of replies that differ in what it asks for, beyond what it does for the
+    pair of the middle instruction; `decoy` takes the pair of the third one, of which the sentence says nothing either.
     """
     from core.inference.chat import render
     from core.inference.scoring import score_choices
     from papers.multi_if import miniature
 
-    rows: list[dict[str, Any]] = []
-    asked: list[tuple[str, list[str]]] = []
-    for talk, frame in miniature.conversations(codes, miniature.frames(config.split, config.topics, config.seed)):
-        for place in (0, 2):
-            kind, asks = frame.kinds[place], [turn.ask for turn in talk.turns]
-            pairs = [miniature.pair(talk.language, one, frame) for one in (kind, miniature.instead(frame, kind))]
-            for told in (asks, [*asks[:place], "", *asks[place + 1 :]]):
-                messages = miniature.dialogue(talk.language, frame, told)
-                asked.append(
-                    (render(loaded.tokenizer, messages, prompt=True), [text for both in pairs for text in both])
-                )
-            rows.append({"path": path(talk.key, kind), "age": 2 - place})
-    scores = iter(score_choices(*loaded, [context for context, _ in asked], [texts for _, texts in asked]))
-    for row in rows:
-        with_it, without = ([one.log_likelihood for one in next(scores)] for _ in range(2))
-        for name, at in (("own", 0), ("decoy", 2)):
-            row[name] = with_it[at] - with_it[at + 1] - without[at] + without[at + 1]
-    return rows
+    contexts: list[str] = []
+    choices: list[list[str]] = []
+    made = list(miniature.conversations(codes, miniature.frames(config.split, config.topics, config.seed)))
+    for talk, frame in made:
+        asks = [turn.ask for turn in talk.turns]
+        pairs = [miniature.pair(talk.language, kind, frame) for kind in frame.kinds]
+        for told in (asks, ["", *asks[1:]], [*asks[:2], ""]):
+            messages = miniature.dialogue(talk.language, frame, told)
+            contexts.append(render(loaded.tokenizer, messages, prompt=True))
+            choices.append([text for pair in pairs for text in pair])
+    scores = iter(score_choices(*loaded, contexts, choices))
+    found: dict[str, list[dict[str, Any]]] = {"own": [], "decoy": []}
+    for talk, frame in made:
+        margin = []
+        for _ in range(3):
+            likely = [one.log_likelihood for one in next(scores)]
+            margin.append([ok - bad for ok, bad in zip(likely[::2], likely[1::2], strict=True)])
+        for without, place in ((1, 0), (2, 2)):
+            change = [told - left_out for told, left_out in zip(margin[0], margin[without], strict=True)]
+            row = {"path": path(talk.key, frame.kinds[place]), "age": 2 - place}
+            found["own"].append({**row, "nats": change[place] - change[1]})
+            found["decoy"].append({**row, "nats": change[2 - place] - change[1]})
+    return found
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ ARMS = (
     ("multi_turn", "turn by turn", "blue"),
     ("merged", "all in one message", "orange"),
     ("oracle_history", "earlier replies follow all", "green"),
-    ("decoy", "others asked for (null)", "grey"),
+    ("decoy", "others checked (null)", "grey"),
 )
 
 

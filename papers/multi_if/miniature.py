@@ -102,7 +102,7 @@ def rotated(frame: Frame, rotation: int) -> Frame:
 def conversations(
     codes: Sequence[str], drawn: Sequence[Frame], *, decoy: bool = False
 ) -> Iterator[tuple[Conversation, Frame]]:
-    """Every frame in its three orders in every language; with `decoy` the messages ask for something else.
+    """Every frame in its three orders in every language; with `decoy` other instructions are checked than asked for.
 
     Raises:
         UserError: A language is not one of the miniature's.
@@ -117,11 +117,10 @@ def conversations(
 
 
 def conversation(key: str, code: str, frame: Frame, *, decoy: bool = False) -> Conversation:
-    """Three turns, each with one more of the frame's instructions."""
-    asks = [ask(code, frame, instead(frame, kind) if decoy else kind) for kind in frame.kinds]
-    turns = []
+    """Three turns, each with one more of the frame's instructions; with `decoy` others are checked."""
+    asks, turns = [ask(code, frame, kind) for kind in frame.kinds], []
     for turn, prompt in enumerate(messages(code, frame, asks)):
-        active = frame.kinds[: turn + 1]
+        active = (instead(frame) if decoy else frame.kinds)[: turn + 1]
         constraints = tuple(Constraint(kind, example(code, kind, frame)[0]) for kind in active)
         oracle = compose(code, frame, dict.fromkeys(active, True))
         turns.append(Turn(prompt, constraints, oracle, asks[turn]))
@@ -147,10 +146,10 @@ def ask(code: str, frame: Frame, kind: str) -> str:
     return str(languages()[code]["asks"][kind].format_map(slots(code, frame)))
 
 
-def instead(frame: Frame, kind: str) -> str:
-    """Another instruction, which the frame does not ask for: the null arm's."""
+def instead(frame: Frame) -> tuple[str, ...]:
+    """Three instructions that the frame does not ask for: the null arm's."""
     others = [other for other in KINDS if other not in frame.kinds]
-    return others[(KINDS.index(kind) + frame.topic) % len(others)]
+    return tuple(others[(place + frame.topic) % len(others)] for place in range(3))
 
 
 # --- texts that follow, or do not -------------------------------------------------------------------------------------
@@ -184,9 +183,9 @@ def example(code: str, kind: str, frame: Frame) -> tuple[dict[str, Any], str, st
 
 
 def pair(code: str, kind: str, frame: Frame) -> tuple[str, str]:
-    """The two fragments that decide whether an instruction is followed, nothing around them."""
+    """The fragments that decide whether an instruction is followed, as short as they can be."""
     entry, known = examples()[kind], slots(code, frame)
-    ok, bad = (entry[name].format_map(known | {"text": known["s1"]}) for name in ("ok", "bad"))
+    ok, bad = (text.format_map(known) for text in entry.get("choice", (entry["ok"], entry["bad"])))
     return ok, bad
 
 

@@ -325,8 +325,10 @@ def test_conversations_are_balanced_and_parts_disjoint() -> None:
     assert miniature.frames("test", 3, 1) != miniature.frames("test", 3, 2)
     decoys = [talk for talk, _ in miniature.conversations(("en",), miniature.frames("dev", 2, 0), decoy=True)]
     for real, decoy in zip(TALKS, decoys, strict=False):
-        assert real.turns[2].constraints == decoy.turns[2].constraints
-        assert not {turn.ask for turn in real.turns} & {turn.ask for turn in decoy.turns}
+        assert [turn.prompt for turn in real.turns] == [turn.prompt for turn in decoy.turns]
+        kinds = [{one.instruction for one in talk.turns[2].constraints} for talk in (real, decoy)]
+        assert not kinds[0] & kinds[1]
+        assert len(kinds[1]) == 3
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
@@ -341,7 +343,7 @@ def test_arms_differ_in_what_they_say(smoke: Callable[[str], Any], tmp_path: Pat
         train.train(config, run)
         found = eval.evaluate(config, run)
         talks = data.read(run.artifact / "benchmark.csv", replies=True)
-        heard[variant] = [str(history(talk, 2, ["a", "b"], config.mode)) for talk in talks]
+        heard[variant] = [(str(history(t, 2, ["a", "b"], config.mode)), t.turns[2].constraints) for t in talks]
         assert set(found.units["followed_3"]) == {talk.key for talk in talks}
         assert ("influence_age_2" in found.units) == ("followed_1" in found.units) == (config.mode == "multi_turn")
     assert len({str(texts) for texts in heard.values()}) == len(VARIANTS)
@@ -355,16 +357,18 @@ def test_influence_is_the_difference_of_differences(smoke: Callable[[str], Any],
     config = replace(PRESETS["smoke"], model=str(tmp_path / "toy"), dtype="float32", languages=("en",))
     with temporary("multi_if", config) as run:
         loaded = eval.load(config, run)
-        first = eval.margins(config, loaded, ("en",))[0]
+        made = eval.margins(config, loaded, ("en",))
     talk, frame = next(miniature.conversations(("en",), miniature.frames("test", 1, 0)))
-    texts = miniature.pair("en", frame.kinds[0], frame)
+    texts = [text for kind in frame.kinds for text in miniature.pair("en", kind, frame)]
     asks, found = [turn.ask for turn in talk.turns], []
     for asked in (asks, ["", *asks[1:]]):
         context = render(loaded.tokenizer, miniature.dialogue("en", frame, asked), prompt=True)
-        ok, bad = log_likelihoods(*loaded, [context] * 2, texts)
-        found.append(ok.log_likelihood - bad.log_likelihood)
-    assert first["own"] == pytest.approx(found[0] - found[1], abs=1e-3)
-    assert first["age"] == 2
+        likely = [one.log_likelihood for one in log_likelihoods(*loaded, [context] * 6, texts)]
+        found.append([likely[at] - likely[at + 1] for at in (0, 2, 4)])
+    first, middle, last = (with_it - without for with_it, without in zip(*found, strict=True))
+    assert made["own"][0]["age"] == 2
+    assert made["own"][0]["nats"] == pytest.approx(first - middle, abs=1e-3)
+    assert made["decoy"][0]["nats"] == pytest.approx(last - middle, abs=1e-3)
 
 
 def test_the_paper_preset_on_a_local_copy(tmp_path: Path) -> None:
