@@ -31,18 +31,18 @@ PAPER = Paper(
     "in eight languages how many of them a chat model still follows.",
     claims=(
         Claim(
+            id="forgets",
+            statement="At the third turn an instruction that was given two turns ago changes the model's choice between "
+            "a reply that follows it and one that does not less, in nats, than the same instruction given last.",
+            reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
+            **_NATS | {"metric": "influence_age_2", "control": "multi_turn", "control_metric": "influence_age_0"},
+            better="lower",
+        ),
+        Claim(
             id="falls-with-turns",
             statement="Of the instructions in force, a smaller share is followed at the third turn than at the first.",
             reported="All 14 models: o1-preview .877 at turn 1, .707 at turn 3 (abstract; mean of four accuracies).",
             **_FOLLOWED | {"metric": "followed_3", "control": "multi_turn", "control_metric": "followed_1"},
-            better="lower",
-        ),
-        Claim(
-            id="forgets",
-            statement="At the third turn an instruction changes the model's choice between a reply that follows it "
-            "and one that does not less, in nats, if it was given two turns ago than if it was given last.",
-            reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
-            **_NATS | {"metric": "influence_age_2", "control": "multi_turn", "control_metric": "influence_age_0"},
             better="lower",
         ),
         Claim(

@@ -15,7 +15,8 @@ at the third turn, of what was asked for there and of what was asked for at the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache, partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from core.models.loading import Loaded
 
 Units = dict[str, dict[str, float]]
+Model = Callable[[], "Loaded"]
 TRANSCRIPTS = "transcripts.jsonl"
 
 
@@ -38,10 +40,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.multi_if import data, miniature
 
     talks = data.read(run.artifact / "benchmark.csv", replies=config.mode == "oracle_history", compat=config.compat)
-    loaded = load(config, run)
+    # The null arm finds what another arm has computed, and needs no model.
+    model = cache(partial(load, config, run))
     # Without replies of its own before it each turn stands alone: the miniature's controls are asked for the last one.
     turns = (1, 2, 3) if config.benchmark or config.mode == "multi_turn" else (3,)
-    said = replies(config, run, loaded, talks, turns)
+    said = replies(config, run, model, talks, turns)
     write_transcripts(run.path / TRANSCRIPTS, said)
     rows = [row for row in score(talks, said, config.compat) if row.turn in turns]
     units = by_turn(rows)
@@ -56,7 +59,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if not config.benchmark:
         units |= by_age(talks, rows)
         if config.mode == "multi_turn":
-            units |= influence(config, run, loaded)
+            units |= influence(config, run, model)
         copied = {talk.key: [turn.prompt for turn in talk.turns] for talk in talks}
         silent = {talk.key: [miniature.languages()[talk.language]["sentences"][0]] * 3 for talk in talks}
         for name, solver in (("copies_the_prompt", copied), ("one_sentence", silent)):
@@ -81,7 +84,7 @@ def load(config: Config, run: Run) -> Loaded:
 
 
 def replies(
-    config: Config, run: Run, loaded: Loaded, talks: Sequence[Conversation], turns: Collection[int]
+    config: Config, run: Run, model: Model, talks: Sequence[Conversation], turns: Collection[int]
 ) -> dict[str, list[str]]:
     """What the model says at these turns."""
     from core.inference.chat import Chat
@@ -95,7 +98,7 @@ def replies(
     found: dict[str, list[str]] = run.once(
         "replies",
         {**inputs, "asked": asked},
-        lambda: converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode, turns),
+        lambda: converse(lambda dialogues: Chat(*model()).reply(dialogues, **decoding), talks, config.mode, turns),
     )
     return found
 
@@ -193,13 +196,13 @@ def _interval(rows: Sequence[Scored], draws: int) -> Interval | None:
 # --- forced choice (miniature) ----------------------------------------------------------------------------------------
 
 
-def influence(config: Config, run: Run, loaded: Loaded) -> Units:
+def influence(config: Config, run: Run, model: Model) -> Units:
     """How much each instruction changes, in nats, by age; and whether it does at all (`heeded`), by language."""
     from papers.multi_if import miniature
 
     codes = config.languages or miniature.LANGUAGES
     inputs = {name: getattr(config, name) for name in ("model", "dtype", "topics", "split", "seed")}
-    found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, loaded, codes))
+    found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, model(), codes))
     units: Units = defaultdict(dict)
     by_path: dict[str, list[float]] = defaultdict(list)
     others: dict[str, list[float]] = defaultdict(list)
