@@ -33,7 +33,7 @@ PAPER = Paper(
         Claim(
             id="forgets",
             statement="At the third turn an instruction that was given two turns ago changes the model's choice "
-            "between a reply that follows it and one that does not less, in nats, than the same instruction given last.",
+            "between a reply that follows it and one that does not less, in nats, than the same one given last.",
             reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
             **_NATS | {"metric": "influence_age_2", "control": "multi_turn", "control_metric": "influence_age_0"},
             better="lower",
