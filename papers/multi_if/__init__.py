@@ -6,8 +6,8 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where other
-# instructions are asked for than those that are checked (`decoy`), nothing may come out.
+# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where others are
+# checked than those that are asked for (`decoy`), nothing may come out.
 _DRAWN: dict[str, Any] = {
     "treatment": "multi_turn",
     "unit": "language",
@@ -15,6 +15,7 @@ _DRAWN: dict[str, Any] = {
     "premises": ("english-heeds",),
 }
 _FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
+_HEEDED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
 _NATS: dict[str, Any] = _DRAWN | {"smallest": 0.25}
 _LARGE = "A model of 135 million parameters has no larger and no reasoning sibling here: preset `paper`."
 
@@ -30,6 +31,14 @@ PAPER = Paper(
     "in eight languages how many of them a chat model still follows.",
     claims=(
         Claim(
+            id="forgets",
+            statement="At the third turn an instruction that was given two turns ago changes the model's choice "
+            "between a reply that follows it and one that does not less, in nats, than the same one given last.",
+            reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
+            **_NATS | {"metric": "influence_age_2", "control": "multi_turn", "control_metric": "influence_age_0"},
+            better="lower",
+        ),
+        Claim(
             id="falls-with-turns",
             statement="Of the instructions in force, a smaller share is followed at the third turn than at the first.",
             reported="All 14 models: o1-preview .877 at turn 1, .707 at turn 3 (abstract; mean of four accuracies).",
@@ -37,27 +46,19 @@ PAPER = Paper(
             better="lower",
         ),
         Claim(
-            id="forgets",
-            statement="At the third turn an instruction changes the model's choice between a reply that follows it "
-            "and one that does not less, in nats, if it was given two turns ago than if it was given last.",
-            reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
-            **_NATS | {"metric": "influence_age_2", "control": "multi_turn", "control_metric": "influence_age_0"},
-            better="lower",
-        ),
-        Claim(
             id="english-ahead",
-            statement="The same instructions change the choice more in English than in the mean of seven others.",
+            statement="More often in English than in the mean of seven other languages an instruction moves the choice "
+            "towards the reply that follows it.",
             reported="o1-preview at turn 3: English .773; Hindi .709, Chinese .703, Russian .531.",
-            **_NATS
-            | {"metric": "influence_english", "control": "multi_turn", "control_metric": "influence_others"}
+            **_HEEDED
+            | {"metric": "heeded_english", "control": "multi_turn", "control_metric": "heeded_foreign"}
             | {"unit": "conversation"},
         ),
         Claim(
             id="other-scripts-behind",
-            statement="They change it more in the five languages in Latin letters than in Russian, Hindi and Chinese.",
+            statement="More often in five languages in Latin letters than in Russian, Hindi and Chinese.",
             reported="Languages with non-Latin scripts have higher error rates (abstract).",
-            **_NATS
-            | {"metric": "influence_latin", "control": "multi_turn", "control_metric": "influence_other_scripts"},
+            **_HEEDED | {"metric": "heeded_latin", "control": "multi_turn", "control_metric": "heeded_other"},
             paired=False,
         ),
         Claim(
@@ -76,7 +77,7 @@ PAPER = Paper(
     checks=(
         Check(
             id="asking-helps",
-            statement="At the third turn more of the instructions are followed than where others are asked for.",
+            statement="At the third turn more of the instructions are followed than of others, which nobody asked for.",
             **_FOLLOWED | {"metric": "followed_3", "control": "decoy", "null": None},
         ),
         Check(
@@ -85,29 +86,24 @@ PAPER = Paper(
             **_FOLLOWED | {"metric": "followed_3", "treatment": "merged", "control": "multi_turn"},
         ),
         Check(
-            id="one-message-counts-more",
-            statement="In one message the same instructions change the choice more than over three turns.",
-            **_NATS | {"metric": "influence", "treatment": "merged", "control": "multi_turn"},
-        ),
-        Check(
             id="own-history-hurts",
-            statement="With replies that follow everything in the place of the model's own earlier ones, more of the "
-            "instructions are followed at the third turn.",
-            **_FOLLOWED | {"metric": "followed_3", "treatment": "oracle_history", "control": "multi_turn"},
+            statement="With replies that follow everything in the place of the model's own earlier ones, the newest "
+            "instruction, which they cannot show, is followed more often.",
+            **_FOLLOWED | {"metric": "followed_age_0", "treatment": "oracle_history", "control": "multi_turn"},
         ),
     ),
     premises=(
         Premise(
             id="english-heeds",
-            statement="In English an instruction changes the choice by at least half a nat.",
-            metric="influence_english",
+            statement="In English an instruction moves the choice towards the reply that follows it (chance: 0.5).",
+            metric="heeded_english",
             variant="multi_turn",
-            at_least=0.5,
+            at_least=0.75,
         ),
     ),
     official_code="https://github.com/facebookresearch/Multi-IF",
     licence_note="The official code is Apache-2.0, the table facebook/Multi-IF CC BY-NC 2.0; Llama 3.1: its own terms.",
-    seeds=(11, 12, 13, 14, 15, 16),
+    seeds=(11, 12, 13, 14, 15),
     minutes=6,
     extras=("checkers",),
 )
@@ -115,5 +111,6 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("Constraint", "Conversation", "Turn", "accuracies", "check", "converse", "ratios", "score"),
-    use=("Report", "evaluate", "report"),
+    use=("evaluate",),
+    eval=("Report", "report"),
 )

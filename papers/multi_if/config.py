@@ -35,13 +35,16 @@ class Config:
     """A table with the official columns: a file or hub dataset. Empty: the miniature's."""
     languages: tuple[str, ...] = ()
     """Codes; empty = all eight of the miniature, or all of the table."""
-    topics: Annotated[int, Range(1)] = 2
+    written: tuple[str, ...] = ("en", "es", "ru", "hi")
+    """Languages of the miniature in which replies are written; the choice is forced in all."""
+    topics: Annotated[int, Range(1)] = 1
     """Topics a seed of the miniature; each gives three conversations in every language."""
     mode: Literal["multi_turn", "merged", "oracle_history"] = "multi_turn"
     """multi_turn is the paper's; merged asks for all in one message, oracle_history puts replies that follow everything
     in the place of the model's own (controls, ours)."""
     decoy: bool = False
-    """Ask for other instructions than those that are checked (null arm, ours): what is followed by chance."""
+    """Check other instructions than those that are asked for (null arm, ours): what is followed by chance. In a table
+    they are those of the next conversation in the language."""
 
     # how it answers, and how that is judged
     max_new_tokens: Annotated[int, Range(1)] = 1024
@@ -58,13 +61,11 @@ class Config:
         validate(self)
         if self.top_p == 0:
             raise UserError("--top-p 0 leaves no token to choose: take more than 0.")
-        if self.benchmark and self.decoy:
-            raise UserError("--decoy is the miniature's: a table has no other instructions to ask for.")
 
 
 PRESETS: dict[str, Config] = {
-    "smoke": Config(model="toy", languages=("en", "hi"), topics=1, max_new_tokens=4),
-    "tiny": Config(max_new_tokens=40),
+    "smoke": Config(model="toy", languages=("en", "hi"), written=("en", "hi"), max_new_tokens=4),
+    "tiny": Config(max_new_tokens=24),
     "paper": Config(
         model="meta-llama/Llama-3.1-8B-Instruct", dtype="bfloat16", benchmark="facebook/Multi-IF", temperature=0.6,
         top_p=0.9, compat="official", seed=42,

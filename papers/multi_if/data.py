@@ -15,6 +15,7 @@ import contextlib
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,8 +61,23 @@ def read(
     return found
 
 
+def exchanged(talks: Sequence[Conversation]) -> list[Conversation]:
+    """The same messages with the constraints of the next conversation in the language that has as many turns."""
+    groups: dict[tuple[str, int], list[Conversation]] = defaultdict(list)
+    for talk in talks:
+        groups[talk.language, len(talk.turns)].append(talk)
+    following = {talk.key: group[(at + 1) % len(group)] for group in groups.values() for at, talk in enumerate(group)}
+    return [
+        replace(talk, turns=tuple(
+            replace(turn, constraints=other.constraints)
+            for turn, other in zip(talk.turns, following[talk.key].turns, strict=True)
+        ))
+        for talk in talks
+    ]  # fmt: skip
+
+
 def _conversation(row: Mapping[str, Any], replies: bool, compat: Compat) -> Conversation:
-    code, turns = _code(str(row["language"])), []
+    code, turns = _code(str(row["language"])), list[Turn]()
     for number in TURNS:
         prompt = _prompt(row.get(f"turn_{number}_prompt"))
         if not prompt:

@@ -6,27 +6,31 @@
 Two tracks. Generation is the paper's: replies are written, turn by turn, and checked. Forced choice is the miniature's:
 how much likelier the sentence that asks for an instruction makes a reply that follows it than one that does not,
 
-    influence = [log p(ok) - log p(bad)] with the sentence - the same without it,
+    change(pair) = [log p(ok) - log p(bad)] with the sentence - the same without it,
+    influence = change(its own pair) - change(the pair of another instruction in force)                          (6)
 
-at the third turn, when it was said one, two or three turns ago. For models of your own see `use.py`.
+at the third turn, of what was asked for there and of what was asked for at the first. For models of your own: `use.py`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache, partial
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from papers.multi_if.config import Config
-from papers.multi_if.method import Conversation, Scored, accuracies, converse, ratios, score
+from papers.multi_if.method import Accuracies, Conversation, Ratios, Scored, accuracies, converse, ratios, score
 
 if TYPE_CHECKING:
+    from core.metrics.intervals import Interval
     from core.models.loading import Loaded
 
 Units = dict[str, dict[str, float]]
+Model = Callable[[], "Loaded"]
 TRANSCRIPTS = "transcripts.jsonl"
 
 
@@ -36,16 +40,26 @@ def evaluate(config: Config, run: Run) -> Measurement:
     from papers.multi_if import data, miniature
 
     talks = data.read(run.artifact / "benchmark.csv", replies=config.mode == "oracle_history", compat=config.compat)
-    loaded = load(config, run)
-    said = replies(config, loaded, talks)
+    # The null arm finds what another arm has computed, and needs no model.
+    model = cache(partial(load, config, run))
+    # Without replies of its own before it each turn stands alone: the miniature's controls are asked for the last one.
+    turns = (1, 2, 3) if config.benchmark or config.mode == "multi_turn" else (3,)
+    said = replies(config, run, model, talks, turns)
     write_transcripts(run.path / TRANSCRIPTS, said)
-    rows = score(talks, said, config.compat)
+    rows = [row for row in score(talks, said, config.compat) if row.turn in turns]
     units = by_turn(rows)
-    metrics = {f"{name}_{turn}": value for turn in (1, 2, 3) for name, value in pooled(rows, turn).items()}
+    found = report(rows, draws=0)
+    metrics = {
+        f"{name}_{turn}": float(value)
+        for table in (found.accuracies, found.forgetting)
+        for (code, turn), numbers in table.items()
+        for name, value in numbers._asdict().items()
+        if code == "all" and name != "overall" and value is not None
+    }
     if not config.benchmark:
         units |= by_age(talks, rows)
-        if config.mode != "oracle_history":
-            units |= influence(config, run, loaded)
+        if config.mode == "multi_turn":
+            units |= influence(config, run, model)
         copied = {talk.key: [turn.prompt for turn in talk.turns] for talk in talks}
         silent = {talk.key: [miniature.languages()[talk.language]["sentences"][0]] * 3 for talk in talks}
         for name, solver in (("copies_the_prompt", copied), ("one_sentence", silent)):
@@ -53,7 +67,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     shown = [{"asked": turn.prompt, "said": text} for talk in talks[:: max(1, len(talks) // 6)]
              for turn, text in zip(talk.turns, said[talk.key], strict=True)]  # fmt: skip
-    return Measurement(metrics, units, {"languages": table(rows), "kinds": by_kind(rows), "samples": shown})
+    languages = {f"{code}/{turn}": list(numbers) for (code, turn), numbers in found.accuracies.items()}
+    return Measurement(metrics, units, {"languages": languages, "broken": found.kinds, "samples": shown})
 
 
 def load(config: Config, run: Run) -> Loaded:
@@ -68,22 +83,24 @@ def load(config: Config, run: Run) -> Loaded:
 # --- generation -------------------------------------------------------------------------------------------------------
 
 
-def replies(config: Config, loaded: Loaded, talks: Sequence[Conversation]) -> dict[str, list[str]]:
-    """What the model says at every turn."""
+def replies(
+    config: Config, run: Run, model: Model, talks: Sequence[Conversation], turns: Collection[int]
+) -> dict[str, list[str]]:
+    """What the model says at these turns."""
     from core.inference.chat import Chat
 
     decoding = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "top_p", "seed")}
-    return converse(lambda dialogues: Chat(*loaded).reply(dialogues, **decoding), talks, config.mode)
-
-
-def pooled(rows: Sequence[Scored], turn: int) -> dict[str, float]:
-    """The official numbers of a turn, over all conversations; with what is forgotten and corrected after it."""
-    here = [row for row in rows if row.turn == turn]
-    if not here:
-        return {}
-    found = {name: value for name, value in accuracies(here)._asdict().items() if name != "overall"}
-    after = ratios(rows, turn)
-    return found | {name: value for name in ("ifr", "ecr") if (value := getattr(after, name)) is not None}
+    # The null arm asks the same and checks something else.
+    asked = {
+        talk.key: [[turn.prompt, turn.ask, turn.oracle * (turns == (3,))] for turn in talk.turns] for talk in talks
+    }
+    inputs = {name: getattr(config, name) for name in ("model", "dtype", "mode")} | decoding
+    found: dict[str, list[str]] = run.once(
+        "replies",
+        {**inputs, "asked": asked},
+        lambda: converse(lambda dialogues: Chat(*model()).reply(dialogues, **decoding), talks, config.mode, turns),
+    )
+    return found
 
 
 def by_turn(rows: Iterable[Scored]) -> Units:
@@ -113,82 +130,130 @@ def path(key: str, instruction: str) -> str:
     return f"{key.rpartition('/')[0]}/{instruction.partition(':')[2]}"
 
 
-def table(rows: Sequence[Scored]) -> dict[str, dict[str, float]]:
-    """Overall accuracy by language and turn."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for code in dict.fromkeys(row.language for row in rows):
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+class Report(NamedTuple):
+    """What was found.
+
+    Attributes:
+        accuracies: By language (`all` = all conversations pooled) and turn.
+        intervals: 95 % intervals of the overall accuracy, over conversations; None for a single one.
+        forgetting: By language and the turn t of t -> t+1.
+        kinds: Share of the strict verdicts in which an instruction is not followed, and their number.
+    """
+
+    accuracies: dict[tuple[str, int], Accuracies]
+    intervals: dict[tuple[str, int], Interval | None]
+    forgetting: dict[tuple[str, int], Ratios]
+    kinds: dict[str, tuple[float, int]]
+
+
+def report(rows: Sequence[Scored], scope: Literal["next", "any_later"] = "next", draws: int = 2000) -> Report:
+    """Tables of what was scored.
+
+    Args:
+        rows: Of :func:`papers.multi_if.score`.
+        scope: Where a correction counts.
+        draws: Of the bootstrap; 0 = no intervals.
+    """
+    languages = ("all", *dict.fromkeys(row.language for row in rows))
+    found = Report({}, {}, {}, {})
+    for code in languages:
+        own = [row for row in rows if code in ("all", row.language)]
         for turn in (1, 2, 3):
-            if here := [row for row in rows if (row.language, row.turn) == (code, turn)]:
-                found[code][str(turn)] = accuracies(here).overall
-    return dict(found)
-
-
-def by_kind(rows: Iterable[Scored]) -> dict[str, float]:
-    """Share of the verdicts, strict and of all turns, in which each instruction is followed."""
-    found: dict[str, list[bool]] = defaultdict(list)
+            if not (here := [row for row in own if row.turn == turn]):
+                continue
+            found.accuracies[code, turn] = accuracies(here)
+            found.intervals[code, turn] = _interval(here, draws)
+            if (after := ratios(own, turn, scope)).of_followed or after.of_missed:
+                found.forgetting[code, turn] = after
+    kinds: dict[str, list[bool]] = {}
     for row in rows:
         for name, held in zip(row.names, row.strict, strict=True):
-            found[name.partition(" ")[0]].append(held)
-    return {name: fmean(values) for name, values in sorted(found.items())}
+            kinds.setdefault(name.partition(" ")[0], []).append(held)
+    return found._replace(kinds={kind: (1 - fmean(held), len(held)) for kind, held in sorted(kinds.items())})
+
+
+def _interval(rows: Sequence[Scored], draws: int) -> Interval | None:
+    """Percentile bootstrap over conversations of the pooled number (the official one resamples shares of each)."""
+    import numpy as np
+
+    from core.metrics.agreement import bootstrap
+
+    if len(rows) < 2 or not draws:
+        return None
+    counts = np.array([len(row.names) for row in rows])
+    followed = np.array([[sum(row.strict), sum(row.loose)] for row in rows])
+    whole = followed == counts[:, None]
+    return bootstrap(
+        lambda drawn: float((whole[drawn].mean() + (followed[drawn].sum(0) / counts[drawn].sum()).mean()) / 2),
+        len(rows),
+        draws,
+    )
 
 
 # --- forced choice (miniature) ----------------------------------------------------------------------------------------
 
 
-def influence(config: Config, run: Run, loaded: Loaded) -> Units:
-    """How much each instruction changes, in nats, by age, language and in the mean; for the decoy, another one's."""
+def influence(config: Config, run: Run, model: Model) -> Units:
+    """How much each instruction changes, in nats, by age; and whether it does at all (`heeded`), by language."""
     from papers.multi_if import miniature
 
     codes = config.languages or miniature.LANGUAGES
-    inputs = {name: getattr(config, name) for name in ("model", "dtype", "mode", "topics", "split", "seed")}
-    found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, loaded, codes))
-    own = "decoy" if config.decoy else "own"
+    inputs = {name: getattr(config, name) for name in ("model", "dtype", "topics", "split", "seed")}
+    found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, model(), codes))
     units: Units = defaultdict(dict)
     by_path: dict[str, list[float]] = defaultdict(list)
-    for row in found:
-        units[f"influence_age_{row['age']}"][row["path"]] = row[own] - row["without"]
-        by_path[row["path"]].append(row[own] - row["without"])
     others: dict[str, list[float]] = defaultdict(list)
+    for row in found["decoy" if config.decoy else "own"]:
+        units[f"influence_age_{row['age']}"][row["path"]] = row["nats"]
+        by_path[row["path"]].append(row["nats"])
     for where, values in by_path.items():
         code, _, rest = where.partition("/")
-        units["influence"][where] = fmean(values)
-        units["heeded"][where] = fmean(value > 0 for value in values)
-        units[f"influence_{'latin' if code in miniature.LATIN else 'other_scripts'}"][where] = fmean(values)
+        heeded = fmean(value > 0 for value in values)
+        units["heeded"][where] = units[f"heeded_{'latin' if code in miniature.LATIN else 'other'}"][where] = heeded
         if code == "en":
-            units["influence_english"][rest] = fmean(values)
+            units["heeded_english"][rest] = heeded
         else:
-            others[rest].append(fmean(values))
-    units["influence_others"] = {rest: fmean(values) for rest, values in others.items()}
+            others[rest].append(heeded)
+    units["heeded_foreign"] = {rest: fmean(values) for rest, values in others.items()}
     return dict(units)
 
 
-def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> list[dict[str, Any]]:
-    """log p(ok) - log p(bad) of every instruction with its sentence, without it, and with another's in its place."""
+def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Equation 6 for the oldest and the newest of three instructions.
+
+    `own` is what the sentence does for the pair of replies that differ in what it asks for, beyond what it does for the
+    pair of the middle instruction; `decoy` takes the pair of the third one, of which the sentence says nothing either.
+    """
     from core.inference.chat import render
     from core.inference.scoring import score_choices
     from papers.multi_if import miniature
 
     contexts: list[str] = []
-    pairs: list[tuple[str, str]] = []
-    rows: list[dict[str, Any]] = []
-    for talk, frame in miniature.conversations(codes, miniature.frames(config.split, config.topics, config.seed)):
-        code = talk.language
+    choices: list[list[str]] = []
+    made = list(miniature.conversations(codes, miniature.frames(config.split, config.topics, config.seed)))
+    for talk, frame in made:
         asks = [turn.ask for turn in talk.turns]
-        for place, kind in enumerate(frame.kinds):
-            other = miniature.ask(code, frame, miniature.instead(frame, kind))
-            _, ok, bad = miniature.example(code, kind, frame)
-            for sentence in (asks[place], "", other):
-                changed = [*asks[:place], sentence, *asks[place + 1 :]]
-                contexts.append(
-                    render(loaded.tokenizer, miniature.dialogue(code, frame, changed, config.mode), prompt=True)
-                )
-                pairs.append((ok, bad))
-            rows.append({"path": path(talk.key, kind), "age": 2 - place})
-    scores = score_choices(*loaded, contexts, pairs)
-    differences = [ok.log_likelihood - bad.log_likelihood for ok, bad in scores]
-    for number, row in enumerate(rows):
-        row |= dict(zip(("own", "without", "decoy"), differences[3 * number : 3 * number + 3], strict=True))
-    return rows
+        pairs = [miniature.pair(talk.language, kind, frame) for kind in frame.kinds]
+        for told in (asks, ["", *asks[1:]], [*asks[:2], ""]):
+            messages = miniature.dialogue(talk.language, frame, told)
+            contexts.append(render(loaded.tokenizer, messages, prompt=True))
+            choices.append([text for pair in pairs for text in pair])
+    scores = iter(score_choices(*loaded, contexts, choices))
+    found: dict[str, list[dict[str, Any]]] = {"own": [], "decoy": []}
+    for talk, frame in made:
+        margin = []
+        for _ in range(3):
+            likely = [one.log_likelihood for one in next(scores)]
+            margin.append([ok - bad for ok, bad in zip(likely[::2], likely[1::2], strict=True)])
+        for without, place in ((1, 0), (2, 2)):
+            change = [told - left_out for told, left_out in zip(margin[0], margin[without], strict=True)]
+            row = {"path": path(talk.key, frame.kinds[place]), "age": 2 - place}
+            found["own"].append({**row, "nats": change[place] - change[1]})
+            found["decoy"].append({**row, "nats": change[2 - place] - change[1]})
+    return found
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ ARMS = (
     ("multi_turn", "turn by turn", "blue"),
     ("merged", "all in one message", "orange"),
     ("oracle_history", "earlier replies follow all", "green"),
-    ("decoy", "others asked for (null)", "grey"),
+    ("decoy", "others checked (null)", "grey"),
 )
 
 
@@ -29,11 +29,10 @@ def draw(record: Record) -> Figure:
     left.set_xticks(range(3), ["1", "2", "3"])
     left.set_title("Followed in what the model writes")
     left.legend(frameon=False, fontsize=8)
-    influenced = [arm for arm in ARMS if arm[0] != "oracle_history"]
-    _lines(middle, record, [f"influence_age_{age}" for age in (0, 1, 2)], influenced)
+    _lines(middle, record, ["influence_age_0", "influence_age_2"], [ARMS[0], ARMS[3]])
     middle.axhline(0, color="black", linewidth=0.8)
-    middle.set(xlabel="given ... turns ago", ylabel="influence on the choice of a reply (nats)")
-    middle.set_xticks(range(3), ["0", "1", "2"])
+    middle.set(xlim=(-0.4, 1.4), xlabel="when it was asked for", ylabel="influence on the choice of a reply (nats)")
+    middle.set_xticks(range(2), ["just now", "two turns ago"])
     middle.set_title("What an instruction counts, at turn 3")
     _languages(right, record)
     return figure
@@ -41,8 +40,10 @@ def draw(record: Record) -> Figure:
 
 def _lines(axes: Axes, record: Record, metrics: Sequence[str], arms: Sequence[tuple[str, str, str]]) -> None:
     for shift, (variant, label, colour) in enumerate(arms):
-        found = [mean_of(record, variant, metric, "language") for metric in metrics]
-        x = [place + 0.04 * (shift - 1) for place in range(len(found))]
+        known = next(iter(record.measurements[variant].values())).units
+        found = [mean_of(record, variant, metric, "language") for metric in metrics if metric in known]
+        # What is measured at one turn alone is the last.
+        x = [place + 0.04 * (shift - 1) for place in range(len(metrics) - len(found), len(metrics))]
         axes.plot(x, [one.estimate for one in found], "o-", color=COLOURS[colour], label=label, markersize=5)
         for at, one in zip(x, found, strict=True):
             axes.plot([at, at], [one.low, one.high], color=COLOURS[colour], linewidth=1)

@@ -9,15 +9,14 @@ asked so far, C_t (eq. 1). The model answers each turn with its own earlier repl
     overall_t = mean of (all of C_t followed; followed share of C_t) x (strict; loose)                            (4)
     IFR_t = |followed at t, not at t+1| / |followed at t|,  ECR_t = |not at t, followed at t+1| / |not at t|      (5)
 
-Two controls: `merged` asks for C_t in one message, so that more instructions are told from more turns; `oracle_history`
-puts replies that follow everything in the place of the model's own earlier ones.
+Two controls: `merged` asks for C_t in one message, `oracle_history` puts replies that follow all before it.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Literal, NamedTuple
@@ -63,11 +62,10 @@ class Conversation:
     turns: tuple[Turn, ...]
 
 
-# --- equation 2: the loop ---------------------------------------------------------------------------------------------
-
-
-def converse(reply: Reply, conversations: Sequence[Conversation], mode: Mode = "multi_turn") -> dict[str, list[str]]:
-    """Every turn of every conversation, those of one turn together: the replies by the conversation's key.
+def converse(
+    reply: Reply, conversations: Sequence[Conversation], mode: Mode = "multi_turn", turns: Collection[int] = (1, 2, 3)
+) -> dict[str, list[str]]:
+    """Replies by the conversation's key, turn by turn; "" at those that are left out, which only controls can be.
 
     `reply` gives the next turn of each dialogue, a list of messages with `role` and `content`.
     """
@@ -75,7 +73,8 @@ def converse(reply: Reply, conversations: Sequence[Conversation], mode: Mode = "
     for turn in range(max(len(talk.turns) for talk in conversations)):
         active = [talk for talk in conversations if len(talk.turns) > turn]
         dialogues = [history(talk, turn, said[talk.key], mode) for talk in active]
-        for talk, text in zip(active, reply(dialogues), strict=True):
+        texts = reply(dialogues) if turn + 1 in turns else [""] * len(active)
+        for talk, text in zip(active, texts, strict=True):
             said[talk.key].append(text.strip())
     return said
 
@@ -86,8 +85,8 @@ def history(conversation: Conversation, turn: int, said: Sequence[str], mode: Mo
     if mode == "merged":
         return [{"role": "user", "content": "\n".join([asked[0].prompt, *(t.ask or t.prompt for t in asked[1:])])}]
     before = [t.oracle for t in asked] if mode == "oracle_history" else said
-    user = [{"role": "user", "content": step.prompt} for step in asked]
-    assistant = [{"role": "assistant", "content": text} for text in (*before[:turn], "")]
+    user: list[Message] = [{"role": "user", "content": step.prompt} for step in asked]
+    assistant: list[Message] = [{"role": "assistant", "content": text} for text in (*before[:turn], "")]
     return [message for pair in zip(user, assistant, strict=True) for message in pair][:-1]
 
 
@@ -170,7 +169,7 @@ def accuracies(rows: Sequence[Scored]) -> Accuracies:
     values = []
     for found in ([row.strict for row in rows], [row.loose for row in rows]):
         values += [fmean(map(all, found)), fmean(verdict for verdicts in found for verdict in verdicts)]
-    return Accuracies(*values, fmean(values))
+    return Accuracies._make([*values, fmean(values)])
 
 
 class Ratios(NamedTuple):
@@ -178,8 +177,8 @@ class Ratios(NamedTuple):
 
     ifr: float | None
     ecr: float | None
-    followed: int
-    missed: int
+    of_followed: int
+    of_missed: int
 
 
 def ratios(rows: Iterable[Scored], turn: int, scope: Literal["next", "any_later"] = "next") -> Ratios:

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, NamedTuple
 
+from core.errors import UserError
 from core.files import load_yaml
 from papers.multi_if.checkers import CHECKERS, Compat, follows, languages
 from papers.multi_if.method import Constraint, Conversation, Message, Mode, Turn, history
@@ -101,7 +102,13 @@ def rotated(frame: Frame, rotation: int) -> Frame:
 def conversations(
     codes: Sequence[str], drawn: Sequence[Frame], *, decoy: bool = False
 ) -> Iterator[tuple[Conversation, Frame]]:
-    """Every frame in its three orders in every language; with `decoy` the messages ask for something else."""
+    """Every frame in its three orders in every language; with `decoy` other instructions are checked than asked for.
+
+    Raises:
+        UserError: A language is not one of the miniature's.
+    """
+    if unknown := [code for code in codes if code not in languages()]:
+        raise UserError(f"The miniature does not speak {unknown[0]!r}: it has {', '.join(languages())}.")
     for code in codes:
         for frame in drawn:
             for rotation in range(3):
@@ -110,11 +117,10 @@ def conversations(
 
 
 def conversation(key: str, code: str, frame: Frame, *, decoy: bool = False) -> Conversation:
-    """Three turns, each with one more of the frame's instructions."""
-    asks = [ask(code, frame, instead(frame, kind) if decoy else kind) for kind in frame.kinds]
-    turns = []
+    """Three turns, each with one more of the frame's instructions; with `decoy` others are checked."""
+    asks, turns = [ask(code, frame, kind) for kind in frame.kinds], []
     for turn, prompt in enumerate(messages(code, frame, asks)):
-        active = frame.kinds[: turn + 1]
+        active = (instead(frame) if decoy else frame.kinds)[: turn + 1]
         constraints = tuple(Constraint(kind, example(code, kind, frame)[0]) for kind in active)
         oracle = compose(code, frame, dict.fromkeys(active, True))
         turns.append(Turn(prompt, constraints, oracle, asks[turn]))
@@ -128,12 +134,10 @@ def messages(code: str, frame: Frame, asks: Sequence[str]) -> list[str]:
     return [first, *(table["again"].format(ask=asked).strip() for asked in asks[1:])]
 
 
-def dialogue(code: str, frame: Frame, asks: Sequence[str], mode: Mode) -> list[Message]:
-    """Three turns with replies that say nothing of the matter between them, or all in one message."""
-    known, said = slots(code, frame), messages(code, frame, asks)
-    if mode == "merged":
-        return [{"role": "user", "content": "\n".join([said[0], *filter(None, asks[1:])])}]
-    texts = [said[0], known["s2"], said[1], known["s3"], said[2]]
+def dialogue(code: str, frame: Frame, asks: Sequence[str]) -> list[Message]:
+    """Three turns with replies between them that say nothing of the matter."""
+    said = messages(code, frame, asks)
+    texts = [said[0], "OK.", said[1], "OK.", said[2]]
     return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
 
 
@@ -142,10 +146,10 @@ def ask(code: str, frame: Frame, kind: str) -> str:
     return str(languages()[code]["asks"][kind].format_map(slots(code, frame)))
 
 
-def instead(frame: Frame, kind: str) -> str:
-    """Another instruction, which the frame does not ask for: the null arm's."""
+def instead(frame: Frame) -> tuple[str, ...]:
+    """Three instructions that the frame does not ask for: the null arm's."""
     others = [other for other in KINDS if other not in frame.kinds]
-    return others[(KINDS.index(kind) + frame.topic) % len(others)]
+    return tuple(others[(place + frame.topic) % len(others)] for place in range(3))
 
 
 # --- texts that follow, or do not -------------------------------------------------------------------------------------
@@ -176,6 +180,13 @@ def example(code: str, kind: str, frame: Frame) -> tuple[dict[str, Any], str, st
     else:
         ok, bad = (entry[name].format_map(known) for name in ("ok", "bad"))
     return {name: _filled(value, known) for name, value in entry["arguments"].items()}, ok, bad
+
+
+def pair(code: str, kind: str, frame: Frame) -> tuple[str, str]:
+    """The fragments that decide whether an instruction is followed, as short as they can be."""
+    entry, known = examples()[kind], slots(code, frame)
+    ok, bad = (text.format_map(known) for text in entry.get("choice", (entry["ok"], entry["bad"])))
+    return ok, bad
 
 
 def _filled(value: Any, known: Mapping[str, Any]) -> Any:

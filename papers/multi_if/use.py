@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional
 
@@ -24,29 +23,12 @@ from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
 
 if TYPE_CHECKING:
-    from core.metrics.intervals import Interval
     from papers.multi_if.checkers import Compat
-    from papers.multi_if.method import Accuracies, Conversation, Mode, Ratios, Scored
+    from papers.multi_if.eval import Report
+    from papers.multi_if.method import Conversation, Mode
 
 Scope = Literal["next", "any_later"]
 Row = dict[str, str | float | None]
-TURNS = (1, 2, 3)
-
-
-class Report(NamedTuple):
-    """What was found.
-
-    Attributes:
-        accuracies: By language (`all` = all conversations pooled) and turn.
-        intervals: 95 % intervals of the overall accuracy, over conversations; None for a single one.
-        forgetting: By language and the turn t of t -> t+1.
-        kinds: Share of the strict verdicts in which an instruction is not followed, and their number.
-    """
-
-    accuracies: dict[tuple[str, int], Accuracies]
-    intervals: dict[tuple[str, int], Interval | None]
-    forgetting: dict[tuple[str, int], Ratios]
-    kinds: dict[str, tuple[float, int]]
 
 
 def evaluate(
@@ -69,56 +51,11 @@ def evaluate(
     Returns:
         The report, and the replies by the conversation's key.
     """
+    from papers.multi_if.eval import report
     from papers.multi_if.method import converse, score
 
     said = converse(reply, talks, mode)
     return report(score(talks, said, compat), scope), said
-
-
-def report(rows: Sequence[Scored], scope: Scope = "next", draws: int = 2000) -> Report:
-    """Tables of what was scored.
-
-    Args:
-        rows: Of :func:`papers.multi_if.score`.
-        scope: Where a correction counts.
-        draws: Of the bootstrap.
-    """
-    from papers.multi_if.method import accuracies, ratios
-
-    languages = ("all", *dict.fromkeys(row.language for row in rows))
-    found = Report({}, {}, {}, {})
-    for code in languages:
-        own = [row for row in rows if code in ("all", row.language)]
-        for turn in TURNS:
-            if not (here := [row for row in own if row.turn == turn]):
-                continue
-            found.accuracies[code, turn] = accuracies(here)
-            found.intervals[code, turn] = _interval(here, draws)
-            if (after := ratios(own, turn, scope)).followed or after.missed:
-                found.forgetting[code, turn] = after
-    kinds: dict[str, list[bool]] = {}
-    for row in rows:
-        for name, held in zip(row.names, row.strict, strict=True):
-            kinds.setdefault(name.partition(" ")[0], []).append(held)
-    return found._replace(kinds={kind: (1 - fmean(held), len(held)) for kind, held in sorted(kinds.items())})
-
-
-def _interval(rows: Sequence[Scored], draws: int) -> Interval | None:
-    """Percentile bootstrap over conversations of the pooled number (the official one resamples shares of each)."""
-    import numpy as np
-
-    from core.metrics.agreement import bootstrap
-
-    if len(rows) < 2:
-        return None
-    counts = np.array([len(row.names) for row in rows])
-    followed = np.array([[sum(row.strict), sum(row.loose)] for row in rows])
-    whole = followed == counts[:, None]
-    return bootstrap(
-        lambda drawn: float((whole[drawn].mean() + (followed[drawn].sum(0) / counts[drawn].sum()).mean()) / 2),
-        len(rows),
-        draws,
-    )
 
 
 # --- as a command -----------------------------------------------------------------------------------------------------
@@ -229,6 +166,7 @@ def run_score(options: Score) -> None:
     """Score, print, write."""
     from core.tasks.transcripts import complete, read_transcripts
     from papers.multi_if import data
+    from papers.multi_if.eval import report
     from papers.multi_if.method import score
 
     said = read_transcripts(options.transcripts)

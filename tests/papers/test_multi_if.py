@@ -223,7 +223,7 @@ def test_models_whose_defect_is_known() -> None:
         code: fmean(v for row in rows if row.language == code for v in row.strict) for code in miniature.LANGUAGES
     }
     assert strict == {code: float(code != "hi") for code in miniature.LANGUAGES}
-    assert (ratios(rows, 1).ifr, ratios(rows, 1).ecr, ratios(rows, 1).missed) == (0.0, 0.0, 6)
+    assert (ratios(rows, 1).ifr, ratios(rows, 1).ecr, ratios(rows, 1).of_missed) == (0.0, 0.0, 6)
 
     # Broken at turn 2 alone: mended at turn 3, which counts as a correction from 2 to 3, and of nothing from 1 to 2.
     rows, _ = shown(lambda code, kind, age, turn: turn != 2)
@@ -241,7 +241,7 @@ def test_intervals_cover_a_known_rate() -> None:
     rows = score(talks, converse(miniature.Scripted(known, lambda *_: draw.random() < 0.7), talks))
     assert ratios(rows, 2).ifr == pytest.approx(0.3, abs=0.12)
     assert ratios(rows, 2).ecr == pytest.approx(0.7, abs=0.15)
-    found = use.report(rows, draws=300)
+    found = eval.report(rows, draws=300)
     interval = found.intervals["all", 3]
     assert interval is not None
     assert interval.low < found.accuracies["all", 3].overall < interval.high
@@ -255,7 +255,7 @@ def test_languages_are_pooled_and_not_averaged() -> None:
     rows = score(talks, {"0": ["a, b"], "1": ["a"], "2": ["b"]})
     assert accuracies(rows).instruction_strict == pytest.approx(2 / 5)
     assert accuracies(rows).prompt_strict == pytest.approx(2 / 3)
-    assert use.report(rows[:1], draws=10).intervals["all", 1] is None
+    assert eval.report(rows[:1], draws=10).intervals["all", 1] is None
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -325,8 +325,10 @@ def test_conversations_are_balanced_and_parts_disjoint() -> None:
     assert miniature.frames("test", 3, 1) != miniature.frames("test", 3, 2)
     decoys = [talk for talk, _ in miniature.conversations(("en",), miniature.frames("dev", 2, 0), decoy=True)]
     for real, decoy in zip(TALKS, decoys, strict=False):
-        assert real.turns[2].constraints == decoy.turns[2].constraints
-        assert not {turn.ask for turn in real.turns} & {turn.ask for turn in decoy.turns}
+        assert [turn.prompt for turn in real.turns] == [turn.prompt for turn in decoy.turns]
+        kinds = [{one.instruction for one in talk.turns[2].constraints} for talk in (real, decoy)]
+        assert not kinds[0] & kinds[1]
+        assert len(kinds[1]) == 3
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
@@ -341,9 +343,9 @@ def test_arms_differ_in_what_they_say(smoke: Callable[[str], Any], tmp_path: Pat
         train.train(config, run)
         found = eval.evaluate(config, run)
         talks = data.read(run.artifact / "benchmark.csv", replies=True)
-        heard[variant] = [str(history(talk, 2, ["a", "b"], config.mode)) for talk in talks]
+        heard[variant] = [(str(history(t, 2, ["a", "b"], config.mode)), t.turns[2].constraints) for t in talks]
         assert set(found.units["followed_3"]) == {talk.key for talk in talks}
-        assert ("influence_age_2" in found.units) == (variant != "oracle_history")
+        assert ("influence_age_2" in found.units) == ("followed_1" in found.units) == (config.mode == "multi_turn")
     assert len({str(texts) for texts in heard.values()}) == len(VARIANTS)
 
 
@@ -355,15 +357,18 @@ def test_influence_is_the_difference_of_differences(smoke: Callable[[str], Any],
     config = replace(PRESETS["smoke"], model=str(tmp_path / "toy"), dtype="float32", languages=("en",))
     with temporary("multi_if", config) as run:
         loaded = eval.load(config, run)
-        first = eval.margins(config, loaded, ("en",))[0]
-    ((talk, frame),) = list(miniature.conversations(("en",), miniature.frames("test", 1, 0)))[:1]
-    _, ok, bad = miniature.example("en", frame.kinds[0], frame)
-    asks = [turn.ask for turn in talk.turns]
-    for name, asked in (("own", asks), ("without", ["", *asks[1:]])):
-        context = render(loaded.tokenizer, miniature.dialogue("en", frame, asked, "multi_turn"), prompt=True)
-        right, wrong = log_likelihoods(*loaded, [context] * 2, [ok, bad])
-        assert first[name] == pytest.approx(right.log_likelihood - wrong.log_likelihood, abs=1e-3)
-    assert first["age"] == 2
+        made = eval.margins(config, loaded, ("en",))
+    talk, frame = next(miniature.conversations(("en",), miniature.frames("test", 1, 0)))
+    texts = [text for kind in frame.kinds for text in miniature.pair("en", kind, frame)]
+    asks, found = [turn.ask for turn in talk.turns], []
+    for asked in (asks, ["", *asks[1:]]):
+        context = render(loaded.tokenizer, miniature.dialogue("en", frame, asked), prompt=True)
+        likely = [one.log_likelihood for one in log_likelihoods(*loaded, [context] * 6, texts)]
+        found.append([likely[at] - likely[at + 1] for at in (0, 2, 4)])
+    first, middle, last = (with_it - without for with_it, without in zip(*found, strict=True))
+    assert made["own"][0]["age"] == 2
+    assert made["own"][0]["nats"] == pytest.approx(first - middle, abs=1e-3)
+    assert made["decoy"][0]["nats"] == pytest.approx(last - middle, abs=1e-3)
 
 
 def test_the_paper_preset_on_a_local_copy(tmp_path: Path) -> None:
@@ -376,8 +381,9 @@ def test_the_paper_preset_on_a_local_copy(tmp_path: Path) -> None:
         found = eval.evaluate(config, run)
     assert set(found.units) == {"overall_1", "followed_1", "overall_2", "followed_2"}
     assert workload(PRESETS["paper"])[0].tokens > 1e7
-    with pytest.raises(UserError, match="decoy"):
-        override(PRESETS["paper"], {"decoy": True})
+    others = data.exchanged(TALKS)
+    assert [talk.turns[2].prompt for talk in others] == [talk.turns[2].prompt for talk in TALKS]
+    assert [talk.turns[2].constraints for talk in others[:5]] == [talk.turns[2].constraints for talk in TALKS[1:6]]
 
 
 def test_verbs_on_own_files(
