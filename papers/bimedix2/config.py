@@ -45,8 +45,6 @@ class Config:
     """Hub id or folder of an image encoder. Empty: a small one that was trained to tag pictures."""
     image_token: str = "<image>"
     """A token of the vocabulary that texts never contain, in place of a picture. LLaVA has an id of its own, -200."""
-    template: Literal["own", "llama3"] = "own"
-    """How turns are written: the tokenizer's template, or Llama 3's around LLaVA's system text (LLaVA-pp)."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     """Number format of the frozen weights."""
 
@@ -115,7 +113,7 @@ _ONE_EPOCH = TrainingConfig(
 )  # fmt: skip
 PAPER_SCALE = Config(
     language_model="meta-llama/Llama-3.1-8B-Instruct", vision="openai/clip-vit-large-patch14-336",
-    image_token="<|reserved_special_token_0|>", template="llama3", dtype="bfloat16",
+    image_token="<|reserved_special_token_0|>", dtype="bfloat16",
     captions=("data/BiMed-V_stage1.json",), conversations=("data/BiMed-V_stage2.json",), images="data/images",
     dropout=0.05, align=_ONE_EPOCH, instruct=replace(_ONE_EPOCH, max_length=4096, learning_rate=2e-4),
     vqa=("flaviagiammarino/vqa-rad#default@test", "flaviagiammarino/path-vqa#default@test", "data/slake/test.json"),

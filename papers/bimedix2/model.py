@@ -25,7 +25,7 @@ from core.models.vision import open_image
 from papers.bimedix2.method import LLAMA3, Messages, caption_row, connect, conversation_row, patches, placed, spread
 
 # Written beside the adapter, and what an assistant is made of.
-FACTS, PARTS = "assistant.json", ("language", "vision", "image_token", "template", "dtype")
+FACTS, PARTS = "assistant.json", ("language", "vision", "image_token", "dtype")
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,8 @@ class Assistant:
     """One of the tokenizer's that texts never contain."""
 
     @staticmethod
-    def of(
-        language: str | Path, vision: str | Path, image_token: str, template: str, dtype: str, seed: int
-    ) -> Assistant:
-        """The two pretrained models with a fresh projector.
+    def of(language: str | Path, vision: str | Path, image_token: str, dtype: str, seed: int) -> Assistant:
+        """The two pretrained models with a fresh projector; who knows Llama 3's turns gets LLaVA-pp's layout of them.
 
         Raises:
             UserError: One of them cannot be loaded, or the token is not in the vocabulary.
@@ -51,14 +49,16 @@ class Assistant:
         lm, tokenizer = loading.load(language, dtype=dtype)
         encoder: Any = loading.load_model(vision, task="encoder", dtype=dtype)
         encoder = getattr(encoder, "vision_model", encoder)  # CLIP with its text side
-        image_id = tokenizer.get_vocab().get(image_token)
-        if image_id is None:
+        vocabulary = tokenizer.get_vocab()
+        if image_token not in vocabulary:
             raise UserError(
                 f"{language} has no token {image_token!r}: name one that texts never contain (image_token)."
             )
-        if template == "llama3":
+        if "<|start_header_id|>" in vocabulary:
             tokenizer.chat_template = LLAMA3
-        return Assistant(connect(lm, encoder, image_id, seed), tokenizer, loading.load_processor(vision), image_token)
+        return Assistant(
+            connect(lm, encoder, vocabulary[image_token], seed), tokenizer, loading.load_processor(vision), image_token
+        )
 
     @staticmethod
     def load(folder: str | Path) -> Assistant:

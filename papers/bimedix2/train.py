@@ -69,7 +69,7 @@ def parts(config: Config, run: Run) -> dict[str, str]:
         inputs["tagging"] = config.tagging
         folder = run.stage("base", inputs, lambda folder: miniature.pretrain(config, run, folder))
         found = {name: str(folder.resolve() / name) for name in found}
-    return found | {name: getattr(config, name) for name in ("image_token", "template", "dtype")}
+    return found | {name: getattr(config, name) for name in ("image_token", "dtype")}
 
 
 def untrained(config: Config, run: Run) -> Assistant:

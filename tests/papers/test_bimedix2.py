@@ -44,7 +44,7 @@ def folders(smoke: Callable[[str], Any]) -> dict[str, str]:
 
 @pytest.fixture
 def assistant(folders: dict[str, str]) -> Assistant:
-    return Assistant.of(**folders, image_token="<image>", template="own", dtype="float32", seed=0)
+    return Assistant.of(**folders, image_token="<image>", dtype="float32", seed=0)
 
 
 def picture(seed: int = 0) -> np.ndarray:
@@ -193,7 +193,7 @@ def test_batches_do_not_change_what_is_said(assistant: Assistant, folders: dict[
     with pytest.raises(UserError, match="needs one <image>"):
         assistant.batch([{"messages": dialogue("What?", "no"), "image": picture()}], stage="instruct", max_length=64)
     with pytest.raises(UserError, match="no token '<nothing>'"):
-        Assistant.of(**folders, image_token="<nothing>", template="own", dtype="float32", seed=0)
+        Assistant.of(**folders, image_token="<nothing>", dtype="float32", seed=0)
 
 
 # --- judge and metrics ----------------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ def test_the_paper_preset_on_local_files(folders: dict[str, str], tmp_path: Path
     small = {"steps": 1, "batch_size": 2, "micro_batch_size": 0, "precision": "fp32", "save_every": 0}
     changes = {f"{stage}.{name}": value for stage in ("align", "instruct") for name, value in small.items()}
     changes |= {"language_model": folders["language"], "vision": folders["vision"], "image_token": "<image>"}
-    changes |= {"template": "own", "dtype": "float32", "max_new_tokens": 3}
+    changes |= {"dtype": "float32", "max_new_tokens": 3}
     config = override(PRESETS["paper"], changes | own_files(tmp_path))
     with temporary("bimedix2", config) as run:
         train.train(config, run)
