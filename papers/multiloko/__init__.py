@@ -108,8 +108,6 @@ PAPER = Paper(
                control_metric="gap_current", unit="seed"),
         _check("smollm2-is-uneven", "gap", "smollm2", "SmolLM2-135M, of no known reading, has a gap beyond that "
                "of equal languages too.", control="smollm2", control_metric="gap_of_equals", unit="seed"),
-        _check("smollm2-knows-america", "le", "smollm2", "It answers English questions in translation better than "
-               "local ones: its locality effect is below 0.", better="lower"),
     ),
     premises=tuple(
         Premise(id=f"{arm}-knows", statement=f"The reader of {what} answers what it has read.", metric="known",

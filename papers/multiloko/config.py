@@ -123,7 +123,7 @@ def workload(config: Config) -> list[Workload]:
 
     if config.model == "reader":
         tokens = config.training.steps * config.training.batch_size * 40
-        return [Workload(reader_shape(1500), tokens, "full", sequence_length=128, micro_batch_size=64, name="reader")]
+        return [Workload(reader_shape(1500), tokens, sequence_length=128, micro_batch_size=64, name="reader")]
     asked = _QUESTIONS if config.source else config.facts * 56
     return [Workload(config.model, asked * _TOKENS, "inference", "frozen", 512, 16, name="answers")]
 

@@ -11,6 +11,7 @@ prompt(row, "german", shots)                   # "F: ... A: ...\\n\\nF: ... A:"
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -63,6 +64,8 @@ def read_sets(source: str | Path, subset: str = "dev", languages: Collection[str
     Raises:
         UserError: There is no such set, a row cannot be read, or a language has none.
     """
+    if not re.fullmatch(r"[\w-]+", subset):
+        raise UserError(f"--subset {subset!r} is no name of files: write dev or test.")
     folder = Path(source) if is_folder(source) else _from_hub(str(source))
     found: Sets = {}
     for home in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from core.experiment.run import Run
 
-SHARES = {"shots": 0.1, "dev": 0.3, "test": 0.6}
+SHARES = {"shots": 0.15, "dev": 0.25, "test": 0.6}
 # Of the asked facts of a language, the share that the reader has read at all, which the seed draws between these; of
 # English all.
 LEAST, MOST = 0.2, 1.0

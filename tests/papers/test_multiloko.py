@@ -275,7 +275,11 @@ def test_sets_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert sorted(found) == sorted(keys)
     assert all(own == rows for own in found.values())
     assert sorted(data.read_sets(tmp_path, languages=("german", "english"))) == sorted(keys[:3])
-    for bad, said in (({"languages": ("dutch",)}, "no dutch/dev"), ({"subset": "test"}, "holds no <language>/test")):
+    for bad, said in (
+        ({"languages": ("dutch",)}, "no dutch/dev"),
+        ({"subset": "test"}, "holds no <language>/test"),
+        ({"subset": "/dev"}, "is no name of files"),
+    ):
         with pytest.raises(UserError, match=said):
             data.read_sets(tmp_path, **bad)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="is no folder and cannot be fetched"):
@@ -324,6 +328,7 @@ def test_facts_are_of_one_part_and_names_of_one_language() -> None:
     }
     test = {fact.id for code in miniature.wordings() for fact in miniature.drawn(code, replace(TINY, facts=999))}
     assert not dev & test
+    assert all(len(miniature.drawn(code, TINY, "shots")) >= VARIANTS["smollm2"]["shots"] for code in miniature.facts())
     own = next(fact for fact in miniature.facts()["japanese"] if fact.id == "JP-01")
     assert (own.names["japanese"], own.names["english"], own.answer) == ("北海道", "Hokkaido", "01")
     seeds = [{fact.id for fact in miniature.drawn("thai", replace(TINY, seed=seed))} for seed in (0, 1)]
