@@ -261,7 +261,7 @@ def suggest_nodes(options: Suggest) -> None:
     vectors = load_encoder(options.encoder) if options.encoder else None
     for node, weight in suggest(options.title, [entry.title for entry in entries], nodes, vectors)[:3]:
         print(f"  {weight:.2f}  {node}")
-    ranked = list(left_out(entries, nodes, vectors))
+    ranked = left_out(entries, nodes, vectors)
     first, third = (fmean(node in found[:k] for node, found in zip(nodes, ranked, strict=True)) for k in (1, 3))
     domains = [domain(entry, entries) for entry in entries]
     of = dict(zip(nodes, domains, strict=True))
