@@ -42,7 +42,7 @@ _CHECKS = (
          better="higher", smallest=0.02, null=None),
     _read("at-every-layer", "Centring gains at the layer where it gains least, too, in the mean over languages.",
           metric="least_gain", control=0.0, unit="seed"),
-    _read("gains-by-what-was-learnt", "Centring gains more than it does in an untrained copy of the model, whose vectors "
+    _read("gains-by-what-was-learnt", "Centring gains more than it does in an untrained copy, whose vectors "
           "share nothing but tokens.", metric="gain", control="untrained"),
     _read("more-than-untrained", "With centring on both sides the model finds more than its untrained copy.",
           control="untrained"),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -258,16 +258,39 @@ def suggest(
         vectors: Texts -> vectors, such as an encoder; None weighs words by how rare they are (TF-IDF).
         nearest: How many vote.
     """
-    others = [place for place, other in enumerate(titles) if normalized(other) != normalized(title)]
-    if not others:
-        raise UserError("The list holds no other title: give one with more entries.")
-    found = (vectors or tf_idf)([title, *(titles[place] for place in others)])
+    found = _directions([title, *titles], vectors)
+    return _vote(title, found[0], titles, nodes, found[1:], nearest)
+
+
+def left_out(
+    entries: Sequence[Entry], nodes: Sequence[str], vectors: Vectors | None = None, nearest: int = 5
+) -> list[list[str]]:
+    """For each entry the nodes that the other titles suggest, the likeliest first."""
+    titles = [entry.title for entry in entries]
+    found = _directions(titles, vectors)
+    return [
+        [node for node, _ in _vote(title, own, titles, nodes, found, nearest)]
+        for title, own in zip(titles, found, strict=True)
+    ]
+
+
+def _directions(texts: Sequence[str], vectors: Vectors | None) -> np.ndarray:
+    found = (vectors or tf_idf)(texts)
     found = np.asarray(getattr(found, "vectors", found), dtype=np.float64)
-    found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)
-    likeness = found[1:] @ found[0]
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)
+
+
+def _vote(
+    title: str, own: np.ndarray, titles: Sequence[str], nodes: Sequence[str], others: np.ndarray, nearest: int
+) -> list[tuple[str, float]]:
+    key = normalized(title)
+    kept = [place for place, other in enumerate(titles) if normalized(other) != key]
+    if not kept:
+        raise UserError("The list holds no other title: give one with more entries.")
+    likeness = others[kept] @ own
     votes: dict[str, float] = defaultdict(float)
     for place in np.argsort(-likeness, kind="stable")[:nearest].tolist():
-        votes[nodes[others[place]]] += float(likeness[place])
+        votes[nodes[kept[place]]] += float(likeness[place])
     return sorted(votes.items(), key=lambda item: (-item[1], item[0]))
 
 
@@ -276,10 +299,3 @@ def tf_idf(texts: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True).fit_transform(texts).toarray()
-
-
-def left_out(entries: Sequence[Entry], nodes: Sequence[str], vectors: Vectors | None = None) -> Iterator[list[str]]:
-    """For each entry the nodes that the other titles suggest, the likeliest first."""
-    titles = [entry.title for entry in entries]
-    for title in titles:
-        yield [node for node, _ in suggest(title, titles, nodes, vectors)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Protocol = Literal["tokenizer", "decoder", "representation"]
 _SCRATCH = TrainingConfig(
-    steps=200, batch_size=32, max_length=64, learning_rate=3e-3, warmup=0.1, precision="fp32", shuffle=False,
+    steps=120, batch_size=32, max_length=64, learning_rate=3e-3, warmup=0.1, precision="fp32", shuffle=False,
     log_every=100,
 )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Config:
     parallel: str = ""
     """Texts that mean the same in all languages: `flores200` (gated), or a file with a column a language. Empty:
     messages that no training has seen. The languages are those of the text."""
-    sentences: Annotated[int | None, Range(4)] = 60
+    sentences: Annotated[int | None, Range(4)] = 50
     """Texts a language; empty = all (1,012 in FLORES-200 devtest)."""
 
     # the representations

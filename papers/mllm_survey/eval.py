@@ -31,7 +31,7 @@ Found = tuple[dict[str, float], Units, dict[str, Any]]
 def evaluate(config: Config, run: Run) -> Measurement:
     """Every protocol that is asked for."""
     metrics, units, details = dict[str, float](), Units(), dict[str, Any]()
-    for protocol, measure in (("tokenizer", tokens), ("decoder", bits), ("representation", representations)):
+    for protocol, measure in (("representation", representations), ("tokenizer", tokens), ("decoder", bits)):
         if protocol in config.protocols:
             values, by_language, more = measure(config, run)
             metrics, units, details = metrics | values, units | by_language, details | more

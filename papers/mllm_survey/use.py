@@ -149,7 +149,6 @@ def tokens(options: Tokens) -> None:
 
 def report(options: ReportCard) -> None:
     """Print what stands out and write the card."""
-    from core.models.loading import load_tokenizer
     from papers.mllm_survey.card import report_card, write
     from papers.mllm_survey.eval import load_source, text_vectors
 
@@ -162,11 +161,15 @@ def report(options: ReportCard) -> None:
         return gains(options.model, texts, options.pivot, options.quadrants)
 
     card = report_card(
-        load_tokenizer(options.model), texts, pivot=options.pivot, unit=options.unit, model=options.model,
+        source.tokenizer, texts, pivot=options.pivot, unit=options.unit, model=options.model,
         vectors=lambda texts: text_vectors(source, texts, drop_first=options.drop_first),
         gains=tuned if options.quadrants else None,
     )  # fmt: skip
-    more = f" --pivot {options.pivot}" if options.pivot != "en" else ""
+    usual = ReportCard(data="", model="")
+    named = ("pivot", "unit", "architecture", "drop_first", "quadrants")
+    changed = {name: getattr(options, name) for name in named if getattr(options, name) != getattr(usual, name)}
+    more = "".join(f" --{name.replace('_', '-')} {value}" for name, value in changed.items())
+    more += f" --languages {' '.join(options.languages)}" if options.languages else ""
     command = f"python -m papers.mllm_survey.use card {options.data} --model {options.model}{more}"
     write(card, options.out, command=command)
     print("\n".join(card.headlines()))
@@ -261,7 +264,7 @@ def suggest_nodes(options: Suggest) -> None:
     vectors = load_encoder(options.encoder) if options.encoder else None
     for node, weight in suggest(options.title, [entry.title for entry in entries], nodes, vectors)[:3]:
         print(f"  {weight:.2f}  {node}")
-    ranked = list(left_out(entries, nodes, vectors))
+    ranked = left_out(entries, nodes, vectors)
     first, third = (fmean(node in found[:k] for node, found in zip(nodes, ranked, strict=True)) for k in (1, 3))
     domains = [domain(entry, entries) for entry in entries]
     of = dict(zip(nodes, domains, strict=True))
