@@ -37,6 +37,6 @@ def draw(record: Record) -> Figure:
     middle.set_title("Every language", pad=14)
     unit_rows(right, record, "chrf", MESSAGES, name)
     right.set_xlim(0, 0.7)
-    right.set_xlabel("chrF against the human translation\n(purple: as many other words are protected)")
+    right.set_xlabel("chrF against the human translation\n(purple: other words are protected)")
     right.set_title("Real messages with placeholders", pad=14)
     return figure
