@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 from collections.abc import Sequence
 from textwrap import wrap
+from typing import Any
 
 import matplotlib
 from matplotlib import pyplot as plt
