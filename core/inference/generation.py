@@ -162,7 +162,7 @@ def _read(
         if not 0 < length <= room:
             raise UserError(
                 f"prompt {number} has {length} tokens; with max_new_tokens = {max_new_tokens} this model takes 1 to "
-                f"{room}: shorten the prompt or ask for fewer tokens"
+                f"{room}: shorten the prompt ({prompts[number][:60]!r}) or ask for fewer tokens"
             )
     return read
 

@@ -96,6 +96,8 @@ def translate(
     Raises:
         UserError: As :func:`language_tag`.
     """
+    if not texts:
+        return []
     read, _ = encode(tokenizer, texts, source, positions(model))
     return write(model, tokenizer, read, target, beams=beams, longest=longest)
 

@@ -56,7 +56,7 @@ class Config:
     """Shared task of sacrebleu, or a file with {language}."""
     dev: str = ""
     """The same, to choose checkpoints on."""
-    largest: Annotated[int, Range(700, 10_000)] = 2000
+    largest: Annotated[int, Range(480, 10_000)] = 2000
     """Numbers of the tiny world are smaller; ours."""
     pairs: Annotated[int, Range(0)] = 60
     """Pairs of a bitext; 0 = all. Ours, development split."""
@@ -157,7 +157,7 @@ _SMALL = TrainingConfig(
 _SMALL_TUNED = replace(_SMALL, learning_rate=1e-4, steps=2000)
 _QUICK = replace(_SCRATCH, steps=2, batch_size=8)
 _SMOKE = Config(
-    languages=("cs", "de"), largest=700, pairs=8, lines=6, items=2, general_pairs=8, beams=1, tune="bi", noise=0.4,
+    languages=("cs", "de"), largest=480, pairs=8, lines=6, items=2, general_pairs=8, beams=1, tune="bi", noise=0.4,
     self_training="both", cycle=True, generalise="multi", average=0.5,
 )  # fmt: skip
 PRESETS: dict[str, Config] = {

@@ -118,6 +118,11 @@ def both(code: str) -> list[Direction]:
     return directions("bi", (PIVOT, code), ())
 
 
+def directed(parts: Sequence[Segment], direction: Direction) -> list[Segment]:
+    """Those of one direction."""
+    return [part for part in parts if (part.source, part.target) == direction]
+
+
 def genuine(world: World, wanted: Sequence[Direction]) -> list[Segment]:
     """The pairs of some directions."""
     codes = ((target if source == PIVOT else source, (source, target)) for source, target in wanted)

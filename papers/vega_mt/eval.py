@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
     for code in world.tuned:
         task = pipeline.Task(config, run, world, code)
         for direction in data.both(code):
-            asked = [part for part in world.asked[code] if (part.source, part.target) == direction]
-            model = _model(task, direction)
-            outputs = _written(config, model, asked)
+            judged = config.generalise != "none" or (config.tune == "bi" and config.self_training == "none")
+            named = {"numbers": world.asked[code], **(world.domains.get(code, {}) if judged else {})}
+            sets = {name: data.directed(parts, direction) for name, parts in named.items()}
+            texts = iter(_written(config, _model(task, direction), [part for parts in sets.values() for part in parts]))
+            written = {name: list(islice(texts, len(parts))) for name, parts in sets.items()}
+            asked, outputs = sets["numbers"], written["numbers"]
             units["bleu"] |= _scores(code, asked, outputs)
             units["exact"] |= _scores(code, asked, outputs, "exact")
             for solver, by in trivial(asked, "bleu").items():
@@ -52,11 +56,10 @@ def evaluate(config: Config, run: Run) -> Measurement:
             if config.bitext:
                 (scores,) = direction_scores(asked, outputs, ("bleu", "chrf++")).values()
                 metrics |= {f"{name}_{'-'.join(direction)}": value for name, value in scores.items()}
-            elif config.generalise != "none" or (config.tune == "bi" and config.self_training == "none"):
-                for domain, parts in {"numbers": asked, **world.domains[code]}.items():
-                    here = [part for part in parts if (part.source, part.target) == direction]
-                    here = here[: len(next(iter(world.domains[code].values()))) // 2]  # domains count alike
-                    units["general"] |= _scores(f"{code}/{domain}", here, _written(config, model, here))
+            elif judged:
+                alike = min(map(len, sets.values()))  # domains count alike
+                for domain, parts in sets.items():
+                    units["general"] |= _scores(f"{code}/{domain}", parts[:alike], written[domain][:alike])
         if not config.bitext and config.self_training not in ("none", "genuine"):
             _pseudo(units, details, task)
     units = {name: by for name, by in units.items() if by}  # a model that writes nothing makes no pseudo pair
@@ -69,14 +72,14 @@ def _model(task: Task, direction: tuple[str, str]) -> Any:
     """Model and tokenizer of a direction: of its own, of both, or of the checkpoints that are best together."""
     from core.models.loading import load
     from core.tasks.translation import sentence_scores
-    from papers.vega_mt import method, pipeline
+    from papers.vega_mt import data, method, pipeline
 
     config, artifact, name = task.config, task.run.artifact, "-".join(direction)
     folder = artifact / (name if (artifact / name).exists() else task.code)
     if not config.ensemble:
         return load(folder, task="seq2seq", dtype="float32")
     loaded = [load(path, task="seq2seq", dtype="float32") for path in (folder, *pipeline.earlier(task, direction))]
-    parts = [part for part in task.world.select[task.code] if (part.source, part.target) == direction]
+    parts = data.directed(task.world.select[task.code], direction)
 
     def score(model: Any) -> float:
         return fmean(sentence_scores(parts, _written(config, (model, loaded[0][1]), parts), "bleu").values())
@@ -106,8 +109,6 @@ def _scores(prefix: str, parts: Sequence[Segment], outputs: Sequence[str], metri
 
 def _pseudo(units: Units, details: dict[str, Any], task: Task) -> None:
     """How many pseudo translations of sound lines are right, shares of the mix, and what cleaning finds."""
-    from sklearn.metrics import roc_auc_score
-
     from papers.vega_mt import data, method, pipeline
 
     code, named, world = task.code, task.world.named, task.world
@@ -127,8 +128,8 @@ def _pseudo(units: Units, details: dict[str, Any], task: Task) -> None:
         damaged = [line.line not in named[language] for line in lines]
         lengths = [len(line.line.split()) for line in lines]
         found: Mapping[str, float] = {
-            "auc": float(roc_auc_score(damaged, [-line.score for line in lines])),
-            "length_auc": float(roc_auc_score(damaged, [abs(length - fmean(lengths)) for length in lengths])),
+            "auc": _auc(damaged, [-line.score for line in lines]),
+            "length_auc": _auc(damaged, [abs(length - fmean(lengths)) for length in lengths]),
             "flagged": fmean(line.verdict != "kept" for line, bad in zip(lines, damaged, strict=True) if bad),
             "false_alarms": fmean(line.verdict != "kept" for line, bad in zip(lines, damaged, strict=True) if not bad),
             "sound_before": 1 - fmean(damaged),
@@ -136,6 +137,15 @@ def _pseudo(units: Units, details: dict[str, Any], task: Task) -> None:
         }
         for name, value in found.items():
             units[name][f"{code}/{language}"] = value
+
+
+def _auc(damaged: Sequence[bool], values: Sequence[float]) -> float:
+    """Area under the curve: how often a damaged line has a higher value than a sound one; equal ones count half."""
+    import numpy as np
+
+    hit, found = np.array(damaged), np.array(values)
+    pairs = np.sign(found[hit][:, None] - found[~hit])
+    return float((1 + pairs.mean()) / 2)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ LAST = (
 PANELS = (
     ("First phase", "than the direction alone", FIRST, "uni", "bleu"),
     ("Self-training", "than genuine pairs alone", PSEUDO, "genuine", "bleu"),
-    ("Last phase, four domains", "than before it", LAST, "both", "general"),
+    ("Last phase (premise not met)", "than before it", LAST, "both", "general"),
 )
 
 

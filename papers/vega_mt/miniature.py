@@ -1,7 +1,7 @@
 """The tiny world: numbers in words, English and five languages that the seed draws.
 
-Each pair has a few numbers of its own as bitext, which hold every word of both languages, and the first pair is the one
-that is wanted. Monolingual text are other numbers, not the same ones in both languages. Generalisation tuning meets
+Each pair has a few numbers of its own as bitext, those first that bring words, and the first pair is the one that is
+wanted. Monolingual text are other numbers, not the same ones in both languages. Generalisation tuning meets
 three more domains: dates, sums of money and measures, whose names the bitext has never seen. Numbers of the test, of
 development and of the choice of checkpoints are in none of it.
 """
@@ -36,6 +36,8 @@ WANTED = ("ar", "cs", "es", "et", "fa", "hr", "lt", "lv", "mk", "pl", "pt", "ro"
 HELD_OUT, SELECTED, DISJOINT, OTHERS = 100, 40, 8, 4
 BITEXT = 110
 """Numbers of a pair; those beyond the bitext are the numbers of generalisation tuning."""
+FEWEST = 10
+"""Least monolingual lines of a language."""
 DOMAIN_TEST, DOMAIN_POOL = 40, 150
 CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "RUB")
 UNITS = (
@@ -112,8 +114,13 @@ def _vocabulary(texts: Iterable[str]) -> str:
 def _built(config: Config) -> dict[str, Any]:
     """Everything but what an arm leaves out of it, as JSON."""
     codes, parts = languages(config), numbers(config)
-    words = spelled((PIVOT, *codes), range(config.largest))
     text = parts["text"]
+    if len(text) < (least := BITEXT * len(codes) + 2 * FEWEST):
+        raise UserError(
+            f"largest: {config.largest} numbers are too few for {len(codes)} languages: give at least "
+            f"{config.largest - len(text) + least}."
+        )
+    words = spelled((PIVOT, *codes), range(config.largest))
 
     def rows(values: Sequence[int], *of: str) -> Rows:
         return [{"key": str(value), **{code: words[code][value] for code in (PIVOT, *of)}} for value in values]

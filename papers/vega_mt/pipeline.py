@@ -142,26 +142,18 @@ def generalised(task: Task, start: Path) -> Path:
     config, sets = task.config, list(task.world.general[task.code].values())
     sets = sets[:1] if config.generalise == "single" else sets
     each = config.general_pairs // len(sets) or None
-    parts = [part for found in sets for direction in data.both(task.code) for part in _first(found, direction, each)]
+    parts = [part for found in sets for way in data.both(task.code) for part in data.directed(found, way)[:each]]
     if config.shuffled == "general":
         parts = data.mistranslated(parts)
     after = trained(task, f"general-{task.code}", parts, config.generalising, start, **task.inputs(*_LAST))
     if config.average == 1:
         return after
-    inputs, rule = (
-        {**task.inputs("average"), "start": start.name, "after": after.name},
-        [1 - config.average, config.average],
-    )
-    folder = task.run.stage("averaged", inputs, lambda folder: _merge([start, after], folder, average(rule)))
-    return folder / "model"
+    inputs = {**task.inputs("average"), "start": start.name, "after": after.name}
 
+    def build(folder: Path) -> None:
+        merge([start, after], folder / "model", average([1 - config.average, config.average]))
 
-def _first(parts: Sequence[Segment], direction: Direction, count: int | None) -> list[Segment]:
-    return [part for part in parts if (part.source, part.target) == direction][:count]
-
-
-def _merge(paths: Sequence[Path], folder: Path, rule: Any) -> None:
-    merge(paths, folder / "model", rule)
+    return task.run.stage("averaged", inputs, build) / "model"
 
 
 def earlier(task: Task, wanted: Direction) -> list[Path]:

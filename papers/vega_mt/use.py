@@ -128,6 +128,8 @@ def clean(options: Clean) -> None:
     from papers.vega_mt.method import cycle_translate
 
     lines, (a, b) = _lines(options.text), (options.source, options.target)
+    if not lines:
+        raise UserError(f"{options.text} has no text: give it at least one line.")
     if options.low > options.keep:
         raise UserError(f"--low {options.low} is above --keep {options.keep}: a line is dropped below the one.")
     there = _writer([options.model], options)

@@ -60,7 +60,7 @@ def numbers(config: Config, answer: Answer, metrics: dict[str, float]) -> Measur
             for row, output in list(zip(requests, outputs, strict=True))[:: max(1, len(requests) // 4)]
         ]
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
-    for group in ("seen", "unseen", "new"):
+    for group in (name for name in asked if name != "own"):
         equal = democratization(by_first(units[f"right_{group}"]))
         share = equal.share if equal.best else 0.0  # nobody has anything
         metrics |= {f"democratization_{group}": share, f"best_{group}": equal.best, f"worst_{group}": equal.worst}

@@ -4,7 +4,7 @@ Instruction tuning in many languages shows questions and answers of one language
 for another language answers in whatever it likes best. So the second stage is preference training on *cross-lingual*
 pairs: an instruction in language A asks for an answer in B; of several candidates the best is preferred to the worst,
 
-    s(y) = quality(y) - PENALTY [y is not in B],     y_w = argmax s,  y_l = argmin s,  none where all are equal,    (1)
+    s(y) = quality(y) - C [y is not in B],     y_w = argmax s,  y_l = argmin s,  none where all are equal,          (1)
 
 and the instruction-tuned model ref becomes the policy pi by DPO (Rafailov et al. 2023),
 
@@ -39,8 +39,6 @@ Generate = Callable[[Sequence[Request]], Sequence[Sequence[str]]]
 Judge = Callable[[Sequence[Request], Sequence[str]], Sequence[float]]
 Identify = Callable[[str, str], str | None]
 
-# More than any judge gives: an answer in the wrong language loses against every one in the right language.
-PENALTY = 1000.0
 COLUMNS = ("instruction", "input", "prefered_output", "rejected_output", "lang_in", "lang_out")
 
 
@@ -88,12 +86,12 @@ def cross_lingual(record: Mapping[str, str], lang_in: str, lang_out: str, refere
 def build_feedback(
     requests: Sequence[Request], generators: Sequence[Generate], judge: Judge, identify: Identify
 ) -> tuple[list[dict[str, str]], dict[str, int]]:
-    """Preferences over what several models answer (equation 1).
+    """Preferences over what several models answer (equation 1, C beyond any difference in quality).
 
     Args:
         requests: What is asked; those with `lang_in` = `lang_out` give mono-lingual pairs.
         generators: Each gives every request some candidates; at least one should be better than the model to align.
-        judge: Quality of an answer to a request, higher is better; finite and between -PENALTY and PENALTY.
+        judge: Quality of each answer to its request: finite numbers, higher is better.
         identify: (text, wanted language) -> its language in any spelling; None where it cannot tell, which is no fault.
 
     Returns:
@@ -107,13 +105,13 @@ def build_feedback(
     scores = iter(judge([request for request, _ in flat], [text for _, text in flat]))
     found, counts = [], Counter[str](tie=0, off_target=0)
     for request, texts in zip(requests, answers, strict=True):
-        wrong = [_wrong(text, request["lang_out"], identify) for text in texts]
-        ranked = [(next(scores) - PENALTY * off, place) for place, off in enumerate(wrong)]
-        (best, chosen), (worst, rejected) = max(ranked, key=lambda pair: pair[0]), min(ranked)
-        if best == worst:
+        # Pairs are compared by their first part first: no quality makes up for the wrong language.
+        ranks = [(not _wrong(text, request["lang_out"], identify), next(scores)) for text in texts]
+        if len(set(ranks)) < 2:
             counts["tie"] += 1
             continue
-        counts["off_target"] += wrong[rejected]
+        chosen, rejected = ranks.index(max(ranks)), ranks.index(min(ranks))
+        counts["off_target"] += not ranks[rejected][0]
         values = (request["instruction"], request["input"], texts[chosen], texts[rejected])
         found.append(dict(zip(COLUMNS, (*values, request["lang_in"], request["lang_out"]), strict=True)))
     return found, dict(counts)

@@ -8,7 +8,8 @@ Numbers in questions are digits, so that every language asks about the same thin
 from the question. Stage 1 has seen every question of every language, every language's name beside its own questions,
 and in some directions a few questions that ask for another language: as in a chat model that was tuned on translated
 instructions, what it makes of such a request elsewhere is its own affair. A direction that is tested is in neither
-stage, a number that is asked for there is no answer in any pair of the feedback, and some languages have no feedback.
+stage, a number that is asked for there is no right answer in any pair of the feedback, and some languages have no
+feedback. Only as a wrong, rejected answer of the model may such a number come up in a pair.
 The words of a language occur in no other, so the language of an answer is exact.
 """
 
@@ -21,6 +22,7 @@ from itertools import permutations
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UserError
 from core.models.tokenization import completion_row, word_level
 from core.tasks.transfer import told_by_words
 from core.text.languages import autonym
@@ -51,7 +53,7 @@ MIXED_DIRECTIONS = 24
 HELD_OUT = 12
 # Directions with feedback, and candidates that the model to align samples for each request.
 DIRECTIONS, CANDIDATES = 24, 4
-# Requests for a pair: some have no wrong candidate.
+# Requests for a pair, of which the seed draws.
 SPARE = 2
 
 
@@ -114,13 +116,18 @@ def requests(pairs: Sequence[tuple[str, str]], numbers: Sequence[int], count: in
 
 
 def tested(config: Config) -> dict[str, list[dict[str, str]]]:
-    """What is asked in evaluation, by group: `seen`, `unseen`, `new`; and `own`, each language in its own."""
+    """What is asked in evaluation, by group: `seen`, `unseen`, `new` and of these `into_new`, to be answered in a
+    language without feedback; and `own`, each language in its own. Where all have feedback, nobody is new."""
     numbers = results(config)[config.split]
     pairs, seed = directions(config), config.seed
     groups = {name: requests(pairs[name], numbers, config.asked, f"tested-{seed}") for name in ("seen", "unseen")}
     # Of one set of questions, so that there is one answer to each.
     new = [row for row in groups["unseen"] if (row["lang_in"], row["lang_out"]) in pairs["new"]]
-    return {**groups, "new": new, "own": own(LANGUAGES, numbers, 4 * config.asked, f"own-{seed}")}
+    groups |= {"new": new, "into_new": [row for row in new if row["lang_out"] not in spoken(config)]}
+    return {
+        **{name: rows for name, rows in groups.items() if rows},
+        "own": own(LANGUAGES, numbers, 4 * config.asked, f"own-{seed}"),
+    }
 
 
 def own(codes: Sequence[str], numbers: Sequence[int], count: int, seed: str) -> list[dict[str, str]]:
@@ -129,8 +136,14 @@ def own(codes: Sequence[str], numbers: Sequence[int], count: int, seed: str) -> 
 
 
 def asked_for_feedback(config: Config) -> dict[str, list[dict[str, str]]]:
-    """Requests from which pairs are made, more than are needed: `cross` and `mono`."""
+    """Requests from which pairs are made, more than are needed: `cross` and `mono`.
+
+    Raises:
+        UserError: Stage 1 has requests of all directions between the languages with feedback.
+    """
     numbers, seen, known = results(config)["train"], directions(config)["seen"], spoken(config)
+    if not seen:
+        raise UserError(f"Stage 1 has the directions of {', '.join(known)}: raise --feedback-languages or --seed.")
     per_direction, per_language = (-(-SPARE * config.pairs // len(group)) for group in (seen, known))
     return {
         "cross": requests(seen, numbers, per_direction, f"cross-{config.seed}"),

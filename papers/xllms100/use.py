@@ -7,6 +7,7 @@ python -m papers.xllms100.use measure outputs.jsonl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,9 +43,7 @@ class Feedback:
     """Answers of each model to each instruction, sampled at temperature 1."""
     judge: str = ""
     """Your judge, file.py:function; it returns (requests, answers) -> numbers, higher is better. None: chrF against the
-    answer of the row with the same id in the language that is asked for."""
-    reference: bool = True
-    """Let that answer be a candidate too."""
+    answer of the row with the same id in the language that is asked for, which is a candidate too."""
     recipe: Literal["official", "consistent"] = "consistent"
     """How the models are asked."""
     max_new_tokens: Annotated[int, Range(1)] = 256
@@ -94,14 +93,13 @@ def feedback(options: Feedback) -> None:
     from papers.xllms100 import data, method
 
     asked = requests(options)
-    judge = own(options.judge, "judge") if options.judge else closeness
+    judge = partial(graded, own(options.judge, "judge"), options.judge) if options.judge else closeness
     generators: list[method.Generate] = []
     for name in options.models:
         model, tokenizer = loading.load(name)
         settings = (options.candidates, options.max_new_tokens, options.seed)
         generators.append(partial(data.sample, model, tokenizer, options.recipe, *settings))
-    if options.reference:
-        generators.append(lambda rows: [[row["reference"]] if row["reference"] else [] for row in rows])
+    generators.append(lambda rows: [[row["reference"]] if row["reference"] else [] for row in rows])
     identify = identifier(sorted({row["lang_out"] for row in asked}))
     found, counts = method.build_feedback(asked, generators, judge, identify)
     if not found:
@@ -137,6 +135,23 @@ def requests(options: Feedback) -> list[dict[str, str]]:
         found = [row for row in found if row["reference"]]
     if not found:
         raise UserError("No two instruction sets have an id in common to judge answers by: give a --judge.")
+    return found
+
+
+def graded(judge: Any, named: str, asked: Sequence[Mapping[str, str]], answers: Sequence[str]) -> list[float]:
+    """What the user's judge says.
+
+    Raises:
+        UserError: It fails, or does not give every answer one finite number.
+    """
+    try:
+        found = [float(value) for value in judge(asked, answers)]
+    except Exception as error:
+        raise UserError(
+            f"judge = {named!r} fails on {len(answers)} answers ({type(error).__name__}: {error})."
+        ) from error
+    if len(found) != len(answers) or not all(map(math.isfinite, found)):
+        raise UserError(f"judge = {named!r}: give each of {len(answers)} answers one finite number, not {found[:4]}.")
     return found
 
 

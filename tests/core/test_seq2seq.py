@@ -170,6 +170,7 @@ def test_a_small_model_learns_to_translate(bucket: bool, tmp_path: Path) -> None
     result = seq2seq.train(model, rows, settings, run, 0, pad=tokenizer.pad_token_id, bucket=bucket)
     assert result.losses[-1] < 0.1 < result.losses[0]
     assert translate(model.eval(), tokenizer, texts, "en", "vi", longest=6) == others
+    assert translate(model, tokenizer, [], "en", "vi") == []
 
 
 @pytest.mark.parametrize("made", [lambda: mbart(MBartTokenizer), t5])

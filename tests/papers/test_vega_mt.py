@@ -23,7 +23,7 @@ from core.tasks.translation import Segment
 from core.text.sampling import probabilities
 from papers.vega_mt import PAPER, data, method, miniature, use
 from papers.vega_mt.config import PRESETS, VARIANTS, Config, workload
-from papers.vega_mt.eval import evaluate
+from papers.vega_mt.eval import _auc, evaluate
 from papers.vega_mt.punctuation import half_to_full
 from papers.vega_mt.train import train
 
@@ -220,6 +220,12 @@ def test_seeds_of_one_draw_want_different_languages() -> None:
     assert all(len(set(codes)) == 5 for codes in drawn)
     with pytest.raises(UserError, match="not 'xx'"):
         miniature.world(Config(languages=("xx",)), None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="give at least 810"):
+        miniature._built(Config(largest=700))
+
+
+def test_the_area_under_the_curve() -> None:
+    assert _auc([True, False, True, False], [3, 1, 2, 2]) == 0.875  # three pairs in order, and a tie
 
 
 def test_a_short_bitext_has_every_word() -> None:
@@ -315,12 +321,18 @@ def test_verbs(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("dvě stě\n\n".encode())))
     use.main(["translate", "--models", *names, *between, "--punctuation", "official"])
     assert len(capsys.readouterr().out.splitlines()) == 2
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    use.main(["translate", "--models", names[0], *between])
+    assert capsys.readouterr().out == "\n"
     lines.write_text("你好, 世界!\n", encoding="utf-8")
+    blank = tmp_path / "blank.txt"
+    blank.write_text("\n\n", encoding="utf-8")
     use.main(["punctuate", str(lines)])
     assert capsys.readouterr().out == "你好，世界！\n"
     for arguments, message in (
         (["clean", str(lines), "--model", names[0], *between, "--low", "0.9"], "is above --keep"),
         (["clean", str(lines), "--model", names[0], "--source", "cs", "--target", "cs"], "name two languages"),
+        (["clean", str(blank), "--model", names[0], *between], "blank.txt has no text"),
     ):
         with pytest.raises(SystemExit, match="2"):
             use.main(arguments)

@@ -62,13 +62,8 @@ def test_the_three_official_layouts_and_ours() -> None:
 def test_the_official_filter_counts_characters(lengths: tuple[int, int, int], kept: bool) -> None:
     asked, better, worse = lengths
     frame = len(prompt("dpo", "official", ""))
-    row = {
-        "instruction": "ü" * (asked - frame),
-        "input": "",
-        "prefered_output": "b" * better,
-        "rejected_output": "w" * worse,
-    }
-    assert fits(row, "official", 1024) == kept
+    row = {"instruction": "ü" * (asked - frame), "input": ""}
+    assert fits({**row, "prefered_output": "b" * better, "rejected_output": "w" * worse}, "official", 1024) == kept
 
 
 def test_the_loss_of_known_log_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +129,16 @@ def test_the_best_is_preferred_to_the_worst(answers: tuple[str, ...], chosen: st
 
 def test_candidates_that_are_equally_good_make_no_pair() -> None:
     assert feedback("chungwa", "42", requests=2) == ([], {"tie": 2, "off_target": 0})
+    assert feedback("embe") == ([], {"tie": 1, "off_target": 0})
+    assert feedback() == ([], {"tie": 1, "off_target": 0})
+
+
+def test_no_quality_makes_up_for_the_wrong_language() -> None:
+    def judge(rows: Any, texts: Sequence[str]) -> list[float]:
+        return [1e9 if text == "Apfel" else -1e9 for text in texts]
+
+    (row,), _ = build_feedback([ASKED], [lambda rows: [["Apfel", "embe"]]], judge, lambda text, wanted: LANGUAGE[text])
+    assert row["prefered_output"] == "embe"
 
 
 # --- schemas and the paper's data -------------------------------------------------------------------------------------
@@ -194,12 +199,8 @@ def test_the_benchmarks_are_asked_in_the_authors_words(tmp_path: Path) -> None:
         "flores_from_english": 9, "flores_to_english": 9, "flores_without_english": 3,
     }  # fmt: skip
     asked = found["flores_from_english"][-1]
-    assert (asked.group, asked.reference, asked.wanted, asked.metric) == (
-        "eng_Latn-swh_Latn",
-        "Habari.",
-        "swh_Latn",
-        "chrf++",
-    )
+    found_out = (asked.group, asked.reference, asked.wanted, asked.metric)
+    assert found_out == ("eng_Latn-swh_Latn", "Habari.", "swh_Latn", "chrf++")
     assert asked.instruction == (
         "Translate the following English sentence from English to Swahili.\nEnglish Sentence: Good day.\nPlease only "
         "return the translated Swahili text."
@@ -233,6 +234,7 @@ def test_nothing_that_is_tested_is_an_answer_in_the_feedback(seed: int) -> None:
     assert set(found["new"]) < set(found["unseen"])
     known = set(miniature.spoken(config))
     assert all(not {*pair} <= known for pair in found["new"])
+    assert {row["lang_out"] for row in miniature.tested(config)["into_new"]} == {*miniature.LANGUAGES} - known
     assert {row["lang_out"] for row in miniature.tested(config)["unseen"]} == set(miniature.LANGUAGES)
     assert max(miniature.solvers(miniature.tested(config)["unseen"], config).values()) < 0.1
 
@@ -326,6 +328,17 @@ def test_the_planned_tokens_are_about_those_of_the_rows() -> None:
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
+def test_where_all_languages_have_feedback_none_is_new() -> None:
+    config = override(TINY, {"feedback_languages": 0})
+    assert set(miniature.tested(config)) == {"seen", "unseen", "own"}
+    measured = evaluation.numbers(config, lambda rows: [row.get("reference", "") for row in rows], {})
+    assert measured.metrics["right_unseen"] == 1.0
+    few = (override(TINY, {"feedback_languages": 2, "seed": seed}) for seed in range(500))
+    none = next(config for config in few if not miniature.directions(config)["seen"])
+    with pytest.raises(UserError, match="raise --feedback-languages"):
+        miniature.asked_for_feedback(none)
+
+
 @pytest.mark.parametrize("variant", ["sft", "chosen", "by_lot"])
 def test_smoke_of_other_arms(variant: str, smoke: Callable[[str], Any]) -> None:
     config = override(with_variant(SMOKE, VARIANTS, variant), {"adapter": "lora"})
@@ -350,17 +363,8 @@ def test_own_instructions_and_pairs_on_another_model(
         write_lines(tmp_path / f"{code}.jsonl", rows)
     sets = ("da=da.jsonl", "ru=ru.jsonl")
     changes = {"base": base, "instructions": sets, "feedback": "none", "max_new_tokens": 4, "adapter": "lora"}
-    short = {
-        f"{stage}.{name}": value
-        for stage in ("sft", "dpo")
-        for name, value in {
-            "steps": 2,
-            "batch_size": 4,
-            "max_length": 64,
-            "precision": "fp32",
-            "micro_batch_size": 0,
-        }.items()
-    }
+    quick = {"steps": 2, "batch_size": 4, "max_length": 64, "precision": "fp32", "micro_batch_size": 0}
+    short = {f"{stage}.{name}": value for stage in ("sft", "dpo") for name, value in quick.items()}
     config = override(PRESETS["paper_small"], {**changes, **short})
     with runs.temporary("xllms100", config) as run:
         train.train(config, run)
@@ -413,6 +417,13 @@ def own_model(folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.parametrize("said", [[1.0], [1.0, math.nan], ["good", "bad"], None])
+def test_a_judge_of_ones_own_gives_every_answer_a_number(said: Any) -> None:
+    assert use.graded(lambda rows, texts: [1, 0], "mine.py:judge", [{}, {}], ["a", "b"]) == [1.0, 0.0]
+    with pytest.raises(UserError, match=r"judge = 'mine\.py:judge'"):
+        use.graded(lambda rows, texts: said, "mine.py:judge", [{}, {}], ["a", "b"])
+
+
 def test_directions_may_name_codes_with_a_region(tmp_path: Path) -> None:
     for code in ("pt-BR", "th"):
         write_lines(tmp_path / f"{code}.jsonl", [{"id": 1, "instruction": "x", "output": code}])
@@ -430,18 +441,8 @@ def test_conversion_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (usual,) = map(json.loads, Path("trl.jsonl").read_text().splitlines())
     assert usual == data.to_usual(PAIR, "chat")
     bare = {name: usual[name] for name in ("prompt", "chosen", "rejected")}
-    use.main(
-        [
-            "convert",
-            write_lines(tmp_path / "bare.jsonl", [bare]),
-            "--lang-in",
-            "de",
-            "--lang-out",
-            "sw",
-            "--out",
-            "b.jsonl",
-        ]
-    )
+    path = write_lines(tmp_path / "bare.jsonl", [bare])
+    use.main(["convert", path, "--lang-in", "de", "--lang-out", "sw", "--out", "b.jsonl"])
     (back,) = map(json.loads, Path("b.jsonl").read_text().splitlines())
     assert back == {**PAIR, "instruction": "Nenne eine Frucht.\n(Kiswahili)", "input": ""}
 
