@@ -92,7 +92,8 @@ def replies(
     decoding = {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "top_p", "seed")}
     # The null arm asks the same and checks something else.
     asked = {
-        talk.key: [[turn.prompt, turn.ask, turn.oracle * (turns == (3,))] for turn in talk.turns] for talk in talks
+        talk.key: [[turn.prompt, turn.ask, turn.oracle * (config.mode == "oracle_history")] for turn in talk.turns]
+        for talk in talks
     }
     inputs = {name: getattr(config, name) for name in ("model", "dtype", "mode")} | decoding
     found: dict[str, list[str]] = run.once(
