@@ -342,7 +342,9 @@ def page(card: Card, command: str = "") -> str:
         ]
         parts.append("<h2>Whom tuning the embeddings helps</h2>" + pages.table(told))
         parts.append("<p>Bits a byte that are saved on held-out texts, given the text in the pivot.</p>")
-    parts.append("<h2>Every language</h2>" + pages.table(cells(card)))
+    # An interval does not break over lines; the table scrolls.
+    whole = [[cell.replace(", ", ",\u00a0").replace(" [", "\u00a0[") for cell in row] for row in cells(card)]
+    parts.append("<h2>Every language</h2>" + pages.table(whole))
     if any(cut.unit == "char" for cut in card.cut.values()):
         parts.append(f"<p>* no spaces between words: a word is one of the {UNITS['char']}.</p>")
     parts.append(f"<h2>What it means</h2><p>{pages.prose(MEANS.replace('**', ''))}</p>")
