@@ -102,7 +102,7 @@ PAPER = Paper(
     licence_note="The base and its judges are under NVIDIA's and Meta's licences. The authors' translations and models "
     "are not released.",
     seeds=(8, 9, 10, 11, 12),
-    minutes=12,
+    minutes=15,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(
