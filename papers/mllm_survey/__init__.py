@@ -145,8 +145,8 @@ PAPER = Paper(
     minutes=6,
     licence_note="The authors' public list has no licence and no code, so it is not shipped. FLORES+ is CC-BY-SA-4.0 "
     "and gated, CulturaX follows the terms of mC4 and OSCAR and is gated; Llama 2 has its own terms.",
-    # Samples of messages and weights.
-    seeds=(31, 32, 33, 34, 35),
+    # Samples of messages and weights; 31 was looked at in a recording that was broken off.
+    seeds=(41, 42, 43, 44, 45),
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(
