@@ -100,13 +100,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "both": {"reads": "both"},
     "english": {"reads": "english"},
     "nothing": {"reads": "nothing"},
-    # A model that nobody here has taught, in fewer languages: it spells some of the others byte by byte.
+    # a model that nobody here has taught, in fewer languages: it spells some of the others byte by byte
     "smollm2": {
         "model": "wheel:smollm2",
         "shots": 3,
         "max_new_tokens": 6,
         "languages": ("spanish", "turkish", "japanese"),
-    },
+    },  # fmt: skip
 }
 
 
