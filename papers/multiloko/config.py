@@ -106,7 +106,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "shots": 3,
         "max_new_tokens": 6,
         "languages": ("spanish", "turkish", "japanese"),
-    },  # fmt: skip
+    },
 }
 
 
