@@ -52,7 +52,7 @@ def _effects(axes: Axes, record: Record) -> None:
         if truths := [cell.metrics[name] for cell in cells if (name := f"{metric}_truth") in cell.metrics]:
             axes.plot(fmean(truths), row, "|", color="black", markersize=22, markeredgewidth=1.2)
         axes.text(
-            found[row][0].estimate, row - 0.25, f"{found[row][0].estimate:+.2f}", ha="center", va="bottom", fontsize=8
+            found[row][0].estimate, row - 0.25, f"{found[row][0].estimate:+z.2f}", ha="center", va="bottom", fontsize=8
         )
     rows(axes, [label for _, _, label, _ in shown])
     axes.autoscale(axis="x")
@@ -70,5 +70,6 @@ def _languages(axes: Axes, record: Record) -> None:
         axes.plot(english[code], row, "o", color=COLOURS["orange"], markersize=6)
         axes.plot(local[code], row, "o", color=COLOURS["blue"], markersize=5)
     rows(axes, [NAMES.get(code, code.capitalize()) for code in order])
+    axes.set_xlim(-0.03, 1.03)
     axes.set_xlabel("exact match: in the language (blue), in English (orange)")
     axes.set_title("Read in the language alone")
