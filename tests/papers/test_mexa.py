@@ -165,7 +165,8 @@ def test_batches_give_what_single_sentences_give(toy: Any) -> None:
     for kind, vectors in together.items():
         for row, text in enumerate(texts):
             alone = method.embed(toy, [text], kinds=(kind,), add_bos=True)[kind]
-            assert torch.allclose(vectors[:, row], alone[:, 0], atol=1e-5), kind
+            # Values go up to 24, of which float32 keeps seven digits.
+            assert torch.allclose(vectors[:, row], alone[:, 0], atol=1e-4), kind
 
 
 def test_a_function_embeds_like_the_model_that_it_calls(toy: Any) -> None:
