@@ -1,7 +1,7 @@
 """Settings of every scale and variant.
 
 The survey trains nothing. Its statement on tokenizers is that of Ali et al. (2023), whose spirit the presets `tiny` and
-`paper` follow with sizes of ours ("ours"): they are chosen for the time that they take, and none of them was compared with another.
+`paper` follow with sizes of ours ("ours"): chosen for the time that they take, none compared with another.
 """
 
 from __future__ import annotations
