@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from textwrap import wrap
+from typing import Any
 
 import matplotlib
 from matplotlib import pyplot as plt
@@ -34,7 +35,8 @@ def draw(record: Record) -> Figure:
     matplotlib.rcParams["svg.fonttype"] = "none"
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
     figure = plt.figure(figsize=(9.8, 7.6), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    above, below = parts
     for number, axes in enumerate(above.subplots(1, len(MODALITIES))):
         _shown(axes, record, number)
     left, middle, right = below.subplots(1, 3, width_ratios=(1.5, 1, 1))
