@@ -35,8 +35,8 @@ def draw(record: Record) -> Figure:
     matplotlib.rcParams["svg.fonttype"] = "none"
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
     figure = plt.figure(figsize=(9.8, 7.6), layout="constrained")
-    halves: Any = figure.subfigures(2, 1, height_ratios=(1, 1.2))
-    above, below = halves
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+    above, below = parts
     for number, axes in enumerate(above.subplots(1, len(MODALITIES))):
         _shown(axes, record, number)
     left, middle, right = below.subplots(1, 3, width_ratios=(1.5, 1, 1))
