@@ -299,7 +299,8 @@ def test_the_paper_scale_fits_into_gpus(slug: str) -> None:
 def test_the_scoreboard_is_in_step() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"<!-- scoreboard:begin -->\n{scoreboard_markdown()}\n<!-- scoreboard:end -->" in text
-    assert f"<!-- figures:begin -->\n{figures_markdown()}\n<!-- figures:end -->" in text
+    if "<!-- figures:begin -->" in text:  # a collection of one's own may do without
+        assert f"<!-- figures:begin -->\n{figures_markdown()}\n<!-- figures:end -->" in text
 
 
 def documented_commands() -> Iterator[tuple[str, str]]:
