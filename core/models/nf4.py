@@ -10,7 +10,7 @@ Both libraries and kernels of this exist for `nn.Linear`; the stacked experts of
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -124,19 +124,32 @@ class NF4Stack(nn.Module):
 
     def product(self, index: int, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n out"]:
         """x W_i^T. The matrix is not kept for the backward pass, which dequantises it once more."""
-        return _Product.apply(x, self, index)
+        return _Product.apply(x, lambda: self[index])
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, stack: NF4Stack, index: int) -> Tensor:
-        ctx.stack, ctx.index, ctx.dtype = stack, index, x.dtype
-        return nn.functional.linear(x, stack[index])
+    def forward(ctx: Any, x: Tensor, read: Callable[[], Tensor]) -> Tensor:
+        ctx.read, ctx.dtype = read, x.dtype
+        return nn.functional.linear(x, read())
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,) = gradients
-        return (gradient @ ctx.stack[ctx.index].to(gradient.dtype)).to(ctx.dtype), None, None
+        return (gradient @ ctx.read().to(gradient.dtype)).to(ctx.dtype), None
+
+
+class _NF4Linear(nn.Linear):
+    """Reads its weight in either pass, as bitsandbytes does; autograd would keep every dequantised matrix meanwhile."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        product = _Product.apply(x, lambda: self.weight)
+        return product if self.bias is None else product + self.bias
+
+
+def _store(layer: nn.Linear, block: int, double: bool) -> None:
+    layer.__class__ = _NF4Linear
+    parametrize.register_parametrization(layer, "weight", NF4Storage(layer.weight, block, double))
 
 
 @torch.no_grad()
@@ -164,7 +177,7 @@ def quantize_base(model: nn.Module, block: int = 64, double: bool = False, packe
     for _, layer in attention_layers(model):
         rounded += layer.weight.numel()
         if packed:
-            parametrize.register_parametrization(layer, "weight", NF4Storage(layer.weight, block, double))
+            _store(layer, block, double)
         else:
             layer.weight.copy_(_rounded(layer.weight, block, double))
     for mixture in moe_blocks(model):
@@ -189,7 +202,7 @@ def quantize_layers(model: Any) -> None:
     model.requires_grad_(False)
     head = model.get_output_embeddings()
     for layer in [m for m in model.modules() if isinstance(m, nn.Linear) and m is not head]:
-        parametrize.register_parametrization(layer, "weight", NF4Storage(layer.weight, 64, True))
+        _store(layer, 64, True)
     model.quantization_method = "nf4"  # as in quantize_base
 
 

@@ -244,7 +244,7 @@ def fit(
             moments.update(optimizer_state)
 
     tokens, labels, attended = meter.rates()
-    flops = tokens * flops_per_token(model, attended) if meter.seconds else math.nan
+    flops = tokens * flops_per_token(model, attended, min(1.0, labels / tokens)) if meter.seconds else math.nan
     peak = distributed.peak_flops(device)
     return FitResult(
         steps=state.step,

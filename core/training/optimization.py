@@ -138,12 +138,14 @@ def _total_norm(gradients: Sequence[Tensor]) -> Tensor:
     return (squares + whole.to(squares.device).square()).sqrt()
 
 
-def flops_per_token(model: nn.Module, attended: float) -> float:
+def flops_per_token(model: nn.Module, attended: float, head_share: float | None = None) -> float:
     """FLOPs of training on one token: 6 N + 3 A.
 
     Args:
         model: N counts what multiplies a token (:func:`core.models.flops.multiplied`), A is the forward attention.
         attended: Tokens that a token may attend to (the length of its document).
+        head_share: Share of the tokens on which the output layer runs: the losses of `core.training` skip it where
+            there is no label. By default on all, and in an encoder-decoder on half.
 
     Returns:
         FLOPs of forward and backward pass. Frozen matrices need no weight gradient: they count 4 instead of 6. Of an
@@ -151,7 +153,12 @@ def flops_per_token(model: nn.Module, attended: float) -> float:
     """
     config: Any = getattr(model, "config", None)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    total = sum(size * (6 if name in trained else 4) for name, size in multiplied(model).items())
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    outputs = set() if head is None else {id(parameter) for parameter in head.parameters()}
+    half = 0.5 if getattr(config, "is_encoder_decoder", False) else 1.0
+    at_head = half if head_share is None else head_share
+    shares = {name: at_head if id(p) in outputs else half for name, p in model.named_parameters()}
+    total = sum(shares[name] * size * (6 if name in trained else 4) for name, size in multiplied(model).items())
     if hasattr(config, "get_text_config"):
-        total += 3 * attention_flops(config, attended)
-    return total / 2 if getattr(config, "is_encoder_decoder", False) else total
+        total += half * 3 * attention_flops(config, attended)
+    return total

@@ -140,6 +140,16 @@ def test_zero_blocks_stay_zero() -> None:
     assert nf4.dequantize_nf4(nf4.quantize_nf4(torch.zeros(70)), (70,)).eq(0).all()
 
 
+def test_autograd_keeps_no_dequantised_matrix() -> None:
+    layer = torch.nn.Linear(128, 96).requires_grad_(False)
+    x, kept = torch.randn(3, 128, requires_grad=True), []
+    nf4._store(layer, 64, True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.shape) or t, lambda t: t):
+        layer(x).sum().backward()
+    assert {(96, 128), (128, 96)}.isdisjoint(kept)
+    torch.testing.assert_close(x.grad, layer.weight.sum(0).expand(3, -1))
+
+
 @pytest.mark.parametrize("double", [False, True])
 def test_a_stack_is_read_matrix_by_matrix_and_passes_gradients(double: bool) -> None:
     weight = torch.randn(3, 10, 16, generator=torch.Generator().manual_seed(0))

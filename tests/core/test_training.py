@@ -416,6 +416,7 @@ def test_flops_per_token():
     model = tiny_model()
     matrices = sum(p.numel() for p in model.parameters() if p.ndim > 1) - model.get_input_embeddings().weight.numel()
     assert flops_per_token(model, 10) == 6 * matrices + 12 * 2 * 16 * 10
+    assert flops_per_token(model, 10, 0.25) == 6 * (matrices - 0.75 * 67 * 16) + 12 * 2 * 16 * 10
     model.model.requires_grad_(False)
     assert flops_per_token(model, 0) == 4 * (matrices - 67 * 16) + 6 * 67 * 16
 
