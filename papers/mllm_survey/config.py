@@ -23,6 +23,7 @@ Protocol = Literal["tokenizer", "decoder", "representation"]
 _SCRATCH = TrainingConfig(
     steps=80, batch_size=32, max_length=64, learning_rate=3e-3, warmup=0.1, precision="fp32", shuffle=False,
     log_every=100,
+    long_documents="split",  # cut off, most would be lost of what a poor tokenizer makes long
 )  # fmt: skip
 
 
@@ -53,8 +54,9 @@ class Config:
     """Which texts the tokenizer is trained on, of one seed: 1 draws them anew."""
     text_bytes: Annotated[int, Range(1)] = 400_000
     """Text that the tokenizer is trained on (ours)."""
-    vocabulary: Annotated[int, Range(300)] = 4000
-    """Entries of the tokenizer (ours; 250 thousand in BLOOM, about 32 thousand in monolingual models: section 3.1)."""
+    vocabulary: Annotated[int, Range(300)] = 3000
+    """Entries of the tokenizer (ours; 250 thousand in BLOOM, about 32 thousand in monolingual models: section 3.1). The
+    English-heavy text of the miniature has pairs to merge for about 3,700, and all arms are to have as many."""
     width: Annotated[int, Range(8)] = 128
     """Of the decoder (ours)."""
     layers: Annotated[int, Range(1)] = 2
