@@ -80,9 +80,10 @@ class Config:
     """Languages beside the pivot whose representations are looked at; empty = the miniature's."""
     untrained: bool = False
     """The model's architecture with random weights, other ones for each seed (null arm)."""
-    removal: Literal["none", "mean", "low-rank", "others"] = "mean"
+    removal: Literal["none", "mean", "low-rank", "common", "others"] = "mean"
     """What is taken from a vector: nothing, its language's mean (Chang et al. 2022), the directions of all means
-    (Xie et al. 2022), or the next language's mean (null arm)."""
+    (Xie et al. 2022), one mean for all languages (what all vectors of a model have in common), or the next language's
+    mean (null arm)."""
     rank: Annotated[int, Range(1)] = 3
     """Directions of `low-rank`; the survey says 1 to 5."""
     drop_first: Annotated[int, Range(0, 1)] = 0
@@ -150,6 +151,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "raw": _READ | {"removal": "none"},
     "centred": _READ,
     "low-rank": _READ | {"removal": "low-rank"},
+    "common": _READ | {"removal": "common"},
     "others": _READ | {"removal": "others"},
     "untrained": _READ | {"untrained": True},
     "encoder-raw": _READ | {"removal": "none", "model": "wheel:e5-small", "architecture": "encoder"},

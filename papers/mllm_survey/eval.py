@@ -167,6 +167,8 @@ def removed(config: Config, vectors: Vectors, texts: Texts) -> Vectors:
         return vectors
     if config.removal == "low-rank":
         return low_rank(vectors, languages, fit, config.rank)
+    if config.removal == "common":
+        return centre(vectors, ["all"] * len(languages), fit)
     codes = [*texts]
     of = dict(zip(codes, codes[1:] + codes[:1], strict=True)) if config.removal == "others" else None
     return centre(vectors, languages, fit, of)

@@ -18,6 +18,7 @@ from core.text.languages import name
 CURVES = (
     ("centred", "language mean taken away", "blue"),
     ("low-rank", "three directions of the means", "green"),
+    ("common", "one mean for all languages", "vermilion"),
     ("raw", "as it is", "grey"),
     ("others", "another language's mean (null)", "purple"),
     ("untrained", "untrained, centred (null)", "orange"),

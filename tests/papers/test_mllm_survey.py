@@ -476,6 +476,24 @@ def test_the_scale_of_the_paper_reads_files_with_the_columns_of_the_real_ones(tm
     assert [len(lines) for lines in texts.values()] == [9, 9, 9]  # the tenth repeats a French line
 
 
+def test_what_the_arms_take_away() -> None:
+    from papers.mllm_survey.eval import removed
+
+    vectors, _, _ = shifted(width=8)
+    texts = {code: ["x"] * 24 for code in CODES}
+    taken = {
+        arm: vectors - removed(replace(PRESETS["tiny"], **VARIANTS[arm]), vectors, texts)
+        for arm in ("raw", "centred", "common", "others")
+    }
+    means = [vectors[24 * place : 24 * (place + 1)][::2].mean(0) for place in range(4)]
+    for place in range(4):
+        own = 24 * place + 5
+        assert not taken["raw"][own].any()
+        np.testing.assert_allclose(taken["centred"][own], means[place])
+        np.testing.assert_allclose(taken["others"][own], means[(place + 1) % 4])
+        np.testing.assert_allclose(taken["common"][own], np.mean(means, axis=0))
+
+
 def test_arms_of_a_claim_look_at_the_same_texts() -> None:
     for one, other in (("raw", "centred"), ("encoder-raw", "encoder")):
         assert VARIANTS[one].items() - VARIANTS[other].items() == {("removal", "none")}
