@@ -29,7 +29,9 @@ UNITS = {"space": "words between spaces", "char": "grapheme clusters"}
 MEANS = (
     "**Cost** is how many tokens a language takes for what English says in one; a ring is what raw UTF-8 bytes would "
     "take. **Found** is how often a text finds its English translation among the others by its vector, as it is and "
-    "after the mean of its language was taken away. The **probe** tells a text's language from its vector."
+    "after the mean of its language was taken away. The **probe** tells a text's language from its vector as it is; "
+    "without the means no linear probe can, so **nearest** asks whether the nearest calibration text is in its "
+    "language."
 )
 LIMITS = (
     "No accuracy of any task. Found shares fall with the number of texts and rise with names and numbers that "
@@ -69,9 +71,10 @@ class Card:
         texts: How many of each language.
         cut: By language, the pivot too.
         found: By language at the chosen layer: `raw` and `centred`.
-        probe: At the chosen layer: `raw` and `centred`.
+        probe: What a linear probe tells at the chosen layer.
+        nearest: Texts whose nearest calibration text is in their language there: `raw` and `centred`.
         layer: The chosen one.
-        curves: `raw`, `centred`, `probe raw` and `probe centred` by layer.
+        curves: `raw`, `centred`, `nearest raw` and `nearest centred` by layer.
         chosen_at_random: What guessing would find.
         quadrants: By language, where they were asked for.
         gains: Bits a byte that language m gains when the embeddings are tuned on l.
@@ -82,7 +85,8 @@ class Card:
     texts: int
     cut: dict[str, Cut]
     found: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    probe: dict[str, float] = field(default_factory=dict)
+    probe: float = 0.0
+    nearest: dict[str, float] = field(default_factory=dict)
     layer: int = 0
     curves: dict[str, list[float]] = field(default_factory=dict)
     chosen_at_random: float = 0.0
@@ -96,7 +100,7 @@ class Card:
 
     @property
     def chance(self) -> float:
-        """Of the probe."""
+        """Of telling a language."""
         return 1 / len(self.cut)
 
     def headlines(self) -> list[str]:
@@ -120,8 +124,9 @@ class Card:
                 f"{span(self.found[worst]['centred'])}."
             )
             told.append(
-                f"There a linear probe tells the language of {self.probe['raw']:.0%} of the texts, and of "
-                f"{self.probe['centred']:.0%} without the means (chance: {self.chance:.0%})."
+                f"There a linear probe tells the language of {self.probe:.0%} (guessing: {self.chance:.0%}); "
+                f"the nearest calibration text is in the same language for {self.nearest['raw']:.0%}, and for "
+                f"{self.nearest['centred']:.0%} without the means."
             )
         if self.quadrants:
             by: dict[str, list[str]] = {}
@@ -188,7 +193,7 @@ def counts(tokenizer: Any, texts: Texts, pivot: str, unit: method.Unit) -> dict[
 
 
 def looked_at(vectors: method.Vectors, texts: Texts, pivot: str) -> dict[str, Any]:
-    """Retrieval and probe by layer, and of the layer at which calibration texts find most after centring."""
+    """Retrieval and nearest language by layer, and of the layer at which calibration texts find most after centring."""
     from papers.mllm_survey.eval import curve, labels, profile
 
     raw = profile(vectors, texts, pivot)
@@ -200,10 +205,11 @@ def looked_at(vectors: method.Vectors, texts: Texts, pivot: str) -> dict[str, An
         "found": {
             code: {kind: share(found.retrieval[code][layer]) for kind, found in by.items()} for code in raw.retrieval
         },
-        "probe": {kind: float(curve(found.probe)[layer]) for kind, found in by.items()},
+        "probe": float(curve(raw.probe)[layer]),
+        "nearest": {kind: float(curve(found.nearest)[layer]) for kind, found in by.items()},
         "curves": {
             **{kind: curve(found.retrieval).tolist() for kind, found in by.items()},
-            **{f"probe {kind}": curve(found.probe).tolist() for kind, found in by.items()},
+            **{f"nearest {kind}": curve(found.nearest).tolist() for kind, found in by.items()},
         },
         "chosen_at_random": 1 / len(texts[pivot][1::2]),
     }
@@ -239,7 +245,8 @@ def write(card: Card, folder: Path, *, command: str = "") -> None:
         write_table(
             folder / "layers.tsv", [{"layer": n, **dict(zip(names, row, strict=True))} for n, row in enumerate(layers)]
         )
-    content = {name: getattr(card, name) for name in ("model", "pivot", "texts", "layer", "probe", "curves", "gains")}
+    names = ("model", "pivot", "texts", "layer", "probe", "nearest", "curves", "gains")
+    content = {name: getattr(card, name) for name in names}
     content["languages"] = {row["language"]: row for row in rows}
     content["quadrants"] = {code: gain._asdict() for code, gain in card.quadrants.items()}
     content["headlines"] = card.headlines()
@@ -328,8 +335,8 @@ def page(card: Card, command: str = "") -> str:
         for title, names, reference, caption in (
             ("What translations have in common", ("raw", "centred"), card.chosen_at_random,
              "Texts that find their translation, by layer; the dashed line is guessing."),
-            ("Where the language is", ("probe raw", "probe centred"), card.chance,
-             "Texts whose language a linear probe tells, by layer; the dashed line is chance."),
+            ("Where the language is", ("nearest raw", "nearest centred"), card.chance,
+             "Texts whose nearest calibration text is in their language, by layer; the dashed line is chance."),
         ):  # fmt: skip
             plotted = {k: (card.curves[n], colour) for n, (k, colour) in zip(names, lines.items(), strict=True)}
             parts.append(f"<h2>{title}</h2>")

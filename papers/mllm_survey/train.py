@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
@@ -33,6 +34,11 @@ def train(config: Config, run: Run) -> None:
         return
     text = data.text(config, data.shares(config), config.text_bytes, config.draw)
     tokenizer = train_bpe(text, config.vocabulary)
+    if len(tokenizer) < config.vocabulary:  # else arms would differ in their vocabulary, too
+        raise UserError(
+            f"The text has pairs to merge for {len(tokenizer)} entries only: lower --vocabulary {config.vocabulary}, "
+            "of all tokenizers that are compared."
+        )
     if "decoder" not in config.protocols:
         run.artifact.mkdir(parents=True, exist_ok=True)
         tokenizer.save_pretrained(run.artifact)

@@ -131,7 +131,7 @@ class Packed(NamedTuple):
     tokens: int
     """Tokens in them."""
     dropped: int
-    """Units that alone are longer than a block."""
+    """Units that alone, with an end, are longer than a block."""
 
 
 def pack(tokenizer: Any, documents: Iterable[Sequence[str]], length: int) -> Packed:
@@ -143,11 +143,11 @@ def pack(tokenizer: Any, documents: Iterable[Sequence[str]], length: int) -> Pac
     rows, block, dropped = [], [*begin], 0
     for units in documents:
         ids = tokenizer([f"{unit}\n" for unit in units], add_special_tokens=False)["input_ids"] if units else []
-        for number, unit in enumerate(ids, start=1):
-            unit = [*unit, tokenizer.eos_token_id] if number == len(ids) else unit
-            if len(begin) + len(unit) > length:
-                dropped += 1
-                continue
+        # Chosen before the end is written: a document whose last unit is too long has an end, too.
+        kept = [unit for unit in ids if len(begin) + len(unit) < length]
+        dropped += len(ids) - len(kept)
+        for number, unit in enumerate(kept, start=1):
+            unit = [*unit, tokenizer.eos_token_id] if number == len(kept) else unit
             if len(block) + len(unit) > length:
                 rows.append({"input_ids": block})
                 block = [*begin]

@@ -67,14 +67,22 @@ class Translate:
 
 
 def interlinear(options: Interlinear) -> None:
-    """Write the documents and print how many there are; with a tokenizer also their tokens by language."""
+    """Write the documents and print how many there are; with a tokenizer also their tokens by language.
+
+    Raises:
+        UserError: Both languages are one.
+    """
     from core.corpora.bitext import read_bitext, windows
     from core.files import write_rows
-    from core.text.languages import name
+    from core.text.languages import name, same_language
     from papers.three_stage_mt import method
     from papers.three_stage_mt.config import check_granularity
 
     check_granularity(options.granularity)
+    if same_language(*options.languages):
+        raise UserError(
+            f"languages = {' '.join(options.languages)}: name two different ones, in the order of the files."
+        )
     documents = list(windows(read_bitext(*options.sources, languages=options.languages), options.window))
     names = tuple(map(name, options.languages)) if options.tags else None
     units = method.make_interlinear(documents, options.order, options.granularity, names, seed=options.seed)  # type: ignore[arg-type]

@@ -142,6 +142,26 @@ def test_the_probe_tells_shifts_and_nothing_after_centring() -> None:
     assert method.language_probe(centred, languages, fit).mean() == pytest.approx(1 / len(CODES), abs=0.12)
 
 
+def test_after_centring_no_linear_probe_can_tell_but_the_nearest_text_can() -> None:
+    """Languages with one mean, each in a plane of its own: the least-squares solution is zero, whatever is left."""
+    rng = np.random.default_rng(3)
+    languages = [code for code in CODES for _ in range(60)]
+    fit = np.tile(np.arange(60) % 2 == 0, 4)
+    vectors = np.zeros((240, 8))
+    for place in range(4):
+        vectors[60 * place : 60 * (place + 1), 2 * place : 2 * place + 2] = rng.normal(size=(60, 2))
+    centred = method.centre(vectors, languages, fit)
+    targets = np.eye(4)[np.repeat(range(4), 60)[fit]]
+    np.testing.assert_allclose(centred[fit].T @ (targets - targets.mean(0)), 0, atol=1e-12)
+    assert method.nearest_language(centred, languages, fit).mean() > 0.9
+
+
+def test_the_nearest_language_by_hand() -> None:
+    vectors = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [1.0, 0.2]])
+    found = method.nearest_language(vectors, ["a", "a", "b", "b"], np.array([True, False, True, False]))
+    assert found.tolist() == [1.0, 0.0]
+
+
 def test_the_probe_is_ridge_regression() -> None:
     """Against its other form, that of the equation, on vectors that say something but not all."""
     rng = np.random.default_rng(1)
@@ -169,7 +189,7 @@ def test_centring_forgets_any_shift_of_a_language_and_does_nothing_twice(seed: i
 def test_layers_are_looked_at_one_by_one() -> None:
     vectors, languages, fit = shifted()
     two = np.stack([vectors, 2 * vectors + 1])
-    for function in (method.language_probe, method.centre):
+    for function in (method.language_probe, method.nearest_language, method.centre):
         both = function(two, languages, fit)
         np.testing.assert_allclose(both[1], function(two[1], languages, fit), atol=1e-9)
     np.testing.assert_allclose(
@@ -385,11 +405,11 @@ def test_a_title_goes_where_similar_ones_stand() -> None:
 
 def test_smoke_measures_every_protocol(smoke: Callable[[str], Any]) -> None:
     found = smoke("mllm_survey").measurement
-    assert {"parity", "fertility", "bits", "retrieval", "probe", "lean", "hump"} <= set(found["units"])
+    assert {"parity", "fertility", "bits", "retrieval", "probe", "nearest", "lean", "hump"} <= set(found["units"])
     assert set(found["units"]["parity"]) == {"fr", "ru", "ja", "tr"}
     assert "en" not in found["units"]["bits"]
     assert found["metrics"]["trivial_parity_bytes"] > 1
-    assert found["metrics"]["trivial_probe_guess"] == 1 / 4
+    assert found["metrics"]["trivial_nearest_guess"] == 1 / 4
     assert len(found["details"]["retrieval_by_layer"]) == 5
 
 
@@ -415,6 +435,15 @@ def test_text_is_drawn_by_messages_and_never_measured_on() -> None:
     assert not {line for own in held_out.values() for line in own} & set(lines)
     assert lines == list(data.text(config, shares, config.text_bytes))
     assert lines != list(data.text(config, shares, config.text_bytes, draw=1))
+
+
+def test_tokenizers_of_unlike_size_are_not_compared(tmp_path: Path) -> None:
+    from core.experiment.run import temporary
+    from papers.mllm_survey.train import train
+
+    config = replace(PRESETS["smoke"], vocabulary=4000, text_bytes=1000)
+    with temporary("mllm_survey") as run, pytest.raises(UserError, match="lower --vocabulary 4000"):
+        train(config, run)
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
@@ -447,6 +476,24 @@ def test_the_scale_of_the_paper_reads_files_with_the_columns_of_the_real_ones(tm
     assert [len(lines) for lines in texts.values()] == [9, 9, 9]  # the tenth repeats a French line
 
 
+def test_what_the_arms_take_away() -> None:
+    from papers.mllm_survey.eval import removed
+
+    vectors, _, _ = shifted(width=8)
+    texts = {code: ["x"] * 24 for code in CODES}
+    taken = {
+        arm: vectors - removed(replace(PRESETS["tiny"], **VARIANTS[arm]), vectors, texts)
+        for arm in ("raw", "centred", "common", "others")
+    }
+    means = [vectors[24 * place : 24 * (place + 1)][::2].mean(0) for place in range(4)]
+    for place in range(4):
+        own = 24 * place + 5
+        assert not taken["raw"][own].any()
+        np.testing.assert_allclose(taken["centred"][own], means[place])
+        np.testing.assert_allclose(taken["others"][own], means[(place + 1) % 4])
+        np.testing.assert_allclose(taken["common"][own], np.mean(means, axis=0))
+
+
 def test_arms_of_a_claim_look_at_the_same_texts() -> None:
     for one, other in (("raw", "centred"), ("encoder-raw", "encoder")):
         assert VARIANTS[one].items() - VARIANTS[other].items() == {("removal", "none")}
@@ -472,8 +519,8 @@ def test_a_card_of_a_known_encoder() -> None:
     assert found.cut["en"].parity.estimate == 1.0
     assert all(by["centred"].estimate == 1.0 and by["raw"].estimate < 0.5 for by in found.found.values())
     assert found.found["fr"]["centred"].low < 1.0  # twelve texts prove little
-    assert found.probe["raw"] == 1.0
-    assert found.probe["centred"] < 0.6
+    assert found.probe == found.nearest["raw"] == 1.0
+    assert found.nearest["centred"] < 0.6
     assert any("100%" in line and "without its language's mean" in line for line in found.headlines())
 
 
@@ -491,7 +538,7 @@ def test_the_page_needs_no_other_file_and_escapes_what_is_not_ours(tmp_path: Pat
     assert all('aria-label="' in part[:200] for part in page.split("<svg")[1:])
     told = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
     assert told["languages"]["fr"]["centred"] == 1.0
-    assert told["probe"]["raw"] == 1.0
+    assert told["probe"] == told["nearest"]["raw"] == 1.0
     assert "| language | cost |" in (tmp_path / "card.md").read_text(encoding="utf-8")
     head = (tmp_path / "languages.tsv").read_text(encoding="utf-8").splitlines()[0].split("\t")
     assert head[:4] == ["language", "parity", "low", "high"]

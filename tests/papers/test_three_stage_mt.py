@@ -83,6 +83,8 @@ def test_packing_cuts_no_pair() -> None:
     assert "".join(text) == "".join(f"{unit}\n" for part in units[:2] for unit in part)
     assert sum(row["input_ids"].count(tokenizer.eos_token_id) for row in packed.rows) == 2
     assert "labels" not in packed.rows[0]
+    (row,) = pack(tokenizer, [["eins\none", "drei " * 50 + "\nthree"]], 32).rows
+    assert row["input_ids"][-1] == tokenizer.eos_token_id  # although the last unit was dropped
 
 
 # ------------------------------------------------------------------------------------------------------ instructions
@@ -231,6 +233,9 @@ def test_own_documents_and_model(
     assert [json.loads(line)["text"] for line in out.read_text(encoding="utf-8").splitlines()] == [
         "moja\nአንድ\nmbili\nሁለት", "tatu\nሦስት\nnne\nአራት"
     ]  # fmt: skip
+    with pytest.raises(SystemExit):
+        use.main(["interlinear", files["talk.sw.txt"], files["talk.am.txt"], "--languages", "sw", "sw"])
+    assert "name two different ones" in capsys.readouterr().err
     arguments = (
         "smoke", "--base", files["model"], "--languages", "sw", "am", "--bitext", files["talk.sw.txt"],
         files["talk.am.txt"], "--tuning", files["pairs.jsonl"], "--test", files["pairs.jsonl"],
