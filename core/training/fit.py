@@ -244,7 +244,8 @@ def fit(
             moments.update(optimizer_state)
 
     tokens, labels, attended = meter.rates()
-    flops = tokens * flops_per_token(model, attended, min(1.0, labels / tokens)) if meter.seconds else math.nan
+    head_share = min(1.0, labels / tokens) if tokens else 1.0
+    flops = tokens * flops_per_token(model, attended, head_share) if meter.seconds else math.nan
     peak = distributed.peak_flops(device)
     return FitResult(
         steps=state.step,
