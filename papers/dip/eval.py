@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import load_json
+from core.metrics.classification import macro_mean
 from core.text import segment
 from papers.dip.config import Config
 
@@ -46,7 +47,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     tokens = loaded.tokenizer([result.text for result in results]).input_ids
     units["coverage"] = {q.id: result.coverage for q, result in zip(asked, results, strict=True)}
     units["tokens"] = {q.id: float(len(ids)) for q, ids in zip(asked, tokens, strict=True)}
-    metrics = {name: by_language(values) for name, values in units.items()}
+    metrics = {name: macro_mean(values) for name, values in units.items()}
     shown = [
         {"id": q.id, "prompt": result.text, "answer": q.answer, "said": answer}
         for q, result, answer in zip(asked, results, said, strict=True)
@@ -82,14 +83,6 @@ def load(config: Config, run: Run) -> Loaded:
 
     name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
     return loading.load(name, dtype=config.dtype)
-
-
-def by_language(units: Mapping[str, float]) -> float:
-    """Mean of the languages' means."""
-    groups: dict[str, list[float]] = {}
-    for path, value in units.items():
-        groups.setdefault(path.partition("/")[0], []).append(value)
-    return fmean(map(fmean, groups.values()))
 
 
 # --- options that are ranked (miniature, own questions) ---------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # The same instruction with the same arguments is compared with itself; languages are drawn whole. Where others are
-# checked than those that are asked for (`decoy`), nothing may come out.
+# checked than those that are asked for (`decoy`), nothing may come out: falls and leads are metrics of their own, so
+# that this arm is compared with itself as well.
 _DRAWN: dict[str, Any] = {
     "treatment": "multi_turn",
     "unit": "language",
@@ -35,30 +36,27 @@ PAPER = Paper(
             statement="At the third turn an instruction that was given two turns ago changes the model's choice "
             "between a reply that follows it and one that does not less, in nats, than the same one given last.",
             reported="Instructions that were followed are broken at later turns, by every model (forgetting ratio).",
-            **_NATS | {"metric": "influence_age_2", "control": "multi_turn", "control_metric": "influence_age_0"},
-            better="lower",
+            **_NATS | {"metric": "forgotten", "control": 0.0},
         ),
         Claim(
             id="falls-with-turns",
             statement="Of the instructions in force, a smaller share is followed at the third turn than at the first.",
             reported="All 14 models: o1-preview .877 at turn 1, .707 at turn 3 (abstract; mean of four accuracies).",
-            **_FOLLOWED | {"metric": "followed_3", "control": "multi_turn", "control_metric": "followed_1"},
-            better="lower",
+            **_FOLLOWED | {"metric": "lost", "control": 0.0},
         ),
         Claim(
             id="english-ahead",
             statement="More often in English than in the mean of seven other languages an instruction moves the choice "
             "towards the reply that follows it.",
             reported="o1-preview at turn 3: English .773; Hindi .709, Chinese .703, Russian .531.",
-            **_HEEDED
-            | {"metric": "heeded_english", "control": "multi_turn", "control_metric": "heeded_foreign"}
-            | {"unit": "conversation"},
+            **_HEEDED | {"metric": "english_lead", "control": 0.0, "unit": "conversation"},
         ),
         Claim(
             id="other-scripts-behind",
             statement="More often in five languages in Latin letters than in Russian, Hindi and Chinese.",
             reported="Languages with non-Latin scripts have higher error rates (abstract).",
-            **_HEEDED | {"metric": "heeded_latin", "control": "multi_turn", "control_metric": "heeded_other"},
+            **_HEEDED
+            | {"metric": "heeded_latin", "control": "multi_turn", "control_metric": "heeded_other", "null": None},
             paired=False,
         ),
         Claim(

@@ -7,7 +7,7 @@ Two tracks. Generation is the paper's: replies are written, turn by turn, and ch
 how much likelier the sentence that asks for an instruction makes a reply that follows it than one that does not,
 
     change(pair) = [log p(ok) - log p(bad)] with the sentence - the same without it,
-    influence = change(its own pair) - change(the pair of another instruction in force)                          (6)
+    influence = change(its own pair) - mean change(the pairs of the two other instructions in force)             (6)
 
 at the third turn, of what was asked for there and of what was asked for at the first. For models of your own: `use.py`.
 """
@@ -105,12 +105,18 @@ def replies(
 
 
 def by_turn(rows: Iterable[Scored]) -> Units:
-    """`overall` and the share of instructions that are followed (mean of strict and loose), by conversation."""
+    """`overall` and the share of instructions that are followed (mean of strict and loose), by conversation.
+
+    `lost` is that share at the first turn less that at the third, where both are there.
+    """
     units: Units = defaultdict(dict)
     for row in rows:
         one, where = accuracies([row]), f"{row.language}/{row.key.removeprefix(f'{row.language}/')}"
         units[f"overall_{row.turn}"][where] = one.overall
         units[f"followed_{row.turn}"][where] = (one.instruction_strict + one.instruction_loose) / 2
+    first, third = units.get("followed_1", {}), units.get("followed_3", {})
+    if both := first.keys() & third.keys():
+        units["lost"] = {where: first[where] - third[where] for where in first if where in both}
     return dict(units)
 
 
@@ -198,7 +204,11 @@ def _interval(rows: Sequence[Scored], draws: int) -> Interval | None:
 
 
 def influence(config: Config, run: Run, model: Model) -> Units:
-    """How much each instruction changes, in nats, by age; and whether it does at all (`heeded`), by language."""
+    """How much each instruction changes, in nats, by age; and whether it does at all (`heeded`), by language.
+
+    `forgotten` is the nats of an instruction that was just given less those of the same one given two turns ago, and
+    `english_lead` how much more often one is heeded in English than in the mean of the other languages.
+    """
     from papers.multi_if import miniature
 
     codes = config.languages or miniature.LANGUAGES
@@ -218,7 +228,14 @@ def influence(config: Config, run: Run, model: Model) -> Units:
             units["heeded_english"][rest] = heeded
         else:
             others[rest].append(heeded)
+    new, old = units["influence_age_0"], units["influence_age_2"]
+    units["forgotten"] = {where: value - old[where] for where, value in new.items()}
     units["heeded_foreign"] = {rest: fmean(values) for rest, values in others.items()}
+    units["english_lead"] = {
+        rest: value - units["heeded_foreign"][rest]
+        for rest, value in units["heeded_english"].items()
+        if rest in units["heeded_foreign"]
+    }
     return dict(units)
 
 
@@ -226,7 +243,8 @@ def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> dict[str, l
     """Equation 6 for the oldest and the newest of three instructions.
 
     `own` is what the sentence does for the pair of replies that differ in what it asks for, beyond what it does for the
-    pair of the middle instruction; `decoy` takes the pair of the third one, of which the sentence says nothing either.
+    pairs of the two others; `decoy` compares these two, of which the sentence says nothing. Both mean the same pairs
+    however old the instruction is, so that its age alone differs.
     """
     from core.inference.chat import render
     from core.inference.scoring import score_choices
@@ -252,8 +270,9 @@ def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> dict[str, l
         for without, place in ((1, 0), (2, 2)):
             change = [told - left_out for told, left_out in zip(margin[0], margin[without], strict=True)]
             row = {"path": path(talk.key, frame.kinds[place]), "age": 2 - place}
-            found["own"].append({**row, "nats": change[place] - change[1]})
-            found["decoy"].append({**row, "nats": change[2 - place] - change[1]})
+            after, last = change[(place + 1) % 3], change[(place + 2) % 3]
+            found["own"].append({**row, "nats": change[place] - (after + last) / 2})
+            found["decoy"].append({**row, "nats": after - last})
     return found
 
 

@@ -85,7 +85,9 @@ def frames(split: Literal["test", "dev"], size: int, seed: int) -> list[Frame]:
     for _ in range(size):
         topic, word, other = draw.sample(nouns, 3)
         ending, closing = draw.sample(range(len(languages()["en"]["endings"])), 2)
-        found.append(Frame(topic, word, other, draw.randrange(2), ending, closing, draw.choice(triples)))
+        # Rotations keep who comes after whom; which of the two ways round it is, is drawn.
+        kinds = tuple(draw.sample(draw.choice(triples), 3))
+        found.append(Frame(topic, word, other, draw.randrange(2), ending, closing, kinds))
     return found
 
 
@@ -147,9 +149,10 @@ def ask(code: str, frame: Frame, kind: str) -> str:
 
 
 def instead(frame: Frame) -> tuple[str, ...]:
-    """Three instructions that the frame does not ask for: the null arm's."""
+    """Three instructions that the frame does not ask for, the null arm's; each is first in one of the three orders."""
     others = [other for other in KINDS if other not in frame.kinds]
-    return tuple(others[(place + frame.topic) % len(others)] for place in range(3))
+    turned = frame.kinds.index(min(frame.kinds))
+    return tuple(others[(frame.topic + (place + turned) % 3) % len(others)] for place in range(3))
 
 
 # --- texts that follow, or do not -------------------------------------------------------------------------------------

@@ -9,13 +9,14 @@ Metrics are named `<task>_<kind>`: shares of right answers, units `<language>/<E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
+from core.metrics.classification import macro_mean
 from core.text.languages import name as language_name
 from papers.orthography_semantics import method
 from papers.orthography_semantics.config import Config
@@ -58,7 +59,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         scores = scored(config, loglik, asked, shown)
         units = {} if config.items else mixed(loglik, asked, miniature.sentences(config.split))
     units |= unit_scores(asked, scores)
-    metrics = {name: by_language(values) for name, values in units.items()}
+    metrics = {name: macro_mean(values) for name, values in units.items()}
     metrics |= form(asked, scores) | trivial(asked)
     samples = [
         {"kind": one.kind, "pair": f"{one.english} / {one.word}", "said": scores.truth[one.kind, one.key] > 0,
@@ -166,6 +167,9 @@ def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
         if one.kind != "unrelated":
             units.setdefault("label", {})[f"{one.key}/{one.kind}"] = float(label)
             units.setdefault("meaning", {})[f"{one.key}/{one.kind}"] = float(all(right))
+    friends, translations = units.get("truth_false", {}), units.get("truth_translation", {})
+    if matched := [key for key in friends if key in translations]:  # the two other words of one English word
+        units["false_truer"] = {key: friends[key] - translations[key] for key in matched}
     return units
 
 
@@ -215,13 +219,13 @@ def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
 
 def trivial(asked: Sequence[Item]) -> dict[str, float]:
     """Solvers that know no word: task 1 by form alone; task 2 by the longer definition."""
-    alike = [(method.similarity(one.english, one.word) > 0.5) == SAME_MEANING[one.kind] for one in asked]
-    found = {
-        f"trivial_form_label_{kind}": fmean(float(a) for one, a in zip(asked, alike, strict=True) if one.kind == kind)
-        for kind in SAME_MEANING
-    }
-    longer = fmean(float(len(one.gloss) > len(one.negative)) for one in asked)
-    return found | {"trivial_longer_word": longer}
+    found = {}
+    for kind, same in SAME_MEANING.items():
+        if own := [one for one in asked if one.kind == kind]:  # the authors' tables have no unrelated pairs
+            alike = [method.similarity(one.english, one.word) > 0.5 for one in own]
+            found[f"trivial_form_label_{kind}"] = fmean(float(one == same) for one in alike)
+            found[f"trivial_longer_word_{kind}"] = fmean(float(len(one.gloss) > len(one.negative)) for one in own)
+    return found
 
 
 def pairs(asked: Sequence[Item], scores: Scores) -> list[dict[str, Any]]:
@@ -231,14 +235,6 @@ def pairs(asked: Sequence[Item], scores: Scores) -> list[dict[str, Any]]:
          "truth": scores.truth[one.kind, one.key]}
         for one in asked
     ]  # fmt: skip
-
-
-def by_language(units: Mapping[str, float]) -> float:
-    """Mean of the languages' means."""
-    groups: dict[str, list[float]] = {}
-    for path, value in units.items():
-        groups.setdefault(path.partition("/")[0], []).append(value)
-    return fmean(map(fmean, groups.values()))
 
 
 # --- written replies (the paper) --------------------------------------------------------------------------------------
@@ -256,7 +252,7 @@ def written(config: Config, run: Run, asked: Sequence[Item], shown: Sequence[Ite
         said = method.parse(reply, method.LABELS if task == "label" else ("1", "2"))
         units.setdefault(f"{task}_{kind}", {})[key] = float(said == wanted[task, kind, key])
         units.setdefault(f"answered_{task}", {})[f"{key}/{kind}"] = float(said is not None)
-    metrics = {name: by_language(values) for name, values in units.items()}
+    metrics = {name: macro_mean(values) for name, values in units.items()}
     return Measurement(metrics, units, {"samples": replies[:12]})
 
 

@@ -17,10 +17,10 @@ Task 2, which of two definitions is the word's? With f(w) a frame around the wor
 
     g(d) = log p(d | f(w)) - log p(d | f()),    the definition with the larger g.                                  (2)
 
-Of a false friend the wrong definition is the other word's; of the others it is the most similar one of the language
+Of a false friend the wrong definition e is the other word's; of the others it is the most similar one of the language
 that is not too similar,
 
-    argmax over d' of cos(d, d')   among those below 0.6.                                                          (3)
+    argmax over e of cos(d, e)   among those below 0.6.                                                            (3)
 
 Task 3, what does a quoted word mean in a sentence of its own language, or of the other one? As (2), with the sentence
 before the frame and the two senses as definitions. How much a model follows form is the slope of the logit s on the

@@ -217,6 +217,7 @@ def test_models_whose_defect_is_known() -> None:
     assert (ratios(rows, 1).ifr, ratios(rows, 2).ifr) == (0.0, 0.5)
     ages = eval.by_age(TALKS, rows)
     assert [fmean(ages[f"followed_age_{age}"].values()) for age in (0, 1, 2)] == [1.0, 1.0, 0.0]
+    assert all(value == pytest.approx(1 / 3) for value in eval.by_turn(rows)["lost"].values())
 
     rows, _ = shown(lambda code, kind, age, turn: code != "hi")
     strict = {
@@ -329,6 +330,13 @@ def test_conversations_are_balanced_and_parts_disjoint() -> None:
         kinds = [{one.instruction for one in talk.turns[2].constraints} for talk in (real, decoy)]
         assert not kinds[0] & kinds[1]
         assert len(kinds[1]) == 3
+    firsts = [
+        {t.turns[0].constraints[0].instruction for t in decoys[:3]},
+        {one.instruction for one in decoys[0].turns[2].constraints},
+    ]
+    assert firsts[0] == firsts[1], (
+        "each of the decoys is once the only one, so that a share of one and of three compare"
+    )
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
@@ -367,8 +375,8 @@ def test_influence_is_the_difference_of_differences(smoke: Callable[[str], Any],
         found.append([likely[at] - likely[at + 1] for at in (0, 2, 4)])
     first, middle, last = (with_it - without for with_it, without in zip(*found, strict=True))
     assert made["own"][0]["age"] == 2
-    assert made["own"][0]["nats"] == pytest.approx(first - middle, abs=1e-3)
-    assert made["decoy"][0]["nats"] == pytest.approx(last - middle, abs=1e-3)
+    assert made["own"][0]["nats"] == pytest.approx(first - (middle + last) / 2, abs=1e-3)
+    assert made["decoy"][0]["nats"] == pytest.approx(middle - last, abs=1e-3)
 
 
 def test_the_paper_preset_on_a_local_copy(tmp_path: Path) -> None:

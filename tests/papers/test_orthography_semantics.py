@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UserError
+from core.metrics.classification import macro_mean
 from papers.orthography_semantics import data, eval, method, miniature, train, use
 from papers.orthography_semantics.config import PRESETS, Config
 from papers.orthography_semantics.method import Item
@@ -119,7 +120,7 @@ def test_a_model_that_knows_the_words_is_always_right() -> None:
     units = eval.unit_scores(items, scores := use.probe(items, loglik))
     for task in ("label", "word", "english"):
         for kind in method.SAME_MEANING:
-            assert eval.by_language(units[f"{task}_{kind}"]) == 1, (task, kind)
+            assert macro_mean(units[f"{task}_{kind}"]) == 1, (task, kind)
     assert eval.form(items, scores)["form_slope"] == pytest.approx(0, abs=1e-9)
     assert eval.form(items, scores)["d_prime"] == 0 or eval.form(items, scores)["d_prime"] > 1
 
@@ -134,9 +135,9 @@ def test_a_model_that_follows_form_shows() -> None:
 
     loglik = model(lambda one: 10 * method.similarity(one.english, one.word), sense, items)
     units = eval.unit_scores(items, scores := use.probe(items, loglik))
-    assert [round(eval.by_language(units[f"label_{kind}"])) for kind in method.SAME_MEANING] == [1, 0, 0, 1]
+    assert [round(macro_mean(units[f"label_{kind}"])) for kind in method.SAME_MEANING] == [1, 0, 0, 1]
     assert eval.form(items, scores)["form_slope"] == pytest.approx(10)
-    assert eval.by_language(units["english_false"]) == 1
+    assert macro_mean(units["english_false"]) == 1
     same = [one for one in items if one.kind == "false" and one.word == one.english]
     assert same, "some are written alike, capitals included"
     assert all(scores.word["false", one.key] < 0 for one in same), "the English sense is taken"
@@ -154,7 +155,7 @@ def test_the_sentence_decides_for_a_model_that_reads_it() -> None:
         return 40.0 * (gloss in own)
 
     units = eval.mixed(model(lambda one: 0.0, sense, items), items, frames)
-    assert {eval.by_language(units[name]) for name in ("own_english", "own_word", "mixed_english", "mixed_word")} == {1}
+    assert {macro_mean(units[name]) for name in ("own_english", "own_word", "mixed_english", "mixed_word")} == {1}
 
 
 # --- items ------------------------------------------------------------------------------------------------------------
