@@ -35,8 +35,9 @@ class Config:
     """A table with the official columns: a file or hub dataset. Empty: the miniature's."""
     languages: tuple[str, ...] = ()
     """Codes; empty = all eight of the miniature, or all of the table."""
-    written: tuple[str, ...] = ("en", "es", "ru", "hi")
-    """Languages of the miniature in which replies are written; the choice is forced in all."""
+    written: tuple[str, ...] = ("en", "es", "fr", "it")
+    """Languages of the miniature in which replies are written, those with the shortest ones in the model's tokens; the
+    choice is forced in all."""
     topics: Annotated[int, Range(1)] = 1
     """Topics a seed of the miniature; each gives three conversations in every language."""
     mode: Literal["multi_turn", "merged", "oracle_history"] = "multi_turn"
@@ -65,8 +66,8 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(model="toy", languages=("en", "hi"), written=("en", "hi"), max_new_tokens=4),
-    # As many tokens as a reply that follows all three instructions can take (Hindi); fewer, and turn 3 cannot be right.
-    "tiny": Config(max_new_tokens=192),
+    # As many tokens as a reply that follows all three instructions can take; fewer, and turn 3 cannot be right.
+    "tiny": Config(max_new_tokens=80),
     "paper": Config(
         model="meta-llama/Llama-3.1-8B-Instruct", dtype="bfloat16", benchmark="facebook/Multi-IF", temperature=0.6,
         top_p=0.9, compat="official", seed=42,
