@@ -13,7 +13,7 @@ from pathlib import Path
 import langcodes
 
 from core.errors import UserError
-from core.experiment.paper import FAMILIES, Check, Claim, Paper, discover
+from core.experiment.paper import DEEDS, FAMILIES, Check, Claim, Paper, discover
 from core.experiment.report import SYMBOLS, effect_alternative, interval, judged, number, prose
 from core.experiment.results import OUTCOMES, Record, Verdict, recorded
 from core.text.languages import language
@@ -96,7 +96,12 @@ def page(paper: Paper, sources: Sequence[str]) -> str:
             body = table.sub(lambda _, cards=cards: f'<div class="claims">{cards}</div>\n', body, count=1)
     links = " · ".join(f"[{name}]({name}.md)" for name in sources)
     chips = f'<span class="chip">{html.escape(paper.family)}</span><span class="chip">{paper.year}</span>'
-    return f"{heading}\n\n{chips} Source: {links}\n{body}"
+    return f"{heading}\n\n{chips}{_tags(paper, '../')} Source: {links}\n{body}"
+
+
+def _tags(paper: Paper, shelf: str) -> str:
+    """What a paper does, as links to the papers that do the same; `shelf` is the way to the page of all papers."""
+    return "".join(f'<a class="chip" href="{shelf}that-{tag}/">{tag}</a>' for tag in paper.tags)
 
 
 def _figure(match: re.Match[str]) -> str:
@@ -199,7 +204,8 @@ def card(paper: Paper, root: str) -> str:
         f'<a class="whole" href="{folder}" aria-label="{html.escape(paper.title)}"></a>'
         f'<div class="picture">{picture}</div><h3>{paper.slug}</h3>'
         f'<p class="chips"><span class="chip">{html.escape(paper.family)}</span>'
-        f'<span class="chip">{paper.year}</span><span class="chip">{minutes}</span></p>'
+        f'<span class="chip">{paper.year}</span><span class="chip">{minutes}</span>'
+        f"{_tags(paper, f'{root}papers/')}</p>"
         f'<p class="summary">{inline(paper.summary)}</p>{headline}'
         f'<p class="outcomes"><span class="symbols">{outcomes}</span> '
         f"{f'checks {held} of {len(checks)}' if checks else ''}</p>"
@@ -214,11 +220,22 @@ def gallery(papers: Iterable[Paper], root: str) -> str:
 
 def listing() -> str:
     """All papers by family."""
-    out = ["# Papers", ""]
+    kinds = " · ".join(f"[{tag}](that-{tag}.md)" for tag in DEEDS if tagged(tag))
+    out = ["# Papers", "", f"By shelf; or those that {kinds}.", ""]
     for family in families():
         shelf = [paper for paper in discover() if paper.family == family]
         out += [f"## {family.capitalize()}", "", f"Papers that {FAMILIES[family]}.", "", gallery(shelf, "../"), ""]
     return "\n".join(out)
+
+
+def tagged(tag: str) -> list[Paper]:
+    """Papers that do this."""
+    return [paper for paper in discover() if tag in paper.tags]
+
+
+def tag_page(tag: str) -> str:
+    """The papers that do this."""
+    return f"# Papers that {tag}\n\nPapers that {DEEDS[tag]}.\n\n{gallery(tagged(tag), '../../')}\n"
 
 
 def families() -> list[str]:

@@ -30,7 +30,7 @@ def test_the_main_verb_takes_what_is_said(slug: str) -> None:
     assert all(text.endswith(".") for text in (how.data, how.means, how.limits))
 
 
-def test_what_is_missing_or_too_much_is_one_sentence() -> None:
+def test_what_is_missing_or_too_much_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     how = Try("score {data} --model {model}", "lines.", "This.", "Not that.")
     with pytest.raises(UserError, match="papers try x needs --model: a hub id"):
         how.words("x", {"data": "a", "model": None, "language": None}, Path("out"))
@@ -38,6 +38,7 @@ def test_what_is_missing_or_too_much_is_one_sentence() -> None:
         how.words("x", {"data": None, "model": "m", "language": None}, Path("out"))
     with pytest.raises(UserError, match="takes no --language"):
         how.words("x", {"data": "a", "model": "m", "language": "sw"}, Path("out"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="Use it on your own"):
         trying.trial("bimedix")
 
