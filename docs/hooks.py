@@ -29,7 +29,7 @@ def on_config(config: Any) -> Any:
         {family.capitalize(): [f"papers/{paper.slug}/index.md" for paper in discover() if paper.family == family]}
         for family in papers.families()
     ]
-    tags = [{f"That {tag}": f"papers/that-{tag}.md"} for tag in DEEDS if papers.tagged(tag)]
+    tags = [{f"Papers that {tag}": f"papers/that-{tag}.md"} for tag in DEEDS if papers.tagged(tag)]
     for entry in config["nav"]:
         if "Papers" in entry:
             entry["Papers"] = ["papers/index.md", *tags, *shelves]

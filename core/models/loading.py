@@ -637,9 +637,12 @@ def _read_model(
     with translated(spec), _quiet():
         if not options["trust_remote_code"] and type(config) not in auto._model_mapping:
             forms = [name for name in _AUTO_CLASSES if type(config) in _class_for(config, name)._model_mapping]
+            # What commands let a user choose.
+            offered = [form for form in ("causal-lm", "encoder") if form in forms]
+            option = f" (--architecture {offered[0]}, where the command has it)" if offered else ""
             raise UserError(
                 f"{spec} is a {config.model_type} model, which has no {task} form but {' and '.join(forms) or 'none'}: "
-                "choose that (option --architecture, where a command has it) or another model"
+                f"choose that{option} or another model"
             )
         options = options | _without_pooler(config, task)
         reading: contextlib.AbstractContextManager[dict[str, Any]] = contextlib.nullcontext({})

@@ -872,5 +872,5 @@ def test_an_encoder_is_had_from_an_encoder_decoder(whole: bool, tmp_path: Path) 
     (MT5ForConditionalGeneration if whole else MT5EncoderModel)(config).save_pretrained(tmp_path)
     model = loading.load_model(tmp_path, task="encoder")
     assert isinstance(model, MT5EncoderModel)
-    with pytest.raises(UserError, match=r"has no causal-lm form but .*encoder"):
+    with pytest.raises(UserError, match=r"has no causal-lm form but .*--architecture encoder"):
         loading.load_model(tmp_path, task="causal-lm")
