@@ -61,6 +61,7 @@ def test_a_report_holds_everything(
         (folder / "model").mkdir(parents=True)
         (folder / "model" / "config.json").write_text("{}", encoding="utf-8")
         (folder / "model" / "model.safetensors").write_bytes(b"")
+        (folder / "drawn.svg").write_text("<svg/>", encoding="utf-8")
         (folder / "languages.tsv").write_text(
             "language\tscore\tlow\thigh\nfr\t0.3\t0.2\t0.4\n<i>\t0.1\t0\t0.2\n", "utf-8"
         )
@@ -72,6 +73,7 @@ def test_a_report_holds_everything(
     report = (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
     assert "fr 0.31 &lt;b&gt;" in report
     assert "<i>" not in report
+    assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in report
     assert "0.30" in report
     assert "--keep-first" in report
     assert "What it does not mean" in report
