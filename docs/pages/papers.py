@@ -95,13 +95,14 @@ def page(paper: Paper, sources: Sequence[str]) -> str:
         if cards:
             body = table.sub(lambda _, cards=cards: f'<div class="claims">{cards}</div>\n', body, count=1)
     links = " · ".join(f"[{name}]({name}.md)" for name in sources)
-    chips = f'<span class="chip">{html.escape(paper.family)}</span><span class="chip">{paper.year}</span>'
-    return f"{heading}\n\n{chips}{_tags(paper, '../')} Source: {links}\n{body}"
+    return f"{heading}\n\n{_tags(paper, '../')} Source: {links}\n{body}"
 
 
-def _tags(paper: Paper, shelf: str) -> str:
-    """What a paper does, as links to the papers that do the same; `shelf` is the way to the page of all papers."""
-    return "".join(f'<a class="chip" href="{shelf}that-{tag}/">{tag}</a>' for tag in paper.tags)
+def _tags(paper: Paper, papers: str) -> str:
+    """Shelf, year and deeds of a paper, with links to the like; `papers` is the way to the page of all papers."""
+    links = {shelf(paper.family): paper.family} | {f"that-{tag}": tag for tag in paper.tags}
+    first, *rest = (f'<a class="chip" href="{papers}{page}/">{html.escape(name)}</a>' for page, name in links.items())
+    return f'{first}<span class="chip">{paper.year}</span>{"".join(rest)}'
 
 
 def _figure(match: re.Match[str]) -> str:
@@ -203,9 +204,7 @@ def card(paper: Paper, root: str) -> str:
         f'<article class="paper" data-family="{html.escape(paper.family)}" data-languages="{spoken}">'
         f'<a class="whole" href="{folder}" aria-label="{html.escape(paper.title)}"></a>'
         f'<div class="picture">{picture}</div><h3>{paper.slug}</h3>'
-        f'<p class="chips"><span class="chip">{html.escape(paper.family)}</span>'
-        f'<span class="chip">{paper.year}</span><span class="chip">{minutes}</span>'
-        f"{_tags(paper, f'{root}papers/')}</p>"
+        f'<p class="chips">{_tags(paper, f"{root}papers/")}<span class="chip">{minutes}</span></p>'
         f'<p class="summary">{inline(paper.summary)}</p>{headline}'
         f'<p class="outcomes"><span class="symbols">{outcomes}</span> '
         f"{f'checks {held} of {len(checks)}' if checks else ''}</p>"
@@ -223,9 +222,20 @@ def listing() -> str:
     kinds = " · ".join(f"[{tag}](that-{tag}.md)" for tag in DEEDS if tagged(tag))
     out = ["# Papers", "", f"By shelf; or those that {kinds}.", ""]
     for family in families():
-        shelf = [paper for paper in discover() if paper.family == family]
-        out += [f"## {family.capitalize()}", "", f"Papers that {FAMILIES[family]}.", "", gallery(shelf, "../"), ""]
+        there = [paper for paper in discover() if paper.family == family]
+        out += [f"## {family.capitalize()}", "", f"Papers that {FAMILIES[family]}.", "", gallery(there, "../"), ""]
     return "\n".join(out)
+
+
+def shelf(family: str) -> str:
+    """Folder of a family's page, below that of all papers."""
+    return f"shelf-{family.replace(' ', '-')}"
+
+
+def shelf_page(family: str) -> str:
+    """The papers of a family."""
+    there = [paper for paper in discover() if paper.family == family]
+    return f"# {family.capitalize()}\n\nPapers that {FAMILIES[family]}.\n\n{gallery(there, '../../')}\n"
 
 
 def tagged(tag: str) -> list[Paper]:

@@ -54,7 +54,7 @@ def draw(record: Record) -> Figure:
 
 def draw_sheet(record: Record) -> Figure:
     """Pictures of the first seed's first held-out pair, by language and arm."""
-    figure, axes = plt.subplots(figsize=(8.8, 6.4))
+    figure, axes = plt.subplots(figsize=(7.8, 6.4))
     columns = []
     for variant, label, _ in (arm for arm in (ARMS[2], ARMS[1], ARMS[0]) if arm[0] in record.measurements):
         found = record.measurements[variant][min(record.seeds)].details["samples"]
@@ -64,7 +64,8 @@ def draw_sheet(record: Record) -> Figure:
         )
     prompts = [(row["prompt"], " + ".join(language_name(code) for code in row["languages"])) for row in found]
     foot = sheet(axes, prompts, columns)
-    for left, (colour, label) in zip((-6.0, -2.0, 3.2), FRAMES.values(), strict=True):
+    axes.set_xlim(left=-4.7)
+    for left, (colour, label) in zip((-4.5, -0.7, 4.4), FRAMES.values(), strict=True):
         frame(axes, left, foot, 0.3, colour)
         axes.text(left + 0.45, foot + 0.15, label, fontsize=8.5, va="center")
     return figure
