@@ -460,6 +460,7 @@ def test_own_model_and_files_through_the_commands(folder: Path, tmp_path: Path) 
     assert not torch.allclose(tuned(IDS).logits, before, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_own_verbs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Adapt, with questions before and after; the same numbers from `ask`; routing beside random halves."""
     own = {name: str(folder / f"{name}.jsonl") for name in ("train_en", "train_ar", "test_en", "test_ar")}
