@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,29 @@ def own(spec: str, setting: str) -> Any:
         f"{setting} = {spec!r} is not known: give path/to/file.py:function, or the name of an entry point in the group "
         f"{GROUP}.{setting} ({names}); a module is not imported by its name."
     )
+
+
+def own_text_function(spec: str, setting: str) -> Callable[[str], str]:
+    """The user's `str -> str`, such as a translator; what it raises, or gives that is no text, is one sentence.
+
+    Raises:
+        UserError: As :func:`own`, or it gives no function.
+    """
+    function: Callable[[str], str] = own(spec, setting)
+    if not callable(function):
+        raise UserError(f"{spec} gives a {type(function).__name__}: let it return a function from text to text.")
+
+    def one(text: str) -> str:
+        try:
+            found = function(text)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f"{spec} fails ({reason}): mend it and run the command again.") from error
+        if not isinstance(found, str):
+            raise UserError(f"{spec} gave a {type(found).__name__} for a text: let it return the translation.")
+        return found
+
+    return one
 
 
 def _called(spec: str, function: Any, setting: str) -> Any:

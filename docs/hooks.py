@@ -16,7 +16,7 @@ from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from core.experiment.paper import discover
+from core.experiment.paper import DEEDS, discover
 from core.experiment.report import prose
 from docs.pages import drawings, equations, papers, source
 
@@ -24,14 +24,22 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def on_config(config: Any) -> Any:
-    """Shelves of papers in the menu, and the repository's address where this clone has one."""
+    """Papers by what they do and by shelf in the menu, and the repository's address where this clone has one."""
+    # A shelf has a page of its own: the theme takes the first index for the section's, and would hide a paper so.
     shelves = [
-        {family.capitalize(): [f"papers/{paper.slug}/index.md" for paper in discover() if paper.family == family]}
+        {
+            family.capitalize(): [
+                f"papers/{papers.shelf(family)}/index.md",
+                *(f"papers/{slug}/index.md" for slug in slugs),
+            ]
+        }
         for family in papers.families()
+        if (slugs := [paper.slug for paper in discover() if paper.family == family])
     ]
+    tags = [{f"Papers that {tag}": f"papers/that-{tag}.md"} for tag in DEEDS if papers.tagged(tag)]
     for entry in config["nav"]:
         if "Papers" in entry:
-            entry["Papers"] = ["papers/index.md", *shelves]
+            entry["Papers"] = ["papers/index.md", *tags, *shelves]
     if not config["repo_url"]:
         asked = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
         address = subprocess.run(asked, capture_output=True, text=True).stdout.strip().removesuffix(".git")
@@ -69,6 +77,11 @@ def on_files(files: Files, config: Any) -> Files:
         for result in papers.results(paper):
             add(f"badges/{paper.slug}/{result.anchor}.svg", drawings.badge(paper.slug, result.verdict.outcome))
     add("papers/index.md", _front({"hide": ["toc"]}) + papers.listing())
+    for family in papers.families():
+        add(f"papers/{papers.shelf(family)}/index.md", _front({"hide": ["toc"]}) + papers.shelf_page(family))
+    for tag in DEEDS:
+        if papers.tagged(tag):
+            add(f"papers/that-{tag}.md", _front({"hide": ["toc"]}) + papers.tag_page(tag))
     add("scoreboard.md", _front({"hide": ["navigation", "toc"]}) + papers.scoreboard())
     add("languages.md", papers.languages())
     return files

@@ -20,6 +20,8 @@ PAGES = (
     "scoreboard/",
     "languages/",
     "papers/",
+    "papers/that-merge/",
+    "papers/shelf-evaluation/",
     "papers/mexa/",
     "papers/neobabel/",
     "papers/sinhala_alignment/",
@@ -93,6 +95,16 @@ def test_the_scoreboard_is_filtered_and_sorted(browser: Any, address: str) -> No
     page.click("th:has-text('difference')")
     values = page.evaluate(rows + ".map(row => row.children[5].dataset.sort).filter(value => value).map(Number)")
     assert values == sorted(values)
+    page.close()
+
+
+def test_every_paper_of_a_shelf_is_in_the_menu(browser: Any, address: str) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(address + "papers/shelf-evaluation/")
+    cards = page.evaluate("[...document.querySelectorAll('.gallery .whole')].map(link => link.href)")
+    menu = page.evaluate("[...document.querySelectorAll('.md-nav--primary a')].map(link => link.href)")
+    assert len(cards) > 1
+    assert set(cards) <= set(menu)
     page.close()
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from core.experiment import paper as cards
 from core.experiment.config import override, preset_named, to_dict, validate, with_variant
-from core.experiment.paper import FAMILIES, find
+from core.experiment.paper import DEEDS, FAMILIES, find
 from core.experiment.report import figures_markdown, scoreboard_markdown
 from core.experiment.run import ROOT
 from core.experiment.skeleton import unfilled
@@ -160,6 +160,7 @@ def test_the_files_are_there(slug: str) -> None:
 def test_presets_and_variants_are_valid(slug: str) -> None:
     settings = importlib.import_module(f"papers.{slug}.config")
     assert find(slug).family in FAMILIES
+    assert set(find(slug).tags) <= set(DEEDS)
     assert {"smoke", "tiny", "paper"} <= set(settings.PRESETS)
     for preset in settings.PRESETS.values():
         validate(preset)

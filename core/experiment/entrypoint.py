@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TextIO
 from core.errors import UserError, shorten
 from core.experiment import ledger
 from core.experiment.config import fingerprint, preset_named, render, resolve, to_dict, validate, with_variant
-from core.experiment.paper import PAPERS_DIR
+from core.experiment.paper import PAPERS_DIR, find, slugs
 from core.experiment.run import Measurement, Run, check_world, hide_library_bars, is_main_process
 from core.experiment.threads import settle, settled
 from core.files import cache_dir, disk_is_full, path_is_refused
@@ -111,8 +111,11 @@ def tools(module: str, description: str | None, verbs: Verbs, arguments: Sequenc
         validate(options)
         if dry_run:
             print(render(options))
-        else:
-            call(options)
+            return
+        slug = module.split(".")[1]
+        if slug in slugs() and (disclaimer := find(slug).disclaimer):
+            print(disclaimer, file=sys.stderr)
+        call(options)
 
 
 def execute(function: Entry, run: Run, stage: str) -> Measurement | None:

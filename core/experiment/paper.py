@@ -32,6 +32,14 @@ FAMILIES: dict[str, str] = {
     "images": "read and draw pictures in many languages",
 }
 """The shelves that papers stand on, in their order, and what papers of each do."""
+DEEDS: dict[str, str] = {
+    "measure": "say what models know, in which language, and how far a number can be trusted",
+    "adapt": "fit a model that there is to more languages, scripts or tasks",
+    "merge": "make one of several models, vocabularies or checkpoints",
+    "train": "teach a model by its whole text: pre-training, tuning, preferences",
+}
+"""What papers do: the tags by which they are found, whatever their shelf."""
+_USUAL: dict[str, tuple[str, ...]] = {"evaluation": ("measure",), "encoders": ("adapt",), "merging": ("merge",)}
 PAPERS_DIR = Path(__file__).resolve().parents[2] / "papers"
 
 
@@ -142,6 +150,7 @@ class Paper:
         venue: Where it appeared.
         arxiv: arXiv identifier.
         family: The shelf it stands on, one of `FAMILIES`.
+        deeds: What it does, of `DEEDS`; empty where that is what its family usually does, see `tags`.
         summary: The idea in one sentence.
         claims: What it says; the first one is the effect that the page opens with.
         checks: What we ask beyond it.
@@ -173,6 +182,12 @@ class Paper:
     seeds: tuple[int, ...] = (0, 1, 2)
     extra_variants: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    deeds: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What it does, of `DEEDS`."""
+        return self.deeds or _USUAL.get(self.family, ("train",))
 
     @property
     def judged(self) -> tuple[Check, ...]:

@@ -79,7 +79,11 @@ def style() -> Iterator[None]:
 
 
 def save_figure(paper: Paper, record: Record, path: Path) -> Path | None:
-    """Draw the paper's figure from the record; None when the paper has no figure."""
+    """Draw the paper's figure from the record, and beside it those of `MORE` in its figure.py, by name.
+
+    Returns:
+        The figure that the page opens with (its `draw`); None when the paper has none.
+    """
     if importlib.util.find_spec(f"papers.{paper.slug}.figure") is None:
         return None
     import matplotlib
@@ -87,12 +91,15 @@ def save_figure(paper: Paper, record: Record, path: Path) -> Path | None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    with style():
-        figure: Figure = importlib.import_module(f"papers.{paper.slug}.figure").draw(record)
-        with replacing(path) as temporary:
-            # A fixed date, so that the same record gives the same file.
-            figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
-        pyplot.close(figure)
+    module = importlib.import_module(f"papers.{paper.slug}.figure")
+    more = {path.with_stem(f"{path.stem}_{name}"): draw for name, draw in getattr(module, "MORE", {}).items()}
+    for place, draw in {path: module.draw, **more}.items():
+        with style():
+            figure: Figure = draw(record)
+            with replacing(place) as temporary:
+                # A fixed date, so that the same record gives the same file.
+                figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
+            pyplot.close(figure)
     return path
 
 

@@ -11,6 +11,7 @@ was made gets a model card.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import html
 import importlib
@@ -107,7 +108,7 @@ def attempt(slug: str, given: dict[str, str | None], out: Path, more: Sequence[s
     report = out / "report.html"
     for folder in _made(out):
         write_card(folder, paper, how, given)
-    write_text(report, page(paper, how, given, command, printed.getvalue(), _tables(out)))
+    write_text(report, page(paper, how, given, command, printed.getvalue(), _tables(out), _pictures(out)))
     return report
 
 
@@ -138,6 +139,14 @@ def _tables(out: Path) -> dict[str, list[list[str]]]:
     return {
         path.relative_to(out).as_posix(): [line.split("\t") for line in read_lines(path)]
         for path in sorted(out.rglob("*.tsv"))
+    }
+
+
+def _pictures(out: Path) -> dict[str, str]:
+    """Figures that the verb left in the folder, by name, as addresses that hold them."""
+    return {
+        path.relative_to(out).as_posix(): f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        for path in sorted(out.rglob("*.svg"))
     }
 
 
@@ -178,6 +187,7 @@ def page(
     command: str,
     printed: str,
     tables: dict[str, list[list[str]]],
+    pictures: dict[str, str],
 ) -> str:
     """The report: an HTML file that needs no other."""
     facts = {name: value for name, value in given.items() if value} | {"versions": ", ".join(
@@ -188,6 +198,10 @@ def page(
     )
     shown = "".join(
         f"<h2>{html.escape(name)}</h2>{_interval_plot(table)}{pages.table(table)}" for name, table in tables.items()
+    )
+    shown += "".join(
+        f'<h2>{html.escape(name)}</h2><img src="{address}" alt="{html.escape(name)}" style="max-width: 100%">'
+        for name, address in pictures.items()
     )
     disclaimer = f"<p><b>{html.escape(paper.disclaimer)}</b></p>" if paper.disclaimer else ""
     return pages.document(

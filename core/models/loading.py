@@ -611,6 +611,16 @@ def _class_for(config: PretrainedConfig, task: Task) -> Any:
     return alone if task == "encoder" and encoders not in (None, bodies) else auto
 
 
+def _forms(config: PretrainedConfig) -> list[Task]:
+    """What a checkpoint can be loaded as. Of an encoder-decoder the decoder alone is no language model, though some
+    families have a class for it; and an encoder that was saved alone has none."""
+    forms = [name for name in _AUTO_CLASSES if type(config) in _class_for(config, name)._model_mapping]
+    alone = str((config.architectures or [""])[0]).endswith("EncoderModel")
+    both = getattr(config, "is_encoder_decoder", False)
+    lacking = {"seq2seq", "causal-lm", "seq-cls"} if alone else {"causal-lm"} if both else set()
+    return [form for form in forms if form not in lacking]
+
+
 def _without_pooler(config: PretrainedConfig, task: Task) -> dict[str, bool]:
     """BERT's pooler belongs to next-sentence prediction: `encoder` leaves it out where the class can."""
     from transformers import MODEL_MAPPING
@@ -635,11 +645,14 @@ def _read_model(
     config = load_config(source, **{key: options[key] for key in ("revision", "trust_remote_code")})
     auto = _class_for(config, task)
     with translated(spec), _quiet():
-        if not options["trust_remote_code"] and type(config) not in auto._model_mapping:
-            forms = [name for name in _AUTO_CLASSES if type(config) in _class_for(config, name)._model_mapping]
+        forms = _forms(config)
+        if not options["trust_remote_code"] and task not in forms:
+            # Commands that let a user choose offer these two.
+            offered = [form for form in ("encoder", "causal-lm") if form in forms and task in ("encoder", "causal-lm")]
+            option = f" (--architecture {offered[0]}, where the command has it)" if offered else ""
             raise UserError(
                 f"{spec} is a {config.model_type} model, which has no {task} form but {' and '.join(forms) or 'none'}: "
-                "choose that (option --architecture, where a command has it) or another model"
+                f"choose that{option} or another model"
             )
         options = options | _without_pooler(config, task)
         reading: contextlib.AbstractContextManager[dict[str, Any]] = contextlib.nullcontext({})

@@ -1,5 +1,5 @@
-"""Small models from scratch: an encoder as XLM-R with a Unigram tokenizer that is trained on given lines, and an
-encoder-decoder as mBART with an entry a word.
+"""Small models from scratch: an encoder as XLM-R with a Unigram tokenizer that is trained on given lines, a decoder
+that spells in bytes, and an encoder-decoder as mBART with an entry a word.
 
     model, tokenizer = masked_lm(lines, pieces=5000, layers=3, width=128)
     model, tokenizer = masked_lm(lines, pieces=0, layers=2, width=96)             # an entry a word
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +27,9 @@ from transformers import (
 from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES
 from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES as LANGUAGES_OF_50
 
-from core.models.loading import Loaded
+from core.models.architectures import miniature
+from core.models.loading import Loaded, from_config
+from core.models.tokenization import train_bpe
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 
@@ -70,6 +73,41 @@ def masked_lm(
         torch.manual_seed(seed)
         model = XLMRobertaForMaskedLM(config)
     return Loaded(model.eval(), tokenizer)
+
+
+def byte_decoder(
+    folder: Path,
+    lines: Iterable[str],
+    *,
+    vocabulary: int = 320,
+    width: int = 16,
+    layers: int = 2,
+    heads: int = 2,
+    positions: int = 2048,
+    spread: float = 0.2,
+    chat_template: str | None = None,
+) -> None:
+    """Save an untrained Llama that can spell every text, to see a code path without any weights.
+
+    Args:
+        folder: For model and tokenizer.
+        lines: What the tokenizer is trained on.
+        vocabulary: Size of its vocabulary, 256 bytes included.
+        width: Of its states; the inner layer is twice as wide.
+        layers: Of the decoder.
+        heads: Of its attention.
+        positions: Most tokens of an input.
+        spread: Standard deviation of the weights; large enough for answers that differ.
+        chat_template: Of the tokenizer.
+    """
+    tokenizer = train_bpe(lines, vocabulary_size=vocabulary)
+    tokenizer.chat_template = chat_template
+    shape = miniature(
+        len(tokenizer), width=width, layers=layers, heads=heads, feed_forward=2 * width, positions=positions,
+        initializer_range=spread,
+    )  # fmt: skip
+    from_config(shape, seed=0).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _unigram(lines: Iterable[str], pieces: int) -> list[tuple[str, float]]:

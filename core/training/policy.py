@@ -34,6 +34,7 @@ from core.models.tokenization import completion_row
 from core.training.config import TrainingConfig
 from core.training.fit import FitResult, fit
 from core.training.losses import IGNORED, Loss, label_log_probs
+from core.training.seq2seq import collate
 
 Reward = Callable[[int, Sequence[str]], Sequence[float]]
 """From the number of a prompt and answers to it to their rewards."""
@@ -168,10 +169,4 @@ def answers(tokenizer: Any, prompts: Sequence[str], texts: Sequence[str], *, lon
         row = completion_row(tokenizer, prompt, text)
         new = sum(label != IGNORED for label in row["labels"])
         rows.append(completion_row(tokenizer, prompt, text, eos=False) if new > longest else row)
-
-    def padded(name: str, filler: int) -> Tensor:
-        values = [torch.tensor(row[name]) for row in rows]
-        return nn.utils.rnn.pad_sequence(values, batch_first=True, padding_value=filler)
-
-    ids, labels = padded("input_ids", IGNORED), padded("labels", IGNORED)
-    return {"input_ids": ids.clamp(min=0), "attention_mask": (ids != IGNORED).long(), "labels": labels}
+    return collate(rows, pad=0)

@@ -30,6 +30,7 @@ from core import distributed
 from core.errors import UserError
 from core.inference.scoring import evaluating
 from core.models.tokenization import completion_row
+from core.training import seq2seq
 from core.training.config import TrainingConfig
 from core.training.fit import FitResult, fit
 from core.training.losses import IGNORED, Loss, label_log_probs
@@ -75,13 +76,7 @@ def pairs(
 
 def collate(rows: Sequence[Pair], rng: np.random.Generator | None = None) -> dict[str, Tensor]:
     """A padded batch [2 x pairs, length]: first the better answers, then the worse; `reference` is [2 x pairs]."""
-
-    def padded(name: str, filler: int) -> Tensor:
-        values = [torch.tensor(row[side][name]) for side in ("better", "worse") for row in rows]
-        return nn.utils.rnn.pad_sequence(values, batch_first=True, padding_value=filler)
-
-    ids, labels = padded("input_ids", IGNORED), padded("labels", IGNORED)
-    batch = {"input_ids": ids.clamp(min=0), "attention_mask": (ids != IGNORED).long(), "labels": labels}
+    batch = seq2seq.collate([row[side] for side in ("better", "worse") for row in rows], pad=0)
     if "reference" in rows[0]:
         batch["reference"] = torch.tensor([row["reference"][side] for side in (0, 1) for row in rows])
     return batch

@@ -20,7 +20,9 @@ def mathml(latex: str, *, display: bool) -> str:
     Raises:
         ValueError: It has a command that latex2mathml does not know.
     """
-    # latex2mathml knows the starred environment only.
+    # What latex2mathml makes of a tag stands without a gap behind the equation.
+    latex = re.sub(r"\\tag\{(\d+)\}", r"\\qquad (\1)", latex)
+    # It knows the starred environment only.
     made = convert(latex.strip().replace("{aligned}", "{align*}"), display="block" if display else "inline")
     if "\\" in made:
         raise ValueError(f"latex2mathml does not know a command of: {latex}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import langcodes
 
 from core.errors import UserError
-from core.experiment.paper import FAMILIES, Check, Claim, Paper, discover
+from core.experiment.paper import DEEDS, FAMILIES, Check, Claim, Paper, discover
 from core.experiment.report import SYMBOLS, effect_alternative, interval, judged, number, prose
 from core.experiment.results import OUTCOMES, Record, Verdict, recorded
 from core.text.languages import language
@@ -95,8 +95,14 @@ def page(paper: Paper, sources: Sequence[str]) -> str:
         if cards:
             body = table.sub(lambda _, cards=cards: f'<div class="claims">{cards}</div>\n', body, count=1)
     links = " · ".join(f"[{name}]({name}.md)" for name in sources)
-    chips = f'<span class="chip">{html.escape(paper.family)}</span><span class="chip">{paper.year}</span>'
-    return f"{heading}\n\n{chips} Source: {links}\n{body}"
+    return f"{heading}\n\n{_tags(paper, '../')} Source: {links}\n{body}"
+
+
+def _tags(paper: Paper, papers: str) -> str:
+    """Shelf, year and deeds of a paper, with links to the like; `papers` is the way to the page of all papers."""
+    links = {shelf(paper.family): paper.family} | {f"that-{tag}": tag for tag in paper.tags}
+    first, *rest = (f'<a class="chip" href="{papers}{page}/">{html.escape(name)}</a>' for page, name in links.items())
+    return f'{first}<span class="chip">{paper.year}</span>{"".join(rest)}'
 
 
 def _figure(match: re.Match[str]) -> str:
@@ -198,8 +204,7 @@ def card(paper: Paper, root: str) -> str:
         f'<article class="paper" data-family="{html.escape(paper.family)}" data-languages="{spoken}">'
         f'<a class="whole" href="{folder}" aria-label="{html.escape(paper.title)}"></a>'
         f'<div class="picture">{picture}</div><h3>{paper.slug}</h3>'
-        f'<p class="chips"><span class="chip">{html.escape(paper.family)}</span>'
-        f'<span class="chip">{paper.year}</span><span class="chip">{minutes}</span></p>'
+        f'<p class="chips">{_tags(paper, f"{root}papers/")}<span class="chip">{minutes}</span></p>'
         f'<p class="summary">{inline(paper.summary)}</p>{headline}'
         f'<p class="outcomes"><span class="symbols">{outcomes}</span> '
         f"{f'checks {held} of {len(checks)}' if checks else ''}</p>"
@@ -214,11 +219,33 @@ def gallery(papers: Iterable[Paper], root: str) -> str:
 
 def listing() -> str:
     """All papers by family."""
-    out = ["# Papers", ""]
+    kinds = " · ".join(f"[{tag}](that-{tag}.md)" for tag in DEEDS if tagged(tag))
+    out = ["# Papers", "", f"By shelf; or those that {kinds}.", ""]
     for family in families():
-        shelf = [paper for paper in discover() if paper.family == family]
-        out += [f"## {family.capitalize()}", "", f"Papers that {FAMILIES[family]}.", "", gallery(shelf, "../"), ""]
+        there = [paper for paper in discover() if paper.family == family]
+        out += [f"## {family.capitalize()}", "", f"Papers that {FAMILIES[family]}.", "", gallery(there, "../"), ""]
     return "\n".join(out)
+
+
+def shelf(family: str) -> str:
+    """Folder of a family's page, below that of all papers."""
+    return f"shelf-{family.replace(' ', '-')}"
+
+
+def shelf_page(family: str) -> str:
+    """The papers of a family."""
+    there = [paper for paper in discover() if paper.family == family]
+    return f"# {family.capitalize()}\n\nPapers that {FAMILIES[family]}.\n\n{gallery(there, '../../')}\n"
+
+
+def tagged(tag: str) -> list[Paper]:
+    """Papers that do this."""
+    return [paper for paper in discover() if tag in paper.tags]
+
+
+def tag_page(tag: str) -> str:
+    """The papers that do this."""
+    return f"# Papers that {tag}\n\nPapers that {DEEDS[tag]}.\n\n{gallery(tagged(tag), '../../')}\n"
 
 
 def families() -> list[str]:

@@ -37,6 +37,7 @@ PAPER = Paper(
     venue="Findings of EMNLP 2024",
     arxiv="2402.13253",
     family="instruction tuning",
+    deeds=("adapt", "train"),
     summary="QLoRA on the experts and the router of a mixture of experts, with a bilingual instruction set, gives one "
     "medical model that is good in both languages.",
     claims=(

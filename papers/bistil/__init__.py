@@ -25,6 +25,7 @@ PAPER = Paper(
     venue="Findings of ACL 2023",
     arxiv="2306.01709",
     family="encoders",
+    deeds=("adapt", "train"),
     summary=(
         "Trims a multilingual encoder to two languages, drops every second layer, lets the rest imitate the whole on "
         "plain text and then on the task, tuned sparsely: a small model that transfers to one language."

@@ -44,6 +44,7 @@ PAPER = Paper(
     venue="*SEM 2026",
     arxiv="2411.01141",
     family="reasoning",
+    deeds=("adapt",),
     summary="Looks every word of a question up in a bilingual dictionary and writes the English word behind it, into "
     "the question: an English-centric model then answers languages that it hardly reads. Nothing is trained.",
     claims=(

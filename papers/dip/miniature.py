@@ -162,13 +162,6 @@ def demonstrations(seed: int) -> list[Question]:
 
 def toy(folder: Path) -> None:
     """Save a small untrained model that spells in bytes, for tests."""
-    from core.models.architectures import miniature
-    from core.models.loading import from_config
-    from core.models.tokenization import train_bpe
+    from core.models.scratch import byte_decoder
 
-    tokenizer = train_bpe([item.prompt for item in pool("en")], vocabulary_size=320)
-    config = miniature(
-        len(tokenizer), width=16, layers=2, heads=2, feed_forward=32, positions=2048, initializer_range=0.2
-    )
-    from_config(config, seed=0).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    byte_decoder(folder, [item.prompt for item in pool("en")])

@@ -68,6 +68,7 @@ PAPER = Paper(
     venue="arXiv technical report",
     arxiv="2412.04003",
     family="pre-training",
+    deeds=("adapt", "train"),
     summary="Continued pre-training in two stages, with token shares for each group of languages, much replay and "
     "filtered parallel text: new languages are learnt and the old ones kept.",
     claims=(

@@ -47,12 +47,14 @@ def sentences(codes: Sequence[str], split: Literal["test", "dev"], n: int, seed:
 
 def toy(folder: Path) -> None:
     """Save a small untrained Llama, as deep as the paper's five layers ask for, that spells in bytes."""
-    from core.models.architectures import miniature
-    from core.models.loading import from_config
-    from core.models.tokenization import train_bpe
+    from core.models.scratch import byte_decoder
 
-    lines = [item.answer for item in messages.translations(["en"])][:200]
-    tokenizer = train_bpe(lines, vocabulary_size=400)
-    sizes = {"width": 32, "layers": 25, "heads": 4, "feed_forward": 64, "positions": 1024}
-    from_config(miniature(len(tokenizer), **sizes, initializer_range=0.2), seed=0).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    byte_decoder(
+        folder,
+        [item.answer for item in messages.translations(["en"])][:200],
+        vocabulary=400,
+        width=32,
+        layers=25,
+        heads=4,
+        positions=1024,
+    )

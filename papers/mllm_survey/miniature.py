@@ -55,11 +55,13 @@ def sentences(languages: Sequence[str], n: int, split: Split, seed: int) -> dict
 
 def toy(folder: Path) -> None:
     """Save a small untrained Llama with a tokenizer that spells in bytes."""
-    from core.models.architectures import miniature
-    from core.models.loading import from_config
-    from core.models.tokenization import train_bpe
+    from core.models.scratch import byte_decoder
 
-    tokenizer = train_bpe([item.answer for item in messages.translations(["en"])][:100], 300)
-    shape = miniature(len(tokenizer), width=16, layers=4, heads=2, feed_forward=32, positions=512)
-    from_config(shape, seed=0).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    byte_decoder(
+        folder,
+        [item.answer for item in messages.translations(["en"])][:100],
+        vocabulary=300,
+        layers=4,
+        positions=512,
+        spread=0.02,
+    )

@@ -266,15 +266,7 @@ class Scripted:
 
 def toy(folder: Path) -> None:
     """Save a small untrained chat model that spells in bytes, for tests."""
-    from core.models.architectures import miniature
-    from core.models.loading import from_config
-    from core.models.tokenization import train_bpe
+    from core.models.scratch import byte_decoder
     from core.tasks.samples import CHAT_TEMPLATE
 
-    tokenizer = train_bpe(languages()["en"]["sentences"], vocabulary_size=300)
-    tokenizer.chat_template = CHAT_TEMPLATE
-    config = miniature(
-        len(tokenizer), width=16, layers=2, heads=2, feed_forward=32, positions=4096, initializer_range=0.2
-    )
-    from_config(config, seed=0).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    byte_decoder(folder, languages()["en"]["sentences"], vocabulary=300, positions=4096, chat_template=CHAT_TEMPLATE)

@@ -24,6 +24,7 @@ PAPER = Paper(
     venue="arXiv preprint",
     arxiv="2103.10730",
     family="encoders",
+    deeds=("train",),
     summary=(
         "Pre-trains a BERT on text, translations and transliterations of India's languages: words masked in one "
         "segment are predicted from the other, which ties languages and scripts together."

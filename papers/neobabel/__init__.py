@@ -96,6 +96,7 @@ PAPER = Paper(
     venue="arXiv preprint",
     arxiv="2507.06137",
     family="images",
+    deeds=("train", "merge"),
     summary=(
         "Adds image codes to a multilingual language model and trains it to fill them in under captions in six "
         "languages: prompts in all of them give the same images, where an English-only generator understands English."

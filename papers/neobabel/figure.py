@@ -1,4 +1,4 @@
-"""The figure, drawn from the record: one held-out pair in six languages and in two at once, and what is bound."""
+"""The figures, drawn from the record: what is bound, and one held-out pair in six languages and in two at once."""
 
 from __future__ import annotations
 
@@ -42,10 +42,19 @@ def break_even(native: float, english: float) -> float:
 
 
 def draw(record: Record) -> Figure:
-    """Above: pictures of the first seed's first held-out pair. Below: what is bound, and the break-even."""
-    figure, axes = plt.subplot_mosaic(
-        [["sheet"] * 3, ["foreign", "en", "words"]], figsize=(8.8, 9.6), height_ratios=(2.2, 1)
-    )
+    """What is bound, and the break-even."""
+    figure, axes = plt.subplot_mosaic([["foreign", "en", "words"]], figsize=(8.8, 3.3))
+    for place, title, unit in (("foreign", "in five other languages", "language"), ("en", "in English", "seed")):
+        arm_bars(axes[place], record, f"bound_{place}", ARMS, unit)
+        axes[place].set_title(f"Colours bound to shapes\n{title}", fontsize=9.5, pad=12)
+    axes["en"].set_yticklabels([])
+    _words(axes["words"], record)
+    return figure
+
+
+def draw_sheet(record: Record) -> Figure:
+    """Pictures of the first seed's first held-out pair, by language and arm."""
+    figure, axes = plt.subplots(figsize=(7.8, 6.4))
     columns = []
     for variant, label, _ in (arm for arm in (ARMS[2], ARMS[1], ARMS[0]) if arm[0] in record.measurements):
         found = record.measurements[variant][min(record.seeds)].details["samples"]
@@ -54,16 +63,15 @@ def draw(record: Record) -> Figure:
             (label, [[(decode(torch.tensor([codes]))[0], colour) for codes, colour in row] for row in shown])
         )
     prompts = [(row["prompt"], " + ".join(language_name(code) for code in row["languages"])) for row in found]
-    foot = sheet(axes["sheet"], prompts, columns)
-    for left, (colour, label) in zip((-6.0, -2.0, 3.2), FRAMES.values(), strict=True):
-        frame(axes["sheet"], left, foot, 0.3, colour)
-        axes["sheet"].text(left + 0.45, foot + 0.15, label, fontsize=8.5, va="center")
-    for place, title, unit in (("foreign", "in five other languages", "language"), ("en", "in English", "seed")):
-        arm_bars(axes[place], record, f"bound_{place}", ARMS, unit)
-        axes[place].set_title(f"Colours bound to shapes\n{title}", fontsize=9.5, pad=12)
-    axes["en"].set_yticklabels([])
-    _words(axes["words"], record)
+    foot = sheet(axes, prompts, columns)
+    axes.set_xlim(left=-4.7)
+    for left, (colour, label) in zip((-4.5, -0.7, 4.4), FRAMES.values(), strict=True):
+        frame(axes, left, foot, 0.3, colour)
+        axes.text(left + 0.45, foot + 0.15, label, fontsize=8.5, va="center")
     return figure
+
+
+MORE = {"sheet": draw_sheet}
 
 
 def _words(axes: Axes, record: Record) -> None:

@@ -27,7 +27,7 @@ class Draw:
     run: tyro.conf.Positional[Path]
     """Run directory of a training."""
     prompts: tyro.conf.Positional[tuple[str, ...]]
-    """One or more of them."""
+    """One or more of them; the name of a text file stands for its lines."""
     out: Path = Path("pictures.svg")
     """File to write; as .svg, prompts in every script are legible."""
     draws: Annotated[int, Range(1)] = 3
@@ -47,23 +47,30 @@ def draw(options: Draw) -> None:
     """
     from matplotlib.backend_bases import FigureCanvasBase
 
+    from core.files import is_there, read_lines
     from papers.neobabel import figure
     from papers.neobabel.eval import load_painter
 
     if options.out.suffix[1:] not in (known := FigureCanvasBase.filetypes):
         raise UserError(f"{options.out} has no ending of a picture: choose one of {', '.join(known)}.")
+    prompts = [line for given in options.prompts for line in (read_lines(given) if is_there(given) else [given])]
+    if not (prompts := [prompt for prompt in prompts if prompt.strip()]):
+        raise UserError(f"{', '.join(options.prompts)} holds no prompt: write one a line.")
     painter = load_painter(options.run)
-    figure.write_sheet(options.out, options.prompts, [painter([prompt] * options.draws) for prompt in options.prompts])
-    print(f"{options.out}: {len(options.prompts)} prompts, {options.draws} pictures each")
+    figure.write_sheet(options.out, prompts, [painter([prompt] * options.draws) for prompt in prompts])
+    print(f"{options.out}: {len(prompts)} prompts, {options.draws} pictures each")
 
 
 VERBS: Verbs = {"draw": (Draw, draw)}
 
 TRY = Try(
-    command="draw {model} {data} --out {out}",
-    data="prompts as JSON lines with a column a language; the model is a run directory of `papers.neobabel.train`.",
-    means="Pictures of every prompt in every language, with the consistency across languages.",
-    limits="Consistent pictures may be consistently wrong: look at them.",
+    command="draw {model} {data} --out {out}/pictures.svg",
+    data="a text file with a prompt a line, in any of the model's languages; the model is a run directory of "
+    "`papers.neobabel.train`.",
+    means="What the model draws under each prompt, a row each: the same wish in two languages should give the same "
+    "row.",
+    limits="Consistent pictures may be consistently wrong: look at them. How often they are right or alike, "
+    "`papers.neobabel.eval` counts.",
 )
 
 

@@ -88,13 +88,6 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 def toy(folder: Path) -> None:
     """Save a small untrained model that spells in bytes, for tests."""
-    from core.models.architectures import miniature
-    from core.models.loading import from_config
-    from core.models.tokenization import train_bpe
+    from core.models.scratch import byte_decoder
 
-    tokenizer = train_bpe([row["english_gloss"] for row in _rows("false_friends")], vocabulary_size=320)
-    shape = miniature(
-        len(tokenizer), width=16, layers=2, heads=2, feed_forward=32, positions=2048, initializer_range=0.2
-    )
-    from_config(shape, seed=0).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    byte_decoder(folder, [row["english_gloss"] for row in _rows("false_friends")])

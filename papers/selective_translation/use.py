@@ -8,7 +8,7 @@ python -m papers.selective_translation.use judge en.jsonl hi.jsonl --language Hi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -123,6 +123,7 @@ def named(language: str) -> str:
 def translate(options: Translate) -> None:
     """Write the translations, and say what they took and what was flagged."""
     from core.files import write_rows
+    from core.plugins import own_text_function
     from papers.selective_translation.data import Cost, each, resumed, rows
     from papers.selective_translation.method import SelectiveTranslator
 
@@ -132,11 +133,15 @@ def translate(options: Translate) -> None:
     records = whole[: options.first or None]
     if any(row.get("unsafe") for row in records) and not options.fallback:
         raise UserError("rows are marked unsafe: name a --fallback, or remove the mark.")
-    ask = each(offered(options.backend), options.workers) if options.backend else model(options, language)
+    ask = (
+        each(own_text_function(options.backend, "backend"), options.workers)
+        if options.backend
+        else model(options, language)
+    )
     main = SelectiveTranslator(ask, language, options.mode, json_values=options.json_values)
     parts = {False: (main, options.backend or f"{options.model} {options.max_new_tokens}")}
     if options.fallback:
-        ask = each(offered(options.fallback), options.workers)
+        ask = each(own_text_function(options.fallback, "backend"), options.workers)
         parts[True] = SelectiveTranslator(ask, language, "all"), options.fallback
     done: dict[int, dict[str, Any]] = {}
     total: dict[str, float] = dict.fromkeys(Cost._fields, 0)
@@ -188,27 +193,6 @@ def model(options: Translate, language: str) -> Any:
         return [next(answers) if well else "" for well in fits]
 
     return ask
-
-
-def offered(spec: str) -> Callable[[str], str]:
-    """The user's `str -> str`; what it raises, and what it gives that is no text, is one sentence."""
-    from core.plugins import own
-
-    function: Callable[[str], str] = own(spec, "backend")
-    if not callable(function):
-        raise UserError(f"{spec} gives a {type(function).__name__}: let it return a function from text to text.")
-
-    def one(text: str) -> str:
-        try:
-            found = function(text)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise UserError(f"{spec} fails ({reason}); what is done is kept, run the command again.") from error
-        if not isinstance(found, str):
-            raise UserError(f"{spec} gave a {type(found).__name__} for a text: let it return the translation.")
-        return found
-
-    return one
 
 
 def audit(options: Audit) -> None:

@@ -26,6 +26,7 @@ PAPER = Paper(
     venue="Findings of NAACL 2024",
     arxiv="2403.11430",
     family="translation",
+    deeds=("adapt", "train"),
     summary="Puts the bilingual text into pre-training: having read the new language, a model reads documents in which "
     "every sentence is followed by its translation; a few instructions then suffice.",
     claims=(

@@ -32,5 +32,5 @@ def draw(record: Record) -> Figure:
         arm_bars(axis, record, "accuracy", arms)
         trivial_lines(axis, record, "full", vertical=True)
         axis.set_xlabel("translated right, both directions (95 % interval)")
-        axis.set_title(title)
+        axis.set_title(title, pad=12)  # above the names of the lines
     return figure

@@ -22,6 +22,7 @@ PAPER = Paper(
     venue="COLING 2025",
     arxiv="2405.09913",
     family="encoders",
+    deeds=("adapt", "merge"),
     summary=(
         "Adds the romanised form of every vocabulary piece to a multilingual encoder, with score and embedding copied "
         "from the piece: the model reads romanised text, and nothing is trained."

@@ -872,5 +872,19 @@ def test_an_encoder_is_had_from_an_encoder_decoder(whole: bool, tmp_path: Path) 
     (MT5ForConditionalGeneration if whole else MT5EncoderModel)(config).save_pretrained(tmp_path)
     model = loading.load_model(tmp_path, task="encoder")
     assert isinstance(model, MT5EncoderModel)
-    with pytest.raises(UserError, match=r"has no causal-lm form but .*encoder"):
+    with pytest.raises(UserError, match=r"has no causal-lm form but .*--architecture encoder"):
+        loading.load_model(tmp_path, task="causal-lm")
+    if not whole:
+        with pytest.raises(UserError, match="has no seq2seq form but encoder"):
+            loading.load_model(tmp_path, task="seq2seq")
+
+
+def test_half_an_encoder_decoder_is_no_language_model(tmp_path: Path) -> None:
+    """Transformers has a class for mBART's decoder, which finds weights missing."""
+    from transformers import MBartConfig, MBartForConditionalGeneration
+
+    sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    MBartForConditionalGeneration(MBartConfig(vocab_size=64, **sizes, **heads)).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"has no causal-lm form but .*--architecture encoder"):
         loading.load_model(tmp_path, task="causal-lm")

@@ -30,7 +30,7 @@ def test_the_main_verb_takes_what_is_said(slug: str) -> None:
     assert all(text.endswith(".") for text in (how.data, how.means, how.limits))
 
 
-def test_what_is_missing_or_too_much_is_one_sentence() -> None:
+def test_what_is_missing_or_too_much_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     how = Try("score {data} --model {model}", "lines.", "This.", "Not that.")
     with pytest.raises(UserError, match="papers try x needs --model: a hub id"):
         how.words("x", {"data": "a", "model": None, "language": None}, Path("out"))
@@ -38,6 +38,7 @@ def test_what_is_missing_or_too_much_is_one_sentence() -> None:
         how.words("x", {"data": None, "model": "m", "language": None}, Path("out"))
     with pytest.raises(UserError, match="takes no --language"):
         how.words("x", {"data": "a", "model": "m", "language": "sw"}, Path("out"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="Use it on your own"):
         trying.trial("bimedix")
 
@@ -60,6 +61,7 @@ def test_a_report_holds_everything(
         (folder / "model").mkdir(parents=True)
         (folder / "model" / "config.json").write_text("{}", encoding="utf-8")
         (folder / "model" / "model.safetensors").write_bytes(b"")
+        (folder / "drawn.svg").write_text("<svg/>", encoding="utf-8")
         (folder / "languages.tsv").write_text(
             "language\tscore\tlow\thigh\nfr\t0.3\t0.2\t0.4\n<i>\t0.1\t0\t0.2\n", "utf-8"
         )
@@ -71,6 +73,7 @@ def test_a_report_holds_everything(
     report = (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
     assert "fr 0.31 &lt;b&gt;" in report
     assert "<i>" not in report
+    assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in report
     assert "0.30" in report
     assert "--keep-first" in report
     assert "What it does not mean" in report

@@ -27,7 +27,7 @@ from core.models.mixtures import moe_blocks
 from core.models.nf4 import quantize_base
 from core.models.tokenization import train_bpe
 from core.worlds import medicine
-from papers.bimedix import PAPER, adapters, data, method, miniature
+from papers.bimedix import PAPER, adapters, data, method, miniature, use
 from papers.bimedix import eval as bimedix_eval
 from papers.bimedix import train as bimedix_train
 from papers.bimedix.config import PARTS, PRESETS, VARIANTS, mixtral_shape, workload
@@ -458,6 +458,43 @@ def test_own_model_and_files_through_the_commands(folder: Path, tmp_path: Path) 
         warnings.simplefilter("ignore")
         tuned = PeftModel.from_pretrained(base, tmp_path / "mine" / "artifact" / "adapter").eval()
     assert not torch.allclose(tuned(IDS).logits, before, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_own_verbs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Adapt, with questions before and after; the same numbers from `ask`; routing beside random halves."""
+    own = {name: str(folder / f"{name}.jsonl") for name in ("train_en", "train_ar", "test_en", "test_ar")}
+    moe, out = ["--model", str(folder / "my-moe")], str(tmp_path / "mine")
+    tests = ["--test-english", own["test_en"], "--test-second", own["test_ar"], "--steps", "4", "--out", out]
+    use.main(["adapt", own["train_en"], "--second", own["train_ar"], *moe, "--language", "ar", *tests])
+    adapter = ["--adapter", f"{out}/artifact/adapter"]
+    use.main(["ask", own["test_en"], own["test_ar"], *moe, "--language", "ar", *adapter, "--out", f"{out}/again"])
+    tables = [(Path(out) / name / "accuracy.tsv").read_text(encoding="utf-8") for name in ("", "again")]
+    assert tables[0] == tables[1]
+    assert {line.split("\t")[0] for line in tables[0].splitlines()} >= {"tuned en - ar", "tuned - base ar"}
+    (tmp_path / "law.txt").write_text("One law.\nAnother one.\n", encoding="utf-8")
+    use.main(["routing", f"en={own['test_en']}", f"law={tmp_path / 'law.txt'}", *moe, *adapter, "--out", out])
+    assert "random halves" in capsys.readouterr().out
+    assert len((Path(out) / "routing.tsv").read_text(encoding="utf-8").splitlines()) == 1 + 2 * 2  # models x layers
+    with pytest.raises(SystemExit):
+        use.main(["routing", f"en={own['test_en']}", *moe])
+
+
+def test_own_translator(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is graded too low is for a speaker, and so is a share of the rest."""
+    (tmp_path / "mine.py").write_text(
+        "def good():\n    return lambda text: '90' if text.startswith('Grade') else 'نص'\n"
+        "def bad():\n    return lambda text: None\n",
+        encoding="utf-8",
+    )
+    words = ["translate", str(folder / "train_en.jsonl"), "--language", "ar", "--out", str(tmp_path), "--backend"]
+    use.main([*words, f"{tmp_path}/mine.py:good", "--audit", "0.5"])
+    kept, audited = ((tmp_path / f"{name}.jsonl").read_text("utf-8").splitlines() for name in ("accepted", "review"))
+    assert len(kept) + len(audited) == 24
+    assert min(len(kept), len(audited)) > 3
+    with pytest.raises(SystemExit):
+        use.main([*words, f"{tmp_path}/mine.py:bad"])
+    assert "let it return the translation" in capsys.readouterr().err
 
 
 def test_library_call_of_the_page(folder: Path) -> None:

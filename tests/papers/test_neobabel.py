@@ -471,11 +471,14 @@ def test_the_smoke_run(smoke: Callable[[str], Any], tmp_path: Path, capsys: pyte
     assert among["trivial_crowd_geneval"] == among["geneval"] > 0
     cell = Measurement(metrics, units, done.measurement["details"])
     record = Record("neobabel", "smoke", (0, 1), {arm: {0: cell, 1: cell} for arm in ("native", "english_only")})
-    figure.draw(record).canvas.draw()
+    for draw in (figure.draw, figure.draw_sheet):
+        draw(record).canvas.draw()
     with pytest.raises(SystemExit):
         use.main(["draw", str(done.path), "a red heart", "--out", str(tmp_path / "x.xyz")])
     assert "x.xyz has no ending of a picture: choose one of" in capsys.readouterr().err
-    use.main(["draw", str(done.path), "a red heart", "两个心形", "--out", str(tmp_path / "x.svg"), "--draws", "1"])
+    (tmp_path / "more.txt").write_text("两个心形\n\n", encoding="utf-8")
+    prompts = ["a red heart", str(tmp_path / "more.txt")]
+    use.main(["draw", str(done.path), *prompts, "--out", str(tmp_path / "x.svg"), "--draws", "1"])
     assert "两个心形" in (tmp_path / "x.svg").read_text(encoding="utf-8")
     assert "2 prompts" in capsys.readouterr().out
 

@@ -1,0 +1,356 @@
+"""BiMediX on your own: adapt a mixture of experts, translate instructions, ask in two languages, look at the routing.
+
+    python -m papers.bimedix.use adapt rows.jsonl --model my-moe --language ar
+    python -m papers.bimedix.use translate en.jsonl --language ar --model my-chat-model
+    python -m papers.bimedix.use ask en.jsonl ar.jsonl --language ar --model my-moe --adapter bimedix/artifact/adapter
+    python -m papers.bimedix.use routing en=en.jsonl ar=ar.jsonl law=law.txt --model my-moe
+
+As a library: :func:`papers.bimedix.attach_adapters`, :func:`papers.bimedix.translate_samples`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import Positional
+
+from core.errors import UserError
+from core.experiment.config import Range, Seed
+from core.experiment.entrypoint import Verbs, execute, tools
+from core.experiment.trying import Try
+from papers.bimedix.config import PRESETS, Config
+
+if TYPE_CHECKING:
+    from core.tasks.samples import Sample
+
+Scores = Mapping[str, Mapping[str, float]]
+Rounding = Literal["none", "nf4", "nf4-packed"]
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """Tune adapters on instructions of two languages, and say what they changed in each."""
+
+    instructions: Positional[str]
+    """Instructions in English and the second language, or in English alone; a file or a hub dataset."""
+    model: str
+    """A mixture of experts: hub id, folder or wheel."""
+    language: str
+    """Code of the second language."""
+    second: str = ""
+    """Instructions in the second language; empty: those among the others, by `lang` or by script."""
+    ratio: tuple[Annotated[float, Range(0)], Annotated[float, Range(0)]] = (2.0, 1.0)
+    """English to second, in rows; the scarcer one is repeated."""
+    test_english: str = ""
+    """Multiple-choice questions, to be asked before and after."""
+    test_second: str = ""
+    """Their translations, with the same ids."""
+    scale: Literal["tiny", "paper"] = "tiny"
+    """Whose rank, rounding and training: of a small model in 32 bit, or of one of billions in 4."""
+    steps: Annotated[int, Range(0)] = 0
+    """Optimiser steps; 0: those of the scale."""
+    seed: Seed = 0
+    """Of adapters and order."""
+    out: Path = Path("bimedix")
+    """A new folder; the adapter becomes artifact/adapter. The same command goes on where it was stopped."""
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate instructions; what is graded too low, and a share of the rest, is put apart for a speaker."""
+
+    instructions: Positional[str]
+    """A file or a hub dataset."""
+    language: str
+    """To translate into: its English name, or a code."""
+    source: str = "en"
+    """Code of the language that they are in."""
+    model: str = ""
+    """A chat model that translates, grades and refines: hub id or folder."""
+    backend: str = ""
+    """Instead of it yours, file.py:function; the function returns any `str -> str` that follows a request."""
+    threshold: Annotated[float, Range(0, 100)] = 80.0
+    """Grade below which a translation is refined, and in the end not accepted."""
+    refinements: Annotated[int, Range(0)] = 2
+    """Most refinements of a text."""
+    audit: Annotated[float, Range(0, 1)] = 0.05
+    """Share of the accepted rows that a speaker sees all the same."""
+    max_new_tokens: Annotated[int, Range(1)] = 1024
+    """Longest answer of the model."""
+    seed: Seed = 0
+    """Of the audit."""
+    out: Path = Path("translated")
+    """Folder for accepted.jsonl and review.jsonl."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask multiple-choice questions in two languages, and say how far the languages are apart."""
+
+    english: Positional[str]
+    """Questions with options and the right one."""
+    second: Positional[str]
+    """Their translations, with the same ids."""
+    model: str
+    """A mixture of experts: hub id, folder or wheel."""
+    language: str
+    """Code of the second language."""
+    adapter: Path | None = None
+    """What training wrote as artifact/adapter: the model is asked without it and with it."""
+    quantization: Rounding = "nf4"
+    """How the base is rounded; as it was tuned."""
+    out: Path = Path("asked")
+    """Folder for accuracy.tsv."""
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Which experts the tokens of languages or domains go to, before and after tuning."""
+
+    texts: Positional[tuple[str, ...]]
+    """name=file each, at least two: plain text (.txt), or rows as for tuning. The first 200 are read."""
+    model: str
+    """A mixture of experts: hub id, folder or wheel."""
+    adapter: Path | None = None
+    """What training wrote as artifact/adapter: the model is looked at without it and with it."""
+    quantization: Rounding = "nf4"
+    """How the base is rounded; as it was tuned."""
+    seed: Seed = 0
+    """Of the halves that tell how far apart texts are that do not differ."""
+    out: Path = Path("routing")
+    """Folder for routing.tsv and routing.json."""
+
+
+def adapt(options: Adapt) -> None:
+    """Train, then ask and look at the routing without and with the adapter.
+
+    Raises:
+        UserError: What a file lacks, a model without experts, or a folder with something else.
+    """
+    from core.experiment.run import Run
+    from papers.bimedix import train
+    from papers.bimedix.eval import items_by_language
+
+    if bool(options.test_english) != bool(options.test_second):
+        raise UserError("Give both --test-english and --test-second, or neither.")
+    config = _config(options.model, options.language, options.instructions, options.second or options.instructions)
+    scale = PRESETS[options.scale]
+    training = replace(scale.training, steps=options.steps, epochs=0.0) if options.steps else scale.training
+    config = replace(
+        config, quantization=scale.quantization, rank=scale.rank, alpha=scale.alpha, dropout=scale.dropout,
+        ratio=options.ratio, training=training, seed=options.seed,
+        test_english=(options.test_english,) if options.test_english else (),
+        test_second=(options.test_second,) if options.test_second else (),
+    )  # fmt: skip
+    run = Run(options.out, "bimedix", config, options.out / "stages")
+    if reason := run.holds_another():
+        raise UserError(f"{reason}: choose another folder with --out.")
+    tests, samples = items_by_language(config), train.samples_of(config)  # files before models
+    with run.held():
+        run.open()
+        if not run.finished("train"):
+            execute(train.train, run, "train")
+    texts = {lang: [sample["messages"] for sample in some[:200]] for lang, some in samples.items()}
+    _measure(config, tests if all(tests.values()) else {}, texts, run.artifact / "adapter", options.out)
+    print(f"The adapter, which peft's `PeftModel.from_pretrained(model, folder)` loads: {run.artifact / 'adapter'}.")
+
+
+def ask(options: Ask) -> None:
+    """Print accuracy by language, and both gaps."""
+    from papers.bimedix.data import read_pair
+
+    config = _config(options.model, options.language, options.english, options.second, options.quantization)
+    tests = dict(
+        zip(("en", options.language), read_pair(options.english, options.second, options.language), strict=True)
+    )
+    _measure(config, tests, {}, options.adapter, options.out)
+
+
+def routing(options: Routing) -> None:
+    """Print how far apart the groups' experts are."""
+    from core.corpora import adapted, read_rows
+    from core.corpora.manifest import texts
+    from core.tasks.samples import lesson
+
+    named = [text.partition("=") for text in options.texts]
+    if len({name for name, _, path in named if name and path}) < max(2, len(named)):
+        raise UserError("Give at least two groups of texts with a name of their own: en=en.jsonl sw=sw.txt.")
+    read: dict[str, list[Any]] = {}
+    for name, _, path in named:
+        rows = texts(path) if path.endswith(".txt") else adapted(path, read_rows(path), lambda row, _: lesson(row, ""))
+        read[name] = list(islice(((row if isinstance(row, str) else row["messages"]) for row in rows), 200))
+        if not read[name]:
+            raise UserError(f"{path} holds no text.")
+    config = _config(options.model, "second", named[0][2], named[1][2], options.quantization)
+    _measure(replace(config, seed=options.seed), {}, read, options.adapter, options.out)
+
+
+def _config(model: str, language: str, english: str, second: str, quantization: Rounding = "nf4") -> Config:
+    """That of training, so that a base is opened as training opens it."""
+    files: dict[str, Any] = {"english": (english,), "second": (second,), "second_language": language}
+    return replace(PRESETS["tiny"], base=model, quantization=quantization, speed_width=0, **files)
+
+
+def _measure(
+    config: Config, tests: Mapping[str, list[Sample]], texts: Mapping[str, Any], adapter: Path | None, out: Path
+) -> None:
+    """Accuracy and routing of the base and, where there is an adapter, with it."""
+    from core.experiment.run import temporary
+    from core.files import write_json
+    from core.models.mixtures import moe_blocks
+    from papers.bimedix.adapters import load_adapter
+    from papers.bimedix.eval import right
+    from papers.bimedix.train import load_base
+
+    with temporary("bimedix", config) as run:
+        model, tokenizer = load_base(config, run)
+    moe_blocks(model)  # refuses what has none
+    ids = {name: _tokens(tokenizer, some) for name, some in texts.items()}
+    scores: dict[str, Scores] = {}
+    usage: dict[str, Any] = {}
+    for stage in ("base", "tuned")[: 2 if adapter else 1]:
+        if stage == "tuned" and adapter:
+            load_adapter(model, adapter)
+        scores[stage] = {lang: right(model, tokenizer, items) for lang, items in tests.items()}
+        usage[stage] = _usage(model, ids, config.seed) if ids else {}
+    out.mkdir(parents=True, exist_ok=True)
+    if tests:
+        _tell_accuracy(scores, out / "accuracy.tsv")
+    if ids:
+        write_json(out / "routing.json", usage)
+        _tell_routing(usage, out / "routing.tsv")
+
+
+def _tokens(tokenizer: Any, texts: Sequence[Any]) -> list[list[int]]:
+    """Token ids of plain texts, or of dialogues in the layout that they are tuned in."""
+    from core.models.tokenization import chat_rows
+
+    plain = isinstance(texts[0], str)
+    rows = [tokenizer(text) for text in texts] if plain else chat_rows(tokenizer, texts)
+    return [row["input_ids"][:1024] for row in rows]
+
+
+def _usage(model: Any, ids: Mapping[str, list[list[int]]], seed: int) -> dict[str, Any]:
+    """Expert usage by group and, by pair of groups, the distance of random halves of their texts."""
+    from core.models.mixtures import expert_usage
+
+    usage, draw = expert_usage(model, ids), random.Random(seed)
+    usage["chance"] = {}
+    for one, other in combinations(ids, 2):
+        mixed = draw.sample(both := [*ids[one], *ids[other]], len(both))
+        halves = {"one": mixed[: len(ids[one])], "other": mixed[len(ids[one]) :]}
+        usage["chance"][f"{one} {other}"] = expert_usage(model, halves)["distance"]["one other"]
+    return usage
+
+
+def _tell_accuracy(scores: Mapping[str, Scores], path: Path) -> None:
+    """Accuracy by language, their mean and the gap between them; what tuning changed, with 95 % over questions."""
+    from core.files import write_table
+    from core.metrics.comparison import compare
+
+    rows: list[dict[str, Any]] = []
+    for stage, by_language in scores.items():
+        (first, one), (second, other) = by_language.items()
+        found = {
+            f"{stage} {first}": (one, 0.0),
+            f"{stage} {second}": (other, 0.0),
+            f"{stage} {first} - {second}": (one, other),
+        }
+        both = {key: (one[key] + other[key]) / 2 for key in one}
+        found[f"{stage} both"] = (both, 0.0)
+        if stage == "tuned":
+            before = scores["base"]
+            found |= {f"tuned - base {lang}": (by_language[lang], before[lang]) for lang in (first, second)}
+        for name, (left, right) in found.items():
+            gain = compare({0: left}, {0: right} if isinstance(right, Mapping) else right, 9).interval
+            rows.append({"accuracy": name, "estimate": gain.estimate, "low": gain.low, "high": gain.high})
+            print(f"{name:24s} {gain.estimate:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
+    write_table(path, rows)
+    print(f"Intervals: 95 % over {len(one)} questions.")
+
+
+def _tell_routing(usage: Mapping[str, Any], path: Path) -> None:
+    """Distance of each two groups by layer, beside that of random halves of the same texts."""
+    from core.files import write_table
+
+    rows: list[dict[str, Any]] = []
+    for stage, found in usage.items():
+        for pair, by_layer in found["distance"].items():
+            chance = found["chance"][pair]
+            rows += [
+                {
+                    "model": stage,
+                    "groups": pair,
+                    "layer": layer,
+                    "distance": distance,
+                    "of random halves": chance[layer],
+                }
+                for layer, distance in enumerate(by_layer)
+            ]
+            print(f"{stage}: experts of {pair} are {fmean(by_layer):.3f} apart, random halves {fmean(chance):.3f}")
+    write_table(path, rows)
+
+
+def translate(options: Translate) -> None:
+    """Write what is accepted and what a speaker has to look at."""
+    from core.files import write_rows
+    from core.text.languages import name
+    from papers.bimedix.data import PromptedModel, read_samples, translate_samples
+
+    if bool(options.model) == bool(options.backend):
+        raise UserError("Name a translator: either --model or --backend file.py:function.")
+    samples = read_samples(options.instructions, options.source)
+    writer = PromptedModel(_writer(options), name(options.source), name(options.language))
+    accepted, review = translate_samples(
+        samples, options.language, writer.translate, writer.grade, writer.refine,
+        threshold=options.threshold, refinements=options.refinements, audit=options.audit, seed=options.seed,
+    )  # fmt: skip
+    for rows, file in ((accepted, "accepted.jsonl"), (review, "review.jsonl")):
+        write_rows(options.out / file, rows)
+    low = sum(row["review"] == "score" for row in review)
+    doubtful = f"{low} graded below {options.threshold:g}, {len(review) - low} to audit"
+    print(f"{options.out}: {len(accepted)} accepted, {doubtful}.")
+    print(f"Mean grade {fmean(row['score'] for row in [*accepted, *review]):.1f}, of the lowest text of each.")
+
+
+def _writer(options: Translate) -> Callable[[str], str]:
+    if options.backend:
+        from core.plugins import own_text_function
+
+        return own_text_function(options.backend, "backend")
+    from core.inference.chat import Chat
+
+    chat = Chat.load(options.model)
+    return lambda text: chat.reply([[{"role": "user", "content": text}]], max_new_tokens=options.max_new_tokens)[0]
+
+
+VERBS: Verbs = {
+    "adapt": (Adapt, adapt), "translate": (Translate, translate), "ask": (Ask, ask), "routing": (Routing, routing),
+}  # fmt: skip
+
+TRY = Try(
+    command="adapt {data} --model {model} --language {language} --out {out}",
+    data="instructions in English and in your language in one file (or yours with `-- --second rows.jsonl`); with "
+    "`--test-english` and `--test-second` questions that are asked before and after.",
+    means="What one adapter on experts, router and attention gives each language: accuracy before and after, the gap, "
+    "and whether the languages go through the same experts. The adapter loads with peft.",
+    limits="Without questions nothing is said about quality. Routing that differs is no harm, and random halves differ "
+    "too: look at both numbers. Whether one language helped the other needs a run on the other alone "
+    "(`papers.bimedix.train --languages second`).",
+    more="--test-english en.jsonl --test-second mine.jsonl",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; the user's mistakes end with one sentence and exit code 2."""
+    tools("papers.bimedix.use", __doc__, VERBS, arguments)
+
+
+if __name__ == "__main__":
+    main()
