@@ -321,6 +321,25 @@ def test_what_is_read_asked_and_judged_is_disjoint(kind: str) -> None:
             assert not one & other
 
 
+def test_nothing_that_is_asked_or_judged_can_be_looked_up() -> None:
+    lines = [f"{name} went to the market with {n} loaves of bread" for n, name in enumerate(("ann", "bob", "cat") * 4)]
+    read = "\n".join(lines[::2])
+    found = miniature.questions(lines, 12, np.random.default_rng(0), read)
+    assert 4 <= len(found) <= 6 + 2
+    assert all(context[-miniature.COPIED :] + options[0] not in read for context, options in found)
+    passages = miniature.sample_passages(lines, 12, np.random.default_rng(0), read)
+    assert sorted(passages) == sorted(lines[1::2])
+
+
+def test_benchmarks_of_a_project_count_as_one() -> None:
+    assert eval.of_projects({"a/1": 1.0, "a/2": 0.0, "b": 1.0}) == 0.75
+    ids = {found.id for found in load_records() if found.source == catalogue.HARNESS}
+    assert eval.PROJECTS.keys() <= ids
+    units = eval.collection(PRESETS["tiny"])[1]["english_lead"]
+    assert len(units) == 36
+    assert len({key.partition("/")[0] for key in units}) == 29
+
+
 def test_characters_sum_to_one() -> None:
     alphabet = {letter: number for number, letter in enumerate("abc", start=1)}
     grams = miniature.Grams(["abcab", "bca"], alphabet)
