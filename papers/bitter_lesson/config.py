@@ -30,8 +30,8 @@ class Config:
     # what is measured
     benchmark: Literal["localized", "translated", "foreign", "floor"] = "localized"
     """localized: written in the language (Chinese: CMMLU, by our recollection of the paper). translated: into it
-    (MMLU). foreign: the localized one of another language. floor: no benchmark, but the characters that a model has
-    read, or its parameters."""
+    (MMLU). foreign: the localized one of another language (at the paper's scale, where no other has one, MMLU in
+    French). floor: no benchmark, but the characters that a model has read, or its parameters."""
     score: Literal["official", "accuracy"] = "official"
     """The benchmark's own: in the miniature the margin of the right continuation in nats, of tasks what the harness
     reports first. accuracy is the share of right answers."""

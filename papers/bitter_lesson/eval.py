@@ -11,7 +11,7 @@ records. The fourth draws tables of thirty models whose true correlations are kn
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import fmean
 from typing import Any
@@ -33,6 +33,12 @@ from papers.bitter_lesson.method import agreement, compare_benchmarks
 Units = dict[str, dict[str, float]]
 LOCALIZED, TRANSLATED = 0.682, 0.473  # what the paper reports for Chinese
 THIRTY = 30
+# Task folders of one project are relatives: they count as one.
+PROJECTS = {
+    **dict.fromkeys(("afrimgsm", "afrimmlu", "afrixnli"), "irokobench"),
+    **{f"{name}_bench": "iberobench" for name in ("basque", "catalan", "galician", "portuguese", "spanish")},
+    **dict.fromkeys(("lambada_multilingual", "lambada_multilingual_stablelm"), "lambada"),
+}
 INPUTS = ("size_rank", "people_rank")  # of a correlation; their means are nothing
 
 
@@ -71,6 +77,9 @@ def benchmarks(config: Config, run: Run) -> tuple[dict[str, float], Units, dict[
         details["agreement"][code] = {"benchmark": name, **asdict(found)}
         floor = models.get("characters") or models["size"]
         units["floor"][code] = spearman([floor[model] for model in names], y)
+        if read := [column for known, column in models.items() if known.startswith("read ") and known.endswith(code)]:
+            here = [sum(column[model] for column in read) for model in names]
+            units["read_here"] = units.get("read_here", {}) | {code: spearman(here, y)}
         for metric, known, of in (("truth", f"taste {code}", y), ("dial", f"read {name}/{code}", x)):
             if known in models:
                 units[metric][code] = spearman([models[known][model] for model in names], of)
@@ -78,7 +87,6 @@ def benchmarks(config: Config, run: Run) -> tuple[dict[str, float], Units, dict[
             units["accuracy_best"][code] = fmean(sorted(right.values())[-max(1, len(right) // 4) :])
     metrics = {f"rho_{code}": value for code, value in units["rho"].items()}
     metrics["trivial_read_most"] = fmean(units["floor"].values())
-    metrics |= {f"trivial_{name}": fmean(facts[name].values()) for name in ("lookup", "judge_lookup") if name in facts}
     if reliable := facts.get("reliability"):
         units["reliability"] = reliable
         metrics["ceiling"] = math.sqrt(fmean(reliable.values()))
@@ -133,25 +141,38 @@ def people(config: Config) -> tuple[dict[str, float], Units, dict[str, Any]]:
 
 
 def collection(config: Config) -> tuple[dict[str, float], Units, dict[str, Any]]:
-    """Shares of the records that others have chosen, the harness's; by record, so that an interval can be drawn."""
+    """Shares of the records that others have chosen, the harness's; by project, which an interval draws whole."""
     every = load_records()
     records = [record for record in every if record.source == HARNESS]
     if config.shuffled:
         records = relabelled(records, config.seed)
-    languages = distribution(records, "languages")
-    second = next(code for code in languages if code != "en")
-    spoken = {r.id: r.labels("languages") for r in records}
+    path = {record.id: "/".join(filter(None, (PROJECTS.get(record.id), record.id))) for record in records}
+    spoken = {path[r.id]: r.labels("languages") for r in records}
+    share = {
+        code: of_projects({key: float(code in codes) for key, codes in spoken.items()})
+        for code in {code for codes in spoken.values() for code in codes}
+    }
+    second = max(sorted(share.keys() - {"en"}), key=share.__getitem__)
     sign = {"discriminative": 1.0, "generative": -1.0, "both": 0.0}
     units = {
         "english_lead": {key: float("en" in codes) - float(second in codes) for key, codes in spoken.items()},
-        "choosing_lead": {r.id: sign[r.task_category] for r in records},
-        "original": {r.id: float("none" in r.translation) for r in records if r.translation},
+        "choosing_lead": {path[r.id]: sign[r.task_category] for r in records},
+        "original": {path[r.id]: float("none" in r.translation) for r in records if r.translation},
     }
     shares = {field: distribution(records, field) for field in ("languages", "task_category", "translation", "domains")}
-    metrics = {"english": languages.get("en", 0.0), "runner_up": languages[second]}
+    metrics = {"english": share.get("en", 0.0), "runner_up": share[second]}
+    metrics |= {name: of_projects(values) for name, values in units.items()}
     details = {"runner_up": second, "coverage": coverage(records), "all_records": coverage(every)}
     details |= {"shares": {field: dict(list(found.items())[:20]) for field, found in shares.items()}}
     return metrics, units, {"collection": details}
+
+
+def of_projects(values: Mapping[str, float]) -> float:
+    """Mean over projects of the mean over each one's benchmarks, which are named `project/benchmark` or `benchmark`."""
+    found: dict[str, list[float]] = {}
+    for key, value in values.items():
+        found.setdefault(key.partition("/")[0], []).append(value)
+    return fmean(fmean(own) for own in found.values())
 
 
 def relabelled(records: Sequence[BenchmarkRecord], seed: int) -> list[BenchmarkRecord]:

@@ -19,7 +19,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +30,7 @@ from core.metrics.intervals import Array
 WRITTEN_IN = {"interface": "en", "narrations": "ar"}
 LANGUAGES = ("en", "ar")
 ORDER, WIDTH = 4, 8  # characters of an n-gram; of a continuation
-CONTEXT, CHOICES = 30, 4
+CONTEXT, CHOICES, COPIED = 30, 4, 16
 TEMPERATURE = 0.1  # nats a character by which a passage has to be likelier for a vote of 73 to 27
 _SIGNS = dict.fromkeys(code for code in range(0x300, 0x700) if unicodedata.category(chr(code)) == "Mn")
 Part = Literal["train", "items", "judge"]
@@ -42,8 +41,7 @@ _SHARES: dict[Part, float] = {"train": 0.5, "items": 0.25, "judge": 0.25}
 class World:
     """What a population did, all by model: scores and accuracy of each benchmark, characters read of each text.
 
-    Votes and true taste are by language. `lookup` is the share of items whose right end, with the sixteen characters
-    before it, stands somewhere in what the models may read; `judge_lookup` that of whole passages of the judge.
+    Votes and true taste are by language.
     """
 
     scores: dict[tuple[str, str], list[float]]
@@ -53,8 +51,6 @@ class World:
     read: dict[tuple[str, str], list[float]]
     budget: list[float]
     items: dict[tuple[str, str], int] = field(default_factory=dict)
-    lookup: dict[tuple[str, str], float] = field(default_factory=dict)
-    judge_lookup: dict[str, float] = field(default_factory=dict)
 
 
 # --- texts --------------------------------------------------------------------------------------------------------
@@ -161,13 +157,21 @@ def sample(lines: Sequence[str], characters: float, rng: np.random.Generator) ->
 # --- benchmarks and votes -----------------------------------------------------------------------------------------
 
 
-def questions(lines: Sequence[str], number: int, rng: np.random.Generator) -> list[tuple[str, list[str]]]:
-    """A beginning and four ways to go on of equal length, the right one first; the others go on elsewhere."""
+def questions(
+    lines: Sequence[str], number: int, rng: np.random.Generator, elsewhere: str = ""
+) -> list[tuple[str, list[str]]]:
+    """A beginning and four ways to go on of equal length, the right one first; the others go on elsewhere.
+
+    Lines whose right end stands with the `COPIED` characters before it in the text `elsewhere` (what models or voters
+    read) are left out: repeated stories and formulas would be looked up.
+    """
     long = [line for line in dict.fromkeys(lines) if len(line) >= WIDTH + 6]
-    cut = []
-    for place in rng.permutation(len(long))[:number]:
+    cut: list[tuple[str, str]] = []
+    for place in rng.permutation(len(long)):
         end = int(rng.integers(WIDTH + 6, len(long[place]) + 1))
-        cut.append((long[place][max(0, end - WIDTH - CONTEXT) : end - WIDTH], long[place][end - WIDTH : end]))
+        context, right = long[place][max(0, end - WIDTH - CONTEXT) : end - WIDTH], long[place][end - WIDTH : end]
+        if len(cut) < number and context[-COPIED:] + right not in elsewhere:
+            cut.append((context, right))
     found = []
     for context, right in cut:
         others = sorted({other for _, other in cut} - {right})
@@ -199,8 +203,15 @@ def made(split: str, seed: int, models: int, votes: int, items: int, low: float,
         letters[254:], 255
     )
     pairs = [(kind, code) for kind in WRITTEN_IN for code in LANGUAGES]
-    asked = {pair: questions(lines[*pair, "items"], items, rng) for pair in pairs}
-    judged = {code: sample_passages(lines[kind, code, "judge"], 120, rng) for kind, code in WRITTEN_IN.items()}
+    pool = {(*pair, part): "\n".join(lines[*pair, part]) for pair in pairs for part in ("train", "judge")}
+    asked = {
+        pair: questions(lines[*pair, "items"], items, rng, pool[*pair, "train"] + "\n" + pool[*pair, "judge"])
+        for pair in pairs
+    }
+    judged = {
+        code: sample_passages(lines[kind, code, "judge"], 120, rng, pool[kind, code, "train"])
+        for kind, code in WRITTEN_IN.items()
+    }
     options = {
         pair: np.concatenate([packed(context + option, alphabet)[-WIDTH:] for context, all in found for option in all])
         for pair, found in asked.items()
@@ -211,11 +222,6 @@ def made(split: str, seed: int, models: int, votes: int, items: int, low: float,
     shares = rng.dirichlet([0.7] * len(pairs), models)
     world = World({p: [] for p in pairs}, {p: [] for p in pairs}, {}, {}, {p: [] for p in pairs}, budget.tolist())
     world.items.update({pair: len(found) for pair, found in asked.items()})
-    pool = {pair: "\n".join(lines[*pair, "train"]) for pair in pairs}
-    for pair, found in asked.items():
-        world.lookup[pair] = fmean((context[-16:] + right) in pool[pair] for context, (right, *_) in found)
-    for kind, code in WRITTEN_IN.items():
-        world.judge_lookup[code] = fmean(passage in pool[kind, code] for passage in judged[code])
     likelihood: dict[str, list[Array]] = {code: [] for code in LANGUAGES}
     for model in range(models):
         given = [sample(lines[*pair, "train"], budget[model] * shares[model, n], rng) for n, pair in enumerate(pairs)]
@@ -239,9 +245,10 @@ def made(split: str, seed: int, models: int, votes: int, items: int, low: float,
     return world
 
 
-def sample_passages(lines: Sequence[str], number: int, rng: np.random.Generator) -> list[str]:
-    """Passages of at most 60 characters that a voter reads."""
+def sample_passages(lines: Sequence[str], number: int, rng: np.random.Generator, elsewhere: str = "") -> list[str]:
+    """Passages of at most 60 characters that a voter reads, of which none stands whole in the text `elsewhere`."""
     found = [line for line in dict.fromkeys(lines) if len(line) >= WIDTH]
-    chosen = [found[place] for place in rng.permutation(len(found))[:number]]
-    starts = [int(rng.integers(0, max(1, len(line) - 60))) for line in chosen]
-    return [line[start : start + 60] for line, start in zip(chosen, starts, strict=True)]
+    starts = [int(rng.integers(0, max(1, len(line) - 60))) for line in found]
+    passages = [line[start : start + 60] for line, start in zip(found, starts, strict=True)]
+    new = [passage for passage in passages if passage not in elsewhere]
+    return [new[place] for place in rng.permutation(len(new))[:number]]

@@ -43,9 +43,7 @@ def population(config: Config, run: Run) -> tuple[data.Scores, data.Ratings, dic
     def compute() -> dict[str, Any]:
         world: World = made(**how)  # type: ignore[arg-type]
         joined = lambda by: {"/".join(pair): values for pair, values in by.items()}  # noqa: E731
-        return asdict(world) | {
-            name: joined(getattr(world, name)) for name in ("scores", "accuracy", "read", "items", "lookup")
-        }
+        return asdict(world) | {name: joined(getattr(world, name)) for name in ("scores", "accuracy", "read", "items")}
 
     world = run.once("population", how, compute)
     names = [f"m{number:03}" for number in range(config.population)]
@@ -61,7 +59,7 @@ def population(config: Config, run: Run) -> tuple[data.Scores, data.Ratings, dic
     models |= {f"read {pair}": dict(zip(names, values, strict=True)) for pair, values in world["read"].items()}
     models |= {f"taste {code}": dict(zip(names, values, strict=True)) for code, values in world["taste"].items()}
     facts = {"reliability": {code: reliability(found, config.seed) for code, found in votes.items()}}
-    facts |= {name: world[name] for name in ("items", "lookup", "judge_lookup")}
+    facts["items"] = world["items"]
     return scores, ratings, models, facts
 
 

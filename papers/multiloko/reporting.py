@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -80,12 +81,15 @@ def lines(found: Report) -> list[str]:
     """The report in points, as text."""
     spread, scores = found.diagnosis.parity, found.scores
     others = ", ".join(f"{name} {100 * value:.2f}" for name, value in found.averages.items())
+    over = " (2 standard errors over languages)" if isfinite(spread.twice_error) else ""
     told = [
-        f"average {100 * spread.average:.2f} ± {100 * spread.twice_error:.2f} (2 standard errors over languages) with "
-        f"scorer {found.scorer}; {others}",
-        f"gap {100 * spread.gap:.2f} from {spread.best} to {spread.worst}; equal languages would show "
-        f"{100 * spread.gap_of_equals:.2f} by the choice of questions",
+        f"average {100 * spread.average:.2f}{_error(spread.twice_error)}{over} with scorer {found.scorer}; {others}"
     ]
+    if over:
+        told.append(
+            f"gap {100 * spread.gap:.2f} from {spread.best} to {spread.worst}; equal languages would show "
+            f"{100 * spread.gap_of_equals:.2f} by the choice of questions"
+        )
     effects = [
         effect
         for by, one in zip(method.TRANSLATORS, (found.diagnosis, found.machine), strict=True)
@@ -100,9 +104,9 @@ def lines(found: Report) -> list[str]:
         if effect:
             means = [100 * fmean(values) for values in zip(*effect.by_language.values(), strict=True)]
             shown = [f"{term} {mean:.2f}" for term, mean in zip(terms, means, strict=True)]
-            if "less" in name:
-                shown.append(f"rank correlation of languages {method.order(effect):.2f}")
-            told.append(f"{name} {100 * effect.mean:+.2f} ± {100 * effect.twice_error:.2f} ({', '.join(shown)})")
+            if "less" in name and isfinite(order := method.order(effect)):
+                shown.append(f"rank correlation of languages {order:.2f}")
+            told.append(f"{name} {100 * effect.mean:+.2f}{_error(effect.twice_error)} ({', '.join(shown)})")
     for by in method.TRANSLATORS:
         kinds: dict[str, list[str]] = {"in English": [], "English questions in each language": []}
         for key in scores:
@@ -115,6 +119,11 @@ def lines(found: Report) -> list[str]:
     if same := found.diagnosis.consistency:
         told.append(f"right or wrong in both languages alike: {fmean(one.agreement for one in same.values()):.0%}")
     return told
+
+
+def _error(twice: float) -> str:
+    """Nothing where there is one language alone."""
+    return f" ± {100 * twice:.2f}" if isfinite(twice) else ""
 
 
 def table(found: Report) -> list[dict[str, Any]]:

@@ -71,8 +71,8 @@ class Evaluate:
     """Which files."""
     scorer: Scorer = "current"
     """Which official version."""
-    max_new_tokens: Annotated[int, Range(1)] = 64
-    """Room for an answer."""
+    max_new_tokens: Annotated[int | None, Range(1)] = None
+    """Room for an answer; 64 for base models and 256 for chat models if it is not given."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the forward pass."""
     out: Path = Path("scores")
@@ -139,7 +139,8 @@ def run_evaluate(options: Evaluate) -> None:
     languages = options.languages and {*options.languages, "english"}
     asked = read_sets(options.references, options.subset, languages)
     loaded = load(options.model, dtype=options.dtype)
-    said = answers(loaded, asked, options.references, options.mode, options.shots, options.max_new_tokens)
+    room = options.max_new_tokens or (64 if options.mode == "base" else 256)
+    said = answers(loaded, asked, options.references, options.mode, options.shots, room)
     options.out.mkdir(parents=True, exist_ok=True)
     write_predictions(options.out / "predictions.jsonl", said)
     _tell(asked, {options.model: said}, options.scorer, "em", options.out)
@@ -164,9 +165,10 @@ def _tell(asked: Sets, said: Mapping[str, Said], scorer: Scorer, metric: Metric,
     for other, one in list(found.items())[1:]:
         if own(one).keys() != own(first).keys():
             raise UserError(f"{other} and {name} answer other languages: give files of the same sets.")
-        gain = compare({0: own(one)}, {0: own(first)}, 1).interval
+        over = "languages" if len(method.local(first.scores)) > 1 else "questions"
+        gain = compare({0: own(one)}, {0: own(first)}, 1 if over == "languages" else 2).interval
         ends = f"[{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]"
-        print(f"{other} less {name}: {100 * gain.estimate:+.2f} {ends}, 95 % over languages")
+        print(f"{other} less {name}: {100 * gain.estimate:+.2f} {ends}, 95 % over {over}")
     effects = [effect for one in found.values() if (effect := method.translation(one.scores))]
     if len(effects) == len(found) > 2:
         human, machine = ([fmean(pair[n] for pair in e.by_language.values()) for e in effects] for n in (0, 1))

@@ -321,6 +321,27 @@ def test_what_is_read_asked_and_judged_is_disjoint(kind: str) -> None:
             assert not one & other
 
 
+def test_nothing_that_is_asked_or_judged_can_be_looked_up() -> None:
+    rng = np.random.default_rng(1)
+    lines = ["".join(rng.choice([*"abcdefgh"], 50)) for _ in range(40)]
+    read = "\n".join(lines[::2])
+    found = miniature.questions(lines, 12, rng, read)
+    assert len(found) == 12
+    assert all(context[-miniature.COPIED :] + options[0] not in read for context, options in found)
+    assert len(miniature.questions(lines, 40, rng, read)) == 20
+    passages = miniature.sample_passages(lines, 40, rng, read)
+    assert sorted(passages) == sorted(lines[1::2])
+
+
+def test_benchmarks_of_a_project_count_as_one() -> None:
+    assert eval.of_projects({"a/1": 1.0, "a/2": 0.0, "b": 1.0}) == 0.75
+    ids = {found.id for found in load_records() if found.source == catalogue.HARNESS}
+    assert eval.PROJECTS.keys() <= ids
+    units = eval.collection(PRESETS["tiny"])[1]["english_lead"]
+    assert len(units) == 36
+    assert len({key.partition("/")[0] for key in units}) == 29
+
+
 def test_characters_sum_to_one() -> None:
     alphabet = {letter: number for number, letter in enumerate("abc", start=1)}
     grams = miniature.Grams(["abcab", "bca"], alphabet)

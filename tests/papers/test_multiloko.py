@@ -450,6 +450,24 @@ def test_models_are_compared_on_the_same_questions(tmp_path: Path, capsys: Any, 
         report(asked, said, metric="edit_distance")
 
 
+def test_a_single_language_has_no_spread(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    """What `build` makes for one language is reported without errors over languages, and compared over questions."""
+    monkeypatch.chdir(tmp_path)
+    keys = ["thai", *(set_name("thai", "english", by) for by in method.TRANSLATORS)]
+    for key in keys:
+        data.write_set(tmp_path / "mine", key, [Row(str(n), f"{n}?", (str(n),), "") for n in range(8)])
+    for name, right in (("one", 2), ("two", 6)):
+        said = {key: {str(n): str(n) if n < right else "x" for n in range(8)} for key in keys}
+        write_predictions(tmp_path / f"{name}.jsonl", said)
+    use.main(["score", "one.jsonl", "two.jsonl", "--references", "mine"])
+    told = capsys.readouterr().out
+    assert "nan" not in told
+    assert "inf" not in told
+    assert "gap" not in told
+    assert "two.jsonl less one.jsonl: +50.00" in told
+    assert "95 % over questions" in told
+
+
 def test_a_set_for_a_language_that_the_benchmark_lacks(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     own = [
