@@ -127,6 +127,16 @@ def aligned(paths: Sequence[str | Path]) -> Iterator[tuple[str, list[Tensor]]]:
             yield name, [tensor.float() for tensor in checkpoints.tensors(name)]
 
 
+def names(path: str | Path) -> list[str]:
+    """Names of the tensors of a checkpoint.
+
+    Raises:
+        UserError: as :func:`merged`.
+    """
+    with _Checkpoints(_sources([path])) as checkpoints:
+        return checkpoints.names
+
+
 def _sources(paths: Sequence[str | Path]) -> list[Path]:
     sources = [Path(path) for path in paths]
     if not sources:
