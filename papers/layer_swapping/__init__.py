@@ -20,13 +20,13 @@ PAPER = Paper(
     venue="ICLR 2025",
     arxiv="2410.01335",
     family="merging",
-    summary="Tunes one base twice, on a task in English and on anything in the target language, and takes the outer layers "
-    "from the second model and the middle from the first: the task in a language that has no data for it.",
+    summary="Tunes one base twice, on a task in English and on anything in the target language, and takes the outer "
+    "layers from the second model and the middle from the first: the task in a language that has no data for it.",
     claims=(
         Claim(
             id="beats-both-experts",
-            statement="Sums in a language that nobody has shown a sum in are right more often after layer swapping than "
-            "with the maths expert and than with the language expert.",
+            statement="Sums in a language that nobody has shown a sum in are right more often after layer swapping "
+            "than with the maths expert and than with the language expert.",
             reported="MGSM: 10 % above the experts in four languages (abstract).",
             **_ADD,
             control=("task", "language"),
@@ -35,10 +35,10 @@ PAPER = Paper(
         ),
         Claim(
             id="transfers",
-            statement="They are right more often than with the maths expert, and than with the base: the skill reaches the "
-            "language.",
-            reported="The best merge is above experts and base in Swahili, Telugu and Bengali; in Japanese it is below the "
-            "maths experts (public reviews).",
+            statement="They are right more often than with the maths expert, and than with the base: the skill reaches "
+            "the language.",
+            reported="The best merge is above experts and base in Swahili, Telugu and Bengali; in Japanese it is below "
+            "the maths experts (public reviews).",
             **_ADD,
             control=("task", "base"),
             null="stranger",
@@ -64,8 +64,8 @@ PAPER = Paper(
         ),
         Claim(
             id="language-changes-the-ends",
-            statement="More of what language tuning changes lies in the first and the last layer, by size, than of what "
-            "maths tuning changes.",
+            statement="More of what language tuning changes lies in the first and the last layer, by size, than of "
+            "what maths tuning changes.",
             reported="Maths tuning changes the middle layers most, language tuning the first and last ones (abstract).",
             metric="ends",
             treatment="language",
@@ -86,7 +86,7 @@ PAPER = Paper(
         ),
         Claim(
             id="mgsm",
-            statement="Merged Llama 3.1 8B models solve 10 % more problems of MGSM in Swahili, Telugu, Bengali and Japanese.",
+            statement="Merged Llama 3.1 8B models solve 10 % more of MGSM in Swahili, Telugu, Bengali and Japanese.",
             reported="10 % (abstract; the table was not read).",
             out_of_scale=_LARGE,
         ),
@@ -94,8 +94,8 @@ PAPER = Paper(
     checks=(
         Check(
             id="the-place-matters",
-            statement="It matters which layers: the language expert in the middle is worse, and so are the same shares of it "
-            "in random places.",
+            statement="It matters which layers: the language expert in the middle is worse, and so are the same shares "
+            "of it in random places.",
             **_ADD,
             control=("reverse", "random"),
             null="stranger",
@@ -124,7 +124,7 @@ PAPER = Paper(
         ),
         Check(
             id="keeps-the-language",
-            statement="Other tasks in the target language are right as often as with the language expert, up to five points.",
+            statement="Other tasks in the target language keep what the language expert reaches, up to five points.",
             metric="generic",
             treatment="swap",
             control="language",
@@ -174,8 +174,8 @@ PAPER = Paper(
             at_least=0.8,
         ),
     ),
-    licence_note="There is no official code, and no released model. Llama 3.1 has a licence of its own; Orca-Math is MIT, "
-    "the Aya dataset Apache-2.0, MGSM CC BY-SA 4.0.",
+    licence_note="There is no official code, and no released model. Llama 3.1 has a licence of its own; Orca-Math is "
+    "MIT, the Aya dataset Apache-2.0, MGSM CC BY-SA 4.0.",
     seeds=(42, 43, 44, 45, 46, 47),
     minutes=10,
 )

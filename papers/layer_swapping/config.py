@@ -1,8 +1,8 @@
 """Settings of every scale and variant.
 
-There is no official code and we had the paper's abstract, its public reviews and third parties' summaries, not its text.
-"secondary" is such a summary, "survey" a survey of reproducibility that quotes the paper, "ours, development split" what
-was chosen on sums that are not tested (`results/settings.jsonl`).
+There is no official code and we had the paper's abstract, its reviews and third parties' summaries, not its text.
+"secondary" is such a summary, "survey" a survey of reproducibility that quotes the paper, "recalled" our memory, "ours,
+development split" what was chosen on sums that are not tested (`results/settings.jsonl`).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Config:
     """Measure on test sums, or on those on which settings are chosen."""
 
     system: System = "swap"
-    """What is measured: layers of both experts (the paper), an expert or the base alone, another way to merge them (soup:
-    weighted average; ties; arithmetic: both differences added to the base), or one model tuned on the data of both."""
+    """What is measured: layers of both experts (the paper), an expert or the base alone, another way to merge them
+    (soup: weighted average; ties; arithmetic: both differences added to the base), or one model tuned on both data."""
     recipe: Recipe = field(default_factory=lambda: Recipe(bottom=1, top=1, bottom_transition=1, top_transition=1))
     """Which layers come from whom."""
     place: Literal["recipe", "reverse", "random"] = "recipe"
@@ -76,8 +76,8 @@ class Config:
     test: str = "mgsm"
     """Questions to measure on, with a `base`; as of `core.tasks.mathematics.questions`."""
     exemplars: str = ""
-    """JSONL with `lang`, `question` and `answer` (a chain of thought), the first two of which stand before each question
-    of their language: 2-shot (recalled). None: without."""
+    """JSONL with `lang`, `question` and `answer` (a chain of thought), the first two of which stand before each
+    question of their language: 2-shot (recalled). None: without."""
     max_new_tokens: Annotated[int, Range(1)] = 8
     """Longest answer."""
 

@@ -45,7 +45,7 @@ def over(found: Sequence[Sequence[method.Change]], module: str) -> list[float]:
 
 
 def moved(found: Sequence[Sequence[method.Change]]) -> dict[str, float]:
-    """Change of the first, the last and all middle layers as multiples of the mean over layers; `ends` is that of both."""
+    """Change of the first, the last and the middle layers in multiples of the mean of all; `ends`: first and last."""
     by_layer = over(found, "all")
     mean = fmean(by_layer)
     first, last = by_layer[0] / mean, by_layer[-1] / mean

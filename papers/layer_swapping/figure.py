@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record alone: sums in the target language, in English, and what tuning changed."""
+"""The figure of the page, drawn from the record alone: sums in both languages, and what tuning changed."""
 
 from __future__ import annotations
 

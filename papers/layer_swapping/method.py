@@ -82,7 +82,7 @@ def shares(recipe: Recipe, layers: int) -> list[float]:
 
 
 def scaled(layers: int) -> Recipe:
-    """The paper's recipe (5 and 2 of 32 layers, as secondary sources have it) for a model of another depth; our rule."""
+    """The paper's recipe (5 and 2 of 32 layers in secondary sources) for a model of another depth; our rule."""
     return Recipe(round(5 / 32 * layers), max(1, round(2 / 32 * layers)))
 
 

@@ -120,7 +120,7 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
 
 
 def of_base(config: Config, rng: Random) -> Iterator[Item]:
-    """What the base reads: target languages by their share, without sums; the others alike, with their share of sums."""
+    """What the base reads: target languages by their share, without sums; the others with their share of sums."""
     codes = targets(config)
     while True:
         if rng.random() < config.target_share * len(codes):

@@ -15,8 +15,6 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-
 from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
@@ -40,8 +38,8 @@ class Merge:
     base: str = ""
     """Folder or hub id of their base: for `--outer base`, ties and arithmetic."""
     how: How = "swap"
-    """Layer swapping; its controls, with the language expert in the middle or in random layers; or another way to merge:
-    a weighted average, TIES, or both differences added to the base."""
+    """Layer swapping; its controls, with the language expert in the middle or in random layers; or another way to
+    merge: a weighted average, TIES, or both differences added to the base."""
     bottom: Annotated[int, Range(0)] | None = None
     """Lowest layers from the language expert. None: 5 and 2 of 32 layers (the paper's), by depth."""
     top: Annotated[int, Range(0)] | None = None
@@ -182,8 +180,8 @@ def merge(options: Merge) -> None:
 def write_mergekit(path: Path, made: dict[str, Any], task: str, language: str) -> None:
     """The same merge for mergekit: `linear` with two sources a slice, one for each run of layers with one share.
 
-    mergekit takes what lies before the layers from the first slice and what lies behind them from the last, so that both
-    name the outer tensors.
+    mergekit takes what lies before the layers from the first slice and what lies behind them from the last, so that
+    both name the outer tensors.
 
     Raises:
         UserError: Outer tensors of the base, which would be a third source.
@@ -338,10 +336,10 @@ VERBS: Verbs = {"merge": (Merge, merge), "change": (Changed, change), "search": 
 TRY = Try(
     command="merge --task-expert {model} --language-expert {data} --out {out}/merged",
     data="the folder or hub id of a language expert, a fine-tune of the same base as the task expert in --model.",
-    means="A model with the outer layers of the language expert around the middle of the task expert, and which layer is "
-    "whose.",
-    limits="Whether it is better than either, which only an evaluation on data of yours can say: gains are small, and a "
-    "language expert that is no better than the base cannot help.",
+    means="A model with the outer layers of the language expert around the middle of the task expert, and which layer "
+    "is whose.",
+    limits="Whether it is better than either, which only an evaluation on data of yours can say: gains are small, and "
+    "a language expert that is no better than the base cannot help.",
 )
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import UserError
 from core.files import read_json, write_json
-from core.models.merging import aligned, average, merge, merged, task_arithmetic, ties
+from core.models.merging import aligned, average, merge, merged, names, task_arithmetic, ties
 from core.models.tokenization import word_level
 
 
@@ -36,6 +36,7 @@ def test_an_average_follows_the_last_checkpoint_in_shards_numbers_and_other_file
     assert read_json(out / "config.json") == {"name": "last"}
     assert sorted(path.name for path in out.iterdir()) == ["config.json", "model-0.safetensors", "model-1.safetensors"]
     assert merged([one, two], average([0.25, 0.75]))["w"].tolist() == [2.5, 5.0]
+    assert sorted(names(two)) == ["b", "n", "w"]
     assert {name: [t.tolist() for t in tensors] for name, tensors in aligned([one, two])}["w"] == [[1, 2], [3, 6]]
 
 
