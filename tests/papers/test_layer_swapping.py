@@ -22,6 +22,7 @@ from core.files import read_json, write_json
 from core.models import merging
 from core.models.architectures import miniature as shape
 from core.models.loading import from_config, load_model
+from core.models.tokenization import completion_row
 from core.tasks.mathematics import Question
 from papers.layer_swapping import data, method, miniature, use
 from papers.layer_swapping.config import PRESETS, VARIANTS
@@ -41,7 +42,9 @@ def stack(folder: Path, values: Sequence[float], outer: float = 0.0, names: str 
     half = len(values) // 2
     tensors = [(names.format(i), torch.tensor([float(value)])) for i, value in enumerate(values)]
     save_file(dict(tensors[half:]), folder / "model-2.safetensors")
-    save_file({**dict(tensors[:half]), "model.embed.weight": torch.tensor([float(outer)])}, folder / "model-1.safetensors")
+    save_file(
+        {**dict(tensors[:half]), "model.embed.weight": torch.tensor([float(outer)])}, folder / "model-1.safetensors"
+    )
     write_json(folder / "config.json", {"tie_word_embeddings": True})
     return folder
 
@@ -218,6 +221,14 @@ def test_every_item_has_its_answer_and_family() -> None:
     assert (item.prompt, item.answer) == ("<sw> saba + nne =", "1 1")
     assert (found["sw/4-7/sub-11-4"].answer, found["sw/4-7/read-7-4"].answer) == ("7", "7 , 4")
     assert (found["sw/4-7/sub-4-11"].answer, found["sw/4-7/max-7-4"].answer) == ("7", "7")
+
+
+def test_rows_are_those_of_core() -> None:
+    tokenizer, one = miniature.tokenizer_for(TINY), override(TINY.task, {"steps": 1, "batch_size": 1})
+    for task in miniature.SIGNS:
+        item = miniature.items("en", task)[123]
+        expected = completion_row(tokenizer, item.prompt, f" {item.answer}")
+        assert miniature.rows(tokenizer, iter([item]), one) == [expected]
 
 
 def test_six_seeds_have_twelve_languages() -> None:
