@@ -19,8 +19,7 @@ fine-tuning has changed each layer,
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
 Outer = Literal["language", "task", "average", "base"]
 Place = Literal["recipe", "reverse", "random"]
 MANIFEST = "layers.json"
-# `model.layers.3.mlp.up_proj.weight`, `transformer.h.3.attn.c_attn.weight`, adapters' names with something before.
-_LAYER = re.compile(r"^(?P<stack>(?:.*?\.)?(?:layers|h|blocks|block))\.(?P<number>\d+)\.(?P<rest>.+)$")
-_ATTENTION = re.compile(r"attn|attention")
-_FEED_FORWARD = re.compile(r"mlp|feed_forward|experts|ffn|dense_(?:h_to_4h|4h_to_h)")
 
 
 @dataclass(frozen=True)
@@ -106,46 +101,10 @@ def placed(recipe: Recipe, layers: int, place: Place = "recipe", seed: int = 0) 
 # --- merging ----------------------------------------------------------------------------------------------------------
 
 
-class Part(NamedTuple):
-    """Where a tensor stands: the stack and number of its layer (None outside of all), and the rest of its name."""
-
-    stack: str
-    layer: int | None
-    rest: str
-
-    @property
-    def module(self) -> str:
-        """`attention`, `mlp`, `other` (norms) or `outer`."""
-        if self.layer is None:
-            return "outer"
-        kinds = {"attention": _ATTENTION, "mlp": _FEED_FORWARD}
-        # Norms carry the name of what they stand before, as in post_attention_layernorm.
-        return next((k for k, p in kinds.items() if "norm" not in self.rest and p.search(self.rest)), "other")
-
-
-def part(name: str) -> Part:
-    """Read a tensor's name."""
-    found = _LAYER.match(name)
-    return Part(found["stack"], int(found["number"]), found["rest"]) if found else Part("", None, name)
-
-
-def depth(names: Iterable[str]) -> int:
-    """Layers of a checkpoint.
-
-    Raises:
-        UserError: It has none, or more than one stack of them, as encoder-decoders have.
-    """
-    layers = {(found.stack, found.layer) for found in map(part, names) if found.layer is not None}
-    if len(stacks := sorted({stack for stack, _ in layers})) != 1:
-        raise UserError(
-            f"The checkpoint has {len(stacks)} stacks of layers ({', '.join(stacks) or 'none'}): layer swapping needs "
-            "one, as decoders have."
-        )
-    return len(layers)
-
-
 def swap(layer_shares: Sequence[float], outer: Outer = "language", weight: float = 0.5) -> Rule:
     """Equation 2 as a rule for `core.models.merging` over (base if there is one,) task and language expert."""
+
+    from core.models.merging import part
 
     def rule(name: str, tensors: Sequence[Tensor]) -> Tensor:
         task, language = tensors[-2:]
@@ -194,9 +153,9 @@ def swapped(
         raise UserError("outer = 'base' takes embeddings and head from the base: name it.")
     sources = [*([base] if base is not None and recipe.outer == "base" else []), task, language]
     names = merging.names(language)
-    found, outer = placed(recipe, depth(names), place, seed)
+    found, outer = placed(recipe, merging.depth(names), place, seed)
     merging.merge(sources, out, swap(found, outer, recipe.weight))
-    outside = [name for name in names if part(name).layer is None]
+    outside = [name for name in names if merging.part(name).layer is None]
     manifest = {"task": str(task), "language": str(language), "recipe": asdict(recipe), "place": place}
     manifest |= {"layers": found, "outer": outer, "outer_tensors": outside}
     write_json(Path(out) / MANIFEST, manifest)
@@ -217,7 +176,7 @@ class Change(NamedTuple):
 
 def change(base: str | Path, expert: str | Path) -> list[Change]:
     """Equation 3 by layer and module, and relative to the mean |theta^base|, a tensor in memory at a time."""
-    from core.models.merging import aligned, names
+    from core.models.merging import aligned, depth, names, part
 
     sums: dict[tuple[int | None, str], list[float]] = {}
     depth(names(expert))

@@ -158,7 +158,7 @@ def merge(options: Merge) -> None:
         merging.merge([*base, task, language], options.out, rules[options.how]())
         print(f"{options.out}: {options.how} of {options.task_expert} and {options.language_expert}")
         return
-    recipe = recipe_of(options, method.depth(merging.names(language)))
+    recipe = recipe_of(options, merging.depth(merging.names(language)))
     if adapters and (recipe.bottom_transition or recipe.top_transition or recipe.outer == "average"):
         raise UserError(
             "Averaged factors are no average of what adapters do: add --transition 0, or merge them into their base."
@@ -254,7 +254,7 @@ def search(options: Search) -> None:
     if options.outer == "base":
         raise UserError("search has no base: leave --outer base out.")
     task, language = folders(options.task_expert, options.language_expert)
-    layers = method.depth(merging.names(language))
+    layers = merging.depth(merging.names(language))
     score = own(options.evaluate, "evaluate")
     recipes = fitting(options, layers)
     rows: list[dict[str, Any]] = []

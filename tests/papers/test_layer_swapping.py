@@ -22,7 +22,7 @@ from core.files import read_json, write_json
 from core.models import merging
 from core.models.architectures import miniature as shape
 from core.models.loading import from_config, load_model
-from core.models.tokenization import completion_row
+from core.models.tokenization import completion_row, train_bpe
 from core.tasks.mathematics import Question
 from papers.layer_swapping import data, method, miniature, use
 from papers.layer_swapping.config import PRESETS, VARIANTS
@@ -51,7 +51,7 @@ def stack(folder: Path, values: Sequence[float], outer: float = 0.0, names: str 
 
 def values(folder: Path) -> list[float]:
     found = {name: float(tensor) for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
-    return [found[name] for name in sorted(found, key=lambda name: (method.part(name).layer is None, name))]
+    return [found[name] for name in sorted(found, key=lambda name: (merging.part(name).layer is None, name))]
 
 
 # --- parity -----------------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_a_layer_is_swapped_with_norms_and_all(tied: bool, tmp_path: Path) -> No
     assert made["layers"] == [1, 0, 0]
     merged = load_model(tmp_path / "out", dtype="float32").state_dict()
     for name, tensor in merged.items():
-        assert torch.equal(tensor, models[method.part(name).layer in (None, 0)].state_dict()[name]), name
+        assert torch.equal(tensor, models[merging.part(name).layer in (None, 0)].state_dict()[name]), name
     ids = torch.tensor([[1, 2, 3]])
     method.swapped(paths[0], paths[0], Recipe(1, 1, 0, 0), tmp_path / "same")
     again = load_model(tmp_path / "same", dtype="float32")
@@ -157,31 +157,6 @@ def test_a_layer_is_swapped_with_norms_and_all(tied: bool, tmp_path: Path) -> No
     from_config(other, seed=0).save_pretrained(tmp_path / "wide")
     with pytest.raises(UserError, match=r"another shape|alone"):
         method.swapped(tmp_path / "wide", paths[1], plain(1, 0), tmp_path / "never")
-
-
-@pytest.mark.parametrize(
-    ("name", "layer", "module"),
-    [
-        ("model.layers.3.self_attn.q_proj.weight", 3, "attention"),
-        ("model.layers.11.mlp.experts.2.up_proj.weight", 11, "mlp"),
-        ("model.layers.0.post_attention_layernorm.weight", 0, "other"),
-        ("transformer.h.7.attn.c_attn.bias", 7, "attention"),
-        ("gpt_neox.layers.5.mlp.dense_h_to_4h.weight", 5, "mlp"),
-        ("base_model.model.model.layers.2.mlp.down_proj.lora_B.weight", 2, "mlp"),
-        ("model.embed_tokens.weight", None, "outer"),
-        ("lm_head.weight", None, "outer"),
-    ],
-)
-def test_names_of_layers(name: str, layer: int | None, module: str) -> None:
-    found = method.part(name)
-    assert (found.layer, found.module) == (layer, module)
-
-
-def test_two_stacks_of_layers_or_none_are_refused() -> None:
-    with pytest.raises(UserError, match="2 stacks"):
-        method.depth(["model.encoder.layers.0.w", "model.decoder.layers.0.w"])
-    with pytest.raises(UserError, match="0 stacks"):
-        method.depth(["lm_head.weight"])
 
 
 # --- what has changed -------------------------------------------------------------------------------------------------
@@ -305,6 +280,24 @@ def test_two_examples_stand_before_a_question(tmp_path: Path) -> None:
     assert asked.endswith("\n\nQuestion: Ngapi?\nAnswer:")
     with pytest.raises(UserError, match="0 examples in 'te'"):
         data.shots(config.exemplars, "te")
+
+
+def test_the_papers_path_on_own_files(tmp_path: Path, command: Callable[..., Any]) -> None:
+    rows = [{"lang": code, "question": f"{n} + {n}?", "answer": f"{2 * n}"} for code in ("sw", "en") for n in range(4)]
+    path = write_lines(tmp_path / "rows.jsonl", rows)
+    tokenizer = train_bpe([str(row) for row in rows], 300)
+    model: Any = from_config(shape(len(tokenizer), width=8, layers=4, heads=2, feed_forward=8, positions=256), seed=0)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "base")
+    words = ["smoke", "--base", "base", "--task-data", path, "--language-data", path, "--test", path]
+    words += ["--exemplars", path, "--out", "run", "--quiet"]
+    for stage in ("train", "eval"):
+        end = command(f"papers.layer_swapping.{stage}", *words, cwd=tmp_path)
+        assert end.code == 0, end.err
+    found = read_json(tmp_path / "run" / "measurement.json")
+    assert set(found["units"]) == {"add", "english"}
+    assert set(found["units"]["add"]) == {f"sw/{number}" for number in range(1, 5)}
+    assert read_json(tmp_path / "run" / "artifact" / "sw-0-0" / "layers.json")["layers"] == [1, 0.5, 0.5, 1]
 
 
 @pytest.mark.parametrize(
