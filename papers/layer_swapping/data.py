@@ -73,8 +73,8 @@ def examples(source: str, language: str, count: int, seed: int) -> list[Example]
 
 def tuned(config: Config, run: Run, folder: Path, start: Path, kind: str, copy: int) -> None:
     """Tune the base to an expert of a kind, in `folder/model`; copies differ in their rows and their order."""
-    from core.models.loading import load
     from core.models.tokenization import completion_row
+    from core.training import sharded
     from core.training.fit import fit, save_pretrained
 
     wanted: dict[str, tuple[str, str]] = {
@@ -82,10 +82,10 @@ def tuned(config: Config, run: Run, folder: Path, start: Path, kind: str, copy: 
     }  # fmt: skip
     parts = [wanted[name] for name in ("task", "language") if kind in (name, "joint")]
     seed = 10 * config.seed + copy
-    model, tokenizer = load(start, dtype="float32")
+    settings: TrainingConfig = config.language_training if kind == "language" else config.task
+    model, tokenizer = sharded.load(start, settings)
     found = [one for part in parts for one in examples(*part, config.samples, seed)]
     rows = [completion_row(tokenizer, frame(one.question), f" {one.answer}") for one in found]
-    settings: TrainingConfig = config.language_training if kind == "language" else config.task
     fit(model, rows, settings, replace(run, path=folder / "training"), seed=seed, name=f"{kind}-{copy}")
     save_pretrained(model, folder / "model", tokenizer)
 

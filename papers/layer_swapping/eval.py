@@ -17,6 +17,7 @@ from typing import Any
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from core.files import load_facts
+from core.text.languages import flores_code
 from core.worlds.base import Item
 from papers.layer_swapping import data, method, miniature
 from papers.layer_swapping.config import Config
@@ -117,7 +118,7 @@ def problems(config: Config, models: Mapping[str, Sequence[Path]]) -> tuple[Unit
                             list(zip(questions, outputs, strict=True))[:2]]  # fmt: skip
             pairs.append(right)
             if config.test == "mgsm":
-                generic.append(choices.answer(model, tokenizer, choices.exam("belebele", code)))
+                generic.append(choices.answer(model, tokenizer, choices.exam("belebele", flores_code(code))))
         for name, language in (("add", code), ("english", "en")):
             units[name] |= {f"{code}/{q.id}": fmean(right[language, q.id] for right in pairs) for q in asked[language]}
         units["generic"] |= {f"{code}/{key}": fmean(one[key] for one in generic) for key in (generic or [{}])[0]}
