@@ -24,6 +24,8 @@ from papers.layer_swapping.config import Config
 from papers.layer_swapping.train import FACTS
 
 Units = dict[str, dict[str, float]]
+Models = Mapping[str, Sequence[Path]]
+Found = tuple[Units, dict[str, float], dict[str, Any]]
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -31,7 +33,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     facts = load_facts(run.artifact, FACTS, ("base", "models"), "papers.layer_swapping.train")
     models = {code: [run.artifact / name for name in names] for code, names in facts["models"].items()}
     measure = problems if config.base else numbers
-    units, metrics, details = measure(config, models)
+    units, metrics, details = measure(config, run, models)
     metrics = {name: fmean(values.values()) for name, values in units.items()} | metrics
     if config.system in ("task", "language"):
         found = [method.change(facts["base"], model) for code in models for model in models[code]]
@@ -56,19 +58,14 @@ def moved(found: Sequence[Sequence[method.Change]]) -> dict[str, float]:
 # --- the miniature ----------------------------------------------------------------------------------------------------
 
 
-def numbers(config: Config, models: Mapping[str, Sequence[Path]]) -> tuple[Units, dict[str, float], dict[str, Any]]:
+def numbers(config: Config, run: Run, models: Models) -> Found:
     """Sums in the target language (`add`) and in English; its generic tasks; those of a language of no expert."""
     from core.models.loading import load
 
     units: Units = defaultdict(dict)
-    best, samples, guessed = {}, [], defaultdict[str, list[float]](list)
+    best, samples = {}, []
     for code, folders in models.items():
-        asked = {
-            "add": miniature.asked(config, code, miniature.TASK),
-            "english": miniature.asked(config, "en", miniature.TASK),
-            **{task: miniature.asked(config, code, task) for task in miniature.GENERIC},
-            "neutral": [i for task in miniature.GENERIC for i in miniature.asked(config, miniature.NEUTRAL, task)],
-        }
+        asked = miniature.asked(config, code)
         pairs = []
         for folder in folders:
             model, tokenizer = load(folder, dtype="float32")
@@ -80,11 +77,11 @@ def numbers(config: Config, models: Mapping[str, Sequence[Path]]) -> tuple[Units
         best[code] = max(fmean(right[item.id] for item in asked["add"]) for right in pairs)
         shown = list(zip(every, outputs, strict=True))[: len(asked["add"])][::40]
         samples += [{"prompt": item.prompt, "output": output, "wanted": item.answer} for item, output in shown]
-        for name, value in miniature.solvers(config, code).items():
-            guessed[f"trivial_{name}"].append(value)
     units["generic"] = {path: value for task in miniature.GENERIC for path, value in units[task].items()}
-    metrics = {"add_best": fmean(best.values())} | {name: fmean(values) for name, values in guessed.items()}
-    return dict(units), metrics, {"samples": samples}
+    inputs = {"seed": config.seed, "split": config.split}
+    guessed = run.once("solvers", inputs, lambda: [miniature.solvers(config, code) for code in models])
+    metrics = {f"trivial_{name}": fmean(one[name] for one in guessed) for name in guessed[0]}
+    return dict(units), metrics | {"add_best": fmean(best.values())}, {"samples": samples}
 
 
 def unit(code: str, item: Item) -> str:
@@ -95,7 +92,7 @@ def unit(code: str, item: Item) -> str:
 # --- word problems ----------------------------------------------------------------------------------------------------
 
 
-def problems(config: Config, models: Mapping[str, Sequence[Path]]) -> tuple[Units, dict[str, float], dict[str, Any]]:
+def problems(config: Config, run: Run, models: Models) -> Found:
     """Word problems in the target language (`add`) and in English, by their last number; Belebele in the language."""
     from core.inference.generation import generate
     from core.metrics.answers import same_number

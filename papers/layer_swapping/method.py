@@ -196,8 +196,12 @@ def profile(found: Sequence[Change], module: str = "all") -> list[float]:
 
 
 def suggested(found: Sequence[Change], share: float = 0.6) -> tuple[int, int]:
-    """The fewest lowest and highest layers (b, u) that hold this share of all change; of equal ones the lower."""
+    """The fewest lowest and highest layers (b, u) that hold this share of all change; of as many the best pair."""
     by_layer = profile(found)
-    pairs = [(b, u) for size in range(len(by_layer) + 1) for u in range(size + 1) if (b := size - u) >= 0]
-    held = lambda b, u: sum(by_layer[:b]) + sum(by_layer[len(by_layer) - u :])  # noqa: E731
-    return next(pair for pair in pairs if held(*pair) >= share * sum(by_layer) - 1e-12)
+    least = share * sum(by_layer) - 1e-12
+    for size in range(len(by_layer) + 1):
+        held = {(size - u, u): sum(by_layer[: size - u]) + sum(by_layer[len(by_layer) - u :]) for u in range(size + 1)}
+        best = max(held, key=held.__getitem__)
+        if held[best] >= least:
+            break
+    return best

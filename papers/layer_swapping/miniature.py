@@ -45,8 +45,8 @@ TASK = "add"
 SIGNS = {"add": "+", "read": "&", "max": "max", "sub": "-"}
 GENERIC = ("read", "max", "sub")
 SHARES = {"dev": 0.1, "test": 0.1, "train": 0.8}
-# Items of each generic task that are asked.
-ASKED = 100
+# Items that are asked of sums in English, of each other task, and of each in the language that no expert has.
+ASKED = {"english": 125, "generic": 60, "neutral": 30}
 
 
 def targets(config: Config) -> tuple[str, ...]:
@@ -86,17 +86,33 @@ def items(code: str, task: str) -> tuple[Item, ...]:
 @cache
 def parts(code: str, task: str, seed: int) -> dict[str, list[Item]]:
     """`train`, `dev` and `test`: the same families in every language and task."""
-    of = {item.cls: name for name, own in split(items("en", TASK), seed, SHARES).items() for item in own}
     found: dict[str, list[Item]] = {name: [] for name in SHARES}
     for item in items(code, task):
-        found[of[item.cls]].append(item)
+        found[dealt_families(seed)[item.cls]].append(item)
     return found
 
 
-def asked(config: Config, code: str, task: str) -> list[Item]:
-    """What is measured: all sums of the part, and a hundred of each other task."""
-    own = parts(code, task, config.seed)[config.split]
-    return own if task == TASK else Random(f"{config.seed}-{task}").sample(own, ASKED)
+@cache
+def dealt_families(seed: int) -> dict[str, str]:
+    """The part of every family."""
+    return {item.cls: name for name, own in split(items("en", TASK), seed, SHARES).items() for item in own}
+
+
+def asked(config: Config, code: str) -> dict[str, list[Item]]:
+    """What models for a target language are asked: all its sums (`add`), a draw of all else."""
+
+    def drawn(kind: str, language: str, task: str) -> list[Item]:
+        return Random(f"{config.seed}-{kind}-{task}").sample(own(language, task), ASKED[kind])
+
+    def own(language: str, task: str) -> list[Item]:
+        return parts(language, task, config.seed)[config.split]
+
+    return {
+        TASK: own(code, TASK),
+        "english": drawn("english", "en", TASK),
+        **{task: drawn("generic", code, task) for task in GENERIC},
+        "neutral": [item for task in GENERIC for item in drawn("neutral", NEUTRAL, task)],
+    }
 
 
 def solvers(config: Config, code: str) -> dict[str, float]:
@@ -104,7 +120,7 @@ def solvers(config: Config, code: str) -> dict[str, float]:
     train = [item for task in GENERIC for item in parts(code, task, config.seed)["train"]]
     train += parts("en", TASK, config.seed)["train"]
     nobody = [replace(item, language="") for item in train]  # what is common in one language is so in the other
-    return trivial(nobody, [replace(item, language="") for item in asked(config, code, TASK)])
+    return trivial(nobody, [replace(item, language="") for item in asked(config, code)[TASK]])
 
 
 # --- the models -------------------------------------------------------------------------------------------------------

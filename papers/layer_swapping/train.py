@@ -96,7 +96,8 @@ def experts(config: Config, run: Run, base: Path, kind: str, code: str) -> list[
     given = {"task": config.task_experts, "language": config.language_experts}.get(kind, ())
     if given:
         return [materialize(spec) for spec in given]
-    return [expert(config, run, base, kind, code, copy) for copy in range(config.copies)]
+    copies = 1 if kind == "joint" else config.copies
+    return [expert(config, run, base, kind, code, copy) for copy in range(copies)]
 
 
 def expert(config: Config, run: Run, base: Path, kind: str, code: str, copy: int) -> Path:
