@@ -13,11 +13,12 @@ what they do: merge adapters into their base first.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -27,6 +28,13 @@ from torch import Tensor
 from core.errors import UserError
 from core.files import build_folder, is_there, replacing
 from core.models.loading import load_tokenizer, translated
+
+# `model.layers.3.mlp.up_proj.weight`, `transformer.h.3.attn.c_attn.weight`; adapters' names have more before it.
+_LAYER = re.compile(r"^(?P<stack>(?:.*?\.)?(?:layers|h|blocks|block))\.(?P<number>\d+)\.(?P<rest>.+)$")
+_MODULES = {
+    "attention": re.compile(r"attn|attention"),
+    "mlp": re.compile(r"mlp|feed_forward|experts|ffn|dense_(?:h_to_4h|4h_to_h)"),
+}
 
 Rule = Callable[[str, Sequence[Tensor]], Tensor]
 """(name, that tensor of every checkpoint, in float32) -> the merged tensor, of the same shape."""
@@ -125,6 +133,53 @@ def aligned(paths: Sequence[str | Path]) -> Iterator[tuple[str, list[Tensor]]]:
     with _Checkpoints(_sources(paths)) as checkpoints:
         for name in checkpoints.names:
             yield name, [tensor.float() for tensor in checkpoints.tensors(name)]
+
+
+def names(path: str | Path) -> list[str]:
+    """Names of the tensors of a checkpoint.
+
+    Raises:
+        UserError: as :func:`merged`.
+    """
+    with _Checkpoints(_sources([path])) as checkpoints:
+        return checkpoints.names
+
+
+class Part(NamedTuple):
+    """Where a tensor stands: the stack and number of its layer (None outside of all), and the rest of its name."""
+
+    stack: str
+    layer: int | None
+    rest: str
+
+    @property
+    def module(self) -> str:
+        """`attention`, `mlp`, `other` (norms) or `outer`."""
+        if self.layer is None:
+            return "outer"
+        # Norms carry the name of what they stand before, as in post_attention_layernorm.
+        return next((k for k, p in _MODULES.items() if "norm" not in self.rest and p.search(self.rest)), "other")
+
+
+def part(name: str) -> Part:
+    """Read a tensor's name."""
+    found = _LAYER.match(name)
+    return Part(found["stack"], int(found["number"]), found["rest"]) if found else Part("", None, name)
+
+
+def depth(names: Iterable[str]) -> int:
+    """Layers of a checkpoint.
+
+    Raises:
+        UserError: It has none, or more than one stack of them, as encoder-decoders have.
+    """
+    layers = {(found.stack, found.layer) for found in map(part, names) if found.layer is not None}
+    if len(stacks := sorted({stack for stack, _ in layers})) != 1:
+        raise UserError(
+            f"The checkpoint has {len(stacks)} stacks of layers ({', '.join(stacks) or 'none'}): working layer "
+            "by layer needs one, as decoders have."
+        )
+    return len(layers)
 
 
 def _sources(paths: Sequence[str | Path]) -> list[Path]:

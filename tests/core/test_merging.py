@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import UserError
 from core.files import read_json, write_json
-from core.models.merging import aligned, average, merge, merged, task_arithmetic, ties
+from core.models.merging import aligned, average, depth, merge, merged, names, part, task_arithmetic, ties
 from core.models.tokenization import word_level
 
 
@@ -36,6 +36,7 @@ def test_an_average_follows_the_last_checkpoint_in_shards_numbers_and_other_file
     assert read_json(out / "config.json") == {"name": "last"}
     assert sorted(path.name for path in out.iterdir()) == ["config.json", "model-0.safetensors", "model-1.safetensors"]
     assert merged([one, two], average([0.25, 0.75]))["w"].tolist() == [2.5, 5.0]
+    assert sorted(names(two)) == ["b", "n", "w"]
     assert {name: [t.tolist() for t in tensors] for name, tensors in aligned([one, two])}["w"] == [[1, 2], [3, 6]]
 
 
@@ -101,3 +102,29 @@ def test_other_tokenizers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="differ in"):
         merge(folders[:2], tmp_path / "out", average([0.5, 0.5]))
     assert merge([folders[0], folders[2]], tmp_path / "out", average([0.5, 0.5])).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "module"),
+    [
+        ("model.layers.3.self_attn.q_proj.weight", 3, "attention"),
+        ("model.layers.11.mlp.experts.2.up_proj.weight", 11, "mlp"),
+        ("model.layers.0.post_attention_layernorm.weight", 0, "other"),
+        ("transformer.h.7.attn.c_attn.bias", 7, "attention"),
+        ("gpt_neox.layers.5.mlp.dense_h_to_4h.weight", 5, "mlp"),
+        ("base_model.model.model.layers.2.mlp.down_proj.lora_B.weight", 2, "mlp"),
+        ("model.embed_tokens.weight", None, "outer"),
+        ("lm_head.weight", None, "outer"),
+    ],
+)
+def test_names_of_layers(name: str, layer: int | None, module: str) -> None:
+    found = part(name)
+    assert (found.layer, found.module) == (layer, module)
+
+
+def test_two_stacks_of_layers_or_none_are_refused() -> None:
+    with pytest.raises(UserError, match="2 stacks"):
+        depth(["model.encoder.layers.0.w", "model.decoder.layers.0.w"])
+    with pytest.raises(UserError, match="0 stacks"):
+        depth(["lm_head.weight"])
+    assert depth(["lm_head.weight", *(f"model.layers.{number}.mlp.up_proj.weight" for number in range(3))]) == 3
