@@ -14,8 +14,7 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from core.cost.steps import Simulation
-    from core.cost.workload import Workload
+    pass
 
 CALCULATOR, SMOLLM2 = "calculator", "wheel:smollm2"
 # Of LoRA at the paper's scale (paper: r 64, alpha 128, dropout .05); on these matrices (MAPO).
@@ -156,3 +155,53 @@ def calculator_shape(vocabulary: int) -> Any:
     return miniature(
         vocabulary, width=96, layers=4, heads=4, feed_forward=256, positions=64, initializer_range=96**-0.5
     )
+
+
+# MGSM: 250 questions in ten languages, with prompts of about 150 tokens and chains of about 160 (the released counts:
+# 0.3 to 0.7 million answer tokens a language over several answers a question, assumed here 1). They are written and read
+# once as the model is, and once with each language switched off.
+_READ = 310
+
+
+def workload(config: Config) -> list[Workload]:
+    """What both parts compute, for `papers plan`."""
+    from core.cost.workload import Workload, of_training
+
+    small = config.name == CALCULATOR
+    model: Any = calculator_shape(300) if small else config.name
+    languages = len(config.languages) or 6
+    found = []
+    if config.silenced != "none":
+        tokens = languages * (config.texts + (languages + 1) * config.tested) * (_READ if config.source else 24)
+        found.append(Workload(model, tokens, "inference", "frozen", 512, 16, name="switching off"))
+    else:
+        made = (
+            {"method": "full"} if small else {"method": "lora", "lora_rank": LORA_RANK, "lora_targets": ("attention",)}
+        )
+        length = 2 * (22 if small else 512)
+        tokens = config.dpo.steps * config.dpo.batch_size * length
+        found.append(of_training(config.dpo, model, tokens, name="preferences", **made))
+    return found
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """Answers written behind long prompts, and a step on pairs of the greatest length."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, adapted, pretrained, write
+    from core.training import preference
+
+    small, length = config.name == CALCULATOR, config.dpo.max_length
+    writing = partial(write, prompt=16 if small else 512, new=config.max_new_tokens)
+    if config.silenced != "none":
+        return [
+            Simulation("switching off", pretrained(calculator_shape(300) if small else config.name), evaluate=writing)
+        ]
+    side = {"input_ids": [0] * length, "labels": [-100] * (length // 2) + [0] * (length - length // 2)}
+    pair = {"better": side, "worse": side, "reference": [0.0, 0.0]}
+    checkpointing = config.dpo.gradient_checkpointing
+    model = pretrained(calculator_shape(300)) if small else adapted(
+        config.name, LORA_RANK, alpha=2 * LORA_RANK, targets=TARGETS, checkpointing=checkpointing
+    )  # fmt: skip
+    loss = partial(preference.preference_loss, beta=config.beta)
+    return [Simulation("preferences", model, config.dpo, loss, pair, preference.collate, writing)]

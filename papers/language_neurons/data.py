@@ -1,16 +1,28 @@
 """What is read: answers of the model to questions in many languages, or texts; as batches in which answers are counted.
 
-    answered = answers(model, tokenizer, asked, max_new_tokens=1024)         # {"sw": [("question ...", "answer ...")]}
-    batches(rows(tokenizer, answered["sw"]))
+answered = answers(model, tokenizer, asked, max_new_tokens=1024)         # {"sw": [("question ...", "answer ...")]}
+batches(rows(tokenizer, answered["sw"]))
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn.utils.rnn import pad_sequence
+
+from core.corpora import adapted, read_jsonl
+from core.errors import UserError
+from core.files import load_facts, write_json
+from core.models.loading import translated
 from core.models.tokenization import completion_row
+from core.tasks.preferences import pair
 from core.text.languages import name
+from core.training.losses import IGNORED
+from papers.language_neurons.method import Activity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,19 +70,55 @@ def rows(tokenizer: Any, texts: Texts) -> list[dict[str, list[int]]]:
 def batches(found: Sequence[Mapping[str, Sequence[int]]], size: int = BATCH) -> Iterator[dict[str, Tensor]]:
     """Padded batches, the longest rows first, of `input_ids`, `attention_mask`, `labels`, `counted` and `row`, the
     place of each in what was given."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-
     order = sorted(range(len(found)), key=lambda i: -len(found[i]["input_ids"]))
     while order:
         most = max(1, size // len(found[order[0]]["input_ids"]))
         part, order = order[:most], order[most:]
         ids, labels = (
-            pad_sequence([torch.tensor(found[i][key]) for i in part], batch_first=True, padding_value=-100)
+            pad_sequence([torch.tensor(found[i][key]) for i in part], batch_first=True, padding_value=IGNORED)
             for key in ("input_ids", "labels")
         )
-        labels[:, 0] = -100  # nothing predicts the first token
+        labels[:, 0] = IGNORED  # nothing predicts the first token
         yield {
-            "input_ids": ids.clamp(min=0), "attention_mask": (ids != -100).long(), "labels": labels,
-            "counted": labels != -100, "row": torch.tensor(part),
+            "input_ids": ids.clamp(min=0), "attention_mask": (ids != IGNORED).long(), "labels": labels,
+            "counted": labels != IGNORED, "row": torch.tensor(part),
         }  # fmt: skip
+
+
+def write_activity(folder: Path, measured: Activity) -> None:
+    """`activity.safetensors` (`shares`, [neurons, languages]) and `activity.json` (`languages`, `layers`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"shares": measured.shares.contiguous()}, folder / "activity.safetensors")
+    write_json(folder / "activity.json", {"languages": list(measured.languages), "layers": dict(measured.layers)})
+
+
+def read_activity(folder: Path) -> Activity:
+    """The inverse of :func:`write_activity`.
+
+    Raises:
+        UserError: The folder holds none, or shares of other neurons than it names.
+    """
+    facts = load_facts(folder, "activity.json", ("languages", "layers"), "papers.language_neurons.use identify")
+    path = Path(folder) / "activity.safetensors"
+    with translated(folder):
+        shares = load_file(path)["shares"]
+    if shares.shape != (sum(facts["layers"].values()), len(facts["languages"])):
+        raise UserError(f"{path} has shares of shape {tuple(shares.shape)}, which activity.json does not name.")
+    return Activity(shares, tuple(facts["languages"]), facts["layers"])
+
+
+def preferences(path: str, languages: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Pairs as `use pairs` writes them: `prompt`, `chosen`, `rejected`, and perhaps `language`.
+
+    Raises:
+        UserError: A row of another form; or no pair of the languages that are named.
+    """
+
+    def adapt(row: Mapping[str, Any], number: int) -> dict[str, str]:
+        return {**pair(row)._asdict(), "language": str(row.get("language") or "")}
+
+    found = list(adapted(path, read_jsonl(path), adapt))
+    kept = [row for row in found if not row["language"] or not languages or row["language"] in languages]
+    if not kept:
+        raise UserError(f"{path} has no pair of {', '.join(languages)}: name others in --aligned.")
+    return kept
