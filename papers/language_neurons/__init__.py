@@ -28,9 +28,11 @@ PAPER = Paper(
     claims=(
         Claim(
             id="selective",
-            statement="Without the neurons that are specific or related to a language, SmolLM2 loses more nats a token in "
+            statement="Without the neurons that are specific or related to a language, SmolLM2 loses more nats a "
+            "token in "
             "it than in the other languages.",
-            reported="Fig. 2b, accuracy on MGSM: own language ru -.42, zh -.38, de -.18, fr -.15, en -.01, others mostly "
+            reported="Fig. 2b, accuracy on MGSM: own language ru -.42, zh -.38, de -.18, fr -.15, en -.01, others "
+            "mostly "
             "within .05.",
             metric="selective",
             **_OFF,
@@ -65,7 +67,8 @@ PAPER = Paper(
         Claim(
             id="stages",
             statement="Layers with many specific and related neurons have few general ones, the last layer aside.",
-            reported="Understanding and output layers have the former, shared reasoning between them the latter (Fig. 3).",
+            reported="Understanding and output layers have the former, shared reasoning between them the latter "
+            "(Fig. 3).",
             metric="language_layers",
             correlated_with="general_layers",
             treatment="related",
@@ -76,9 +79,11 @@ PAPER = Paper(
         ),
         Claim(
             id="understanding-stage",
-            statement="The first eighth of the layers has more specific and related neurons than those from there to the "
+            statement="The first eighth of the layers has more specific and related neurons than those from there "
+            "to the "
             "middle.",
-            reported="First stage, 4 of 32 layers; shipped mask: 17 to 63 specific neurons there, 0 to 2 in layers 6 to "
+            reported="First stage, 4 of 32 layers; shipped mask: 17 to 63 specific neurons there, 0 to 2 in layers "
+            "6 to "
             "17.",
             metric="language_first",
             treatment="related",
@@ -100,7 +105,8 @@ PAPER = Paper(
         ),
         Claim(
             id="same-in-another-domain",
-            statement="A larger share of a language's neurons is found again in another domain, names of emoji, than of "
+            statement="A larger share of a language's neurons is found again in another domain, names of emoji, "
+            "than of "
             "random neurons of the same layers.",
             reported="Overlap of MSVAMP with MGSM: 80.7 % of specific, 92.3 % of related neurons.",
             metric="overlap",
@@ -113,7 +119,8 @@ PAPER = Paper(
         Claim(
             id="spontaneous",
             statement="Preferences in two languages give more right answers in four others, of which there are none.",
-            reported="Table 1, MGSM: zh/de => en lifts the mean of ten languages from 57.8 to 63.6, sw/th => en to 64.7.",
+            reported="Table 1, MGSM: zh/de => en lifts the mean of ten languages from 57.8 to 63.6, sw/th => en to "
+            "64.7.",
             metric="right_untrained",
             smallest=0.02,
             premises=("calculates", "imperfect"),
@@ -144,7 +151,8 @@ PAPER = Paper(
     checks=(
         Check(
             id="more-than-lape",
-            statement="Without the neurons of both kinds it loses more in the language than without LAPE's, which are as "
+            statement="Without the neurons of both kinds it loses more in the language than without LAPE's, which "
+            "are as "
             "many or fewer.",
             metric="own",
             control="lape",
@@ -206,7 +214,8 @@ PAPER = Paper(
         ),
     ),
     official_code="https://github.com/NJUNLP/Language-Neurons-Alignment",
-    licence_note="Neither the official repository nor MAPO's has a licence: nothing of them is here. The models stand on "
+    licence_note="Neither the official repository nor MAPO's has a licence: nothing of them is here. The models "
+    "stand on "
     "Mistral-7B (Apache-2.0) and Llama 2 (its own licence); NLLB is CC BY-NC 4.0.",
     seeds=(41, 42, 43, 44, 45),
     minutes=10,

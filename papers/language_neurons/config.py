@@ -14,7 +14,9 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    pass
+    from core.cost.steps import Simulation
+    from core.cost.workload import Workload
+
 
 CALCULATOR, SMOLLM2 = "calculator", "wheel:smollm2"
 # Of LoRA at the paper's scale (paper: r 64, alpha 128, dropout .05); on these matrices (MAPO).
@@ -157,9 +159,8 @@ def calculator_shape(vocabulary: int) -> Any:
     )
 
 
-# MGSM: 250 questions in ten languages, with prompts of about 150 tokens and chains of about 160 (the released counts:
-# 0.3 to 0.7 million answer tokens a language over several answers a question, assumed here 1). They are written and read
-# once as the model is, and once with each language switched off.
+# Tokens of a question of MGSM with its prompt (150) and of its answer (160), assumed: of ten languages, some of them
+# spelled in many pieces. All are answered once, and again with each language switched off.
 _READ = 310
 
 

@@ -6,11 +6,13 @@ batches(rows(tokenizer, answered["sw"]))
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
 
@@ -83,6 +85,31 @@ def batches(found: Sequence[Mapping[str, Sequence[int]]], size: int = BATCH) -> 
             "input_ids": ids.clamp(min=0), "attention_mask": (ids != IGNORED).long(), "labels": labels,
             "counted": labels != IGNORED, "row": torch.tensor(part),
         }  # fmt: skip
+
+
+def cross_entropy(
+    model: Any, tokenizer: Any, sources: Sequence[str], targets: Sequence[str], *, source: str, target: str
+) -> list[float]:
+    """Mean nats a token that an encoder-decoder gives each target behind its source.
+
+    Calculator annotations, and what follows `####`, are left out of both (MAPO).
+    """
+    from core.inference.seq2seq import positions
+    from core.training.seq2seq import collate, pairs
+
+    texts = [
+        [re.sub(r"<<.*?>>", "", text).partition("####")[0].strip() or "." for text in side]
+        for side in (sources, targets)
+    ]
+    made, found = pairs(tokenizer, *texts, source, target, positions(model)), list[float]()
+    with torch.inference_mode():
+        for start in range(0, len(made), 16):
+            batch = collate(made[start : start + 16], pad=tokenizer.pad_token_id)
+            batch = {name: value.to(model.device) for name, value in batch.items()}
+            logits, labels = model(**batch).logits.float(), batch["labels"]
+            nats = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none")  # 0 where a label is ignored
+            found += (nats.sum(1) / (labels != IGNORED).sum(1)).tolist()
+    return found
 
 
 def write_activity(folder: Path, measured: Activity) -> None:

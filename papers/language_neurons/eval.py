@@ -22,9 +22,11 @@ from papers.language_neurons.config import CALCULATOR, Config
 from papers.language_neurons.train import load
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from core.models.loading import Loaded
     from papers.language_neurons.data import Texts
-    from papers.language_neurons.method import Activity, Neurons
+    from papers.language_neurons.method import Activity, Kind, Neurons
 
 Matrix = dict[str, dict[str, float]]
 """What changes, by the language that is switched off and the language that is measured."""
@@ -43,22 +45,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 def switching(config: Config, run: Run) -> Measurement:
     """Effects on the own language and on others, and where the neurons are."""
-    import torch
-
     from papers.language_neurons import data, method
 
     loaded = load(config, run)
     read, held = texts(config, loaded)
     measured = activity_of(config, run, loaded, read)
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, selection=config.selection)
-    generator = torch.Generator().manual_seed(config.seed)
-    masks = {code: mask(config, measured, found, k, generator) for k, code in enumerate(read)}
+    masks = masks_of(measured, found, config.silenced, config.seed)
     rows = {code: data.rows(loaded.tokenizer, own) for code, own in held.items()}
-    before, nats = nats_of(loaded.model, rows), Matrix()
-    for code, neurons in masks.items():
-        with method.switched_off(loaded.model, measured, neurons):
-            after = nats_of(loaded.model, rows)
-        nats[code] = {other: after[other] - before[other] for other in rows}
+    before, nats = losses(loaded.model, measured, masks, rows)
     metrics, units = summary(nats)
     units |= {name: {code: float(n) for code, n in own.items()} for name, own in counts(found, [*read]).items()}
     if config.source:
@@ -117,13 +112,30 @@ def activity_of(
     return data.read_activity(run.stage(name, inputs, build))
 
 
-def mask(config: Config, measured: Activity, found: Neurons, language: int, generator: Any) -> Any:
-    """What is switched off for one language."""
+def masks_of(measured: Activity, found: Neurons, kind: Kind, seed: int) -> dict[str, Tensor]:
+    """What is switched off for each language."""
+    import torch
+
     from papers.language_neurons import method
 
-    if config.silenced == "random":
-        return method.matched(found.of(language, "related"), measured, generator)
-    return found.of(language, config.silenced)
+    if kind != "random":
+        return {code: found.of(k, kind) for k, code in enumerate(measured.languages)}
+    related, generator = masks_of(measured, found, "related", seed), torch.Generator().manual_seed(seed)
+    return {code: method.matched(neurons, measured, generator) for code, neurons in related.items()}
+
+
+def losses(
+    model: Any, measured: Activity, masks: Mapping[str, Tensor], rows: Mapping[str, Sequence[Any]]
+) -> tuple[dict[str, float], Matrix]:
+    """Nats a token of the model as it is, and how many more when what belongs to a language is switched off."""
+    from papers.language_neurons import method
+
+    before, found = nats_of(model, rows), Matrix()
+    for code, neurons in masks.items():
+        with method.switched_off(model, measured, neurons):
+            after = nats_of(model, rows)
+        found[code] = {other: after[other] - before[other] for other in rows}
+    return before, found
 
 
 def nats_of(model: Any, rows: Mapping[str, Sequence[Any]]) -> dict[str, float]:
@@ -216,7 +228,7 @@ def speaks(
 
 
 def overlaps(
-    config: Config, run: Run, loaded: Loaded, masks: Mapping[str, Any], measured: Activity
+    config: Config, run: Run, loaded: Loaded, masks: Mapping[str, Tensor], measured: Activity
 ) -> dict[str, float]:
     """The share of each mask that is found again from names of emoji."""
     import torch
@@ -228,12 +240,11 @@ def overlaps(
     read = {code: [("", names()[key][code]) for key in keys] for code in measured.languages}
     other = activity_of(config, run, loaded, read, "names")
     found = method.identify(other.shares, rate=config.kept, bar=config.bar, selection=config.selection)
-    generator = torch.Generator().manual_seed(config.seed + 1)
-    again = {code: mask(config, other, found, k, generator) for k, code in enumerate(read)}
+    again = masks_of(other, found, config.silenced, config.seed + 1)
     return {code: float(torch.isin(own, again[code]).float().mean()) for code, own in masks.items() if len(own)}
 
 
-def accuracies(config: Config, loaded: Loaded, measured: Activity, masks: Mapping[str, Any]) -> Matrix:
+def accuracies(config: Config, loaded: Loaded, measured: Activity, masks: Mapping[str, Tensor]) -> Matrix:
     """How many more answers are wrong, or in another language, when a language is switched off."""
     from papers.language_neurons import method
 
@@ -277,19 +288,21 @@ def aligning(config: Config, run: Run) -> Measurement:
     trained = config.alignment != "none"
     small = config.name == CALCULATOR
     start = load(config, run) if not config.before else loading.load(config.before, dtype=config.dtype)
-    base = before = activity_of(plain(config), run, start, texts(config, start)[0], "before")
+    before = activity_of(plain(config), run, start, texts(config, start)[0], "before")
     first = method.identify(before.shares, rate=config.kept, bar=config.bar)
-    model = start
+    model, measured = start, before
     if trained or config.before:
         model = loading.load(run.artifact, dtype=config.dtype) if trained else load(config, run)
-        base = activity_of(config, run, model, texts(config, model)[0], "after")
-    found = method.identify(base.shares, rate=config.kept, bar=config.bar, like=first)
-    units = {name: {code: float(n) for code, n in own.items()} for name, own in counts(found, base.languages).items()}
-    masks = [[one.of(k, "related") for k in range(len(base.languages))] for one in (first, found)]
-    kept = zip(base.languages, *masks, strict=True)
+        measured = activity_of(config, run, model, texts(config, model)[0], "after")
+    found = method.identify(measured.shares, rate=config.kept, bar=config.bar, like=first)
+    units = {
+        name: {code: float(n) for code, n in own.items()} for name, own in counts(found, measured.languages).items()
+    }
+    masks = [[one.of(k, "related") for k in range(len(measured.languages))] for one in (first, found)]
+    kept = zip(measured.languages, *masks, strict=True)
     units["kept"] = {code: float(torch.isin(a, b).float().mean()) for code, a, b in kept if len(a)}
     metrics: dict[str, float] = {}
-    details: dict[str, Any] = {"layers": layers(base, found), "histogram": found.histogram()}
+    details: dict[str, Any] = {"layers": layers(measured, found), "histogram": found.histogram()}
     if small:
         answered = said(config, model)
         units |= graded(config, answered)

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,9 +67,14 @@ class Activity:
 
     def by_layer(self, neurons: Places) -> list[int]:
         """How many of some neurons each layer has."""
-        return [len(part) for part in self._parts(neurons).values()]
+        return [len(part) for part in self.split(neurons).values()]
 
-    def _parts(self, neurons: Places) -> dict[str, Tensor]:
+    def places(self, neurons: Places) -> dict[str, list[int]]:
+        """Some neurons as coordinates by path, layers without any left out."""
+        return {path: part.tolist() for path, part in self.split(neurons).items() if len(part)}
+
+    def split(self, neurons: Places) -> dict[str, Tensor]:
+        """Some neurons as coordinates by path."""
         ends = torch.tensor(list(self.layers.values())).cumsum(0)
         sizes = zip(self.layers, ends.tolist(), self.layers.values(), strict=True)
         return {p: neurons[(neurons >= end - n) & (neurons < end)] - (end - n) for p, end, n in sizes}
@@ -96,10 +102,9 @@ def activity(model: Any, texts: Mapping[str, Iterable[Mapping[str, Tensor]]]) ->
     return Activity(torch.stack(columns, 1).float(), tuple(texts), sizes)
 
 
-def switched_off(model: Any, measured: Activity, neurons: Places) -> Any:
+def switched_off(model: Any, measured: Activity, neurons: Places) -> AbstractContextManager[None]:
     """A context in which some neurons give 0 at all tokens."""
-    parts = measured._parts(neurons)
-    return activations.silenced(model, {path: part for path, part in parts.items() if len(part)})
+    return activations.silenced(model, measured.places(neurons))
 
 
 # --- three kinds of neurons -------------------------------------------------------------------------------------------
@@ -138,10 +143,18 @@ def select_lape(p: Shares, tau: float, rate: float = 0.01) -> Places:
 
 
 def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, precision: float = 1e-3) -> float:
-    """lambda: the largest, by bisection from 0 to `highest`, at which no neuron that is kept is general.
+    """lambda: the largest, by bisection, at which no neuron that is kept is general.
+
+    Args:
+        p: As of :func:`activity`.
+        tau: The threshold.
+        rate: As of :func:`select`.
+        highest: Where the search ends; twice as far, as often as it takes, where no general neuron is kept yet (the
+            official code would return this value).
+        precision: Of the result.
 
     Raises:
-        UserError: There is none, or `highest` itself is still one, so that larger ones may be.
+        UserError: There is none, or no end to them.
     """
 
     def clean(weight: float) -> bool:
@@ -149,9 +162,11 @@ def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, prec
 
     if not clean(0.0):
         raise UserError("General neurons are kept even with lambda = 0: keep fewer, or raise the bar.")
-    if clean(highest):
-        raise UserError(f"With lambda = {highest:g} no general neuron is kept yet: search further.")
     low, high = 0.0, highest
+    while clean(high):
+        if high > 1000:
+            raise UserError("There is no lambda at which a general neuron is kept: lower the bar.")
+        low, high = high, 2 * high
     while high - low > precision:
         middle = (low + high) / 2
         low, high = (middle, high) if clean(middle) else (low, middle)
@@ -194,9 +209,8 @@ class Neurons:
 
 
 def identify(
-    p: Shares, *, rate: float = 0.01, bar: float = 0.95, selection: Selection = "ours", highest: float = 0.2,
-    like: Neurons | None = None,
-) -> Neurons:  # fmt: skip
+    p: Shares, *, rate: float = 0.01, bar: float = 0.95, selection: Selection = "ours", like: Neurons | None = None
+) -> Neurons:
     """Everything from shares to kinds.
 
     Args:
@@ -204,20 +218,19 @@ def identify(
         rate: Part of the neurons that is kept.
         bar: Part of all shares below the threshold.
         selection: By equation 1, or LAPE.
-        highest: Where the search for lambda ends.
         like: Found before alignment: its lambda and tau are used again.
     """
     tau = like.tau if like else threshold(p, bar)
     if selection == "lape":
         return Neurons(select_lape(p, tau, rate), p > tau, tau, math.nan)
-    weight = like.weight if like else search(p, tau, rate, highest)
+    weight = like.weight if like else search(p, tau, rate)
     return Neurons(select(p, weight, rate), p > tau, tau, weight)
 
 
 def matched(neurons: Places, measured: Activity, generator: torch.Generator) -> Places:
     """As many neurons of the same layers, drawn from the others of each."""
     found, start = [], 0
-    for part, size in zip(measured._parts(neurons).values(), measured.layers.values(), strict=True):
+    for part, size in zip(measured.split(neurons).values(), measured.layers.values(), strict=True):
         free = torch.ones(size, dtype=torch.bool).index_fill(0, part, 0).nonzero().flatten()
         found.append(start + free[torch.randperm(len(free), generator=generator)[: len(part)]])
         start += size
