@@ -206,16 +206,17 @@ def silenced(model: nn.Module, units: Mapping[str, Sequence[int] | Tensor]) -> I
     def zero(path: str, output: Tensor) -> Tensor:
         return output.index_fill(-1, places[path].to(output.device), 0)
 
-    kept: list[tuple[Tensor, Tensor]] = []
+    kept: list[tuple[Tensor, tuple[Any, ...], Tensor]] = []
     try:
         for path, experts in mixtures.items():
             # A neuron at zero is one that nothing reads: the column of the second matrix that does.
             weight = getattr(experts, "frozen", experts).down_proj.data
-            kept.append((weight, weight.clone()))
             where = places[path].to(weight.device)
-            weight[where // weight.shape[-1], :, where % weight.shape[-1]] = 0
+            columns = (where // weight.shape[-1], slice(None), where % weight.shape[-1])
+            kept.append((weight, columns, weight[columns].clone()))
+            weight[columns] = 0
         with watching(model, [path for path in places if path not in mixtures], zero):
             yield
     finally:
-        for weight, before in kept:
-            weight.copy_(before)
+        for weight, columns, before in kept:
+            weight[columns] = before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,7 +150,8 @@ def test_random_neurons_are_matched_by_layer() -> None:
 @pytest.fixture(scope="module")
 def small() -> Loaded:
     tokenizer = miniature.tokenizer_for()
-    return Loaded(from_config(shape(len(tokenizer), width=16, layers=2, heads=2, feed_forward=24, positions=64), seed=0).eval(), tokenizer)  # fmt: skip
+    form = shape(len(tokenizer), width=16, layers=2, heads=2, feed_forward=24, positions=64)
+    return Loaded(from_config(form, seed=0).eval(), tokenizer)
 
 
 def texts() -> dict[str, list[tuple[str, str]]]:
@@ -216,12 +216,13 @@ def test_switching_off_and_back(small: Loaded, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no token to count in 'sw'"):
         method.activity(small.model, {"sw": [], "en": []})
     (tmp_path / "activity.json").write_text('{"languages": ["en"], "layers": {"a": 1}}')
-    with pytest.raises(UserError, match="which activity.json does not name"):
+    with pytest.raises(UserError, match=r"which activity\.json does not name"):
         data.read_activity(tmp_path)
 
 
 def test_a_matrix_in_numbers() -> None:
-    metrics, units = eval.summary({"en": {"en": 1, "fr": 2, "ru": 0}, "fr": {"en": 0, "fr": 3, "ru": 1}, "ru": {"en": 0, "fr": 0, "ru": 5}})  # fmt: skip
+    rows = {"en": (1, 2, 0), "fr": (0, 3, 1), "ru": (0, 0, 5)}
+    metrics, units = eval.summary({code: dict(zip(rows, row, strict=True)) for code, row in rows.items()})
     assert metrics == {"english": 1, "least_of_others": 3}
     assert units["selective"] == {"en": 0, "fr": 2.5, "ru": 5}
     assert units["first"] == {"en": 0.5, "fr": 1, "ru": 1}
@@ -259,9 +260,10 @@ def test_translation_model_s_nats() -> None:
 
     tokenizer = mbart50_tokenizer(["one two three four moja mbili tatu"])
     model: Any = from_config(mbart_config(len(tokenizer), width=16), seed=0, task="seq2seq").eval()
-    call: Callable[..., list[float]] = lambda s, t: data.cross_entropy(
-        model, tokenizer, s, t, source="sw_KE", target="en_XX"
-    )
+
+    def call(sources: list[str], targets: list[str]) -> list[float]:
+        return data.cross_entropy(model, tokenizer, sources, targets, source="sw_KE", target="en_XX")
+
     both = call(["moja mbili", "tatu"], ["one two", "three four one"])
     assert both == pytest.approx([*call(["moja mbili"], ["one two"]), *call(["tatu"], ["three four one"])], rel=1e-4)
     assert call(["moja <<1+1=2>>mbili #### 2"], ["one two"]) == pytest.approx(both[:1], rel=1e-4)
