@@ -94,14 +94,8 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        if self.silenced != "none" and self.alignment != "none":
-            raise UserError("Neurons are switched off in a model as it is: give --silenced none with an alignment.")
         if self.silenced == "none" and self.selection == "lape":
             raise UserError("LAPE is compared by what its neurons do when they are off: give --silenced.")
-        if self.name != CALCULATOR and self.alignment != "none" and not self.preferences:
-            raise UserError(
-                "preferences is empty: make pairs with `python -m papers.language_neurons.use pairs` and name them."
-            )
 
     @property
     def name(self) -> str:
@@ -127,22 +121,23 @@ _PAPER = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, model=CALCULATOR, languages=("en", "sw", "tr"), texts=6, tested=3, asked=4, samples=3,
-        sft=replace(TINY.sft, steps=6, batch_size=16), dpo=replace(TINY.dpo, steps=2, batch_size=4),
+        TINY, model=CALCULATOR, alignment="mapo", languages=("en", "sw", "tr", "vi"), texts=6, tested=3, asked=4,
+        samples=3, sft=replace(TINY.sft, steps=6, batch_size=16), dpo=replace(TINY.dpo, steps=2, batch_size=4),
     ),
     "tiny": TINY,
     "paper": _PAPER,
     "paper-llama": replace(_PAPER, model="kevinpro/MetaMathOctopus-7B"),
 }  # fmt: skip
 
+_SWITCH: dict[str, Any] = {"alignment": "none"}
 _ALIGN: dict[str, Any] = {"silenced": "none"}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "related": {"silenced": "related"},
-    "specific": {"silenced": "specific"},
-    "general": {"silenced": "general"},
-    "random": {"silenced": "random"},
-    "lape": {"silenced": "related", "selection": "lape"},
-    "base": _ALIGN,
+    "related": {**_SWITCH, "silenced": "related"},
+    "specific": {**_SWITCH, "silenced": "specific"},
+    "general": {**_SWITCH, "silenced": "general"},
+    "random": {**_SWITCH, "silenced": "random"},
+    "lape": {**_SWITCH, "silenced": "related", "selection": "lape"},
+    "base": {**_ALIGN, "alignment": "none"},
     "mapo": {**_ALIGN, "alignment": "mapo"},
     "imitate": {**_ALIGN, "alignment": "imitate"},
     "lot": {**_ALIGN, "alignment": "lot"},

@@ -30,14 +30,26 @@ if TYPE_CHECKING:
 
 Matrix = dict[str, dict[str, float]]
 """What changes, by the language that is switched off and the language that is measured."""
-# Names of emoji in each language: the other domain.
-NAMES = 60
+_FIELDS = ("metrics", "units", "details")
 _NOT_OF_THE_TEXTS = ("rate", "bar", "selection", "silenced", "alignment", "aligned", "preferences", "beta", "dpo")
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
-    """What switching off does; or how right the answers are, and which neurons there are."""
-    return aligning(config, run) if config.silenced == "none" else switching(config, run)
+    """What switching off does, and how right answers are and which neurons there are, each where it is asked for."""
+    parts = []
+    if config.silenced != "none":
+        parts.append(switching(config, run))
+    if config.name == CALCULATOR or config.alignment != "none" or config.before:
+        parts.append(aligning(config, run))
+    merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in _FIELDS]
+    return Measurement(*merged)
+
+
+def current(config: Config, run: Run) -> Loaded:
+    """The model that is looked at: aligned, if it is."""
+    from core.models import loading
+
+    return loading.load(run.artifact, dtype=config.dtype) if config.alignment != "none" else load(config, run)
 
 
 # --- switching off ----------------------------------------------------------------------------------------------------
@@ -47,7 +59,7 @@ def switching(config: Config, run: Run) -> Measurement:
     """Effects on the own language and on others, and where the neurons are."""
     from papers.language_neurons import data, method
 
-    loaded = load(config, run)
+    loaded = current(config, run)
     read, held = texts(config, loaded)
     measured = activity_of(config, run, loaded, read)
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, selection=config.selection)
@@ -55,24 +67,21 @@ def switching(config: Config, run: Run) -> Measurement:
     rows = {code: data.rows(loaded.tokenizer, own) for code, own in held.items()}
     before, nats = losses(loaded.model, measured, masks, rows)
     metrics, units = summary(nats)
-    units |= {name: {code: float(n) for code, n in own.items()} for name, own in counts(found, [*read]).items()}
     if config.source:
-        right = accuracies(config, loaded, measured, masks)
-        found_right, own = summary(right)
-        metrics |= {f"right_{name}": value for name, value in found_right.items()}
-        units |= {f"right_{name}": value for name, value in own.items()}
-    elif config.name != CALCULATOR:
-        spoken = speaks(read, held, before, rows)
-        units |= {"speaks": spoken, "overlap": overlaps(config, run, loaded, masks, measured)}
-        metrics["least_spoken"] = min(spoken.values())
-    profile, own = stages(measured, found)
-    metrics |= profile
-    units |= own
-    metrics |= {name: fmean(values.values()) for name, values in units.items()}
+        metrics_right, units_right = summary(accuracies(config, loaded, measured, masks))
+        metrics |= {f"right_{name}": value for name, value in metrics_right.items()}
+        units |= {f"right_{name}": value for name, value in units_right.items()}
+    else:
+        units |= overlaps(config, run, loaded, masks, measured)
+        units["speaks"] = speaks(read, held, before, rows)
+        metrics["least_spoken"] = min(units["speaks"].values())
+    stage_metrics, stage_units = stages(measured, found)
+    metrics |= stage_metrics
+    units |= counts(found, measured.languages) | stage_units
+    metrics |= {name: fmean(values.values()) for name, values in units.items()} | {"tau": found.tau}
     details: dict[str, Any] = {"nats": nats, "before": before, "layers": layers(measured, found)}
-    details |= {"lambda": found.weight, "tau": found.tau, "histogram": found.histogram()}
+    details |= {"lambda": found.weight, "histogram": found.histogram()}
     details["samples"] = [{"off": k, "on": j, "nats": round(v, 3)} for k, row in nats.items() for j, v in row.items()]
-    metrics |= {"lambda": found.weight, "tau": found.tau} if config.selection == "ours" else {}
     return Measurement(metrics, units, details)
 
 
@@ -178,9 +187,9 @@ def summary(matrix: Matrix) -> tuple[dict[str, float], dict[str, dict[str, float
     return metrics, units
 
 
-def counts(found: Neurons, codes: Sequence[str]) -> dict[str, dict[str, int]]:
+def counts(found: Neurons, codes: Sequence[str]) -> dict[str, dict[str, float]]:
     """Neurons of each language that are specific, and that are related and not specific."""
-    specific = {code: len(found.of(k, "specific")) for k, code in enumerate(codes)}
+    specific = {code: float(len(found.of(k, "specific"))) for k, code in enumerate(codes)}
     both = {code: len(found.of(k, "related")) for k, code in enumerate(codes)}
     return {"specific": specific, "shared": {code: both[code] - specific[code] for code in codes}}
 
@@ -229,19 +238,23 @@ def speaks(
 
 def overlaps(
     config: Config, run: Run, loaded: Loaded, masks: Mapping[str, Tensor], measured: Activity
-) -> dict[str, float]:
-    """The share of each mask that is found again from names of emoji."""
+) -> dict[str, dict[str, float]]:
+    """The share of what is switched off that is found again in another domain, and by chance in the same layers."""
     import torch
 
-    from core.worlds.concepts import held_out, names
-    from papers.language_neurons import method
+    from papers.language_neurons import method, miniature
 
-    keys = held_out(config.split, NAMES, config.seed)
-    read = {code: [("", names()[key][code]) for key in keys] for code in measured.languages}
-    other = activity_of(config, run, loaded, read, "names")
+    other = activity_of(config, run, loaded, miniature.other_domain(config), "other")
     found = method.identify(other.shares, rate=config.kept, bar=config.bar, selection=config.selection)
     again = masks_of(other, found, config.silenced, config.seed + 1)
-    return {code: float(torch.isin(own, again[code]).float().mean()) for code, own in masks.items() if len(own)}
+    generator, units = torch.Generator().manual_seed(config.seed), dict[str, dict[str, float]](overlap={}, chance={})
+    for code, own in masks.items():
+        if len(own):
+            chance = method.matched(again[code], measured, generator)
+            units["overlap"][code], units["chance"][code] = (
+                float(torch.isin(own, there).float().mean()) for there in (again[code], chance)
+            )
+    return units
 
 
 def accuracies(config: Config, loaded: Loaded, measured: Activity, masks: Mapping[str, Tensor]) -> Matrix:
@@ -285,34 +298,27 @@ def aligning(config: Config, run: Run) -> Measurement:
     from core.models import loading
     from papers.language_neurons import method, miniature
 
-    trained = config.alignment != "none"
-    small = config.name == CALCULATOR
     start = load(config, run) if not config.before else loading.load(config.before, dtype=config.dtype)
     before = activity_of(plain(config), run, start, texts(config, start)[0], "before")
     first = method.identify(before.shares, rate=config.kept, bar=config.bar)
     model, measured = start, before
-    if trained or config.before:
-        model = loading.load(run.artifact, dtype=config.dtype) if trained else load(config, run)
+    if config.alignment != "none" or config.before:
+        model = current(config, run)
         measured = activity_of(config, run, model, texts(config, model)[0], "after")
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, like=first)
-    units = {
-        name: {code: float(n) for code, n in own.items()} for name, own in counts(found, measured.languages).items()
-    }
+    units = counts(found, measured.languages)
     masks = [[one.of(k, "related") for k in range(len(measured.languages))] for one in (first, found)]
     kept = zip(measured.languages, *masks, strict=True)
     units["kept"] = {code: float(torch.isin(a, b).float().mean()) for code, a, b in kept if len(a)}
     metrics: dict[str, float] = {}
-    details: dict[str, Any] = {"layers": layers(measured, found), "histogram": found.histogram()}
-    if small:
+    details: dict[str, Any] = {"layers_after": layers(measured, found), "histogram_after": found.histogram()}
+    if config.name == CALCULATOR:
         answered = said(config, model)
         units |= graded(config, answered)
-        metrics |= {f"trivial_{k}": v for k, v in miniature.solvers(asked(config), config).items()}
-        metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values()) if "right_untrained" in units else 0.0
-        details["samples"] = [
-            {"asked": one.prompt, "said": text, "wanted": one.answer}
-            for rows in answered.values()
-            for one, text in rows[:1]
-        ]
+        metrics = {f"trivial_{name}": value for name, value in miniature.solvers(asked(config), config).items()}
+        metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values())
+        rows = [(code, *own[0]) for code, own in answered.items()]
+        details["samples"] = [{"asked": one.prompt, "said": text, "wanted": one.answer} for _, one, text in rows]
     else:
         units["right"] = right_answers(config, model)
     metrics |= {name: fmean(values.values()) for name, values in units.items()}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ ENGLISH_SHARE = 0.5
 LARGEST = 29
 # Of the sums: feedback is asked for some, others are tested or for development; the rest is read in all languages.
 PARTS = {"asked": 0.25, "test": 0.15, "dev": 0.15}
+# Names of emoji by language: the other domain.
+NAMES = 60
 SIGN = "=>"  # between a chain and its translation
 
 
@@ -72,6 +75,17 @@ def messages(config: Config) -> tuple[dict[str, Texts], dict[str, Texts]]:
         {code: texts[config.tested :] for code, texts in plain.items()},
         {code: texts[: config.tested] for code, texts in plain.items()},
     )
+
+
+def other_domain(config: Config) -> dict[str, Texts]:
+    """Texts of another kind: names of emoji; the calculator's questions."""
+    from core.worlds.concepts import held_out, names
+
+    if config.name == CALCULATOR:
+        asked = drawn("asked", NAMES, config, languages(config), "domain")
+        return {code: [("", one.prompt) for one in own] for code, own in asked.items()}
+    keys = held_out(config.split, NAMES, config.seed)
+    return {code: [("", names()[key][code]) for key in keys] for code in languages(config)}
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
@@ -188,6 +202,12 @@ def feedback(model: Any, tokenizer: Any, translating: Any, config: Config) -> li
             right = [number(text) == number(one.answer) for text in own]
             for better, worse in method.preferences(own, reward, right):
                 pairs.append({"prompt": one.prompt, "chosen": better, "rejected": worse, "language": code})
+    if not pairs:  # after a few steps (smoke) no answer is right
+        return [
+            {"prompt": one.prompt, "chosen": one.answer, "rejected": other.answer, "language": code}
+            for code in codes
+            for one, other in pairwise(asked[code])
+        ]
     return pairs
 
 

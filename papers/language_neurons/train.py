@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
@@ -68,9 +69,17 @@ def made(config: Config, run: Run, build: Callable[[Config, Run, Path], None]) -
 
 
 def feedback(config: Config, run: Run) -> list[dict[str, str]]:
-    """The pairs to learn from; by lot, either side is the better one."""
+    """The pairs to learn from; by lot, either side is the better one.
+
+    Raises:
+        UserError: There are none for a model that is not made here.
+    """
     from papers.language_neurons import data, miniature
 
+    if config.name != CALCULATOR and not config.preferences:
+        raise UserError(
+            "preferences is empty: make pairs with `python -m papers.language_neurons.use pairs` and name the file."
+        )
     if config.name != CALCULATOR:
         pairs = data.preferences(config.preferences, config.aligned)
     else:

@@ -302,10 +302,10 @@ def test_settings() -> None:
     assert Config().name == SMOLLM2
     assert Config(silenced="none").name == CALCULATOR
     assert (Config().kept, Config(silenced="none").kept, Config(rate=0.05).kept) == (0.01, 0.1, 0.05)
-    with pytest.raises(UserError, match="Neurons are switched off in a model as it is"):
-        Config(alignment="mapo")
+    with pytest.raises(UserError, match="LAPE is compared"):
+        Config(silenced="none", selection="lape")
     with pytest.raises(UserError, match="preferences is empty"):
-        replace(PRESETS["paper"], silenced="none", alignment="mapo")
+        train.feedback(with_variant(PRESETS["paper"], VARIANTS, "mapo"), None)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="does not speak 'fr'"):
         miniature.languages(Config(silenced="none", languages=("fr",)))
     for preset in ("tiny", "paper"):
@@ -319,7 +319,7 @@ def test_settings() -> None:
 def test_smoke_switches_off(smoke: Any) -> None:
     found = smoke("language_neurons").measurement
     assert {"own", "others", "selective", "specific", "shared"} <= found.metrics.keys()
-    assert found.units["own"].keys() == {"en", "sw", "tr"}
+    assert found.units["own"].keys() == {"en", "sw", "tr", "vi"}
     assert found.details["nats"]["sw"]["sw"] == pytest.approx(found.units["own"]["sw"])
 
 
