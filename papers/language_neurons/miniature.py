@@ -13,6 +13,7 @@ counterparts, and so is surer of an English chain behind one that says the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from random import Random
@@ -142,7 +143,7 @@ def tokenizer_for() -> PreTrainedTokenizerFast:
 
 def calculator(config: Config, run: Run, folder: Path) -> None:
     """Train it on questions and chains."""
-    rng, known, every = Random(f"read-{config.seed}"), sums(config.seed), list[tuple[int, int]]()
+    rng, known = Random(f"read-{config.seed}"), sums(config.seed)
     every = [pair for own in known.values() for pair in own]
     others = [code for code in languages(config) if code != ENGLISH]
     pairs = []
@@ -155,8 +156,9 @@ def calculator(config: Config, run: Run, folder: Path) -> None:
 
 
 def translator(config: Config, run: Run, folder: Path) -> None:
-    """Train the translation model: chains and their English counterparts."""
-    rng, every = Random("translator"), [pair for own in sums(config.seed).values() for pair in own]
+    """Train the translation model, the same for all seeds: chains and their English counterparts."""
+    config, rng = replace(config, seed=0), Random("translator")
+    every = [(a, b) for a in range(LARGEST + 1) for b in range(LARGEST + 1)]
     pairs = []
     for _ in range(config.sft.steps * config.sft.batch_size):
         (code, (a, b)), total = (rng.choice(SPOKEN), rng.choice(every)), rng.randint(0, 2 * LARGEST)
@@ -166,8 +168,6 @@ def translator(config: Config, run: Run, folder: Path) -> None:
 
 
 def _trained(pairs: Sequence[tuple[str, str]], config: Config, run: Run, folder: Path, name: str) -> None:
-    from dataclasses import replace
-
     from core.models.loading import from_config
     from core.training.fit import fit, save_pretrained
 

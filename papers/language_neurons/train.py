@@ -62,9 +62,9 @@ def load(config: Config, run: Run) -> Loaded:
     return loading.load(made(config, run, miniature.calculator), dtype="float32")
 
 
-def made(config: Config, run: Run, build: Callable[[Config, Run, Path], None]) -> Path:
-    """The folder of a small model, trained once for all arms of a seed."""
-    inputs = {name: getattr(config, name) for name in _MADE} | {"sft": to_dict(config.sft)}
+def made(config: Config, run: Run, build: Callable[[Config, Run, Path], None], decided: Sequence[str] = _MADE) -> Path:
+    """The folder of a small model, trained once for all arms that agree in what decides it."""
+    inputs = {name: getattr(config, name) for name in decided} | {"sft": to_dict(config.sft)}
     return run.stage(build.__name__, inputs, partial(build, config, run)) / "model"
 
 
@@ -96,7 +96,7 @@ def _miniature_pairs(config: Config, run: Run, world: Any) -> list[dict[str, str
     from core.inference.scoring import log_likelihoods
     from core.models import loading
 
-    translator = loading.load(made(config, run, world.translator), dtype="float32")
+    translator = loading.load(made(config, run, world.translator, ()), dtype="float32")
 
     def cross_entropy(sources: Sequence[str], targets: Sequence[str]) -> list[float]:
         found = log_likelihoods(*translator, [f"{source} {world.SIGN}" for source in sources], targets)
