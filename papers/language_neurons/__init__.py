@@ -29,11 +29,9 @@ PAPER = Paper(
         Claim(
             id="selective",
             statement="Without the neurons that are specific or related to a language, SmolLM2 loses more nats a "
-            "token in "
-            "it than in the other languages.",
+            "token in it than in the other languages.",
             reported="Fig. 2b, accuracy on MGSM: own language ru -.42, zh -.38, de -.18, fr -.15, en -.01, others "
-            "mostly "
-            "within .05.",
+            "mostly within .05.",
             metric="selective",
             **_OFF,
         ),
@@ -80,11 +78,9 @@ PAPER = Paper(
         Claim(
             id="understanding-stage",
             statement="The first eighth of the layers has more specific and related neurons than those from there "
-            "to the "
-            "middle.",
+            "to the middle.",
             reported="First stage, 4 of 32 layers; shipped mask: 17 to 63 specific neurons there, 0 to 2 in layers "
-            "6 to "
-            "17.",
+            "6 to 17.",
             metric="language_first",
             treatment="related",
             control="related",
@@ -106,8 +102,7 @@ PAPER = Paper(
         Claim(
             id="same-in-another-domain",
             statement="A larger share of a language's neurons is found again in another domain, names of emoji, "
-            "than of "
-            "random neurons of the same layers.",
+            "than of random neurons of the same layers.",
             reported="Overlap of MSVAMP with MGSM: 80.7 % of specific, 92.3 % of related neurons.",
             metric="overlap",
             treatment="related",
@@ -154,8 +149,7 @@ PAPER = Paper(
         Check(
             id="more-than-lape",
             statement="Without the neurons of both kinds it loses more in the language than without LAPE's, which "
-            "are as "
-            "many or fewer.",
+            "are as many or fewer.",
             metric="own",
             control="lape",
             **_OFF,
@@ -217,8 +211,7 @@ PAPER = Paper(
     ),
     official_code="https://github.com/NJUNLP/Language-Neurons-Alignment",
     licence_note="Neither the official repository nor MAPO's has a licence: nothing of them is here. The models "
-    "stand on "
-    "Mistral-7B (Apache-2.0) and Llama 2 (its own licence); NLLB is CC BY-NC 4.0.",
+    "stand on Mistral-7B (Apache-2.0) and Llama 2 (its own licence); NLLB is CC BY-NC 4.0.",
     seeds=(41, 42, 43, 44, 45),
     minutes=10,
 )

@@ -43,7 +43,7 @@ def test_the_text_s_lambda_is_another_unit() -> None:
     p = torch.rand(200, 10, generator=torch.Generator().manual_seed(0)) ** 4
     official, factor = 0.109375, 7.861  # ln 10 / (H / 10), and .860 in the paper's units
     nats = method.entropy(p) * math.log(10) - official * factor * p.max(1).values
-    assert torch.equal(nats.argsort(), method.scores(p, official).argsort())
+    assert torch.allclose(nats, method.scores(p, official) * math.log(10), atol=1e-3)
 
 
 def official_loop(p: torch.Tensor, rate: float, weight: float, bar: float) -> list[set[int]]:
@@ -89,7 +89,7 @@ def planted(seed: int = 0) -> torch.Tensor:
 
 
 def test_planted_kinds_are_found() -> None:
-    found = method.identify(planted(), rate=0.24, bar=0.8)
+    found = method.identify(planted(), rate=0.24, bar=0.84)
     assert [len(found.of(k, "specific")) for k in range(5)] == [10] * 5
     assert found.of(2, "specific").tolist() == list(range(20, 30))
     assert {*range(50, 70)} == {*found.of(0, "related").tolist()} - {*found.of(0, "specific").tolist()}
@@ -102,7 +102,7 @@ def test_planted_kinds_are_found() -> None:
 
 def test_lambda_is_the_largest_without_general_neurons() -> None:
     p = planted()
-    tau = method.threshold(p, 0.8)
+    tau = method.threshold(p, 0.84)
     best = method.search(p, tau, 0.24)
     clean = lambda weight: not bool((p[method.select(p, weight, 0.24)] > tau).all(1).any())  # noqa: E731
     assert clean(best)
@@ -117,7 +117,7 @@ def test_lambda_is_the_largest_without_general_neurons() -> None:
 
 
 def test_before_and_after_share_lambda_and_threshold() -> None:
-    first = method.identify(planted(), rate=0.24, bar=0.8)
+    first = method.identify(planted(), rate=0.24, bar=0.84)
     after = planted()
     after[0:5, 1] += 0.8  # five specific ones become related
     second = method.identify(after, rate=0.24, like=first)
@@ -128,16 +128,16 @@ def test_before_and_after_share_lambda_and_threshold() -> None:
 def test_lape_leaves_out_what_never_fires() -> None:
     p = planted()
     p[299] = torch.tensor([0.01, 0, 0, 0, 0])  # entropy 0, and active nowhere
-    found = method.identify(p, rate=0.02, bar=0.8, selection="lape")
+    found = method.identify(p, rate=0.02, bar=0.84, selection="lape")
     assert 299 not in found.chosen.tolist()
     assert math.isnan(found.weight)
-    assert {*method.identify(p, rate=0.002, bar=0.8, selection="lape").chosen.tolist()} <= {*range(50)}
+    assert {*method.identify(p, rate=0.002, bar=0.84, selection="lape").chosen.tolist()} <= {*range(50)}
 
 
 def test_random_neurons_are_matched_by_layer() -> None:
     p = planted()
     measured = method.Activity(p, tuple("abcde"), {"one": 60, "two": 240})
-    own = method.identify(p, rate=0.24, bar=0.8).of(0, "related")
+    own = method.identify(p, rate=0.24, bar=0.84).of(0, "related")
     other = method.matched(own, measured, torch.Generator().manual_seed(1))
     assert measured.by_layer(own) == measured.by_layer(other) == [20, 10]
     assert not {*own.tolist()} & {*other.tolist()}
@@ -289,6 +289,7 @@ def test_sums_are_split_by_class() -> None:
     assert solved["lookup"] == solved["symmetric"] == 0
 
 
+@pytest.mark.slow
 def test_messages_are_parallel_and_held_out() -> None:
     read, held = miniature.messages(replace(TINY, texts=5, tested=3, languages=("en", "fr", "ja")))
     assert {code: len(own) for code, own in read.items()} == {"en": 5, "fr": 5, "ja": 5}
