@@ -127,6 +127,7 @@ PRESETS: dict[str, Config] = {
     "tiny": TINY,
     "paper": _PAPER,
     "paper-llama": replace(_PAPER, model="kevinpro/MetaMathOctopus-7B"),
+    "paper-align": replace(_PAPER, silenced="none", alignment="mapo"),
 }  # fmt: skip
 
 _SWITCH: dict[str, Any] = {"alignment": "none"}

@@ -2,7 +2,7 @@
 
     python -m papers.language_neurons.eval tiny --variant related
     python -m papers.language_neurons.eval tiny --variant mapo           # after papers.language_neurons.train
-    python -m papers.language_neurons.eval paper --variant related
+    python -m papers.language_neurons.eval paper
 
 What switching off does is the difference in mean nats a token, in each language, from the model as it is; where there
 are questions, the difference in answers that are right and in the right language too.

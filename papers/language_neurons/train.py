@@ -1,7 +1,7 @@
 """Align a model by preferences: make pairs, or read them, and train on them.
 
     python -m papers.language_neurons.train tiny --variant mapo
-    python -m papers.language_neurons.train paper --variant mapo --preferences pairs.jsonl
+    python -m papers.language_neurons.train paper-align --preferences pairs.jsonl
 
 The artifact is a `save_pretrained` folder, or an adapter. Without an alignment nothing is trained.
 """
