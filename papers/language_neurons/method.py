@@ -149,12 +149,12 @@ def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, prec
         p: As of :func:`activity`.
         tau: The threshold.
         rate: As of :func:`select`.
-        highest: Where the search ends; twice as far, as often as it takes, where no general neuron is kept yet (the
-            official code would return this value).
+        highest: Where the search ends; where no general neuron is kept yet (the official code would return this
+            value), twice as far, ten times at most.
         precision: Of the result.
 
     Raises:
-        UserError: There is none, or no end to them.
+        UserError: There is none.
     """
 
     def clean(weight: float) -> bool:
@@ -163,10 +163,11 @@ def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, prec
     if not clean(0.0):
         raise UserError("General neurons are kept even with lambda = 0: keep fewer, or raise the bar.")
     low, high = 0.0, highest
-    while clean(high):
-        if high > 1000:
-            raise UserError("There is no lambda at which a general neuron is kept: lower the bar.")
-        low, high = high, 2 * high
+    for _ in range(10):
+        if clean(high):
+            low, high = high, 2 * high
+    if clean(high):
+        return high
     while high - low > precision:
         middle = (low + high) / 2
         low, high = (middle, high) if clean(middle) else (low, middle)
