@@ -388,6 +388,8 @@ SAME_SHAPE: dict[str, str] = {
     "Qwen/Qwen2-7B-Instruct": "Qwen/Qwen2-7B",
     "Qwen/Qwen2.5-0.5B-Instruct": "Qwen/Qwen2.5-0.5B",
     "Qwen/Qwen2.5-7B-Instruct": "Qwen/Qwen2.5-7B",
+    "kevinpro/MistralMathOctopus-7B": "mistralai/Mistral-7B-v0.1",
+    "kevinpro/MetaMathOctopus-7B": "meta-llama/Llama-2-7b-hf",
     "NiuTrans/LMT-60-4B-Base": "Qwen/Qwen3-4B-Base",
     "NiuTrans/LMT-60-4B": "Qwen/Qwen3-4B-Base",
     "bigscience/bloomz-7b1": "bigscience/bloom-7b1",

@@ -44,15 +44,59 @@ def test_neurons_are_found_in_any_architecture(config: Any) -> None:
     assert len({path.replace("0", "#").replace("1", "#") for path in paths}) == 1, "one a layer"
 
 
-def test_experts_are_refused() -> None:
+@pytest.mark.parametrize("config", others(), ids=lambda config: config.model_type)
+def test_rows_may_be_flattened(config: Any) -> None:
+    from transformers import AutoModel
+
+    model = AutoModel.from_config(config).eval()
+    paths = activations.feed_forwards(model)
+    batch = {"input_ids": torch.tensor([[1, 5, 9], [2, 8, 0]]), "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]])}
+    found = activations.tally(model, [batch], paths, lambda x: x > 0)
+    assert found.tokens == 5
+    assert all(0 < float(total.sum()) <= 5 * len(total) for total in found.sums.values())
+
+
+def mixture(implementation: str) -> Any:
     from transformers import AutoModelForCausalLM, MixtralConfig
 
     config = MixtralConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, intermediate_size=40,
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, intermediate_size=40,
         vocab_size=64, num_local_experts=4, max_position_embeddings=32,
     )  # fmt: skip
-    with pytest.raises(UserError, match=r"experts of a mixture|No feed-forward layer"):
-        activations.feed_forwards(AutoModelForCausalLM.from_config(config, experts_implementation="eager").eval())
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(config, experts_implementation=implementation).eval()
+
+
+@pytest.mark.parametrize("implementation", ["eager", "grouped_mm"])
+def test_experts_are_counted_and_silenced(implementation: str) -> None:
+    model = mixture(implementation)
+    paths = activations.feed_forwards(model)
+    assert paths == [f"model.layers.{layer}.mlp.experts" for layer in range(2)]
+    batch = {"input_ids": torch.tensor([[1, 5, 9], [2, 8, 0]]), "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]])}
+    found = activations.tally(model, [batch], paths, lambda x: x != 0)
+    assert found.tokens == 5
+    for total in found.sums.values():
+        assert total.shape == (160,)
+        assert float(total.sum()) == 5 * 2 * 40, "a token goes to two experts of forty neurons"
+    seen: list[torch.Tensor] = []  # what the experts themselves compute, in the first layer
+    eager = mixture("eager")
+    eager.load_state_dict(model.state_dict())
+    handle = eager.model.layers[0].mlp.experts.act_fn.register_forward_hook(lambda *call: seen.append(call[2]))
+    eager(**batch, use_cache=False)
+    handle.remove()
+    everything = activations.tally(
+        model, [batch | {"counted": torch.ones(2, 3)}], paths[:1], lambda x: x
+    ).sums[paths[0]].view(4, 40)  # fmt: skip
+    hit = [expert for expert in range(4) if everything[expert].abs().sum() > 0]
+    assert torch.allclose(torch.stack([one.sum(0).double() for one in seen]), everything[hit], atol=1e-5)
+    ids = batch["input_ids"]
+    before, weights = model(ids).logits, model.model.layers[0].mlp.experts.down_proj.detach().clone()
+    with activations.silenced(model, {paths[0]: [3, 40, 159]}):
+        changed = model.model.layers[0].mlp.experts.down_proj.detach()
+        assert [int((changed[e] == 0).all(0).sum()) for e in range(4)] == [1, 1, 0, 1]
+        assert not torch.allclose(model(ids).logits, before)
+    assert torch.equal(model.model.layers[0].mlp.experts.down_proj, weights)
+    assert torch.allclose(model(ids).logits, before)
 
 
 def test_counts_are_those_of_one_text_at_a_time(llama: Any) -> None:

@@ -372,6 +372,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "bitter_lesson screen {}": ("bitter_lesson", ".jsonl"),
     "bitter_lesson screen papers.jsonl --judge {}": ("bitter_lesson", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
+    "language_neurons identify {} --model nothing/here": ("language_neurons", ".jsonl"),
+    "language_neurons grid {} rows.jsonl --model nothing/here": ("language_neurons", ""),
+    "language_neurons compare {} rows.jsonl": ("language_neurons", ""),
+    "language_neurons pairs {} --model nothing/here --languages sw": ("language_neurons", ".jsonl"),
 }
 # What else they take is a model, and models are tried below, or numbers.
 MODELS = {
