@@ -27,8 +27,8 @@ class Config:
     """Which held-out text is measured; settings were chosen on dev."""
 
     schedule: str = "0.1"
-    """Probability that a sequence is in another language than the first: one number, or stages of equal length joined by
-    `_` (code). 0 is a monolingual model."""
+    """Probability that a sequence is in another language than the first: one number, or stages of equal length joined
+    by `_` (code). 0 is a monolingual model."""
     clones: Annotated[int, Range(1, 99)] = 1
     """Clones beside the original: 1, or 9 for ten languages (code)."""
     fraction: Annotated[float, Range(0, 1)] = 1.0
@@ -39,7 +39,7 @@ class Config:
     null: bool = False
     """The first language's tokens are shuffled within each of its sequences: the effect, broken on purpose."""
     alone: bool = False
-    """The first language's sequences are left out of every step, so that the others are read alone at the same steps."""
+    """The first language's sequences are left out of every step: the others are read alone, at the same steps."""
     length: Annotated[float, Range(0.01, 8)] = 1.0
     """Of the run, in budgets (`training.steps`); a shorter one has a whole schedule of the learning rate too."""
     law: tuple[Annotated[float, Range(0.001, 8)], ...] = ()
@@ -55,7 +55,7 @@ class Config:
     tokenizer: str = ""
     """Hub id or folder, for each language. Empty: trained on its text."""
     vocabulary: Annotated[int, Range(0)] = 0
-    """Pieces of the tokenizer that is trained (byte-level BPE); 0 = characters. Paper: SentencePiece of 16,384 (code)."""
+    """Pieces of the tokenizer that is trained: byte-level BPE; 0 = characters. Code: SentencePiece of 16,384."""
     pairs: str = ""
     """Parallel lines to compare states and gradients of a real pair on."""
     languages: tuple[str, ...] = ()
@@ -82,7 +82,9 @@ class Config:
         if not self.training.steps:
             raise UserError("training.steps = 0 is no budget: say how many steps a whole run has.")
         if self.counted >= self.training.max_length:
-            raise UserError(f"counted = {self.counted} leaves no context in a window: training.max_length has to be larger.")
+            raise UserError(
+                f"counted = {self.counted} leaves no context in a window: training.max_length has to be larger."
+            )
         if self.real and (self.clones > 1 or self.fraction < 1):
             raise UserError("A real second language has no clones and no anchors: leave clones and fraction out.")
         if self.real and bool(self.corpus) != bool(self.second):

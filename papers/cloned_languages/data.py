@@ -107,7 +107,9 @@ def material(config: Config, run: Run) -> Material:
     return found if config.real else found.only(0)
 
 
-def texts(config: Config) -> tuple[list[Callable[[], Iterable[str]]], list[dict[str, list[str]]], list[tuple[str, str]]]:
+def texts(
+    config: Config,
+) -> tuple[list[Callable[[], Iterable[str]]], list[dict[str, list[str]]], list[tuple[str, str]]]:
     """Documents to read, documents to measure on by book, and parallel lines, of the miniature or of one's own.
 
     Raises:

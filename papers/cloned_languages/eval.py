@@ -7,7 +7,7 @@ Held-out text is rendered in the first language and in the second (a clone, or a
 
 * `ppl_1`, `ppl_2`: perplexity of the last tokens of each window (`nats_1`, `nats_2` by book);
 * `teff_1`, `teff_2` and their mean: how many times the tokens that were read would have been needed alone (equation 4),
-  off the law through monolingual runs, whose own error is `law_error`;
+  off the law through monolingual runs, which agree with it by `law_agrees`;
 * `hidden`: cosine of the states of a text and its clone, over tokens and blocks; `hidden_apart`: of other texts;
 * `gradient`: cosine of the gradients on a text in both languages, over parameters of the blocks;
 * `embeddings_in`, `embeddings_out`: cosine of the vectors of clones of a token;
@@ -30,7 +30,6 @@ from core.files import load_json
 from papers.cloned_languages.config import Config
 
 if TYPE_CHECKING:
-    from core.metrics.scaling import Law
     from papers.cloned_languages.data import Material
     from papers.cloned_languages.method import Rendering
 
@@ -52,7 +51,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
     details: dict[str, Any] = {"tokens": tokens}
     for language in range(min(2, rendering.languages)):
         own, name = language if config.real else 0, language + 1
-        metrics[f"ppl_{name}"], units[f"nats_{name}"] = perplexity(config, model, rendering, material.held[own], language)
+        metrics[f"ppl_{name}"], units[f"nats_{name}"] = perplexity(
+            config, model, rendering, material.held[own], language
+        )
         metrics[f"nats_{name}"] = fmean(units[f"nats_{name}"].values())
         metrics[f"trivial_letters_{name}"] = frequencies(material, own)
         if (config.law, config.law_second)[own]:
@@ -79,14 +80,18 @@ def perplexity(
         book: target_losses(model, rendering(np.asarray(ids), language), config.training.max_length, config.counted)
         for book, ids in held.items()
     }
-    return math.exp(np.concatenate([*losses.values()]).mean()), {book: float(nats.mean()) for book, nats in losses.items()}
+    return math.exp(np.concatenate([*losses.values()]).mean()), {
+        book: float(nats.mean()) for book, nats in losses.items()
+    }
 
 
 def frequencies(material: Material, language: int) -> float:
     """Perplexity of one who knows how often each token occurs in what is read, and nothing else."""
     counts = np.bincount(np.asarray(material.read[language]).ravel(), minlength=len(material.pieces[language])) + 1.0
     measured = Counter(token for ids in material.held[language].values() for token in ids)
-    return math.exp(-sum(n * math.log(counts[token] / counts.sum()) for token, n in measured.items()) / measured.total())
+    return math.exp(
+        -sum(n * math.log(counts[token] / counts.sum()) for token, n in measured.items()) / measured.total()
+    )
 
 
 def quality(points: Points, letters: float) -> dict[str, float]:
@@ -98,7 +103,7 @@ def quality(points: Points, letters: float) -> dict[str, float]:
         law = monolingual_law(*zip(*(point for number, point in enumerate(points) if number != out), strict=True))
         read, perplexity = points[out]
         wrong.append(abs(math.log(token_efficiency(law, perplexity, read))))
-    return {"law_error": math.exp(max(wrong)), "over_letters": letters / points[-1][1]}
+    return {"law_agrees": math.exp(-max(wrong)), "over_letters": letters / points[-1][1]}
 
 
 def alike(
@@ -111,9 +116,13 @@ def alike(
     if config.real:
         pairs = [(rendering(np.array(a), 0), rendering(np.array(b), 1)) for a, b in material.pairs]
     else:
-        texts = [ids[at : at + window] for ids in material.held[0].values() for at in range(0, len(ids) - window + 1, window)]
+        texts = [
+            ids[at : at + window] for ids in material.held[0].values() for at in range(0, len(ids) - window + 1, window)
+        ]
         step = max(1, len(texts) // config.compared)
-        pairs = [(rendering(np.array(text), 0), rendering(np.array(text), 1)) for text in texts[::step][: config.compared]]
+        pairs = [
+            (rendering(np.array(text), 0), rendering(np.array(text), 1)) for text in texts[::step][: config.compared]
+        ]
     if not pairs:
         return {}, {}
     hidden, apart = method.hidden_similarity(model, pairs, "max_matching" if config.real else "one_by_one")
@@ -135,7 +144,15 @@ def elsewhere(model: Any, rendering: Rendering, texts: Sequence[np.ndarray]) -> 
     own = torch.from_numpy(np.unique(rendering.tables[1])).to(model.device)
     with torch.inference_mode():
         shares = [
-            float(1 - model(torch.from_numpy(text)[None].to(model.device)).logits[0].float().softmax(-1)[:, own].sum(-1).mean())
+            float(
+                1
+                - model(torch.from_numpy(text)[None].to(model.device))
+                .logits[0]
+                .float()
+                .softmax(-1)[:, own]
+                .sum(-1)
+                .mean()
+            )
             for text in texts
         ]
     return fmean(shares)

@@ -101,7 +101,9 @@ def clones(vocabulary: int, count: int = 1, fraction: float = 1.0, protected: Se
     moved[shuffled[: int(fraction * vocabulary)]] = 1
     moved[list(protected)] = 0
     ids = np.arange(vocabulary)
-    return Rendering(tuple(ids + language * vocabulary * moved for language in range(count + 1)), vocabulary * (count + 1))
+    return Rendering(
+        tuple(ids + language * vocabulary * moved for language in range(count + 1)), vocabulary * (count + 1)
+    )
 
 
 def paired(
@@ -147,7 +149,10 @@ class Mixed(Sequence[Mapping[str, Any]]):
     """
 
     def __init__(
-        self, texts: Sequence[Int[np.ndarray, "block length"]], rendering: Rendering, spoken: Int[np.ndarray, " sequence"]
+        self,
+        texts: Sequence[Int[np.ndarray, "block length"]],
+        rendering: Rendering,
+        spoken: Int[np.ndarray, " sequence"],
     ) -> None:
         self.texts, self.rendering, self.spoken = texts, rendering, spoken
         self.places = np.arange(len(spoken))
@@ -335,6 +340,8 @@ def embedding_similarity(model: Any, rendering: Rendering) -> dict[str, float]:
     moved = (one != other).nonzero().squeeze(1)
     tables = {"embeddings_in": model.get_input_embeddings(), "embeddings_out": model.get_output_embeddings()}
     return {
-        name: float(nn.functional.cosine_similarity(*(table.weight[side[moved]] for side in (one, other)), dim=-1).mean())
+        name: float(
+            nn.functional.cosine_similarity(*(table.weight[side[moved]] for side in (one, other)), dim=-1).mean()
+        )
         for name, table in tables.items()
     }

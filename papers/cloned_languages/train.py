@@ -93,7 +93,10 @@ def monolingual(config: Config, material: Material, run: Run, language: int = 0)
         def compute(plain: Config = plain) -> dict[str, Any]:
             own = material.only(language)
             model, tokens = fitted(plain, own, run, f"alone-{language}-{plain.length:g}")
-            return {"tokens": tokens[0], "perplexity": perplexity(plain, model, own.rendering(plain), own.held[0], 0)[0]}
+            return {
+                "tokens": tokens[0],
+                "perplexity": perplexity(plain, model, own.rendering(plain), own.held[0], 0)[0],
+            }
 
         point = run.once("alone", {**others, "language": language, "length": length}, compute)
         found.append((point["tokens"], point["perplexity"]))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import UserError
-from core.training.config import TrainingConfig
 from papers.cloned_languages import method, miniature
-from papers.cloned_languages.config import PRESETS, Config, staged
+from papers.cloned_languages.config import PRESETS, staged
 from papers.cloned_languages.train import fresh
 
 TINY, SMOKE = PRESETS["tiny"], PRESETS["smoke"]
@@ -62,7 +58,13 @@ def test_the_law_of_the_official_code() -> None:
     shares = [1826 * 65536 / TOKENS, 9132 * 65536 / TOKENS, 1.0]
     law = method.monolingual_law(shares, [48.358189, 25.308240, 21.930433])
     assert (-law.a, -law.b, law.c) == pytest.approx((0.032896, 0.244875, 0.078494), rel=2e-3)
-    printed = [(26.13, 0.5, 0.880), (22.46, 0.9, 0.974), (32.81, 0.1, 2.135), (35.74, 0.1, 1.735), (33.41, 0.5 / 9, 3.667)]
+    printed = [
+        (26.13, 0.5, 0.880),
+        (22.46, 0.9, 0.974),
+        (32.81, 0.1, 2.135),
+        (35.74, 0.1, 1.735),
+        (33.41, 0.5 / 9, 3.667),
+    ]
     for perplexity, share, efficiency in printed:
         assert method.token_efficiency(law, perplexity, share) == pytest.approx(efficiency, rel=5e-3)
 
