@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -131,9 +131,11 @@ def clone(options: Clone) -> None:
     from papers.cloned_languages import method
     from papers.cloned_languages.data import cut, joined
 
+    documents = manifest.texts(options.text)
+    first = list(islice(documents, 1))  # read before the tokenizer, which takes longer
     tokenizer = load_tokenizer(options.tokenizer)
     spoken = method.draw(options.schedule, options.steps, options.batch_size, options.clones + 1, options.seed)
-    blocks = np.array(list(islice(cut(joined(tokenizer, manifest.texts(options.text)), options.length), len(spoken))))
+    blocks = np.array(list(islice(cut(joined(tokenizer, chain(first, documents)), options.length), len(spoken))))
     if not len(blocks):
         raise UserError(f"{options.text} has fewer than {options.length} tokens, which is no sequence: lower --length.")
     protected = () if tokenizer.pad_token_id is None else (tokenizer.pad_token_id,)
