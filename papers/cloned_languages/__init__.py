@@ -25,8 +25,8 @@ PAPER = Paper(
     claims=(
         Claim(
             id="imbalance-helps",
-            statement="Read as a tenth of the text, beside the language that it is a clone of, a language gains more than "
-            "one that is read as half of it: the tokens that a model of it alone needs to be as good, over the tokens "
+            statement="Read as a tenth of the text, beside the language that it is a clone of, a language gains more "
+            "than one that is read as half of it: the tokens that a model of it alone needs to be as good, over the tokens "
             "that were read.",
             reported="2.08 at 90/10 against .89 at 50/50 (GPT small; stored output of the official notebook).",
             metric="teff_2",
@@ -77,8 +77,8 @@ PAPER = Paper(
         ),
         Claim(
             id="gradients-align",
-            statement="The gradients on a text and on its clone are more alike (cosine, mean over parameters) after 90/10 "
-            "than after 50/50.",
+            statement="The gradients on a text and on its clone are more alike (cosine, mean over parameters) after "
+            "90/10 than after 50/50.",
             reported=".534 against .072.",
             metric="gradient",
             smallest=0.02,
@@ -86,8 +86,8 @@ PAPER = Paper(
         ),
         Claim(
             id="order-alone-helps",
-            statement="The same text in equal shares, but 90/10 first and 10/90 then, is read with more gain than evenly "
-            "mixed, on average over both languages.",
+            statement="The same text in equal shares, but 90/10 first and 10/90 then, is read with more gain than "
+            "evenly mixed, on average over both languages.",
             reported=".834 and 1.182, on average 1.01, against .89 (0.1_0.9; twice as long 1.22 against .73).",
             metric="teff_mean",
             treatment="late",
@@ -137,8 +137,8 @@ PAPER = Paper(
         ),
         Check(
             id="not-more-steps",
-            statement="Beside the dominant language, the rare one is predicted better than from the same sequences at the "
-            "same steps alone (nats a token).",
+            statement="Beside the dominant language, the rare one is predicted better than from the same sequences at "
+            "the same steps alone (nats a token).",
             metric="nats_2",
             treatment="imbalanced",
             control="alone",
@@ -159,8 +159,8 @@ PAPER = Paper(
         ),
         Premise(
             id="order",
-            statement="More is learnt than how often each token occurs: after a whole run alone the perplexity is at most "
-            "half of that.",
+            statement="More is learnt than how often each token occurs: after a whole run alone the perplexity is at "
+            "most half of that.",
             metric="over_letters",
             variant="imbalanced",
             at_least=2.0,

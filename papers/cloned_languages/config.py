@@ -51,7 +51,7 @@ class Config:
     corpus: str = ""
     """Text of the first language: a file or hub dataset with a column `text`. Empty: narrations in English."""
     second: str = ""
-    """Text of a real second language. Empty: narrations in Arabic."""
+    """Text of a real second language, read where `real` is set. Empty: narrations in Arabic."""
     tokenizer: str = ""
     """Hub id or folder, for each language. Empty: trained on its text."""
     vocabulary: Annotated[int, Range(0)] = 0
@@ -89,10 +89,8 @@ class Config:
             raise UserError("A real second language has no clones and no anchors: leave clones and fraction out.")
         if self.real and bool(self.corpus) != bool(self.second):
             raise UserError("A real pair needs both texts: name corpus and second.")
-        if self.second and not self.real:
-            raise UserError("second is the text of a real language: add --real disjoint or --real anchored.")
-        if bool(self.pairs) != (len(self.languages) == 2) or (self.pairs and not self.real):
-            raise UserError("pairs are parallel lines of a real pair: name --real, and two --languages, its columns.")
+        if bool(self.pairs) != (len(self.languages) == 2):
+            raise UserError("pairs and languages belong together: a file and the names of its two columns.")
         if self.monolingual and (self.null or self.alone or self.real):
             raise UserError("schedule 0 is the first language alone: leave real, null and alone out.")
         for lengths in (self.law, self.law_second):
@@ -150,9 +148,13 @@ PRESETS: dict[str, Config] = {
     "tiny": TINY,
     # GPT small of the official code: 18,265 steps of 128 x 512 tokens, Adam without decay or clipping, 6e-4 to 6e-6.
     # Monolingual runs are runs of this preset with `--schedule 0 --length 0.1`, read off by `use efficiency`. Books3
-    # cannot be had any more; FineWeb-Edu and French-PD-Books stand in.
+    # cannot be had any more: FineWeb-Edu and FineWeb-2 stand in. Europarl is the official code's.
     "paper": Config(
-        corpus="HuggingFaceFW/fineweb-edu#sample-10BT", vocabulary=16_384,
+        corpus="HuggingFaceFW/fineweb-edu#sample-10BT",
+        second="HuggingFaceFW/fineweb-2#fra_Latn",
+        pairs="Helsinki-NLP/europarl#en-fr",
+        languages=("en", "fr"),
+        vocabulary=16_384,
         training=TrainingConfig(
             steps=18_265, batch_size=128, micro_batch_size=16, max_length=512, learning_rate=6e-4,
             final_learning_rate=0.01, warmup=200, beta2=0.95, max_grad_norm=0.0, shuffle=False, precision="bf16",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -33,6 +33,20 @@ HELD = 500
 text that has fewer than ten times as many."""
 LEARNT_FROM = 20_000
 """Documents that a tokenizer is trained on."""
+
+
+class Texts(NamedTuple):
+    """Of each language in turn.
+
+    Attributes:
+        read: Opens the documents to train on.
+        held: Documents to measure on, by book.
+        parallel: Held-out lines in both languages.
+    """
+
+    read: list[Callable[[], Iterable[str]]]
+    held: list[dict[str, list[str]]]
+    parallel: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -72,9 +86,11 @@ class Material:
 
 def material(config: Config, run: Run) -> Material:
     """Text of both languages of the miniature, or of as many as the configuration names."""
-    names = ("seed", "split", "corpus", "second", "tokenizer", "vocabulary", "pairs", "compared")
+    names = ("seed", "split", "corpus", "tokenizer", "vocabulary", "compared")
     asked = to_dict(config)
-    length, needed = config.training.max_length, config.training.steps * config.training.batch_size
+    names += ("second", "pairs", "languages") if config.real and config.corpus else ()
+    longest = max(1.0, config.length, *config.law, *config.law_second)
+    length, needed = config.training.max_length, round(longest * config.training.steps) * config.training.batch_size
 
     def build(folder: Path) -> None:
         read, held, parallel = texts(config)
@@ -107,10 +123,8 @@ def material(config: Config, run: Run) -> Material:
     return found if config.real else found.only(0)
 
 
-def texts(
-    config: Config,
-) -> tuple[list[Callable[[], Iterable[str]]], list[dict[str, list[str]]], list[tuple[str, str]]]:
-    """Documents to read, documents to measure on by book, and parallel lines, of the miniature or of one's own.
+def texts(config: Config) -> Texts:
+    """What is read and measured, of the miniature or of one's own.
 
     Raises:
         UserError: A text cannot be read or is too short to hold something out.
@@ -120,7 +134,7 @@ def texts(
 
         return miniature.texts(config)
     read, held = list[Callable[[], Iterable[str]]](), list[dict[str, list[str]]]()
-    for source in (config.corpus, config.second) if config.second else (config.corpus,):
+    for source in (config.corpus, config.second) if config.real else (config.corpus,):
         first = list(islice(manifest.texts(source), 10 * HELD))
         count = len(first) // 10
         if not count:
@@ -128,8 +142,12 @@ def texts(
         begin = 0 if config.split == "test" else count
         read.append(partial(_after, source, 2 * count))
         held.append({"text": first[begin : begin + count]})
-    pairs = list(islice(manifest.pairs(config.pairs, *config.languages), config.compared)) if config.pairs else []
-    return read, held, pairs
+    pairs = (
+        list(islice(manifest.pairs(config.pairs, *config.languages), config.compared))
+        if config.real and config.pairs
+        else []
+    )
+    return Texts(read, held, pairs)
 
 
 def _after(source: str, count: int) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record alone: what was gained, off the law, and whether by the same circuits."""
+"""The figure of the page, drawn from the record: what was gained, off the law, and whether by the same circuits."""
 
 from __future__ import annotations
 

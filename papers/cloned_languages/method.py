@@ -237,7 +237,7 @@ def train(
 
 @torch.inference_mode()
 def target_losses(
-    model: Any, ids: Int[np.ndarray, " token"], window: int, counted: int, rows: int = 64
+    model: Any, ids: Int[np.ndarray, " token"], window: int, counted: int, rows: int = 32
 ) -> Float[np.ndarray, " target"]:
     """Nats of the last `counted` tokens of each window of a text, which moves on by as many."""
     starts = np.arange(0, len(ids) - window + 1, counted)

@@ -7,13 +7,13 @@ that is measured has been read. Held-out text is its own parallel text: a window
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache, partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.text.normalize import strip_arabic_marks
 from papers.cloned_languages.config import Config
+from papers.cloned_languages.data import Texts
 
 BOOKS = 8
 """Books held out for test, and as many for dev; of each at most `LETTERS` characters are measured."""
@@ -21,20 +21,6 @@ LETTERS = 4000
 LEAST, MOST = 30, 250
 """Narrations of a book that may be held out: of the smaller ones there is too little, of the larger ones too much."""
 _OTHER = {"en": re.compile(r"[^a-z ,.:;?'()-]"), "ar": re.compile(r"[^\u0621-\u064a ،.:؟-]")}
-
-
-class Texts(NamedTuple):
-    """Of each language in turn.
-
-    Attributes:
-        read: Opens the documents to train on.
-        held: Documents to measure on, by book.
-        parallel: Held-out lines in both languages.
-    """
-
-    read: list[Callable[[], list[str]]]
-    held: list[dict[str, list[str]]]
-    parallel: list[tuple[str, str]]
 
 
 @cache
