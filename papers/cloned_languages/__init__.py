@@ -26,7 +26,7 @@ PAPER = Paper(
         Claim(
             id="imbalance-helps",
             statement="Read as a tenth of the text, beside the language that it is a clone of, a language gains more "
-            "than one that is read as half of it: the tokens that a model of it alone needs to be as good, over the tokens "
+            "than one that is read as half of it: the tokens that a model of it alone needs to be as good, over those "
             "that were read.",
             reported="2.08 at 90/10 against .89 at 50/50 (GPT small; stored output of the official notebook).",
             metric="teff_2",
