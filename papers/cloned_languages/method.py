@@ -339,9 +339,8 @@ def embedding_similarity(model: Any, rendering: Rendering) -> dict[str, float]:
     one, other = (torch.from_numpy(table) for table in rendering.tables[:2])
     moved = (one != other).nonzero().squeeze(1)
     tables = {"embeddings_in": model.get_input_embeddings(), "embeddings_out": model.get_output_embeddings()}
-    return {
-        name: float(
-            nn.functional.cosine_similarity(*(table.weight[side[moved]] for side in (one, other)), dim=-1).mean()
-        )
-        for name, table in tables.items()
-    }
+    found = {}
+    for name, table in tables.items():
+        weight = table.weight.detach()
+        found[name] = float(nn.functional.cosine_similarity(weight[one[moved]], weight[other[moved]], dim=-1).mean())
+    return found
