@@ -20,7 +20,7 @@ LETTERS = 4000
 LEAST, MOST = 30, 250
 """Narrations of a book that may be held out: of the smaller ones there is too little, of the larger ones too much."""
 # What is taken out; in Arabic with it the vowel signs, which are characters of their own.
-_OTHER = {"en": re.compile(r"[^a-z ,.:;?'()-]+"), "ar": re.compile(r"[^\u0621-\u064a ،.:؟-]+")}
+_OTHER = {"en": re.compile(r"[^a-z ,.:;?'()-]+"), "ar": re.compile(r"[^\u0621-\u063a\u0641-\u064a ،.:؟-]+")}
 
 
 @cache

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import UserError
+from core.experiment.config import override
+from core.experiment.run import Run
+from core.models.loading import load_model, load_tokenizer
 from papers.cloned_languages import method, miniature
-from papers.cloned_languages.config import PRESETS, staged
-from papers.cloned_languages.train import fresh
+from papers.cloned_languages.config import PRESETS, VARIANTS, staged
+from papers.cloned_languages.eval import evaluate
+from papers.cloned_languages.train import fresh, train
+from papers.cloned_languages.use import residual_interval
 
 TINY, SMOKE = PRESETS["tiny"], PRESETS["smoke"]
 TOKENS = 512 * 128 * 18_265
@@ -239,3 +248,113 @@ def test_books_are_read_or_held_out_whole() -> None:
 def test_arabic_and_english_are_cleaned() -> None:
     assert miniature.cleaned("The Prophet (ﷺ) said:  “Yes”, 3 times!", "en") == "the prophet () said: yes, times"
     assert miniature.cleaned("حَدَّثَنَا أَبُو", "ar") == "حدثنا أبو"
+
+
+# --- whole runs -------------------------------------------------------------------------------------------------------
+
+
+def test_the_smoke_run_counts_and_measures(smoke: Callable[[str], Any]) -> None:
+    found = smoke("cloned_languages").measurement
+    tokens = SMOKE.training.steps * SMOKE.training.batch_size * SMOKE.training.max_length
+    assert sum(found["details"]["tokens"]) == tokens
+    points = found["details"]["law_1"]["points"]
+    assert [read for read, _ in points] == [round(tokens * length) for length in SMOKE.law]
+    assert set(found["units"]["nats_1"]) == set(found["units"]["nats_2"])
+    assert len(found["units"]["nats_1"]) == miniature.BOOKS
+    assert 0 < found["metrics"]["elsewhere"] < 1
+    assert found["metrics"]["hidden"] < 1
+    model = load_model(smoke("cloned_languages").path / "artifact")
+    tokenizer = load_tokenizer(smoke("cloned_languages").path / "artifact")
+    assert model.config.vocab_size == 2 * len(tokenizer)
+
+
+@pytest.mark.parametrize("variant", ["real", "alone", "shuffled", "late"])
+def test_variants_read_what_they_say(variant: str, tmp_path: Path, smoke: Callable[[str], Any]) -> None:
+    config = override(SMOKE, {**VARIANTS[variant], "law": (), "law_second": ()})
+    run = Run(tmp_path / "run", "cloned_languages", config, smoke("cloned_languages").stages, quiet=True)
+    train(config, run)
+    found = evaluate(config, run)
+    tokens = found.details["tokens"]
+    assert (tokens[0] == 0) is (variant == "alone")
+    assert "teff_2" not in found.metrics
+    assert ("embeddings_in" in found.metrics) is (variant != "real")
+    assert math.isfinite(found.metrics["gradient"])
+
+
+def test_own_text_and_any_tokenizer(command: Callable[..., Any], tmp_path: Path, smoke: Callable[[str], Any]) -> None:
+    """Windows line ends, an empty line, a tokenizer of one's own, and a law of one's own runs."""
+    lines = [f"there were {n} small boats on the {n % 7} river that day\r\n" for n in range(200)]
+    (tmp_path / "mine.txt").write_text("".join([*lines, "\r\n"]), encoding="utf-8", newline="")
+    tokenizer = str(smoke("cloned_languages").path / "artifact")
+    options = ["smoke", "--corpus", "mine.txt", "--tokenizer", tokenizer, "--schedule", "0.9_0.1", "--out", "run"]
+    assert command("papers.cloned_languages.train", *options, cwd=tmp_path).code == 0
+    found = command("papers.cloned_languages.eval", *options, cwd=tmp_path)
+    assert found.code == 0
+    assert "teff_2" in found.out
+    clone = command(
+        "papers.cloned_languages.use", "clone", "mine.txt", "--tokenizer", tokenizer, "--steps", "10",
+        "--batch-size", "4", "--length", "16", cwd=tmp_path,
+    )  # fmt: skip
+    assert "40 sequences" in clone.out
+    rows = [json.loads(line) for line in (tmp_path / "cloned.jsonl").read_text().splitlines()]
+    size = len(load_tokenizer(tokenizer))
+    assert all((min(row["input_ids"]) >= size) is bool(row["language"]) for row in rows)
+    short = command("papers.cloned_languages.use", "clone", "mine.txt", "--tokenizer", tokenizer, "--steps", "1",
+                    "--length", "100000", cwd=tmp_path)  # fmt: skip
+    assert short.code == 2
+    assert "lower --length" in short.err
+
+
+def test_similarity_of_own_lines(command: Callable[..., Any], tmp_path: Path, smoke: Callable[[str], Any]) -> None:
+    (tmp_path / "lines.tsv").write_text("en\tsw\nthe boat\tboti\nwater is cold\tmaji\n", encoding="utf-8")
+    options = ["similarity", "lines.tsv", "--model", str(smoke("cloned_languages").path / "artifact")]
+    found = command("papers.cloned_languages.use", *options, cwd=tmp_path)
+    assert found.out.splitlines()[0].split("\t") == ["block", "parallel", "others"]
+    assert found.out.splitlines()[-1].startswith("gradients of 12 parameters")
+    place = command("papers.cloned_languages.use", *options, "--matching", "one_by_one", cwd=tmp_path)
+    assert place.code == 2
+    assert "max_matching" in place.err
+
+
+def test_efficiency_of_a_table(command: Callable[..., Any], tmp_path: Path) -> None:
+    perplexity = {x: 1 / (0.08 - 0.033 * x**-0.245) for x in (0.05, 0.1, 0.25, 0.5, 1.0)}
+    rows = [f"alone\ten\t{x}\t{y}" for x, y in perplexity.items()]
+    rows += [f"90/10\ten2\t0.1\t{1 / (0.08 - 0.033 * 0.2**-0.245)}"]
+    table = tmp_path / "runs.tsv"
+    table.write_text("\n".join(["run\tlanguage\ttokens\tperplexity", *rows]) + "\n")
+    found = command("papers.cloned_languages.use", "efficiency", "runs.tsv", cwd=tmp_path).out.splitlines()
+    assert found[1].split("\t")[:5] == ["90/10", "en2", "0.1", "0.2", "2.000"]
+    table.write_text("\n".join(["run\tlanguage\ttokens\tperplexity", *rows[:2], rows[-1]]) + "\n")
+    assert "a law needs three" in command("papers.cloned_languages.use", "efficiency", "runs.tsv", cwd=tmp_path).err
+    table.write_text("run\tlanguage\ttokens\tperplexity\nalone\ten\tmany\t3\n")
+    assert "row 1: give run" in command("papers.cloned_languages.use", "efficiency", "runs.tsv", cwd=tmp_path).err
+
+
+def test_residuals_widen_the_interval() -> None:
+    x = np.array([0.05, 0.1, 0.2, 0.4, 0.7, 1.0])
+    exact = 0.08 - 0.033 * x**-0.245
+    noisy = exact + np.array([1, -1, 1, -1, 1, -1]) * 3e-4
+    wide, narrow = (residual_interval([*zip(x, 1 / y, strict=True)], 32.0, 0.1) for y in (noisy, exact))
+    assert narrow[1] - narrow[0] < 0.01 < wide[1] - wide[0]
+    assert wide[0] < narrow[0] < wide[1]
+    assert math.isnan(residual_interval([*zip(x[:3], 1 / exact[:3], strict=True)], 32.0, 0.1)[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "0.1-0.9"}, "is none"),
+        ({"schedule": "0.1_1.5"}, "is none"),
+        ({"schedule": "_".join(["0.5"] * 11)}, "11 stages in 10 steps"),
+        ({"training.shuffle": True}, "mix the stages"),
+        ({"counted": 64}, "leaves no context"),
+        ({"real": "disjoint", "clones": 9}, "no clones and no anchors"),
+        ({"real": "disjoint", "corpus": "x"}, "needs both texts"),
+        ({"schedule": "0", "null": True}, "the first language alone"),
+        ({"law": (0.1, 1.0)}, "needs three lengths"),
+        ({"heads": 3}, "give a multiple"),
+    ],
+)
+def test_settings_that_mean_nothing(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        override(SMOKE, changes)
