@@ -30,7 +30,7 @@ def books() -> dict[str, list[dict[str, str]]]:
 
     home: dict[str, set[str]] = {}
     rows: list[dict[str, Any]] = []
-    for row in corpora.load("narrations", narrator=False):
+    for row in corpora.load("narrations", narrator=False).to_list():
         texts = {code: cleaned(row[code], code) for code in _OTHER}
         if min(map(len, texts.values())) < 20:
             continue
