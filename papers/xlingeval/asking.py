@@ -3,14 +3,14 @@
 model = Model(loading.load("wheel:smollm2"), max_new_tokens=24)
 model.answers(["How should I wash my hands?"], "en")
 model.verdicts([("How should I wash my hands?", "With soap.")], "en")       # "Yes."
-model.likelihoods([("How should I wash my hands?", "With soap.")], "en")    # log p(a | q), log p(a), tokens
+model.after([("How should I wash my hands?", "With soap.")], "en")          # log p(a | q)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from papers.xlingeval import data
 
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 # Room for a verdict: one word is asked for, and what a model says instead should be seen.
 VERDICT_TOKENS = 8
-
-
-class Likelihood(NamedTuple):
-    """Of an answer, in nats."""
-
-    given: float
-    """After the question."""
-    alone: float
-    """After the cue alone."""
-    tokens: int
 
 
 @dataclass(frozen=True)
@@ -57,17 +47,20 @@ class Model:
         turns = [data.verify_turns(*pair, code) for pair in pairs]
         return self._write(turns, VERDICT_TOKENS, temperature=temperature, seed=seed)
 
-    def likelihoods(self, pairs: Sequence[Pair], code: str) -> list[Likelihood]:
-        """How likely each answer is after its question, and without it; equal texts are computed once."""
+    def after(self, pairs: Sequence[Pair], code: str) -> list[float]:
+        """log p(answer | question) of each pair, in nats; what several begin with is computed once."""
+        contexts = [data.plain(question, code) for question, _ in pairs]
+        return [total for total, _ in self._likelihoods(contexts, [answer for _, answer in pairs])]
+
+    def alone(self, answers: Sequence[str], code: str) -> list[tuple[float, int]]:
+        """log p(answer) behind the cue alone, and the number of tokens."""
+        return self._likelihoods([data.worded(code)["answer"]] * len(answers), answers)
+
+    def _likelihoods(self, contexts: Sequence[str], answers: Sequence[str]) -> list[tuple[float, int]]:
         from core.inference.scoring import log_likelihoods
 
-        answers = [f" {answer}" for _, answer in pairs]
-        given = log_likelihoods(*self.loaded, [data.plain(question, code) for question, _ in pairs], answers)
-        alone = log_likelihoods(*self.loaded, [data.worded(code)["answer"]] * len(pairs), answers)
-        return [
-            Likelihood(one.log_likelihood, other.log_likelihood, one.tokens)
-            for one, other in zip(given, alone, strict=True)
-        ]
+        found = log_likelihoods(*self.loaded, contexts, [f" {answer}" for answer in answers])
+        return [(one.log_likelihood, one.tokens) for one in found]
 
     def _write(self, conversations: Sequence[list[dict[str, str]]], room: int, **decoding: Any) -> list[str]:
         from core.inference.chat import Chat

@@ -112,7 +112,8 @@ PRESETS: dict[str, Config] = {
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "model": {},
-    "shuffled": {**_VERIFIER, "shuffled": True},
+    # one other language: the control is about English
+    "shuffled": {**_VERIFIER, "shuffled": True, "languages": ("es",)},
     "e5": {**_VERIFIER, "model": "wheel:e5-small", "score": "cosine"},
     "even": {**_STAND_IN, "model": "even"},
     "uneven": {**_STAND_IN, "model": "uneven"},

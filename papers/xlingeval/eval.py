@@ -152,11 +152,11 @@ def _verifiability(
     else:
         likely = _likelihoods(config, code, pairs, speaker, run)
         scores = _by_item(items, asked, [method.pointwise(*one) for one in likely])
-        raw = _by_item(items, asked, [one.given / one.tokens for one in likely])
+        raw = _by_item(items, asked, [given / length for given, _, length in likely])
         found.add("raw_auc", code, {key: method.auc(own[0], own[1:]) for key, own in raw.items()})
         texts = [text for _, text in pairs]
         found.details.setdefault("means", {}).setdefault("tokens_per_character", {})[code] = sum(
-            one.tokens for one in likely
+            length for _, _, length in likely
         ) / sum(map(len, texts))
         if config.written:
             _written(config, data.spread(items, config.written), asked, code, speaker, run, found)
@@ -176,18 +176,27 @@ def _question(config: Config, items: Sequence[Item], place: int, asked: Candidat
 
 def _likelihoods(
     config: Config, code: str, pairs: Sequence[asking.Pair], model: asking.Model, run: Run
-) -> list[asking.Likelihood]:
-    """Of pairs; those that every seed asks for are computed once."""
-    if config.source:
-        return model.likelihoods(pairs, code)
-    own = miniature.questions(config)
-    shared = [(item.texts[code].question, text) for item in own for text in (
-        item.texts[code].answer, item.texts[code].contradiction)]  # fmt: skip
-    inputs = {"model": config.model, "dtype": config.dtype, "pairs": shared}
-    known = dict(zip(shared, run.once("likelihoods", inputs, lambda: model.likelihoods(shared, code)), strict=True))
-    missing = [pair for pair in dict.fromkeys(pairs) if pair not in known]
-    known |= dict(zip(missing, model.likelihoods(missing, code), strict=True))
-    return [asking.Likelihood(*known[pair]) for pair in pairs]
+) -> list[tuple[float, float, int]]:
+    """log p(a | q), log p(a) and tokens of each pair; what every seed of the miniature asks for is computed once."""
+    after: dict[asking.Pair, float] = {}
+    alone: dict[str, tuple[float, int]] = {}
+    if not config.source:
+        texts = [item.texts[code] for item in miniature.questions(config)]
+        shared = [(text.question, answer) for text in texts for answer in (text.answer, text.contradiction)]
+        inputs = {"model": config.model, "dtype": config.dtype, "pairs": shared}
+
+        def compute() -> list[Any]:
+            answers = [answer for _, answer in shared]
+            return [model.after(shared, code), model.alone(answers, code)]
+
+        values, priors = run.once("likelihoods", inputs, compute)
+        after |= dict(zip(shared, values, strict=True))
+        alone |= {answer: (total, tokens) for (_, answer), (total, tokens) in zip(shared, priors, strict=True)}
+    new = [pair for pair in dict.fromkeys(pairs) if pair not in after]
+    after |= dict(zip(new, model.after(new, code), strict=True))
+    texts_new = [answer for answer in dict.fromkeys(answer for _, answer in pairs) if answer not in alone]
+    alone |= dict(zip(texts_new, model.alone(texts_new, code), strict=True))
+    return [(after[pair], *alone[pair[1]]) for pair in pairs]
 
 
 def _written(
