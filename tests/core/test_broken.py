@@ -368,6 +368,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "bitter_lesson screen {}": ("bitter_lesson", ".jsonl"),
     "bitter_lesson screen papers.jsonl --judge {}": ("bitter_lesson", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
+    "xlingeval evaluate {} --model nothing/here --languages hi": ("xlingeval", ".jsonl"),
+    "xlingeval consistency {} --encoder none": ("xlingeval", ".csv"),
+    "xlingeval pairs {} --languages hi": ("xlingeval", ".tsv"),
+    "xlingeval verify {} --languages hi --scorer mine.py:scorer": ("xlingeval", ".jsonl"),
+    "xlingeval verdicts {}": ("xlingeval", ".csv"),
 }
 # What else they take is a model, and models are tried below, or numbers.
 MODELS = {
