@@ -27,6 +27,7 @@ from typing import Any
 from core.corpora import adapted, read_rows
 from core.errors import UserError
 from core.files import load_yaml, write_table
+from core.text.languages import match
 from papers.xlingeval.method import PIVOT
 
 NAMES = {"en": "English", "es": "Spanish", "zh": "Chinese", "hi": "Hindi"}
@@ -111,8 +112,8 @@ def _part(row: Mapping[str, Any], number: int) -> tuple[str, str, bool, dict[str
         key = str(row["id"]) if row.get("id") not in (None, "") else str(number)
         found = {PIVOT: row} if row.get("question") else {}
         for name in row:
-            if match := re.fullmatch(r"(translated_)?question_(\w+)", str(name)):
-                start, language = match[1] or "", match[2]
+            if column := re.fullmatch(r"(translated_)?question_(\w+)", str(name)):
+                start, language = column[1] or "", column[2]
                 parts = {part: row[f"{start}{part}_{language}"] for part in ("question", "answer")}
                 found[codes.get(language, language)] = parts
     else:
@@ -156,13 +157,14 @@ def candidates(
         items: Questions.
         negatives: Wrong answers to each question.
         seed: Of the draw.
-        tolerance: A wrong answer is at most so much longer or shorter than the right one, in characters.
+        tolerance: A wrong answer is at most so much longer or shorter than the right one, in characters; where there
+            are too few such, the nearest are taken, with a warning.
         pool: Questions whose answers are drawn; empty = the same.
 
     Raises:
-        UserError: A question has too few wrong answers of like length.
+        UserError: A question has too few wrong answers.
     """
-    codes, found = languages_of(items), Candidates()
+    codes, found, strained = languages_of(items), Candidates(), 0
     for item in items:
         right = {code: item.texts[code].answer for code in codes}
         wrong = [{code: text[code] for code in codes} for text in item.wrong if {*codes} <= {*text}]
@@ -172,19 +174,25 @@ def candidates(
                 for other in pool or items
                 if other.topic != item.topic
             ]
-            wrong = [
-                other
-                for other in others
-                if all(abs(len(other[code]) - len(right[code])) <= tolerance * len(right[code]) for code in codes)
-            ]
+            others.sort(key=lambda other: _unlike(other, right))
+            wrong = [other for other in others if _unlike(other, right) <= tolerance]
+            if len(wrong) < negatives <= len(others):
+                wrong, strained = others[:negatives], strained + 1
         if len(wrong) < negatives:
             raise UserError(
-                f"Question {item.id!r} has {len(wrong)} wrong answers of like length and {negatives} are asked for: "
-                "ask for fewer, raise the tolerance, or give more questions."
+                f"Question {item.id!r} has {len(wrong)} wrong answers and {negatives} are asked for: ask for fewer, or "
+                "give more questions on other topics."
             )
         drawn = random.Random(f"negatives/{seed}/{item.id}").sample(wrong, negatives)
         found[item.id] = [(1, right), *((0, text) for text in drawn)]
+    if strained:
+        warnings.warn(f"{strained} of {len(items)} questions have wrong answers of unlike length.", stacklevel=2)
     return found
+
+
+def _unlike(other: Mapping[str, str], right: Mapping[str, str]) -> float:
+    """How far lengths are apart, in the language in which they are farthest."""
+    return max(abs(len(other[code]) - len(text)) / len(text) for code, text in right.items())
 
 
 def write_long(path: Path, items: Sequence[Item], asked: Candidates) -> None:
@@ -236,7 +244,7 @@ def wordings() -> dict[str, dict[str, str]]:
 
 def worded(code: str) -> dict[str, str]:
     """Wordings of a language; English ones for one that has none."""
-    return wordings().get(code, wordings()[PIVOT])
+    return wordings()[match(code, wordings()) or PIVOT]
 
 
 def answer_turns(question: str, code: str) -> list[dict[str, str]]:

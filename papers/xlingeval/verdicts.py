@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 import regex
 
+from core.text.languages import match
 from core.text.segment import is_unspaced
 
 Parser = Literal["words", "official"]
@@ -89,8 +90,8 @@ def _pattern(language: str) -> tuple[regex.Pattern[str], dict[str, int]]:
     """Cues, longest first: the leftmost of the longest is what an alternation finds."""
     meaning: dict[str, int] = {}
     parts = []
-    for code in dict.fromkeys((language, "en")):
-        cues = {cue: value for value, own in CUES.get(code, {}).items() for cue in own if cue not in meaning}
+    for code in dict.fromkeys((match(language, CUES) or "en", "en")):
+        cues = {cue: value for value, own in CUES[code].items() for cue in own if cue not in meaning}
         meaning |= cues
         edges = ("", "") if is_unspaced(code) else (r"(?<![\p{L}\p{M}\p{N}])", r"(?![\p{L}\p{M}\p{N}])")
         parts += [(cue, f"{edges[0]}{regex.escape(cue)}{edges[1]}") for cue in cues]
