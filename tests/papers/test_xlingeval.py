@@ -182,7 +182,7 @@ def test_the_headlines_follow_from_the_published_counts() -> None:
     [
         ("They agree. So\nAnswer 2 has more comprehensive and appropriate information.", "more"),
         ("Answer 2 provides contradictory information in comparison to Answer 1", "contradictory"),
-        ("3) Answer 2 has less comprehensive and appropriate information. It is short. Yes.", "less"),
+        ("3) Answer 2 has less comprehensive and appropriate information. It is short.", "less"),
         ("less comprehensive and appropriate. A. B. C. D.", "none"),  # not in the last three pieces
         ("It is neither contradictory nor similar, yet more comprehensive and appropriate", "neither"),  # in order
         ("", "none"),
@@ -401,7 +401,7 @@ def test_who_knows_nothing_is_near_chance() -> None:
     items = miniature.questions(Config())
     found = miniature.trivial(items, candidates(items, 4, 5))
     assert found["trivial_longest"] == pytest.approx(0.5, abs=0.12)
-    assert found["trivial_overlap"] < 0.75
+    assert found["trivial_overlap"] == pytest.approx(0.5, abs=0.1)
 
 
 # --- whole runs and verbs ---------------------------------------------------------------------------------------------
