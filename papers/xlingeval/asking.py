@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from papers.xlingeval import data
@@ -84,10 +85,17 @@ def translated(spec: str, texts: Sequence[str], code: str) -> list[str]:
     if code == "en":
         return list(texts)
     from core.inference import seq2seq
-    from core.models import loading
     from core.text.languages import flores_code
 
-    model, tokenizer = loading.load(spec, task="seq2seq")
+    model, tokenizer = _translator(spec)
     nllb = "eng_Latn" in tokenizer.all_special_tokens
     source, target = (flores_code(code), "eng_Latn") if nllb else (code, "en")
     return seq2seq.translate(model, tokenizer, texts, source, target)
+
+
+@cache
+def _translator(spec: str) -> Loaded:
+    """It is asked once a language and temperature."""
+    from core.models import loading
+
+    return loading.load(spec, task="seq2seq")

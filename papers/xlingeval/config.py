@@ -97,13 +97,13 @@ _STAND_IN: dict[str, Any] = {"source": "", "judge": "nearest", "score": "verdict
 _VERIFIER: dict[str, Any] = {"axes": ("verifiability",), "written": 0}
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        model="toy", encoder="toy", languages=("hi",), limit=3, negatives=1, samples=2, sampled=2, topics=2,
+        model="toy", encoder="toy", languages=("es", "hi"), limit=3, negatives=1, samples=2, sampled=2, topics=2,
         max_new_tokens=3, written=1,
     ),
     "tiny": Config(),
     "paper": Config(
         model="meta-llama/Llama-3.1-8B-Instruct", dtype="bfloat16", device_map="auto",
-        source="data/XLingHealth_LiveQA.tsv", judge="meta-llama/Llama-3.1-70B-Instruct", max_new_tokens=1000,
+        source="data/XLingHealth_LiveQA.tsv", judge="meta-llama/Llama-3.1-8B-Instruct", max_new_tokens=1000,
         samples=10,
         temperatures=(0.0, 0.25, 0.5, 0.75, 1.0), sampled=0, encoder="google-bert/bert-base-multilingual-uncased",
         back_translate="facebook/nllb-200-distilled-1.3B", topics=20, negatives=4, score="verdict", written=0,

@@ -26,9 +26,11 @@ from papers.xlingeval.verdicts import PARSERS, verdict
 if TYPE_CHECKING:
     from core.models.embedding import Encoder
     from core.models.loading import Loaded
+    from core.tasks.judging import Judge
     from papers.xlingeval.data import Candidates, Item
 
 Scores = dict[str, dict[str, float]]
+OWN_JUDGES = ("likelihood", "nearest")
 # Higher is worse.
 WORSE = frozenset({"wrong"})
 # What is compared with English; of the other similarities the page has the means.
@@ -71,14 +73,18 @@ def evaluate(config: Config, run: Run) -> Measurement:
 def measure(config: Config, items: Sequence[Item], asked: Candidates, run: Run) -> Found:
     """Ask on each axis."""
     found, speaker = Found(), speaker_of(config, items, run)
-    encoder = None
+    encoder = judge = None
     if {"correctness", "consistency"} & {*config.axes}:
         encoder = _encoder(config.encoder, run)
+    if "correctness" in config.axes and config.judge not in OWN_JUDGES:
+        from core.tasks.judging import judge_of
+
+        judge = judge_of(config.judge)
     for code in data.languages_of(items):
         if "verifiability" in config.axes:
             _verifiability(config, items, asked, code, speaker, run, found)
         if "correctness" in config.axes:
-            _correctness(config, items, asked, code, speaker, run, encoder, found)
+            _correctness(config, items, asked, code, speaker, run, encoder, judge, found)
         if "consistency" in config.axes:
             _consistency(config, items, code, speaker, encoder, found)
     if "right" in found.scores:
@@ -261,7 +267,7 @@ def _auc(verdicts: Sequence[int]) -> float:
 
 def _correctness(
     config: Config, items: Sequence[Item], asked: Candidates, code: str, speaker: Any, run: Run,
-    encoder: Encoder | None, found: Found,
+    encoder: Encoder | None, judge: Judge | None, found: Found,
 ) -> None:  # fmt: skip
     """Labels of one answer to each question, by the judge."""
     questions = [item.texts[code].question for item in items]
@@ -275,7 +281,7 @@ def _correctness(
         answers = run.once("answers", inputs, lambda: speaker.answers(questions, code))
     if encoder is not None:
         found.add("near", code, _near(encoder, items, answers, code))
-    labels = _labels(config, items, asked, answers, code, speaker, run, encoder)
+    labels = _labels(config, items, asked, answers, code, speaker, run, encoder, judge)
     for name, label in (("right", "more"), ("wrong", "contradictory")):
         found.add(name, code, {item.id: float(own == label) for item, own in zip(items, labels, strict=True)})
     found.rows += [
@@ -287,16 +293,14 @@ def _correctness(
 
 def _labels(
     config: Config, items: Sequence[Item], asked: Candidates, answers: Sequence[str], code: str, speaker: Any, run: Run,
-    encoder: Encoder | None,
+    encoder: Encoder | None, judge: Judge | None,
 ) -> list[method.Label]:  # fmt: skip
-    if config.judge not in ("likelihood", "nearest"):
-        from core.tasks.judging import judge_of
-
+    if judge is not None:
         prompts = {
             f"{code}/{item.id}": data.judge_prompt(item.texts[code].question, item.texts[code].answer, text, code)
             for item, text in zip(items, answers, strict=True)
         }
-        replies = judge_of(config.judge)(prompts)
+        replies = judge(prompts)
         return [method.label(replies[key]) for key in prompts]
     if lacking := next((item.id for item in items if not item.texts[code].contradiction), None):
         raise UserError(f"Judge {config.judge!r} needs a contradiction to every question, and {lacking!r} has none.")

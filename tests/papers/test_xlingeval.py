@@ -455,7 +455,7 @@ def test_a_judge_whose_replies_are_given(smoke: Callable[[str], Any], toy: str, 
     items = data.spread(miniature.questions(config), 3)
     replies = [
         {"id": f"{code}/{item.id}", "judgement": f"Answer 2 has {what} comprehensive and appropriate information"}
-        for code, what in (("en", "more"), ("hi", "less"))
+        for code, what in (("en", "more"), ("es", "less"), ("hi", "less"))
         for item in items
     ]
     (tmp_path / "replies.jsonl").write_text("\n".join(map(json.dumps, replies)))
