@@ -102,8 +102,6 @@ PAPER = Paper(
                control=0.5, better="equal", size=0.1),
         _check("prior-is-needed", "auc_en", "model", "Without the answer's own likelihood the AUC in English is lower.",
                control="model", control_metric="raw_auc_en"),
-        _check("official-parser-drops", "kept_en", "even", "The official parser takes fewer of a speaker's clear "
-               "English sentences for a verdict than ours.", control="even", control_metric="kept_official_en"),
         _check("tokens-make-a-loss", "loss_unigram_official", "even", "Cut as the official script cuts English, "
                "answers of a speaker who is equally consistent in all languages share fewer words outside English, by "
                "more than with words of any script.", control="even", control_metric="loss_unigram"),

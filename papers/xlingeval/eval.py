@@ -35,7 +35,7 @@ OWN_JUDGES = ("likelihood", "nearest")
 WORSE = frozenset({"wrong"})
 # What is compared with English; of the other similarities the page has the means.
 AXES = ("auc", "right", "wrong", "alike")
-COMPARED = (*AXES, "first", "raw_auc", "unigram", "unigram_official", "kept", "kept_official")
+COMPARED = (*AXES, "first", "raw_auc", "unigram", "unigram_official")
 
 
 @dataclass
