@@ -97,7 +97,7 @@ _STAND_IN: dict[str, Any] = {"source": "", "judge": "nearest", "score": "verdict
 _VERIFIER: dict[str, Any] = {"axes": ("verifiability",), "written": 0}
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        model="toy", encoder="toy", languages=("es", "hi"), limit=3, negatives=1, samples=2, sampled=2, topics=2,
+        model="toy", encoder="toy", languages=("es", "hi"), limit=3, negatives=1, samples=2, sampled=2, topics=0,
         max_new_tokens=3, written=1,
     ),
     "tiny": Config(),

@@ -156,7 +156,7 @@ def _verifiability(
     if config.score == "cosine":
         scores = _by_item(items, asked, asking.closeness(speaker, pairs))
     else:
-        likely = _likelihoods(config, code, pairs, speaker, run)
+        likely = _likelihoods(config, items, code, pairs, speaker, run)
         scores = _by_item(items, asked, [method.pointwise(*one) for one in likely])
         raw = _by_item(items, asked, [given / length for given, _, length in likely])
         found.add("raw_auc", code, {key: method.auc(own[0], own[1:]) for key, own in raw.items()})
@@ -181,13 +181,13 @@ def _question(config: Config, items: Sequence[Item], place: int, asked: Candidat
 
 
 def _likelihoods(
-    config: Config, code: str, pairs: Sequence[asking.Pair], model: asking.Model, run: Run
+    config: Config, items: Sequence[Item], code: str, pairs: Sequence[asking.Pair], model: asking.Model, run: Run
 ) -> list[tuple[float, float, int]]:
     """log p(a | q), log p(a) and tokens of each pair; what every seed of the miniature asks for is computed once."""
     after: dict[asking.Pair, float] = {}
     alone: dict[str, tuple[float, int]] = {}
     if not config.source:
-        texts = [item.texts[code] for item in miniature.questions(config)]
+        texts = [item.texts[code] for item in items]
         shared = [(text.question, answer) for text in texts for answer in (text.answer, text.contradiction)]
         inputs = {"model": config.model, "dtype": config.dtype, "pairs": shared}
 
@@ -311,7 +311,7 @@ def _labels(
             for item in items
             for text in (item.texts[code].answer, item.texts[code].contradiction, asked[item.id][1][1][code])
         ]
-        values = [method.pointwise(*one) for one in _likelihoods(config, code, pairs, speaker, run)]
+        values = [method.pointwise(*one) for one in _likelihoods(config, items, code, pairs, speaker, run)]
         triples = [values[start : start + 3] for start in range(0, len(values), 3)]
         return [names[max(range(3), key=triple.__getitem__)] for triple in triples]
     assert encoder is not None

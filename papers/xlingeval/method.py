@@ -184,19 +184,20 @@ def verifiability(labels: Sequence[int], verdicts: Sequence[int]) -> Verdicts:
     Raises:
         ValueError: unequal numbers, or none.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     if len(labels) != len(verdicts) or not len(labels):
         raise ValueError(f"{len(verdicts)} verdicts on {len(labels)} answers.")
     pairs = [(truth, said) for truth, said in zip(labels, verdicts, strict=True) if said != -1]
     dropped = 1 - len(pairs) / len(labels)
     if not pairs:
         return Verdicts(math.nan, math.nan, math.nan, math.nan, dropped)
-    truth, said = zip(*pairs, strict=True)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        truth, said, labels=[0, 1], average="macro", zero_division=0.0
-    )
-    return Verdicts(float(precision), float(recall), float(f1), fmean(a == b for a, b in pairs), dropped)
+    parts = []
+    for value in (0, 1):
+        hits = sum(truth == said == value for truth, said in pairs)
+        called, there = sum(said == value for _, said in pairs), sum(truth == value for truth, _ in pairs)
+        precision, recall = hits / called if called else 0.0, hits / there if there else 0.0
+        parts.append((precision, recall, 2 * hits / (called + there) if hits else 0.0))
+    precision, recall, f1 = (fmean(pair) for pair in zip(*parts, strict=True))
+    return Verdicts(precision, recall, f1, fmean(truth == said for truth, said in pairs), dropped)
 
 
 def pointwise(given_question: float, alone: float, length: int) -> float:

@@ -148,11 +148,18 @@ def test_means_over_pairs() -> None:
 
 
 def test_scores_of_verdicts() -> None:
+    from sklearn.metrics import f1_score
+
     labels, said = map(int, "1000010000"), map(int, "1001000000")
     found = verifiability(list(labels), list(said))
     assert found == pytest.approx((0.6875, 0.6875, 0.6875, 0.8, 0))
     assert verifiability([1, 0, 0], [1, -1, 0]) == pytest.approx((1, 1, 1, 1, 1 / 3))
     assert math.isnan(verifiability([1], [-1]).f1)
+    rng = random.Random(0)
+    for _ in range(20):
+        truth, guess = ([rng.randint(0, 1) for _ in range(12)] for _ in range(2))
+        expected = f1_score(truth, guess, labels=[0, 1], average="macro", zero_division=0.0)
+        assert verifiability(truth, guess).f1 == pytest.approx(expected)
     with pytest.raises(ValueError, match="verdicts on"):
         verifiability([], [])
 
@@ -440,7 +447,7 @@ def test_a_stand_in_without_an_encoder_is_measured_as_it_is(smoke: Callable[[str
 
 
 def test_shuffled_questions_are_of_no_candidate() -> None:
-    config = with_variant(Config(), VARIANTS, "shuffled")
+    config = replace(with_variant(Config(), VARIANTS, "shuffled"), languages=("hi",))
     items = miniature.questions(config)
     asked = candidates(items, 3, 0)
     for place, item in enumerate(items):
