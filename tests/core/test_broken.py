@@ -379,6 +379,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "language_neurons grid {} rows.jsonl --model nothing/here": ("language_neurons", ""),
     "language_neurons compare {} rows.jsonl": ("language_neurons", ""),
     "language_neurons pairs {} --model nothing/here --languages sw": ("language_neurons", ".jsonl"),
+    "xlingeval evaluate {} --model nothing/here --languages hi": ("xlingeval", ".jsonl"),
+    "xlingeval consistency {} --encoder none": ("xlingeval", ".csv"),
+    "xlingeval pairs {} --languages hi": ("xlingeval", ".tsv"),
+    "xlingeval verify {} --languages hi --scorer mine.py:scorer": ("xlingeval", ".jsonl"),
+    "xlingeval verdicts {}": ("xlingeval", ".csv"),
 }
 # What else they take is a model, and models are tried below, or numbers.
 MODELS = {

@@ -1,0 +1,139 @@
+"""How alike K answers to a question are, by each of the paper's similarities; all of it on text, whoever wrote it.
+
+found = consistency({"1": ["first answer", "second"], "2": ["...", "..."]}, "hi", load_encoder("wheel:e5-small"))
+found["alike"]["1"]                     # cosine beyond that of answers to other questions, equation 4
+
+`unigram` and `bigram` cut words of any script; `unigram_official` and `bigram_official` as the official script, which
+is meant for answers that were translated back into English.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.errors import UserError
+from papers.xlingeval import method
+
+if TYPE_CHECKING:
+    from core.models.embedding import Encoder
+
+TOPIC_SEED = 42  # official
+METRICS = (
+    "alike", "cosine", "unigram", "bigram", "unigram_official", "bigram_official", "bertscore", "topics", "topics_std",
+    "length_mean", "length_std", "own_script",
+)  # fmt: skip
+
+
+def consistency(
+    answers: Mapping[str, Sequence[str]], code: str, encoder: Encoder | None = None, topics: int = 10
+) -> dict[str, dict[str, float]]:
+    """Every similarity of every question.
+
+    Args:
+        answers: By question, at least two each; all in one language, or translated back into English.
+        code: The language they should be in.
+        encoder: For `alike`, `cosine` and `bertscore`, which are left out without one.
+        topics: Of the topic model that is fitted on all answers; 0 = none.
+
+    Returns:
+        `{metric: {question: value}}`; NaN where an answer has nothing to compare.
+
+    Raises:
+        UserError: A question has a single answer.
+    """
+    if short := [key for key, texts in answers.items() if len(texts) < 2]:
+        raise UserError(f"Question {short[0]!r} has a single answer in {code!r}: consistency needs two or more.")
+    texts = {key: [method.cleaned(text) for text in found] for key, found in answers.items()}
+    result: dict[str, dict[str, float]] = {name: {} for name in METRICS}
+    for key, found in texts.items():
+        words = [method.tokens(text) for text in found]
+        result["length_mean"][key], result["length_std"][key] = method.lengths(words)
+        result["own_script"][key] = _own_script(found, code)
+        for mark, cut in (("", words), ("_official", [method.tokens(text, official=True) for text in found])):
+            for n, name in ((1, "unigram"), (2, "bigram")):
+                result[f"{name}{mark}"][key] = _mean(
+                    method.jaccard(one, other, n) for one, other in itertools.combinations(cut, 2)
+                )
+    if encoder is not None:
+        _with_encoder(texts, encoder, result)
+    if topics:
+        _topics(texts, topics, result)
+    return {name: values for name, values in result.items() if values}
+
+
+def vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+    """Sentence vectors of length 1, shape [text, width]."""
+    from torch.nn.functional import normalize
+
+    found: np.ndarray = normalize(encoder(texts).vectors, dim=-1).numpy()
+    return found
+
+
+def _with_encoder(texts: Mapping[str, Sequence[str]], encoder: Encoder, result: dict[str, dict[str, float]]) -> None:
+    flat = [text for found in texts.values() for text in found]
+    rows, states = iter(vectors(encoder, flat)), iter(_token_states(encoder, flat))
+    by_question = {key: np.stack([next(rows) for _ in found]) for key, found in texts.items()}
+    result["cosine"] = {key: method.pair_mean(own @ own.T) for key, own in by_question.items()}
+    if len(texts) > 1:
+        result["alike"] = method.excess(by_question)
+    for key, found in texts.items():
+        pairs = itertools.combinations([next(states) for _ in found], 2)
+        result["bertscore"][key] = _mean(
+            method.bertscore(one, other)[2] if len(one) and len(other) else math.nan for one, other in pairs
+        )
+
+
+def _token_states(encoder: Encoder, texts: Sequence[str]) -> list[np.ndarray]:
+    """Last states of length 1 of each text's tokens, without the special ones."""
+    from torch.nn.functional import normalize
+
+    from core.models.embedding import hidden_states
+    from core.models.loading import longest_input
+
+    longest = longest_input(encoder.model, encoder.tokenizer)
+    read = [
+        encoder.tokenizer(text, truncation=True, max_length=longest, return_special_tokens_mask=True) for text in texts
+    ]
+    found = [np.zeros((0, 1), dtype=np.float32)] * len(texts)
+    known = [number for number, one in enumerate(read) if one["input_ids"]]
+    for batch in hidden_states(encoder.model, [read[number]["input_ids"] for number in known], layers=(-1,)):
+        for line, row in enumerate(batch.rows):
+            special = np.array(read[known[row]]["special_tokens_mask"], dtype=bool)
+            states = normalize(batch.layers[0][line, : len(special)].float(), dim=-1).cpu().numpy()
+            found[known[row]] = states[~special]
+    return found
+
+
+def _topics(texts: Mapping[str, Sequence[str]], topics: int, result: dict[str, dict[str, float]]) -> None:
+    """Cosines of the answers' mixtures of topics (LDA), fitted on all answers: mean and spread over pairs."""
+    from sklearn.decomposition import LatentDirichletAllocation
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    flat = [method.tokens(text) for found in texts.values() for text in found]
+    if not any(flat):
+        return
+    counts = CountVectorizer(analyzer=lambda words: words).fit_transform(flat)
+    mixtures = LatentDirichletAllocation(topics, random_state=TOPIC_SEED).fit_transform(counts)
+    mixtures /= np.linalg.norm(mixtures, axis=1, keepdims=True)
+    rows = iter(mixtures)
+    for key, found in texts.items():
+        own = np.stack([next(rows) for _ in found])
+        result["topics"][key] = method.pair_mean(own @ own.T)
+        result["topics_std"][key] = method.pair_spread(own @ own.T)
+
+
+def _own_script(texts: Sequence[str], code: str) -> float:
+    from core.text.scripts import in_script_share
+
+    return _mean(in_script_share(text, code) for text in texts)
+
+
+def _mean(values: object) -> float:
+    known = [value for value in values if not math.isnan(value)]  # type: ignore[attr-defined]
+    return fmean(known) if known else math.nan
