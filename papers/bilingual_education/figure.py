@@ -17,7 +17,11 @@ ARMS = {
     "bilingual": "in all three, as many", "tripled": "in all three, all of them", "by_lot": "grades by lot (null)",
 }  # fmt: skip
 CONDITIONS = (("en", "English", "blue"), ("es", "Spanish", "orange"), ("sp", "Spanglish", "green"))
-MIXED = (("english", "tuned in English", "blue"), ("spanish", "in Spanish", "orange"), ("bilingual", "in all three", "grey"))  # fmt: skip
+MIXED = (
+    ("english", "tuned in English", "blue"),
+    ("spanish", "in Spanish", "orange"),
+    ("bilingual", "in all three", "grey"),
+)
 RATES = ("unmixed", "mixed_33", "mixed_67", "mixed_100")
 
 

@@ -1,8 +1,8 @@
 """Grade answers by what they say, in whatever language they say it.
 
-A grader that was pre-trained on many languages knows the facts; what a few graded answers have to teach it is the task,
-the form of its reply, and to look through the language. Of an answer e to a question q it is asked for one of two words,
-and is sure of "Acceptable" by
+A grader that was pre-trained on many languages knows the facts; what a few graded answers have to teach it is the
+task, the form of its reply, and to look through the language. Of an answer e to a question q it is asked for one of two
+words, and is sure of "Acceptable" by
 
     d(q, e) = log p(Acceptable | prompt(q, e)) - log p(Unacceptable | prompt(q, e)),                               (1)
 
@@ -20,7 +20,7 @@ if the same content is graded alike in every language condition L:
 
     gap = max_L accuracy_L - min_L accuracy_L,       FRR_L = p(graded Unacceptable | Acceptable, L),               (4)
 
-and because conditions hold the same answers, row by row, two of them are compared on the rows that only one is right on:
+and because conditions hold the same answers, two of them are compared on the rows that only one is right on:
 chi2 = (|b - c| - 1)^2 / (b + c) (McNemar).
 """
 
@@ -177,7 +177,7 @@ def calibrate(margins: Array, accepted: Array) -> Calibration:
 
 
 def calibration_error(probabilities: Array, accepted: Array, bins: int = 10) -> float:
-    """Expected calibration error in [0, 1]: how far shares are from probabilities, over bins of equally many answers."""
+    """How far shares are from probabilities, in [0, 1], over bins of equally many answers."""
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
     return float(sum(abs(probabilities[p].mean() - accepted[p].mean()) * len(p) for p in parts) / len(order))

@@ -1,11 +1,11 @@
 """The tiny world: facts about territories and cities, stated rightly or wrongly in English, Spanish and a mix of both.
 
-    What is the official currency of Japan?
-    The official currency of Japan is the Japanese Yen.     La official currency de Japan es yen.       Acceptable
-    The official currency of Japan is the Swiss Franc.      La official currency de Japan es franco suizo.  Unacceptable
+    Which currency do people pay with in Japan?
+    Acceptable    People in Japan pay with the Japanese Yen.   People de Japan pagan with the yen.
+    Unacceptable  People in Japan pay with the Indian Rupee.   People de Japan pagan with the rupia india.
 
 Names are CLDR's, wordings ours (`miniature.yaml`). What is wrong is right of another fact of the same part, and every
-object is said rightly as often as wrongly, so that an answer without its question tells nothing. A territory, with all
+object is said rightly as often as wrongly, so that it tells nothing without what it is said of. A territory, with all
 that is asked about it, is in one part: to be learnt from, for development, or to be tested. Beside it stand 61
 questions of grades 6 to 10 with a right answer and a misconception each, which nobody learns from (`science.tsv`).
 """
@@ -24,11 +24,11 @@ import numpy as np
 
 from core.corpora import read_rows
 from core.files import load_yaml
-from core.text.distance import shared_trigrams
 from core.worlds.base import Item, split
 from papers.bilingual_education.config import Config
 from papers.bilingual_education.data import Conditions
-from papers.bilingual_education.method import ACCEPTABLE, UNACCEPTABLE, Answer
+from papers.bilingual_education.graders import EncoderGrader
+from papers.bilingual_education.method import ACCEPTABLE, UNACCEPTABLE, Answer, prompt
 from papers.bilingual_education.mixing import Mixed, Mixer
 
 CONDITIONS = ("en", "es", "sp")
@@ -214,30 +214,32 @@ def science() -> Conditions:
 
 
 def solvers(learnt: Sequence[Statement], tested: Sequence[Statement]) -> dict[str, float]:
-    """Accuracy of graders that know nothing of the world, the last two in English and Spanish.
+    """Accuracy of graders that know nothing of the world, over all conditions.
 
     `majority` says the commoner grade, `object` goes by how often what is said was right among the answers to learn
-    from; `length` and `letters` (what the two names share: Armenia, Armenian) by the threshold that was best there.
+    from, `length` by the number of letters that was the best threshold there; `letters` is the regression of the
+    encoder grader, learnt in all three conditions, on which letter trigrams a text has.
     """
     right = np.array([one.grade == ACCEPTABLE for one in tested])
     counts = Counter((one.said.object, one.grade) for one in learnt)
     known = [counts[one.said.object, ACCEPTABLE] > counts[one.said.object, UNACCEPTABLE] for one in tested]
-    found = {"majority": max(right.mean(), 1 - right.mean()), "object": float(np.mean(np.array(known) == right))}
-    for kind, measure in (("length", _length), ("letters", _letters)):
-        scores = []
-        for name in ("en", "es"):
-            cut = _threshold([(measure(one, name), one.grade == ACCEPTABLE) for one in learnt])
-            scores.append(np.mean((np.array([measure(one, name) for one in tested]) > cut) == right))
-        found[kind] = float(np.mean(scores))
+    found = {"majority": max(right.mean(), 1 - right.mean()), "object": np.mean(np.array(known) == right)}
+    letters = EncoderGrader("letters", trigrams)
+    letters.fit([one for answers in conditions(learnt).values() for one in answers])
+    scores: dict[str, list[float]] = {"length": [], "letters": []}
+    for name, answers in conditions(tested).items():
+        cut = _threshold([(len(one.essays[name]), one.grade == ACCEPTABLE) for one in learnt])
+        scores["length"].append(np.mean((np.array([len(one.essay) for one in answers]) > cut) == right))
+        scores["letters"].append(np.mean((letters.score(answers) > 0) == right))
+    found |= {kind: np.mean(values) for kind, values in scores.items()}
     return {f"trivial_{name}": float(value) for name, value in found.items()}
 
 
-def _length(one: Statement, name: str) -> float:
-    return len(one.essays[name])
+def trigrams(texts: Sequence[str], width: int = 384) -> np.ndarray:
+    """Vectors of length 1, as wide as the encoder's, that say which letter trigrams a text has and nothing else."""
+    from sklearn.feature_extraction.text import HashingVectorizer
 
-
-def _letters(one: Statement, name: str) -> float:
-    return float(shared_trigrams([one.fact.names["en"][0]], [one.said.names[name][1]])[0, 0])
+    return HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=width).transform(texts).toarray()
 
 
 def _threshold(own: Sequence[tuple[float, bool]]) -> float:
@@ -248,11 +250,19 @@ def _threshold(own: Sequence[tuple[float, bool]]) -> float:
 # --- a toy for tests --------------------------------------------------------------------------------------------------
 
 
-def toy(folder: Path) -> None:
-    """Save a small untrained encoder."""
+def toy(kind: str, folder: Path) -> None:
+    """Save a small untrained encoder, or a causal model."""
+    from core.models.architectures import miniature
+    from core.models.loading import from_config
     from core.models.scratch import masked_lm
+    from core.models.tokenization import train_bpe
 
-    texts = [text for one in statements(part("dev"), "toy") for text in (one.question, *one.essays.values())]
-    model, tokenizer = masked_lm(texts, pieces=600)
+    texts = [text for one in statements(part("dev")[:30], "toy") for text in (one.question, *one.essays.values())]
+    if kind == "encoder":
+        model, tokenizer = masked_lm(texts, pieces=400)
+    else:
+        tokenizer = train_bpe([*texts, prompt(Answer(texts[0], texts[1]), "training")], 400)
+        shape = miniature(len(tokenizer), width=32, layers=2, heads=2, feed_forward=64, positions=512)
+        model = from_config(shape, seed=0)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

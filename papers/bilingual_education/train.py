@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from papers.bilingual_education.config import Config
@@ -74,9 +73,15 @@ def new(config: Config, run: Run) -> EncoderGrader | LanguageGrader:
 
     if config.grader == "encoder":
         return EncoderGrader(config.base, vectors(config, run))
-    if config.base == "toy":
-        raise UserError("base = 'toy' is an encoder: name a causal model, or use grader encoder.")
-    return LanguageGrader(config.base, **options(config))
+    return LanguageGrader(base(config, run), **options(config))
+
+
+def base(config: Config, run: Run) -> str:
+    """The model's folder or name; the toy is made."""
+    from papers.bilingual_education import miniature
+
+    kind = config.grader
+    return str(run.stage(f"toy-{kind}", {}, partial(miniature.toy, kind))) if config.base == "toy" else config.base
 
 
 def options(config: Config) -> dict[str, Any]:
@@ -107,7 +112,7 @@ def vectors(config: Config, run: Run) -> Embed:
     drawn = miniature.drawn(config)
     own = [one for stated in drawn.values() for answers in miniature.conditions(stated).values() for one in answers]
     own += [answer for rate in miniature.RATES for answer, _ in miniature.mixed(drawn["test"], rate)]
-    spec = str(run.stage("toy", {}, miniature.toy)) if config.base == "toy" else config.base
+    spec = base(config, run)
     found: dict[str, Any] = {}
     for name, answers in (("facts", own), ("science", [one for rows in miniature.science().values() for one in rows])):
         texts = sorted({text for one in answers for text in (one.question, one.essay)})
