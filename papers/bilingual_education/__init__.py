@@ -112,6 +112,13 @@ PAPER = Paper(
             metric="rejected_sp", treatment="zero", control="zero", control_metric="rejected_en", **_DRAWN,
         ),
         Check(
+            id="bilingual-rejects-fewer",
+            statement="Tuned in all three, it rejects fewer acceptable Spanglish answers than tuned on as many English "
+            "ones.",
+            metric="rejected_sp", treatment="bilingual", control="english", better="lower", unit="territory",
+            smallest=0.03, premises=("knows",),
+        ),
+        Check(
             id="tuned-rejects-alike",
             statement="Tuned in all three, it rejects acceptable Spanglish answers as often as monolingual ones, "
             "within ten points.",

@@ -86,14 +86,15 @@ class EncoderGrader(Grader):
 
     kind = "encoder"
 
-    def __init__(self, base: str, embed: Embed | None = None) -> None:
+    def __init__(self, base: str, embed: Embed | None = None, prior: float = 0.1) -> None:
         """
         Args:
             base: The encoder.
             embed: Vectors of length 1 for texts, instead of loading it.
+            prior: Of the regression.
         """
         super().__init__(base)
-        self.weights, self.bias, self._embed = np.zeros(0), 0.0, embed
+        self.weights, self.bias, self.prior, self._embed = np.zeros(0), 0.0, prior, embed
 
     def score(self, answers: Sequence[Answer]) -> Array:
         """Cosines, or d of (3)."""
@@ -104,7 +105,8 @@ class EncoderGrader(Grader):
 
     def fit(self, answers: Sequence[Answer]) -> None:
         """Learn the regression."""
-        self.weights, self.bias = method.regress(method.relations(*self._vectors(answers)), accepted(answers))
+        features = method.relations(*self._vectors(answers))
+        self.weights, self.bias = method.regress(features, accepted(answers), self.prior)
         self.tuned, self.threshold = True, 0.0
 
     def accept_half(self, answers: Sequence[Answer]) -> None:

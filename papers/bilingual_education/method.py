@@ -47,8 +47,6 @@ Form = Literal["training", "asking"]
 Array = NDArray[Any]
 # Of the difference of features that the regression sees (3); vectors have length 1.
 SCALE = 10.0
-# Strength of the regression's prior, scikit-learn's C: as the pilot chose it.
-PRIOR = 0.3
 
 # Our words for what the official prompts say: the one to train with has the layout of Alpaca, the one to ask with is
 # plain. The trailing space of the official `Grade: ` belongs to the grade, whose token it else would change.
@@ -136,8 +134,8 @@ def relations(questions: Array, essays: Array) -> Array:
     return SCALE * np.hstack([questions * essays, abs(questions - essays)])
 
 
-def regress(features: Array, accepted: Array) -> tuple[Array, float]:
-    """w and b of (3) from features and 0/1 grades.
+def regress(features: Array, accepted: Array, prior: float = 0.1) -> tuple[Array, float]:
+    """w and b of (3) from features and 0/1 grades; the smaller the prior (scikit-learn's C), the smaller the weights.
 
     Raises:
         UserError: All answers have one grade.
@@ -146,7 +144,7 @@ def regress(features: Array, accepted: Array) -> tuple[Array, float]:
 
     if len({*accepted.tolist()}) < 2:
         raise UserError("All answers to learn from have the same grade: give acceptable and unacceptable ones.")
-    fitted = LogisticRegression(C=PRIOR, max_iter=2000).fit(features, accepted)
+    fitted = LogisticRegression(C=prior, max_iter=2000).fit(features, accepted)
     return fitted.coef_[0], float(fitted.intercept_[0])
 
 

@@ -72,7 +72,7 @@ def new(config: Config, run: Run) -> EncoderGrader | LanguageGrader:
     from papers.bilingual_education.graders import EncoderGrader, LanguageGrader
 
     if config.grader == "encoder":
-        return EncoderGrader(config.base, vectors(config, run))
+        return EncoderGrader(config.base, vectors(config, run), config.prior)
     return LanguageGrader(base(config, run), **options(config))
 
 
