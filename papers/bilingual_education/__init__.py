@@ -140,9 +140,9 @@ PAPER = Paper(
         ),
         Check(
             id="smollm2-bias",
-            statement="SmolLM2-135M, untuned, is right less often about Spanglish answers than about the same in the "
-            "two languages.",
-            metric="accuracy_sp", treatment="smollm2", control="smollm2", control_metric="accuracy_mono",
+            statement="SmolLM2-135M, untuned, is right less often about Spanglish answers than about the same in "
+            "English.",
+            metric="accuracy_sp", treatment="smollm2", control="smollm2", control_metric="accuracy_en",
             better="lower", premises=("smollm2-ranks",), **_DRAWN,
         ),
     ),

@@ -6,23 +6,23 @@ python -m papers.bilingual_education.eval paper --variant bilingual --data csw_p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from papers.bilingual_education.config import Config
+from papers.bilingual_education.data import Conditions
 
 if TYPE_CHECKING:
-    from papers.bilingual_education.data import Conditions
     from papers.bilingual_education.graders import EncoderGrader, LanguageGrader
-    from papers.bilingual_education.method import Answer, Array
+    from papers.bilingual_education.method import Answer, Array, Calibration
+    from papers.bilingual_education.miniature import Statement
 
 Units = dict[str, dict[str, float]]
-Names = ("en", "es", "sp")
 MONOLINGUAL = ("en", "es")
 
 
@@ -38,18 +38,25 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return official(config, grader) if config.data else tiny(config, grader)
 
 
-def grade(grader: EncoderGrader | LanguageGrader, answers: Sequence[Answer], config: Config) -> tuple[list[str], Any]:
+class Graded(NamedTuple):
     """Grades, and margins unless the grades are written."""
+
+    grades: list[str]
+    margins: Any
+
+
+def grade(grader: EncoderGrader | LanguageGrader, answers: Sequence[Answer], config: Config) -> Graded:
+    """Grade answers as the configuration says."""
     if config.score == "generate":
-        return grader.write_grades(answers), None  # type: ignore[union-attr]
+        return Graded(grader.write_grades(answers), None)  # type: ignore[union-attr]
     margins = grader.score(answers)
-    return grader.grades(margins), margins
+    return Graded(grader.grades(margins), margins)
 
 
 # --- what both have ---------------------------------------------------------------------------------------------------
 
 
-def measured(tests: Conditions, grader: EncoderGrader | LanguageGrader, config: Config) -> Measurement:
+def measured(tests: Conditions, graded: Mapping[str, Graded], calibration: Calibration) -> Measurement:
     """Every condition's numbers, how far apart they are, and units: an answer each, named by what it is about."""
     from papers.bilingual_education import method
 
@@ -59,7 +66,7 @@ def measured(tests: Conditions, grader: EncoderGrader | LanguageGrader, config: 
     right: dict[str, list[bool]] = {}
     for name, answers in tests.items():
         gold = [one.grade for one in answers]
-        given, margins = grade(grader, answers, config)
+        given, margins = graded[name]
         found = method.condition(gold, given, margins)
         metrics |= {f"{key}_{name}": value for key, value in found._asdict().items() if key != "answers"}
         right[name] = [a == b for a, b in zip(gold, given, strict=True)]
@@ -68,7 +75,7 @@ def measured(tests: Conditions, grader: EncoderGrader | LanguageGrader, config: 
             one.id: 1.0 - r for one, r in zip(answers, right[name], strict=True) if one.grade == method.ACCEPTABLE
         }
         if margins is not None:
-            metrics |= calibration(name, grader, margins, answers)
+            metrics |= sureness(name, calibration.probabilities(margins), answers)
     accuracies = {name: metrics[f"accuracy_{name}"] for name in tests}
     metrics |= {"gap": method.gap(accuracies), "worst": min(accuracies.values()), "mean": fmean(accuracies.values())}
     if {*MONOLINGUAL, "sp"} <= {*tests}:
@@ -86,14 +93,12 @@ def measured(tests: Conditions, grader: EncoderGrader | LanguageGrader, config: 
     return Measurement({name: float(value) for name, value in metrics.items()}, units, {"disparities": table})
 
 
-def calibration(
-    name: str, grader: EncoderGrader | LanguageGrader, margins: Array, answers: Sequence[Answer]
-) -> dict[str, float]:
+def sureness(name: str, sure: Array, answers: Sequence[Answer]) -> dict[str, float]:
     """How far probabilities are from shares, and the Brier score, of one condition."""
     from papers.bilingual_education import method
     from papers.bilingual_education.graders import accepted
 
-    sure, right = grader.calibration.probabilities(margins), accepted(answers)
+    right = accepted(answers)
     error = method.calibration_error(sure, right)
     return {f"ece_{name}": error, f"brier_{name}": float(np.mean((sure - right) ** 2))}
 
@@ -102,40 +107,53 @@ def calibration(
 
 
 def tiny(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurement:
-    """Facts; which of a fact's two answers is liked better; written questions; sentences mixed word by word."""
+    """Facts, and which of a fact's two answers is liked better; written questions, and sentences mixed by word."""
     from papers.bilingual_education import miniature
 
     drawn = miniature.drawn(config)
     tests = miniature.conditions(drawn["test"])
-    found = measured(tests, grader, config)
+    graded = {name: grade(grader, answers, config) for name, answers in tests.items()}
+    found = measured(tests, graded, grader.calibration)
     metrics, units = dict(found.metrics), dict(found.units)
     for name, answers in tests.items():
-        margins = grader.score(answers)
+        margins = graded[name].margins
         better = {one.id: float(a > b) for one, a, b in zip(answers[::2], margins[::2], margins[1::2], strict=True)}
         units[f"ranked_{name}"], metrics[f"ranked_{name}"] = better, fmean(better.values())
-    units["science"] = {}
-    for name, answers in miniature.science().items():
-        given = grader.grades(grader.score(answers))
-        scores = {f"{one.id} {name}": float(one.grade == said) for one, said in zip(answers, given, strict=True)}
-        units["science"] |= scores
-        metrics[f"science_{name}"] = fmean(scores.values())
-    metrics["science"] = fmean(units["science"].values())
-    for rate in miniature.RATES:
-        pairs = miniature.mixed(drawn["test"], rate)
-        answers = [answer for answer, _ in pairs]
-        given = grader.grades(grader.score(answers))
-        key = f"mixed_{round(100 * rate)}"
-        units[key] = {one.id: float(one.grade == said) for one, said in zip(answers, given, strict=True)}
-        metrics |= {key: fmean(units[key].values()), f"{key}_rate": fmean(text.rate for _, text in pairs)}
-    units["unmixed"] = {key: units["accuracy_en"][key] for key in units[key]}
-    metrics["unmixed"] = fmean(units["unmixed"].values())
+    if config.extras:
+        own, numbers = beyond(config, grader, drawn["test"])
+        units |= own
+        metrics |= {name: fmean(values.values()) for name, values in own.items()} | numbers
+        units["unmixed"] = {key: units["accuracy_en"][key] for key in units["mixed_100"]}
+        metrics["unmixed"] = fmean(units["unmixed"].values())
     metrics |= miniature.solvers(drawn["learn"], drawn["test"])
     samples = [
         {"asked": one.question, "said": one.essay, "right": one.grade, "graded": said}
-        for name in Names
-        for one, said in list(zip(tests[name], grade(grader, tests[name], config)[0], strict=True))[:2]
+        for name, answers in tests.items()
+        for one, said in zip(answers[:2], graded[name].grades, strict=False)
     ]
     return Measurement(metrics, units, {**found.details, "samples": samples})
+
+
+def beyond(
+    config: Config, grader: EncoderGrader | LanguageGrader, tested: Sequence[Statement]
+) -> tuple[Units, dict[str, float]]:
+    """Units of the written questions in all conditions and of English answers mixed to several rates; and the rates."""
+    from papers.bilingual_education import miniature
+
+    units: Units = {"science": {}}
+    for name, answers in miniature.science().items():
+        given = grade(grader, answers, config).grades
+        units["science"] |= {
+            f"{one.id} {name}": float(one.grade == said) for one, said in zip(answers, given, strict=True)
+        }
+    rates = {}
+    for rate in miniature.RATES:
+        key, pairs = f"mixed_{round(100 * rate)}", miniature.mixed(tested, rate)
+        answers = [answer for answer, _ in pairs]
+        given = grade(grader, answers, config).grades
+        units[key] = {one.id: float(one.grade == said) for one, said in zip(answers, given, strict=True)}
+        rates[f"{key}_rate"] = fmean(text.rate for _, text in pairs)
+    return units, rates
 
 
 # --- the official data ------------------------------------------------------------------------------------------------
@@ -145,17 +163,23 @@ def official(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurem
     """The final test without what also stands in the training data, and how far leaving it out moves the scores."""
     from papers.bilingual_education import data
 
-    if config.split == "dev":
-        return measured(data.official(config.data, "dev", ("en", "sp")), grader, config)
-    tests = data.official(config.data, "final")
+    dev = config.split == "dev"
+    tests = data.official(config.data, "dev", ("en", "sp")) if dev else data.official(config.data, "final")
+    graded = {name: grade(grader, answers, config) for name, answers in tests.items()}
+    every = measured(tests, graded, grader.calibration)
+    if dev:
+        return every
     train = data.official(config.data, "train")
     known = [data.leaked(tests[name], train[name]) for name in tests]
     # A row that has leaked in one condition is left out in all, so that conditions stay the same answers.
     leaks = [any(row) for row in zip(*known, strict=True)]
-    kept = {
-        name: [one for one, leak in zip(answers, leaks, strict=True) if not leak] for name, answers in tests.items()
-    }
-    found, every = measured(kept, grader, config), measured(tests, grader, config)
+    kept, given = Conditions(), dict[str, Graded]()
+    for name, answers in tests.items():
+        places = [n for n, leak in enumerate(leaks) if not leak]
+        kept[name] = [answers[n] for n in places]
+        grades, margins = graded[name]
+        given[name] = Graded([grades[n] for n in places], None if margins is None else margins[places])
+    found = measured(kept, given, grader.calibration)
     moved = {
         f"accuracy_{name}_with_leaks": every.metrics[f"accuracy_{name}"] for name in tests
     } | {"leaks": float(sum(leaks))}  # fmt: skip

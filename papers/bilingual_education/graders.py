@@ -70,6 +70,10 @@ class Grader:
         """Fit probabilities to graded answers that it has not learnt from."""
         self.calibration = method.calibrate(self.score(answers), accepted(answers))
 
+    def accept_half(self, answers: Sequence[Answer]) -> None:
+        """Without any grade: accept what has a greater margin than half of these answers, of all conditions."""
+        self.threshold = float(np.median(self.score(answers)))
+
     def probabilities(self, answers: Sequence[Answer]) -> Array:
         """That each answer is acceptable, in [0, 1]."""
         return self.calibration.probabilities(self.score(answers))
@@ -108,10 +112,6 @@ class EncoderGrader(Grader):
         features = method.relations(*self._vectors(answers))
         self.weights, self.bias = method.regress(features, accepted(answers), self.prior)
         self.tuned, self.threshold = True, 0.0
-
-    def accept_half(self, answers: Sequence[Answer]) -> None:
-        """Without any grade: accept what is more like its question than half of these answers, of all conditions."""
-        self.threshold = float(np.median(self.score(answers)))
 
     def save(self, folder: Path) -> None:
         """Write the regression; the encoder is not changed."""

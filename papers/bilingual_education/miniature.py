@@ -139,6 +139,8 @@ def statements(chosen: Sequence[Fact], seed: str) -> list[Statement]:
     for kind in ("currency", "language", "city"):
         own = [fact for fact in chosen if fact.kind == kind]
         for fact, wrong in zip(own, others(own, Random(f"{seed}/{kind}")), strict=True):
+            if wrong.object == fact.object:
+                continue
             rng = Random(f"{seed}/{fact.id}")
             words, sides = wordings()[kind], (rng.choice(("en", "es")), rng.choice(("en", "es")))
             question = rng.choice(words["questions"]).format(t=fact.names["en"][0])
@@ -168,14 +170,14 @@ def others(own: Sequence[Fact], rng: Random) -> list[Fact]:
         a, b = rng.choices(range(len(own)), k=2)
         if own[wrong[b]].object != own[a].object and own[wrong[a]].object != own[b].object:
             wrong[a], wrong[b] = wrong[b], wrong[a]
-    # Where more than half have one object, some of them have no other.
+    # Where more than half have one object, some of them have no other, and are not asked about.
     return [own[wrong[place]] for place in range(len(own))]
 
 
 def drawn(config: Config) -> dict[str, list[Statement]]:
     """What a seed learns from, calibrates on and is tested with."""
-    known = part("train")
-    chosen = Random(f"facts/{config.seed}").sample(known, min(len(known), config.facts + CALIBRATION))
+    known, aside = part("train"), min(CALIBRATION, -(-config.asked // 4)) or CALIBRATION
+    chosen = Random(f"facts/{config.seed}").sample(known, min(len(known), config.facts + aside))
     tested = part(config.split)
     if config.asked:
         tested = Random("asked").sample(tested, min(config.asked, len(tested)))

@@ -44,8 +44,8 @@ def train(config: Config, run: Run) -> None:
             grader.fit(answers)  # type: ignore[call-arg]
         else:
             grader.fit(answers, run, config.training, seed=config.seed, loss_on=config.loss_on)  # type: ignore[call-arg]
-    elif grader.kind == "encoder":
-        grader.accept_half([one for answers in aside.values() for one in answers])  # type: ignore[union-attr]
+    elif not config.data:
+        grader.accept_half([one for answers in aside.values() for one in answers])
     known = [name for name in config.learns if name in aside] or list(aside)
     grader.calibrate([one for name in known for one in aside[name]])
     grader.save(run.artifact)
@@ -73,7 +73,7 @@ def new(config: Config, run: Run) -> EncoderGrader | LanguageGrader:
 
     if config.grader == "encoder":
         return EncoderGrader(config.base, vectors(config, run), config.prior)
-    return LanguageGrader(base(config, run), **options(config))
+    return LanguageGrader(base(config, run), same_prompt=config.prompt == "same", **options(config))
 
 
 def base(config: Config, run: Run) -> str:
@@ -85,7 +85,7 @@ def base(config: Config, run: Run) -> str:
 
 
 def options(config: Config) -> dict[str, Any]:
-    """Those of a language model."""
+    """Those with which a language model is asked."""
     from papers.bilingual_education import data, miniature
     from papers.bilingual_education.method import ACCEPTABLE
 
@@ -99,7 +99,7 @@ def options(config: Config) -> dict[str, Any]:
         good, bad = ([one for one in known if (one.grade == ACCEPTABLE) == side] for side in (True, False))
         # Of three officially two are unacceptable, the last among them.
         shots = [good[n // 2] if n % 2 else bad[n // 2] for n in range(config.shots)]
-    return {"same_prompt": config.prompt == "same", "shots": shots, "quantized": config.quantized}
+    return {"shots": shots, "quantized": config.quantized}
 
 
 def vectors(config: Config, run: Run) -> Embed:
@@ -111,7 +111,8 @@ def vectors(config: Config, run: Run) -> Embed:
 
     drawn = miniature.drawn(config)
     own = [one for stated in drawn.values() for answers in miniature.conditions(stated).values() for one in answers]
-    own += [answer for rate in miniature.RATES for answer, _ in miniature.mixed(drawn["test"], rate)]
+    rates = miniature.RATES if config.extras else ()
+    own += [answer for rate in rates for answer, _ in miniature.mixed(drawn["test"], rate)]
     spec = base(config, run)
     found: dict[str, Any] = {}
     for name, answers in (("facts", own), ("science", [one for rows in miniature.science().values() for one in rows])):
