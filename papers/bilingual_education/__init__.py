@@ -126,6 +126,12 @@ PAPER = Paper(
             better="equal", size=0.1, unit="territory", premises=("knows",),
         ),
         Check(
+            id="calibration-stays-at-home",
+            statement="Tuned and calibrated on English, its probabilities are further from shares in Spanglish.",
+            metric="ece_sp", treatment="english", control="english", control_metric="ece_en", smallest=0.03,
+            premises=("knows",),
+        ),
+        Check(
             id="mixing-costs",
             statement="Tuned on English, it is right less often about English answers whose words are all replaced "
             "by Spanish ones.",
@@ -158,7 +164,7 @@ PAPER = Paper(
     licence_note="The official code and data have no licence: they may be read from your own copy, not passed on. "
     "Llama 3.1 and Mistral NeMo: their own terms.",
     seeds=(41, 42, 43, 44, 45),
-    minutes=9,
+    minutes=11,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(
