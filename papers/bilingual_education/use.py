@@ -261,6 +261,9 @@ def tune(options: Tune) -> None:
             language.fit(lessons, run, options.training, seed=options.seed, loss_on=options.loss_on)
         grader = language
     grader.calibrate(held)
+    slope, shift = grader.calibration
+    # What is likelier than not is accepted.
+    grader.threshold = -shift / slope if slope > 0 else 0.0
     margins = grader.score(held)
     grader.save(options.out)  # type: ignore[attr-defined]
     found = method.condition([one.grade for one in held], grader.grades(margins), margins)
