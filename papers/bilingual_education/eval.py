@@ -1,0 +1,199 @@
+"""Grade the same answers in every language condition, and compare the conditions.
+
+python -m papers.bilingual_education.eval tiny --variant bilingual
+python -m papers.bilingual_education.eval paper --variant bilingual --data csw_paper_data
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Measurement, Run
+from papers.bilingual_education.config import Config
+from papers.bilingual_education.data import Conditions
+
+if TYPE_CHECKING:
+    from papers.bilingual_education.graders import EncoderGrader, LanguageGrader
+    from papers.bilingual_education.method import Answer, Array, Calibration
+    from papers.bilingual_education.miniature import Statement
+
+Units = dict[str, dict[str, float]]
+MONOLINGUAL = ("en", "es")
+
+
+def evaluate(config: Config, run: Run) -> Measurement:
+    """The miniature's facts, its written questions and its mixed sentences; or the official final test."""
+    from papers.bilingual_education.graders import load_grader
+    from papers.bilingual_education.train import options, vectors
+
+    if config.grader == "encoder":
+        grader = load_grader(run.artifact, vectors(config, run))
+    else:
+        grader = load_grader(run.artifact, **options(config))
+    return official(config, grader) if config.data else tiny(config, grader)
+
+
+class Graded(NamedTuple):
+    """Grades, and margins unless the grades are written."""
+
+    grades: list[str]
+    margins: Any
+
+
+def grade(grader: EncoderGrader | LanguageGrader, answers: Sequence[Answer], config: Config) -> Graded:
+    """Grade answers as the configuration says."""
+    if config.score == "generate":
+        return Graded(grader.write_grades(answers), None)  # type: ignore[union-attr]
+    margins = grader.score(answers)
+    return Graded(grader.grades(margins), margins)
+
+
+# --- what both have ---------------------------------------------------------------------------------------------------
+
+
+def measured(tests: Conditions, graded: Mapping[str, Graded], calibration: Calibration) -> Measurement:
+    """Every condition's numbers, how far apart they are, and units: an answer each, named by what it is about."""
+    from papers.bilingual_education import method
+
+    metrics: dict[str, float] = {}
+    units: Units = {}
+    table: dict[str, dict[str, float]] = {}
+    right: dict[str, list[bool]] = {}
+    for name, answers in tests.items():
+        gold = [one.grade for one in answers]
+        given, margins = graded[name]
+        found = method.condition(gold, given, margins)
+        metrics |= {f"{key}_{name}": value for key, value in found._asdict().items() if key != "answers"}
+        right[name] = [a == b for a, b in zip(gold, given, strict=True)]
+        units[f"accuracy_{name}"] = {one.id: float(r) for one, r in zip(answers, right[name], strict=True)}
+        units[f"rejected_{name}"] = {
+            one.id: 1.0 - r for one, r in zip(answers, right[name], strict=True) if one.grade == method.ACCEPTABLE
+        }
+        if margins is not None:
+            metrics |= sureness(name, calibration.probabilities(margins), answers)
+    accuracies = {name: metrics[f"accuracy_{name}"] for name in tests}
+    metrics |= {"gap": method.gap(accuracies), "worst": min(accuracies.values()), "mean": fmean(accuracies.values())}
+    if {*MONOLINGUAL, "sp"} <= {*tests}:
+        for key in ("accuracy", "rejected"):
+            both = [units[f"{key}_{name}"] for name in MONOLINGUAL]
+            units[f"{key}_mono"] = {one: fmean(side[one] for side in both) for one in both[0]}
+            metrics[f"{key}_mono"] = fmean(units[f"{key}_mono"].values())
+        for name in MONOLINGUAL:
+            found_test = method.disparity(right[name], right["sp"])
+            table[f"{name}-sp"] = {
+                f"only {name} right": found_test.first_only, "only sp right": found_test.second_only,
+                "p (McNemar)": found_test.test.p, "difference": found_test.difference.estimate,
+                "low": found_test.difference.low, "high": found_test.difference.high,
+            }  # fmt: skip
+    return Measurement({name: float(value) for name, value in metrics.items()}, units, {"disparities": table})
+
+
+def sureness(name: str, sure: Array, answers: Sequence[Answer]) -> dict[str, float]:
+    """How far probabilities are from shares, and the Brier score, of one condition."""
+    from papers.bilingual_education import method
+    from papers.bilingual_education.graders import accepted
+
+    right = accepted(answers)
+    error = method.calibration_error(sure, right)
+    return {f"ece_{name}": error, f"brier_{name}": float(np.mean((sure - right) ** 2))}
+
+
+# --- the miniature ----------------------------------------------------------------------------------------------------
+
+
+def tiny(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurement:
+    """Facts, and which of a fact's two answers is liked better; written questions, and sentences mixed by word."""
+    from papers.bilingual_education import miniature
+
+    drawn = miniature.drawn(config)
+    tests = miniature.conditions(drawn["test"])
+    graded = {name: grade(grader, answers, config) for name, answers in tests.items()}
+    found = measured(tests, graded, grader.calibration)
+    metrics, units = dict(found.metrics), dict(found.units)
+    for name, answers in tests.items():
+        margins = graded[name].margins
+        better = {one.id: float(a > b) for one, a, b in zip(answers[::2], margins[::2], margins[1::2], strict=True)}
+        units[f"ranked_{name}"], metrics[f"ranked_{name}"] = better, fmean(better.values())
+    if config.extras:
+        own, numbers = beyond(config, grader, drawn["test"])
+        units |= own
+        metrics |= {name: fmean(values.values()) for name, values in own.items()} | numbers
+        units["unmixed"] = {key: units["accuracy_en"][key] for key in units["mixed_100"]}
+        metrics["unmixed"] = fmean(units["unmixed"].values())
+    metrics |= miniature.solvers(drawn["learn"], drawn["test"])
+    samples = [
+        {"asked": one.question, "said": one.essay, "right": one.grade, "graded": said}
+        for name, answers in tests.items()
+        for one, said in zip(answers[:2], graded[name].grades, strict=False)
+    ]
+    return Measurement(metrics, units, {**found.details, "samples": samples})
+
+
+def beyond(
+    config: Config, grader: EncoderGrader | LanguageGrader, tested: Sequence[Statement]
+) -> tuple[Units, dict[str, float]]:
+    """Units of the written questions in all conditions and of English answers mixed to several rates; and the rates."""
+    from papers.bilingual_education import miniature
+
+    units: Units = {"science": {}}
+    for name, answers in miniature.science().items():
+        given = grade(grader, answers, config).grades
+        units["science"] |= {
+            f"{one.id} {name}": float(one.grade == said) for one, said in zip(answers, given, strict=True)
+        }
+    rates = {}
+    for rate in miniature.RATES:
+        key, pairs = f"mixed_{round(100 * rate)}", miniature.mixed(tested, rate)
+        answers = [answer for answer, _ in pairs]
+        given = grade(grader, answers, config).grades
+        units[key] = {one.id: float(one.grade == said) for one, said in zip(answers, given, strict=True)}
+        rates[f"{key}_rate"] = fmean(text.rate for _, text in pairs)
+    return units, rates
+
+
+# --- the official data ------------------------------------------------------------------------------------------------
+
+
+def official(config: Config, grader: EncoderGrader | LanguageGrader) -> Measurement:
+    """The final test without what also stands in the training data, and how far leaving it out moves the scores."""
+    from papers.bilingual_education import data
+
+    dev = config.split == "dev"
+    tests = data.official(config.data, "dev", ("en", "sp")) if dev else data.official(config.data, "final")
+    graded = {name: grade(grader, answers, config) for name, answers in tests.items()}
+    every = measured(tests, graded, grader.calibration)
+    if dev:
+        return every
+    train = data.official(config.data, "train")
+    known = [data.leaked(tests[name], train[name]) for name in tests]
+    # A row that has leaked in one condition is left out in all, so that conditions stay the same answers.
+    leaks = [any(row) for row in zip(*known, strict=True)]
+    kept, given = Conditions(), dict[str, Graded]()
+    for name, answers in tests.items():
+        places = [n for n, leak in enumerate(leaks) if not leak]
+        kept[name] = [answers[n] for n in places]
+        grades, margins = graded[name]
+        given[name] = Graded([grades[n] for n in places], None if margins is None else margins[places])
+    found = measured(kept, given, grader.calibration)
+    moved = {
+        f"accuracy_{name}_with_leaks": every.metrics[f"accuracy_{name}"] for name in tests
+    } | {"leaks": float(sum(leaks))}  # fmt: skip
+    lengths = {f"trivial_length_{name}": by_length(answers, train[name]) for name, answers in kept.items()}
+    return Measurement({**found.metrics, **moved, **lengths}, found.units, found.details)
+
+
+def by_length(answers: Sequence[Answer], train: Sequence[Answer]) -> float:
+    """Accuracy of accepting what has more words than half of the training answers: acceptable ones are longer."""
+    from papers.bilingual_education.method import ACCEPTABLE
+
+    cut = float(np.median([len(one.essay.split()) for one in train]))
+    return fmean((len(one.essay.split()) > cut) == (one.grade == ACCEPTABLE) for one in answers)
+
+
+if __name__ == "__main__":
+    entrypoint(evaluate)
