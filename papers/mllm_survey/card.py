@@ -245,8 +245,8 @@ def write(card: Card, folder: Path, *, command: str = "") -> None:
         write_table(
             folder / "layers.tsv", [{"layer": n, **dict(zip(names, row, strict=True))} for n, row in enumerate(layers)]
         )
-    names = ("model", "pivot", "texts", "layer", "probe", "nearest", "curves", "gains")
-    content = {name: getattr(card, name) for name in names}
+    fields = ("model", "pivot", "texts", "layer", "probe", "nearest", "curves", "gains")
+    content = {name: getattr(card, name) for name in fields}
     content["languages"] = {row["language"]: row for row in rows}
     content["quadrants"] = {code: gain._asdict() for code, gain in card.quadrants.items()}
     content["headlines"] = card.headlines()
