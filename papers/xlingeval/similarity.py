@@ -68,10 +68,15 @@ def consistency(
 
 
 def vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
-    """Sentence vectors of length 1, shape [text, width]."""
+    """Sentence vectors of length 1, shape [text, width]; nothing, where a model wrote nothing, is like nothing."""
     from torch.nn.functional import normalize
 
-    found: np.ndarray = normalize(encoder(texts).vectors, dim=-1).numpy()
+    said = [number for number, text in enumerate(texts) if text.strip()]
+    if not said:
+        return np.zeros((len(texts), 1), dtype=np.float32)
+    known = normalize(encoder([texts[number] for number in said]).vectors, dim=-1).numpy()
+    found = np.zeros((len(texts), known.shape[1]), dtype=np.float32)
+    found[said] = known
     return found
 
 
