@@ -14,7 +14,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
@@ -41,10 +40,8 @@ _CJK_PUNCTUATION = re.compile(r"""[\\.!?．/_,{}<>:;$%^&*(+"'—！，。？、`
 _CJK_SENTENCE = re.compile(r"[^!?。.！？．\n]+[!?。.！？．\n]?")
 # A letter of a script that puts spaces between words: what may not stand beside a whole word.
 _LETTER = r"[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]]"
-_COMMAS = frozenset(
-    c for c in map(chr, range(sys.maxunicode))
-    if "COMMA" in unicodedata.name(c, "") and unicodedata.category(c) == "Po"
-)  # fmt: skip
+# Of all scripts: the punctuation (Po) that Unicode calls a comma.
+_COMMAS = frozenset(",՝،߸፣᠂᠈⸲⸴⹁⹉⹌、꓾꘍꛵︐︑﹐﹑，､𑑍𑑚𖺗𝪇")
 _QUOTES = {
     "official": ('""', "“”", "「」"),
     "fixed": ('""', "“”", "「」", "『』", "«»", "»«", "„“", "„”", "””", "＂＂", "〝〞"),

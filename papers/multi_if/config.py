@@ -39,7 +39,10 @@ class Config:
     """Languages of the miniature in which replies are written, those with the shortest ones in the model's tokens; the
     choice is forced in all."""
     topics: Annotated[int, Range(1)] = 1
-    """Topics a seed of the miniature; each gives three conversations in every language."""
+    """Topics a seed of which replies are written; each gives three conversations in every language."""
+    chosen: Annotated[int, Range(1)] = 3
+    """Topics a seed of which a choice is forced, those that are written about among them. More, because this only
+    reads, and one topic is one comparison of English with the other languages."""
     mode: Literal["multi_turn", "merged", "oracle_history"] = "multi_turn"
     """multi_turn is the paper's; merged asks for all in one message, oracle_history puts replies that follow everything
     in the place of the model's own (controls, ours)."""
@@ -65,7 +68,7 @@ class Config:
 
 
 PRESETS: dict[str, Config] = {
-    "smoke": Config(model="toy", languages=("en", "hi"), written=("en", "hi"), max_new_tokens=4),
+    "smoke": Config(model="toy", languages=("en", "zh"), written=("en", "zh"), chosen=1, max_new_tokens=4),
     # As many tokens as a reply that follows all three instructions can take; fewer, and turn 3 cannot be right.
     "tiny": Config(max_new_tokens=80),
     "paper": Config(

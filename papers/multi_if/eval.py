@@ -60,9 +60,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
         units |= by_age(talks, rows)
         if config.mode == "multi_turn":
             units |= influence(config, run, model)
-        copied = {talk.key: [turn.prompt for turn in talk.turns] for talk in talks}
+        copied = {talk.key: ["\n".join(t.prompt for t in talk.turns[:end]) for end in (1, 2, 3)] for talk in talks}
         silent = {talk.key: [miniature.languages()[talk.language]["sentences"][0]] * 3 for talk in talks}
-        for name, solver in (("copies_the_prompt", copied), ("one_sentence", silent)):
+        for name, solver in (("copies_all_prompts", copied), ("one_sentence", silent)):
             metrics[f"trivial_{name}"] = fmean(by_turn(score(talks, solver))["followed_3"].values())
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     shown = [{"asked": turn.prompt, "said": text} for talk in talks[:: max(1, len(talks) // 6)]
@@ -212,7 +212,7 @@ def influence(config: Config, run: Run, model: Model) -> Units:
     from papers.multi_if import miniature
 
     codes = config.languages or miniature.LANGUAGES
-    inputs = {name: getattr(config, name) for name in ("model", "dtype", "topics", "split", "seed")}
+    inputs = {name: getattr(config, name) for name in ("model", "dtype", "chosen", "split", "seed")}
     found = run.once("influence", {**inputs, "codes": codes}, lambda: margins(config, model(), codes))
     units: Units = defaultdict(dict)
     by_path: dict[str, list[float]] = defaultdict(list)
@@ -252,21 +252,22 @@ def margins(config: Config, loaded: Loaded, codes: Sequence[str]) -> dict[str, l
 
     contexts: list[str] = []
     choices: list[list[str]] = []
-    made = list(miniature.conversations(codes, miniature.frames(config.split, config.topics, config.seed)))
+    made = list(miniature.conversations(codes, miniature.frames(config.split, config.chosen, config.seed)))
     for talk, frame in made:
         asks = [turn.ask for turn in talk.turns]
-        pairs = [miniature.pair(talk.language, kind, frame) for kind in frame.kinds]
+        texts = [text for kind in frame.kinds for pair in miniature.pairs(talk.language, kind, frame) for text in pair]
         for told in (asks, ["", *asks[1:]], [*asks[:2], ""]):
             messages = miniature.dialogue(talk.language, frame, told)
             contexts.append(render(loaded.tokenizer, messages, prompt=True))
-            choices.append([text for pair in pairs for text in pair])
+            choices.append(texts)
     scores = iter(score_choices(*loaded, contexts, choices))
     found: dict[str, list[dict[str, Any]]] = {"own": [], "decoy": []}
     for talk, frame in made:
         margin = []
         for _ in range(3):
             likely = [one.log_likelihood for one in next(scores)]
-            margin.append([ok - bad for ok, bad in zip(likely[::2], likely[1::2], strict=True)])
+            gaps = [ok - bad for ok, bad in zip(likely[::2], likely[1::2], strict=True)]
+            margin.append([fmean(several) for several in zip(gaps[::2], gaps[1::2], strict=True)])
         for without, place in ((1, 0), (2, 2)):
             change = [told - left_out for told, left_out in zip(margin[0], margin[without], strict=True)]
             row = {"path": path(talk.key, frame.kinds[place]), "age": 2 - place}

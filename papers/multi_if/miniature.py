@@ -27,7 +27,7 @@ LATIN = ("en", "fr", "it", "pt", "es")
 KINDS = (
     "keywords:existence", "startend:end_checker", "startend:quotation", "detectable_content:postscript",
     "detectable_content:number_placeholders", "detectable_format:title", "detectable_format:number_bullet_lists",
-    "punctuation:no_comma",
+    "detectable_format:number_highlighted_sections",
 )  # fmt: skip
 """Those that conversations are made of."""
 _QUOTED = (
@@ -42,6 +42,7 @@ CONFLICTS = {
     *(frozenset(("combination:two_responses", other)) for other in _QUOTED[:2]),
     frozenset(("keywords:existence", "keywords:forbidden_words")),
     frozenset(("change_case:english_capital", "change_case:english_lowercase")),
+    frozenset(("detectable_format:number_bullet_lists", "detectable_format:number_highlighted_sections")),
 }
 DEV = 8
 """The first nouns are for development, the others for the test."""
@@ -185,11 +186,10 @@ def example(code: str, kind: str, frame: Frame) -> tuple[dict[str, Any], str, st
     return {name: _filled(value, known) for name, value in entry["arguments"].items()}, ok, bad
 
 
-def pair(code: str, kind: str, frame: Frame) -> tuple[str, str]:
-    """The fragments that decide whether an instruction is followed, as short as they can be."""
+def pairs(code: str, kind: str, frame: Frame) -> list[tuple[str, str]]:
+    """Replies that differ in nothing but whether they follow an instruction, as short as they can be."""
     entry, known = examples()[kind], slots(code, frame)
-    ok, bad = (text.format_map(known) for text in entry.get("choice", (entry["ok"], entry["bad"])))
-    return ok, bad
+    return [(ok.format_map(known), bad.format_map(known)) for ok, bad in entry["choices"]]
 
 
 def _filled(value: Any, known: Mapping[str, Any]) -> Any:
@@ -270,3 +270,12 @@ def toy(folder: Path) -> None:
     from core.tasks.samples import CHAT_TEMPLATE
 
     byte_decoder(folder, languages()["en"]["sentences"], vocabulary=300, positions=4096, chat_template=CHAT_TEMPLATE)
+    # English letters alone would spell other scripts in bytes, thousands of tokens a dialogue.
+    known = [text for table in languages().values() for text in (*table["sentences"], *table["asks"].values())]
+    tokenizer = train_bpe(known, vocabulary_size=2000)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    config = miniature(
+        len(tokenizer), width=16, layers=2, heads=2, feed_forward=32, positions=4096, initializer_range=0.2
+    )
+    from_config(config, seed=0).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

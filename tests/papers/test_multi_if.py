@@ -324,6 +324,7 @@ def test_conversations_are_balanced_and_parts_disjoint() -> None:
     nouns = [{n for frame in frames for n in (frame.topic, frame.word, frame.other)} for frames in drawn.values()]
     assert not nouns[0] & nouns[1]
     assert miniature.frames("test", 3, 1) != miniature.frames("test", 3, 2)
+    assert miniature.frames("test", 3, 1)[:1] == miniature.frames("test", 1, 1), "what is chosen is written about too"
     decoys = [talk for talk, _ in miniature.conversations(("en",), miniature.frames("dev", 2, 0), decoy=True)]
     for real, decoy in zip(TALKS, decoys, strict=False):
         assert [turn.prompt for turn in real.turns] == [turn.prompt for turn in decoy.turns]
@@ -337,6 +338,34 @@ def test_conversations_are_balanced_and_parts_disjoint() -> None:
     assert firsts[0] == firsts[1], (
         "each of the decoys is once the only one, so that a share of one and of three compare"
     )
+
+
+def test_pairs_differ_in_nothing_but_the_instruction() -> None:
+    """Of the same words one text follows and one does not; a keyword and an ending are words themselves."""
+    for talk, frame in KNOWN:
+        for constraint in talk.turns[2].constraints:
+            kind, arguments = constraint.instruction, constraint.arguments
+            found = miniature.pairs(talk.language, kind, frame)
+            assert len(set(found)) == 2
+            for texts in found:
+                assert [check(kind, arguments, text, language=talk.language) for text in texts] == [True, False]
+                plain = {"".join(filter(str.isalpha, text.replace(arguments.get("postscript_marker", "\0"), "")))
+                         for text in texts}  # fmt: skip
+                assert (len(plain) == 1) == (kind not in ("keywords:existence", "startend:end_checker"))
+
+
+def test_solvers_that_know_nothing_follow_little() -> None:
+    """A copy of all that was said before follows the keyword alone; a neutral sentence and silence follow nothing."""
+    for talk, _ in miniature.conversations(miniature.LANGUAGES, miniature.frames("dev", 12, 3)):
+        table, seen = checkers.languages()[talk.language], ""
+        for turn in talk.turns:
+            seen = f"{seen}\n{turn.prompt}".strip()
+            for one in turn.constraints:
+                said = (seen, turn.prompt, turn.prompt + table["sentences"][0], table["sentences"][0], "")
+                met = [check(one.instruction, one.arguments, text, language=talk.language, strict=False)
+                       for text in said]  # fmt: skip
+                assert not any(met[3:]), (one, talk.key)
+                assert not any(met) or one.instruction == "keywords:existence", (one, talk.key, turn.prompt)
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
@@ -367,12 +396,13 @@ def test_influence_is_the_difference_of_differences(smoke: Callable[[str], Any],
         loaded = eval.load(config, run)
         made = eval.margins(config, loaded, ("en",))
     talk, frame = next(miniature.conversations(("en",), miniature.frames("test", 1, 0)))
-    texts = [text for kind in frame.kinds for text in miniature.pair("en", kind, frame)]
+    texts = [text for kind in frame.kinds for pair in miniature.pairs("en", kind, frame) for text in pair]
     asks, found = [turn.ask for turn in talk.turns], []
     for asked in (asks, ["", *asks[1:]]):
         context = render(loaded.tokenizer, miniature.dialogue("en", frame, asked), prompt=True)
-        likely = [one.log_likelihood for one in log_likelihoods(*loaded, [context] * 6, texts)]
-        found.append([likely[at] - likely[at + 1] for at in (0, 2, 4)])
+        likely = [one.log_likelihood for one in log_likelihoods(*loaded, [context] * 12, texts)]
+        gaps = [likely[at] - likely[at + 1] for at in range(0, 12, 2)]
+        found.append([(gaps[at] + gaps[at + 1]) / 2 for at in (0, 2, 4)])
     first, middle, last = (with_it - without for with_it, without in zip(*found, strict=True))
     assert made["own"][0]["age"] == 2
     assert made["own"][0]["nats"] == pytest.approx(first - (middle + last) / 2, abs=1e-3)
