@@ -51,7 +51,7 @@ class Config:
     facts: Annotated[int, Range(2)] = 150
     """Facts to learn from in the miniature, each with an acceptable and an unacceptable answer; 150 answers (code)."""
     asked: Annotated[int, Range(0)] = 0
-    """Only so many test facts, and a quarter of them to calibrate on; 0 = all, and 40."""
+    """Only so many test facts and written questions, and a quarter of them to calibrate on; 0 = all, and 40."""
     extras: bool = True
     """Grade written questions and mixed sentences, too."""
 
@@ -102,7 +102,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "spanglish": {"learns": ("sp",)},
     "tripled": {"equal": False},
     "by_lot": {"by_lot": True},
-    "smollm2": {"grader": "lora", "base": "wheel:smollm2", "learns": (), "asked": 40, "extras": False},
+    "smollm2": {"grader": "lora", "base": "wheel:smollm2", "learns": (), "asked": 30, "extras": False},
 }
 
 # Tokens of the official texts in Llama's vocabulary: a training row, and what is read to grade an answer (assumed from
