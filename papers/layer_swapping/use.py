@@ -254,6 +254,10 @@ def search(options: Search) -> None:
     if options.outer == "base":
         raise UserError("search has no base: leave --outer base out.")
     task, language = folders(options.task_expert, options.language_expert)
+    if (language / "adapter_config.json").exists():
+        raise UserError(
+            "search averages too, which factors of adapters do not survive: merge them into their base first."
+        )
     layers = merging.depth(merging.names(language))
     score = own(options.evaluate, "evaluate")
     recipes = fitting(options, layers)

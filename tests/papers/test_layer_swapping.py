@@ -401,6 +401,9 @@ def test_adapters_are_swapped_by_layer_and_not_averaged(experts: Path, capsys: p
             use.main(["merge", *words.split(), "--out", "never"])
         assert stop.value.code == 2
         assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        use.main(["search", "--task-expert", "a", "--language-expert", "b", "--evaluate", "mine.py:score"])
+    assert "search averages too" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
