@@ -155,8 +155,11 @@ class LanguageGrader(Grader):
         super().__init__(base)
         self.form: method.Form = "asking" if same_prompt else "training"
         self.shots = tuple(shots)
-        options = {"quantization": "nf4"} if quantized else {}
-        self.model, self.tokenizer = loaded or loading.load(base, dtype=dtype, **options)
+        options: dict[str, Any] = {"quantization": "nf4"} if quantized else {}
+        model: Any
+        tokenizer: Any
+        model, tokenizer = loaded or loading.load(base, dtype=dtype, **options)
+        self.model, self.tokenizer = model, tokenizer
 
     def score(self, answers: Sequence[Answer]) -> Array:
         """d of (1)."""

@@ -41,9 +41,9 @@ def train(config: Config, run: Run) -> None:
     if learn:
         answers = lessons(learn, config)
         if grader.kind == "encoder":
-            grader.fit(answers)  # type: ignore[call-arg]
+            grader.fit(answers)
         else:
-            grader.fit(answers, run, config.training, seed=config.seed, loss_on=config.loss_on)  # type: ignore[call-arg]
+            grader.fit(answers, run, config.training, seed=config.seed, loss_on=config.loss_on)
     elif not config.data:
         grader.accept_half([one for answers in aside.values() for one in answers])
     known = [name for name in config.learns if name in aside] or list(aside)

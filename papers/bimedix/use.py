@@ -257,7 +257,7 @@ def _tell_accuracy(scores: Mapping[str, Scores], path: Path) -> None:
     rows: list[dict[str, Any]] = []
     for stage, by_language in scores.items():
         (first, one), (second, other) = by_language.items()
-        found = {
+        found: dict[str, tuple[Mapping[str, float], Mapping[str, float] | float]] = {
             f"{stage} {first}": (one, 0.0),
             f"{stage} {second}": (other, 0.0),
             f"{stage} {first} - {second}": (one, other),

@@ -80,13 +80,13 @@ class Material:
 
     def only(self, language: int) -> Material:
         """One of two real languages by itself."""
-        parts = {name: [getattr(self, name)[language]] for name in ("read", "held", "pieces")}
+        parts: dict[str, Any] = {name: [getattr(self, name)[language]] for name in ("read", "held", "pieces")}
         return replace(self, pairs=[], **parts)
 
 
 def material(config: Config, run: Run) -> Material:
     """Text of both languages of the miniature, or of as many as the configuration names."""
-    names = ("seed", "split", "corpus", "tokenizer", "vocabulary", "compared")
+    names: tuple[str, ...] = ("seed", "split", "corpus", "tokenizer", "vocabulary", "compared")
     asked = to_dict(config)
     names += ("second", "pairs", "languages") if config.real and config.corpus else ()
     longest = max(1.0, config.length, *config.law, *config.law_second)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 PAD = 0
 Matching = Literal["one_by_one", "max_matching"]
-Pairs = Iterable[tuple[Sequence[int], Sequence[int]]]
+Pairs = Iterable[Sequence[Sequence[int] | np.ndarray]]
 
 
 # --- languages --------------------------------------------------------------------------------------------------------
@@ -263,7 +263,8 @@ def token_efficiency(law: Law, perplexity: float, tokens: float) -> float:
 
 def blocks(model: nn.Module) -> list[str]:
     """Paths of the transformer's blocks: the list of modules that has as many as the model has layers."""
-    count = model.config.get_text_config().num_hidden_layers
+    config: Any = model.config
+    count = config.get_text_config().num_hidden_layers
     for path, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
             return [f"{path}.{number}" for number in range(count)]
@@ -289,7 +290,9 @@ def hidden_similarity(
     Raises:
         ValueError: Texts of different length that are to be compared place by place.
     """
-    paths, found, apart, before = blocks(model), [], [], None
+    paths, before = blocks(model), None
+    found: list[np.ndarray] = []
+    apart: list[np.ndarray] = []
     for pair in pairs:
         one, other = (_unit_states(model, ids, paths) for ids in pair)
         if matching == "one_by_one" and one.shape != other.shape:
@@ -301,7 +304,9 @@ def hidden_similarity(
     return np.mean(found, axis=0), np.mean(apart, axis=0) if apart else nothing
 
 
-def _unit_states(model: Any, ids: Sequence[int], paths: Sequence[str]) -> Float[Tensor, "block token width"]:
+def _unit_states(
+    model: Any, ids: Sequence[int] | np.ndarray, paths: Sequence[str]
+) -> Float[Tensor, "block token width"]:
     states: list[Tensor] = []
     with watching(model, paths, lambda _, output: states.append(output[0].float().cpu())):
         model(input_ids=torch.as_tensor(np.asarray(ids), device=model.device)[None], use_cache=False)

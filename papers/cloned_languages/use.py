@@ -219,7 +219,9 @@ def residual_interval(
     fitted = np.array([law(value) for value in x])
     residuals = (1 / np.array([point[1] for point in points]) - fitted) * math.sqrt(len(x) / (len(x) - 3))
     rng = np.random.default_rng(seed)
-    found = [fit_saturating(x, fitted + rng.choice(residuals, len(x))).invert(1 / perplexity) for _ in range(draws)]
+    found = [
+        fit_saturating(x, [*(fitted + rng.choice(residuals, len(x)))]).invert(1 / perplexity) for _ in range(draws)
+    ]
     low, high = np.quantile(found, [0.025, 0.975], method="nearest")
     return float(low / tokens), float(high / tokens)
 

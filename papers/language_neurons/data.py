@@ -97,11 +97,11 @@ def cross_entropy(
     from core.inference.seq2seq import positions
     from core.training.seq2seq import collate, pairs
 
-    texts = [
+    read, written = (
         [re.sub(r"<<.*?>>", "", text).partition("####")[0].strip() or "." for text in side]
         for side in (sources, targets)
-    ]
-    made, found = pairs(tokenizer, *texts, source, target, positions(model)), list[float]()
+    )
+    made, found = pairs(tokenizer, read, written, source, target, positions(model)), list[float]()
     with torch.inference_mode():
         for start in range(0, len(made), 16):
             batch = collate(made[start : start + 16], pad=tokenizer.pad_token_id)

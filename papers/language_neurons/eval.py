@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
@@ -63,7 +63,7 @@ def switching(config: Config, run: Run) -> Measurement:
     read, held = texts(config, loaded)
     measured = activity_of(config, run, loaded, read)
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, selection=config.selection)
-    masks = masks_of(measured, found, config.silenced, config.seed)
+    masks = masks_of(measured, found, cast("Kind", config.silenced), config.seed)
     rows = {code: data.rows(loaded.tokenizer, own) for code, own in held.items()}
     before, nats = losses(loaded.model, measured, masks, rows)
     metrics, units = summary(nats)
@@ -246,7 +246,7 @@ def overlaps(
 
     other = activity_of(config, run, loaded, miniature.other_domain(config), "other")
     found = method.identify(other.shares, rate=config.kept, bar=config.bar, selection=config.selection)
-    again = masks_of(other, found, config.silenced, config.seed + 1)
+    again = masks_of(other, found, cast("Kind", config.silenced), config.seed + 1)
     generator, units = torch.Generator().manual_seed(config.seed), dict[str, dict[str, float]](overlap={}, chance={})
     for code, own in masks.items():
         if len(own):

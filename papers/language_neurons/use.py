@@ -272,7 +272,7 @@ def run_pairs(options: Pairs) -> None:
     }
     for code, rows in repeated.items():
         for row, (asked_for, text) in zip(rows, said[code], strict=True):
-            prompts[code, row.id] = asked_for
+            prompts[code][row.id] = asked_for
             if text.strip() and text not in by_question[code].setdefault(row.id, []):
                 by_question[code][row.id].append(text)
     found = []
@@ -283,7 +283,7 @@ def run_pairs(options: Pairs) -> None:
             if own and english:
                 right = [bool(same_number(text, row.answer)) for text in own]
                 for better, worse in method.preferences(own, method.rewards(own, english, ce), right):
-                    sides = {"prompt": prompts[code, row.id], "chosen": better, "rejected": worse}
+                    sides = {"prompt": prompts[code][row.id], "chosen": better, "rejected": worse}
                     found.append({**sides, "language": code})
     if not found:
         raise UserError(f"No question of {options.questions} has two different answers of which one is right.")

@@ -106,7 +106,7 @@ def problems(config: Config, run: Run, models: Models) -> Found:
         pairs, generic = [], []
         for folder in folders:
             model, tokenizer = load(folder)
-            right = {}
+            right: dict[tuple[str, str], float] = {}
             for language, questions in asked.items():
                 texts = data.prompts(config, language, questions)
                 outputs = generate(model, tokenizer, texts, max_new_tokens=config.max_new_tokens, stop=["\nQuestion:"])

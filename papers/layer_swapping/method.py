@@ -156,7 +156,7 @@ def swapped(
     found, outer = placed(recipe, merging.depth(names), place, seed)
     merging.merge(sources, out, swap(found, outer, recipe.weight))
     outside = [name for name in names if merging.part(name).layer is None]
-    manifest = {"task": str(task), "language": str(language), "recipe": asdict(recipe), "place": place}
+    manifest: dict[str, Any] = {"task": str(task), "language": str(language), "recipe": asdict(recipe), "place": place}
     manifest |= {"layers": found, "outer": outer, "outer_tensors": outside}
     write_json(Path(out) / MANIFEST, manifest)
     return manifest

@@ -11,6 +11,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby, product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -127,8 +128,8 @@ def recipe_of(options: Merge, layers: int) -> Recipe:
     by_depth = method.scaled(layers)
     bottom = by_depth.bottom if options.bottom is None else options.bottom
     top = by_depth.top if options.top is None else options.top
-    at = [options.transition if size else 0 for size in (bottom, top)]
-    return Recipe(bottom, top, *at, weight=options.weight, outer=options.outer)
+    below, above = (options.transition if size else 0 for size in (bottom, top))
+    return Recipe(bottom, top, below, above, options.weight, options.outer)
 
 
 def merge(options: Merge) -> None:
@@ -281,13 +282,13 @@ def search(options: Search) -> None:
         measured("language expert", language)
         tried("soup", lambda: merging.merge([task, language], place, merging.average([0.5, 0.5])))
         for recipe in recipes:
-            tried(named(recipe), lambda recipe=recipe: method.swapped(task, language, recipe, place))
+            tried(named(recipe), partial(method.swapped, task, language, recipe, place))
         best = max(zip(recipes, rows[3:], strict=True), key=lambda entry: entry[1]["score"])[0]
         controls: list[tuple[Place, int]] = [("reverse", 0), *(("random", options.seed + n) for n in range(3))]
         for kind, seed in controls:
             tried(
                 f"{kind} of the best" + (f" {seed}" if kind == "random" else ""),
-                lambda kind=kind, seed=seed: method.swapped(task, language, best, place, place=kind, seed=seed),
+                partial(method.swapped, task, language, best, place, place=kind, seed=seed),
             )
     print(f"best recipe: {named(best)}. The score of the best of {len(recipes)} is too high: measure it on other data.")
     if options.out:

@@ -269,13 +269,6 @@ def toy(folder: Path) -> None:
     from core.models.scratch import byte_decoder
     from core.tasks.samples import CHAT_TEMPLATE
 
-    byte_decoder(folder, languages()["en"]["sentences"], vocabulary=300, positions=4096, chat_template=CHAT_TEMPLATE)
     # English letters alone would spell other scripts in bytes, thousands of tokens a dialogue.
     known = [text for table in languages().values() for text in (*table["sentences"], *table["asks"].values())]
-    tokenizer = train_bpe(known, vocabulary_size=2000)
-    tokenizer.chat_template = CHAT_TEMPLATE
-    config = miniature(
-        len(tokenizer), width=16, layers=2, heads=2, feed_forward=32, positions=4096, initializer_range=0.2
-    )
-    from_config(config, seed=0).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    byte_decoder(folder, known, vocabulary=2000, positions=4096, chat_template=CHAT_TEMPLATE)

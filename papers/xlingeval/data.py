@@ -198,10 +198,14 @@ def _unlike(other: Mapping[str, str], right: Mapping[str, str]) -> float:
 def write_long(path: Path, items: Sequence[Item], asked: Candidates) -> None:
     """Questions and candidates as a table in the official layout, a row an answer."""
     codes = languages_of(items)
-    rows = [
-        {"id": item.id, "label": label, "answer_ids": f"{item.id}/{place}"}
-        | {f"question_{NAMES.get(code, code)}": item.texts[code].question for code in codes}
-        | {f"answer_{NAMES.get(code, code)}": texts[code] for code in codes}
+    rows: list[dict[str, str | float | None]] = [
+        {
+            "id": item.id,
+            "label": label,
+            "answer_ids": f"{item.id}/{place}",
+            **{f"question_{NAMES.get(code, code)}": item.texts[code].question for code in codes},
+            **{f"answer_{NAMES.get(code, code)}": texts[code] for code in codes},
+        }  # fmt: skip
         for item in items
         for place, (label, texts) in enumerate(asked[item.id])
     ]

@@ -137,7 +137,7 @@ def _verifiability(
             said = _by_item(items, asked, speaker.verdicts(pairs, code, config.temperatures[-1], config.seed))
         read = {p: {key: [verdict(text, code, p) for text in own] for key, own in said.items()} for p in PARSERS}
         found.add("auc", code, {key: _auc(values) for key, values in read["words"].items()})
-        for parser, name in (("words", "kept"), ("official", "kept_official")):
+        for parser, name in zip(PARSERS, ("kept", "kept_official"), strict=True):
             found.add(name, code, {key: fmean(float(v != -1) for v in own) for key, own in read[parser].items()})
             _hard(found, code, "" if parser == "words" else "_official", labels, read[parser])
         found.rows += [
