@@ -205,7 +205,7 @@ def write_long(path: Path, items: Sequence[Item], asked: Candidates) -> None:
             "answer_ids": f"{item.id}/{place}",
             **{f"question_{NAMES.get(code, code)}": item.texts[code].question for code in codes},
             **{f"answer_{NAMES.get(code, code)}": texts[code] for code in codes},
-        }  # fmt: skip
+        }
         for item in items
         for place, (label, texts) in enumerate(asked[item.id])
     ]
