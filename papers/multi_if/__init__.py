@@ -6,16 +6,17 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where others are
-# checked than those that are asked for (`decoy`), nothing may come out: falls and leads are metrics of their own, so
-# that this arm is compared with itself as well.
+# The same instruction with the same arguments is compared with itself; languages are drawn whole. Where the choice is
+# of others than those that are asked for (`decoy`), nothing may come out: falls and leads are metrics of their own, so
+# that this arm is compared with itself as well. What is written has no null arm: what nobody asks for is next to never
+# followed, and cannot fall.
 _DRAWN: dict[str, Any] = {
     "treatment": "multi_turn",
     "unit": "language",
     "null": "decoy",
     "premises": ("english-heeds",),
 }
-_FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
+_FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05, "null": None}
 _HEEDED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
 _NATS: dict[str, Any] = _DRAWN | {"smallest": 0.25}
 _LARGE = "A model of 135 million parameters has no larger and no reasoning sibling here: preset `paper`."
@@ -76,7 +77,7 @@ PAPER = Paper(
         Check(
             id="asking-helps",
             statement="At the third turn more of the instructions are followed than of others, which nobody asked for.",
-            **_FOLLOWED | {"metric": "followed_3", "control": "decoy", "null": None},
+            **_FOLLOWED | {"metric": "followed_3", "control": "decoy"},
         ),
         Check(
             id="more-turns-than-instructions",
