@@ -146,9 +146,9 @@ PAPER = Paper(
         ),
         Check(
             id="smollm2-bias",
-            statement="SmolLM2-135M, untuned, is right less often about Spanglish answers than about the same in "
-            "English.",
-            metric="accuracy_sp", treatment="smollm2", control="smollm2", control_metric="accuracy_en",
+            statement="SmolLM2-135M, untuned, likes the right one of a fact's two answers less often in Spanglish than "
+            "in English.",
+            metric="ranked_sp", treatment="smollm2", control="smollm2", control_metric="ranked_en",
             better="lower", premises=("smollm2-ranks",), **_DRAWN,
         ),
     ),
@@ -164,7 +164,7 @@ PAPER = Paper(
     licence_note="The official code and data have no licence: they may be read from your own copy, not passed on. "
     "Llama 3.1 and Mistral NeMo: their own terms.",
     seeds=(41, 42, 43, 44, 45),
-    minutes=11,
+    minutes=12,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(

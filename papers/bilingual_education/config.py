@@ -102,7 +102,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "spanglish": {"learns": ("sp",)},
     "tripled": {"equal": False},
     "by_lot": {"by_lot": True},
-    "smollm2": {"grader": "lora", "base": "wheel:smollm2", "learns": (), "asked": 40, "extras": False},
+    "smollm2": {"grader": "lora", "base": "wheel:smollm2", "learns": (), "asked": 30, "extras": False},
 }
 
 # Tokens of the official texts in Llama's vocabulary: a training row, and what is read to grade an answer (assumed from
