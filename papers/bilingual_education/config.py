@@ -51,7 +51,7 @@ class Config:
     facts: Annotated[int, Range(2)] = 150
     """Facts to learn from in the miniature, each with an acceptable and an unacceptable answer; 150 answers (code)."""
     asked: Annotated[int, Range(0)] = 0
-    """Only so many test facts, and a quarter of them to calibrate on; 0 = all, and 40."""
+    """Only so many test facts and written questions, and a quarter of them to calibrate on; 0 = all, and 40."""
     extras: bool = True
     """Grade written questions and mixed sentences, too."""
 

@@ -176,7 +176,7 @@ def others(own: Sequence[Fact], rng: Random) -> list[Fact]:
 
 def drawn(config: Config) -> dict[str, list[Statement]]:
     """What a seed learns from, calibrates on and is tested with."""
-    known, aside = part("train"), min(CALIBRATION, -(-config.asked // 4)) or CALIBRATION
+    known, aside = part("train"), max(8, config.asked // 4) if config.asked else CALIBRATION
     chosen = Random(f"facts/{config.seed}").sample(known, min(len(known), config.facts + aside))
     tested = part(config.split)
     if config.asked:

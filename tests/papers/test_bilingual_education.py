@@ -282,15 +282,15 @@ def test_files_that_do_not_correspond(bad: list[Answer], said: str, tmp_path: Pa
 
 
 def release(folder: Path) -> Path:
-    """Files named as the official ones: twelve answers to learn from, of which the test repeats two questions."""
+    """Files named as the official ones: eight answers to learn from, of which the test repeats two questions."""
     for name, code in (("english", "en"), ("spanish", "es"), ("spanglish", "sp")):
-        write(folder / "data_maibat" / f"train_{name}.csv", some(12, code))
+        write(folder / "data_maibat" / f"train_{name}.csv", some(8, code))
         own = [replace(one, question=f"New {one.question}" if n > 3 else one.question, essay=f"{one.essay} Yes.")
-               for n, one in enumerate(some(16, code))]  # fmt: skip
+               for n, one in enumerate(some(12, code))]  # fmt: skip
         write(folder / "final_test" / f"final_{name}_test.csv", own)
         if name != "spanish":
             write(
-                folder / "data_maibat" / f"dev_{name}.csv", [replace(o, question=f"Dev {o.question}") for o in some(6)]
+                folder / "data_maibat" / f"dev_{name}.csv", [replace(o, question=f"Dev {o.question}") for o in some(4)]
             )
     return folder
 
@@ -304,7 +304,7 @@ def cell(config: Config, stages: Path, run: Any) -> Any:
     return evaluation.evaluate(config, own)
 
 
-@pytest.mark.parametrize("arm", ["bilingual", "zero", "tripled"])
+@pytest.mark.parametrize("arm", ["bilingual", "zero"])
 def test_encoder_arms(arm: str, tmp_path: Path) -> None:
     config = with_variant(replace(PRESETS["smoke"], grader="encoder"), VARIANTS, arm)
     with temporary("bilingual_education", config) as run:
@@ -319,10 +319,12 @@ def test_encoder_arms(arm: str, tmp_path: Path) -> None:
     assert found.metrics["worst"] == min(found.metrics[f"accuracy_{name}"] for name in ("en", "es", "sp"))
     assert found.metrics["mixed_100_rate"] > 0.95
     assert (grader.threshold == 0) == (arm != "zero")
-    wanted = {"bilingual": 16, "zero": 0, "tripled": 48}[arm]
-    parts = miniature.conditions(miniature.drawn(config)["learn"])
-    learn = {name: parts[name] for name in config.learns}
-    assert len(train.lessons(learn, config) if learn else []) == wanted
+
+
+def test_equal_and_all() -> None:
+    parts = miniature.conditions(miniature.drawn(PRESETS["smoke"])["learn"])
+    one, every = (train.lessons(parts, replace(PRESETS["smoke"], equal=equal)) for equal in (True, False))
+    assert len(every) == 3 * len(one) == 3 * len(parts["en"])
 
 
 def test_grades_by_lot_are_as_many_of_each() -> None:
@@ -346,7 +348,7 @@ def test_the_paper_preset_on_local_files(smoke: Callable[[str], Any], tmp_path: 
         assert (run.artifact / "adapter_config.json").exists()
         scored = evaluation.evaluate(replace(paper, score="logprob", split="dev"), run)
     assert found.metrics["leaks"] == 4
-    assert len(found.units["accuracy_sp"]) == 12
+    assert len(found.units["accuracy_sp"]) == 8
     assert {"accuracy_en_with_leaks", "gap", "trivial_length_sp", "unknown_es"} <= {*found.metrics}
     assert {"accuracy_en", "auc_sp"} <= {*scored.metrics}
     assert "accuracy_es" not in scored.metrics
@@ -385,7 +387,7 @@ def test_settings_that_mean_nothing(bad: Mapping[str, Any], said: str) -> None:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for code in ("en", "es", "sp"):
-        write(tmp_path / f"{code}.csv", some(24, code))
+        write(tmp_path / f"{code}.csv", some(12, code))
     (tmp_path / "mine.py").write_text(
         "def grader():\n    return lambda _, essays: ['acceptable' if e.startswith('en') else 'no' for e in essays]\n"
     )
@@ -422,15 +424,15 @@ def test_tuning_and_grading(desk: Path, smoke: Callable[[str], Any], capsys: Any
     (stage,) = smoke("bilingual_education").stages.glob("toy-lora-*")
     options = ["--model", str(stage), "--training.epochs", "1", "--training.max-length", "256"]
     use.main(["tune", "en=en.csv", "sp=sp.csv", *options, "--equal"])
-    assert "Learnt from 20 answers in en, sp; 8 to other questions" in capsys.readouterr().out
+    assert "Learnt from 10 answers in en, sp; 4 to other questions" in capsys.readouterr().out
     use.main(["grade", "es.csv", "--grader", "grader"])
     with (desk / "graded.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 24
+    assert len(rows) == 12
     assert all(0 <= float(row["probability"]) <= 1 and row["given"] in (A, U) for row in rows)
     use.main(["audit", "en=en.csv", "es=es.csv", "--grader", "grader"])
     assert "AUC" in capsys.readouterr().out
-    write(desk / "one.csv", [replace(one, grade=A) for one in some(24)])
+    write(desk / "one.csv", [replace(one, grade=A) for one in some(12)])
     with pytest.raises(SystemExit):
         use.main(["tune", "en=one.csv", "--model", str(stage)])
     assert "have one grade" in capsys.readouterr().err
@@ -441,7 +443,7 @@ def test_tuning_an_encoder(desk: Path, tmp_path: Path) -> None:
     use.main(["tune", "en=en.csv", "--kind", "encoder", "--model", str(tmp_path / "toy")])
     answers = data.read_answers("es.csv")
     first = graders.load_grader("grader")
-    assert first.probabilities(answers).shape == (24,)
+    assert first.probabilities(answers).shape == (12,)
     assert isinstance(first, graders.EncoderGrader)
     assert first.weights.shape == (64,)
     (desk / "grader" / "grader.json").write_text("{}")
@@ -452,7 +454,7 @@ def test_tuning_an_encoder(desk: Path, tmp_path: Path) -> None:
 def test_mixing_a_table(desk: Path, capsys: Any) -> None:
     (desk / "words.tsv").write_text("it is\tes\nyes\tsí\n", encoding="utf-8")
     use.main(["mix", "en.csv", "--lexicon", "words.tsv", "--rate", "1"])
-    assert "24 rows, 33.3% of their words replaced" in capsys.readouterr().out
+    assert "12 rows, 33.3% of their words replaced" in capsys.readouterr().out
     with (desk / "mixed.csv").open(encoding="utf-8") as file:
         row = next(csv.DictReader(file))
     assert (row["essay"], row["mixed_rate"]) == ("en es 0.", "0.3333")
