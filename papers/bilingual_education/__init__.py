@@ -10,6 +10,8 @@ from core.experiment.paper import Check, Claim, Paper, Premise, public
 # wordings and mistakes everywhere. Less than three points of accuracy would change nobody's grade.
 _DRAWN: dict[str, Any] = {"unit": "territory", "smallest": 0.03}
 _LEARNT: dict[str, Any] = {**_DRAWN, "null": "by_lot", "premises": ("knows",)}
+# Two numbers of one grader: one that has learnt nothing is at chance in both, and below a good one's in either.
+_WITHIN = {**_LEARNT, "null": None}
 _BIAS = "Pre-trained models show significant bias: Spanglish is graded worse than English and Spanish (abstract; H1)."
 _BETTER = (
     "Fine-tuned with bilingual data, Llama 3.1 and Mistral NeMo are significantly better in all three languages "
@@ -92,13 +94,13 @@ PAPER = Paper(
             id="english-loses-spanglish",
             statement="Tuned on English, it is right less often about Spanglish than about English.",
             metric="accuracy_sp", treatment="english", control="english", control_metric="accuracy_en",
-            better="lower", **_LEARNT,
+            better="lower", **_WITHIN,
         ),
         Check(
             id="spanish-loses-spanglish",
             statement="Tuned on Spanish, it is right less often about Spanglish than about Spanish.",
             metric="accuracy_sp", treatment="spanish", control="spanish", control_metric="accuracy_es",
-            better="lower", **_LEARNT,
+            better="lower", **_WITHIN,
         ),
         Check(
             id="more-answers",
@@ -136,7 +138,7 @@ PAPER = Paper(
             statement="Tuned on English, it is right less often about English answers whose words are all replaced "
             "by Spanish ones.",
             metric="mixed_100", treatment="english", control="english", control_metric="unmixed", better="lower",
-            **_LEARNT,
+            **_WITHIN,
         ),
         Check(
             id="beyond-facts",
