@@ -58,13 +58,13 @@ def read_answers(source: str | Path, *, graded: bool = True) -> list[Answer]:
     return list(adapted(source, read_rows(source), answer))
 
 
-def read_conditions(sources: Mapping[str, str | Path], *, graded: bool = True) -> Conditions:
+def read_conditions(sources: Mapping[str, str | Path]) -> Conditions:
     """Several files of the same answers in other languages.
 
     Raises:
         UserError: As :func:`read_answers`; or the files do not correspond row by row.
     """
-    found = {name: read_answers(source, graded=graded) for name, source in sources.items()}
+    found = {name: read_answers(source) for name, source in sources.items()}
     (first, rows), *others = found.items()
     for name, other in others:
         if len(other) != len(rows):

@@ -58,7 +58,7 @@ class Config:
     # consistency
     samples: Annotated[int, Range(2)] = 4
     """K; 10 (code)."""
-    temperatures: tuple[float, ...] = (1.0,)
+    temperatures: tuple[Annotated[float, Range(0)], ...] = (1.0,)
     """0, .25, .5, .75 and 1 (code). The last one is judged, the others stand in the details."""
     sampled: Annotated[int, Range(0)] = 10
     """Only so many questions are answered K times; 0 = all."""
@@ -83,8 +83,8 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        if not self.axes or not self.temperatures or min(self.temperatures, default=0) < 0:
-            raise UserError("--axes and --temperatures need at least one value each, temperatures of 0 or more.")
+        if not self.axes or not self.temperatures:
+            raise UserError("--axes and --temperatures need at least one value each.")
         if not self.languages or "en" in self.languages:
             raise UserError("--languages names those that are compared with English: give at least one, without en.")
         if self.model in STAND_INS and (self.source or self.judge == "likelihood" or self.score != "verdict"):

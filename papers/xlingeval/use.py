@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional
 
 from core.errors import UserError
-from core.experiment.config import Range
+from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
 from papers.xlingeval.config import AXES, Axis, Config
@@ -71,7 +71,7 @@ class Evaluate:
     """Sentence vectors for consistency."""
     max_new_tokens: Annotated[int, Range(1)] = 200
     """Longest answer."""
-    seed: int = 0
+    seed: Seed = 0
     """Draws wrong answers and samples."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the forward pass."""
@@ -105,7 +105,7 @@ class Pairs:
     """To each question; 4 in LiveQA and MedicationQA, 9 in HealthQA."""
     tolerance: Annotated[float, Range(0)] = 0.4
     """A wrong answer is at most so much longer or shorter than the right one."""
-    seed: int = 0
+    seed: Seed = 0
     """Draws them."""
     out: Path = Path("pairs.tsv")
     """The table."""
@@ -123,7 +123,7 @@ class Verify:
     """Codes, beside English."""
     negatives: Annotated[int, Range(1)] = 4
     """Wrong answers to a question."""
-    seed: int = 0
+    seed: Seed = 0
     """Draws them."""
     out: Path = Path("report")
     """Folder for languages.tsv and questions.jsonl."""
