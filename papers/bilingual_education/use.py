@@ -332,13 +332,11 @@ VERBS: Verbs = {
 
 TRY = Try(
     command="audit all={data} --model {model} --out {out}",
-    data="graded answers, a .csv with question, essay and grade (Acceptable or Unacceptable); further language "
-    "conditions of the same answers go behind `--`.",
-    means="How often the model grades rightly as it is, how many acceptable answers it rejects, and with several "
-    "conditions whether it treats one of them worse on the same content.",
+    data="graded answers, a .csv with question, essay and grade (Acceptable or Unacceptable).",
+    means="How often the model grades rightly as it is, and how many acceptable answers it rejects. Several language "
+    "conditions of the same answers are compared by the verb `audit`.",
     limits="A model that grades no better than chance cannot be biased in what it knows: look at the AUC first. Mixed "
     "sentences that were made by rule or by a model are not what pupils write.",
-    more="es=test_es.csv sp=test_sp.csv",
 )
 
 

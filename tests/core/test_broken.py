@@ -380,10 +380,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "bitter_lesson screen {}": ("bitter_lesson", ".jsonl"),
     "bitter_lesson screen papers.jsonl --judge {}": ("bitter_lesson", ".jsonl"),
     "csr4mbart distance {} --source en --target sw --models nothing/here": ("csr4mbart", ".jsonl"),
-    "language_neurons identify {} --model nothing/here": ("language_neurons", ".jsonl"),
-    "language_neurons grid {} rows.jsonl --model nothing/here": ("language_neurons", ""),
-    "language_neurons compare {} rows.jsonl": ("language_neurons", ""),
-    "language_neurons pairs {} --model nothing/here --languages sw": ("language_neurons", ".jsonl"),
     "xlingeval evaluate {} --model nothing/here --languages hi": ("xlingeval", ".jsonl"),
     "xlingeval consistency {} --encoder none": ("xlingeval", ".csv"),
     "xlingeval pairs {} --languages hi": ("xlingeval", ".tsv"),
@@ -404,9 +400,6 @@ MODELS = {
     "muril plan",
     "bimedix2 ask",
     "vega_mt translate",
-    "layer_swapping merge",
-    "layer_swapping change",
-    "layer_swapping search",
 }
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")
@@ -525,7 +518,8 @@ def filled(kind: type) -> Any:
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             hint = next(iter(atoms(hints[field.name])))
             several = typing.get_origin(hints[field.name]) is tuple
-            missing[field.name] = (hint("x"),) * 2 if several else hint("x")
+            value = 1 if hint is int else hint("x")
+            missing[field.name] = (value,) * 2 if several else value
     return kind(**missing)
 
 
