@@ -148,7 +148,7 @@ PAPER = Paper(
     official_code="https://github.com/EshaanT/Bilingual_processing_LLMs",
     licence_note="The authors' tables have no licence: bring a copy of your own. Llama 3.1: its own terms.",
     seeds=(20, 21, 22, 23, 24),
-    minutes=6,
+    minutes=15,
 )  # fmt: skip
 
 __getattr__, __dir__, __all__ = public(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
+Task = Literal["label", "word", "english", "sentence"]
+TASKS: tuple[Task, ...] = ("label", "word", "english", "sentence")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -31,6 +34,9 @@ class Config:
     """Tasks 1 and 2 by the cosine of vectors; ours."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the forward pass; float16 (code)."""
+    tasks: tuple[Task, ...] = TASKS
+    """What is asked by likelihood: label is task 1, word and english are task 2 of either word, sentence is task 3. An
+    arm that is compared in one task asks that one alone."""
     items: tuple[str, ...] = ()
     """Tables of items, one a language, in our columns or the authors'. Empty: the miniature's."""
     size: Annotated[int, Range(1)] = 20
@@ -61,6 +67,8 @@ class Config:
         validate(self)
         if self.encoder and self.answer == "written":
             raise UserError("An encoder writes nothing: leave --answer written out.")
+        if not self.tasks:
+            raise UserError("Nothing is asked: name at least one of --tasks label word english sentence.")
 
 
 _PAPER = Config(
@@ -77,9 +85,9 @@ PRESETS: dict[str, Config] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "smollm2": {},
     "exchanged": {"exchanged": True},
-    "no_language": {"named": False},
-    "no_prior": {"prior": False},
-    "all_shown": {"shown": "all"},
+    "no_language": {"named": False, "tasks": ("word",)},
+    "no_prior": {"prior": False, "tasks": ("word",)},
+    "all_shown": {"shown": "all", "tasks": ("label",)},
     "e5": {"model": "wheel:e5-small", "encoder": True, "answer": "likelihood"},
 }
 

@@ -35,7 +35,7 @@ class Scores:
     """What was measured of each item, by its kind and key.
 
     Attributes:
-        truth: s of equation 1.
+        truth: s of equation 1; what is not asked is empty.
         word: g of the right definition less g of the wrong one, for the word of the other language.
         english: The same for the English word.
     """
@@ -57,13 +57,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
     else:
         loglik = likelihoods(load(config, run))
         scores = scored(config, loglik, asked, shown)
-        units = {} if config.items else mixed(loglik, asked, miniature.sentences(config.split))
+        sentences = not config.items and "sentence" in config.tasks
+        units = mixed(loglik, asked, miniature.sentences(config.split)) if sentences else {}
     units |= unit_scores(asked, scores)
     metrics = {name: macro_mean(values) for name, values in units.items()}
     metrics |= form(asked, scores) | trivial(asked)
     samples = [
-        {"kind": one.kind, "pair": f"{one.english} / {one.word}", "said": scores.truth[one.kind, one.key] > 0,
-         "right": SAME_MEANING[one.kind], "prefers the wrong definition": scores.word[one.kind, one.key] <= 0}
+        {"kind": one.kind, "pair": f"{one.english} / {one.word}", "same meaning": SAME_MEANING[one.kind]}
+        | {name: side[one.kind, one.key] > 0
+           for name, side in (("said", scores.truth), ("prefers its definition", scores.word)) if side}
         for one in asked[:: max(1, len(asked) // 12)]
     ]  # fmt: skip
     details = {"samples": samples, "pairs": pairs(asked, scores)}
@@ -95,16 +97,18 @@ def scored(config: Config, loglik: Logliks, asked: Sequence[Item], shown: Sequen
     for language in sorted({one.language for one in asked}):
         own, others = ([one for one in items if one.language == language] for items in (asked, shown))
         name = language_name(language)
-        kinds = ("false", "cognate") if config.shown == "alike" else tuple(SAME_MEANING)
-        examples = method.demonstrations(others, config.k, config.seed, kinds)  # type: ignore[arg-type]
-        rest = [one for one in others if one not in examples]
-        means = [one for kind in SAME_MEANING for one in [r for r in rest if r.kind == kind][:_MEAN_OVER]]
-        prompts = [method.pair_prompt(one, name, examples) for one in (*own, *means)]
-        odds = method.truth(loglik, prompts)
-        bias = balanced(means, odds[len(own) :]) if config.bias else 0.0
-        found.truth.update({(one.kind, one.key): odd - bias for one, odd in zip(own, odds, strict=False)})
-        for side, told in ((found.word, name), (found.english, "English")):
-            word = "word" if side is found.word else "english"
+        if "label" in config.tasks:
+            kinds = ("false", "cognate") if config.shown == "alike" else tuple(SAME_MEANING)
+            examples = method.demonstrations(others, config.k, config.seed, kinds)  # type: ignore[arg-type]
+            rest = [one for one in others if one not in examples]
+            means = [one for kind in SAME_MEANING for one in [r for r in rest if r.kind == kind][:_MEAN_OVER]]
+            prompts = [method.pair_prompt(one, name, examples) for one in (*own, *means)]
+            odds = method.truth(loglik, prompts)
+            bias = balanced(means, odds[len(own) :]) if config.bias else 0.0
+            found.truth.update({(one.kind, one.key): odd - bias for one, odd in zip(own, odds, strict=False)})
+        for side, word, told in ((found.word, "word", name), (found.english, "english", "English")):
+            if word not in config.tasks:
+                continue
             senses = [definitions(one, word) for one in own]
             contexts, empty = (
                 [method.frame(config.seed, text, told, named=config.named) for text in texts]
@@ -159,14 +163,19 @@ def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
     units: Units = {}
     for one in asked:
         place = one.kind, one.key
-        label = (scores.truth[place] > 0) == SAME_MEANING[one.kind]
-        right = scores.word[place] > 0, scores.english[place] > 0
-        for name, value in (("label", label), ("word", right[0]), ("english", right[1])):
-            units.setdefault(f"{name}_{one.kind}", {})[one.key] = float(value)
-        units.setdefault(f"truth_{one.kind}", {})[one.key] = scores.truth[place]
-        if one.kind != "unrelated":
-            units.setdefault("label", {})[f"{one.key}/{one.kind}"] = float(label)
-            units.setdefault("meaning", {})[f"{one.key}/{one.kind}"] = float(all(right))
+        right = {
+            "label": (scores.truth[place] > 0) == SAME_MEANING[one.kind] if scores.truth else None,
+            "word": scores.word[place] > 0 if scores.word else None,
+            "english": scores.english[place] > 0 if scores.english else None,
+        }
+        for name, value in right.items():
+            if value is not None:
+                units.setdefault(f"{name}_{one.kind}", {})[one.key] = float(value)
+        if scores.truth:
+            units.setdefault(f"truth_{one.kind}", {})[one.key] = scores.truth[place]
+        if one.kind != "unrelated" and None not in right.values():
+            units.setdefault("label", {})[f"{one.key}/{one.kind}"] = float(bool(right["label"]))
+            units.setdefault("meaning", {})[f"{one.key}/{one.kind}"] = float(bool(right["word"] and right["english"]))
     friends, translations = units.get("truth_false", {}), units.get("truth_translation", {})
     if matched := [key for key in friends if key in translations]:  # the two other words of one English word
         units["false_truer"] = {key: friends[key] - translations[key] for key in matched}
@@ -202,7 +211,9 @@ def mixed(loglik: Logliks, asked: Sequence[Item], frames: Sequence[Any]) -> Unit
 
 def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
     """How far the labels of task 1 follow form: the slope within kinds, d' (equation 4), and how often a cognate is
-    found truer than an unrelated pair (guessing: 0.5)."""
+    found truer than an unrelated pair (guessing: 0.5). Nothing where task 1 was not asked."""
+    if not scores.truth:
+        return {}
     by_kind: dict[str, list[tuple[float, float]]] = {}
     for one in asked:
         by_kind.setdefault(one.kind, []).append(
@@ -230,6 +241,8 @@ def trivial(asked: Sequence[Item]) -> dict[str, float]:
 
 def pairs(asked: Sequence[Item], scores: Scores) -> list[dict[str, Any]]:
     """Likeness of form and s of each pair, for the figure."""
+    if not scores.truth:
+        return []
     return [
         {"kind": one.kind, "pair": f"{one.english} / {one.word}", "form": method.similarity(one.english, one.word),
          "truth": scores.truth[one.kind, one.key]}
