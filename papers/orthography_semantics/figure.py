@@ -24,7 +24,7 @@ ASKED = (
 
 
 def draw(record: Record) -> Figure:
-    """Left: right answers by task and kind, 95 % intervals over words. Right: s of each pair against form."""
+    """Left: right answers by task and kind, 95 % intervals over words. Right: s of each pair against form, for the encoder."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.15, 1))
     _answers(left, record)
     _form(right, record)
@@ -47,7 +47,7 @@ def _answers(axes: Axes, record: Record) -> None:
 
 
 def _form(axes: Axes, record: Record) -> None:
-    pairs = record.measurements["smollm2"][min(record.seeds)].details["pairs"]
+    pairs = record.measurements["e5"][min(record.seeds)].details["pairs"]
     for kind, label, colour in KINDS:
         own = [pair for pair in pairs if pair["kind"] == kind]
         axes.plot(
@@ -55,5 +55,5 @@ def _form(axes: Axes, record: Record) -> None:
             color=COLOURS[colour], label=label,
         )  # fmt: skip
     axes.axhline(0, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
-    axes.set(xlabel="likeness of form", ylabel="log-odds of “same meaning”")
-    axes.set_title("One seed, every pair", pad=14)
+    axes.set(xlabel="likeness of form", ylabel="cosine, less the mean of eq. 1")
+    axes.set_title("“Same meaning” to a multilingual encoder: every pair", pad=14)
