@@ -16,7 +16,7 @@ _DRAWN: dict[str, Any] = {
     "null": "decoy",
     "premises": ("english-heeds",),
 }
-_FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05, "null": None}
+_FOLLOWED: dict[str, Any] = _DRAWN | {"smallest": 0.05, "null": None, "premises": ("written-at-all",)}
 _HEEDED: dict[str, Any] = _DRAWN | {"smallest": 0.05}
 _NATS: dict[str, Any] = _DRAWN | {"smallest": 0.25}
 _LARGE = "A model of 135 million parameters has no larger and no reasoning sibling here: preset `paper`."
@@ -77,7 +77,7 @@ PAPER = Paper(
         Check(
             id="asking-helps",
             statement="At the third turn more of the instructions are followed than of others, which nobody asked for.",
-            **_FOLLOWED | {"metric": "followed_3", "control": "decoy"},
+            **_FOLLOWED | {"metric": "followed_3", "control": "decoy", "premises": ()},
         ),
         Check(
             id="more-turns-than-instructions",
@@ -99,11 +99,18 @@ PAPER = Paper(
             variant="multi_turn",
             at_least=0.75,
         ),
+        Premise(
+            id="written-at-all",
+            statement="Of the instructions of the first turn one in four is followed in what the model writes.",
+            metric="followed_1",
+            variant="multi_turn",
+            at_least=0.25,
+        ),
     ),
     official_code="https://github.com/facebookresearch/Multi-IF",
     licence_note="The official code is Apache-2.0, the table facebook/Multi-IF CC BY-NC 2.0; Llama 3.1: its own terms.",
-    seeds=(11, 12, 13, 14, 15),
-    minutes=7,
+    seeds=(11, 12, 13, 14),
+    minutes=16,
     extras=("checkers",),
 )
 

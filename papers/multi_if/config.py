@@ -40,7 +40,7 @@ class Config:
     choice is forced in all."""
     topics: Annotated[int, Range(1)] = 1
     """Topics a seed of which replies are written; each gives three conversations in every language."""
-    chosen: Annotated[int, Range(1)] = 3
+    chosen: Annotated[int, Range(1)] = 2
     """Topics a seed of which a choice is forced, those that are written about among them. More, because this only
     reads, and one topic is one comparison of English with the other languages."""
     mode: Literal["multi_turn", "merged", "oracle_history"] = "multi_turn"
