@@ -110,7 +110,7 @@ PAPER = Paper(
     official_code="https://github.com/facebookresearch/Multi-IF",
     licence_note="The official code is Apache-2.0, the table facebook/Multi-IF CC BY-NC 2.0; Llama 3.1: its own terms.",
     seeds=(11, 12, 13, 14),
-    minutes=16,
+    minutes=19,
     extras=("checkers",),
 )
 
