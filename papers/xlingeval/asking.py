@@ -36,11 +36,11 @@ class Model:
         return self._write([data.answer_turns(question, code) for question in questions], self.max_new_tokens)
 
     def samples(
-        self, questions: Sequence[str], code: str, count: int, temperature: float, seed: int
+        self, questions: Sequence[str], code: str, count: int, temperature: float, seed: int, room: int
     ) -> list[list[str]]:
-        """`count` answers to each question at a temperature."""
+        """`count` answers to each question at a temperature, of at most `room` tokens."""
         turns = [data.sample_turns(question, code) for question in questions for _ in range(count)]
-        said = self._write(turns, self.max_new_tokens, temperature=temperature, seed=seed)
+        said = self._write(turns, room, temperature=temperature, seed=seed)
         return [said[start : start + count] for start in range(0, len(said), count)]
 
     def verdicts(self, pairs: Sequence[Pair], code: str, temperature: float = 0.0, seed: int = 0) -> list[str]:

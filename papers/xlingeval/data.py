@@ -133,8 +133,8 @@ def _text(parts: Mapping[str, Any], code: str) -> Text:
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
     """So many questions, evenly over the list, whose neighbours are on one topic; 0 = all."""
-    chosen = range(len(items)) if not count or count >= len(items) else [n * len(items) // count for n in range(count)]
-    return [items[place] for place in chosen]
+    count = min(count, len(items)) or len(items)
+    return [items[n * len(items) // count] for n in range(count)]
 
 
 def languages_of(items: Sequence[Item]) -> tuple[str, ...]:
@@ -257,9 +257,10 @@ def answer_turns(question: str, code: str) -> list[dict[str, str]]:
 
 
 def sample_turns(question: str, code: str) -> list[dict[str, str]]:
-    """One of K answers."""
+    """One of K answers; the system's turn is English, as officially."""
     words = worded(code)
-    return [{"role": "user", "content": f"{words['doctor']}\n{words['question']} ```{question}```"}]
+    system = {"role": "system", "content": "Assistant is a medical expert."}
+    return [system, {"role": "user", "content": f"{words['doctor']}\n{words['question']} ```{question}```"}]
 
 
 def verify_turns(question: str, answer: str, code: str) -> list[dict[str, str]]:

@@ -9,12 +9,15 @@ The run's folder holds `answers.jsonl`: what the model said, with what it was sc
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 Scores = dict[str, dict[str, float]]
 OWN_JUDGES = ("likelihood", "nearest")
+# Of so many questions two verdicts are asked in the miniature, to see what a small model says.
+WRITTEN = 3
 # Higher is worse.
 WORSE = frozenset({"wrong"})
 # What is compared with English; of the other similarities the page has the means.
@@ -74,7 +79,7 @@ def measure(config: Config, items: Sequence[Item], asked: Candidates, run: Run) 
     """Ask on each axis."""
     found, speaker = Found(), speaker_of(config, items, run)
     encoder = judge = None
-    if {"correctness", "consistency"} & {*config.axes}:
+    if "consistency" in config.axes or ("correctness" in config.axes and config.judge != "likelihood"):
         encoder = _encoder(config.encoder, run)
     if "correctness" in config.axes and config.judge not in OWN_JUDGES:
         from core.tasks.judging import judge_of
@@ -164,8 +169,8 @@ def _verifiability(
         found.details.setdefault("means", {}).setdefault("tokens_per_character", {})[code] = sum(
             length for _, _, length in likely
         ) / sum(map(len, texts))
-        if config.written:
-            _written(config, data.spread(items, config.written), asked, code, speaker, run, found)
+        if not (config.source or config.shuffled):
+            _written(config, data.spread(items, WRITTEN), code, speaker, run, found)
     found.add("auc", code, {key: method.auc(own[0], own[1:]) for key, own in scores.items()})
     found.add("first", code, {key: float(own[0] > max(own[1:])) for key, own in scores.items()})
     _thresholds(found, code, labels, scores)
@@ -205,12 +210,10 @@ def _likelihoods(
     return [(after[pair], *alone[pair[1]]) for pair in pairs]
 
 
-def _written(
-    config: Config, items: Sequence[Item], asked: Candidates, code: str, model: asking.Model, run: Run, found: Found
-) -> None:
+def _written(config: Config, items: Sequence[Item], code: str, model: asking.Model, run: Run, found: Found) -> None:
     """What a model says when it is asked for Yes or No, about the right answer and the contradiction."""
-    pairs = [(item.texts[code].question, text) for item in items for text in (
-        item.texts[code].answer, item.texts[code].contradiction or asked[item.id][1][1][code])]  # fmt: skip
+    texts = [item.texts[code] for item in items]
+    pairs = [(text.question, answer) for text in texts for answer in (text.answer, text.contradiction)]
     inputs = {"model": config.model, "dtype": config.dtype, "pairs": pairs}
     said = run.once("verdicts", inputs, lambda: model.verdicts(pairs, code))
     means = found.details.setdefault("means", {})
@@ -270,17 +273,14 @@ def _correctness(
     encoder: Encoder | None, judge: Judge | None, found: Found,
 ) -> None:  # fmt: skip
     """Labels of one answer to each question, by the judge."""
-    questions = [item.texts[code].question for item in items]
+    answers = [""] * len(items)
     if isinstance(speaker, miniature.StandIn):
         said, meant = speaker.answers(code)
         answers = [said[item.id][0] for item in items]
         found.add("right_truth", code, {key: float(kinds[0] == "right") for key, kinds in meant.items()})
         found.add("wrong_truth", code, {key: float(kinds[0] == "contradictory") for key, kinds in meant.items()})
-    else:
-        inputs = {"model": config.model, "dtype": config.dtype, "questions": questions, "room": config.max_new_tokens}
-        answers = run.once("answers", inputs, lambda: speaker.answers(questions, code))
-    if encoder is not None:
-        found.add("near", code, _near(encoder, items, answers, code))
+    elif config.judge != "likelihood":
+        answers = speaker.answers([item.texts[code].question for item in items], code)
     labels = _labels(config, items, asked, answers, code, speaker, run, encoder, judge)
     for name, label in (("right", "more"), ("wrong", "contradictory")):
         found.add(name, code, {item.id: float(own == label) for item, own in zip(items, labels, strict=True)})
@@ -315,9 +315,9 @@ def _labels(
         triples = [values[start : start + 3] for start in range(0, len(values), 3)]
         return [names[max(range(3), key=triple.__getitem__)] for triple in triples]
     assert encoder is not None
-    experts, wrong, own = (
-        similarity.vectors(encoder, texts)
-        for texts in ([i.texts[code].answer for i in items], [i.texts[code].contradiction for i in items], answers)
+    texts = [item.texts[code] for item in items]
+    experts, wrong, own = np.split(
+        similarity.vectors(encoder, [t.answer for t in texts] + [t.contradiction for t in texts] + [*answers]), 3
     )
     found = []
     for place, vector in enumerate(own):
@@ -326,16 +326,6 @@ def _labels(
         triple = [float(close[place]), float(wrong[place] @ vector), float(max(others))]
         found.append(names[max(range(3), key=triple.__getitem__)])
     return found
-
-
-def _near(encoder: Encoder, items: Sequence[Item], answers: Sequence[str], code: str) -> dict[str, float]:
-    """How much closer an answer is to its expert's than to other experts' (cosine)."""
-    experts = similarity.vectors(encoder, [item.texts[code].answer for item in items])
-    close = similarity.vectors(encoder, answers) @ experts.T
-    total = close.sum(axis=1)
-    return {
-        item.id: float(close[n, n] - (total[n] - close[n, n]) / max(1, len(items) - 1)) for n, item in enumerate(items)
-    }
 
 
 def _counts(found: Found, code: str) -> dict[str, float]:
@@ -356,13 +346,16 @@ def _consistency(
             answers, meant = speaker.answers(code, config.samples, "samples")
             found.add("alike_truth", code, miniature.same_source(meant))
         else:
-            questions = [item.texts[code].question for item in chosen]
-            said = speaker.samples(questions, code, config.samples, temperature, config.seed)
+            questions, room = [item.texts[code].question for item in chosen], _room(config, items, code, speaker)
+            said = speaker.samples(questions, code, config.samples, temperature, config.seed, room)
             answers = {item.id: texts for item, texts in zip(chosen, said, strict=True)}
         compared = answers
         if config.back_translate:
             compared = {key: asking.translated(config.back_translate, texts, code) for key, texts in answers.items()}
-        alike = similarity.consistency(compared, code, encoder, config.topics)
+        stands_in = isinstance(speaker, miniature.StandIn)
+        alike = similarity.consistency(compared, code, encoder, config.topics, matched=not stands_in)
+        if encoder is not None:
+            alike["near"] = _near(encoder, {item.id: item.texts[code].answer for item in chosen}, answers)
         found.details.setdefault("by_temperature", {}).setdefault(code, {})[str(temperature)] = {
             name: fmean(values.values()) for name, values in alike.items()
         }
@@ -373,6 +366,27 @@ def _consistency(
         for key, texts in answers.items()
         for text in texts
     ]
+
+
+def _room(config: Config, items: Sequence[Item], code: str, speaker: asking.Model) -> int:
+    """Tokens for an answer: in the miniature as many more than in English as experts' answers have."""
+    if config.source:
+        return config.max_new_tokens
+    own, english = (
+        sum(len(speaker.loaded.tokenizer(item.texts[c].answer)["input_ids"]) for item in items)
+        for c in (code, method.PIVOT)
+    )
+    return round(config.max_new_tokens * own / english)
+
+
+def _near(encoder: Encoder, experts: Mapping[str, str], answers: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """How much closer the answers to a question are to its expert's than to other experts' (cosine)."""
+    known = similarity.vectors(encoder, [experts[key] for key in answers])
+    found = {}
+    for place, (key, texts) in enumerate(answers.items()):
+        close = (similarity.vectors(encoder, texts) @ known.T).mean(axis=0)
+        found[key] = float(close[place] - (close.sum() - close[place]) / max(1, len(close) - 1))
+    return found
 
 
 # --- against English --------------------------------------------------------------------------------------------------
@@ -391,9 +405,9 @@ def summary(scores: Mapping[str, Scores]) -> tuple[dict[str, float], dict[str, d
         keys = method.common(by_language)
         for code, values in by_language.items():
             add(f"{name}_{code}", {key: values[key] for key in keys})
-        if name.removesuffix("_truth") not in COMPARED:
-            continue
         others = [code for code in by_language if code != method.PIVOT]
+        if not others or name.removesuffix("_truth") not in COMPARED:
+            continue
         sign = -1 if name.removesuffix("_truth") in WORSE else 1
         lost = {
             code: {key: sign * (by_language[method.PIVOT][key] - by_language[code][key]) for key in keys}
@@ -403,6 +417,8 @@ def summary(scores: Mapping[str, Scores]) -> tuple[dict[str, float], dict[str, d
         if name in AXES:
             for code in others:
                 add(f"loss_{name}_{code}", lost[code])
+            for near, far in itertools.combinations(others, 2):  # what is lost further from one to the next
+                add(f"loss_{name}_{near}_{far}", {key: lost[far][key] - lost[near][key] for key in keys})
     return metrics, units
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -32,7 +33,7 @@ SHARES = {"dev": 0.3, "test": 0.7}
 
 def questions(config: Config) -> list[Item]:
     """The questions of a part; each is a class of its own."""
-    items = read_items(ITEMS, config.languages)
+    items = read_items(ITEMS, (method.PIVOT, *config.languages))
     classed = [Classed(i.id, i.id, i.texts["en"].question, i.texts["en"].answer, "en") for i in items]
     chosen = {item.id for item in split(classed, 0, SHARES)[config.split]}
     return [item for item in items if item.id in chosen]
@@ -143,17 +144,24 @@ def same_source(meant: Mapping[str, Sequence[str]]) -> dict[str, float]:
 
 
 def trivial(items: Sequence[Item], asked: Candidates) -> dict[str, float]:
-    """AUC over all languages of the longer answer, and of the one with more of the question's words; of chance."""
-    found: dict[str, list[float]] = {"longest": [], "overlap": []}
+    """AUC of who takes the longest or shortest answer, or the one with most of the question's words; and with `right_`
+    how often that is the expert's of the expert's, the contradiction and an unrelated one. Over all languages.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
     for code, item in itertools.product(languages_of(items), items):
-        words = {*method.tokens(item.texts[code].question)}
-        texts = [texts[code] for _, texts in asked[item.id]]
-        for name, scores in (
-            ("longest", [float(len(text)) for text in texts]),
-            ("overlap", [len(words & {*method.tokens(text)}) / len(words) for text in texts]),
-        ):
-            found[name].append(method.auc(scores[0], scores[1:]))
-    return {"trivial_chance": 0.5} | {f"trivial_{name}": fmean(values) for name, values in found.items()}
+        text = item.texts[code]
+        words, wrong = {*method.tokens(text.question)}, [texts[code] for label, texts in asked[item.id] if not label]
+        for name, score in (
+            ("longest", len), ("shortest", lambda answer: -len(answer)),
+            ("overlap", lambda answer: len(words & {*method.tokens(answer)})),  # noqa: B023
+        ):  # fmt: skip
+            right, contradiction, *others = map(float, map(score, (text.answer, text.contradiction, *wrong)))
+            found[name].append(method.auc(right, others))
+            if text.contradiction:
+                three = [right, contradiction, others[0]]
+                found[f"right_{name}"].append((right == max(three)) / three.count(max(three)))
+    found |= {"chance": [1 / 2], "right_chance": [1 / 3]}
+    return {f"trivial_{name}": fmean(values) for name, values in found.items()}
 
 
 def toy(folder: Path) -> None:

@@ -31,7 +31,12 @@ METRICS = (
 
 
 def consistency(
-    answers: Mapping[str, Sequence[str]], code: str, encoder: Encoder | None = None, topics: int = 10
+    answers: Mapping[str, Sequence[str]],
+    code: str,
+    encoder: Encoder | None = None,
+    topics: int = 10,
+    *,
+    matched: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Every similarity of every question.
 
@@ -40,6 +45,7 @@ def consistency(
         code: The language they should be in.
         encoder: For `alike`, `cosine` and `bertscore`, which are left out without one.
         topics: Of the topic model that is fitted on all answers; 0 = none.
+        matched: With `bertscore`, for which each answer is read once more.
 
     Returns:
         `{metric: {question: value}}`; NaN where an answer has nothing to compare.
@@ -61,7 +67,7 @@ def consistency(
                     method.jaccard(one, other, n) for one, other in itertools.combinations(cut, 2)
                 )
     if encoder is not None:
-        _with_encoder(texts, encoder, result)
+        _with_encoder(texts, encoder, result, matched)
     if topics:
         _topics(texts, topics, result)
     return {name: values for name, values in result.items() if values}
@@ -71,23 +77,26 @@ def vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     """Sentence vectors of length 1, shape [text, width]; nothing, where a model wrote nothing, is like nothing."""
     from torch.nn.functional import normalize
 
-    said = [number for number, text in enumerate(texts) if text.strip()]
+    said = list(dict.fromkeys(text for text in texts if text.strip()))
     if not said:
         return np.zeros((len(texts), 1), dtype=np.float32)
-    known = normalize(encoder([texts[number] for number in said]).vectors, dim=-1).numpy()
-    found = np.zeros((len(texts), known.shape[1]), dtype=np.float32)
-    found[said] = known
-    return found
+    known = normalize(encoder(said).vectors, dim=-1).numpy()
+    by_text = dict(zip(said, known, strict=True))
+    nothing = np.zeros(known.shape[1], dtype=np.float32)
+    return np.stack([by_text.get(text, nothing) for text in texts])
 
 
-def _with_encoder(texts: Mapping[str, Sequence[str]], encoder: Encoder, result: dict[str, dict[str, float]]) -> None:
+def _with_encoder(
+    texts: Mapping[str, Sequence[str]], encoder: Encoder, result: dict[str, dict[str, float]], matched: bool
+) -> None:
     flat = [text for found in texts.values() for text in found]
-    rows, states = iter(vectors(encoder, flat)), iter(_token_states(encoder, flat))
+    rows = iter(vectors(encoder, flat))
     by_question = {key: np.stack([next(rows) for _ in found]) for key, found in texts.items()}
     result["cosine"] = {key: method.pair_mean(own @ own.T) for key, own in by_question.items()}
     if len(texts) > 1:
         result["alike"] = method.excess(by_question)
-    for key, found in texts.items():
+    states = iter(_token_states(encoder, flat) if matched else ())
+    for key, found in texts.items() if matched else ():
         pairs = itertools.combinations([next(states) for _ in found], 2)
         result["bertscore"][key] = _mean(
             method.bertscore(one, other)[2] if len(one) and len(other) else math.nan for one, other in pairs

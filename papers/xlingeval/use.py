@@ -151,7 +151,7 @@ def run_evaluate(options: Evaluate) -> None:
     axes = tuple(axis for axis in options.axes if axis != "correctness" or options.judge != "none")
     config = Config(
         model=options.model, source=options.questions, languages=options.languages, axes=axes, judge=options.judge,
-        score=options.score, negatives=options.negatives, samples=options.samples, sampled=0, written=0,
+        score=options.score, negatives=options.negatives, samples=options.samples, sampled=0,
         temperatures=(options.temperature,), encoder=options.encoder, max_new_tokens=options.max_new_tokens,
         seed=options.seed, dtype=options.dtype,
     )  # fmt: skip
