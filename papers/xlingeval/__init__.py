@@ -67,7 +67,7 @@ PAPER = Paper(
             "5.82 times as many contradictory answers (README).",
         ),
         _claim(
-            "less-consistent", "loss_alike", "Three answers to one question, sampled at temperature 1, are less alike "
+            "less-consistent", "loss_alike", "Three answers to one question, sampled at temperature 0.5, are less alike "
             "outside English, beyond what answers to different questions have in common.",
             "Consistency lower by 9.1 % (es), 28.3 % (zh) and 50.5 % (hi) (README).",
         ),
@@ -119,8 +119,8 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     method=("Drop", "Verdicts", "auc", "bertscore", "contradiction_ratio", "correctness_drop", "drops", "excess",
-            "jaccard", "label", "pair_mean", "pointwise", "threshold", "verifiability"),
-    verdicts=("verdict",),
+            "jaccard", "pair_mean", "pointwise", "threshold", "verifiability"),
+    verdicts=("label", "verdict"),
     similarity=("consistency",),
     data=("Item", "Text", "candidates", "read_items", "write_long"),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.text.segment import words
 from core.worlds.base import Item as Classed
 from core.worlds.base import split
 from papers.xlingeval import method
@@ -117,8 +118,8 @@ class StandIn:
         for item in self.items:
             draw, rates = self._draw("verdict", item, code), STAND_INS[self.name][code]
             meant[item.id] = [
-                -1 if draw.random() < UNSURE else label ^ (draw.random() < rates.mistaken)
-                for label, _ in asked[item.id]
+                -1 if draw.random() < UNSURE else int((place == 0) != (draw.random() < rates.mistaken))
+                for place in range(len(asked[item.id]))
             ]
             said[item.id] = [draw.choice(SAID[code][value]) for value in meant[item.id]]
         return said, meant
@@ -150,10 +151,10 @@ def trivial(items: Sequence[Item], asked: Candidates) -> dict[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
     for code, item in itertools.product(languages_of(items), items):
         text = item.texts[code]
-        words, wrong = {*method.tokens(text.question)}, [texts[code] for label, texts in asked[item.id] if not label]
+        known, wrong = {*words(text.question.lower())}, [texts[code] for texts in asked[item.id][1:]]
         for name, score in (
             ("longest", len), ("shortest", lambda answer: -len(answer)),
-            ("overlap", lambda answer: len(words & {*method.tokens(answer)})),  # noqa: B023
+            ("overlap", lambda answer: len(known & {*words(answer.lower())})),  # noqa: B023
         ):  # fmt: skip
             right, contradiction, *others = map(float, map(score, (text.answer, text.contradiction, *wrong)))
             found[name].append(method.auc(right, others))

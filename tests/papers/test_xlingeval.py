@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,9 +20,11 @@ from core.errors import UserError
 from core.experiment.config import with_variant
 from core.experiment.run import temporary
 from core.files import read_json_lines
+from core.text.segment import words
 from papers.xlingeval import (
     Item,
     Text,
+    asking,
     auc,
     bertscore,
     candidates,
@@ -48,7 +50,7 @@ from papers.xlingeval import (
     write_long,
 )
 from papers.xlingeval.config import PRESETS, VARIANTS, Config, simulation, workload
-from papers.xlingeval.verdicts import CUES
+from papers.xlingeval.verdicts import CUES, OPTIONS
 
 CODES = ("en", "es", "zh", "hi")
 
@@ -119,11 +121,8 @@ def test_any_text_has_a_verdict(text: str, language: str) -> None:
 # --- parity with the official metrics ---------------------------------------------------------------------------------
 
 
-def official(text: str) -> list[str]:
-    return method.tokens(text, official=True)
-
-
 def test_shared_words() -> None:
+    official = similarity.official_words
     one, other = "Take two tablets a day with food", "Take one tablet a day with water"
     assert jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
     assert jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
@@ -133,8 +132,8 @@ def test_shared_words() -> None:
     assert jaccard(*map(official, hindi)) == 0
     assert math.isnan(jaccard(official("a b"), official("c d")))  # raises there
     # Ours, for untranslated answers.
-    assert jaccard(*map(method.tokens, hindi)) == pytest.approx(3 / 5)
-    assert jaccard(method.tokens("每天两片"), method.tokens("每天一片")) == pytest.approx(3 / 5)
+    assert jaccard(*map(words, hindi)) == pytest.approx(3 / 5)
+    assert jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
 
 
 def test_means_over_pairs() -> None:
@@ -142,7 +141,7 @@ def test_means_over_pairs() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     assert pair_mean(vectors @ vectors.T) == pytest.approx(0.471405, abs=1e-6)
     topics = np.array([[1, 0.5, 0.2], [0.5, 1, 0.8], [0.2, 0.8, 1]])
-    assert (pair_mean(topics), method.pair_spread(topics)) == (pytest.approx(0.5), pytest.approx(0.3))
+    assert (pair_mean(topics), similarity.pair_spread(topics)) == (pytest.approx(0.5), pytest.approx(0.3))
     with pytest.raises(ValueError, match="two answers"):
         pair_mean(np.ones((1, 1)))
 
@@ -197,8 +196,8 @@ def test_the_headlines_follow_from_the_published_counts() -> None:
 )
 def test_labels_of_a_judge(reply: str, expected: str) -> None:
     assert label(reply) == expected
-    prompt = data.judge_prompt("q", "a", "b", "hi")
-    assert all(mark in prompt for mark in method.OPTIONS)
+    prompt = asking.judge_prompt("q", "a", "b", "hi")
+    assert all(mark in prompt for mark in OPTIONS)
 
 
 # --- the axes ---------------------------------------------------------------------------------------------------------
@@ -261,7 +260,7 @@ def test_consistency_of_text_alone() -> None:
     assert math.isnan(found["unigram"]["3"])
     assert (found["length_mean"]["1"], found["length_std"]["1"]) == (3, 0)
     assert not {"alike", "cosine", "bertscore"} & {*found}
-    assert method.cleaned("### Response: # take  it") == "take it"
+    assert similarity.cleaned("### Response: # take  it") == "take it"
     with pytest.raises(UserError, match="single answer"):
         consistency({"1": ["a"]}, "en")
 
@@ -291,21 +290,20 @@ def test_wrong_answers_are_of_like_length_in_all_languages_and_of_other_topics()
     first, again, other = (candidates(items, 4, seed) for seed in (1, 1, 2))
     assert first == again != other
     for item in items:
-        (right, texts), *wrong = first[item.id]
-        assert right == 1
-        assert len({one["en"] for _, one in wrong}) == 4
-        for zero, one in wrong:
-            assert zero == 0
+        texts, *wrong = first[item.id]
+        assert texts["en"] == item.texts["en"].answer
+        assert len({one["en"] for one in wrong}) == 4
+        for one in wrong:
             assert by_answer[one["en"]].topic != item.topic
             assert by_answer[one["en"]].texts["hi"].answer == one["hi"]
             assert all(abs(len(one[code]) - len(texts[code])) <= 0.4 * len(texts[code]) for code in CODES)
     with pytest.warns(UserWarning, match="of unlike length"):
-        candidates(items, 4, 1, tolerance=0.01)
+        candidates(items, 20, 1)
     with pytest.raises(UserError, match="has 0 wrong answers"):
         candidates(items[:1], 1)
 
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": "a", "en": Text("Who?", "She does."), "hi": Text("कौन?", "वह करती है।")},
     {"id": "b", "en": Text("What?", "A stone."), "hi": Text("क्या?", "एक पत्थर।")},
 ]  # fmt: skip
@@ -314,22 +312,21 @@ ROWS = [
 def layouts(folder: Path) -> dict[str, Path]:
     """The same two questions in every layout."""
     nested: list[dict[str, Any]] = [
-        {"id": row["id"], **{code: vars(row[code]) for code in ("en", "hi")}}
-        for row in ROWS  # type: ignore[arg-type]
+        {"id": row["id"], **{code: vars(row[code]) for code in ("en", "hi")}} for row in ROWS
     ]
     flat = [
-        {"id": row["id"], "language": code, "question": row[code].question, "answer": row[code].answer}  # type: ignore[attr-defined]
+        {"id": row["id"], "language": code, "question": row[code].question, "answer": row[code].answer}
         for row in ROWS
         for code in ("hi", "en")
     ]
     wide = [
-        {"question": row["en"].question, "answer": row["en"].answer, "translated_question_Hindi": row["hi"].question,  # type: ignore[attr-defined]
-         "translated_answer_Hindi": row["hi"].answer}  # type: ignore[attr-defined]
+        {"question": row["en"].question, "answer": row["en"].answer, "translated_question_Hindi": row["hi"].question,
+         "translated_answer_Hindi": row["hi"].answer}
         for row in ROWS
     ]  # fmt: skip
     long = [
-        {"id": row["id"], "label": label, "answer_ids": 1, "question_English": row["en"].question,  # type: ignore[attr-defined]
-         "answer_English": other["en"].answer, "question_Hindi": row["hi"].question, "answer_Hindi": other["hi"].answer}  # type: ignore[attr-defined]
+        {"id": row["id"], "label": label, "answer_ids": 1, "question_English": row["en"].question,
+         "answer_English": other["en"].answer, "question_Hindi": row["hi"].question, "answer_Hindi": other["hi"].answer}
         for row, wrong in zip(ROWS, reversed(ROWS), strict=True)
         for label, other in ((1, row), (0, wrong))
     ]  # fmt: skip
@@ -346,8 +343,8 @@ def test_layouts_of_questions(tmp_path: Path) -> None:
         assert [item.texts["hi"] for item in items] == [row["hi"] for row in ROWS], name
         assert [item.texts["en"] for item in items] == [row["en"] for row in ROWS], name
         assert [item.id for item in items] == (["1", "2"] if name == "wide" else ["a", "b"])
-        asked = candidates(items, 1, tolerance=9)
-        assert [text["hi"] for _, text in asked[items[0].id]] == ["वह करती है।", "एक पत्थर।"]
+        asked = candidates(items, 1)
+        assert [text["hi"] for text in asked[items[0].id]] == ["वह करती है।", "एक पत्थर।"]
         write_long(tmp_path / "again.tsv", items, asked)
         assert [item.texts for item in read_items(tmp_path / "again.tsv")] == [item.texts for item in items]
         assert read_items(tmp_path / "again.tsv")[0].wrong == ({"en": "A stone.", "hi": "एक पत्थर।"},)
@@ -409,6 +406,8 @@ def test_who_knows_nothing_is_near_chance() -> None:
     found = miniature.trivial(items, candidates(items, 4, 5))
     assert found["trivial_longest"] == pytest.approx(0.5, abs=0.12)
     assert found["trivial_overlap"] == pytest.approx(0.5, abs=0.1)
+    for name in ("longest", "shortest", "overlap"):
+        assert found[f"trivial_right_{name}"] < 0.45
 
 
 # --- whole runs and verbs ---------------------------------------------------------------------------------------------
@@ -446,15 +445,17 @@ def test_a_stand_in_without_an_encoder_is_measured_as_it_is(smoke: Callable[[str
     assert found.metrics["kept_official_en"] < found.metrics["kept_en"]
 
 
-def test_shuffled_questions_are_of_no_candidate() -> None:
+def test_shuffled_questions_are_of_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(with_variant(Config(), VARIANTS, "shuffled"), languages=("hi",))
     items = miniature.questions(config)
     asked = candidates(items, 3, 0)
+    monkeypatch.setattr(eval.Interview, "_load", lambda _: (None, None, None))
+    interview = eval.Interview(config, items, asked, cast(Any, None))
     for place, item in enumerate(items):
-        question = eval._question(config, items, place, asked, "hi")
+        question = interview.question(place, "hi")
         (source,) = [other for other in items if other.texts["hi"].question == question]
         assert source.id != item.id
-        assert source.texts["hi"].answer not in {text["hi"] for _, text in asked[item.id]}
+        assert source.texts["hi"].answer not in {text["hi"] for text in asked[item.id]}
 
 
 def test_a_judge_whose_replies_are_given(smoke: Callable[[str], Any], toy: str, tmp_path: Path) -> None:
@@ -495,13 +496,13 @@ def test_verbs_on_own_questions(toy: str, tmp_path: Path, capsys: Any, monkeypat
     printed = capsys.readouterr().out
     assert "verifiability, 2 questions: en" in printed
     assert "hi loses" in printed
-    assert {"auc", "alike"} <= {*read_json_lines(tmp_path / "report" / "questions.jsonl")[0]}
+    assert {"auc", "alike"} <= {*(tmp_path / "report" / "questions.tsv").read_text().split("\n")[0].split("\t")}
     (tmp_path / "mine.py").write_text(
         "def scorer():\n    return lambda q, a, code: len(a) if code == 'en' else -len(a)\n"
     )
     use.main(["verify", wide, "--languages", "hi", "--scorer", "mine.py:scorer", "--negatives", "1"])
     assert "verifiability, 2 questions: en 0.500, hi 0.500" in capsys.readouterr().out
-    use.main(["pairs", path, "--languages", "hi", "--negatives", "1", "--tolerance", "9", "--out", "pairs.tsv"])
+    use.main(["pairs", path, "--languages", "hi", "--negatives", "1", "--out", "pairs.tsv"])
     assert "Wrote 4 answers to 2 questions" in capsys.readouterr().out
     assert len(read_items("pairs.tsv")) == 2
     for bad, expected in (
@@ -544,7 +545,7 @@ def test_translation_leaves_english_alone() -> None:
     [
         ({"model": "even"}, "--judge nearest --score verdict"),
         ({"score": "cosine"}, "writes nothing"),
-        ({"languages": ("en",)}, "without en"),
+        ({"languages": ("en",)}, "leave en out"),
         ({"temperatures": ()}, "at least one value"),
     ],
 )
