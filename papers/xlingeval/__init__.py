@@ -67,7 +67,7 @@ PAPER = Paper(
             "5.82 times as many contradictory answers (README).",
         ),
         _claim(
-            "less-consistent", "loss_alike", "Three answers to one question, sampled at temperature 0.5, are less alike "
+            "less-consistent", "loss_alike", "Three answers to one question, sampled at temperature .5, are less alike "
             "outside English, beyond what answers to different questions have in common.",
             "Consistency lower by 9.1 % (es), 28.3 % (zh) and 50.5 % (hi) (README).",
         ),

@@ -51,7 +51,8 @@ class Config:
     judge: str = "likelihood"
     """Who labels: `likelihood` (no answer is written: the label is which of expert's, contradictory and unrelated
     answer the question makes likeliest), `nearest` (whose vector is next to the answer's), a chat model, or a file of
-    its replies. The paper's is the model itself. The first two know no more and less: what agrees counts as more."""
+    its replies (`requests` keeps the prompts for it and labels nothing). The paper's is the model itself. The first two
+    know no more and less: what agrees counts as more."""
     max_new_tokens: Annotated[int, Range(1)] = 12
     """Longest answer; 1,000 (code). In the miniature it is that of an English answer: in other languages as many more
     as experts' answers take there, so that answers are cut at like lengths and not after a few Hindi words."""

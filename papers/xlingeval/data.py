@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from core.corpora import adapted, read_rows
@@ -205,25 +204,3 @@ def write_long(path: Path, items: Sequence[Item], asked: Candidates) -> None:
         for place, texts in enumerate(asked[item.id])
     ]
     write_table(path, rows)
-
-
-def audit(items: Sequence[Item]) -> list[str]:
-    """What is odd, a sentence a kind: texts in another script, answers that are given twice, lengths that tell."""
-    from core.text.scripts import in_script_share
-
-    told = []
-    for code in languages_of(items):
-        texts = {item.id: item.texts[code] for item in items}
-        strange = [
-            key for key, text in texts.items()
-            if min(in_script_share(part, code) for part in (text.question, text.answer)) < 0.5
-        ]  # fmt: skip
-        first = {text.answer: key for key, text in reversed(texts.items())}
-        twice = [key for key, text in texts.items() if first[text.answer] != key]
-        for ids, what in ((strange, "mostly in another script"), (twice, "with the answer of another question")):
-            if ids:
-                told.append(f"{code}: {len(ids)} of {len(items)} {what}: {', '.join(ids[:5])}")
-        longer = [len(text.answer) > len(text.contradiction) for text in texts.values() if text.contradiction]
-        if longer and abs(fmean(longer) - 0.5) > 0.3:
-            told.append(f"{code}: the longer of answer and contradiction is the same one in most questions")
-    return told

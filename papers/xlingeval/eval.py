@@ -67,6 +67,7 @@ class Interview:
         by_temperature: By language, temperature and metric.
         counts: Labels of answers, by language.
         rows: What was said.
+        prompts: For the judge.
     """
 
     def __init__(self, config: Config, items: Sequence[Item], asked: Candidates, run: Run) -> None:
@@ -76,6 +77,7 @@ class Interview:
         self.by_temperature: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
         self.counts: Scores = {}
         self.rows: list[dict[str, Any]] = []
+        self.prompts: dict[str, str] = {}
         self._after: dict[str, dict[asking.Pair, float]] = defaultdict(dict)
         self._alone: dict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
         self._cuts: list[float] = []
@@ -105,7 +107,7 @@ class Interview:
         toy = str(self.run.stage("toy", {}, miniature.toy)) if "toy" in (config.model, config.encoder) else ""
         model, spec = (toy if name == "toy" else name for name in (config.model, config.encoder))
         encoder = judge = None
-        if "correctness" in config.axes and config.judge not in ("likelihood", "nearest"):
+        if "correctness" in config.axes and config.judge not in ("likelihood", "nearest", "requests"):
             judge = judge_of(config.judge)
         if "consistency" in config.axes or ("correctness" in config.axes and config.judge == "nearest"):
             encoder = load_encoder(spec)
@@ -253,12 +255,13 @@ class Interview:
 
     def _labels(self, code: str, answers: Sequence[str]) -> list[Label]:
         texts = {item.id: item.texts[code] for item in self.items}
-        if self._judge is not None:
+        if self.config.judge not in ("likelihood", "nearest"):
             prompts = {
                 f"{code}/{key}": asking.judge_prompt(text.question, text.answer, said, code)
                 for (key, text), said in zip(texts.items(), answers, strict=True)
             }
-            replies = self._judge(prompts)
+            self.prompts |= prompts
+            replies = self._judge(prompts) if self._judge else dict.fromkeys(prompts, "")
             return [label(replies[key]) for key in prompts]
         if lacking := next((key for key, text in texts.items() if not text.contradiction), None):
             judge = self.config.judge
@@ -306,6 +309,7 @@ class Interview:
             if config.back_translate:
                 compared = {k: asking.translated(config.back_translate, own, code) for k, own in answers.items()}
             alike = similarity.consistency(compared, code, self._encoder, config.topics, matched=not stands_in)
+            alike["own_script"] = similarity.own_script(answers, code)  # before they are translated
             if self._encoder is not None:
                 alike["near"] = _near(self._encoder, {key: text.answer for key, text in texts.items()}, answers)
             means = {name: fmean(values.values()) for name, values in alike.items()}

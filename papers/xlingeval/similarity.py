@@ -60,14 +60,18 @@ def consistency(
         cut = [words(text.lower()) for text in found]
         counts = [*map(len, cut)]
         result["length_mean"][key], result["length_std"][key] = fmean(counts), pstdev(counts)
-        result["own_script"][key] = _mean(in_script_share(text, code) for text in found)
         for mark, lists in (("", cut), ("_official", [official_words(text) for text in found])):
             for n, name in ((1, "unigram"), (2, "bigram")):
                 pairs = itertools.combinations(lists, 2)
                 result[f"{name}{mark}"][key] = _mean(method.jaccard(one, other, n) for one, other in pairs)
     if topics:
         _topics(texts, topics, result)
-    return dict(result)
+    return dict(result) | {"own_script": own_script(texts, code)}
+
+
+def own_script(answers: Mapping[str, Sequence[str]], code: str) -> dict[str, float]:
+    """Share of letters in the language's script: a model that answers in English may look consistent."""
+    return {key: _mean(in_script_share(text, code) for text in texts) for key, texts in answers.items()}
 
 
 def cleaned(text: str) -> str:

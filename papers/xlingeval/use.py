@@ -58,8 +58,9 @@ class Evaluate:
     axes: tuple[Axis, ...] = AXES
     """What is measured."""
     judge: str = "none"
-    """A chat model, or a file of its replies; `likelihood` or `nearest` where every question has a `contradiction`;
-    none = correctness is left out."""
+    """A chat model; `requests`, which writes judge_requests.jsonl for one elsewhere, then the file of its replies (rows
+    of `id` and `judgement`); `likelihood` or `nearest` where every question has a `contradiction`; none = correctness
+    is left out."""
     score: Literal["likelihood", "verdict"] = "likelihood"
     """How right answers are told from wrong: by how likely the question makes them, or by Yes and No."""
     negatives: Annotated[int, Range(1)] = 4
@@ -94,7 +95,7 @@ class Consistency:
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Add wrong answers to questions, in the official layout, and say what is odd about them."""
+    """Add wrong answers to questions, in the official layout."""
 
     questions: Positional[str]
     """A table in one of the layouts on the page."""
@@ -142,6 +143,7 @@ def run_evaluate(options: Evaluate) -> None:
     """Measure, and print what each language loses."""
     from core.experiment.run import temporary
     from core.files import write_rows
+    from core.tasks.judging import write_requests
     from papers.xlingeval.data import candidates, read_items
     from papers.xlingeval.eval import Interview
 
@@ -157,11 +159,16 @@ def run_evaluate(options: Evaluate) -> None:
     asked = candidates(items, options.negatives, options.seed) if needed else {}
     with temporary("xlingeval", config) as run:
         found = Interview(config, items, asked, run).held()
+    if options.judge == "requests":
+        found.scores = {name: by for name, by in found.scores.items() if name not in ("right", "wrong")}
     _report(found.scores, options.out)
     if options.score == "verdict":
         shown = ", ".join(f"{code} {1 - fmean(kept.values()):.0%}" for code, kept in found.scores["kept"].items())
         print(f"verdicts that are none: {shown}")
     write_rows(options.out / "answers.jsonl", found.rows)
+    if options.judge == "requests":
+        write_requests(options.out / "judge_requests.jsonl", found.prompts, "judge")
+        print(f"Wrote {options.out / 'judge_requests.jsonl'}: have it answered, then give the replies with --judge.")
 
 
 def _report(scores: Mapping[str, Scores], out: Path) -> None:
@@ -184,7 +191,8 @@ def _report(scores: Mapping[str, Scores], out: Path) -> None:
         for code, values in by_language.items():
             for key, value in values.items():
                 rows[code, key][name] = value
-    _write(out / "questions.tsv", [{"language": code, "id": key, **row} for (code, key), row in rows.items()])
+    if rows:
+        _write(out / "questions.tsv", [{"language": code, "id": key, **row} for (code, key), row in rows.items()])
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -224,15 +232,13 @@ def run_consistency(options: Consistency) -> None:
 
 
 def run_pairs(options: Pairs) -> None:
-    """Draw, write, and say what is odd."""
-    from papers.xlingeval.data import audit, candidates, read_items, write_long
+    """Draw and write."""
+    from papers.xlingeval.data import candidates, read_items, write_long
 
     items = read_items(options.questions, options.languages)
     asked = candidates(items, options.negatives, options.seed)
     write_long(options.out, items, asked)
     print(f"Wrote {sum(map(len, asked.values()))} answers to {len(items)} questions to {options.out}.")
-    for sentence in audit(items):
-        print(f"  {sentence}")
 
 
 def run_verify(options: Verify) -> None:

@@ -20,37 +20,12 @@ from core.errors import UserError
 from core.experiment.config import with_variant
 from core.experiment.run import temporary
 from core.files import read_json_lines
+from core.text.scripts import in_script_share
 from core.text.segment import words
-from papers.xlingeval import (
-    Item,
-    Text,
-    asking,
-    auc,
-    bertscore,
-    candidates,
-    consistency,
-    contradiction_ratio,
-    correctness_drop,
-    data,
-    drops,
-    eval,
-    excess,
-    jaccard,
-    label,
-    method,
-    miniature,
-    pair_mean,
-    pointwise,
-    read_items,
-    similarity,
-    threshold,
-    use,
-    verdict,
-    verifiability,
-    write_long,
-)
+from papers.xlingeval import asking, data, eval, method, miniature, similarity, use
 from papers.xlingeval.config import PRESETS, VARIANTS, Config, simulation, workload
-from papers.xlingeval.verdicts import CUES, OPTIONS
+from papers.xlingeval.data import Text, candidates, read_items, write_long
+from papers.xlingeval.verdicts import CUES, OPTIONS, label, verdict
 
 CODES = ("en", "es", "zh", "hi")
 
@@ -72,35 +47,21 @@ def test_verdicts_of_the_official_function_and_ours(text: str | None, language: 
     assert verdict(text, language) == meant
 
 
-@pytest.mark.parametrize(
-    ("text", "language", "meant"),
-    [
-        ("This is not a correct answer.", "en", 0),
-        ("The normal answer is correct", "en", 1),  # "no" in "normal"
-        ("It is incorrect.", "en", 0),
-        ("YES!", "en", 1),
-        ("I don’t know, no idea", "en", -1),
-        ("No es correcto.", "es", 0),
-        ("La respuesta es correcta", "es", 1),
-        ("No lo sé, sí o no", "es", -1),
-        ("这个答案是错误的。", "zh", 0),
-        ("这个回答不是正确的", "zh", 0),
-        ("没错，正确。", "zh", 1),
-        ("无法判断是否正确", "zh", -1),
-        ("यह उत्तर सही नहीं है।", "hi", 0),
-        ("यह सही उत्तर नहीं है।", "hi", 0),
-        ("यह उत्तर सही है।", "hi", 1),
-        ("मुझे नहीं पता", "hi", -1),
-        ("Yes", "hi", 1),  # the prompt asks for an English word
-        ("No.", "zh", 0),
-        ("Yes", "sw", 1),
-        ("不对", "zh-Hans", 0),
-        ("", "en", -1),
-        ("Wash your hands.", "en", -1),
-    ],
-)
-def test_verdicts_in_sentences(text: str, language: str, meant: int) -> None:
-    assert verdict(text, language) == meant
+SENTENCES = {
+    ("en", 1): ["The normal answer is correct", "YES!"],  # "no" in "normal"
+    ("en", 0): ["This is not a correct answer.", "It is incorrect."],
+    ("en", -1): ["I don’t know, no idea", "", "Wash your hands."],
+    ("es", 1): ["La respuesta es correcta"], ("es", 0): ["No es correcto."], ("es", -1): ["No lo sé, sí o no"],
+    ("zh", 1): ["没错，正确。"], ("zh", 0): ["这个答案是错误的。", "这个回答不是正确的", "No."],
+    ("zh", -1): ["无法判断是否正确"], ("zh-Hans", 0): ["不对"], ("sw", 1): ["Yes"],
+    ("hi", 1): ["यह उत्तर सही है।", "Yes"],  # the prompt asks for an English word
+    ("hi", 0): ["यह उत्तर सही नहीं है।", "यह सही उत्तर नहीं है।"], ("hi", -1): ["मुझे नहीं पता"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "meant"), SENTENCES)
+def test_verdicts_in_sentences(language: str, meant: int) -> None:
+    assert {verdict(text, language) for text in SENTENCES[language, meant]} == {meant}
 
 
 def test_every_cue_is_read_as_what_it_is() -> None:
@@ -124,43 +85,36 @@ def test_any_text_has_a_verdict(text: str, language: str) -> None:
 def test_shared_words() -> None:
     official = similarity.official_words
     one, other = "Take two tablets a day with food", "Take one tablet a day with water"
-    assert jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
-    assert jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
-    assert jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
-    assert jaccard(official("每天两片"), official("每天一片")) == 0
+    assert method.jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
+    assert method.jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
+    assert method.jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
+    assert method.jaccard(official("每天两片"), official("每天一片")) == 0
     hindi = "दिन में दो गोली", "दिन में एक गोली"
-    assert jaccard(*map(official, hindi)) == 0
-    assert math.isnan(jaccard(official("a b"), official("c d")))  # raises there
+    assert method.jaccard(*map(official, hindi)) == 0
+    assert math.isnan(method.jaccard(official("a b"), official("c d")))  # raises there
     # Ours, for untranslated answers.
-    assert jaccard(*map(words, hindi)) == pytest.approx(3 / 5)
-    assert jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
+    assert method.jaccard(*map(words, hindi)) == pytest.approx(3 / 5)
+    assert method.jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
 
 
 def test_means_over_pairs() -> None:
     vectors = np.array([[1.0, 0], [1, 1], [0, 2]])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert pair_mean(vectors @ vectors.T) == pytest.approx(0.471405, abs=1e-6)
+    assert method.pair_mean(vectors @ vectors.T) == pytest.approx(0.471405, abs=1e-6)
     topics = np.array([[1, 0.5, 0.2], [0.5, 1, 0.8], [0.2, 0.8, 1]])
-    assert (pair_mean(topics), similarity.pair_spread(topics)) == (pytest.approx(0.5), pytest.approx(0.3))
+    assert (method.pair_mean(topics), similarity.pair_spread(topics)) == (pytest.approx(0.5), pytest.approx(0.3))
     with pytest.raises(ValueError, match="two answers"):
-        pair_mean(np.ones((1, 1)))
+        method.pair_mean(np.ones((1, 1)))
 
 
 def test_scores_of_verdicts() -> None:
-    from sklearn.metrics import f1_score
-
     labels, said = map(int, "1000010000"), map(int, "1001000000")
-    found = verifiability(list(labels), list(said))
+    found = method.verifiability(list(labels), list(said))
     assert found == pytest.approx((0.6875, 0.6875, 0.6875, 0.8, 0))
-    assert verifiability([1, 0, 0], [1, -1, 0]) == pytest.approx((1, 1, 1, 1, 1 / 3))
-    assert math.isnan(verifiability([1], [-1]).f1)
-    rng = random.Random(0)
-    for _ in range(20):
-        truth, guess = ([rng.randint(0, 1) for _ in range(12)] for _ in range(2))
-        expected = f1_score(truth, guess, labels=[0, 1], average="macro", zero_division=0.0)
-        assert verifiability(truth, guess).f1 == pytest.approx(expected)
+    assert method.verifiability([1, 0, 0], [1, -1, 0]) == pytest.approx((1, 1, 1, 1, 1 / 3))
+    assert math.isnan(method.verifiability([1], [-1]).f1)
     with pytest.raises(ValueError, match="verdicts on"):
-        verifiability([], [])
+        method.verifiability([], [])
 
 
 def counts(*rows: Sequence[int]) -> dict[str, dict[str, float]]:
@@ -177,10 +131,21 @@ GPT = {
 
 
 def test_the_headlines_follow_from_the_published_counts() -> None:
-    assert correctness_drop(GPT) == pytest.approx(18.12, abs=0.005)
-    assert contradiction_ratio(GPT) == pytest.approx(5.82, abs=0.005)
+    assert method.correctness_drop(GPT) == pytest.approx(18.12, abs=0.005)
+    assert method.contradiction_ratio(GPT) == pytest.approx(5.82, abs=0.005)
+    alpaca = {
+        name: counts(more, [0] * 4, [size - a - b for a, b in zip(more, wrong, strict=True)], wrong)
+        for name, size, more, wrong in (
+            ("healthqa", 1134, (193, 15, 4, 13), (124, 182, 277, 172)),
+            ("liveqa", 246, (58, 7, 5, 15), (34, 32, 32, 44)),
+            ("medicationqa", 690, (131, 20, 15, 12), (105, 126, 131, 108)),
+        )
+    }  # fmt: skip
+    assert (method.correctness_drop(alpaca), method.contradiction_ratio(alpaca)) == pytest.approx(
+        (17.57, 1.30), abs=0.005
+    )
     none = {"mine": {code: own | {"contradictory": 0.0} for code, own in GPT["liveqa"].items()}}
-    assert math.isnan(contradiction_ratio(none))
+    assert math.isnan(method.contradiction_ratio(none))
 
 
 @pytest.mark.parametrize(
@@ -213,33 +178,33 @@ def test_alikeness_beyond_what_all_answers_share() -> None:
 
     same = {str(n): np.stack([answer()] * 3) for n in range(20)}
     unlike = {str(n): np.stack([answer() for _ in range(3)]) for n in range(20)}
-    assert fmean(pair_mean(rows @ rows.T) for rows in unlike.values()) > 0.4  # the plain cosine is far above 0
-    assert fmean(excess(unlike).values()) == pytest.approx(0, abs=0.05)
-    assert min(excess(same).values()) == pytest.approx(1)
+    assert fmean(method.pair_mean(rows @ rows.T) for rows in unlike.values()) > 0.4  # the plain cosine is far above 0
+    assert fmean(method.excess(unlike).values()) == pytest.approx(0, abs=0.05)
+    assert min(method.excess(same).values()) == pytest.approx(1)
     one = answer()
-    assert {*excess({"1": np.stack([one, one]), "2": np.stack([one, one])}).values()} == {0.0}
+    assert {*method.excess({"1": np.stack([one, one]), "2": np.stack([one, one])}).values()} == {0.0}
     with pytest.raises(ValueError, match="two questions"):
-        excess({"1": unlike["1"]})
+        method.excess({"1": unlike["1"]})
 
 
 def test_bertscore_matches_greedily() -> None:
     eye = np.eye(3)
-    assert bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
-    assert bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
-    assert bertscore(eye[:1], eye[1:]) == (0, 0, 0)
+    assert method.bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
+    assert method.bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
+    assert method.bertscore(eye[:1], eye[1:]) == (0, 0, 0)
 
 
 def test_likelihood_of_an_answer_beyond_its_own() -> None:
-    assert pointwise(-10.0, -30.0, 10) == 2.0
-    assert (auc(1.0, [0.0, 1.0, 2.0]), auc(0.0, [0.0])) == (0.5, 0.5)
-    assert threshold([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]) == pytest.approx(0.5)
-    assert threshold([1.0], [1]) == 1.0
+    assert method.pointwise(-10.0, -30.0, 10) == 2.0
+    assert (method.auc(1.0, [0.0, 1.0, 2.0]), method.auc(0.0, [0.0])) == (0.5, 0.5)
+    assert method.threshold([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]) == pytest.approx(0.5)
+    assert method.threshold([1.0], [1]) == 1.0
 
 
 def test_a_drop_is_within_the_questions() -> None:
     easy = {str(n): float(n % 2) for n in range(40)}
     scores = {"en": easy, "hi": {key: value / 2 for key, value in easy.items()}, "es": dict(easy)}
-    found = drops(scores, draws=400)
+    found = method.drops(scores, draws=400)
     assert found["hi"].points.estimate == pytest.approx(0.25)
     assert found["hi"].relative.estimate == pytest.approx(0.5)
     assert found["hi"].relative.high - found["hi"].relative.low < 1e-9  # whichever questions are drawn
@@ -247,14 +212,14 @@ def test_a_drop_is_within_the_questions() -> None:
     scores["hi"]["1"] = math.nan
     del scores["es"]["3"]
     assert len(method.common(scores)) == 38
-    none = drops({"en": dict.fromkeys(easy, 0.0), "es": easy}, draws=50)["es"]
+    none = method.drops({"en": dict.fromkeys(easy, 0.0), "es": easy}, draws=50)["es"]
     assert none.points.estimate == -0.5
     assert math.isinf(none.relative.low)
 
 
 def test_consistency_of_text_alone() -> None:
     answers = {"1": ["Wash your hands.", "Wash your hands."], "2": ["### Input: # a", "b c"], "3": ["", ""]}
-    found = consistency(answers, "en", None, topics=2)
+    found = similarity.consistency(answers, "en", None, topics=2)
     assert found["unigram"]["1"] == found["bigram"]["1"] == found["own_script"]["1"] == 1
     assert found["topics"]["1"] == pytest.approx(1)
     assert math.isnan(found["unigram"]["3"])
@@ -262,7 +227,7 @@ def test_consistency_of_text_alone() -> None:
     assert not {"alike", "cosine", "bertscore"} & {*found}
     assert similarity.cleaned("### Response: # take  it") == "take it"
     with pytest.raises(UserError, match="single answer"):
-        consistency({"1": ["a"]}, "en")
+        similarity.consistency({"1": ["a"]}, "en")
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
@@ -272,7 +237,12 @@ def test_the_questions_are_sound() -> None:
     items = read_items(miniature.ITEMS)
     assert len(items) == 40
     assert data.languages_of(items) == CODES
-    assert data.audit(items) == []
+    for code in CODES:
+        texts = [item.texts[code] for item in items]
+        assert len({text.answer for text in texts}) == 40
+        assert min(in_script_share(part, code) for text in texts for part in vars(text).values()) > 0.5
+        # Neither the longer nor the shorter of answer and contradiction is the right one.
+        assert 0.2 < fmean(len(text.answer) > len(text.contradiction) for text in texts) < 0.8
     for item in items:
         assert len(item.texts["en"].question.split()) <= 15
         assert 12 <= len(item.texts["en"].answer.split()) <= 30
@@ -311,30 +281,24 @@ ROWS: list[dict[str, Any]] = [
 
 def layouts(folder: Path) -> dict[str, Path]:
     """The same two questions in every layout."""
-    nested: list[dict[str, Any]] = [
-        {"id": row["id"], **{code: vars(row[code]) for code in ("en", "hi")}} for row in ROWS
-    ]
+    nested = [{"id": row["id"], **{code: vars(row[code]) for code in ("en", "hi")}} for row in ROWS]
     flat = [
         {"id": row["id"], "language": code, "question": row[code].question, "answer": row[code].answer}
-        for row in ROWS
-        for code in ("hi", "en")
-    ]
+        for row in ROWS for code in ("hi", "en")
+    ]  # fmt: skip
     wide = [
         {"question": row["en"].question, "answer": row["en"].answer, "translated_question_Hindi": row["hi"].question,
-         "translated_answer_Hindi": row["hi"].answer}
-        for row in ROWS
+         "translated_answer_Hindi": row["hi"].answer} for row in ROWS
     ]  # fmt: skip
     long = [
         {"id": row["id"], "label": label, "answer_ids": 1, "question_English": row["en"].question,
          "answer_English": other["en"].answer, "question_Hindi": row["hi"].question, "answer_Hindi": other["hi"].answer}
-        for row, wrong in zip(ROWS, reversed(ROWS), strict=True)
-        for label, other in ((1, row), (0, wrong))
+        for row, wrong in zip(ROWS, reversed(ROWS), strict=True) for label, other in ((1, row), (0, wrong))
     ]  # fmt: skip
-    paths = {}
-    for name, rows in (("nested", nested), ("flat", flat), ("wide", wide), ("long", long)):
-        paths[name] = folder / f"{name}.jsonl"
-        paths[name].write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    return paths
+    made = {"nested": nested, "flat": flat, "wide": wide, "long": long}
+    for name, rows in made.items():
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return {name: folder / f"{name}.jsonl" for name in made}
 
 
 def test_layouts_of_questions(tmp_path: Path) -> None:
@@ -374,8 +338,6 @@ def test_a_question_that_lacks_a_language_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     with pytest.warns(UserWarning, match="1 of 2 questions lack a language"):
         assert len(read_items(tmp_path / "rows.json", ("es",))) == 1
-    odd = [Item("1", {"en": Text("नमस्ते", "यह")}, "t"), Item("2", {"en": Text("Hi?", "यह")}, "t")]
-    assert len(data.audit(odd)) == 2
 
 
 # --- speakers of known faults -----------------------------------------------------------------------------------------
@@ -458,7 +420,9 @@ def test_shuffled_questions_are_of_no_candidate(monkeypatch: pytest.MonkeyPatch)
         assert source.texts["hi"].answer not in {text["hi"] for text in asked[item.id]}
 
 
-def test_a_judge_whose_replies_are_given(smoke: Callable[[str], Any], toy: str, tmp_path: Path) -> None:
+def test_a_judge_whose_replies_are_given(
+    smoke: Callable[[str], Any], toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = replace(PRESETS["smoke"], model=toy, axes=("correctness",), encoder=toy)
     items = data.spread(miniature.questions(config), 3)
     replies = [
@@ -471,6 +435,11 @@ def test_a_judge_whose_replies_are_given(smoke: Callable[[str], Any], toy: str, 
     assert (found.metrics["right_en"], found.metrics["right_hi"], found.details["headline"]["drop"]) == (1, 0, 100)
     with pytest.raises(UserError, match="has no reply"):
         tried(replace(config, judge=str(tmp_path / "replies.jsonl"), limit=4), smoke)
+    monkeypatch.chdir(tmp_path)
+    path, options = str(layouts(tmp_path)["flat"]), ["--axes", "correctness", "--judge", "requests"]
+    use.main(["evaluate", path, "--model", toy, "--languages", "hi", "--max-new-tokens", "2", *options])
+    asked = [row["custom_id"] for row in read_json_lines(tmp_path / "report" / "judge_requests.jsonl")]
+    assert asked == ["en/a", "en/b", "hi/a", "hi/b"]
 
 
 def test_the_paper_preset_on_local_copies(smoke: Callable[[str], Any], toy: str, tmp_path: Path) -> None:
