@@ -94,7 +94,7 @@ class Config:
             raise UserError("An encoder writes nothing: --score cosine goes with --axes verifiability.")
 
 
-_STAND_IN: dict[str, Any] = {"source": "", "judge": "nearest", "score": "verdict", "sampled": 0, "back_translate": ""}
+_STAND_IN: dict[str, Any] = {"source": "", "judge": "nearest", "score": "verdict", "back_translate": ""}
 _VERIFIER: dict[str, Any] = {"axes": ("verifiability",)}
 PRESETS: dict[str, Config] = {
     "smoke": Config(
@@ -133,7 +133,7 @@ def workload(config: Config) -> list[Workload]:
         return Workload(model, int(tokens), "inference", "frozen", 2048 if config.source else 512, 16, name=name)
 
     if not config.source:
-        read = 28 * _LANGUAGES * (3 + config.negatives) * 120
+        read = 24 * _LANGUAGES * (3 + config.negatives) * 120
         model = config.model if config.model.startswith("wheel:") else "wheel:smollm2"
         return [asked(model, read, "answers")]
     questions, temperatures = _QUESTIONS * _LANGUAGES, len(config.temperatures)

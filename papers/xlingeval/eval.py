@@ -299,7 +299,7 @@ class Interview:
         texts = {item.id: item.texts[code] for item in data.spread(self.items, config.sampled)}
         for temperature in config.temperatures:
             if stands_in:
-                answers, meant = self._speaker.answers(code, config.samples, "samples")
+                answers, meant = self._speaker.answers(code, config.samples, "samples", texts)
                 self.scores["alike_truth"][code] = miniature.same_source(meant)
             else:
                 questions, room = [text.question for text in texts.values()], self._room(code)

@@ -165,7 +165,7 @@ class Drop(NamedTuple):
     """What another language costs, each with a 95 % interval over questions; positive is worse than English."""
 
     points: Interval  # difference of the means, in the unit of the scores
-    relative: Interval  # the same over the English mean; without ends where that is 0 too often
+    relative: Interval  # the same over the English mean; without ends where that is not above 0 too often
 
 
 Scores = Mapping[str, Mapping[str, float]]
@@ -196,11 +196,12 @@ def drops(scores: Scores, draws: int = 1000, seed: int = 0) -> dict[str, Drop]:
             return float(lost[rows].mean())
 
         def relative(rows: np.ndarray, lost: np.ndarray = lost) -> float:
-            return points(rows, lost) / float(english[rows].mean()) if english[rows].any() else math.nan
+            mean = float(english[rows].mean())
+            return points(rows, lost) / mean if mean > 0 else math.nan
 
         first = bootstrap(points, len(keys), draws, seed)
         try:
             found[code] = Drop(first, bootstrap(relative, len(keys), draws, seed))
-        except ValueError:  # too many draws have nothing right in English
+        except ValueError:  # too many draws have nothing in English that could be lost
             found[code] = Drop(first, unknown(relative(np.arange(len(keys))), first.method, first.level))
     return {code: found[code] for code in scores if code != PIVOT}

@@ -14,7 +14,7 @@ import itertools
 import random
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from papers.xlingeval.config import Config
 
 ITEMS = Path(__file__).parent / "items.jsonl"
-SHARES = {"dev": 0.3, "test": 0.7}
+SHARES = {"dev": 0.4, "test": 0.6}
 
 
 def questions(config: Config) -> list[Item]:
@@ -96,12 +96,12 @@ class StandIn:
         self.name, self.items, self.seed = name, items, seed
 
     def answers(
-        self, code: str, count: int = 1, what: str = "answer"
+        self, code: str, count: int = 1, what: str = "answer", only: Collection[str] = ()
     ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        """Answers to every question, and of whom each is: `right`, `contradictory`, or another question's id."""
+        """Answers to every question, or to some; and of whom each is: `right`, `contradictory`, or the other's id."""
         said: dict[str, list[str]] = {}
         meant: dict[str, list[str]] = {}
-        for item in self.items:
+        for item in (item for item in self.items if not only or item.id in only):
             draw, rates = self._draw(what, item, code), STAND_INS[self.name][code]
             texts = {"right": item.texts[code].answer, "contradictory": item.texts[code].contradiction}
             others = {other.id: other.texts[code].answer for other in self.items if other.id != item.id}
