@@ -1,4 +1,4 @@
-"""What is asked: questions with an expert's answer in several languages, wrong answers beside it, and prompts.
+"""What is asked: questions with an expert's answer in several languages, and wrong answers beside it.
 
 Four layouts are read, whatever the table's format (`.jsonl`, `.json`, `.csv`, `.tsv`, a hub dataset):
 
@@ -8,7 +8,7 @@ Four layouts are read, whatever the table's format (`.jsonl`, `.json`, `.csv`, `
     id  label  answer_ids  question_English  answer_English ...               official, a row an answer
 
     items = read_items("mine.tsv", ("en", "hi"))
-    asked = candidates(items, negatives=4, seed=0)         # {id: [(1, {"en": right}), (0, {"en": wrong}), ...]}
+    asked = candidates(items, negatives=4, seed=0)         # {id: [{"en": right, "hi": ...}, {"en": wrong}, ...]}
 """
 
 from __future__ import annotations
@@ -19,15 +19,12 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from core.corpora import adapted, read_rows
 from core.errors import UserError
-from core.files import load_yaml, write_table
-from core.text.languages import match
+from core.files import write_table
 from papers.xlingeval.method import PIVOT
 
 NAMES = {"en": "English", "es": "Spanish", "zh": "Chinese", "hi": "Hindi"}
@@ -60,8 +57,8 @@ class Item:
     wrong: tuple[Mapping[str, str], ...] = field(default=())
 
 
-Candidates = dict[str, list[tuple[int, dict[str, str]]]]
-"""Of every question the answers to be judged, the right one first: 1 or 0, and the text in each language."""
+Candidates = dict[str, list[dict[str, str]]]
+"""Of every question the answers to be judged, the right one first, each in all languages."""
 
 
 def read_items(source: str | Path, languages: Sequence[str] = ()) -> list[Item]:
@@ -133,8 +130,8 @@ def _text(parts: Mapping[str, Any], code: str) -> Text:
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
     """So many questions, evenly over the list, whose neighbours are on one topic; 0 = all."""
-    chosen = range(len(items)) if not count or count >= len(items) else [n * len(items) // count for n in range(count)]
-    return [items[place] for place in chosen]
+    count = min(count, len(items)) or len(items)
+    return [items[n * len(items) // count] for n in range(count)]
 
 
 def languages_of(items: Sequence[Item]) -> tuple[str, ...]:
@@ -146,19 +143,16 @@ def languages_of(items: Sequence[Item]) -> tuple[str, ...]:
 # --- answers to be judged ---------------------------------------------------------------------------------------------
 
 
-def candidates(
-    items: Sequence[Item], negatives: int = 4, seed: int = 0, tolerance: float = 0.4, pool: Sequence[Item] = ()
-) -> Candidates:
+def candidates(items: Sequence[Item], negatives: int = 4, seed: int = 0, pool: Sequence[Item] = ()) -> Candidates:
     """The right answer and wrong ones: those of the file, else right answers to questions on other topics.
 
-    Which ones is drawn by seed and question, the same in all languages; by length alone they cannot be told, in any.
+    Which ones is drawn by seed and question, the same in all languages. By length alone they cannot be told, in any:
+    where too few are of like length, the nearest are taken, with a warning.
 
     Args:
         items: Questions.
         negatives: Wrong answers to each question.
         seed: Of the draw.
-        tolerance: A wrong answer is at most so much longer or shorter than the right one, in characters; where there
-            are too few such, the nearest are taken, with a warning.
         pool: Questions whose answers are drawn; empty = the same.
 
     Raises:
@@ -169,13 +163,10 @@ def candidates(
         right = {code: item.texts[code].answer for code in codes}
         wrong = [{code: text[code] for code in codes} for text in item.wrong if {*codes} <= {*text}]
         if not wrong:
-            others = [
-                {code: other.texts[code].answer for code in codes}
-                for other in pool or items
-                if other.topic != item.topic
-            ]
+            pooled = (other for other in pool or items if other.topic != item.topic)
+            others = [{code: other.texts[code].answer for code in codes} for other in pooled]
             others.sort(key=lambda other: _unlike(other, right))
-            wrong = [other for other in others if _unlike(other, right) <= tolerance]
+            wrong = [other for other in others if _unlike(other, right) <= TOLERANCE]
             if len(wrong) < negatives <= len(others):
                 wrong, strained = others[:negatives], strained + 1
         if len(wrong) < negatives:
@@ -184,10 +175,13 @@ def candidates(
                 "give more questions on other topics."
             )
         drawn = random.Random(f"negatives/{seed}/{item.id}").sample(wrong, negatives)
-        found[item.id] = [(1, right), *((0, text) for text in drawn)]
+        found[item.id] = [right, *drawn]
     if strained:
         warnings.warn(f"{strained} of {len(items)} questions have wrong answers of unlike length.", stacklevel=2)
     return found
+
+
+TOLERANCE = 0.4  # a wrong answer is at most so much longer or shorter than the right one, in characters; ours
 
 
 def _unlike(other: Mapping[str, str], right: Mapping[str, str]) -> float:
@@ -201,90 +195,12 @@ def write_long(path: Path, items: Sequence[Item], asked: Candidates) -> None:
     rows: list[dict[str, str | float | None]] = [
         {
             "id": item.id,
-            "label": label,
+            "label": int(not place),
             "answer_ids": f"{item.id}/{place}",
             **{f"question_{NAMES.get(code, code)}": item.texts[code].question for code in codes},
             **{f"answer_{NAMES.get(code, code)}": texts[code] for code in codes},
         }
         for item in items
-        for place, (label, texts) in enumerate(asked[item.id])
+        for place, texts in enumerate(asked[item.id])
     ]
     write_table(path, rows)
-
-
-def audit(items: Sequence[Item]) -> list[str]:
-    """What is odd, a sentence a kind: texts in another script, lengths that tell, answers that are given twice."""
-    from core.text.scripts import in_script_share
-
-    told = []
-    for code in languages_of(items):
-        texts = [item.texts[code] for item in items]
-        strange = [
-            item.id
-            for item, text in zip(items, texts, strict=True)
-            if min(in_script_share(part, code) for part in (text.question, text.answer)) < 0.5
-        ]
-        seen: dict[str, str] = {}
-        twice = [
-            item.id for item, text in zip(items, texts, strict=True) if seen.setdefault(text.answer, item.id) != item.id
-        ]
-        wrong = [(len(text.answer), len(text.contradiction)) for text in texts if text.contradiction]
-        for ids, what in ((strange, "mostly in another script"), (twice, "with the answer of another question")):
-            if ids:
-                told.append(f"{code}: {len(ids)} of {len(items)} {what}: {', '.join(ids[:5])}")
-        if wrong and abs(fmean(float(a > b) for a, b in wrong) - 0.5) > 0.3:
-            told.append(f"{code}: the longer of answer and contradiction is the same one in most questions")
-    return told
-
-
-# --- prompts ----------------------------------------------------------------------------------------------------------
-
-
-@cache
-def wordings() -> dict[str, dict[str, str]]:
-    """What stands around questions and answers, by language."""
-    return load_yaml(Path(__file__).parent / "prompts.yaml")
-
-
-def worded(code: str) -> dict[str, str]:
-    """Wordings of a language; English ones for one that has none."""
-    return wordings()[match(code, wordings()) or PIVOT]
-
-
-def answer_turns(question: str, code: str) -> list[dict[str, str]]:
-    """One answer: the language is named in the system's turn, the user's is the bare question."""
-    return [{"role": "system", "content": worded(code)["role"]}, {"role": "user", "content": question}]
-
-
-def sample_turns(question: str, code: str) -> list[dict[str, str]]:
-    """One of K answers."""
-    words = worded(code)
-    return [{"role": "user", "content": f"{words['doctor']}\n{words['question']} ```{question}```"}]
-
-
-def verify_turns(question: str, answer: str, code: str) -> list[dict[str, str]]:
-    """Is this answer right?"""
-    return [{"role": "user", "content": worded(code)["verify"].format(question=question, answer=answer)}]
-
-
-def judge_prompt(question: str, expert: str, answer: str, code: str) -> str:
-    """What the judge is asked, in English about texts in the language; it ends with one of four sentences."""
-    return (
-        f"Below are a question and two answers to it, all in {NAMES.get(code, code)}.\n"
-        f"Question: {question}\nAnswer 1: {expert}\nAnswer 2: {answer}\n"
-        "Compare Answer 2 with Answer 1: are they similar, and how comprehensive and appropriate is Answer 2? Answer 2 "
-        "is contradictory if it says what contradicts Answer 1 and thereby answers the question wrongly. It is neither "
-        "if it answers the question but is unlike Answer 1. Reason about this first. Only if the two are similar, "
-        "compare how comprehensive and appropriate they are, and reason about that. Then choose one of\n"
-        "1) Answer 2 is neither contradictory nor similar to Answer 1\n"
-        "2) Answer 2 has contradictory information in comparison to Answer 1\n"
-        "3) Answer 2 has more comprehensive and appropriate information\n"
-        "4) Answer 2 has less comprehensive and appropriate information\n"
-        "and end with its sentence, word for word, on the last line."
-    )
-
-
-def plain(question: str, code: str) -> str:
-    """A question up to where its answer begins, for models without a chat layout."""
-    words = worded(code)
-    return f"{words['question']} {question}\n{words['answer']}"

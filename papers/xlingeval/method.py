@@ -22,11 +22,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Mapping, Sequence
-from functools import partial
-from statistics import fmean, pstdev, stdev
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -35,29 +33,9 @@ if TYPE_CHECKING:
 
     from core.metrics.intervals import Interval
 
-Label = Literal["neither", "contradictory", "more", "less", "none"]
-LABELS: tuple[Label, ...] = get_args(Label)
 PIVOT = "en"
-# What tells the four sentences apart that the judge may end with, in the order in which they are looked for.
-OPTIONS: Mapping[str, Label] = {
-    "neither contradictory nor similar": "neither",
-    "contradictory information in comparison": "contradictory",
-    "more comprehensive and appropriate": "more",
-    "less comprehensive and appropriate": "less",
-}
-
 
 # --- correctness ------------------------------------------------------------------------------------------------------
-
-
-def label(reply: str) -> Label:
-    """A judge's label: the first option that stands in its last three sentences, `none` where none does.
-
-    Sentences are what lies between full stops, as in the official script; the piece after the last stop is one of them.
-    """
-    end = " ".join(" ".join(reply.split("\n")).split(".")[-3:])
-    return next((name for mark, name in OPTIONS.items() if mark in end), "none")
-
 
 Counts = Mapping[str, Mapping[str, Mapping[str, float]]]
 """`{data set: {language: {label: number of questions}}}`; every language has the same questions."""
@@ -77,28 +55,13 @@ def contradiction_ratio(counts: Counts) -> float:
     """Equation 2; NaN where a data set has no contradictory answer in English."""
     found = []
     for languages in counts.values():
+        own = languages[PIVOT]["contradictory"]
         others = fmean(found_in["contradictory"] for code, found_in in languages.items() if code != PIVOT)
-        found.append(others / languages[PIVOT]["contradictory"] if languages[PIVOT]["contradictory"] else math.nan)
+        found.append(others / own if own else math.nan)
     return fmean(found)
 
 
 # --- consistency ------------------------------------------------------------------------------------------------------
-
-
-def cleaned(text: str) -> str:
-    """An answer without the marks of a prompt template (`### Input:`) and of headings, white space collapsed."""
-    return " ".join(re.sub(r"### \w+:", " ", text).replace("#", " ").split())
-
-
-def tokens(text: str, *, official: bool = False) -> list[str]:
-    """Words, in lower case: of any script, or as the official script cuts English (two word characters or more).
-
-    The official cut breaks Devanagari at its marks and takes a Chinese clause for one word; there it is meant for text
-    that was translated back into English.
-    """
-    from core.text.segment import words
-
-    return re.findall(r"\b\w\w+\b", text.lower()) if official else words(text.lower())
 
 
 def jaccard(one: Sequence[str], other: Sequence[str], n: int = 1) -> float:
@@ -119,26 +82,19 @@ def pair_mean(similarity: Float[np.ndarray, "answer answer"]) -> float:
     return float(np.mean(np.asarray(similarity)[np.triu_indices(len(similarity), 1)]))
 
 
-def pair_spread(similarity: Float[np.ndarray, "answer answer"]) -> float:
-    """Standard deviation above the diagonal, n - 1; NaN for one pair."""
-    values = np.asarray(similarity)[np.triu_indices(len(similarity), 1)].tolist()
-    return stdev(values) if len(values) > 1 else math.nan
-
-
 def excess(vectors: Mapping[str, Float[np.ndarray, "answer width"]]) -> dict[str, float]:
-    """Equation 4 for every question of one language: 1 where its answers are the same, 0 where they are no more alike
-    than answers to different questions, b. A model that says one thing to everything has 0.
+    """Equation 4 for every question of one language, from vectors of length 1 of the answers to it.
 
-    Args:
-        vectors: Of the answers to each question, of length 1.
+    1 where they are the same, 0 where they are no more alike than answers to different questions, b. A model that says
+    one thing to everything has 0.
 
     Raises:
         ValueError: one question alone, or one answer to it.
     """
     if len(vectors) < 2:
         raise ValueError("What answers to different questions have in common needs two questions.")
-    means = {key: rows.mean(axis=0) for key, rows in vectors.items()}
-    base = fmean(float(means[a] @ means[b]) for a in means for b in means if a < b)
+    means = [rows.mean(axis=0) for rows in vectors.values()]
+    base = fmean(float(one @ other) for one, other in itertools.combinations(means, 2))
     return {
         key: (pair_mean(rows @ rows.T) - base) / (1 - base) if base < 1 - 1e-6 else 0.0 for key, rows in vectors.items()
     }
@@ -151,31 +107,17 @@ def bertscore(one: Float[np.ndarray, "token width"], other: Float[np.ndarray, "t
     return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def lengths(answers: Sequence[Sequence[str]]) -> tuple[float, float]:
-    """Mean and population standard deviation of the numbers of tokens."""
-    counts = [len(words) for words in answers]
-    return fmean(counts), pstdev(counts)
-
-
 # --- verifiability ----------------------------------------------------------------------------------------------------
 
 
 class Verdicts(NamedTuple):
-    """How well Yes and No fit; macro means over the two classes.
-
-    Attributes:
-        precision: In [0, 1], as all others.
-        recall: Which is the AUC of hard verdicts too.
-        f1: The paper's number.
-        accuracy: Where nine of ten answers are wrong, No alone has .9.
-        dropped: Share without a verdict, which the others leave out: look at it first.
-    """
+    """How well Yes and No fit, in [0, 1]; precision, recall and F1 are means over the two classes."""
 
     precision: float
-    recall: float
-    f1: float
-    accuracy: float
-    dropped: float
+    recall: float  # which is the AUC of hard verdicts too
+    f1: float  # the paper's number
+    accuracy: float  # where nine of ten answers are wrong, No alone has .9
+    dropped: float  # share without a verdict, which the others leave out: look at it first
 
 
 def verifiability(labels: Sequence[int], verdicts: Sequence[int]) -> Verdicts:
@@ -184,20 +126,19 @@ def verifiability(labels: Sequence[int], verdicts: Sequence[int]) -> Verdicts:
     Raises:
         ValueError: unequal numbers, or none.
     """
+    from sklearn.metrics import precision_recall_fscore_support
+
     if len(labels) != len(verdicts) or not len(labels):
         raise ValueError(f"{len(verdicts)} verdicts on {len(labels)} answers.")
     pairs = [(truth, said) for truth, said in zip(labels, verdicts, strict=True) if said != -1]
     dropped = 1 - len(pairs) / len(labels)
     if not pairs:
         return Verdicts(math.nan, math.nan, math.nan, math.nan, dropped)
-    parts = []
-    for value in (0, 1):
-        hits = sum(truth == said == value for truth, said in pairs)
-        called, there = sum(said == value for _, said in pairs), sum(truth == value for truth, _ in pairs)
-        precision, recall = hits / called if called else 0.0, hits / there if there else 0.0
-        parts.append((precision, recall, 2 * hits / (called + there) if hits else 0.0))
-    precision, recall, f1 = (fmean(pair) for pair in zip(*parts, strict=True))
-    return Verdicts(precision, recall, f1, fmean(truth == said for truth, said in pairs), dropped)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        *zip(*pairs, strict=True), labels=[0, 1], average="macro", zero_division=0.0
+    )
+    accuracy = fmean(truth == said for truth, said in pairs)
+    return Verdicts(float(precision), float(recall), float(f1), accuracy, dropped)
 
 
 def pointwise(given_question: float, alone: float, length: int) -> float:
@@ -223,10 +164,8 @@ def threshold(scores: Sequence[float], labels: Sequence[int]) -> float:
 class Drop(NamedTuple):
     """What another language costs, each with a 95 % interval over questions; positive is worse than English."""
 
-    points: Interval
-    """Difference of the means, in the unit of the scores."""
-    relative: Interval
-    """The same over the English mean; without ends where that is 0 too often."""
+    points: Interval  # difference of the means, in the unit of the scores
+    relative: Interval  # the same over the English mean; without ends where that is not above 0 too often
 
 
 Scores = Mapping[str, Mapping[str, float]]
@@ -235,9 +174,8 @@ Scores = Mapping[str, Mapping[str, float]]
 
 def common(scores: Scores) -> list[str]:
     """The questions that have a score in every language; what is missing in one is left out of all."""
-    first, *others = scores.values()
-    known = [{key for key, value in found.items() if not math.isnan(value)} for found in (first, *others)]
-    return [key for key in first if all(key in keys for keys in known)]
+    known = [{key for key, value in found.items() if not math.isnan(value)} for found in scores.values()]
+    return [key for key in next(iter(scores.values())) if all(key in keys for keys in known)]
 
 
 def drops(scores: Scores, draws: int = 1000, seed: int = 0) -> dict[str, Drop]:
@@ -249,22 +187,21 @@ def drops(scores: Scores, draws: int = 1000, seed: int = 0) -> dict[str, Drop]:
     from core.metrics.agreement import bootstrap
     from core.metrics.intervals import unknown
 
-    keys = common(scores)
-    values = {code: np.array([found[key] for key in keys]) for code, found in scores.items()}
-    english = values.pop(PIVOT)
+    keys, found = common(scores), {}
+    english = np.array([scores[PIVOT][key] for key in keys])
+    for code in scores.keys() - {PIVOT}:
+        lost = english - np.array([scores[code][key] for key in keys])
 
-    def points(rows: np.ndarray, own: np.ndarray) -> float:
-        return float((english - own)[rows].mean())
+        def points(rows: np.ndarray, lost: np.ndarray = lost) -> float:
+            return float(lost[rows].mean())
 
-    def relative(rows: np.ndarray, own: np.ndarray) -> float:
-        mean = english[rows].mean()
-        return points(rows, own) / float(mean) if mean else math.nan
+        def relative(rows: np.ndarray, lost: np.ndarray = lost) -> float:
+            mean = float(english[rows].mean())
+            return points(rows, lost) / mean if mean > 0 else math.nan
 
-    found = {}
-    for code, own in values.items():
-        first = bootstrap(partial(points, own=own), len(keys), draws, seed)
+        first = bootstrap(points, len(keys), draws, seed)
         try:
-            found[code] = Drop(first, bootstrap(partial(relative, own=own), len(keys), draws, seed))
-        except ValueError:  # too many draws have nothing right in English
-            found[code] = Drop(first, unknown(relative(np.arange(len(keys)), own), first.method, first.level))
-    return found
+            found[code] = Drop(first, bootstrap(relative, len(keys), draws, seed))
+        except ValueError:  # too many draws have nothing in English that could be lost
+            found[code] = Drop(first, unknown(relative(np.arange(len(keys))), first.method, first.level))
+    return {code: found[code] for code in scores if code != PIVOT}

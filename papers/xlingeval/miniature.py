@@ -13,11 +13,13 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.text.segment import words
 from core.worlds.base import Item as Classed
 from core.worlds.base import split
 from papers.xlingeval import method
@@ -27,12 +29,12 @@ if TYPE_CHECKING:
     from papers.xlingeval.config import Config
 
 ITEMS = Path(__file__).parent / "items.jsonl"
-SHARES = {"dev": 0.3, "test": 0.7}
+SHARES = {"dev": 0.4, "test": 0.6}
 
 
 def questions(config: Config) -> list[Item]:
     """The questions of a part; each is a class of its own."""
-    items = read_items(ITEMS, config.languages)
+    items = read_items(ITEMS, (method.PIVOT, *config.languages))
     classed = [Classed(i.id, i.id, i.texts["en"].question, i.texts["en"].answer, "en") for i in items]
     chosen = {item.id for item in split(classed, 0, SHARES)[config.split]}
     return [item for item in items if item.id in chosen]
@@ -94,12 +96,12 @@ class StandIn:
         self.name, self.items, self.seed = name, items, seed
 
     def answers(
-        self, code: str, count: int = 1, what: str = "answer"
+        self, code: str, count: int = 1, what: str = "answer", only: Collection[str] = ()
     ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        """Answers to every question, and of whom each is: `right`, `contradictory`, or another question's id."""
+        """Answers to every question, or to some; and of whom each is: `right`, `contradictory`, or the other's id."""
         said: dict[str, list[str]] = {}
         meant: dict[str, list[str]] = {}
-        for item in self.items:
+        for item in (item for item in self.items if not only or item.id in only):
             draw, rates = self._draw(what, item, code), STAND_INS[self.name][code]
             texts = {"right": item.texts[code].answer, "contradictory": item.texts[code].contradiction}
             others = {other.id: other.texts[code].answer for other in self.items if other.id != item.id}
@@ -116,8 +118,8 @@ class StandIn:
         for item in self.items:
             draw, rates = self._draw("verdict", item, code), STAND_INS[self.name][code]
             meant[item.id] = [
-                -1 if draw.random() < UNSURE else label ^ (draw.random() < rates.mistaken)
-                for label, _ in asked[item.id]
+                -1 if draw.random() < UNSURE else int((place == 0) != (draw.random() < rates.mistaken))
+                for place in range(len(asked[item.id]))
             ]
             said[item.id] = [draw.choice(SAID[code][value]) for value in meant[item.id]]
         return said, meant
@@ -143,17 +145,24 @@ def same_source(meant: Mapping[str, Sequence[str]]) -> dict[str, float]:
 
 
 def trivial(items: Sequence[Item], asked: Candidates) -> dict[str, float]:
-    """AUC over all languages of the longer answer, and of the one with more of the question's words; of chance."""
-    found: dict[str, list[float]] = {"longest": [], "overlap": []}
+    """AUC of who takes the longest or shortest answer, or the one with most of the question's words; and with `right_`
+    how often that is the expert's of the expert's, the contradiction and an unrelated one. Over all languages.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
     for code, item in itertools.product(languages_of(items), items):
-        words = {*method.tokens(item.texts[code].question)}
-        texts = [texts[code] for _, texts in asked[item.id]]
-        for name, scores in (
-            ("longest", [float(len(text)) for text in texts]),
-            ("overlap", [len(words & {*method.tokens(text)}) / len(words) for text in texts]),
-        ):
-            found[name].append(method.auc(scores[0], scores[1:]))
-    return {"trivial_chance": 0.5} | {f"trivial_{name}": fmean(values) for name, values in found.items()}
+        text = item.texts[code]
+        known, wrong = {*words(text.question.lower())}, [texts[code] for texts in asked[item.id][1:]]
+        for name, score in (
+            ("longest", len), ("shortest", lambda answer: -len(answer)),
+            ("overlap", lambda answer: len(known & {*words(answer.lower())})),  # noqa: B023
+        ):  # fmt: skip
+            right, contradiction, *others = map(float, map(score, (text.answer, text.contradiction, *wrong)))
+            found[name].append(method.auc(right, others))
+            if text.contradiction:
+                three = [right, contradiction, others[0]]
+                found[f"right_{name}"].append((right == max(three)) / three.count(max(three)))
+    found |= {"chance": [1 / 2], "right_chance": [1 / 3]}
+    return {f"trivial_{name}": fmean(values) for name, values in found.items()}
 
 
 def toy(folder: Path) -> None:

@@ -11,28 +11,30 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from statistics import fmean
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import UserError
+from core.text.scripts import in_script_share
+from core.text.segment import words
 from papers.xlingeval import method
 
 if TYPE_CHECKING:
     from core.models.embedding import Encoder
 
 TOPIC_SEED = 42  # official
-METRICS = (
-    "alike", "cosine", "unigram", "bigram", "unigram_official", "bigram_official", "bertscore", "topics", "topics_std",
-    "length_mean", "length_std", "own_script",
-)  # fmt: skip
+Found = dict[str, dict[str, float]]
 
 
 def consistency(
-    answers: Mapping[str, Sequence[str]], code: str, encoder: Encoder | None = None, topics: int = 10
-) -> dict[str, dict[str, float]]:
+    answers: Mapping[str, Sequence[str]], code: str, encoder: Encoder | None = None, topics: int = 10, *,
+    matched: bool = True,
+) -> Found:  # fmt: skip
     """Every similarity of every question.
 
     Args:
@@ -40,6 +42,7 @@ def consistency(
         code: The language they should be in.
         encoder: For `alike`, `cosine` and `bertscore`, which are left out without one.
         topics: Of the topic model that is fitted on all answers; 0 = none.
+        matched: With `bertscore`, for which each answer is read once more.
 
     Returns:
         `{metric: {question: value}}`; NaN where an answer has nothing to compare.
@@ -49,45 +52,64 @@ def consistency(
     """
     if short := [key for key, texts in answers.items() if len(texts) < 2]:
         raise UserError(f"Question {short[0]!r} has a single answer in {code!r}: consistency needs two or more.")
-    texts = {key: [method.cleaned(text) for text in found] for key, found in answers.items()}
-    result: dict[str, dict[str, float]] = {name: {} for name in METRICS}
-    for key, found in texts.items():
-        words = [method.tokens(text) for text in found]
-        result["length_mean"][key], result["length_std"][key] = method.lengths(words)
-        result["own_script"][key] = _own_script(found, code)
-        for mark, cut in (("", words), ("_official", [method.tokens(text, official=True) for text in found])):
-            for n, name in ((1, "unigram"), (2, "bigram")):
-                result[f"{name}{mark}"][key] = _mean(
-                    method.jaccard(one, other, n) for one, other in itertools.combinations(cut, 2)
-                )
+    texts = {key: [cleaned(text) for text in found] for key, found in answers.items()}
+    result: Found = defaultdict(dict)
     if encoder is not None:
-        _with_encoder(texts, encoder, result)
+        _with_encoder(texts, encoder, result, matched)
+    for key, found in texts.items():
+        cut = [words(text.lower()) for text in found]
+        counts = [*map(len, cut)]
+        result["length_mean"][key], result["length_std"][key] = fmean(counts), pstdev(counts)
+        for mark, lists in (("", cut), ("_official", [official_words(text) for text in found])):
+            for n, name in ((1, "unigram"), (2, "bigram")):
+                pairs = itertools.combinations(lists, 2)
+                result[f"{name}{mark}"][key] = _mean(method.jaccard(one, other, n) for one, other in pairs)
     if topics:
         _topics(texts, topics, result)
-    return {name: values for name, values in result.items() if values}
+    return dict(result) | {"own_script": own_script(texts, code)}
+
+
+def own_script(answers: Mapping[str, Sequence[str]], code: str) -> dict[str, float]:
+    """Share of letters in the language's script: a model that answers in English may look consistent."""
+    return {key: _mean(in_script_share(text, code) for text in texts) for key, texts in answers.items()}
+
+
+def cleaned(text: str) -> str:
+    """An answer without the marks of a prompt template (`### Input:`) and of headings, white space collapsed."""
+    return " ".join(re.sub(r"### \w+:", " ", text).replace("#", " ").split())
+
+
+def official_words(text: str) -> list[str]:
+    """Words of two characters or more, as the official script cuts English.
+
+    This breaks Devanagari at its marks and takes a Chinese clause for one word; there it is meant for text that was
+    translated back into English.
+    """
+    return re.findall(r"\b\w\w+\b", text.lower())
 
 
 def vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     """Sentence vectors of length 1, shape [text, width]; nothing, where a model wrote nothing, is like nothing."""
     from torch.nn.functional import normalize
 
-    said = [number for number, text in enumerate(texts) if text.strip()]
+    said = list(dict.fromkeys(text for text in texts if text.strip()))
     if not said:
         return np.zeros((len(texts), 1), dtype=np.float32)
-    known = normalize(encoder([texts[number] for number in said]).vectors, dim=-1).numpy()
-    found = np.zeros((len(texts), known.shape[1]), dtype=np.float32)
-    found[said] = known
-    return found
+    known = normalize(encoder(said).vectors, dim=-1).numpy()
+    by_text = dict(zip(said, known, strict=True))
+    nothing = np.zeros(known.shape[1], dtype=np.float32)
+    return np.stack([by_text.get(text, nothing) for text in texts])
 
 
-def _with_encoder(texts: Mapping[str, Sequence[str]], encoder: Encoder, result: dict[str, dict[str, float]]) -> None:
+def _with_encoder(texts: Mapping[str, Sequence[str]], encoder: Encoder, result: Found, matched: bool) -> None:
     flat = [text for found in texts.values() for text in found]
-    rows, states = iter(vectors(encoder, flat)), iter(_token_states(encoder, flat))
+    rows = iter(vectors(encoder, flat))
     by_question = {key: np.stack([next(rows) for _ in found]) for key, found in texts.items()}
-    result["cosine"] = {key: method.pair_mean(own @ own.T) for key, own in by_question.items()}
     if len(texts) > 1:
         result["alike"] = method.excess(by_question)
-    for key, found in texts.items():
+    result["cosine"] = {key: method.pair_mean(own @ own.T) for key, own in by_question.items()}
+    states = iter(_token_states(encoder, flat) if matched else ())
+    for key, found in texts.items() if matched else ():
         pairs = itertools.combinations([next(states) for _ in found], 2)
         result["bertscore"][key] = _mean(
             method.bertscore(one, other)[2] if len(one) and len(other) else math.nan for one, other in pairs
@@ -101,10 +123,8 @@ def _token_states(encoder: Encoder, texts: Sequence[str]) -> list[np.ndarray]:
     from core.models.embedding import hidden_states
     from core.models.loading import longest_input
 
-    longest = longest_input(encoder.model, encoder.tokenizer)
-    read = [
-        encoder.tokenizer(text, truncation=True, max_length=longest, return_special_tokens_mask=True) for text in texts
-    ]
+    options = {"truncation": True, "max_length": longest_input(encoder.model, encoder.tokenizer)}
+    read = [encoder.tokenizer(text, return_special_tokens_mask=True, **options) for text in texts]
     found = [np.zeros((0, 1), dtype=np.float32)] * len(texts)
     known = [number for number, one in enumerate(read) if one["input_ids"]]
     for batch in hidden_states(encoder.model, [read[number]["input_ids"] for number in known], layers=(-1,)):
@@ -115,30 +135,29 @@ def _token_states(encoder: Encoder, texts: Sequence[str]) -> list[np.ndarray]:
     return found
 
 
-def _topics(texts: Mapping[str, Sequence[str]], topics: int, result: dict[str, dict[str, float]]) -> None:
+def _topics(texts: Mapping[str, Sequence[str]], topics: int, result: Found) -> None:
     """Cosines of the answers' mixtures of topics (LDA), fitted on all answers: mean and spread over pairs."""
     from sklearn.decomposition import LatentDirichletAllocation
     from sklearn.feature_extraction.text import CountVectorizer
 
-    flat = [method.tokens(text) for found in texts.values() for text in found]
+    flat = [words(text.lower()) for found in texts.values() for text in found]
     if not any(flat):
         return
-    counts = CountVectorizer(analyzer=lambda words: words).fit_transform(flat)
+    counts = CountVectorizer(analyzer=list).fit_transform(flat)
     mixtures = LatentDirichletAllocation(topics, random_state=TOPIC_SEED).fit_transform(counts)
     mixtures /= np.linalg.norm(mixtures, axis=1, keepdims=True)
     rows = iter(mixtures)
     for key, found in texts.items():
         own = np.stack([next(rows) for _ in found])
-        result["topics"][key] = method.pair_mean(own @ own.T)
-        result["topics_std"][key] = method.pair_spread(own @ own.T)
+        result["topics"][key], result["topics_std"][key] = method.pair_mean(own @ own.T), pair_spread(own @ own.T)
 
 
-def _own_script(texts: Sequence[str], code: str) -> float:
-    from core.text.scripts import in_script_share
+def pair_spread(similarity: np.ndarray) -> float:
+    """Standard deviation above the diagonal, n - 1; NaN for one pair."""
+    values = similarity[np.triu_indices(len(similarity), 1)]
+    return float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
-    return _mean(in_script_share(text, code) for text in texts)
 
-
-def _mean(values: object) -> float:
-    known = [value for value in values if not math.isnan(value)]  # type: ignore[attr-defined]
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
     return fmean(known) if known else math.nan

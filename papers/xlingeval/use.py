@@ -12,6 +12,7 @@ As a library: :func:`papers.xlingeval.consistency`, :func:`papers.xlingeval.cand
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -57,8 +58,9 @@ class Evaluate:
     axes: tuple[Axis, ...] = AXES
     """What is measured."""
     judge: str = "none"
-    """A chat model, or a file of its replies; `likelihood` or `nearest` where every question has a `contradiction`;
-    none = correctness is left out."""
+    """A chat model; `requests`, which writes judge_requests.jsonl for one elsewhere, then the file of its replies (rows
+    of `id` and `judgement`); `likelihood` or `nearest` where every question has a `contradiction`; none = correctness
+    is left out."""
     score: Literal["likelihood", "verdict"] = "likelihood"
     """How right answers are told from wrong: by how likely the question makes them, or by Yes and No."""
     negatives: Annotated[int, Range(1)] = 4
@@ -73,10 +75,8 @@ class Evaluate:
     """Longest answer."""
     seed: Seed = 0
     """Draws wrong answers and samples."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the forward pass."""
     out: Path = Path("report")
-    """Folder for languages.tsv, questions.jsonl (scores) and answers.jsonl (what was said)."""
+    """Folder for questions.tsv (scores) and answers.jsonl (what was said)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class Consistency:
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Add wrong answers to questions, in the official layout, and say what is odd about them."""
+    """Add wrong answers to questions, in the official layout."""
 
     questions: Positional[str]
     """A table in one of the layouts on the page."""
@@ -103,8 +103,6 @@ class Pairs:
     """Codes beside English; empty = all."""
     negatives: Annotated[int, Range(1)] = 4
     """To each question; 4 in LiveQA and MedicationQA, 9 in HealthQA."""
-    tolerance: Annotated[float, Range(0)] = 0.4
-    """A wrong answer is at most so much longer or shorter than the right one."""
     seed: Seed = 0
     """Draws them."""
     out: Path = Path("pairs.tsv")
@@ -126,7 +124,7 @@ class Verify:
     seed: Seed = 0
     """Draws them."""
     out: Path = Path("report")
-    """Folder for languages.tsv and questions.jsonl."""
+    """Folder for questions.tsv."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,73 +143,75 @@ def run_evaluate(options: Evaluate) -> None:
     """Measure, and print what each language loses."""
     from core.experiment.run import temporary
     from core.files import write_rows
+    from core.tasks.judging import write_requests
     from papers.xlingeval.data import candidates, read_items
-    from papers.xlingeval.eval import measure
+    from papers.xlingeval.eval import Interview
 
     axes = tuple(axis for axis in options.axes if axis != "correctness" or options.judge != "none")
     config = Config(
         model=options.model, source=options.questions, languages=options.languages, axes=axes, judge=options.judge,
-        score=options.score, negatives=options.negatives, samples=options.samples, sampled=0, written=0,
+        score=options.score, negatives=options.negatives, samples=options.samples, sampled=0,
         temperatures=(options.temperature,), encoder=options.encoder, max_new_tokens=options.max_new_tokens,
-        seed=options.seed, dtype=options.dtype,
+        seed=options.seed,
     )  # fmt: skip
     items = read_items(options.questions, options.languages)
     needed = "verifiability" in axes or options.judge == "likelihood"
     asked = candidates(items, options.negatives, options.seed) if needed else {}
     with temporary("xlingeval", config) as run:
-        found = measure(config, items, asked, run)
+        found = Interview(config, items, asked, run).held()
+    if options.judge == "requests":
+        found.scores = {name: by for name, by in found.scores.items() if name not in ("right", "wrong")}
     _report(found.scores, options.out)
-    for name, by_language in found.details.get("means", {}).items():
-        if name.startswith("dropped"):
-            shown = ", ".join(f"{code} {value:.0%}" for code, value in by_language.items())
-            print(f"verdicts that are none ({'official parser' if name.endswith('official') else 'ours'}): {shown}")
+    if options.score == "verdict":
+        shown = ", ".join(f"{code} {1 - fmean(kept.values()):.0%}" for code, kept in found.scores["kept"].items())
+        print(f"verdicts that are none: {shown}")
     write_rows(options.out / "answers.jsonl", found.rows)
+    if options.judge == "requests":
+        write_requests(options.out / "judge_requests.jsonl", found.prompts, "judge")
+        print(f"Wrote {options.out / 'judge_requests.jsonl'}: have it answered, then give the replies with --judge.")
 
 
 def _report(scores: Mapping[str, Scores], out: Path) -> None:
     """Print the axes with what each language loses, and write all scores."""
-    from core.files import write_rows, write_table
     from papers.xlingeval import method
     from papers.xlingeval.eval import WORSE
 
-    for name, title in AXIS_NAMES.items():
-        if name not in scores:
-            continue
+    for name in (axis for axis in AXIS_NAMES if axis in scores):
         keys = method.common(scores[name])
         means = {code: fmean(found[key] for key in keys) for code, found in scores[name].items()}
-        print(f"{title}, {len(keys)} questions: {', '.join(f'{code} {mean:.3f}' for code, mean in means.items())}")
-        if len(keys) < 2:
-            continue
-        for code, drop in method.drops(scores[name]).items():
-            sign = -1 if name in WORSE else 1
+        print(f"{AXIS_NAMES[name]}, {len(keys)} questions: {', '.join(f'{c} {mean:.3f}' for c, mean in means.items())}")
+        sign = -1 if name in WORSE else 1
+        for code, drop in method.drops(scores[name]).items() if len(keys) > 1 else ():
             low, high = sorted((sign * drop.points.low, sign * drop.points.high))
-            said = f"  {code} loses {sign * drop.points.estimate:+.3f} [{low:+.3f}, {high:+.3f}] against English"
             part = "" if math.isnan(drop.relative.estimate) else f", {sign * drop.relative.estimate:+.1%}"
-            print(said + part + ", 95 % over questions")
-    out.mkdir(parents=True, exist_ok=True)
-    codes = list(dict.fromkeys(code for found in scores.values() for code in found))
-    known = {
-        name: {c: [v for v in own.values() if not math.isnan(v)] for c, own in by.items()}
-        for name, by in scores.items()
-    }
-    table: list[dict[str, Any]] = [
-        {"language": code} | {name: round(fmean(by[code]), 4) if by.get(code) else None for name, by in known.items()}
-        for code in codes
-    ]
-    write_table(out / "languages.tsv", table)
+            lost = f"{sign * drop.points.estimate:+.3f} [{low:+.3f}, {high:+.3f}]"
+            print(f"  {code} loses {lost} against English{part}, 95 % over questions")
     rows: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for name, by_language in scores.items():
         for code, values in by_language.items():
             for key, value in values.items():
-                rows[code, key][name] = None if math.isnan(value) else value
-    write_rows(out / "questions.jsonl", [{"language": code, "id": key, **row} for (code, key), row in rows.items()])
-    print(f"Wrote languages.tsv and questions.jsonl to {out}.")
+                rows[code, key][name] = value
+    if rows:
+        _write(out / "questions.tsv", [{"language": code, "id": key, **row} for (code, key), row in rows.items()])
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table with a column for every name that a row has; what is no number is left empty."""
+    from core.files import write_table
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(path, [{name: _shown(row.get(name)) for name in names} for row in rows])
+    print(f"Wrote {path}.")
+
+
+def _shown(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def run_consistency(options: Consistency) -> None:
     """Print means by language."""
     from core.corpora import adapted, read_rows
-    from core.files import write_table
     from core.models.embedding import load_encoder
     from papers.xlingeval.similarity import consistency
 
@@ -228,24 +228,17 @@ def run_consistency(options: Consistency) -> None:
         known = {name: [value for value in values.values() if not math.isnan(value)] for name, values in found.items()}
         print(f"{code}, {len(own)} questions: " + ", ".join(f"{n} {fmean(v):.3f}" for n, v in known.items() if v))
         rows += [{"language": code, "id": key} | {n: found[n].get(key) for n in found} for key in own]
-    write_table(options.out, [{name: _written(value) for name, value in row.items()} for row in rows])
-    print(f"Wrote {options.out}.")
-
-
-def _written(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    _write(options.out, rows)
 
 
 def run_pairs(options: Pairs) -> None:
-    """Draw, write, and say what is odd."""
-    from papers.xlingeval.data import audit, candidates, read_items, write_long
+    """Draw and write."""
+    from papers.xlingeval.data import candidates, read_items, write_long
 
     items = read_items(options.questions, options.languages)
-    asked = candidates(items, options.negatives, options.seed, options.tolerance)
+    asked = candidates(items, options.negatives, options.seed)
     write_long(options.out, items, asked)
     print(f"Wrote {sum(map(len, asked.values()))} answers to {len(items)} questions to {options.out}.")
-    for sentence in audit(items):
-        print(f"  {sentence}")
 
 
 def run_verify(options: Verify) -> None:
@@ -256,22 +249,16 @@ def run_verify(options: Verify) -> None:
 
     items = read_items(options.questions, options.languages)
     asked, scorer = candidates(items, options.negatives, options.seed), own(options.scorer, "scorer")
-    scores: dict[str, Scores] = {"auc": {}, "first": {}}
-    for code in languages_of(items):
-        for item in items:
-            try:
-                right, *wrong = (
-                    float(scorer(item.texts[code].question, texts[code], code)) for _, texts in asked[item.id]
-                )
-            except Exception as error:
-                raise UserError(
-                    f"--scorer fails on {item.id!r} in {code!r} ({type(error).__name__}: {error})."
-                ) from error
-            if not all(map(math.isfinite, (right, *wrong))):
-                raise UserError(f"--scorer gives no finite number to {item.id!r} in {code!r}.")
-            scores["auc"].setdefault(code, {})[item.id] = method.auc(right, wrong)
-            scores["first"].setdefault(code, {})[item.id] = float(right > max(wrong))
-    _report(scores, options.out)
+    scores: Scores = defaultdict(dict)
+    for code, item in itertools.product(languages_of(items), items):
+        try:
+            values = [float(scorer(item.texts[code].question, texts[code], code)) for texts in asked[item.id]]
+        except Exception as error:
+            raise UserError(f"--scorer fails on {item.id!r} in {code!r} ({type(error).__name__}: {error}).") from error
+        if not all(map(math.isfinite, values)):
+            raise UserError(f"--scorer gives no finite number to {item.id!r} in {code!r}.")
+        scores[code][item.id] = method.auc(values[0], values[1:])
+    _report({"auc": scores}, options.out)
 
 
 def run_verdicts(options: Verdicts) -> None:

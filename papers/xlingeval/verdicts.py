@@ -1,8 +1,9 @@
-"""Yes, No or neither, from what a model wrote when it was asked whether an answer is right.
+"""What a model's reply means: Yes, No or neither about an answer, and the label that a judge gives one.
 
 verdict("Yes, the diagnosis is correct.", "en")                     # 1
 verdict("Yes, the diagnosis is correct.", "en", "official")         # -1: "no" stands in "diagnosis"
 verdict("यह उत्तर सही नहीं है।", "hi")                                  # 0
+label("They agree.\nAnswer 2 has less comprehensive and appropriate information.")     # less
 
 `official` looks for cues as parts of the text, in the order No, Yes, unknown. `words` takes the first cue that stands
 in the text as whole words, the longest where several begin there, so that "not correct" is no "correct" and "no sé" no
@@ -22,6 +23,15 @@ from core.text.segment import is_unspaced
 
 Parser = Literal["words", "official"]
 PARSERS: tuple[Parser, ...] = get_args(Parser)
+Label = Literal["neither", "contradictory", "more", "less", "none"]
+LABELS: tuple[Label, ...] = get_args(Label)
+# What tells the four sentences apart that the judge may end with, in the order in which they are looked for.
+OPTIONS: Mapping[str, Label] = {
+    "neither contradictory nor similar": "neither",
+    "contradictory information in comparison": "contradictory",
+    "more comprehensive and appropriate": "more",
+    "less comprehensive and appropriate": "less",
+}
 
 # What the official parser looks for. Longer cues of it that hold one of these add nothing and are left out; its "yes"
 # of a list runs into the next entry, as there.
@@ -83,6 +93,15 @@ def verdict(text: str | None, language: str, parser: Parser = "words") -> int:
     pattern, meaning = _pattern(language)
     found = pattern.search(text)
     return meaning[found[0]] if found else -1
+
+
+def label(reply: str) -> Label:
+    """A judge's label: the first option that stands in its last three sentences, `none` where none does.
+
+    Sentences are what lies between full stops, as in the official script; the piece after the last stop is one of them.
+    """
+    end = " ".join(" ".join(reply.split("\n")).split(".")[-3:])
+    return next((name for mark, name in OPTIONS.items() if mark in end), "none")
 
 
 @cache

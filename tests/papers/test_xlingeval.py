@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,35 +20,12 @@ from core.errors import UserError
 from core.experiment.config import with_variant
 from core.experiment.run import temporary
 from core.files import read_json_lines
-from papers.xlingeval import (
-    Item,
-    Text,
-    auc,
-    bertscore,
-    candidates,
-    consistency,
-    contradiction_ratio,
-    correctness_drop,
-    data,
-    drops,
-    eval,
-    excess,
-    jaccard,
-    label,
-    method,
-    miniature,
-    pair_mean,
-    pointwise,
-    read_items,
-    similarity,
-    threshold,
-    use,
-    verdict,
-    verifiability,
-    write_long,
-)
+from core.text.scripts import in_script_share
+from core.text.segment import words
+from papers.xlingeval import asking, data, eval, method, miniature, similarity, use
 from papers.xlingeval.config import PRESETS, VARIANTS, Config, simulation, workload
-from papers.xlingeval.verdicts import CUES
+from papers.xlingeval.data import Text, candidates, read_items, write_long
+from papers.xlingeval.verdicts import CUES, OPTIONS, label, verdict
 
 CODES = ("en", "es", "zh", "hi")
 
@@ -70,35 +47,21 @@ def test_verdicts_of_the_official_function_and_ours(text: str | None, language: 
     assert verdict(text, language) == meant
 
 
-@pytest.mark.parametrize(
-    ("text", "language", "meant"),
-    [
-        ("This is not a correct answer.", "en", 0),
-        ("The normal answer is correct", "en", 1),  # "no" in "normal"
-        ("It is incorrect.", "en", 0),
-        ("YES!", "en", 1),
-        ("I don’t know, no idea", "en", -1),
-        ("No es correcto.", "es", 0),
-        ("La respuesta es correcta", "es", 1),
-        ("No lo sé, sí o no", "es", -1),
-        ("这个答案是错误的。", "zh", 0),
-        ("这个回答不是正确的", "zh", 0),
-        ("没错，正确。", "zh", 1),
-        ("无法判断是否正确", "zh", -1),
-        ("यह उत्तर सही नहीं है।", "hi", 0),
-        ("यह सही उत्तर नहीं है।", "hi", 0),
-        ("यह उत्तर सही है।", "hi", 1),
-        ("मुझे नहीं पता", "hi", -1),
-        ("Yes", "hi", 1),  # the prompt asks for an English word
-        ("No.", "zh", 0),
-        ("Yes", "sw", 1),
-        ("不对", "zh-Hans", 0),
-        ("", "en", -1),
-        ("Wash your hands.", "en", -1),
-    ],
-)
-def test_verdicts_in_sentences(text: str, language: str, meant: int) -> None:
-    assert verdict(text, language) == meant
+SENTENCES = {
+    ("en", 1): ["The normal answer is correct", "YES!"],  # "no" in "normal"
+    ("en", 0): ["This is not a correct answer.", "It is incorrect."],
+    ("en", -1): ["I don’t know, no idea", "", "Wash your hands."],
+    ("es", 1): ["La respuesta es correcta"], ("es", 0): ["No es correcto."], ("es", -1): ["No lo sé, sí o no"],
+    ("zh", 1): ["没错，正确。"], ("zh", 0): ["这个答案是错误的。", "这个回答不是正确的", "No."],
+    ("zh", -1): ["无法判断是否正确"], ("zh-Hans", 0): ["不对"], ("sw", 1): ["Yes"],
+    ("hi", 1): ["यह उत्तर सही है।", "Yes"],  # the prompt asks for an English word
+    ("hi", 0): ["यह उत्तर सही नहीं है।", "यह सही उत्तर नहीं है।"], ("hi", -1): ["मुझे नहीं पता"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "meant"), SENTENCES)
+def test_verdicts_in_sentences(language: str, meant: int) -> None:
+    assert {verdict(text, language) for text in SENTENCES[language, meant]} == {meant}
 
 
 def test_every_cue_is_read_as_what_it_is() -> None:
@@ -119,49 +82,39 @@ def test_any_text_has_a_verdict(text: str, language: str) -> None:
 # --- parity with the official metrics ---------------------------------------------------------------------------------
 
 
-def official(text: str) -> list[str]:
-    return method.tokens(text, official=True)
-
-
 def test_shared_words() -> None:
+    official = similarity.official_words
     one, other = "Take two tablets a day with food", "Take one tablet a day with water"
-    assert jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
-    assert jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
-    assert jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
-    assert jaccard(official("每天两片"), official("每天一片")) == 0
+    assert method.jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
+    assert method.jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
+    assert method.jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
+    assert method.jaccard(official("每天两片"), official("每天一片")) == 0
     hindi = "दिन में दो गोली", "दिन में एक गोली"
-    assert jaccard(*map(official, hindi)) == 0
-    assert math.isnan(jaccard(official("a b"), official("c d")))  # raises there
+    assert method.jaccard(*map(official, hindi)) == 0
+    assert math.isnan(method.jaccard(official("a b"), official("c d")))  # raises there
     # Ours, for untranslated answers.
-    assert jaccard(*map(method.tokens, hindi)) == pytest.approx(3 / 5)
-    assert jaccard(method.tokens("每天两片"), method.tokens("每天一片")) == pytest.approx(3 / 5)
+    assert method.jaccard(*map(words, hindi)) == pytest.approx(3 / 5)
+    assert method.jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
 
 
 def test_means_over_pairs() -> None:
     vectors = np.array([[1.0, 0], [1, 1], [0, 2]])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert pair_mean(vectors @ vectors.T) == pytest.approx(0.471405, abs=1e-6)
+    assert method.pair_mean(vectors @ vectors.T) == pytest.approx(0.471405, abs=1e-6)
     topics = np.array([[1, 0.5, 0.2], [0.5, 1, 0.8], [0.2, 0.8, 1]])
-    assert (pair_mean(topics), method.pair_spread(topics)) == (pytest.approx(0.5), pytest.approx(0.3))
+    assert (method.pair_mean(topics), similarity.pair_spread(topics)) == (pytest.approx(0.5), pytest.approx(0.3))
     with pytest.raises(ValueError, match="two answers"):
-        pair_mean(np.ones((1, 1)))
+        method.pair_mean(np.ones((1, 1)))
 
 
 def test_scores_of_verdicts() -> None:
-    from sklearn.metrics import f1_score
-
     labels, said = map(int, "1000010000"), map(int, "1001000000")
-    found = verifiability(list(labels), list(said))
+    found = method.verifiability(list(labels), list(said))
     assert found == pytest.approx((0.6875, 0.6875, 0.6875, 0.8, 0))
-    assert verifiability([1, 0, 0], [1, -1, 0]) == pytest.approx((1, 1, 1, 1, 1 / 3))
-    assert math.isnan(verifiability([1], [-1]).f1)
-    rng = random.Random(0)
-    for _ in range(20):
-        truth, guess = ([rng.randint(0, 1) for _ in range(12)] for _ in range(2))
-        expected = f1_score(truth, guess, labels=[0, 1], average="macro", zero_division=0.0)
-        assert verifiability(truth, guess).f1 == pytest.approx(expected)
+    assert method.verifiability([1, 0, 0], [1, -1, 0]) == pytest.approx((1, 1, 1, 1, 1 / 3))
+    assert math.isnan(method.verifiability([1], [-1]).f1)
     with pytest.raises(ValueError, match="verdicts on"):
-        verifiability([], [])
+        method.verifiability([], [])
 
 
 def counts(*rows: Sequence[int]) -> dict[str, dict[str, float]]:
@@ -178,10 +131,21 @@ GPT = {
 
 
 def test_the_headlines_follow_from_the_published_counts() -> None:
-    assert correctness_drop(GPT) == pytest.approx(18.12, abs=0.005)
-    assert contradiction_ratio(GPT) == pytest.approx(5.82, abs=0.005)
+    assert method.correctness_drop(GPT) == pytest.approx(18.12, abs=0.005)
+    assert method.contradiction_ratio(GPT) == pytest.approx(5.82, abs=0.005)
+    alpaca = {
+        name: counts(more, [0] * 4, [size - a - b for a, b in zip(more, wrong, strict=True)], wrong)
+        for name, size, more, wrong in (
+            ("healthqa", 1134, (193, 15, 4, 13), (124, 182, 277, 172)),
+            ("liveqa", 246, (58, 7, 5, 15), (34, 32, 32, 44)),
+            ("medicationqa", 690, (131, 20, 15, 12), (105, 126, 131, 108)),
+        )
+    }  # fmt: skip
+    assert (method.correctness_drop(alpaca), method.contradiction_ratio(alpaca)) == pytest.approx(
+        (17.57, 1.30), abs=0.005
+    )
     none = {"mine": {code: own | {"contradictory": 0.0} for code, own in GPT["liveqa"].items()}}
-    assert math.isnan(contradiction_ratio(none))
+    assert math.isnan(method.contradiction_ratio(none))
 
 
 @pytest.mark.parametrize(
@@ -197,8 +161,8 @@ def test_the_headlines_follow_from_the_published_counts() -> None:
 )
 def test_labels_of_a_judge(reply: str, expected: str) -> None:
     assert label(reply) == expected
-    prompt = data.judge_prompt("q", "a", "b", "hi")
-    assert all(mark in prompt for mark in method.OPTIONS)
+    prompt = asking.judge_prompt("q", "a", "b", "hi")
+    assert all(mark in prompt for mark in OPTIONS)
 
 
 # --- the axes ---------------------------------------------------------------------------------------------------------
@@ -214,33 +178,33 @@ def test_alikeness_beyond_what_all_answers_share() -> None:
 
     same = {str(n): np.stack([answer()] * 3) for n in range(20)}
     unlike = {str(n): np.stack([answer() for _ in range(3)]) for n in range(20)}
-    assert fmean(pair_mean(rows @ rows.T) for rows in unlike.values()) > 0.4  # the plain cosine is far above 0
-    assert fmean(excess(unlike).values()) == pytest.approx(0, abs=0.05)
-    assert min(excess(same).values()) == pytest.approx(1)
+    assert fmean(method.pair_mean(rows @ rows.T) for rows in unlike.values()) > 0.4  # the plain cosine is far above 0
+    assert fmean(method.excess(unlike).values()) == pytest.approx(0, abs=0.05)
+    assert min(method.excess(same).values()) == pytest.approx(1)
     one = answer()
-    assert {*excess({"1": np.stack([one, one]), "2": np.stack([one, one])}).values()} == {0.0}
+    assert {*method.excess({"1": np.stack([one, one]), "2": np.stack([one, one])}).values()} == {0.0}
     with pytest.raises(ValueError, match="two questions"):
-        excess({"1": unlike["1"]})
+        method.excess({"1": unlike["1"]})
 
 
 def test_bertscore_matches_greedily() -> None:
     eye = np.eye(3)
-    assert bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
-    assert bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
-    assert bertscore(eye[:1], eye[1:]) == (0, 0, 0)
+    assert method.bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
+    assert method.bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
+    assert method.bertscore(eye[:1], eye[1:]) == (0, 0, 0)
 
 
 def test_likelihood_of_an_answer_beyond_its_own() -> None:
-    assert pointwise(-10.0, -30.0, 10) == 2.0
-    assert (auc(1.0, [0.0, 1.0, 2.0]), auc(0.0, [0.0])) == (0.5, 0.5)
-    assert threshold([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]) == pytest.approx(0.5)
-    assert threshold([1.0], [1]) == 1.0
+    assert method.pointwise(-10.0, -30.0, 10) == 2.0
+    assert (method.auc(1.0, [0.0, 1.0, 2.0]), method.auc(0.0, [0.0])) == (0.5, 0.5)
+    assert method.threshold([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]) == pytest.approx(0.5)
+    assert method.threshold([1.0], [1]) == 1.0
 
 
 def test_a_drop_is_within_the_questions() -> None:
     easy = {str(n): float(n % 2) for n in range(40)}
     scores = {"en": easy, "hi": {key: value / 2 for key, value in easy.items()}, "es": dict(easy)}
-    found = drops(scores, draws=400)
+    found = method.drops(scores, draws=400)
     assert found["hi"].points.estimate == pytest.approx(0.25)
     assert found["hi"].relative.estimate == pytest.approx(0.5)
     assert found["hi"].relative.high - found["hi"].relative.low < 1e-9  # whichever questions are drawn
@@ -248,22 +212,23 @@ def test_a_drop_is_within_the_questions() -> None:
     scores["hi"]["1"] = math.nan
     del scores["es"]["3"]
     assert len(method.common(scores)) == 38
-    none = drops({"en": dict.fromkeys(easy, 0.0), "es": easy}, draws=50)["es"]
+    none = method.drops({"en": dict.fromkeys(easy, 0.0), "es": easy}, draws=50)["es"]
     assert none.points.estimate == -0.5
     assert math.isinf(none.relative.low)
+    assert math.isnan(method.drops({"en": dict.fromkeys(easy, -0.1), "es": easy}, draws=50)["es"].relative.estimate)
 
 
 def test_consistency_of_text_alone() -> None:
     answers = {"1": ["Wash your hands.", "Wash your hands."], "2": ["### Input: # a", "b c"], "3": ["", ""]}
-    found = consistency(answers, "en", None, topics=2)
+    found = similarity.consistency(answers, "en", None, topics=2)
     assert found["unigram"]["1"] == found["bigram"]["1"] == found["own_script"]["1"] == 1
     assert found["topics"]["1"] == pytest.approx(1)
     assert math.isnan(found["unigram"]["3"])
     assert (found["length_mean"]["1"], found["length_std"]["1"]) == (3, 0)
     assert not {"alike", "cosine", "bertscore"} & {*found}
-    assert method.cleaned("### Response: # take  it") == "take it"
+    assert similarity.cleaned("### Response: # take  it") == "take it"
     with pytest.raises(UserError, match="single answer"):
-        consistency({"1": ["a"]}, "en")
+        similarity.consistency({"1": ["a"]}, "en")
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
@@ -273,7 +238,12 @@ def test_the_questions_are_sound() -> None:
     items = read_items(miniature.ITEMS)
     assert len(items) == 40
     assert data.languages_of(items) == CODES
-    assert data.audit(items) == []
+    for code in CODES:
+        texts = [item.texts[code] for item in items]
+        assert len({text.answer for text in texts}) == 40
+        assert min(in_script_share(part, code) for text in texts for part in vars(text).values()) > 0.5
+        # Neither the longer nor the shorter of answer and contradiction is the right one.
+        assert 0.2 < fmean(len(text.answer) > len(text.contradiction) for text in texts) < 0.8
     for item in items:
         assert len(item.texts["en"].question.split()) <= 15
         assert 12 <= len(item.texts["en"].answer.split()) <= 30
@@ -282,7 +252,7 @@ def test_the_questions_are_sound() -> None:
             assert 0.7 < len(text.contradiction) / len(text.answer) < 1.45, item.id
     parts = {split: {item.id for item in miniature.questions(Config(split=split))} for split in ("dev", "test")}
     assert not parts["dev"] & parts["test"]
-    assert (len(parts["dev"]), len(parts["test"])) == (12, 28)
+    assert (len(parts["dev"]), len(parts["test"])) == (16, 24)
 
 
 def test_wrong_answers_are_of_like_length_in_all_languages_and_of_other_topics() -> None:
@@ -291,21 +261,20 @@ def test_wrong_answers_are_of_like_length_in_all_languages_and_of_other_topics()
     first, again, other = (candidates(items, 4, seed) for seed in (1, 1, 2))
     assert first == again != other
     for item in items:
-        (right, texts), *wrong = first[item.id]
-        assert right == 1
-        assert len({one["en"] for _, one in wrong}) == 4
-        for zero, one in wrong:
-            assert zero == 0
+        texts, *wrong = first[item.id]
+        assert texts["en"] == item.texts["en"].answer
+        assert len({one["en"] for one in wrong}) == 4
+        for one in wrong:
             assert by_answer[one["en"]].topic != item.topic
             assert by_answer[one["en"]].texts["hi"].answer == one["hi"]
             assert all(abs(len(one[code]) - len(texts[code])) <= 0.4 * len(texts[code]) for code in CODES)
     with pytest.warns(UserWarning, match="of unlike length"):
-        candidates(items, 4, 1, tolerance=0.01)
+        candidates(items, 20, 1)
     with pytest.raises(UserError, match="has 0 wrong answers"):
         candidates(items[:1], 1)
 
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": "a", "en": Text("Who?", "She does."), "hi": Text("कौन?", "वह करती है।")},
     {"id": "b", "en": Text("What?", "A stone."), "hi": Text("क्या?", "एक पत्थर।")},
 ]  # fmt: skip
@@ -313,31 +282,24 @@ ROWS = [
 
 def layouts(folder: Path) -> dict[str, Path]:
     """The same two questions in every layout."""
-    nested: list[dict[str, Any]] = [
-        {"id": row["id"], **{code: vars(row[code]) for code in ("en", "hi")}}
-        for row in ROWS  # type: ignore[arg-type]
-    ]
+    nested = [{"id": row["id"], **{code: vars(row[code]) for code in ("en", "hi")}} for row in ROWS]
     flat = [
-        {"id": row["id"], "language": code, "question": row[code].question, "answer": row[code].answer}  # type: ignore[attr-defined]
-        for row in ROWS
-        for code in ("hi", "en")
-    ]
+        {"id": row["id"], "language": code, "question": row[code].question, "answer": row[code].answer}
+        for row in ROWS for code in ("hi", "en")
+    ]  # fmt: skip
     wide = [
-        {"question": row["en"].question, "answer": row["en"].answer, "translated_question_Hindi": row["hi"].question,  # type: ignore[attr-defined]
-         "translated_answer_Hindi": row["hi"].answer}  # type: ignore[attr-defined]
-        for row in ROWS
+        {"question": row["en"].question, "answer": row["en"].answer, "translated_question_Hindi": row["hi"].question,
+         "translated_answer_Hindi": row["hi"].answer} for row in ROWS
     ]  # fmt: skip
     long = [
-        {"id": row["id"], "label": label, "answer_ids": 1, "question_English": row["en"].question,  # type: ignore[attr-defined]
-         "answer_English": other["en"].answer, "question_Hindi": row["hi"].question, "answer_Hindi": other["hi"].answer}  # type: ignore[attr-defined]
-        for row, wrong in zip(ROWS, reversed(ROWS), strict=True)
-        for label, other in ((1, row), (0, wrong))
+        {"id": row["id"], "label": label, "answer_ids": 1, "question_English": row["en"].question,
+         "answer_English": other["en"].answer, "question_Hindi": row["hi"].question, "answer_Hindi": other["hi"].answer}
+        for row, wrong in zip(ROWS, reversed(ROWS), strict=True) for label, other in ((1, row), (0, wrong))
     ]  # fmt: skip
-    paths = {}
-    for name, rows in (("nested", nested), ("flat", flat), ("wide", wide), ("long", long)):
-        paths[name] = folder / f"{name}.jsonl"
-        paths[name].write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    return paths
+    made = {"nested": nested, "flat": flat, "wide": wide, "long": long}
+    for name, rows in made.items():
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return {name: folder / f"{name}.jsonl" for name in made}
 
 
 def test_layouts_of_questions(tmp_path: Path) -> None:
@@ -346,8 +308,8 @@ def test_layouts_of_questions(tmp_path: Path) -> None:
         assert [item.texts["hi"] for item in items] == [row["hi"] for row in ROWS], name
         assert [item.texts["en"] for item in items] == [row["en"] for row in ROWS], name
         assert [item.id for item in items] == (["1", "2"] if name == "wide" else ["a", "b"])
-        asked = candidates(items, 1, tolerance=9)
-        assert [text["hi"] for _, text in asked[items[0].id]] == ["वह करती है।", "एक पत्थर।"]
+        asked = candidates(items, 1)
+        assert [text["hi"] for text in asked[items[0].id]] == ["वह करती है।", "एक पत्थर।"]
         write_long(tmp_path / "again.tsv", items, asked)
         assert [item.texts for item in read_items(tmp_path / "again.tsv")] == [item.texts for item in items]
         assert read_items(tmp_path / "again.tsv")[0].wrong == ({"en": "A stone.", "hi": "एक पत्थर।"},)
@@ -377,8 +339,6 @@ def test_a_question_that_lacks_a_language_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     with pytest.warns(UserWarning, match="1 of 2 questions lack a language"):
         assert len(read_items(tmp_path / "rows.json", ("es",))) == 1
-    odd = [Item("1", {"en": Text("नमस्ते", "यह")}, "t"), Item("2", {"en": Text("Hi?", "यह")}, "t")]
-    assert len(data.audit(odd)) == 2
 
 
 # --- speakers of known faults -----------------------------------------------------------------------------------------
@@ -409,6 +369,8 @@ def test_who_knows_nothing_is_near_chance() -> None:
     found = miniature.trivial(items, candidates(items, 4, 5))
     assert found["trivial_longest"] == pytest.approx(0.5, abs=0.12)
     assert found["trivial_overlap"] == pytest.approx(0.5, abs=0.1)
+    for name in ("longest", "shortest", "overlap"):
+        assert found[f"trivial_right_{name}"] < 0.45
 
 
 # --- whole runs and verbs ---------------------------------------------------------------------------------------------
@@ -446,18 +408,22 @@ def test_a_stand_in_without_an_encoder_is_measured_as_it_is(smoke: Callable[[str
     assert found.metrics["kept_official_en"] < found.metrics["kept_en"]
 
 
-def test_shuffled_questions_are_of_no_candidate() -> None:
+def test_shuffled_questions_are_of_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(with_variant(Config(), VARIANTS, "shuffled"), languages=("hi",))
     items = miniature.questions(config)
     asked = candidates(items, 3, 0)
+    monkeypatch.setattr(eval.Interview, "_load", lambda _: (None, None, None))
+    interview = eval.Interview(config, items, asked, cast(Any, None))
     for place, item in enumerate(items):
-        question = eval._question(config, items, place, asked, "hi")
+        question = interview.question(place, "hi")
         (source,) = [other for other in items if other.texts["hi"].question == question]
         assert source.id != item.id
-        assert source.texts["hi"].answer not in {text["hi"] for _, text in asked[item.id]}
+        assert source.texts["hi"].answer not in {text["hi"] for text in asked[item.id]}
 
 
-def test_a_judge_whose_replies_are_given(smoke: Callable[[str], Any], toy: str, tmp_path: Path) -> None:
+def test_a_judge_whose_replies_are_given(
+    smoke: Callable[[str], Any], toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = replace(PRESETS["smoke"], model=toy, axes=("correctness",), encoder=toy)
     items = data.spread(miniature.questions(config), 3)
     replies = [
@@ -470,6 +436,11 @@ def test_a_judge_whose_replies_are_given(smoke: Callable[[str], Any], toy: str, 
     assert (found.metrics["right_en"], found.metrics["right_hi"], found.details["headline"]["drop"]) == (1, 0, 100)
     with pytest.raises(UserError, match="has no reply"):
         tried(replace(config, judge=str(tmp_path / "replies.jsonl"), limit=4), smoke)
+    monkeypatch.chdir(tmp_path)
+    path, options = str(layouts(tmp_path)["flat"]), ["--axes", "correctness", "--judge", "requests"]
+    use.main(["evaluate", path, "--model", toy, "--languages", "hi", "--max-new-tokens", "2", *options])
+    asked = [row["custom_id"] for row in read_json_lines(tmp_path / "report" / "judge_requests.jsonl")]
+    assert asked == ["en/a", "en/b", "hi/a", "hi/b"]
 
 
 def test_the_paper_preset_on_local_copies(smoke: Callable[[str], Any], toy: str, tmp_path: Path) -> None:
@@ -495,13 +466,13 @@ def test_verbs_on_own_questions(toy: str, tmp_path: Path, capsys: Any, monkeypat
     printed = capsys.readouterr().out
     assert "verifiability, 2 questions: en" in printed
     assert "hi loses" in printed
-    assert {"auc", "alike"} <= {*read_json_lines(tmp_path / "report" / "questions.jsonl")[0]}
+    assert {"auc", "alike"} <= {*(tmp_path / "report" / "questions.tsv").read_text().split("\n")[0].split("\t")}
     (tmp_path / "mine.py").write_text(
         "def scorer():\n    return lambda q, a, code: len(a) if code == 'en' else -len(a)\n"
     )
     use.main(["verify", wide, "--languages", "hi", "--scorer", "mine.py:scorer", "--negatives", "1"])
     assert "verifiability, 2 questions: en 0.500, hi 0.500" in capsys.readouterr().out
-    use.main(["pairs", path, "--languages", "hi", "--negatives", "1", "--tolerance", "9", "--out", "pairs.tsv"])
+    use.main(["pairs", path, "--languages", "hi", "--negatives", "1", "--out", "pairs.tsv"])
     assert "Wrote 4 answers to 2 questions" in capsys.readouterr().out
     assert len(read_items("pairs.tsv")) == 2
     for bad, expected in (
@@ -544,7 +515,7 @@ def test_translation_leaves_english_alone() -> None:
     [
         ({"model": "even"}, "--judge nearest --score verdict"),
         ({"score": "cosine"}, "writes nothing"),
-        ({"languages": ("en",)}, "without en"),
+        ({"languages": ("en",)}, "leave en out"),
         ({"temperatures": ()}, "at least one value"),
     ],
 )
