@@ -86,16 +86,16 @@ def test_any_text_has_a_verdict(text: str, language: str) -> None:
 def test_shared_words() -> None:
     official = similarity.official_words
     one, other = "Take two tablets a day with food", "Take one tablet a day with water"
-    assert method.jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
-    assert method.jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
-    assert method.jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
-    assert method.jaccard(official("每天两片"), official("每天一片")) == 0
+    assert similarity.jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
+    assert similarity.jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
+    assert similarity.jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
+    assert similarity.jaccard(official("每天两片"), official("每天一片")) == 0
     hindi = "दिन में दो गोली", "दिन में एक गोली"
-    assert method.jaccard(official(hindi[0]), official(hindi[1])) == 0
-    assert math.isnan(method.jaccard(official("a b"), official("c d")))  # raises there
+    assert similarity.jaccard(official(hindi[0]), official(hindi[1])) == 0
+    assert math.isnan(similarity.jaccard(official("a b"), official("c d")))  # raises there
     # Ours, for untranslated answers.
-    assert method.jaccard(words(hindi[0]), words(hindi[1])) == pytest.approx(3 / 5)
-    assert method.jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
+    assert similarity.jaccard(words(hindi[0]), words(hindi[1])) == pytest.approx(3 / 5)
+    assert similarity.jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
 
 
 def test_means_over_pairs() -> None:
@@ -185,9 +185,9 @@ def test_alikeness_beyond_what_all_answers_share() -> None:
 
 def test_bertscore_matches_greedily() -> None:
     eye = np.eye(3)
-    assert method.bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
-    assert method.bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
-    assert method.bertscore(eye[:1], eye[1:]) == (0, 0, 0)
+    assert similarity.bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
+    assert similarity.bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
+    assert similarity.bertscore(eye[:1], eye[1:]) == (0, 0, 0)
 
 
 def test_likelihood_of_an_answer_beyond_its_own() -> None:
