@@ -123,9 +123,9 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=("Drop", "Verdicts", "auc", "bertscore", "contradiction_ratio", "correctness_drop", "drops", "excess",
-            "jaccard", "pair_mean", "pointwise", "threshold", "verifiability"),
+    method=("Drop", "Verdicts", "auc", "contradiction_ratio", "correctness_drop", "drops", "excess", "pair_mean",
+            "pointwise", "threshold", "verifiability"),
     verdicts=("label", "verdict"),
-    similarity=("consistency",),
+    similarity=("bertscore", "consistency", "jaccard"),
     data=("Item", "Text", "candidates", "read_items", "write_long"),
 )  # fmt: skip

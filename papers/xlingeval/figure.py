@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import fmean
 
 from matplotlib import pyplot as plt
@@ -13,25 +14,17 @@ from core.experiment.report import COLOURS
 from core.experiment.results import Record
 
 LANGUAGES = {
-    "en": ("English", "black"),
-    "es": ("Spanish", "blue"),
-    "zh": ("Chinese", "orange"),
-    "hi": ("Hindi", "vermilion"),
-}
+    "en": ("English", "grey"), "es": ("Spanish", "blue"), "zh": ("Chinese", "orange"), "hi": ("Hindi", "vermilion"),
+}  # fmt: skip
 # metric, what it is called, arm
 SHOWN = (
     ("auc", "verifiability\nSmolLM2", "model"),
     ("auc", "verifiability\nencoder (e5)", "e5"),
-    ("right", "right answers\nSmolLM2", "model"),
-    ("wrong", "contradictions\nSmolLM2", "model"),
+    ("right", "expert's answer\nlikeliest", "model"),
+    ("wrong", "contradiction\nlikeliest", "model"),
     ("alike", "consistency\nSmolLM2", "model"),
 )
-AXES = {
-    "auc": ("verifiability", "o"),
-    "right": ("right answers", "s"),
-    "wrong": ("contradictions", "^"),
-    "alike": ("consistency", "D"),
-}
+AXES = {"right": ("right answers", "s"), "wrong": ("contradictions", "^"), "alike": ("consistency", "D")}
 
 
 def draw(record: Record) -> Figure:
@@ -50,39 +43,41 @@ def _axes(axes: Axes, record: Record) -> None:
             name, colour = LANGUAGES[code]
             bar = mean_of(record, arm, f"{metric}_{code}", "item")
             y = row + 0.18 * (place - (len(codes) - 1) / 2)
-            axes.plot([max(bar.low, -0.1), min(bar.high, 1)], [y, y], color=COLOURS[colour], linewidth=1.4)
+            axes.plot([max(bar.low, -0.2), min(bar.high, 1)], [y, y], color=COLOURS[colour], linewidth=1.4)
             axes.plot(bar.estimate, y, "o", color=COLOURS[colour], markersize=5, label="" if row else name)
     rows(axes, [label for _, label, _ in SHOWN])
     axes.autoscale(axis="x")
-    axes.axvline(0.5, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
+    axes.plot([0.5, 0.5], [-0.5, 1.5], color="black", linewidth=0.8, linestyle=":")
     axes.legend(fontsize=8, loc="lower right")
     axes.set_xlabel("mean over questions (AUC, share, or alikeness)")
-    axes.set_title("What other languages cost")
+    axes.set_title("What other languages cost\n(dotted: chance)")
 
 
 def _questions(axes: Axes, record: Record) -> None:
     cells = [cell.units for cell in record.measurements["model"].values()]
-    keys = list(cells[0]["auc_en"])
-    english, hindi = ([fmean(units[f"auc_{code}"][key] for units in cells) for key in keys] for code in ("en", "hi"))
+    points = Counter(
+        tuple(round(fmean(units[f"auc_{code}"][key] for units in cells), 2) for code in ("en", "hi"))
+        for key in cells[0]["auc_en"]
+    )
     axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.8)
-    axes.plot(english, hindi, "o", color=COLOURS["vermilion"], markersize=5, alpha=0.6)
-    axes.set_xlim(-0.04, 1.04)
-    axes.set_ylim(-0.04, 1.04)
+    for (english, hindi), count in points.items():
+        axes.plot(english, hindi, "o", color=COLOURS["vermilion"], markersize=5 * count**0.5, alpha=0.6)
+    axes.set_xlim(-0.06, 1.06)
+    axes.set_ylim(-0.06, 1.06)
     axes.set_xlabel("AUC in English")
     axes.set_ylabel("AUC in Hindi")
-    axes.set_title("Each question, SmolLM2")
+    axes.set_title("Each question, SmolLM2\n(area: questions)")
 
 
 def _known(axes: Axes, record: Record) -> None:
     for arm, colour in (("even", "grey"), ("uneven", "green")):
         for metric, (name, mark) in AXES.items():
             found, true = (mean_of(record, arm, f"loss_{metric}{end}", "item") for end in ("", "_truth"))
-            axes.plot(true.estimate, found.estimate, mark, color=COLOURS[colour], markersize=6,
-                      label=name if arm == "uneven" else "")  # fmt: skip
+            label = name if arm == "uneven" else ""
+            axes.plot(true.estimate, found.estimate, mark, color=COLOURS[colour], markersize=6, label=label)
             axes.plot([true.estimate] * 2, [found.low, found.high], color=COLOURS[colour], linewidth=1)
-    ends = axes.get_xlim()
-    axes.plot(ends, ends, color="black", linewidth=0.8)
-    axes.legend(fontsize=8, loc="upper left")
+    axes.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    axes.legend(fontsize=8, loc="lower right")
     axes.set_xlabel("loss outside English, true")
     axes.set_ylabel("measured")
     axes.set_title("Speakers of known faults\n(grey: equal in all languages)")

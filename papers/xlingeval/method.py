@@ -64,13 +64,6 @@ def contradiction_ratio(counts: Counts) -> float:
 # --- consistency ------------------------------------------------------------------------------------------------------
 
 
-def jaccard(one: Sequence[str], other: Sequence[str], n: int = 1) -> float:
-    """Shared n-grams of two token lists over all of both; NaN where neither has one."""
-    sets = [{tuple(words[k : k + n]) for k in range(len(words) - n + 1)} for words in (one, other)]
-    union = sets[0] | sets[1]
-    return len(sets[0] & sets[1]) / len(union) if union else math.nan
-
-
 def pair_mean(similarity: Float[np.ndarray, "answer answer"]) -> float:
     """Equation 3: the mean above the diagonal.
 
@@ -98,13 +91,6 @@ def excess(vectors: Mapping[str, Float[np.ndarray, "answer width"]]) -> dict[str
     return {
         key: (pair_mean(rows @ rows.T) - base) / (1 - base) if base < 1 - 1e-6 else 0.0 for key, rows in vectors.items()
     }
-
-
-def bertscore(one: Float[np.ndarray, "token width"], other: Float[np.ndarray, "token width"]) -> tuple[float, ...]:
-    """Precision, recall and F1 of greedily matched token vectors of length 1; raw, without idf or rescaling."""
-    similarity = one @ other.T
-    recall, precision = float(similarity.max(axis=1).mean()), float(similarity.max(axis=0).mean())
-    return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 # --- verifiability ----------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from core.text.segment import words
 from papers.xlingeval import method
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from core.models.embedding import Encoder
 
 TOPIC_SEED = 42  # official
@@ -63,7 +65,7 @@ def consistency(
         for mark, lists in (("", cut), ("_official", [official_words(text) for text in found])):
             for n, name in ((1, "unigram"), (2, "bigram")):
                 pairs = itertools.combinations(lists, 2)
-                result[f"{name}{mark}"][key] = _mean(method.jaccard(one, other, n) for one, other in pairs)
+                result[f"{name}{mark}"][key] = _mean(jaccard(one, other, n) for one, other in pairs)
     if topics:
         _topics(texts, topics, result)
     return dict(result) | {"own_script": own_script(texts, code)}
@@ -86,6 +88,20 @@ def official_words(text: str) -> list[str]:
     translated back into English.
     """
     return re.findall(r"\b\w\w+\b", text.lower())
+
+
+def jaccard(one: Sequence[str], other: Sequence[str], n: int = 1) -> float:
+    """Shared n-grams of two token lists over all of both; NaN where neither has one."""
+    sets = [{tuple(words[k : k + n]) for k in range(len(words) - n + 1)} for words in (one, other)]
+    union = sets[0] | sets[1]
+    return len(sets[0] & sets[1]) / len(union) if union else math.nan
+
+
+def bertscore(one: Float[np.ndarray, "token width"], other: Float[np.ndarray, "token width"]) -> tuple[float, ...]:
+    """Precision, recall and F1 of greedily matched token vectors of length 1; raw, without idf or rescaling."""
+    similarity = one @ other.T
+    recall, precision = float(similarity.max(axis=1).mean()), float(similarity.max(axis=0).mean())
+    return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
@@ -112,7 +128,7 @@ def _with_encoder(texts: Mapping[str, Sequence[str]], encoder: Encoder, result: 
     for key, found in texts.items() if matched else ():
         pairs = itertools.combinations([next(states) for _ in found], 2)
         result["bertscore"][key] = _mean(
-            method.bertscore(one, other)[2] if len(one) and len(other) else math.nan for one, other in pairs
+            bertscore(one, other)[2] if len(one) and len(other) else math.nan for one, other in pairs
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -85,16 +86,16 @@ def test_any_text_has_a_verdict(text: str, language: str) -> None:
 def test_shared_words() -> None:
     official = similarity.official_words
     one, other = "Take two tablets a day with food", "Take one tablet a day with water"
-    assert method.jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
-    assert method.jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
-    assert method.jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
-    assert method.jaccard(official("每天两片"), official("每天一片")) == 0
+    assert similarity.jaccard(official(one), official(other)) == pytest.approx(0.333333, abs=1e-6)
+    assert similarity.jaccard(official(one), official(other), 2) == pytest.approx(0.111111, abs=1e-6)
+    assert similarity.jaccard(official("每天 两片"), official("每天 一片")) == pytest.approx(1 / 3)
+    assert similarity.jaccard(official("每天两片"), official("每天一片")) == 0
     hindi = "दिन में दो गोली", "दिन में एक गोली"
-    assert method.jaccard(*map(official, hindi)) == 0
-    assert math.isnan(method.jaccard(official("a b"), official("c d")))  # raises there
+    assert similarity.jaccard(official(hindi[0]), official(hindi[1])) == 0
+    assert math.isnan(similarity.jaccard(official("a b"), official("c d")))  # raises there
     # Ours, for untranslated answers.
-    assert method.jaccard(*map(words, hindi)) == pytest.approx(3 / 5)
-    assert method.jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
+    assert similarity.jaccard(words(hindi[0]), words(hindi[1])) == pytest.approx(3 / 5)
+    assert similarity.jaccard(words("每天两片"), words("每天一片")) == pytest.approx(3 / 5)
 
 
 def test_means_over_pairs() -> None:
@@ -141,28 +142,23 @@ def test_the_headlines_follow_from_the_published_counts() -> None:
             ("medicationqa", 690, (131, 20, 15, 12), (105, 126, 131, 108)),
         )
     }  # fmt: skip
-    assert (method.correctness_drop(alpaca), method.contradiction_ratio(alpaca)) == pytest.approx(
-        (17.57, 1.30), abs=0.005
-    )
+    found = method.correctness_drop(alpaca), method.contradiction_ratio(alpaca)
+    assert found == pytest.approx((17.57, 1.30), abs=0.005)
     none = {"mine": {code: own | {"contradictory": 0.0} for code, own in GPT["liveqa"].items()}}
     assert math.isnan(method.contradiction_ratio(none))
 
 
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
+def test_labels_of_a_judge() -> None:
+    for reply, expected in (
         ("They agree. So\nAnswer 2 has more comprehensive and appropriate information.", "more"),
         ("Answer 2 provides contradictory information in comparison to Answer 1", "contradictory"),
         ("3) Answer 2 has less comprehensive and appropriate information. It is short.", "less"),
         ("less comprehensive and appropriate. A. B. C. D.", "none"),  # not in the last three pieces
         ("It is neither contradictory nor similar, yet more comprehensive and appropriate", "neither"),  # in order
         ("", "none"),
-    ],
-)
-def test_labels_of_a_judge(reply: str, expected: str) -> None:
-    assert label(reply) == expected
-    prompt = asking.judge_prompt("q", "a", "b", "hi")
-    assert all(mark in prompt for mark in OPTIONS)
+    ):
+        assert label(reply) == expected
+    assert all(mark in asking.judge_prompt("q", "a", "b", "hi") for mark in OPTIONS)
 
 
 # --- the axes ---------------------------------------------------------------------------------------------------------
@@ -189,9 +185,9 @@ def test_alikeness_beyond_what_all_answers_share() -> None:
 
 def test_bertscore_matches_greedily() -> None:
     eye = np.eye(3)
-    assert method.bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
-    assert method.bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
-    assert method.bertscore(eye[:1], eye[1:]) == (0, 0, 0)
+    assert similarity.bertscore(eye[:2], eye[:2]) == pytest.approx((1, 1, 1))
+    assert similarity.bertscore(eye[:1], eye[:2]) == pytest.approx((0.5, 1, 2 / 3))
+    assert similarity.bertscore(eye[:1], eye[1:]) == (0, 0, 0)
 
 
 def test_likelihood_of_an_answer_beyond_its_own() -> None:
@@ -388,9 +384,8 @@ def test_a_smoke_run_measures_all_axes(smoke: Callable[[str], Any]) -> None:
     for name in ("auc", "right", "wrong", "alike"):
         values = found["units"][f"loss_{name}"]
         assert found["metrics"][f"loss_{name}"] == pytest.approx(fmean(values.values()))
-    assert {row["axis"] for row in read_json_lines(done.path / "answers.jsonl")} == {
-        "correctness", "consistency", "verdict",
-    }  # fmt: skip
+    asked = {row["axis"] for row in read_json_lines(done.path / "answers.jsonl")}
+    assert asked == {"correctness", "consistency", "verdict"}
     assert {*found["details"]["headline"]} == {"drop", "ratio"}
 
 
@@ -406,6 +401,16 @@ def test_a_stand_in_without_an_encoder_is_measured_as_it_is(smoke: Callable[[str
     assert found.units["loss_auc"] == found.units["loss_auc_truth"]
     assert found.metrics["loss_auc_hi"] > found.metrics["loss_auc_es"]
     assert found.metrics["kept_official_en"] < found.metrics["kept_en"]
+
+
+def test_answers_are_cut_at_like_lengths_in_the_miniature_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    speaker = SimpleNamespace(loaded=SimpleNamespace(tokenizer=lambda text: {"input_ids": text.encode()}))
+    monkeypatch.setattr(eval.Interview, "_load", lambda _: (speaker, None, None))
+    items = miniature.questions(Config())
+    rooms = [eval.Interview(Config(), items, {}, cast(Any, None))._room(code) for code in ("en", "hi")]
+    assert rooms[0] == 12
+    assert 24 < rooms[1] < 36  # a Hindi letter has three bytes
+    assert eval.Interview(Config(source="mine.tsv"), items, {}, cast(Any, None))._room("hi") == 12
 
 
 def test_shuffled_questions_are_of_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,6 +459,7 @@ def test_the_paper_preset_on_local_copies(smoke: Callable[[str], Any], toy: str,
         tried(config, smoke)
     found = tried(replace(config, axes=("consistency", "verifiability")), smoke)
     assert {"auc_hi", "kept_official_en", "alike_hi", "dropped_en"} <= {*found.metrics}
+    assert asking.translated("nothing/here", ["Good."], "en") == ["Good."]
     assert list(found.details["by_temperature"]["hi"]) == ["0.0", "0.25", "0.5", "0.75", "1.0"]
 
 
@@ -467,9 +473,8 @@ def test_verbs_on_own_questions(toy: str, tmp_path: Path, capsys: Any, monkeypat
     assert "verifiability, 2 questions: en" in printed
     assert "hi loses" in printed
     assert {"auc", "alike"} <= {*(tmp_path / "report" / "questions.tsv").read_text().split("\n")[0].split("\t")}
-    (tmp_path / "mine.py").write_text(
-        "def scorer():\n    return lambda q, a, code: len(a) if code == 'en' else -len(a)\n"
-    )
+    scorer = "def scorer():\n    return lambda q, a, code: len(a) if code == 'en' else -len(a)\n"
+    (tmp_path / "mine.py").write_text(scorer)
     use.main(["verify", wide, "--languages", "hi", "--scorer", "mine.py:scorer", "--negatives", "1"])
     assert "verifiability, 2 questions: en 0.500, hi 0.500" in capsys.readouterr().out
     use.main(["pairs", path, "--languages", "hi", "--negatives", "1", "--out", "pairs.tsv"])
@@ -504,24 +509,14 @@ def test_verbs_on_what_was_said(toy: str, tmp_path: Path, capsys: Any, monkeypat
     assert [row["verdict"] for row in read_json_lines(tmp_path / "verdicts.jsonl")] == [1, 0, 0, -1]
 
 
-def test_translation_leaves_english_alone() -> None:
-    from papers.xlingeval.asking import translated
-
-    assert translated("nothing/here", ["Good."], "en") == ["Good."]
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"model": "even"}, "--judge nearest --score verdict"),
-        ({"score": "cosine"}, "writes nothing"),
-        ({"languages": ("en",)}, "leave en out"),
-        ({"temperatures": ()}, "at least one value"),
-    ],
-)
-def test_settings_that_mean_nothing(change: dict[str, Any], expected: str) -> None:
-    with pytest.raises(UserError, match=expected):
-        Config(**change)
+def test_settings_that_mean_nothing() -> None:
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"model": "even"}, "--judge nearest --score verdict"), ({"score": "cosine"}, "writes nothing"),
+        ({"languages": ("en",)}, "leave en out"), ({"temperatures": ()}, "at least one value"),
+    ]  # fmt: skip
+    for change, expected in changes:
+        with pytest.raises(UserError, match=expected):
+            Config(**change)
 
 
 def test_the_plan() -> None:
