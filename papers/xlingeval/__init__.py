@@ -20,15 +20,6 @@ def _check(id: str, metric: str, treatment: str, statement: str, **others: Any) 
     return Check(id=id, statement=statement, **{"metric": metric, "treatment": treatment, **_DRAWN, **others})
 
 
-def _found(axis: str, what: str) -> Check:
-    """The stand-in's loss is measured as what it said makes it."""
-    return _check(
-        f"{axis}-as-set", f"loss_{axis}", "uneven", f"What a stand-in of known faults loses in {what} outside English "
-        "is measured within 10 points of the truth.", control="uneven", control_metric=f"loss_{axis}_truth",
-        better="equal", size=0.1,
-    )  # fmt: skip
-
-
 _KNOWS = ("knows-english",)
 
 PAPER = Paper(
@@ -86,8 +77,6 @@ PAPER = Paper(
         ),
     ),
     checks=(
-        _found("right", "right answers"),
-        _found("wrong", "contradictions"),
         _check("inconsistency-is-found", "loss_alike", "uneven", "A stand-in that contradicts itself more outside "
                "English is found less consistent there.", control="even"),
         _check("questions-are-alike", "loss_auc", "e5", "A multilingual encoder finds the right answers as well in "
