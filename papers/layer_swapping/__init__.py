@@ -85,6 +85,19 @@ PAPER = Paper(
             **_SOUND,
         ),
         Claim(
+            id="the-cut-hardly-matters",
+            statement="With one more layer from the language expert at the bottom as many sums are right, within three "
+            "points.",
+            reported="Many cuts work about equally well (secondary sources).",
+            metric="add",
+            treatment="bottom_two",
+            control="swap",
+            unit="language",
+            better="equal",
+            size=0.03,
+            **_SOUND,
+        ),
+        Claim(
             id="mgsm",
             statement="Merged Llama 3.1 8B models solve 10 % more of MGSM in Swahili, Telugu, Bengali and Japanese.",
             reported="10 % (abstract; the table was not read).",
@@ -143,6 +156,14 @@ PAPER = Paper(
             **_SOUND,
         ),
         Check(
+            id="beats-freezing",
+            statement="More sums are right than when each expert is tuned in nothing but the layers that it gives.",
+            **_ADD,
+            control="frozen",
+            null="stranger",
+            **_SOUND,
+        ),
+        Check(
             id="both-ends",
             statement="The lowest layers alone bring less, and so do the highest alone.",
             **_ADD,
@@ -182,5 +203,6 @@ PAPER = Paper(
 
 __getattr__, __dir__, __all__ = public(
     __name__,
-    method=("Recipe", "change", "placed", "scaled", "shares", "suggested", "swap", "swapped"),
+    method=("Recipe", "change", "placed", "shares", "swap", "swapped"),
+    use=("scaled", "suggested"),
 )

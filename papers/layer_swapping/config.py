@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
+from core.text.languages import same_language
 from core.training.config import TrainingConfig
 from papers.layer_swapping.method import Recipe
 
@@ -44,6 +45,10 @@ class Config:
     """Our controls: the language expert in the middle, or the recipe's shares in random order."""
     stranger: bool = False
     """The language expert is that of another language: the effect, broken on purpose."""
+    other: str = "ja"
+    """Code of the stranger's language, with a `base`; in the tiny world it is the seed's other target language."""
+    frozen: bool = False
+    """Experts are tuned in nothing but what the recipe takes from them (a follow-up's way; the paper tunes all)."""
     soup: Annotated[float, Range(0, 1)] = 0.5
     """Share of the language expert in a soup."""
     scales: tuple[float, float] = (1.0, 1.0)
@@ -91,10 +96,15 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        if self.system != "swap" and (self.place != "recipe" or self.stranger):
-            raise UserError("--place and --stranger are about the layers of a swap: leave --system swap.")
-        if self.stranger and self.base:
-            raise UserError("--stranger takes the expert of the miniature's other language: leave --base empty.")
+        if self.system != "swap" and (self.place != "recipe" or self.stranger or self.frozen):
+            raise UserError("--place, --stranger and --frozen are about the layers of a swap: leave --system swap.")
+        if self.frozen and (self.task_experts or self.language_experts):
+            raise UserError("--frozen is about how experts are tuned: leave --task-experts and --language-experts out.")
+        if self.stranger and self.base and (self.language_experts or same_language(self.other, self.language)):
+            raise UserError(
+                "--stranger tunes the language expert on another language: name it by --other, and leave "
+                "--language-experts out."
+            )
         if not self.base and (self.task_experts or self.language_experts):
             raise UserError("task_experts and language_experts need the model that they were tuned from: name --base.")
 
@@ -131,6 +141,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "joint": {"system": "joint"},
     "reverse": {"place": "reverse"},
     "random": {"place": "random"},
+    "frozen": {"frozen": True},
+    "bottom_two": {"recipe.bottom": 2},
     "no_transition": {"recipe.bottom_transition": 0, "recipe.top_transition": 0},
     "bottom_only": {"recipe.top": 0, "recipe.top_transition": 0},
     "top_only": {"recipe.bottom": 0, "recipe.bottom_transition": 0},

@@ -17,6 +17,7 @@ from core import corpora
 from core.errors import UserError
 from core.tasks.mathematics import Question, chain_of_thought
 from core.text.languages import same_language
+from papers.layer_swapping import method
 from papers.layer_swapping.config import Config
 
 if TYPE_CHECKING:
@@ -71,23 +72,35 @@ def examples(source: str, language: str, count: int, seed: int) -> list[Example]
     return Random(f"examples-{seed}").sample(found, min(count, len(found)))
 
 
-def tuned(config: Config, run: Run, folder: Path, start: Path, kind: str, copy: int) -> None:
-    """Tune the base to an expert of a kind, in `folder/model`; copies differ in their rows and their order."""
+def tuned(config: Config, run: Run, folder: Path, start: Path, kind: str, code: str, copy: int) -> None:
+    """Tune the base to an expert of a kind and language, in `folder/model`; copies differ in rows and order."""
     from core.models.tokenization import completion_row
     from core.training import sharded
     from core.training.fit import fit, save_pretrained
 
     wanted: dict[str, tuple[str, str]] = {
-        "task": (config.task_data, ""), "language": (config.language_data, config.language)
+        "task": (config.task_data, ""), "language": (config.language_data, code)
     }  # fmt: skip
     parts = [wanted[name] for name in ("task", "language") if kind in (name, "joint")]
     seed = 10 * config.seed + copy
     settings: TrainingConfig = config.language_training if kind == "language" else config.task
     model, tokenizer = sharded.load(start, settings)
+    freeze(model, config, kind)
     found = [one for part in parts for one in examples(*part, config.samples, seed)]
     rows = [completion_row(tokenizer, frame(one.question), f" {one.answer}") for one in found]
     fit(model, rows, settings, replace(run, path=folder / "training"), seed=seed, name=f"{kind}-{copy}")
     save_pretrained(model, folder / "model", tokenizer)
+
+
+def freeze(model: Any, config: Config, kind: str) -> None:
+    """With `frozen`, leave an expert nothing to change that the recipe does not take from it, in whole or in part."""
+    from core.models.merging import depth
+
+    if config.frozen and kind in ("task", "language"):
+        shares = method.shares(config.recipe, depth(name for name, _ in model.named_parameters()))
+        for name, parameter in model.named_parameters():
+            share = method.share_of(name, shares, config.recipe.outer, config.recipe.weight)
+            parameter.requires_grad_(share > 0 if kind == "language" else share < 1)
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------

@@ -29,13 +29,13 @@ Found = tuple[Units, dict[str, float], dict[str, Any]]
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
-    """Right answers by language and item, and in experts where they have changed."""
+    """Right answers by language and item, and in which layers the models differ from the base."""
     facts = load_facts(run.artifact, FACTS, ("base", "models"), "papers.layer_swapping.train")
     models = {code: [run.artifact / name for name in names] for code, names in facts["models"].items()}
     measure = problems if config.base else numbers
     units, metrics, details = measure(config, run, models)
     metrics = {name: fmean(values.values()) for name, values in units.items()} | metrics
-    if config.system in ("task", "language"):
+    if config.system != "base":
         found = [method.change(facts["base"], model) for code in models for model in models[code]]
         metrics |= moved(found)
         details |= {name: over(found, name) for name in ("all", "attention", "mlp")}
@@ -43,16 +43,17 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 
 def over(found: Sequence[Sequence[method.Change]], module: str) -> list[float]:
-    """Equation 3 of a module by layer, a mean over experts."""
+    """Equation 3 of a module by layer, a mean over models."""
     return [fmean(layer) for layer in zip(*(method.profile(one, module) for one in found), strict=True)]
 
 
 def moved(found: Sequence[Sequence[method.Change]]) -> dict[str, float]:
     """Change of the first, the last and the middle layers in multiples of the mean of all; `ends`: first and last."""
     by_layer = over(found, "all")
-    mean = fmean(by_layer)
-    first, last = by_layer[0] / mean, by_layer[-1] / mean
-    return {"first": first, "last": last, "ends": (first + last) / 2, "middle": fmean(by_layer[1:-1]) / mean}
+    mean = fmean(by_layer) or 1.0  # where nothing has moved
+    first, last, middle = by_layer[:1], by_layer[-1:], by_layer[1:-1]
+    parts = {"first": first, "last": last, "ends": first + last, "middle": middle}
+    return {name: fmean(part) / mean for name, part in parts.items() if part}
 
 
 # --- the miniature ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ fine-tuning has changed each layer,
 
     made = swapped("maths", "swahili", Recipe(bottom=5, top=2), "merged")     # folders; made["layers"] are the s_i
     found = change("base", "swahili")                                          # d_i, and of each module
-    suggested(found)                                                           # (b, u)
 """
 
 from __future__ import annotations
@@ -76,11 +75,6 @@ def shares(recipe: Recipe, layers: int) -> list[float]:
     return [recipe.weight if not s and (i < low or i >= layers - high) else s for i, s in enumerate(outside)]
 
 
-def scaled(layers: int) -> Recipe:
-    """The paper's recipe (5 and 2 of 32 layers in secondary sources) for a model of another depth; our rule."""
-    return Recipe(round(5 / 32 * layers), max(1, round(2 / 32 * layers)))
-
-
 def placed(recipe: Recipe, layers: int, place: Place = "recipe", seed: int = 0) -> tuple[list[float], Outer]:
     """Shares of the layers, and whose the outer tensors are; or those of a control with as much of the experts.
 
@@ -101,17 +95,23 @@ def placed(recipe: Recipe, layers: int, place: Place = "recipe", seed: int = 0) 
 # --- merging ----------------------------------------------------------------------------------------------------------
 
 
+def share_of(name: str, layer_shares: Sequence[float], outer: Outer = "language", weight: float = 0.5) -> float:
+    """The language expert's share in a tensor: that of its layer, or of what lies outside of all."""
+    from core.models.merging import part
+
+    layer = part(name).layer
+    return {"language": 1.0, "average": weight}.get(outer, 0.0) if layer is None else layer_shares[layer]
+
+
 def swap(layer_shares: Sequence[float], outer: Outer = "language", weight: float = 0.5) -> Rule:
     """Equation 2 as a rule for `core.models.merging` over (base if there is one,) task and language expert."""
-
     from core.models.merging import part
 
     def rule(name: str, tensors: Sequence[Tensor]) -> Tensor:
         task, language = tensors[-2:]
-        layer = part(name).layer
-        if layer is None and outer == "base":
+        if outer == "base" and part(name).layer is None:
             return tensors[0]
-        share = {"language": 1.0, "average": weight}.get(outer, 0.0) if layer is None else layer_shares[layer]
+        share = share_of(name, layer_shares, outer, weight)
         # What is taken whole stays as it is, to the last bit.
         return language if share == 1 else task if share == 0 else share * language + (1 - share) * task
 
@@ -193,15 +193,3 @@ def change(base: str | Path, expert: str | Path) -> list[Change]:
 def profile(found: Sequence[Change], module: str = "all") -> list[float]:
     """The d_i of a module, from the lowest layer to the highest."""
     return [one.change for one in found if one.layer is not None and one.module == module]
-
-
-def suggested(found: Sequence[Change], share: float = 0.6) -> tuple[int, int]:
-    """The fewest lowest and highest layers (b, u) that hold this share of all change; of as many the best pair."""
-    by_layer = profile(found)
-    least = share * sum(by_layer) - 1e-12
-    for size in range(len(by_layer) + 1):
-        held = {(size - u, u): sum(by_layer[: size - u]) + sum(by_layer[len(by_layer) - u :]) for u in range(size + 1)}
-        best = max(held, key=held.__getitem__)
-        if held[best] >= least:
-            break
-    return best

@@ -26,6 +26,7 @@ from core.models.tokenization import IGNORED, word_level
 from core.worlds.base import Item, dealt, split, trivial
 from core.worlds.numbers import spelled
 from papers.layer_swapping.config import Config, scratch_shape
+from papers.layer_swapping.data import freeze
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -202,6 +203,7 @@ def tuned(config: Config, run: Run, folder: Path, start: Path | None, kind: str,
         model: Any = from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     else:
         model, tokenizer = load(start, dtype="float32")
+        freeze(model, config, kind)
     fit(model, rows(tokenizer, found, settings), settings, replace(run, path=folder / "training"), seed=seed, name=kind)
     save_pretrained(model, folder / "model", tokenizer)
 

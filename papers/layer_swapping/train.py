@@ -48,7 +48,9 @@ def systems(config: Config, run: Run, base: Path, code: str) -> list[str]:
         return [str(base.resolve())]
     if config.system in ("task", "language", "joint"):
         return [str(path.resolve()) for path in experts(config, run, base, config.system, code)]
-    owner = miniature.stranger(config, code) if config.stranger else code
+    owner = code
+    if config.stranger:
+        owner = config.other if config.base else miniature.stranger(config, code)
     tasks, speakers = (experts(config, run, base, kind, owner) for kind in ("task", "language"))
     found = []
     for (i, task), (j, language) in product(enumerate(tasks), enumerate(speakers)):
@@ -105,9 +107,10 @@ def expert(config: Config, run: Run, base: Path, kind: str, code: str, copy: int
     if config.base:
         folder = run.path / "experts" / f"{kind}-{code}-{copy}"
         if not (folder / "model" / "config.json").exists():
-            data.tuned(config, run, folder, base, kind, copy)
+            data.tuned(config, run, folder, base, kind, code, copy)
         return folder / "model"
     settings = {name: to_dict(getattr(config, name)) for name in data.SETTINGS[kind]}
+    settings |= {"frozen": to_dict(config.recipe)} if config.frozen else {}
     inputs = {"kind": kind, "code": code, "copy": copy, "seed": config.seed, "base": base.parent.name, **settings}
     build = partial(miniature.tuned, config, run, start=base, kind=kind, code=code, copy=copy)
     return run.stage(f"{kind}-{code}" if code else kind, inputs, build) / "model"

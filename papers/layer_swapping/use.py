@@ -20,7 +20,8 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
-from papers.layer_swapping.method import Outer, Place, Recipe
+from papers.layer_swapping import method
+from papers.layer_swapping.method import Change, Outer, Place, Recipe, profile
 
 How = Literal["swap", "reverse", "random", "soup", "ties", "arithmetic"]
 _PLACES: dict[How, Place] = {"swap": "recipe", "reverse": "reverse", "random": "random"}
@@ -121,11 +122,15 @@ def folders(*specs: str) -> list[Path]:
     return found
 
 
+def scaled(layers: int) -> Recipe:
+    """The paper's recipe (5 and 2 of 32 layers in secondary sources) for a model of another depth; our rule."""
+    bottom, top = round(5 / 32 * layers), max(1, round(2 / 32 * layers))
+    return Recipe(bottom, top, min(bottom, 1), min(layers - bottom - top, 1))
+
+
 def recipe_of(options: Merge, layers: int) -> Recipe:
     """The recipe that the options name."""
-    from papers.layer_swapping import method
-
-    by_depth = method.scaled(layers)
+    by_depth = scaled(layers)
     bottom = by_depth.bottom if options.bottom is None else options.bottom
     top = by_depth.top if options.top is None else options.top
     below, above = (options.transition if size else 0 for size in (bottom, top))
@@ -139,7 +144,6 @@ def merge(options: Merge) -> None:
         UserError: What is merged needs a base, or cannot be mixed; and as :func:`folders`.
     """
     from core.models import merging
-    from papers.layer_swapping import method
 
     needed = options.how in ("ties", "arithmetic") or options.outer == "base"
     if needed and not options.base:
@@ -217,7 +221,6 @@ def write_mergekit(path: Path, made: dict[str, Any], task: str, language: str) -
 def change(options: Changed) -> None:
     """Print a row a layer for each expert, and the outer layers that hold most of its change."""
     from core.files import write_table
-    from papers.layer_swapping import method
 
     table: list[dict[str, Any]] = []
     base, *experts = folders(options.base, *options.experts)
@@ -226,19 +229,31 @@ def change(options: Changed) -> None:
         by_module = {(one.layer, one.module): one for one in found}
         modules = list(dict.fromkeys(one.module for one in found if one.layer is not None and one.module != "all"))
         print(f"{name}: mean |change| of weights, in 1e-4\n  layer   all  " + "".join(f"{m:>10s}" for m in modules))
-        mean = sum(method.profile(found)) / max(1, len(method.profile(found)))
+        mean = sum(profile(found)) / max(1, len(profile(found)))
         for layer in dict.fromkeys(one.layer for one in found if one.layer is not None):
             cells = [by_module.get((layer, module)) for module in ("all", *modules)]
             row = "".join(f"{1e4 * cell.change:10.3f}" if cell else f"{'-':>10s}" for cell in cells)
             print(f"  {layer:5d}{row}  {'#' * round(20 * cells[0].change / mean) if mean and cells[0] else ''}")
         for one in (one for one in found if one.layer is None):
             print(f"  {one.module:5s}{1e4 * one.change:10.3f}")
-        bottom, top = method.suggested(found, options.share)
+        bottom, top = suggested(found, options.share)
         print(f"  {options.share:.0%} of it lie in --bottom {bottom} --top {top}")
         table += [{"expert": name, "layer": "outer" if one.layer is None else one.layer, "module": one.module,
                    "change": one.change, "relative": one.relative} for one in found]  # fmt: skip
     if options.out:
         write_table(options.out, table)
+
+
+def suggested(found: Sequence[Change], share: float = 0.6) -> tuple[int, int]:
+    """The fewest lowest and highest layers (b, u) that hold this share of all change; of as many the best pair."""
+    by_layer = profile(found)
+    least = share * sum(by_layer) - 1e-12
+    for size in range(len(by_layer) + 1):
+        held = {(size - u, u): sum(by_layer[: size - u]) + sum(by_layer[len(by_layer) - u :]) for u in range(size + 1)}
+        best = max(held, key=held.__getitem__)
+        if held[best] >= least:
+            break
+    return best
 
 
 def search(options: Search) -> None:
@@ -250,7 +265,6 @@ def search(options: Search) -> None:
     from core.files import write_table
     from core.models import merging
     from core.plugins import own
-    from papers.layer_swapping import method
 
     if options.outer == "base":
         raise UserError("search has no base: leave --outer base out.")
@@ -306,13 +320,11 @@ def fitting(options: Search, layers: int) -> list[Recipe]:
     Raises:
         UserError: There is none.
     """
-    from papers.layer_swapping import method
-
-    scaled, found = method.scaled(layers), dict[Recipe, None]()
-    bottoms = options.bottom or sorted({max(0, scaled.bottom + step) for step in (-1, 0, 1)})
-    tops = options.top or sorted({max(0, scaled.top + step) for step in (-1, 0, 1)})
+    by_depth, found = scaled(layers), dict[Recipe, None]()
+    bottoms = options.bottom or sorted({max(0, by_depth.bottom + step) for step in (-1, 0, 1)})
+    tops = options.top or sorted({max(0, by_depth.top + step) for step in (-1, 0, 1)})
     for b, u, t in product(bottoms, tops, options.transition):
-        recipe = replace(scaled, bottom=b, top=u, outer=options.outer)
+        recipe = replace(by_depth, bottom=b, top=u, outer=options.outer)
         recipe = replace(recipe, bottom_transition=t if b else 0, top_transition=t if u else 0)
         if b + u and b + u + recipe.bottom_transition + recipe.top_transition <= layers:
             found[recipe] = None

@@ -26,7 +26,8 @@ from core.models.tokenization import completion_row, train_bpe
 from core.tasks.mathematics import Question
 from papers.layer_swapping import data, method, miniature, use
 from papers.layer_swapping.config import PRESETS, VARIANTS
-from papers.layer_swapping.method import Recipe, placed, scaled, shares, swap
+from papers.layer_swapping.method import Recipe, placed, shares, swap
+from papers.layer_swapping.use import scaled
 
 TINY = PRESETS["tiny"]
 TASK, LANGUAGE = (10, 11, 12, 13, 14, 15), (0, 1, 2, 3, 4, 5)
@@ -110,6 +111,7 @@ def test_parts_that_overlap_are_refused() -> None:
 def test_the_papers_recipe_by_depth() -> None:
     assert scaled(32) == Recipe(5, 2, 1, 1) == PRESETS["paper"].recipe
     assert (scaled(6).bottom, scaled(6).top) == (1, 1)
+    assert all(len(shares(scaled(layers), layers)) == layers for layers in range(1, 100))
 
 
 @settings(max_examples=30)
@@ -169,8 +171,22 @@ def test_change_by_layer_and_the_suggested_ends(tmp_path: Path) -> None:
     assert method.profile(found) == method.profile(found, "mlp") == [4, 1, 0, 0, 1, 2]
     assert found[-1] == (None, "outer", 1, 1e12)
     # 4 of 8 lie in the lowest layer, 6 in it and the highest.
-    assert [method.suggested(found, share) for share in (0.5, 0.6, 0.9, 1)] == [(1, 0), (1, 1), (2, 2), (2, 2)]
-    assert method.suggested(method.change(base, base)) == (0, 0)
+    assert [use.suggested(found, share) for share in (0.5, 0.6, 0.9, 1)] == [(1, 0), (1, 1), (2, 2), (2, 2)]
+    assert use.suggested(method.change(base, base)) == (0, 0)
+
+
+def test_frozen_experts_change_nothing_but_what_they_give() -> None:
+    config = override(TINY, {"frozen": True})
+    names = {name for name, _ in from_config(miniature.scratch_shape(20), seed=0).named_parameters()}
+    free = {}
+    for kind in ("task", "language", "joint"):
+        model: Any = from_config(miniature.scratch_shape(20), seed=0)
+        data.freeze(model, config, kind)
+        free[kind] = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    layers = {kind: {merging.part(name).layer for name in found} for kind, found in free.items()}
+    assert layers["task"] == {1, 2, 3, 4}
+    assert layers["language"] == {None, 0, 1, 4, 5}
+    assert free["joint"] == names == free["task"] | free["language"]
 
 
 # --- the miniature ----------------------------------------------------------------------------------------------------
@@ -305,6 +321,8 @@ def test_the_papers_path_on_own_files(tmp_path: Path, command: Callable[..., Any
     [
         ({"system": "soup", "place": "reverse"}, "leave --system swap"),
         ({"task_experts": ("a",)}, "name --base"),
+        ({"frozen": True, "base": "b", "task_experts": ("a",)}, "leave --task-experts"),
+        ({"stranger": True, "base": "b", "other": "swh"}, "name it by --other"),
         ({"recipe.bottom": -1}, "out of range"),
     ],
 )
