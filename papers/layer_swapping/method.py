@@ -107,13 +107,13 @@ def swap(layer_shares: Sequence[float], outer: Outer = "language", weight: float
     """Equation 2 as a rule for `core.models.merging` over (base if there is one,) task and language expert."""
     from core.models.merging import part
 
-    def rule(name: str, tensors: Sequence[Tensor]) -> Tensor:
-        task, language = tensors[-2:]
+    def rule(name: str, tensors: Sequence[Tensor]) -> Tensor | int:
         if outer == "base" and part(name).layer is None:
-            return tensors[0]
-        share = share_of(name, layer_shares, outer, weight)
-        # What is taken whole stays as it is, to the last bit.
-        return language if share == 1 else task if share == 0 else share * language + (1 - share) * task
+            return 0
+        share, task, language = share_of(name, layer_shares, outer, weight), len(tensors) - 2, len(tensors) - 1
+        if share in (0, 1):  # what is taken whole stays as it is, to the last bit, and the other's is not even read
+            return language if share else task
+        return share * tensors[language] + (1 - share) * tensors[task]
 
     return rule
 

@@ -120,11 +120,15 @@ def test_reverse_is_the_complement_and_random_another_order(b: int, u: int, weig
     recipe = plain(b, u, 1, 1, weight)
     own, turned = placed(recipe, 8), placed(recipe, 8, "reverse")
     one, other = torch.tensor([2.0, 3.0]), torch.tensor([5.0, 7.0])
+
+    def merged(how: tuple[Any, Any], name: str, tensors: list[torch.Tensor]) -> torch.Tensor:
+        result = swap(*how)(name, tensors)
+        return tensors[result] if isinstance(result, int) else result
+
     for layer in range(8):
         name = f"model.layers.{layer}.mlp.up_proj.weight"
-        both = swap(*own)(name, [one, other]) + swap(*turned)(name, [one, other])
-        assert torch.allclose(both, one + other)
-        assert torch.equal(swap(*own)(name, [one, one]), one) or 0 < own[0][layer] < 1
+        assert torch.allclose(merged(own, name, [one, other]) + merged(turned, name, [one, other]), one + other)
+        assert torch.equal(merged(own, name, [one, one]), one) or 0 < own[0][layer] < 1
     assert turned[1] == "task"
     drawn, outer = placed(recipe, 8, "random", seed)
     assert sorted(drawn) == sorted(own[0])
