@@ -210,10 +210,10 @@ def write_mergekit(path: Path, made: dict[str, Any], task: str, language: str) -
             named = [{"filter": name, "value": mine(outer)} for name in made["outer_tensors"]]
             return [*named, {"value": mine(share)}]
 
-        layers = [group[0][0], group[-1][0] + 1]
+        layers = (group[0][0], group[-1][0] + 1)
         sources = [(task, lambda s: 1 - s), (language, lambda s: s)]
         slices.append({"sources": [
-            {"model": model, "layer_range": layers, "parameters": {"weight": weight(mine)}} for model, mine in sources
+            {"model": model, "layer_range": [*layers], "parameters": {"weight": weight(mine)}} for model, mine in sources
         ]})  # fmt: skip
     write_text(path, yaml.safe_dump({"merge_method": "linear", "dtype": "float32", "slices": slices}, sort_keys=False))
 
