@@ -213,7 +213,8 @@ def write_mergekit(path: Path, made: dict[str, Any], task: str, language: str) -
         layers = (group[0][0], group[-1][0] + 1)
         sources = [(task, lambda s: 1 - s), (language, lambda s: s)]
         slices.append({"sources": [
-            {"model": model, "layer_range": [*layers], "parameters": {"weight": weight(mine)}} for model, mine in sources
+            {"model": model, "layer_range": [*layers], "parameters": {"weight": weight(mine)}}
+            for model, mine in sources
         ]})  # fmt: skip
     write_text(path, yaml.safe_dump({"merge_method": "linear", "dtype": "float32", "slices": slices}, sort_keys=False))
 
