@@ -24,7 +24,9 @@ from benchmarks.common import Comparison, Growth
 from core.experiment.run import environment
 from core.files import read_json, write_json
 
-NAMES = ("trainer", "choices", "extraction", "surgery", "lexicon", "memory", "matmul", "threads", "growth", "gpu")
+NAMES = (
+    "trainer", "choices", "extraction", "surgery", "lexicon", "merging", "memory", "matmul", "threads", "growth", "gpu",
+)  # fmt: skip
 
 
 def main() -> None:

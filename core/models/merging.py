@@ -3,12 +3,12 @@
     merge(["step-1", "step-2"], "merged", average([0.5, 0.5]))                  # a soup
     merge(["base", "maths", "swahili"], "merged", task_arithmetic([1, 0.5]))    # base + (maths - base) + ...
     merge(["base", "maths", "swahili"], "merged", ties([1, 1], density=0.2))
-    merge(["maths", "swahili"], "merged", lambda name, tensors: tensors[".layers.0." in name])    # a rule of one's own
+    merge(["maths", "swahili"], "merged", lambda name, tensors: int(".layers.0." in name))    # a rule of one's own
 
 Checkpoints are `save_pretrained` folders, however sharded, or single safetensors files. At most one shard of the result
 and one tensor of each checkpoint are in memory. Tensors come in float32, since the differences that fine-tuning makes
-vanish in bfloat16, and are stored in the last checkpoint's number format. Averaged LoRA factors are not the average of
-what they do: merge adapters into their base first.
+vanish in bfloat16, and are stored in the last checkpoint's number format; those that a rule does not look at are not
+read. Averaged LoRA factors are not the average of what they do: merge adapters into their base first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import UserError
-from core.files import build_folder, is_there, replacing
+from core.files import build_folder, is_there, load_json, replacing
 from core.models.loading import load_tokenizer, translated
 
 # `model.layers.3.mlp.up_proj.weight`, `transformer.h.3.attn.c_attn.weight`; adapters' names have more before it.
@@ -36,11 +36,22 @@ _MODULES = {
     "mlp": re.compile(r"mlp|feed_forward|experts|ffn|dense_(?:h_to_4h|4h_to_h)"),
 }
 
-Rule = Callable[[str, Sequence[Tensor]], Tensor]
-"""(name, that tensor of every checkpoint, in float32) -> the merged tensor, of the same shape."""
+# Fields of a configuration that say how weights of the same shapes compute.
+_MEANING = (
+    "model_type", "num_attention_heads", "num_key_value_heads", "hidden_act", "rope_parameters", "rope_theta",
+    "rope_scaling",
+)  # fmt: skip
+
+# Weights, and what training keeps beside them, in any format: none of it is true of the merged model.
+_STATE = frozenset({".safetensors", ".bin", ".pt", ".pth"})
+
+Combination = Callable[[str, Sequence[Tensor]], Tensor]
+Rule = Callable[[str, Sequence[Tensor]], Tensor | int]
+"""(name, that tensor of every checkpoint, in float32) -> the merged tensor, of the same shape; or the number of the
+checkpoint whose tensor is taken as it is."""
 
 
-def average(weights: Sequence[float]) -> Rule:
+def average(weights: Sequence[float]) -> Combination:
     """sum_i weight_i * tensor_i; the weights are used as they are."""
 
     def rule(name: str, tensors: Sequence[Tensor]) -> Tensor:
@@ -50,7 +61,7 @@ def average(weights: Sequence[float]) -> Rule:
     return rule
 
 
-def task_arithmetic(scales: Sequence[float]) -> Rule:
+def task_arithmetic(scales: Sequence[float]) -> Combination:
     """base + sum_i scale_i * (tensor_i - base), where the first checkpoint is the base (Ilharco et al. 2023)."""
 
     def rule(name: str, tensors: Sequence[Tensor]) -> Tensor:
@@ -60,7 +71,7 @@ def task_arithmetic(scales: Sequence[float]) -> Rule:
     return rule
 
 
-def ties(scales: Sequence[float], density: float = 0.2) -> Rule:
+def ties(scales: Sequence[float], density: float = 0.2) -> Combination:
     """TIES (Yadav et al. 2023) as PEFT computes it, where the first checkpoint is the base.
 
     Args:
@@ -90,7 +101,8 @@ def merge(paths: Sequence[str | Path], out: str | Path, rule: Rule) -> Path:
         `out`.
 
     Raises:
-        UserError: Nothing to merge, `out` exists, or checkpoints that differ in names, shapes or tokenizer.
+        UserError: Nothing to merge, `out` exists, or checkpoints that differ in names, shapes, configuration or
+            tokenizer.
     """
     sources, out = _sources(paths), Path(out)
     if out.exists():
@@ -99,11 +111,12 @@ def merge(paths: Sequence[str | Path], out: str | Path, rule: Rule) -> Path:
         with replacing(out) as temporary:
             save_file(merged(paths, rule), temporary, metadata={"format": "pt"})
         return out
+    _check_configurations(sources)
     _check_tokenizers(sources)
 
     def fill(folder: Path) -> None:
         for path in sources[-1].iterdir():
-            if path.is_file() and path.suffix != ".safetensors":
+            if path.is_file() and path.suffix not in _STATE:
                 shutil.copy2(path, folder / path.name)
         with _Checkpoints(sources) as checkpoints:
             for file in _files(sources[-1]):
@@ -118,7 +131,7 @@ def merged(paths: Sequence[str | Path], rule: Rule) -> dict[str, Tensor]:
     """The merged state dictionary, for a model that is already in memory.
 
     Raises:
-        UserError: as :func:`merge`, but for the tokenizers.
+        UserError: as :func:`merge`, but for configurations and tokenizers.
     """
     with _Checkpoints(_sources(paths)) as checkpoints:
         return checkpoints.combined(checkpoints.names, rule)
@@ -203,6 +216,19 @@ def _files(source: Path) -> list[Path]:
     return files
 
 
+class _Floats(Sequence[Tensor]):
+    """Tensors, each in float32 when it is looked at."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._tensors = tensors
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __getitem__(self, place: Any) -> Any:
+        return _Floats(self._tensors[place]) if isinstance(place, slice) else self._tensors[place].float()
+
+
 class _Checkpoints(ExitStack):
     """Several checkpoints, open to be read a tensor at a time."""
 
@@ -241,9 +267,10 @@ class _Checkpoints(ExitStack):
     def combined(self, names: Iterable[str], rule: Rule) -> dict[str, Tensor]:
         found = {}
         for name in names:
-            tensors = self.tensors(name)
+            tensors = self.tensors(name)  # views of the files: nothing is read before it is looked at
             if tensors[-1].is_floating_point():
-                result = rule(name, [tensor.float() for tensor in tensors]).to(tensors[-1].dtype)
+                result = rule(name, _Floats(tensors))
+                result = (tensors[result] if isinstance(result, int) else result).to(tensors[-1].dtype)
                 if result.shape != tensors[-1].shape:
                     raise ValueError(f"The rule gives {name} the shape {tuple(result.shape)}.")
                 found[name] = result.contiguous()
@@ -252,6 +279,18 @@ class _Checkpoints(ExitStack):
             else:
                 raise UserError(f"{name} holds whole numbers that differ between the checkpoints: it cannot be merged.")
         return found
+
+
+def _check_configurations(sources: Sequence[Path]) -> None:
+    """What the same names and shapes mean has to be the same; folders without a configuration are taken on trust."""
+    known = [path for source in sources if (path := source / "config.json").exists()]
+    for path, config in ((path, load_json(path, dict)) for path in known[1:]):
+        first = load_json(known[0], dict)
+        if odd := [name for name in _MEANING if name in config and name in first and config[name] != first[name]]:
+            raise UserError(
+                f"{path} and {known[0]} differ in {odd[0]}, {config[odd[0]]} for {first[odd[0]]}: these are no "
+                "checkpoints of one model."
+            )
 
 
 def _check_tokenizers(sources: Sequence[Path]) -> None:

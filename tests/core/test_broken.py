@@ -400,6 +400,9 @@ MODELS = {
     "muril plan",
     "bimedix2 ask",
     "vega_mt translate",
+    "layer_swapping merge",
+    "layer_swapping change",
+    "layer_swapping search",
 }
 # All kinds with all verbs are for `nox -s fuzz`.
 SOME = ("a list", "100,000 objects in each other", "lists in every field", "a name of 300 letters")

@@ -21,6 +21,7 @@ def checkpoint(folder: Path, shards: list[dict[str, torch.Tensor]], name: str = 
     for number, shard in enumerate(shards):
         save_file(shard, folder / f"model-{number}.safetensors")
     save_file({"moment": torch.zeros(1)}, folder / "optimizer.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(b"older")
     write_json(folder / "config.json", {"name": name})
     return folder
 
@@ -38,6 +39,15 @@ def test_an_average_follows_the_last_checkpoint_in_shards_numbers_and_other_file
     assert merged([one, two], average([0.25, 0.75]))["w"].tolist() == [2.5, 5.0]
     assert sorted(names(two)) == ["b", "n", "w"]
     assert {name: [t.tolist() for t in tensors] for name, tensors in aligned([one, two])}["w"] == [[1, 2], [3, 6]]
+
+
+def test_a_rule_may_name_a_checkpoint_whose_tensor_is_taken_as_it_is(tmp_path: Path) -> None:
+    one = checkpoint(tmp_path / "one", [{"a": torch.tensor([1.0]), "b": torch.tensor([1 / 3])}])
+    two = checkpoint(tmp_path / "two", [{"a": torch.tensor([2.0]), "b": torch.tensor([3.0]).bfloat16()}])
+    found = merged([one, two], lambda name, tensors: int(name == "a"))
+    assert (found["a"].item(), found["b"].item()) == (2, torch.tensor(1 / 3).bfloat16().item())
+    last = merged([one, two], lambda name, tensors: tensors[-2:][1])
+    assert (last["a"].item(), last["b"].dtype) == (2, torch.bfloat16)
 
 
 def test_single_files(tmp_path: Path) -> None:
@@ -93,6 +103,14 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         merge([one, one], tied, half)
     with pytest.raises(ValueError, match="shape"):
         merged([one, one], lambda name, tensors: tensors[0][:1])
+
+
+def test_another_architecture_with_the_same_shapes_is_refused(tmp_path: Path) -> None:
+    folders = [checkpoint(tmp_path / name, [{"w": torch.zeros(2)}]) for name in ("a", "b")]
+    for folder, heads in zip(folders, (4, 8), strict=True):
+        write_json(folder / "config.json", {"num_attention_heads": heads})
+    with pytest.raises(UserError, match="differ in num_attention_heads, 8 for 4"):
+        merge(folders, tmp_path / "out", average([0.5, 0.5]))
 
 
 def test_other_tokenizers_are_refused(tmp_path: Path) -> None:
