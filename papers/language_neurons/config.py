@@ -156,7 +156,7 @@ def calculator_shape(vocabulary: int) -> Any:
 
 
 # Tokens of a question of MGSM with its prompt (150) and of its answer (160), assumed: of ten languages, some of them
-# spelled in many pieces. All are answered once, and again with each language switched off.
+# spelled in many pieces. All are answered once, and again with each language switched off (in the miniature, read).
 _READ = 310
 
 
@@ -169,7 +169,7 @@ def workload(config: Config) -> list[Workload]:
     languages = len(config.languages) or 6
     found = []
     if config.silenced != "none":
-        tokens = languages * (config.texts + (languages + 1) * config.tested) * (_READ if config.source else 24)
+        tokens = languages * (config.texts + languages * config.tested) * (_READ if config.source else 24)
         found.append(Workload(model, tokens, "inference", "frozen", 512, 16, name="switching off"))
     else:
         made = (

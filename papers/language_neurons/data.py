@@ -59,14 +59,16 @@ def answers(
     return found
 
 
-def rows(tokenizer: Any, texts: Texts) -> list[dict[str, list[int]]]:
+def rows(tokenizer: Any, texts: Texts, longest: int = 2**20) -> list[dict[str, list[int]]]:
     """Tokens with labels on what stands behind the prompts.
 
     A text without a prompt is read after the begin token, where there is one: what stands first is an attention sink,
-    whose states tell nothing of the language.
+    whose states tell nothing of the language. What has more than `longest` tokens is read in pieces.
     """
     begin = True if tokenizer.bos_token_id is not None else None
-    return [completion_row(tokenizer, asked, text, bos=None if asked else begin, eos=False) for asked, text in texts]
+    found = [completion_row(tokenizer, asked, text, bos=None if asked else begin, eos=False) for asked, text in texts]
+    starts = [(row, i) for row in found for i in range(0, len(row["input_ids"]), longest)]
+    return [{key: ids[i : i + longest] for key, ids in row.items()} for row, i in starts]
 
 
 def batches(found: Sequence[Mapping[str, Sequence[int]]], size: int = BATCH) -> Iterator[dict[str, Tensor]]:

@@ -10,7 +10,7 @@ are questions, the difference in answers that are right and in the right languag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, cast
@@ -61,22 +61,22 @@ def switching(config: Config, run: Run) -> Measurement:
 
     loaded = current(config, run)
     read, held = texts(config, loaded)
-    measured = activity_of(config, run, loaded, read)
+    measured = activity_of(config, run, loaded, lambda: read)
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, selection=config.selection)
     masks = masks_of(measured, found, cast("Kind", config.silenced), config.seed)
     rows = {code: data.rows(loaded.tokenizer, own) for code, own in held.items()}
     before, nats = losses(loaded.model, measured, masks, rows)
     metrics, units = summary(nats)
     if config.source:
-        metrics_right, units_right = summary(accuracies(config, loaded, measured, masks))
-        metrics |= {f"right_{name}": value for name, value in metrics_right.items()}
-        units |= {f"right_{name}": value for name, value in units_right.items()}
+        metrics_right, units_right = summary(accuracies(config, loaded, measured, masks, held))
+        metrics |= {f"answers_{name}": value for name, value in metrics_right.items()}
+        units |= {f"answers_{name}": value for name, value in units_right.items()}
     else:
         units |= overlaps(config, run, loaded, masks, measured)
         units["speaks"] = speaks(read, held, before, rows)
         metrics["least_spoken"] = min(units["speaks"].values())
     stage_metrics, stage_units = stages(measured, found)
-    metrics |= stage_metrics
+    metrics |= stage_metrics | owned(found, measured.languages)
     units |= counts(found, measured.languages) | stage_units
     metrics |= {name: fmean(values.values()) for name, values in units.items()} | {"tau": found.tau}
     details: dict[str, Any] = {"nats": nats, "before": before, "layers": layers(measured, found)}
@@ -97,25 +97,22 @@ def texts(config: Config, loaded: Loaded) -> tuple[dict[str, Texts], dict[str, T
         return answered, {code: rows[: config.tested] for code, rows in answered.items()}
     if config.name != CALCULATOR:
         return miniature.messages(config)
-    return {code: [(one.prompt, text) for one, text in rows] for code, rows in said(config, loaded).items()}, {
-        code: [(one.prompt, one.answer) for one in rows]
-        for code, rows in miniature.drawn(
-            config.split, config.tested, config, miniature.languages(config), "held"
-        ).items()
-    }
+    held = miniature.drawn(config.split, config.tested, config, miniature.languages(config), "held")
+    return said(config, loaded), {code: [(one.prompt, one.answer) for one in rows] for code, rows in held.items()}
 
 
 def activity_of(
-    config: Config, run: Run, loaded: Loaded, read: Mapping[str, Texts], name: str = "activity"
+    config: Config, run: Run, loaded: Loaded, read: Callable[[], Mapping[str, Texts]], name: str = "activity"
 ) -> Activity:
     """How often neurons are active in some texts, counted once for all arms that read them with one model."""
     from papers.language_neurons import data, method
 
     def build(folder: Path) -> None:
-        batches = {code: data.batches(data.rows(loaded.tokenizer, own)) for code, own in read.items()}
+        batches = {code: data.batches(data.rows(loaded.tokenizer, own)) for code, own in read().items()}
         data.write_activity(folder, method.activity(loaded.model, batches))
 
     inputs = {key: value for key, value in to_dict(config).items() if key not in _NOT_OF_THE_TEXTS}
+    inputs["model"] = config.name
     if config.alignment != "none":
         inputs["trained"] = run.artifact
     return data.read_activity(run.stage(name, inputs, build))
@@ -194,6 +191,13 @@ def counts(found: Neurons, codes: Sequence[str]) -> dict[str, dict[str, float]]:
     return {"specific": specific, "shared": {code: both[code] - specific[code] for code in codes}}
 
 
+def owned(found: Neurons, codes: Sequence[str]) -> dict[str, float]:
+    """Neurons, specific or related, of English, and of the other languages on average."""
+    number = {code: len(found.of(k, "related")) for k, code in enumerate(codes)}
+    others = [count for code, count in number.items() if code != "en"]
+    return {"owned_english": float(number["en"]), "owned_others": fmean(others)} if "en" in number and others else {}
+
+
 def layers(measured: Activity, found: Neurons) -> dict[str, list[int]]:
     """How many neurons of each kind every layer has."""
     number = found.active[found.chosen].sum(1)
@@ -239,49 +243,50 @@ def speaks(
 def overlaps(
     config: Config, run: Run, loaded: Loaded, masks: Mapping[str, Tensor], measured: Activity
 ) -> dict[str, dict[str, float]]:
-    """The share of what is switched off that is found again in another domain, and by chance in the same layers."""
-    import torch
-
+    """The share of what is switched off that is found again in another domain, and by chance."""
     from papers.language_neurons import method, miniature
 
-    other = activity_of(config, run, loaded, miniature.other_domain(config), "other")
+    other = activity_of(config, run, loaded, lambda: miniature.other_domain(config), "other")
     found = method.identify(other.shares, rate=config.kept, bar=config.bar, selection=config.selection)
     again = masks_of(other, found, cast("Kind", config.silenced), config.seed + 1)
-    generator, units = torch.Generator().manual_seed(config.seed), dict[str, dict[str, float]](overlap={}, chance={})
-    for code, own in masks.items():
-        if len(own):
-            chance = method.matched(again[code], measured, generator)
-            units["overlap"][code], units["chance"][code] = (
-                float(torch.isin(own, there).float().mean()) for there in (again[code], chance)
-            )
-    return units
+    both = {code: found_again(own, again[code], measured) for code, own in masks.items() if len(own)}
+    return {name: {code: pair[k] for code, pair in both.items()} for k, name in enumerate(("overlap", "chance"))}
 
 
-def accuracies(config: Config, loaded: Loaded, measured: Activity, masks: Mapping[str, Tensor]) -> Matrix:
+def found_again(own: Tensor, there: Tensor, measured: Activity) -> tuple[float, float]:
+    """The share of some neurons that is among others, and what is expected of as many others of the same layers."""
+    import torch
+
+    by_layer = zip(measured.by_layer(own), measured.by_layer(there), measured.layers.values(), strict=True)
+    return float(torch.isin(own, there).float().mean()), sum(a * b / size for a, b, size in by_layer) / len(own)
+
+
+def accuracies(
+    config: Config, loaded: Loaded, measured: Activity, masks: Mapping[str, Tensor], answered: Mapping[str, Texts]
+) -> Matrix:
     """How many more answers are wrong, or in another language, when a language is switched off."""
-    from papers.language_neurons import method
+    from core.tasks import mathematics
+    from papers.language_neurons import data, method
 
-    before, found = right_answers(config, loaded), Matrix()
+    before, found = right_answers(config, answered), Matrix()
+    questions = mathematics.questions(config.source, config.languages)
+    questions = {code: rows[: config.tested] for code, rows in questions.items()}
     for code, neurons in masks.items():
         with method.switched_off(loaded.model, measured, neurons):
-            after = right_answers(config, loaded)
+            after = right_answers(config, data.answers(*loaded, questions, max_new_tokens=config.max_new_tokens))
         found[code] = {other: before[other] - after[other] for other in before}
     return found
 
 
-def right_answers(config: Config, loaded: Loaded) -> dict[str, float]:
-    """Share of answers with the right number, in the language of the question."""
+def right_answers(config: Config, answered: Mapping[str, Texts]) -> dict[str, float]:
+    """Share of answers to the first questions with the right number, in the language of the question."""
     from core.metrics.answers import same_number
     from core.tasks import mathematics
     from core.text.identification import identifier
-    from papers.language_neurons import data
 
-    asked = mathematics.questions(config.source, config.languages)
-    asked = {code: rows[: config.tested] for code, rows in asked.items()}
-    answered = data.answers(*loaded, asked, max_new_tokens=config.max_new_tokens)
     decide, found = identifier(config.languages), {}
-    for code, rows in asked.items():
-        pairs = zip(rows, answered[code], strict=True)
+    for code, rows in mathematics.questions(config.source, config.languages).items():
+        pairs = zip(rows[: config.tested], answered[code], strict=False)
         found[code] = fmean(
             same_number(text, one.answer, 1e-2) * (decide(text, code) in (code, None)) for one, (_, text) in pairs
         )
@@ -293,34 +298,33 @@ def right_answers(config: Config, loaded: Loaded) -> dict[str, float]:
 
 def aligning(config: Config, run: Run) -> Measurement:
     """Right answers by language, and neurons by kind with lambda and threshold of the model before alignment."""
-    import torch
-
     from core.models import loading
     from papers.language_neurons import method, miniature
 
     start = load(config, run) if not config.before else loading.load(config.before, dtype=config.dtype)
-    before = activity_of(plain(config), run, start, texts(config, start)[0], "before")
+    model = current(config, run) if config.alignment != "none" or config.before else start
+    answered = texts(config, model)[0]
+    first_read = answered if model is start else None
+    before = activity_of(plain(config), run, start, lambda: first_read or texts(config, start)[0], "before")
+    measured = before if model is start else activity_of(config, run, model, lambda: answered, "after")
     first = method.identify(before.shares, rate=config.kept, bar=config.bar)
-    model, measured = start, before
-    if config.alignment != "none" or config.before:
-        model = current(config, run)
-        measured = activity_of(config, run, model, texts(config, model)[0], "after")
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, like=first)
-    units = counts(found, measured.languages)
-    masks = [[one.of(k, "related") for k in range(len(measured.languages))] for one in (first, found)]
-    kept = zip(measured.languages, *masks, strict=True)
-    units["kept"] = {code: float(torch.isin(a, b).float().mean()) for code, a, b in kept if len(a)}
+    units = counts(found, measured.languages) | {"stayed": {}, "by_chance": {}}
+    now = masks_of(measured, found, "related", config.seed)
+    for code, own in masks_of(before, first, "related", config.seed).items():
+        if len(own):
+            units["stayed"][code], units["by_chance"][code] = found_again(own, now[code], measured)
     metrics: dict[str, float] = {}
     details: dict[str, Any] = {"layers_after": layers(measured, found), "histogram_after": found.histogram()}
     if config.name == CALCULATOR:
-        answered = said(config, model)
-        units |= graded(config, answered)
-        metrics = {f"trivial_{name}": value for name, value in miniature.solvers(asked(config), config).items()}
+        wanted = asked(config)
+        units |= graded(config, wanted, answered)
+        metrics = {f"trivial_{name}": value for name, value in miniature.solvers(wanted, config).items()}
         metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values())
-        rows = [(code, *own[0]) for code, own in answered.items()]
-        details["samples"] = [{"asked": one.prompt, "said": text, "wanted": one.answer} for _, one, text in rows]
+        rows = [(own[0].answer, *answered[code][0]) for code, own in wanted.items()]
+        details["samples"] = [{"asked": prompt, "said": text, "wanted": answer} for answer, prompt, text in rows]
     else:
-        units["right"] = right_answers(config, model)
+        units["right"] = right_answers(config, answered)
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     return Measurement(metrics, units, details)
 
@@ -339,24 +343,26 @@ def asked(config: Config) -> dict[str, list[Any]]:
     return miniature.drawn(config.split, 4 * config.texts, config, miniature.languages(config), "tested")
 
 
-def said(config: Config, loaded: Loaded) -> dict[str, list[tuple[Any, str]]]:
+def said(config: Config, loaded: Loaded) -> dict[str, Texts]:
     """Sums that are tested, with the calculator's greedy answers."""
     from core.inference.generation import generate
 
     rows = asked(config)
     flat = [one.prompt for own in rows.values() for one in own]
     found = iter(generate(*loaded, flat, max_new_tokens=config.max_new_tokens))
-    return {code: [(one, next(found).strip()) for one in own] for code, own in rows.items()}
+    return {code: [(one.prompt, next(found).strip()) for one in own] for code, own in rows.items()}
 
 
-def graded(config: Config, answered: Mapping[str, Sequence[tuple[Any, str]]]) -> dict[str, dict[str, float]]:
+def graded(
+    config: Config, wanted: Mapping[str, Sequence[Any]], answered: Mapping[str, Texts]
+) -> dict[str, dict[str, float]]:
     """1 for an answer with the right number that ends in words of its language, by language and sum."""
     from papers.language_neurons import miniature
 
     right = {
         one.id: float(miniature.number(text) == miniature.number(one.answer) and miniature.in_language(text, code))
-        for code, rows in answered.items()
-        for one, text in rows
+        for code, rows in wanted.items()
+        for one, (_, text) in zip(rows, answered[code], strict=True)
     }
     groups = {
         "right": set(answered), "right_english": {"en"}, "right_trained": set(config.aligned),

@@ -12,14 +12,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
-from core.models.loading import Loaded
 from papers.language_neurons.config import CALCULATOR, LORA_RANK, TARGETS, Config
+
+if TYPE_CHECKING:
+    from core.models.loading import Loaded
 
 # What decides what the calculator is, and what it is asked.
 _MADE = ("seed", "languages", "model")

@@ -27,7 +27,10 @@ from core.experiment.trying import Try
 if TYPE_CHECKING:
     from core.models.loading import Loaded
     from papers.language_neurons.data import Texts
-    from papers.language_neurons.method import Activity, Kind, Neurons
+    from papers.language_neurons.method import Activity, Kind, Neurons, Selection
+
+# How neurons were chosen, which `grid` and `compare` repeat.
+CHOSEN, HOW = "chosen.json", ("rate", "bar", "selection")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +65,6 @@ class Grid:
     """The model that `identify` read."""
     kind: Literal["specific", "related", "general", "random"] = "related"
     """A language's specific neurons, its related ones too, the general ones too, or random ones of the same layers."""
-    rate: Annotated[float, Range(0, 1)] = 0.01
-    """As of `identify`."""
-    bar: Annotated[float, Range(0, 1)] = 0.95
-    """As of `identify`."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the forward pass."""
     seed: Seed = 0
@@ -82,10 +81,6 @@ class Compare:
     """What `identify` wrote of the model before."""
     after: Positional[Path]
     """What it wrote of the model after; its own answers or the same texts."""
-    rate: Annotated[float, Range(0, 1)] = 0.01
-    """As of `identify`."""
-    bar: Annotated[float, Range(0, 1)] = 0.95
-    """As of `identify`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +118,17 @@ def read_texts(source: str) -> dict[str, Texts]:
 
     found: dict[str, list[tuple[str, str]]] = {}
     for row in read_jsonl(source, required={"language": str, "text": str}):
-        found.setdefault(row["language"], []).append((str(row.get("prompt") or ""), row["text"]))
+        if row["text"].strip():
+            found.setdefault(row["language"], []).append((str(row.get("prompt") or ""), row["text"]))
     return dict(found)
+
+
+def read_found(folder: Path) -> tuple[Activity, dict[str, Any]]:
+    """What was counted, and how neurons were chosen from it: `rate`, `bar` and `selection`."""
+    from core.files import load_facts
+    from papers.language_neurons import data
+
+    return data.read_activity(folder), load_facts(folder, CHOSEN, HOW, "papers.language_neurons.use identify")
 
 
 def run_identify(options: Identify) -> None:
@@ -133,11 +137,13 @@ def run_identify(options: Identify) -> None:
     from core.models.loading import load
     from papers.language_neurons import data, method
 
-    texts = read_texts(options.texts)
-    model, tokenizer = load(options.model, dtype=options.dtype)
-    measured = method.activity(model, {code: data.batches(data.rows(tokenizer, own)) for code, own in texts.items()})
-    found = method.identify(measured.shares, rate=options.rate, bar=options.bar, selection=options.selection)
+    texts, how = read_texts(options.texts), {name: getattr(options, name) for name in HOW}
+    loaded = load(options.model, dtype=options.dtype)
+    batches = {code: data.batches(own) for code, own in tokens(loaded, texts).items()}
+    measured = method.activity(loaded.model, batches)
+    found = method.identify(measured.shares, **how)
     data.write_activity(options.out, measured)
+    write_json(options.out / CHOSEN, how)
     write_table(options.out / "neurons.tsv", table(measured, found))
     kinds: tuple[Kind, ...] = ("specific", "related", "general")
     masks = {
@@ -152,7 +158,15 @@ def run_identify(options: Identify) -> None:
     for code, own in masks.items():
         specific, related = (sum(map(len, own[kind].values())) for kind in kinds[:2])
         print(f"{code:12s} {specific:9d} {related - specific:9d}")
-    print(f"Wrote activity.safetensors, activity.json, neurons.tsv and masks.json to {options.out}.")
+    print(f"Wrote neurons.tsv, masks.json and what was counted to {options.out}.")
+
+
+def tokens(loaded: Loaded, texts: Mapping[str, Texts]) -> dict[str, list[dict[str, list[int]]]]:
+    """Rows of every language, none longer than the model can read."""
+    from core.models.loading import longest_input
+    from papers.language_neurons import data
+
+    return {code: data.rows(loaded.tokenizer, own, longest_input(*loaded)) for code, own in texts.items()}
 
 
 def table(measured: Activity, found: Neurons) -> list[dict[str, str | float | None]]:
@@ -170,12 +184,12 @@ def run_grid(options: Grid) -> None:
     """Print the grid and write it."""
     from core.files import write_table
     from core.models.loading import load
-    from papers.language_neurons import data, method
+    from papers.language_neurons import method
 
-    measured, texts = data.read_activity(options.neurons), read_texts(options.texts)
+    (measured, how), texts = read_found(options.neurons), read_texts(options.texts)
     if missing := [code for code in measured.languages if code not in texts]:
         raise UserError(f"{options.texts} has no text in {missing[0]!r}, of which neurons were identified.")
-    found = method.identify(measured.shares, rate=options.rate, bar=options.bar)
+    found = method.identify(measured.shares, **how)
     loaded = load(options.model, dtype=options.dtype)
     lost = grid(loaded, measured, found, texts, options.kind, options.seed)
     print(f"nats a token lost in each language (columns) without {options.kind} neurons of each (rows)")
@@ -199,27 +213,24 @@ def grid(
         kind: What is switched off.
         seed: Draws random neurons.
     """
-    from papers.language_neurons import data
     from papers.language_neurons.eval import losses, masks_of
 
-    rows = {code: data.rows(loaded.tokenizer, own) for code, own in texts.items()}
-    return losses(loaded.model, measured, masks_of(measured, found, kind, seed), rows)[1]
+    return losses(loaded.model, measured, masks_of(measured, found, kind, seed), tokens(loaded, texts))[1]
 
 
 def run_compare(options: Compare) -> None:
     """Print the numbers of each kind before and after, and how many neurons stayed."""
-    from papers.language_neurons import data
-
-    found = compare(
-        data.read_activity(options.before), data.read_activity(options.after), rate=options.rate, bar=options.bar
-    )
+    (before, how), (after, _) = read_found(options.before), read_found(options.after)
+    found = compare(before, after, **how)
     print(f"{'language':12s} {'specific':>17s} {'related':>17s} {'stayed':>7s}")
     for code, row in found.items():
         pairs = [f"{row[f'{name}_before']:.0f} -> {row[f'{name}_after']:.0f}" for name in ("specific", "related")]
         print(f"{code:12s} {pairs[0]:>17s} {pairs[1]:>17s} {row['stayed']:7.3f}")
 
 
-def compare(before: Activity, after: Activity, *, rate: float = 0.01, bar: float = 0.95) -> dict[str, dict[str, float]]:
+def compare(
+    before: Activity, after: Activity, *, rate: float = 0.01, bar: float = 0.95, selection: Selection = "ours"
+) -> dict[str, dict[str, float]]:
     """Of each language, neurons that are specific and that are related (and not specific) before and after, and the
     share of both that stayed; lambda and threshold are those of before.
 
@@ -232,8 +243,9 @@ def compare(before: Activity, after: Activity, *, rate: float = 0.01, bar: float
 
     if (before.languages, dict(before.layers)) != (after.languages, dict(after.layers)):
         raise UserError("The two models do not have the same layers, or were not read in the same languages.")
-    first = method.identify(before.shares, rate=rate, bar=bar)
-    both = {"before": first, "after": method.identify(after.shares, rate=rate, bar=bar, like=first)}
+    how: dict[str, Any] = {"rate": rate, "bar": bar, "selection": selection}
+    first = method.identify(before.shares, **how)
+    both = {"before": first, "after": method.identify(after.shares, **how, like=first)}
     found = {}
     for k, code in enumerate(before.languages):
         row: dict[str, float] = {}
