@@ -188,6 +188,13 @@ PAPER = Paper(
             **{**_OFF, "control": "random"},
         ),
         Check(
+            id="general-more-than-padded",
+            statement="Without the general neurons too, other languages lose more than without as many random ones of "
+            "the same layers in their place.",
+            metric="others",
+            **{**_OFF, "treatment": "general", "control": "padded"},
+        ),
+        Check(
             id="selective-nearby",
             statement="It loses more in the language than in those of the same kind of script, Latin or not.",
             metric="nearby",

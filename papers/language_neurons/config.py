@@ -64,9 +64,10 @@ class Config:
     """Part of all shares below the threshold (code)."""
     selection: Literal["ours", "lape"] = "ours"
     """By the paper's score, or by LAPE (Tang et al. 2024), the baseline."""
-    silenced: Literal["specific", "related", "general", "random", "none"] = "related"
+    silenced: Literal["specific", "related", "general", "random", "padded", "none"] = "related"
     """What is switched off, language by language: its specific neurons, its related ones too, the general ones too
-    (paper), or random ones of the same layers (ours); none: alignment is looked at."""
+    (paper); as many random ones of the same layers as are related, or those that are related and as many random ones as
+    are general (ours); none: alignment is looked at."""
 
     # alignment
     alignment: Literal["none", "mapo", "imitate", "lot"] = "none"
@@ -137,6 +138,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "specific": {**_SWITCH, "silenced": "specific"},
     "general": {**_SWITCH, "silenced": "general"},
     "random": {**_SWITCH, "silenced": "random"},
+    "padded": {**_SWITCH, "silenced": "padded"},
     "lape": {**_SWITCH, "silenced": "related", "selection": "lape"},
     "base": {**_ALIGN, "alignment": "none"},
     "mapo": {**_ALIGN, "alignment": "mapo"},

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Texts = Sequence[tuple[str, str]]
 """Prompts, perhaps empty, and what stands behind them."""
 # Tokens of a forward pass, padding included.
-BATCH = 1024
+BATCH = 512
 
 
 def prompt(question: str, code: str) -> str:

@@ -36,11 +36,12 @@ _NOT_OF_THE_TEXTS = ("rate", "bar", "selection", "silenced", "alignment", "align
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """What switching off does, and how right answers are and which neurons there are, each where it is asked for."""
-    parts = []
+    loaded, parts = current(config, run), []
+    read, held = texts(config, loaded)
     if config.silenced != "none":
-        parts.append(switching(config, run))
+        parts.append(switching(config, run, loaded, read, held))
     if config.name == CALCULATOR or config.alignment != "none" or config.before:
-        parts.append(aligning(config, run))
+        parts.append(aligning(config, run, loaded, read))
     merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in _FIELDS]
     return Measurement(*merged)
 
@@ -55,17 +56,18 @@ def current(config: Config, run: Run) -> Loaded:
 # --- switching off ----------------------------------------------------------------------------------------------------
 
 
-def switching(config: Config, run: Run) -> Measurement:
+def switching(
+    config: Config, run: Run, loaded: Loaded, read: Mapping[str, Texts], held: Mapping[str, Texts]
+) -> Measurement:
     """Effects on the own language and on others, and where the neurons are."""
     from papers.language_neurons import data, method
 
-    loaded = current(config, run)
-    read, held = texts(config, loaded)
     measured = activity_of(config, run, loaded, lambda: read)
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, selection=config.selection)
     masks = masks_of(measured, found, cast("Kind", config.silenced), config.seed)
     rows = {code: data.rows(loaded.tokenizer, own) for code, own in held.items()}
-    before, nats = losses(loaded.model, measured, masks, rows)
+    before = run.once("nats", unchanged(config, run), lambda: nats_of(loaded.model, rows))
+    nats = losses(loaded.model, measured, masks, rows, before)
     metrics, units = summary(nats)
     if config.source:
         metrics_right, units_right = summary(accuracies(config, loaded, measured, masks, held))
@@ -111,11 +113,13 @@ def activity_of(
         batches = {code: data.batches(data.rows(loaded.tokenizer, own)) for code, own in read().items()}
         data.write_activity(folder, method.activity(loaded.model, batches))
 
+    return data.read_activity(run.stage(name, unchanged(config, run), build))
+
+
+def unchanged(config: Config, run: Run) -> dict[str, Any]:
+    """What decides which texts are read by which model, whatever is switched off."""
     inputs = {key: value for key, value in to_dict(config).items() if key not in _NOT_OF_THE_TEXTS}
-    inputs["model"] = config.name
-    if config.alignment != "none":
-        inputs["trained"] = run.artifact
-    return data.read_activity(run.stage(name, inputs, build))
+    return {**inputs, "model": config.name, "trained": run.artifact if config.alignment != "none" else None}
 
 
 def masks_of(measured: Activity, found: Neurons, kind: Kind, seed: int) -> dict[str, Tensor]:
@@ -124,39 +128,50 @@ def masks_of(measured: Activity, found: Neurons, kind: Kind, seed: int) -> dict[
 
     from papers.language_neurons import method
 
-    if kind != "random":
+    if kind not in ("random", "padded"):
         return {code: found.of(k, kind) for k, code in enumerate(measured.languages)}
     related, generator = masks_of(measured, found, "related", seed), torch.Generator().manual_seed(seed)
+    if kind == "padded":
+        return {
+            code: torch.cat([neurons, method.matched(found.general, measured, generator)]).unique()
+            for code, neurons in related.items()
+        }
     return {code: method.matched(neurons, measured, generator) for code, neurons in related.items()}
 
 
 def losses(
-    model: Any, measured: Activity, masks: Mapping[str, Tensor], rows: Mapping[str, Sequence[Any]]
-) -> tuple[dict[str, float], Matrix]:
-    """Nats a token of the model as it is, and how many more when what belongs to a language is switched off."""
+    model: Any, measured: Activity, masks: Mapping[str, Tensor], rows: Mapping[str, Sequence[Any]],
+    before: Mapping[str, float] | None = None,
+) -> Matrix:  # fmt: skip
+    """How many more nats a token each language costs when what belongs to a language is switched off."""
     from papers.language_neurons import method
 
-    before, found = nats_of(model, rows), Matrix()
+    found, before = Matrix(), before or nats_of(model, rows)
     for code, neurons in masks.items():
         with method.switched_off(model, measured, neurons):
             after = nats_of(model, rows)
         found[code] = {other: after[other] - before[other] for other in rows}
-    return before, found
+    return found
 
 
 def nats_of(model: Any, rows: Mapping[str, Sequence[Any]]) -> dict[str, float]:
-    """Mean negative log-likelihood of the true tokens by language."""
+    """Mean negative log-likelihood of the true tokens by language; rows of all languages share batches."""
     import torch
 
     from core.training.losses import label_log_probs
     from papers.language_neurons import data
 
-    found = {}
+    flat = [(code, row) for code, own in rows.items() for row in own]
+    found: dict[str, list[float]] = {code: [] for code in rows}
     with torch.inference_mode():
-        for code, own in rows.items():
-            values = [label_log_probs(model, batch)[0] for batch in data.batches(own)]
-            found[code] = -float(torch.cat(values).mean())
-    return found
+        for batch in data.batches([row for _, row in flat]):
+            places = batch.pop("row").tolist()
+            del batch["counted"]
+            batch = {name: value.to(model.device) for name, value in batch.items()}
+            values, owners = label_log_probs(model, batch)
+            for value, owner in zip(values.tolist(), owners.tolist(), strict=True):
+                found[flat[places[owner]][0]].append(-value)
+    return {code: fmean(values) for code, values in found.items()}
 
 
 def summary(matrix: Matrix) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
@@ -296,17 +311,17 @@ def right_answers(config: Config, answered: Mapping[str, Texts]) -> dict[str, fl
 # --- alignment --------------------------------------------------------------------------------------------------------
 
 
-def aligning(config: Config, run: Run) -> Measurement:
+def aligning(config: Config, run: Run, model: Loaded, answered: Mapping[str, Texts]) -> Measurement:
     """Right answers by language, and neurons by kind with lambda and threshold of the model before alignment."""
     from core.models import loading
     from papers.language_neurons import method, miniature
 
-    start = load(config, run) if not config.before else loading.load(config.before, dtype=config.dtype)
-    model = current(config, run) if config.alignment != "none" or config.before else start
-    answered = texts(config, model)[0]
-    first_read = answered if model is start else None
-    before = activity_of(plain(config), run, start, lambda: first_read or texts(config, start)[0], "before")
-    measured = before if model is start else activity_of(config, run, model, lambda: answered, "after")
+    if config.alignment != "none" or config.before:
+        start = loading.load(config.before, dtype=config.dtype) if config.before else load(config, run)
+        before = activity_of(plain(config), run, start, lambda: texts(config, start)[0], "before")
+        measured = activity_of(config, run, model, lambda: answered, "after")
+    else:
+        before = measured = activity_of(config, run, model, lambda: answered, "before")
     first = method.identify(before.shares, rate=config.kept, bar=config.bar)
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, like=first)
     units = counts(found, measured.languages) | {"stayed": {}, "by_chance": {}}

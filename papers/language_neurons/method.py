@@ -40,9 +40,10 @@ from torch import Tensor
 from core.errors import UserError
 from core.models import activations
 
-Kind = Literal["specific", "related", "general", "random"]
+Kind = Literal["specific", "related", "general", "random", "padded"]
 """specific: N = 1 in this language; related: these and all others with N < l that are active in it; general: these
-and all with N = l; random: as many as are related, of the same layers (ours)."""
+and all with N = l; ours are random: as many as are related, of the same layers, and padded: those that are related, and
+as many random ones as are general."""
 Selection = Literal["ours", "lape"]
 Shares = Float[Tensor, "neurons languages"]
 Places = Int[Tensor, " some"]

@@ -215,7 +215,7 @@ def grid(
     """
     from papers.language_neurons.eval import losses, masks_of
 
-    return losses(loaded.model, measured, masks_of(measured, found, kind, seed), tokens(loaded, texts))[1]
+    return losses(loaded.model, measured, masks_of(measured, found, kind, seed), tokens(loaded, texts))
 
 
 def run_compare(options: Compare) -> None:

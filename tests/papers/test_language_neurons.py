@@ -207,7 +207,8 @@ def test_switching_off_and_back(small: Loaded, tmp_path: Path) -> None:
     assert (again.languages, again.layers) == (("en", "sw"), measured.layers)
     rows = {code: data.rows(small.tokenizer, own) for code, own in texts().items()}
     none, everything = torch.tensor([], dtype=torch.long), torch.arange(48)
-    before, lost = eval.losses(small.model, measured, {"en": none, "sw": everything}, rows)
+    before = eval.nats_of(small.model, rows)
+    lost = eval.losses(small.model, measured, {"en": none, "sw": everything}, rows)
     assert lost["en"] == {"en": 0, "sw": 0}
     assert all(abs(value) > 1e-6 for value in lost["sw"].values())
     assert eval.nats_of(small.model, rows) == before
