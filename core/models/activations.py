@@ -162,7 +162,7 @@ def tally(
         model: In evaluation mode.
         batches: With `input_ids` and `attention_mask`, [rows, length], and perhaps `counted`, a mask of the tokens that
             are summed over; without it those that are no padding.
-        paths: Of modules whose outputs are [rows, length, width], and of experts.
+        paths: Of modules below the head, whose outputs are [rows, length, width], and of experts.
         of: From an output to what is summed, such as `lambda x: x > 0`.
     """
     found, mixtures = Tally(), {path: experts for path, experts in _experts(model).items() if path in paths}
@@ -181,7 +181,7 @@ def tally(
         handles = [experts.register_forward_pre_hook(hook(path)) for path, experts in mixtures.items()]
         try:
             with watching(model, [path for path in paths if path not in mixtures], add):
-                model(**given)
+                getattr(model, "base_model", model)(**given)  # a head of many words has no part in it
         finally:
             for handle in handles:
                 handle.remove()

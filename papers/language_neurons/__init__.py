@@ -1,0 +1,258 @@
+"""Language neurons: specific, related, general; what is lost without them, and how alignment moves them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.experiment.paper import Check, Claim, Paper, Premise, public
+
+# Six languages are drawn, with what is switched off for them. A tenth of a nat is a tenth more perplexity.
+_OFF: dict[str, Any] = {
+    "treatment": "related", "unit": "language", "smallest": 0.1, "null": "random", "premises": ("speaks",),
+}  # fmt: skip
+# Languages of the calculator are drawn, with the sums that are asked in them.
+_ALIGNED: dict[str, Any] = {"treatment": "mapo", "control": "base", "unit": "language", "null": "lot"}
+_COUNTED: dict[str, Any] = {**_ALIGNED, "smallest": 1.0, "premises": ("calculates",)}
+_REAL = "Needs models of 7 billion parameters: preset `paper`."
+
+PAPER = Paper(
+    slug="language_neurons",
+    title="How does Alignment Enhance LLMs' Multilingual Capabilities? A Language Neurons Perspective",
+    authors="Shimao Zhang et al.",
+    year=2025,
+    venue="AAAI 2026",
+    arxiv="2505.21505",
+    family="merging",
+    summary="Sorts neurons by how many languages they are active in, one, some or all, sees what a language loses "
+    "without its own, and what alignment by preferences changes.",
+    claims=(
+        Claim(
+            id="selective",
+            statement="Without the neurons that are specific or related to a language, SmolLM2 loses more nats a "
+            "token in it than in the other languages.",
+            reported="Fig. 2b, accuracy on MGSM: own language ru -.42, zh -.38, de -.18, fr -.15, en -.01, others "
+            "mostly within .05.",
+            metric="selective",
+            **_OFF,
+        ),
+        Claim(
+            id="related-matter",
+            statement="Without both it loses more in the language than without its specific neurons alone.",
+            reported="Fig. 2a against 2b: ru -.03 against -.42, zh .00 against -.38.",
+            metric="own",
+            control="specific",
+            **_OFF,
+        ),
+        Claim(
+            id="general-are-everyones",
+            statement="Without the general neurons too, other languages lose more.",
+            reported="Fig. 2c: every cell about -.12 to -.5.",
+            metric="others",
+            control="related",
+            **{**_OFF, "treatment": "general"},
+        ),
+        Claim(
+            id="english-apart",
+            statement="English loses least by its own neurons: less than any other language by its own.",
+            reported="Fig. 2b: -.01 in English, -.15 to -.42 in French, German, Chinese and Russian.",
+            metric="english",
+            treatment="related",
+            control="related",
+            control_metric="least_of_others",
+            better="lower",
+            smallest=0.1,
+            premises=("speaks",),
+        ),
+        Claim(
+            id="english-owns-few",
+            statement="Fewer neurons are specific or related to English than to the other languages on average.",
+            reported="English 46 specific and 603 related neurons, other languages 613 and 2,006 on average.",
+            metric="owned_english",
+            treatment="related",
+            control="related",
+            control_metric="owned_others",
+            better="lower",
+            smallest=5.0,
+            premises=("speaks",),
+        ),
+        Claim(
+            id="stages",
+            statement="Layers with many specific and related neurons have few general ones, the last layer aside.",
+            reported="Understanding and output layers have the former, shared reasoning between them the latter "
+            "(Fig. 3).",
+            metric="language_layers",
+            correlated_with="general_layers",
+            treatment="related",
+            control=0.0,
+            better="lower",
+            smallest=0.1,
+            unit="layer",
+            premises=("speaks",),
+        ),
+        Claim(
+            id="understanding-stage",
+            statement="The first eighth of the layers has more specific and related neurons than those from there "
+            "to the middle.",
+            reported="First stage, 4 of 32 layers; shipped mask: 17 to 63 specific neurons there, 0 to 2 in layers "
+            "6 to 17.",
+            metric="language_first",
+            treatment="related",
+            control="related",
+            control_metric="language_middle",
+            smallest=1.0,
+            premises=("speaks",),
+        ),
+        Claim(
+            id="last-layer",
+            statement="The last layer has more general neurons than the others on average.",
+            reported="Most of all in the last layer; shipped counts: 745 of 14,336, 48 in layer 23.",
+            metric="general_last",
+            treatment="related",
+            control="related",
+            control_metric="general_others",
+            smallest=1.0,
+            premises=("speaks",),
+        ),
+        Claim(
+            id="same-in-another-domain",
+            statement="A larger share of a language's neurons is found again in another domain, names of emoji, "
+            "than of random neurons of the same layers.",
+            reported="Overlap of MSVAMP with MGSM: 80.7 % of specific, 92.3 % of related neurons.",
+            metric="overlap",
+            treatment="related",
+            control="related",
+            control_metric="chance",
+            null="random",
+            unit="language",
+            smallest=0.05,
+            premises=("speaks",),
+        ),
+        Claim(
+            id="spontaneous",
+            statement="Preferences in two languages give more right answers in four others, of which there are none.",
+            reported="Table 1, MGSM: zh/de => en lifts the mean of ten languages from 57.8 to 63.6, sw/th => en to "
+            "64.7.",
+            metric="right_untrained",
+            smallest=0.02,
+            premises=("calculates", "imperfect"),
+            **_ALIGNED,
+        ),
+        Claim(
+            id="fewer-specific",
+            statement="After alignment fewer neurons are specific to a language.",
+            reported="-37 in trained, -36 in other languages (Fig. 5).",
+            metric="specific",
+            better="lower",
+            **_COUNTED,
+        ),
+        Claim(
+            id="more-related",
+            statement="After alignment more neurons are related to a language and others.",
+            reported="+232 in trained, +205 in other languages (Fig. 5).",
+            metric="shared",
+            **_COUNTED,
+        ),
+        Claim(
+            id="same-after-alignment",
+            statement="A larger share of a language's neurons is found again after alignment than of as many others of "
+            "the same layers.",
+            reported="95.6 % of specific and 92.1 % of related neurons.",
+            metric="stayed",
+            treatment="mapo",
+            control="mapo",
+            control_metric="by_chance",
+            unit="language",
+            smallest=0.05,
+            premises=("calculates",),
+        ),
+        Claim(
+            id="mgsm",
+            statement="Alignment lifts MistralMathOctopus on MGSM from 57.8 to 63.6 and more.",
+            reported="Table 1.",
+            out_of_scale=_REAL,
+        ),
+    ),
+    checks=(
+        Check(
+            id="more-than-lape",
+            statement="Without the neurons of both kinds it loses more in the language than without LAPE's, which "
+            "are as many or fewer.",
+            metric="own",
+            control="lape",
+            **_OFF,
+        ),
+        Check(
+            id="more-than-random",
+            statement="It loses more in the language than without as many random neurons of the same layers.",
+            metric="own",
+            **{**_OFF, "control": "random"},
+        ),
+        Check(
+            id="general-more-than-padded",
+            statement="Without the general neurons too, other languages lose more than without as many random ones of "
+            "the same layers in their place.",
+            metric="others",
+            **{**_OFF, "treatment": "general", "control": "padded"},
+        ),
+        Check(
+            id="selective-nearby",
+            statement="It loses more in the language than in those of the same kind of script, Latin or not.",
+            metric="nearby",
+            **_OFF,
+        ),
+        Check(
+            id="more-than-imitation",
+            statement="Preferences give more right answers in the four languages than tuning on the better answers.",
+            metric="right_untrained",
+            smallest=0.02,
+            premises=("calculates", "imperfect"),
+            **{**_ALIGNED, "control": "imitate"},
+        ),
+        Check(
+            id="keeps-english",
+            statement="English, of which there are no preferences, keeps its right answers within five points.",
+            metric="right_english",
+            treatment="mapo",
+            control="base",
+            keeps=True,
+            size=0.05,
+            unit="language/sum",
+            premises=("calculates",),
+        ),
+    ),
+    premises=(
+        Premise(
+            id="speaks",
+            statement="SmolLM2 knows every language better than the frequencies of its letters do (bits a byte saved).",
+            metric="least_spoken",
+            variant="related",
+            at_least=0.1,
+        ),
+        Premise(
+            id="calculates",
+            statement="The calculator is right in English.",
+            metric="right_english",
+            variant="base",
+            at_least=0.6,
+        ),
+        Premise(
+            id="imperfect",
+            statement="There is something to gain in the other languages.",
+            metric="wrong_untrained",
+            variant="base",
+            at_least=0.1,
+        ),
+    ),
+    official_code="https://github.com/NJUNLP/Language-Neurons-Alignment",
+    licence_note="Neither the official repository nor MAPO's has a licence: nothing of them is here. The models "
+    "stand on Mistral-7B (Apache-2.0) and Llama 2 (its own licence); NLLB is CC BY-NC 4.0.",
+    seeds=(41, 42, 43, 44, 45),
+    minutes=10,
+)
+
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    data=("read_activity", "write_activity"),
+    method=("Activity", "Neurons", "activity", "identify", "matched", "preferences", "rewards", "switched_off"),
+    use=("compare", "grid"),
+)

@@ -1,0 +1,85 @@
+"""The figure of the page, drawn from the record alone: what is lost, where neurons are, what alignment changes."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from core.experiment.figures import gain_rows, interval_marks, mean_of, rows
+from core.experiment.report import COLOURS
+from core.experiment.results import Record
+from core.text.languages import name
+
+OFF = (
+    ("related", "own", "specific and related:\nin the language", "blue"),
+    ("related", "others", "in the others", "sky"),
+    ("specific", "own", "specific alone:\nin the language", "green"),
+    ("specific", "others", "in the others", "grey"),
+    ("lape", "own", "LAPE's:\nin the language", "orange"),
+    ("random", "own", "random ones of the\nsame layers (null)", "grey"),
+    ("general", "others", "general ones too:\nin the others", "vermilion"),
+)
+KINDS = (("specific", "blue"), ("related", "green"), ("general", "vermilion"))
+ARMS = (
+    ("mapo", "MAPO, DPO", "blue"),
+    ("imitate", "tuning on the\nbetter answers", "green"),
+    ("lot", "preferences by\nlot (null)", "grey"),
+)
+
+
+def draw(record: Record) -> Figure:
+    """From left to right: means with 95 % intervals; every pair of languages; every layer; alignment."""
+    figure, axes = plt.subplots(1, 4, figsize=(15, 4.2), width_ratios=(1, 0.95, 1, 0.8))
+    _losses(axes[0], record)
+    _matrix(axes[1], record)
+    _layers(axes[2], record)
+    gain_rows(axes[3], record, "right_untrained", ARMS, "base", form="{:+z.2f}")
+    axes[3].set_title("Sums in languages\nwithout preferences", fontsize=10)
+    axes[3].set_xlabel("more right answers than before", fontsize=8)
+    return figure
+
+
+def _losses(axes: Axes, record: Record) -> None:
+    shown = [row for row in OFF if row[0] in record.measurements]
+    found = [(mean_of(record, variant, metric, "language"), colour) for variant, metric, _, colour in shown]
+    interval_marks(axes, found)
+    for row, (bar, _) in enumerate(found):
+        axes.text(bar.estimate, row - 0.2, f"{bar.estimate:+z.2f}", ha="center", va="bottom", fontsize=8)
+    rows(axes, [label for _, _, label, _ in shown])
+    axes.autoscale(axis="x")
+    axes.margins(x=0.1)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_title("What is lost without them", fontsize=10)
+    axes.set_xlabel("nats a token, SmolLM2-135M", fontsize=8)
+
+
+def _matrix(axes: Axes, record: Record) -> None:
+    cells = [cell.details["nats"] for cell in record.measurements["related"].values()]
+    codes = list(cells[0])
+    mean = np.mean([[[cell[off][on] for on in codes] for off in codes] for cell in cells], axis=0)
+    axes.imshow(np.log1p(np.maximum(mean, 0)), cmap="Blues")
+    for i, j in np.ndindex(mean.shape):
+        light = mean[i, j] > 0.6 * mean.max()
+        axes.text(
+            j, i, f"{mean[i, j]:.1f}", ha="center", va="center", fontsize=8, color="white" if light else "black",
+            weight="bold" if i == j else "normal",
+        )  # fmt: skip
+    axes.set_xticks(range(len(codes)), codes, fontsize=8)
+    axes.set_yticks(range(len(codes)), [name(code) for code in codes], fontsize=8)
+    axes.grid(visible=False)
+    axes.set_title("specific and related off", fontsize=10)
+    axes.set_xlabel("nats a token lost in", fontsize=8)
+
+
+def _layers(axes: Axes, record: Record) -> None:
+    found = [cell.details["layers"] for cell in record.measurements["related"].values()]
+    for kind, colour in KINDS:
+        mean = np.mean([cell[kind] for cell in found], axis=0)
+        axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3, label=kind)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    axes.set_ylim(0)
+    axes.set_title("Where they are", fontsize=10)
+    axes.set_xlabel("layer of SmolLM2", fontsize=8)
+    axes.set_ylabel("neurons of 1,536", fontsize=8)

@@ -1,0 +1,235 @@
+"""Two tiny worlds: messages that SmolLM2 reads, and sums that a calculator trained here says in its languages.
+
+*Messages.* Interface messages of Django in parallel, as text after the begin token: some to identify neurons from,
+others, of other classes, on which is measured what switching them off does. Names of emoji are the other domain.
+
+*Sums.* "ishirini jumlisha nane ni ngapi ?" -> "2 0 + 8 = 2 8 : ishirini na nane": a chain of thought with a number that
+can be checked and words that can be. The calculator has seen all sums in English, in other languages those that are
+neither asked for feedback nor tested, and is stopped before it is perfect. What it misses is mostly shared: which
+number two numbers make. The translation model has seen correct chains of all languages with their English
+counterparts, and so is surer of an English chain behind one that says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UserError
+from core.models.tokenization import completion_row, word_level
+from core.worlds.base import Item, split
+from core.worlds.numbers import QUESTIONS, spelled
+from papers.language_neurons.config import CALCULATOR, TEMPERATURE, Config, calculator_shape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transformers import PreTrainedTokenizerFast
+
+    from core.experiment.run import Run
+    from papers.language_neurons.data import Texts
+
+# Of SmolLM2: those in which it costs fewer bits than letters do.
+READ = ("en", "fr", "de", "ru", "ar", "ja")
+SPOKEN = ("en", "sw", "tr", "vi", "et", "cy", "is")
+ENGLISH = "en"
+# Share of English among the sums that are read; the other languages have the rest.
+ENGLISH_SHARE = 0.5
+LARGEST = 29
+# Of the sums: feedback is asked for some, others are tested or for development; the rest is read in all languages.
+PARTS = {"asked": 0.25, "test": 0.15, "dev": 0.15}
+# Names of emoji by language: the other domain.
+NAMES = 60
+SIGN = "=>"  # between a chain and its translation
+# With fewer steps no answer is right, and the pairs are of what is wanted (the smoke run).
+LEARNT = 50
+
+
+def languages(config: Config) -> tuple[str, ...]:
+    """The languages of a miniature.
+
+    Raises:
+        UserError: There is nothing in one of them.
+    """
+    known = SPOKEN if config.name == CALCULATOR else None
+    if known and (unknown := [code for code in config.languages if code not in known]):
+        raise UserError(f"The calculator does not speak {unknown[0]!r}: it has {', '.join(known)}.")
+    return config.languages or known or READ
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def messages(config: Config) -> tuple[dict[str, Texts], dict[str, Texts]]:
+    """Texts to identify from, and others to measure on, the same messages in every language."""
+    from core.worlds.messages import aligned
+
+    codes = languages(config)
+    drawn = aligned(
+        [code for code in codes if code != ENGLISH], config.split, config.texts + config.tested, config.seed,
+        min_words=4, distinct=True,
+    )  # fmt: skip
+    plain = {code: [("", text) for text in drawn[code].values()] for code in codes}
+    return (
+        {code: texts[config.tested :] for code, texts in plain.items()},
+        {code: texts[: config.tested] for code, texts in plain.items()},
+    )
+
+
+def other_domain(config: Config) -> dict[str, Texts]:
+    """Texts of another kind: names of emoji; the calculator's questions."""
+    from core.worlds.concepts import held_out, names
+
+    if config.name == CALCULATOR:
+        asked = drawn("asked", NAMES, config, languages(config), "domain")
+        return {code: [("", one.prompt) for one in own] for code, own in asked.items()}
+    keys = held_out(config.split, NAMES, config.seed)
+    return {code: [("", names()[key][code]) for key in keys] for code in languages(config)}
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def words() -> dict[str, dict[int, str]]:
+    """`{language: {number: its words}}`."""
+    return spelled(SPOKEN, range(2 * LARGEST + 1))
+
+
+def chain(code: str, a: int, b: int, total: int | None = None) -> str:
+    """What the calculator has to say."""
+    total = a + b if total is None else total
+    return f"{' '.join(str(a))} + {' '.join(str(b))} = {' '.join(str(total))} : {words()[code][total]}"
+
+
+def question(code: str, a: int, b: int) -> str:
+    """A sum that is asked for."""
+    return QUESTIONS[code][0].format(a=words()[code][a], b=words()[code][b])
+
+
+def item(code: str, a: int, b: int) -> Item:
+    """A sum; both orders are one class."""
+    low, high = sorted((a, b))
+    return Item(f"{code}/{low}-{high}/{a}+{b}", f"{low}-{high}", question(code, a, b), chain(code, a, b), code)
+
+
+@cache
+def sums(seed: int) -> dict[str, list[tuple[int, int]]]:
+    """Sums by part; `read` are those of no other part."""
+    every = [(a, b) for a in range(LARGEST + 1) for b in range(LARGEST + 1)]
+    items = {item(ENGLISH, *pair).id: pair for pair in every}
+    parts = split([item(ENGLISH, *pair) for pair in every], seed, PARTS)
+    found = {name: [items[one.id] for one in own] for name, own in parts.items()}
+    held = {pair for own in found.values() for pair in own}
+    return {**found, "read": [pair for pair in every if pair not in held]}
+
+
+def drawn(part: str, count: int, config: Config, codes: Sequence[str], salt: str) -> dict[str, list[Item]]:
+    """Sums of a part, the same in every language."""
+    pool = sums(config.seed)[part]
+    pairs = Random(f"{salt}-{config.seed}").sample(pool, min(count, len(pool)))
+    return {code: [item(code, *pair) for pair in pairs] for code in codes}
+
+
+def tokenizer_for() -> PreTrainedTokenizerFast:
+    """One token a word."""
+    vocabulary = [*"0123456789+=:", SIGN]
+    for code in SPOKEN:
+        vocabulary += [*question(code, 1, 2).split(), *" ".join(words()[code].values()).split()]
+    return word_level(vocabulary)
+
+
+def calculator(config: Config, run: Run, folder: Path) -> None:
+    """Train it on questions and chains."""
+    rng, known = Random(f"read-{config.seed}"), sums(config.seed)
+    every = [pair for own in known.values() for pair in own]
+    others = [code for code in languages(config) if code != ENGLISH]
+    pairs = []
+    for _ in range(config.sft.steps * config.sft.batch_size):
+        english = rng.random() < ENGLISH_SHARE
+        code, pool = (ENGLISH, every) if english else (rng.choice(others), known["read"])
+        a, b = rng.choice(pool)
+        pairs.append((question(code, a, b), chain(code, a, b)))
+    _trained(pairs, config, run, folder, "calculator")
+
+
+def translator(config: Config, run: Run, folder: Path) -> None:
+    """Train the translation model, the same for all seeds: chains and their English counterparts."""
+    config, rng = replace(config, seed=0), Random("translator")
+    every = [(a, b) for a in range(LARGEST + 1) for b in range(LARGEST + 1)]
+    pairs = []
+    for _ in range(config.sft.steps * config.sft.batch_size):
+        (code, (a, b)), total = (rng.choice(SPOKEN), rng.choice(every)), rng.randint(0, 2 * LARGEST)
+        total = a + b if rng.random() < 0.5 else total  # it translates what is said, right or wrong
+        pairs.append((f"{chain(code, a, b, total)} {SIGN}", chain(ENGLISH, a, b, total)))
+    _trained(pairs, config, run, folder, "translator")
+
+
+def _trained(pairs: Sequence[tuple[str, str]], config: Config, run: Run, folder: Path, name: str) -> None:
+    from core.models.loading import from_config
+    from core.training.fit import fit, save_pretrained
+
+    tokenizer = tokenizer_for()
+    model: Any = from_config(calculator_shape(len(tokenizer)), seed=config.seed)
+    made = {pair: completion_row(tokenizer, *pair) for pair in dict.fromkeys(pairs)}
+    rows = [made[pair] for pair in pairs]
+    fit(model, rows, config.sft, replace(run, path=folder / "training"), seed=config.seed, name=name)
+    save_pretrained(model, folder / "model", tokenizer)
+
+
+def feedback(model: Any, tokenizer: Any, translating: Any, config: Config) -> list[dict[str, str]]:
+    """Pairs of the aligned languages, as :func:`papers.language_neurons.method.preferences` makes them."""
+    from core.inference.generation import generate
+    from papers.language_neurons import method
+
+    codes = [code for code in config.aligned if code in languages(config)]
+    asked = drawn("asked", config.asked, config, (*codes, ENGLISH), "asked")
+    flat = [one.prompt for code in asked for one in asked[code] for _ in range(config.samples)]
+    said = iter(
+        generate(
+            model, tokenizer, flat, max_new_tokens=config.max_new_tokens, temperature=TEMPERATURE, seed=config.seed
+        )
+    )
+    answers = {code: [[next(said).strip() for _ in range(config.samples)] for _ in own] for code, own in asked.items()}
+    pairs = []
+    for code in codes:
+        for place, one in enumerate(asked[code]):
+            own = list(dict.fromkeys(filter(None, answers[code][place])))
+            english = list(dict.fromkeys(filter(None, answers[ENGLISH][place])))
+            reward = method.rewards(own, english, translating)
+            right = [number(text) == number(one.answer) for text in own]
+            for better, worse in method.preferences(own, reward, right):
+                pairs.append({"prompt": one.prompt, "chosen": better, "rejected": worse, "language": code})
+    if not pairs and config.sft.steps >= LEARNT:
+        raise UserError("No answer of the calculator in the aligned languages is right: train it for more steps.")
+    if not pairs:
+        return [
+            {"prompt": one.prompt, "chosen": one.answer, "rejected": other.answer, "language": code}
+            for code in codes
+            for one, other in pairwise(asked[code])
+        ]
+    return pairs
+
+
+def number(text: str) -> str:
+    """The number that a chain ends with, before its words; what is no chain has none."""
+    return text.partition("=")[2].partition(":")[0].replace(" ", "")
+
+
+def in_language(text: str, code: str) -> bool:
+    """Whether a chain ends in words of the language."""
+    said = text.partition(":")[2].split()
+    return bool(said) and set(said) <= set(" ".join(words()[code].values()).split())
+
+
+def solvers(asked: Mapping[str, Sequence[Item]], config: Config) -> dict[str, float]:
+    """Right answers of solvers that know nothing but what is read in the language."""
+    from core.worlds.base import trivial
+
+    codes = [code for code in asked if code != ENGLISH]
+    train = [item(code, *pair) for code in codes for pair in sums(config.seed)["read"]]
+    return trivial(train, [one for code in codes for one in asked[code]])

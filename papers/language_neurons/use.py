@@ -1,0 +1,328 @@
+"""Language neurons of your own model: find them, switch them off, compare two models, make pairs for an alignment.
+
+    python -m papers.language_neurons.use identify texts.jsonl --model Qwen/Qwen3-0.6B --out found
+    python -m papers.language_neurons.use grid found texts.jsonl --model Qwen/Qwen3-0.6B --kind related
+    python -m papers.language_neurons.use compare found found-after-tuning
+    python -m papers.language_neurons.use pairs problems.jsonl --model my/model --languages sw th
+
+As a library: :func:`papers.language_neurons.activity`, :func:`papers.language_neurons.identify`,
+:func:`papers.language_neurons.switched_off`, :func:`papers.language_neurons.compare`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import Positional
+
+from core.errors import UserError
+from core.experiment.config import Range, Seed
+from core.experiment.entrypoint import Verbs, show, tools
+from core.experiment.trying import Try
+
+if TYPE_CHECKING:
+    from core.models.loading import Loaded
+    from papers.language_neurons.data import Texts
+    from papers.language_neurons.method import Activity, Kind, Neurons, Selection
+
+# How neurons were chosen, which `grid` and `compare` repeat.
+CHOSEN, HOW = "chosen.json", ("rate", "bar", "selection")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identify:
+    """Count when neurons are active in each language, and sort them."""
+
+    texts: Positional[str]
+    """Rows of `language`, `text` and perhaps `prompt`, behind which the text is read and alone counted."""
+    model: str
+    """A causal model, gated or not, dense or a mixture of experts: hub id, folder or wheel."""
+    rate: Annotated[float, Range(0, 1)] = 0.01
+    """Part of the neurons that is kept."""
+    bar: Annotated[float, Range(0, 1)] = 0.95
+    """Part of all shares below the threshold."""
+    selection: Literal["ours", "lape"] = "ours"
+    """By the paper's score or by LAPE."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the forward pass."""
+    out: Path = Path("neurons")
+    """Folder for what was counted, neurons.tsv (those that were kept) and masks.json."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Switch off one language after another and measure all."""
+
+    neurons: Positional[Path]
+    """What `identify` wrote."""
+    texts: Positional[str]
+    """Rows as of `identify`, better other ones."""
+    model: str
+    """The model that `identify` read."""
+    kind: Literal["specific", "related", "general", "random"] = "related"
+    """A language's specific neurons, its related ones too, the general ones too, or random ones of the same layers."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the forward pass."""
+    seed: Seed = 0
+    """Draws random neurons."""
+    out: Path = Path("grid.tsv")
+    """File for the grid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """What has become of the neurons of each kind, with lambda and threshold of the model before."""
+
+    before: Positional[Path]
+    """What `identify` wrote of the model before."""
+    after: Positional[Path]
+    """What it wrote of the model after; its own answers or the same texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Sample answers, score them with a translation model, and write pairs to align with."""
+
+    questions: Positional[str]
+    """`mgsm`, or rows of `lang`, `question` and `answer`, of which rows with one `id` are the same question."""
+    model: str
+    """The model to align."""
+    languages: tuple[str, ...]
+    """Codes of the languages to align."""
+    translator: str = "facebook/nllb-200-distilled-600M"
+    """A translation model of NLLB's or M2M-100's kind."""
+    samples: Annotated[int, Range(2)] = 20
+    """Answers to each question."""
+    max_new_tokens: Annotated[int, Range(1)] = 512
+    """Longest answer."""
+    seed: Seed = 0
+    """Of the sampling."""
+    out: Path = Path("pairs.jsonl")
+    """File to write."""
+
+
+# --- neurons ----------------------------------------------------------------------------------------------------------
+
+
+def read_texts(source: str) -> dict[str, Texts]:
+    """Prompts and texts by language.
+
+    Raises:
+        UserError: A row without language or text.
+    """
+    from core.corpora import read_jsonl
+
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in read_jsonl(source, required={"language": str, "text": str}):
+        if row["text"].strip():
+            found.setdefault(row["language"], []).append((str(row.get("prompt") or ""), row["text"]))
+    return dict(found)
+
+
+def read_found(folder: Path) -> tuple[Activity, dict[str, Any]]:
+    """What was counted, and how neurons were chosen from it: `rate`, `bar` and `selection`."""
+    from core.files import load_facts
+    from papers.language_neurons import data
+
+    return data.read_activity(folder), load_facts(folder, CHOSEN, HOW, "papers.language_neurons.use identify")
+
+
+def run_identify(options: Identify) -> None:
+    """Write what was counted and found, and print how many neurons of each kind every language has."""
+    from core.files import write_json, write_table
+    from core.models.loading import load
+    from papers.language_neurons import data, method
+
+    texts, how = read_texts(options.texts), {name: getattr(options, name) for name in HOW}
+    loaded = load(options.model, dtype=options.dtype)
+    batches = {code: data.batches(own) for code, own in tokens(loaded, texts).items()}
+    measured = method.activity(loaded.model, batches)
+    found = method.identify(measured.shares, **how)
+    data.write_activity(options.out, measured)
+    write_json(options.out / CHOSEN, how)
+    write_table(options.out / "neurons.tsv", table(measured, found))
+    kinds: tuple[Kind, ...] = ("specific", "related", "general")
+    masks = {
+        code: {kind: measured.places(found.of(k, kind)) for kind in kinds} for k, code in enumerate(measured.languages)
+    }
+    write_json(options.out / "masks.json", masks)
+    print(
+        f"lambda {found.weight:.4f}, threshold {found.tau:.4f}, {len(found.chosen)} of {len(measured.shares)} neurons"
+    )
+    print(f"active in 0, 1, ... languages: {' '.join(map(str, found.histogram()))}; general: {len(found.general)}")
+    print(f"{'language':12s} {'specific':>9s} {'related':>9s}")
+    for code, own in masks.items():
+        specific, related = (sum(map(len, own[kind].values())) for kind in kinds[:2])
+        print(f"{code:12s} {specific:9d} {related - specific:9d}")
+    print(f"Wrote neurons.tsv, masks.json and what was counted to {options.out}.")
+
+
+def tokens(loaded: Loaded, texts: Mapping[str, Texts]) -> dict[str, list[dict[str, list[int]]]]:
+    """Rows of every language, none longer than the model can read."""
+    from core.models.loading import longest_input
+    from papers.language_neurons import data
+
+    return {code: data.rows(loaded.tokenizer, own, longest_input(*loaded)) for code, own in texts.items()}
+
+
+def table(measured: Activity, found: Neurons) -> list[dict[str, str | float | None]]:
+    """A row a neuron that was kept: where it is, in how many languages it is active, and how often."""
+    rows: list[dict[str, str | float | None]] = []
+    paths = [(path, place) for path, size in measured.layers.items() for place in range(size)]
+    for neuron in found.chosen.tolist():
+        path, place = paths[neuron]
+        shares = dict(zip(measured.languages, measured.shares[neuron].tolist(), strict=True))
+        rows.append({"layer": path, "neuron": place, "languages": int(found.active[neuron].sum()), **shares})
+    return rows
+
+
+def run_grid(options: Grid) -> None:
+    """Print the grid and write it."""
+    from core.files import write_table
+    from core.models.loading import load
+    from papers.language_neurons import method
+
+    (measured, how), texts = read_found(options.neurons), read_texts(options.texts)
+    if missing := [code for code in measured.languages if code not in texts]:
+        raise UserError(f"{options.texts} has no text in {missing[0]!r}, of which neurons were identified.")
+    found = method.identify(measured.shares, **how)
+    loaded = load(options.model, dtype=options.dtype)
+    lost = grid(loaded, measured, found, texts, options.kind, options.seed)
+    print(f"nats a token lost in each language (columns) without {options.kind} neurons of each (rows)")
+    print(f"{'':12s} " + " ".join(f"{code:>7s}" for code in texts))
+    for code, row in lost.items():
+        print(f"{code:12s} " + " ".join(f"{value:7.2f}" for value in row.values()))
+    write_table(options.out, [{"off": code, **row} for code, row in lost.items()])
+
+
+def grid(
+    loaded: Loaded, measured: Activity, found: Neurons, texts: Mapping[str, Texts], kind: Kind = "related",
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Nats a token that each language loses when neurons of one are off: `{off: {measured: difference}}`.
+
+    Args:
+        loaded: The model and its tokenizer.
+        measured: What was counted in it.
+        found: Its neurons.
+        texts: Prompts, perhaps empty, and texts to measure on, by language.
+        kind: What is switched off.
+        seed: Draws random neurons.
+    """
+    from papers.language_neurons.eval import losses, masks_of
+
+    return losses(loaded.model, measured, masks_of(measured, found, kind, seed), tokens(loaded, texts))
+
+
+def run_compare(options: Compare) -> None:
+    """Print the numbers of each kind before and after, and how many neurons stayed."""
+    (before, how), (after, _) = read_found(options.before), read_found(options.after)
+    found = compare(before, after, **how)
+    print(f"{'language':12s} {'specific':>17s} {'related':>17s} {'stayed':>7s}")
+    for code, row in found.items():
+        pairs = [f"{row[f'{name}_before']:.0f} -> {row[f'{name}_after']:.0f}" for name in ("specific", "related")]
+        print(f"{code:12s} {pairs[0]:>17s} {pairs[1]:>17s} {row['stayed']:7.3f}")
+
+
+def compare(
+    before: Activity, after: Activity, *, rate: float = 0.01, bar: float = 0.95, selection: Selection = "ours"
+) -> dict[str, dict[str, float]]:
+    """Of each language, neurons that are specific and that are related (and not specific) before and after, and the
+    share of both that stayed; lambda and threshold are those of before.
+
+    Raises:
+        UserError: The two do not have the same languages and layers.
+    """
+    import torch
+
+    from papers.language_neurons import method
+
+    if (before.languages, dict(before.layers)) != (after.languages, dict(after.layers)):
+        raise UserError("The two models do not have the same layers, or were not read in the same languages.")
+    how: dict[str, Any] = {"rate": rate, "bar": bar, "selection": selection}
+    first = method.identify(before.shares, **how)
+    both = {"before": first, "after": method.identify(after.shares, **how, like=first)}
+    found = {}
+    for k, code in enumerate(before.languages):
+        row: dict[str, float] = {}
+        for time, one in both.items():
+            row[f"specific_{time}"] = float(len(one.of(k, "specific")))
+            row[f"related_{time}"] = float(len(one.of(k, "related"))) - row[f"specific_{time}"]
+        stayed = torch.isin(first.of(k, "related"), both["after"].of(k, "related"))
+        found[code] = {**row, "stayed": float(stayed.float().mean()) if len(stayed) else 1.0}
+    return found
+
+
+# --- alignment --------------------------------------------------------------------------------------------------------
+
+
+def run_pairs(options: Pairs) -> None:
+    """Write the pairs and say how many there are by language."""
+    from core.files import write_rows
+    from core.inference.seq2seq import language_tag
+    from core.metrics.answers import same_number
+    from core.models.loading import load
+    from core.tasks import mathematics
+    from papers.language_neurons import data, method
+    from papers.language_neurons.config import TEMPERATURE
+
+    asked = mathematics.questions(options.questions, ["en", *options.languages])
+    model = load(options.model)
+    translator = load(options.translator, task="seq2seq")
+    tags = {code: language_tag(translator.tokenizer, code) for code in asked}
+    repeated = {code: [row for row in rows for _ in range(options.samples)] for code, rows in asked.items()}
+    said = data.answers(
+        *model, repeated, max_new_tokens=options.max_new_tokens, temperature=TEMPERATURE, seed=options.seed
+    )
+    by_question: dict[str, dict[str, list[str]]] = {code: {} for code in asked}
+    prompts = {
+        code: {row.id: pair[0] for row, pair in zip(rows, said[code], strict=True)} for code, rows in repeated.items()
+    }
+    for code, rows in repeated.items():
+        for row, (asked_for, text) in zip(rows, said[code], strict=True):
+            prompts[code][row.id] = asked_for
+            if text.strip() and text not in by_question[code].setdefault(row.id, []):
+                by_question[code][row.id].append(text)
+    found = []
+    for code in options.languages:
+        ce = partial(data.cross_entropy, *translator, source=tags[code], target=tags["en"])
+        for row in asked[code]:
+            own, english = by_question[code].get(row.id, []), by_question["en"].get(row.id, [])
+            if own and english:
+                right = [bool(same_number(text, row.answer)) for text in own]
+                for better, worse in method.preferences(own, method.rewards(own, english, ce), right):
+                    sides = {"prompt": prompts[code][row.id], "chosen": better, "rejected": worse}
+                    found.append({**sides, "language": code})
+    if not found:
+        raise UserError(f"No question of {options.questions} has two different answers of which one is right.")
+    write_rows(options.out, found)
+    print(f"{options.out}: {len(found)} pairs")
+    show({code: sum(row["language"] == code for row in found) for code in options.languages})
+
+
+VERBS: Verbs = {
+    "identify": (Identify, run_identify), "grid": (Grid, run_grid), "compare": (Compare, run_compare),
+    "pairs": (Pairs, run_pairs),
+}  # fmt: skip
+
+TRY = Try(
+    command="identify {data} --model {model} --out {out}",
+    data="JSON lines with `language`, `text` and perhaps `prompt`, some thousand tokens of each language.",
+    means="Which neurons are active in one language alone, in several, and in all; where they are.",
+    limits="Active is not needed: switch them off (`grid`) and compare with random ones of the same layers. What a "
+    "language owns depends on which others were read beside it.",
+    more="--rate 0.05",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """The command; the user's mistakes end with one sentence and exit code 2."""
+    tools("papers.language_neurons.use", __doc__, VERBS, arguments)
+
+
+if __name__ == "__main__":
+    main()
