@@ -24,7 +24,7 @@ ASKED = (
 
 
 def draw(record: Record) -> Figure:
-    """Left: right answers by task and kind, 95 % intervals over words. Right: the encoder's s of each pair against form."""
+    """Left: right answers by task and kind, 95 % intervals over words. Right: s of each pair for the encoder."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.15, 1))
     _answers(left, record)
     _form(right, record)
