@@ -104,7 +104,8 @@ def official(folder: str | Path, part: Part, conditions: Sequence[str] = tuple(O
 def leaked(test: Sequence[Answer], train: Sequence[Answer]) -> list[bool]:
     """Which test answers have a question, or an essay, that stands in the training data too.
 
-    Case, spaces and punctuation do not count. Officially 26 of the 1,000 have one, of 17 questions.
+    Case, spaces and punctuation do not count. Officially 26 of the 1,000 have such a question, of 17, and one more
+    such an essay.
     """
     known = {_bare(text) for one in train for text in (one.question, one.essay)}
     return [_bare(one.question) in known or _bare(one.essay) in known for one in test]

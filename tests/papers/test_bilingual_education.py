@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -172,6 +173,22 @@ def test_what_is_said_tells_nothing() -> None:
             assert (right.grade, wrong.grade) == (A, U)
             assert (right.fact, right.question) == (wrong.fact, wrong.question)
     assert miniature.solvers(stated, stated[:40])["trivial_majority"] == 0.5
+
+
+def test_spelling_tells_something() -> None:
+    """The page says so: objects that share letters with what they are said of are mostly right; cities share none."""
+
+    def starts(*names: str) -> set[str]:
+        plain = unicodedata.normalize("NFKD", " ".join(names).casefold())
+        words = "".join(c for c in plain if not unicodedata.combining(c)).replace("&", " ").split()
+        return {word.strip("().,")[:4] for word in words if len(word.strip("().,")) > 3}
+
+    right: dict[str, list[bool]] = {"city": [], "other": []}
+    for one in miniature.drawn(Config(seed=3))["test"]:
+        about, said = (starts(*(pair[n] for pair in f.names.values())) for n, f in enumerate((one.fact, one.said)))
+        right["city" if one.fact.kind == "city" else "other"].append(bool(about & said) == (one.grade == A))
+    assert np.mean(right["other"] + right["city"]) == pytest.approx(0.635, abs=0.02)
+    assert np.mean(right["city"]) == pytest.approx(0.5, abs=0.02)
 
 
 def test_conditions_are_the_same_answers_in_other_words() -> None:
