@@ -12,7 +12,7 @@ _OFF: dict[str, Any] = {
 }  # fmt: skip
 # Languages of the calculator are drawn, with the sums that are asked in them.
 _ALIGNED: dict[str, Any] = {"treatment": "mapo", "control": "base", "unit": "language", "null": "lot"}
-_COUNTED: dict[str, Any] = {**_ALIGNED, "smallest": 1.0, "premises": ("calculates",)}
+_COUNTED: dict[str, Any] = {**_ALIGNED, "smallest": 1.0, "premises": ("calculates", "owns")}
 _REAL = "Needs models of 7 billion parameters: preset `paper`."
 
 PAPER = Paper(
@@ -163,7 +163,7 @@ PAPER = Paper(
             control_metric="by_chance",
             unit="language",
             smallest=0.05,
-            premises=("calculates",),
+            premises=("calculates", "owns"),
         ),
         Claim(
             id="mgsm",
@@ -234,6 +234,13 @@ PAPER = Paper(
             metric="right_english",
             variant="base",
             at_least=0.6,
+        ),
+        Premise(
+            id="owns",
+            statement="Every language of the calculator has neurons that are specific or related to it.",
+            metric="fewest_neurons",
+            variant="base",
+            at_least=5,
         ),
         Premise(
             id="imperfect",

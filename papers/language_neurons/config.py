@@ -54,7 +54,7 @@ class Config:
     """Texts of a language from which neurons are identified; at the paper's scale 250, all of MGSM."""
     tested: Annotated[int, Range(1)] = 5
     """Other texts of a language on which is measured what switching off does; the paper measures on the same."""
-    max_new_tokens: Annotated[int, Range(1)] = 20
+    max_new_tokens: Annotated[int, Range(1)] = 24
     """Longest answer."""
 
     # which neurons
@@ -122,8 +122,9 @@ _PAPER = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, model=CALCULATOR, alignment="mapo", languages=("en", "sw", "tr", "vi"), texts=6, tested=3, asked=4,
-        samples=3, sft=replace(TINY.sft, steps=6, batch_size=16), dpo=replace(TINY.dpo, steps=2, batch_size=4),
+        TINY, model=CALCULATOR, silenced="padded", alignment="mapo", languages=("en", "sw", "tr", "vi"), texts=6,
+        tested=3, asked=4, samples=3, sft=replace(TINY.sft, steps=6, batch_size=16),
+        dpo=replace(TINY.dpo, steps=2, batch_size=4),
     ),
     "tiny": TINY,
     "paper": _PAPER,

@@ -325,16 +325,17 @@ def aligning(config: Config, run: Run, model: Loaded, answered: Mapping[str, Tex
     first = method.identify(before.shares, rate=config.kept, bar=config.bar)
     found = method.identify(measured.shares, rate=config.kept, bar=config.bar, like=first)
     units = counts(found, measured.languages) | {"stayed": {}, "by_chance": {}}
+    fewest = min(sum(units[kind][code] for kind in ("specific", "shared")) for code in measured.languages)
     now = masks_of(measured, found, "related", config.seed)
     for code, own in masks_of(before, first, "related", config.seed).items():
         if len(own):
             units["stayed"][code], units["by_chance"][code] = found_again(own, now[code], measured)
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = {"fewest_neurons": fewest}
     details: dict[str, Any] = {"layers_after": layers(measured, found), "histogram_after": found.histogram()}
     if config.name == CALCULATOR:
         wanted = asked(config)
         units |= graded(config, wanted, answered)
-        metrics = {f"trivial_{name}": value for name, value in miniature.solvers(wanted, config).items()}
+        metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(wanted, config).items()}
         metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values())
         rows = [(own[0].answer, *answered[code][0]) for code, own in wanted.items()]
         details["samples"] = [{"asked": prompt, "said": text, "wanted": answer} for answer, prompt, text in rows]
@@ -371,11 +372,11 @@ def said(config: Config, loaded: Loaded) -> dict[str, Texts]:
 def graded(
     config: Config, wanted: Mapping[str, Sequence[Any]], answered: Mapping[str, Texts]
 ) -> dict[str, dict[str, float]]:
-    """1 for an answer with the right number that ends in words of its language, by language and sum."""
+    """1 for an answer that ends with the right number in words of its language, by language and sum."""
     from papers.language_neurons import miniature
 
     right = {
-        one.id: float(miniature.number(text) == miniature.number(one.answer) and miniature.in_language(text, code))
+        one.id: float(miniature.ending(text) == miniature.ending(one.answer))
         for code, rows in wanted.items()
         for one, (_, text) in zip(rows, answered[code], strict=True)
     }

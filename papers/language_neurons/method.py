@@ -150,8 +150,8 @@ def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, prec
         p: As of :func:`activity`.
         tau: The threshold.
         rate: As of :func:`select`.
-        highest: Where the search ends; where no general neuron is kept yet (the official code would return this
-            value), twice as far, ten times at most.
+        highest: Where the search ends (official code); where no general neuron is kept yet though there are some, twice
+            as far, ten times at most.
         precision: Of the result.
 
     Raises:
@@ -164,6 +164,8 @@ def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, prec
     if not clean(0.0):
         raise UserError("General neurons are kept even with lambda = 0: keep fewer, or raise the bar.")
     low, high = 0.0, highest
+    if not bool((p > tau).all(1).any()):
+        return high
     for _ in range(10):
         if clean(high):
             low, high = high, 2 * high

@@ -3,10 +3,10 @@
 *Messages.* Interface messages of Django in parallel, as text after the begin token: some to identify neurons from,
 others, of other classes, on which is measured what switching them off does. Names of emoji are the other domain.
 
-*Sums.* "ishirini jumlisha nane ni ngapi ?" -> "2 0 + 8 = 2 8 : ishirini na nane": a chain of thought with a number that
-can be checked and words that can be. The calculator has seen all sums in English, in other languages those that are
-neither asked for feedback nor tested, and is stopped before it is perfect. What it misses is mostly shared: which
-number two numbers make. The translation model has seen correct chains of all languages with their English
+*Sums.* "ishirini jumlisha nane ni ngapi ?" -> "ishirini 2 0 + nane 8 = 2 8 : ishirini na nane": a chain of thought that
+is mostly in the language and ends with a number in its words. Digits are what languages share. The calculator has
+seen all sums in English, in other languages those that are neither asked for feedback nor tested, and is stopped before
+it is perfect. The translation model has seen chains of all languages, right and wrong ones, with their English
 counterparts, and so is surer of an English chain behind one that says the same.
 """
 
@@ -42,8 +42,8 @@ ENGLISH_SHARE = 0.5
 LARGEST = 29
 # Of the sums: feedback is asked for some, others are tested or for development; the rest is read in all languages.
 PARTS = {"asked": 0.25, "test": 0.15, "dev": 0.15}
-# Names of emoji by language: the other domain.
-NAMES = 60
+# Names of emoji, the other domain, for each message; they are shorter.
+NAMES = 3
 SIGN = "=>"  # between a chain and its translation
 # With fewer steps no answer is right, and the pairs are of what is wanted (the smoke run).
 LEARNT = 50
@@ -85,9 +85,9 @@ def other_domain(config: Config) -> dict[str, Texts]:
     from core.worlds.concepts import held_out, names
 
     if config.name == CALCULATOR:
-        asked = drawn("asked", NAMES, config, languages(config), "domain")
+        asked = drawn("asked", NAMES * config.texts, config, languages(config), "domain")
         return {code: [("", one.prompt) for one in own] for code, own in asked.items()}
-    keys = held_out(config.split, NAMES, config.seed)
+    keys = held_out(config.split, NAMES * config.texts, config.seed)
     return {code: [("", names()[key][code]) for key in keys] for code in languages(config)}
 
 
@@ -100,10 +100,11 @@ def words() -> dict[str, dict[int, str]]:
     return spelled(SPOKEN, range(2 * LARGEST + 1))
 
 
-def chain(code: str, a: int, b: int, total: int | None = None) -> str:
-    """What the calculator has to say."""
+def chain(code: str, a: int, b: int, total: int | None = None, ending: int | None = None) -> str:
+    """What the calculator has to say; or a chain that arrives at another total, or ends with another number."""
     total = a + b if total is None else total
-    return f"{' '.join(str(a))} + {' '.join(str(b))} = {' '.join(str(total))} : {words()[code][total]}"
+    own, (first, second, third) = words()[code], (" ".join(str(n)) for n in (a, b, total))
+    return f"{own[a]} {first} + {own[b]} {second} = {third} : {own[total if ending is None else ending]}"
 
 
 def question(code: str, a: int, b: int) -> str:
@@ -164,8 +165,10 @@ def translator(config: Config, run: Run, folder: Path) -> None:
     pairs = []
     for _ in range(config.sft.steps * config.sft.batch_size):
         (code, (a, b)), total = (rng.choice(SPOKEN), rng.choice(every)), rng.randint(0, 2 * LARGEST)
-        total = a + b if rng.random() < 0.5 else total  # it translates what is said, right or wrong
-        pairs.append((f"{chain(code, a, b, total)} {SIGN}", chain(ENGLISH, a, b, total)))
+        # It translates what is said, right or wrong.
+        total = a + b if rng.random() < 0.5 else total
+        ending = total if rng.random() < 0.7 else rng.randint(0, 2 * LARGEST)
+        pairs.append((f"{chain(code, a, b, total, ending)} {SIGN}", chain(ENGLISH, a, b, total, ending)))
     _trained(pairs, config, run, folder, "translator")
 
 
@@ -201,7 +204,7 @@ def feedback(model: Any, tokenizer: Any, translating: Any, config: Config) -> li
             own = list(dict.fromkeys(filter(None, answers[code][place])))
             english = list(dict.fromkeys(filter(None, answers[ENGLISH][place])))
             reward = method.rewards(own, english, translating)
-            right = [number(text) == number(one.answer) for text in own]
+            right = [number(text) == number(one.answer) for text in own]  # in whatever language
             for better, worse in method.preferences(own, reward, right):
                 pairs.append({"prompt": one.prompt, "chosen": better, "rejected": worse, "language": code})
     if not pairs and config.sft.steps >= LEARNT:
@@ -215,15 +218,19 @@ def feedback(model: Any, tokenizer: Any, translating: Any, config: Config) -> li
     return pairs
 
 
-def number(text: str) -> str:
-    """The number that a chain ends with, before its words; what is no chain has none."""
-    return text.partition("=")[2].partition(":")[0].replace(" ", "")
+def ending(text: str) -> str:
+    """The words that a chain ends with; what is no chain has none."""
+    return text.rpartition(":")[2].strip() if ":" in text else ""
 
 
-def in_language(text: str, code: str) -> bool:
-    """Whether a chain ends in words of the language."""
-    said = text.partition(":")[2].split()
-    return bool(said) and set(said) <= set(" ".join(words()[code].values()).split())
+def number(text: str) -> int | None:
+    """The number that a chain ends with, in words of any language."""
+    return _spelled().get(ending(text))
+
+
+@cache
+def _spelled() -> dict[str, int]:
+    return {word: value for own in words().values() for value, word in own.items()}
 
 
 def solvers(asked: Mapping[str, Sequence[Item]], config: Config) -> dict[str, float]:
