@@ -1,0 +1,152 @@
+"""Train the encoder, then the policy by its rewards.
+
+    python -m papers.sql_contrastive.train tiny --variant contrastive
+    accelerate launch -m papers.sql_contrastive.train paper --databases DIR --questions "mine_{split}_{code}.jsonl"
+
+The start of the policy (miniature) and the encoder are shared by the arms of a seed. The artifact is a `save_pretrained`
+folder of the policy, and one of the encoder. With a `base` trl's GRPOTrainer samples and updates, with the same rewards;
+a test compares its loss with ours.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.experiment.config import to_dict
+from core.experiment.entrypoint import entrypoint
+from core.experiment.run import Run, is_main_process
+from core.files import build_folder
+from papers.sql_contrastive.config import Config
+
+if TYPE_CHECKING:
+    from papers.sql_contrastive.data import Copies
+    from papers.sql_contrastive.method import Item, Reward, Scorer
+
+
+def train(config: Config, run: Run) -> None:
+    """The encoder where a reward needs it, and the policy."""
+    from core.distributed import seed_everything
+    from core.models.loading import load
+    from core.training.fit import save_pretrained
+    from papers.sql_contrastive import data, method
+
+    seed_everything(config.seed, 0)
+    copies = data.databases(config, run)
+    scorer = scorer_of(config, run, copies)
+    model, tokenizer = load(starting_point(config, run, copies), **({} if config.base else {"dtype": "float32"}))
+    if config.reinforce:
+        items, weights = data.items(config, "policy"), asdict(config.weights)
+        prompts = data.asked(tokenizer, items, copies)
+        parts = method.rewards({name: own[0] for name, own in copies.items()}, scorer)
+        if config.base:
+            model = with_trl(model, tokenizer, items, prompts, parts, config, run)
+        else:
+            how = sampling(config)
+            method.learn(model, tokenizer, items, prompts, parts, weights, how, config.policy, run, config.seed)
+    save_pretrained(model, run.artifact, tokenizer)
+
+
+def sampling(config: Config) -> Any:
+    """How core's loop samples, and what it holds the policy to."""
+    from core.training.policy import Sampling
+
+    return Sampling(config.group, 1.0, config.max_new_tokens, beta=config.beta)
+
+
+def starting_point(config: Config, run: Run, copies: Copies) -> str:
+    """The policy before any reward: a hub id, or the folder of the one that is tuned here."""
+    from papers.sql_contrastive import data, miniature
+
+    if config.base:
+        return config.base
+    inputs = {name: getattr(config, name) for name in ("seed", "tuning", "english")} | {"sft": to_dict(config.sft)}
+    items = data.items(config, "tuning")
+    if config.encoder_pairs == "policy":
+        inputs |= {"pairs": config.pairs}
+        items += data.items(config, "encoder")
+    plain = miniature.tokenizer_for(config.seed)
+    asked = data.asked(plain, items, copies)
+    folder = run.stage("start", inputs, lambda to: miniature.policy_model(config, items, asked, run, to))
+    return str(folder / "model")
+
+
+def scorer_of(config: Config, run: Run, copies: Copies) -> Scorer | None:
+    """The frozen encoder as a reward; None where its weight is 0."""
+    from core.models.embedding import Encoder
+    from core.models.loading import load
+    from papers.sql_contrastive import method
+
+    if not config.weights.contrastive:
+        return None
+    names = ("seed", "encoder", "pairs", "negatives", "mismatched", "temperature", "questions", "databases")
+    inputs = {name: getattr(config, name) for name in names} | {"contrast": to_dict(config.contrast)}
+    folder = run.stage("encoder", inputs, lambda to: train_encoder(config, run, copies, to))
+    return method.Scorer(Encoder(*load(folder / "model", task="encoder", dtype="float32"), method.POOLING))
+
+
+def train_encoder(config: Config, run: Run, copies: Copies, folder: Path) -> None:
+    """Equation 1 on the encoder's part of the questions."""
+    from core.models.loading import load, longest_input
+    from core.training.fit import fit, save_pretrained
+    from papers.sql_contrastive import data, method, miniature
+
+    if not config.encoder:
+        build_folder(folder / "base", lambda to: miniature.encoder_base(config, to))
+    model, tokenizer = load(config.encoder or folder / "base", task="encoder", dtype="float32")
+    rows = data.pairs(data.items(config, "encoder"), copies, mismatched=config.mismatched, seed=config.seed)
+    collate = data.collate(tokenizer, config.negatives, min(config.contrast.max_length, longest_input(model, tokenizer)))
+    loss = method.objective(config.temperature)
+    own = replace(run, path=folder / "training")
+    fit(model, rows, config.contrast, own, loss_fn=loss, collate=collate, seed=config.seed, name="encoder")
+    save_pretrained(model, folder / "model", tokenizer)
+    if is_main_process():
+        shutil.rmtree(folder / "base", ignore_errors=True)
+
+
+def with_trl(
+    model: Any, tokenizer: Any, items: Sequence[Item], prompts: Sequence[str], parts: Mapping[str, Reward],
+    config: Config, run: Run,
+) -> Any:  # fmt: skip
+    """The policy, trained by trl on as many questions, with one reward function for each named part."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from trl import GRPOConfig, GRPOTrainer
+
+    weights = {name: weight for name, weight in asdict(config.weights).items() if weight}
+    settings, own = config.policy, LoraConfig(
+        r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    micro = settings.micro_batch_size or settings.batch_size
+    options = GRPOConfig(
+        output_dir=str(run.checkpoints / "trl"), seed=config.seed, max_steps=settings.steps or -1,
+        num_train_epochs=settings.epochs, learning_rate=settings.learning_rate, warmup_steps=settings.warmup,
+        lr_scheduler_type="cosine", max_grad_norm=settings.max_grad_norm, bf16=settings.precision == "bf16",
+        gradient_checkpointing=settings.gradient_checkpointing, logging_steps=settings.log_every, report_to=[],
+        per_device_train_batch_size=micro * config.group, gradient_accumulation_steps=settings.batch_size // micro,
+        num_generations=config.group, max_completion_length=config.max_new_tokens, temperature=1.0,
+        beta=config.beta, loss_type="grpo", use_bias_correction_kl=False, reward_weights=list(weights.values()),
+        save_strategy="no",
+    )  # fmt: skip
+    rows = Dataset.from_list([{"prompt": prompt, "number": number} for number, prompt in enumerate(prompts)])
+    trainer = GRPOTrainer(
+        model, reward_funcs=[_for_trl(name, parts[name], items) for name in weights], args=options, train_dataset=rows,
+        processing_class=tokenizer, peft_config=own if config.lora_rank else None,
+    )  # fmt: skip
+    trainer.train()
+    return trainer.accelerator.unwrap_model(trainer.model)
+
+
+def _for_trl(name: str, part: Reward, items: Sequence[Item]) -> Callable[..., list[float]]:
+    def reward(completions: list[str], number: list[int], **_: Any) -> list[float]:
+        return [part(items[n], [text])[0] for n, text in zip(number, completions, strict=True)]
+
+    reward.__name__ = name  # of the column in trl's log
+    return reward
+
+
+if __name__ == "__main__":
+    entrypoint(train)
