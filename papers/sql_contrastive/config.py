@@ -171,3 +171,76 @@ def encoder_shape(vocabulary: int) -> Any:
         max_position_embeddings=160, type_vocab_size=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         initializer_range=96**-0.5, pad_token_id=0, bos_token_id=1, eos_token_id=2, architectures=["XLMRobertaModel"],
     )  # fmt: skip
+
+
+def workload(config: Config) -> list[Workload]:
+    """The encoder, the sampled answers and what is learnt from them, for `papers plan`.
+
+    At the paper's scale a question has 30 tokens, a query 40 and a prompt with its schema 600; half of an answer's room
+    is written.
+    """
+    from core.cost.workload import Workload, of_training
+
+    settings, large = config.policy, bool(config.base)
+    architecture, encoder = config.base or policy_shape(1200), config.encoder or encoder_shape(1200)
+    epochs = config.contrast.steps * config.contrast.batch_size / config.pairs or config.contrast.epochs
+    texts = config.pairs * epochs * ((30 + 40 * (1 + config.negatives)) if large else 25 * (2 + config.negatives))
+    questions = settings.steps * settings.batch_size or config.prompts * settings.epochs
+    answered = questions * config.group * ((600 + config.max_new_tokens / 2) if large else 40)
+    found = (
+        []
+        if large
+        else [of_training(config.sft, architecture, config.sft.steps * config.sft.batch_size * 36, name="start")]
+    )
+    method: Any = {"method": "lora", "lora_rank": config.lora_rank} if config.lora_rank else {}
+    micro = (settings.micro_batch_size or settings.batch_size) * config.group
+    return [
+        *found,
+        of_training(config.contrast, encoder, texts, name="encoder"),
+        Workload(architecture, answered, kind="inference", sequence_length=settings.max_length, name="answers"),
+        of_training(replace(settings, micro_batch_size=micro), architecture, answered, name="policy", **method),
+    ]
+
+
+def simulation(config: Config) -> list[Simulation]:
+    """A step of the encoder at its greatest length, and of the policy, whose answers are written before."""
+    from functools import partial
+
+    from core.cost.steps import Simulation, adapted, pretrained, write
+    from core.training.policy import policy_loss
+    from core.training.seq2seq import collate
+    from papers.sql_contrastive.method import objective
+
+    def policy(rows: Any, rng: Any = None) -> Any:
+        import torch
+
+        return collate(rows, pad=0) | {"advantages": torch.ones(len(rows))}
+
+    def pairs(rows: Any, rng: Any = None) -> Any:
+        import torch
+
+        count, texts = len(rows), len(rows) * (2 + config.negatives)
+        ids = torch.zeros(texts, config.contrast.max_length, dtype=torch.long)
+        alike = torch.eye(count, texts - count, dtype=torch.bool)
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "alike": alike}
+
+    new, settings = config.max_new_tokens, config.policy
+    micro = (settings.micro_batch_size or settings.batch_size) * config.group
+    row = {"input_ids": [0] * settings.max_length, "labels": [-100] * (settings.max_length - new) + [0] * new}
+    model = (
+        adapted(config.base, config.lora_rank) if config.lora_rank else pretrained(config.base or policy_shape(1200))
+    )
+    encoder = pretrained(config.encoder or encoder_shape(1200), "encoder")
+    answered = replace(settings, micro_batch_size=micro, batch_size=settings.batch_size * config.group)
+    writing = partial(write, prompt=settings.max_length - new, new=new, rows=micro)
+    return [
+        Simulation(
+            "encoder",
+            encoder,
+            config.contrast,
+            loss=objective(config.temperature),
+            row={"input_ids": [0]},
+            collate=pairs,
+        ),
+        Simulation("policy", model, answered, loss=policy_loss, row=row, collate=policy, evaluate=writing),
+    ]

@@ -11,7 +11,6 @@ on the database and on three copies with other contents, too. The encoder is ask
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +39,6 @@ def evaluate(config: Config, run: Run) -> Measurement:
     for item, answer in zip(items, answers, strict=True):
         for name, value in verdict(item, answer, copies).items():
             units.setdefault(name, {})[item.id] = value
-            if item.language != "en":
-                units.setdefault(f"{name}_others", {})[item.id] = value
     for item, answer in list(zip(items, answers, strict=True))[:14]:
         samples.append({"asked": item.question, "said": answer.strip(), "gold": item.sql})
     if scorer := train.scorer_of(config, run, copies):
@@ -51,6 +48,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
         drawn = run.once("drawn", inputs, lambda: several(begun, items, prompts, copies, config))
         units |= chosen(scorer, items, drawn)
     metrics = {name: fmean(values.values()) for name, values in units.items()}
+    for code in {item.language for item in items}:
+        own = [value for key, value in units["semantic"].items() if key.startswith(f"{code}/")]
+        metrics[f"semantic_{code}"] = fmean(own)
     if rewarded := [line for line in read_json_lines(run.path / "metrics.jsonl") if "equal_groups" in line]:
         metrics["equal_groups"] = fmean(line["equal_groups"] for line in rewarded)
         metrics["last_reward"] = rewarded[-1]["reward"]
@@ -58,8 +58,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
         from papers.sql_contrastive.miniature import solved
 
         known = data.items(config, "tuning")
-        found = run.once("solvers", {"seed": config.seed, "split": config.split, "items": config.items,
-                                     "tuning": config.tuning}, lambda: solved(known, items, copies))
+        found = run.once(
+            "solvers",
+            {"seed": config.seed, "split": config.split, "items": config.items, "tuning": config.tuning},
+            lambda: solved(known, items, copies),
+        )
         metrics |= {f"trivial_{name}": value for name, value in found.items()}
     return Measurement(metrics, units, {"samples": samples})
 
@@ -105,9 +108,7 @@ def several(begun: str, items: Sequence[Item], prompts: Sequence[str], copies: C
     model, tokenizer = load(begun, **({} if config.base else {"dtype": "float32"}))
     texts = write(model, tokenizer, [prompt for prompt in prompts for _ in range(config.group)], config, 1.0)
     groups = [texts[start : start + config.group] for start in range(0, len(texts), config.group)]
-    return [
-        [[text, verdict(item, text, copies)] for text in group] for item, group in zip(items, groups, strict=True)
-    ]
+    return [[[text, verdict(item, text, copies)] for text in group] for item, group in zip(items, groups, strict=True)]
 
 
 def chosen(scorer: Scorer, items: Sequence[Item], drawn: Sequence[Any]) -> dict[str, dict[str, float]]:

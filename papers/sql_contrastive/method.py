@@ -7,7 +7,7 @@ other queries of the batch and queries n of the same schema that run and say som
     L = - 1/2 mean_i [ sum_j P_ij log softmax_j over s and n (l_ij) + sum_j P_ij log softmax_j (l_ji) ]            (1)
 
 Seven translations of a question have one query: they share the target, or the encoder would learn to tell languages
-apart. Frozen, f rewards the answers y of a policy to a question q, with no gold query (the gold result, r_result, is for
+apart. Frozen, f rewards the answers y of a policy to a question q, with no gold query (r_result, which needs it, is for
 an upper bound):
 
     r_contrastive = r_execution (1 + cos(f(q), f(y))) / 2                                                          (2)
@@ -28,25 +28,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from core.models.embedding import Encoder, Pooling, pool
+from core.models.loading import longest_input
 from core.training import policy
+from core.training.fit import FitResult, fit
 from core.training.losses import Loss
 from papers.sql_contrastive.sandbox import Database, extract, same
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
-    from core.training.fit import FitResult
 
 POOLING = Pooling("mean", normalize=True)
-_KEYWORDS = frozenset(
-    "select distinct from where and or not in like between is null join left inner outer on as group by having order "
-    "asc desc limit union intersect except exists count sum avg min max case when then else end with".split()
+_KEYWORDS = re.compile(
+    r"select|distinct|from|where|and|or|not|in|like|between|is|null|join|left|inner|outer|on|as|group|by|having"
+    r"|order|asc|desc|limit|union|intersect|except|exists|count|sum|avg|min|max|case|when|then|else|end|with",
+    re.IGNORECASE,
 )
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[^\W\d][\w.]*|\d+(?:\.\d+)?|<>|[!<>]=|\S")
 
@@ -63,7 +66,7 @@ class Item(NamedTuple):
 
 def tokens(query: str) -> list[str]:
     """Parts of a query: literals whole, keywords in capitals."""
-    return [part.upper() if part.lower() in _KEYWORDS else part for part in _TOKEN.findall(query)]
+    return [part.upper() if _KEYWORDS.fullmatch(part) else part for part in _TOKEN.findall(query)]
 
 
 def normal(query: str) -> str:
@@ -107,6 +110,31 @@ def objective(temperature: float) -> Callable[[Any, Mapping[str, Tensor]], Loss]
     return loss
 
 
+def pair_batches(tokenizer: Any, negatives: int, longest: int) -> Callable[..., dict[str, Tensor]]:
+    """Rows of `question`, `query`, `db` and `negatives` -> a batch of the objective, with so many negatives of each."""
+
+    def batch(rows: Sequence[Mapping[str, Any]], rng: np.random.Generator) -> dict[str, Tensor]:
+        queries = [(row["db"], normal(row["query"])) for row in rows]
+        for row in rows:
+            drawn = rng.permutation(len(row["negatives"]))[:negatives]
+            queries += [(row["db"], normal(row["negatives"][number])) for number in drawn]
+        texts = [text_of(row["question"]) for row in rows] + [text_of(query, "sql") for _, query in queries]
+        encoded = tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        alike = torch.tensor([[one == other for other in queries] for one in queries[: len(rows)]])
+        return {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"], "alike": alike}
+
+    return batch
+
+
+def train_encoder(
+    model: Any, tokenizer: Any, rows: Sequence[Mapping[str, Any]], settings: TrainingConfig, run: Run, seed: int,
+    *, negatives: int, temperature: float,
+) -> FitResult:  # fmt: skip
+    """Train f, in place, on pairs of `papers.sql_contrastive.data.pairs` (equation 1)."""
+    batches = pair_batches(tokenizer, negatives, min(settings.max_length, longest_input(model, tokenizer)))
+    return fit(model, rows, settings, run, loss_fn=objective(temperature), collate=batches, seed=seed, name="encoder")
+
+
 @dataclass
 class Scorer:
     """How near queries are to a question, in [0, 1] (equation 2 without r_execution); texts are read once."""
@@ -115,6 +143,7 @@ class Scorer:
     known: dict[str, Tensor] = field(default_factory=dict)
 
     def __call__(self, question: str, queries: Sequence[str]) -> list[float]:
+        """One number a query."""
         texts = [text_of(question), *(text_of(query, "sql") for query in queries)]
         if new := [text for text in dict.fromkeys(texts) if text not in self.known]:
             self.known |= dict(zip(new, self.encoder(new).vectors, strict=True))

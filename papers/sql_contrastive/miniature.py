@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cache, lru_cache
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,6 +43,11 @@ class Table(NamedTuple):
     category: str
     numbers: tuple[str, str]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What questions are about."""
+        return (self.label, self.category, *self.numbers)
+
 
 TABLES = {
     "singer": Table("music", "", "name", "country", ("age", "awards")),
@@ -60,18 +66,29 @@ VALUES = {
     "subject": "History Physics Art Music Law Sports",
     "color": "Red Blue Green Black White Yellow",
     "month": "January March May July September November",
-    "name": "Ada Ben Cleo Dan Eva Finn Gina Hugo Ida Jan Kim Leo Mia Noa Olga Paul Rosa Sam Tina Udo Vera Will Yara Zoe",
-    "title": "Dawn River Storm Mirror Ember Garden Shadow Summer Basics Review Survey Project Echo Harbor Island Lantern "
-    "Meadow Ocean Prism Quartz Ridge Spark Tower Valley",
+    "name": "Ada Ben Cleo Dan Eva Finn Gina Hugo Ida Jan Kim Leo Mia Noa Olga Paul Rosa Sam Tina Udo Vera Will Yara",
+    "title": "Dawn River Storm Mirror Ember Garden Shadow Summer Basics Review Survey Project Echo Harbor Island Ocean",
 }
-ROWS, COPIES = 24, 3
+QUERIES = {
+    "count": "SELECT count(*) FROM {t}",
+    "count_where": "SELECT count(*) FROM {t} WHERE {w} = '{v}'",
+    "select": "SELECT {c} FROM {t} WHERE {w} = '{v}'",
+    "except": "SELECT {c} FROM {t} WHERE {w} != '{v}'",
+    "above": "SELECT {c} FROM {t} WHERE {n} > {k}",
+    "below": "SELECT {c} FROM {t} WHERE {n} < {k}",
+    "max": "SELECT max({n}) FROM {t}",
+    "min": "SELECT min({n}) FROM {t}",
+    "avg": "SELECT avg({n}) FROM {t}",
+    "group": "SELECT {w}, count(*) FROM {t} GROUP BY {w}",
+    "top": "SELECT {c} FROM {t} ORDER BY {n} DESC LIMIT 1",
+    "bottom": "SELECT {c} FROM {t} ORDER BY {n} ASC LIMIT 1",
+    "distinct": "SELECT DISTINCT {c} FROM {t}",
+    "join": "SELECT {u}.{c} FROM {u} JOIN {t} ON {u}.{t}_id = {t}.id WHERE {t}.{w} = '{v}'",
+}
+ROWS = 24
 SHARES = {"encoder": 0.38, "tuning": 0.15, "policy": 0.25, "dev": 0.09, "test": 0.13}
 MOST = 70  # classes of one kind of query
 _LITERAL = re.compile(r'(".*?")|\b(\d+)\b')
-KINDS = (
-    "count", "count_where", "select", "except", "above", "below", "max", "min", "avg", "group", "top", "bottom",
-    "distinct", "join",
-)  # fmt: skip
 
 
 @cache
@@ -82,87 +99,52 @@ def words() -> dict[str, dict[str, str]]:
 
 
 def build(folder: Path) -> None:
-    """The databases, and copies of them with other contents: `<db>.sqlite`, `<db>-1.sqlite`, ..."""
-    from papers.sql_contrastive.sandbox import perturb
-
-    for db in dict.fromkeys(table.db for table in TABLES.values()):
-        with closing(sqlite3.connect(folder / f"{db}.sqlite")) as connection:
-            for name, columns, rows in _contents(db):
-                connection.execute(f"CREATE TABLE {name} ({columns})")
-                connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-            connection.commit()
-        for copy in range(1, COPIES + 1):
-            perturb(folder / f"{db}.sqlite", folder / f"{db}-{copy}.sqlite", copy)
-
-
-def _contents(db: str) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
-    for name, table in ((name, table) for name, table in TABLES.items() if table.db == db):
-        rng = Random(name)
-        names = VALUES[table.label].split()
-        labels = rng.sample(names, ROWS) if len(names) >= ROWS else rng.choices(names, k=ROWS)
-        key = f", {table.parent}_id INTEGER REFERENCES {table.parent}(id)" if table.parent else ""
-        first, second = table.numbers
-        columns = f"id INTEGER PRIMARY KEY, {table.label} TEXT, {table.category} TEXT, {first} INTEGER, {second} INTEGER"
-        values = VALUES[table.category].split()
-        rows: list[tuple[Any, ...]] = [
-            (number + 1, label, values[number % len(values)], *(rng.randint(1, 99) for _ in range(2)))
-            for number, label in enumerate(labels)
-        ]
+    """The databases, `<db>.sqlite`."""
+    for name, table in TABLES.items():
+        rng, path, values = Random(name), folder / f"{table.db}.sqlite", VALUES[table.category].split()
+        kinds = ["id INTEGER PRIMARY KEY", *(f"{column} TEXT" for column in table.columns[:2])]
+        kinds += [f"{column} INTEGER" for column in table.numbers]
+        kinds += [f"{table.parent}_id INTEGER REFERENCES {table.parent}(id)"] if table.parent else []
         parents = rng.sample(range(1, ROWS + 1), ROWS)  # each has one, so that no question is about nothing
-        yield name, columns + key, [(*row, own) for row, own in zip(rows, parents)] if table.parent else rows
+        rows = [
+            (
+                number + 1, rng.choice(VALUES[table.label].split()), values[number % len(values)], rng.randint(1, 99),
+                rng.randint(1, 99), *([parents[number]] if table.parent else []),
+            )
+            for number in range(ROWS)
+        ]  # fmt: skip
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"CREATE TABLE {name} ({', '.join(kinds)})")
+            connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(kinds))})", rows)
+            connection.commit()
 
 
-def _queries(kind: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Slots and query of every class of a kind."""
+def _slots(kind: str) -> Iterator[dict[str, Any]]:
+    """What may stand in the gaps of a kind of query."""
     for t, table in TABLES.items():
-        w, values, shown = table.category, VALUES[table.category].split(), (table.label, table.category, *table.numbers)
-        if kind == "count":
-            yield {"t": t}, f"SELECT count(*) FROM {t}"
-        elif kind == "group":
-            yield {"t": t, "w": w}, f"SELECT {w}, count(*) FROM {t} GROUP BY {w}"
-        elif kind == "distinct":
-            for c in shown:
-                yield {"t": t, "w": c}, f"SELECT DISTINCT {c} FROM {t}"
-        elif kind == "count_where":
-            for v in values:
-                yield {"t": t, "w": w, "v": v}, f"SELECT count(*) FROM {t} WHERE {w} = '{v}'"
-        elif kind in ("select", "except"):
-            for v in values:
-                for c in (table.label, *table.numbers):
-                    sign = "=" if kind == "select" else "!="
-                    yield {"t": t, "c": c, "w": w, "v": v}, f"SELECT {c} FROM {t} WHERE {w} {sign} '{v}'"
-        elif kind == "join":
-            for v in VALUES[TABLES[table.parent].category].split() if table.parent else ():
-                for c in shown:
-                    p, w = table.parent, TABLES[table.parent].category
-                    join = f"SELECT {t}.{c} FROM {t} JOIN {p} ON {t}.{p}_id = {p}.id WHERE {p}.{w} = '{v}'"
-                    yield {"t": p, "u": t, "c": c, "w": w, "v": v}, join
-        for n in table.numbers:
-            if kind in ("max", "min", "avg"):
-                yield {"t": t, "n": n}, f"SELECT {kind}({n}) FROM {t}"
-            for c in (one for one in shown if one != n):
-                if kind in ("above", "below"):
-                    for k in range(20, 90, 10):
-                        sign = ">" if kind == "above" else "<"
-                        yield {"t": t, "c": c, "n": n, "k": k}, f"SELECT {c} FROM {t} WHERE {n} {sign} {k}"
-                elif kind in ("top", "bottom"):
-                    order = "DESC" if kind == "top" else "ASC"
-                    yield {"t": t, "c": c, "n": n}, f"SELECT {c} FROM {t} ORDER BY {n} {order} LIMIT 1"
+        children = [name for name, other in TABLES.items() if other.parent == t] if kind == "join" else []
+        options = {"t": [t], "u": children, "c": TABLES[children[0]].columns if children else table.columns}
+        options |= {"w": [table.category], "v": VALUES[table.category].split(), "n": table.numbers}
+        options |= {"k": range(20, 90, 10)}
+        used = [slot for slot in options if f"{{{slot}}}" in QUERIES[kind]]
+        for values in product(*(options[slot] for slot in used)):
+            found = dict(zip(used, values, strict=True))
+            if kind == "join" or found.get("c", "") not in (found.get("w"), found.get("n")):
+                yield found
 
 
 @lru_cache(maxsize=4)
 def parts(seed: int) -> dict[str, dict[str, list[Item]]]:
     """`{part: {class: its questions in all languages and phrasings}}`, classes drawn by the seed."""
     rng, classes = Random(f"classes-{seed}"), defaultdict[str, list[Item]](list)
-    for kind in KINDS:
-        found = list(_queries(kind))
-        for slots, query in rng.sample(found, min(MOST, len(found))):
-            db = TABLES[slots["t"]].db
-            for code in LANGUAGES:
-                names = {slot: words()[v][code] if slot in "tucwn" else v for slot, v in slots.items()}
-                for phrasing in (1, 2):
-                    text = words()[f"{kind}/{phrasing}"][code].format(**names)
-                    classes[query].append(Item(f"{code}/{kind}/{query}/{phrasing}", db, code, text, query))
+    for kind, form in QUERIES.items():
+        found = list(_slots(kind))
+        for slots in rng.sample(found, min(MOST, len(found))):
+            query, db = form.format(**slots), TABLES[slots["t"]].db
+            for code, phrasing in product(LANGUAGES, (1, 2)):
+                names = {slot: words()[value][code] if slot in "tucwn" else value for slot, value in slots.items()}
+                text = words()[f"{kind}/{phrasing}"][code].format(**names)
+                classes[query].append(Item(f"{code}/{kind}/{query}/{phrasing}", db, code, text, query))
     drawn = base.split([as_world(own[0]) for own in classes.values()], seed, SHARES)
     return {part: {one.cls: classes[one.cls] for one in own} for part, own in drawn.items()}
 
@@ -196,7 +178,9 @@ def measured(config: Config) -> list[Item]:
 def tokenizer_for(seed: int) -> PreTrainedTokenizerFast:
     """Of policy and encoder: trained on what they are trained on."""
     own = [item for part in ("encoder", "tuning", "policy") for items in parts(seed)[part].values() for item in items]
-    return train_bpe([text for item in own for text in (f"{item.db}\nQuestion: {item.question}\nSQL:", f" {item.sql}")], 1200)
+    return train_bpe(
+        [text for item in own for text in (f"{item.db}\nQuestion: {item.question}\nSQL:", f" {item.sql}")], 1200
+    )
 
 
 def policy_model(config: Config, items: Sequence[Item], asked: Sequence[str], run: Run, folder: Path) -> None:

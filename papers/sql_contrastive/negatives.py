@@ -44,7 +44,7 @@ def edits(copies: Sequence[Database], gold: str) -> list[tuple[str, str]]:
 def _edited(database: Database, gold: str) -> Iterator[tuple[str, str]]:
     parts, text = tokens(gold), " ".join(tokens(gold))
     used = [name for name in database.tables if name in {part.partition(".")[0] for part in parts}]
-    for place, part in enumerate(parts):
+    for place in range(len(parts)):
         for kind, other in _others(database, used, parts, place):
             yield kind, " ".join([*parts[:place], other, *parts[place + 1 :]])
     yield "where", _WHERE.sub("", text)

@@ -16,7 +16,6 @@ import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
@@ -31,11 +30,12 @@ STEPS, SECONDS, ROWS, BYTES = 1_000_000, 2.0, 1_000, 1_000_000
 LENGTH, MEMORY = 50_000, 2**28
 _LOOK = 100  # steps between two looks at the clock
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
-_FUNCTIONS = frozenset(
-    "abs avg cast ceil coalesce concat count cume_dist date datetime dense_rank first_value floor format glob "
-    "group_concat hex ifnull iif instr julianday lag last_value lead length like lower ltrim max min mod ntile nullif "
-    "percent_rank pow power printf rank replace round row_number rtrim sign sqrt strftime string_agg substr substring "
-    "sum time total trim typeof unicode upper".split()
+_FUNCTIONS = re.compile(
+    r"abs|avg|cast|ceil|coalesce|concat|count|cume_dist|date|datetime|dense_rank|first_value|floor|format|glob"
+    r"|group_concat|hex|ifnull|iif|instr|julianday|lag|last_value|lead|length|like|lower|ltrim|max|min|mod|ntile"
+    r"|nullif|percent_rank|pow|power|printf|rank|replace|round|row_number|rtrim|sign|sqrt|strftime|string_agg|substr"
+    r"|substring|sum|time|total|trim|typeof|unicode|upper",
+    re.IGNORECASE,
 )
 _COMMENT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
 _QUERY = re.compile(r"\b(?:select|with)\b.*", re.IGNORECASE | re.DOTALL)
@@ -118,15 +118,14 @@ class Database:
         return self._looks * _LOOK > STEPS or time.monotonic() - self._started > SECONDS
 
     def schema(self, values: int = 0) -> str:
-        """Tables with their columns on a line each, and up to so many values of text columns."""
+        """Tables with their columns, a line each, and up to so many values of text columns."""
         lines = []
         for table, columns in self.tables.items():
-            shown = []
-            for column, kind in columns.items():
-                found = self.run(f'SELECT DISTINCT "{column}" FROM "{table}" LIMIT {values}').rows if values else ()
-                texts = [repr(row[0]) for row in found or () if kind == "text" and isinstance(row[0], str)]
-                shown.append(f"{column} {kind}" + (f" ({', '.join(texts)})" if texts else ""))
-            lines.append(f"{table}({', '.join(shown)})")
+            shown = dict.fromkeys(columns, "")
+            for column in (name for name, kind in columns.items() if kind == "text" and values):
+                found = self.run(f'SELECT DISTINCT "{column}" FROM "{table}" LIMIT {values}').rows or ()
+                shown[column] = f" ({', '.join(repr(row[0]) for row in found)})"
+            lines.append(f"{table}({', '.join(f'{name} {columns[name]}{more}' for name, more in shown.items())})")
         return "\n".join(lines)
 
 
@@ -144,7 +143,7 @@ def _plain(value: Any) -> Any:
 
 
 def _allow(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    known = action in _ALLOWED or (action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FUNCTIONS)
+    known = action in _ALLOWED or (action == sqlite3.SQLITE_FUNCTION and _FUNCTIONS.fullmatch(second or ""))
     return sqlite3.SQLITE_OK if known else sqlite3.SQLITE_DENY
 
 
@@ -174,42 +173,24 @@ def _tables(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
 
 
 def perturb(path: Path, target: Path, seed: int) -> Path:
-    """A copy with other contents: a third of the rows is gone, others are doubled, values change places in columns.
-
-    Keys and columns that refer to them stay as they are, and rows that a constraint refuses are left out.
-    """
+    """A copy with other contents: some rows are gone, values change places within their columns, keys stay."""
     rng = Random(f"{seed}/{path.name}")
     target.unlink(missing_ok=True)
     with closing(_open(path)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
-        for table in _tables(source):
-            fixed = {row[3] for row in copy.execute(f'PRAGMA foreign_key_list("{table}")')}
-            described = copy.execute(f'PRAGMA table_info("{table}")').fetchall()
-            names = [row[1] for row in described]
-            keys = [row[1] for row in described if row[5]]
-            with suppress(sqlite3.Error):  # a view, or a table without row ids
-                rows = [list(row) for row in copy.execute(f'SELECT * FROM "{table}" ORDER BY rowid')]
-                rows = [row for row in rows if rng.random() > 0.35] or rows
-                rows += [list(row) for row in rng.sample(rows, len(rows) // 5)]
-                for place, name in enumerate(names):
-                    if name not in fixed and name not in keys:
-                        column = [row[place] for row in rows]
-                        rng.shuffle(column)
-                        for row, value in zip(rows, column, strict=True):
-                            row[place] = value
-                copy.execute(f'DELETE FROM "{table}"')
-                _insert(copy, table, names, keys, rows)
+        for table, columns in _tables(source).items():
+            with suppress(sqlite3.Error):  # a table without row ids
+                ids = [row for (row,) in copy.execute(f'SELECT rowid FROM "{table}" ORDER BY rowid')]
+                gone = set(rng.sample(ids, round(len(ids) * rng.uniform(0.2, 0.5))))
+                copy.executemany(f'DELETE FROM "{table}" WHERE rowid = ?', [(row,) for row in sorted(gone)])
+                kept = [row for row in ids if row not in gone]
+                keys = {row[1] for row in copy.execute(f'PRAGMA table_info("{table}")') if row[5]}
+                keys |= {row[3] for row in copy.execute(f'PRAGMA foreign_key_list("{table}")')}
+                for column in (name for name in columns if name not in keys):
+                    values = [cell for (cell,) in copy.execute(f'SELECT "{column}" FROM "{table}" ORDER BY rowid')]
+                    rng.shuffle(values)
+                    with suppress(sqlite3.IntegrityError):  # what has to be unique stays
+                        changes = zip(values, kept, strict=True)
+                        copy.executemany(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', changes)
         copy.commit()
     return target
-
-
-def _insert(copy: sqlite3.Connection, table: str, names: Sequence[str], keys: list[str], rows: list[Any]) -> None:
-    """Insert rows; doubled ones get a new key where it is one whole number."""
-    seen: set[Any] = set()
-    place = names.index(keys[0]) if len(keys) == 1 else None
-    for row in rows:
-        if place is not None and row[place] in seen and isinstance(row[place], int):
-            row[place] = max(value for value in seen if isinstance(value, int)) + 1
-        seen.add(row[place] if place is not None else None)
-        with suppress(sqlite3.IntegrityError):
-            copy.execute(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(names))})', row)

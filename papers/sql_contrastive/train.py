@@ -3,9 +3,8 @@
     python -m papers.sql_contrastive.train tiny --variant contrastive
     accelerate launch -m papers.sql_contrastive.train paper --databases DIR --questions "mine_{split}_{code}.jsonl"
 
-The start of the policy (miniature) and the encoder are shared by the arms of a seed. The artifact is a `save_pretrained`
-folder of the policy, and one of the encoder. With a `base` trl's GRPOTrainer samples and updates, with the same rewards;
-a test compares its loss with ours.
+The start of the policy (miniature) and the encoder are shared by the arms of a seed. The artifact is the policy's
+`save_pretrained` folder. With a `base` trl's GRPOTrainer samples and updates, with the same rewards.
 """
 
 from __future__ import annotations
@@ -90,18 +89,17 @@ def scorer_of(config: Config, run: Run, copies: Copies) -> Scorer | None:
 
 def train_encoder(config: Config, run: Run, copies: Copies, folder: Path) -> None:
     """Equation 1 on the encoder's part of the questions."""
-    from core.models.loading import load, longest_input
-    from core.training.fit import fit, save_pretrained
+    from core.models.loading import load
+    from core.training.fit import save_pretrained
     from papers.sql_contrastive import data, method, miniature
 
     if not config.encoder:
         build_folder(folder / "base", lambda to: miniature.encoder_base(config, to))
     model, tokenizer = load(config.encoder or folder / "base", task="encoder", dtype="float32")
     rows = data.pairs(data.items(config, "encoder"), copies, mismatched=config.mismatched, seed=config.seed)
-    collate = data.collate(tokenizer, config.negatives, min(config.contrast.max_length, longest_input(model, tokenizer)))
-    loss = method.objective(config.temperature)
     own = replace(run, path=folder / "training")
-    fit(model, rows, config.contrast, own, loss_fn=loss, collate=collate, seed=config.seed, name="encoder")
+    how = {"negatives": config.negatives, "temperature": config.temperature}
+    method.train_encoder(model, tokenizer, rows, config.contrast, own, config.seed, **how)
     save_pretrained(model, folder / "model", tokenizer)
     if is_main_process():
         shutil.rmtree(folder / "base", ignore_errors=True)
@@ -113,13 +111,14 @@ def with_trl(
 ) -> Any:  # fmt: skip
     """The policy, trained by trl on as many questions, with one reward function for each named part."""
     from datasets import Dataset
-    from peft import LoraConfig
     from trl import GRPOConfig, GRPOTrainer
 
+    from core.models.adapters import with_lora
+
     weights = {name: weight for name, weight in asdict(config.weights).items() if weight}
-    settings, own = config.policy, LoraConfig(
-        r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+    settings = config.policy
+    if config.lora_rank:
+        model = with_lora(model, config.lora_rank, alpha=2 * config.lora_rank, dropout=0.0)
     micro = settings.micro_batch_size or settings.batch_size
     options = GRPOConfig(
         output_dir=str(run.checkpoints / "trl"), seed=config.seed, max_steps=settings.steps or -1,
@@ -134,7 +133,7 @@ def with_trl(
     rows = Dataset.from_list([{"prompt": prompt, "number": number} for number, prompt in enumerate(prompts)])
     trainer = GRPOTrainer(
         model, reward_funcs=[_for_trl(name, parts[name], items) for name in weights], args=options, train_dataset=rows,
-        processing_class=tokenizer, peft_config=own if config.lora_rank else None,
+        processing_class=tokenizer,
     )  # fmt: skip
     trainer.train()
     return trainer.accelerator.unwrap_model(trainer.model)
