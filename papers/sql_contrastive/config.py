@@ -122,7 +122,7 @@ PAPER_SCALE = Config(
     questions="multispider/dataset/multispider/with_english_value/{split}_{code}.json",
     databases="multispider/dataset/spider/database", pairs=20_000, prompts=3_000, items=50, max_new_tokens=256,
     contrast=TrainingConfig(
-        epochs=3, batch_size=128, micro_batch_size=128, max_length=512, learning_rate=2e-5, warmup=0.1,
+        epochs=3, batch_size=128, micro_batch_size=128, max_length=128, learning_rate=2e-5, warmup=0.1,
         layout="padded", precision="bf16",
     ),
     # Learning rate: summary; the rest is ours.
@@ -153,16 +153,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def policy_shape(vocabulary: int) -> Any:
+VOCABULARY = 1200
+"""Tokens of the small policy and the small encoder."""
+
+
+def policy_shape(vocabulary: int = VOCABULARY) -> Any:
     """Shape of the policy that is trained here."""
     from core.models.architectures import miniature
 
-    return miniature(
-        vocabulary, width=96, layers=3, heads=4, feed_forward=256, positions=160, initializer_range=96**-0.5
-    )
+    sizes = {"width": 96, "layers": 3, "heads": 4, "feed_forward": 256, "positions": 160}
+    return miniature(vocabulary, **sizes, initializer_range=96**-0.5)
 
 
-def encoder_shape(vocabulary: int) -> Any:
+def encoder_shape(vocabulary: int = VOCABULARY) -> Any:
     """Shape of the encoder that is trained here: XLM-R's architecture."""
     from transformers import XLMRobertaConfig
 
@@ -173,32 +176,33 @@ def encoder_shape(vocabulary: int) -> Any:
     )  # fmt: skip
 
 
+def answering(config: Config) -> TrainingConfig:
+    """The policy's training with answers for rows, of which each question has a group."""
+    settings = config.policy
+    micro = (settings.micro_batch_size or settings.batch_size) * config.group
+    return replace(settings, micro_batch_size=micro, batch_size=settings.batch_size * config.group)
+
+
 def workload(config: Config) -> list[Workload]:
     """The encoder, the sampled answers and what is learnt from them, for `papers plan`.
 
-    At the paper's scale a question has 30 tokens, a query 40 and a prompt with its schema 600; half of an answer's room
-    is written.
+    At the paper's scale a question has 30 tokens, a query 40, a prompt with its schema 600, and half of an answer's
+    room is written.
     """
     from core.cost.workload import Workload, of_training
 
-    settings, large = config.policy, bool(config.base)
-    architecture, encoder = config.base or policy_shape(1200), config.encoder or encoder_shape(1200)
-    epochs = config.contrast.steps * config.contrast.batch_size / config.pairs or config.contrast.epochs
-    texts = config.pairs * epochs * ((30 + 40 * (1 + config.negatives)) if large else 25 * (2 + config.negatives))
-    questions = settings.steps * settings.batch_size or config.prompts * settings.epochs
-    answered = questions * config.group * ((600 + config.max_new_tokens / 2) if large else 40)
-    found = (
-        []
-        if large
-        else [of_training(config.sft, architecture, config.sft.steps * config.sft.batch_size * 36, name="start")]
-    )
+    settings, contrast = answering(config), config.contrast
+    question, query, prompt = (30, 40, 600 + config.max_new_tokens / 2) if config.base else (25, 25, 40)
+    architecture, encoder = config.base or policy_shape(), config.encoder or encoder_shape()
+    rows = contrast.steps * contrast.batch_size or config.pairs * contrast.epochs
+    tokens = (settings.steps * settings.batch_size or config.prompts * settings.epochs * config.group) * prompt
     method: Any = {"method": "lora", "lora_rank": config.lora_rank} if config.lora_rank else {}
-    micro = (settings.micro_batch_size or settings.batch_size) * config.group
+    start = of_training(config.sft, architecture, config.sft.steps * config.sft.batch_size * 36, name="start")
     return [
-        *found,
-        of_training(config.contrast, encoder, texts, name="encoder"),
-        Workload(architecture, answered, kind="inference", sequence_length=settings.max_length, name="answers"),
-        of_training(replace(settings, micro_batch_size=micro), architecture, answered, name="policy", **method),
+        *([] if config.base else [start]),
+        of_training(contrast, encoder, rows * (question + query * (1 + config.negatives)), name="encoder"),
+        Workload(architecture, tokens, kind="inference", sequence_length=settings.max_length, name="answers"),
+        of_training(settings, architecture, tokens, name="policy", **method),
     ]
 
 
@@ -206,41 +210,28 @@ def simulation(config: Config) -> list[Simulation]:
     """A step of the encoder at its greatest length, and of the policy, whose answers are written before."""
     from functools import partial
 
+    import torch
+
     from core.cost.steps import Simulation, adapted, pretrained, write
     from core.training.policy import policy_loss
     from core.training.seq2seq import collate
     from papers.sql_contrastive.method import objective
 
-    def policy(rows: Any, rng: Any = None) -> Any:
-        import torch
-
+    def answered(rows: Any, rng: Any = None) -> Any:
         return collate(rows, pad=0) | {"advantages": torch.ones(len(rows))}
 
-    def pairs(rows: Any, rng: Any = None) -> Any:
-        import torch
-
-        count, texts = len(rows), len(rows) * (2 + config.negatives)
-        ids = torch.zeros(texts, config.contrast.max_length, dtype=torch.long)
-        alike = torch.eye(count, texts - count, dtype=torch.bool)
+    def paired(rows: Any, rng: Any = None) -> Any:
+        ids = torch.zeros(len(rows) * (2 + config.negatives), config.contrast.max_length, dtype=torch.long)
+        alike = torch.eye(len(rows), len(ids) - len(rows), dtype=torch.bool)
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "alike": alike}
 
-    new, settings = config.max_new_tokens, config.policy
-    micro = (settings.micro_batch_size or settings.batch_size) * config.group
+    new, settings = config.max_new_tokens, answering(config)
     row = {"input_ids": [0] * settings.max_length, "labels": [-100] * (settings.max_length - new) + [0] * new}
-    model = (
-        adapted(config.base, config.lora_rank) if config.lora_rank else pretrained(config.base or policy_shape(1200))
-    )
-    encoder = pretrained(config.encoder or encoder_shape(1200), "encoder")
-    answered = replace(settings, micro_batch_size=micro, batch_size=settings.batch_size * config.group)
-    writing = partial(write, prompt=settings.max_length - new, new=new, rows=micro)
+    encoder = pretrained(config.encoder or encoder_shape(), "encoder")
+    policy = adapted(config.base, config.lora_rank) if config.lora_rank else pretrained(config.base or policy_shape())
+    writing = partial(write, prompt=settings.max_length - new, new=new, rows=settings.micro_batch_size)
+    loss = objective(config.temperature)
     return [
-        Simulation(
-            "encoder",
-            encoder,
-            config.contrast,
-            loss=objective(config.temperature),
-            row={"input_ids": [0]},
-            collate=pairs,
-        ),
-        Simulation("policy", model, answered, loss=policy_loss, row=row, collate=policy, evaluate=writing),
+        Simulation("encoder", encoder, config.contrast, loss=loss, row={"input_ids": [0]}, collate=paired),
+        Simulation("policy", policy, settings, loss=policy_loss, row=row, collate=answered, evaluate=writing),
     ]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.models.tokenization import completion_row, train_bpe
 from core.worlds import base
-from papers.sql_contrastive.config import LANGUAGES, Config, encoder_shape, policy_shape
+from papers.sql_contrastive.config import LANGUAGES, VOCABULARY, Config, encoder_shape, policy_shape
 from papers.sql_contrastive.method import Item
 from papers.sql_contrastive.negatives import agrees
 
@@ -176,11 +176,10 @@ def measured(config: Config) -> list[Item]:
 
 
 def tokenizer_for(seed: int) -> PreTrainedTokenizerFast:
-    """Of policy and encoder: trained on what they are trained on."""
-    own = [item for part in ("encoder", "tuning", "policy") for items in parts(seed)[part].values() for item in items]
-    return train_bpe(
-        [text for item in own for text in (f"{item.db}\nQuestion: {item.question}\nSQL:", f" {item.sql}")], 1200
-    )
+    """Of policy and encoder: trained on the parts that they are trained on."""
+    own = [one for part in ("encoder", "tuning", "policy") for items in parts(seed)[part].values() for one in items]
+    texts = (f"{one.db}\nQuestion: {one.question}\nSQL: {one.sql}" for one in own)
+    return train_bpe(texts, VOCABULARY)
 
 
 def policy_model(config: Config, items: Sequence[Item], asked: Sequence[str], run: Run, folder: Path) -> None:

@@ -200,8 +200,7 @@ def test_copies_keep_their_keys_and_have_other_contents(copies: list[Database]) 
         assert copy.tables == copies[0].tables
         assert set(copy.run("SELECT id, singer_id FROM song").rows or ()) < {(row[0], row[1]) for row in SONGS}
         assert copy.run(joined).rows is not None
-    contents = {one.run("SELECT * FROM singer").rows for one in copies}
-    assert len(contents) == 4
+        assert copy.run("SELECT * FROM singer").rows != copies[0].run("SELECT * FROM singer").rows
 
 
 # --- the loss and the rewards -----------------------------------------------------------------------------------------
