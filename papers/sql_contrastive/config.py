@@ -58,7 +58,7 @@ class Config:
     negatives: Annotated[int, Range(0, 32)] = 3
     """Hard negatives of a pair in each batch; ours, the abstract has none."""
     mismatched: bool = False
-    """Train the encoder on questions with the queries of others: the effect, broken on purpose."""
+    """Ask the encoder how near answers are to other questions than their own: the effect, broken on purpose."""
     encoder_pairs: Literal["encoder", "policy"] = "encoder"
     """What the encoder's questions with gold queries are for; policy: they are added to supervised tuning instead, so
     that an arm without encoder has seen as much gold (our control)."""
@@ -85,7 +85,7 @@ class Config:
     """Folder with `<db>.sqlite` or `<db>/<db>.sqlite`."""
     pairs: Annotated[int, Range(1)] = 1400
     """Questions with gold queries for the encoder; ours, development split."""
-    tuning: Annotated[int, Range(1)] = 300
+    tuning: Annotated[int, Range(1)] = 2000
     """Questions with gold queries that the small policy is tuned on, before any reward; ours, development split."""
     english: Annotated[float, Range(0, 1)] = 0.6
     """Share of English among them; ours: models have read more of it."""
@@ -111,7 +111,7 @@ class Config:
         if bool(self.questions) != bool(self.base):
             raise UserError("A base needs questions, and questions a base: give --base, --questions and --databases.")
         if self.mismatched and not self.weights.contrastive:
-            raise UserError("--mismatched breaks the encoder, and weights.contrastive is 0: leave one out.")
+            raise UserError("--mismatched asks the encoder, and weights.contrastive is 0: leave one out.")
         if self.encoder_pairs == "policy" and (self.weights.contrastive or self.base):
             raise UserError("encoder_pairs = 'policy' leaves none for an encoder: add --weights.contrastive 0.")
 
@@ -153,7 +153,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-VOCABULARY = 1200
+VOCABULARY = 2000
 """Tokens of the small policy and the small encoder."""
 
 

@@ -19,9 +19,9 @@ from core.experiment.run import Run
 from core.worlds import base
 from papers.sql_contrastive import miniature
 from papers.sql_contrastive.config import LANGUAGES, Config
-from papers.sql_contrastive.method import Item, normal
+from papers.sql_contrastive.method import Item
 from papers.sql_contrastive.negatives import edits
-from papers.sql_contrastive.sandbox import Database, perturb
+from papers.sql_contrastive.sandbox import Database, normal, perturb
 
 Copies = Mapping[str, Sequence[Database]]
 """By name, a database and copies of it with other contents."""
@@ -129,18 +129,10 @@ def asked(tokenizer: Any, found: Sequence[Item], copies: Copies) -> list[str]:
     return [str(tokenizer.apply_chat_template([{"role": "user", "content": turn}], **options)) for turn in turns]
 
 
-def pairs(found: Sequence[Item], copies: Copies, *, mismatched: bool = False, seed: int = 0) -> list[dict[str, Any]]:
-    """Rows for the encoder: question, query, and its edits that run and say something else.
-
-    Args:
-        found: Questions with gold queries.
-        copies: Their databases.
-        mismatched: Questions get the queries of others, which the seed draws: the null arm.
-        seed: Of these.
-    """
+def pairs(found: Sequence[Item], copies: Copies) -> list[dict[str, Any]]:
+    """Rows for the encoder: question, query, and its edits that run and say something else."""
     edited = cache(lambda db, sql: [query for _, query in edits(copies[db], sql)])
-    others = Random(seed).sample(found, len(found)) if mismatched else found
     return [
-        {"question": item.question, "query": other.sql, "db": other.db, "negatives": edited(other.db, other.sql)}
-        for item, other in zip(found, others, strict=True)
+        {"question": one.question, "query": one.sql, "db": one.db, "negatives": edited(one.db, one.sql)}
+        for one in found
     ]

@@ -16,14 +16,12 @@ an upper bound):
 and the policy learns by group-relative policy optimisation (:mod:`core.training.policy`): of G answers to a question,
 those with more than the mean reward become likelier. Where all G run, execution alone teaches nothing.
 
-    encoder = Scorer(Encoder(model, tokenizer, POOLING))
-    learn(policy, tokenizer, items, asked, rewards(databases, encoder), {"execution": 1, "contrastive": 1}, ...)
-    rerank(encoder, database, "歌手は全部でいくつありますか。", candidates)
+    parts = rewards(databases, Scorer(Encoder(model, tokenizer, POOLING)))
+    learn(policy, tokenizer, items, asked, parts, {"execution": 1.0, "contrastive": 1.0}, ...)
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,19 +37,13 @@ from core.models.loading import longest_input
 from core.training import policy
 from core.training.fit import FitResult, fit
 from core.training.losses import Loss
-from papers.sql_contrastive.sandbox import Database, extract, same
+from papers.sql_contrastive.sandbox import Database, extract, normal, same
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
 
 POOLING = Pooling("mean", normalize=True)
-_KEYWORDS = re.compile(
-    r"select|distinct|from|where|and|or|not|in|like|between|is|null|join|left|inner|outer|on|as|group|by|having"
-    r"|order|asc|desc|limit|union|intersect|except|exists|count|sum|avg|min|max|case|when|then|else|end|with",
-    re.IGNORECASE,
-)
-_TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[^\W\d][\w.]*|\d+(?:\.\d+)?|<>|[!<>]=|\S")
 
 
 class Item(NamedTuple):
@@ -62,16 +54,6 @@ class Item(NamedTuple):
     language: str
     question: str
     sql: str = ""
-
-
-def tokens(query: str) -> list[str]:
-    """Parts of a query: literals whole, keywords in capitals."""
-    return [part.upper() if _KEYWORDS.fullmatch(part) else part for part in _TOKEN.findall(query)]
-
-
-def normal(query: str) -> str:
-    """A query as the encoder reads it."""
-    return " ".join(tokens(query))
 
 
 def contrastive_loss(
@@ -156,11 +138,13 @@ def text_of(text: str, kind: str = "question") -> str:
     return f"{kind}: {normal(text) if kind == 'sql' else text}"
 
 
+Near = Callable[[str, Sequence[str]], list[float]]
+"""A scorer: how near queries are to a question, in [0, 1]."""
 Reward = Callable[[Item, Sequence[str]], list[float]]
 """Answers to an item -> their rewards in [0, 1]. One of your own goes beside those of :func:`rewards`."""
 
 
-def rewards(databases: Mapping[str, Database], scorer: Scorer | None = None) -> dict[str, Reward]:
+def rewards(databases: Mapping[str, Database], scorer: Near | None = None) -> dict[str, Reward]:
     """The named parts of equation 3; `contrastive` needs a scorer and `result` the gold query."""
 
     def written(_: Item, answers: Sequence[str]) -> list[float]:
@@ -202,7 +186,7 @@ def learn(
     return policy.train(model, tokenizer, asked, reward, sampling, settings, run, seed)
 
 
-def rerank(scorer: Scorer, database: Database, question: str, candidates: Sequence[str]) -> list[tuple[float, str]]:
+def rerank(scorer: Near, database: Database, question: str, candidates: Sequence[str]) -> list[tuple[float, str]]:
     """Queries of candidate answers with r_contrastive, the best first; what does not run has 0. No gold is needed."""
     item, parts = Item("", "", "", question), rewards({"": database}, scorer)
     found = zip(parts["contrastive"](item, candidates), candidates, strict=True)

@@ -86,8 +86,8 @@ QUERIES = {
     "join": "SELECT {u}.{c} FROM {u} JOIN {t} ON {u}.{t}_id = {t}.id WHERE {t}.{w} = '{v}'",
 }
 ROWS = 24
-SHARES = {"encoder": 0.38, "tuning": 0.15, "policy": 0.25, "dev": 0.09, "test": 0.13}
-MOST = 70  # classes of one kind of query
+SHARES = {"encoder": 0.3, "tuning": 0.35, "policy": 0.2, "dev": 0.06, "test": 0.09}
+MOST = 150  # classes of one kind of query
 _LITERAL = re.compile(r'(".*?")|\b(\d+)\b')
 
 
@@ -167,12 +167,10 @@ def drawn(seed: int, part: str, count: int, english: float = 1 / len(LANGUAGES))
 
 
 def measured(config: Config) -> list[Item]:
-    """Each class of the part that is measured in all languages, in a phrasing that the seed draws."""
-    rng, found = Random(f"measured-{config.seed}"), list[Item]()
-    for items in list(parts(config.seed)[config.split].values())[: config.items or None]:
-        phrasing = rng.choice((1, 2))
-        found += [item for item in items if item.id.endswith(f"/{phrasing}")]
-    return found
+    """Classes of the part that is measured in all languages, each in a phrasing that the seed draws."""
+    rng, own = Random(f"measured-{config.seed}"), list(parts(config.seed)[config.split].values())
+    chosen = [(items, rng.choice("12")) for items in rng.sample(own, config.items or len(own))]
+    return [item for items, phrasing in chosen for item in items if item.id.endswith(f"/{phrasing}")]
 
 
 def tokenizer_for(seed: int) -> PreTrainedTokenizerFast:

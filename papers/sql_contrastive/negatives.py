@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from papers.sql_contrastive.method import tokens
-from papers.sql_contrastive.sandbox import Database, same
+from papers.sql_contrastive.sandbox import Database, same, tokens
 
 _SWAPS = {
     "aggregate": ("max", "min", "avg", "sum", "count"),

@@ -37,6 +37,12 @@ _FUNCTIONS = re.compile(
     r"|substring|sum|time|total|trim|typeof|unicode|upper",
     re.IGNORECASE,
 )
+_KEYWORDS = re.compile(
+    r"select|distinct|from|where|and|or|not|in|like|between|is|null|join|left|inner|outer|on|as|group|by|having"
+    r"|order|asc|desc|limit|union|intersect|except|exists|count|sum|avg|min|max|case|when|then|else|end|with",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[^\W\d][\w.]*|\d+(?:\.\d+)?|<>|[!<>]=|\S")
 _COMMENT = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
 _QUERY = re.compile(r"\b(?:select|with)\b.*", re.IGNORECASE | re.DOTALL)
 _UP_TO_SEMICOLON = re.compile(r"(?:'(?:[^']|'')*'|\"[^\"]*\"|[^;'\"]|['\"])*?(?=;|$)", re.DOTALL)
@@ -65,6 +71,16 @@ def extract(text: str) -> str | None:
     assert query is not None
     rest = found[0][query.end() :].strip("; \n\t`")
     return None if blocks and rest else " ".join(query[0].split("\n")).strip() or None
+
+
+def tokens(query: str) -> list[str]:
+    """Parts of a query: literals whole, keywords in capitals."""
+    return [part.upper() if _KEYWORDS.fullmatch(part) else part for part in _TOKEN.findall(query)]
+
+
+def normal(query: str) -> str:
+    """A query as the encoder reads it."""
+    return " ".join(tokens(query))
 
 
 class Database:

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from core.experiment.config import to_dict
@@ -23,7 +24,7 @@ from papers.sql_contrastive.config import Config
 
 if TYPE_CHECKING:
     from papers.sql_contrastive.data import Copies
-    from papers.sql_contrastive.method import Item, Reward, Scorer
+    from papers.sql_contrastive.method import Item, Near, Reward
 
 
 def train(config: Config, run: Run) -> None:
@@ -73,18 +74,21 @@ def starting_point(config: Config, run: Run, copies: Copies) -> str:
     return str(folder / "model")
 
 
-def scorer_of(config: Config, run: Run, copies: Copies) -> Scorer | None:
+def scorer_of(config: Config, run: Run, copies: Copies) -> Near | None:
     """The frozen encoder as a reward; None where its weight is 0."""
     from core.models.embedding import Encoder
     from core.models.loading import load
-    from papers.sql_contrastive import method
+    from papers.sql_contrastive import data, method
 
     if not config.weights.contrastive:
         return None
-    names = ("seed", "encoder", "pairs", "negatives", "mismatched", "temperature", "questions", "databases")
+    names = ("seed", "encoder", "pairs", "negatives", "temperature", "questions", "databases")
     inputs = {name: getattr(config, name) for name in names} | {"contrast": to_dict(config.contrast)}
     folder = run.stage("encoder", inputs, lambda to: train_encoder(config, run, copies, to))
-    return method.Scorer(Encoder(*load(folder / "model", task="encoder", dtype="float32"), method.POOLING))
+    scorer = method.Scorer(Encoder(*load(folder / "model", task="encoder", dtype="float32"), method.POOLING))
+    others = [item.question for item in data.items(config, "encoder")]
+    shuffled = lambda question, queries: scorer(Random(question).choice(others), queries)  # noqa: E731
+    return shuffled if config.mismatched else scorer
 
 
 def train_encoder(config: Config, run: Run, copies: Copies, folder: Path) -> None:
@@ -96,7 +100,7 @@ def train_encoder(config: Config, run: Run, copies: Copies, folder: Path) -> Non
     if not config.encoder:
         build_folder(folder / "base", lambda to: miniature.encoder_base(config, to))
     model, tokenizer = load(config.encoder or folder / "base", task="encoder", dtype="float32")
-    rows = data.pairs(data.items(config, "encoder"), copies, mismatched=config.mismatched, seed=config.seed)
+    rows = data.pairs(data.items(config, "encoder"), copies)
     own = replace(run, path=folder / "training")
     how = {"negatives": config.negatives, "temperature": config.temperature}
     method.train_encoder(model, tokenizer, rows, config.contrast, own, config.seed, **how)

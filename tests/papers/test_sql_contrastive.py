@@ -34,8 +34,8 @@ from papers.sql_contrastive import (
 )
 from papers.sql_contrastive.config import LANGUAGES, PRESETS, VARIANTS, Config, workload
 from papers.sql_contrastive.eval import verdict
-from papers.sql_contrastive.method import normal, pair_batches
-from papers.sql_contrastive.sandbox import Outcome, perturb, same
+from papers.sql_contrastive.method import pair_batches
+from papers.sql_contrastive.sandbox import Outcome, normal, perturb, same
 
 SINGERS = [(1, "Ana", "France", 30), (2, "Bo", "Japan", 25), (3, "Cy", "France", 41), (4, "Di", "Spain", 41)]
 SONGS = [(1, 1, "A", 2001), (2, 1, "B", 2003), (3, 2, "C", 2003), (4, 3, "D", 1999)]
@@ -307,16 +307,6 @@ def test_every_question_is_about_something(tmp_path: Path) -> None:
     found = miniature.solved(known, asked[:140], copies)
     assert found["lookup"] == found["symmetric"] == 0
     assert max(found.values()) < 0.35
-
-
-def test_the_null_arm_has_the_queries_of_others(copies: list[Database]) -> None:
-    queries = [f"SELECT name FROM singer WHERE age > {age}" for age in (24, 26, 31)]
-    items = [Item(str(n), "music", "en", f"q{n}", query) for n, query in enumerate(queries)]
-    plain, mixed = (data.pairs(items, {"music": copies}, mismatched=kind, seed=1) for kind in (False, True))
-    assert [row["query"] for row in plain] == queries
-    assert sorted(row["query"] for row in mixed) == sorted(queries)
-    assert [row["query"] for row in mixed] != queries
-    assert all(row["negatives"] for row in plain)
 
 
 def test_a_negative_that_answers_another_question_of_the_batch_is_alike(copies: list[Database]) -> None:
