@@ -119,9 +119,9 @@ def find(folder: Path, name: str) -> Path:
 
 
 def asked(tokenizer: Any, found: Sequence[Item], copies: Copies) -> list[str]:
-    """Prompts: with the schema for a chat model, with the database's name for the small policy, which knows them."""
+    """Prompts: with the schema for a chat model, without for the small policy."""
     if not tokenizer.chat_template:
-        return [f"{item.db}\nQuestion: {item.question}\nSQL:" for item in found]
+        return list(map(miniature.ask, found))
     schemas = {name: copies[name][0].schema(_SHOWN) for name in {item.db for item in found}}
     turns = [f"{INSTRUCTION}\n\n{schemas[item.db]}\n\n{item.question}" for item in found]
     # Llama's template writes the day into the system turn: prompts would differ from day to day.

@@ -41,7 +41,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
             units[name][item.id] = value
     if scorer := train.scorer_of(config, run, copies):
         units |= {"audit": audit(scorer, items, copies)}
-        begun, some = train.starting_point(config, run, copies), items[:RERANKED]
+        begun, some = train.starting_point(config, run), items[:RERANKED]
         inputs = {"begun": begun, "from": [config.seed, config.split, config.items, config.group]}
         drawn = run.once("drawn", inputs, lambda: write(begun, some, copies, config, config.group))
         units |= chosen(scorer, some, drawn, copies)

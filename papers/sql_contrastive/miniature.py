@@ -173,21 +173,26 @@ def measured(config: Config) -> list[Item]:
     return [item for items, phrasing in chosen for item in items if item.id.endswith(f"/{phrasing}")]
 
 
+@lru_cache(maxsize=1)
 def tokenizer_for(seed: int) -> PreTrainedTokenizerFast:
-    """Of policy and encoder: trained on the parts that they are trained on."""
-    own = [one for part in ("encoder", "tuning", "policy") for items in parts(seed)[part].values() for one in items]
-    texts = (f"{one.db}\nQuestion: {one.question}\nSQL: {one.sql}" for one in own)
-    return train_bpe(texts, VOCABULARY)
+    """Of policy and encoder: trained on questions of the parts that they are trained on."""
+    own = [one for part in ("encoder", "tuning", "policy") for one in drawn(seed, part, 1000)]
+    return train_bpe((f"{ask(one)} {one.sql}" for one in own), VOCABULARY)
 
 
-def policy_model(config: Config, items: Sequence[Item], asked: Sequence[str], run: Run, folder: Path) -> None:
+def ask(item: Item) -> str:
+    """The prompt of the small policy, which knows its databases by their names."""
+    return f"{item.db}\nQuestion: {item.question}\nSQL:"
+
+
+def policy_model(config: Config, items: Sequence[Item], run: Run, folder: Path) -> None:
     """A small decoder learns to write the queries of some questions: where the policy begins."""
     from core.models.loading import from_config
     from core.training.fit import fit, save_pretrained
 
     tokenizer = tokenizer_for(config.seed)
     model: Any = from_config(policy_shape(len(tokenizer)), seed=config.seed)
-    rows = [completion_row(tokenizer, prompt, f" {item.sql}") for prompt, item in zip(asked, items, strict=True)]
+    rows = [completion_row(tokenizer, ask(item), f" {item.sql}") for item in items]
     fit(model, rows, config.sft, replace(run, path=folder / "training"), seed=config.seed, name="sft")
     save_pretrained(model, folder / "model", tokenizer)
 

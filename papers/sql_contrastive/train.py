@@ -37,7 +37,7 @@ def train(config: Config, run: Run) -> None:
     seed_everything(config.seed, 0)
     copies = data.databases(config, run)
     scorer = scorer_of(config, run, copies)
-    model, tokenizer = load(starting_point(config, run, copies), **({} if config.base else {"dtype": "float32"}))
+    model, tokenizer = load(starting_point(config, run), **({} if config.base else {"dtype": "float32"}))
     if config.reinforce:
         items, weights = data.items(config, "policy"), asdict(config.weights)
         prompts = data.asked(tokenizer, items, copies)
@@ -57,7 +57,7 @@ def sampling(config: Config) -> Any:
     return Sampling(config.group, 1.0, config.max_new_tokens, beta=config.beta)
 
 
-def starting_point(config: Config, run: Run, copies: Copies) -> str:
+def starting_point(config: Config, run: Run) -> str:
     """The policy before any reward: a hub id, or the folder of the one that is tuned here."""
     from papers.sql_contrastive import data, miniature
 
@@ -68,9 +68,7 @@ def starting_point(config: Config, run: Run, copies: Copies) -> str:
     if config.encoder_pairs == "policy":
         inputs |= {"pairs": config.pairs}
         items += data.items(config, "encoder")
-    plain = miniature.tokenizer_for(config.seed)
-    asked = data.asked(plain, items, copies)
-    folder = run.stage("start", inputs, lambda to: miniature.policy_model(config, items, asked, run, to))
+    folder = run.stage("start", inputs, lambda to: miniature.policy_model(config, items, run, to))
     return str(folder / "model")
 
 

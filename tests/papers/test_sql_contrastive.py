@@ -378,10 +378,10 @@ def test_trl_trains_with_the_same_rewards(smoke: Callable[[str], Any], database:
     from papers.sql_contrastive.train import with_trl
 
     config = override(PRESETS["smoke"], {"policy.steps": 1, "weights.contrastive": 0.0, "lora_rank": 2})
-    model, tokenizer = load(smoke("sql_contrastive").folder / "artifact", dtype="float32")
+    model, tokenizer = load(smoke("sql_contrastive").path / "artifact", dtype="float32")
     items = [Item(str(n), "music", "en", f"{n}?", FRENCH) for n in range(4)]
     run = Run(tmp_path / "run", "sql_contrastive", config, tmp_path / "stages", quiet=True)
-    prompts = [f"music\nQuestion: {item.question}\nSQL:" for item in items]
+    prompts = list(map(miniature.ask, items))
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     trained = with_trl(model, tokenizer, items, prompts, rewards({"music": database}), config, run)
     assert any("lora_" in name for name, _ in trained.named_parameters())
