@@ -85,6 +85,7 @@ QUERIES = {
     "distinct": "SELECT DISTINCT {c} FROM {t}",
     "join": "SELECT {u}.{c} FROM {u} JOIN {t} ON {u}.{t}_id = {t}.id WHERE {t}.{w} = '{v}'",
 }
+FAMILIAR = ("music", "school")
 ROWS = 24
 SHARES = {"encoder": 0.3, "tuning": 0.35, "policy": 0.2, "dev": 0.06, "test": 0.09}
 MOST = 150  # classes of one kind of query
@@ -154,15 +155,23 @@ def as_world(item: Item) -> base.Item:
     return base.Item(item.id, item.sql, f"{item.db}: {item.question}", item.sql, item.language)
 
 
-def drawn(seed: int, part: str, count: int, english: float = 1 / len(LANGUAGES)) -> list[Item]:
-    """Questions of a part: classes in turn, each time in a language and phrasing of its own, English with a share."""
-    rng, own, found = Random(f"{part}-{seed}"), list(parts(seed)[part].values()), list[Item]()
-    others = [code for code in LANGUAGES if code != "en"]
-    while len(found) < count:
-        rng.shuffle(own)
-        for items in own[: count - len(found)]:
-            code = "en" if rng.random() < english else rng.choice(others)
-            found.append(rng.choice([item for item in items if item.language == code]))
+def drawn(seed: int, part: str, count: int, english: float = 0.0, familiar: float = 0.0) -> list[Item]:
+    """Questions of a part, in a language and phrasing each of its own.
+
+    Args:
+        seed: Which.
+        part: Of :func:`parts`.
+        count: How many.
+        english: Share of English; 0 is that of any language.
+        familiar: Share of the databases `FAMILIAR`; 0 is that of their queries.
+    """
+    rng, own = Random(f"{part}-{seed}"), list(parts(seed)[part].values())
+    sides = [[items for items in own if (items[0].db in FAMILIAR) is known] for known in (True, False)]
+    share, found = familiar or len(sides[0]) / len(own), list[Item]()
+    for _ in range(count):
+        items = rng.choice(sides[rng.random() >= share])
+        code = "en" if rng.random() < (english or 1 / len(LANGUAGES)) else rng.choice(LANGUAGES[1:])
+        found.append(rng.choice([item for item in items if item.language == code]))
     return found
 
 

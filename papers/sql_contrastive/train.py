@@ -63,7 +63,9 @@ def starting_point(config: Config, run: Run) -> str:
 
     if config.base:
         return config.base
-    inputs = {name: getattr(config, name) for name in ("seed", "tuning", "english")} | {"sft": to_dict(config.sft)}
+    inputs = {name: getattr(config, name) for name in ("seed", "tuning", "english", "familiar")} | {
+        "sft": to_dict(config.sft)
+    }
     items = data.items(config, "tuning")
     if config.encoder_pairs == "policy":
         inputs |= {"pairs": config.pairs}
