@@ -206,13 +206,12 @@ def policy_model(config: Config, items: Sequence[Item], run: Run, folder: Path) 
     save_pretrained(model, folder / "model", tokenizer)
 
 
-def encoder_base(config: Config, folder: Path) -> None:
+def encoder(config: Config) -> tuple[Any, PreTrainedTokenizerFast]:
     """A small encoder that has learnt nothing, with the tokenizer of the policy."""
     from core.models.loading import from_config
 
     tokenizer = tokenizer_for(config.seed)
-    from_config(encoder_shape(len(tokenizer)), seed=config.seed, task="encoder").save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return from_config(encoder_shape(len(tokenizer)), seed=config.seed, task="encoder"), tokenizer
 
 
 def solved(known: Sequence[Item], asked: Sequence[Item], copies: Mapping[str, Sequence[Database]]) -> Any:

@@ -9,7 +9,6 @@ The start of the policy (miniature) and the encoder are shared by the arms of a 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
-from core.experiment.run import Run, is_main_process
-from core.files import build_folder
+from core.experiment.run import Run
 from papers.sql_contrastive.config import Config
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ def train(config: Config, run: Run) -> None:
     from core.distributed import seed_everything
     from core.models.loading import load
     from core.training.fit import save_pretrained
+    from core.training.policy import Sampling
     from papers.sql_contrastive import data, method
 
     seed_everything(config.seed, 0)
@@ -45,16 +44,9 @@ def train(config: Config, run: Run) -> None:
         if config.base:
             model = with_trl(model, tokenizer, items, prompts, parts, config, run)
         else:
-            how = sampling(config)
+            how = Sampling(config.group, 1.0, config.max_new_tokens, beta=config.beta)
             method.learn(model, tokenizer, items, prompts, parts, weights, how, config.policy, run, config.seed)
     save_pretrained(model, run.artifact, tokenizer)
-
-
-def sampling(config: Config) -> Any:
-    """How core's loop samples, and what it holds the policy to."""
-    from core.training.policy import Sampling
-
-    return Sampling(config.group, 1.0, config.max_new_tokens, beta=config.beta)
 
 
 def starting_point(config: Config, run: Run) -> str:
@@ -63,13 +55,9 @@ def starting_point(config: Config, run: Run) -> str:
 
     if config.base:
         return config.base
-    inputs = {name: getattr(config, name) for name in ("seed", "tuning", "english", "familiar")} | {
-        "sft": to_dict(config.sft)
-    }
-    items = data.items(config, "tuning")
-    if config.encoder_pairs == "policy":
-        inputs |= {"pairs": config.pairs}
-        items += data.items(config, "encoder")
+    names = ("seed", "tuning", "english", "familiar", *(("pairs",) if config.encoder_pairs == "policy" else ()))
+    inputs = {name: getattr(config, name) for name in names} | {"sft": to_dict(config.sft)}
+    items = data.items(config, "tuning") + (data.items(config, "encoder") if "pairs" in names else [])
     folder = run.stage("start", inputs, lambda to: miniature.policy_model(config, items, run, to))
     return str(folder / "model")
 
@@ -97,16 +85,11 @@ def train_encoder(config: Config, run: Run, copies: Copies, folder: Path) -> Non
     from core.training.fit import save_pretrained
     from papers.sql_contrastive import data, method, miniature
 
-    if not config.encoder:
-        build_folder(folder / "base", lambda to: miniature.encoder_base(config, to))
-    model, tokenizer = load(config.encoder or folder / "base", task="encoder", dtype="float32")
-    rows = data.pairs(data.items(config, "encoder"), copies)
-    own = replace(run, path=folder / "training")
+    trained = load(config.encoder, task="encoder", dtype="float32") if config.encoder else miniature.encoder(config)
+    rows, own = data.pairs(data.items(config, "encoder"), copies), replace(run, path=folder / "training")
     how = {"negatives": config.negatives, "temperature": config.temperature}
-    method.train_encoder(model, tokenizer, rows, config.contrast, own, config.seed, **how)
-    save_pretrained(model, folder / "model", tokenizer)
-    if is_main_process():
-        shutil.rmtree(folder / "base", ignore_errors=True)
+    method.train_encoder(*trained, rows, config.contrast, own, config.seed, **how)
+    save_pretrained(trained[0], folder / "model", trained[1])
 
 
 def with_trl(
@@ -117,6 +100,7 @@ def with_trl(
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
+    from core.distributed import world_size
     from core.models.adapters import with_lora
 
     weights = {name: weight for name, weight in asdict(config.weights).items() if weight}
@@ -124,12 +108,13 @@ def with_trl(
     if config.lora_rank:
         model = with_lora(model, config.lora_rank, alpha=2 * config.lora_rank, dropout=0.0)
     micro = settings.micro_batch_size or settings.batch_size
+    accumulated = max(1, settings.batch_size // micro // world_size())
     options = GRPOConfig(
         output_dir=str(run.checkpoints / "trl"), seed=config.seed, max_steps=settings.steps or -1,
         num_train_epochs=settings.epochs, learning_rate=settings.learning_rate, warmup_steps=settings.warmup,
         lr_scheduler_type="cosine", max_grad_norm=settings.max_grad_norm, bf16=settings.precision == "bf16",
         gradient_checkpointing=settings.gradient_checkpointing, logging_steps=settings.log_every, report_to=[],
-        per_device_train_batch_size=micro * config.group, gradient_accumulation_steps=settings.batch_size // micro,
+        per_device_train_batch_size=micro * config.group, gradient_accumulation_steps=accumulated,
         num_generations=config.group, max_completion_length=config.max_new_tokens, temperature=1.0,
         beta=config.beta, loss_type="grpo", use_bias_correction_kl=False, reward_weights=list(weights.values()),
         save_strategy="no",
