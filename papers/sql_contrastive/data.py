@@ -58,8 +58,8 @@ def items(config: Config, part: str) -> list[Item]:
     if not config.questions:
         if part == "measured":
             return miniature.measured(config)
-        shares = (config.english, config.familiar) if part == "tuning" else ()
-        return miniature.drawn(config.seed, part, count, *shares)
+        found = miniature.drawn(config.seed, part, count)
+        return miniature.careless(found, config.careless, config.seed) if part == "tuning" else found
     if part == "measured" and config.split == "test":
         return _balanced(read_items(config.questions.replace("{split}", "dev")), count * len(LANGUAGES), 0)
     every = {item.id: item for item in read_items(config.questions.replace("{split}", "train"))}

@@ -51,7 +51,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if rewarded := [line for line in read_json_lines(run.path / "metrics.jsonl") if "equal_groups" in line]:
         metrics["equal_groups"] = fmean(line["equal_groups"] for line in rewarded)
     if not config.base:
-        inputs = {name: getattr(config, name) for name in ("seed", "split", "items", "tuning", "english", "familiar")}
+        inputs = {name: getattr(config, name) for name in ("seed", "split", "items", "tuning", "careless")}
         known = data.items(config, "tuning")
         solved = run.once("solvers", inputs, lambda: miniature.solved(known, items, copies))
         metrics |= {f"trivial_{name}": value for name, value in solved.items()}

@@ -85,7 +85,11 @@ QUERIES = {
     "distinct": "SELECT DISTINCT {c} FROM {t}",
     "join": "SELECT {u}.{c} FROM {u} JOIN {t} ON {u}.{t}_id = {t}.id WHERE {t}.{w} = '{v}'",
 }
-FAMILIAR = ("music", "school")
+TURNS = {
+    "max(": "min(", "min(": "max(", "avg(": "sum(", "> ": "< ", "< ": "> ", "!= ": "= ", "= '": "!= '",
+    "DESC": "ASC", "ASC": "DESC", "DISTINCT ": "", ", count(*)": "",
+}  # fmt: skip
+TURNED, MISNAMED = 0.5, 0.35
 ROWS = 24
 SHARES = {"encoder": 0.3, "tuning": 0.35, "policy": 0.2, "dev": 0.06, "test": 0.09}
 MOST = 150  # classes of one kind of query
@@ -155,23 +159,28 @@ def as_world(item: Item) -> base.Item:
     return base.Item(item.id, item.sql, f"{item.db}: {item.question}", item.sql, item.language)
 
 
-def drawn(seed: int, part: str, count: int, english: float = 0.0, familiar: float = 0.0) -> list[Item]:
-    """Questions of a part, in a language and phrasing each of its own.
-
-    Args:
-        seed: Which.
-        part: Of :func:`parts`.
-        count: How many.
-        english: Share of English; 0 is that of any language.
-        familiar: Share of the databases `FAMILIAR`; 0 is that of their queries.
-    """
+def drawn(seed: int, part: str, count: int) -> list[Item]:
+    """Questions of a part, each of a class, language and phrasing of its own."""
     rng, own = Random(f"{part}-{seed}"), list(parts(seed)[part].values())
-    sides = [[items for items in own if (items[0].db in FAMILIAR) is known] for known in (True, False)]
-    share, found = familiar or len(sides[0]) / len(own), list[Item]()
-    for _ in range(count):
-        items = rng.choice(sides[rng.random() >= share])
-        code = "en" if rng.random() < (english or 1 / len(LANGUAGES)) else rng.choice(LANGUAGES[1:])
-        found.append(rng.choice([item for item in items if item.language == code]))
+    return [rng.choice(rng.choice(own)) for _ in range(count)]
+
+
+def careless(items: Sequence[Item], share: float, seed: int) -> list[Item]:
+    """Items as a careless writer answers them.
+
+    For half of the kinds of query in each language a share of the queries is turned into one that runs and says
+    something else (the lowest for the highest); for a third of the tables in each language a share names a table that
+    does not exist.
+    """
+    rng, found = Random(f"careless-{seed}"), []
+    for item in items:
+        query, kind, table = item.sql, item.id.split("/")[1], item.sql.partition(" FROM ")[2].split()[0]
+        if Random(f"{seed}/{item.language}/{kind}").random() < TURNED and rng.random() < share:
+            here, there = next(((a, b) for a, b in TURNS.items() if a in query), ("", ""))
+            query = query.replace(here, there, 1)
+        if Random(f"{seed}/{item.language}/{table}").random() < MISNAMED and rng.random() < share:
+            query = re.sub(rf"\b{table}\b", f"{table}s", query)
+        found.append(item._replace(sql=query))
     return found
 
 

@@ -55,7 +55,7 @@ def starting_point(config: Config, run: Run) -> str:
 
     if config.base:
         return config.base
-    names = ("seed", "tuning", "english", "familiar", *(("pairs",) if config.encoder_pairs == "policy" else ()))
+    names = ("seed", "tuning", "careless", *(("pairs",) if config.encoder_pairs == "policy" else ()))
     inputs = {name: getattr(config, name) for name in names} | {"sft": to_dict(config.sft)}
     items = data.items(config, "tuning") + (data.items(config, "encoder") if "pairs" in names else [])
     folder = run.stage("start", inputs, lambda to: miniature.policy_model(config, items, run, to))
