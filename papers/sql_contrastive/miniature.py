@@ -8,7 +8,6 @@ is trained on, development and test share none, in no language.
 
 from __future__ import annotations
 
-import csv
 import re
 import sqlite3
 from collections import defaultdict
@@ -21,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.corpora.files import table_rows
 from core.models.tokenization import completion_row, train_bpe
 from core.worlds import base
 from papers.sql_contrastive.config import LANGUAGES, VOCABULARY, Config, encoder_shape, policy_shape
@@ -99,8 +99,7 @@ _LITERAL = re.compile(r'(".*?")|\b(\d+)\b')
 @cache
 def words() -> dict[str, dict[str, str]]:
     """`{noun or "<kind of query>/<phrasing>": {language: text}}`."""
-    with Path(__file__).with_name("questions.tsv").open(encoding="utf-8", newline="") as lines:
-        return {row.pop("key"): row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}
+    return {row.pop("key"): row for _, row in table_rows(Path(__file__).with_name("questions.tsv"))}
 
 
 def build(folder: Path) -> None:
