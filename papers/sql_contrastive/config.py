@@ -59,9 +59,6 @@ class Config:
     """Hard negatives of a pair in each batch; ours, the abstract has none."""
     mismatched: bool = False
     """Ask the encoder how near answers are to other questions than their own: the effect, broken on purpose."""
-    encoder_pairs: Literal["encoder", "policy"] = "encoder"
-    """What the encoder's questions with gold queries are for; policy: they are added to supervised tuning instead, so
-    that an arm without encoder has seen as much gold (our control)."""
 
     # the policy
     group: Annotated[int, Range(2, 64)] = 8
@@ -114,8 +111,6 @@ class Config:
             raise UserError("A base needs questions, and questions a base: give --base, --questions and --databases.")
         if self.mismatched and not self.weights.contrastive:
             raise UserError("--mismatched asks the encoder, and weights.contrastive is 0: leave one out.")
-        if self.encoder_pairs == "policy" and (self.weights.contrastive or self.base):
-            raise UserError("encoder_pairs = 'policy' leaves none for an encoder: add --weights.contrastive 0.")
 
 
 TINY = Config()
@@ -149,9 +144,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "execution": {"weights.contrastive": 0.0},
     "start": {"weights.contrastive": 0.0, "reinforce": False},
     "mismatched": {"mismatched": True},
-    "in_batch": {"negatives": 0},
+    "in_batch": {"negatives": 0, "reinforce": False},
     "result": {"weights.contrastive": 0.0, "weights.result": 1.0},
-    "more_gold": {"weights.contrastive": 0.0, "encoder_pairs": "policy"},
 }
 
 

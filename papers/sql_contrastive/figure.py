@@ -13,9 +13,7 @@ ARMS = (
     ("start", "before any reward", "grey"),
     ("execution", "reward: it runs", "orange"),
     ("contrastive", "reward: it runs and is near", "blue"),
-    ("in_batch", "encoder without hard negatives", "green"),
-    ("mismatched", "encoder of mismatched pairs (null)", "grey"),
-    ("more_gold", "the encoder's pairs as tuning; it runs", "orange"),
+    ("mismatched", "near another question (null)", "grey"),
     ("result", "reward: the gold result (bound)", "green"),
 )
 METRICS = {"valid": "runs", "result_match": "right rows", "semantic": "right rows on\nall copies"}

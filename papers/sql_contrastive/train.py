@@ -55,9 +55,8 @@ def starting_point(config: Config, run: Run) -> str:
 
     if config.base:
         return config.base
-    names = ("seed", "tuning", "careless", *(("pairs",) if config.encoder_pairs == "policy" else ()))
-    inputs = {name: getattr(config, name) for name in names} | {"sft": to_dict(config.sft)}
-    items = data.items(config, "tuning") + (data.items(config, "encoder") if "pairs" in names else [])
+    inputs = {name: getattr(config, name) for name in ("seed", "tuning", "careless")} | {"sft": to_dict(config.sft)}
+    items = data.items(config, "tuning")
     folder = run.stage("start", inputs, lambda to: miniature.policy_model(config, items, run, to))
     return str(folder / "model")
 

@@ -330,7 +330,6 @@ def test_the_arms_differ_in_what_they_claim_to() -> None:
     assert set(find("sql_contrastive").variants) == set(arms)
     for changes, said in (
         ({"mismatched": True, "weights.contrastive": 0.0}, "mismatched"),
-        ({"encoder_pairs": "policy"}, "leaves none"),
         ({"databases": "x"}, "belong together"),
         ({"questions": "x", "databases": "y"}, "A base needs"),
     ):
