@@ -1,15 +1,15 @@
 """The tiny world: what is done with two numbers, in words of many languages, answered in digits.
 
-    <sw> saba + kumi na tano =  2 2             the task: sums; task experts see them in English alone
+    <sw> saba + kumi na moja =  1 8             the task: sums; task experts see them in English alone
     <sw> saba & kumi na tano =  7 , 1 5         read both numbers
     <sw> saba max kumi na tano =  1 5           the larger one
-    <sw> saba - kumi na tano =  8               how far apart they are
+    <sw> tatu - kumi na tano =  1 2             how far apart they are
 
 Number words are those of Unicode CLDR. The base has read four languages well, sums among it, and two target languages
 hardly at all and without any sum, as a multilingual model has its small languages. Language experts see everything but
 sums in their language. A sum in a target language is in nobody's data.
 
-Items are split by family: 4 + 7, 7 + 4, 11 - 4 and 11 - 7 say the same of three numbers. What families of the test and
+Items are split by family: 4 + 11, 11 + 4, 15 - 4 and 15 - 11 say the same of three numbers. What families of the test and
 development parts say is in no data of any language, task or model, nor is their pair of numbers asked otherwise.
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -73,12 +74,18 @@ def family(task: str, a: int, b: int) -> str:
     return "-".join(map(str, sorted((low, high - low)) if task == "sub" else (low, high)))
 
 
+def carries(task: str, a: int, b: int) -> bool:
+    """Whether a sum or a difference carries. What carries is asked of nobody: small models take long to learn it."""
+    low, high = sorted((a, b))
+    return {"add": a % 10 + b % 10 > 9, "sub": low % 10 > high % 10}.get(task, False)
+
+
 @cache
 def items(code: str, task: str) -> tuple[Item, ...]:
-    """Every pair of numbers in a language, named `sw/4-7/add-7-4`."""
+    """Every pair of numbers in a language, named `sw/4-15/add-15-4`."""
     words, found = spelled((code,), range(LARGEST + 1))[code], []
-    for a in range(LARGEST + 1):
-        for b in range(LARGEST + 1):
+    for a, b in product(range(LARGEST + 1), repeat=2):
+        if not carries(task, a, b):
             cls, prompt = family(task, a, b), f"<{code}> {words[a]} {SIGNS[task]} {words[b]} ="
             found.append(Item(f"{code}/{cls}/{task}-{a}-{b}", cls, prompt, answer(task, a, b), code))
     return tuple(found)
@@ -95,8 +102,8 @@ def parts(code: str, task: str, seed: int) -> dict[str, list[Item]]:
 
 @cache
 def dealt_families(seed: int) -> dict[str, str]:
-    """The part of every family."""
-    return {item.cls: name for name, own in split(items("en", TASK), seed, SHARES).items() for item in own}
+    """The part of every family: there is one for each pair of numbers, in whatever order."""
+    return {item.cls: name for name, own in split(items("en", "read"), seed, SHARES).items() for item in own}
 
 
 def asked(config: Config, code: str) -> dict[str, list[Item]]:

@@ -201,7 +201,7 @@ def test_no_sum_of_the_test_follows_from_the_data(seed: int) -> None:
     for config in (override(TINY, {"seed": seed, "split": split}) for split in ("test", "dev")):
         code = miniature.targets(config)[0]
         tested = {item.cls for item in miniature.asked(config, code)["add"]}
-        assert len(tested) == pytest.approx(127, abs=1)
+        assert 50 < len(tested) < 100
         for task in (*miniature.GENERIC, "add"):
             assert not tested & {item.cls for item in miniature.parts("en", task, seed)["train"]}
         found = miniature.solvers(config, code)
@@ -211,11 +211,14 @@ def test_no_sum_of_the_test_follows_from_the_data(seed: int) -> None:
 
 def test_every_item_has_its_answer_and_family() -> None:
     found = {item.id: item for task in miniature.SIGNS for item in miniature.items("sw", task)}
-    assert len(found) == 4 * 2500
-    item = found["sw/4-7/add-7-4"]
-    assert (item.prompt, item.answer) == ("<sw> saba + nne =", "1 1")
-    assert (found["sw/4-7/sub-11-4"].answer, found["sw/4-7/read-7-4"].answer) == ("7", "7 , 4")
-    assert (found["sw/4-7/sub-4-11"].answer, found["sw/4-7/max-7-4"].answer) == ("7", "7")
+    # 25 pairs of tens with 55 pairs of units that do not carry; what does not borrow says the same the other way round.
+    assert [len(miniature.items("sw", task)) for task in ("add", "read", "max")] == [25 * 55, 2500, 2500]
+    assert {miniature.family("sub", a, b) for a, b in ((15, 4), (4, 15), (15, 11))} == {"4-11"}
+    item = found["sw/4-11/add-11-4"]
+    assert (item.prompt, item.answer) == ("<sw> kumi na moja + nne =", "1 5")
+    assert (found["sw/4-11/sub-15-4"].answer, found["sw/4-11/read-11-4"].answer) == ("1 1", "1 1 , 4")
+    assert (found["sw/4-11/sub-4-15"].answer, found["sw/4-11/max-11-4"].answer) == ("1 1", "1 1")
+    assert not {"sw/4-7/add-4-7", "sw/4-7/sub-11-4"} & found.keys()
 
 
 def test_rows_are_those_of_core() -> None:
