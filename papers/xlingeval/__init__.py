@@ -102,7 +102,7 @@ PAPER = Paper(
         Premise(id="consistent-english", statement="Its answers to one English question are more alike than answers to "
                 "different ones.", metric="alike_en", variant="model", at_least=0.1),
     ),
-    minutes=13,
+    minutes=21,
     official_code="https://github.com/claws-lab/XLingEval",
     licence_note="Official code and XLingHealth: Apache-2.0. Llama 3.1: its own terms; NLLB-200: CC-BY-NC-4.0.",
     disclaimer="No medical advice. The miniature's answers are facts of any first-aid leaflet; its contradictions are "
