@@ -25,7 +25,8 @@ from core.experiment.run import environment
 from core.files import read_json, write_json
 
 NAMES = (
-    "trainer", "choices", "extraction", "surgery", "lexicon", "merging", "memory", "matmul", "threads", "growth", "gpu",
+    "trainer", "choices", "extraction", "surgery", "lexicon", "merging", "parsers", "memory", "matmul", "threads",
+    "growth", "gpu",
 )  # fmt: skip
 
 

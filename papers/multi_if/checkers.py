@@ -28,6 +28,7 @@ from core.corpora.catalogues import package_folder
 from core.errors import UserError
 from core.files import load_yaml
 from core.text import segment
+from core.text.detection import detect
 from core.text.languages import language as known_language
 
 Compat = Literal["official", "fixed"]
@@ -54,30 +55,6 @@ _CLOSING = {"official": '"', "fixed": "\"'“”„«»‘’」』*_` \t\n"}
 
 
 # --- what the two readings differ in ----------------------------------------------------------------------------------
-
-
-@cache
-def _detectors() -> Any:
-    package_folder("langdetect", "checkers")
-    from langdetect import detector_factory
-
-    factory = detector_factory.DetectorFactory()
-    factory.load_profile(detector_factory.PROFILES_DIRECTORY)
-    factory.set_seed(0)
-    return factory
-
-
-@lru_cache(4096)
-def detect(text: str) -> str | None:
-    """langdetect's label, seeded for every text; None where there is nothing to tell by."""
-    from langdetect import LangDetectException
-
-    detector = _detectors().create()
-    detector.append(text)
-    try:
-        return str(detector.detect())
-    except LangDetectException:
-        return None
 
 
 @cache
@@ -372,7 +349,7 @@ def complete(instruction: str, arguments: Mapping[str, Any], compat: Compat) -> 
     given = {name: value for name, value in arguments.items() if value is not None}
     if unknown := sorted(set(given) - set(names)):
         raise UserError(f"{instruction} has no argument {unknown[0]!r}: it takes {', '.join(names) or 'none'}.")
-    draw = Random(f"{instruction}/{sorted(given.items(), key=str)}")
+    draw: Random | None = None
     for name in names:
         if problem := _problem(name, given, compat):
             if (
@@ -382,6 +359,7 @@ def complete(instruction: str, arguments: Mapping[str, Any], compat: Compat) -> 
             ):
                 raise UserError(f"{instruction}: {name} = {given.get(name)!r} {problem}.")
             common = top_words()
+            draw = draw or Random(f"{instruction}/{sorted(given.items(), key=str)}")
             given[name] = (
                 draw.sample(common, 2) if name in _LISTS
                 else draw.choice(common if name in _WORDS else _DRAWN[name])

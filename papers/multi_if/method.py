@@ -112,7 +112,7 @@ def check(
         compat: `official` decides as the authors' evaluator does, `fixed` without its mistakes (`checkers.py`).
         language: Code of the conversation's language, which `fixed` counts words and sentences by.
     """
-    texts = [response] if strict else loosened(response)
+    texts = [response] if strict else list(dict.fromkeys(loosened(response)))  # some are equal
     return any(follows(instruction, arguments, t, compat, language) for t in texts if (t if strict else t.strip()))
 
 
