@@ -16,7 +16,6 @@ from random import Random
 from typing import Any
 
 from benchmarks.common import Comparison, compare
-from core.text import detection
 from papers.multi_if import checkers
 from papers.multi_if.method import Constraint, Conversation, Turn, score
 from papers.multiloko import answers
@@ -121,8 +120,7 @@ def instructed() -> Comparison:
     found: dict[str, list[Any]] = {}
 
     def ours() -> None:
-        for kept in (detection.detect, detection._grams):
-            kept.cache_clear()
+        checkers.detect.cache_clear()
         found["ours"] = [(row.strict, row.loose) for row in score(talks, said, "official")]
 
     def instead() -> None:
@@ -132,8 +130,7 @@ def instructed() -> Comparison:
     row = compare(
         "Multi-IF, answers checked: ours / the official script's way", ours, instead, work=INSTRUCTED, unit="answers/s",
         expected="10", note=f"{INSTRUCTED} answers of some 900 signs, {len(LANGUAGES)} languages, {ASKED} of "
-        f"{len(OFFICIAL)} instructions each, strict and loose; all verdicts agree; both draw as often for langdetect's "
-        "label of a text, which most of our time is",
+        f"{len(OFFICIAL)} instructions each, strict and loose; all verdicts agree; most of our time is langdetect's",
     )  # fmt: skip
     agree("Multi-IF", found["ours"], found["script"])
     return row

@@ -28,7 +28,6 @@ from core.corpora.catalogues import package_folder
 from core.errors import UserError
 from core.files import load_yaml
 from core.text import segment
-from core.text.detection import detect
 from core.text.languages import language as known_language
 
 Compat = Literal["official", "fixed"]
@@ -55,6 +54,30 @@ _CLOSING = {"official": '"', "fixed": "\"'“”„«»‘’」』*_` \t\n"}
 
 
 # --- what the two readings differ in ----------------------------------------------------------------------------------
+
+
+@cache
+def _detectors() -> Any:
+    package_folder("langdetect", "checkers")
+    from langdetect import detector_factory
+
+    factory = detector_factory.DetectorFactory()
+    factory.load_profile(detector_factory.PROFILES_DIRECTORY)
+    factory.set_seed(0)
+    return factory
+
+
+@lru_cache(4096)
+def detect(text: str) -> str | None:
+    """langdetect's label, seeded for every text; None where there is nothing to tell by."""
+    from langdetect import LangDetectException
+
+    detector = _detectors().create()
+    detector.append(text)
+    try:
+        return str(detector.detect())
+    except LangDetectException:
+        return None
 
 
 @cache

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from core.errors import UserError
 from core.text import romanize as romanization
-from core.text.detection import detect
 from core.text.distance import shared_trigrams
 from core.text.families import FAMILIES
 from core.text.fences import fenced, keep_code
@@ -612,41 +611,3 @@ def test_every_block_of_the_original_stands_in_the_translation(translated, origi
     kept = keep_code(translated, original)
     assert all(block in kept for block in fenced(original))
     assert keep_code(original, original) == original
-
-
-# ---------------------------------------------------------------- langdetect
-
-
-def langdetect_says(text: str) -> str | None:
-    """The library's own way, seeded."""
-    import langdetect
-    from langdetect import detector_factory
-
-    detector_factory.init_factory()
-    detector = detector_factory._factory.create()
-    detector.seed = 0
-    detector.append(text)
-    try:
-        return str(detector.detect())
-    except langdetect.LangDetectException:
-        return None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Many people know it well, and children like it: NASA does too.", "Cela fait partie de notre vie.", "OK",
-        "Многие люди хорошо это знают, see https://example.org/a?b or me@example.org.",
-        "这是我们生活的一部分。 孩子们喜欢。",
-        "“你好世界”", "यह हमारे जीवन का हिस्सा है। USA", "ペンです", "안녕하세요",
-        "aB CDe  FGH\n\nEF… é É\t", "Tie\u0302\u0301ng Vie\u0323t",
-        "Ștefan își ține", "ab " * 6000, "", "123 !?", "\n",
-    ],
-)  # fmt: skip
-def test_the_label_of_langdetect(text: str) -> None:
-    assert detect(text) == langdetect_says(text)
-
-
-@given(st.text(st.sampled_from("aZ [é\u0301\u0323ьЖ的。いकি'1\nßñ한"), max_size=40))
-def test_the_label_of_langdetect_for_any_mixture(text: str) -> None:
-    assert detect(text) == langdetect_says(text)
