@@ -50,7 +50,7 @@ class Config:
     source: str = ""
     """Questions of which the model's own answers are read: `mgsm`, or as `core.tasks.mathematics.questions` takes them;
     empty: the miniature's."""
-    texts: Annotated[int, Range(1)] = 24
+    texts: Annotated[int, Range(1)] = 48
     """Texts of a language from which neurons are identified; at the paper's scale 250, all of MGSM."""
     tested: Annotated[int, Range(1)] = 5
     """Other texts of a language on which is measured what switching off does; the paper measures on the same."""

@@ -353,10 +353,11 @@ def plain(config: Config) -> Config:
 
 
 def asked(config: Config) -> dict[str, list[Any]]:
-    """The sums that are tested; they are short, so there are four for a message."""
+    """The sums that are tested."""
     from papers.language_neurons import miniature
 
-    return miniature.drawn(config.split, 4 * config.texts, config, miniature.languages(config), "tested")
+    count = miniature.PER_MESSAGE * config.texts
+    return miniature.drawn(config.split, count, config, miniature.languages(config), "tested")
 
 
 def said(config: Config, loaded: Loaded) -> dict[str, Texts]:
