@@ -42,8 +42,8 @@ ENGLISH_SHARE = 0.5
 LARGEST = 29
 # Of the sums: feedback is asked for some, others are tested or for development; the rest is read in all languages.
 PARTS = {"asked": 0.25, "test": 0.15, "dev": 0.15}
-# For each message two names of emoji, the other domain, and two sums that are tested: they are shorter.
-PER_MESSAGE = 2
+# For each message two names of emoji, the other domain, and three sums that are tested: they are shorter.
+NAMES, SUMS = 2, 3
 SIGN = "=>"  # between a chain and its translation
 # With fewer steps no answer is right, and the pairs are of what is wanted (the smoke run).
 LEARNT = 50
@@ -85,9 +85,9 @@ def other_domain(config: Config) -> dict[str, Texts]:
     from core.worlds.concepts import held_out, names
 
     if config.name == CALCULATOR:
-        asked = drawn("asked", PER_MESSAGE * config.texts, config, languages(config), "domain")
+        asked = drawn("asked", NAMES * config.texts, config, languages(config), "domain")
         return {code: [("", one.prompt) for one in own] for code, own in asked.items()}
-    keys = held_out(config.split, PER_MESSAGE * config.texts, config.seed)
+    keys = held_out(config.split, NAMES * config.texts, config.seed)
     return {code: [("", names()[key][code]) for key in keys] for code in languages(config)}
 
 
