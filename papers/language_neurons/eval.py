@@ -380,12 +380,13 @@ def aligning(
     details: dict[str, Any] = {"layers_after": layers(measured, found), "histogram_after": found.histogram()}
     if config.name == CALCULATOR:
         wanted = asked(config)
-        units |= graded(config, wanted, answered)
+        was, right = (graded(config, wanted, own) for own in (spoken, answered))
+        units |= right
         metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(wanted, config).items()}
-        metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values())
-        metrics["learnt"] = fmean(units["right_trained"].values()) - fmean(
-            graded(config, wanted, spoken)["right_trained"].values()
-        )
+        if "right_untrained" in units:
+            metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values())
+        if "right_trained" in units:
+            metrics["learnt"] = fmean(right["right_trained"].values()) - fmean(was["right_trained"].values())
         rows = [(own[0].answer, *answered[code][0]) for code, own in wanted.items()]
         details["samples"] = [{"asked": prompt, "said": text, "wanted": answer} for answer, prompt, text in rows]
     else:

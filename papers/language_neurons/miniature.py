@@ -56,7 +56,7 @@ def languages(config: Config) -> tuple[str, ...]:
         UserError: There is nothing in one of them.
     """
     known = SPOKEN if config.name == CALCULATOR else None
-    if known and (unknown := [code for code in config.languages if code not in known]):
+    if known and (unknown := [code for code in (*config.languages, *config.aligned) if code not in known]):
         raise UserError(f"The calculator does not speak {unknown[0]!r}: it has {', '.join(known)}.")
     return config.languages or known or READ
 

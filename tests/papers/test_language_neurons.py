@@ -214,6 +214,8 @@ def test_switching_off_and_back(small: Loaded, tmp_path: Path) -> None:
     assert lost["en"] == {"en": 0, "sw": 0}
     assert all(abs(value) > 1e-6 for value in lost["sw"].values())
     assert eval.nats_of(small.model, rows) == before
+    with pytest.raises(UserError, match="no token to measure in 'sw'"):
+        eval.nats_of(small.model, {"sw": [{"input_ids": [5], "labels": [5]}]})
     with pytest.raises(UserError, match="at least two"):
         method.activity(small.model, {"en": []})
     with pytest.raises(UserError, match="no token to count in 'sw'"):
@@ -221,6 +223,16 @@ def test_switching_off_and_back(small: Loaded, tmp_path: Path) -> None:
     (tmp_path / "activity.json").write_text('{"languages": ["en"], "layers": {"a": 1}}')
     with pytest.raises(UserError, match=r"which activity\.json does not name"):
         data.read_activity(tmp_path)
+
+
+def test_texts_by_lot() -> None:
+    read = {code: [("", f"{code}{i}") for i in range(20)] for code in ("en", "sw")}
+    lot = eval.by_lot(read, 0)
+    assert sorted(pair for own in lot.values() for pair in own) == sorted(pair for own in read.values() for pair in own)
+    assert 4 < sum(text.startswith("en") for _, text in lot["en"]) < 16
+    assert eval.owned(method.identify(planted(), rate=0.24, bar=0.84), ("en", "a", "b", "c", "d")) == {
+        "owned_english": pytest.approx(30 / 15)
+    }
 
 
 def test_a_matrix_in_numbers() -> None:
@@ -365,6 +377,19 @@ def test_verbs(
     capsys.readouterr()
     use.main(["compare", "found", "found"])
     assert "1.000" in capsys.readouterr().out
+    Path("tuned").mkdir()
+    for file in ("chosen.json", "activity.safetensors"):
+        Path("tuned", file).write_bytes(Path("found", file).read_bytes())
+    facts = json.loads(Path("found/activity.json").read_text())
+    facts["layers"] = {f"base_model.model.{path}": size for path, size in facts["layers"].items()}
+    Path("tuned/activity.json").write_text(json.dumps(facts))
+    use.main(["compare", "found", "tuned"])
+    assert "1.000" in capsys.readouterr().out
+    blank = [{**row, "text": " "} if row["language"] == "sw" else row for row in rows]
+    Path("few.jsonl").write_text("".join(json.dumps(row) + "\n" for row in blank))
+    with pytest.raises(SystemExit):
+        use.main(["grid", "found", "few.jsonl", "--model", "model"])
+    assert "All texts in 'sw'" in capsys.readouterr().err
     Path("one.jsonl").write_text(json.dumps(rows[0]) + "\n")
     with pytest.raises(SystemExit):
         use.main(["grid", "found", "one.jsonl", "--model", "model"])
