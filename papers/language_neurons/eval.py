@@ -172,7 +172,7 @@ def losses(
     found, before = Matrix(), before or nats_of(model, rows)
     for code, neurons in masks.items():
         with method.switched_off(model, measured, neurons):
-            after = nats_of(model, rows)
+            after = nats_of(model, rows) if len(neurons) else before
         found[code] = {other: after[other] - before[other] for other in rows}
     return found
 

@@ -51,7 +51,12 @@ def draw(record: Record) -> Figure:
 
 def _marks(axes: Axes, record: Record, arms: Sequence[tuple[str, str, str, str]], control: str | float = 0.0) -> None:
     shown = [row for row in arms if row[0] in record.measurements]
-    found = [(mean_of(record, variant, metric, "language", control), colour) for variant, metric, _, colour in shown]
+    # Two languages have preferences: their sums are drawn, elsewhere languages.
+    units = ["language/sum" if metric == "right_trained" else "language" for _, metric, *_ in shown]
+    found = [
+        (mean_of(record, variant, metric, unit, control), colour)
+        for (variant, metric, _, colour), unit in zip(shown, units, strict=True)
+    ]
     interval_marks(axes, found)
     for row, (bar, _) in enumerate(found):
         axes.text(bar.estimate, row - 0.2, f"{bar.estimate:+z.2f}", ha="center", va="bottom", fontsize=8)
@@ -75,7 +80,7 @@ def _matrix(axes: Axes, record: Record) -> None:
     axes.set_xticks(range(len(codes)), codes, fontsize=8)
     axes.set_yticks(range(len(codes)), [name(code) for code in codes], fontsize=8)
     axes.grid(visible=False)
-    axes.set_title("specific and related off", fontsize=10)
+    axes.set_title("Specific and related off", fontsize=10)
     axes.set_xlabel("nats a token lost in", fontsize=8)
 
 
