@@ -88,7 +88,7 @@ class Config:
     beta: Annotated[float, Range(0, 100)] = 0.1
     """How much DPO holds the policy to its reference (MAPO)."""
     sft: TrainingConfig = field(
-        default_factory=lambda: replace(_SCRATCH, steps=500, batch_size=48, learning_rate=2e-3, weight_decay=0.1)
+        default_factory=lambda: replace(_SCRATCH, steps=800, batch_size=48, learning_rate=2e-3, weight_decay=0.1)
     )
     """Of the calculator, and of its translation model."""
     dpo: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=150, batch_size=32, learning_rate=3e-5))
