@@ -33,7 +33,7 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Draws messages, facts, initial weights, answers and random neurons."""
+    """Draws messages, sums, initial weights, answers and random neurons."""
     split: Literal["test", "dev"] = "test"
     """Measure on test items, or on those on which settings are chosen."""
 
@@ -50,12 +50,14 @@ class Config:
     source: str = ""
     """Questions of which the model's own answers are read: `mgsm`, or as `core.tasks.mathematics.questions` takes them;
     empty: the miniature's."""
-    texts: Annotated[int, Range(1)] = 24
+    texts: Annotated[int, Range(1)] = 48
     """Texts of a language from which neurons are identified; at the paper's scale 250, all of MGSM."""
-    tested: Annotated[int, Range(1)] = 5
+    tested: Annotated[int, Range(1)] = 8
     """Other texts of a language on which is measured what switching off does; the paper measures on the same."""
     max_new_tokens: Annotated[int, Range(1)] = 24
     """Longest answer."""
+    shuffled: bool = False
+    """Texts are given to languages by lot, the effect broken on purpose."""
 
     # which neurons
     rate: Annotated[float, Range(0, 1)] = 0.0
@@ -79,18 +81,18 @@ class Config:
     """The model before alignment, whose lambda and threshold are used; empty: `model` itself."""
     preferences: str = ""
     """Pairs for a model that is not made here: JSONL of `python -m papers.language_neurons.use pairs`."""
-    asked: Annotated[int, Range(1)] = 80
-    """Questions of each aligned language from which the miniature's pairs are made."""
-    samples: Annotated[int, Range(2)] = 6
-    """Answers to each; 20 (MAPO)."""
+    asked: Annotated[int, Range(1)] = 225
+    """Questions of each aligned language from which the miniature's pairs are made: all that are kept for it."""
+    samples: Annotated[int, Range(2)] = 20
+    """Answers to each (MAPO)."""
     beta: Annotated[float, Range(0, 100)] = 0.1
     """How much DPO holds the policy to its reference (MAPO)."""
     sft: TrainingConfig = field(
-        default_factory=lambda: replace(_SCRATCH, steps=500, batch_size=48, learning_rate=2e-3, weight_decay=0.1)
+        default_factory=lambda: replace(_SCRATCH, steps=800, batch_size=48, learning_rate=2e-3, weight_decay=0.1)
     )
     """Of the calculator, and of its translation model."""
-    dpo: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=100, batch_size=32, learning_rate=1e-4))
-    """Of the alignment."""
+    dpo: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=150, batch_size=32, learning_rate=3e-5))
+    """Of the alignment: two passes over the pairs. Ten over few pairs do harm, as does a rate of 1e-4."""
 
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
@@ -113,7 +115,7 @@ TINY = Config(dtype="float32")
 _PAPER = Config(
     model="kevinpro/MistralMathOctopus-7B", dtype="bfloat16", device_map="auto", source="mgsm",
     languages=("en", "ru", "es", "fr", "de", "zh", "ja", "bn", "th", "sw"), texts=250, tested=250, max_new_tokens=1024,
-    aligned=("sw", "th"), samples=20,
+    aligned=("sw", "th"),
     dpo=TrainingConfig(
         steps=1000, batch_size=16, learning_rate=1e-6, schedule="cosine", warmup=100, max_length=1024, layout="padded",
         long_documents="drop", precision="bf16", gradient_checkpointing=True,
@@ -128,7 +130,6 @@ PRESETS: dict[str, Config] = {
     ),
     "tiny": TINY,
     "paper": _PAPER,
-    "paper-llama": replace(_PAPER, model="kevinpro/MetaMathOctopus-7B"),
     "paper-align": replace(_PAPER, silenced="none", alignment="mapo"),
 }  # fmt: skip
 
@@ -140,6 +141,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "general": {**_SWITCH, "silenced": "general"},
     "random": {**_SWITCH, "silenced": "random"},
     "padded": {**_SWITCH, "silenced": "padded"},
+    "shuffled": {**_SWITCH, "silenced": "related", "shuffled": True},
     "lape": {**_SWITCH, "silenced": "related", "selection": "lape"},
     "base": {**_ALIGN, "alignment": "none"},
     "mapo": {**_ALIGN, "alignment": "mapo"},

@@ -11,10 +11,14 @@ are questions, the difference in answers that are right and in the right languag
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, cast
 
+from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
@@ -36,12 +40,15 @@ _NOT_OF_THE_TEXTS = ("rate", "bar", "selection", "silenced", "alignment", "align
 
 def evaluate(config: Config, run: Run) -> Measurement:
     """What switching off does, and how right answers are and which neurons there are, each where it is asked for."""
-    loaded, parts = current(config, run), []
-    read, held = texts(config, loaded)
+    parts, before = [], None
+    if config.name == CALCULATOR or config.alignment != "none" or config.before:
+        before = unaligned(config, run)  # its model is let go before another is loaded
+    loaded = current(config, run)
+    read, held = texts(config, run, loaded)
     if config.silenced != "none":
         parts.append(switching(config, run, loaded, read, held))
-    if config.name == CALCULATOR or config.alignment != "none" or config.before:
-        parts.append(aligning(config, run, loaded, read))
+    if before:
+        parts.append(aligning(config, run, loaded, read, *before))
     merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in _FIELDS]
     return Measurement(*merged)
 
@@ -50,7 +57,9 @@ def current(config: Config, run: Run) -> Loaded:
     """The model that is looked at: aligned, if it is."""
     from core.models import loading
 
-    return loading.load(run.artifact, dtype=config.dtype) if config.alignment != "none" else load(config, run)
+    if config.alignment == "none":
+        return load(config, run)
+    return loading.load(run.artifact, dtype=config.dtype, device_map=config.device_map)
 
 
 # --- switching off ----------------------------------------------------------------------------------------------------
@@ -60,10 +69,10 @@ def switching(
     config: Config, run: Run, loaded: Loaded, read: Mapping[str, Texts], held: Mapping[str, Texts]
 ) -> Measurement:
     """Effects on the own language and on others, and where the neurons are."""
-    from papers.language_neurons import data, method
+    from papers.language_neurons import data
 
     measured = activity_of(config, run, loaded, lambda: read)
-    found = method.identify(measured.shares, rate=config.kept, bar=config.bar, selection=config.selection)
+    found = identified(config, measured)
     masks = masks_of(measured, found, cast("Kind", config.silenced), config.seed)
     rows = {code: data.rows(loaded.tokenizer, own) for code, own in held.items()}
     before = run.once("nats", unchanged(config, run), lambda: nats_of(loaded.model, rows))
@@ -74,7 +83,7 @@ def switching(
         metrics |= {f"answers_{name}": value for name, value in metrics_right.items()}
         units |= {f"answers_{name}": value for name, value in units_right.items()}
     else:
-        units |= overlaps(config, run, loaded, masks, measured)
+        units |= overlaps(config, run, loaded, masks, measured, read)
         units["speaks"] = speaks(read, held, before, rows)
         metrics["least_spoken"] = min(units["speaks"].values())
     stage_metrics, stage_units = stages(measured, found)
@@ -87,8 +96,22 @@ def switching(
     return Measurement(metrics, units, details)
 
 
-def texts(config: Config, loaded: Loaded) -> tuple[dict[str, Texts], dict[str, Texts]]:
+def texts(config: Config, run: Run, loaded: Loaded) -> tuple[dict[str, Texts], dict[str, Texts]]:
     """What neurons are identified from, and what is measured on: the model's own answers, or messages."""
+    read, held = run.once("texts", unchanged(config, run), lambda: drawn(config, loaded))
+    return (by_lot(read, config.seed) if config.shuffled else read), held
+
+
+def by_lot(read: Mapping[str, Texts], seed: int) -> dict[str, Texts]:
+    """The same texts, each under any of the languages."""
+    flat = [pair for own in read.values() for pair in own]
+    Random(f"shuffled-{seed}").shuffle(flat)
+    rest = iter(flat)
+    return {code: [next(rest) for _ in own] for code, own in read.items()}
+
+
+def drawn(config: Config, loaded: Loaded) -> tuple[dict[str, Texts], dict[str, Texts]]:
+    """Texts of every language, before any is shuffled."""
     from core.tasks import mathematics
     from papers.language_neurons import data, miniature
 
@@ -149,7 +172,7 @@ def losses(
     found, before = Matrix(), before or nats_of(model, rows)
     for code, neurons in masks.items():
         with method.switched_off(model, measured, neurons):
-            after = nats_of(model, rows)
+            after = nats_of(model, rows) if len(neurons) else before
         found[code] = {other: after[other] - before[other] for other in rows}
     return found
 
@@ -171,25 +194,25 @@ def nats_of(model: Any, rows: Mapping[str, Sequence[Any]]) -> dict[str, float]:
             values, owners = label_log_probs(model, batch)
             for value, owner in zip(values.tolist(), owners.tolist(), strict=True):
                 found[flat[places[owner]][0]].append(-value)
+    if empty := [code for code, values in found.items() if not values]:
+        raise UserError(f"There is no token to measure in {empty[0]!r}: give texts of more than one token.")
     return {code: fmean(values) for code, values in found.items()}
 
 
 def summary(matrix: Matrix) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """A matrix in numbers, by the language that is switched off: its `own` change, the mean of `others`, their
-    difference (`selective`), also against languages of the same kind of script alone (`nearby`), and the share of the
-    other languages that change less (`first`)."""
+    """A matrix in numbers, by the language that is switched off: its `own` change, the mean of `others`, and their
+    difference (`selective`), also against languages of the same kind of script alone (`nearby`)."""
     from core.text.languages import language
 
     def latin(code: str) -> bool:
         return language(code).script == "Latn"
 
-    units: dict[str, dict[str, float]] = {name: {} for name in ("own", "others", "selective", "first", "nearby")}
+    units: dict[str, dict[str, float]] = {name: {} for name in ("own", "others", "selective", "nearby")}
     for code, row in matrix.items():
         others = {other: value for other, value in row.items() if other != code}
         near = [value for other, value in others.items() if latin(other) == latin(code)]
         units["own"][code], units["others"][code] = row[code], fmean(others.values())
         units["selective"][code] = row[code] - units["others"][code]
-        units["first"][code] = fmean(float(row[code] > value) for value in others.values())
         if near:
             units["nearby"][code] = row[code] - fmean(near)
     units = {name: values for name, values in units.items() if values}
@@ -207,10 +230,12 @@ def counts(found: Neurons, codes: Sequence[str]) -> dict[str, dict[str, float]]:
 
 
 def owned(found: Neurons, codes: Sequence[str]) -> dict[str, float]:
-    """Neurons, specific or related, of English, and of the other languages on average."""
+    """Neurons, specific or related, of English, for each that another language has on average; 1 where none has any."""
     number = {code: len(found.of(k, "related")) for k, code in enumerate(codes)}
     others = [count for code, count in number.items() if code != "en"]
-    return {"owned_english": float(number["en"]), "owned_others": fmean(others)} if "en" in number and others else {}
+    if "en" not in number or not others:
+        return {}
+    return {"owned_english": number["en"] / fmean(others) if any(others) else 1.0}
 
 
 def layers(measured: Activity, found: Neurons) -> dict[str, list[int]]:
@@ -223,8 +248,9 @@ def layers(measured: Activity, found: Neurons) -> dict[str, list[int]]:
 
 
 def stages(measured: Activity, found: Neurons) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Layers in numbers, as thousandths of a layer's neurons: `language` neurons (specific or related) and general ones
-    by layer but for the last, then their means in the stages that the paper tells apart."""
+    """Layers in numbers: `language` neurons (specific or related) and general ones, as thousandths of a layer's, by
+    layer but for the last; means of the former in the stages that the paper tells apart; and the share of general ones
+    among those that are active in some language, in the last layer and in the others."""
     of, sizes = layers(measured, found), list(measured.layers.values())
     parts = {
         "language": [1000 * (a + b) / n for a, b, n in zip(of["specific"], of["related"], sizes, strict=True)],
@@ -233,9 +259,11 @@ def stages(measured: Activity, found: Neurons) -> tuple[dict[str, float], dict[s
     units = {f"{name}_layers": {f"{i:03d}": v for i, v in enumerate(own[:-1])} for name, own in parts.items()}
     most = max(1, len(sizes) // 8)  # the paper's first stage is four of 32 layers
     middle = slice(most, max(most + 1, len(sizes) // 2))
-    metrics = {"general_last": parts["general"][-1], "general_others": fmean(parts["general"][:-1])}
+    some = measured.by_layer(found.active.any(1).nonzero().flatten())
+    general = [a / n for a, n in zip(of["general"], some, strict=True) if n]
+    metrics = {"general_last": general[-1], "general_others": fmean(general[:-1] or general)}
     metrics |= {"language_first": fmean(parts["language"][:most]), "language_middle": fmean(parts["language"][middle])}
-    return metrics | {"language_late": fmean(parts["language"][middle.stop :])}, units
+    return metrics, units
 
 
 def speaks(
@@ -256,16 +284,30 @@ def speaks(
 
 
 def overlaps(
-    config: Config, run: Run, loaded: Loaded, masks: Mapping[str, Tensor], measured: Activity
+    config: Config, run: Run, loaded: Loaded, masks: Mapping[str, Tensor], measured: Activity, read: Mapping[str, Texts]
 ) -> dict[str, dict[str, float]]:
-    """The share of what is switched off that is found again in another domain, and by chance."""
-    from papers.language_neurons import method, miniature
+    """The share of what is switched off that is found again in another domain, and by chance; and, as the most that so
+    few texts allow, the share of what one half of the texts gives that the other gives too."""
+    from papers.language_neurons import miniature
 
-    other = activity_of(config, run, loaded, lambda: miniature.other_domain(config), "other")
-    found = method.identify(other.shares, rate=config.kept, bar=config.bar, selection=config.selection)
-    again = masks_of(other, found, cast("Kind", config.silenced), config.seed + 1)
+    def found_in(name: str, source: Callable[[], Mapping[str, Texts]], salt: int) -> dict[str, Tensor]:
+        other = activity_of(config, run, loaded, source, name)
+        return masks_of(other, identified(config, other), cast("Kind", config.silenced), config.seed + salt)
+
+    again = found_in("other", lambda: miniature.other_domain(config), 1)
+    parts = [{code: own[i::2] for code, own in read.items()} for i in (0, 1)]
+    one, two = (found_in(f"half{i}", partial(dict, part), 2 + i) for i, part in enumerate(parts))
     both = {code: found_again(own, again[code], measured) for code, own in masks.items() if len(own)}
-    return {name: {code: pair[k] for code, pair in both.items()} for k, name in enumerate(("overlap", "chance"))}
+    units = {name: {code: pair[k] for code, pair in both.items()} for k, name in enumerate(("overlap", "chance"))}
+    units["halves"] = {code: found_again(own, two[code], measured)[0] for code, own in one.items() if len(own)}
+    return {name: own for name, own in units.items() if own}
+
+
+def identified(config: Config, measured: Activity, like: Neurons | None = None) -> Neurons:
+    """The kinds of neurons, chosen as the configuration says."""
+    from papers.language_neurons import method
+
+    return method.identify(measured.shares, rate=config.kept, bar=config.bar, selection=config.selection, like=like)
 
 
 def found_again(own: Tensor, there: Tensor, measured: Activity) -> tuple[float, float]:
@@ -311,19 +353,23 @@ def right_answers(config: Config, answered: Mapping[str, Texts]) -> dict[str, fl
 # --- alignment --------------------------------------------------------------------------------------------------------
 
 
-def aligning(config: Config, run: Run, model: Loaded, answered: Mapping[str, Texts]) -> Measurement:
-    """Right answers by language, and neurons by kind with lambda and threshold of the model before alignment."""
-    from core.models import loading
-    from papers.language_neurons import method, miniature
+def unaligned(config: Config, run: Run) -> tuple[Activity, Mapping[str, Texts]]:
+    """How active neurons are in the model before alignment, and what it says."""
+    plain = replace(config, alignment="none", model=config.before or config.model, before="")
+    start = load(plain, run)
+    spoken = texts(plain, run, start)[0]
+    return activity_of(plain, run, start, lambda: spoken), spoken
 
-    if config.alignment != "none" or config.before:
-        start = loading.load(config.before, dtype=config.dtype) if config.before else load(config, run)
-        before = activity_of(plain(config), run, start, lambda: texts(config, start)[0], "before")
-        measured = activity_of(config, run, model, lambda: answered, "after")
-    else:
-        before = measured = activity_of(config, run, model, lambda: answered, "before")
-    first = method.identify(before.shares, rate=config.kept, bar=config.bar)
-    found = method.identify(measured.shares, rate=config.kept, bar=config.bar, like=first)
+
+def aligning(
+    config: Config, run: Run, model: Loaded, answered: Mapping[str, Texts], before: Activity,
+    spoken: Mapping[str, Texts],
+) -> Measurement:  # fmt: skip
+    """Right answers by language, and neurons by kind with lambda and threshold of the model before alignment."""
+    from papers.language_neurons import miniature
+
+    measured, first = activity_of(config, run, model, lambda: answered), identified(config, before)
+    found = identified(config, measured, first)
     units = counts(found, measured.languages) | {"stayed": {}, "by_chance": {}}
     fewest = min(sum(units[kind][code] for kind in ("specific", "shared")) for code in measured.languages)
     now = masks_of(measured, found, "related", config.seed)
@@ -334,9 +380,13 @@ def aligning(config: Config, run: Run, model: Loaded, answered: Mapping[str, Tex
     details: dict[str, Any] = {"layers_after": layers(measured, found), "histogram_after": found.histogram()}
     if config.name == CALCULATOR:
         wanted = asked(config)
-        units |= graded(config, wanted, answered)
+        was, right = (graded(config, wanted, own) for own in (spoken, answered))
+        units |= right
         metrics |= {f"trivial_{name}": value for name, value in miniature.solvers(wanted, config).items()}
-        metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values())
+        if "right_untrained" in units:
+            metrics["wrong_untrained"] = 1 - fmean(units["right_untrained"].values())
+        if "right_trained" in units:
+            metrics["learnt"] = fmean(right["right_trained"].values()) - fmean(was["right_trained"].values())
         rows = [(own[0].answer, *answered[code][0]) for code, own in wanted.items()]
         details["samples"] = [{"asked": prompt, "said": text, "wanted": answer} for answer, prompt, text in rows]
     else:
@@ -345,18 +395,11 @@ def aligning(config: Config, run: Run, model: Loaded, answered: Mapping[str, Tex
     return Measurement(metrics, units, details)
 
 
-def plain(config: Config) -> Config:
-    """The same without alignment."""
-    from dataclasses import replace
-
-    return replace(config, alignment="none")
-
-
 def asked(config: Config) -> dict[str, list[Any]]:
-    """The sums that are tested; they are short, so there are four for a message."""
+    """The sums that are tested, in the miniature all there are of the split."""
     from papers.language_neurons import miniature
 
-    return miniature.drawn(config.split, 4 * config.texts, config, miniature.languages(config), "tested")
+    return miniature.drawn(config.split, miniature.SUMS * config.texts, config, miniature.languages(config), "tested")
 
 
 def said(config: Config, loaded: Loaded) -> dict[str, Texts]:

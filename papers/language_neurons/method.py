@@ -223,7 +223,12 @@ def identify(
         bar: Part of all shares below the threshold.
         selection: By equation 1, or LAPE.
         like: Found before alignment: its lambda and tau are used again.
+
+    Raises:
+        UserError: The part is less than one neuron, or as of :func:`search`.
     """
+    if round(len(p) * rate) < 1:
+        raise UserError(f"A rate of {rate:g} keeps none of {len(p)} neurons: keep more.")
     tau = like.tau if like else threshold(p, bar)
     if selection == "lape":
         return Neurons(select_lape(p, tau, rate), p > tau, tau, math.nan)

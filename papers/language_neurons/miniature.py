@@ -42,8 +42,8 @@ ENGLISH_SHARE = 0.5
 LARGEST = 29
 # Of the sums: feedback is asked for some, others are tested or for development; the rest is read in all languages.
 PARTS = {"asked": 0.25, "test": 0.15, "dev": 0.15}
-# Names of emoji, the other domain, for each message; they are shorter.
-NAMES = 3
+# For each message two names of emoji, the other domain, and three sums that are tested: they are shorter.
+NAMES, SUMS = 2, 3
 SIGN = "=>"  # between a chain and its translation
 # With fewer steps no answer is right, and the pairs are of what is wanted (the smoke run).
 LEARNT = 50
@@ -56,7 +56,7 @@ def languages(config: Config) -> tuple[str, ...]:
         UserError: There is nothing in one of them.
     """
     known = SPOKEN if config.name == CALCULATOR else None
-    if known and (unknown := [code for code in config.languages if code not in known]):
+    if known and (unknown := [code for code in (*config.languages, *config.aligned) if code not in known]):
         raise UserError(f"The calculator does not speak {unknown[0]!r}: it has {', '.join(known)}.")
     return config.languages or known or READ
 

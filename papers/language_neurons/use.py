@@ -88,7 +88,7 @@ class Pairs:
     """Sample answers, score them with a translation model, and write pairs to align with."""
 
     questions: Positional[str]
-    """`mgsm`, or rows of `lang`, `question` and `answer`, of which rows with one `id` are the same question."""
+    """Rows of `lang`, `question` and `answer`, of which rows with one `id` are the same question."""
     model: str
     """The model to align."""
     languages: tuple[str, ...]
@@ -118,8 +118,11 @@ def read_texts(source: str) -> dict[str, Texts]:
 
     found: dict[str, list[tuple[str, str]]] = {}
     for row in read_jsonl(source, required={"language": str, "text": str}):
+        own = found.setdefault(row["language"], [])
         if row["text"].strip():
-            found.setdefault(row["language"], []).append((str(row.get("prompt") or ""), row["text"]))
+            own.append((str(row.get("prompt") or ""), row["text"]))
+    if empty := [code for code, own in found.items() if not own]:
+        raise UserError(f"All texts in {empty[0]!r} in {source} are empty.")
     return dict(found)
 
 
@@ -195,7 +198,7 @@ def run_grid(options: Grid) -> None:
     print(f"nats a token lost in each language (columns) without {options.kind} neurons of each (rows)")
     print(f"{'':12s} " + " ".join(f"{code:>7s}" for code in texts))
     for code, row in lost.items():
-        print(f"{code:12s} " + " ".join(f"{value:7.2f}" for value in row.values()))
+        print(f"{code:12s} " + " ".join(f"{value:z7.2f}" for value in row.values()))
     write_table(options.out, [{"off": code, **row} for code, row in lost.items()])
 
 
@@ -241,7 +244,9 @@ def compare(
 
     from papers.language_neurons import method
 
-    if (before.languages, dict(before.layers)) != (after.languages, dict(after.layers)):
+    # An adapter's model has its base under another name.
+    sides = [{path.removeprefix("base_model.model."): n for path, n in one.layers.items()} for one in (before, after)]
+    if before.languages != after.languages or sides[0] != sides[1]:
         raise UserError("The two models do not have the same layers, or were not read in the same languages.")
     how: dict[str, Any] = {"rate": rate, "bar": bar, "selection": selection}
     first = method.identify(before.shares, **how)
@@ -270,6 +275,8 @@ def run_pairs(options: Pairs) -> None:
     from papers.language_neurons import data, method
     from papers.language_neurons.config import TEMPERATURE
 
+    if options.questions == "mgsm":
+        raise UserError("Aligned models are tested on mgsm: make pairs from other questions.")
     asked = mathematics.questions(options.questions, ["en", *options.languages])
     model = load(options.model)
     translator = load(options.translator, task="seq2seq")

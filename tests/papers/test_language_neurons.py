@@ -111,6 +111,8 @@ def test_lambda_is_the_largest_without_general_neurons() -> None:
     assert method.search(p, tau, 0.24, highest=0.01) == pytest.approx(best, abs=1e-3), (
         "it goes on where it may be larger"
     )
+    with pytest.raises(UserError, match="keeps none of 300 neurons"):
+        method.identify(p, rate=0)
     with pytest.raises(UserError, match="General neurons are kept even with lambda = 0"):
         method.search(p, tau, 1.0)
     assert method.search(torch.eye(5).repeat(20, 1), 0.5, 0.1) == 0.2, "no neuron is general"
@@ -212,6 +214,8 @@ def test_switching_off_and_back(small: Loaded, tmp_path: Path) -> None:
     assert lost["en"] == {"en": 0, "sw": 0}
     assert all(abs(value) > 1e-6 for value in lost["sw"].values())
     assert eval.nats_of(small.model, rows) == before
+    with pytest.raises(UserError, match="no token to measure in 'sw'"):
+        eval.nats_of(small.model, {"sw": [{"input_ids": [5], "labels": [5]}]})
     with pytest.raises(UserError, match="at least two"):
         method.activity(small.model, {"en": []})
     with pytest.raises(UserError, match="no token to count in 'sw'"):
@@ -221,12 +225,21 @@ def test_switching_off_and_back(small: Loaded, tmp_path: Path) -> None:
         data.read_activity(tmp_path)
 
 
+def test_texts_by_lot() -> None:
+    read = {code: [("", f"{code}{i}") for i in range(20)] for code in ("en", "sw")}
+    lot = eval.by_lot(read, 0)
+    assert sorted(pair for own in lot.values() for pair in own) == sorted(pair for own in read.values() for pair in own)
+    assert 4 < sum(text.startswith("en") for _, text in lot["en"]) < 16
+    assert eval.owned(method.identify(planted(), rate=0.24, bar=0.84), ("en", "a", "b", "c", "d")) == {
+        "owned_english": pytest.approx(30 / 15)
+    }
+
+
 def test_a_matrix_in_numbers() -> None:
     rows = {"en": (1, 2, 0), "fr": (0, 3, 1), "ru": (0, 0, 5)}
     metrics, units = eval.summary({code: dict(zip(rows, row, strict=True)) for code, row in rows.items()})
     assert metrics == {"english": 1, "least_of_others": 3}
     assert units["selective"] == {"en": 0, "fr": 2.5, "ru": 5}
-    assert units["first"] == {"en": 0.5, "fr": 1, "ru": 1}
     assert units["nearby"] == {"en": -1, "fr": 3}, "nobody shares a kind of script with Russian here"
 
 
@@ -336,6 +349,7 @@ def test_smoke_aligns(smoke: Any, tmp_path: Path) -> None:
         train.train(config, run)
         made[arm] = eval.evaluate(config, run)
     assert made["base"].metrics["stayed"] == 1
+    assert made["base"].metrics["learnt"] == 0
     assert made["mapo"].units.keys() == made["base"].units.keys()
 
 
@@ -363,6 +377,19 @@ def test_verbs(
     capsys.readouterr()
     use.main(["compare", "found", "found"])
     assert "1.000" in capsys.readouterr().out
+    Path("tuned").mkdir()
+    for file in ("chosen.json", "activity.safetensors"):
+        Path("tuned", file).write_bytes(Path("found", file).read_bytes())
+    facts = json.loads(Path("found/activity.json").read_text())
+    facts["layers"] = {f"base_model.model.{path}": size for path, size in facts["layers"].items()}
+    Path("tuned/activity.json").write_text(json.dumps(facts))
+    use.main(["compare", "found", "tuned"])
+    assert "1.000" in capsys.readouterr().out
+    blank = [{**row, "text": " "} if row["language"] == "sw" else row for row in rows]
+    Path("few.jsonl").write_text("".join(json.dumps(row) + "\n" for row in blank))
+    with pytest.raises(SystemExit):
+        use.main(["grid", "found", "few.jsonl", "--model", "model"])
+    assert "All texts in 'sw'" in capsys.readouterr().err
     Path("one.jsonl").write_text(json.dumps(rows[0]) + "\n")
     with pytest.raises(SystemExit):
         use.main(["grid", "found", "one.jsonl", "--model", "model"])
