@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record alone: sums in both languages, and what tuning changed."""
+"""The figure of the page, drawn from the record alone: the same sums in both languages, and what tuning changed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ARMS = (
 
 
 def draw(record: Record) -> Figure:
-    """Left and middle: shares of right sums. Right: mean change of each layer, relative to all layers' mean."""
+    """Left and middle: shares of right sums, of the same families. Right: mean change of each layer, relative to all layers' mean."""
     figure, axes = plt.subplots(1, 3, figsize=(10.4, 3.8), width_ratios=(1, 1, 0.9))
     for panel, (metric, title) in zip(
-        axes, {"add": "Sums in the target language", "english": "Sums in English"}.items(), strict=False
+        axes, {"add": "In the target language: never shown", "english": "In English: shown"}.items(), strict=False
     ):
         arm_bars(panel, record, metric, ARMS)
         panel.set_title(title, fontsize=10)
