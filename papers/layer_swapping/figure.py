@@ -26,7 +26,7 @@ ARMS = (
 
 
 def draw(record: Record) -> Figure:
-    """Left and middle: shares of right sums, of the same families. Right: mean change of each layer, relative to all layers' mean."""
+    """Left and middle: shares of right sums of the same families. Right: mean change of a layer, relative to all's."""
     figure, axes = plt.subplots(1, 3, figsize=(10.4, 3.8), width_ratios=(1, 1, 0.9))
     for panel, (metric, title) in zip(
         axes, {"add": "In the target language: never shown", "english": "In English: shown"}.items(), strict=False
