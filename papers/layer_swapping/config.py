@@ -58,9 +58,9 @@ class Config:
 
     copies: Annotated[int, Range(1, 9)] = 2
     """Experts of each kind; every pair of them is merged, and results are means over pairs (recalled: two)."""
-    target_share: Annotated[float, Range(0, 0.2)] = 0.01
+    target_share: Annotated[float, Range(0, 0.2)] = 0.006
     """Share of each target language in the base's data; ours, development split."""
-    add_share: Annotated[float, Range(0, 1)] = 0.2
+    add_share: Annotated[float, Range(0, 1)] = 0.15
     """Share of sums in the other languages of the base's data; ours, development split."""
 
     base: str = ""
@@ -87,7 +87,7 @@ class Config:
     """Longest answer."""
 
     pretraining: TrainingConfig = field(
-        default_factory=lambda: replace(_SCRATCH, steps=1400, learning_rate=5e-3, weight_decay=0.3)
+        default_factory=lambda: replace(_SCRATCH, steps=1800, learning_rate=5e-3, weight_decay=0.3)
     )
     """Of the base, without a `base`; ours, development split."""
     task: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=200, learning_rate=3e-4))
