@@ -7,7 +7,8 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # Every seed draws two target languages of its own, sums, initial weights and experts; the languages are drawn whole.
-# Less than two points of a hundred would be of no use to anyone.
+# Less than two points of a hundred would be of no use to anyone. `add` are sums that the base and the maths expert were
+# shown in English, and that nobody was shown in the target language; `unseen` are in no data of any language.
 _ADD: dict[str, Any] = {"metric": "add", "treatment": "swap", "unit": "language", "smallest": 0.02}
 _SOUND: dict[str, Any] = {"premises": ("learnt-the-task", "learnt-the-language", "interchangeable")}
 _LARGE = "Needs an 8B model, its experts and MGSM: preset `paper` trains, merges and measures."
@@ -25,8 +26,8 @@ PAPER = Paper(
     claims=(
         Claim(
             id="beats-both-experts",
-            statement="Sums in a language that nobody has shown a sum in are right more often after layer swapping "
-            "than with the maths expert and than with the language expert.",
+            statement="Sums that were shown in English, and none of them in the target language, are right there more "
+            "often after layer swapping than with the maths expert and than with the language expert.",
             reported="MGSM: 10 % above the experts in four languages (abstract).",
             **_ADD,
             control=("task", "language"),
@@ -35,8 +36,8 @@ PAPER = Paper(
         ),
         Claim(
             id="transfers",
-            statement="They are right more often than with the maths expert, and than with the base: the skill reaches "
-            "the language.",
+            statement="They are right more often than with the maths expert, and than with the base: what is known in "
+            "English reaches the language.",
             reported="The best merge is above experts and base in Swahili, Telugu and Bengali; in Japanese it is below "
             "the maths experts (public reviews).",
             **_ADD,
@@ -115,8 +116,17 @@ PAPER = Paper(
             **_SOUND,
         ),
         Check(
+            id="sums-nobody-saw",
+            statement="Sums of families that no model was shown in any language are right more often, too, than with "
+            "the maths expert and than with the language expert.",
+            **{**_ADD, "metric": "unseen"},
+            control=("task", "language"),
+            null="stranger",
+            **_SOUND,
+        ),
+        Check(
             id="keeps-english",
-            statement="More sums in English are right than with the language expert.",
+            statement="More of the tested sums are right in English than with the language expert.",
             metric="english",
             treatment="swap",
             control="language",
@@ -126,7 +136,7 @@ PAPER = Paper(
         ),
         Check(
             id="costs-english",
-            statement="English sums are as often right as with the maths expert, up to five points.",
+            statement="In English they are as often right as with the maths expert, up to five points.",
             metric="english",
             treatment="swap",
             control="task",
@@ -175,14 +185,14 @@ PAPER = Paper(
     premises=(
         Premise(
             id="learnt-the-task",
-            statement="The maths expert adds in English, numbers that it has not seen together.",
+            statement="The maths expert knows the tested sums in English, where it was shown them.",
             metric="english",
             variant="task",
             at_least=0.8,
         ),
         Premise(
             id="learnt-the-language",
-            statement="The language expert solves the other tasks in its language.",
+            statement="The language expert solves the other tasks in its language, with numbers of the tested sums.",
             metric="generic",
             variant="language",
             at_least=0.8,
@@ -198,7 +208,7 @@ PAPER = Paper(
     licence_note="There is no official code, and no released model. Llama 3.1 has a licence of its own; Orca-Math is "
     "MIT, the Aya dataset Apache-2.0, MGSM CC BY-SA 4.0.",
     seeds=(42, 43, 44, 45, 46, 47),
-    minutes=10,
+    minutes=14,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -1,4 +1,4 @@
-"""The figure of the page, drawn from the record alone: sums in both languages, and what tuning changed."""
+"""The figure of the page, drawn from the record alone: the same sums in both languages, and what tuning changed."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ ARMS = (
 
 
 def draw(record: Record) -> Figure:
-    """Left and middle: shares of right sums. Right: mean change of each layer, relative to all layers' mean."""
+    """Left, middle: shares of right sums, shown in English alone. Right: mean change of a layer, relative to all."""
     figure, axes = plt.subplots(1, 3, figsize=(10.4, 3.8), width_ratios=(1, 1, 0.9))
     for panel, (metric, title) in zip(
-        axes, {"add": "Sums in the target language", "english": "Sums in English"}.items(), strict=False
+        axes, {"add": "Right: target language", "english": "Right: English"}.items(), strict=False
     ):
         arm_bars(panel, record, metric, ARMS)
         panel.set_title(title, fontsize=10)
     axes[1].set_yticklabels([])
-    for variant, label, colour in (("task", "maths tuning", "orange"), ("language", "language tuning", "green")):
+    for variant, label, colour, at in (
+        ("task", "maths tuning", "orange", 2),
+        ("language", "language tuning", "green", 0),
+    ):
         cells = [cell.details["all"] for cell in record.measurements.get(variant, {}).values()]
         if cells:
             curve = [fmean(layer) for layer in zip(*cells, strict=True)]
             relative = [value / fmean(curve) for value in curve]
             axes[2].plot(range(len(curve)), relative, "o-", color=COLOURS[colour])
-            axes[2].annotate(label, (0, relative[0]), xytext=(6, 4), textcoords="offset points", fontsize=8,
-                             color=COLOURS[colour])  # fmt: skip
+            axes[2].annotate(label, (at, relative[at]), xytext=(6, -12 if at else 4), textcoords="offset points",
+                             fontsize=8, color=COLOURS[colour])  # fmt: skip
     axes[2].set_title("What tuning changed", fontsize=10)
     axes[2].set_xlabel("layer (mean over all = 1)", fontsize=8)
     return figure

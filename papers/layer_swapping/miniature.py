@@ -9,8 +9,9 @@ Number words are those of Unicode CLDR. The base has read four languages well, s
 hardly at all and without any sum, as a multilingual model has its small languages. Language experts see everything but
 sums in their language. A sum in a target language is in nobody's data.
 
-Items are split by family: 4 + 7, 7 + 4, 11 - 4 and 11 - 7 say the same of three numbers. What families of the test and
-development parts say is in no data of any language, task or model, nor is their pair of numbers asked otherwise.
+Items are split by family: 4 + 7, 7 + 4, 11 - 4 and 11 - 7 say the same of three numbers. Tested families are held out
+in the target languages alone, in every task: that 4 + 7 is 11 is known from English, and has to be reached from words
+that it was never shown with. Others are held out in all languages (`unseen`): they ask whether anything adds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -41,13 +43,15 @@ NEUTRAL = "es"
 POOL = ("sw", "vi", "cy", "et", "el", "lt", "ru", "am", "fa", "qu", "mt", "ta")
 # Target languages of a seed, and seeds whose languages are all different: 6n to 6n + 5.
 TARGETS, DISJOINT = 2, 6
-LARGEST = 49
+# Without zero: what only reads or copies never answers a sum.
+NUMBERS = range(1, 30)
 TASK = "add"
 SIGNS = {"add": "+", "read": "&", "max": "max", "sub": "-"}
 GENERIC = ("read", "max", "sub")
-SHARES = {"dev": 0.1, "test": 0.1, "train": 0.8}
+# Families that are tested in target languages, and those that are in no data.
+SHARES = {"dev": 0.1, "test": 0.1, "unseen_dev": 0.05, "unseen_test": 0.05, "train": 0.7}
 # Items that are asked of sums in English, of each other task, and of each in the language that no expert has.
-ASKED = {"english": 125, "generic": 60, "neutral": 30}
+ASKED = {"english": 80, "generic": 60, "neutral": 30}
 
 
 def targets(config: Config) -> tuple[str, ...]:
@@ -75,10 +79,10 @@ def family(task: str, a: int, b: int) -> str:
 
 @cache
 def items(code: str, task: str) -> tuple[Item, ...]:
-    """Every pair of numbers in a language, named `sw/4-7/add-7-4`."""
-    words, found = spelled((code,), range(LARGEST + 1))[code], []
-    for a in range(LARGEST + 1):
-        for b in range(LARGEST + 1):
+    """Every pair of numbers in a language, named `sw/4-7/add-7-4`; without a difference of nothing, which is no sum."""
+    words, found = spelled((code,), NUMBERS)[code], []
+    for a, b in product(NUMBERS, repeat=2):
+        if task != "sub" or a != b:
             cls, prompt = family(task, a, b), f"<{code}> {words[a]} {SIGNS[task]} {words[b]} ="
             found.append(Item(f"{code}/{cls}/{task}-{a}-{b}", cls, prompt, answer(task, a, b), code))
     return tuple(found)
@@ -86,11 +90,18 @@ def items(code: str, task: str) -> tuple[Item, ...]:
 
 @cache
 def parts(code: str, task: str, seed: int) -> dict[str, list[Item]]:
-    """`train`, `dev` and `test`: the same families in every language and task."""
+    """Items by the names of `SHARES`: the same families in every language and task."""
     found: dict[str, list[Item]] = {name: [] for name in SHARES}
     for item in items(code, task):
         found[dealt_families(seed)[item.cls]].append(item)
     return found
+
+
+@cache
+def shown(code: str, task: str, seed: int) -> tuple[Item, ...]:
+    """What models are trained on: no tested family in a target language, in the others all but what nobody sees."""
+    names = ("train",) if code in POOL else ("train", "dev", "test")
+    return tuple(item for name in names for item in parts(code, task, seed)[name])
 
 
 @cache
@@ -100,7 +111,8 @@ def dealt_families(seed: int) -> dict[str, str]:
 
 
 def asked(config: Config, code: str) -> dict[str, list[Item]]:
-    """What models for a target language are asked: all its sums (`add`), a draw of all else."""
+    """What models for a target language are asked: all its sums of a part (`add`), those of families that are in no
+    data (`unseen`) here and in English, and a draw of all else in the families of `add`."""
 
     def drawn(kind: str, language: str, task: str) -> list[Item]:
         return Random(f"{config.seed}-{kind}-{task}").sample(own(language, task), ASKED[kind])
@@ -110,6 +122,8 @@ def asked(config: Config, code: str) -> dict[str, list[Item]]:
 
     return {
         TASK: own(code, TASK),
+        "unseen": parts(code, TASK, config.seed)[f"unseen_{config.split}"],
+        "unseen_english": parts("en", TASK, config.seed)[f"unseen_{config.split}"],
         "english": drawn("english", "en", TASK),
         **{task: drawn("generic", code, task) for task in GENERIC},
         "neutral": [item for task in GENERIC for item in drawn("neutral", NEUTRAL, task)],
@@ -118,8 +132,7 @@ def asked(config: Config, code: str) -> dict[str, list[Item]]:
 
 def solvers(config: Config, code: str) -> dict[str, float]:
     """Accuracy in sums of a target language of solvers that know nothing, from all that its two experts are shown."""
-    train = [item for task in GENERIC for item in parts(code, task, config.seed)["train"]]
-    train += parts("en", TASK, config.seed)["train"]
+    train = [item for task in GENERIC for item in shown(code, task, config.seed)] + [*shown("en", TASK, config.seed)]
     nobody = [replace(item, language="") for item in train]  # what is common in one language is so in the other
     return trivial(nobody, [replace(item, language="") for item in asked(config, code)[TASK]])
 
@@ -131,7 +144,7 @@ def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
     """One token a word."""
     codes = (*HIGH, *targets(config))
     vocabulary = [*(f"<{code}>" for code in codes), *SIGNS.values(), "=", ",", *"0123456789"]
-    for table in spelled(codes, range(LARGEST + 1)).values():
+    for table in spelled(codes, NUMBERS).values():
         vocabulary += " ".join(table.values()).split()
     return word_level(vocabulary)
 
@@ -145,19 +158,19 @@ def of_base(config: Config, rng: Random) -> Iterator[Item]:
         else:
             code = rng.choice(HIGH)
             task = TASK if rng.random() < config.add_share else rng.choice(GENERIC)
-        yield rng.choice(parts(code, task, config.seed)["train"])
+        yield rng.choice(shown(code, task, config.seed))
 
 
 def of_task(config: Config, rng: Random) -> Iterator[Item]:
     """Sums in English."""
     while True:
-        yield rng.choice(parts("en", TASK, config.seed)["train"])
+        yield rng.choice(shown("en", TASK, config.seed))
 
 
 def of_language(config: Config, rng: Random, code: str) -> Iterator[Item]:
     """Everything but sums in a target language."""
     while True:
-        yield rng.choice(parts(code, rng.choice(GENERIC), config.seed)["train"])
+        yield rng.choice(shown(code, rng.choice(GENERIC), config.seed))
 
 
 def of_both(config: Config, rng: Random, code: str) -> Iterator[Item]:

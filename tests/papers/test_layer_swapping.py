@@ -30,6 +30,8 @@ from papers.layer_swapping.method import Recipe, placed, shares, swap
 from papers.layer_swapping.use import scaled
 
 TINY = PRESETS["tiny"]
+# A tenth of the pairs of numbers from 1 to 29, in whatever order.
+FAMILIES = 43.5
 TASK, LANGUAGE = (10, 11, 12, 13, 14, 15), (0, 1, 2, 3, 4, 5)
 
 
@@ -150,7 +152,7 @@ def test_a_layer_is_swapped_with_norms_and_all(tied: bool, tmp_path: Path) -> No
     paths = [tmp_path / name for name in ("task", "language")]
     for model, path in zip(models, paths, strict=True):
         model.save_pretrained(path)
-    made = method.swapped(*paths, plain(1, 0), tmp_path / "out")
+    made = method.swapped(paths[0], paths[1], plain(1, 0), tmp_path / "out")
     assert made["layers"] == [1, 0, 0]
     merged = load_model(tmp_path / "out", dtype="float32").state_dict()
     for name, tensor in merged.items():
@@ -197,21 +199,33 @@ def test_frozen_experts_change_nothing_but_what_they_give() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 5])
-def test_no_sum_of_the_test_follows_from_the_data(seed: int) -> None:
+def test_tested_sums_are_shown_in_english_and_in_no_target_language(seed: int) -> None:
     for config in (override(TINY, {"seed": seed, "split": split}) for split in ("test", "dev")):
         code = miniature.targets(config)[0]
-        tested = {item.cls for item in miniature.asked(config, code)["add"]}
-        assert len(tested) == pytest.approx(127, abs=1)
+        asked = miniature.asked(config, code)
+        tested, unseen = ({item.cls for item in asked[name]} for name in ("add", "unseen"))
+        assert len(tested) == pytest.approx(FAMILIES, abs=1)
+        assert len(unseen) == pytest.approx(FAMILIES / 2, abs=1)
+        assert {item.cls for item in asked["english"]} <= tested
+        assert {item.cls for item in asked["unseen_english"]} == unseen
         for task in (*miniature.GENERIC, "add"):
-            assert not tested & {item.cls for item in miniature.parts("en", task, seed)["train"]}
+            assert not (tested | unseen) & {item.cls for item in miniature.shown(code, task, seed)}
+            assert not unseen & {item.cls for item in miniature.shown("en", task, seed)}
+        assert {*asked["english"]} <= {*miniature.shown("en", "add", seed)}
         found = miniature.solvers(config, code)
-        assert found["lookup"] == found["symmetric"] == 0
+        assert found["lookup"] == found["symmetric"] == found["copy"] == 0
         assert max(found.values()) < 0.05
+
+
+def test_reading_alone_answers_no_sum() -> None:
+    for item in miniature.items("sw", "add"):
+        a, b = item.id.rpartition("/")[2].split("-")[1:]
+        assert item.answer not in {miniature.answer(task, int(a), int(b)) for task in miniature.GENERIC}
 
 
 def test_every_item_has_its_answer_and_family() -> None:
     found = {item.id: item for task in miniature.SIGNS for item in miniature.items("sw", task)}
-    assert len(found) == 4 * 2500
+    assert len(found) == 3 * 29 * 29 + 29 * 28
     item = found["sw/4-7/add-7-4"]
     assert (item.prompt, item.answer) == ("<sw> saba + nne =", "1 1")
     assert (found["sw/4-7/sub-11-4"].answer, found["sw/4-7/read-7-4"].answer) == ("7", "7 , 4")
