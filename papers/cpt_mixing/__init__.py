@@ -1,0 +1,221 @@
+"""cpt_mixing: what to mix into continued pre-training, text of one language or pairs, with code or without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.experiment.paper import Check, Claim, Paper, Premise, public
+
+_MIXES: dict[str, Any] = {"unit": "language", "smallest": 0.05, "premises": ("identifies", "stays")}
+_TOPICS: dict[str, Any] = {"unit": "language", "smallest": 0.03, "premises": ("classifies",)}
+_LOSS: dict[str, Any] = {"metric": "target_bits", "unit": "language", "smallest": 0.02, "better": "lower"}
+_ENGLISH: dict[str, Any] = {"metric": "english_bits", "control": "base", "smallest": 0.05, "better": "lower"}
+
+PAPER = Paper(
+    slug="cpt_mixing",
+    title="Rethinking Multilingual Continual Pretraining: Data Mixing for Adapting LLMs Across Languages and Resources",
+    authors="Zihao Li, Shaoxiong Ji, Hengyu Luo, Jörg Tiedemann",
+    year=2025,
+    venue="arXiv",
+    arxiv="2504.04152",
+    family="pre-training",
+    deeds=("adapt", "measure"),
+    summary="Text of one language or pairs, with program code or without, in three groups of languages, by one recipe: "
+    "pairs help to classify and make generation mix languages, code helps to classify.",
+    claims=(
+        Claim(
+            id="pairs-mix-languages",
+            statement="After documents of sentence pairs, fewer continuations of a text stay in its language than "
+            "after documents of one language.",
+            reported="Bilingual data cause language mixing in generation (abstract; no script measures it). "
+            "Translation into English falls from 25.52 to 7.47 BLEU (Llama-3.1-8B, high-resource languages).",
+            metric="fidelity",
+            treatment="bi",
+            control="mono",
+            better="lower",
+            null="replay",
+            **_MIXES,
+        ),
+        Claim(
+            id="pairs-classify",
+            statement="Documents of pairs leave more topics right than documents of one language, in languages with "
+            "middle and low resources.",
+            reported="SIB-200, Llama-3.1-8B: .641 against .525 (middle), .629 against .520 (low); Viking-7B likewise, "
+            "Llama-2-7B not.",
+            metric="right_less",
+            treatment="bi",
+            control="mono",
+            null="shuffled",
+            **_TOPICS,
+        ),
+        Claim(
+            id="code-classifies",
+            statement="A third of code in place of text leaves more topics right, in languages with middle and low "
+            "resources.",
+            reported="SIB-200, Llama-3.1-8B: .628 against .525 (middle), .618 against .520 (low); Llama-2 and Viking "
+            "likewise.",
+            metric="right_less",
+            treatment="mono_code",
+            control="mono",
+            **_TOPICS,
+        ),
+        Claim(
+            id="code-costs-text",
+            statement="That code leaves held-out text of the languages at more bits per byte.",
+            reported="A slight cost of generation quality (abstract). BLEU into English 18.59 to 17.62 (middle), 15.27 "
+            "to 14.89 (low) for Llama-3.1; for Llama-2 and Viking it rises.",
+            treatment="mono_code",
+            control="mono",
+            **_LOSS | {"better": "higher"},
+        ),
+        Claim(
+            id="one-language-forgets",
+            statement="Documents of one language leave fewer topics right than before, in languages with high resources.",
+            reported="SIB-200, Llama-3.1-8B: .642 against .766.",
+            metric="right_high",
+            treatment="mono",
+            control="base",
+            better="lower",
+            **_TOPICS,
+        ),
+        Claim(
+            id="translation-collapses",
+            statement="After pairs, translation into English from a prompt with three examples collapses.",
+            reported="FLORES-200, Llama-3.1-8B: 25.52 to 7.47, 18.59 to 2.57 and 15.27 to .71 BLEU (high, middle, low).",
+            out_of_scale="A base of half a million parameters translates from no prompt. The preset `paper` measures "
+            "it; the mixing that the paper holds responsible is the first claim.",
+        ),
+        Claim(
+            id="groups-do-not-predict",
+            statement="Whether a language is called altruistic, selfish or stagnant does not predict what its group "
+            "does to its relatives.",
+            reported="Altruistic languages often harm related ones, stagnant ones adapt under some mixtures (abstract).",
+            out_of_scale="The three kinds come from an earlier study of LLaMA's vocabulary, one language after the other, "
+            "and languages of a miniature have none. What a group does to a relative is a check.",
+        ),
+    ),
+    checks=(
+        Check(
+            id="it-is-the-documents",
+            statement="Of the same sentences, pairs in one document leave fewer continuations in the language than "
+            "English and the languages in documents of their own.",
+            metric="fidelity",
+            treatment="bi",
+            control="replay",
+            better="lower",
+            **_MIXES,
+        ),
+        Check(
+            id="mixing-inside-a-line",
+            statement="After pairs the second half of a line, too, is less often in the language of the first.",
+            metric="fidelity_line",
+            treatment="bi",
+            control="mono",
+            better="lower",
+            null="replay",
+            **_MIXES,
+        ),
+        Check(
+            id="one-language-costs-english",
+            statement="Documents of one language leave English text at more bits per byte than before.",
+            treatment="mono",
+            null="replay",
+            **_ENGLISH | {"better": "higher"},
+        ),
+        Check(
+            id="pairs-keep-english",
+            statement="Pairs leave English text at most .05 bits above what it was.",
+            treatment="bi",
+            keeps=True,
+            size=0.05,
+            null="mono",
+            **_ENGLISH,
+        ),
+        Check(
+            id="replay-keeps-english",
+            statement="So does replay.",
+            treatment="replay",
+            keeps=True,
+            size=0.05,
+            null="mono",
+            **_ENGLISH,
+        ),
+        Check(
+            id="one-language-learns-more",
+            statement="At equal tokens, documents of one language leave the languages at fewer bits than pairs.",
+            treatment="mono",
+            control="bi",
+            **_LOSS,
+        ),
+        Check(
+            id="pairs-at-equal-text",
+            statement="At equal tokens of the languages and of English, pairs leave the languages at no more than .05 "
+            "bits above documents of one language.",
+            treatment="bi",
+            control="replay",
+            keeps=True,
+            size=0.05,
+            **_LOSS,
+        ),
+        Check(
+            id="pairing-classifies",
+            statement="Pairs leave more topics right than the same sentences in documents of one language, and than "
+            "in shuffled pairs.",
+            metric="right_less",
+            treatment="bi",
+            control=("replay", "shuffled"),
+            **_TOPICS,
+        ),
+        Check(
+            id="code-classifies-beside-pairs",
+            statement="Code beside pairs leaves more topics right than pairs alone.",
+            metric="right_less",
+            treatment="bi_code",
+            control="bi",
+            **_TOPICS,
+        ),
+        Check(
+            id="relatives-gain",
+            statement="Text of a relative that is not read costs fewer bits after its own group than after the other.",
+            treatment="mono",
+            control="mono",
+            control_metric="other_bits",
+            **_LOSS | {"metric": "related_bits", "smallest": 0.05},
+        ),
+    ),
+    premises=(
+        Premise(
+            id="identifies",
+            statement="The identifier names the language of held-out messages.",
+            metric="identified",
+            variant="base",
+            at_least=0.85,
+        ),
+        Premise(
+            id="stays",
+            statement="After documents of one language the model writes that language when it goes on.",
+            metric="fidelity",
+            variant="mono",
+            at_least=0.5,
+        ),
+        Premise(
+            id="classifies",
+            statement="The base chooses the topic of held-out English names.",
+            metric="right_english",
+            variant="base",
+            at_least=0.6,
+        ),
+    ),
+    minutes=24,
+    official_code="https://github.com/MaLA-LM/MixCPT",
+    licence_note="The official repository has no licence. Llama 2 and 3.1 have licences of their own; Viking-7B is "
+    "Apache-2.0; The Stack and FLORES+ are gated.",
+    # Two seeds see all four groups of languages.
+    seeds=(0, 1, 2, 3),
+)
+
+__getattr__, __dir__, __all__ = public(
+    __name__,
+    method=("continue_pretraining", "fidelity", "is_monolingual", "pair_document", "recommend", "token_budgets"),
+    prompts=("topic_prompt", "translation_prompt"),
+)
