@@ -33,7 +33,7 @@ PAPER = Paper(
             treatment="bi",
             control="mono",
             better="lower",
-            null="replay",
+            null="apart",
             **_MIXES,
         ),
         Claim(
@@ -45,7 +45,7 @@ PAPER = Paper(
             metric="right_less",
             treatment="bi",
             control="mono",
-            null="shuffled",
+            null="apart",
             **_TOPICS,
         ),
         Claim(
@@ -70,7 +70,7 @@ PAPER = Paper(
         ),
         Claim(
             id="one-language-forgets",
-            statement="Documents of one language leave fewer topics right than before, in languages with high resources.",
+            statement="Documents of one language leave fewer topics right than before, where resources are high.",
             reported="SIB-200, Llama-3.1-8B: .642 against .766.",
             metric="right_high",
             treatment="mono",
@@ -81,7 +81,7 @@ PAPER = Paper(
         Claim(
             id="translation-collapses",
             statement="After pairs, translation into English from a prompt with three examples collapses.",
-            reported="FLORES-200, Llama-3.1-8B: 25.52 to 7.47, 18.59 to 2.57 and 15.27 to .71 BLEU (high, middle, low).",
+            reported="FLORES-200, Llama-3.1-8B: 25.52 to 7.47 (high), 18.59 to 2.57, 15.27 to .71 BLEU (low).",
             out_of_scale="A base of half a million parameters translates from no prompt. The preset `paper` measures "
             "it; the mixing that the paper holds responsible is the first claim.",
         ),
@@ -89,9 +89,9 @@ PAPER = Paper(
             id="groups-do-not-predict",
             statement="Whether a language is called altruistic, selfish or stagnant does not predict what its group "
             "does to its relatives.",
-            reported="Altruistic languages often harm related ones, stagnant ones adapt under some mixtures (abstract).",
-            out_of_scale="The three kinds come from an earlier study of LLaMA's vocabulary, one language after the other, "
-            "and languages of a miniature have none. What a group does to a relative is a check.",
+            reported="Altruistic languages often harm relatives, stagnant ones adapt under some mixtures (abstract).",
+            out_of_scale="The three kinds come from a study of LLaMA's vocabulary, and languages of a miniature "
+            "have none. What a group does to a relative is a check.",
         ),
     ),
     checks=(
@@ -101,7 +101,7 @@ PAPER = Paper(
             "English and the languages in documents of their own.",
             metric="fidelity",
             treatment="bi",
-            control="replay",
+            control="apart",
             better="lower",
             **_MIXES,
         ),
@@ -112,14 +112,14 @@ PAPER = Paper(
             treatment="bi",
             control="mono",
             better="lower",
-            null="replay",
+            null="apart",
             **_MIXES,
         ),
         Check(
             id="one-language-costs-english",
             statement="Documents of one language leave English text at more bits per byte than before.",
             treatment="mono",
-            null="replay",
+            null="apart",
             **_ENGLISH | {"better": "higher"},
         ),
         Check(
@@ -133,7 +133,7 @@ PAPER = Paper(
         ),
         Check(
             id="replay-keeps-english",
-            statement="So does replay.",
+            statement="So does a fifth of English documents beside documents of one language.",
             treatment="replay",
             keeps=True,
             size=0.05,
@@ -152,18 +152,17 @@ PAPER = Paper(
             statement="At equal tokens of the languages and of English, pairs leave the languages at no more than .05 "
             "bits above documents of one language.",
             treatment="bi",
-            control="replay",
+            control="apart",
             keeps=True,
             size=0.05,
             **_LOSS,
         ),
         Check(
             id="pairing-classifies",
-            statement="Pairs leave more topics right than the same sentences in documents of one language, and than "
-            "in shuffled pairs.",
+            statement="Pairs leave more topics right than the same sentences in documents of one language each.",
             metric="right_less",
             treatment="bi",
-            control=("replay", "shuffled"),
+            control="apart",
             **_TOPICS,
         ),
         Check(

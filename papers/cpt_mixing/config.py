@@ -1,6 +1,6 @@
 """Settings of every scale and variant.
 
-"code" is the official repository's YAML files, "ours" is our choice where nothing is stated. At `tiny` and `smoke` a small
+"code" is the official repository's YAML files, "ours" our choice where nothing is stated. At `tiny` and `smoke` a small
 model is trained from scratch, mostly on English, and then continued on each group of related languages by itself; at
 `paper` Llama 3.1 8B is. The settings of `tiny` are chosen on development items (`results/settings.jsonl`).
 """
@@ -41,9 +41,10 @@ GROUPS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 ENGLISH = ("en", "eng_Latn")
 
 _SMALL = TrainingConfig(
-    batch_size=6, max_length=128, long_documents="split", shuffle=False, schedule="cosine", warmup=0.05,
-    final_learning_rate=0.1, weight_decay=0.1, beta2=0.95, precision="fp32", log_every=50,
+    batch_size=3, max_length=256, long_documents="split", shuffle=False, schedule="cosine", warmup=0.05,
+    final_learning_rate=0.1, weight_decay=0.1, beta2=0.95, precision="fp32", learning_rate=1e-3, log_every=50,
 )  # fmt: skip
+_BASE = replace(_SMALL, steps=1000, learning_rate=3e-3, log_every=100)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Config:
     """Byte-level BPE pieces of the miniature, trained on all its text (ours, as all of the base model)."""
     width: Annotated[int, Range(16)] = 96
     """Hidden size of the base; three layers, four heads."""
-    base: TrainingConfig = replace(_SMALL, steps=700, learning_rate=3e-3, log_every=100)
+    base: TrainingConfig = _BASE
     """Training of the base, which all variants of a seed share."""
 
     # the mixture
@@ -72,14 +73,14 @@ class Config:
     """Share of the tokens that is program code. The paper's is not stated; a third with code (ours)."""
     replay: Annotated[float, Range(0, 1)] = 0.0
     """Share of English documents (ours: the control that the grid lacks)."""
-    pairs: Literal["paired", "shuffled"] = "paired"
-    """shuffled = no sentence stands beside its own translation: a control."""
+    pairs: Literal["paired", "apart"] = "paired"
+    """apart = the same sentences in documents of one language each, English and the other: a control."""
     tokens: Annotated[float, Range(1)] = 150_000
     """Budget of a group in tokens, the same for all mixtures (the paper's is not stated)."""
     sources: str | None = None
     """A manifest (`core.corpora.manifest`) with the categories mono, bi, code and english, or one of the paper's
     groups (altruistic, selfish, stagnant); None = the miniature's two groups."""
-    training: TrainingConfig = replace(_SMALL, learning_rate=1e-3)
+    training: TrainingConfig = _SMALL
     """Steps follow from the tokens."""
 
     # the measurement
@@ -109,7 +110,7 @@ class Config:
         if self.model and not self.sources:
             raise UserError("A model of your own needs text of your own: give --sources, a manifest.")
         if self.data != "bi" and self.pairs != "paired":
-            raise UserError("pairs = 'shuffled' is about sentence pairs: set --data bi.")
+            raise UserError("pairs = 'apart' is about sentence pairs: set --data bi.")
         if self.data == "none" and (self.code or self.replay):
             raise UserError("data = 'none' reads nothing: leave --code and --replay at 0.")
         if self.code + self.replay >= 1:
@@ -138,17 +139,14 @@ PRESETS: dict[str, Config] = {
     ),
 }  # fmt: skip
 
-# A third of the tokens is code; English in replay is what the same sentences take in pairs.
-CODE, REPLAY = 1 / 3, 0.38
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {"data": "none"},
     "mono": {},
-    "mono_code": {"code": CODE},
+    "mono_code": {"code": 1 / 3},
     "bi": {"data": "bi"},
-    "bi_code": {"data": "bi", "code": CODE},
-    # The same sentences as in pairs, English and the languages in documents of their own.
-    "replay": {"replay": REPLAY},
-    "shuffled": {"data": "bi", "pairs": "shuffled"},
+    "bi_code": {"data": "bi", "code": 1 / 3},
+    "replay": {"replay": 0.2},
+    "apart": {"data": "bi", "pairs": "apart"},
 }
 MODELS = ("meta-llama/Llama-3.1-8B", "meta-llama/Llama-2-7b-hf")
 

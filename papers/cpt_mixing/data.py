@@ -49,7 +49,7 @@ def entries(sources: str) -> list[manifest.Entry]:
         return manifest.read(sources)
     codes = {*GROUPS[sources][0], *ENGLISH, "code"}
     known = manifest.read(Path(__file__).with_name("sources.jsonl"))
-    return [entry for entry in known if entry.language in codes or {*entry.languages} <= codes and entry.languages]
+    return [entry for entry in known if entry.language in codes or (entry.languages and {*entry.languages} <= codes)]
 
 
 def english_of(codes: Sequence[str]) -> str | None:
@@ -99,11 +99,11 @@ def _texts(parts: Sequence[manifest.Entry], config: Config) -> Iterator[str]:
             yield from manifest.texts(entry.path)
             continue
         pairs, draw = manifest.pairs(entry.path, *entry.languages), random.Random(f"{config.seed}-{entry.name}")
-        while part := list(islice(pairs, 100 * PAIRS)):
-            if config.pairs == "shuffled":
-                others = draw.sample([target for _, target in part], len(part))
-                part = [(source, other) for (source, _), other in zip(part, others, strict=True)]
-            yield from (pair_document(part[at : at + PAIRS], draw) for at in range(0, len(part), PAIRS))
+        while part := list(islice(pairs, PAIRS)):
+            if config.pairs == "paired":
+                yield pair_document(part, draw)
+            else:
+                yield from map("\n".join, zip(*part, strict=True))
 
 
 def budgets(config: Config, categories: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -73,14 +73,21 @@ def evaluate(config: Config, run: Run) -> Measurement:
                 units[name] |= values
     if is_main_process():
         write_table(run.path / "languages.tsv", by_language(units, groups))
-    lid = [float(identify([text])[0] == code) for code in held if code in identified(groups) for text in held[code].values()]
+    lid = [
+        float(identify([text])[0] == code)
+        for code in held
+        if code in identified(groups)
+        for text in held[code].values()
+    ]
     found = {name: fmean(values.values()) for name, values in units.items() if values}
     found |= {name: fmean(values) for name, values in metrics.items() if values}
     found |= {"identified": fmean(lid), **(trivial(config) if config.sources is None else {})}
     if not run.quiet and is_main_process():
         show({name: found[name] for name in ("target_bits", "english_bits", "fidelity")})
     mixture = read_json(run.artifact / "mixture.json")
-    return Measurement(found, {name: v for name, v in units.items() if v}, {"mixture": mixture, "samples": samples[:12]})
+    return Measurement(
+        found, {name: v for name, v in units.items() if v}, {"mixture": mixture, "samples": samples[:12]}
+    )
 
 
 def identified(groups: dict[str, tuple[dict[str, str], tuple[str, ...]]]) -> set[str]:

@@ -3,12 +3,12 @@ r"""What to mix into continued pre-training: one recipe, and data that differ in
 A mixture is a point of the paper's grid, text of one language a document or pairs of sentences, without program code or
 with it; replay of English is our control. Of a budget of B tokens, with code at share c and replay at share r,
 
-    u(i)  = B (1 - c - r) / n          tokens of each of the n languages i, c B of code, r B of English               (1)
-    next  = argmin_i  (tokens of i so far) / u(i)        the source of the next document: shares are of tokens        (2)
-    d_bi  = s_1 \n t_1 \n s_2 \n t_2 ...                 each pair in a direction that is drawn                       (3)
-    L     = - sum_t log p(x_t | x_<t)                    over all tokens of packed documents                          (4)
-    keep(d) iff |{ identify(s) : s sentence of d }| = 1  a document is of one language, or goes                       (5)
-    fidelity(i) = E [ identify(continuation of a text in i) = i ]        1 - fidelity is language mixing              (6)
+    u(i)  = B (1 - c - r) / n          tokens of each of the n languages i, c B of code, r B of English              (1)
+    next  = argmin_i  (tokens of i so far) / u(i)        the source of the next document: shares are of tokens       (2)
+    d_bi  = s_1 \n t_1 \n s_2 \n t_2 ...                 each pair in a direction that is drawn                      (3)
+    L     = - sum_t log p(x_t | x_<t)                    over all tokens of packed documents                         (4)
+    keep(d) iff |{ identify(s) : s sentence of d }| = 1  a document is of one language, or goes                      (5)
+    fidelity(i) = E [ identify(continuation of a text in i) = i ]        1 - fidelity is language mixing             (6)
 
     budgets = token_budgets(languages, 1e9, code=1 / 3)
     rows = [{"input_ids": ids} for _, _, ids in Mixture(documents, [budgets], seed=0)]
@@ -65,7 +65,11 @@ def token_budgets(
     """
     if min(code, replay) < 0 or not code + replay < 1:
         raise UserError(f"code = {code:g} and replay = {replay:g} leave no share for the languages: lower one of them.")
-    parts = {"languages": (1 - code - replay, languages), "code": (code, code_sources), "replay": (replay, replay_sources)}
+    parts = {
+        "languages": (1 - code - replay, languages),
+        "code": (code, code_sources),
+        "replay": (replay, replay_sources),
+    }
     if missing := [name for name, (share, sources) in parts.items() if share and not sources]:
         raise UserError(f"There is no source for {missing[0]}: add one, or set its share to 0.")
     return {

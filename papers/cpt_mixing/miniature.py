@@ -5,9 +5,9 @@ A group is a branch of a family in one script with a language of each level of r
 seeds 2n and 2n + 1 all of them. The base model has read English, some of the languages with many resources, little of
 those in the middle and none of the others: what a level means in the paper.
 
-The base can classify, in English: it has read solved prompts of the official wording that say of a name whether it is a
-territory's, a language's or a currency's. No later phase shows such a prompt again. What is asked are held-out names,
-with three solved examples in their language, as in the paper.
+The base can classify in English and in languages with many resources: it has read solved prompts of the official
+wording that say of a name whether it is a territory's, a language's or a currency's. No later phase shows such a prompt
+again. What is asked are held-out names, with three solved examples in their language, as in the paper.
 
 Held-out messages and names share no equivalence class with any text of any language. Those of `dev` are drawn from
 three tenths of the classes and those of `test` from the others, by the seed.
@@ -50,7 +50,7 @@ PAIRS = {"message": 3, "name": 6}
 # So many documents hold each line, in other company each time.
 COPIES = 6
 # Of the base's tokens; languages with few resources and relatives have none.
-BASE_SHARES = {"english": 0.45, "task": 0.25, "code": 0.05, "high": 0.2, "mid": 0.05}
+BASE_SHARES = {"english": 0.4, "task": 0.3, "code": 0.05, "high": 0.2, "mid": 0.05}
 # Solved lines of a document that teaches to classify.
 SOLVED = 5
 
@@ -150,50 +150,60 @@ def questions(config: Config, code: str) -> list[Question]:
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-def _documents(lines: Sequence[tuple[str, str]], size: int, draw: Random) -> list[list[tuple[str, str]]]:
-    """Lines in documents of `size`, each line in `COPIES` of them."""
+def _documents(lines: Sequence[tuple[str, str]], size: int, draw: Random, most: int) -> list[list[tuple[str, str]]]:
+    """Lines in documents of `size`, each line in `COPIES` of them; no more documents than could be read."""
     order = [line for _ in range(COPIES) for line in draw.sample(list(lines), len(lines))]
-    return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+    return [order[start : start + size] for start in range(0, len(order) - size + 1, size)][:most]
 
 
 def _body(config: Config, code: str, category: str) -> Body:
     """Documents about one topic each, in one language or in pairs with English."""
-    draw, found = Random(f"{config.seed}-{category}-{code}"), list[str]()
+    draw, found, most = Random(f"{config.seed}-{category}-{code}"), list[str](), _most(config)
     for topic, pairs in texts(config).pairs[code].items():
         size = PAIRS["message" if topic == "message" else "name"]
-        if category != "bi":
-            found += ["\n".join(own for _, own in part) for part in _documents(pairs, 2 * size, draw)]
+        if category == "bi" and config.pairs == "paired":
+            found += [pair_document(part, draw) for part in _documents(pairs, size, draw, most)]
             continue
-        if config.pairs == "shuffled":
-            others = draw.sample([own for _, own in pairs], len(pairs))
-            pairs = [(english, own) for (english, _), own in zip(pairs, others, strict=True)]
-        found += [pair_document(part, draw) for part in _documents(pairs, size, draw)]
+        for part in _documents(pairs, 2 * size, draw, most):
+            english, own = zip(*part, strict=True)
+            found += ["\n".join(side) for side in ((english, own) if category == "bi" else (own,))]
     name = {"bi": f"en-{code}", "english": "english"}.get(category, code)
     return Body(name, category, partial(list, found))
 
 
-def code_body() -> Body:
-    """The modules of Python's standard library, a document each."""
-    folder = Path(sysconfig.get_paths()["stdlib"])
-    return Body("code", "code", lambda: (path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))[:60]))
+def _most(config: Config) -> int:
+    """Documents of a topic that a budget could read: none has fewer than ten tokens."""
+    return int(config.tokens) // 10
+
+
+def code_body(config: Config) -> Body:
+    """The beginnings of modules of Python's standard library, a document each."""
+    files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[: min(80, _most(config))]
+    return Body("code", "code", lambda: (path.read_text(encoding="utf-8")[:8000] for path in files))
 
 
 def material(config: Config, group: str) -> list[Body]:
     """All that there is to read for a group."""
     codes = groups(config)[group][0]
     own = [_body(config, code, config.data) for code in codes]
-    return [*own, *([_body(config, "en", "english")] if config.replay else []), *([code_body()] if config.code else [])]
+    return [
+        *own,
+        *([_body(config, "en", "english")] if config.replay else []),
+        *([code_body(config)] if config.code else []),
+    ]
 
 
 def _task(config: Config) -> Body:
-    """Solved prompts in English, with the kinds in equal parts."""
-    draw = Random(f"{config.seed}-task")
-    found = [item for item in texts(config).items["train"] if item.language == "en"]
-    by_kind = {kind: [item.prompt for item in found if item.answer == kind] for kind in KINDS}
-    head, documents = topic_prompt("", (), KINDS).partition("The topic")[0], []
-    for _ in range(1500):
-        kinds = [draw.choice(KINDS) for _ in range(SOLVED)]
-        documents.append(head + "".join(topic_line(draw.choice(by_kind[kind]), kind) for kind in kinds))
+    """Solved prompts about names in English and, of three as often two, in languages with many resources."""
+    draw, documents = Random(f"{config.seed}-task"), []
+    codes = ("en", *(code for members, _ in groups(config).values() for code in members if members[code] == "high"))
+    known: dict[tuple[str, str], list[str]] = {}
+    for item in texts(config).items["train"]:
+        known.setdefault((item.language, item.answer), []).append(item.prompt)
+    head = topic_prompt("", (), KINDS).partition("The topic")[0]
+    for _ in range(min(2000, _most(config))):
+        code, kinds = draw.choice(codes), [draw.choice(KINDS) for _ in range(SOLVED)]
+        documents.append(head + "".join(topic_line(draw.choice(known[code, kind]), kind) for kind in kinds))
     return Body("task", "task", partial(list, documents))
 
 
@@ -206,9 +216,9 @@ def base(config: Config, run: Run) -> str:
     def build(folder: Path) -> None:
         level = {code: level for members, _ in groups(config).values() for code, level in members.items()}
         bodies = [_body(config, code, level[code]) for code in level if level[code] in BASE_SHARES]
-        bodies += [_body(config, "en", "english"), _task(config), code_body()]
+        bodies += [_body(config, "en", "english"), _task(config), code_body(config)]
         lines = [own for by_topic in texts(config).pairs.values() for pairs in by_topic.values() for _, own in pairs]
-        samples = [*_task(config).texts()][:300] + [text[:2000] for text in code_body().texts()]
+        samples = [*_task(config).texts()][:300] + [text[:2000] for text in code_body(config).texts()]
         tokenizer = train_bpe([*lines, *samples], config.vocabulary)
         model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
         categories, documents = tokenise(bodies, tokenizer)
@@ -226,4 +236,3 @@ def base(config: Config, run: Run) -> str:
     wanted = ("seed", "vocabulary", "width", "held_out", "names", "base")
     inputs = {name: value for name, value in to_dict(config).items() if name in wanted}
     return str(run.stage("base", inputs, build))
-
