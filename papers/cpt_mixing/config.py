@@ -122,7 +122,7 @@ class Config:
 TINY = Config()
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        vocabulary=500, width=16, base=replace(_SMALL, steps=2, batch_size=2), tokens=600,
+        vocabulary=500, width=16, base=replace(_SMALL, steps=2, batch_size=2), tokens=600, data="bi", code=0.2,
         training=replace(_SMALL, batch_size=2), held_out=2, names=2, new_tokens=2,
     ),
     "tiny": TINY,
@@ -140,13 +140,13 @@ PRESETS: dict[str, Config] = {
 }  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "base": {"data": "none"},
-    "mono": {},
-    "mono_code": {"code": 1 / 3},
-    "bi": {"data": "bi"},
+    "base": {"data": "none", "code": 0.0},
+    "mono": {"data": "mono", "code": 0.0},
+    "mono_code": {"data": "mono", "code": 1 / 3},
+    "bi": {"data": "bi", "code": 0.0},
     "bi_code": {"data": "bi", "code": 1 / 3},
-    "replay": {"replay": 0.2},
-    "apart": {"data": "bi", "pairs": "apart"},
+    "replay": {"data": "mono", "code": 0.0, "replay": 0.2},
+    "apart": {"data": "bi", "code": 0.0, "pairs": "apart"},
 }
 MODELS = ("meta-llama/Llama-3.1-8B", "meta-llama/Llama-2-7b-hf")
 

@@ -10,7 +10,8 @@ Give training and measurement the same options: the run is found by them. What e
     other_bits                                  of relatives, after the languages of the other group
     right_high, _mid, _low, _less, _related     topics; less = mid and low
     fidelity, to_english                        continuations of 40 tokens in the language they continue, in English
-    fidelity_line                               likewise for the second half of a line
+    one_language                                continuations that the filter (equation 5) would keep
+    fidelity_line                               as fidelity, for the second half of a line
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from core.experiment.run import Measurement, Run, is_main_process
 from core.files import read_json, write_table
 from core.text.languages import same_language
 from papers.cpt_mixing.config import Config
-from papers.cpt_mixing.method import fidelity, halved
+from papers.cpt_mixing.method import fidelity, halved, is_monolingual
 from papers.cpt_mixing.prompts import DECODING, right_topics
 
 Units = dict[str, dict[str, float]]
@@ -113,6 +114,8 @@ def continued(
         units[name] = {f"{code}/{key}": value for (code, key), value in zip(keys, right, strict=True)}
         if name == "fidelity":
             units["to_english"] = {f"{code}/{key}": value for (code, key), value in zip(keys, mixed, strict=True)}
+            kept = [float(is_monolingual(output, identify)) for output in outputs]
+            units["one_language"] = {f"{code}/{key}": value for (code, key), value in zip(keys, kept, strict=True)}
         each = range(0, len(keys), max(1, len(keys) // 3))
         samples += [{"asked": texts[at], "said": outputs[at], "language": wanted[at]} for at in each]
     return units, samples
@@ -144,7 +147,7 @@ def by_language(units: Units, groups: dict[str, tuple[dict[str, str], tuple[str,
     for group, (learnt, related) in groups.items():
         for code in (*learnt, *related):
             row: dict[str, Any] = {"language": code, "group": group, "level": learnt.get(code, "related")}
-            for name in ("target_bits", "related_bits", "fidelity", "fidelity_line", "to_english"):
+            for name in ("target_bits", "related_bits", "fidelity", "fidelity_line", "to_english", "one_language"):
                 row[name] = _mean(units, (name,), code)
             row["right"] = _mean(units, [name for name in units if name.startswith("right_")], code)
             rows.append(row)

@@ -157,7 +157,7 @@ def measured(options: Grid) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for name in ("base", *names):
         changes = dict(VARIANTS[name])
-        changes |= {share: getattr(options, share) for share in ("code", "replay") if share in changes}
+        changes |= {share: getattr(options, share) for share in ("code", "replay") if changes.get(share)}
         run = Run(options.out / name, "cpt_mixing", replace(config, **changes), options.out / "stages")
         with run.held():
             run.open()
