@@ -136,9 +136,12 @@ def fidelity(
 
 
 def halved(text: str) -> str:
-    """The first half of a text's words, at least one: what follows within the line shows mixing inside a line."""
-    parts = text.split(" ")
-    return " ".join(parts[: max(1, len(parts) // 2)])
+    """The first half of a text's words, at least one, without a mark at the end: what follows is of the same line."""
+    parts = text.split()
+    parts = parts[: max(1, len(parts) // 2)]
+    while len(parts) > 1 and not segment.words(parts[-1][-1]):
+        parts.pop()
+    return " ".join(parts)
 
 
 # --- reading the grid -------------------------------------------------------------------------------------------------

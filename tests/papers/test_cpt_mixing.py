@@ -21,6 +21,7 @@ from core.experiment.config import override
 from core.experiment.run import Run
 from core.files import read_json
 from core.models.loading import load
+from core.text.languages import resource_level
 from core.tasks.choices import Question
 from core.worlds import messages
 from papers.cpt_mixing import data, method, miniature, prompts, train, use
@@ -138,6 +139,7 @@ def test_fidelity_counts_what_says_nothing_as_another_language() -> None:
     right, english = method.fidelity(["habari\nya leo", "the day", " .", "habari"], ["sw", "sw", "sw", "de"], identify)
     assert (right, english) == ([1, 0, 0, 0], [0, 1, 0, 0])
     assert method.halved("one two three four five") == "one two"
+    assert method.halved("No file. Check it now please.") == "No"
     assert method.halved("一") == "一"
 
 
@@ -178,6 +180,8 @@ def test_held_out_messages_and_names_are_nowhere_in_training() -> None:
 def test_two_seeds_see_all_groups_and_the_kinds_are_equal() -> None:
     drawn = [miniature.groups(replace(TINY, seed=seed)) for seed in (4, 5)]
     assert {*drawn[0], *drawn[1]} == set(miniature.FAMILIES)
+    for high, mid, low, _ in miniature.FAMILIES.values():
+        assert [resource_level(code) for code in (high, mid, low)] == ["high", "medium", "low"]
     asked = miniature.questions(SMOKE, miniature.languages(SMOKE)[1])
     assert sorted(question.answer for question in asked) == sorted(list(range(3)) * SMOKE.names)
     assert all(question.context.count("The topic of the news") == 4 for question in asked)
