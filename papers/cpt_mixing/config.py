@@ -133,7 +133,7 @@ PRESETS: dict[str, Config] = {
         labelled="sib200", label_scoring="official", held_out=1012, names=68, translations=1012,
         training=TrainingConfig(
             batch_size=64, micro_batch_size=1, max_length=2048, long_documents="split", shuffle=False,
-            learning_rate=4e-5, schedule="cosine", warmup=0.03, precision="bf16", strategy="zero3",
+            learning_rate=4e-5, schedule="cosine", warmup=0.03, precision="bf16", strategy="fsdp2",
             gradient_checkpointing=True, log_every=10, save_every=500,
         ),
     ),
