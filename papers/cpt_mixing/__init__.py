@@ -26,14 +26,14 @@ PAPER = Paper(
         Claim(
             id="pairs-mix-languages",
             statement="After documents of sentence pairs, fewer continuations of a text stay in its language than "
-            "after documents of one language.",
+            "after documents of one language, and than after the same pairs pulled apart.",
             reported="Bilingual data cause language mixing in generation (abstract; no script measures it). "
             "Translation into English falls from 25.52 to 7.47 BLEU (Llama-3.1-8B, high-resource languages).",
             metric="fidelity",
             treatment="bi",
-            control="mono",
+            # The second control is the null arm: the same sentences, none beside its translation.
+            control=("mono", "apart"),
             better="lower",
-            null="apart",
             **_MIXES,
         ),
         Claim(
@@ -96,23 +96,13 @@ PAPER = Paper(
     ),
     checks=(
         Check(
-            id="it-is-the-documents",
-            statement="Of the same sentences, pairs in one document leave fewer continuations in the language than "
-            "English and the languages in documents of their own.",
-            metric="fidelity",
-            treatment="bi",
-            control="apart",
-            better="lower",
-            **_MIXES,
-        ),
-        Check(
             id="mixing-inside-a-line",
-            statement="After pairs the second half of a line, too, is less often in the language of the first.",
+            statement="After pairs the second half of a line, too, is less often in the language of the first, against "
+            "both controls.",
             metric="fidelity_line",
             treatment="bi",
-            control="mono",
+            control=("mono", "apart"),
             better="lower",
-            null="apart",
             **_MIXES,
         ),
         Check(
@@ -192,10 +182,11 @@ PAPER = Paper(
         ),
         Premise(
             id="stays",
-            statement="After documents of one language the model writes that language when it goes on.",
+            statement="After documents of one language the model writes that language when it goes on: three times as "
+            "often as by chance among nine.",
             metric="fidelity",
             variant="mono",
-            at_least=0.5,
+            at_least=0.33,
         ),
         Premise(
             id="classifies",
@@ -205,7 +196,7 @@ PAPER = Paper(
             at_least=0.6,
         ),
     ),
-    minutes=24,
+    minutes=12,
     official_code="https://github.com/MaLA-LM/MixCPT",
     licence_note="The official repository has no licence. Llama 2 and 3.1 have licences of their own; Viking-7B is "
     "Apache-2.0; The Stack and FLORES+ are gated.",

@@ -39,7 +39,7 @@ def draw(record: Record) -> Figure:
         (2, "right_less", "Topics right, mid and low"),
     ):
         arm_bars(flat[place], record, metric, [*arms, BEFORE])
-        flat[place].set_title(title)
+        flat[place].set_title(title, pad=14)
     trivial_lines(flat[2], record, "bi", vertical=True, names=("one_kind",))
     changes = (
         (3, "target_bits", "language", "Text of the languages"),
