@@ -10,6 +10,14 @@ _MIXES: dict[str, Any] = {"unit": "language", "smallest": 0.05, "premises": ("id
 _TOPICS: dict[str, Any] = {"unit": "language", "smallest": 0.03, "premises": ("classifies",)}
 _LOSS: dict[str, Any] = {"metric": "target_bits", "unit": "language", "smallest": 0.02, "better": "lower"}
 _ENGLISH: dict[str, Any] = {"metric": "english_bits", "control": "base", "smallest": 0.05, "better": "lower"}
+_PREMISES = (
+    ("identifies", "identified", "base", 0.85, "The identifier names the language of held-out messages."),
+    (
+        "stays", "fidelity", "mono", 0.33, "After documents of one language the model writes that language when it "
+        "goes on: three times as often as by chance among nine.",
+    ),
+    ("classifies", "right_english", "base", 0.6, "The base chooses the topic of held-out English names."),
+)  # fmt: skip
 
 PAPER = Paper(
     slug="cpt_mixing",
@@ -112,23 +120,12 @@ PAPER = Paper(
             null="apart",
             **_ENGLISH | {"better": "higher"},
         ),
-        Check(
-            id="pairs-keep-english",
-            statement="Pairs leave English text at most .05 bits above what it was.",
-            treatment="bi",
-            keeps=True,
-            size=0.05,
-            null="mono",
-            **_ENGLISH,
-        ),
-        Check(
-            id="replay-keeps-english",
-            statement="So does a fifth of English documents beside documents of one language.",
-            treatment="replay",
-            keeps=True,
-            size=0.05,
-            null="mono",
-            **_ENGLISH,
+        *(
+            Check(id=id, statement=statement, treatment=arm, keeps=True, size=0.05, null="mono", **_ENGLISH)
+            for id, arm, statement in (
+                ("pairs-keep-english", "bi", "Pairs leave English text at most .05 bits above what it was."),
+                ("replay-keeps-english", "replay", "So does a fifth of English beside documents of one language."),
+            )
         ),
         Check(
             id="one-language-learns-more",
@@ -147,21 +144,22 @@ PAPER = Paper(
             size=0.05,
             **_LOSS,
         ),
-        Check(
-            id="pairing-classifies",
-            statement="Pairs leave more topics right than the same sentences in documents of one language each.",
-            metric="right_less",
-            treatment="bi",
-            control="apart",
-            **_TOPICS,
-        ),
-        Check(
-            id="code-classifies-beside-pairs",
-            statement="Code beside pairs leaves more topics right than pairs alone.",
-            metric="right_less",
-            treatment="bi_code",
-            control="bi",
-            **_TOPICS,
+        *(
+            Check(id=id, statement=statement, metric="right_less", treatment=arm, control=control, **_TOPICS)
+            for id, arm, control, statement in (
+                (
+                    "pairing-classifies",
+                    "bi",
+                    "apart",
+                    "Pairs leave more topics right than the same pairs pulled apart.",
+                ),
+                (
+                    "code-classifies-beside-pairs",
+                    "bi_code",
+                    "bi",
+                    "Code beside pairs leaves more right than pairs alone.",
+                ),
+            )
         ),
         Check(
             id="relatives-gain",
@@ -172,29 +170,9 @@ PAPER = Paper(
             **_LOSS | {"metric": "related_bits", "smallest": 0.05},
         ),
     ),
-    premises=(
-        Premise(
-            id="identifies",
-            statement="The identifier names the language of held-out messages.",
-            metric="identified",
-            variant="base",
-            at_least=0.85,
-        ),
-        Premise(
-            id="stays",
-            statement="After documents of one language the model writes that language when it goes on: three times as "
-            "often as by chance among nine.",
-            metric="fidelity",
-            variant="mono",
-            at_least=0.33,
-        ),
-        Premise(
-            id="classifies",
-            statement="The base chooses the topic of held-out English names.",
-            metric="right_english",
-            variant="base",
-            at_least=0.6,
-        ),
+    premises=tuple(
+        Premise(id=id, metric=metric, variant=variant, at_least=least, statement=statement)
+        for id, metric, variant, least, statement in _PREMISES
     ),
     minutes=12,
     official_code="https://github.com/MaLA-LM/MixCPT",

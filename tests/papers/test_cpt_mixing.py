@@ -18,11 +18,12 @@ from core.corpora.filtering import identifier
 from core.corpora.mixture import Mixture
 from core.errors import UserError
 from core.experiment.config import override
+from core.experiment.paper import find
 from core.experiment.run import Run
 from core.files import read_json
 from core.models.loading import load
-from core.text.languages import resource_level
 from core.tasks.choices import Question
+from core.text.languages import resource_level
 from core.worlds import messages
 from papers.cpt_mixing import data, method, miniature, prompts, train, use
 from papers.cpt_mixing.config import GROUPS, PRESETS, VARIANTS
@@ -139,7 +140,7 @@ def test_fidelity_counts_what_says_nothing_as_another_language() -> None:
     right, english = method.fidelity(["habari\nya leo", "the day", " .", "habari"], ["sw", "sw", "sw", "de"], identify)
     assert (right, english) == ([1, 0, 0, 0], [0, 1, 0, 0])
     assert method.halved("one two three four five") == "one two"
-    assert method.halved("No file. Check it now please.") == "No"
+    assert method.halved("No file. Check it.") == "No"
     assert method.halved("一") == "一"
 
 
@@ -352,3 +353,13 @@ def test_cleaning_and_mixing(own: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_an_identifier_of_example_text() -> None:
     identify = identifier({"en": ["the house is big"], "de": ["das Haus ist groß"]})
     assert method.fidelity(["ist das groß", "is the house"], ["de", "de"], identify)[0] == [1, 0]
+
+
+def test_the_worked_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (find("cpt_mixing").folder / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    exec(compile(block, "README.md", "exec"), {})
+    shares, *rest = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\{'sw': (29|30)\d\d, 'zu': (29|30)\d\d, 'code': (28|32)00\}", shares)
+    assert rest[:2] == ["False", "([1.0, 0.0], [0.0, 1.0])"]
+    assert {*rest[2:]} == {"Good morning.", "Habari ya asubuhi."}
