@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, tuple[str, str, str, str]] = {
     "romance": ("es", "ro", "gl", "ca"),
     "north germanic": ("sv", "is", "nn", "da"),
-    "indo-aryan": ("bn", "hi", "mr", "ne"),
-    "slavic": ("ru", "bg", "be", "uk"),
+    "west slavic": ("pl", "sk", "hsb", "cs"),
+    "slavic in Cyrillic": ("ru", "bg", "be", "uk"),
 }
 LEVELS = ("high", "mid", "low")
 KINDS = ("territory", "language", "currency")
