@@ -73,6 +73,8 @@ class Config:
     """Share of the tokens that is program code. The paper's is not stated; a third with code (ours)."""
     replay: Annotated[float, Range(0, 1)] = 0.0
     """Share of English documents (ours: the control that the grid lacks)."""
+    left_out: Annotated[float, Range(0, 1)] = 0.0
+    """Share of the budget that is not read: as much text as beside code, and no code (a control)."""
     pairs: Literal["paired", "apart"] = "paired"
     """apart = the same sentences in documents of one language each, English and the other: a control."""
     tokens: Annotated[float, Range(1)] = 150_000
@@ -113,6 +115,8 @@ class Config:
             raise UserError("pairs = 'apart' is about sentence pairs: set --data bi.")
         if self.data == "none" and (self.code or self.replay):
             raise UserError("data = 'none' reads nothing: leave --code and --replay at 0.")
+        if self.left_out == 1:
+            raise UserError("left_out = 1 leaves nothing to read: lower it.")
         if self.code + self.replay >= 1:
             raise UserError("code and replay leave no share for the languages: their sum has to be below 1.")
         if self.training.shuffle:
@@ -145,6 +149,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "mono_code": {"data": "mono", "code": 1 / 3},
     "bi": {"data": "bi", "code": 0.0},
     "bi_code": {"data": "bi", "code": 1 / 3},
+    "less": {"data": "mono", "code": 0.0, "left_out": 1 / 3},
     "replay": {"data": "mono", "code": 0.0, "replay": 0.2},
     "apart": {"data": "bi", "code": 0.0, "pairs": "apart"},
 }

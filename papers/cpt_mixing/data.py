@@ -65,6 +65,10 @@ def groups(config: Config) -> dict[str, tuple[dict[str, str], tuple[str, ...]]]:
         return {config.sources: GROUPS[config.sources]}
     learnt = [code for entry in entries(config.sources) for code in (entry.languages or (entry.language,))
               if entry.category in ("mono", "bi") and code not in ENGLISH]  # fmt: skip
+    if missing := [code for code in learnt if code not in held_out(config)]:
+        raise UserError(
+            f"{config.test_corpus} has no column {missing[0]}: give held-out text of each language to learn."
+        )
     others = [code for code in held_out(config) if code not in learnt and code not in ENGLISH]
     return {"own": (dict.fromkeys(learnt, ""), tuple(others))}
 
@@ -112,8 +116,9 @@ def budgets(config: Config, categories: Mapping[str, Mapping[str, float]]) -> di
     Raises:
         UserError: A share without a source.
     """
+    tokens = config.tokens * (1 - config.left_out)
     return token_budgets(
-        [*categories.get(config.data, ())], config.tokens, code=config.code, replay=config.replay,
+        [*categories.get(config.data, ())], tokens, code=config.code, replay=config.replay,
         code_sources=[*categories.get("code", ())], replay_sources=[*categories.get("english", ())],
     )  # fmt: skip
 
@@ -152,7 +157,12 @@ def identifier(config: Config) -> Identify:
         if entry.category in ("mono", "english"):
             lines = known.setdefault(entry.language, [])
             lines += islice((line for text in manifest.texts(entry.path) for line in text.splitlines()), IDENTIFIED_BY)
-    if english_of([*known]) is None or len(known) < 2:
+        elif entry.languages and entry.category == config.data:
+            for pair in islice(manifest.pairs(entry.path, *entry.languages), IDENTIFIED_BY):
+                for code, line in zip(entry.languages, pair, strict=True):
+                    known.setdefault(code, []).append(line)
+    learnt = {code for members, _ in groups(config).values() for code in members}
+    if english_of([*known]) is None or not learnt <= known.keys():
         raise UserError("To tell languages apart, name text of English and of each language in --sources.")
     return filtering.identifier(known)
 
@@ -169,6 +179,8 @@ def questions(config: Config, code: str) -> list[Question]:
     rows = []
     for number, seed in enumerate(item_seeds(len(asked))[: 3 * config.names]):
         text, label = asked[number]
+        if label not in labels:
+            raise UserError(f"{config.labelled}: no training example of {code} has the topic {label!r}, add one.")
         context = topic_prompt(text, without_replacement(known, seed), labels)
         choices = tuple(f" {choice}" for choice in labels)
         rows.append(Question(f"{code}/{short_hash(f'{number}')}", context, choices, labels.index(label)))

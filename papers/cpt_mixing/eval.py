@@ -11,6 +11,7 @@ Give training and measurement the same options: the run is found by them. What e
     right_high, _mid, _low, _less, _related     topics; less = mid and low
     fidelity, to_english                        continuations of 40 tokens in the language they continue, in English
     one_language                                continuations that the filter (equation 5) would keep
+    fidelity_empty, fidelity_line_empty         continuations without a word, which are in no language
     fidelity_line                               as fidelity, for the second half of a line
 """
 
@@ -25,6 +26,7 @@ from core.experiment.entrypoint import entrypoint, show
 from core.experiment.run import Measurement, Run, is_main_process
 from core.files import read_json, write_table
 from core.text.languages import same_language
+from core.text.segment import words
 from papers.cpt_mixing.config import Config
 from papers.cpt_mixing.method import fidelity, halved, is_monolingual
 from papers.cpt_mixing.prompts import DECODING, right_topics
@@ -110,6 +112,9 @@ def continued(
         prompts = [f"{tokenizer.bos_token or ''}{text}" for text in texts]
         options: dict[str, Any] = {"max_new_tokens": config.new_tokens, "stop": stop, "seed": config.seed, **SAMPLING}
         outputs = generate(model, tokenizer, prompts, **options)
+        units[f"{name}_empty"] = {
+            f"{code}/{key}": float(not words(output)) for (code, key), output in zip(keys, outputs, strict=True)
+        }
         right, mixed = fidelity(outputs, wanted, identify, mixed_into=english)
         units[name] = {f"{code}/{key}": value for (code, key), value in zip(keys, right, strict=True)}
         if name == "fidelity":

@@ -25,7 +25,7 @@ ARMS = (
     ("replay", "one language, English", "green"),
     ("apart", "pairs pulled apart (null)", "grey"),
 )
-BEFORE = ("base", "before", "grey")
+BEFORE = ("base", "before", "purple")
 
 
 def draw(record: Record) -> Figure:
@@ -40,7 +40,7 @@ def draw(record: Record) -> Figure:
     ):
         arm_bars(flat[place], record, metric, [*arms, BEFORE])
         flat[place].set_title(title, pad=14)
-    trivial_lines(flat[2], record, "bi", vertical=True, names=("one_kind",))
+    trivial_lines(flat[2], record, "bi", vertical=True, names=("letters",))
     changes = (
         (3, "target_bits", "language", "Text of the languages"),
         (4, "english_bits", "seed", "English text"),
@@ -60,5 +60,5 @@ def _marked(record: Record, name: str, label: str) -> str:
         arm: {metric: record.mean(arm, metric) for metric in ("target_bits", "english_bits", "fidelity")}
         for arm in record.measurements
     }
-    grid = {arm: row for arm, row in means.items() if arm not in ("base", "apart")}
+    grid = {arm: row for arm, row in means.items() if arm not in ("base", "apart", "less")}
     return f"{label} ◂ take" if "base" in means and grid and recommend(grid, means["base"])[0] == name else label

@@ -138,13 +138,20 @@ def questions(config: Config, code: str) -> list[Question]:
     """Held-out names with three solved examples of the same language, drawn as the official code does."""
     found = texts(config).items
     asked = [item for item in found[config.split] if item.language == code]
-    known = [item for item in found["train"] if item.language == code]
+    known = _balanced([item for item in found["train"] if item.language == code], config.seed)
     rows = []
     for item, seed in zip(asked, item_seeds(len(asked)), strict=True):
         shots = [(shot.prompt, shot.answer) for shot in without_replacement(known, seed)]
         context = topic_prompt(item.prompt, shots, KINDS)
         rows.append(Question(item.id, context, tuple(f" {kind}" for kind in KINDS), KINDS.index(item.answer)))
     return rows
+
+
+def _balanced(items: Sequence[Item], seed: int) -> list[Item]:
+    """As many of each kind, so that the examples favour none."""
+    by_kind = {kind: [item for item in items if item.answer == kind] for kind in KINDS}
+    least, draw = min(map(len, by_kind.values())), Random(seed)
+    return [item for found in by_kind.values() for item in draw.sample(found, least)]
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ class Mixing:
     identify: str | None = None
     """As of `clean`."""
     english: str = "en"
-    """The label of English."""
+    """The label of English in the examples, such as eng_Latn."""
 
 
 def grid(options: Grid) -> None:
@@ -151,6 +151,8 @@ def measured(options: Grid) -> dict[str, dict[str, float]]:
         tokens=options.tokens, labelled=options.labelled, held_out=options.held_out, training=training,
     )  # fmt: skip
     there = {entry.category for entry in data.entries(options.sources)}
+    shares = {"code": options.code, "english": options.replay}
+    there -= {category for category, share in shares.items() if not share}
     names = [name for name, needed in NEEDS.items() if needed <= there]
     if not names:
         raise UserError(f"{options.sources} has the categories {', '.join(sorted(there))}: name mono or bi sources.")
@@ -206,10 +208,14 @@ def clean(options: Clean) -> None:
 
 def mixing(options: Mixing) -> None:
     """Print fidelity, and what was English, by language."""
-    from core.corpora import adapted, read_rows
+    from core import corpora
 
-    rows = [*adapted(options.outputs, read_rows(options.outputs), _output)]
+    rows = [*corpora.adapted(options.outputs, corpora.read_rows(options.outputs), _output)]
     texts, wanted = [text for text, _ in rows], [code for _, code in rows]
+    if options.examples is not None:
+        known = corpora.codes(corpora.read_parallel(options.examples).column_names)
+        if strange := [code for code in (*wanted, options.english) if code not in known]:
+            raise UserError(f"{options.examples} has no column {strange[0]!r}, but {', '.join(known)}: name it alike.")
     right, english = fidelity(texts, wanted, identifier(options.examples, options.identify), mixed_into=options.english)
     by: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for code, *told in zip(wanted, right, english, strict=True):

@@ -218,6 +218,7 @@ def test_pairs_apart_are_the_same_sentences() -> None:
         ({"model": "x", "sources": "mine.jsonl"}, "--test-corpus"),
         ({"pairs": "apart"}, "--data bi"),
         ({"data": "none", "code": 0.3}, "reads nothing"),
+        ({"left_out": 1.0}, "nothing to read"),
         ({"code": 0.6, "replay": 0.4}, "below 1"),
         ({"training.shuffle": True}, "leave it off"),
     ],
@@ -314,6 +315,21 @@ def test_a_grid_of_own_sources(own: Path, capsys: pytest.CaptureFixture[str]) ->
         assert message in capsys.readouterr().err
 
 
+def test_own_sources_that_do_not_fit(own: Path) -> None:
+    config = replace(SMOKE, model="model", sources="sources.jsonl", test_corpus="held.tsv", labelled="topics")
+    code = next(iter(data.groups(config)["own"][0]))
+    lines = (own / "sources.jsonl").read_text().splitlines()
+    (own / "bitext.jsonl").write_text(lines[1] + "\n")
+    identify = data.identifier(replace(config, sources="bitext.jsonl"))
+    assert set(identify(["Select all objects on this page for an action"])) <= {"en", code}
+    (own / "more.jsonl").write_text("\n".join([*lines, lines[0].replace(f'"{code}"', '"sw"')]) + "\n")
+    with pytest.raises(UserError, match="has no column sw"):
+        data.groups(replace(config, sources="more.jsonl"))
+    (own / "topics" / code / "test.tsv").write_text("index_id\tcategory\ttext\n0\tc\tx\n")
+    with pytest.raises(UserError, match="has the topic 'c'"):
+        data.questions(config, code)
+
+
 def test_own_translations_are_scored(own: Path, smoke: Callable[[str], Any]) -> None:
     from papers.cpt_mixing import eval as evaluation
 
@@ -341,6 +357,10 @@ def test_cleaning_and_mixing(own: Path, capsys: pytest.CaptureFixture[str]) -> N
     (own / "outputs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
     use.main(["mixing", "outputs.jsonl", "--examples", "pairs.tsv"])
     assert capsys.readouterr().out.splitlines()[1].split() == [code, "16", "0.50", "0.50"]
+    (own / "strange.jsonl").write_text(json.dumps({"text": "x", "language": "sw-KE"}) + "\n")
+    with pytest.raises(SystemExit):
+        use.main(["mixing", "strange.jsonl", "--examples", "pairs.tsv"])
+    assert "no column 'sw-KE'" in capsys.readouterr().err
     for options, message in (
         ([], "--examples"),
         (["--examples", "own.txt"], "own.txt"),
