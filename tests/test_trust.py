@@ -50,6 +50,7 @@ NEEDED = {
     "bitter_lesson": ("--ratings", "arena"),
     "bimedix": ("--english", "{en}", "--second", "{ar}", "--test-english", "{en}", "--test-second", "{ar}"),
     "bimedix2": ("--vision", "nothing/here", "--captions", "{rows}", "--conversations", "{rows}"),
+    "cpt_mixing": ("--sources", "stagnant", "--test-corpus", "{rows}"),
     "langsamp": ("--corpus", "{rows}"),
     "xllms100": ("--preferences", "{rows}"),
     "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),
