@@ -136,13 +136,13 @@ _SCRATCH = TrainingConfig(
     precision="fp32", log_every=200,
 )  # fmt: skip
 TINY = Config(
-    law=(0.05, 0.1, 0.2, 0.45, 1.0), law_second=(0.05, 0.1, 0.25), layers=2, width=64, heads=4, counted=32, compared=64,
-    training=replace(_SCRATCH, steps=1500, batch_size=8, max_length=64),
+    law=(0.05, 0.1, 0.2, 0.45, 1.0), law_second=(0.05, 0.1, 0.2, 0.45), vocabulary=512, layers=2, width=64, heads=4,
+    counted=32, compared=64, training=replace(_SCRATCH, steps=1400, batch_size=8, max_length=64),
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, law=(0.2, 0.5, 1.0), law_second=(0.2, 0.5, 1.0), layers=1, width=16, heads=2, compared=2,
+        TINY, law=(0.2, 0.5, 1.0), law_second=(0.2, 0.5, 1.0), vocabulary=0, layers=1, width=16, heads=2, compared=2,
         training=replace(TINY.training, steps=10, batch_size=4),
     ),
     "tiny": TINY,

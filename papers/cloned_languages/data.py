@@ -118,6 +118,8 @@ def material(config: Config, run: Run) -> Material:
     read = [TokenRows.read(folder / str(number)).tokens.reshape(-1, length) for number in range(len(facts["pieces"]))]
     if not min(map(len, read)):
         raise UserError(f"A text has fewer than {length} tokens, which is no block: give more, or lower max_length.")
+    if min(len(ids) for held in facts["held"] for ids in held.values()) < length:
+        raise UserError(f"What is held out has fewer than {length} tokens, which is no window: give more text.")
     pairs = [(one, other) for one, other in facts["pairs"]]
     found = Material(read, facts["held"], pairs, facts["pieces"], facts["padding"], folder / "0" / "tokenizer")
     return found if config.real else found.only(0)

@@ -55,13 +55,16 @@ def evaluate(config: Config, run: Run) -> Measurement:
             config, model, rendering, material.held[own], language
         )
         metrics[f"nats_{name}"] = fmean(units[f"nats_{name}"].values())
-        metrics[f"trivial_letters_{name}"] = frequencies(material, own)
+        metrics[f"trivial_counts_{name}"] = frequencies(material, own)
         if (config.law, config.law_second)[own]:
             points = monolingual(config, material, run, own)
             law = method.monolingual_law(*zip(*points, strict=True))
             metrics[f"teff_{name}"] = method.token_efficiency(law, metrics[f"ppl_{name}"], tokens[language])
-            metrics |= quality(points, metrics[f"trivial_letters_{name}"]) if not own else {}
+            for metric, value in quality(points, metrics[f"trivial_counts_{name}"]).items():
+                metrics[metric] = min(metrics.get(metric, math.inf), value)  # of a real pair, the worse of two laws
             details[f"law_{name}"] = {"points": points, "law": [law.a, law.b, law.c]}
+    if config.alone and "teff_2" in metrics:
+        metrics["updates_suffice"] = 1 / metrics["teff_2"]
     if {"teff_1", "teff_2"} <= metrics.keys():
         metrics["teff_mean"] = (metrics["teff_1"] + metrics["teff_2"]) / 2
     if rendering.languages > 1:
@@ -94,7 +97,7 @@ def frequencies(material: Material, language: int) -> float:
     )
 
 
-def quality(points: Points, letters: float) -> dict[str, float]:
+def quality(points: Points, counts: float) -> dict[str, float]:
     """How far the law through the other runs is from what each inner run has read, as a factor; and what was learnt."""
     from papers.cloned_languages.method import monolingual_law, token_efficiency
 
@@ -103,7 +106,8 @@ def quality(points: Points, letters: float) -> dict[str, float]:
         law = monolingual_law(*zip(*(point for number, point in enumerate(points) if number != out), strict=True))
         read, perplexity = points[out]
         wrong.append(abs(math.log(token_efficiency(law, perplexity, read))))
-    return {"law_agrees": math.exp(-max(wrong)), "over_letters": letters / points[-1][1]}
+    agrees = math.exp(-max(wrong)) if all(map(math.isfinite, wrong)) else 0.0
+    return {"law_agrees": agrees, "over_counts": counts / points[-1][1]}
 
 
 def alike(
@@ -127,9 +131,11 @@ def alike(
         return {}, {}
     hidden, apart = method.hidden_similarity(model, pairs, "max_matching" if config.real else "one_by_one")
     gradients = method.gradient_similarity(model, pairs)
+    # The last block turns to the tokens of one language, in the paper too.
+    inner = slice(0, max(1, len(hidden) - 1))
     found = {
-        "hidden": float(hidden.mean()), "hidden_apart": float(apart.mean()),
-        "hidden_margin": float((hidden - apart).mean()), "gradient": fmean(gradients.values()),
+        "hidden": float(hidden[inner].mean()), "hidden_apart": float(apart[inner].mean()),
+        "hidden_margin": float((hidden - apart)[inner].mean()), "gradient": fmean(gradients.values()),
         "elsewhere": elsewhere(model, rendering, [pair[1] for pair in pairs]),
     }  # fmt: skip
     if not config.real:
