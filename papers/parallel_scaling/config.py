@@ -51,8 +51,8 @@ class Config:
     group: Annotated[int, Range(2)] = 8
     """Answers to a prompt (G)."""
     weights: tuple[float, float, float] = (1.0, 0.1, 0.2)
-    """Of accuracy, format and language in the reward; the paper has three such coefficients (reviews, equation 7), their
-    values are not known. The miniature's answers are one token: accuracy alone."""
+    """Of accuracy, format and language in the reward; the paper has three coefficients (reviews, its equation 7), of
+    unknown values. The miniature's answers are one token: accuracy alone."""
     beta: Annotated[float, Range(0)] = 0.0
     """Weight of the divergence from the start."""
 
@@ -105,6 +105,8 @@ class Config:
                 raise UserError("problems, tests and forced need a model: name it in --base.")
         elif not self.languages or self.languages[0] != HIGH or self.ks[-1] > len(self.languages):
             raise UserError(f"languages = {self.languages}: name at least {self.ks[-1]}, with {HIGH!r} as the first.")
+        elif not self.unseen:
+            raise UserError("unseen is empty: name languages that are never trained on.")
         if both := sorted({*self.languages} & {*self.unseen}):
             raise UserError(f"unseen has {both[0]!r}, which is trained on: name other languages.")
         if min(self.weights) < 0 or not any(self.weights):
@@ -129,7 +131,7 @@ PAPER_SCALE = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, ks=(1, 2, 4), reading=replace(TINY.reading, steps=40, batch_size=16),
+        TINY, reading=replace(TINY.reading, steps=40, batch_size=16),
         training=replace(TINY.training, steps=3, batch_size=8),
     ),
     "tiny": TINY,
@@ -180,7 +182,7 @@ def workload(config: Config) -> Workload:
 
 
 def simulation(config: Config) -> list[Simulation]:
-    """A step of training, and answers to problems, for `papers plan`: per prompt one answer of full length at a time."""
+    """A step of training on answers of full length, and answers to problems, for `papers plan`."""
     from functools import partial
 
     from core.cost.steps import Simulation, pretrained, write

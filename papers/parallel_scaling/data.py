@@ -21,7 +21,7 @@ _CHOICE = re.compile(r"\(([A-D])\)")
 
 
 class Problem(NamedTuple):
-    """A problem in several languages: what is asked and, for fine-tuning, a solution, by language; the answer is one."""
+    """A problem in several languages: what is asked and perhaps a solution, by language, and the one answer."""
 
     id: str
     prompts: Mapping[str, str]

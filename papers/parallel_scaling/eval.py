@@ -49,11 +49,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
     for k in config.ks:
         result = measured(config, str(run.artifact / f"k{k}"))
         by_k[k] = result["right"]
-        tables = [by_benchmark(one) for one in (shared["right"], by_k[k])]
-        found[k] = transferability(*tables, order[:k], unseen, config.min_base)
+        before, after = by_benchmark(shared["right"]), by_benchmark(by_k[k])
+        found[k] = transferability(before, after, order[:k], unseen, config.min_base)
         for name, side in (("trained", order[:k]), ("unseen", unseen)):
             units[f"{name}_{k}"] = {f"{code}/{item}": v for code in side for item, v in by_k[k][code].items()}
-        others = transferability(*tables, order[:k], min_base=config.min_base)
+        others = transferability(before, after, order[:k], min_base=config.min_base)
         metrics |= {f"gain_trained_{k}": found[k].trained, f"gain_unseen_{k}": found[k].unseen}
         metrics |= {f"mti_{k}": found[k].mti, f"complement_{k}": others.mti, **_keyed(result["metrics"], k)}
         notes["reasons"][k], notes["samples"][k] = found[k].reasons, result["samples"]
@@ -70,8 +70,9 @@ def measured(config: Config, model: str) -> dict[str, Any]:
     if config.base:
         from papers.parallel_scaling import data, reasoning
 
+        loaded, tokenizer = load(model, dtype="auto")
         asked = data.tests(config, [code for side in languages(config) for code in side])
-        return reasoning.measure(*load(model, dtype="auto"), asked, config)
+        return reasoning.measure(loaded, tokenizer, asked, config)
     loaded, tokenizer = load(model, dtype="float32")
     pairs = miniature.parts(config.seed)[config.split]
     right, samples = {}, {}
@@ -145,10 +146,14 @@ def _laws(found: Mapping[int, Transfer], by_k: Mapping[int, Right], unseen: Sequ
     index = {k: one.mti for k, one in found.items()}
     metrics: dict[str, float] = {}
     for ending, values in (("", index), ("_accuracy", accuracy)):
-        if sum(k >= 2 for k in values) > 2 and all(value > 0 for value in values.values()):
+        if sum(k >= 2 for k in values) < 3:
+            continue
+        parts = dict.fromkeys(("exponent", "gap", "r2", "left_out", "log_r2"), math.nan)
+        if all(value > 0 for k, value in values.items() if k >= 2):
             law = fit_scaling(list(values), list(values.values()))
-            parts = {"exponent": law.law.b, "gap": law.gap, "r2": law.law.r2, "left_out": law.left_out}
-            metrics |= {f"{name}{ending}": value for name, value in {**parts, "log_r2": law.logarithmic}.items()}
+            fitted = (law.law.b, law.gap, law.law.r2, law.left_out, law.logarithmic)
+            parts = dict(zip(parts, fitted, strict=True))
+        metrics |= {f"{name}{ending}": value for name, value in parts.items()}
     return metrics
 
 

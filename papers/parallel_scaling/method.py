@@ -162,8 +162,8 @@ def answer_log_probs(model: nn.Module, batch: Mapping[str, Tensor]) -> Float[Ten
 def policy_loss(model: nn.Module, batch: Mapping[str, Tensor], *, group: int, permuted: bool = False) -> Loss:
     """Equation 4 for answers of one token: a prompt is read once, and `group` answers are drawn from what follows it.
 
-    Answers are used once, so the ratio to the policy that drew them is 1 and its gradient that of log pi: loss and
-    gradient are those of :func:`core.training.policy.policy_loss` (a test compares them).
+    Answers are used once, so the ratio to the policy that drew them is 1, and its gradient is that of log pi: it is the
+    one of :func:`core.training.policy.policy_loss` (a test compares them).
 
     Args:
         model: The policy.

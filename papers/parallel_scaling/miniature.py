@@ -41,7 +41,7 @@ PLUS = MappingProxyType(
 )  # fmt: skip
 TRAINED = tuple(PLUS)[:8]
 UNSEEN = tuple(PLUS)[8:]
-LARGEST, CLASSES = 29, 100
+LARGEST, CLASSES = 49, 100
 """The largest operand, and how many numbers there are to read and to answer."""
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 VOCABULARY = 1400

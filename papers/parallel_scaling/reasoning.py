@@ -1,9 +1,9 @@
 r"""The paper's scale: answers that are written, read and rewarded, in the language that was asked in.
 
-    prompt(tokenizer, "Was ist 3 + 4?", "de", forced=True)             # what the model reads, up to `<think> Gut, ...`
-    correct(r"So \boxed{\frac{1}{2}}", "0.5")                          # True: the last box, compared as a number
-    rewards(texts, answer="7", code="de", weights=(1.0, 0.1, 0.2))     # equation 3
-    off_tag(texts, codes)                                              # {"de": OffTarget(rate, judged, outputs)}
+prompt(tokenizer, "Was ist 3 + 4?", "de", forced=True)             # what the model reads, up to `<think> Gut, ...`
+correct(r"So \boxed{\frac{1}{2}}", "0.5")                          # True: the last box, compared as a number
+rewards(texts, answer="7", code="de", weights=(1.0, 0.1, 0.2))     # equation 3
+off_tag(texts, codes)                                              # {"de": OffTarget(rate, judged, outputs)}
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Identify = Callable[[str, str], str | None]
 
 @cache
 def _wordings() -> dict[str, Any]:
-    return load_yaml(Path(__file__).with_name("forcing.yaml"), dict)
+    return load_yaml(Path(__file__).with_name("forcing.yaml"))
 
 
 def prompt(tokenizer: Any, problem: str, code: str, *, forced: bool = False) -> str:
@@ -92,7 +92,7 @@ def boxes(text: str) -> list[str]:
 
 
 def flat_boxes(text: str) -> list[str]:
-    """The boxes as XReasoning reads them: up to the first closing brace; one of each choice where all four are named."""
+    """The boxes as XReasoning reads them: up to the first closing brace, less a list of all four choices."""
     found = _FLAT_BOX.findall(text)
     if {"A", "B", "C", "D"} <= {*found}:
         for letter in "ABCD":
@@ -217,7 +217,9 @@ def train(
         from core.training.fit import fit
 
         thoughts = [one.solutions.get(code, "") for one, code in asked]
-        texts = [f"{thought}\n</think>\n\\boxed{{{one.answer}}}" for (one, _), thought in zip(asked, thoughts, strict=True)]
+        texts = [
+            f"{thought}\n</think>\n\\boxed{{{one.answer}}}" for (one, _), thought in zip(asked, thoughts, strict=True)
+        ]
         rows = [completion_row(tokenizer, before, text) for before, text in zip(prompts, texts, strict=True)]
         steps = max(1, len(rows) // config.training.batch_size)
         fit(model, rows, replace(config.training, steps=steps, shuffle=False), run, seed=config.seed, name=name)
@@ -227,7 +229,7 @@ def train(
 
     rng = Random(f"permuted-{config.seed}")
 
-    def score(completions: Sequence[str], answer: Sequence[str], code: Sequence[str], **_: Any) -> list[float]:
+    def score(completions: Sequence[str], answer: Sequence[str], code: Sequence[str], **_: Any) -> list[float | None]:
         triples = zip(completions, answer, code, strict=True)
         found = [rewards([text], wanted, own, config.weights, identify)[0] for text, wanted, own in triples]
         groups = [found[start : start + config.group] for start in range(0, len(found), config.group)]

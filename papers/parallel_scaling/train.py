@@ -27,11 +27,11 @@ def train(config: Config, run: Run) -> None:
     from papers.parallel_scaling import data, method, reasoning
 
     order, start = languages(config)[0], starting_point(config, run)
-    problems: Any = data.aligned(config, order) if config.base else miniature.parts(config.seed)["train"]
     notes = {}
     for k in config.ks:
         seed_everything(config.seed, 0)
         model, tokenizer = load(start, dtype="float32")
+        problems: Any = data.aligned(config, order) if config.base else miniature.parts(config.seed)["train"]
         learnt = method.schedule(
             len(problems), order[:k], examples(config, len(problems)), budget=config.budget, parallel=config.parallel,
             seed=config.seed,

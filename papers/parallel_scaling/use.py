@@ -1,4 +1,4 @@
-"""Parallel scaling on your own: how far a gain carries, what another language would bring, which language answers are in.
+"""Parallel scaling on your own: how far a gain carries, what more languages bring, which language answers are in.
 
     python -m papers.parallel_scaling.use mti --before before.csv --after after.csv --trained en
     python -m papers.parallel_scaling.use law scores.csv --next 12
@@ -59,7 +59,7 @@ class LawOf:
 
 @dataclass(frozen=True)
 class Audit:
-    """The share of answers that are in another language than was asked in, and of right ones where answers are given."""
+    """The share of outputs that are in another language than was asked in, and of right ones."""
 
     outputs: tyro.conf.Positional[str]
     """JSONL with lang, output and, perhaps, answer."""
@@ -119,7 +119,8 @@ def read_scores(source: str) -> Items:
     found: Items = {}
 
     def add(row: Mapping[str, Any], _: int) -> None:
-        code, name, key = str(row["lang"]), str(row.get("benchmark") or "all"), str(row.get("id") or "all")
+        code = str(row["lang"] if "lang" in row else row["language"])
+        name, key = str(row.get("benchmark") or "all"), str(row["id"] if row.get("id") is not None else "all")
         score = float(row["score"])
         if not 0 <= score <= 1:
             raise UserError(f"its score is {score:g}: give shares from 0 to 1.")

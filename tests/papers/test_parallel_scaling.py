@@ -57,13 +57,16 @@ def test_the_index_by_hand() -> None:
 
 def test_without_a_gain_there_is_no_index() -> None:
     lost = transferability(table(en=0.60, sw=0.20), table(en=0.57, sw=0.19), ["en"])
-    assert NAN(lost.mti) and lost.reasons == ("no gain on trained languages",)
+    assert NAN(lost.mti)
+    assert lost.reasons == ("no gain on trained languages",)
     assert lost.raw == pytest.approx(1.0), "a drop on both sides looks like full transfer"
     assert "small" in transferability(table(en=0.5, sw=0.2), table(en=0.51, sw=0.4), ["en"]).reasons[0]
     zero = transferability(table(en=0.5, sw=0.0), table(en=0.6, sw=0.1), ["en"])
-    assert NAN(zero.mti) and "sw has no base accuracy" in zero.reasons[0]
+    assert NAN(zero.mti)
+    assert "sw has no base accuracy" in zero.reasons[0]
     few = transferability(BASE, BASE | table(en=0.6), ["en"], min_base=0.15)
-    assert "sw" not in few.gains and few.mti == 0
+    assert "sw" not in few.gains
+    assert few.mti == 0
 
 
 def test_gains_are_means_over_benchmarks() -> None:
@@ -76,7 +79,9 @@ def test_the_law_by_hand() -> None:
     law = fit_scaling([1, 2, 4, 8], [7.5, 10, 12, 14.4])
     assert (law.law.b, law.law.a, law.gap) == pytest.approx((0.263034, 8.333333, 0.833333), abs=1e-6)
     assert (law.leap, law.later, law.predict(16)) == pytest.approx((2.5, 4.4 / 6, 17.28))
-    assert law.left_out == pytest.approx(0, abs=1e-6) and law.law.r2 == pytest.approx(1) and law.logarithmic < 0.998
+    assert law.left_out == pytest.approx(0, abs=1e-6)
+    assert law.law.r2 == pytest.approx(1)
+    assert law.logarithmic < 0.998
     pilot = fit_scaling([1, 2, 4, 8], [0.071, 0.256, 0.380, 0.567])
     assert (pilot.law.a, pilot.law.b, pilot.gap) == pytest.approx((0.172, 0.575, 0.101), abs=1e-3)
     with pytest.raises(UserError, match="two or more"):
@@ -95,7 +100,7 @@ def test_advantages_by_hand() -> None:
     assert -0.25 / deviation == pytest.approx(-0.540062, abs=1e-6)
 
 
-def test_the_loss_of_one_token_is_that_of_core() -> None:
+def test_the_gradient_for_one_token_is_that_of_core() -> None:
     """A prompt that is read once, and eight answers to it, against eight rows of prompt and answer."""
     tokenizer = miniature.tokenizer_for()
     model: Any = from_config(scratch_shape(len(tokenizer)), seed=1).eval()
@@ -104,7 +109,7 @@ def test_the_loss_of_one_token_is_that_of_core() -> None:
     log_probs = method.answer_log_probs(model, batch).detach()
     generator = torch.Generator().manual_seed(int(batch["sampling_seed"]))
     drawn = torch.multinomial(log_probs.exp(), 8, replacement=True, generator=generator)
-    batch["gold"] = drawn[:, 0]  # what is drawn from an untrained model is never right by itself
+    batch["gold"] = drawn[:, 0]  # so that one answer of each group is right
     total, items, logs = method.policy_loss(model, batch, group=8)
     (total / items).backward()
     mine = {name: weight.grad.clone() for name, weight in model.named_parameters()}
@@ -122,7 +127,6 @@ def test_the_loss_of_one_token_is_that_of_core() -> None:
     given = {name: torch.tensor(values) for name, values in whole.items()}
     theirs, answers_, _ = policy.policy_loss(model, given | {"advantages": advantages.flatten()})
     assert float(logs["reward"]) > 0
-    assert (total / items).item() == pytest.approx((theirs / answers_).item(), abs=1e-6)
     (theirs / answers_).backward()
     for name, weight in model.named_parameters():
         assert torch.allclose(weight.grad, mine[name], atol=1e-6), name
@@ -136,7 +140,8 @@ def test_permuted_rewards_are_as_many() -> None:
     batch["gold"] = log_probs.argmax(1)
     with torch.no_grad():
         right, wrong = (method.policy_loss(model, batch, group=64, permuted=flag) for flag in (False, True))
-    assert right.logs["reward"] == wrong.logs["reward"] and right.total != wrong.total
+    assert right.logs["reward"] == wrong.logs["reward"]
+    assert right.total != wrong.total
 
 
 def test_every_k_has_as_many_examples_and_meets_each_problem_in_each_language() -> None:
@@ -147,7 +152,8 @@ def test_every_k_has_as_many_examples_and_meets_each_problem_in_each_language() 
         for start in range(0, 400, 50):  # a round: translations of a problem do not meet
             assert len({one for one, _ in order[start : start + 50]}) == 50
     apart = schedule(50, ["en", "de"], 400, parallel=False, seed=3)
-    assert len({*apart}) == 50 and Counter(code for _, code in apart) == {"en": 200, "de": 200}
+    assert len({*apart}) == 50
+    assert Counter(code for _, code in apart) == {"en": 200, "de": 200}
     assert len(schedule(50, ["en"], 60)) == 60
 
 
@@ -163,11 +169,13 @@ def test_arms_differ_by_what_they_say() -> None:
 
 
 def test_words_are_distinct_and_problems_are_split_by_class() -> None:
-    assert len({*miniature.PLUS.values()}) == 16 and not {*miniature.TRAINED} & {*miniature.UNSEEN}
+    assert len({*miniature.PLUS.values()}) == 16
+    assert not {*miniature.TRAINED} & {*miniature.UNSEEN}
     drawn = miniature.parts(5)
     classes = {part: {tuple(sorted(pair)) for pair in own} for part, own in drawn.items()}
-    assert sum(map(len, drawn.values())) == 900
-    assert not classes["train"] & classes["test"] and not classes["train"] & classes["dev"]
+    assert sum(map(len, drawn.values())) == 50 * 50
+    assert not classes["train"] & classes["test"]
+    assert not classes["train"] & classes["dev"]
     words = {code: {*miniature.prompt(7, 24, code).split()} for code in miniature.PLUS}
     assert all(words["en"] & words[code] == {"="} for code in miniature.UNSEEN)
     assert miniature.solvers(TINY)["trivial_symmetric"] == miniature.solvers(TINY)["trivial_lookup"] == 0
@@ -175,7 +183,9 @@ def test_words_are_distinct_and_problems_are_split_by_class() -> None:
 
 def test_the_order_of_languages_is_drawn() -> None:
     orders = {miniature.order(replace(TINY, seed=seed)) for seed in range(5)}
-    assert len(orders) > 3 and {one[0] for one in orders} == {"en"} and len({one[1] for one in orders}) > 1
+    assert len(orders) > 3
+    assert {one[0] for one in orders} == {"en"}
+    assert len({one[1] for one in orders}) > 1
     with pytest.raises(UserError, match="no training in 'sw'"):
         miniature.order(replace(TINY, languages=("en", "sw")))
     with pytest.raises(UserError, match="ks goes to 8"):
@@ -190,11 +200,15 @@ def test_the_order_of_languages_is_drawn() -> None:
 def test_boxes() -> None:
     assert reasoning.flat_boxes(r"The answer is \boxed{12}") == ["12"]
     nested = r"so \boxed{\frac{1}{2}}"
-    assert reasoning.flat_boxes(nested) == [r"\frac{1"] and reasoning.boxes(nested) == [r"\frac{1}{2}"]
+    assert reasoning.flat_boxes(nested) == [r"\frac{1"]
+    assert reasoning.boxes(nested) == [r"\frac{1}{2}"]
     assert reasoning.flat_boxes(r"\boxed{A}\boxed{B}\boxed{C}\boxed{D}\boxed{B}") == ["B"]
-    assert reasoning.correct(nested, "0.5") and reasoning.correct(r"\boxed{1,250}", "1250")
-    assert reasoning.correct(r"\boxed{3} \boxed{\text{B}}", "B") and not reasoning.correct(r"\boxed{7} \boxed{8}", "7")
-    assert reasoning.correct(r"\boxed{7} \boxed{8}", "7", "xreasoning") and not reasoning.correct("7", "7")
+    assert reasoning.correct(nested, "0.5")
+    assert reasoning.correct(r"\boxed{1,250}", "1250")
+    assert reasoning.correct(r"\boxed{3} \boxed{\text{B}}", "B")
+    assert not reasoning.correct(r"\boxed{7} \boxed{8}", "7")
+    assert reasoning.correct(r"\boxed{7} \boxed{8}", "7", "xreasoning")
+    assert not reasoning.correct("7", "7")
     assert not reasoning.correct(r"\boxed{1/0}", "1")
 
 
@@ -226,8 +240,10 @@ def test_prompts_force_a_language(tmp_path: Path) -> None:
     byte_decoder(tmp_path, ["a b"], chat_template="{% for m in messages %}<u>{{ m.content }}{% endfor %}<a>")
     _, tokenizer = load(tmp_path)
     free, forced = (reasoning.prompt(tokenizer, "Was ist 3 + 4?", "de", forced=flag) for flag in (False, True))
-    assert free.startswith("<u>Was ist 3 + 4?\n\nSolve") and free.endswith("<a><think>\n")
-    assert "Denke immer auf Deutsch" in forced and forced.endswith("durch.")
+    assert free.startswith("<u>Was ist 3 + 4?\n\nSolve")
+    assert free.endswith("<a><think>\n")
+    assert "Denke immer auf Deutsch" in forced
+    assert forced.endswith("durch.")
     with pytest.raises(UserError, match="no wording to force 'ka'"):
         reasoning.prompt(tokenizer, "x", "ka", forced=True)
 
@@ -247,8 +263,10 @@ def test_aligned_problems(tmp_path: Path) -> None:
     rows = rows_of(3)
     source = write(tmp_path / "p.jsonl", *rows, {"id": 9, "lang": "en", "prompt": "only English", "answer": "x"})
     found = data.read_aligned(source, ["en", "de"])
-    assert [one.id for one in found] == ["0", "1", "2"] and found[1].prompts["de"] == "Was ist 1 plus 1?"
-    assert found[1].answer == "2" and found[1].solutions["en"] == "2"
+    assert [one.id for one in found] == ["0", "1", "2"]
+    assert found[1].prompts["de"] == "Was ist 1 plus 1?"
+    assert found[1].answer == "2"
+    assert found[1].solutions["en"] == "2"
     with pytest.raises(UserError, match="row 2: its answer is '5'"):
         data.read_aligned(write(tmp_path / "q.jsonl", rows[0], rows[1] | {"answer": 5}), ["en", "de"])
     with pytest.raises(UserError, match="no problem in all of en, fr"):
@@ -260,10 +278,15 @@ def test_aligned_problems(tmp_path: Path) -> None:
 def test_tests_have_the_columns_of_the_hub(tmp_path: Path) -> None:
     for code in ("en", "sw"):
         write(tmp_path / f"aime_{code}.jsonl", {"problem": f"Find x. {code}", "answer": 204})
-    write(tmp_path / "mine.jsonl", {"lang": "en", "problem": "p", "answer": "(C)"}, {"lang": "sw", "problem": "q", "answer": "(D)"})
+    write(
+        tmp_path / "mine.jsonl",
+        {"lang": "en", "problem": "p", "answer": "(C)"},
+        {"lang": "sw", "problem": "q", "answer": "(D)"},
+    )
     config = replace(PRESETS["paper"], tests=(str(tmp_path / "aime_{code}.jsonl"), str(tmp_path / "mine.jsonl")))
     found = data.tests(config, ["en", "sw"])
-    assert [one.answer for one in found["sw"]] == ["204", "D"] and found["en"][0].id.startswith("aime_")
+    assert [one.answer for one in found["sw"]] == ["204", "D"]
+    assert found["en"][0].id.startswith("aime_")
     assert found["sw"][0].id == found["en"][0].id
     with pytest.raises(UserError, match="no item in 'de'"):
         data.tests(replace(config, tests=(str(tmp_path / "mine.jsonl"),)), ["de"])
@@ -303,13 +326,19 @@ def test_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     use.main(["mti", *paths, "--trained", "en"])
     said = capsys.readouterr().out
     index = re.search(r"MTI ([\d.]+) \[(-?[\d.]+), ([\d.]+)\]", said)
-    assert index and float(index[2]) < float(index[1]) < float(index[3])
+    assert index
+    assert float(index[2]) < float(index[1]) < float(index[3])
     assert "relative gain, trained +" in said
 
-    rows = [{"k": k, "score": y + d, "seed": d} for d in (0, 0.4) for k, y in zip((1, 2, 4, 8), (7.5, 10, 12, 14.4), strict=True)]
+    rows = [
+        {"k": k, "score": y + d, "seed": d}
+        for d in (0, 0.4)
+        for k, y in zip((1, 2, 4, 8), (7.5, 10, 12, 14.4), strict=True)
+    ]
     use.main(["law", write(tmp_path / "law.jsonl", *rows)])
     said = capsys.readouterr().out
-    assert re.search(r"at k = 16 +17\.\d+ \[17\.2", said) and "warning: 3 points" in said
+    assert re.search(r"at k = 16 +17\.\d+ \[17\.2", said)
+    assert "warning: 3 points" in said
 
     use.main(["audit", write(tmp_path / "o.jsonl", {"lang": "ja", "output": THINKS, "answer": 7})])
     assert "off-tag 1.000 of 1 (1 outputs), right 1.000 of 1" in capsys.readouterr().out
@@ -338,6 +367,7 @@ def test_bad_tables_are_refused(rows: list[dict[str, Any]], message: str, tmp_pa
         ({"permuted": True, "paradigm": "sft"}, "has none"),
         ({"problems": "x.jsonl"}, "need a model"),
         ({"base": "x", "languages": ("de", "en")}, "'en' as the first"),
+        ({"base": "x", "languages": ("en", "de"), "ks": (1,)}, "unseen is empty"),
         ({"languages": ("en", "de"), "unseen": ("de",)}, "is trained on"),
         ({"weights": (0.0, 0.0, 0.0)}, "three numbers"),
     ],
