@@ -38,7 +38,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     seed_everything(config.seed, 0)
     order, unseen = languages(config)
     start = starting_point(config, run)
-    names = ("seed", "split", "temperature", "tests", "forced", "extract", "samples", "max_new_tokens")
+    names = ("seed", "split", "items", "temperature", "tests", "forced", "extract", "samples", "max_new_tokens")
     inputs = {**{name: getattr(config, name) for name in names}, "base": start, "languages": (*order, *unseen)}
     shared = run.once("start", inputs, lambda: measured(config, start) | _of_the_miniature(config, start))
     metrics: dict[str, float] = {**shared["metrics"], "base": _mean(shared["right"], unseen)}
@@ -74,7 +74,7 @@ def measured(config: Config, model: str) -> dict[str, Any]:
         asked = data.tests(config, [code for side in languages(config) for code in side])
         return reasoning.measure(loaded, tokenizer, asked, config)
     loaded, tokenizer = load(model, dtype="float32")
-    pairs = miniature.parts(config.seed)[config.split]
+    pairs = miniature.measured(config)
     right, samples = {}, {}
     for code in (code for side in languages(config) for code in side):
         shares = miniature.probabilities(loaded, miniature.sums(tokenizer, pairs, code), config.temperature)

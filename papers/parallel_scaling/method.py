@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from statistics import fmean
+from statistics import correlation, fmean
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -54,30 +54,21 @@ Budget = Literal["fixed", "grow"]
 
 
 class Transfer(NamedTuple):
-    """How far a gain carries: equations 1 and 2, and what there is to say against the number."""
+    """How far a gain carries. `mti` (equation 2) is NaN where trained languages gain nothing or a side is empty; `raw`
+    is the ratio whatever its sign (a drop on the trained ones can make it positive); `trained` and `unseen` are mean
+    relative gains, `gains` those of each language, and `reasons` say why there is no index or what makes it uncertain.
+    """
 
     mti: float
-    """The index; NaN where the trained languages have gained nothing, or no language is left on a side."""
     raw: float
-    """The same ratio whatever its sign: a drop on the trained languages can make it positive."""
     trained: float
-    """Mean relative gain of the trained languages."""
     unseen: float
-    """Mean relative gain of the unseen ones."""
     gains: dict[str, float]
-    """Relative gain of each language."""
     reasons: tuple[str, ...]
-    """Why there is no index, and what makes it uncertain."""
 
 
 def relative_gains(before: Scores, after: Scores, min_base: float = 0.0) -> dict[str, float]:
-    """Equation 1 by language, over the benchmarks that both tables have.
-
-    Args:
-        before: Accuracies of the untrained model.
-        after: Of the trained one.
-        min_base: Pairs of language and benchmark with a smaller base accuracy are left out, as are those with 0.
-    """
+    """Equation 1 by language; benchmarks whose base accuracy is 0 or below `min_base` do not count."""
     found: dict[str, float] = {}
     for code, own in after.items():
         base = before.get(code, {})
@@ -93,11 +84,10 @@ def transferability(
     """Equation 2, with both gains beside it.
 
     Args:
-        before: As of :func:`relative_gains`.
-        after: Likewise.
+        before: Accuracies of the untrained model.
+        after: Of the trained one.
         trained: Codes of the languages that were trained on.
-        unseen: The fixed set of languages that no training has seen; None: all that are not trained, which are fewer
-            the more languages are trained.
+        unseen: Those that no training has seen, a fixed set; None: all others, which are fewer the more are trained.
         min_base: As of :func:`relative_gains`.
     """
     gains = relative_gains(before, after, min_base)
@@ -121,16 +111,15 @@ def schedule(
 ) -> list[tuple[int, str]]:  # fmt: skip
     """Examples in training order, as (problem, language).
 
-    They come in rounds over all problems, each in another language than in the round before, so that within k rounds
-    every problem is met in every language, and translations of one do not meet in a batch (but at the border of two
-    rounds).
+    They come in rounds over all problems, each in another language than in the round before: within k rounds every
+    problem is met in all languages, and translations of one meet in a batch at the border of two rounds alone.
 
     Args:
         problems: How many there are.
         languages: The k languages.
         count: Examples for one language.
-        budget: fixed: `count` examples whatever k; grow: k times as many, so that data grow with the languages.
-        parallel: False: each problem stays in one language, the problems of two languages are different ones.
+        budget: fixed: `count` whatever k; grow: k times as many.
+        parallel: False: each problem stays in one language, so that two languages have different ones.
         seed: Of the order.
     """
     rng, k = Random(f"schedule-{seed}"), len(languages)
@@ -160,16 +149,11 @@ def answer_log_probs(model: nn.Module, batch: Mapping[str, Tensor]) -> Float[Ten
 
 
 def policy_loss(model: nn.Module, batch: Mapping[str, Tensor], *, group: int, permuted: bool = False) -> Loss:
-    """Equation 4 for answers of one token: a prompt is read once, and `group` answers are drawn from what follows it.
+    """Equation 4 for answers of one token: a prompt is read once, and G = `group` answers are drawn from what follows.
 
     Answers are used once, so the ratio to the policy that drew them is 1, and its gradient is that of log pi: it is the
-    one of :func:`core.training.policy.policy_loss` (a test compares them).
-
-    Args:
-        model: The policy.
-        batch: As of :func:`collate`.
-        group: G.
-        permuted: The null arm: rewards are handed out at random within each group.
+    one of :func:`core.training.policy.policy_loss` (a test compares them). `permuted` is the null arm: rewards are
+    handed out at random within each group.
     """
     log_probs = answer_log_probs(model, batch)
     generator = torch.Generator().manual_seed(int(batch["sampling_seed"]))
@@ -247,10 +231,6 @@ def fit_scaling(ks: Sequence[int], ys: Sequence[float]) -> Scaling:
     x, y = [k for k in observed if k >= 2], [value for k, value in observed.items() if k >= 2]
     if len(x) < 2 or len(observed) < len(ks) or min(y) <= 0:
         raise UserError("The law needs positive values at two or more different k >= 2, and each k once.")
-    design = [math.log(k) for k in x]
-    slope = sum((a - fmean(design)) * (b - fmean(y)) for a, b in zip(design, y, strict=True))
-    slope /= sum((a - fmean(design)) ** 2 for a in design)
-    rest = sum((b - fmean(y) - slope * (a - fmean(design))) ** 2 for a, b in zip(design, y, strict=True))
-    whole = sum((b - fmean(y)) ** 2 for b in y)
     left_out = max(map(abs, left_out_errors(fit_power, x, y))) if len(x) > 2 else math.nan
-    return Scaling(fit_power(x, y), observed, left_out, 1 - rest / whole if whole else 1.0)
+    logarithmic = correlation([math.log(k) for k in x], y) ** 2 if len({*y}) > 1 else 1.0
+    return Scaling(fit_power(x, y), observed, left_out, logarithmic)

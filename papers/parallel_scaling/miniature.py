@@ -1,7 +1,7 @@
 """The tiny world: sums of numbers in words, which a small decoder can read in sixteen languages and hardly add.
 
 "seven plus four =" is followed by one token, 11. The base has learnt to read every number below a hundred in all
-sixteen languages, and has seen sixty sums: it reads perfectly and adds badly, everywhere alike. Training teaches sums
+sixteen languages, and has seen a few sums: it reads perfectly and adds badly, everywhere alike. Training teaches sums
 in up to eight languages; in the other eight nothing is ever trained but reading. Reading is language, adding is
 reasoning, and what is asked is whether the second travels.
 
@@ -45,8 +45,8 @@ LARGEST, CLASSES = 49, 100
 """The largest operand, and how many numbers there are to read and to answer."""
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 VOCABULARY = 1400
-SHOWN, SUMS = 60, 0.1
-"""Sums that the base sees, and their share in what it reads (brief pilot)."""
+SHOWN, SUMS = 160, 0.1
+"""Sums that the base sees, and their share in what it reads; ours, development split."""
 
 
 def order(config: Config) -> tuple[str, ...]:
@@ -110,10 +110,15 @@ def items(pairs: Sequence[tuple[int, int]], code: str) -> list[Item]:
     return [Item(f"{code}/{a}+{b}", class_of(a, b), prompt(a, b, code), str(a + b), code) for a, b in pairs]
 
 
+def measured(config: Config) -> list[tuple[int, int]]:
+    """Pairs of the part that is measured."""
+    return parts(config.seed)[config.split][: config.items]
+
+
 def solvers(config: Config) -> dict[str, float]:
     """Accuracy, as a mean over unseen languages, of solvers that know all sums of training in that very language."""
-    drawn = parts(config.seed)
-    found = [trivial(items(drawn["train"], code), items(drawn[config.split], code)) for code in unseen(config)]
+    train, test = parts(config.seed)["train"], measured(config)
+    found = [trivial(items(train, code), items(test, code)) for code in unseen(config)]
     return {f"trivial_{name}": fmean(one[name] for one in found) for name in found[0]}
 
 

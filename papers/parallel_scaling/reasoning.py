@@ -9,6 +9,7 @@ off_tag(texts, codes)                                              # {"de": OffT
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
@@ -270,13 +271,6 @@ def settings(config: Config, examples: int, folder: str) -> Any:
         loss_type="grpo", scale_rewards="group", shuffle_dataset=False, learning_rate=own.learning_rate,
         lr_scheduler_type="constant", max_grad_norm=own.max_grad_norm, seed=config.seed, use_vllm=config.vllm,
         vllm_mode="colocate", gradient_checkpointing=own.gradient_checkpointing, bf16=own.precision == "bf16",
-        use_cpu=not torch.cuda.is_available(), report_to=[], save_strategy="no", disable_tqdm=run_is_quiet(),
+        use_cpu=not torch.cuda.is_available(), report_to=[], save_strategy="no", disable_tqdm=not sys.stderr.isatty(),
         logging_steps=own.log_every,
     )  # fmt: skip
-
-
-def run_is_quiet() -> bool:
-    """Whether nobody looks at a bar."""
-    import sys
-
-    return not sys.stderr.isatty()

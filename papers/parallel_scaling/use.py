@@ -69,7 +69,7 @@ class Audit:
 
 def transfer_interval(
     before: Items, after: Items, trained: Sequence[str], unseen: Sequence[str] | None = None, min_base: float = 0.0,
-    *, draws: int = 1000, seed: int = 0,
+    *, draws: int = 400, seed: int = 0,
 ) -> tuple[Transfer, tuple[float, float] | None, float]:  # fmt: skip
     """The index, its 95 % interval over items, and the share of draws in which there is none.
 

@@ -380,7 +380,7 @@ def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any], message
 def test_smoke_measures_every_k(smoke: Callable[[str], Any]) -> None:
     measured = smoke("parallel_scaling").measurement
     for k in PRESETS["smoke"].ks:
-        assert len(measured["units"][f"unseen_{k}"]) == 8 * len(miniature.parts(0)["test"])
+        assert len(measured["units"][f"unseen_{k}"]) == 8 * PRESETS["smoke"].items
         assert {code.partition("/")[0] for code in measured["units"][f"trained_{k}"]} == {*miniature.order(TINY)[:k]}
     notes = json.loads((smoke("parallel_scaling").path / "artifact" / "study.json").read_text())
     assert {one["examples"] for one in notes.values()} == {24}
