@@ -89,8 +89,8 @@ class Config:
     reading: TrainingConfig = field(
         default_factory=lambda: replace(_SCRATCH, steps=600, batch_size=128, learning_rate=3e-3, weight_decay=1.0)
     )
-    """Training of the base, in miniature; ours, development split. Without its decay no arm of a pilot added numbers that
-    it had not seen together, whatever the paradigm."""
+    """Training of the base, in miniature; ours, development split. Without its decay, no arm of a prototype
+    added numbers that it had not seen together."""
     training: TrainingConfig = field(
         default_factory=lambda: replace(_SCRATCH, steps=300, batch_size=48, learning_rate=1e-3)
     )

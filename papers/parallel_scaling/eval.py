@@ -57,6 +57,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         metrics |= {f"gain_trained_{k}": found[k].trained, f"gain_unseen_{k}": found[k].unseen}
         metrics |= {f"mti_{k}": found[k].mti, f"complement_{k}": others.mti, **_keyed(result["metrics"], k)}
         notes["reasons"][k], notes["samples"][k] = found[k].reasons, result["samples"]
+    if {1, 2} < {*config.ks}:  # without a gain on trained languages there is no index
+        metrics |= {"leap_mti": math.nan, "later_mti": math.nan}
     metrics["least_gain"] = min(one.trained for one in found.values())
     units |= _indices(found, unseen) | _steps(by_k, unseen)
     metrics |= {name: fmean(own.values()) for name, own in units.items()} | _laws(found, by_k, unseen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import fmean
 
 import numpy as np
@@ -35,7 +36,7 @@ def draw(record: Record) -> Figure:
     axes[0].axhline(base, color="black", linewidth=0.8, linestyle=(0, (2, 2)), label="before training")
     _law(axes[1], record)
     for side, style in (("trained", "-"), ("unseen", "--")):
-        for variant, label, colour in ARMS:
+        for variant, label, colour in (arm for arm in ARMS if arm[0] in record.measurements):
             ks = _ks(record, variant, f"gain_{side}")
             cells = record.measurements[variant].values()
             values = [fmean(cell.metrics[f"gain_{side}_{k}"] for cell in cells) for k in ks]
@@ -55,15 +56,16 @@ def draw(record: Record) -> Figure:
 
 
 def _ks(record: Record, variant: str, name: str) -> list[int]:
-    metrics = next(iter(record.measurements[variant].values())).metrics
-    return [k for k in (1, 2, 4, 8) if f"{name}_{k}" in metrics]
+    """Those for which every seed has the number."""
+    cells = record.measurements.get(variant, {}).values()
+    return [k for k in (1, 2, 4, 8) if all(math.isfinite(c.metrics.get(f"{name}_{k}", math.nan)) for c in cells)]
 
 
 def _curve(axes: Axes, record: Record, variant: str, name: str, label: str, colour: str) -> None:
     """Means by k with the intervals that verdicts use."""
-    if variant not in record.measurements:
+    ks = _ks(record, variant, name) if variant in record.measurements else []
+    if not ks:
         return
-    ks = _ks(record, variant, name)
     found = [mean_of(record, variant, f"{name}_{k}", "language") for k in ks]
     means = np.array([one.estimate for one in found])
     ends = np.array([[one.estimate - max(0.0, one.low), one.high - one.estimate] for one in found]).T
@@ -75,7 +77,10 @@ def _law(axes: Axes, record: Record) -> None:
     from papers.parallel_scaling.method import fit_scaling
 
     cells, ks = record.measurements["grpo"].values(), _ks(record, "grpo", "mti")
-    law = fit_scaling(ks, [fmean(cell.metrics[f"mti_{k}"] for cell in cells) for k in ks])
+    means = [fmean(cell.metrics[f"mti_{k}"] for cell in cells) for k in ks]
+    if ks != [1, 2, 4, 8] or min(means[1:]) <= 0:
+        return
+    law = fit_scaling(ks, means)
     x = np.geomspace(1, 8, 40)
     label = f"law on k ≥ 2: {law.law.a:.2f} k^{law.law.b:.2f}"
     axes.plot(x, [law.predict(k) for k in x], ":", color=COLOURS["blue"], label=label)
