@@ -9,8 +9,8 @@ For every k, and for the start (`base`):
 * `mti_k`: their ratio, by unseen language; `complement_k`: the same where all untrained languages count as unseen;
 * `off_tag_k`: answers whose reasoning is in another language than the problem (models that write).
 
-Over k: `leap` and `later` (accuracy, by unseen language), `leap_mti` and `later_mti`, and of the law in MTI `exponent`,
-`gap`, `r2`, `left_out`; of that in accuracy `exponent_accuracy`, `gap_accuracy`.
+Over k: `leap` (accuracy, by unseen language), `later` and their difference `leap_over_later`; the same of MTI
+(`leap_mti`, ...); of the law in MTI `exponent`, `gap`, `r2`, `left_out`; of that in accuracy `exponent_accuracy`, ...
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         metrics |= {f"mti_{k}": found[k].mti, f"complement_{k}": others.mti, **_keyed(result["metrics"], k)}
         notes["reasons"][k], notes["samples"][k] = found[k].reasons, result["samples"]
     if {1, 2} < {*config.ks}:  # without a gain on trained languages there is no index
-        metrics |= {"leap_mti": math.nan, "later_mti": math.nan}
+        metrics |= dict.fromkeys(("leap_mti", "later_mti", "leap_over_later_mti"), math.nan)
     metrics["least_gain"] = min(one.trained for one in found.values())
     units |= _indices(found, unseen) | _steps(by_k, unseen)
     metrics |= {name: fmean(own.values()) for name, own in units.items()} | _laws(found, by_k, unseen)
@@ -139,6 +139,8 @@ def _differences(by_k: Mapping[int, Mapping[str, float]]) -> dict[str, dict[str,
         found["leap"] = {unit: value - by_k[1][unit] for unit, value in by_k[2].items()}
     if 2 in by_k and most > 2:
         found["later"] = {unit: (by_k[most][unit] - value) / (most - 2) for unit, value in by_k[2].items()}
+    if len(found) == 2:  # one metric, so that the null arm is held against its own later steps
+        found["leap_over_later"] = {unit: value - found["later"][unit] for unit, value in found["leap"].items()}
     return found
 
 
