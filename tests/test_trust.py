@@ -56,6 +56,7 @@ NEEDED = {
     "csr4mbart": ("--languages", "fr", "--data", "{rows}", "--test-data", "{rows}"),
     "vega_mt": ("--languages", "fr", "--bitext", "{rows}", "--test", "{rows}"),
     "muril": ("--texts", "{texts}", "--no-translations", "--no-transliterations"),
+    "parallel_scaling": ("--languages", "en", "--unseen", "fr", "--ks", "1"),
     "translico": ("--corpus", "{texts}"),
     "three_stage_mt": ("--languages", "en", "fr", "--tuning", "{rows}", "--bitext", "{rows}"),
 }
