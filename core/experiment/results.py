@@ -233,9 +233,13 @@ def judge(check: Check, cells: Cells, broken: Mapping[str, str] | None = None) -
 
 
 def in_place(check: Check) -> Check:
-    """The same statement about the null arm: what must not come out."""
+    """The same statement about the null arm: what must not come out.
+
+    Where two metrics of one arm are compared, both are the null arm's.
+    """
     assert check.null is not None
-    return replace(check, treatment=check.null, null=None)
+    within = check.control == check.treatment
+    return replace(check, treatment=check.null, control=check.null if within else check.control, null=None)
 
 
 def _rank(check: Check, verdict: Verdict) -> tuple[int, float]:

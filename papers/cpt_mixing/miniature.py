@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from core.corpora.mixture import Mixture
 from core.corpora.table import short_hash
 from core.experiment.config import to_dict
+from core.files import read_lines
 from core.tasks.choices import Question
 from core.training.documents import Body, tokenise
 from core.worlds import messages, names
@@ -186,7 +187,7 @@ def _most(config: Config) -> int:
 def code_body(config: Config) -> Body:
     """The beginnings of modules of Python's standard library, a document each."""
     files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[: min(80, _most(config))]
-    return Body("code", "code", lambda: (path.read_text(encoding="utf-8")[:8000] for path in files))
+    return Body("code", "code", lambda: ("\n".join([*read_lines(path), ""])[:8000] for path in files))
 
 
 def material(config: Config, group: str) -> list[Body]:

@@ -18,14 +18,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
 from papers.parallel_scaling import miniature
 from papers.parallel_scaling.config import Config
-from papers.parallel_scaling.method import Scores, Transfer, fit_scaling, transferability
 from papers.parallel_scaling.train import languages, starting_point
+
+if TYPE_CHECKING:
+    from papers.parallel_scaling.method import Scores, Transfer
 
 Right = Mapping[str, Mapping[str, float]]
 """By language, the accuracy of each item, `benchmark/id`."""
@@ -34,6 +36,7 @@ Right = Mapping[str, Mapping[str, float]]
 def evaluate(config: Config, run: Run) -> Measurement:
     """The start and every k on all languages."""
     from core.distributed import seed_everything
+    from papers.parallel_scaling.method import transferability
 
     seed_everything(config.seed, 0)
     order, unseen = languages(config)
@@ -146,6 +149,8 @@ def _differences(by_k: Mapping[int, Mapping[str, float]]) -> dict[str, dict[str,
 
 def _laws(found: Mapping[int, Transfer], by_k: Mapping[int, Right], unseen: Sequence[str]) -> dict[str, float]:
     """The law in the index and in accuracy, where there are three points from two languages on."""
+    from papers.parallel_scaling.method import fit_scaling
+
     accuracy = {k: _mean(own, unseen) for k, own in by_k.items()}
     index = {k: one.mti for k, one in found.items()}
     metrics: dict[str, float] = {}

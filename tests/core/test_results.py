@@ -96,6 +96,9 @@ def test_the_null_arm_is_judged_in_the_treatments_place() -> None:
     assert judge(claim(null="shuffled"), made).null == "undecided"
     assert judge(claim(null="leaky"), made).null == "reproduced"
     assert in_place(claim(null="leaky")).treatment == "leaky"
+    assert in_place(claim(null="leaky")).control == "old"
+    within = in_place(claim(control="new", control_metric="other", null="leaky"))
+    assert (within.treatment, within.control) == ("leaky", "leaky")
 
 
 def test_without_its_premise_nothing_is_judged() -> None:
