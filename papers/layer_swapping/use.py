@@ -145,14 +145,17 @@ def merge(options: Merge) -> None:
     """
     from core.models import merging
 
-    needed = options.how in ("ties", "arithmetic") or options.outer == "base"
+    placed = options.how in _PLACES
+    needed = options.how in ("ties", "arithmetic") or (placed and options.outer == "base")
     if needed and not options.base:
         raise UserError("ties, arithmetic and --outer base need the model that both were tuned from: name --base.")
-    if options.mergekit and options.how not in _PLACES:
+    if options.mergekit and not placed:
         raise UserError("--mergekit writes swaps: leave it out, or take --how swap.")
+    if options.mergekit and options.outer == "base":
+        raise UserError("--mergekit has two sources: leave --outer base out.")
     *base, task, language = folders(*([options.base] if needed else []), options.task_expert, options.language_expert)
     adapters = (language / "adapter_config.json").exists()
-    if options.how not in _PLACES:
+    if not placed:
         if adapters:
             raise UserError("Averaged factors are no average of what adapters do: merge them into their base first.")
         rules = {
@@ -186,17 +189,12 @@ def write_mergekit(path: Path, made: dict[str, Any], task: str, language: str) -
     """The same merge for mergekit: `linear` with two sources a slice, one for each run of layers with one share.
 
     mergekit takes what lies before the layers from the first slice and what lies behind them from the last, so that
-    both name the outer tensors.
-
-    Raises:
-        UserError: Outer tensors of the base, which would be a third source.
+    both name the outer tensors, which are not the base's: it would be a third.
     """
     import yaml
 
     from core.files import write_text
 
-    if made["outer"] == "base":
-        raise UserError("--mergekit has two sources: leave --outer base out.")
     outer = {"language": 1.0, "task": 0.0, "average": made["recipe"]["weight"]}[made["outer"]]
     groups = [(share, list(group)) for share, group in groupby(enumerate(made["layers"]), key=lambda entry: entry[1])]
     slices = []

@@ -382,6 +382,11 @@ def test_merging_what_somebody_has(experts: Path, capsys: pytest.CaptureFixture[
     assert values(experts / "three")[:2] == [7.5, 8.5]
     use.main(["merge", *both, "--out", "four", "--how", "arithmetic", "--base", "base"])
     assert values(experts / "four") == [1, 3, 5, 7, 9, 11, 6]
+    use.main(["merge", *both, "--out", "five", "--how", "soup", "--outer", "base", "--base", "base"])
+    assert values(experts / "five")[:2] == [5, 6]
+    with pytest.raises(SystemExit):
+        use.main(["merge", *both, "--out", "six", "--outer", "base", "--base", "base", "--mergekit", "no.yaml"])
+    assert not (experts / "six").exists()
 
 
 def test_what_somebodys_fine_tune_changed(experts: Path, capsys: pytest.CaptureFixture[str]) -> None:
