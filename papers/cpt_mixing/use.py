@@ -13,7 +13,7 @@ mono, bi, code and english. `clean` and `mixing` tell languages by example text,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -82,7 +82,7 @@ class Clean:
     identify: str | None = None
     """Instead: file.py:function of yours that returns an identifier, sentences -> labels (such as GlotLID's)."""
     out: Path = Path("clean.jsonl")
-    """JSON lines with `text`: the documents that stay."""
+    """JSON lines: the documents that stay, with all columns that they had."""
 
 
 @dataclass(frozen=True)
@@ -193,17 +193,26 @@ def identifier(examples: str | None, function: str | None) -> Identify:
 
 
 def clean(options: Clean) -> None:
-    """Write what stays and say how much went."""
-    from core.corpora import manifest
+    """Write what stays, as it came, and say how much went."""
+    from core.corpora import adapted, manifest, read_rows
     from core.files import write_rows
 
-    identify, documents, kept = identifier(options.examples, options.identify), 0, list[dict[str, str]]()
-    for text in manifest.texts(options.corpus):
-        documents += 1
-        if is_monolingual(text, identify):
-            kept.append({"text": text})
-    write_rows(options.out, kept)
-    print(f"{options.out}: {len(kept)} of {documents} documents are of one language")
+    identify, documents = identifier(options.examples, options.identify), 0
+
+    def kept() -> Iterator[Mapping[str, Any]]:
+        nonlocal documents
+        if options.corpus.endswith(".txt"):
+            rows: Any = ((text, {"text": text}) for text in manifest.texts(options.corpus))
+        else:
+            found = read_rows(options.corpus, streaming=True)
+            rows = adapted(options.corpus, found, lambda row, _: (manifest.adapt_text(row), row))
+        for text, row in rows:
+            documents += 1
+            if is_monolingual(text, identify):
+                yield row
+
+    stayed = write_rows(options.out, kept())
+    print(f"{options.out}: {stayed} of {documents} documents are of one language")
 
 
 def mixing(options: Mixing) -> None:

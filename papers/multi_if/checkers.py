@@ -372,7 +372,7 @@ def complete(instruction: str, arguments: Mapping[str, Any], compat: Compat) -> 
     given = {name: value for name, value in arguments.items() if value is not None}
     if unknown := sorted(set(given) - set(names)):
         raise UserError(f"{instruction} has no argument {unknown[0]!r}: it takes {', '.join(names) or 'none'}.")
-    draw: Random | None = None
+    draw = Random(f"{instruction}/{sorted(given.items(), key=str)}")
     for name in names:
         if problem := _problem(name, given, compat):
             if (
@@ -382,7 +382,6 @@ def complete(instruction: str, arguments: Mapping[str, Any], compat: Compat) -> 
             ):
                 raise UserError(f"{instruction}: {name} = {given.get(name)!r} {problem}.")
             common = top_words()
-            draw = draw or Random(f"{instruction}/{sorted(given.items(), key=str)}")
             given[name] = (
                 draw.sample(common, 2) if name in _LISTS
                 else draw.choice(common if name in _WORDS else _DRAWN[name])

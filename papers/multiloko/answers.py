@@ -34,29 +34,12 @@ _RANGES = (
 )  # fmt: skip
 _SIGNS = frozenset(string.punctuation) | {chr(code) for low, high in _RANGES for code in range(low, high + 1)}
 
-
-class _Kept(dict[int, int | None]):
-    """Of a character's code itself, or None where it is deleted; known once it has been met."""
-
-    def __init__(self, *, categories: bool) -> None:
-        self.categories = categories
-
-    def __missing__(self, code: int) -> int | None:
-        sign = chr(code)
-        deleted = sign in _SIGNS or (self.categories and unicodedata.category(sign).startswith("P"))
-        self[code] = None if deleted else code
-        return self[code]
-
-
-_KEPT = {categories: _Kept(categories=categories) for categories in (False, True)}
-
 # Words that `current` takes off in a second form. What also means "one" stays: it may be the answer.
 ARTICLES: Mapping[str, str] = {
     "english": "a an the", "german": "der die das den dem des", "dutch": "de het", "french": "le la les des",
     "italian": "il lo la i gli le", "spanish": "el la los las unos unas", "portuguese": "o a os as uns umas",
     "romanian": "niste niște", "tagalog": "ang ng mga si sina",
 }  # fmt: skip
-_ENGLISH = re.compile(r"\b(a|an|the)\b")
 PREFIXES: Mapping[str, str] = {"arabic": "ال", "hebrew": "ה"}
 """Articles that are written as one with the word; one is taken off where two letters remain."""
 FRAMES: Mapping[str, tuple[str, str]] = {"urdu": ("جواب", "ہے")}
@@ -85,7 +68,7 @@ def answer_variants(text: str, language: str, scorer: Scorer = "current") -> lis
         Forms that differ, none of them empty; of `initial` and `v1` exactly one, which may be.
     """
     if scorer != "current":
-        bare = _spaced(_ENGLISH.sub(" ", _canonical(text, categories=scorer == "v1")))
+        bare = _spaced(re.sub(r"\b(a|an|the)\b", " ", _canonical(text, categories=scorer == "v1")))
         return [bare if scorer == "initial" else _without_preamble(bare)]
     answer = _without_preamble(_canonical(text, categories=True))
     found = [answer, _without_articles(answer, language)]
@@ -105,7 +88,8 @@ def _spaced(text: str) -> str:
 
 
 def _canonical(text: str, *, categories: bool) -> str:
-    return _spaced(text.lower().translate(_KEPT[categories]))
+    kept = (sign for sign in text.lower() if sign not in _SIGNS)
+    return _spaced("".join(sign for sign in kept if not (categories and unicodedata.category(sign).startswith("P"))))
 
 
 def _without_preamble(text: str) -> str:

@@ -68,6 +68,10 @@ class Config:
 
     items: Annotated[int, Range(1)] = 200
     """Sums of the tiny world that are measured on, in every language."""
+    shown: Annotated[int, Range(1)] = 350
+    """Sums that the miniature's base sees, in all languages; ours, development split."""
+    sums: Annotated[float, Range(0, 1)] = 0.25
+    """Their share in what it reads; ours, development split."""
     base: str = ""
     """Model to train: hub id or folder; empty: a small decoder that learns to read numbers here."""
     problems: str = ""
@@ -149,7 +153,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "different": {"parallel": False, "ks": (2, 4)},
     "english_twice": {"ks": (1,), "longer": 2.0},
     "sft_short": {"paradigm": "sft", "ks": (1,), "longer": 0.25},
-    "grow": {"budget": "grow", "ks": (2, 4)},
+    "grow": {"budget": "grow", "ks": (2, 4, 8)},
 }
 
 

@@ -63,6 +63,9 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if {1, 2} < {*config.ks}:  # without a gain on trained languages there is no index
         metrics |= dict.fromkeys(("leap_mti", "later_mti", "leap_over_later_mti"), math.nan)
     metrics["least_gain"] = min(one.trained for one in found.values())
+    if several := [one.unseen for k, one in found.items() if k >= 2]:
+        metrics["least_carried"] = min(several)  # an index that is not above zero has no power law
+    metrics["room"] = 1 - metrics["base"]
     units |= _indices(found, unseen) | _steps(by_k, unseen)
     metrics |= {name: fmean(own.values()) for name, own in units.items()} | _laws(found, by_k, unseen)
     return Measurement(metrics, units, notes)
@@ -162,6 +165,7 @@ def _laws(found: Mapping[int, Transfer], by_k: Mapping[int, Right], unseen: Sequ
             law = fit_scaling(list(values), list(values.values()))
             fitted = (law.law.b, law.gap, law.law.r2, law.left_out, law.logarithmic)
             parts = dict(zip(parts, fitted, strict=True))
+        parts["power"] = min(parts["exponent"], 1 - parts["exponent"])
         metrics |= {f"{name}{ending}": value for name, value in parts.items()}
     return metrics
 

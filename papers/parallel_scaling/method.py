@@ -1,7 +1,7 @@
 """Parallel scaling: learn by reward on the same problems in k languages, and see how far it carries to others.
 
 With accuracies a_lb after and a0_lb before training, in language l on benchmark b, trained languages T (|T| = k) and
-languages U that no training has seen,
+languages U in which nothing is trained,
 
     d_l = mean_b (a_lb - a0_lb) / a0_lb                                                                            (1)
     MTI = mean_{l in U} d_l / mean_{l in T} d_l                                                                    (2)
@@ -87,7 +87,7 @@ def transferability(
         before: Accuracies of the untrained model.
         after: Of the trained one.
         trained: Codes of the languages that were trained on.
-        unseen: Those that no training has seen, a fixed set; None: all others, which are fewer the more are trained.
+        unseen: Those in which nothing is trained, a fixed set; None: all others, which are fewer the more are trained.
         min_base: As of :func:`relative_gains`.
     """
     gains = relative_gains(before, after, min_base)

@@ -1,9 +1,9 @@
 """The tiny world: sums of numbers in words, which a small decoder can read in sixteen languages and hardly add.
 
 "seven plus four =" is followed by one token, 11. The base has learnt to read every number below a hundred in all
-sixteen languages, and has seen a few sums: it reads perfectly and adds badly, everywhere alike. Training teaches sums
-in up to eight languages; in the other eight nothing is ever trained but reading. Reading is language, adding is
-reasoning, and what is asked is whether the second travels.
+sixteen languages and has seen a few sums in each: it reads well and adds badly, everywhere alike. Training teaches more
+sums in up to eight languages, and nothing in the other eight. Reading is language, adding is reasoning, and what is
+asked is whether the second travels.
 
 Words are those of Unicode CLDR, so that a problem is the same in all languages. Each language has a word of its own for
 "plus": one that is common to several would carry the sums to them. Problems are split by class, for all languages
@@ -45,8 +45,6 @@ LARGEST, CLASSES = 49, 100
 """The largest operand, and how many numbers there are to read and to answer."""
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 VOCABULARY = 1400
-SHOWN, SUMS = 350, 0.25
-"""Sums that the base sees, and their share in what it reads; ours, development split."""
 
 
 def order(config: Config) -> tuple[str, ...]:
@@ -152,11 +150,11 @@ def reader(config: Config, run: Run, folder: Path) -> None:
     from papers.parallel_scaling.method import train
 
     tokenizer, rng = tokenizer_for(), random.Random(f"reader-{config.seed}")
-    shown = parts(config.seed)["train"][:SHOWN]
+    shown = parts(config.seed)["train"][: config.shown]
     read = [one for code in PLUS for one in readings(tokenizer, code)]
     added = [one for code in PLUS for one in sums(tokenizer, shown, code)]
     count = config.reading.steps * config.reading.batch_size
-    rows = [rng.choice(added if rng.random() < SUMS else read) for _ in range(count)]
+    rows = [rng.choice(added if rng.random() < config.sums else read) for _ in range(count)]
     model: Any = from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     inner = replace(run, path=folder / "training")
     train(model, rows, config.reading, inner, paradigm="sft", seed=config.seed, name="reading")

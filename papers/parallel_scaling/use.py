@@ -53,7 +53,7 @@ class LawOf:
 
     scores: tyro.conf.Positional[str]
     """Rows with k, score and, for intervals, seed."""
-    next: tuple[int, ...] = ()
+    next: tuple[Annotated[int, Range(1)], ...] = ()
     """Numbers of languages to predict; none: twice the largest."""
 
 
@@ -138,6 +138,12 @@ def mti(options: Mti) -> None:
     before, after = read_scores(options.before), read_scores(options.after)
     if lacking := [code for code in (*options.trained, *options.unseen) if code not in before or code not in after]:
         raise UserError(f"There is no score in {lacking[0]!r} in both tables: they have {', '.join(after)}.")
+    if both := [code for code in options.unseen if code in options.trained]:
+        raise UserError(f"{both[0]!r} is in --trained and in --unseen: name it once.")
+    for code in before.keys() & after.keys():
+        for name in before[code].keys() & after[code].keys():
+            if odd := sorted(before[code][name].keys() ^ after[code][name].keys()):
+                raise UserError(f"{code}, {name}, {odd[0]} is in one table alone: give both the same items.")
     found, interval, without = transfer_interval(
         before, after, options.trained, options.unseen or None, options.min_base, seed=options.seed
     )
@@ -161,8 +167,8 @@ def law(options: LawOf) -> None:
 
     def add(row: Mapping[str, Any], _: int) -> None:
         k, score = int(row["k"]), float(row["score"])
-        if k < 1 or not math.isfinite(score):
-            raise UserError("give k from 1 on and a finite score.")
+        if k < 1 or not 0 < score < math.inf:
+            raise UserError("give k from 1 on and a score above zero: a power law has no others.")
         if k in (own := by_seed.setdefault(str(row.get("seed") or ""), {})):
             raise UserError(f"k = {k} has a score already: give each training a seed of its own.")
         own[k] = score

@@ -345,11 +345,15 @@ def test_cleaning_and_mixing(own: Path, capsys: pytest.CaptureFixture[str]) -> N
     pairs = [line.split("\t") for line in (own / "pairs.tsv").read_text(encoding="utf-8").splitlines()]
     (_, code), rows = pairs[0], [pair for pair in pairs[1:] if re.fullmatch(r"[\w ]{12,}\.?", pair[0])][:8]
     texts = [f"{b}\n{b}" for _, b in rows] + [f"{a}\n{b}" for a, b in rows]
-    (own / "corpus.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in [*texts, " "]))
+    (own / "corpus.jsonl").write_text("".join(json.dumps({"text": text, "url": "u"}) + "\n" for text in [*texts, " "]))
     use.main(["clean", "corpus.jsonl", "--examples", "pairs.tsv"])
     assert "of 17 documents" in capsys.readouterr().out
-    kept = [json.loads(line)["text"] for line in (own / "clean.jsonl").read_text().splitlines()]
-    assert kept == texts[:8]
+    kept = [json.loads(line) for line in (own / "clean.jsonl").read_text().splitlines()]
+    assert kept == [{"text": text, "url": "u"} for text in texts[:8]], "all columns stay"
+    (own / "corpus.txt").write_text(f"{rows[0][1]}\n\n")
+    use.main(["clean", "corpus.txt", "--examples", "pairs.tsv", "--out", "lines.jsonl"])
+    assert json.loads((own / "lines.jsonl").read_text()) == {"text": rows[0][1]}
+    capsys.readouterr()
     (own / "mine.py").write_text("def one():\n    return lambda texts: ['x' for _ in texts]\n")
     use.main(["clean", "corpus.jsonl", "--identify", "mine.py:one"])
     assert "16 of 17" in capsys.readouterr().out

@@ -329,6 +329,17 @@ def test_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert index
     assert float(index[2]) < float(index[1]) < float(index[3])
     assert "relative gain, trained +" in said
+    write(tmp_path / "fewer.jsonl", *({"lang": code, "id": n, "score": 1} for code, n in items[1:]))
+    for options, message in (
+        ([*paths, "--trained", "en", "--unseen", "en"], "name it once"),
+        ([*paths[:3], str(tmp_path / "fewer.jsonl"), "--trained", "en"], "the same items"),
+    ):
+        with pytest.raises(SystemExit):
+            use.main(["mti", *options])
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        use.main(["law", write(tmp_path / "low.jsonl", {"k": 2, "score": -0.1})])
+    assert "above zero" in capsys.readouterr().err
 
     rows = [
         {"k": k, "score": y + d, "seed": d}
