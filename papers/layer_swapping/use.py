@@ -151,6 +151,8 @@ def merge(options: Merge) -> None:
         raise UserError("ties, arithmetic and --outer base need the model that both were tuned from: name --base.")
     if options.mergekit and not placed:
         raise UserError("--mergekit writes swaps: leave it out, or take --how swap.")
+    if not placed and (options.bottom is not None or options.top is not None):
+        raise UserError(f"--how {options.how} takes all layers alike: leave --bottom and --top out.")
     if options.mergekit and options.outer == "base":
         raise UserError("--mergekit has two sources: leave --outer base out.")
     *base, task, language = folders(*([options.base] if needed else []), options.task_expert, options.language_expert)
@@ -256,7 +258,7 @@ def suggested(found: Sequence[Change], share: float = 0.6) -> tuple[int, int]:
 
 
 def search(options: Search) -> None:
-    """Print a row a recipe, the best first, and whether places matter at all.
+    """Print a row a recipe as it is measured, then the best one, and whether it beats itself in other places.
 
     Raises:
         UserError: No recipe fits, the evaluation fails or gives no finite number; and as :func:`folders`.
@@ -304,6 +306,9 @@ def search(options: Search) -> None:
                 partial(method.swapped, task, language, best, place, place=kind, seed=seed),
             )
     print(f"best recipe: {named(best)}. The score of the best of {len(recipes)} is too high: measure it on other data.")
+    own_score, elsewhere = max(row["score"] for row in rows[3 : -len(controls)]), max(r["score"] for r in rows[-3:])
+    if elsewhere >= own_score:
+        print(f"random places score {elsewhere:.4f}, no less than it: nothing was found about layers.")
     if options.out:
         write_table(options.out, rows)
 

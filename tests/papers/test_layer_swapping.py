@@ -387,6 +387,8 @@ def test_merging_what_somebody_has(experts: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         use.main(["merge", *both, "--out", "six", "--outer", "base", "--base", "base", "--mergekit", "no.yaml"])
     assert not (experts / "six").exists()
+    with pytest.raises(SystemExit):
+        use.main(["merge", *both, "--out", "six", "--how", "soup", "--bottom", "1"])
 
 
 def test_what_somebodys_fine_tune_changed(experts: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -414,7 +416,9 @@ def test_searching_a_recipe(experts: Path, capsys: pytest.CaptureFixture[str]) -
     assert "best recipe: bottom 2 top 0 transition 0/0" in printed
     assert "reverse of the best" in printed
     assert len((experts / "table.tsv").read_text().splitlines()) == 1 + 3 + 4 + 4
-    (experts / "mine.py").write_text("def score():\n    return lambda folder: float('nan')\n")
+    assert "no less than it" not in printed
+    use.main(["search", *options, "--bottom", "1", "--top", "1"])
+    assert "random places score -5.0000, no less than it" in capsys.readouterr().out
 
 
 def adapter(folder: Path, rank: int) -> Path:
