@@ -116,9 +116,15 @@ PAPER = Paper(
         ),
         Claim(
             id="english-specialists",
-            statement="Models whose start is stronger in English carry less over to other languages.",
-            reported="Abstract; a reviewer notes that Qwen2.5-Math, the more specialised one, had the higher index.",
-            out_of_scale=_SCALE,
+            statement="Trained in English, the gain carries less far, by the index, from a start that has met its sums "
+            "mostly in English than from one that has met them in all languages alike.",
+            reported="Models whose start is stronger in English carry less over to other languages (abstract); a "
+            "reviewer notes that Qwen2.5-Math, the more specialised one, had the higher index.",
+            metric="mti_1",
+            control="even",
+            better="lower",
+            smallest=0.02,
+            **(_UNSEEN | {"premises": (*_READS, "english-first", "even-gain")}),
         ),
         Claim(
             id="size",
@@ -228,6 +234,13 @@ PAPER = Paper(
             at_least=0.75,
         ),
         Premise(
+            id="english-first",
+            statement="It adds better in English than in the languages that are never trained: difference.",
+            metric="english_ahead",
+            variant="grpo",
+            at_least=0.02,
+        ),
+        Premise(
             id="trained-gain",
             statement="Reward raises accuracy in the trained languages for every k: relative gain.",
             metric="least_gain",
@@ -253,6 +266,13 @@ PAPER = Paper(
             statement="So do right answers from a quarter of the examples.",
             metric="least_gain",
             variant="sft_short",
+            at_least=0.2,
+        ),
+        Premise(
+            id="even-gain",
+            statement="So does reward from the start that has met all languages alike.",
+            metric="least_gain",
+            variant="even",
             at_least=0.2,
         ),
     ),

@@ -70,6 +70,9 @@ class Config:
     """Sums of the tiny world that are measured on, in every language."""
     shown: Annotated[int, Range(1)] = 350
     """Sums that the miniature's base sees, in all languages; ours, development split."""
+    english_centric: bool = True
+    """It has met most of its sums, and more of them, in English, as models have (`miniature.ENGLISH_SHOWN`); False: as
+    many in each language."""
     sums: Annotated[float, Range(0, 1)] = 0.25
     """Their share in what it reads; ours, development split."""
     base: str = ""
@@ -154,6 +157,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "english_twice": {"ks": (1,), "longer": 2.0},
     "sft_short": {"paradigm": "sft", "ks": (1,), "longer": 0.25},
     "grow": {"budget": "grow", "ks": (2, 4, 8)},
+    "even": {"english_centric": False, "ks": (1,)},
 }
 
 

@@ -7,6 +7,9 @@ For every k, and for the start (`base`):
 
 * `trained_k`, `unseen_k`: accuracy (`language/benchmark/item`), and `gain_trained_k`, `gain_unseen_k`: relative gains;
 * `mti_k`: their ratio, by unseen language; `complement_k`: the same where all untrained languages count as unseen;
+* `greedy_k` (in miniature): accuracy in unseen languages where the likeliest answer is taken instead of a drawn one;
+* `equal_groups_k` (in miniature, by reward): share of groups, over training, that are all right or all wrong and teach
+  nothing;
 * `off_tag_k`: answers whose reasoning is in another language than the problem (models that write).
 
 Over k: `leap` (accuracy, by unseen language), `later` and their difference `leap_over_later`; the same of MTI
@@ -22,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
+from core.files import read_json_lines
 from papers.parallel_scaling import miniature
 from papers.parallel_scaling.config import Config
 from papers.parallel_scaling.train import languages, starting_point
@@ -43,12 +47,13 @@ def evaluate(config: Config, run: Run) -> Measurement:
     start = starting_point(config, run)
     names = ("seed", "split", "items", "temperature", "tests", "forced", "extract", "samples", "max_new_tokens")
     inputs = {**{name: getattr(config, name) for name in names}, "base": start, "languages": (*order, *unseen)}
-    shared = run.once("start", inputs, lambda: measured(config, start) | _of_the_miniature(config, start))
+    shared = run.once("start", inputs, lambda: _measured_start(config, start))
     metrics: dict[str, float] = {**shared["metrics"], "base": _mean(shared["right"], unseen)}
     units: dict[str, dict[str, float]] = {}
     found: dict[int, Transfer] = {}
     notes: dict[str, Any] = {"order": order, "reasons": {}, "samples": {}}
     by_k: dict[int, Right] = {}
+    logged = read_json_lines(run.path / "metrics.jsonl")
     for k in config.ks:
         result = measured(config, str(run.artifact / f"k{k}"))
         by_k[k] = result["right"]
@@ -59,6 +64,8 @@ def evaluate(config: Config, run: Run) -> Measurement:
         others = transferability(before, after, order[:k], min_base=config.min_base)
         metrics |= {f"gain_trained_{k}": found[k].trained, f"gain_unseen_{k}": found[k].unseen}
         metrics |= {f"mti_{k}": found[k].mti, f"complement_{k}": others.mti, **_keyed(result["metrics"], k)}
+        if equal := [one["equal_groups"] for one in logged if one["phase"] == f"k{k}" and "equal_groups" in one]:
+            metrics[f"equal_groups_{k}"] = fmean(equal)
         notes["reasons"][k], notes["samples"][k] = found[k].reasons, result["samples"]
     if {1, 2} < {*config.ks}:  # without a gain on trained languages there is no index
         metrics |= dict.fromkeys(("leap_mti", "later_mti", "leap_over_later_mti"), math.nan)
@@ -66,6 +73,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if several := [one.unseen for k, one in found.items() if k >= 2]:
         metrics["least_carried"] = min(several)  # an index that is not above zero has no power law
     metrics["room"] = 1 - metrics["base"]
+    metrics["english_ahead"] = _mean(shared["right"], order[:1]) - metrics["base"]
     units |= _indices(found, unseen) | _steps(by_k, unseen)
     metrics |= {name: fmean(own.values()) for name, own in units.items()} | _laws(found, by_k, unseen)
     return Measurement(metrics, units, notes)
@@ -83,15 +91,17 @@ def measured(config: Config, model: str) -> dict[str, Any]:
         return reasoning.measure(loaded, tokenizer, asked, config)
     loaded, tokenizer = load(model, dtype="float32")
     pairs = miniature.measured(config)
-    right, samples = {}, {}
+    right, samples, greedy = {}, {}, {}
     for code in (code for side in languages(config) for code in side):
-        shares = miniature.probabilities(loaded, miniature.sums(tokenizer, pairs, code), config.temperature)
+        shares, likeliest = miniature.answers(loaded, miniature.sums(tokenizer, pairs, code), config.temperature)
+        greedy[code] = fmean(likeliest)
         right[code] = {f"sums/{a}+{b}": share for (a, b), share in zip(pairs, shares, strict=True)}
         samples[code] = [
             {"prompt": miniature.prompt(a, b, code), "wanted": str(a + b), "probability": f"{share:.2f}"}
             for (a, b), share in zip(pairs[:2], shares, strict=False)
         ]
-    return {"right": right, "metrics": {}, "samples": samples}
+    metrics = {"greedy": fmean(greedy[code] for code in languages(config)[1])}
+    return {"right": right, "metrics": metrics, "samples": samples}
 
 
 def by_benchmark(right: Right) -> Scores:
@@ -103,15 +113,16 @@ def by_benchmark(right: Right) -> Scores:
     return found
 
 
-def _of_the_miniature(config: Config, start: str) -> dict[str, Any]:
-    """What is taken for granted of the start: it reads all languages; and solvers that know nothing."""
+def _measured_start(config: Config, start: str) -> dict[str, Any]:
+    """With what is taken for granted of it in miniature, that it reads all languages; and solvers that know nothing."""
     from core.models.loading import load
 
-    if config.base:
-        return {}
-    model, tokenizer = load(start, dtype="float32")
-    read = [fmean(miniature.probabilities(model, miniature.readings(tokenizer, code), 1.0)) for code in miniature.PLUS]
-    return {"metrics": {"reading": min(read), **miniature.solvers(config)}}
+    found = measured(config, start)
+    if not config.base:
+        model, tokenizer = load(start, dtype="float32")
+        read = [fmean(miniature.answers(model, miniature.readings(tokenizer, code), 1.0)[0]) for code in miniature.PLUS]
+        found["metrics"] |= {"reading": min(read), **miniature.solvers(config)}
+    return found
 
 
 def _keyed(values: Mapping[str, float], k: int) -> dict[str, float]:

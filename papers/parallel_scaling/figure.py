@@ -34,6 +34,9 @@ def draw(record: Record) -> Figure:
             axes[0].plot(k * 1.06, found.estimate, mark, color=COLOURS[colour], label=label)
     base = fmean(cell.metrics["base"] for cell in record.measurements["grpo"].values())
     axes[0].axhline(base, color="black", linewidth=0.8, linestyle=(0, (2, 2)), label="before training")
+    if "even" in record.measurements and _ks(record, "even", "mti"):
+        found = mean_of(record, "even", "mti_1", "language")
+        axes[1].plot(1.06, found.estimate, "s", color=COLOURS["green"], label="GRPO, start alike in all languages")
     _law(axes[1], record)
     for side, style in (("trained", "-"), ("unseen", "--")):
         for variant, label, colour in (arm for arm in ARMS if arm[0] in record.measurements):
@@ -47,11 +50,13 @@ def draw(record: Record) -> Figure:
     for one, title, label in zip(axes, titles, labels, strict=True):
         one.set_xscale("log", base=2)
         one.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
-        one.set_ylim(bottom=0)
         one.set_title(title)
         one.set_ylabel(label)
         one.set_xlabel("languages trained on, as many samples")
         one.legend(fontsize=8)
+    axes[0].set_ylim(bottom=0)
+    for one in axes[1:]:  # right answers can harm languages never trained: gain and index below zero
+        one.axhline(0, color="black", linewidth=0.8)
     return figure
 
 
@@ -68,7 +73,7 @@ def _curve(axes: Axes, record: Record, variant: str, name: str, label: str, colo
         return
     found = [mean_of(record, variant, f"{name}_{k}", "language") for k in ks]
     means = np.array([one.estimate for one in found])
-    ends = np.array([[one.estimate - max(0.0, one.low), one.high - one.estimate] for one in found]).T
+    ends = np.array([[one.estimate - one.low, one.high - one.estimate] for one in found]).T
     axes.errorbar(ks, means, yerr=ends, marker="o", capsize=3, color=COLOURS[colour], label=label)
 
 

@@ -43,6 +43,8 @@ TRAINED = tuple(PLUS)[:8]
 UNSEEN = tuple(PLUS)[8:]
 LARGEST, CLASSES = 49, 100
 """The largest operand, and how many numbers there are to read and to answer."""
+ENGLISH_SHOWN, ENGLISH_SHARE = 700, 0.7
+"""Sums that an English-centric base sees in English, and the share of English among all that it sees."""
 SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 VOCABULARY = 1400
 
@@ -143,26 +145,34 @@ def readings(tokenizer: Any, code: str) -> list[dict[str, Any]]:
     return [row(tokenizer, f"{words} =", number) for number, words in _words()[code].items()]
 
 
+def start_rows(config: Config, tokenizer: Any) -> list[dict[str, Any]]:
+    """What the base reads: numbers in all languages, and a few sums, most of them in English or as many in each."""
+    rng, pairs = random.Random(f"reader-{config.seed}"), parts(config.seed)["train"]
+    read = [one for code in PLUS for one in readings(tokenizer, code)]
+    own = sums(tokenizer, pairs[: ENGLISH_SHOWN if config.english_centric else config.shown], HIGH)
+    others = [one for code in PLUS if code != HIGH for one in sums(tokenizer, pairs[: config.shown], code)]
+    english = config.sums * (ENGLISH_SHARE if config.english_centric else 1 / len(PLUS))
+    shares = (1 - config.sums, english, config.sums - english)
+    count = config.reading.steps * config.reading.batch_size
+    return [rng.choice(pool) for pool in rng.choices((read, own, others), shares, k=count)]
+
+
 def reader(config: Config, run: Run, folder: Path) -> None:
     """The base: a small decoder learns to read in all languages, and a few sums."""
     from core.models.loading import from_config
     from core.training.fit import save_pretrained
     from papers.parallel_scaling.method import train
 
-    tokenizer, rng = tokenizer_for(), random.Random(f"reader-{config.seed}")
-    shown = parts(config.seed)["train"][: config.shown]
-    read = [one for code in PLUS for one in readings(tokenizer, code)]
-    added = [one for code in PLUS for one in sums(tokenizer, shown, code)]
-    count = config.reading.steps * config.reading.batch_size
-    rows = [rng.choice(added if rng.random() < config.sums else read) for _ in range(count)]
+    tokenizer = tokenizer_for()
     model: Any = from_config(scratch_shape(len(tokenizer)), seed=config.seed)
     inner = replace(run, path=folder / "training")
+    rows = start_rows(config, tokenizer)
     train(model, rows, config.reading, inner, paradigm="sft", seed=config.seed, name="reading")
     save_pretrained(model, folder / "model", tokenizer)
 
 
-def probabilities(model: Any, rows: Sequence[Mapping[str, Any]], temperature: float) -> list[float]:
-    """Probability of the right answer to each row when it is sampled at a temperature."""
+def answers(model: Any, rows: Sequence[Mapping[str, Any]], temperature: float) -> tuple[list[float], list[bool]]:
+    """Probability of the right answer to each row when one is sampled at a temperature; whether it is the likeliest."""
     import numpy as np
     import torch
 
@@ -170,9 +180,11 @@ def probabilities(model: Any, rows: Sequence[Mapping[str, Any]], temperature: fl
 
     model.eval()
     found: list[float] = []
+    greedy: list[bool] = []
     with torch.inference_mode():
         for start in range(0, len(rows), 256):
             batch = collate(rows[start : start + 256], np.random.default_rng(0))
-            shares = (answer_log_probs(model, batch) / temperature).softmax(-1)
-            found += shares.gather(1, batch["gold"][:, None])[:, 0].tolist()
-    return found
+            log_probs = answer_log_probs(model, batch)
+            found += (log_probs / temperature).softmax(-1).gather(1, batch["gold"][:, None])[:, 0].tolist()
+            greedy += (log_probs.argmax(-1) == batch["gold"]).tolist()
+    return found, greedy

@@ -181,6 +181,25 @@ def test_words_are_distinct_and_problems_are_split_by_class() -> None:
     assert miniature.solvers(TINY)["trivial_symmetric"] == miniature.solvers(TINY)["trivial_lookup"] == 0
 
 
+def test_a_start_may_have_met_its_sums_in_english() -> None:
+    tokenizer, english = miniature.tokenizer_for(), {}
+    pairs = miniature.parts(3)["train"]
+    known = {
+        tuple(row["input_ids"]): pair for pair, row in zip(pairs, miniature.sums(tokenizer, pairs, "en"), strict=True)
+    }
+    read = {tuple(row["input_ids"]) for code in miniature.PLUS for row in miniature.readings(tokenizer, code)}
+    for centric in (True, False):
+        config = override(TINY, {"seed": 3, "english_centric": centric, "reading.steps": 100})
+        met = [tuple(row["input_ids"]) for row in miniature.start_rows(config, tokenizer)]
+        added = [ids for ids in met if ids not in read]
+        assert len(added) / len(met) == pytest.approx(TINY.sums, abs=0.02)
+        own = [known[ids] for ids in added if ids in known]
+        english[centric] = len(own) / len(added)
+        most = miniature.ENGLISH_SHOWN if centric else TINY.shown
+        assert {*own} <= {*pairs[:most]}
+    assert english == pytest.approx({True: miniature.ENGLISH_SHARE, False: 1 / 16}, abs=0.03)
+
+
 def test_the_order_of_languages_is_drawn() -> None:
     orders = {miniature.order(replace(TINY, seed=seed)) for seed in range(5)}
     assert len(orders) > 3
