@@ -281,7 +281,7 @@ PAPER = Paper(
         "AIME, GPQA (CC BY 4.0) and MATH (MIT)."
     ),
     seeds=(0, 1, 2, 3, 4),
-    minutes=12,
+    minutes=16,
 )
 
 __getattr__, __dir__, __all__ = public(

@@ -158,8 +158,8 @@ def test_every_k_has_as_many_examples_and_meets_each_problem_in_each_language() 
 
 
 def test_arms_differ_by_what_they_say() -> None:
-    assert examples(TINY, 629) == 300 * 48
-    assert examples(with_variant(TINY, VARIANTS, "english_twice"), 629) == 2 * 300 * 48
+    assert examples(TINY, 629) == 200 * 48
+    assert examples(with_variant(TINY, VARIANTS, "english_twice"), 629) == 2 * 200 * 48
     paper = PRESETS["paper"]
     assert examples(paper, 8000) == 64_000
     assert examples(with_variant(paper, VARIANTS, "english_twice"), 8000) == 128_000
