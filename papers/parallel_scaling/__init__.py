@@ -163,6 +163,16 @@ PAPER = Paper(
             **_UNSEEN,
         ),
         Check(
+            id="leap-of-english-centric",
+            statement="What the second language adds to accuracy in languages never trained is more from a start that "
+            "has met its sums mostly in English than from one that has met them in all languages alike.",
+            metric="leap",
+            control="even",
+            smallest=0.005,
+            null="permuted",
+            **(_UNSEEN | {"premises": (*_READS, "english-first", "even-gain")}),
+        ),
+        Check(
             id="accuracy-at-equal-samples",
             statement="At as many samples whatever their number, more languages raise accuracy in languages never "
             "trained as a power of it.",

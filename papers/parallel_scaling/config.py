@@ -157,7 +157,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "english_twice": {"ks": (1,), "longer": 2.0},
     "sft_short": {"paradigm": "sft", "ks": (1,), "longer": 0.25},
     "grow": {"budget": "grow", "longer": 0.5, "ks": (2, 4, 8)},  # two languages have as many samples as in the others
-    "even": {"english_centric": False, "ks": (1,)},
+    "even": {"english_centric": False, "ks": (1, 2)},
 }
 
 
