@@ -7,7 +7,7 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # Over seeds: perplexities of a model are one number, and so is what a law makes of them.
-_RARE: dict[str, Any] = {"treatment": "imbalanced", "null": "shuffled", "premises": ("law", "order", "updates")}
+_RARE: dict[str, Any] = {"treatment": "imbalanced", "null": "shuffled", "premises": ("law", "order", "room")}
 _ALIKE: dict[str, Any] = {**_RARE, "control": "balanced", "premises": ("order",)}
 
 PAPER = Paper(
@@ -53,7 +53,7 @@ PAPER = Paper(
             control=1.0,
             better="lower",
             smallest=0.05,
-            premises=("law", "order", "updates"),
+            premises=("law", "order", "room"),
         ),
         Claim(
             id="dominant-loses-nothing",
@@ -64,7 +64,7 @@ PAPER = Paper(
             control=1.0,
             keeps=True,
             size=0.1,
-            premises=("law", "order", "updates"),
+            premises=("law", "order", "room"),
         ),
         Claim(
             id="states-align",
@@ -93,7 +93,7 @@ PAPER = Paper(
             treatment="late",
             control="balanced",
             smallest=0.05,
-            premises=("law", "order", "updates"),
+            premises=("law", "order", "room"),
         ),
         Claim(
             id="grows-with-training",
@@ -111,7 +111,7 @@ PAPER = Paper(
             metric="teff_2",
             control="real",
             smallest=0.1,
-            **{**_RARE, "premises": ("law", "order", "updates", "second-law")},
+            **{**_RARE, "premises": ("law", "order", "room", "second-law")},
         ),
         Claim(
             id="both-better-than-balanced",
@@ -165,20 +165,20 @@ PAPER = Paper(
             at_least=0.8,
         ),
         Premise(
-            id="updates",
-            statement="A run has updates enough: what the rare language reads, at the same steps with nothing beside "
-            "it, is worth at most 1.25 times its tokens (as one over it).",
-            metric="updates_suffice",
-            variant="alone",
-            at_least=0.8,
+            id="order",
+            statement="More is learnt than how often each token follows each other: after all of the text alone the "
+            "perplexity is at most .8 of that.",
+            metric="over_pairs",
+            variant="imbalanced",
+            at_least=1.25,
         ),
         Premise(
-            id="order",
-            statement="More is learnt than how often each token occurs: after the longest run alone the perplexity is "
-            "at most half of that.",
-            metric="over_counts",
+            id="room",
+            statement="There is something to gain: alone, after as many tokens as the rare language has, perplexity is "
+            "at least 1.25 times what it is after all.",
+            metric="room_2",
             variant="imbalanced",
-            at_least=2.0,
+            at_least=1.25,
         ),
     ),
     official_code="https://github.com/antonschafer/xling-imbalance",

@@ -55,13 +55,10 @@ def draw(record: Record) -> Figure:
 
 
 def _law(axes: Axes, record: Record) -> None:
-    """The law of monolingual runs and its points, mean over seeds; languages of mixtures where they were measured."""
+    """Monolingual runs, mean over seeds; languages of mixtures where they were measured."""
     laws = [cell.details["law_1"] for cell in record.measurements["imbalanced"].values()]
     points = np.array([law["points"] for law in laws]).mean(0)
-    x = np.geomspace(points[:, 0].min(), points[:, 0].max(), 50)
-    curve = np.mean([1 / (law["law"][2] + law["law"][0] * x ** law["law"][1]) for law in laws], axis=0)
-    axes.plot(x, curve, color=COLOURS["grey"], label="alone (line: the law)")
-    axes.plot(points[:, 0], points[:, 1], "o", color=COLOURS["grey"], markersize=4)
+    axes.plot(points[:, 0], points[:, 1], "o-", color=COLOURS["grey"], markersize=4, label="alone")
     shown = (
         ("imbalanced", 2, "D", "90/10: rare"), ("imbalanced", 1, "^", "90/10: dominant"), ("balanced", 2, "s", "50/50"),
         ("half", 2, "D", "90/10, half as long: rare"),

@@ -255,7 +255,37 @@ def monolingual_law(tokens: Sequence[float], perplexity: Sequence[float]) -> Law
     return fit_saturating(tokens, [1 / value for value in perplexity])
 
 
-def token_efficiency(law: Law, perplexity: float, tokens: float) -> float:
+class Lines:
+    """In the law's place, straight lines between monolingual runs, in nats over the logarithm of tokens.
+
+    Where much is learnt at once a run of twice the tokens may bring little before and much after, which the law's form
+    has not. Beyond the first and the last run their lines go on. A run that is worse than one of fewer tokens counts as
+    good as that one.
+    """
+
+    def __init__(self, tokens: Sequence[float], perplexity: Sequence[float]) -> None:
+        order = np.argsort(tokens)
+        self.tokens = np.log(np.asarray(tokens, dtype=float)[order])
+        self.nats = np.minimum.accumulate(np.log(np.asarray(perplexity, dtype=float)[order]))
+
+    def __call__(self, tokens: float) -> float:
+        """1 / PPL after so many tokens."""
+        return math.exp(-_on_line(math.log(tokens), self.tokens, self.nats))
+
+    def invert(self, y: float) -> float:
+        """Tokens after which 1 / PPL is y; infinite beyond an end that does not fall."""
+        return math.exp(min(700.0, _on_line(math.log(y), -self.nats, self.tokens)))
+
+
+def _on_line(x: float, xs: Float[np.ndarray, " run"], ys: Float[np.ndarray, " run"]) -> float:
+    left = int(np.clip(np.searchsorted(xs, x) - 1, 0, len(xs) - 2))
+    width = xs[left + 1] - xs[left]
+    if not width:
+        return math.inf
+    return float(ys[left] + (ys[left + 1] - ys[left]) * (x - xs[left]) / width)
+
+
+def token_efficiency(law: Law | Lines, perplexity: float, tokens: float) -> float:
     """Equations (3) and (4); NaN where the law never has this perplexity, or the language was not read."""
     equivalent = law.invert(1 / perplexity)
     return equivalent / tokens if math.isfinite(equivalent) and tokens else math.nan
