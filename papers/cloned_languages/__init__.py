@@ -102,7 +102,7 @@ PAPER = Paper(
             metric="teff_2",
             control="half",
             smallest=0.1,
-            **_RARE,
+            **{**_RARE, "premises": ("law", "order", "room", "half-law")},
         ),
         Claim(
             id="less-between-real-languages",
@@ -151,15 +151,22 @@ PAPER = Paper(
     premises=(
         Premise(
             id="law",
-            statement="The law is good: through the other monolingual runs it tells the tokens that each inner one has "
-            "read, within a factor 1.25 (as one over the largest factor).",
+            statement="What efficiency is read off is good: the other monolingual runs tell the tokens that each inner "
+            "one has read, within a factor 1.25 (as one over the largest factor).",
             metric="law_agrees",
             variant="imbalanced",
             at_least=0.8,
         ),
         Premise(
+            id="half-law",
+            statement="So is that of runs of half the length.",
+            metric="law_agrees",
+            variant="half",
+            at_least=0.8,
+        ),
+        Premise(
             id="second-law",
-            statement="So is the law of Arabic.",
+            statement="So is that of Arabic.",
             metric="law_agrees",
             variant="real",
             at_least=0.8,

@@ -140,9 +140,9 @@ _SCRATCH = TrainingConfig(
     precision="fp32", log_every=200,
 )  # fmt: skip
 TINY = Config(
-    law=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 1.0), law_second=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45), law_by="sequences",
+    law=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 1.0), law_second=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45), law_by="sequences",
     law_form="lines", layers=2, width=64, heads=4, counted=16, compared=64,
-    training=replace(_SCRATCH, learning_rate=8e-3, steps=2000, batch_size=16, max_length=32),
+    training=replace(_SCRATCH, learning_rate=4e-3, steps=2000, batch_size=16, max_length=32),
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {

@@ -66,11 +66,14 @@ def _law(axes: Axes, record: Record) -> None:
     colours = {variant: colour for variant, _, _, colour in GAINS}
     for variant, language, mark, label in shown:
         if cells := record.measurements.get(variant, {}).values():
-            tokens = fmean(cell.details["tokens"][language - 1] for cell in cells)
+            read = fmean(cell.details["tokens"][language - 1] for cell in cells)
             perplexity = fmean(cell.metrics[f"ppl_{language}"] for cell in cells)
-            axes.plot(tokens, perplexity, mark, color=COLOURS[colours[variant]], label=label)
+            axes.plot(read, perplexity, mark, color=COLOURS[colours[variant]], label=label)
     axes.set_xscale("log")
-    ticks = points[:, 0]
+    ticks = [points[0, 0]]  # as many as there is room for
+    for tokens in points[1:, 0]:
+        if tokens > 1.8 * ticks[-1]:
+            ticks.append(tokens)
     axes.set_xticks(ticks, [f"{tick / 1000:.0f}k" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("tokens read in the language")

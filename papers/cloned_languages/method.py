@@ -13,6 +13,8 @@ needed, by a law that is fitted to monolingual runs, each with a schedule of its
     MLTE(PPL)  = ((c - 1 / PPL) / a)^(-1 / b),    the tokens at which the law has this perplexity                   (3)
     TEff_k     = MLTE(PPL_k) / tokens read in k.  Above 1, the language gained from the others                      (4)
 
+A run alone of fewer tokens is shorter (the paper), or has fewer sequences in each of as many steps.
+
 Whether it did by the same circuits shows in the states of a text and its clone after each layer, and in the gradients
 of the loss on either:
 
@@ -274,7 +276,8 @@ class Lines:
 
     def invert(self, y: float) -> float:
         """Tokens after which 1 / PPL is y; infinite beyond an end that does not fall."""
-        return math.exp(min(700.0, _on_line(math.log(y), -self.nats, self.tokens)))
+        found = _on_line(math.log(y), -self.nats, self.tokens)
+        return math.exp(found) if found < 700 else math.inf
 
 
 def _on_line(x: float, xs: Float[np.ndarray, " run"], ys: Float[np.ndarray, " run"]) -> float:
