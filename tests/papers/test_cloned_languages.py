@@ -337,7 +337,7 @@ def test_own_text_and_any_tokenizer(command: Callable[..., Any], tmp_path: Path,
     (tmp_path / "few.txt").write_text("a line\nanother one\n" * 6, encoding="utf-8")
     few = command("papers.cloned_languages.train", "smoke", "--corpus", "few.txt", "--out", "few", cwd=tmp_path)
     assert few.code == 2
-    assert "held out has fewer than 64 tokens" in few.err
+    assert "held out has fewer than 32 tokens" in few.err
     short = command("papers.cloned_languages.use", "clone", "mine.txt", "--tokenizer", tokenizer, "--steps", "1",
                     "--length", "100000", cwd=tmp_path)  # fmt: skip
     assert short.code == 2
@@ -394,7 +394,7 @@ def test_residuals_widen_the_interval() -> None:
         ({"schedule": "0.1_1.5"}, "is none"),
         ({"schedule": "_".join(["0.5"] * 11)}, "11 stages in 10 steps"),
         ({"training.shuffle": True}, "mix the stages"),
-        ({"counted": 64}, "leaves no context"),
+        ({"counted": 32}, "leaves no context"),
         ({"real": "disjoint", "clones": 9}, "no clones and no anchors"),
         ({"real": "disjoint", "corpus": "x"}, "needs both texts"),
         ({"schedule": "0", "null": True}, "the first language alone"),
