@@ -99,10 +99,8 @@ PAPER = Paper(
             id="grows-with-training",
             statement="The rare language gains more in a run of twice the length.",
             reported="2.08, and 3.29 at twice the length.",
-            metric="teff_2",
-            control="half",
-            smallest=0.1,
-            **{**_RARE, "premises": ("law", "order", "room", "half-law")},
+            out_of_scale="Takes monolingual runs of another length beside, more than the time here allows: "
+            "`--length 0.5` or 2.",
         ),
         Claim(
             id="less-between-real-languages",
@@ -158,13 +156,6 @@ PAPER = Paper(
             at_least=0.8,
         ),
         Premise(
-            id="half-law",
-            statement="So is that of runs of half the length.",
-            metric="law_agrees",
-            variant="half",
-            at_least=0.8,
-        ),
-        Premise(
             id="second-law",
             statement="So is that of Arabic.",
             metric="law_agrees",
@@ -190,8 +181,8 @@ PAPER = Paper(
     ),
     official_code="https://github.com/antonschafer/xling-imbalance",
     licence_note="The official code is Apache-2.0 (a fork of Languini Kitchen); its corpus, Books3, was withdrawn.",
-    seeds=(41, 42, 43, 44, 45),
-    minutes=10,
+    seeds=(41, 42, 43, 44),
+    minutes=20,
     extras=("narrations",),
 )
 

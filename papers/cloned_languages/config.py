@@ -49,8 +49,8 @@ class Config:
     """The same for a real second language."""
     law_by: Literal["steps", "sequences"] = "steps"
     """What a monolingual run of fewer tokens has fewer of: steps (code), or sequences in each of as many steps."""
-    law_form: Literal["power", "lines"] = "power"
-    """A power law through them (code), or lines between them, which can follow where much is learnt at once."""
+    law_form: Literal["power", "curve"] = "power"
+    """A power law through them (code), or a monotone curve, which can follow where much is learnt at once."""
 
     corpus: str = ""
     """Text of the first language: a file or hub dataset with a column `text`. Empty: narrations in English."""
@@ -140,8 +140,8 @@ _SCRATCH = TrainingConfig(
     precision="fp32", log_every=200,
 )  # fmt: skip
 TINY = Config(
-    law=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 1.0), law_second=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45), law_by="sequences",
-    law_form="lines", layers=2, width=64, heads=4, counted=16, compared=64,
+    law=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 1.0), law_second=(0.1, 0.2, 0.3, 0.45), law_by="sequences",
+    law_form="curve", layers=2, width=64, heads=4, counted=16, compared=64,
     training=replace(_SCRATCH, learning_rate=4e-3, steps=2000, batch_size=16, max_length=32),
 )  # fmt: skip
 
@@ -172,7 +172,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "imbalanced": {},
     "balanced": {"schedule": "0.5"},
     "late": {"schedule": "0.1_0.9"},
-    "half": {"length": 0.5},
     "shuffled": {"null": True},
     "alone": {"alone": True},
     "real": {"real": "disjoint"},

@@ -8,7 +8,7 @@ Held-out text is rendered in the first language and in the second (a clone, or a
 * `ppl_1`, `ppl_2`: perplexity of the last tokens of each window (`nats_1`, `nats_2` by book);
 * `teff_1`, `teff_2` and their mean: how many times the tokens that were read would have been needed alone (equation 4),
   off the law through monolingual runs, which agree with it by `law_agrees`; `room_2`: how many times the perplexity
-  of the longest of them the law has after as many tokens as were read;
+  of the longest of them that has which read the nearest to as many tokens;
 * `hidden`: cosine of the states of a text and its clone, over tokens and blocks; `hidden_apart`: of other texts;
 * `gradient`: cosine of the gradients on a text in both languages, over parameters of the blocks;
 * `embeddings_in`, `embeddings_out`: cosine of the vectors of clones of a token;
@@ -32,7 +32,7 @@ from papers.cloned_languages.config import Config
 if TYPE_CHECKING:
     from core.metrics.scaling import Law
     from papers.cloned_languages.data import Material
-    from papers.cloned_languages.method import Lines, Rendering
+    from papers.cloned_languages.method import Curve, Rendering
 
 Points = Sequence[tuple[int, float]]
 
@@ -61,7 +61,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
             points = monolingual(config, material, run, own)
             law = law_of(config, points)
             metrics[f"teff_{name}"] = method.token_efficiency(law, metrics[f"ppl_{name}"], tokens[language])
-            metrics[f"room_{name}"] = 1 / (law(max(1, tokens[language])) * points[-1][1])
+            metrics[f"room_{name}"] = nearest(points, tokens[language]) / points[-1][1]
             for metric, value in quality(config, points, metrics[f"trivial_pairs_{name}"]).items():
                 metrics[metric] = min(metrics.get(metric, math.inf), value)  # of a real pair, the worse of two laws
             details[f"law_{name}"] = {"points": points}
@@ -107,11 +107,16 @@ def pairs_of_tokens(material: Material, language: int, most: int = 2_000_000) ->
     return math.exp(np.concatenate(nats).mean())
 
 
-def law_of(config: Config, points: Points) -> Law | Lines:
+def law_of(config: Config, points: Points) -> Law | Curve:
     """What tells how many tokens a perplexity takes alone."""
-    from papers.cloned_languages.method import Lines, monolingual_law
+    from papers.cloned_languages.method import Curve, monolingual_law
 
-    return (Lines if config.law_form == "lines" else monolingual_law)(*zip(*points, strict=True))
+    return (Curve if config.law_form == "curve" else monolingual_law)(*zip(*points, strict=True))
+
+
+def nearest(points: Points, tokens: int) -> float:
+    """Perplexity of the monolingual run that has read the nearest to so many tokens."""
+    return min(points, key=lambda point: abs(math.log(point[0] / max(1, tokens))))[1]
 
 
 def quality(config: Config, points: Points, trivial: float) -> dict[str, float]:

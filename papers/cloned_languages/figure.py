@@ -19,13 +19,12 @@ GAINS = (
     ("balanced", "teff_mean", "50/50: either", "vermilion"),
     ("late", "teff_mean", "90/10, then 10/90: either", "green"),
     ("imbalanced", "teff_1", "90/10: the dominant one", "blue"),
-    ("half", "teff_2", "90/10, half as long: rare", "sky"),
     ("real", "teff_2", "90/10: rare Arabic", "orange"),
     ("shuffled", "teff_2", "90 % shuffled (null): rare", "grey"),
 )
 ALIKE = (
     ("imbalanced", "90/10", "blue"), ("balanced", "50/50", "vermilion"), ("late", "90/10, then 10/90", "green"),
-    ("half", "90/10, half as long", "sky"), ("shuffled", "90 % shuffled (null)", "grey"),
+    ("shuffled", "90 % shuffled (null)", "grey"),
 )  # fmt: skip
 
 
@@ -61,7 +60,6 @@ def _law(axes: Axes, record: Record) -> None:
     axes.plot(points[:, 0], points[:, 1], "o-", color=COLOURS["grey"], markersize=4, label="alone")
     shown = (
         ("imbalanced", 2, "D", "90/10: rare"), ("imbalanced", 1, "^", "90/10: dominant"), ("balanced", 2, "s", "50/50"),
-        ("half", 2, "D", "90/10, half as long: rare"),
     )  # fmt: skip
     colours = {variant: colour for variant, _, _, colour in GAINS}
     for variant, language, mark, label in shown:

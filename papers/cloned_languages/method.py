@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.interpolate import PchipInterpolator
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
@@ -257,38 +258,34 @@ def monolingual_law(tokens: Sequence[float], perplexity: Sequence[float]) -> Law
     return fit_saturating(tokens, [1 / value for value in perplexity])
 
 
-class Lines:
-    """In the law's place, straight lines between monolingual runs, in nats over the logarithm of tokens.
+class Curve:
+    """In the law's place, a smooth curve through monolingual runs: logarithm of tokens over nats, monotone and cubic.
 
-    Where much is learnt at once a run of twice the tokens may bring little before and much after, which the law's form
-    has not. Beyond the first and the last run their lines go on. A run that is worse than one of fewer tokens counts as
-    good as that one.
+    Where much is learnt at once, a run of twice the tokens may bring little before and much after, which the law's form
+    has not. Beyond the first and the last run the curve goes on straight. A run that is no better than one of fewer
+    tokens is left out.
     """
 
     def __init__(self, tokens: Sequence[float], perplexity: Sequence[float]) -> None:
-        order = np.argsort(tokens)
-        self.tokens = np.log(np.asarray(tokens, dtype=float)[order])
-        self.nats = np.minimum.accumulate(np.log(np.asarray(perplexity, dtype=float)[order]))
-
-    def __call__(self, tokens: float) -> float:
-        """1 / PPL after so many tokens."""
-        return math.exp(-_on_line(math.log(tokens), self.tokens, self.nats))
+        kept: list[tuple[float, float]] = []
+        for read, value in sorted(zip(tokens, perplexity, strict=True)):
+            if not kept or -math.log(value) > kept[-1][0]:
+                kept.append((-math.log(value), math.log(read)))
+        self.known = len(kept) > 1
+        if self.known:
+            self.curve = PchipInterpolator(*zip(*kept, strict=True))
+            self.ends = kept[0][0], kept[-1][0]
 
     def invert(self, y: float) -> float:
-        """Tokens after which 1 / PPL is y; infinite beyond an end that does not fall."""
-        found = _on_line(math.log(y), -self.nats, self.tokens)
+        """Tokens after which 1 / PPL is y; infinite where they cannot be told."""
+        if not self.known:
+            return math.inf
+        inside = float(np.clip(math.log(y), *self.ends))
+        found = float(self.curve(inside) + self.curve(inside, 1) * (math.log(y) - inside))
         return math.exp(found) if found < 700 else math.inf
 
 
-def _on_line(x: float, xs: Float[np.ndarray, " run"], ys: Float[np.ndarray, " run"]) -> float:
-    left = int(np.clip(np.searchsorted(xs, x) - 1, 0, len(xs) - 2))
-    width = xs[left + 1] - xs[left]
-    if not width:
-        return math.inf
-    return float(ys[left] + (ys[left + 1] - ys[left]) * (x - xs[left]) / width)
-
-
-def token_efficiency(law: Law | Lines, perplexity: float, tokens: float) -> float:
+def token_efficiency(law: Law | Curve, perplexity: float, tokens: float) -> float:
     """Equations (3) and (4); NaN where the law never has this perplexity, or the language was not read."""
     equivalent = law.invert(1 / perplexity)
     return equivalent / tokens if math.isfinite(equivalent) and tokens else math.nan

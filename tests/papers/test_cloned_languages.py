@@ -186,15 +186,13 @@ def test_efficiency_is_undefined_beyond_the_law() -> None:
     assert math.isnan(method.token_efficiency(law, 8.0, 0))
 
 
-def test_lines_go_through_the_runs() -> None:
+def test_the_curve_goes_through_the_runs_that_are_better() -> None:
     tokens, perplexity = [1.0, 2.0, 4.0, 8.0], [16.0, 15.0, 15.5, 4.0]
-    lines = method.Lines(tokens, perplexity)
-    assert [1 / lines(x) for x in tokens] == pytest.approx([16.0, 15.0, 15.0, 4.0])
-    assert lines.invert(1 / 16) == pytest.approx(1.0)
-    assert method.token_efficiency(lines, math.sqrt(15 * 4), 2.0) == pytest.approx(math.sqrt(32) / 2)
-    assert 0 < lines.invert(1 / 20) < 1
-    assert lines.invert(1 / 3) > 8
-    assert math.isnan(method.token_efficiency(method.Lines([1.0, 2.0, 4.0], [9.0, 9.0, 4.0]), 10.0, 1.0))
+    curve = method.Curve(tokens, perplexity)
+    assert [curve.invert(1 / value) for value in (16, 15, 4)] == pytest.approx([1, 2, 8])
+    assert 1 < method.token_efficiency(curve, math.sqrt(15 * 4), 2.0) < 4
+    assert curve.invert(1 / 20) < 1 < 8 < curve.invert(1 / 3)
+    assert math.isnan(method.token_efficiency(method.Curve([1.0, 2.0, 4.0], [9.0, 9.0, 9.0]), 10.0, 1.0))
 
 
 def test_states_and_gradients_of_a_model_that_does_not_tell_clones_apart() -> None:
