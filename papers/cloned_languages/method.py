@@ -262,8 +262,8 @@ class Curve:
     """In the law's place, a smooth curve through monolingual runs: logarithm of tokens over nats, monotone and cubic.
 
     Where much is learnt at once, a run of twice the tokens may bring little before and much after, which the law's form
-    has not. Beyond the first and the last run the curve goes on straight. A run that is no better than one of fewer
-    tokens is left out.
+    has not. Beyond the first and the last run it goes on along the line through two. A run that is no better than one
+    of fewer tokens is left out.
     """
 
     def __init__(self, tokens: Sequence[float], perplexity: Sequence[float]) -> None:
@@ -271,17 +271,17 @@ class Curve:
         for read, value in sorted(zip(tokens, perplexity, strict=True)):
             if not kept or -math.log(value) > kept[-1][0]:
                 kept.append((-math.log(value), math.log(read)))
-        self.known = len(kept) > 1
-        if self.known:
-            self.curve = PchipInterpolator(*zip(*kept, strict=True))
-            self.ends = kept[0][0], kept[-1][0]
+        self.runs = np.array(kept)
 
     def invert(self, y: float) -> float:
         """Tokens after which 1 / PPL is y; infinite where they cannot be told."""
-        if not self.known:
+        if len(self.runs) < 2:
             return math.inf
-        inside = float(np.clip(math.log(y), *self.ends))
-        found = float(self.curve(inside) + self.curve(inside, 1) * (math.log(y) - inside))
+        (nats, tokens), at = self.runs.T, math.log(y)
+        if nats[0] <= at <= nats[-1]:
+            return math.exp(PchipInterpolator(nats, tokens)(at))
+        one, two = (0, 1) if at < nats[0] else (-1, -2)
+        found = tokens[one] + (tokens[two] - tokens[one]) * (at - nats[one]) / (nats[two] - nats[one])
         return math.exp(found) if found < 700 else math.inf
 
 
