@@ -150,17 +150,17 @@ PAPER = Paper(
         Premise(
             id="law",
             statement="What efficiency is read off is good: the other monolingual runs tell the tokens that each inner "
-            "one has read, within a factor 1.25 (as one over the largest factor).",
+            "one has read, within a factor 1.33 (as one over the largest factor); the gain that is claimed is 2.",
             metric="law_agrees",
             variant="imbalanced",
-            at_least=0.8,
+            at_least=0.75,
         ),
         Premise(
             id="second-law",
             statement="So is that of Arabic.",
             metric="law_agrees",
             variant="real",
-            at_least=0.8,
+            at_least=0.75,
         ),
         Premise(
             id="order",
