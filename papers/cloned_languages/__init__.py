@@ -7,7 +7,7 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 # Over seeds: perplexities of a model are one number, and so is what a law makes of them.
-_RARE: dict[str, Any] = {"treatment": "imbalanced", "null": "shuffled", "premises": ("law", "order", "updates")}
+_RARE: dict[str, Any] = {"treatment": "imbalanced", "null": "shuffled", "premises": ("law", "order", "room")}
 _ALIKE: dict[str, Any] = {**_RARE, "control": "balanced", "premises": ("order",)}
 
 PAPER = Paper(
@@ -53,7 +53,7 @@ PAPER = Paper(
             control=1.0,
             better="lower",
             smallest=0.05,
-            premises=("law", "order", "updates"),
+            premises=("law", "order", "room"),
         ),
         Claim(
             id="dominant-loses-nothing",
@@ -64,7 +64,7 @@ PAPER = Paper(
             control=1.0,
             keeps=True,
             size=0.1,
-            premises=("law", "order", "updates"),
+            premises=("law", "order", "room"),
         ),
         Claim(
             id="states-align",
@@ -93,16 +93,14 @@ PAPER = Paper(
             treatment="late",
             control="balanced",
             smallest=0.05,
-            premises=("law", "order", "updates"),
+            premises=("law", "order", "room"),
         ),
         Claim(
             id="grows-with-training",
             statement="The rare language gains more in a run of twice the length.",
             reported="2.08, and 3.29 at twice the length.",
-            metric="teff_2",
-            control="half",
-            smallest=0.1,
-            **_RARE,
+            out_of_scale="Takes monolingual runs of another length beside, more than the time here allows: "
+            "`--length 0.5` or 2.",
         ),
         Claim(
             id="less-between-real-languages",
@@ -111,7 +109,7 @@ PAPER = Paper(
             metric="teff_2",
             control="real",
             smallest=0.1,
-            **{**_RARE, "premises": ("law", "order", "updates", "second-law")},
+            **{**_RARE, "premises": ("law", "order", "room", "second-law")},
         ),
         Claim(
             id="both-better-than-balanced",
@@ -151,40 +149,40 @@ PAPER = Paper(
     premises=(
         Premise(
             id="law",
-            statement="The law is good: through the other monolingual runs it tells the tokens that each inner one has "
-            "read, within a factor 1.25 (as one over the largest factor).",
+            statement="What efficiency is read off is good: the other monolingual runs tell the tokens that each inner "
+            "one has read, within a factor 1.33 (as one over the largest factor); the gain that is claimed is 2.",
             metric="law_agrees",
             variant="imbalanced",
-            at_least=0.8,
+            at_least=0.75,
         ),
         Premise(
             id="second-law",
-            statement="So is the law of Arabic.",
+            statement="So is that of Arabic.",
             metric="law_agrees",
             variant="real",
-            at_least=0.8,
-        ),
-        Premise(
-            id="updates",
-            statement="A run has updates enough: what the rare language reads, at the same steps with nothing beside "
-            "it, is worth at most 1.25 times its tokens (as one over it).",
-            metric="updates_suffice",
-            variant="alone",
-            at_least=0.8,
+            at_least=0.75,
         ),
         Premise(
             id="order",
-            statement="More is learnt than how often each token occurs: after the longest run alone the perplexity is "
-            "at most half of that.",
-            metric="over_counts",
+            statement="More is learnt than how often each token follows each other: after all of the text alone the "
+            "perplexity is at most .8 of that.",
+            metric="over_pairs",
             variant="imbalanced",
-            at_least=2.0,
+            at_least=1.25,
+        ),
+        Premise(
+            id="room",
+            statement="There is something to gain: alone, after as many tokens as the rare language has, perplexity is "
+            "at least 1.25 times what it is after all.",
+            metric="room_2",
+            variant="imbalanced",
+            at_least=1.25,
         ),
     ),
     official_code="https://github.com/antonschafer/xling-imbalance",
     licence_note="The official code is Apache-2.0 (a fork of Languini Kitchen); its corpus, Books3, was withdrawn.",
-    seeds=(41, 42, 43, 44, 45),
-    minutes=10,
+    seeds=(41, 42, 43, 44),
+    minutes=20,
     extras=("narrations",),
 )
 

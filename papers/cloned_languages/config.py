@@ -43,10 +43,14 @@ class Config:
     length: Annotated[float, Range(0.01, 8)] = 1.0
     """Of the run, in budgets (`training.steps`); a shorter one has a whole schedule of the learning rate too."""
     law: tuple[Annotated[float, Range(0.001, 8)], ...] = ()
-    """Lengths of the monolingual runs that efficiency is read off: at least three, made by evaluation and shared by all
-    variants of a seed. Empty: no efficiency (`use efficiency` takes it from a table)."""
+    """Shares of the budget that monolingual runs read, off which efficiency is read: at least three, made by evaluation
+    and shared by all variants of a seed. Empty: no efficiency (`use efficiency` takes it from a table)."""
     law_second: tuple[Annotated[float, Range(0.001, 8)], ...] = ()
     """The same for a real second language."""
+    law_by: Literal["steps", "sequences"] = "steps"
+    """What a monolingual run of fewer tokens has fewer of: steps (code), or sequences in each of as many steps."""
+    law_form: Literal["power", "curve"] = "power"
+    """A power law through them (code), or a monotone curve, which can follow where much is learnt at once."""
 
     corpus: str = ""
     """Text of the first language: a file or hub dataset with a column `text`. Empty: narrations in English."""
@@ -136,13 +140,14 @@ _SCRATCH = TrainingConfig(
     precision="fp32", log_every=200,
 )  # fmt: skip
 TINY = Config(
-    law=(0.05, 0.1, 0.2, 0.45, 1.0), law_second=(0.05, 0.1, 0.2, 0.45), vocabulary=512, layers=2, width=64, heads=4,
-    counted=32, compared=64, training=replace(_SCRATCH, steps=1400, batch_size=8, max_length=64),
+    law=(0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 1.0), law_second=(0.1, 0.2, 0.3, 0.45), law_by="sequences",
+    law_form="curve", layers=2, width=64, heads=4, counted=16, compared=64,
+    training=replace(_SCRATCH, learning_rate=4e-3, steps=2000, batch_size=16, max_length=32),
 )  # fmt: skip
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, law=(0.2, 0.5, 1.0), law_second=(0.2, 0.5, 1.0), vocabulary=0, layers=1, width=16, heads=2, compared=2,
+        TINY, law=(0.2, 0.5, 1.0), law_second=(0.2, 0.5, 1.0), layers=1, width=16, heads=2, compared=2,
         training=replace(TINY.training, steps=10, batch_size=4),
     ),
     "tiny": TINY,
@@ -167,7 +172,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "imbalanced": {},
     "balanced": {"schedule": "0.5"},
     "late": {"schedule": "0.1_0.9"},
-    "half": {"length": 0.5},
     "shuffled": {"null": True},
     "alone": {"alone": True},
     "real": {"real": "disjoint"},

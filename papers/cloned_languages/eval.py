@@ -7,7 +7,8 @@ Held-out text is rendered in the first language and in the second (a clone, or a
 
 * `ppl_1`, `ppl_2`: perplexity of the last tokens of each window (`nats_1`, `nats_2` by book);
 * `teff_1`, `teff_2` and their mean: how many times the tokens that were read would have been needed alone (equation 4),
-  off the law through monolingual runs, which agree with it by `law_agrees`;
+  off the law through monolingual runs, which agree with it by `law_agrees`; `room_2`: how many times the perplexity
+  of the longest of them that has which read the nearest to as many tokens;
 * `hidden`: cosine of the states of a text and its clone, over tokens and blocks; `hidden_apart`: of other texts;
 * `gradient`: cosine of the gradients on a text in both languages, over parameters of the blocks;
 * `embeddings_in`, `embeddings_out`: cosine of the vectors of clones of a token;
@@ -17,7 +18,6 @@ Held-out text is rendered in the first language and in the second (a clone, or a
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,9 @@ from core.files import load_json
 from papers.cloned_languages.config import Config
 
 if TYPE_CHECKING:
+    from core.metrics.scaling import Law
     from papers.cloned_languages.data import Material
-    from papers.cloned_languages.method import Rendering
+    from papers.cloned_languages.method import Curve, Rendering
 
 Points = Sequence[tuple[int, float]]
 
@@ -55,16 +56,15 @@ def evaluate(config: Config, run: Run) -> Measurement:
             config, model, rendering, material.held[own], language
         )
         metrics[f"nats_{name}"] = fmean(units[f"nats_{name}"].values())
-        metrics[f"trivial_counts_{name}"] = frequencies(material, own)
+        metrics[f"trivial_pairs_{name}"] = pairs_of_tokens(material, own)
         if (config.law, config.law_second)[own]:
             points = monolingual(config, material, run, own)
-            law = method.monolingual_law(*zip(*points, strict=True))
+            law = law_of(config, points)
             metrics[f"teff_{name}"] = method.token_efficiency(law, metrics[f"ppl_{name}"], tokens[language])
-            for metric, value in quality(points, metrics[f"trivial_counts_{name}"]).items():
+            metrics[f"room_{name}"] = nearest(points, tokens[language]) / points[-1][1]
+            for metric, value in quality(config, points, metrics[f"trivial_pairs_{name}"]).items():
                 metrics[metric] = min(metrics.get(metric, math.inf), value)  # of a real pair, the worse of two laws
-            details[f"law_{name}"] = {"points": points, "law": [law.a, law.b, law.c]}
-    if config.alone and "teff_2" in metrics:
-        metrics["updates_suffice"] = 1 / metrics["teff_2"]
+            details[f"law_{name}"] = {"points": points}
     if {"teff_1", "teff_2"} <= metrics.keys():
         metrics["teff_mean"] = (metrics["teff_1"] + metrics["teff_2"]) / 2
     if rendering.languages > 1:
@@ -88,26 +88,48 @@ def perplexity(
     }
 
 
-def frequencies(material: Material, language: int) -> float:
-    """Perplexity of one who knows how often each token occurs in what is read, and nothing else."""
-    counts = np.bincount(np.asarray(material.read[language]).ravel(), minlength=len(material.pieces[language])) + 1.0
-    measured = Counter(token for ids in material.held[language].values() for token in ids)
-    return math.exp(
-        -sum(n * math.log(counts[token] / counts.sum()) for token, n in measured.items()) / measured.total()
-    )
+def pairs_of_tokens(material: Material, language: int, most: int = 2_000_000) -> float:
+    """Perplexity of one who knows how often each token follows each other in what is read first, and nothing else.
+
+    Of a token that occurs n times before t kinds of others, t / (n + t) goes to how often each occurs (Witten & Bell).
+    """
+    size, read = len(material.pieces[language]), np.asarray(material.read[language]).ravel()[:most].astype(np.int64)
+    counts = np.bincount(read, minlength=size)
+    pairs, times = np.unique(read[:-1] * size + read[1:], return_counts=True)
+    kinds = np.maximum(1, np.bincount(pairs // size, minlength=size))
+    nats = []
+    for held in (np.asarray(ids, dtype=np.int64) for ids in material.held[language].values()):
+        before, after = held[:-1], held[1:]
+        place = np.searchsorted(pairs, before * size + after).clip(max=len(pairs) - 1)
+        seen = np.where(pairs[place] == before * size + after, times[place], 0)
+        often = (counts[after] + 1) / (len(read) + size)
+        nats.append(-np.log((seen + kinds[before] * often) / (counts[before] + kinds[before])))
+    return math.exp(np.concatenate(nats).mean())
 
 
-def quality(points: Points, counts: float) -> dict[str, float]:
+def law_of(config: Config, points: Points) -> Law | Curve:
+    """What tells how many tokens a perplexity takes alone."""
+    from papers.cloned_languages.method import Curve, monolingual_law
+
+    return (Curve if config.law_form == "curve" else monolingual_law)(*zip(*points, strict=True))
+
+
+def nearest(points: Points, tokens: int) -> float:
+    """Perplexity of the monolingual run that has read the nearest to so many tokens."""
+    return min(points, key=lambda point: abs(math.log(point[0] / max(1, tokens))))[1]
+
+
+def quality(config: Config, points: Points, trivial: float) -> dict[str, float]:
     """How far the law through the other runs is from what each inner run has read, as a factor; and what was learnt."""
-    from papers.cloned_languages.method import monolingual_law, token_efficiency
+    from papers.cloned_languages.method import token_efficiency
 
     wrong = [0.0]
     for out in range(1, len(points) - 1) if len(points) > 3 else ():
-        law = monolingual_law(*zip(*(point for number, point in enumerate(points) if number != out), strict=True))
+        law = law_of(config, [point for number, point in enumerate(points) if number != out])
         read, perplexity = points[out]
         wrong.append(abs(math.log(token_efficiency(law, perplexity, read))))
     agrees = math.exp(-max(wrong)) if all(map(math.isfinite, wrong)) else 0.0
-    return {"law_agrees": agrees, "over_counts": counts / points[-1][1]}
+    return {"law_agrees": agrees, "over_pairs": trivial / points[-1][1]}
 
 
 def alike(

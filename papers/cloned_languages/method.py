@@ -13,6 +13,8 @@ needed, by a law that is fitted to monolingual runs, each with a schedule of its
     MLTE(PPL)  = ((c - 1 / PPL) / a)^(-1 / b),    the tokens at which the law has this perplexity                   (3)
     TEff_k     = MLTE(PPL_k) / tokens read in k.  Above 1, the language gained from the others                      (4)
 
+A run alone of fewer tokens is shorter (the paper), or has fewer sequences in each of as many steps.
+
 Whether it did by the same circuits shows in the states of a text and its clone after each layer, and in the gradients
 of the loss on either:
 
@@ -35,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.interpolate import PchipInterpolator
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
@@ -255,7 +258,34 @@ def monolingual_law(tokens: Sequence[float], perplexity: Sequence[float]) -> Law
     return fit_saturating(tokens, [1 / value for value in perplexity])
 
 
-def token_efficiency(law: Law, perplexity: float, tokens: float) -> float:
+class Curve:
+    """In the law's place, a smooth curve through monolingual runs: logarithm of tokens over nats, monotone and cubic.
+
+    Where much is learnt at once, a run of twice the tokens may bring little before and much after, which the law's form
+    has not. Beyond the first and the last run it goes on along the line through two. A run that is no better than one
+    of fewer tokens is left out.
+    """
+
+    def __init__(self, tokens: Sequence[float], perplexity: Sequence[float]) -> None:
+        kept: list[tuple[float, float]] = []
+        for read, value in sorted(zip(tokens, perplexity, strict=True)):
+            if not kept or -math.log(value) > kept[-1][0]:
+                kept.append((-math.log(value), math.log(read)))
+        self.runs = np.array(kept)
+
+    def invert(self, y: float) -> float:
+        """Tokens after which 1 / PPL is y; infinite where they cannot be told."""
+        if len(self.runs) < 2:
+            return math.inf
+        (nats, tokens), at = self.runs.T, math.log(y)
+        if nats[0] <= at <= nats[-1]:
+            return math.exp(PchipInterpolator(nats, tokens)(at))
+        one, two = (0, 1) if at < nats[0] else (-1, -2)
+        found = tokens[one] + (tokens[two] - tokens[one]) * (at - nats[one]) / (nats[two] - nats[one])
+        return math.exp(found) if found < 700 else math.inf
+
+
+def token_efficiency(law: Law | Curve, perplexity: float, tokens: float) -> float:
     """Equations (3) and (4); NaN where the law never has this perplexity, or the language was not read."""
     equivalent = law.invert(1 / perplexity)
     return equivalent / tokens if math.isfinite(equivalent) and tokens else math.nan

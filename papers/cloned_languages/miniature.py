@@ -1,4 +1,4 @@
-"""The tiny world: narrations in English, in pieces of a letter or a few, and in Arabic as a language that is no clone.
+"""The tiny world: narrations in English, letter by letter, and in Arabic as a language that is no clone.
 
 Books of narrations are read or held out whole, and a narration that stands in two books is left out, so that nothing
 that is measured has been read. Held-out text is its own parallel text: a window of it is rendered in both languages.

@@ -78,27 +78,31 @@ def fresh(config: Config, vocabulary: int) -> Any:
 
 
 def monolingual(config: Config, material: Material, run: Run, language: int = 0) -> list[tuple[int, float]]:
-    """Tokens and perplexity of runs in one language alone, each with its own whole schedule; shared by all variants."""
+    """Tokens and perplexity of runs in one language alone, shared by all variants.
+
+    Each has fewer steps, with its own whole schedule of the learning rate, or as many steps as the mixture and fewer
+    sequences in each: those that the mixture has of a language with this share.
+    """
     from papers.cloned_languages.eval import perplexity
 
-    others = {name: value for name, value in to_dict(config).items() if name not in {*MIXTURE, "length", "compared"}}
-    others = {name: value for name, value in others.items() if not name.startswith("law")}
+    others = {name: value for name, value in to_dict(config).items() if name not in {*MIXTURE, "compared"}}
+    others = {name: value for name, value in others.items() if name not in {"length", "law", "law_second", "law_form"}}
+    shorter = config.law_by == "steps"
     found = []
-    for length in (config.law, config.law_second)[language]:
+    for share in (config.law, config.law_second)[language]:
         plain = replace(
-            config, schedule="0", clones=1, fraction=1.0, real="", second="", pairs="", languages=(), null=False,
-            alone=False, length=length,
+            config, schedule="0" if shorter else f"{share:g}", clones=1, fraction=1.0, real="", second="", pairs="",
+            languages=(), null=False, alone=not shorter, length=share if shorter else config.length,
         )  # fmt: skip
 
-        def compute(plain: Config = plain) -> dict[str, Any]:
+        def compute(plain: Config = plain, share: float = share) -> dict[str, Any]:
             own = material.only(language)
-            model, tokens = fitted(plain, own, run, f"alone-{language}-{plain.length:g}")
-            return {
-                "tokens": tokens[0],
-                "perplexity": perplexity(plain, model, own.rendering(plain), own.held[0], 0)[0],
-            }
+            model, tokens = fitted(plain, own, run, f"alone-{language}-{share:g}")
+            value = perplexity(plain, model, own.rendering(plain), own.held[0], int(not shorter))[0]
+            return {"tokens": tokens[-1], "perplexity": value}
 
-        point = run.once("alone", {**others, "language": language, "length": length}, compute)
+        key = {**others, "language": language, "share": share, "length": plain.length}
+        point = run.once("alone", key, compute)
         found.append((point["tokens"], point["perplexity"]))
     return found
 

@@ -106,6 +106,9 @@ def similarity(options: Similarity) -> None:
     pairs = [pair for pair in pairs if min(map(len, pair)) > 1]
     if not pairs:
         raise UserError(f"{options.lines} has no line of two tokens or more in both languages.")
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if positions and (longest := max(len(ids) for pair in pairs for ids in pair)) > positions:
+        raise UserError(f"A line has {longest} tokens and {options.model} {positions} positions: lower --tokens.")
     try:
         hidden, apart = method.hidden_similarity(model, pairs, options.matching)
     except ValueError as error:
@@ -179,6 +182,10 @@ def efficiency(options: Efficiency) -> None:
             )
         points = sorted(known)
         law = monolingual_law(*zip(*points, strict=True))
+        if law.a >= 0:
+            raise UserError(
+                f"Runs {ALONE!r} in {language!r} get no better with more tokens: check which column is which."
+            )
         low, high = residual_interval(points, perplexity, tokens, options.seed)
         needed = law.invert(1 / perplexity)
         print(f"{run}\t{language}\t{tokens:.4g}\t{needed:.4g}\t{needed / tokens:.3f}\t[{low:.3f}, {high:.3f}]")

@@ -21,8 +21,9 @@ from core.experiment.run import Run
 from core.models.loading import load_model, load_tokenizer
 from papers.cloned_languages import method, miniature
 from papers.cloned_languages.config import PRESETS, VARIANTS, staged
-from papers.cloned_languages.eval import evaluate
-from papers.cloned_languages.train import fresh, train
+from papers.cloned_languages.data import Material, material
+from papers.cloned_languages.eval import evaluate, pairs_of_tokens
+from papers.cloned_languages.train import fresh, monolingual, train
 from papers.cloned_languages.use import residual_interval
 
 TINY, SMOKE = PRESETS["tiny"], PRESETS["smoke"]
@@ -185,6 +186,15 @@ def test_efficiency_is_undefined_beyond_the_law() -> None:
     assert math.isnan(method.token_efficiency(law, 8.0, 0))
 
 
+def test_the_curve_goes_through_the_runs_that_are_better() -> None:
+    tokens, perplexity = [1.0, 2.0, 4.0, 8.0], [16.0, 15.0, 15.5, 4.0]
+    curve = method.Curve(tokens, perplexity)
+    assert [curve.invert(1 / value) for value in (16, 15, 4)] == pytest.approx([1, 2, 8])
+    assert 1 < method.token_efficiency(curve, math.sqrt(15 * 4), 2.0) < 4
+    assert curve.invert(1 / 20) < 1 < 8 < curve.invert(1 / 3)
+    assert math.isnan(method.token_efficiency(method.Curve([1.0, 2.0, 4.0], [9.0, 9.0, 9.0]), 10.0, 1.0))
+
+
 def test_states_and_gradients_of_a_model_that_does_not_tell_clones_apart() -> None:
     model, rendering = model_of(2), method.clones(12, protected=())
     rng = np.random.default_rng(0)
@@ -242,8 +252,8 @@ def test_books_are_read_or_held_out_whole() -> None:
             assert not read & {row["en"] for row in known[book]}
     assert parts["test"].read[0]() == parts["dev"].read[0]()
     tokens = TINY.training.steps * TINY.training.batch_size * TINY.training.max_length
-    for documents in parts["test"].read:
-        assert sum(map(len, documents())) > 2.56 * tokens, "no text is read twice: a piece has fewer letters than that"
+    for documents, share in zip(parts["test"].read, (1.0, max(TINY.law_second)), strict=True):
+        assert sum(map(len, documents())) > share * tokens, "no text is read twice"
 
 
 def test_arabic_and_english_are_cleaned() -> None:
@@ -259,7 +269,8 @@ def test_the_smoke_run_counts_and_measures(smoke: Callable[[str], Any]) -> None:
     tokens = SMOKE.training.steps * SMOKE.training.batch_size * SMOKE.training.max_length
     assert sum(found["details"]["tokens"]) == tokens
     points = found["details"]["law_1"]["points"]
-    assert [read for read, _ in points] == [round(tokens * length) for length in SMOKE.law]
+    assert points[-1][0] == tokens
+    assert [read for read, _ in points] == sorted(read for read, _ in points)
     assert set(found["units"]["nats_1"]) == set(found["units"]["nats_2"])
     assert len(found["units"]["nats_1"]) == miniature.BOOKS
     assert 0 < found["metrics"]["elsewhere"] < 1
@@ -280,6 +291,27 @@ def test_variants_read_what_they_say(variant: str, tmp_path: Path, smoke: Callab
     assert "teff_2" not in found.metrics
     assert ("embeddings_in" in found.metrics) is (variant != "real")
     assert math.isfinite(found.metrics["gradient"])
+
+
+def test_alone_is_a_point_of_the_law(tmp_path: Path, smoke: Callable[[str], Any]) -> None:
+    """Both read the same sequences of one language at the same steps; a shorter run has fewer of them."""
+    config = override(SMOKE, {**VARIANTS["alone"], "schedule": "0.5", "law_second": ()})
+    run = Run(tmp_path / "run", "cloned_languages", config, smoke("cloned_languages").stages, quiet=True)
+    train(config, run)
+    found = evaluate(config, run)
+    point = dict(zip(SMOKE.law, found.details["law_1"]["points"], strict=True))[0.5]
+    assert point == (found.details["tokens"][1], pytest.approx(found.metrics["ppl_2"], rel=1e-6))
+    shorter = monolingual(replace(config, law_by="steps", alone=False), material(config, run), run)
+    tokens = SMOKE.training.steps * SMOKE.training.batch_size * SMOKE.training.max_length
+    assert [read for read, _ in shorter] == [round(tokens * length) for length in SMOKE.law]
+
+
+def test_pairs_of_tokens() -> None:
+    read, held = [0, 1, 0, 1, 0, 2], [0, 1, 2]
+    known = Material([np.array([read])], [{"book": held}], [], [["a", "b", "c"]], None, Path())
+    first = (2 + 2 * (3 / 9)) / (3 + 2)  # b after a twice of three times, before two kinds; b is 2 + 1 of 6 + 3
+    second = (0 + 1 * (2 / 9)) / (2 + 1)
+    assert pairs_of_tokens(known, 0) == pytest.approx((first * second) ** -0.5)
 
 
 def test_own_text_and_any_tokenizer(command: Callable[..., Any], tmp_path: Path, smoke: Callable[[str], Any]) -> None:
@@ -303,7 +335,7 @@ def test_own_text_and_any_tokenizer(command: Callable[..., Any], tmp_path: Path,
     (tmp_path / "few.txt").write_text("a line\nanother one\n" * 6, encoding="utf-8")
     few = command("papers.cloned_languages.train", "smoke", "--corpus", "few.txt", "--out", "few", cwd=tmp_path)
     assert few.code == 2
-    assert "held out has fewer than 64 tokens" in few.err
+    assert "held out has fewer than 32 tokens" in few.err
     short = command("papers.cloned_languages.use", "clone", "mine.txt", "--tokenizer", tokenizer, "--steps", "1",
                     "--length", "100000", cwd=tmp_path)  # fmt: skip
     assert short.code == 2
@@ -319,6 +351,8 @@ def test_similarity_of_own_lines(command: Callable[..., Any], tmp_path: Path, sm
     place = command("papers.cloned_languages.use", *options, "--matching", "one_by_one", cwd=tmp_path)
     assert place.code == 2
     assert "max_matching" in place.err
+    (tmp_path / "lines.tsv").write_text(f"en\tsw\n{'the boat ' * 20}\tboti\n", encoding="utf-8")
+    assert "lower --tokens" in command("papers.cloned_languages.use", *options, cwd=tmp_path).err
 
 
 def test_efficiency_of_a_table(command: Callable[..., Any], tmp_path: Path) -> None:
@@ -331,6 +365,12 @@ def test_efficiency_of_a_table(command: Callable[..., Any], tmp_path: Path) -> N
     assert found[1].split("\t")[:5] == ["90/10", "en2", "0.1", "0.2", "2.000"]
     table.write_text("\n".join(["run\tlanguage\ttokens\tperplexity", *rows[:2], rows[-1]]) + "\n")
     assert "a law needs three" in command("papers.cloned_languages.use", "efficiency", "runs.tsv", cwd=tmp_path).err
+    worse = [f"alone\ten\t{x}\t{20 + x}" for x in perplexity]
+    table.write_text("\n".join(["run\tlanguage\ttokens\tperplexity", *worse, rows[-1]]) + "\n")
+    assert (
+        "no better with more tokens"
+        in command("papers.cloned_languages.use", "efficiency", "runs.tsv", cwd=tmp_path).err
+    )
     table.write_text("run\tlanguage\ttokens\tperplexity\nalone\ten\tmany\t3\n")
     assert "row 1: give run" in command("papers.cloned_languages.use", "efficiency", "runs.tsv", cwd=tmp_path).err
 
@@ -352,7 +392,7 @@ def test_residuals_widen_the_interval() -> None:
         ({"schedule": "0.1_1.5"}, "is none"),
         ({"schedule": "_".join(["0.5"] * 11)}, "11 stages in 10 steps"),
         ({"training.shuffle": True}, "mix the stages"),
-        ({"counted": 64}, "leaves no context"),
+        ({"counted": 32}, "leaves no context"),
         ({"real": "disjoint", "clones": 9}, "no clones and no anchors"),
         ({"real": "disjoint", "corpus": "x"}, "needs both texts"),
         ({"schedule": "0", "null": True}, "the first language alone"),
