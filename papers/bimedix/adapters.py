@@ -31,26 +31,21 @@ MIXTRAL = (("w1", "w3", "w2"), "block_sparse_moe")
 OTHERS = (("gate_proj", "up_proj", "down_proj"), "mlp")
 
 
-def save_adapter(model: nn.Module, folder: Path, *, parts: Sequence[Part], rank: int, alpha: int, base: str) -> Path:
+def save_adapter(model: nn.Module, folder: Path, *, parts: Sequence[Part], rank: int, alpha: int, base: str) -> None:
     """Write `adapter_model.safetensors` and `adapter_config.json`, and what :func:`load_adapter` has to know.
 
     `parts`, `rank` and `alpha` are those of :func:`papers.bimedix.method.attach_adapters`; `base` (hub id or folder) is
-    recorded for whoever loads the adapter. Returns the folder, which is created if missing.
+    recorded for whoever loads the adapter.
     """
     # Gathering shards is a joint act of all processes; writing is the main one's.
-    factors = {name: factor.detach().cpu().contiguous() for name, factor in _factors(model)}
+    factors = {name: factor.detach().cpu().contiguous() for name, factor in _factors(model).items()}
     if is_main():
         write_adapter(folder, factors, rank=rank, alpha=alpha, base=base)
         write_json(folder / "placement.json", {"parts": list(parts), "rank": rank, "alpha": alpha})
-    return folder
 
 
 def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
-    """Attach the adapters of a folder that :func:`save_adapter` wrote to the base model, in place.
-
-    Raises:
-        UserError: If the folder holds no such adapter or the adapter belongs to a model of another shape.
-    """
+    """Attach the adapters of a folder that :func:`save_adapter` wrote to the base model, in place."""
     from safetensors.torch import load_file
 
     if not all((folder / name).exists() for name in ("placement.json", "adapter_model.safetensors")):
@@ -58,7 +53,7 @@ def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
     with translated(folder):
         attach_adapters(model, **load_json(folder / "placement.json", dict))
         stored = load_file(folder / "adapter_model.safetensors")
-    targets = dict(_factors(model))
+    targets = _factors(model)
     for name in sorted({*stored, *targets}):
         if name not in stored or name not in targets or stored[name].shape != targets[name].shape:
             raise UserError(f"The adapter in {folder} does not fit this base model: {name} differs.")
@@ -68,11 +63,10 @@ def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
     return model
 
 
-def _factors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _factors(model: nn.Module) -> dict[str, Tensor]:
     """Views of every factor under its name on disk."""
-    for path, a, b in _pairs(model):
-        for name, factor in (("A", a), ("B", b)):
-            yield f"base_model.model.{path}.lora_{name}.weight", factor
+    factors = ((f"{path}.lora_{name}", factor) for path, a, b in _pairs(model) for name, factor in (("A", a), ("B", b)))
+    return {f"base_model.model.{name}.weight": factor for name, factor in factors}
 
 
 def _pairs(model: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -6,10 +6,12 @@ Most are not published. "ours, development split": chosen on conditions neither 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
+from core.files import load_json
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Part = Literal["attention", "experts", "router"]
 PARTS: tuple[Part, ...] = ("attention", "experts", "router")
+Rounding = Literal["none", "nf4", "nf4-packed"]
 
 _SCRATCH = TrainingConfig(
     steps=400, batch_size=8, max_length=128, learning_rate=3e-3, schedule="linear", warmup=20, precision="fp32"
@@ -61,7 +64,7 @@ class Config:
     small Mixtral of `base_model`. The model cards name Mixtral-8x7B-Instruct-v0.1, the README Mixtral-8x7B-v0.1."""
     base_model: BaseModel = BaseModel()
     """Read only when `base` is empty."""
-    quantization: Literal["none", "nf4", "nf4-packed"] = "nf4"
+    quantization: Rounding = "nf4"
     """How frozen attention and expert weights are rounded (QLoRA: NF4, block 64): nf4 keeps the rounded values,
     nf4-packed 4-bit codes with double quantisation, dequantised on the fly."""
 
@@ -73,8 +76,6 @@ class Config:
     """The update is scaled by alpha / rank. Not published; 64 (recalled)."""
     dropout: Annotated[float, Range(0, 0.99)] = 0.0
     """LoRA dropout, not on the router. Not published."""
-    aux_weight: Annotated[float, Range(0)] = 0.02
-    """Weight of the load-balancing loss (`router_aux_loss_coef` of the published model)."""
 
     english: tuple[str, ...] = ()
     """English instructions: JSONL files or hub datasets (`owner/name#subset@split`). Empty: the miniature."""
@@ -123,33 +124,8 @@ class Config:
             raise UserError("budget = 'data' is for one language: both together see all their data anyway.")
 
 
-MMLU = (
-    "clinical_knowledge", "college_biology", "college_medicine", "medical_genetics", "professional_medicine", "anatomy",
-)  # fmt: skip
-
-PAPER_SCALE = Config(
-    base="mistralai/Mixtral-8x7B-Instruct-v0.1",
-    quantization="nf4-packed",
-    rank=128,
-    alpha=64,
-    dropout=0.05,
-    # One set for both languages: each takes its rows of it.
-    english=("BiMediX/BiMed1.3M",),
-    second=("BiMediX/BiMed1.3M",),
-    # 128 rows of 4,096 tokens a step; one row a device and pass, activations recomputed.
-    training=TrainingConfig(
-        epochs=2, batch_size=128, micro_batch_size=1, max_length=4096, learning_rate=2e-4, schedule="cosine",
-        warmup=0.03, precision="bf16", gradient_checkpointing=True, save_every=200, strategy="ddp",
-    ),
-    test_english=(
-        *(f"cais/mmlu#{subject}@test" for subject in MMLU),
-        "openlifescienceai/medmcqa@validation", "GBaker/MedQA-USMLE-4-options@test", "qiaojin/PubMedQA#pqa_labeled",
-    ),
-    test_second=(
-        *(f"BiMediX/mmlu-{subject}-arabic" for subject in MMLU),
-        "BiMediX/medmcqa-arabic", "BiMediX/medqa-test_arabic", "BiMediX/pubmedqa-test_arabic",
-    ),
-)  # fmt: skip
+# The nine tasks of the paper's tables, each with its translation.
+TESTS: dict[str, str] = load_json(Path(__file__).with_name("tests.json"))
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(
@@ -157,7 +133,17 @@ PRESETS: dict[str, Config] = {
         rank=2, alpha=4, training=replace(_SCRATCH, steps=2, batch_size=2), limit=3, speed_width=16,
     ),
     "tiny": Config(),
-    "paper": PAPER_SCALE,
+    "paper": Config(
+        base="mistralai/Mixtral-8x7B-Instruct-v0.1", quantization="nf4-packed", rank=128, alpha=64, dropout=0.05,
+        # One set for both languages: each takes its rows of it.
+        english=("BiMediX/BiMed1.3M",), second=("BiMediX/BiMed1.3M",),
+        # 128 rows of 4,096 tokens a step; one row a device and pass, activations recomputed.
+        training=TrainingConfig(
+            epochs=2, batch_size=128, micro_batch_size=1, max_length=4096, learning_rate=2e-4, schedule="cosine",
+            warmup=0.03, precision="bf16", gradient_checkpointing=True, save_every=200, strategy="ddp",
+        ),
+        test_english=tuple(TESTS), test_second=tuple(TESTS.values()),
+    ),
 }  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -193,22 +179,15 @@ def mixtral_shape(shape: BaseModel, vocabulary: int) -> MixtralConfig:
 
 def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
-    from core.cost.workload import Workload
+    from core.cost.workload import of_training
 
-    settings = config.training
-    in_steps = settings.steps * settings.batch_size * settings.max_length
-    return Workload(
-        architecture=config.base or mixtral_shape(config.base_model, config.base_model.vocabulary),
-        tokens=in_steps or int(settings.epochs * CORPUS_TOKENS),
-        kind="training" if config.adapters else "inference",
-        method="lora" if config.quantization == "none" else "qlora",
-        sequence_length=settings.max_length,
-        micro_batch_size=settings.micro_batch_size or settings.batch_size,
-        lora_rank=config.rank,
-        lora_targets=config.adapters,
-        checkpointing=settings.gradient_checkpointing,
-        name="adapter tuning",
-    )
+    settings, method = config.training, "lora" if config.quantization == "none" else "qlora"
+    tokens = settings.steps * settings.batch_size * settings.max_length or int(settings.epochs * CORPUS_TOKENS)
+    return of_training(
+        settings, config.base or mixtral_shape(config.base_model, config.base_model.vocabulary), tokens,
+        kind="training" if config.adapters else "inference", method=method, lora_rank=config.rank,
+        lora_targets=config.adapters, name="adapter tuning",
+    )  # fmt: skip
 
 
 def simulation(config: Config) -> list[Simulation]:
@@ -216,28 +195,22 @@ def simulation(config: Config) -> list[Simulation]:
     from functools import partial
 
     import torch
+    from torch.nn.utils import parametrize
 
-    from core.cost.accounting import config_of
-    from core.cost.steps import Simulation, score
-    from papers.bimedix.method import bimedix_loss
+    from core.cost.steps import Simulation, pretrained, score
+    from core.models.nf4 import quantize_base
+    from papers.bimedix.method import attach_adapters, bimedix_loss
 
     def build(_: torch.dtype) -> Any:
-        from torch.nn.utils import parametrize
-
-        from core.models.loading import from_config
-        from core.models.nf4 import quantize_base
-        from papers.bimedix.method import attach_adapters
-
-        shape = config_of(config.base) if config.base else mixtral_shape(config.base_model, 2000)
+        shape = config.base or mixtral_shape(config.base_model, config.base_model.vocabulary)
+        model = pretrained(shape)(torch.bfloat16 if config.base else torch.float32)
         packed = config.quantization == "nf4-packed"
-        model: Any = from_config(shape, seed=0, dtype=torch.bfloat16 if config.base else torch.float32)
         if config.quantization != "none":
             quantize_base(model, double=packed, packed=packed)
         with parametrize.cached():  # PEFT looks at each weight a score of times
             attach_adapters(model, config.adapters, config.rank, config.alpha, config.dropout)
         return model
 
-    loss = partial(bimedix_loss, aux_weight=config.aux_weight)
     training = config.training if config.adapters else None
     asking = partial(score, length=1024 if config.base else 64)
-    return [Simulation("adapter tuning", build, training, loss, evaluate=asking)]
+    return [Simulation("adapter tuning", build, training, bimedix_loss, evaluate=asking)]

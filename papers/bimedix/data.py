@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from core.corpora import adapted, read_rows
 from core.errors import UserError
@@ -13,7 +13,7 @@ from core.tasks.translated import PromptedModel as PromptedModel  # part of the 
 from core.tasks.translated import translate_samples as translate_samples
 from core.tasks.translated import translate_text as translate_text
 
-Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 def read_samples(source: str, lang: str) -> list[Sample]:
@@ -22,12 +22,9 @@ def read_samples(source: str, lang: str) -> list[Sample]:
     A source is the path of a file, or `owner/name`, optionally with `#subset` and `@split` (train by default). A row
     that says its language (`lang` or `language`) is taken at its word; one that does not is taken where most of its
     letters belong to a script of the language. An `id` is the row's own, or `row <number>`.
-
-    Raises:
-        UserError: Names the source and line that cannot be read.
     """
 
-    def sample_of(row: Row, number: int) -> Sample:
+    def sample_of(row: Mapping[str, Any], number: int) -> Sample:
         own = row.get("id", row.get("pubid"))
         return {"id": f"row {number}" if own is None else str(own), **lesson(row, lang)}
 
@@ -42,9 +39,6 @@ def read_pair(english: str, second: str, lang: str, limit: int = 0) -> tuple[lis
 
     Items that have ids of their own are joined on them; those that only one side has are left out (the 1,000 labelled
     questions of PubMedQA, of which 500 are the test). Without ids, sets of equal size are paired in their order.
-
-    Raises:
-        UserError: Sets of different sizes without ids in common, or no items.
     """
     sides = [
         [sample for sample in read_samples(source, code) if sample.get("task") == "mcqa"]
@@ -73,20 +67,16 @@ def permuted(samples: Sequence[Sample], seed: int) -> list[Sample]:
     return [{**one, "messages": [*one["messages"][:-1], other["messages"][-1]]} for one, other in pairs]
 
 
-def mix_languages(english: Sequence[Row], second: Sequence[Row], ratio: tuple[float, float], seed: int) -> list[Row]:
+def mix_languages(english: Sequence[T], second: Sequence[T], ratio: tuple[float, float], seed: int) -> list[T]:
     """One epoch in which no row of either language is left out; the scarcer one is repeated to hold the ratio.
 
     English : second is 2 : 1 in the paper. The seed draws which rows are repeated once more where a language is no
     whole number of times too scarce. English comes first: training shuffles.
-
-    Raises:
-        UserError: A language has no rows.
     """
     if not english or not second:
         raise UserError("One of the languages has no samples: name its files, or tune on the other with --languages.")
     unit = max(len(english) / ratio[0], len(second) / ratio[1])
-    draw = random.Random(seed)
-    mixed: list[Row] = []
+    draw, mixed = random.Random(seed), list[T]()
     for rows, share in ((english, ratio[0]), (second, ratio[1])):
         times, rest = divmod(round(unit * share), len(rows))
         mixed += [*(list(rows) * times), *draw.sample(list(rows), rest)]

@@ -1,19 +1,17 @@
 """Measure a tuned model in both languages: accuracy with paired items, routing, and the speed of sparsity.
 
-    python -m papers.bimedix.eval tiny --variant bilingual
-    python -m papers.bimedix.eval tiny --variant bilingual --split dev
-    python -m papers.bimedix.eval --base my-moe --english en.jsonl --second ar.jsonl --ratio 2 1 --out runs/mine \
-        --test-english test_en.jsonl --test-second test_ar.jsonl
+python -m papers.bimedix.eval tiny --variant bilingual
+python -m papers.bimedix.eval tiny --variant bilingual --split dev
+python -m papers.bimedix.eval --base my-moe --english en.jsonl --second ar.jsonl --ratio 2 1 --out runs/mine
 """
 
 from __future__ import annotations
 
-import itertools
 import random
-import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean, median
 from typing import Any
 
 from core.experiment.entrypoint import entrypoint
@@ -30,42 +28,41 @@ from papers.bimedix.config import Config
 def evaluate(config: Config, run: Run) -> Measurement:
     """Accuracy by language, what the base knows, expert usage, block speed; own items are asked by letter as well."""
     from core.distributed import seed_everything
-    from core.models.mixtures import sparse_speed
+    from core.models.mixtures import expert_usage, sparse_speed
     from papers.bimedix.adapters import load_adapter
     from papers.bimedix.data import read_samples
     from papers.bimedix.train import load_base
 
     seed_everything(config.seed)
-    # Mistakes in files are found before anything is loaded.
-    tests = items_by_language(config)
+    tests = items_by_language(config)  # mistakes in files are found before anything is loaded
     # Without test items, routing is looked at on some of the instructions.
     sources = {"en": config.english, config.second_language: config.second}
     texts = {lang: (items or read_samples(sources[lang][0], lang))[:200] for lang, items in tests.items()}
     model, tokenizer = load_base(config, run)
-    metrics: dict[str, float] = {}
-    units: dict[str, dict[str, float]] = {}
     scores = {} if config.english else {f"read_{lang}": read(model, tokenizer, config, lang) for lang in tests}
-    usage = {"base": usage_of(model, tokenizer, texts)}
+    ids = {lang: token_ids(tokenizer, [sample["messages"] for sample in some]) for lang, some in texts.items()}
+    usage = {"base": expert_usage(model, ids)}
     if config.adapters:
         load_adapter(model, run.artifact / "adapter")
-        usage["tuned"] = usage_of(model, tokenizer, texts)
-    kinds = {"accuracy": False, "letter": True} if config.english else {"accuracy": False}
-    for lang, (kind, letters) in itertools.product(tests if all(tests.values()) else (), kinds.items()):
-        scores[f"{kind}_{lang}"] = right(model, tokenizer, tests[lang], letters=letters)
-    for name, found in scores.items():
-        add(metrics, units, name, found)
+        usage["tuned"] = expert_usage(model, ids)
+    write_json(run.path / "routing.json", usage)
+    for kind in ("accuracy", "letter") if config.english else ("accuracy",):
+        for lang, items in tests.items():
+            if items:
+                scores[f"{kind}_{lang}"] = right(model, tokenizer, items, letters=kind == "letter")
     for kind in dict.fromkeys(name.partition("_")[0] for name in scores):
-        pair(metrics, units, kind, tuple(tests))
+        scores[f"{kind}_bilingual"] = bilingual(*(scores[f"{kind}_{lang}"] for lang in tests))
+    # The mean of the tasks, as in the paper's tables: not of the items.
+    metrics = {name: macro_mean(found) for name, found in scores.items()}
     if not config.english:
         metrics |= trivial(config, tests)
         metrics |= {f"fitted_{lang}": fitted(model, tokenizer, config, lang) for lang in tests}
-    write_json(run.path / "routing.json", usage)
     details: dict[str, Any] = read_json(run.artifact / "training.json") or {}
     details.pop("losses", None)
     if config.speed_width and not config.adapters:  # no model takes part: the untuned base measures it for all
         details["speed_ratios"] = sparse_speed(config.speed_width, config.seed)
-        metrics["speed_ratio"] = statistics.median(details["speed_ratios"])
-    return Measurement(metrics, units, details)
+        metrics["speed_ratio"] = median(details["speed_ratios"])
+    return Measurement(metrics, scores, details)
 
 
 def items_by_language(config: Config) -> dict[str, list[Sample]]:
@@ -99,19 +96,12 @@ def fitted(model: Any, tokenizer: Any, config: Config, lang: str) -> float:
     """The same for some of the questions that it was tuned on, or as a base has read; with options that were not."""
     items = miniature.items_of(config, lang, "train" if config.adapters else "base")
     some = random.Random(config.seed).sample(items, 2 * config.limit or 60)
-    return statistics.fmean(right(model, tokenizer, some).values())
+    return fmean(right(model, tokenizer, some).values())
 
 
-def add(metrics: dict[str, float], units: dict[str, dict[str, float]], name: str, found: Mapping[str, float]) -> None:
-    """A metric is the mean of its tasks, as in the paper's tables: not of the items."""
-    metrics[name] = macro_mean(found)
-    units[name] = dict(found)
-
-
-def pair(metrics: dict[str, float], units: dict[str, dict[str, float]], kind: str, languages: tuple[str, ...]) -> None:
-    """The bilingual score, the mean of the two languages, item by item."""
-    first, second = (units[f"{kind}_{lang}"] for lang in languages)
-    add(metrics, units, f"{kind}_bilingual", {key: (first[key] + second[key]) / 2 for key in first if key in second})
+def bilingual(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    """The mean of the two languages, item by item."""
+    return {key: (first[key] + second[key]) / 2 for key in first if key in second}
 
 
 def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, float]:
@@ -123,16 +113,15 @@ def trivial(config: Config, tests: Mapping[str, list[Sample]]) -> dict[str, floa
         for name, value in choices.trivial(known, asked).items():
             sums[name].append(value)
         sums["overlap"] += [miniature.by_letters(item) for item in items]
-    return {f"trivial_{name}": statistics.fmean(values) for name, values in sums.items()}
+    return {f"trivial_{name}": fmean(values) for name, values in sums.items()}
 
 
-def usage_of(model: Any, tokenizer: Any, texts: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
-    """Expert usage by language."""
-    from core.models.mixtures import expert_usage
+def token_ids(tokenizer: Any, texts: Sequence[Any]) -> list[list[int]]:
+    """Token ids of plain texts, or of dialogues in the layout that they are tuned in; their beginnings."""
     from core.models.tokenization import chat_rows
 
-    rows = {lang: chat_rows(tokenizer, [sample["messages"] for sample in some]) for lang, some in texts.items()}
-    return expert_usage(model, {lang: [row["input_ids"][:1024] for row in some] for lang, some in rows.items()})
+    rows = map(tokenizer, texts) if isinstance(texts[0], str) else chat_rows(tokenizer, texts)
+    return [row["input_ids"][:1024] for row in rows]
 
 
 if __name__ == "__main__":

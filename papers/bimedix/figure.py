@@ -8,10 +8,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.experiment.figures import by_unit, rows
-from core.experiment.paper import Check
+from core.experiment.figures import by_unit, mean_of, rows
 from core.experiment.report import COLOURS
-from core.experiment.results import Record, compare
+from core.experiment.results import Record
 
 LANGUAGES = (("en", "English", COLOURS["blue"]), ("ar", "Arabic", COLOURS["vermilion"]))
 TUNINGS = (
@@ -44,8 +43,8 @@ def _bars(axes: Axes, record: Record, arms: Sequence[tuple[str, str]]) -> None:
     rows(axes, [label for _, label in arms], high=1.14)
     for row, (variant, _) in enumerate(arms):
         for place, (code, language, colour) in zip((row - 0.2, row + 0.2), LANGUAGES, strict=True):
-            whole = Check(id="", statement="", metric=f"accuracy_{code}", treatment=variant, unit="wording")
-            found, wordings = compare(whole, 0.0, record.measurements).interval, by_unit(record, variant, whole.metric)
+            metric = f"accuracy_{code}"
+            found, wordings = mean_of(record, variant, metric, "wording"), by_unit(record, variant, metric)
             axes.barh(place, found.estimate, height=0.37, color=colour, alpha=0.75)
             axes.plot([max(0, found.low), min(1, found.high)], [place, place], color="black", linewidth=1.2)
             axes.scatter([*wordings.values()], [place] * len(wordings), s=4, color="black", alpha=0.5, linewidths=0)

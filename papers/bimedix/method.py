@@ -22,7 +22,6 @@ where f_e is the number of top-k assignments of expert e per token and P_e its m
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -109,9 +108,6 @@ def attach_adapters(
 
     The model is Mixtral, Qwen-MoE, OLMoE or another one with fused experts; shared experts stay frozen. `dropout`, in
     [0, 1), is of the input of A in attention and experts. Returns how many parameters are trained.
-
-    Raises:
-        UserError: The model has no experts that can be found.
     """
     parts, blocks = tuple(parts), moe_blocks(model)
     model.requires_grad_(False)
@@ -148,14 +144,12 @@ def load_balancing_loss(
 
 
 def bimedix_loss(model: Any, batch: Mapping[str, Any], aux_weight: float = 0.02) -> Loss:
-    """Equation 4 as a sum over label tokens, which is what the micro-batches of a step add up."""
+    """Equation 4 as a sum over label tokens, which micro-batches add up; 0.02 is the published model's weight."""
     return causal_lm_loss(model, batch, router_aux_weight=aux_weight, router_loss=load_balancing_loss)
 
 
-def tune(
-    model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, *, aux_weight: float = 0.02, seed: int = 0
-) -> FitResult:
+def tune(model: Any, rows: Sequence[Any], settings: TrainingConfig, run: Run, seed: int = 0) -> FitResult:
     """Train the adapters on token rows of both languages, shuffled together, with the loss on the answers."""
     from core.training.fit import fit
 
-    return fit(model, rows, settings, run, loss_fn=functools.partial(bimedix_loss, aux_weight=aux_weight), seed=seed)
+    return fit(model, rows, settings, run, loss_fn=bimedix_loss, seed=seed)

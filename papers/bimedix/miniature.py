@@ -11,8 +11,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
+from core.experiment.config import to_dict
 from core.models.tokenization import chat_rows, text_ids, train_bpe
 from core.tasks.choices import credit, from_items
 from core.tasks.samples import CHAT_TEMPLATE, Sample, dialogue, multiple_choice
@@ -20,6 +23,9 @@ from core.worlds import medicine
 from core.worlds.base import Item
 from core.worlds.medicine import Wording
 from papers.bimedix.config import Config, mixtral_shape
+
+if TYPE_CHECKING:
+    from core.experiment.run import Run
 
 # Of a question; chance is a fourth.
 OPTIONS = 4
@@ -79,30 +85,32 @@ def _questions(items: Sequence[Item], draw: str) -> list[Any]:
     return [replace(q, id="{2} {3}/{1}".format(*q.id.split("/"))) for q in found]
 
 
-def pretrain(config: Config, run: Any) -> tuple[Any, Any]:
-    """The small Mixtral and its tokenizer."""
-    import functools
-
+def base(config: Config, run: Run) -> Path:
+    """Folder of the small Mixtral and its tokenizer, made once for all variants that share its shape and seed."""
     from core.models import loading
-    from core.training.fit import fit
+    from core.training.fit import fit, save_pretrained
     from core.training.losses import causal_lm_loss
 
     shape, seed, asked = config.base_model, config.seed, medicine.parts(config.seed)["base"]
-    facts, answered = medicine.statements(), [i for i in medicine.questions(wording="base") if i.cls in asked]
-    if config.permuted:
-        facts, answered = medicine.permuted(facts, seed), medicine.permuted(answered, seed)
-    times = {"en": ENGLISH_SHARE, "ar": 1}
-    facts, answered = ([one for one in some for _ in range(times[one.language])] for some in (facts, answered))
-    texts = [f"{item.prompt} {item.answer}." for item in facts]
-    texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
-    # Trained on all questions, so that their words are cut alike.
-    words = [i.prompt for kind in get_args(Wording) for i in medicine.questions(wording=kind)] + texts
-    tokenizer = train_bpe(words, shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
-    tokenizer.chat_template = CHAT_TEMPLATE
-    model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
-    ids, begin, end = text_ids(tokenizer, texts), tokenizer.bos_token_id, tokenizer.eos_token_id
-    rows = [{"input_ids": [begin, *ids[text], end]} for text in texts]
-    rows += chat_rows(tokenizer, [dialogue(item.prompt, item.answer) for item in answered])
-    loss = functools.partial(causal_lm_loss, router_aux_weight=0.02)
-    fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
-    return model, tokenizer
+
+    def build(folder: Path) -> None:
+        facts, answered = medicine.statements(), [i for i in medicine.questions(wording="base") if i.cls in asked]
+        if config.permuted:
+            facts, answered = medicine.permuted(facts, seed), medicine.permuted(answered, seed)
+        times = {"en": ENGLISH_SHARE, "ar": 1}
+        facts, answered = ([one for one in some for _ in range(times[one.language])] for some in (facts, answered))
+        texts = [f"{item.prompt} {item.answer}." for item in facts]
+        texts += [line for en, ar in medicine.glossary() for line in (f"{en} = {ar}", f"{ar} = {en}")]
+        # Trained on all questions, so that their words are cut alike.
+        words = [i.prompt for kind in get_args(Wording) for i in medicine.questions(wording=kind)] + texts
+        tokenizer = train_bpe(words, shape.vocabulary, special_tokens=["[INST]", "[/INST]"])
+        tokenizer.chat_template = CHAT_TEMPLATE
+        model = loading.from_config(mixtral_shape(shape, len(tokenizer)), seed=seed)
+        ids, begin, end = text_ids(tokenizer, texts), tokenizer.bos_token_id, tokenizer.eos_token_id
+        rows = [{"input_ids": [begin, *ids[text], end]} for text in texts]
+        rows += chat_rows(tokenizer, [dialogue(item.prompt, item.answer) for item in answered])
+        loss = partial(causal_lm_loss, router_aux_weight=0.02)
+        fit(model, rows, shape.training, run, loss_fn=loss, seed=seed, name="base")
+        save_pretrained(model, folder, tokenizer)
+
+    return run.stage("base", {"base": to_dict(shape), "seed": seed, "permuted": config.permuted}, build)

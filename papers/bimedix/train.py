@@ -1,18 +1,15 @@
 """Tune bilingual adapters on a frozen mixture of experts.
 
 python -m papers.bimedix.train tiny --variant bilingual
-python -m papers.bimedix.train --base my-moe --english en.jsonl --second ar.jsonl --ratio 2 1 --out runs/mine \
-    --test-english test_en.jsonl --test-second test_ar.jsonl
+python -m papers.bimedix.train --base my-moe --english en.jsonl --second ar.jsonl --ratio 2 1 --out runs/mine
 accelerate launch -m papers.bimedix.train paper
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from core.files import write_json
@@ -39,12 +36,11 @@ def train(config: Config, run: Run) -> None:
         report["trained"] = attach_adapters(model, **place, dropout=config.dropout)
         rows, share, facts = instructions(config, tokenizer, samples)
         settings = config.training
-        length: dict[str, Any] = {
-            "tokens": {"epochs": settings.epochs / share},
-            "data": {"steps": round(settings.steps * share)},
-        }
-        settings = replace(settings, **length[config.budget])  # with as many tokens, one language comes more often
-        result = tune(model, rows, settings, run, aux_weight=config.aux_weight, seed=config.seed)
+        if config.budget == "tokens":  # with as many tokens, one language comes more often
+            settings = replace(settings, epochs=settings.epochs / share)
+        else:
+            settings = replace(settings, steps=round(settings.steps * share))
+        result = tune(model, rows, settings, run, config.seed)
         report |= {**facts, "steps": result.steps, "loss": result.losses[-1], "losses": result.losses}
         report["tokens_per_second"] = result.tokens_per_second
         save_adapter(model, run.artifact / "adapter", base=config.base or "scratch", **place)
@@ -57,30 +53,18 @@ def load_base(config: Config, run: Run) -> Loaded:
     from core.models import loading
     from core.models.nf4 import quantize_base
     from core.tasks.samples import CHAT_TEMPLATE
+    from papers.bimedix import miniature
 
     packed = config.quantization == "nf4-packed"
     # What becomes 4-bit codes is read into main memory: in 16 bit it may be larger than the accelerator's.
     place: dict[str, Any] = {"device": "cpu", "dtype": "bfloat16"} if packed else {}
     place = place if config.base else {"dtype": "float32"}
-    model, tokenizer = loading.load(config.base or _pretrained(config, run), **place)
+    model, tokenizer = loading.load(config.base or miniature.base(config, run), **place)
     tokenizer.chat_template = tokenizer.chat_template or CHAT_TEMPLATE
     model.requires_grad_(False)
     if config.quantization != "none":
         quantize_base(model, double=packed, packed=packed)
     return loading.Loaded(model, tokenizer)
-
-
-def _pretrained(config: Config, run: Run) -> Path:
-    """Folder of the small Mixtral, pre-trained once for all variants that share its shape and seed."""
-    from core.training.fit import save_pretrained
-    from papers.bimedix import miniature
-
-    def build(folder: Path) -> None:
-        model, tokenizer = miniature.pretrain(config, run)
-        save_pretrained(model, folder, tokenizer)
-
-    inputs = {"base": to_dict(config.base_model), "seed": config.seed, "permuted": config.permuted}
-    return run.stage("base", inputs, build)
 
 
 def samples_of(config: Config) -> dict[str, list[Sample]]:
@@ -102,18 +86,17 @@ def instructions(
     from core.models.tokenization import chat_rows
     from papers.bimedix.data import mix_languages
 
-    english, other = (
-        [{"language": lang, **row} for row in chat_rows(tokenizer, [sample["messages"] for sample in some])]
+    english, second = (
+        [(lang, row) for row in chat_rows(tokenizer, [sample["messages"] for sample in some])]
         for lang, some in samples.items()
     )
-    both, second = mix_languages(english, other, config.ratio, config.seed), config.second_language
-    wanted = {"both": ("en", second), "english": ("en",), "second": (second,)}[config.languages]
-    rows = [row for row in both if row["language"] in wanted]
-    tokens = {lang: sum(len(row["input_ids"]) for row in both if row["language"] == lang) for lang in ("en", second)}
-    counts = {lang: sum(row["language"] == lang for row in rows) for lang in ("en", second)}
+    both = mix_languages(english, second, config.ratio, config.seed)
+    wanted = {"both": [*samples], "english": [*samples][:1], "second": [*samples][1:]}[config.languages]
+    rows = [row for lang, row in both if lang in wanted]
+    tokens = {code: sum(len(row["input_ids"]) for lang, row in both if lang == code) for code in samples}
+    counts = {code: sum(lang == code for lang, _ in both) * (code in wanted) for code in samples}
     share = sum(tokens[lang] for lang in wanted) / sum(tokens.values())
-    facts = {"samples": counts, "tokens_of_both": tokens, "share": share}
-    return [{name: row[name] for name in ("input_ids", "labels")} for row in rows], share, facts
+    return rows, share, {"samples": counts, "tokens_of_both": tokens, "share": share}
 
 
 if __name__ == "__main__":

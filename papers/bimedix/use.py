@@ -24,13 +24,12 @@ from core.errors import UserError
 from core.experiment.config import Range, Seed
 from core.experiment.entrypoint import Verbs, execute, tools
 from core.experiment.trying import Try
-from papers.bimedix.config import PRESETS, Config
+from papers.bimedix.config import PRESETS, Config, Rounding
 
 if TYPE_CHECKING:
     from core.tasks.samples import Sample
 
 Scores = Mapping[str, Mapping[str, float]]
-Rounding = Literal["none", "nf4", "nf4-packed"]
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,6 @@ class Translate:
     """Share of the accepted rows that a speaker sees all the same."""
     max_new_tokens: Annotated[int, Range(1)] = 1024
     """Longest answer of the model."""
-    seed: Seed = 0
-    """Of the audit."""
     out: Path = Path("translated")
     """Folder for accepted.jsonl and review.jsonl."""
 
@@ -121,55 +118,41 @@ class Routing:
     """What training wrote as artifact/adapter: the model is looked at without it and with it."""
     quantization: Rounding = "nf4"
     """How the base is rounded; as it was tuned."""
-    seed: Seed = 0
-    """Of the halves that tell how far apart texts are that do not differ."""
     out: Path = Path("routing")
     """Folder for routing.tsv and routing.json."""
 
 
 def adapt(options: Adapt) -> None:
-    """Train, then ask and look at the routing without and with the adapter.
-
-    Raises:
-        UserError: What a file lacks, a model without experts, or a folder with something else.
-    """
+    """Train, then ask and look at the routing without and with the adapter."""
     from core.experiment.run import Run
     from papers.bimedix import train
     from papers.bimedix.eval import items_by_language
 
-    if bool(options.test_english) != bool(options.test_second):
-        raise UserError("Give both --test-english and --test-second, or neither.")
-    config = _config(options.model, options.language, options.instructions, options.second or options.instructions)
-    scale = PRESETS[options.scale]
-    training = replace(scale.training, steps=options.steps, epochs=0.0) if options.steps else scale.training
-    config = replace(
-        config, quantization=scale.quantization, rank=scale.rank, alpha=scale.alpha, dropout=scale.dropout,
-        ratio=options.ratio, training=training, seed=options.seed,
-        test_english=(options.test_english,) if options.test_english else (),
-        test_second=(options.test_second,) if options.test_second else (),
-    )  # fmt: skip
+    files = options.instructions, options.second or options.instructions
+    tests = options.test_english, options.test_second
+    config = _config(options.scale, options.model, options.language, files, tests)
+    training = replace(config.training, steps=options.steps, epochs=0.0) if options.steps else config.training
+    config = replace(config, ratio=options.ratio, training=training, seed=options.seed)
     run = Run(options.out, "bimedix", config, options.out / "stages")
     if reason := run.holds_another():
         raise UserError(f"{reason}: choose another folder with --out.")
-    tests, samples = items_by_language(config), train.samples_of(config)  # files before models
+    asked, samples = items_by_language(config), train.samples_of(config)  # files before models
     with run.held():
         run.open()
         if not run.finished("train"):
             execute(train.train, run, "train")
     texts = {lang: [sample["messages"] for sample in some[:200]] for lang, some in samples.items()}
-    _measure(config, tests if all(tests.values()) else {}, texts, run.artifact / "adapter", options.out)
+    _measure(config, asked if all(asked.values()) else {}, texts, run.artifact / "adapter", options.out)
     print(f"The adapter, which peft's `PeftModel.from_pretrained(model, folder)` loads: {run.artifact / 'adapter'}.")
 
 
 def ask(options: Ask) -> None:
     """Print accuracy by language, and both gaps."""
-    from papers.bimedix.data import read_pair
+    from papers.bimedix.eval import items_by_language
 
-    config = _config(options.model, options.language, options.english, options.second, options.quantization)
-    tests = dict(
-        zip(("en", options.language), read_pair(options.english, options.second, options.language), strict=True)
-    )
-    _measure(config, tests, {}, options.adapter, options.out)
+    files = options.english, options.second
+    config = replace(_config("tiny", options.model, options.language, files, files), quantization=options.quantization)
+    _measure(config, items_by_language(config), {}, options.adapter, options.out)
 
 
 def routing(options: Routing) -> None:
@@ -187,14 +170,16 @@ def routing(options: Routing) -> None:
         read[name] = list(islice(((row if isinstance(row, str) else row["messages"]) for row in rows), 200))
         if not read[name]:
             raise UserError(f"{path} holds no text.")
-    config = _config(options.model, "second", named[0][2], named[1][2], options.quantization)
-    _measure(replace(config, seed=options.seed), {}, read, options.adapter, options.out)
+    config = _config("tiny", options.model, "second", [path for _, _, path in named[:2]])
+    config = replace(config, quantization=options.quantization)
+    _measure(config, {}, read, options.adapter, options.out)
 
 
-def _config(model: str, language: str, english: str, second: str, quantization: Rounding = "nf4") -> Config:
-    """That of training, so that a base is opened as training opens it."""
-    files: dict[str, Any] = {"english": (english,), "second": (second,), "second_language": language}
-    return replace(PRESETS["tiny"], base=model, quantization=quantization, speed_width=0, **files)
+def _config(scale: str, model: str, language: str, files: Sequence[str], tests: Sequence[str] = ("", "")) -> Config:
+    """That of training, so that a base is opened as training opens it; English files come first."""
+    names = ("english", "second", "test_english", "test_second")
+    sources: dict[str, Any] = {n: (path,) if path else () for n, path in zip(names, (*files, *tests), strict=True)}
+    return replace(PRESETS[scale], base=model, second_language=language, speed_width=0, **sources)
 
 
 def _measure(
@@ -205,20 +190,20 @@ def _measure(
     from core.files import write_json
     from core.models.mixtures import moe_blocks
     from papers.bimedix.adapters import load_adapter
-    from papers.bimedix.eval import right
+    from papers.bimedix.eval import right, token_ids
     from papers.bimedix.train import load_base
 
     with temporary("bimedix", config) as run:
         model, tokenizer = load_base(config, run)
     moe_blocks(model)  # refuses what has none
-    ids = {name: _tokens(tokenizer, some) for name, some in texts.items()}
+    ids = {name: token_ids(tokenizer, some) for name, some in texts.items()}
     scores: dict[str, Scores] = {}
     usage: dict[str, Any] = {}
-    for stage in ("base", "tuned")[: 2 if adapter else 1]:
+    for stage in ("base", "tuned") if adapter else ("base",):
         if stage == "tuned" and adapter:
             load_adapter(model, adapter)
         scores[stage] = {lang: right(model, tokenizer, items) for lang, items in tests.items()}
-        usage[stage] = _usage(model, ids, config.seed) if ids else {}
+        usage[stage] = _usage(model, ids) if ids else {}
     out.mkdir(parents=True, exist_ok=True)
     if tests:
         _tell_accuracy(scores, out / "accuracy.tsv")
@@ -227,20 +212,11 @@ def _measure(
         _tell_routing(usage, out / "routing.tsv")
 
 
-def _tokens(tokenizer: Any, texts: Sequence[Any]) -> list[list[int]]:
-    """Token ids of plain texts, or of dialogues in the layout that they are tuned in."""
-    from core.models.tokenization import chat_rows
-
-    plain = isinstance(texts[0], str)
-    rows = [tokenizer(text) for text in texts] if plain else chat_rows(tokenizer, texts)
-    return [row["input_ids"][:1024] for row in rows]
-
-
-def _usage(model: Any, ids: Mapping[str, list[list[int]]], seed: int) -> dict[str, Any]:
+def _usage(model: Any, ids: Mapping[str, list[list[int]]]) -> dict[str, Any]:
     """Expert usage by group and, by pair of groups, the distance of random halves of their texts."""
     from core.models.mixtures import expert_usage
 
-    usage, draw = expert_usage(model, ids), random.Random(seed)
+    usage, draw = expert_usage(model, ids), random.Random(0)
     usage["chance"] = {}
     for one, other in combinations(ids, 2):
         mixed = draw.sample(both := [*ids[one], *ids[other]], len(both))
@@ -253,22 +229,21 @@ def _tell_accuracy(scores: Mapping[str, Scores], path: Path) -> None:
     """Accuracy by language, their mean and the gap between them; what tuning changed, with 95 % over questions."""
     from core.files import write_table
     from core.metrics.comparison import compare
+    from papers.bimedix.eval import bilingual
 
     rows: list[dict[str, Any]] = []
     for stage, by_language in scores.items():
         (first, one), (second, other) = by_language.items()
-        found: dict[str, tuple[Mapping[str, float], Mapping[str, float] | float]] = {
+        found: dict[str, tuple[Mapping[str, float], Any]] = {
             f"{stage} {first}": (one, 0.0),
             f"{stage} {second}": (other, 0.0),
-            f"{stage} {first} - {second}": (one, other),
+            f"{stage} {first} - {second}": (one, {0: other}),
+            f"{stage} both": (bilingual(one, other), 0.0),
         }
-        both = {key: (one[key] + other[key]) / 2 for key in one}
-        found[f"{stage} both"] = (both, 0.0)
         if stage == "tuned":
-            before = scores["base"]
-            found |= {f"tuned - base {lang}": (by_language[lang], before[lang]) for lang in (first, second)}
-        for name, (left, right) in found.items():
-            gain = compare({0: left}, {0: right} if isinstance(right, Mapping) else right, 9).interval
+            found |= {f"tuned - base {lang}": (by_language[lang], {0: scores["base"][lang]}) for lang in by_language}
+        for name, (values, control) in found.items():
+            gain = compare({0: values}, control, 9).interval
             rows.append({"accuracy": name, "estimate": gain.estimate, "low": gain.low, "high": gain.high})
             print(f"{name:24s} {gain.estimate:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
     write_table(path, rows)
@@ -282,18 +257,11 @@ def _tell_routing(usage: Mapping[str, Any], path: Path) -> None:
     rows: list[dict[str, Any]] = []
     for stage, found in usage.items():
         for pair, by_layer in found["distance"].items():
-            chance = found["chance"][pair]
-            rows += [
-                {
-                    "model": stage,
-                    "groups": pair,
-                    "layer": layer,
-                    "distance": distance,
-                    "of random halves": chance[layer],
-                }
-                for layer, distance in enumerate(by_layer)
-            ]
-            print(f"{stage}: experts of {pair} are {fmean(by_layer):.3f} apart, random halves {fmean(chance):.3f}")
+            halves = found["chance"][pair]
+            for layer, (distance, chance) in enumerate(zip(by_layer, halves, strict=True)):
+                row = {"model": stage, "groups": pair, "layer": layer, "distance": distance}
+                rows.append({**row, "of random halves": chance})
+            print(f"{stage}: experts of {pair} are {fmean(by_layer):.3f} apart, random halves {fmean(halves):.3f}")
     write_table(path, rows)
 
 
@@ -309,7 +277,7 @@ def translate(options: Translate) -> None:
     writer = PromptedModel(_writer(options), name(options.source), name(options.language))
     accepted, review = translate_samples(
         samples, options.language, writer.translate, writer.grade, writer.refine,
-        threshold=options.threshold, refinements=options.refinements, audit=options.audit, seed=options.seed,
+        threshold=options.threshold, refinements=options.refinements, audit=options.audit,
     )  # fmt: skip
     for rows, file in ((accepted, "accepted.jsonl"), (review, "review.jsonl")):
         write_rows(options.out / file, rows)

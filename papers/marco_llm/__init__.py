@@ -6,16 +6,14 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-Control = str | float | tuple[str, ...]
 
-
-def _bits(metric: str, treatment: str, control: Control, smallest: float = 0.05) -> dict[str, Any]:
+def _bits(metric: str, treatment: str, control: Any, smallest: float = 0.05) -> dict[str, Any]:
     """Over languages; anyone would care about .02 bits per byte between mixtures of the same tokens, .05 else."""
     return {"metric": metric, "treatment": treatment, "control": control, "smallest": smallest, "better": "lower",
             "unit": "language", "premises": ("knows-the-old",)}  # fmt: skip
 
 
-def _bleu(treatment: str, control: Control) -> dict[str, Any]:
+def _bleu(treatment: str, control: str) -> dict[str, Any]:
     """Over seeds: BLEU of a seed's answers in all its directions, the paper's metric."""
     return {"metric": "bleu", "treatment": treatment, "control": control, "smallest": 2.0,
             "premises": ("translates-the-old",)}  # fmt: skip

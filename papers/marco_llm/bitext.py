@@ -21,11 +21,7 @@ from papers.marco_llm.config import TEMPLATES, Config
 
 
 def render(template: str, src_name: str, tgt_name: str, source: str, target: str) -> str:
-    """One pair in one of the eleven templates.
-
-    Raises:
-        UserError: Unknown template.
-    """
+    """One pair in one of the eleven templates."""
     if template not in TEMPLATES:
         raise UserError(f"There is no template {template!r}: choose of {', '.join(TEMPLATES)}.")
     return TEMPLATES[template].format(src=src_name, tgt=tgt_name, S=source, T=target)
@@ -36,15 +32,7 @@ def render_parallel(
 ) -> list[str]:
     """Bitext as pre-training text: each pair in a template and a direction drawn uniformly (inferred; not stated).
 
-    Args:
-        pairs: (sentence, translation).
-        src_name: Name of the first language, as the text says it ("English").
-        tgt_name: Name of the second.
-        templates: Letters to draw from (the paper's Table 13: all).
-        seed: Of the draws.
-
-    Raises:
-        UserError: Unknown template, or none.
+    The languages are named as the text names them ("English"); templates by their letters, all in the paper.
     """
     if not templates:
         raise UserError(f"No template to draw from: name some of {', '.join(TEMPLATES)}.")
@@ -57,11 +45,7 @@ def render_parallel(
 
 
 def prompt(template: str, src_name: str, tgt_name: str, source: str) -> str:
-    """The question that a base model completes: the template up to where the translation stands.
-
-    Raises:
-        UserError: Unknown template, or K, which goes on after the translation.
-    """
+    """The question that a base model completes: the template up to where the translation stands."""
     if template == "K":
         raise UserError("Template K does not end with the translation: ask with another one.")
     return render(template, src_name, tgt_name, source, "").rstrip(" ")

@@ -1,8 +1,6 @@
 """Settings of every scale and variant.
 
-At `tiny` and `smoke` a small model is trained from scratch on four languages and then continued on a staged mixture
-with four new ones that the seed draws; at `paper` Qwen2-7B is continued on 300 billion tokens. The settings of `tiny`
-are chosen on development items (`--split dev`, `results/settings.jsonl`), on which no claim is judged.
+Those of `tiny` are chosen on development items (`--split dev`, `results/settings.jsonl`), on which no claim is judged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What Marco-LLM reads and is measured on, at each scale.
 
 * tiny: interface messages and number words (`miniature.py`);
-* paper: public data in place of the paper's own corpus (FineWeb-2, SkyPile, OPUS-100, Wikipedia, Cosmopedia);
+* paper: public data in place of the paper's own corpus (`paper.jsonl`);
 * your own: a manifest of files and hub datasets (`core.corpora.manifest`). Several sources of one language and category
   count as one.
 """
@@ -14,26 +14,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core import corpora
 from core.corpora import manifest
 from core.corpora.budget import Plan
 from core.errors import UserError
-from core.training.documents import Body, tokenise
+from core.training.documents import Body
 from papers.marco_llm import miniature
 from papers.marco_llm.bitext import prepared, rendered
 from papers.marco_llm.config import PRESETS, Config, parse_shares
-from papers.marco_llm.method import Shares, StagedMixture
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from papers.marco_llm.method import StagedMixture
 
 # What the filter rejected by source and rule; it fills while text is read.
 Rejected = dict[str, dict[str, int]]
 # Parallel text is paired with English, so the other directions are never seen in training.
 ENGLISH = frozenset({"en", "eng_Latn"})
-# Pairs that the filter sees at once.
+# Duplicates are found, and words aligned, within so many pairs as are read at once.
 PAIRS_AT_ONCE = 10_000
 # Of the languages with little text the sizes of these two are known to us, and the total; the others are equal parts of
 # what is left (Table 1).
@@ -67,44 +63,24 @@ def paper_plan() -> Plan:
 
 
 def mixture_of(config: Config, categories: Mapping[str, Mapping[str, float]]) -> StagedMixture:
-    """The stages that a configuration asks for, with its ablations, over the sources that there are.
-
-    Raises:
-        UserError: A category with a share and no sources, or an ablation that leaves nothing.
-    """
-    stages = [_ablated(parse_shares(shares), config) for shares in (config.stage1, config.stage2)]
+    """The stages that a configuration asks for, with its ablations, over the sources that there are."""
+    stages = [parse_shares(config.stage1), parse_shares(config.stage2)]
+    for number, shares in enumerate(stages if config.leave_out != "nothing" else ()):
+        kept = {name: s for name, s in shares.items() if (name in config.replay) == (config.leave_out == "new")}
+        whole = math.fsum(kept.values())
+        if not whole:
+            raise UserError(f"With leave_out = {config.leave_out!r} no category is left: give the others a share.")
+        stages[number] = {name: share / whole for name, share in kept.items()}
     return StagedMixture(categories, stages, config.tokens, (config.lr_stage1, config.lr_stage2))
 
 
-def _ablated(shares: Shares, config: Config) -> Shares:
-    if config.leave_out == "nothing":
-        return shares
-    kept = {name: s for name, s in shares.items() if (name in config.replay) == (config.leave_out == "new")}
-    whole = math.fsum(kept.values())
-    if not whole:
-        raise UserError(f"With leave_out = {config.leave_out!r} no category is left: give the others a share.")
-    return {name: share / whole for name, share in kept.items()}
-
-
-# --- sources ----------------------------------------------------------------------------------------------------------
-
-
 def material(config: Config) -> tuple[list[Body], Rejected]:
-    """The sources of a configuration, and what the filter rejects of parallel text.
-
-    Raises:
-        UserError: A manifest that cannot be read.
-    """
+    """A body for each language of a category, own ones not yet read, and what the filter rejects of parallel text."""
     if config.sources is None:
         return miniature.material(config)
-    return bodies(config.sources, config)
-
-
-def bodies(sources: str, config: Config) -> tuple[list[Body], Rejected]:
-    """A body for each language of a category, not yet read."""
-    groups: dict[tuple[str, str], list[manifest.Entry]] = {}
-    for entry in entries(sources):
-        groups.setdefault((entry.category, entry.language), []).append(entry)
+    groups: dict[tuple[str, str], list[manifest.Entry]] = defaultdict(list)
+    for entry in entries(config.sources):
+        groups[entry.category, entry.language].append(entry)
     found, rejected = [], Rejected()
     for (category, _), part in groups.items():
         sizes = [entry.tokens for entry in part]
@@ -115,43 +91,16 @@ def bodies(sources: str, config: Config) -> tuple[list[Body], Rejected]:
 
 def _texts(part: Sequence[manifest.Entry], config: Config, rejected: Rejected) -> Iterator[str]:
     for entry in part:
-        yield from _bitext(entry, config, rejected) if entry.languages else manifest.texts(entry.path)
-
-
-def _bitext(entry: manifest.Entry, config: Config, rejected: Rejected) -> Iterator[str]:
-    """Rendered pairs; duplicates are found, and words aligned, within so many pairs as are read at once."""
-    source, target = entry.languages
-    found, counts = manifest.pairs(entry.path, source, target), Counter[str]()
-    rejected[entry.name] = counts
-    while part := list(islice(found, PAIRS_AT_ONCE)):
-        kept, reasons = prepared(part, (source, target), config)
-        counts.update(reasons)
-        yield from rendered(kept, (source, target), config)
-
-
-def sizes(parts: Iterable[Body], tokenizer: PreTrainedTokenizerBase | None = None) -> dict[str, dict[str, float]]:
-    """Sizes by category and body: as stated, or counted in tokens, without a tokenizer in UTF-8 bytes.
-
-    Raises:
-        UserError: Without a tokenizer, the sizes of some are stated in tokens and others would be counted in bytes.
-    """
-    parts = list(parts)
-    if tokenizer is not None:
-        return tokenise(parts, tokenizer)[0]
-    if not in_bytes(parts) and (unknown := [part.name for part in parts if part.tokens is None]):
-        raise UserError(
-            f"Tokens are stated of other sources than {unknown[0]!r}: give --tokenizer to count its tokens."
-        )
-    found: dict[str, dict[str, float]] = {}
-    for body in parts:
-        read = sum(len(text.encode()) for text in body.texts()) if body.tokens is None else body.tokens
-        found.setdefault(body.category, {})[body.name] = read
-    return found
-
-
-def in_bytes(parts: Iterable[Body]) -> bool:
-    """Whether sizes without a tokenizer are bytes: no source states its tokens."""
-    return all(part.tokens is None for part in parts)
+        if not entry.languages:
+            yield from manifest.texts(entry.path)
+            continue
+        source, target = entry.languages
+        pairs, counts = manifest.pairs(entry.path, source, target), Counter[str]()
+        rejected[entry.name] = counts
+        while some := list(islice(pairs, PAIRS_AT_ONCE)):
+            kept, reasons = prepared(some, (source, target), config)
+            counts.update(reasons)
+            yield from rendered(kept, (source, target), config)
 
 
 def rejections(rejected: Rejected) -> str:
@@ -160,15 +109,8 @@ def rejections(rejected: Rejected) -> str:
     return "".join(f"the filter took out of {name}: {rules}\n" for name, rules in told.items() if rules)
 
 
-# --- what is measured -------------------------------------------------------------------------------------------------
-
-
 def held_out_text(config: Config) -> dict[str, list[str]]:
-    """Held-out text by language, aligned.
-
-    Raises:
-        UserError: Own sources without a held-out corpus.
-    """
+    """Held-out text by language, aligned."""
     if config.test_corpus:
         wanted = {"languages": list(config.test_languages)} if config.test_languages else {}
         table = corpora.load(config.test_corpus, **wanted)
@@ -179,11 +121,7 @@ def held_out_text(config: Config) -> dict[str, list[str]]:
 
 
 def old_languages(config: Config, codes: Iterable[str]) -> list[str]:
-    """Those that must not be lost, of the languages that are measured.
-
-    Raises:
-        UserError: One that is named is not measured.
-    """
+    """Those that must not be lost, of the languages that are measured."""
     codes = list(codes)
     if unknown := [code for code in config.old_languages if code not in codes]:
         raise UserError(
@@ -210,6 +148,6 @@ def directions(config: Config) -> list[tuple[str, str]]:
 
 def group(config: Config, source: str, target: str) -> str:
     """End of the metrics' names for a direction."""
-    if not config.test_corpus and miniature.is_known(source, target):
+    if not config.test_corpus and {source, target} <= {"en", *miniature.TRANSLATED}:
         return "_old"
     return "" if {source, target} & ENGLISH else "_any"

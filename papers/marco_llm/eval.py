@@ -1,19 +1,15 @@
 """Measure a continued model: what the old languages lost, what the new ones gained, and how it translates.
 
     python -m papers.marco_llm.eval tiny --variant two_stage
-    python -m papers.marco_llm.eval --model my-model --sources sources.jsonl --stage1 english=0.8 low=0.2 \
-        --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --lr-stage1 1e-5 --lr-stage2 6e-6 \
-        --test-corpus held_out.tsv --out runs/mine
 
 Bits per UTF-8 byte by language, before and after (`languages.tsv`); translation in all directions. Metrics of
 translation end in the group of directions that they are about: none (with English), `_any` (without), `_old` (what the
-miniature's base has learnt).
-Give training and measurement the same options: the run is found by them.
+miniature's base has learnt). Give training and measurement the same options: the run is found by them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -40,25 +36,23 @@ def evaluate(config: Config, run: Run) -> Measurement:
     seed_everything(config.seed)
     texts, dtype = data.held_out_text(config), "float32" if config.model is None else "auto"
     start = config.model or miniature.base(config, run)
-
     inputs = {"start": start, "texts": texts}
     first = run.once("bits", inputs, lambda: text_bits(*loading.load(start, dtype=dtype), texts))
     model, tokenizer = loading.load(str(run.artifact), dtype=dtype)
     after, old = text_bits(model, tokenizer, texts), data.old_languages(config, texts)
-    groups = {"": list(texts), "old": old, "new": [code for code in texts if code not in old]}
-    found = {f"{name}_bits".lstrip("_"): {code: after[code] for code in codes} for name, codes in groups.items()}
-    units: Units = {name: values for name, values in found.items() if values}
+    groups = {"bits": list(texts), "old_bits": old, "new_bits": [code for code in texts if code not in old]}
+    units: Units = {name: {code: after[code] for code in codes} for name, codes in groups.items() if codes}
     metrics: dict[str, float] = {}
     if not config.test_corpus:  # what one would pay who has read the same text and knows its letters alone
         train = miniature.text(config, "train")
         letters = {code: letter_bits(train[code], lines) for code, lines in texts.items()}
-        metrics["trivial_letters_bits"] = fmean(letters[code] for code in groups["new"])
+        metrics["trivial_letters_bits"] = fmean(letters[code] for code in groups["new_bits"])
         for name in ("old", "new"):
-            units[f"known_{name}"] = {code: letters[code] - after[code] for code in groups[name]}
+            units[f"known_{name}"] = {code: letters[code] - after[code] for code in groups[f"{name}_bits"]}
     if directions := data.directions(config):
-        scores, solvers = translate(config, model, tokenizer, data.translation_rows(config), directions)
+        scores, solvers = translate(config, model, tokenizer, directions)
         units |= scores
-        metrics |= {f"trivial_{name}": value for name, value in solvers.items()}
+        metrics |= solvers
     metrics |= {name: fmean(values.values()) for name, values in units.items()}
     if is_main_process():
         group = {code: "old" if code in old else "new" for code in after}
@@ -71,7 +65,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
 
 
 def translate(
-    config: Config, model: Any, tokenizer: Any, rows: Sequence[dict[str, str]], directions: Sequence[tuple[str, str]]
+    config: Config, model: Any, tokenizer: Any, directions: Sequence[tuple[str, str]]
 ) -> tuple[Units, dict[str, float]]:
     """Scores by group of directions, and exact match of solvers that know nothing.
 
@@ -79,9 +73,8 @@ def translate(
     """
     from papers.marco_llm import data
 
-    parts, question = translation.with_examples(rows, directions, asking(), config.shots)
-    decoding: dict[str, Any] = {"max_new_tokens": config.max_new_tokens, "stop": ["\n"]}
-    outputs = translation.translate(model, tokenizer, parts, question, **decoding)
+    parts, asked = translation.with_examples(data.translation_rows(config), directions, question, config.shots)
+    outputs = translation.translate(model, tokenizer, parts, asked, max_new_tokens=config.max_new_tokens, stop=["\n"])
     groups = {f"{source}-{target}": data.group(config, source, target) for source, target in directions}
     units: Units = {}
     scores = {"exact": translation.sentence_scores(parts, outputs, "exact"), **by_direction(parts, outputs)}
@@ -89,12 +82,12 @@ def translate(
         for key, value in values.items():
             units.setdefault(metric + groups[key.partition("/")[0]], {})[key] = value
     trivial = translation.trivial([part for part in parts if not groups[part.direction]], "exact")
-    return units, {name: fmean(values.values()) for name, values in trivial.items() if values}
+    return units, {f"trivial_{name}": fmean(values.values()) for name, values in trivial.items() if values}
 
 
-def asking(template: str = "C") -> Callable[[Segment], str]:
+def question(part: Segment) -> str:
     """The prompt of a segment."""
-    return lambda part: prompt(template, language_name(part.source), language_name(part.target), part.source_text)
+    return prompt("C", language_name(part.source), language_name(part.target), part.source_text)
 
 
 def by_direction(parts: Sequence[Segment], outputs: Sequence[str]) -> Units:

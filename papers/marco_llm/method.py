@@ -115,18 +115,10 @@ def allocate(categories: Categories, shares: Shares, budget: float) -> dict[str,
 
 
 def sample(mixture: StagedMixture, documents: Mapping[str, Documents[T]], *, seed: int = 0) -> Mixture[T]:
-    """The documents of all stages in the order in which a model reads them (equation 2).
+    """(stage from 1, source, document) of all stages in the order in which a model reads them (equation 2).
 
     Shares are shares of *tokens*, which every beginning of a stage has, up to a document a source. A later stage goes
     on in a source's order where the earlier one stopped, so that nothing is repeated before all is seen.
-
-    Args:
-        mixture: The recipe.
-        documents: By source, lists of tokens.
-        seed: Of the orders.
-
-    Yields:
-        (number of the stage from 1, source, document).
     """
     return Mixture(documents, mixture.budgets, seed=seed)
 

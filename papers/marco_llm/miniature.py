@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, partial
-from itertools import combinations, permutations
+from itertools import chain, combinations, permutations
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,9 +57,6 @@ def languages(config: Config) -> tuple[str, ...]:
     return ("en", *OLD, *new_languages(config))
 
 
-# --- messages ---------------------------------------------------------------------------------------------------------
-
-
 @cache
 def _seen() -> frozenset[str]:
     """Messages that were held out in earlier versions."""
@@ -76,9 +73,6 @@ def _texts(codes: tuple[str, ...], size: int, seed: int) -> dict[str, dict[str, 
 def text(config: Config, part: Literal["train", "dev", "test"]) -> dict[str, list[str]]:
     """Messages of a part by language, held-out ones aligned."""
     return _texts(languages(config), config.held_out, config.seed)[part]
-
-
-# --- numbers ----------------------------------------------------------------------------------------------------------
 
 
 def paired(config: Config) -> tuple[str, ...]:
@@ -116,9 +110,15 @@ def directions(config: Config) -> list[tuple[str, str]]:
     return [*permutations(("en", *paired(config)), 2), *permutations(("en", *TRANSLATED), 2)]
 
 
-def is_known(source: str, target: str) -> bool:
-    """Whether the base has learnt to translate in this direction."""
-    return {source, target} <= {"en", *TRANSLATED}
+def _trained(config: Config) -> dict[str, list[str]]:
+    """The numbers to train on in all languages with parallel text."""
+    train = split_numbers(config)["train"]
+    return {code: [column[value] for value in train] for code, column in words(config).items()}
+
+
+def _pairs(config: Config, source: str, target: str) -> list[Pair]:
+    table = _trained(config)
+    return list(zip(table[source], table[target], strict=True))
 
 
 def _number_texts(config: Config, source: str, target: str, pairs: Sequence[Pair]) -> list[str]:
@@ -128,32 +128,20 @@ def _number_texts(config: Config, source: str, target: str, pairs: Sequence[Pair
     return rendered(often, (source, target), config, RENDERINGS)
 
 
-def _pairs(config: Config, source: str, target: str) -> list[Pair]:
-    table = words(config)
-    return [(table[source][value], table[target][value]) for value in split_numbers(config)["train"]]
-
-
-# --- what is read -----------------------------------------------------------------------------------------------------
-
-
 def _bodies(config: Config) -> list[Body]:
     """Messages of all languages, and number words among the old ones, which the base learns to translate."""
     category = {"en": "english", **dict.fromkeys(OLD, "other_high"), **dict.fromkeys(new_languages(config), "low")}
     found = [Body(code, category[code], partial(list, lines)) for code, lines in text(config, "train").items()]
-    for pair in combinations(("en", *TRANSLATED), 2):
-        texts = _number_texts(config, *pair, _pairs(config, *pair))
-        found.append(Body("-".join(pair), "knowledge", partial(list, texts)))
+    for source, target in combinations(("en", *TRANSLATED), 2):
+        texts = _number_texts(config, source, target, _pairs(config, source, target))
+        found.append(Body(f"{source}-{target}", "knowledge", partial(list, texts)))
     return found
 
 
 def material(config: Config) -> tuple[list[Body], dict[str, dict[str, int]]]:
     """All that there is to read, with number words of English and new languages; what the filter rejected, by pair."""
-    identify = None
-    rejected: dict[str, dict[str, int]] = {}
-    bodies = _bodies(config)
-    if config.parallel == "filtered":
-        train, table = split_numbers(config)["train"], words(config)
-        identify = filtering.identifier({code: [column[value] for value in train] for code, column in table.items()})
+    identify = filtering.identifier(_trained(config)) if config.parallel == "filtered" else None
+    bodies, rejected = _bodies(config), dict[str, dict[str, int]]()
     for code in paired(config):
         pairs, rejected[f"en-{code}"] = prepared(_pairs(config, "en", code), ("en", code), config, identify)
         texts = _number_texts(config, "en", code, pairs)
@@ -165,10 +153,14 @@ def base(config: Config, run: Run) -> str:
     """The base model, which all variants of a seed share: tokenizer of all languages, model of the old ones."""
     from core.models import loading
     from core.models.tokenization import train_bpe
-    from core.training.fit import fit
+    from core.training.fit import fit, save_pretrained
 
     def build(folder: Path) -> None:
-        tokenizer = train_bpe(_tokenizer_texts(config), config.vocabulary)
+        # A real base's tokenizer knows every language, the number words and the wording of the templates.
+        texts = list(chain(*text(config, "train").values(), *_trained(config).values()))
+        for code in languages(config)[1:]:
+            texts += render_parallel([("", "")] * 40, "English", language_name(code))
+        tokenizer = train_bpe(texts, config.vocabulary)
         model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
         bodies = [body for body in _bodies(config) if body.category in BASE_SHARES]
         categories, documents = tokenise(bodies, tokenizer)
@@ -176,19 +168,8 @@ def base(config: Config, run: Run) -> str:
         mixture = StagedMixture(categories, [BASE_SHARES], [tokens], [config.base.learning_rate])
         rows: list[Any] = [{"input_ids": ids} for _, _, ids in sample(mixture, documents, seed=config.seed)]
         fit(model, rows, config.base, run, seed=config.seed, name="base")
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        save_pretrained(model, folder, tokenizer)
 
     names = ("seed", "vocabulary", "width", "held_out", "numbers", "translation_items", "base")
     inputs = {name: value for name, value in to_dict(config).items() if name in names}
     return str(run.stage("base", {**inputs, "languages": languages(config)}, build))
-
-
-def _tokenizer_texts(config: Config) -> list[str]:
-    """Text of every language, number words and the wording of the templates, as a real base's tokenizer knows them."""
-    train = split_numbers(config)["train"]
-    texts = [line for lines in text(config, "train").values() for line in lines]
-    texts += [column[value] for column in words(config).values() for value in train]
-    for code in languages(config)[1:]:
-        texts += render_parallel([("", "")] * 40, "English", language_name(code))
-    return texts

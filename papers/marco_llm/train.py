@@ -1,12 +1,10 @@
 """Continue a model on a staged multilingual mixture.
 
     python -m papers.marco_llm.train tiny --variant two_stage
-    python -m papers.marco_llm.train --model my-model --sources sources.jsonl --stage1 english=0.8 low=0.2 \
-        --stage2 english=0.6 low=0.4 --tokens 2e7 1e7 --lr-stage1 1e-5 --lr-stage2 6e-6 \
-        --test-corpus held_out.tsv --out runs/mine
     accelerate launch -m papers.marco_llm.train paper
 
-The artifact is a `save_pretrained` folder with model and tokenizer; beside it `mixture.json` says what was read.
+With --model and --sources it continues your own (the page has the command). The artifact is a `save_pretrained` folder;
+beside it `mixture.json` says what was read.
 """
 
 from __future__ import annotations
@@ -52,8 +50,7 @@ def train(config: Config, run: Run) -> None:
             for number, stage in enumerate(report["stages"], start=1):
                 print(f"stage {number} realises {shares_text(stage['realised'])}")
             print(data.rejections(report["rejected"]), end="")
-        paced = one if config.rate == "one" else stages
-        continue_pretraining(model, rows, paced, config.training, run, config.seed)
+        continue_pretraining(model, rows, one if config.rate == "one" else stages, config.training, run, config.seed)
     save_pretrained(model, run.artifact, tokenizer)
     if is_main_process():
         write_json(run.artifact / "mixture.json", report)
@@ -64,9 +61,9 @@ def describe(mixture: StagedMixture, counts: Mapping[int, Mapping[str, int]]) ->
     found: list[dict[str, Any]] = []
     for number, shares in enumerate(mixture.shares_per_stage, start=1):
         read = counts.get(number, {})
-        whole, realised = max(1, sum(read.values())), {}
-        for category, sources in mixture.categories.items():
-            realised[category] = sum(read.get(name, 0) for name in sources) / whole
+        whole = max(1, sum(read.values()))
+        amounts = {name: sum(read.get(code, 0) for code in codes) for name, codes in mixture.categories.items()}
+        realised = {name: amount / whole for name, amount in amounts.items()}
         found.append({"asked": dict(shares), "realised": realised, "sources": dict(read)})
     return found
 

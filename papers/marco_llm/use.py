@@ -15,15 +15,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from core.errors import UserError
-from core.experiment.config import Range, Seed
+from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
 from papers.marco_llm.config import Config, parse_shares
+
+if TYPE_CHECKING:
+    from core.training.documents import Body
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,6 @@ class Render:
     """Also filter by meaning: `alignment`, or an encoder such as sentence-transformers/LaBSE."""
     threshold: Annotated[float, Range(-1, 1)] = 0.7
     """Smallest similarity."""
-    seed: Seed = 0
-    """Of templates and directions."""
 
 
 @dataclass(frozen=True)
@@ -79,30 +80,42 @@ class Report:
 
 
 def plan(options: Plan) -> None:
-    """Print the table of a mixture, and what the filter took out where bitext was counted.
-
-    Raises:
-        UserError: Shares without budgets or budgets without shares, or shares of a category without sources.
-    """
+    """Print the table of a mixture, and what the filter took out where bitext was counted."""
     from core.models.loading import load_tokenizer
+    from core.training.documents import tokenise
     from papers.marco_llm import data
     from papers.marco_llm.method import StagedMixture
 
-    ours, guessed, rejected, unit = options.sources == "paper", list[str](), data.Rejected(), "tokens"
-    if ours and not (options.stage1 or options.stage2 or options.tokens):
+    paper, guessed, rejected, unit = options.sources == "paper", list[str](), data.Rejected(), "tokens"
+    if paper and not (options.stage1 or options.stage2 or options.tokens):
         print(data.paper_plan().table())
         return
     shares = [parse_shares(stage, "the shares") for stage in (options.stage1, options.stage2) if stage]
     if not shares or len(shares) != len(options.tokens):
         raise UserError("Give --stage1 (and --stage2) with shares such as english=0.8 low=0.2, and --tokens for each.")
-    if ours:
+    if paper:
         sizes, guessed = data.paper_sizes()
     else:
-        bodies, rejected = data.bodies(options.sources, Config(model="-", sources=options.sources))
-        sizes = data.sizes(bodies, load_tokenizer(options.tokenizer) if options.tokenizer else None)
-        unit = "bytes of UTF-8" if data.in_bytes(bodies) and not options.tokenizer else unit
+        bodies, rejected = data.material(Config(model="-", sources=options.sources))
+        if options.tokenizer:
+            sizes = tokenise(bodies, load_tokenizer(options.tokenizer))[0]
+        else:
+            sizes, unit = _stated_or_bytes(bodies)
     mixture = StagedMixture(sizes, shares, options.tokens, [0.0] * len(shares))
     print(mixture.plan(guessed, unit).table(), data.rejections(rejected), sep="\n", end="")
+
+
+def _stated_or_bytes(bodies: list[Body]) -> tuple[dict[str, dict[str, float]], str]:
+    """Sizes by category and body, as stated, or in bytes where none is stated; and the unit."""
+    unknown = [body.name for body in bodies if body.tokens is None]
+    if 0 < len(unknown) < len(bodies):
+        raise UserError(
+            f"Tokens are stated of other sources than {unknown[0]!r}: give --tokenizer to count its tokens."
+        )
+    sizes: dict[str, dict[str, float]] = {}
+    for body in bodies:
+        sizes.setdefault(body.category, {})[body.name] = body.tokens or sum(len(t.encode()) for t in body.texts())
+    return sizes, "bytes of UTF-8" if unknown else "tokens"
 
 
 def render(options: Render) -> None:
@@ -117,7 +130,7 @@ def render(options: Render) -> None:
     pairs = [(row[source], row[target]) for row in corpora.load(options.bitext, languages=[source, target])]
     similarity = bitext.similarity(options.similarity) if options.similarity else None
     clean = filtering.filter_parallel(pairs, similarity=similarity, threshold=options.threshold)
-    texts = bitext.render_parallel(clean.kept, name(source), name(target), seed=options.seed)
+    texts = bitext.render_parallel(clean.kept, name(source), name(target))
     write_rows(options.out, ({"text": text} for text in texts))
     print(f"{len(clean.kept)} of {len(pairs)} pairs kept: {options.out}")
     print(", ".join(f"{rule} {count}" for rule, count in clean.rejected.items()))
@@ -128,15 +141,14 @@ def report(options: Report) -> None:
     from core import corpora
     from core.models import loading
     from core.tasks.translation import all_pairs, matrix, translate, with_examples
-    from papers.marco_llm.eval import asking, by_direction
+    from papers.marco_llm.eval import by_direction, question
 
     wanted = {"languages": list(options.languages)} if options.languages else {}
     table = corpora.load(options.corpus, **wanted)
     codes = options.languages or corpora.codes(table.column_names)
     rows: list[Any] = [dict(row) for row in table.select(range(min(len(table), options.items + options.shots)))]
-    parts, question = with_examples(rows, all_pairs(codes), asking(), options.shots)
-    model, tokenizer = loading.load(options.model)
-    outputs = translate(model, tokenizer, parts, question, max_new_tokens=options.max_new_tokens, stop=["\n"])
+    parts, asked = with_examples(rows, all_pairs(codes), question, options.shots)
+    outputs = translate(*loading.load(options.model), parts, asked, max_new_tokens=options.max_new_tokens, stop=["\n"])
     found = by_direction(parts, outputs)
     print(f"{matrix(found['chrf'], codes, 'chrf')}\n\n{matrix(found['bleu'], codes, 'bleu')}")
 
@@ -146,9 +158,10 @@ VERBS: Verbs = {"plan": (Plan, plan), "render": (Render, render), "report": (Rep
 TRY = Try(
     command="report --model {model} --corpus {data}",
     data="aligned sentences, a column a language.",
-    means="Bits per byte by language and the skill at the corpus's own questions: where a model is weak, and what a "
+    means="chrF and BLEU from every language into every other: which ones a base model reads and writes, and what a "
     "stage changed.",
-    limits="Bits depend on the text: compare models on the same file, never languages on different files.",
+    limits="Scores depend on the text and on the language that is written: compare models on the same file and "
+    "direction.",
 )
 
 
