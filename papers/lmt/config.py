@@ -94,7 +94,6 @@ class Config:
     chrF++ is measured beside it."""
 
     def __post_init__(self) -> None:
-        """Refuse combinations that cannot be trained or mean nothing."""
         validate(self)
         if self.corpus != "numbers" and self.model is None:
             raise UserError(f"The miniature's own model has read numbers alone: give --model for {self.corpus}.")
@@ -162,13 +161,11 @@ def scratch_shape(vocabulary: int, config: Config) -> Any:
 
 
 def workload(config: Config) -> Workload:
-    """What fine-tuning computes, for `papers plan`.
-
-    Tokens of an example with its prompt are a guess (the paper reports no count): FLORES sentences have 25 English
-    words, and scripts that Qwen3's vocabulary covers poorly take several times as many pieces.
-    """
+    """What fine-tuning computes, for `papers plan`."""
     from core.cost.workload import of_training
 
+    # Tokens of an example are a guess (the paper reports no count): FLORES sentences have 25 English words, and scripts
+    # that Qwen3's vocabulary covers poorly take several times as many pieces.
     shape, each = (config.model, 220) if config.model else (scratch_shape(config.vocabulary, config), 25)
     pivots, items = len(config.pivots), 997 if config.corpus == "flores200" else config.sft_items
     count = config.n_languages or len(config.languages)

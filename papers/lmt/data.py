@@ -13,6 +13,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,27 +45,28 @@ def load(config: Config) -> Corpus:
         from papers.lmt import miniature
 
         return miniature.corpus(config)
-    codes, flores = [*config.pivots, *config.languages], config.corpus == "flores200"
+    flores = config.corpus == "flores200"
     if config.split != "test" or not (config.test_corpus or flores):
         raise UserError(
-            f"{config.corpus} has no {config.split} part: give split=test, and a held-out file as test_corpus."
+            f"{config.corpus} has no {config.split} part: give split=test, and a test_corpus to measure on."
         )
-    sft = [*corpora.load(config.corpus, languages=codes, **({"split": "dev"} if flores else {}))]
-    held_out = {} if config.test_corpus else {"split": "devtest"}
-    test = [*corpora.load(config.test_corpus or config.corpus, languages=codes, **held_out)]
+    read = partial(corpora.load, languages=[*config.pivots, *config.languages])
+    sft = read(config.corpus, split="dev") if flores else read(config.corpus)
+    test = read(config.test_corpus) if config.test_corpus else read(config.corpus, split="devtest")
     fresh = read_examples(config.fresh_pairs) if config.fresh_pairs else ()
-    return Corpus(AUXILIARY, sft, test[: config.test_items], fresh)
+    return Corpus(AUXILIARY, [*sft], [*test][: config.test_items], fresh)
 
 
-def sft_examples(config: Config, corpus: Corpus | None = None) -> list[Example]:
-    """The fine-tuning set of a configuration; its corpus is read where no set is given, unless it is there already."""
+def sft_examples(config: Config) -> list[Example]:
+    """The fine-tuning set of a configuration; its corpus is read only where no set is given."""
     if config.sft_data:
         return read_examples(config.sft_data)
-    corpus = corpus or load(config)
-    fresh = None if config.reverse_source == "multiway" else corpus.fresh
-    shares: dict[str, float] = {"retention_p": config.retention_p, "pmp_fraction": config.pmp_fraction}
-    codes, table = config.languages[: config.n_languages or None], corpus.auxiliaries
-    examples = build_sft(corpus.sft, config.pivots, codes, **shares, auxiliaries=table, fresh=fresh, seed=config.seed)
+    corpus = load(config)
+    examples = build_sft(
+        corpus.sft, config.pivots, config.languages[: config.n_languages or None], retention_p=config.retention_p,
+        pmp_fraction=config.pmp_fraction, auxiliaries=corpus.auxiliaries, seed=config.seed,
+        fresh=None if config.reverse_source == "multiway" else corpus.fresh,
+    )  # fmt: skip
     return shuffled(examples, config.seed) if config.reverse_source == "shuffled" else examples
 
 
@@ -83,7 +85,7 @@ def build_sft(
         pmp_fraction: Probability with which an example that has an auxiliary sentence shows it.
         auxiliaries: `{language: auxiliary language}` for pairs with the first pivot.
         fresh: Pairs that replace the reverse ones of their direction, each used once (the control of Figure 3).
-        seed: Of all draws, which depend on seed, key and direction alone: sets of growing `retention_p` are nested.
+        seed: Of all draws.
 
     Raises:
         UserError: A pivot or language that the corpus lacks, an empty corpus, too few fresh pairs.
@@ -115,10 +117,7 @@ def build_sft(
 
 
 def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
-    """Every target moved to another source, of any language: nothing is left to read.
-
-    In a circle, since a plain shuffle leaves one pair a direction as it was, of three.
-    """
+    """Every target moved to another source, of any language, in a circle: a plain shuffle would leave some in place."""
     order = random.Random(seed).sample(examples, len(examples))
     order.sort(key=lambda example: example.target)
     others = following(order, lambda example: example.target)
@@ -137,9 +136,6 @@ def few_shots(config: Config, corpus: Corpus) -> dict[str, list[Example]]:
     for item, source, target in method.downsample(corpus.sft, config.languages, config.pivots, p=1.0):
         found[f"{source}-{target}"].append(Example(item["key"], source, target, item[source], item[target]))
     return {direction: examples[: config.base_shots] for direction, examples in found.items()}
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
 
 
 def write_sft(folder: Path, examples: Sequence[Example], **settings: Any) -> None:

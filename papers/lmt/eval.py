@@ -93,8 +93,8 @@ def against_base(
 ) -> dict[str, float]:
     """What X -> pivot has gained over the miniature's base (`change`), recall in place of reading, trivial solvers.
 
-    `attraction` is the share of outputs that are wrong and the answer of a fine-tuning item; the items are the same for
-    all arms, so those that never had them as targets show how often that happens by chance.
+    `attraction` is the share of outputs that are wrong and the answer of a fine-tuning item. Arms that never had these
+    as targets show how often that happens by chance.
     """
     from core.models import loading
     from core.tasks.translation import trivial
@@ -122,10 +122,7 @@ def against_base(
 
 
 def score(config: Config, examples: Sequence[Example], outputs: Sequence[str]) -> Units:
-    """Scores by direction: `""` the primary metric, `"_chrf"` chrF++.
-
-    Exact match is in [0, 1], everything else in [0, 100]; only COMET may leave its range, slightly.
-    """
+    """Scores by direction, exact match in [0, 1], others in [0, 100]: `""` the primary metric, `"_chrf"` chrF++."""
     from core.models.loading import default_device
     from core.tasks.translation import corpus_scores, means, sentence_scores
 

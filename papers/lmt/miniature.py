@@ -55,9 +55,11 @@ def numbers(config: Config) -> dict[str, list[int]]:
 
 def spelled(values: Sequence[int], codes: Sequence[str], translator: str) -> list[dict[str, Any]]:
     """`{"key": "17", "en": "we saw nearly seventeen", "de": "siebzehn", ...}` of numbers, worded by a translator."""
-    rows = [dict(row) for row in corpora.load("numbers", languages=codes, values=values)]
-    worded = lambda row: [*map(Random(f"{translator}-{row['key']}").choice, _WORDING), row["en"]]  # noqa: E731
-    return [row | {"en": " ".join(worded(row))} for row in rows]
+    rows = []
+    for row in corpora.load("numbers", languages=codes, values=values):
+        wording = map(Random(f"{translator}-{row['key']}").choice, _WORDING)
+        rows.append(row | {"en": " ".join([*wording, row["en"]])})
+    return rows
 
 
 def meaning(text: str) -> str:

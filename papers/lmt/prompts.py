@@ -51,11 +51,7 @@ def language_name(code: str) -> str:
 def auxiliary_for(
     source: str, target: str, pivots: Sequence[str] = PIVOTS, auxiliaries: Mapping[str, str] = AUXILIARY
 ) -> str | None:
-    """The auxiliary language of a direction: Table 12 for pairs with the first pivot, the first pivot for all others.
-
-    Returns:
-        None when the table has no entry (the direction is then trained with standard prompts only).
-    """
+    """The auxiliary language of a direction, if any: Table 12 for pairs with the first pivot, else the first pivot."""
     first = pivots[0]
     if first not in (source, target):
         return first
@@ -104,20 +100,16 @@ def translate_examples(
     model: Any, tokenizer: Any, examples: Sequence[Example], *, mode: Mode = "dt",
     shots: Mapping[str, Sequence[Example]] | None = None, **decoding: Any,
 ) -> list[str]:  # fmt: skip
-    """Translate examples of any directions, in common batches (Section 4).
+    """Translate examples of any directions, in common batches (Section 4): a line each, blank ones marked by `#`.
 
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer, with a chat template.
         examples: What to translate; their target texts are not read.
-        mode: `dt` hides auxiliary sentences, `pmp_s` drafts them first and needs their language, `pmp_o` takes those
-            that are given. The paper finds `pmp_s` useful into English and Chinese, and not out of Chinese.
+        mode: See above; `pmp_s` needs the auxiliary language. The paper finds it useful into English and Chinese.
         shots: Solved examples by direction (Table 2: three), for a checkpoint that was not fine-tuned: it reads and
             continues plain text, a line a translation.
         decoding: Of :func:`core.inference.generation.generate`. The released script has 5 beams and 512 new tokens.
-
-    Returns:
-        A line each. Blank outputs are marked by `#`, as in the released script: scorers dislike empty lines.
     """
     from core.inference.generation import generate
 
@@ -132,4 +124,5 @@ def translate_examples(
     else:
         prompts = [model_input(tokenizer, example) for example in examples]
     outputs = generate(model, tokenizer, prompts, stop=["\n"] if shots else [], **decoding)
+    # As in the released script: scorers dislike empty lines.
     return [output.strip().replace("\n", "") or "#" for output in outputs]

@@ -104,11 +104,7 @@ def check(options: Check) -> None:
 
 
 def translate(options: Translate) -> None:
-    """Print a translation a line, an empty line for an empty one.
-
-    Raises:
-        UserError: No auxiliary language is known, or the model was never tuned.
-    """
+    """Print a translation a line, an empty line for an empty one."""
     from core.files import standard_input
     from core.models import loading
     from papers.lmt import prompts
@@ -130,10 +126,9 @@ def translate(options: Translate) -> None:
 VERBS: Verbs = {"build": (Build, build), "check": (Check, check), "translate": (Translate, translate)}
 
 TRY = Try(
-    command="build {data} --out {out}/sft.jsonl",
-    data="a multi-way parallel corpus, a column a language.",
-    means="A fine-tuning set with few examples into the pivots, and how often each target is repeated with and "
-    "without that.",
+    command="build {data} --out {out}",
+    data="a multi-way parallel corpus, a column a language, with `en` among them.",
+    means="A fine-tuning set with few examples into English, and how many sources each of its targets answers.",
     limits="It says nothing about the model that you tune: translate a test set in both directions before and after.",
 )
 

@@ -7,20 +7,16 @@ from typing import Any
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
 
-def _correlated(treatment: str, control: str | float = 0.0, **others: Any) -> dict[str, Any]:
-    """How well a score goes along with accuracy: r over languages, whose null arm pairs the sentences at random."""
-    return {
-        "metric": "score", "correlated_with": "task_score", "unit": "language", "smallest": 0.1, "treatment": treatment,
-        "control": control, "null": "shuffled", "premises": ("answers",), **others,
-    }  # fmt: skip
-
-
 def _compared(metric: str, treatment: str, control: str | float, smallest: float, **others: Any) -> dict[str, Any]:
-    """The mean of a metric over languages, by default with the same null arm."""
-    return {
-        "metric": metric, "unit": "language", "treatment": treatment, "control": control, "smallest": smallest,
-        "null": "shuffled", **others,
-    }  # fmt: skip
+    """The mean of a metric over languages; the null arm pairs the sentences at random."""
+    named = {"metric": metric, "treatment": treatment, "control": control, "smallest": smallest}
+    return {"unit": "language", "null": "shuffled", **named, **others}
+
+
+def _correlated(treatment: str, control: str | float = 0.0, metric: str = "score", **others: Any) -> dict[str, Any]:
+    """How well a score goes along with accuracy: r over languages, with the same null arm."""
+    usual = {"correlated_with": "task_score", "premises": ("answers",)}
+    return _compared(metric, treatment, control, 0.1, **{**usual, **others})
 
 
 PAPER = Paper(

@@ -40,8 +40,8 @@ class Config:
     """Sentence vectors come from the model's architecture with random weights, other ones for each seed (control): what
     shared words, digits and acronyms align. The task is answered by the trained model."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the forward pass; auto is bfloat16 where the hardware is fast in it. Sentence vectors are
-    accumulated in float32 and compared in float64 either way. The official code runs in float32 throughout."""
+    """Number format of the forward pass, of which float32 sums and float64 cosines are made; auto is bfloat16 where the
+    hardware is fast in it. The official code runs in float32."""
     device_map: str | None = None
     """`auto` spreads a model over all GPUs, as the official code does."""
 
@@ -89,7 +89,6 @@ class Config:
     The paper asks all, but Llama-3.1-70B only the first 500 of m-MMLU."""
 
     def __post_init__(self) -> None:
-        """Refuse combinations that mean nothing."""
         validate(self)
         if self.task != "none" and self.architecture == "encoder":
             raise UserError(f"An encoder takes no task: use --task none instead of {self.task}.")

@@ -1,4 +1,4 @@
-"""What MEXA reads: parallel sentences, and questions in their languages.
+"""What MEXA reads: parallel sentences, and questions in their languages; and the model that has read nothing.
 
 At the tiny scale the sentences are interface messages; at the paper's, FLORES-200 (devtest, the first 100) or the
 parallel Bible sPBC; and any TSV, JSON lines or folder of aligned files.
@@ -9,9 +9,9 @@ parallel Bible sPBC; and any TSV, JSON lines or folder of aligned files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import corpora
 from core.corpora.hub import RELABELLED
@@ -25,6 +25,7 @@ from core.text.languages import FLORES_200
 from papers.mexa import miniature
 
 if TYPE_CHECKING:
+    from core.models.loading import Loaded
     from papers.mexa.config import Config
 
 # FLORES-200's Cantonese files were mislabelled, so the paper leaves them out; and what it calls tzm is zgh.
@@ -32,20 +33,14 @@ MISLABELLED = ("yue_Hant",)
 RENAMED = {"tzm_Tfng": "zgh_Tfng"}
 SPBC = "cis-lmu/sPBC"
 SHOTS = 5
-ENDINGS = (".txt", ".devtest")
-
-Columns = dict[str, list[str | None]]
 
 
-# --- sentences ----------------------------------------------------------------------------------------------------
-
-
-def parallel(config: Config) -> tuple[dict[str, list[str]], list[str]]:
+def parallel(config: Config, clean: Callable[[str], str] = str) -> tuple[dict[str, list[str]], list[str]]:
     """Aligned sentences by language, the pivot first, and what was left out.
 
     The first n rows that every language has and that repeat no earlier one in any language. Of two equal sentences
     neither can be found strictly first, so a repetition makes both pairs unsolvable. Languages with fewer than n
-    sentences are left out: the score falls with n.
+    sentences are left out: the score falls with n. Files are compared as `clean` leaves their lines.
 
     Raises:
         UserError: no pivot, no other language, too few sentences.
@@ -57,17 +52,15 @@ def parallel(config: Config) -> tuple[dict[str, list[str]], list[str]]:
     columns, name, pivot = _columns(config), config.corpus, config.pivot
     if pivot not in columns:
         raise UserError(f"{name} has no pivot {pivot!r}: choose --pivot from {', '.join(columns)}.")
-    if len(columns) < 2:
-        raise UserError(f"{name} has no language besides the pivot {pivot!r}: add a column.")
-    counts = {code: sum(line is not None for line in lines) for code, lines in columns.items()}
+    counts = {code: sum(map(bool, lines)) for code, lines in columns.items()}
     needed = min(config.n or max(counts.values()), counts[pivot])
     short = [code for code, count in counts.items() if count < needed]
     if len(short) == len(columns) - 1:
-        raise UserError(f"No language but {pivot} has {needed} sentences: lower --n.")
+        raise UserError(f"{name} has no language besides {pivot} with {needed} sentences: add one, or lower --n.")
     dropped = [f"{', '.join(short)}: fewer than {needed} sentences"] if short else []
-    kept = {code: columns[code] for code in (pivot, *columns) if code not in short}
-    numbered = {code: {str(place): line or "" for place, line in enumerate(lines)} for code, lines in kept.items()}
-    rows = parallel_table(numbered, list(kept), corpus=name, distinct=True, sort=False)
+    kept = [pivot, *(code for code in columns if code not in (pivot, *short))]
+    numbered = {code: {str(place): clean(line) for place, line in enumerate(columns[code])} for code in kept}
+    rows = parallel_table(numbered, kept, corpus=name, distinct=True, sort=False)
     if len(rows) < 4:
         raise UserError(f"{name} has {len(rows)} usable sentences: give at least 4 that differ.")
     if lost := len(columns[pivot]) - len(rows):
@@ -75,10 +68,9 @@ def parallel(config: Config) -> tuple[dict[str, list[str]], list[str]]:
     return {code: list(rows[code])[: config.n] for code in kept}, dropped
 
 
-def _columns(config: Config) -> Columns:
-    path, wanted = Path(config.corpus), (config.pivot, *config.languages) if config.languages else None
-    if config.corpus == "spbc":
-        path = _spbc(config.pivot)
+def _columns(config: Config) -> dict[str, list[str]]:
+    wanted = (config.pivot, *config.languages) if config.languages else None
+    path = _spbc(config.pivot) if config.corpus == "spbc" else Path(config.corpus)
     if path.is_dir():
         return _folder(path, wanted)
     if config.corpus == "flores200":
@@ -86,20 +78,18 @@ def _columns(config: Config) -> Columns:
         table = corpora.load("flores200", languages=wanted or labels)
     else:
         table = corpora.read_parallel(config.corpus, wanted)
-    return {name: list(table[name]) for name in table.column_names if name != "key"}
+    return {name: list(table[name]) for name in corpora.codes(table.column_names)}
 
 
-def _folder(folder: Path, languages: Sequence[str] | None) -> Columns:
+def _folder(folder: Path, languages: Sequence[str] | None) -> dict[str, list[str]]:
     """The layout of the official code, FLORES-200's archive and sPBC: aligned files, each named by its label."""
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in ENDINGS}
+    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in (".txt", ".devtest")}
     missing = [code for code in languages or files if code not in files]
     if missing or not files:
         raise UserError(f"{folder} has no file {(missing or ['<language>'])[0]}.txt: give one for every language.")
-    columns: Columns = {code: [line.strip() or None for line in read_lines(files[code])] for code in languages or files}
-    longest = max(map(len, columns.values()))
     return {
-        RENAMED.get(code, code): lines + [None] * (longest - len(lines))
-        for code, lines in columns.items()
+        RENAMED.get(code, code): [line.strip() for line in read_lines(files[code])]
+        for code in languages or files
         if code not in MISLABELLED
     }
 
@@ -118,9 +108,6 @@ def _spbc(pivot: str) -> Path:
     return next((path.parent for path in root.rglob(f"{pivot}.txt")), root)
 
 
-# --- questions and scores -----------------------------------------------------------------------------------------
-
-
 def questions(config: Config, languages: Sequence[str]) -> dict[str, list[Question]]:
     """What is asked in each language of a corpus that the task has; in English too, but for the meaning of words."""
     if config.task == "words":
@@ -131,3 +118,13 @@ def questions(config: Config, languages: Sequence[str]) -> dict[str, list[Questi
         for code in (config.pivot, *languages)
         if canonical(code) in codes
     }
+
+
+def untrained(name: str, architecture: Any, seed: int) -> Loaded:
+    """The architecture of a model with random weights, and its tokenizer."""
+    from core.models import loading
+
+    device = loading.default_device()
+    dtype = loading.default_dtype(device)
+    model: Any = loading.from_config(loading.load_config(name), seed=seed, task=architecture, dtype=dtype)
+    return loading.Loaded(model.to(device), loading.load_tokenizer(name))

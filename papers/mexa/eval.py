@@ -9,15 +9,13 @@ For a model and sentences of your own see `use.py`.
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
-from core.files import read_json, write_json
 from papers.mexa.config import Config
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 Curves = dict[str, dict[str, list[float]]]
 Units = dict[str, dict[str, float]]
-T = TypeVar("T")
 
 # Kinds of sentence vectors that one forward pass serves; pooling costs next to nothing beside it.
 SHARED = (("weighted", 1), ("weighted", 0), ("last", 0))
@@ -49,12 +46,12 @@ def evaluate(config: Config, run: Run) -> Measurement:
     english = known.pop(config.pivot, None)  # the yardstick of the others and no point of a correlation
     retrieval = by_name({code: trivial(Pairs(texts[config.pivot], texts[code])) for code in curves})
     units["overlap"] = retrieval["overlap"]
-    values = {f"trivial_retrieval_{name}": statistics.fmean(by.values()) for name, by in retrieval.items()}
-    values |= {f"trivial_words_{name}": statistics.fmean(by.values()) for name, by in solvers.items()}
+    values = {f"trivial_retrieval_{name}": fmean(by.values()) for name, by in retrieval.items()}
+    values |= {f"trivial_words_{name}": fmean(by.values()) for name, by in solvers.items()}
     if known:
         more, against = against_task(units["score"], known, retrieval["overlap"])
         units, values = units | more, values | against
-    metrics = {name: statistics.fmean(by.values()) for name, by in units.items() if name not in INPUTS}
+    metrics = {name: fmean(by.values()) for name, by in units.items() if name not in INPUTS}
     curve = "shuffled" if config.shuffle_ids else "mexa"
     details: dict[str, Any] = {name: getattr(config, name) for name in ("model", "corpus", "task")}
     details |= {"n": len(texts[config.pivot]), "english_score": english, "dropped": dropped}
@@ -62,29 +59,28 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return Measurement(metrics | values, units, details)
 
 
-# --- alignment ----------------------------------------------------------------------------------------------------
-
-
 def layer_curves(config: Config, run: Run, texts: Mapping[str, Sequence[str]]) -> Curves:
     """Everything that the variants ask of the cosines, at every layer of every language; see :func:`summary`."""
+    from core.training.progress import Display
     from papers.mexa import method
 
     own: Any = (config.embedding, config.drop_first)
     kinds: Any = SHARED if own in SHARED else (own,)
     options = {"add_bos": config.add_bos, "prefix": config.prefix}
 
-    def build(folder: Path) -> None:
-        found: dict[str, Curves] = {"/".join(map(str, kind)): {} for kind in kinds}
+    def compute() -> dict[str, Curves]:
+        found: dict[str, Curves] = {str(kind): {} for kind in kinds}
         loaded = load(config, run, untrained=config.untrained)
-        stream = method.similarities(loaded, texts, config.pivot, kinds, **options)
-        for language, by_kind in tracked(stream, len(texts) - 1, f"embedding, {config.model}", run.quiet):
-            for (embedding, drop), similarity in by_kind.items():
-                found[f"{embedding}/{drop}"][language] = summary(similarity, config.seed, language)
-        write_json(folder / "curves.json", found)
+        with Display(len(texts) - 1, f"embedding, {config.model}", run.quiet) as display:
+            stream = method.similarities(loaded, texts, config.pivot, kinds, **options)
+            for done, (language, by_kind) in enumerate(stream, start=1):
+                for kind, similarity in by_kind.items():
+                    found[str(kind)][language] = summary(similarity, config.seed, language)
+                display.step(done)
+        return found
 
-    weights = config.seed if config.untrained else None
-    inputs = {**identity(config), **options, "weights": weights, "texts": texts, "kinds": kinds, "seed": config.seed}
-    curves: Curves = read_json(run.stage("curves", inputs, build) / "curves.json")["/".join(map(str, own))]
+    inputs = {name: getattr(config, name) for name in ("model", "architecture", "dtype", "untrained", "seed")}
+    curves: Curves = run.once("curves", {**inputs, **options, "texts": texts, "kinds": kinds}, compute)[str(own)]
     deepest = len(next(iter(curves.values()))["mexa"]) - 1
     if any(layer > deepest for layer in config.layers):
         raise UserError(f"--layers {config.layers}: {config.model} has the layers 0 to {deepest}.")
@@ -119,33 +115,12 @@ def summary(similarity: Tensor, seed: int, language: str) -> dict[str, list[floa
 def load(config: Config, run: Run, *, untrained: bool = False) -> Loaded:
     """The model with its tokenizer, or the same architecture with random weights, other ones for each seed."""
     from core.models import loading
-    from papers.mexa import miniature
+    from papers.mexa import data, miniature
 
     name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
-    if not untrained:
-        return loading.load(name, task=config.architecture, dtype=config.dtype, device_map=config.device_map)
-    device = loading.default_device()
-    options: Any = {"task": config.architecture, "dtype": loading.default_dtype(device)}
-    model: Any = loading.from_config(loading.load_config(name), seed=config.seed, **options)
-    return loading.Loaded(model.to(device), loading.load_tokenizer(name))
-
-
-def identity(config: Config) -> dict[str, Any]:
-    """What decides which weights are loaded, for the keys of stages."""
-    return {name: getattr(config, name) for name in ("model", "architecture", "dtype")}
-
-
-def tracked(items: Iterable[T], total: int, name: str, quiet: bool) -> Iterator[T]:
-    """The items, with a bar that moves when work on one is done."""
-    from core.training.progress import Display
-
-    with Display(total, name, quiet) as display:
-        for done, item in enumerate(items, start=1):
-            yield item
-            display.step(done)
-
-
-# --- numbers ------------------------------------------------------------------------------------------------------
+    if untrained:
+        return data.untrained(name, config.architecture, config.seed)
+    return loading.load(name, task=config.architecture, dtype=config.dtype, device_map=config.device_map)
 
 
 def scores(config: Config, curves: Curves) -> Units:
@@ -163,7 +138,7 @@ def scores(config: Config, curves: Curves) -> Units:
     name = "shuffled" if config.shuffle_ids else "mexa"
     units = {"score": pooled(name)}
     half = middle(len(next(iter(curves.values()))[name]))
-    units["middle"] = {code: statistics.fmean(by[name][half.start : half.stop]) for code, by in curves.items()}
+    units["middle"] = {code: fmean(by[name][half.start : half.stop]) for code, by in curves.items()}
     units["half_middle"] = {code: value / 2 for code, value in units["middle"].items() if code in NEAREST}
     # The layer is chosen on one half of the sentences, for all languages at once, and looked at on the other half.
     peak = max(half, key=lambda layer: sum(by[f"{name}_0"][layer] for by in curves.values()))
@@ -179,37 +154,39 @@ def middle(layers: int) -> range:
 
 def task_scores(config: Config, run: Run, languages: Sequence[str]) -> tuple[dict[str, float], Units]:
     """Task score by language from the model's answers, the pivot's too where it means something; and solvers'."""
-    from core.tasks.choices import By, answer
+    from core.tasks.choices import answer
     from core.tasks.words import trivial, weights
+    from core.training.progress import Display
     from papers.mexa import data
 
     if config.task == "none":
         return {}, {}
-    of_words = config.task == "words"
-    # How common a word is in English says nothing about the question; letters are equally common.
-    by: By = "prior" if of_words else "sum"
 
-    def build(folder: Path) -> None:
+    def compute() -> Units:
         asked = data.questions(config, languages)
         model, tokenizer = load(config, run)
-        found: dict[str, dict[str, float]] = {}
-        for language, questions in tracked(asked.items(), len(asked), f"{config.task}, {config.model}", run.quiet):
-            right = answer(model, tokenizer, questions, by)
-            weight = weights(questions) if of_words else [1 / len(right)] * len(right)
-            score = sum(w * right[q.id] for w, q in zip(weight, questions, strict=True))
-            found[language] = {"model": score, **(trivial(questions) if of_words else {})}
-        write_json(folder / "answers.json", found)
+        found: Units = {}
+        with Display(len(asked), f"{config.task}, {config.model}", run.quiet) as display:
+            for done, (language, questions) in enumerate(asked.items(), start=1):
+                if config.task == "words":
+                    # How common a word is in English says nothing about the question; letters are equally common.
+                    right = answer(model, tokenizer, questions, "prior")
+                    score = sum(w * right[q.id] for w, q in zip(weights(questions), questions, strict=True))
+                    found[language] = {"model": score, **trivial(questions)}
+                else:
+                    found[language] = {"model": fmean(answer(model, tokenizer, questions).values())}
+                display.step(done)
+        return found
 
-    inputs = {**identity(config), "task": config.task, "items": config.items, "languages": languages}
-    inputs |= {"split": config.split, "seed": config.seed}
-    found = by_name(read_json(run.stage("answers", inputs, build) / "answers.json"))
-    return found.pop("model"), found
+    names = ("model", "architecture", "dtype", "task", "items", "split", "seed")
+    inputs = {name: getattr(config, name) for name in names} | {"languages": languages}
+    found = by_name(run.once("answers", inputs, compute))
+    return found.pop("model", {}), found
 
 
 def by_name(rows: Mapping[str, Mapping[str, float]]) -> Units:
     """`{language: {name: value}}` -> `{name: {language: value}}`."""
-    names = next(iter(rows.values()))
-    return {name: {code: row[name] for code, row in rows.items()} for name in names}
+    return {name: {code: row[name] for code, row in rows.items()} for name in next(iter(rows.values()), {})}
 
 
 def against_task(
@@ -229,7 +206,7 @@ def against_task(
         truth, x, letters = ([by[code] for code in common] for by in (known, pooled, overlap))
         values["pearson_r"] = pearson(x, truth)
         values["overlap_r"] = pearson(letters, truth)
-        values["task_best"] = statistics.fmean(sorted(truth)[-max(1, len(truth) // 4) :])
+        values["task_best"] = fmean(sorted(truth)[-max(1, len(truth) // 4) :])
         for name, y in (("score_beyond", x), ("task_beyond", truth)):
             units[name] = dict(zip(common, residuals(letters, y), strict=True))
     if len(common) > 4:

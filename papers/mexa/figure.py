@@ -51,20 +51,19 @@ def _languages(axes: Axes, record: Record) -> None:
     x, y = (np.array([means[code] for code in codes]) for means in (scores, right))
     interval = mean_of(record, "mexa", "score", "language", correlated_with="task_score")
     if np.ptp(x) > 0:
-        slope, intercept = np.polyfit(x, y, 1)
         ends = np.array([x.min(), x.max()])
-        axes.plot(ends, slope * ends + intercept, color=COLOURS["blue"], linewidth=2, alpha=0.4)
+        axes.plot(ends, np.poly1d(np.polyfit(x, y, 1))(ends), color=COLOURS["blue"], linewidth=2, alpha=0.4)
     axes.scatter(x, y, color=COLOURS["blue"], s=18, zorder=3)
     label_points(axes, x.tolist(), y.tolist(), [name(code) for code in codes])
     axes.axhline(0.25, color=COLOURS["grey"], linewidth=0.8, linestyle=":")
     axes.text(x.max(), 0.255, "guessing", fontsize=7, color=COLOURS["grey"], va="bottom")
-    axes.set_xlim(x.min() - 0.04 * np.ptp(x) - 1e-6, x.max() + 0.24 * np.ptp(x) + 1e-6)
-    axes.set_title(
-        f"{len(codes)} languages, mean of {len(record.seeds)} samples\n"
-        f"r = {interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    axes.set(
+        xlim=(x.min() - 0.04 * np.ptp(x) - 1e-6, x.max() + 0.24 * np.ptp(x) + 1e-6),
+        title=f"{len(codes)} languages, mean of {len(record.seeds)} samples\n"
+        f"r = {interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]",
+        xlabel="MEXA: sentences that find their translation\nand are found by it (mean over layers)",
+        ylabel="accuracy in word meaning",
     )
-    axes.set_xlabel("MEXA: sentences that find their translation\nand are found by it (mean over layers)")
-    axes.set_ylabel("accuracy in word meaning")
 
 
 def _correlations(axes: Axes, record: Record) -> None:
@@ -76,11 +75,8 @@ def _correlations(axes: Axes, record: Record) -> None:
         axes.text(-1.05, row, label, va="center", ha="right", fontsize=7.5, color=shade)
         axes.text(1.05, row, f"{interval.estimate:.2f}", va="center", fontsize=7.5)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks([])
-    axes.set_ylim(len(CORRELATIONS) - 0.4, -0.6)
-    axes.set_xlim(-1, 1)
-    axes.set_title("Correlation with accuracy")
-    axes.set_xlabel("r over languages, 95 % interval")
+    axes.set(yticks=[], ylim=(len(CORRELATIONS) - 0.4, -0.6), xlim=(-1, 1))
+    axes.set(title="Correlation with accuracy", xlabel="r over languages, 95 % interval")
 
 
 def _layers(axes: Axes, record: Record) -> None:
@@ -89,7 +85,5 @@ def _layers(axes: Axes, record: Record) -> None:
         curve = np.mean([list(cell.details["curves"].values()) for cell in cells], axis=(0, 1))
         axes.plot(curve, color=COLOURS[colour], linewidth=1.8, label=label)
     axes.legend(fontsize=7.5, loc="upper right")
-    axes.set_ylim(0, 1.4 * axes.dataLim.y1)  # room for the legend
-    axes.set_xlim(0, len(curve) - 1)
-    axes.set_title("Layer by layer\n(mean of the languages)")
-    axes.set_xlabel("layer (0: embeddings)")
+    axes.set(ylim=(0, 1.4 * axes.dataLim.y1), xlim=(0, len(curve) - 1))  # room for the legend
+    axes.set(title="Layer by layer\n(mean of the languages)", xlabel="layer (0: embeddings)")

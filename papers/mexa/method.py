@@ -50,12 +50,11 @@ def token_weights(
 
     `weighted` (the default): w_t = t / sum_k k, with t the position in the sentence, from 1; a causal model's later
     tokens have seen more of it. `last`: the last token alone. `mean` (ours): all alike, as many encoders are trained.
-
-    Positions count attended tokens, so padding on either side changes nothing.
+    Positions count attended tokens, special ones among them, so padding on either side changes nothing.
 
     Args:
-        mask: 1 where there is a token. Special tokens count, as in the official code.
-        embedding: How tokens are weighted.
+        mask: 1 where there is a token.
+        embedding: One of the three.
         drop_first: Leave out this many tokens at the beginning and count positions after them. The first position of a
             Llama-like model is an *attention sink*: its state is one huge constant vector that drowns the sentence. A
             sentence that is no longer than `drop_first` is kept whole.
@@ -100,7 +99,7 @@ def embed(
         kinds: Which sentence vectors to make of the tokens': one forward pass serves them all.
         add_bos: Begin every sentence with the begin token, so that it, and not a word, becomes the attention sink.
         prefix: Put before every sentence. MEXA uses none; some encoders are trained with one.
-        batch_tokens: Tokens of a forward pass, padding included; None = 512 on CPUs, 16,384 elsewhere.
+        batch_tokens: As of :func:`core.models.embedding.hidden_states`.
 
     Raises:
         UserError: a sentence without tokens, or with more than the model reads; states that are not finite.

@@ -23,8 +23,6 @@ LANGUAGES = (
 LONGEST = 80
 SHARES = {"dev": 0.2, "test": 0.8}
 
-# --- sentences ----------------------------------------------------------------------------------------------------
-
 
 def sentences(codes: Sequence[str], split: Literal["test", "dev"], n: int, seed: int) -> dict[str, dict[str, str]]:
     """A sample of messages by language and key, English first; for development all that there are.
@@ -42,19 +40,9 @@ def sentences(codes: Sequence[str], split: Literal["test", "dev"], n: int, seed:
     return found
 
 
-# --- a toy for tests ----------------------------------------------------------------------------------------------
-
-
 def toy(folder: Path) -> None:
     """Save a small untrained Llama, as deep as the paper's five layers ask for, that spells in bytes."""
     from core.models.scratch import byte_decoder
 
-    byte_decoder(
-        folder,
-        [item.answer for item in messages.translations(["en"])][:200],
-        vocabulary=400,
-        width=32,
-        layers=25,
-        heads=4,
-        positions=1024,
-    )
+    lines = [item.answer for item in messages.translations(["en"])][:200]
+    byte_decoder(folder, lines, vocabulary=400, width=32, layers=25, heads=4, positions=1024)

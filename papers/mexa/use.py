@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from core.models.states import Embedder
     from papers.mexa.method import Embedding
 
-# Placeholders of messages, tags, addresses, numbers.
+# Placeholders of messages, tags, addresses, numbers: they stand unchanged in every language.
 _FIXED = re.compile(r"%\(\w+\)[a-z]|%[a-z]\b|\$?\{[^{}]*\}|<[^<>]+>|\S+://\S+|\S+@\S+|\d[\d.,:]*")
 
 # --- as a library -------------------------------------------------------------------------------------------------
@@ -43,51 +43,34 @@ class Alignment:
     """How well a model maps one language onto the pivot.
 
     Attributes:
-        hits: Which pairs are mutual nearest neighbours, [layers, n].
+        curve: The score of every layer, in [0, 1]; 0 is the embedding output.
+        score: Mean over the layers; `max(curve)` is the paper's other pooling.
+        best_layer: The first layer with the largest score.
+        tail: At most this is the probability that random similarities reach the best layer's score at *any* layer.
+        by_sentence: In how many layers each pair is found, as a share; the mean is `score`.
+        interval: 95 % interval of the score over sentences.
         shuffled: The score where every sentence is paired with the next one's translation.
     """
 
-    hits: Tensor
-    shuffled: float = 0.0
+    curve: list[float]
+    score: float
+    best_layer: int
+    tail: float
+    by_sentence: dict[str, float]
+    interval: Interval
+    shuffled: float
 
-    @property
-    def n(self) -> int:
-        """Number of sentences."""
-        return self.hits.shape[1]
 
-    @property
-    def curve(self) -> list[float]:
-        """The score of every layer, in [0, 1]; 0 is the embedding output."""
-        return self.hits.double().mean(1).tolist()
+def alignment(hits: Tensor, shuffled: float) -> Alignment:
+    """Of the pairs that are mutual nearest neighbours, [layers, n]."""
+    from core.metrics.stats import compare
+    from papers.mexa.method import chance_tail
 
-    @property
-    def score(self) -> float:
-        """Mean over the layers; `max(curve)` is the paper's other pooling."""
-        return fmean(self.curve)
-
-    @property
-    def best_layer(self) -> int:
-        """The first layer with the largest score."""
-        return max(range(len(self.hits)), key=self.curve.__getitem__)
-
-    @property
-    def tail(self) -> float:
-        """At most this is the probability that random similarities reach the best layer's score at *any* layer."""
-        from papers.mexa.method import chance_tail
-
-        return min(1.0, len(self.hits) * chance_tail(int(self.hits[self.best_layer].sum()), self.n))
-
-    @property
-    def by_sentence(self) -> dict[int, dict[str, float]]:
-        """In how many layers each pair is found, as a share; the mean is `score`."""
-        return {0: {str(number): value for number, value in enumerate(self.hits.double().mean(0).tolist())}}
-
-    @property
-    def interval(self) -> Interval:
-        """95 % interval of the score over sentences."""
-        from core.metrics.stats import compare
-
-        return compare(self.by_sentence, 0.0).interval
+    curve = hits.double().mean(1).tolist()
+    best = curve.index(max(curve))
+    tail = min(1.0, len(curve) * chance_tail(int(hits[best].sum()), hits.shape[1]))
+    shares = {str(number): share for number, share in enumerate(hits.double().mean(0).tolist())}
+    return Alignment(curve, fmean(curve), best, tail, shares, compare({0: shares}, 0.0).interval, shuffled)
 
 
 def mexa_score(
@@ -112,7 +95,7 @@ def mexa_score(
 
     kind = (embedding, drop_first)
     return {
-        language: Alignment(mutual_nearest(by[kind]), float(mexa(by[kind].roll(1, -1)).mean()))
+        language: alignment(mutual_nearest(by[kind]), shuffled=float(mexa(by[kind].roll(1, -1)).mean()))
         for language, by in similarities(source, parallel, pivot, [kind], **options)
     }
 
@@ -120,25 +103,17 @@ def mexa_score(
 def estimate_task_scores(
     scores: Mapping[str, float], known: Mapping[str, float], english_score: float | None = None
 ) -> tuple[dict[str, Interval], Line | None]:
-    """Task scores of the languages that have none.
+    """Task scores of the languages in `scores` (MEXA) that are not in `known` (the task), and the fitted line.
 
-    A line is fitted to three or more known languages (English is none of them); with fewer, given the English score,
-    the ideal line of tasks with four choices answers.
-
-    Args:
-        scores: MEXA scores by language.
-        known: Task scores by language.
-        english_score: The model's task score in English.
-
-    Returns:
-        Predictions of the languages in `scores` that are not in `known`, with 95 % prediction intervals (NaN on the
-        ideal line, which has no error), and the fitted line, if there is one.
+    A line is fitted to three or more known languages (English is none of them); with fewer, given the model's English
+    task score, the ideal line of tasks with four choices answers, whose intervals are NaN since it has no error.
     """
     from core.metrics.lines import fit_line
     from core.metrics.stats import Interval
     from papers.mexa.method import ideal_line
 
-    common, unknown = ([code for code in scores if (code in known) is wanted] for wanted in (True, False))
+    unknown = [code for code in scores if code not in known]
+    common = [code for code in scores if code in known]
     if len(common) >= 3 and len({scores[code] for code in common}) > 1:
         fit = fit_line([scores[code] for code in common], [known[code] for code in common])
         return {code: fit.predict(scores[code]) for code in unknown}, fit
@@ -149,6 +124,11 @@ def estimate_task_scores(
 
 
 # --- as a command -------------------------------------------------------------------------------------------------
+
+
+def without_placeholders(line: str) -> str:
+    """A sentence without what pairs it with its translation in any language, without being read."""
+    return " ".join(_FIXED.sub(" ", line).split())
 
 
 @dataclass(frozen=True)
@@ -167,34 +147,27 @@ class _Lines:
     """Keep the first position, an attention sink, as the official code does; encoders have none."""
     prefix: str = ""
     """Put before every sentence, for encoders that are trained so."""
-    keep_placeholders: bool = False
-    """Keep `%s`, `{name}`, tags, addresses and digits, which pair sentences in any language without being read."""
 
     def texts(self) -> dict[str, list[str]]:
         """Aligned sentences by language; what cannot be used is left out and named."""
         from papers.mexa.config import Config
         from papers.mexa.data import parallel
 
-        found, dropped = parallel(Config(corpus=str(self.lines), pivot=self.pivot))
+        found, dropped = parallel(Config(corpus=str(self.lines), pivot=self.pivot), clean=without_placeholders)
         for reason in dropped:
             print(f"Left out: {reason}.")
-        return found if self.keep_placeholders else without_placeholders(found)
+        return found
 
     def align(self, model: str, texts: Mapping[str, Sequence[str]], *, trained: bool = True) -> dict[str, Alignment]:
         """The alignment of every language, in a model or in one of its shape with random weights."""
         from core.models import loading
+        from papers.mexa.data import untrained
 
-        options: Any = {"task": self.architecture}
-        if trained:
-            source = loading.load(model, dtype=self.dtype, **options)
-        else:
-            shape: Any = loading.from_config(loading.load_config(model), seed=0, **options)
-            source = loading.Loaded(shape.to(loading.default_device()), loading.load_tokenizer(model))
-        drop = not self.keep_first and self.architecture == "causal-lm" and self.embedding != "last"
-        return mexa_score(
-            source, texts, pivot=self.pivot, embedding=self.embedding, drop_first=int(drop), add_bos=drop,
-            prefix=self.prefix,
-        )  # fmt: skip
+        task = self.architecture
+        source = loading.load(model, task=task, dtype=self.dtype) if trained else untrained(model, task, seed=0)
+        drop = not self.keep_first and task == "causal-lm" and self.embedding != "last"
+        options: Any = {"pivot": self.pivot, "embedding": self.embedding, "prefix": self.prefix}
+        return mexa_score(source, texts, drop_first=int(drop), add_bos=drop, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +180,6 @@ class Score(_Lines):
     """Task scores of some languages: a .tsv of language and score in [0, 1], or the results JSON of lm-eval."""
     english_score: Annotated[float | None, Range(0, 1)] = None
     """The model's task score in the pivot; with it alone, predictions come from the ideal line."""
-    controls: bool = True
-    """Say what random weights, shuffled sentences and shared letters reach: so much of a score is no knowledge."""
     out: Path = Path("mexa")
     """Folder of languages.tsv and languages.json."""
 
@@ -222,83 +193,51 @@ class Compare(_Lines):
 
 
 def score(options: Score) -> None:
-    """Print the table and write it."""
+    """Print the table and write it, each score beside what is reached without knowledge."""
     from core.files import finite_json, write_json, write_table
-    from core.metrics.stats import Interval, pearson
+    from core.metrics.stats import pearson
     from core.tasks.scores import read_scores
+    from core.text.distance import shared_trigrams
+    from papers.mexa.method import mexa
 
     texts = options.texts()
     known = read_scores(options.scores, texts) if options.scores else {}
-    found = options.align(options.model, texts)
     measured = known.pop(options.pivot, None)
+    found = options.align(options.model, texts)
+    untrained = options.align(options.model, texts, trained=False)
+    pooled = {code: a.score for code, a in found.items()}
     english = measured if options.english_score is None else options.english_score
-    pooled = {code: alignment.score for code, alignment in found.items()}
-    beside = controls(options, texts, found) if options.controls else {}
     estimates, fit = estimate_task_scores(pooled, known, english)
-    print(f"{options.model}, {len(texts[options.pivot])} sentences, mean over layers")
-    unknown = Interval(math.nan, math.nan, math.nan, "")
-    rows: dict[str, dict[str, Any]] = {}
-    for code in sorted(found, key=lambda code: -pooled[code]):
-        a, estimate = found[code], estimates.get(code, unknown)
-        rows[code] = {"score": a.score, "low": a.interval.low, "high": a.interval.high, "max": max(a.curve)}
-        rows[code] |= {"best_layer": a.best_layer, "tail": a.tail, "n": a.n, "task_score": known.get(code)}
-        rows[code] |= beside.get(code, {})
-        rows[code] |= {"estimate": estimate.estimate, "estimate_low": estimate.low, "estimate_high": estimate.high}
-        told = f"  predicted {_span(estimate)}" if code in estimates else ""
-        told = f"  task {known[code]:.2f}" if code in known else told
-        best = f"best {max(a.curve):.2f} at layer {a.best_layer:2} (chance < {a.tail:.0e})"
-        known_without = max(beside.get(code, {}).values(), default=0.0)
-        told += f"  without knowledge {known_without:.2f}" if beside else ""
-        print(f"  {code:10} {_span(a.interval)}  {best}{told}{_no_more(a, known_without)}")
+    n = len(texts[options.pivot])
+    print(f"{options.model}, {n} sentences, mean over layers")
+    rows = {}
+    for code, a in sorted(found.items(), key=lambda entry: -entry[1].score):
+        letters = float(mexa(shared_trigrams(texts[options.pivot], texts[code]).tolist()))
+        without = {"untrained": untrained[code].score, "shuffled": a.shuffled, "letters": letters}
+        predicted, most = estimates.get(code), max(without.values())
+        rows[code] = {
+            "score": a.score, "low": a.interval.low, "high": a.interval.high, "max": max(a.curve),
+            "best_layer": a.best_layer, "tail": a.tail, "n": n, "task_score": known.get(code), **without,
+            "estimate": predicted and predicted.estimate, "estimate_low": predicted and predicted.low,
+            "estimate_high": predicted and predicted.high,
+        }  # fmt: skip
+        told = f"best {max(a.curve):.2f} at layer {a.best_layer:2} (chance < {a.tail:.0e})"
+        told += f"  task {known[code]:.2f}" if code in known else ""
+        told += f"  predicted {_span(predicted)}" if predicted else ""
+        told += f"  without knowledge {most:.2f}"
+        told += "  (no more than without knowledge)" if a.interval.low <= most else ""
+        print(f"  {code:10} {_span(a.interval)}  {told}")
     write_table(options.out / "languages.tsv", [finite_json({"language": code, **row}) for code, row in rows.items()])
-    curves = {code: {**row, "curve": found[code].curve} for code, row in rows.items()}
-    write_json(options.out / "languages.json", curves)
-    if beside:
-        print("Without knowledge: the most that random weights, shuffled sentences and shared letters reach.")
+    write_json(
+        options.out / "languages.json", {code: {**row, "curve": found[code].curve} for code, row in rows.items()}
+    )
+    print("Without knowledge: the most that random weights, shuffled sentences and shared letters reach.")
     r = pearson([pooled[code] for code in known], list(known.values())) if len(known) > 2 else math.nan
     if math.isfinite(r):  # equal scores have none
         print(f"Pearson r with the task score over {len(known)} languages: {r:.2f}.")
     if estimates and fit is None:
         print("Predicted on the ideal line; with three or more --scores a line is fitted and has intervals.")
     print(f"Scores fall with the number of sentences: compare only those of equally many. Wrote {options.out}.")
-
-
-def controls(
-    options: Score, texts: Mapping[str, Sequence[str]], found: Mapping[str, Alignment]
-) -> dict[str, dict[str, float]]:
-    """By language, the score of random weights, of sentences paired with others', and of shared letters alone."""
-    from core.text.distance import shared_trigrams
-    from papers.mexa.method import mexa
-
-    untrained = options.align(options.model, texts, trained=False)
-    return {
-        code: {
-            "untrained": untrained[code].score,
-            "shuffled": alignment.shuffled,
-            "letters": float(mexa(shared_trigrams(texts[options.pivot], texts[code]).tolist())),
-        }
-        for code, alignment in found.items()
-    }
-
-
-def without_placeholders(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Sentences without what stands unchanged in every language; those that are then empty or repeated are left out."""
-    from core.corpora.table import parallel_table
-
-    bare = {
-        code: {str(n): " ".join(_FIXED.sub(" ", line).split()) for n, line in enumerate(lines)}
-        for code, lines in texts.items()
-    }
-    rows = parallel_table(bare, list(bare), corpus="The text without placeholders", distinct=True, sort=False)
-    if lost := len(next(iter(texts.values()))) - len(rows):
-        print(
-            f"Left out: {lost} rows that are empty or repeated without placeholders (--keep-placeholders keeps them)."
-        )
-    return {code: list(rows[code]) for code in bare}
-
-
-def _no_more(found: Alignment, without: float) -> str:
-    return "  (no more than without knowledge)" if found.interval.low <= without else ""
 
 
 def compare(options: Compare) -> None:
@@ -308,7 +247,7 @@ def compare(options: Compare) -> None:
     texts = options.texts()
     before, after = (options.align(model, texts) for model in options.models)
     for code, a in after.items():
-        found = stats.compare(a.by_sentence, before[code].by_sentence)
+        found = stats.compare({0: a.by_sentence}, {0: before[code].by_sentence})
         print(f"  {code:10} {found.control:.3f} -> {found.treatment:.3f}  {_span(found.interval)}")
 
 

@@ -476,7 +476,7 @@ def test_flores_dev_is_trained_on_and_devtest_is_tested_on(monkeypatch: pytest.M
     parts = data.load(PRESETS["paper"])
     assert [item["key"] for item in parts.sft] == ["dev"]
     assert [item["key"] for item in parts.test] == ["devtest"]
-    examples = data.sft_examples(override(PRESETS["paper"], {"retention_p": 1.0}), parts)
+    examples = data.sft_examples(override(PRESETS["paper"], {"retention_p": 1.0}))
     assert len(examples) == 2 * (57 + 57 + 1)  # both directions of English and Chinese with 57 others, and both between
     assert len(data.test_examples(PRESETS["paper"], parts)) == 230
     assert len(data.test_examples(PRESETS["paper"], replace(parts, test=[{**parts.test[0], "de": None}]))) == 226

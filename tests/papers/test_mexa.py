@@ -344,10 +344,10 @@ def test_languages_without_a_score_are_estimated() -> None:
 def test_chance_is_that_of_any_layer() -> None:
     hits = torch.zeros(31, 40, dtype=torch.bool)
     hits[15, :4] = True
-    found = use.Alignment(hits)
+    found = use.alignment(hits, shuffled=0.0)
     assert found.best_layer == 15
     assert found.tail == pytest.approx(31 * method.chance_tail(4, 40))
-    assert use.Alignment(torch.zeros(3, 9, dtype=torch.bool)).tail == 1
+    assert use.alignment(torch.zeros(3, 9, dtype=torch.bool), shuffled=0.0).tail == 1
     assert found.interval.estimate == pytest.approx(found.score)
 
 
@@ -534,7 +534,7 @@ def corpus(tmp_path: Path) -> Path:
     return write_tsv(tmp_path / "mine.tsv", columns)
 
 
-def test_what_is_the_same_in_every_language_pairs_nothing() -> None:
+def test_what_is_the_same_in_every_language_pairs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     english = ["Save %(count)d files", "Open <b>it</b>", "Call {name} at 10:30", "See https://x.y/z", "Save 7 files"]
     other = [
         "Uložiť %(count)d súborov",
@@ -543,9 +543,11 @@ def test_what_is_the_same_in_every_language_pairs_nothing() -> None:
         "Pozri https://x.y/z",
         "Ulož 7 súborov",
     ]
-    bare = use.without_placeholders({"en": english, "sk": other})
+    path = write_tsv(tmp_path / "messages.tsv", {"en": english, "sk": other})
+    bare = use.Score(path, model="").texts()
     assert bare["en"] == ["Save files", "Open it", "Call at", "See"]
     assert not any(character in "".join(bare["sk"]) for character in "%<{/0123456789")
+    assert "1 of 5 rows" in capsys.readouterr().out
 
 
 def test_own_lines_from_the_command_line(
