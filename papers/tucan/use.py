@@ -83,10 +83,10 @@ def score(options: Score) -> None:
     if missing := [item["id"] for item in items if not isinstance(given.get(item["id"]), str)]:
         raise UserError(f"{options.answers} has no response for {missing[0]!r}: items and answers are joined on `id`.")
     tags = data.load_prompt(options.prompt)[0].tags
-    verdicts = [grader.examine(given[item["id"]], item, tags) for item in items]
-    print_report(grader.summarize(items, verdicts))
+    report = grader.score(items, [given[item["id"]] for item in items], tags)
+    print_report(report)
     if options.out:
-        write_rows(options.out, wrong_items(items, [given[item["id"]] for item in items], verdicts))
+        write_rows(options.out, wrong_items(items, report))
 
 
 VERBS: Verbs = {"build": (Build, build), "score": (Score, score)}
