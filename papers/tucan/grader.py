@@ -45,7 +45,7 @@ def parse_call(response: str, tags: Tags = OFFICIAL) -> Call | None:
     try:
         payload = json.loads(match[1].strip())
     except (ValueError, RecursionError):  # ValueError: also integers of thousands of digits
-        return Call(None, None, malformed=True)
+        payload = None
     if not isinstance(payload, dict) or "error" in payload:
         return Call(None, None, malformed=True)
     return Call(payload.get("name"), payload.get("arguments", payload.get("parameters"))) if payload else None

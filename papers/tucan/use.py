@@ -33,7 +33,7 @@ class Build:
     """Write items with their chat form: what training reads, and what scoring reads."""
 
     tools: str = ""
-    """Functions: a JSON list (plain JSON Schema or OpenAI's form) or an MCP answer. Empty: ours."""
+    """Functions: a JSON list of plain JSON Schema, of OpenAI's form or of an MCP server's tools. Empty: ours."""
     templates: tuple[str, ...] = ()
     """Request templates, one YAML file a language (see bg.yaml). Empty: ours."""
     count: Annotated[int, Range(1)] = 500
