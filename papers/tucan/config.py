@@ -29,17 +29,16 @@ _TUNING = replace(_READING, steps=0, epochs=1, batch_size=16, micro_batch_size=8
 
 @dataclass(frozen=True)
 class PromptConfig:
-    """How functions and request are put into the one user turn."""
+    """How functions and request are put into the one user turn; the tags are the official ones."""
 
     wording: Literal["short", "long"] = "short"
-    """Our short wording, with schemas without blanks and descriptions, or one that is laid out like the official one,
-    three times as long."""
+    """Ours, with schemas without blanks and descriptions, or one laid out like the official one, thrice as long."""
     file: str = ""
     """YAML file with other wordings (keys as in prompts.yaml), such as the exact official text. Empty: ours."""
     start: str = "```tool_call"
-    """Opens a call (official)."""
+    """Opens a call."""
     end: str = "```"
-    """Closes a call (official)."""
+    """Closes a call."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +114,9 @@ class Config:
             raise UserError("prompt.start and prompt.end must not be empty: a call could not be found.")
 
 
-TINY = Config()
 PAPER_SCALE = Config(
     base="INSAIT-Institute/BgGPT-Gemma-2-2.6B-IT-v1.0",
-    lora_rank=16,
-    lora_dropout=0.05,
-    quantization="nf4",
-    attention="eager",
+    lora_rank=16, lora_dropout=0.05, quantization="nf4", attention="eager",
     train_file="llm-bg/Tucan-BG-v1.0",
     eval_file="llm-bg/Tucan-BG-Eval-v1.0",
     prompt=PromptConfig(wording="long"),
@@ -129,18 +124,14 @@ PAPER_SCALE = Config(
         epochs=2, batch_size=16, micro_batch_size=2, max_length=2048, learning_rate=2e-4, schedule="cosine",
         warmup=0.03, layout="padded", long_documents="drop", precision="bf16", gradient_checkpointing=True,
     ),
-    max_new_tokens=512,
-    temperature=0.1,
-    repetition_penalty=1.1,
+    max_new_tokens=512, temperature=0.1, repetition_penalty=1.1,
 )  # fmt: skip
-
-_SMALL = BaseModel(16, 2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0))
 PRESETS: dict[str, Config] = {
-    "smoke": replace(
-        TINY, base_model=_SMALL, lora_rank=2, examples=16, limit=14, max_new_tokens=6,
-        training=replace(_TUNING, max_length=1024),
+    "smoke": Config(
+        base_model=BaseModel(16, 2, vocabulary=500, training=replace(_READING, steps=2, batch_size=2, warmup=0)),
+        lora_rank=2, examples=16, limit=14, max_new_tokens=6, training=replace(_TUNING, max_length=1024),
     ),
-    "tiny": TINY,
+    "tiny": Config(),
     "paper": PAPER_SCALE,
     "paper_9b": replace(PAPER_SCALE, base="INSAIT-Institute/BgGPT-Gemma-2-9B-IT-v1.0", lora_rank=32),
     "paper_27b": replace(
@@ -180,23 +171,21 @@ def _architecture(config: Config) -> Any:
 def workload(config: Config) -> list[Workload]:
     """What tuning costs, for `papers plan`: 10,035 conversations of about 600 tokens of Gemma's tokenizer (assumed:
     two or three indented schemas are most of them); in miniature also the base, whose rows have about 40."""
-    from core.cost.workload import Workload
+    from core.cost.workload import Workload, of_training
 
-    small, settings = base_shape(config.base_model, config.base_model.vocabulary), config.training
-    tuning = Workload(
-        architecture=_architecture(config),
-        tokens=(600 * 10_035 if config.train_file else 80 * config.examples) * settings.epochs,
+    tuning = of_training(
+        config.training,
+        _architecture(config),
+        (600 * 10_035 if config.train_file else 80 * config.examples) * config.training.epochs,
         kind="inference" if config.adapter == "none" else "training",
         method="lora" if config.quantization == "none" else "qlora",
-        sequence_length=settings.max_length,
-        micro_batch_size=settings.micro_batch_size or settings.batch_size,
         lora_rank=config.lora_rank,
-        checkpointing=settings.gradient_checkpointing,
         name="LoRA on function-calling conversations",
     )
-    reading = config.base_model.training
-    base = Workload(small, 40 * reading.steps * reading.batch_size, sequence_length=256, precision="fp32", name="base")
-    return [tuning] if config.base else [base, tuning]
+    if config.base:
+        return [tuning]
+    read = 40 * config.base_model.training.steps * config.base_model.training.batch_size
+    return [Workload(_architecture(config), read, sequence_length=256, precision="fp32", name="base"), tuning]
 
 
 def simulation(config: Config) -> list[Simulation]:
@@ -205,10 +194,10 @@ def simulation(config: Config) -> list[Simulation]:
 
     from core.cost.steps import Simulation, adapted, write
 
-    nf4, attention = config.quantization == "nf4", None if config.attention == "auto" else config.attention
+    attention = None if config.attention == "auto" else config.attention
     model = adapted(
-        _architecture(config), config.lora_rank, nf4=nf4, attention=attention, alpha=2 * config.lora_rank,
-        dropout=config.lora_dropout, checkpointing=config.training.gradient_checkpointing,
+        _architecture(config), config.lora_rank, nf4=config.quantization == "nf4", attention=attention,
+        alpha=2 * config.lora_rank, dropout=config.lora_dropout, checkpointing=config.training.gradient_checkpointing,
     )  # fmt: skip
     training = config.training if config.adapter == "lora" else None
     writing = partial(write, prompt=1500 if config.base else 64, new=config.max_new_tokens)

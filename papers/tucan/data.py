@@ -16,7 +16,7 @@ import json
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,9 +48,6 @@ _SLOT = re.compile(r"\{(\w+)\}")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 
 
-# --- functions, and how each language asks for them -----------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Tool:
     """How one language asks for a function, what it asks back for an argument, and its answer without functions."""
@@ -62,23 +59,18 @@ class Tool:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Functions and templates.
+    """Functions as a model sees them, and by language how they are asked for and refused.
 
-    Attributes:
-        functions: By name, as a model sees them.
-        topics: `{function: what it is about}`; functions of one topic are easily mistaken for one another.
-        tools: `{language: {function: how it is asked for}}`; the n-th request of all languages is the same.
-        values: `{language: {slot: {value: text}}}`, the same values in every language.
-        calls: `{language: {slot: {value: what the call gives}}}`, where that is not what the request says.
-        refusals: `{language: what is said where no function fits}`.
+    Functions of one topic are easily mistaken for one another. The n-th request of a tool is the same in all languages,
+    and so are the keys of `values[language][slot]`; what stands there is what the request says, or a pair of that and
+    what the call gives.
     """
 
     functions: dict[str, dict[str, Any]]
     topics: dict[str, str]
     tools: dict[str, dict[str, Tool]]
-    values: dict[str, dict[str, dict[Any, str]]]
+    values: dict[str, dict[str, dict[Any, Any]]]
     refusals: dict[str, list[str]]
-    calls: dict[str, dict[str, dict[Any, Any]]] = field(default_factory=dict)
 
     def slots(self, name: str) -> dict[str, Any]:
         """Arguments of a function, each with its schema."""
@@ -119,46 +111,39 @@ class Catalogue:
                 drawn[slot] = rng.choice([value for value in pool if value not in drawn.values()] or pool)
         return tuple(drawn.items())
 
-    def texts(self, drawn: Draw, language: str) -> dict[str, str]:
-        """The values of a draw as a language writes them."""
-        return {slot: self.values[language][slot][value] for slot, value in drawn.values}
+    def texts(self, values: Iterable[tuple[str, Any]], language: str) -> dict[str, str]:
+        """Values by slot as a language writes them."""
+        found = {slot: self.values[language][slot][value] for slot, value in values}
+        return {slot: entry[0] if isinstance(entry, list) else entry for slot, entry in found.items()}
 
     def render(self, drawn: Draw, language: str) -> dict[str, Any]:
-        """A draw in one language: the form in which it is scored, and the answer where it is no call.
-
-        Raises:
-            UserError: The language lacks the template or a value; the gold call violates its schema, or has a value
-                that does not stand in the request.
-        """
+        """A draw in one language: the form in which it is scored, and the answer where it is no call."""
         try:
-            tool, texts = self.tools[language][drawn.name], self.texts(drawn, language)
+            tool, texts = self.tools[language][drawn.name], self.texts(drawn.values, language)
             request = fill(tool.requests[drawn.template], texts, language)
             said = tool.ask[drawn.missing] if drawn.missing else self.refusals[language]
+            said = said if drawn.offered else [fill(tool.reply, texts, language)]
         except (KeyError, IndexError) as error:
             raise UserError(f"{language} lacks {error} that another language has: keep the files aligned.") from None
-        expected: dict[str, Any] = {"should_call_function": drawn.scenario in CALL_SCENARIOS}
         shown = [self.functions[name] for name in drawn.offered]
         item = {"scenario_type": drawn.scenario, "user_message": request, "functions": shown}
         if drawn.scenario in CALL_SCENARIOS:
-            expected |= {"expected_function": drawn.name, "expected_parameters": self._gold(drawn, language, request)}
-            return {**item, "expected_behavior": expected}
-        if not drawn.offered:
-            said = [fill(tool.reply, texts, language)]
-        expected["expected_response_type"] = "text_clarification" if drawn.missing else "text_only"
-        return {**item, "expected_behavior": expected, "answer": said[drawn.wording % len(said)]}
+            gold = self._gold(drawn, language, request)
+            called = {"should_call_function": True, "expected_function": drawn.name, "expected_parameters": gold}
+            return {**item, "expected_behavior": called}
+        kind = "text_clarification" if drawn.missing else "text_only"
+        refrained = {"should_call_function": False, "expected_response_type": kind}
+        return {**item, "expected_behavior": refrained, "answer": said[drawn.wording % len(said)]}
 
     def _gold(self, drawn: Draw, language: str, request: str) -> dict[str, Any]:
-        """Values as the call has to give them.
-
-        What the user's file says, else the schema's own for enumerations, else what stands in the request.
-        """
-        gold: dict[str, Any] = {}
+        """Values as the user's pair says, else as the schema enumerates them, else as they stand in the request."""
+        gold, texts = {}, self.texts(drawn.values, language)
         for slot, value in drawn.values:
-            schema, text = self.slots(drawn.name)[slot], self.values[language][slot][value]
-            own = text if not closed(schema) and "string" in schema.get("type", "string") else value
-            gold[slot] = self.calls.get(language, {}).get(slot, {}).get(value, own)
-            if not closed(schema) and normalize(text) not in normalize(request):
-                raise UserError(f"The value {text!r} of {slot} does not occur in the request {request!r}.")
+            schema, entry = self.slots(drawn.name)[slot], self.values[language][slot][value]
+            own = entry if not closed(schema) and "string" in schema.get("type", "string") else value
+            gold[slot] = entry[1] if isinstance(entry, list) else own
+            if not closed(schema) and normalize(texts[slot]) not in normalize(request):
+                raise UserError(f"The value {texts[slot]!r} of {slot} does not occur in the request {request!r}.")
         if wrong := violations(gold, self.functions[drawn.name]["parameters"]):
             raise UserError(f"The gold call of {request!r} violates its schema: {wrong[0]}.")
         return gold
@@ -187,11 +172,7 @@ def fill(template: str, values: Mapping[str, str], language: str) -> str:
 
 
 def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ()) -> Catalogue:
-    """Read functions (a JSON list) and one YAML file a language; by default ours. Values that one lacks are left out.
-
-    Raises:
-        UserError: Names the file, function and template that does not fit.
-    """
+    """Read functions (a JSON list) and a YAML file a language, by default ours; values that one lacks are left out."""
     listed = Path(tools or HERE / "tools.json")
     found = list(adapted(str(listed), load_json(listed, list), lambda function, _: plain_function(function)))
     topics = {function["name"]: function.pop("x-topic", function["name"]) for function in found}
@@ -201,30 +182,24 @@ def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ())
             entry = load_yaml(Path(path))
             code = str(entry["language"])
             catalogue.tools[code] = {name: Tool(**tool) for name, tool in entry["tools"].items()}
-            given = {slot: _values(source, code, slot) for slot, source in entry["values"].items()}
-            catalogue.values[code] = {slot: texts for slot, (texts, _) in given.items()}
-            catalogue.calls[code] = {slot: calls for slot, (_, calls) in given.items()}
+            catalogue.values[code] = {slot: _values(source, code, slot) for slot, source in entry["values"].items()}
             catalogue.refusals[code] = list(map(str, entry["no_function"]))
             for name, tool in catalogue.tools[code].items():
                 _check(catalogue, code, name, tool)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}, {error}"
             raise UserError(f"{path} is not laid out as papers/tucan/en.yaml: {reason}.") from None
-    for slot in {slot for table in catalogue.values.values() for slot in table}:
-        tables = [table[slot] for table in catalogue.values.values() if slot in table]
-        common = set.intersection(*map(set, tables))
-        for table in tables:
-            for value in table.keys() - common:
-                del table[value]
+    for slots in catalogue.values.values():
+        for slot, table in slots.items():
+            others = [other[slot] for other in catalogue.values.values() if slot in other]
+            slots[slot] = {value: text for value, text in table.items() if all(value in other for other in others)}
+            if not slots[slot] or len(slots[slot]) < 5 <= len(table):
+                raise UserError(f"The languages share {len(slots[slot])} values of {slot!r}: give all the same keys.")
     return catalogue
 
 
 def plain_function(function: Any) -> dict[str, Any]:
-    """A function in our form, from plain JSON Schema, OpenAI's `{"type": "function", ...}` or an MCP tool.
-
-    Raises:
-        UserError: It has no name, or its parameters are no object schema.
-    """
+    """A function in our form, from plain JSON Schema, OpenAI's `{"type": "function", ...}` or an MCP tool."""
     try:
         own = plain(function)
         schema = own["parameters"]
@@ -241,26 +216,23 @@ def plain_function(function: Any) -> dict[str, Any]:
     return {**kept, "parameters": {"type": "object", **schema, "properties": properties}}
 
 
-def _values(source: Any, language: str, slot: str) -> tuple[dict[Any, str], dict[Any, Any]]:
-    """Values of a slot with their texts, and what a call gives where a text is a pair of text and call.
-
-    A mapping, a list, `cldr:city`, `cldr:currency without EUR`, `range:2:60`.
-    """
-    if isinstance(source, Mapping | list):
-        pairs = source if isinstance(source, Mapping) else dict(zip(source, source, strict=True))
-        both = {value: text for value, text in pairs.items() if isinstance(text, list)}
-        if wrong := [text for text in both.values() if len(text) != 2 or not isinstance(text[0], str)]:
+def _values(source: Any, language: str, slot: str) -> dict[Any, Any]:
+    """Values of a slot from a mapping, a list, `cldr:city`, `cldr:currency without EUR` or `range:2:60`."""
+    if isinstance(source, list):
+        source = dict(zip(source, source, strict=True))
+    if isinstance(source, Mapping):
+        pairs = [entry for entry in source.values() if isinstance(entry, list)]
+        if wrong := [pair for pair in pairs if len(pair) != 2 or not isinstance(pair[0], str)]:
             raise UserError(
                 f"{language}: {wrong[0]!r} of {slot!r} is no pair of what the request says and what the call gives."
             )
-        texts = {value: str(text[0] if value in both else text) for value, text in pairs.items()}
-        return texts, {value: call for value, (_, call) in both.items()}
+        return {value: entry if isinstance(entry, list) else str(entry) for value, entry in source.items()}
     kind, _, rest = str(source).partition(":")
     names, _, left_out = rest.partition(" without ")
     if kind == "cldr":
-        return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}, {}
+        return {key: text for key, text in short_names(language, names).items() if key not in left_out.split()}
     if kind == "range" and re.fullmatch(r"\d{1,6}:\d{1,6}", rest):
-        return {number: str(number) for number in range(*map(int, rest.split(":")))}, {}
+        return {number: str(number) for number in range(*map(int, rest.split(":")))}
     raise UserError(f"Values of {slot!r} ({source!r}) are not understood: a list, a mapping, cldr:city or range:2:60.")
 
 
@@ -282,31 +254,14 @@ def _check(catalogue: Catalogue, language: str, name: str, tool: Tool) -> None:
         raise UserError(f"{language}: {name} has no question that asks for {min(missing)!r}.")
 
 
-# --- drawing items --------------------------------------------------------------------------------------------------
-
-
 def build_dataset(
     catalogue: Catalogue, count: int, *, languages: Sequence[str] = ("bg", "en"), part: Part = "train", seed: int = 0,
     mix: Mapping[str, float] = MIX, distractors: int = 3, tools: Sequence[str] = (), withheld: Sequence[str] = (),
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Draw items; item i is draw i // len(languages) in language i % len(languages).
+    """Draw items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`, each draw in every language.
 
-    Args:
-        catalogue: Functions and templates.
-        count: Items in all.
-        languages: Of the requests.
-        part: Whose templates and values are used.
-        seed: Of the draws.
-        mix: Share of each scenario; shares are met up to rounding.
-        distractors: At most so many further functions, at least 1.
-        tools: Functions that are asked for; none: all. Each scenario goes through all of them before one comes again.
-        withheld: Functions that are neither asked for nor offered.
-
-    Returns:
-        Items with ids `<function>/<scenario>/<part>-<seed>-<number>-<language>`.
-
-    Raises:
-        UserError: A catalogue that cannot fill a scenario.
+    The shares of `mix` are met up to rounding. Of `tools` (none: all) each is asked for in a scenario before one comes
+    again, beside at most `distractors` further functions; those `withheld` are neither asked for nor offered.
     """
     rng = random.Random(f"{seed}/{part}")
     asked = [name for name in tools or catalogue.tools[languages[0]] if name not in withheld]
@@ -340,11 +295,7 @@ def build_dataset(
 
 
 def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
-    """One evaluation row as an item. Functions and expected values stay as they are: the official prompt shows them so.
-
-    Raises:
-        UserError: A part cannot be parsed or is of another kind; KeyError and TypeError as :func:`adapted` expects.
-    """
+    """One evaluation row as an item; functions and expected values stay as they are: the official prompt shows them."""
     functions = list(_parsed(row.get("functions"), "functions") or [])
     expected = dict(_parsed(row["expected_behavior"], "expected_behavior"))
     called = expected["should_call_function"]
@@ -366,11 +317,7 @@ def evaluation_item(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
 
 
 def training_messages(row: Mapping[str, Any], prompt: Prompt) -> Chat:
-    """One training row as a chat: an item, or what :func:`core.tasks.samples.lesson` takes, such as `messages`.
-
-    Raises:
-        UserError: No known column, a role that is not known, or no answer of the assistant.
-    """
+    """One training row as a chat: an item, or what :func:`core.tasks.samples.lesson` takes, such as `messages`."""
     if row.get("expected_behavior"):
         # Not its `messages`, which may be worded otherwise: training and scoring must show a model the same prompt.
         item = evaluation_item(row)
@@ -398,33 +345,17 @@ def read_items(source: str, limit: int = 0) -> list[dict[str, Any]]:
     return list(adapted(source, list(read_rows(source, split="test"))[: limit or None], evaluation_item))
 
 
-def training_prompt(config: Config) -> tuple[Prompt, str]:
-    """The wording for what is trained on, and its hash: as :func:`load_prompt` for the languages that the rows name."""
-    rows = read_rows(config.train_file) if config.train_file else ()
-    return load_prompt(config.prompt, {str(row.get("language") or OWN) for row in rows} or (OWN,))
-
-
 def training_chats(config: Config) -> list[Chat]:
-    """What an arm is trained on, from a file or the miniature: every ablation changes both.
-
-    Raises:
-        UserError: A row of the file cannot be read, or an ablation keeps none.
-    """
-    prompt = training_prompt(config)[0]
-    if not config.train_file:
+    """What an arm is trained on, from a file or the miniature: every ablation changes both."""
+    rows = list(read_rows(config.train_file)) if config.train_file else []
+    prompt, _ = load_prompt(config.prompt, [str(row.get("language") or OWN) for row in rows] or [OWN])
+    if not rows:
         from papers.tucan import miniature
 
         chats = [conversation(item, prompt) for item in miniature.training_items(config)]
     else:
-
-        def wanted(row: Mapping[str, Any], chat: Chat) -> bool:
-            request = row.get("user_message") or chat[0]["content"].splitlines()[-1]
-            called = any(parse_call(turn["content"], prompt.tags) for turn in chat[1:])
-            return config.languages in ("all", _language(row, request)) and (config.negatives or called)
-
-        rows = list(read_rows(config.train_file))
         read: list[Chat] = list(adapted(config.train_file, rows, lambda row, _: training_messages(row, prompt)))
-        kept = [chat for row, chat in zip(rows, read, strict=True) if wanted(row, chat)]
+        kept = [chat for row, chat in zip(rows, read, strict=True) if _wanted(config, row, chat, prompt)]
         if not kept:
             raise UserError(f"{config.train_file} has no conversation to train on: see languages and negatives.")
         chats = list(itertools.islice(itertools.cycle(kept), len(read)))  # others in the place of what is left out
@@ -435,15 +366,18 @@ def training_chats(config: Config) -> list[Chat]:
     return chats
 
 
+def _wanted(config: Config, row: Mapping[str, Any], chat: Chat, prompt: Prompt) -> bool:
+    """Whether an arm trains on a row: whether it is in its language, and has a call if it has no negatives."""
+    request = row.get("user_message") or chat[0]["content"].strip().rpartition("\n")[2]
+    called = any(parse_call(turn["content"], prompt.tags) for turn in chat[1:])
+    return config.languages in ("all", _language(row, request)) and (config.negatives or called)
+
+
 def load_prompt(config: PromptConfig, languages: Iterable[str] = (OWN,)) -> tuple[Prompt, str]:
     """The wording that a configuration names, and a short hash of it, to be reported with every number.
 
-    Args:
-        config: The wording, or a file of other ones.
-        languages: Of the requests. Without a file, and where none is Bulgarian or undetermined, the wording is English.
-
-    Raises:
-        UserError: No such file or wording, or one that lacks a part.
+    Without a file of other wordings, and where none of the `languages` of the requests is Bulgarian or undetermined,
+    the wording is English.
     """
     content, wording = load_yaml(Path(config.file or HERE / "prompts.yaml")), config.wording
     names = ("system", "default_system", "functions_header", "query_header", "user")

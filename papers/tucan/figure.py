@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from core.experiment.figures import arm_bars, metric_rows
-from core.experiment.report import COLOURS
+from core.experiment.report import COLOURS, trivial_lines
 from core.experiment.results import Record
 
 ARMS = (
@@ -30,12 +30,7 @@ def draw(record: Record) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4), width_ratios=(1.1, 1))
     # The base never calls: its bar would be the line, its interval one of a constant.
     arm_bars(left, record, "accuracy_bg", ARMS, unit="tool")
-    # Two solvers are close: the name of one ends at its line, that of the other begins there.
-    for (solver, value), side in zip(record.trivial("base").items(), ("right", "left", "left"), strict=True):
-        left.axvline(value, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-        name = {"never_call": "never call (base)", "neighbour": "nearest request"}.get(solver, "rule by hand")
-        left.text(value, 1.0, f" {name} ", transform=left.get_xaxis_transform(), fontsize=7,
-                  color=COLOURS["grey"], ha=side, va="bottom")  # fmt: skip
+    trivial_lines(left, record, "base", vertical=True)
     left.set_xlabel("accuracy, six scenarios alike")
     left.set_title("Bulgarian requests, every arm", pad=14)
     rows = {f"accuracy_{scenario}_bg": label for scenario, label in SCENARIOS.items()}

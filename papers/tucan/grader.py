@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
 from core.errors import UserError
-from papers.tucan.method import Item, Prompt, Tags
+from papers.tucan.method import OFFICIAL, Item, Prompt, Tags
 
 Label = Literal[
     "CORRECT", "NO_CALL_WHEN_EXPECTED", "UNEXPECTED_CALL", "WRONG_FUNCTION", "WRONG_PARAMETERS", "MALFORMED_JSON"
@@ -32,25 +33,22 @@ class Call(NamedTuple):
     malformed: bool = False
 
 
-def parse_call(response: str, tags: Tags | None = None) -> Call | None:
+def parse_call(response: str, tags: Tags = OFFICIAL) -> Call | None:
     """Read the first call of an answer; None when there is no block, or an empty object in it.
 
     A payload that is no object is malformed (the official scorer raises an exception there). `parameters` is accepted
     for `arguments`.
     """
-    tags = tags or Tags()
     match = re.search(re.escape(tags.start) + r"(.*?)" + re.escape(tags.end), response, re.DOTALL)
     if match is None:
         return None
     try:
         payload = json.loads(match[1].strip())
     except (ValueError, RecursionError):  # ValueError: also integers of thousands of digits
-        return Call(None, None, malformed=True)
+        payload = None
     if not isinstance(payload, dict) or "error" in payload:
         return Call(None, None, malformed=True)
-    if not payload:
-        return None
-    return Call(payload.get("name"), payload["arguments"] if "arguments" in payload else payload.get("parameters"))
+    return Call(payload.get("name"), payload.get("arguments", payload.get("parameters"))) if payload else None
 
 
 _LATIN = {
@@ -79,22 +77,15 @@ def equivalent(expected: Any, actual: Any) -> bool:
     if isinstance(expected, str) and isinstance(actual, str):
         same = expected.strip().lower() == actual.strip().lower()
         return same or normalize(expected) == normalize(actual)
-    if isinstance(expected, str) and isinstance(actual, int | float):
-        return _number(expected) == actual
-    if isinstance(actual, str) and isinstance(expected, int | float):
-        return _number(actual) == expected
+    if isinstance(expected, str) or isinstance(actual, str):
+        text, number = (expected, actual) if isinstance(expected, str) else (actual, expected)
+        try:
+            return bool(number == (float(text) if "." in text else int(text)))
+        except ValueError:
+            return False
     if isinstance(expected, list) and isinstance(actual, list):
         return len(expected) == len(actual) and all(map(equivalent, expected, actual))
-    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
-        return same_arguments(expected, actual)
-    return False
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        return None
+    return isinstance(expected, Mapping) and isinstance(actual, Mapping) and same_arguments(expected, actual)
 
 
 def same_arguments(expected: Any, actual: Any) -> bool:
@@ -104,21 +95,18 @@ def same_arguments(expected: Any, actual: Any) -> bool:
     return objects and all(equivalent(value, actual[key]) for key, value in expected.items())
 
 
-def grade(response: str, expected_behavior: Mapping[str, Any], tags: Tags | None = None) -> Label:
+def grade(response: str, expected_behavior: Mapping[str, Any], tags: Tags = OFFICIAL) -> Label:
     """Label one answer as the official scorer does. Where no call is wanted, its text is not read."""
-    return _label(parse_call(response, tags), expected_behavior)
-
-
-def _label(call: Call | None, expected: Mapping[str, Any]) -> Label:
+    call = parse_call(response, tags)
     if call is not None and call.malformed:
         return "MALFORMED_JSON"
-    if not expected["should_call_function"]:
+    if not expected_behavior["should_call_function"]:
         return "CORRECT" if call is None else "UNEXPECTED_CALL"
     if call is None:
         return "NO_CALL_WHEN_EXPECTED"
-    if call.name != expected["expected_function"]:
+    if call.name != expected_behavior["expected_function"]:
         return "WRONG_FUNCTION"
-    same = same_arguments(expected.get("expected_parameters"), call.arguments)
+    same = same_arguments(expected_behavior.get("expected_parameters"), call.arguments)
     return "CORRECT" if same else "WRONG_PARAMETERS"
 
 
@@ -130,10 +118,9 @@ class Verdict(NamedTuple):
     errors: tuple[str, ...] = ()
 
 
-def examine(response: str, item: Item, tags: Tags | None = None) -> Verdict:
+def examine(response: str, item: Item, tags: Tags = OFFICIAL) -> Verdict:
     """Grade one answer and validate its arguments against the JSON schema of the called function."""
-    call = parse_call(response, tags)
-    label = _label(call, item["expected_behavior"])
+    label, call = grade(response, item["expected_behavior"], tags), parse_call(response, tags)
     if call is None:
         return Verdict(label)
     offered = {one["name"]: one["parameters"] for one in map(plain, item["functions"])}
@@ -162,9 +149,6 @@ def violations(value: Any, schema: Any, path: str = "") -> list[str]:
     """Why parsed JSON does not satisfy a JSON Schema: types, enumerations, required and unknown properties, items.
 
     What else a schema may hold is not checked: a pattern from a stranger's schema can run for hours.
-
-    Raises:
-        UserError: A schema that is no object, or a type that does not exist.
     """
     where, shown = f"{path}: " if path else "", repr(value)[:40]
     if isinstance(schema, bool):  # everything, or nothing
@@ -198,23 +182,27 @@ class Report(NamedTuple):
     never_call: float
     scenarios: dict[str, float]
     errors: dict[Label, int]
+    answers: list[str]
+    verdicts: list[Verdict]
 
 
-def summarize(items: Sequence[Item], verdicts: Sequence[Verdict]) -> Report:
-    """Add up the verdicts of at least one item."""
-    scenarios: dict[str, list[bool]] = {}
-    for item, verdict in zip(items, verdicts, strict=True):
-        scenarios.setdefault(item["scenario_type"], []).append(verdict.label == "CORRECT")
+def score(items: Sequence[Item], answers: Iterable[str], tags: Tags = OFFICIAL) -> Report:
+    """Examine the answers to at least one item, in their order, and add up the verdicts."""
+    answers, scenarios = list(answers), defaultdict(list)
+    verdicts = [examine(text, item, tags) for text, item in zip(answers, items, strict=True)]
     labels = [verdict.label for verdict in verdicts]
+    for item, label in zip(items, labels, strict=True):
+        scenarios[item["scenario_type"]].append(label == "CORRECT")
     return Report(
         accuracy=labels.count("CORRECT") / len(labels),
         never_call=fmean(not item["expected_behavior"]["should_call_function"] for item in items),
         scenarios={name: fmean(right) for name, right in scenarios.items()},
         errors={label: labels.count(label) for label in LABELS},
+        answers=answers,
+        verdicts=verdicts,
     )
 
 
 def evaluate(generate: Callable[[list[str]], Iterable[str]], items: Sequence[Item], prompt: Prompt) -> Report:
     """Score any model or API: `generate` gets the rendered user turns and returns one answer for each."""
-    answers = generate([prompt.render(item["user_message"], item["functions"]) for item in items])
-    return summarize(items, [examine(text, item, prompt.tags) for text, item in zip(answers, items, strict=True)])
+    return score(items, generate([prompt.render(one["user_message"], one["functions"]) for one in items]), prompt.tags)

@@ -37,7 +37,6 @@ from core.tasks.samples import dialogue
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
-    from core.training.fit import FitResult
     from papers.tucan.data import Catalogue, Chat, Part
 
 Item = Mapping[str, Any]
@@ -61,16 +60,14 @@ class Tags:
     end: str = "```"
 
 
+OFFICIAL = Tags()
+
+
 @dataclass(frozen=True)
 class Prompt:
-    """Wording of the one user turn.
+    """Wording of the one user turn; `default_system` and `user` are for requests without functions.
 
-    Attributes:
-        system: First paragraph when there are functions; `{start}` and `{end}` stand for the tags.
-        default_system: First paragraph when there are none, before the request of `user`.
-        functions_header: Line before the schemas.
-        query_header: Line before the request.
-        short: Schemas without descriptions and blanks, a third of the length; else as the official scorer writes them.
+    If `short`, schemas have no descriptions and blanks, a third of the length; else as the official scorer writes them.
     """
 
     system: str
@@ -78,8 +75,8 @@ class Prompt:
     functions_header: str
     query_header: str
     user: str
-    tags: Tags = Tags()
-    short: bool = False
+    tags: Tags
+    short: bool
 
     def render(self, request: str, functions: Sequence[Mapping[str, Any]]) -> str:
         """The user turn: everything in one message, because Gemma-2 has no system role; functions as they are given."""
@@ -103,7 +100,7 @@ def undescribed(schema: Any, named: bool = False) -> Any:
     return {key: undescribed(value, named=key == "properties" and not named) for key, value in kept.items()}
 
 
-def render_call(name: str, arguments: Mapping[str, Any], tags: Tags = Tags()) -> str:
+def render_call(name: str, arguments: Mapping[str, Any], tags: Tags = OFFICIAL) -> str:
     """The call that a model is trained to write. Cyrillic stays Cyrillic: escapes would ruin a small model."""
     call = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
     return f"{tags.start}\n{call}\n{tags.end}"
@@ -127,11 +124,11 @@ class Draw:
 
     scenario: str
     name: str
-    template: int = 0
-    values: tuple[tuple[str, Any], ...] = ()
-    missing: str = ""
-    offered: tuple[str, ...] = ()
-    wording: int = 0
+    template: int
+    values: tuple[tuple[str, Any], ...]
+    missing: str
+    offered: tuple[str, ...]
+    wording: int
 
 
 def draw(
@@ -167,7 +164,7 @@ def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Ite
 def tune(
     model: Any, tokenizer: Any, chats: Sequence[Chat], rank: int, dropout: float,
     settings: TrainingConfig, run: Run, seed: int,
-) -> tuple[Any, FitResult]:  # fmt: skip
+) -> Any:  # fmt: skip
     """Train adapters of the given rank on all linear layers, scaled by alpha / r = 2; the base is frozen.
 
     Labels are the tokens of the assistant's turns with what ends them.
@@ -179,4 +176,5 @@ def tune(
 
     rows = chat_rows(tokenizer, chats)
     adapted = with_lora(model, rank, alpha=2 * rank, dropout=dropout, checkpointing=settings.gradient_checkpointing)
-    return adapted, fit(adapted, rows, settings, run, loss_fn=causal_lm_loss, seed=seed)
+    fit(adapted, rows, settings, run, loss_fn=causal_lm_loss, seed=seed)
+    return adapted

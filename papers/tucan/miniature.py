@@ -1,10 +1,9 @@
 """The miniature: a small chat model that has read two languages and never a function call, and what it is asked.
 
 The base talks Bulgarian and English: it says in words what it is asked for, tells which of some forms (JSON Schema) a
-request is for and which of their fields it fills, writes values as JSON, knows currencies of countries. It has
-read every wording and every name, as any chat model has, but no request of the test: the wordings of the test come with
-values of training, or names that nobody bears, and the values of the test in wordings of training, and never in its own
-words.
+request is for and which of their fields it fills, writes values as JSON, knows currencies of countries. It has read
+every wording and every name, as any chat model has, but no request of the test: the wordings of the test come with
+values of training, or names that nobody bears, the values of the test in wordings of training, never in its own words.
 What tuning shows is another matter: wordings and open values of the test are new to it, and two functions.
 """
 
@@ -14,10 +13,11 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from core.models.tokenization import chat_rows, train_bpe
 from core.tasks.choices import Question, from_items
@@ -26,7 +26,12 @@ from core.worlds import names
 from core.worlds.base import Item, split
 from papers.tucan.config import Config, base_shape
 from papers.tucan.data import Catalogue, Chat, Part, build_dataset, fill, load_catalogue, load_prompt
-from papers.tucan.method import BALANCED, CALLS, MIX, NO_CALL_SCENARIOS, Draw, conversation, render_call, undescribed
+from papers.tucan.method import BALANCED, CALLS, MIX, conversation, render_call, undescribed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.experiment.run import Run
 
 LANGUAGES = ("bg", "en")
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
@@ -44,6 +49,8 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 }
 # Of the territories; the base does not read of the others, and tuning asks about the last part alone.
 SHARES = {"dev": 0.25, "test": 0.25, "train": 0.15}
+# What the base reads, in parts: requests in other words, forms that they are for, their values as JSON, facts.
+KINDS = {"reply": 32, "form": 38, "values": 18, "fact": 12}
 # Share of the names that the base reads which nobody bears, so that they can only be copied; their sounds.
 MADE_UP = 0.3
 SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
@@ -63,16 +70,16 @@ TEMPLATE = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + e
 def facts() -> dict[str, list[Item]]:
     """Currencies of territories, as questions with answers, by part; a territory is one class in both languages."""
     items = names.facts(LANGUAGES, ("currency",), FRAMES)
-    both = [{item.cls for item in items if item.language == code} for code in LANGUAGES]
-    return split([item for item in items if item.cls in both[0] & both[1]], 0, SHARES)
+    asked = Counter(item.cls for item in items)
+    return split([item for item in items if asked[item.cls] == len(LANGUAGES)], 0, SHARES)
 
 
 @cache
 def catalogue() -> Catalogue:
     """Ten functions; of the cities those whose names are one short word in both languages."""
     found = load_catalogue()
+    tables = [found.values[code] for code in LANGUAGES]
     for slot in ("city", "origin", "destination"):
-        tables = [found.values[code] for code in LANGUAGES]
         short = [key for key in tables[0][slot] if all(re.fullmatch(r"\w{2,9}", table[slot][key]) for table in tables)]
         for table in tables:
             table[slot] = {key: table[slot][key] for key in short}
@@ -84,27 +91,27 @@ def catalogue() -> Catalogue:
 
 def training_items(config: Config) -> list[dict[str, Any]]:
     """Items to tune on."""
-    options: dict[str, Any] = {"seed": config.seed, "distractors": DISTRACTORS, "withheld": UNSEEN}
     languages = LANGUAGES if config.languages == "all" else (config.languages,)
-    mix = MIX if config.negatives else CALLS
-    items = build_dataset(catalogue(), config.examples, languages=languages, mix=mix, **options)
-    known = {code: [fact for fact in facts()["train"] if fact.language == code] for code in languages}
+    items = build_dataset(
+        catalogue(), config.examples, languages=languages, mix=MIX if config.negatives else CALLS, seed=config.seed,
+        distractors=DISTRACTORS, withheld=UNSEEN,
+    )  # fmt: skip
     for number, item in enumerate(items):
         place, general = divmod(number // len(languages), GENERAL)
         if item["scenario_type"] == "irrelevant_question_with_functions" and not general:
-            fact = known[item["language"]][place % len(known[item["language"]])]
+            known = [fact for fact in facts()["train"] if fact.language == item["language"]]
+            fact = known[place % len(known)]
             item |= {"user_message": fact.prompt, "answer": fact.answer, "id": f"currency/{item['id']}"}
     return items
 
 
 def scored_items(config: Config) -> list[dict[str, Any]]:
     """Bulgarian items of the part that is measured: every known function alike in every scenario, calls of others."""
-    build: Callable[..., list[dict[str, Any]]] = partial(
-        build_dataset, catalogue(), languages=["bg"], part=config.split, seed=config.seed, distractors=DISTRACTORS
-    )
-    items = _every(build(len(KNOWN) * len(BALANCED) * PER_CELL, mix=BALANCED, withheld=UNSEEN), config.limit)
-    new = build(len(UNSEEN) * 3 * PER_CELL, mix=CALLS, tools=UNSEEN)
-    return items + [{**item, "unseen": True} for item in _every(new, config.limit)]
+    options: Any = {"languages": ["bg"], "part": config.split, "seed": config.seed, "distractors": DISTRACTORS}
+    counts = (len(KNOWN) * len(BALANCED) * PER_CELL, len(UNSEEN) * len(CALLS) * PER_CELL)
+    known = build_dataset(catalogue(), counts[0], mix=BALANCED, withheld=UNSEEN, **options)
+    new = build_dataset(catalogue(), counts[1], mix=CALLS, tools=UNSEEN, **options)
+    return _every(known, config.limit) + [{**item, "unseen": True} for item in _every(new, config.limit)]
 
 
 def _every(items: list[Any], limit: int) -> list[Any]:
@@ -126,8 +133,7 @@ def in_words(config: Config) -> list[tuple[str, str, str]]:
     for name in KNOWN:
         tool = known.tools["bg"][name]
         for template, number in itertools.product(known.templates(name, config.split), range(PER_WORDING)):
-            values = known.values_for(name, template, config.split, rng)
-            texts = known.texts(Draw("", name, values=values), "bg")
+            texts = known.texts(known.values_for(name, template, config.split, rng), "bg")
             request = fill(tool.requests[template], texts, "bg")
             found.append((f"{name}/{template}/{number}", request, fill(tool.reply, texts, "bg")))
     return _every(found, config.limit)
@@ -141,44 +147,41 @@ def neighbour(config: Config, item: Mapping[str, Any]) -> str:
 
     For values it takes what no wording of training has, in the order of the function's arguments.
     """
-    wordings = set().union(*(words for words, _ in _wordings()))
-    request = _words(item["user_message"])
-    scenario, name = _nearest(request, _requests(config.seed, config.examples))
-    function = next((one for one in item["functions"] if one["name"] == name), None)
-    if scenario in NO_CALL_SCENARIOS or function is None:
+    request, wordings = _words(item["user_message"]), set().union(*(words for words, _ in _wordings()))
+    name = _nearest(request, _requests(config.seed, config.examples))
+    offered = {one["name"]: one["parameters"] for one in item["functions"]}
+    if name not in offered:
         return ""
     new = itertools.groupby(request, key=lambda word: word not in wordings)
     values = [" ".join(words) for is_new, words in new if is_new]
-    return render_call(name, dict(zip(function["parameters"]["required"], values, strict=False)))
+    return render_call(name, dict(zip(offered[name]["required"], values, strict=False)))
 
 
 def rule(item: Mapping[str, Any]) -> str:
     """Takes the function of the nearest wording and fills it with the numbers and capitalised words of the request."""
     request = _words(item["user_message"])
     name = _nearest(request, _wordings())
-    function = next((one for one in item["functions"] if one["name"] == name), None)
-    if function is None:
+    offered = {one["name"]: one["parameters"] for one in item["functions"]}
+    if name not in offered:
         return ""
     runs = itertools.groupby(request[1:], key=str.istitle)
-    given = {
-        "string": [" ".join(words) for title, words in runs if title],
-        "integer": [w for w in request if w.isdigit()],
-    }
-    slots = function["parameters"]["properties"].items()
+    titles = [" ".join(words) for title, words in runs if title]
+    given = {"string": titles, "integer": [word for word in request if word.isdigit()]}
+    slots = offered[name]["properties"].items()
     found = {slot: given[schema["type"]].pop(0) for slot, schema in slots if given[schema["type"]]}
-    return render_call(name, found) if set(function["parameters"]["required"]) <= set(found) else ""
+    return render_call(name, found) if set(offered[name]["required"]) <= set(found) else ""
 
 
-def _nearest(request: Sequence[str], known: Sequence[tuple[set[str], Any]]) -> Any:
-    """What belongs to the known words that have most in common with a request (Jaccard)."""
+def _nearest(request: Sequence[str], known: Sequence[tuple[set[str], str]]) -> str:
+    """The function of the known words that have most in common with a request (Jaccard)."""
     return max(known, key=lambda one: len(one[0] & set(request)) / len(one[0] | set(request)))[1]
 
 
 @cache
-def _requests(seed: int, examples: int) -> list[tuple[set[str], tuple[str, str]]]:
-    """Words of every Bulgarian training request, with its scenario and function."""
+def _requests(seed: int, examples: int) -> list[tuple[set[str], str]]:
+    """Words of every Bulgarian training request, with the function that is called, if one is."""
     own = [item for item in training_items(Config(seed=seed, examples=examples)) if item["language"] == "bg"]
-    return [(set(_words(one["user_message"])), (one["scenario_type"], one["id"].split("/")[0])) for one in own]
+    return [(set(_words(one["user_message"])), one["expected_behavior"].get("expected_function", "")) for one in own]
 
 
 @cache
@@ -200,82 +203,62 @@ def reading(config: Config) -> list[Chat]:
     """Chats to pre-train on, in both languages alike, as many as the steps take."""
     rng, settings = random.Random(f"reading {config.seed}"), config.base_model.training
     drawn = rng.choices(list(KINDS), list(KINDS.values()), k=settings.steps * settings.batch_size)
-    return [dialogue(*kind(rng, LANGUAGES[number % 2])) for number, kind in enumerate(drawn)]
+    return [dialogue(*_read(kind, rng, LANGUAGES[number % 2])) for number, kind in enumerate(drawn)]
 
 
-def _asked(
-    rng: random.Random, language: str, parts: Sequence[Part] = PARTS
-) -> tuple[str, str, dict[str, str], dict[str, Any]]:
+def _read(kind: str, rng: random.Random, language: str) -> tuple[str, str]:
+    """What is asked and answered: a fact, a request in other words, its values as JSON, or the form that it is for."""
+    if kind == "fact":
+        item = rng.choice([item for items in facts().values() for item in items if item.language == language])
+        return item.prompt, item.answer
+    name, request, texts, meant = _asked(rng, language, PARTS[:1] if kind == "reply" else PARTS)
+    if kind == "reply":
+        return request, fill(catalogue().tools[language][name].reply, texts, language)
+    if kind == "values":  # null where one is missing
+        return f"JSON: {', '.join(meant)}\n{request}", f"```json\n{json.dumps(meant, ensure_ascii=False)}\n```"
+    # Which of one or two forms the request is for, or none, and which of its fields it fills.
+    functions, noun = catalogue().functions, {one: one.partition("_")[2] for one in catalogue().functions}
+    fits, most = rng.random() < 0.7, rng.randint(1, 2)
+    others = rng.sample([other for other in functions if other != name], most - fits)
+    order = rng.sample([*others, *[name] * fits], most)
+    shown = undescribed([{"name": noun[one], "parameters": functions[one]["parameters"]} for one in order])
+    said = f"{noun[name]}: {', '.join(slot for slot in meant if slot in texts) or '-'}"
+    return f"{json.dumps(shown, ensure_ascii=False, separators=(',', ':'))}\n{request}", said if fits else "none"
+
+
+def _asked(rng: random.Random, language: str, parts: Sequence[Part]) -> tuple[str, str, dict[str, str], dict[str, Any]]:
     """A request in any wording: its function, texts and what they mean; some of them made up, and some missing.
 
     Values of all `parts` come in wordings of training alone, those of training in all.
     """
-    name = rng.choice(list(catalogue().functions))
-    tool = catalogue().tools[language][name]
-    template = rng.randrange(len(tool.requests))
-    values = rng.choice(parts) if template in catalogue().templates(name, "train") else "train"
-    keys = {slot: key for slot, key in catalogue().values_for(name, template, values, rng) if rng.random() < 0.85}
-    texts = catalogue().texts(Draw("", name, template, tuple(keys.items())), language)
-    meant: dict[str, Any] = dict.fromkeys(catalogue().slots(name))
+    known = catalogue()
+    name = rng.choice(list(known.functions))
+    requests, slots = known.tools[language][name].requests, known.slots(name)
+    template = rng.randrange(len(requests))
+    part = rng.choice(parts) if template in known.templates(name, "train") else "train"
+    kept = [pair for pair in known.values_for(name, template, part, rng) if rng.random() < 0.85]
+    texts = known.texts(kept, language)
+    meant: dict[str, Any] = dict.fromkeys(slots)
     for slot in texts:
-        whole = catalogue().slots(name)[slot]["type"] == "integer"
+        whole = slots[slot]["type"] == "integer"
         if not whole and rng.random() < MADE_UP:
             texts[slot] = _made_up(rng, language)
         meant[slot] = int(texts[slot]) if whole else texts[slot]
-    return name, fill(tool.requests[template], texts, language), texts, meant
-
-
-def _in_own_words(rng: random.Random, language: str) -> tuple[str, str]:
-    name, request, texts, _ = _asked(rng, language, PARTS[:1])
-    return request, fill(catalogue().tools[language][name].reply, texts, language)
-
-
-def _form(rng: random.Random, language: str) -> tuple[str, str]:
-    """Which of one or two forms a request is for, or none, and which of its fields the request fills."""
-    name, request, texts, meant = _asked(rng, language)
-    fits, most = rng.random() < 0.7, rng.randint(1, 2)
-    others = rng.sample([other for other in catalogue().functions if other != name], most - fits)
-    shown = [
-        {"name": _noun(one), "parameters": catalogue().functions[one]["parameters"]}
-        for one in rng.sample([*others, *[name] * fits], most)
-    ]
-    said = f"{_noun(name)}: {', '.join(slot for slot in meant if slot in texts) or '-'}"
-    asked = json.dumps(undescribed(shown), ensure_ascii=False, separators=(",", ":"))
-    return f"{asked}\n{request}", said if fits else "none"
-
-
-def _noun(name: str) -> str:
-    return name.partition("_")[2]
-
-
-def _extraction(rng: random.Random, language: str) -> tuple[str, str]:
-    """The values of a request as a fenced JSON object, null where one is missing."""
-    _, request, _, meant = _asked(rng, language)
-    return f"JSON: {', '.join(meant)}\n{request}", f"```json\n{json.dumps(meant, ensure_ascii=False)}\n```"
-
-
-def _fact(rng: random.Random, language: str) -> tuple[str, str]:
-    item = rng.choice([item for items in facts().values() for item in items if item.language == language])
-    return item.prompt, item.answer
+    return name, fill(requests[template], texts, language), texts, meant
 
 
 def _made_up(rng: random.Random, language: str) -> str:
     """A name that nobody bears, so that it can only be copied."""
     consonants, vowels = SOUNDS[language]
-
-    def word() -> str:
+    words = []
+    for _ in range(rng.choice((1, 1, 1, 1, 2))):
         ends = ["", "", rng.choice(consonants)]
-        parts = [rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(2, 3))]
-        return "".join(parts) if rng.random() < 0.3 else "".join(parts).capitalize()
-
-    return " ".join(word() for _ in range(rng.choice((1, 1, 1, 1, 2))))
-
-
-KINDS = {_in_own_words: 32, _form: 38, _extraction: 18, _fact: 12}
-"""What the base reads, in parts."""
+        word = "".join(rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(2, 3)))
+        words.append(word if rng.random() < 0.3 else word.capitalize())
+    return " ".join(words)
 
 
-def pretrain(config: Config, run: Any, folder: Any) -> None:
+def pretrain(config: Config, run: Run, folder: Path) -> None:
     """Make the small chat model and its tokenizer, and save them in a folder."""
     from core.models import loading
     from core.training.fit import fit, save_pretrained

@@ -7,12 +7,12 @@ python -m papers.tucan.train paper
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
-from core.files import write_json
+from papers.tucan import data, method, miniature
 from papers.tucan.config import Config
 
 if TYPE_CHECKING:
@@ -20,32 +20,25 @@ if TYPE_CHECKING:
 
 
 def train(config: Config, run: Run) -> None:
-    """Write `artifact/adapter` and `artifact/tucan.json`."""
-    from core.distributed import is_main, seed_everything
+    """Write `artifact/adapter`; nothing where the base is measured as it is."""
+    from core.distributed import seed_everything
     from core.training.fit import save_pretrained
-    from papers.tucan import data, method
 
+    if config.adapter == "none":
+        return
     seed_everything(config.seed)
-    _, digest = data.training_prompt(config)
-    facts: dict[str, Any] = {"base": config.base or "miniature", "prompt": digest, "adapter": config.adapter}
-    if config.adapter != "none":
-        model, tokenizer = load_base(config, run)
-        chats = data.training_chats(config)
-        lora = (config.lora_rank, config.lora_dropout)
-        adapted, result = method.tune(model, tokenizer, chats, *lora, config.training, run, config.seed)
-        if config.base:
-            # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
-            adapted.peft_config["default"].base_model_name_or_path = config.base
-        facts |= {"conversations": len(chats), "steps": result.steps, "loss": result.losses[-1]}
-        save_pretrained(adapted, run.artifact / "adapter", tokenizer)
-    if is_main():
-        write_json(run.artifact / "tucan.json", facts)
+    model, tokenizer = load_base(config, run)
+    lora = (config.lora_rank, config.lora_dropout)
+    adapted = method.tune(model, tokenizer, data.training_chats(config), *lora, config.training, run, config.seed)
+    if config.base:
+        # What the adapter is to be put on again: the name that was asked for, not the folder where it was found.
+        adapted.peft_config["default"].base_model_name_or_path = config.base
+    save_pretrained(adapted, run.artifact / "adapter", tokenizer)
 
 
 def load_base(config: Config, run: Run) -> Loaded:
     """The model before tuning, in evaluation mode, and its tokenizer; the small one is pre-trained once a seed."""
     from core.models import loading
-    from papers.tucan import miniature
 
     if not config.base:
         inputs = {name: to_dict(config)[name] for name in ("seed", "base_model", "prompt")}

@@ -33,7 +33,7 @@ class Build:
     """Write items with their chat form: what training reads, and what scoring reads."""
 
     tools: str = ""
-    """Functions: a JSON list (plain JSON Schema or OpenAI's form) or an MCP answer. Empty: ours."""
+    """Functions: a JSON list of plain JSON Schema, of OpenAI's form or of an MCP server's tools. Empty: ours."""
     templates: tuple[str, ...] = ()
     """Request templates, one YAML file a language (see bg.yaml). Empty: ours."""
     count: Annotated[int, Range(1)] = 500
@@ -83,10 +83,10 @@ def score(options: Score) -> None:
     if missing := [item["id"] for item in items if not isinstance(given.get(item["id"]), str)]:
         raise UserError(f"{options.answers} has no response for {missing[0]!r}: items and answers are joined on `id`.")
     tags = data.load_prompt(options.prompt)[0].tags
-    verdicts = [grader.examine(given[item["id"]], item, tags) for item in items]
-    print_report(grader.summarize(items, verdicts))
+    report = grader.score(items, [given[item["id"]] for item in items], tags)
+    print_report(report)
     if options.out:
-        write_rows(options.out, wrong_items(items, [given[item["id"]] for item in items], verdicts))
+        write_rows(options.out, wrong_items(items, report))
 
 
 VERBS: Verbs = {"build": (Build, build), "score": (Score, score)}

@@ -452,6 +452,10 @@ def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
         (tmp_path / "en.yaml").write_text(yaml.safe_dump({**entry, **changed}), encoding="utf-8")
         with pytest.raises(UserError, match=message):
             data.load_catalogue("", [tmp_path / "en.yaml"])
+    other = {**entry, "language": "nl", "values": {**entry["values"], "artist": list("abcde")}}
+    (tmp_path / "nl.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    with pytest.raises(UserError, match="share 0 values of 'artist'"):
+        data.load_catalogue("", [find("tucan").folder / "en.yaml", tmp_path / "nl.yaml"])
 
 
 def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
@@ -619,7 +623,7 @@ def test_a_base_copies_before_it_has_learnt_anything() -> None:
 
 def test_solvers_that_understand_nothing() -> None:
     config = Config(seed=3, split="dev", examples=400)
-    units, found = tucan_eval.solved(config, miniature.scored_items(config), data.load_prompt(config.prompt)[0])
+    units, found = tucan_eval.solved(config, miniature.scored_items(config))
     assert found["trivial_never_call"] == 0.5
     assert 0 < found["trivial_neighbour"] < found["trivial_rule"] < 1
     assert len(units["neighbour_accuracy_bg"]) == len(miniature.KNOWN) * 6 * miniature.PER_CELL
@@ -631,7 +635,7 @@ def test_solvers_that_understand_nothing() -> None:
 
 def test_what_has_been_fitted_is_asked_of_calls(monkeypatch: Any) -> None:
     """A model that never calls has half of its items right, and has fitted nothing."""
-    monkeypatch.setattr(tucan_eval, "answers", lambda chat, items, *rest: [""] * len(items))
+    monkeypatch.setattr(tucan_eval, "answers", lambda chat, config: lambda prompts: [""] * len(prompts))
     config = Config(seed=3, examples=200)
     assert tucan_eval.fitted(None, config, data.load_prompt(config.prompt)[0]) == 0  # type: ignore[arg-type]
 
@@ -643,8 +647,11 @@ def small(**changes: Any) -> Config:
 def test_a_model_that_has_learned_is_seen_to_have_learned(smoke: Callable[[str], Any], monkeypatch: Any) -> None:
     """With the gold answers in the model's place, every metric is at its end."""
 
-    def gold(chat: Any, items: Any, config: Config, prompt: Any) -> list[str]:
-        return [method.conversation(one, prompt)[1]["content"] for one in items]
+    def gold(chat: Any, config: Config) -> Callable[[list[str]], list[str]]:
+        prompt, _ = data.load_prompt(config.prompt)
+        chats = [method.conversation(one, prompt) for one in miniature.scored_items(config)]
+        known = {request["content"]: answer["content"] for request, answer in chats}
+        return lambda prompts: [known[text] for text in prompts]
 
     monkeypatch.setattr(tucan_eval, "answers", gold)
     with temporary("tucan", small(adapter="none")) as run:
