@@ -93,7 +93,7 @@ VERBS: Verbs = {"build": (Build, build), "score": (Score, score)}
 
 TRY = Try(
     command="build --tools {data} --out {out}/items.jsonl",
-    data="functions as a list of JSON Schemas, or what a server of tools answers.",
+    data="functions as a list of JSON Schemas, or the `tools` that an MCP server lists.",
     means="Requests, and the calls or refusals that they ask for, from your functions: to train and to score with.",
     limits="Items are made from templates: real users ask otherwise. Score real requests too.",
 )

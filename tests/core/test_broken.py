@@ -835,7 +835,7 @@ def test_an_unknown_language_is_named(desk: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "papers.tucan.use prompts --items items.jsonl --out {}/o.jsonl",
+        "papers.tucan.use build --count 6 --out {}/o.jsonl",
         "papers.taco.use build --language Nepali --english rows.jsonl --translated rows.jsonl --out {}/o.jsonl",
         "papers.bayling2.use mix --instructions en=rows.jsonl --parallel sw:en=pairs.tsv --out {}",
         "papers.marco_llm.use render pairs.tsv --languages en sw --out {}/o.jsonl",
