@@ -34,7 +34,7 @@ Painter = Callable[..., Any]
 def load_painter(folder: str | Path, config: Config | None = None, text: Any = None) -> Painter:
     """A run directory of `train` as a function (prompts, seeds) -> images [n, height, width, 3] in [-1, 1].
 
-    Equal seeds start from equal noise, by default that of the prompt's place. `text` reads prompts, if not as the run did.
+    Equal seeds give equal noise, by default that of the prompt's place. `text` reads prompts, if not as the run did.
     """
     import torch
 
