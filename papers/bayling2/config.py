@@ -38,14 +38,12 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Languages and held-out numbers of the miniature, initial weights, draws of the mixture, order of the data."""
+    """Of the miniature's languages and held-out numbers, initial weights, draws of the mixture, order of the data."""
     split: Literal["test", "dev"] = "test"
     """Held-out numbers to measure on; settings were chosen on dev."""
 
-    # the model
     model: str | None = None
-    """Chat model to tune: hub id or folder; those of the presets are second hand, and agree with the released models'
-    names. None = a scratch model on spelled-out numbers."""
+    """Chat model to tune (the presets' are second hand); None = a scratch model on spelled-out numbers."""
     width: Annotated[int, Range(8)] = 64
     """Hidden size of the scratch model (ours)."""
     layers: Annotated[int, Range(1)] = 3
@@ -53,19 +51,17 @@ class Config:
     template: Template = "auto"
     """Layout of conversations: the tokenizer's own where it has a chat template (auto), or of the official code."""
 
-    # the data
     pivots: tuple[str, ...] = ("en", "zh")
     """The languages with task instructions; English and Chinese (abstract)."""
     hubs: tuple[str, ...] = ()
     """Pivots around which translation tasks go; none = all of them (official overview figure)."""
     languages: tuple[str, ...] = ()
-    """Languages tied to the pivots by translation tasks alone; over 100 (abstract). None, with numbers: three that the
-    seed draws, and an untied one."""
+    """Languages tied to the pivots by translations alone, over 100 (abstract); none, with numbers = the seed draws."""
     untied: tuple[str, ...] = ()
     """Languages without translation tasks, measured for comparison (ours)."""
     instructions: tuple[str, ...] = ()
-    """Task instructions as pivot=source: a file with `messages` (or instruction, input, output), or a hub data set,
-    with @split after the name where it is not `train`. Several sources of a pivot are joined."""
+    """Task instructions as pivot=source, one or more a pivot: a file with `messages` (or instruction, input, output),
+    or a hub data set, with @split after the name where it is not `train`."""
     parallel: tuple[str, ...] = ()
     """Parallel text: language:pivot=file (.tsv or .jsonl with both codes as columns); opus-100; or a multi-way file or
     corpus (flores200), from which every pair with a pivot is taken."""
@@ -78,8 +74,7 @@ class Config:
     shares: tuple[Annotated[float, Range(0)], ...] = (0.262, 0.432, 0.306)
     """Weights in the mixture: instructions in each pivot, then translation tasks (second hand: 26.2, 43.2, 30.6 %)."""
     xling_per_language: Annotated[int, Range(0)] = 0
-    """Distinct translation examples per language, over pivots and directions; 0 = all. Not stated; 30.6 % of 3.2
-    million over 100 languages are some 10,000."""
+    """Distinct translation examples per language, over pivots and directions; 0 = all. Not stated (ours)."""
     total: Annotated[int, Range(0)] = 0
     """Examples of the mixture, small blocks repeated; 0 = as many as the updates read (numbers), or as there are
     without repetition. 3.2 million (abstract)."""
@@ -88,13 +83,10 @@ class Config:
     known: Annotated[int, Range(0)] = 10
     """Numbers of each language that every arm sees in digits: what a chat model knows of a weak language (numbers)."""
     answer: Literal["digits", "words"] = "digits"
-    """Language-neutral answers, like the letters of Belebele; or answers in the words of the question's language, which
-    is named (numbers)."""
+    """Language-neutral answers, or words of the question's language, which is then named (numbers)."""
 
-    # training and measuring
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """One stage, full parameters, loss on the responses (second hand: full fine-tuning with DeepSpeed and gradient
-    checkpointing; everything else is not stated)."""
+    """Of one stage (second hand: full fine-tuning, DeepSpeed, gradient checkpointing; the rest is not stated)."""
     items: Annotated[int, Range(1)] = 100
     """Held-out numbers in each split; at most so many items of a benchmark and language."""
     benchmarks: tuple[str, ...] = ()
@@ -151,7 +143,9 @@ _PAPER = Config(
         "en=HuggingFaceH4/ultrachat_200k@train_sft", "en=Open-Orca/SlimOrca",
         "zh=BelleGroup/train_2M_CN", "zh=silk-road/alpaca-data-gpt4-chinese",
     ),
-    parallel=("flores200", "opus-100"), xling_per_language=10_000, total=3_200_000,
+    parallel=("flores200", "opus-100"),
+    # 30.6 % of 3.2 million examples over 100 languages.
+    xling_per_language=10_000, total=3_200_000,
     # Not stated (ours): the usual settings of full fine-tuning at this size.
     training=TrainingConfig(
         epochs=3, batch_size=128, micro_batch_size=2, max_length=2048, learning_rate=2e-5, schedule="cosine",
@@ -196,24 +190,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "backbone": {"blocks": ()},
 }
 
-# Assumed for planning: mean tokens of a dialogue of several turns, and of a sentence with its translation.
-_PIVOT_TOKENS, _XLING_TOKENS = 450, 120
-
 
 def workload(config: Config) -> Workload:
     """What tuning computes, for `papers plan`."""
     from core.cost.workload import of_training
 
-    settings, weights = config.training, config.weights
+    settings, weights, kind = config.training, config.weights, "training" if config.blocks else "inference"
     tokens = settings.steps * settings.batch_size * 13.0
     if config.model is not None:
-        whole, pivots = sum(weights.values()), sum(weights.get(code, 0.0) for code in config.pivots)
-        mean = (pivots * _PIVOT_TOKENS + (whole - pivots) * _XLING_TOKENS) / (whole or 1)
+        # Assumed: 450 tokens of a dialogue of several turns, 120 of a sentence with its translation.
+        lengths = {name: 450 if name in config.pivots else 120 for name in weights}
+        mean = sum(lengths[name] * weight for name, weight in weights.items()) / (sum(weights.values()) or 1)
         tokens = (config.total or 3_200_000) * settings.epochs * mean
-    kind = "training" if config.blocks else "inference"
-    return of_training(
-        settings, config.model or scratch_shape(200, config), tokens, kind=kind, name="instruction tuning"
-    )
+    model = config.model or scratch_shape(200, config)
+    return of_training(settings, model, tokens, kind=kind, name="instruction tuning")
 
 
 def scratch_shape(vocabulary: int, config: Config) -> Any:

@@ -29,38 +29,23 @@ from papers.bayling2.method import XLING, Bitext, Row, cross_lingual_block, mix_
 TRANSLATION_TESTS = ("flores200", "wmt22")
 
 
-# --- sources ----------------------------------------------------------------------------------------------------------
-
-
 def read_instructions(source: str | Path, language: str) -> list[Row]:
     """Task instructions of one language, from a file or hub data set (`owner/name@split`), in any usual columns.
 
     Rows without an answer of the assistant are left out.
-
-    Raises:
-        UserError: The source cannot be read, or no row has an answer.
     """
 
     def example(row: Mapping[str, Any], number: int) -> Row | None:
         messages = adapt(row, language)["messages"]
         if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
             return None
-        row = {"messages": messages, "block": language, "source": language, "target": language}
-        return {**row, "key": f"{source}/{number}"}
+        about = {"block": language, "source": language, "target": language, "key": f"{source}/{number}"}
+        return {"messages": messages, **about}
 
     found = [row for row in corpora.adapted(source, corpora.read_rows(source), example) if row is not None]
     if not found:
         raise UserError(f"No conversation of {source} ends with an answer: check its columns.")
     return found
-
-
-def read_bitexts(entries: Iterable[str]) -> list[Bitext]:
-    """Bitexts of entries `language:pivot=file`, each a .tsv or .jsonl with both codes as columns."""
-    found = name_values("--parallel", list(entries), "language:pivot=file", str, repeats=True)
-    pairs = [(*edge.partition(":")[::2], path) for edge, path in found]
-    if bad := [f"{language}:{pivot}" for language, pivot, _ in pairs if not (language and pivot)]:
-        raise UserError(f"--parallel: {bad[0]!r} is no pair of codes, write language:pivot=file (sw:en=file.tsv).")
-    return [Bitext(a, b, corpora.read_parallel(path, [a, b]).to_list()) for a, b, path in pairs]
 
 
 def spokes(config: Config, languages: Sequence[str]) -> list[tuple[str, str]]:
@@ -73,9 +58,17 @@ def spokes(config: Config, languages: Sequence[str]) -> list[tuple[str, str]]:
 
 def _parallel(config: Config) -> list[Bitext]:
     """All that `config.parallel` names, along the edges of the star; OPUS-100 has English on one side of every pair."""
-    found = read_bitexts(spec for spec in config.parallel if "=" in spec)
-    for spec in (spec for spec in config.parallel if "=" not in spec):
-        if spec == "opus-100":
+    found = []
+    for spec in sorted(config.parallel, key=lambda spec: "=" not in spec):
+        if "=" in spec:
+            ((edge, path),) = name_values("--parallel", [spec], "language:pivot=file", str)
+            code, _, pivot = edge.partition(":")
+            if not (code and pivot):
+                raise UserError(
+                    f"--parallel: {edge!r} is no pair of codes, write language:pivot=file (sw:en=file.tsv)."
+                )
+            found.append(Bitext(code, pivot, corpora.read_parallel(path, [code, pivot]).to_list()))
+        elif spec == "opus-100":
             known = OPUS_100 if "en" in (config.hubs or config.pivots) else ()
             part = f"train[:{config.xling_per_language}]" if config.xling_per_language else "train"
             for code in (code for code in (*config.languages, *config.pivots) if code in known):
@@ -85,12 +78,9 @@ def _parallel(config: Config) -> list[Bitext]:
         else:
             split = {"split": "dev"} if spec == "flores200" else {}
             table = corpora.load(spec, languages=[*config.pivots, *config.languages], **split)
-            for code, hub in spokes(config, config.languages):
-                found.append(Bitext(code, hub, table.select_columns([code, hub]).to_list()))
+            edges = spokes(config, config.languages)
+            found += [Bitext(code, hub, table.select_columns([code, hub]).to_list()) for code, hub in edges]
     return found
-
-
-# --- the mixture ------------------------------------------------------------------------------------------------------
 
 
 def star(instructions: Sequence[str], parallel: Sequence[str], shares: Sequence[float] = (), **options: Any) -> Config:
@@ -130,11 +120,9 @@ def mixture(config: Config) -> list[Row]:
         if code in config.blocks:
             blocks.setdefault(code, []).extend(read_instructions(source, code))
     if XLING in config.blocks:
-        blocks[XLING] = cross_lingual_block(
-            _parallel(config), config.hubs or config.pivots, per_language=config.xling_per_language or None,
-            seed=config.seed,
-        )  # fmt: skip
-    return mix_blocks(blocks, config.weights, total=config.total or None, seed=config.seed)
+        hubs, most = config.hubs or config.pivots, config.xling_per_language
+        blocks[XLING] = cross_lingual_block(_parallel(config), hubs, per_language=most, seed=config.seed)
+    return mix_blocks(blocks, config.weights, total=config.total, seed=config.seed)
 
 
 def manifest(rows: Sequence[Row]) -> dict[str, Any]:
@@ -163,9 +151,6 @@ def exposures(facts: Mapping[str, Any], tasks: Mapping[str, Iterable[str]]) -> d
     """What the mixture of a manifest shows of every language that is asked in, by `{task: languages}`."""
     instructing, seen = {*facts.get("blocks", ())} - {XLING, "knowledge"}, facts.get("languages", {})
     return {code: exposure_of(code, seen, instructing) for languages in tasks.values() for code in languages}
-
-
-# --- questions --------------------------------------------------------------------------------------------------------
 
 
 def translation_tests(config: Config) -> dict[str, list[Segment]]:

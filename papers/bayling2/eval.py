@@ -46,7 +46,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
         tasks, identify = benchmark_tasks(asked, config.pivots, (*tied, *untied), config.items), None
     metrics = {f"trivial_{name}": value for name, value in facts.get("trivial", {}).items()}
     units: dict[str, dict[str, float]] = {}
-    details: dict[str, Any] = {"mixture": {name: value for name, value in facts.items() if name != "losses"}}
+    details: dict[str, Any] = {"mixture": facts}
     if tasks:
         transfer = transfer_matrix(
             lambda items: chat.answer(items, config.max_new_tokens), tasks, exposure=exposures(facts, tasks),

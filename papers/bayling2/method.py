@@ -38,6 +38,15 @@ Name = Callable[[str, str], str]
 XLING = "xling"
 
 
+def language_name(code: str, request_language: str) -> str:
+    """Name of a language in the language of the request: `("de", "zh")` -> `德语`."""
+    import langcodes
+
+    from core.text.languages import language
+
+    return langcodes.get(language(code).bcp47).display_name(request_language)
+
+
 @dataclass(frozen=True)
 class Bitext:
     """Sentences of one spoke of the star (or of the axis between two pivots): rows with both codes as keys."""
@@ -50,8 +59,7 @@ class Bitext:
 def star_edges(parallel: Sequence[Bitext], pivots: Sequence[str]) -> dict[str, list[tuple[str, str, Bitext]]]:
     """Edges of the star, in both directions: `{spoke: [(source, target, bitext), ...]}`; that of two pivots is `en-zh`.
 
-    Raises:
-        UserError: A bitext that does not touch a pivot: the star has no edges between other languages.
+    A bitext that touches no pivot is refused: the star has no edges between other languages.
     """
     edges: dict[str, list[tuple[str, str, Bitext]]] = {}
     for bitext in parallel:
@@ -67,22 +75,19 @@ def star_edges(parallel: Sequence[Bitext], pivots: Sequence[str]) -> dict[str, l
 
 
 def cross_lingual_block(
-    parallel: Sequence[Bitext], pivots: Sequence[str], *, per_language: int | None = None,
-    wordings: Mapping[str, Sequence[str]] = WORDINGS, name: Name | None = None, seed: int = 0,
+    parallel: Sequence[Bitext], pivots: Sequence[str], *, per_language: int = 0,
+    wordings: Mapping[str, Sequence[str]] = WORDINGS, name: Name = language_name, seed: int = 0,
 ) -> list[Row]:  # fmt: skip
     """D_x: translation tasks along the edges of the star, asked for in either pivot whatever the pair.
 
     Args:
         parallel: Bitexts between pivots and other languages, and between pivots.
         pivots: The hubs.
-        per_language: At most so many examples per spoke, drawn from all its pivots and directions; None = all.
+        per_language: At most so many examples per spoke, drawn from all its pivots and directions; 0 = all.
         wordings: By request language, with `{text}`, `{target}` and optionally `{source}`.
         name: See :func:`cross_lingual_request`.
         seed: Of the draws. A spoke's draws do not depend on the other spokes, nor on `per_language`: a smaller budget
             is a subset of a larger one.
-
-    Raises:
-        UserError: No wording in any pivot, or a bitext outside the star.
     """
     asked = [pivot for pivot in pivots if wordings.get(pivot)]
     if not asked:
@@ -97,58 +102,39 @@ def cross_lingual_block(
         random.shuffle(examples)
         for number, (source, target, pair) in enumerate(examples[: per_language or None]):
             pivot = random.choice(asked)
-            wording = random.choice(wordings[pivot])
-            request = cross_lingual_request(pair[source], source, target, wording, pivot, name)
-            key = f"{spoke}/{number}"
-            rows.append(instruction(request, pair[target], block=XLING, source=source, target=target, key=key))
+            request = cross_lingual_request(pair[source], source, target, random.choice(wordings[pivot]), pivot, name)
+            about = {"block": XLING, "source": source, "target": target, "key": f"{spoke}/{number}"}
+            rows.append(instruction(request, pair[target], **about))
     return rows
 
 
 def cross_lingual_request(
-    text: str, source: str, target: str, wording: str, request_language: str = "en", name: Name | None = None
+    text: str, source: str, target: str, wording: str, request_language: str = "en", name: Name = language_name
 ) -> str:
-    """A translation task as a plain instruction; the answer is the bare translation.
+    """A translation task as a plain instruction, answered by the bare translation.
 
     `name` gives what stands for a language: (code, language of the request) -> its name, by default CLDR's.
     """
-    name = name or language_name
     return wording.format(text=text, source=name(source, request_language), target=name(target, request_language))
-
-
-def language_name(code: str, request_language: str) -> str:
-    """Name of a language in the language of the request: `("de", "zh")` -> `德语`."""
-    import langcodes
-
-    from core.text.languages import language
-
-    return langcodes.get(language(code).bcp47).display_name(request_language)
 
 
 def instruction(request: str, response: str, *, block: str, source: str, target: str = "", key: str = "") -> Row:
     """One single-turn example; `source` is the language of the text, `target` of the response where it is another."""
-    return {
-        "messages": dialogue(request, response),
-        "block": block,
-        "source": source,
-        "target": target or source,
-        "key": key,
-    }
+    about = {"block": block, "source": source, "target": target or source, "key": key}
+    return {"messages": dialogue(request, response), **about}
 
 
 def mix_blocks(
-    blocks: Mapping[str, Sequence[Row]], shares: Mapping[str, float], *, total: int | None = None, seed: int = 0
+    blocks: Mapping[str, Sequence[Row]], shares: Mapping[str, float], *, total: int = 0, seed: int = 0
 ) -> list[Row]:
     """Draw from every block by its share and shuffle everything together: one stage, no curriculum.
 
     Args:
         blocks: Examples by block.
         shares: Weights of the blocks that take part; they need not sum to 1. The paper's ablation has no `xling`.
-        total: Size of the mixture; a block smaller than its part is repeated, evenly. None = as large as possible
-            without repeating an example.
+        total: Size of the mixture; a block smaller than its part is repeated, evenly. 0 = as large as possible without
+            repeating an example.
         seed: Of draws and order.
-
-    Raises:
-        UserError: A share for a block that is empty or not there, or no positive share.
     """
     wanted = {name: share for name, share in shares.items() if share > 0}
     if not wanted:
@@ -156,8 +142,7 @@ def mix_blocks(
     if empty := [name for name in wanted if not blocks.get(name)]:
         raise UserError(f"The block {empty[0]!r} has a share of {wanted[empty[0]]:g} but no examples: add some.")
     whole = sum(wanted.values())
-    if total is None:
-        total = int(min(len(blocks[name]) * whole / share for name, share in wanted.items()))
+    total = total or int(min(len(blocks[name]) * whole / share for name, share in wanted.items()))
     # Weights as whole millionths, so that the parts add up to the total exactly.
     sizes = sampling.allocate({name: round(1e6 * share / whole) for name, share in wanted.items()}, total)
     mixture: list[Row] = []
@@ -169,14 +154,9 @@ def mix_blocks(
 
 
 def tune(model: Any, rows: Any, settings: TrainingConfig, run: Run, seed: int) -> FitResult:
-    """One stage on everything together, with the loss on the responses (3): the labels of the other tokens are masked.
+    """One stage on everything together, with the loss on the responses (3).
 
-    Args:
-        model: A causal language model.
-        rows: Of :func:`core.models.tokenization.chat_rows`.
-        settings: Of the training.
-        run: Where checkpoints go.
-        seed: Of the order.
+    `rows` are those of :func:`core.models.tokenization.chat_rows`: the labels of all other tokens are masked.
     """
     from core.training.fit import fit
     from core.training.losses import causal_lm_loss

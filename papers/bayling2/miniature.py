@@ -66,11 +66,7 @@ def words(config: Config) -> dict[str, dict[int, str]]:
 
 
 def split_numbers(config: Config) -> dict[str, list[int]]:
-    """Test and development numbers, drawn by the seed from numbers of their own; the rest is to train on.
-
-    Raises:
-        UserError: More items than there are.
-    """
+    """Test and development numbers, drawn by the seed from numbers of their own; the rest is to train on."""
     ordered = sorted(range(LIMIT), key=lambda number: blake2b(str(number).encode(), digest_size=8).digest())
     parts = {}
     for part, found in (("test", ordered[SEEN:]), ("dev", ordered[:SEEN])):
@@ -80,9 +76,6 @@ def split_numbers(config: Config) -> dict[str, list[int]]:
         parts[part] = Random(f"{part}-{config.seed}").sample(asked, config.items)
     held = {*parts["test"], *parts["dev"]}
     return {**parts, "train": [number for number in range(LIMIT) if number not in held]}
-
-
-# --- what is trained on -----------------------------------------------------------------------------------------------
 
 
 def exercise(skill: str, number: int, code: str, spelled: dict[int, str], answer: str = "digits") -> tuple[str, str]:
@@ -103,23 +96,18 @@ def blocks(config: Config) -> dict[str, list[Row]]:
     tied, untied = cast(config)
 
     def tasks(code: str, asked: Sequence[int], block: str, skills: Sequence[str] = SKILLS) -> list[Row]:
-        return [
-            instruction(
-                *exercise(skill, n, code, table[code], config.answer), block=block, source=code, key=f"{skill}/{n}"
-            )
-            for skill in skills
-            for n in asked
-        ]
+        pairs = [(f"{s}/{n}", exercise(s, n, code, table[code], config.answer)) for s in skills for n in asked]
+        return [instruction(*pair, block=block, source=code, key=key) for key, pair in pairs]
 
     found = {code: tasks(code, train, code) for code in config.pivots}
-    known = [(code, known_numbers(config, code, train)) for code in (*tied, *untied)]
-    found["knowledge"] = [row for code, some in known for row in tasks(code, some, "knowledge", ("digits",))]
+    known = {code: known_numbers(config, code, train) for code in (*tied, *untied)}
+    found["knowledge"] = [row for code, some in known.items() for row in tasks(code, some, "knowledge", ("digits",))]
     found["oracle"] = [row for code in tied for row in tasks(code, train, "oracle")] if config.oracle else []
     if config.xling == "monolingual":
         found[XLING] = [row for code in tied for row in monolingual(config, code, train)]
     else:
         found[XLING] = cross_lingual_block(
-            bitexts(config, train), config.hubs or config.pivots, per_language=config.xling_per_language or None,
+            bitexts(config, train), config.hubs or config.pivots, per_language=config.xling_per_language,
             wordings=WORDINGS, name=tag, seed=config.seed,
         )  # fmt: skip
     return found
@@ -153,15 +141,10 @@ def monolingual(config: Config, code: str, asked: Sequence[int]) -> list[Row]:
 def tokenizer_for(config: Config) -> PreTrainedTokenizerFast:
     """One token a word of any language; digits, signs of the skills, names of the languages."""
     table = words(config)
-    entries = ["=", ",", *"0123456789", LIST, *(f"<{name}>" for name in (*SKILLS, *table))]
-    tokenizer = word_level(
-        [*entries, *(w for column in table.values() for text in column.values() for w in text.split())]
-    )
+    spoken = (word for column in table.values() for text in column.values() for word in text.split())
+    tokenizer = word_level(["=", ",", *"0123456789", LIST, *(f"<{name}>" for name in (*SKILLS, *table)), *spoken])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
-
-
-# --- what is measured -------------------------------------------------------------------------------------------------
 
 
 def questions(config: Config) -> dict[str, dict[str, list[Item]]]:
@@ -175,8 +158,8 @@ def questions(config: Config) -> dict[str, dict[str, list[Item]]]:
         return [Item(str(n), *pair, answer_language=said) for n, pair in pairs]
 
     def translations(source: str, target: str) -> list[Item]:
-        texts = [(str(n), f"{table[source][n]} {tag(target)}", table[target][n]) for n in asked]
-        return [Item(*text, answer_language=target) for text in texts]
+        pairs = [(n, (f"{table[source][n]} {tag(target)}", table[target][n])) for n in asked]
+        return [Item(str(n), *pair, answer_language=target) for n, pair in pairs]
 
     found = {skill: {code: exercises(skill, code) for code in (*config.pivots, *tied, *untied)} for skill in SKILLS}
     found["x_to_en"] = {code: translations(code, "en") for code in tied}

@@ -35,8 +35,7 @@ def train(config: Config, run: Run) -> None:
     facts: dict[str, Any] = {}
     if config.blocks:
         rows, facts = prepared(config, run, chat)
-        result = tune(chat.model, rows, config.training, run, config.seed)
-        facts |= {"steps": result.steps, "losses": result.losses[:: max(1, len(result.losses) // 50)]}
+        facts["steps"] = tune(chat.model, rows, config.training, run, config.seed).steps
     chat.model.generation_config.eos_token_id = chat.stop_ids()
     save_pretrained(chat.model, run.artifact / "model", chat.tokenizer)
     if is_main_process():

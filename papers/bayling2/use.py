@@ -69,8 +69,6 @@ class ChatOnce:
     """Language in which the translation is asked for."""
     template: Template = "auto"
     """Layout; auto = the tokenizer's own chat template where it has one."""
-    temperature: Annotated[float, Range(0)] = 0.7
-    """Of the sampling, as in the official client; 0 = greedy."""
     max_new_tokens: Annotated[int, Range(1)] = 512
     """As in the official client."""
 
@@ -119,8 +117,8 @@ def chat_once(options: ChatOnce) -> None:
         asked = Segment("", *options.translate, options.message, "")
         print(translate(chat, [asked], options.request, max_new_tokens=limit)[0])
     else:
-        turns = [dialogue(options.message)]
-        print(chat.reply(turns, max_new_tokens=limit, temperature=options.temperature)[0])
+        # Sampled as in the official client.
+        print(chat.reply([dialogue(options.message)], max_new_tokens=limit, temperature=0.7)[0])
 
 
 VERBS: Verbs = {"mix": (Mix, mix), "measure": (Measure, measure), "chat": (ChatOnce, chat_once)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from core.errors import UserError
 from core.experiment.config import Range, Seed, validate
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("en", "zh", "nl", "fr", "hi", "fa")
 StageName = Literal["p1", "p2", "p3", "i1", "i2"]
-ORDER: tuple[StageName, ...] = ("p1", "p2", "p3", "i1", "i2")
+ORDER: tuple[StageName, ...] = get_args(StageName)
 _TRAINING = TrainingConfig(
     steps=600, batch_size=48, learning_rate=3e-3, warmup=40, beta2=0.98, precision="fp32", layout="padded"
 )
@@ -120,8 +120,7 @@ class Config:
             raise UserError("stages, train_languages and languages need at least one entry each.")
         if [name for name in ORDER if name in self.stages] != list(self.stages):
             raise UserError(f"stages = {self.stages} must be in the order {', '.join(ORDER)}, without repetition.")
-        for name in self.stages:
-            stage: Stage = getattr(self, name)
+        for name, stage in self.trained.items():
             if stage.ratios and (len(stage.ratios) != len(stage.sources) or not sum(stage.ratios)):
                 raise UserError(f"{name}.ratios needs a number for each of {len(stage.sources)} sources, not all 0.")
             if not stage.training.steps:
@@ -135,8 +134,13 @@ class Config:
             raise UserError(f"translator = 'world' puts prompts into English: name en first, not {self.languages[0]}.")
 
     @property
+    def trained(self) -> dict[StageName, Stage]:
+        """The stages that are trained, in their order."""
+        return {name: getattr(self, name) for name in self.stages}
+
+    @property
     def last(self) -> Stage:
-        """The last stage that is trained."""
+        """The last of them."""
         return getattr(self, self.stages[-1])
 
 
@@ -150,8 +154,10 @@ TINY = Config(
     decoding=Decoding(guidance=2.0, timesteps=9, batch_size=128),
 )
 _FEW = TrainingConfig(steps=4, batch_size=4, learning_rate=1e-3, precision="fp32", layout="padded")
-_SMOKE: dict[str, Any] = {"p3": Stage(training=_FEW), "images": 8, "merge": True, "merge_n": 2, "merge_every": 2}
-_SMOKE |= {"languages": ("en", "zh"), "limit": 2, "decoding": Decoding(guidance=1.0, timesteps=2, batch_size=16)}
+SMOKE = replace(
+    TINY, p3=Stage(training=_FEW), images=8, merge=True, merge_n=2, merge_every=2, languages=("en", "zh"), limit=2,
+    decoding=Decoding(guidance=1.0, timesteps=2, batch_size=16),
+)  # fmt: skip
 
 
 def _paper_training(steps: int, rate: float, warmup: int, micro: int) -> TrainingConfig:
@@ -167,7 +173,7 @@ _PRETRAINING = _paper_training(500_000, 1e-4, 5_000, 8)
 _INSTRUCT = ("data/laion-512", "data/journeydb-512", "data/instruct-512")
 
 PRESETS: dict[str, Config] = {
-    "smoke": replace(TINY, **_SMOKE),
+    "smoke": SMOKE,
     "tiny": TINY,
     # Sources are folders of codes (see data.py); those of 512 pixels hold four times as many an image.
     "paper": Config(
@@ -186,33 +192,30 @@ PRESETS: dict[str, Config] = {
 }
 
 # Arms differ in what they are named for alone: all but one are last checkpoints.
-_ARMS: dict[str, dict[str, Any]] = {
-    "native": {},
-    "english_only": {"train_languages": ("en",)},
-    "translate": {"train_languages": ("en",), "translator": "world"},
-    "shuffled": {"shuffled_captions": True},
-    "crowd": {"crowd": True},
+VARIANTS: dict[str, dict[str, Any]] = {
+    "native": {"merge": False},
+    "english_only": {"merge": False, "train_languages": ("en",)},
+    "translate": {"merge": False, "train_languages": ("en",), "translator": "world"},
+    "shuffled": {"merge": False, "shuffled_captions": True},
+    "crowd": {"merge": False, "crowd": True},
     "merge_sma": {"merge": True},
 }
-VARIANTS: dict[str, dict[str, Any]] = {name: {"merge": False, **changes} for name, changes in _ARMS.items()}
 
 
 def decoder_config(vocabulary: int) -> Gemma2Config:
     """The small decoder behind a frozen encoder: Gemma 2's architecture."""
     from transformers import Gemma2Config
 
-    found = Gemma2Config(
+    return Gemma2Config(
         vocab_size=vocabulary, hidden_size=112, intermediate_size=224, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=4, head_dim=28, query_pre_attn_scalar=28, max_position_embeddings=256,
         initializer_range=0.05, pad_token_id=None, bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
-    found._attn_implementation = "eager"
-    return found
 
 
 def workload(config: Config) -> list[Workload]:
     """What each stage computes, for `papers plan`."""
-    from core.cost.workload import Workload
+    from core.cost.workload import of_training
     from core.models.architectures import architecture
 
     shape: PreTrainedConfig = decoder_config(config.codes + 14)
@@ -220,12 +223,10 @@ def workload(config: Config) -> list[Workload]:
         shape = architecture(config.backbone)
         shape.vocab_size += config.codes + 11  # ten markers and the mask
     loads = []
-    for name in config.stages:
-        stage: Stage = getattr(config, name)
-        length, settings = stage.text_tokens + 1 + stage.image_tokens + 2, stage.training
-        batch: dict[str, Any] = {"micro_batch_size": settings.micro_batch_size or settings.batch_size}
-        batch |= {"sequence_length": length, "checkpointing": settings.gradient_checkpointing}
-        loads.append(Workload(shape, float(settings.steps) * settings.batch_size * length, name=name.upper(), **batch))
+    for name, stage in config.trained.items():
+        settings = replace(stage.training, max_length=stage.text_tokens + 1 + stage.image_tokens + 2)
+        tokens = float(settings.steps) * settings.batch_size * settings.max_length
+        loads.append(of_training(settings, shape, tokens, name=name.upper()))
     return loads
 
 
@@ -235,11 +236,10 @@ def simulation(config: Config) -> list[Simulation]:
     from papers.neobabel import data, method
     from papers.neobabel.model import Prompt, TextToImage, Vocabulary
 
-    texts = 0 if config.frozen_encoder else 256_000  # Gemma 2's
-    vocabulary, width = Vocabulary(texts, config.codes, 2, 1), 384 if config.frozen_encoder else 0
+    texts, width = (0, 384) if config.frozen_encoder else (256_000, 0)  # Gemma 2's
+    vocabulary, prompt = Vocabulary(texts, config.codes, 2, 1), Prompt([2] * config.last.text_tokens)
     shape: Any = decoder_config(vocabulary.size) if config.frozen_encoder else config.backbone
     language_model = pretrained(shape, vocab_size=vocabulary.size, _attn_implementation="eager")
-    prompt = Prompt([2] * config.last.text_tokens)
 
     def build(dtype: Any) -> TextToImage:
         return TextToImage(language_model(dtype), vocabulary, config.last.image_tokens, config.last.text_tokens, width)
@@ -248,11 +248,10 @@ def simulation(config: Config) -> list[Simulation]:
         decoding, at_once = replace(config.decoding, timesteps=1), config.decoding.batch_size
         method.generate(model, [prompt] * at_once, Prompt([2]), decoding, range(at_once))
 
-    def one(name: str) -> Simulation:
-        stage: Stage = getattr(config, name)
+    steps = []
+    for name, stage in config.trained.items():
         collate: Any = data.collator(stage, ("en",), lambda text: prompt, vocabulary)
         image = {"codes": [0] * stage.image_tokens, "captions": {"en": ""}}
-        drawing = draw if name == config.stages[-1] else None
-        return Simulation(name.upper(), build, stage.training, method.image_loss, image, collate, drawing)
-
-    return [one(name) for name in config.stages]
+        drawing = draw if stage is config.last else None
+        steps.append(Simulation(name.upper(), build, stage.training, method.image_loss, image, collate, drawing))
+    return steps

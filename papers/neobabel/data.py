@@ -38,26 +38,22 @@ CONDITION_DROPOUT = 0.1
 CHECKED = 1000
 
 
-# --- images and captions ------------------------------------------------------------------------------------------
-
-
 def stage_rows(stage: Stage, config: Config) -> Sequence[Row]:
-    """The training rows of one stage, its sources mixed in their ratios.
-
-    Raises:
-        UserError: A source whose codes do not fit the stage, or that has no caption in the training's languages.
-    """
+    """The training rows of one stage, its sources mixed in their ratios; UserError for a source that does not fit."""
     sources = []
     for name in stage.sources:
-        tokenizer = image_tokenizer(config.image_tokenizer) if config.image_tokenizer else None
-        rows = miniature.training_rows(config.seed, config.images) if name == "world" else read_folder(name, tokenizer)
-        for row in itertools.islice(rows, CHECKED):
-            if len(row["codes"]) != stage.image_tokens or max(row["codes"]) >= config.codes:
+        if name == "world":
+            rows: Sequence[Row] = miniature.training_rows(config.seed, config.images)
+        else:
+            rows = read_folder(name, image_tokenizer(config.image_tokenizer))
+        seen = [*itertools.islice(rows, CHECKED)]
+        for codes in (row["codes"] for row in seen):
+            if len(codes) != stage.image_tokens or max(codes) >= config.codes:
                 raise UserError(
-                    f"{name}: an image has {len(row['codes'])} codes up to {max(row['codes'])}, but image_tokens is "
+                    f"{name}: an image has {len(codes)} codes up to {max(codes)}, but image_tokens is "
                     f"{stage.image_tokens} and codes is {config.codes}."
                 )
-        if not any(set(row["captions"]) & set(config.train_languages) for row in itertools.islice(rows, CHECKED)):
+        if not any(set(row["captions"]) & set(config.train_languages) for row in seen):
             raise UserError(f"{name} has no caption in {', '.join(config.train_languages)}: set train_languages.")
         sources.append(rows)
     rows = blend(sources, stage.ratios, config.seed)
@@ -65,11 +61,7 @@ def stage_rows(stage: Stage, config: Config) -> Sequence[Row]:
 
 
 def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
-    """Rows of the JSONL files of a folder.
-
-    Raises:
-        UserError: No such file; when a row is read: no caption, no codes, or an image and no tokenizer.
-    """
+    """Rows of the JSONL files of a folder; what is wrong with one is said when it is read."""
 
     def checked(row: Any) -> Row:
         captions, codes, image = (isinstance(row, dict) and row.get(name) for name in ("captions", "codes", "image"))
@@ -89,14 +81,11 @@ def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
 
 
 def image_tokenizer(spec: str) -> Any:
-    """`world`, or your own (`core.plugins.own`).
+    """`world`, or your own (`core.plugins.own`); None where none is named.
 
     It has `size`, `encode` from [batch, size, size, 3] in [-1, 1] to codes [batch, tokens], and `decode`, its inverse.
     """
-    return shapes if spec == "world" else own(spec, "image_tokenizer")
-
-
-# --- prompts ------------------------------------------------------------------------------------------------------
+    return shapes if spec == "world" else own(spec, "image_tokenizer") if spec else None
 
 
 class FrozenText:
@@ -110,13 +99,13 @@ class FrozenText:
         return Vocabulary(text=3, codes=codes, bos=0, eos=1)
 
     def __call__(self, text: str) -> Prompt:
-        """The prompt."""
+        """The prompt, each token as the same id."""
         states = self.states(text)
         return Prompt([0] + [2] * (len(states) - 2), states)
 
 
 class TokenText:
-    """Prompts as the language model's own token ids."""
+    """Prompts as the language model's own token ids, BOS first."""
 
     width = 0
 
@@ -128,7 +117,7 @@ class TokenText:
         return Vocabulary(len(self.tokenizer), codes, self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
 
     def __call__(self, text: str) -> Prompt:
-        """The prompt's ids, BOS first."""
+        """The prompt, without states."""
         return Prompt([self.tokenizer.bos_token_id, *self.tokenizer(text, add_special_tokens=False)["input_ids"]])
 
 
@@ -136,7 +125,7 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
     """How this configuration reads prompts; a frozen encoder reads all that are known once for all arms of a seed."""
     if not config.frozen_encoder:
         return TokenText(loading.load_tokenizer(config.backbone))
-    rows = (row for name in config.stages for row in stage_rows(getattr(config, name), config))
+    rows = (row for stage in config.trained.values() for row in stage_rows(stage, config))
     # The statistics need no pairs and no labels, so all arms share them, whatever languages they train on.
     captions = sorted({text for row in rows for text in row["captions"].values()})
     items = () if config.benchmark else miniature.items(config.split, config.seed, config.limit)
@@ -149,9 +138,6 @@ def text_of(config: Config, run: Run) -> FrozenText | TokenText:
         lambda folder: WhitenedStates.fit(config.backbone, captions, WIDTH, others).save(folder),
     )
     return FrozenText(WhitenedStates.load(config.backbone, folder))
-
-
-# --- batches ------------------------------------------------------------------------------------------------------
 
 
 def collator(
@@ -173,13 +159,10 @@ def collator(
         time, order = (torch.from_numpy(rng.random(shape)) for shape in (len(rows), codes.shape))
         ids, labels = mask_image(codes, time.float(), order, vocabulary, stage.min_masking_rate)
         prompt, states = prefix(prompts, vocabulary, stage.text_tokens)
-        batch = {
-            "prompt": prompt,
-            "block": image_block(ids, vocabulary),
-            "labels": image_block(labels, vocabulary),
-            # Read by the loop's speedometer alone.
-            "real_tokens": torch.cat([prompt != vocabulary.marker("pad"), torch.ones(len(rows), ids.shape[1] + 2)], 1),
-        }
+        block = image_block(ids, vocabulary)
+        # Read by the loop's speedometer alone.
+        real = torch.cat([prompt != vocabulary.marker("pad"), torch.ones_like(block)], dim=1)
+        batch = {"prompt": prompt, "block": block, "labels": image_block(labels, vocabulary), "real_tokens": real}
         return batch if states is None else {**batch, "states": states}
 
     return collate

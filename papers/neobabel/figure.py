@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
@@ -13,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from core.experiment.figures import arm_bars, mean_of
-from core.experiment.report import COLOURS, style
+from core.experiment.report import COLOURS
 from core.experiment.results import Record
-from core.files import replacing
 from core.text.languages import name as language_name
 from core.worlds.shapes import decode, frame, sheet
 
@@ -87,14 +82,3 @@ def _words(axes: Axes, record: Record) -> None:
     axes.text(level, 0.97, f" {level:.2f}", fontsize=9, va="top")
     axes.set(xlim=(0, 0.6), ylim=(0, 1), xlabel="share of words translated wrongly")
     axes.set_title("Translating first (curve),\nsix languages (line, 95 %)", fontsize=9.5, pad=12)
-
-
-def write_sheet(path: Path, prompts: Sequence[str], images: Sequence[Any]) -> Path:
-    """A picture with one row a prompt; its images are [n, height, width, 3] in [-1, 1]."""
-    with style():
-        figure, axes = plt.subplots(figsize=(6.5 + 1.1 * len(images[0]), 1.2 + 1.2 * len(prompts)))
-        sheet(axes, [(prompt, "") for prompt in prompts], [("", [[(image, "") for image in row] for row in images])])
-        with replacing(path) as temporary:
-            figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
-        plt.close(figure)
-    return path

@@ -48,17 +48,13 @@ if TYPE_CHECKING:
 CHUNK = 2**28
 
 
-def prompt_ids(text: Sequence[int], vocabulary: Vocabulary, max_text: int, *, drop: bool = False) -> list[int]:
+def prompt_ids(text: list[int], vocabulary: Vocabulary, max_text: int) -> list[int]:
     """`[PAD] ... t2i BOS text EOS`, exactly max_text + 1 ids, so that the image always starts at the same place.
 
-    Of a longer text the first max_text ids and EOS remain; `drop` makes it the empty prompt, for guidance.
+    Of a longer text the beginning remains. No text is the empty prompt, for guidance.
     """
-    text = list(text)
-    if drop or not text or text[0] != vocabulary.bos:
-        text = [vocabulary.bos, *([] if drop else text)]
-    row = [vocabulary.marker("t2i"), *text, vocabulary.eos]
-    if len(row) > max_text + 1:
-        row = [*row[:max_text], vocabulary.eos]
+    begin = [vocabulary.marker("t2i"), *([] if text[:1] == [vocabulary.bos] else [vocabulary.bos])]
+    row = [*[*begin, *text][:max_text], vocabulary.eos]
     return [vocabulary.marker("pad")] * (max_text + 1 - len(row)) + row
 
 
@@ -155,6 +151,12 @@ def remask(
     return confidence < confidence.sort(-1).values.gather(-1, count[:, None])
 
 
+def gumbel(generators: Sequence[torch.Generator], *shape: int) -> Float[Tensor, "batch ..."]:
+    """Standard Gumbel noise: from each generator, which are on the CPU for the same noise on any device, a tensor."""
+    uniform = torch.stack([torch.rand(shape, generator=generator) for generator in generators])
+    return -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
+
+
 @torch.inference_mode()
 def generate(
     model: TextToImage, prompts: Sequence[Prompt], empty: Prompt, decoding: Decoding, seeds: Sequence[int]
@@ -163,20 +165,21 @@ def generate(
 
     Equal seeds give equal noise, in any batch.
     """
-    v, n, parts = model.vocabulary, model.tokens, []
+    v, n, steps, device, parts = model.vocabulary, model.tokens, decoding.timesteps, model.lm.device, []
     for begin in range(0, len(prompts), decoding.batch_size):
         rows = slice(begin, begin + decoding.batch_size)
-        canvas = model.canvas(prompts[rows], empty if decoding.guidance else None, seeds[rows])
-        codes = torch.zeros(len(prompts[rows]), n, dtype=torch.long, device=canvas.device)
+        score = model.behind(prompts[rows], empty if decoding.guidance else None)
+        noise = [torch.Generator().manual_seed(seed) for seed in seeds[rows]]
+        codes = torch.zeros(len(noise), n, dtype=torch.long, device=device)
         unknown = torch.ones_like(codes, dtype=torch.bool)
-        steps = decoding.timesteps
         for target, tau in zip(masked_after(n, steps), temperatures(steps), strict=True):
-            scores = canvas.scores((codes + v.first_code).masked_fill(unknown, v.mask))
+            scores = score((codes + v.first_code).masked_fill(unknown, v.mask))
             log_p = guided(scores[0], scores[-1], decoding.guidance).log_softmax(-1)
             # The largest of log p + Gumbel is a draw from softmax(l).
-            codes = torch.where(unknown, (log_p + canvas.noise(n, v.codes)).argmax(-1), codes)
+            codes = torch.where(unknown, (log_p + gumbel(noise, n, v.codes).to(device)).argmax(-1), codes)
             confidence = log_p.gather(-1, codes[..., None]).squeeze(-1)
-            unknown = remask(confidence, ~unknown, still_masked(target, unknown.sum(-1)), tau, canvas.noise(n))
+            count = still_masked(target, unknown.sum(-1))
+            unknown = remask(confidence, ~unknown, count, tau, gumbel(noise, n).to(device))
         parts.append(codes)
     return torch.cat(parts)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Literal
@@ -47,7 +48,7 @@ class Item:
 
     @property
     def key(self) -> str:
-        """Its path below the task, the same in every language: `circle-square-blue-red/red-circle+blue-square`."""
+        """Its path, the same in every language: `circle-square-blue-red/red-circle+blue-square`."""
         names = "+".join("-".join(filter(None, (t.colour, t.shape))) for t in self.things)
         return "/".join(map(str, filter(None, (self.cls, names, self.draw))))
 
@@ -82,22 +83,19 @@ def items(part: Part, seed: int, limit: int = 0) -> tuple[Item, ...]:
     Training names a pair in either order, the others each assignment in one of them; few prompts are drawn repeatedly.
     """
     single, two = (1, 1) if part == "train" else (6, 2)
-    found = [
-        [Item("single_object", (Thing(shape),), draw=n) for n in range(single) for shape in SHAPES],
-        [
-            Item("two_object", (Thing(a), Thing(b)), draw=n)
-            for n in range(two)
-            for a, b in itertools.permutations(SHAPES, 2)
-        ],
-        [Item("colors", (thing,)) for thing in KINDS.values()],
-        pairs := list[Item](),
-    ]
+    things, pairs = [Thing(shape) for shape in SHAPES], list[Item]()
     for number, cls in enumerate(sorted(name for name, where in parts(seed).items() if where == part)):
         a, b, x, y = cls.split("-")
         for turn, (one, other) in enumerate([(Thing(a, x), Thing(b, y)), (Thing(a, y), Thing(b, x))]):
             both = [(one, other), (other, one)]
             both = both if part == "train" else [both[(number + turn) % 2]]
             pairs += [Item("color_attr", pair, cls) for pair in both]
+    found = (
+        [Item("single_object", (thing,), draw=n) for n in range(single) for thing in things],
+        [Item("two_object", pair, draw=n) for n in range(two) for pair in itertools.permutations(things, 2)],
+        [Item("colors", (thing,)) for thing in KINDS.values()],
+        pairs,
+    )
     return tuple(item for task in found for item in task[: limit or None])
 
 
@@ -136,22 +134,18 @@ def translations(asked: Sequence[Item], languages: Sequence[str], seed: int) -> 
         for first, second in orders(item, language):
             prompt = item.prompt(first, second)
             rng = random.Random(f"{seed}/{language}/{prompt}")
-            said = zip([*[first] * (len(item.things) - 1), second], item.things, strict=True)
             read = [
                 t if code == "en" else Thing(sense(t.shape, list(SHAPES), rng), sense(t.colour, list(COLOURS), rng))
-                for code, t in said
+                for code, t in zip((first, second)[-len(item.things) :], item.things, strict=True)
             ]
             found[language, prompt] = shapes.describe(read, "en")
     return found
 
 
-def crowd(prompts: Sequence[str], language: str, seeds: Sequence[int]) -> Float[Tensor, "batch 12 12 3"]:
+def crowd(prompts: Sequence[str], seeds: Sequence[int]) -> Float[Tensor, "batch 12 12 3"]:
     """Nine random objects, whatever the prompt: GenEval, which asks for presence alone, lets some of them pass."""
     kinds, noise = torch.tensor(list(KINDS)), (torch.Generator().manual_seed(seed) for seed in seeds)
     return shapes.decode(torch.stack([kinds[torch.randint(len(kinds), (shapes.TOKENS,), generator=g)] for g in noise]))
-
-
-# --- what is seen in a picture ------------------------------------------------------------------------------------
 
 
 def detect(image: Float[Tensor, "12 12 3"]) -> dict[str, list[Detection]]:
@@ -188,3 +182,37 @@ def looks(images: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch values
 
 
 FEATURES = {"objects": object_counts, "looks": looks}
+
+
+def accuracies(images: Mapping[str, Any], items: Sequence[Item]) -> dict[str, dict[str, float]]:
+    """GenEval's decisions: `pairs`, `colors`, ... in English by prompt and abroad by `language/prompt`.
+
+    Of pairs also whether exactly they are shown (`exact`), whether they are with their colours exchanged, and `bound`:
+    1 where the pair is shown and the exchanged one is not, -1 the other way round.
+    """
+    units: dict[str, dict[str, float]] = defaultdict(dict)
+    for number, (code, shown) in enumerate(images.items()):
+        place, before = ("foreign", f"{code}/") if number else ("en", "")
+        for item, image in zip(items, shown, strict=True):
+            found = verdict(image, item)
+            scores = {"pairs" if item.cls else item.task: float(found != "wrong")}
+            if item.cls:
+                exchanged = float(verdict(image, item.exchanged()) != "wrong")
+                scores |= {"exchanged": exchanged, "bound": scores["pairs"] - exchanged}
+                scores["exact"] = float(found == "exact")
+            for name, score in scores.items():
+                units[f"{name}_{place}"][f"{before}{item.key}"] = score
+    return dict(units)
+
+
+def samples(generate_fn: Callable[..., Any], items: Sequence[Item], languages: Sequence[str]) -> list[dict[str, Any]]:
+    """What the figure shows: the first held-out pair in every language and in two at once, drawn three times."""
+    item = next(item for item in items if item.cls)
+    reference, *foreign = languages
+    found = []
+    for first, second in [*zip(languages, languages, strict=True), (reference, foreign[0]), (foreign[-1], reference)]:
+        prompt = item.prompt(first, second)
+        images = generate_fn([prompt] * 3, second if first == reference else first)
+        shown = [{"codes": shapes.encode(image[None])[0].tolist(), "verdict": verdict(image, item)} for image in images]
+        found.append({"languages": list(dict.fromkeys((first, second))), "prompt": prompt, "drawn": shown})
+    return found

@@ -8,8 +8,10 @@ accelerate launch -m papers.neobabel.train paper
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
@@ -17,7 +19,7 @@ from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from core.files import read_json, write_json
-from papers.neobabel.config import Config, Stage, decoder_config
+from papers.neobabel.config import Config, decoder_config
 
 if TYPE_CHECKING:
     from papers.neobabel.data import FrozenText, TokenText
@@ -45,29 +47,23 @@ def train(config: Config, run: Run) -> None:
         folder = run.path / "trained"
         if not (folder / "training.json").exists():
             _train(config, run, text, folder)
-    trained = model.load(folder / "model")
-    if config.merge:
-        trained.load_state_dict(average(config, folder), strict=False)
-    model.save(trained, run.artifact, getattr(text, "tokenizer", None))
+    chosen = folder / ("average" if config.merge else "last")
+    if not chosen.exists():
+        raise UserError(
+            f"{folder} has no average of {config.merge_n} whole checkpoints of {config.stages[-1]}: train it with "
+            "training.strategy ddp, since shards of fsdp2 are not merged."
+        )
+    model.save(model.load(chosen), run.artifact, getattr(text, "tokenizer", None))
     if is_main():
         if isinstance(text, data.FrozenText):
             text.states.save(run.artifact / "text", table=False)
         write_json(run.artifact / "training.json", read_json(folder / "training.json"))
 
 
-def average(config: Config, folder: Path) -> dict[str, Any]:
-    """Equation 8: the mean of the last checkpoints of the last stage.
-
-    What is tied to the embedding (the head) is not stored twice, so it is not among the names.
-    """
+def average(files: Sequence[Path]) -> dict[str, Any]:
+    """Equation 8: the mean of checkpoints. What is tied to the embedding (the head) is not among their names."""
     from core.models import merging
 
-    files = sorted((folder / "checkpoints").glob("*.safetensors"))[-config.merge_n :]
-    if len(files) < config.merge_n:
-        raise UserError(
-            f"{folder} has {len(files)} whole checkpoints of {config.stages[-1]}, but merge_n is {config.merge_n}: "
-            "train it with training.strategy ddp, since shards of fsdp2 are not merged."
-        )
     return merging.merged(files, merging.average([1 / len(files)] * len(files)))
 
 
@@ -82,7 +78,7 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
     vocabulary = text.vocabulary(config.codes)
     lm: Any
     if config.frozen_encoder:
-        lm = loading.from_config(decoder_config(vocabulary.size), seed=config.seed)
+        lm = loading.from_config(decoder_config(vocabulary.size), seed=config.seed, attention="eager")
     else:
         # The released constructor builds random weights unless told otherwise, and its YAML fails to tell it.
         lm = loading.load(config.backbone, attention="eager", dtype="float32", device="cpu").model
@@ -93,31 +89,32 @@ def build_model(config: Config, text: FrozenText | TokenText) -> TextToImage:
 
 
 def _train(config: Config, run: Run, text: FrozenText | TokenText, folder: Path) -> None:
-    """All stages; checkpoints of a stage that was interrupted stay, and the same command goes on."""
+    """All stages, to the last weights and, where checkpoints were kept for it, their average.
+
+    Checkpoints of a stage that was interrupted stay, and the same command goes on.
+    """
     from core.distributed import is_main
     from core.training.fit import fit
     from papers.neobabel import data, method, model
 
-    untrained = build_model(config, text)
-    report: dict[str, Any] = {"parameters": sum(p.numel() for p in untrained.parameters()), "stages": {}}
-    for name in config.stages:
-        stage: Stage = getattr(config, name)
+    trained = build_model(config, text)
+    report: dict[str, Any] = {"parameters": sum(p.numel() for p in trained.parameters()), "stages": {}}
+    for name, stage in config.trained.items():
         # A finished stage keeps its last checkpoint, so that an interrupted run does not train it again.
         settings = replace(stage.training, save_every=stage.training.save_every or stage.training.steps)
-        if name == config.stages[-1] and config.merge_n * config.merge_every <= settings.steps:
+        if stage is config.last and config.merge_n * config.merge_every <= settings.steps:
             settings = replace(settings, save_every=config.merge_every, keep_checkpoints=config.merge_n)
         rows = data.stage_rows(stage, config)
-        collate = data.collator(stage, config.train_languages, text, untrained.vocabulary)
+        collate = data.collator(stage, config.train_languages, text, trained.vocabulary)
         options: dict[str, Any] = {"loss_fn": method.image_loss, "collate": collate, "seed": config.seed, "name": name}
-        result = fit(untrained, rows, settings, run, **options)
-        loss = sum(result.losses[-50:]) / max(1, len(result.losses[-50:]))
-        report["stages"][name] = {"steps": result.steps, "images": len(rows), "loss": loss}
-    model.save(untrained, folder / "model")
+        result = fit(trained, rows, settings, run, **options)
+        report["stages"][name] = {"steps": result.steps, "images": len(rows), "loss": fmean(result.losses[-50:])}
+    model.save(trained, folder / "last")
+    files = sorted((run.checkpoints / config.stages[-1]).glob("step-*/model.safetensors"))
+    if len(files) == config.merge_n:
+        trained.load_state_dict(average(files), strict=False)
+        model.save(trained, folder / "average")  # processes wait for each other here: all have read the files
     if is_main():
-        kept = folder / "checkpoints"
-        kept.mkdir(parents=True, exist_ok=True)
-        for path in sorted((run.checkpoints / config.stages[-1]).glob("step-*/model.safetensors")):
-            shutil.copy2(path, kept / f"{path.parent.name}.safetensors")
         shutil.rmtree(run.checkpoints, ignore_errors=True)
         write_json(folder / "training.json", report)
 

@@ -33,31 +33,30 @@ class Draw:
     draws: Annotated[int, Range(1)] = 3
     """Pictures of each prompt."""
 
-    def __post_init__(self) -> None:
-        """Refuse nothing to draw."""
-        if not self.prompts:
-            raise UserError("There is nothing to draw: write at least one prompt.")
-
 
 def draw(options: Draw) -> None:
-    """One row a prompt.
+    """One row a prompt."""
+    from matplotlib import pyplot as plt
 
-    Raises:
-        UserError: Pictures are not written in such files, or the run has no model.
-    """
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    from core.files import is_there, read_lines
-    from papers.neobabel import figure
+    from core.experiment.report import style
+    from core.files import is_there, read_lines, replacing
+    from core.worlds.shapes import sheet
     from papers.neobabel.eval import load_painter
 
-    if options.out.suffix[1:] not in (known := FigureCanvasBase.filetypes):
-        raise UserError(f"{options.out} has no ending of a picture: choose one of {', '.join(known)}.")
     prompts = [line for given in options.prompts for line in (read_lines(given) if is_there(given) else [given])]
     if not (prompts := [prompt for prompt in prompts if prompt.strip()]):
-        raise UserError(f"{', '.join(options.prompts)} holds no prompt: write one a line.")
-    painter = load_painter(options.run)
-    figure.write_sheet(options.out, prompts, [painter([prompt] * options.draws) for prompt in prompts])
+        raise UserError("There is nothing to draw: write at least one prompt, or name a file with one a line.")
+    with style():
+        figure, axes = plt.subplots(figsize=(6.5 + 1.1 * options.draws, 1.2 + 1.2 * len(prompts)))
+        ending = options.out.suffix[1:]
+        if ending not in (known := figure.canvas.get_supported_filetypes()):
+            raise UserError(f"{options.out} has no ending of a picture: choose one of {', '.join(known)}.")
+        painter = load_painter(options.run)
+        rows = [[(image, "") for image in painter([prompt] * options.draws)] for prompt in prompts]
+        sheet(axes, [(prompt, "") for prompt in prompts], [("", rows)])
+        with replacing(options.out) as temporary:
+            figure.savefig(temporary, metadata={"Date": None} if ending == "svg" else None)
+        plt.close(figure)
     print(f"{options.out}: {len(prompts)} prompts, {options.draws} pictures each")
 
 

@@ -657,7 +657,7 @@ def test_train_on_own_data(own: Path, toy: Path) -> None:
 
 def test_chat_prints(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     say = ["chat", "--model", str(toy), "--message", "Hi", "--max-new-tokens", "2"]
-    use.main([*say, "--temperature", "0"])
+    use.main(say)
     use.main([*say, "--translate", "en", "sw", "--request", "zh"])
     assert capsys.readouterr().out.count("\n") >= 2
 
