@@ -17,7 +17,25 @@ _WITHIN: dict[str, Any] = {
 # Languages of the calculator are drawn, with the sums that are asked in them.
 _ALIGNED: dict[str, Any] = {"treatment": "mapo", "control": "base", "unit": "language", "null": "lot"}
 _COUNTED: dict[str, Any] = {**_ALIGNED, "smallest": 1.0, "premises": ("calculates", "owns", "harmless")}
-_REAL = "Needs models of 7 billion parameters: preset `paper`."
+_GAINED: dict[str, Any] = {
+    **_ALIGNED, "metric": "right_untrained", "smallest": 0.02, "premises": ("calculates", "imperfect", "harmless"),
+}  # fmt: skip
+# By id: who measures what, how much of it is needed, and what it means.
+_PREMISES = {
+    "speaks": (
+        "related", "least_spoken", 0.1,
+        "SmolLM2 knows every language better than the frequencies of its letters do (bits a byte saved).",
+    ),
+    "calculates": ("base", "right_english", 0.6, "The calculator is right in English."),
+    "owns": (
+        "base", "fewest_neurons", 5, "Every language of the calculator has neurons that are specific or related to it.",
+    ),
+    "imperfect": ("base", "wrong_untrained", 0.1, "There is something to gain in the other languages."),
+    "harmless": (
+        "mapo", "learnt", -0.02,
+        "Preferences do not cost the languages that they are in more than two points of right answers.",
+    ),
+}  # fmt: skip
 
 PAPER = Paper(
     slug="language_neurons",
@@ -127,10 +145,7 @@ PAPER = Paper(
             statement="Preferences in two languages give more right answers in four others, of which there are none.",
             reported="Table 1, MGSM: zh/de => en lifts the mean of ten languages from 57.8 to 63.6, sw/th => en to "
             "64.7.",
-            metric="right_untrained",
-            smallest=0.02,
-            premises=("calculates", "imperfect", "harmless"),
-            **_ALIGNED,
+            **_GAINED,
         ),
         Claim(
             id="fewer-specific",
@@ -165,7 +180,7 @@ PAPER = Paper(
             id="mgsm",
             statement="Alignment lifts MistralMathOctopus on MGSM from 57.8 to 63.6 and more.",
             reported="Table 1.",
-            out_of_scale=_REAL,
+            out_of_scale="Needs models of 7 billion parameters: preset `paper`.",
         ),
     ),
     checks=(
@@ -199,10 +214,7 @@ PAPER = Paper(
         Check(
             id="more-than-imitation",
             statement="Preferences give more right answers in the four languages than tuning on the better answers.",
-            metric="right_untrained",
-            smallest=0.02,
-            premises=("calculates", "imperfect", "harmless"),
-            **{**_ALIGNED, "control": "imitate"},
+            **{**_GAINED, "control": "imitate"},
         ),
         Check(
             id="keeps-english",
@@ -216,42 +228,9 @@ PAPER = Paper(
             premises=("calculates",),
         ),
     ),
-    premises=(
-        Premise(
-            id="speaks",
-            statement="SmolLM2 knows every language better than the frequencies of its letters do (bits a byte saved).",
-            metric="least_spoken",
-            variant="related",
-            at_least=0.1,
-        ),
-        Premise(
-            id="calculates",
-            statement="The calculator is right in English.",
-            metric="right_english",
-            variant="base",
-            at_least=0.6,
-        ),
-        Premise(
-            id="owns",
-            statement="Every language of the calculator has neurons that are specific or related to it.",
-            metric="fewest_neurons",
-            variant="base",
-            at_least=5,
-        ),
-        Premise(
-            id="imperfect",
-            statement="There is something to gain in the other languages.",
-            metric="wrong_untrained",
-            variant="base",
-            at_least=0.1,
-        ),
-        Premise(
-            id="harmless",
-            statement="Preferences do not cost the languages that they are in more than two points of right answers.",
-            metric="learnt",
-            variant="mapo",
-            at_least=-0.02,
-        ),
+    premises=tuple(
+        Premise(id=name, variant=variant, metric=metric, at_least=least, statement=statement)
+        for name, (variant, metric, least, statement) in _PREMISES.items()
     ),
     official_code="https://github.com/NJUNLP/Language-Neurons-Alignment",
     licence_note="Neither the official repository nor MAPO's has a licence: nothing of them is here. The models "
@@ -263,6 +242,7 @@ PAPER = Paper(
 __getattr__, __dir__, __all__ = public(
     __name__,
     data=("read_activity", "write_activity"),
-    method=("Activity", "Neurons", "activity", "identify", "matched", "preferences", "rewards", "switched_off"),
-    use=("compare", "grid"),
+    measures=("matched",),
+    method=("Activity", "Neurons", "activity", "identify", "preferences", "rewards", "switched_off"),
+    use=("compare",),
 )

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CALCULATOR, SMOLLM2 = "calculator", "wheel:smollm2"
 # Of LoRA at the paper's scale (paper: r 64, alpha 128, dropout .05); on these matrices (MAPO).
 LORA_RANK, TARGETS = 64, ("q_proj", "v_proj", "o_proj")
-# Of sampling (MAPO).
-TEMPERATURE = 0.8
+# Of sampling, and how much DPO holds the policy to its reference (MAPO).
+TEMPERATURE, BETA = 0.8, 0.1
 _SCRATCH = TrainingConfig(
     layout="padded", max_length=64, long_documents="drop", precision="fp32", warmup=20, beta2=0.99, log_every=100
 )
@@ -41,10 +41,8 @@ class Config:
     model: str = ""
     """Hub id, folder or wheel of a causal model; `calculator`, a small one that is trained here; empty: SmolLM2-135M
     where neurons are switched off, the calculator where something is aligned."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """Number format of the forward pass; bf16 (paper)."""
-    device_map: str | None = None
-    """`auto` spreads a model over all GPUs."""
     languages: tuple[str, ...] = ()
     """Codes; empty: those of the miniature."""
     source: str = ""
@@ -60,10 +58,6 @@ class Config:
     """Texts are given to languages by lot, the effect broken on purpose."""
 
     # which neurons
-    rate: Annotated[float, Range(0, 1)] = 0.0
-    """Part of the neurons that is kept; 0: .01 (paper), of the calculator's few .1 (default of the code's command)."""
-    bar: Annotated[float, Range(0, 1)] = 0.95
-    """Part of all shares below the threshold (code)."""
     selection: Literal["ours", "lape"] = "ours"
     """By the paper's score, or by LAPE (Tang et al. 2024), the baseline."""
     silenced: Literal["specific", "related", "general", "random", "padded", "none"] = "related"
@@ -77,16 +71,12 @@ class Config:
     which answer of a pair is better is drawn by lot, the effect broken on purpose."""
     aligned: tuple[str, ...] = ("sw", "tr")
     """Languages of the pairs (paper: zh and de, or sw and th, or all nine)."""
-    before: str = ""
-    """The model before alignment, whose lambda and threshold are used; empty: `model` itself."""
     preferences: str = ""
     """Pairs for a model that is not made here: JSONL of `python -m papers.language_neurons.use pairs`."""
     asked: Annotated[int, Range(1)] = 225
     """Questions of each aligned language from which the miniature's pairs are made: all that are kept for it."""
     samples: Annotated[int, Range(2)] = 20
     """Answers to each (MAPO)."""
-    beta: Annotated[float, Range(0, 100)] = 0.1
-    """How much DPO holds the policy to its reference (MAPO)."""
     sft: TrainingConfig = field(
         default_factory=lambda: replace(_SCRATCH, steps=800, batch_size=48, learning_rate=2e-3, weight_decay=0.1)
     )
@@ -106,14 +96,14 @@ class Config:
         return self.model or (CALCULATOR if self.silenced == "none" else SMOLLM2)
 
     @property
-    def kept(self) -> float:
-        """Part of the neurons that is kept."""
-        return self.rate or (0.1 if self.name == CALCULATOR else 0.01)
+    def rate(self) -> float:
+        """Part of the neurons that is kept: .01 (paper), of the calculator's few .1 (default of the code's command)."""
+        return 0.1 if self.name == CALCULATOR else 0.01
 
 
-TINY = Config(dtype="float32")
+TINY = Config()
 _PAPER = Config(
-    model="kevinpro/MistralMathOctopus-7B", dtype="bfloat16", device_map="auto", source="mgsm",
+    model="kevinpro/MistralMathOctopus-7B", dtype="bfloat16", source="mgsm",
     languages=("en", "ru", "es", "fr", "de", "zh", "ja", "bn", "th", "sw"), texts=250, tested=250, max_new_tokens=1024,
     aligned=("sw", "th"),
     dpo=TrainingConfig(
@@ -133,20 +123,14 @@ PRESETS: dict[str, Config] = {
     "paper-align": replace(_PAPER, silenced="none", alignment="mapo"),
 }  # fmt: skip
 
-_SWITCH: dict[str, Any] = {"alignment": "none"}
-_ALIGN: dict[str, Any] = {"silenced": "none"}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "related": {**_SWITCH, "silenced": "related"},
-    "specific": {**_SWITCH, "silenced": "specific"},
-    "general": {**_SWITCH, "silenced": "general"},
-    "random": {**_SWITCH, "silenced": "random"},
-    "padded": {**_SWITCH, "silenced": "padded"},
-    "shuffled": {**_SWITCH, "silenced": "related", "shuffled": True},
-    "lape": {**_SWITCH, "silenced": "related", "selection": "lape"},
-    "base": {**_ALIGN, "alignment": "none"},
-    "mapo": {**_ALIGN, "alignment": "mapo"},
-    "imitate": {**_ALIGN, "alignment": "imitate"},
-    "lot": {**_ALIGN, "alignment": "lot"},
+    **{
+        kind: {"alignment": "none", "silenced": kind} for kind in ("related", "specific", "general", "random", "padded")
+    },
+    "shuffled": {"alignment": "none", "silenced": "related", "shuffled": True},
+    "lape": {"alignment": "none", "silenced": "related", "selection": "lape"},
+    "base": {"alignment": "none", "silenced": "none"},
+    **{how: {"alignment": how, "silenced": "none"} for how in ("mapo", "imitate", "lot")},
 }
 
 
@@ -160,30 +144,31 @@ def calculator_shape(vocabulary: int) -> Any:
     )
 
 
-# Tokens of a question of MGSM with its prompt (150) and of its answer (160), assumed: of ten languages, some of them
-# spelled in many pieces. All are answered once, and again with each language switched off (in the miniature, read).
-_READ = 310
+# Tokens of MGSM's prompts and of answers, assumed: of ten languages, some of them spelled in many pieces.
+_PROMPT, _ANSWER = 150, 160
 
 
 def workload(config: Config) -> list[Workload]:
-    """What both parts compute, for `papers plan`."""
+    """What both parts compute, for `papers plan`; tokens that are written, one after another, apart from those read."""
     from core.cost.workload import Workload, of_training
 
-    small = config.name == CALCULATOR
+    small, languages = config.name == CALCULATOR, len(config.languages) or 6
     model: Any = calculator_shape(300) if small else config.name
-    languages = len(config.languages) or 6
-    found = []
-    if config.silenced != "none":
-        tokens = languages * (config.texts + languages * config.tested) * (_READ if config.source else 24)
-        found.append(Workload(model, tokens, "inference", "frozen", 512, 16, name="switching off"))
-    else:
-        made = (
-            {"method": "full"} if small else {"method": "lora", "lora_rank": LORA_RANK, "lora_targets": ("attention",)}
-        )
-        length = 2 * (22 if small else 512)
-        tokens = config.dpo.steps * config.dpo.batch_size * length
-        found.append(of_training(config.dpo, model, tokens, name="preferences", **made))
-    return found
+    if config.silenced == "none":
+        lora = {"method": "lora", "lora_rank": LORA_RANK, "lora_targets": ("attention",)}
+        tokens = config.dpo.steps * config.dpo.batch_size * 2 * (22 if small else 512)
+        return [of_training(config.dpo, model, tokens, name="preferences", **({} if small else lora))]
+
+    def inference(tokens: int, name: str) -> Workload:
+        return Workload(model, tokens, "inference", "frozen", 512, 16, name=name)
+
+    # Read for the counts; then for the nats, with nothing and with each language switched off.
+    texts = languages * (config.texts + (1 + languages) * config.tested)
+    if not config.source:
+        return [inference(24 * texts, "switching off")]
+    answers = languages * (config.texts + languages * config.tested)
+    read = inference((_PROMPT + _ANSWER) * texts + _PROMPT * answers, "switching off: reading")
+    return [read, inference(_ANSWER * answers, "switching off: writing")]
 
 
 def simulation(config: Config) -> list[Simulation]:
@@ -194,16 +179,14 @@ def simulation(config: Config) -> list[Simulation]:
     from core.training import preference
 
     small, length = config.name == CALCULATOR, config.dpo.max_length
+    model = pretrained(calculator_shape(300) if small else config.name)
     writing = partial(write, prompt=16 if small else 512, new=config.max_new_tokens)
     if config.silenced != "none":
-        return [
-            Simulation("switching off", pretrained(calculator_shape(300) if small else config.name), evaluate=writing)
-        ]
+        return [Simulation("switching off", model, evaluate=writing)]
+    if not small:
+        checkpointing = config.dpo.gradient_checkpointing
+        model = adapted(config.name, LORA_RANK, alpha=2 * LORA_RANK, targets=TARGETS, checkpointing=checkpointing)
     side = {"input_ids": [0] * length, "labels": [-100] * (length // 2) + [0] * (length - length // 2)}
     pair = {"better": side, "worse": side, "reference": [0.0, 0.0]}
-    checkpointing = config.dpo.gradient_checkpointing
-    model = pretrained(calculator_shape(300)) if small else adapted(
-        config.name, LORA_RANK, alpha=2 * LORA_RANK, targets=TARGETS, checkpointing=checkpointing
-    )  # fmt: skip
-    loss = partial(preference.preference_loss, beta=config.beta)
+    loss = partial(preference.preference_loss, beta=BETA)
     return [Simulation("preferences", model, config.dpo, loss, pair, preference.collate, writing)]

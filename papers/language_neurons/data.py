@@ -1,13 +1,13 @@
 """What is read: answers of the model to questions in many languages, or texts; as batches in which answers are counted.
 
-answered = answers(model, tokenizer, asked, max_new_tokens=1024)         # {"sw": [("question ...", "answer ...")]}
-batches(rows(tokenizer, answered["sw"]))
+answered = answers(loaded, {"sw": prompts}, max_new_tokens=1024)            # {"sw": [("question ...", "answer ...")]}
+batches(rows(loaded, answered["sw"]))
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,13 @@ from torch.nn.utils.rnn import pad_sequence
 from core.corpora import adapted, read_jsonl
 from core.errors import UserError
 from core.files import load_facts, write_json
-from core.models.loading import translated
+from core.models.loading import Loaded, longest_input, translated
 from core.models.tokenization import completion_row
 from core.tasks.preferences import pair
 from core.text.languages import name
 from core.training.losses import IGNORED
-from papers.language_neurons.method import Activity
+from papers.language_neurons.config import TEMPERATURE
+from papers.language_neurons.method import Activity, CrossEntropy, activity, preferences, rewards
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,26 +46,21 @@ def prompt(question: str, code: str) -> str:
     )
 
 
-def answers(
-    model: Any, tokenizer: Any, asked: Mapping[str, Sequence[Question]], *, max_new_tokens: int, **decoding: Any
-) -> dict[str, list[tuple[str, str]]]:
+def answers(loaded: Loaded, prompts: Mapping[str, Sequence[str]], **decoding: Any) -> dict[str, list[tuple[str, str]]]:
     """Prompts with the model's answers, by default greedy, by language."""
     from core.inference.generation import generate
 
-    flat = [(code, prompt(question.question, code)) for code, own in asked.items() for question in own]
-    said = generate(model, tokenizer, [text for _, text in flat], max_new_tokens=max_new_tokens, **decoding)
-    found: dict[str, list[tuple[str, str]]] = {code: [] for code in asked}
-    for (code, text), answer in zip(flat, said, strict=True):
-        found[code].append((text, answer))
-    return found
+    said = iter(generate(*loaded, [text for own in prompts.values() for text in own], **decoding))
+    return {code: [(text, next(said)) for text in own] for code, own in prompts.items()}
 
 
-def rows(tokenizer: Any, texts: Texts, longest: int = 2**20) -> list[dict[str, list[int]]]:
+def rows(loaded: Loaded, texts: Texts) -> list[dict[str, list[int]]]:
     """Tokens with labels on what stands behind the prompts.
 
     A text without a prompt is read after the begin token, where there is one: what stands first is an attention sink,
-    whose states tell nothing of the language. What has more than `longest` tokens is read in pieces.
+    whose states tell nothing of the language. What is longer than the model can read is read in pieces.
     """
+    tokenizer, longest = loaded.tokenizer, longest_input(*loaded)
     begin = True if tokenizer.bos_token_id is not None else None
     found = [completion_row(tokenizer, asked, text, bos=None if asked else begin, eos=False) for asked, text in texts]
     starts = [(row, i) for row in found for i in range(0, len(row["input_ids"]), longest)]
@@ -87,6 +83,32 @@ def batches(found: Sequence[Mapping[str, Sequence[int]]], size: int = BATCH) -> 
             "input_ids": ids.clamp(min=0), "attention_mask": (ids != IGNORED).long(), "labels": labels,
             "counted": labels != IGNORED, "row": torch.tensor(part),
         }  # fmt: skip
+
+
+def count(loaded: Loaded, texts: Mapping[str, Texts]) -> Activity:
+    """How often the model's neurons are active in texts, by language."""
+    return activity(loaded.model, {code: batches(rows(loaded, own)) for code, own in texts.items()})
+
+
+def write_activity(folder: Path, measured: Activity) -> None:
+    """`activity.safetensors` (`shares`, [neurons, languages]) and `activity.json` (`languages`, `layers`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"shares": measured.shares.contiguous()}, folder / "activity.safetensors")
+    write_json(folder / "activity.json", {"languages": list(measured.languages), "layers": dict(measured.layers)})
+
+
+def read_activity(folder: Path) -> Activity:
+    """The inverse of :func:`write_activity`; shares of other neurons than are named are refused."""
+    facts = load_facts(folder, "activity.json", ("languages", "layers"), "papers.language_neurons.use identify")
+    path = Path(folder) / "activity.safetensors"
+    with translated(folder):
+        shares = load_file(path)["shares"]
+    if shares.shape != (sum(facts["layers"].values()), len(facts["languages"])):
+        raise UserError(f"{path} has shares of shape {tuple(shares.shape)}, which activity.json does not name.")
+    return Activity(shares, tuple(facts["languages"]), facts["layers"])
+
+
+# --- pairs to align with ----------------------------------------------------------------------------------------------
 
 
 def cross_entropy(
@@ -114,40 +136,50 @@ def cross_entropy(
     return found
 
 
-def write_activity(folder: Path, measured: Activity) -> None:
-    """`activity.safetensors` (`shares`, [neurons, languages]) and `activity.json` (`languages`, `layers`)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({"shares": measured.shares.contiguous()}, folder / "activity.safetensors")
-    write_json(folder / "activity.json", {"languages": list(measured.languages), "layers": dict(measured.layers)})
+def feedback(
+    loaded: Loaded, asked: Mapping[str, Sequence[Question]], codes: Sequence[str],
+    right: Callable[[str, str], object], surprise: Callable[[str], CrossEntropy],
+    *, samples: int, frame: Callable[[str, str], str] = prompt, **decoding: Any,
+) -> list[dict[str, str]]:  # fmt: skip
+    """Sample answers to questions, and pair those to each that has some in its language and in English.
 
-
-def read_activity(folder: Path) -> Activity:
-    """The inverse of :func:`write_activity`.
-
-    Raises:
-        UserError: The folder holds none, or shares of other neurons than it names.
+    Args:
+        loaded: The model to align, and its tokenizer.
+        asked: Questions by language, English among them; those of one id are the same.
+        codes: Languages to align.
+        right: Whether an answer has the number of another.
+        surprise: By language, the translation model from it into English.
+        samples: Answers to each question; equal ones count once.
+        frame: From a question and its language to a prompt.
+        decoding: Options of :func:`answers`.
     """
-    facts = load_facts(folder, "activity.json", ("languages", "layers"), "papers.language_neurons.use identify")
-    path = Path(folder) / "activity.safetensors"
-    with translated(folder):
-        shares = load_file(path)["shares"]
-    if shares.shape != (sum(facts["layers"].values()), len(facts["languages"])):
-        raise UserError(f"{path} has shares of shape {tuple(shares.shape)}, which activity.json does not name.")
-    return Activity(shares, tuple(facts["languages"]), facts["layers"])
+    prompts = {code: [frame(row.question, code) for row in own for _ in range(samples)] for code, own in asked.items()}
+    answered = answers(loaded, prompts, temperature=TEMPERATURE, **decoding)
+    said: dict[str, dict[str, list[str]]] = {code: {} for code in asked}
+    for code, rows_of in asked.items():
+        for i, row in enumerate(rows_of):
+            texts = (text for _, text in answered[code][i * samples : (i + 1) * samples])
+            said[code][row.id] = [*dict.fromkeys(text for text in texts if text.strip())]
+    found = []
+    for code in codes:
+        for row in asked[code]:
+            own, english = said[code][row.id], said["en"].get(row.id)
+            if own and english:
+                reward, verdicts = rewards(own, english, surprise(code)), [bool(right(y, row.answer)) for y in own]
+                for better, worse in preferences(own, reward, verdicts):
+                    sides = {"prompt": frame(row.question, code), "chosen": better, "rejected": worse}
+                    found.append({**sides, "language": code})
+    return found
 
 
-def preferences(path: str, languages: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Pairs as `use pairs` writes them: `prompt`, `chosen`, `rejected`, and perhaps `language`.
-
-    Raises:
-        UserError: A row of another form; or no pair of the languages that are named.
-    """
+def read_pairs(path: str, languages: Sequence[str]) -> list[dict[str, str]]:
+    """Pairs as `use pairs` writes them, `prompt`, `chosen`, `rejected` and perhaps `language`, of some languages."""
 
     def adapt(row: Mapping[str, Any], number: int) -> dict[str, str]:
         return {**pair(row)._asdict(), "language": str(row.get("language") or "")}
 
     found = list(adapted(path, read_jsonl(path), adapt))
-    kept = [row for row in found if not row["language"] or not languages or row["language"] in languages]
+    kept = [row for row in found if not languages or row["language"] in ("", *languages)]
     if not kept:
         raise UserError(f"{path} has no pair of {', '.join(languages)}: name others in --aligned.")
     return kept

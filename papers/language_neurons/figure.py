@@ -36,27 +36,28 @@ ALIGNED = (
 
 def draw(record: Record) -> Figure:
     """Means with 95 % intervals and every pair of languages; every layer, and alignment."""
-    figure, grid = plt.subplots(2, 2, figsize=(9, 8))
-    axes = grid.flatten()
-    _marks(axes[0], record, OFF)
-    axes[0].set_title("What is lost without them", fontsize=10)
-    axes[0].set_xlabel("nats a token, SmolLM2-135M", fontsize=8)
-    _matrix(axes[1], record)
-    _layers(axes[2], record)
-    _marks(axes[3], record, ALIGNED, "base")
-    axes[3].set_title("Sums after alignment", fontsize=10)
-    axes[3].set_xlabel("more right answers than before", fontsize=8)
+    figure, axes = plt.subplots(2, 2, figsize=(9, 8))
+    _marks(axes[0, 0], record, OFF)
+    _name(axes[0, 0], "What is lost without them", "nats a token, SmolLM2-135M")
+    _matrix(axes[0, 1], record)
+    _layers(axes[1, 0], record)
+    _marks(axes[1, 1], record, ALIGNED, "base")
+    _name(axes[1, 1], "Sums after alignment", "more right answers than before")
     return figure
+
+
+def _name(axes: Axes, title: str, x: str) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(x, fontsize=8)
 
 
 def _marks(axes: Axes, record: Record, arms: Sequence[tuple[str, str, str, str]], control: str | float = 0.0) -> None:
     shown = [row for row in arms if row[0] in record.measurements]
-    # Two languages have preferences: their sums are drawn, elsewhere languages.
-    units = ["language/sum" if metric == "right_trained" else "language" for _, metric, *_ in shown]
-    found = [
-        (mean_of(record, variant, metric, unit, control), colour)
-        for (variant, metric, _, colour), unit in zip(shown, units, strict=True)
-    ]
+    found = []
+    for variant, metric, _, colour in shown:
+        # Two languages have preferences: their sums are drawn, elsewhere languages.
+        unit = "language/sum" if metric == "right_trained" else "language"
+        found.append((mean_of(record, variant, metric, unit, control), colour))
     interval_marks(axes, found)
     for row, (bar, _) in enumerate(found):
         axes.text(bar.estimate, row - 0.2, f"{bar.estimate:+z.2f}", ha="center", va="bottom", fontsize=8)
@@ -80,8 +81,7 @@ def _matrix(axes: Axes, record: Record) -> None:
     axes.set_xticks(range(len(codes)), codes, fontsize=8)
     axes.set_yticks(range(len(codes)), [name(code) for code in codes], fontsize=8)
     axes.grid(visible=False)
-    axes.set_title("Specific and related off", fontsize=10)
-    axes.set_xlabel("nats a token lost in", fontsize=8)
+    _name(axes, "Specific and related off", "nats a token lost in")
 
 
 def _layers(axes: Axes, record: Record) -> None:
@@ -91,6 +91,5 @@ def _layers(axes: Axes, record: Record) -> None:
         axes.plot(range(len(mean)), mean, "o-", color=COLOURS[colour], markersize=3, label=kind)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_ylim(0)
-    axes.set_title("Where they are", fontsize=10)
-    axes.set_xlabel("layer of SmolLM2", fontsize=8)
+    _name(axes, "Where they are", "layer of SmolLM2")
     axes.set_ylabel("neurons of 1,536", fontsize=8)

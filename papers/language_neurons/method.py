@@ -31,6 +31,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import torch
@@ -40,57 +41,33 @@ from torch import Tensor
 from core.errors import UserError
 from core.models import activations
 
-Kind = Literal["specific", "related", "general", "random", "padded"]
-"""specific: N = 1 in this language; related: these and all others with N < l that are active in it; general: these
-and all with N = l; ours are random: as many as are related, of the same layers, and padded: those that are related, and
-as many random ones as are general."""
+Kind = Literal["specific", "related", "general"]
+"""Of one language: those with N = 1; these and all others with N < l; these and all with N = l."""
 Selection = Literal["ours", "lape"]
 Shares = Float[Tensor, "neurons languages"]
 Places = Int[Tensor, " some"]
-
-
-# --- activation probabilities -----------------------------------------------------------------------------------------
+CrossEntropy = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
+"""(sources, targets) -> mean nats a token that a translation model gives each target."""
 
 
 @dataclass(frozen=True)
 class Activity:
-    """How often each neuron is active.
+    """How often each neuron is active."""
 
-    Attributes:
-        shares: p, in [0, 1].
-        languages: Their names, in the order of the columns.
-        layers: By path of the activation function, how many neurons it has; they stand one layer after another.
-    """
-
-    shares: Shares
-    languages: tuple[str, ...]
-    layers: Mapping[str, int]
-
-    def by_layer(self, neurons: Places) -> list[int]:
-        """How many of some neurons each layer has."""
-        return [len(part) for part in self.split(neurons).values()]
+    shares: Shares  # p, in [0, 1]
+    languages: tuple[str, ...]  # of the columns
+    layers: Mapping[str, int]  # by path of the activation function, its number of neurons, one layer after another
 
     def places(self, neurons: Places) -> dict[str, list[int]]:
         """Some neurons as coordinates by path, layers without any left out."""
-        return {path: part.tolist() for path, part in self.split(neurons).items() if len(part)}
-
-    def split(self, neurons: Places) -> dict[str, Tensor]:
-        """Some neurons as coordinates by path."""
-        ends = torch.tensor(list(self.layers.values())).cumsum(0)
-        sizes = zip(self.layers, ends.tolist(), self.layers.values(), strict=True)
-        return {p: neurons[(neurons >= end - n) & (neurons < end)] - (end - n) for p, end, n in sizes}
+        some = torch.zeros(len(self.shares), dtype=torch.bool).index_fill(0, neurons, True)
+        layers = zip(self.layers, some.split(list(self.layers.values())), strict=True)
+        return {path: layer.nonzero().flatten().tolist() for path, layer in layers if layer.any()}
 
 
 def activity(model: Any, texts: Mapping[str, Iterable[Mapping[str, Tensor]]]) -> Activity:
-    """Read texts and count.
-
-    Args:
-        model: Gated or not, dense or a mixture of experts, in evaluation mode.
-        texts: By language, batches with a mask `counted` of the tokens that are responses.
-
-    Raises:
-        UserError: Fewer than two languages, or nothing to count in one.
-    """
+    """p of a model in evaluation mode, gated or not, dense or a mixture of experts; `texts` are batches by language,
+    each with a mask `counted` of the tokens that are responses."""
     if len(texts) < 2:
         raise UserError(f"Languages are compared: give texts of at least two, not {len(texts)}.")
     paths, columns, sizes = activations.feed_forwards(model), [], dict[str, int]()
@@ -143,35 +120,22 @@ def select_lape(p: Shares, tau: float, rate: float = 0.01) -> Places:
     return lowest.indices[lowest.values.isfinite()]
 
 
-def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, precision: float = 1e-3) -> float:
-    """lambda: the largest, by bisection, at which no neuron that is kept is general.
-
-    Args:
-        p: As of :func:`activity`.
-        tau: The threshold.
-        rate: As of :func:`select`.
-        highest: Where the search ends (official code); where no general neuron is kept yet though there are some, twice
-            as far, ten times at most.
-        precision: Of the result.
-
-    Raises:
-        UserError: There is none.
-    """
+def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2) -> float:
+    """lambda: the largest, to a thousandth, at which no neuron that is kept is general. The official search ends at
+    `highest`; where no general neuron is kept there though there are some, ours goes on, 2^10 times as far at most."""
+    general = (p > tau).all(1)
 
     def clean(weight: float) -> bool:
-        return not bool((p[select(p, weight, rate)] > tau).all(1).any())
+        return not general[select(p, weight, rate)].any()
 
     if not clean(0.0):
         raise UserError("General neurons are kept even with lambda = 0: keep fewer, or raise the bar.")
-    low, high = 0.0, highest
-    if not bool((p > tau).all(1).any()):
-        return high
-    for _ in range(10):
-        if clean(high):
-            low, high = high, 2 * high
-    if clean(high):
-        return high
-    while high - low > precision:
+    low, high, furthest = 0.0, highest, highest * 2**10 if general.any() else highest
+    while clean(high):
+        if high >= furthest:
+            return high
+        low, high = high, 2 * high
+    while high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (middle, high) if clean(middle) else (low, middle)
     return low
@@ -179,19 +143,12 @@ def search(p: Shares, tau: float, rate: float = 0.01, highest: float = 0.2, prec
 
 @dataclass(frozen=True)
 class Neurons:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        chosen: The neurons that were kept.
-        active: Whether each neuron of the model is active in each language: p > tau.
-        tau: The threshold.
-        weight: lambda; nan where it has no part.
-    """
-
-    chosen: Places
-    active: Bool[Tensor, "neurons languages"]
+    chosen: Places  # the neurons that were kept
+    active: Bool[Tensor, "neurons languages"]  # of the whole model: p > tau
     tau: float
-    weight: float
+    weight: float  # lambda; nan where it has no part
 
     @property
     def general(self) -> Places:
@@ -207,26 +164,11 @@ class Neurons:
         related = mine[number < self.active.shape[1]]
         return torch.cat([related, self.general]).unique() if kind == "general" else related
 
-    def histogram(self) -> list[int]:
-        """How many of the kept are active in 0, 1, ... l languages."""
-        return self.active[self.chosen].sum(1).bincount(minlength=self.active.shape[1] + 1).tolist()
-
 
 def identify(
     p: Shares, *, rate: float = 0.01, bar: float = 0.95, selection: Selection = "ours", like: Neurons | None = None
 ) -> Neurons:
-    """Everything from shares to kinds.
-
-    Args:
-        p: As of :func:`activity`.
-        rate: Part of the neurons that is kept.
-        bar: Part of all shares below the threshold.
-        selection: By equation 1, or LAPE.
-        like: Found before alignment: its lambda and tau are used again.
-
-    Raises:
-        UserError: The part is less than one neuron, or as of :func:`search`.
-    """
+    """Everything from shares to kinds; after alignment with lambda and tau of what was found before it (`like`)."""
     if round(len(p) * rate) < 1:
         raise UserError(f"A rate of {rate:g} keeps none of {len(p)} neurons: keep more.")
     tau = like.tau if like else threshold(p, bar)
@@ -236,20 +178,7 @@ def identify(
     return Neurons(select(p, weight, rate), p > tau, tau, weight)
 
 
-def matched(neurons: Places, measured: Activity, generator: torch.Generator) -> Places:
-    """As many neurons of the same layers, drawn from the others of each."""
-    found, start = [], 0
-    for part, size in zip(measured.split(neurons).values(), measured.layers.values(), strict=True):
-        free = torch.ones(size, dtype=torch.bool).index_fill(0, part, 0).nonzero().flatten()
-        found.append(start + free[torch.randperm(len(free), generator=generator)[: len(part)]])
-        start += size
-    return torch.cat(found).sort().values
-
-
 # --- alignment --------------------------------------------------------------------------------------------------------
-
-CrossEntropy = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
-"""(sources, targets) -> mean nats a token that a translation model gives each target."""
 
 
 def rewards(answers: Sequence[str], english: Sequence[str], ce: CrossEntropy) -> list[float]:
@@ -266,7 +195,6 @@ def preferences(answers: Sequence[str], reward: Sequence[float], right: Sequence
     order = sorted(range(len(answers)), key=lambda i: -reward[i])
     return [
         (answers[i], answers[j])
-        for place, i in enumerate(order)
-        for j in order[place + 1 :]
+        for i, j in combinations(order, 2)
         if right[i] and reward[i] != reward[j] and answers[i] != answers[j]
     ]

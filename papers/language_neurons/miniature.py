@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from core.errors import UserError
 from core.models.tokenization import completion_row, word_level
 from core.worlds.base import Item, split
 from core.worlds.numbers import QUESTIONS, spelled
-from papers.language_neurons.config import CALCULATOR, TEMPERATURE, Config, calculator_shape
+from papers.language_neurons.config import CALCULATOR, Config, calculator_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from core.experiment.run import Run
+    from core.models.loading import Loaded
     from papers.language_neurons.data import Texts
+    from papers.language_neurons.method import CrossEntropy
 
 # Of SmolLM2: those in which it costs fewer bits than letters do.
 READ = ("en", "fr", "de", "ru", "ar", "ja")
@@ -40,6 +42,7 @@ ENGLISH = "en"
 # Share of English among the sums that are read; the other languages have the rest.
 ENGLISH_SHARE = 0.5
 LARGEST = 29
+EVERY = [*product(range(LARGEST + 1), repeat=2)]
 # Of the sums: feedback is asked for some, others are tested or for development; the rest is read in all languages.
 PARTS = {"asked": 0.25, "test": 0.15, "dev": 0.15}
 # For each message two names of emoji, the other domain, and three sums that are tested: they are shorter.
@@ -50,34 +53,23 @@ LEARNT = 50
 
 
 def languages(config: Config) -> tuple[str, ...]:
-    """The languages of a miniature.
-
-    Raises:
-        UserError: There is nothing in one of them.
-    """
-    known = SPOKEN if config.name == CALCULATOR else None
-    if known and (unknown := [code for code in (*config.languages, *config.aligned) if code not in known]):
-        raise UserError(f"The calculator does not speak {unknown[0]!r}: it has {', '.join(known)}.")
-    return config.languages or known or READ
-
-
-# --- messages ---------------------------------------------------------------------------------------------------------
+    """The languages of a miniature; those that the calculator does not speak are refused."""
+    if config.name != CALCULATOR:
+        return config.languages or READ
+    if unknown := [code for code in (*config.languages, *config.aligned) if code not in SPOKEN]:
+        raise UserError(f"The calculator does not speak {unknown[0]!r}: it has {', '.join(SPOKEN)}.")
+    return config.languages or SPOKEN
 
 
 def messages(config: Config) -> tuple[dict[str, Texts], dict[str, Texts]]:
     """Texts to identify from, and others to measure on, the same messages in every language."""
     from core.worlds.messages import aligned
 
-    codes = languages(config)
-    drawn = aligned(
-        [code for code in codes if code != ENGLISH], config.split, config.texts + config.tested, config.seed,
-        min_words=4, distinct=True,
-    )  # fmt: skip
-    plain = {code: [("", text) for text in drawn[code].values()] for code in codes}
-    return (
-        {code: texts[config.tested :] for code, texts in plain.items()},
-        {code: texts[: config.tested] for code, texts in plain.items()},
-    )
+    codes, tested = languages(config), config.tested
+    others = [code for code in codes if code != ENGLISH]
+    found = aligned(others, config.split, config.texts + tested, config.seed, min_words=4, distinct=True)
+    plain = {code: [("", text) for text in found[code].values()] for code in codes}
+    return {code: own[tested:] for code, own in plain.items()}, {code: own[:tested] for code, own in plain.items()}
 
 
 def other_domain(config: Config) -> dict[str, Texts]:
@@ -121,12 +113,10 @@ def item(code: str, a: int, b: int) -> Item:
 @cache
 def sums(seed: int) -> dict[str, list[tuple[int, int]]]:
     """Sums by part; `read` are those of no other part."""
-    every = [(a, b) for a in range(LARGEST + 1) for b in range(LARGEST + 1)]
-    items = {item(ENGLISH, *pair).id: pair for pair in every}
-    parts = split([item(ENGLISH, *pair) for pair in every], seed, PARTS)
-    found = {name: [items[one.id] for one in own] for name, own in parts.items()}
+    items = {item(ENGLISH, *pair): pair for pair in EVERY}
+    found = {name: [items[one] for one in own] for name, own in split(items, seed, PARTS).items()}
     held = {pair for own in found.values() for pair in own}
-    return {**found, "read": [pair for pair in every if pair not in held]}
+    return {**found, "read": [pair for pair in EVERY if pair not in held]}
 
 
 def drawn(part: str, count: int, config: Config, codes: Sequence[str], salt: str) -> dict[str, list[Item]]:
@@ -134,6 +124,11 @@ def drawn(part: str, count: int, config: Config, codes: Sequence[str], salt: str
     pool = sums(config.seed)[part]
     pairs = Random(f"{salt}-{config.seed}").sample(pool, min(count, len(pool)))
     return {code: [item(code, *pair) for pair in pairs] for code in codes}
+
+
+def tested(config: Config) -> dict[str, list[Item]]:
+    """The sums that are tested, in the miniature all there are of the split."""
+    return drawn(config.split, SUMS * config.texts, config, languages(config), "tested")
 
 
 def tokenizer_for() -> PreTrainedTokenizerFast:
@@ -145,7 +140,7 @@ def tokenizer_for() -> PreTrainedTokenizerFast:
 
 
 def calculator(config: Config, run: Run, folder: Path) -> None:
-    """Train it on questions and chains."""
+    """Train it on questions and chains: all sums in English, of the other languages those of no other part."""
     rng, known = Random(f"read-{config.seed}"), sums(config.seed)
     every = [pair for own in known.values() for pair in own]
     others = [code for code in languages(config) if code != ENGLISH]
@@ -155,24 +150,23 @@ def calculator(config: Config, run: Run, folder: Path) -> None:
         code, pool = (ENGLISH, every) if english else (rng.choice(others), known["read"])
         a, b = rng.choice(pool)
         pairs.append((question(code, a, b), chain(code, a, b)))
-    _trained(pairs, config, run, folder, "calculator")
+    _train(pairs, config, run, folder, "calculator")
 
 
 def translator(config: Config, run: Run, folder: Path) -> None:
     """Train the translation model, the same for all seeds: chains and their English counterparts."""
     config, rng = replace(config, seed=0), Random("translator")
-    every = [(a, b) for a in range(LARGEST + 1) for b in range(LARGEST + 1)]
     pairs = []
     for _ in range(config.sft.steps * config.sft.batch_size):
-        (code, (a, b)), total = (rng.choice(SPOKEN), rng.choice(every)), rng.randint(0, 2 * LARGEST)
+        (code, (a, b)), total = (rng.choice(SPOKEN), rng.choice(EVERY)), rng.randint(0, 2 * LARGEST)
         # It translates what is said, right or wrong.
         total = a + b if rng.random() < 0.5 else total
         ending = total if rng.random() < 0.7 else rng.randint(0, 2 * LARGEST)
         pairs.append((f"{chain(code, a, b, total, ending)} {SIGN}", chain(ENGLISH, a, b, total, ending)))
-    _trained(pairs, config, run, folder, "translator")
+    _train(pairs, config, run, folder, "translator")
 
 
-def _trained(pairs: Sequence[tuple[str, str]], config: Config, run: Run, folder: Path, name: str) -> None:
+def _train(pairs: Sequence[tuple[str, str]], config: Config, run: Run, folder: Path, name: str) -> None:
     from core.models.loading import from_config
     from core.training.fit import fit, save_pretrained
 
@@ -184,38 +178,28 @@ def _trained(pairs: Sequence[tuple[str, str]], config: Config, run: Run, folder:
     save_pretrained(model, folder / "model", tokenizer)
 
 
-def feedback(model: Any, tokenizer: Any, translating: Any, config: Config) -> list[dict[str, str]]:
-    """Pairs of the aligned languages, as :func:`papers.language_neurons.method.preferences` makes them."""
-    from core.inference.generation import generate
-    from papers.language_neurons import method
+def feedback(loaded: Loaded, translate: CrossEntropy, config: Config) -> list[dict[str, str]]:
+    """Pairs of answers of the calculator in the aligned languages."""
+    from core.tasks.mathematics import Question
+    from papers.language_neurons import data
 
     codes = [code for code in config.aligned if code in languages(config)]
-    asked = drawn("asked", config.asked, config, (*codes, ENGLISH), "asked")
-    flat = [one.prompt for code in asked for one in asked[code] for _ in range(config.samples)]
-    said = iter(
-        generate(
-            model, tokenizer, flat, max_new_tokens=config.max_new_tokens, temperature=TEMPERATURE, seed=config.seed
-        )
-    )
-    answers = {code: [[next(said).strip() for _ in range(config.samples)] for _ in own] for code, own in asked.items()}
-    pairs = []
-    for code in codes:
-        for place, one in enumerate(asked[code]):
-            own = list(dict.fromkeys(filter(None, answers[code][place])))
-            english = list(dict.fromkeys(filter(None, answers[ENGLISH][place])))
-            reward = method.rewards(own, english, translating)
-            right = [number(text) == number(one.answer) for text in own]  # in whatever language
-            for better, worse in method.preferences(own, reward, right):
-                pairs.append({"prompt": one.prompt, "chosen": better, "rejected": worse, "language": code})
+    sampled = drawn("asked", config.asked, config, (*codes, ENGLISH), "asked")
+    asked = {
+        code: [Question(one.id.partition("/")[2], one.prompt, one.answer) for one in own]
+        for code, own in sampled.items()
+    }
+    pairs = data.feedback(
+        loaded, asked, codes, right=lambda text, answer: number(text) == number(answer), surprise=lambda _: translate,
+        frame=lambda text, _: text, samples=config.samples, max_new_tokens=config.max_new_tokens, seed=config.seed,
+    )  # fmt: skip
     if not pairs and config.sft.steps >= LEARNT:
         raise UserError("No answer of the calculator in the aligned languages is right: train it for more steps.")
-    if not pairs:
-        return [
-            {"prompt": one.prompt, "chosen": one.answer, "rejected": other.answer, "language": code}
-            for code in codes
-            for one, other in pairwise(asked[code])
-        ]
-    return pairs
+    return pairs or [
+        {"prompt": one.question, "chosen": one.answer, "rejected": other.answer, "language": code}
+        for code in codes
+        for one, other in pairwise(asked[code])
+    ]
 
 
 def ending(text: str) -> str:
@@ -225,11 +209,12 @@ def ending(text: str) -> str:
 
 def number(text: str) -> int | None:
     """The number that a chain ends with, in words of any language."""
-    return _spelled().get(ending(text))
+    return values().get(ending(text))
 
 
 @cache
-def _spelled() -> dict[str, int]:
+def values() -> dict[str, int]:
+    """`{words of any language: number}`."""
     return {word: value for own in words().values() for value, word in own.items()}
 
 

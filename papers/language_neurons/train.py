@@ -12,19 +12,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import UserError
 from core.experiment.config import to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
-from papers.language_neurons.config import CALCULATOR, LORA_RANK, TARGETS, Config
+from papers.language_neurons.config import BETA, CALCULATOR, LORA_RANK, TARGETS, Config
 
 if TYPE_CHECKING:
     from core.models.loading import Loaded
 
 # What decides what the calculator is, and what it is asked.
-_MADE = ("seed", "languages", "model")
+_MADE = ("seed", "languages", "model", "sft")
 _ASKED = ("aligned", "asked", "samples", "max_new_tokens")
 
 
@@ -38,9 +38,8 @@ def train(config: Config, run: Run) -> None:
     from core.training.fit import fit, save_pretrained
 
     seed_everything(config.seed, 0)
-    small = config.name == CALCULATOR
     model, tokenizer = load(config, run)
-    if not small:
+    if config.name != CALCULATOR:
         checkpointing = config.dpo.gradient_checkpointing
         model = with_lora(model, LORA_RANK, alpha=2 * LORA_RANK, targets=TARGETS, checkpointing=checkpointing)
     pairs = feedback(config, run)
@@ -50,7 +49,7 @@ def train(config: Config, run: Run) -> None:
         fit(model, [row["better"] for row in rows], config.dpo, run, seed=config.seed, name="imitate")
     else:
         rows = preference.with_reference(model, rows)
-        preference.train(model, rows, config.dpo, run, config.seed, beta=config.beta, name="mapo")
+        preference.train(model, rows, config.dpo, run, config.seed, beta=BETA, name="mapo")
     save_pretrained(model, run.artifact, tokenizer)
 
 
@@ -59,34 +58,32 @@ def load(config: Config, run: Run) -> Loaded:
     from core.models import loading
     from papers.language_neurons import miniature
 
-    if config.name != CALCULATOR:
-        return loading.load(config.name, dtype=config.dtype, device_map=config.device_map)
-    return loading.load(made(config, run, miniature.calculator), dtype="float32")
+    if config.name == CALCULATOR:
+        return loading.load(made(config, run, miniature.calculator, _MADE), dtype="float32")
+    return loading.load(config.name, dtype=config.dtype)
 
 
-def made(config: Config, run: Run, build: Callable[[Config, Run, Path], None], decided: Sequence[str] = _MADE) -> Path:
+def made(config: Config, run: Run, build: Callable[[Config, Run, Path], None], decided: Sequence[str]) -> Path:
     """The folder of a small model, trained once for all arms that agree in what decides it."""
-    inputs = {name: getattr(config, name) for name in decided} | {"sft": to_dict(config.sft)}
-    return run.stage(build.__name__, inputs, partial(build, config, run)) / "model"
+    return run.stage(build.__name__, _inputs(config, decided), partial(build, config, run)) / "model"
+
+
+def _inputs(config: Config, decided: Sequence[str]) -> dict[str, object]:
+    return {name: value for name, value in to_dict(config).items() if name in decided}
 
 
 def feedback(config: Config, run: Run) -> list[dict[str, str]]:
-    """The pairs to learn from; by lot, either side is the better one.
+    """The pairs to learn from; by lot, either side is the better one."""
+    from papers.language_neurons import data
 
-    Raises:
-        UserError: There are none for a model that is not made here.
-    """
-    from papers.language_neurons import data, miniature
-
-    if config.name != CALCULATOR and not config.preferences:
+    if config.name == CALCULATOR:
+        pairs = run.once("pairs", _inputs(config, (*_MADE, *_ASKED)), lambda: _of_the_calculator(config, run))
+    elif config.preferences:
+        pairs = data.read_pairs(config.preferences, config.aligned)
+    else:
         raise UserError(
             "preferences is empty: make pairs with `python -m papers.language_neurons.use pairs` and name the file."
         )
-    if config.name != CALCULATOR:
-        pairs = data.preferences(config.preferences, config.aligned)
-    else:
-        inputs = {name: getattr(config, name) for name in (*_MADE, *_ASKED)} | {"sft": to_dict(config.sft)}
-        pairs = run.once("pairs", inputs, lambda: _miniature_pairs(config, run, miniature))
     if config.alignment != "lot":
         return pairs
     rng = Random(f"lot-{config.seed}")
@@ -94,17 +91,18 @@ def feedback(config: Config, run: Run) -> list[dict[str, str]]:
     return [other if rng.random() < 0.5 else pair for pair, other in zip(pairs, turned, strict=True)]
 
 
-def _miniature_pairs(config: Config, run: Run, world: Any) -> list[dict[str, str]]:
+def _of_the_calculator(config: Config, run: Run) -> list[dict[str, str]]:
     from core.inference.scoring import log_likelihoods
     from core.models import loading
+    from papers.language_neurons import miniature
 
-    translator = loading.load(made(config, run, world.translator, ()), dtype="float32")
+    translator = loading.load(made(config, run, miniature.translator, ("sft",)), dtype="float32")
 
     def cross_entropy(sources: Sequence[str], targets: Sequence[str]) -> list[float]:
-        found = log_likelihoods(*translator, [f"{source} {world.SIGN}" for source in sources], targets)
+        found = log_likelihoods(*translator, [f"{source} {miniature.SIGN}" for source in sources], targets)
         return [-score.log_likelihood / score.tokens for score in found]
 
-    return world.feedback(*load(config, run), cross_entropy, config)
+    return miniature.feedback(load(config, run), cross_entropy, config)
 
 
 if __name__ == "__main__":

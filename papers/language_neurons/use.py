@@ -11,7 +11,7 @@ As a library: :func:`papers.language_neurons.activity`, :func:`papers.language_n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,8 @@ from core.experiment.entrypoint import Verbs, show, tools
 from core.experiment.trying import Try
 
 if TYPE_CHECKING:
-    from core.models.loading import Loaded
     from papers.language_neurons.data import Texts
-    from papers.language_neurons.method import Activity, Kind, Neurons, Selection
+    from papers.language_neurons.method import Activity, Kind, Selection
 
 # How neurons were chosen, which `grid` and `compare` repeat.
 CHOSEN, HOW = "chosen.json", ("rate", "bar", "selection")
@@ -47,8 +46,6 @@ class Identify:
     """Part of all shares below the threshold."""
     selection: Literal["ours", "lape"] = "ours"
     """By the paper's score or by LAPE."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the forward pass."""
     out: Path = Path("neurons")
     """Folder for what was counted, neurons.tsv (those that were kept) and masks.json."""
 
@@ -65,8 +62,6 @@ class Grid:
     """The model that `identify` read."""
     kind: Literal["specific", "related", "general", "random"] = "related"
     """A language's specific neurons, its related ones too, the general ones too, or random ones of the same layers."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the forward pass."""
     seed: Seed = 0
     """Draws random neurons."""
     out: Path = Path("grid.tsv")
@@ -109,11 +104,7 @@ class Pairs:
 
 
 def read_texts(source: str) -> dict[str, Texts]:
-    """Prompts and texts by language.
-
-    Raises:
-        UserError: A row without language or text.
-    """
+    """Prompts and texts by language; a language without any text is refused."""
     from core.corpora import read_jsonl
 
     found: dict[str, list[tuple[str, str]]] = {}
@@ -138,63 +129,48 @@ def run_identify(options: Identify) -> None:
     """Write what was counted and found, and print how many neurons of each kind every language has."""
     from core.files import write_json, write_table
     from core.models.loading import load
-    from papers.language_neurons import data, method
+    from papers.language_neurons import data, measures, method
 
-    texts, how = read_texts(options.texts), {name: getattr(options, name) for name in HOW}
-    loaded = load(options.model, dtype=options.dtype)
-    batches = {code: data.batches(own) for code, own in tokens(loaded, texts).items()}
-    measured = method.activity(loaded.model, batches)
+    how = {name: getattr(options, name) for name in HOW}
+    texts = read_texts(options.texts)
+    measured = data.count(load(options.model), texts)
     found = method.identify(measured.shares, **how)
     data.write_activity(options.out, measured)
     write_json(options.out / CHOSEN, how)
-    write_table(options.out / "neurons.tsv", table(measured, found))
+    paths = [(path, place) for path, size in measured.layers.items() for place in range(size)]
+    kept: list[dict[str, str | float | None]] = []
+    for neuron in found.chosen.tolist():
+        where = {"layer": paths[neuron][0], "neuron": paths[neuron][1], "languages": int(found.active[neuron].sum())}
+        kept.append({**where, **dict(zip(measured.languages, measured.shares[neuron].tolist(), strict=True))})
+    write_table(options.out / "neurons.tsv", kept)
     kinds: tuple[Kind, ...] = ("specific", "related", "general")
-    masks = {
-        code: {kind: measured.places(found.of(k, kind)) for kind in kinds} for k, code in enumerate(measured.languages)
-    }
+    languages = list(enumerate(measured.languages))
+    masks = {code: {kind: measured.places(found.of(k, kind)) for kind in kinds} for k, code in languages}
     write_json(options.out / "masks.json", masks)
     print(
         f"lambda {found.weight:.4f}, threshold {found.tau:.4f}, {len(found.chosen)} of {len(measured.shares)} neurons"
     )
-    print(f"active in 0, 1, ... languages: {' '.join(map(str, found.histogram()))}; general: {len(found.general)}")
+    active = " ".join(map(str, measures.histogram(found)))
+    print(f"active in 0, 1, ... languages: {active}; general: {len(found.general)}")
     print(f"{'language':12s} {'specific':>9s} {'related':>9s}")
-    for code, own in masks.items():
-        specific, related = (sum(map(len, own[kind].values())) for kind in kinds[:2])
-        print(f"{code:12s} {specific:9d} {related - specific:9d}")
+    number = measures.counts(found, measured.languages)
+    for code in measured.languages:
+        print(f"{code:12s} {number['specific'][code]:9.0f} {number['shared'][code]:9.0f}")
     print(f"Wrote neurons.tsv, masks.json and what was counted to {options.out}.")
-
-
-def tokens(loaded: Loaded, texts: Mapping[str, Texts]) -> dict[str, list[dict[str, list[int]]]]:
-    """Rows of every language, none longer than the model can read."""
-    from core.models.loading import longest_input
-    from papers.language_neurons import data
-
-    return {code: data.rows(loaded.tokenizer, own, longest_input(*loaded)) for code, own in texts.items()}
-
-
-def table(measured: Activity, found: Neurons) -> list[dict[str, str | float | None]]:
-    """A row a neuron that was kept: where it is, in how many languages it is active, and how often."""
-    rows: list[dict[str, str | float | None]] = []
-    paths = [(path, place) for path, size in measured.layers.items() for place in range(size)]
-    for neuron in found.chosen.tolist():
-        path, place = paths[neuron]
-        shares = dict(zip(measured.languages, measured.shares[neuron].tolist(), strict=True))
-        rows.append({"layer": path, "neuron": place, "languages": int(found.active[neuron].sum()), **shares})
-    return rows
 
 
 def run_grid(options: Grid) -> None:
     """Print the grid and write it."""
     from core.files import write_table
     from core.models.loading import load
-    from papers.language_neurons import method
+    from papers.language_neurons import measures, method
 
     (measured, how), texts = read_found(options.neurons), read_texts(options.texts)
     if missing := [code for code in measured.languages if code not in texts]:
         raise UserError(f"{options.texts} has no text in {missing[0]!r}, of which neurons were identified.")
     found = method.identify(measured.shares, **how)
-    loaded = load(options.model, dtype=options.dtype)
-    lost = grid(loaded, measured, found, texts, options.kind, options.seed)
+    masks, loaded = measures.masks_of(measured, found, options.kind, options.seed), load(options.model)
+    lost = measures.losses(loaded, measured, masks, texts, measures.nats_of(loaded, texts))
     print(f"nats a token lost in each language (columns) without {options.kind} neurons of each (rows)")
     print(f"{'':12s} " + " ".join(f"{code:>7s}" for code in texts))
     for code, row in lost.items():
@@ -202,31 +178,11 @@ def run_grid(options: Grid) -> None:
     write_table(options.out, [{"off": code, **row} for code, row in lost.items()])
 
 
-def grid(
-    loaded: Loaded, measured: Activity, found: Neurons, texts: Mapping[str, Texts], kind: Kind = "related",
-    seed: int = 0,
-) -> dict[str, dict[str, float]]:  # fmt: skip
-    """Nats a token that each language loses when neurons of one are off: `{off: {measured: difference}}`.
-
-    Args:
-        loaded: The model and its tokenizer.
-        measured: What was counted in it.
-        found: Its neurons.
-        texts: Prompts, perhaps empty, and texts to measure on, by language.
-        kind: What is switched off.
-        seed: Draws random neurons.
-    """
-    from papers.language_neurons.eval import losses, masks_of
-
-    return losses(loaded.model, measured, masks_of(measured, found, kind, seed), tokens(loaded, texts))
-
-
 def run_compare(options: Compare) -> None:
     """Print the numbers of each kind before and after, and how many neurons stayed."""
     (before, how), (after, _) = read_found(options.before), read_found(options.after)
-    found = compare(before, after, **how)
     print(f"{'language':12s} {'specific':>17s} {'related':>17s} {'stayed':>7s}")
-    for code, row in found.items():
+    for code, row in compare(before, after, **how).items():
         pairs = [f"{row[f'{name}_before']:.0f} -> {row[f'{name}_after']:.0f}" for name in ("specific", "related")]
         print(f"{code:12s} {pairs[0]:>17s} {pairs[1]:>17s} {row['stayed']:7.3f}")
 
@@ -240,9 +196,7 @@ def compare(
     Raises:
         UserError: The two do not have the same languages and layers.
     """
-    import torch
-
-    from papers.language_neurons import method
+    from papers.language_neurons import measures, method
 
     # An adapter's model has its base under another name.
     sides = [{path.removeprefix("base_model.model."): n for path, n in one.layers.items()} for one in (before, after)]
@@ -250,16 +204,18 @@ def compare(
         raise UserError("The two models do not have the same layers, or were not read in the same languages.")
     how: dict[str, Any] = {"rate": rate, "bar": bar, "selection": selection}
     first = method.identify(before.shares, **how)
-    both = {"before": first, "after": method.identify(after.shares, **how, like=first)}
-    found = {}
-    for k, code in enumerate(before.languages):
-        row: dict[str, float] = {}
-        for time, one in both.items():
-            row[f"specific_{time}"] = float(len(one.of(k, "specific")))
-            row[f"related_{time}"] = float(len(one.of(k, "related"))) - row[f"specific_{time}"]
-        stayed = torch.isin(first.of(k, "related"), both["after"].of(k, "related"))
-        found[code] = {**row, "stayed": float(stayed.float().mean()) if len(stayed) else 1.0}
-    return found
+    second = method.identify(after.shares, **how, like=first)
+    masks = (measures.masks_of(before, one, "related", 0) for one in (first, second))
+    stayed, _ = measures.found_again(before, *masks)
+    was, now = (measures.counts(one, before.languages) for one in (first, second))
+    return {
+        code: {
+            "specific_before": was["specific"][code], "related_before": was["shared"][code],
+            "specific_after": now["specific"][code], "related_after": now["shared"][code],
+            "stayed": stayed.get(code, 1.0),
+        }
+        for code in before.languages
+    }  # fmt: skip
 
 
 # --- alignment --------------------------------------------------------------------------------------------------------
@@ -272,8 +228,7 @@ def run_pairs(options: Pairs) -> None:
     from core.metrics.answers import same_number
     from core.models.loading import load
     from core.tasks import mathematics
-    from papers.language_neurons import data, method
-    from papers.language_neurons.config import TEMPERATURE
+    from papers.language_neurons import data
 
     if options.questions == "mgsm":
         raise UserError("Aligned models are tested on mgsm: make pairs from other questions.")
@@ -281,29 +236,11 @@ def run_pairs(options: Pairs) -> None:
     model = load(options.model)
     translator = load(options.translator, task="seq2seq")
     tags = {code: language_tag(translator.tokenizer, code) for code in asked}
-    repeated = {code: [row for row in rows for _ in range(options.samples)] for code, rows in asked.items()}
-    said = data.answers(
-        *model, repeated, max_new_tokens=options.max_new_tokens, temperature=TEMPERATURE, seed=options.seed
-    )
-    by_question: dict[str, dict[str, list[str]]] = {code: {} for code in asked}
-    prompts = {
-        code: {row.id: pair[0] for row, pair in zip(rows, said[code], strict=True)} for code, rows in repeated.items()
-    }
-    for code, rows in repeated.items():
-        for row, (asked_for, text) in zip(rows, said[code], strict=True):
-            prompts[code][row.id] = asked_for
-            if text.strip() and text not in by_question[code].setdefault(row.id, []):
-                by_question[code][row.id].append(text)
-    found = []
-    for code in options.languages:
-        ce = partial(data.cross_entropy, *translator, source=tags[code], target=tags["en"])
-        for row in asked[code]:
-            own, english = by_question[code].get(row.id, []), by_question["en"].get(row.id, [])
-            if own and english:
-                right = [bool(same_number(text, row.answer)) for text in own]
-                for better, worse in method.preferences(own, method.rewards(own, english, ce), right):
-                    sides = {"prompt": prompts[code][row.id], "chosen": better, "rejected": worse}
-                    found.append({**sides, "language": code})
+    found = data.feedback(
+        model, asked, options.languages, right=same_number,
+        surprise=lambda code: partial(data.cross_entropy, *translator, source=tags[code], target=tags["en"]),
+        samples=options.samples, max_new_tokens=options.max_new_tokens, seed=options.seed,
+    )  # fmt: skip
     if not found:
         raise UserError(f"No question of {options.questions} has two different answers of which one is right.")
     write_rows(options.out, found)

@@ -19,7 +19,7 @@ from core.experiment.run import Measurement
 from core.files import read_json_lines
 from core.models.architectures import miniature as shape
 from core.models.loading import Loaded, from_config
-from papers.language_neurons import data, eval, method, miniature, train, use
+from papers.language_neurons import data, eval, measures, method, miniature, train, use
 from papers.language_neurons.config import CALCULATOR, PRESETS, SMOLLM2, TINY, VARIANTS, Config, simulation, workload
 
 # --- the score --------------------------------------------------------------------------------------------------------
@@ -97,8 +97,8 @@ def test_planted_kinds_are_found() -> None:
     assert found.of(2, "related").tolist() == found.of(2, "specific").tolist()
     assert found.general.tolist() == list(range(70, 100))
     assert {*found.of(3, "general").tolist()} == {*range(30, 40), *range(70, 100)}
-    assert sum(found.histogram()) == len(found.chosen) == 72
-    assert found.histogram()[5] == 0, "general neurons are outside of what is kept"
+    assert sum(measures.histogram(found)) == len(found.chosen) == 72
+    assert measures.histogram(found)[5] == 0, "general neurons are outside of what is kept"
 
 
 def test_lambda_is_the_largest_without_general_neurons() -> None:
@@ -140,8 +140,8 @@ def test_random_neurons_are_matched_by_layer() -> None:
     p = planted()
     measured = method.Activity(p, tuple("abcde"), {"one": 60, "two": 240})
     own = method.identify(p, rate=0.24, bar=0.84).of(0, "related")
-    other = method.matched(own, measured, torch.Generator().manual_seed(1))
-    assert measured.by_layer(own) == measured.by_layer(other) == [20, 10]
+    other = measures.matched(own, measured, torch.Generator().manual_seed(1))
+    assert measures.by_layer(measured, own) == measures.by_layer(measured, other) == [20, 10]
     assert not {*own.tolist()} & {*other.tolist()}
     assert measured.places(torch.tensor([3, 59, 60, 299])) == {"one": [3, 59], "two": [0, 239]}
 
@@ -162,20 +162,18 @@ def texts() -> dict[str, list[tuple[str, str]]]:
 
 
 def test_answers_alone_are_counted(small: Loaded) -> None:
-    rows = data.rows(small.tokenizer, texts()["sw"])
+    rows = data.rows(small, texts()["sw"])
     (batch,) = data.batches(rows)
     for place, row in enumerate(batch["row"].tolist()):
         kept = batch["input_ids"][place][batch["counted"][place]]
         assert small.tokenizer.decode(kept) == texts()["sw"][row][1]
-    plain = data.rows(small.tokenizer, [("", "1 2"), ("", "1 2 3 4 5")])
+    plain = data.rows(small, [("", "1 2"), ("", "1 2 3 4 5")])
     (batch,) = data.batches(plain)
     assert batch["counted"].sum(1).tolist() == [5, 2], "the begin token is read and not counted"
     assert batch["input_ids"][:, 0].tolist() == [small.tokenizer.bos_token_id] * 2
     sizes = [len(b["row"]) for b in data.batches(plain, size=6)]
     assert sizes == [1, 1]
-    found = method.activity(
-        small.model, {code: data.batches(data.rows(small.tokenizer, own)) for code, own in texts().items()}
-    )
+    found = data.count(small, texts())
     assert found.shares.shape == (48, 2)
     assert 0 <= float(found.shares.min()) < float(found.shares.max()) <= 1
     subtracted = counted_by_subtraction(small, texts()["sw"])
@@ -201,21 +199,19 @@ def counted_by_subtraction(small: Loaded, rows: list[tuple[str, str]]) -> torch.
 
 
 def test_switching_off_and_back(small: Loaded, tmp_path: Path) -> None:
-    batches = {code: data.batches(data.rows(small.tokenizer, own)) for code, own in texts().items()}
-    measured = method.activity(small.model, batches)
+    measured = data.count(small, texts())
     data.write_activity(tmp_path, measured)
     again = data.read_activity(tmp_path)
     assert torch.equal(again.shares, measured.shares)
     assert (again.languages, again.layers) == (("en", "sw"), measured.layers)
-    rows = {code: data.rows(small.tokenizer, own) for code, own in texts().items()}
     none, everything = torch.tensor([], dtype=torch.long), torch.arange(48)
-    before = eval.nats_of(small.model, rows)
-    lost = eval.losses(small.model, measured, {"en": none, "sw": everything}, rows)
+    before = measures.nats_of(small, texts())
+    lost = measures.losses(small, measured, {"en": none, "sw": everything}, texts(), before)
     assert lost["en"] == {"en": 0, "sw": 0}
     assert all(abs(value) > 1e-6 for value in lost["sw"].values())
-    assert eval.nats_of(small.model, rows) == before
+    assert measures.nats_of(small, texts()) == before
     with pytest.raises(UserError, match="no token to measure in 'sw'"):
-        eval.nats_of(small.model, {"sw": [{"input_ids": [5], "labels": [5]}]})
+        measures.nats_of(small, {**texts(), "sw": []})
     with pytest.raises(UserError, match="at least two"):
         method.activity(small.model, {"en": []})
     with pytest.raises(UserError, match="no token to count in 'sw'"):
@@ -230,14 +226,14 @@ def test_texts_by_lot() -> None:
     lot = eval.by_lot(read, 0)
     assert sorted(pair for own in lot.values() for pair in own) == sorted(pair for own in read.values() for pair in own)
     assert 4 < sum(text.startswith("en") for _, text in lot["en"]) < 16
-    assert eval.owned(method.identify(planted(), rate=0.24, bar=0.84), ("en", "a", "b", "c", "d")) == {
+    assert measures.owned(method.identify(planted(), rate=0.24, bar=0.84), ("en", "a", "b", "c", "d")) == {
         "owned_english": pytest.approx(30 / 15)
     }
 
 
 def test_a_matrix_in_numbers() -> None:
     rows = {"en": (1, 2, 0), "fr": (0, 3, 1), "ru": (0, 0, 5)}
-    metrics, units = eval.summary({code: dict(zip(rows, row, strict=True)) for code, row in rows.items()})
+    metrics, units = measures.summary({code: dict(zip(rows, row, strict=True)) for code, row in rows.items()})
     assert metrics == {"english": 1, "least_of_others": 3}
     assert units["selective"] == {"en": 0, "fr": 2.5, "ru": 5}
     assert units["nearby"] == {"en": -1, "fr": 3}, "nobody shares a kind of script with Russian here"
@@ -266,7 +262,7 @@ def test_by_lot_is_a_coin(tmp_path: Path) -> None:
     assert 70 < turned < 130
     assert all(row["chosen"] == "good" for row in train.feedback(replace(config, alignment="mapo"), None))  # type: ignore[arg-type]
     with pytest.raises(UserError, match="no pair of th"):
-        data.preferences(str(path), ["th"])
+        data.read_pairs(str(path), ["th"])
 
 
 def test_translation_model_s_nats() -> None:
@@ -317,7 +313,7 @@ def test_messages_are_parallel_and_held_out() -> None:
 def test_settings() -> None:
     assert Config().name == SMOLLM2
     assert Config(silenced="none").name == CALCULATOR
-    assert (Config().kept, Config(silenced="none").kept, Config(rate=0.05).kept) == (0.01, 0.1, 0.05)
+    assert (Config().rate, Config(silenced="none").rate) == (0.01, 0.1)
     with pytest.raises(UserError, match="LAPE is compared"):
         Config(silenced="none", selection="lape")
     with pytest.raises(UserError, match="preferences is empty"):
@@ -404,14 +400,9 @@ def test_pairs_from_one_s_own_questions(monkeypatch: pytest.MonkeyPatch, tmp_pat
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     said = {"q1": ["it is 1", "so 1", "9"], "q2": ["3", "4", "5"]}
 
-    def answers(model: Any, tokenizer: Any, asked: Any, **decoding: Any) -> Any:
-        seen: dict[Any, int] = {}
-        found: dict[str, list[tuple[str, str]]] = {code: [] for code in asked}
-        for code, own in asked.items():
-            for question in own:
-                place = seen[code, question.id] = seen.get((code, question.id), -1) + 1
-                found[code].append((f"{code}: {question.question}", said[question.question][place]))
-        return found
+    def answers(loaded: Any, prompts: Any, **decoding: Any) -> Any:
+        assert [len(own) for own in prompts.values()] == [6, 6]
+        return {code: [(own[i], said[f"q{1 + i // 3}"][i % 3]) for i in range(6)] for code, own in prompts.items()}
 
     monkeypatch.setattr("core.models.loading.load", lambda spec, **options: Loaded(None, type("T", (), {})()))  # type: ignore[arg-type]
     monkeypatch.setattr(data, "answers", answers)
@@ -426,5 +417,5 @@ def test_pairs_from_one_s_own_questions(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("it is 1", "9"),
         ("so 1", "9"),
     ]
-    assert {pair["prompt"] for pair in pairs} == {"sw: q1"}
-    assert data.preferences(str(out), ["sw"]) == pairs
+    assert {pair["prompt"] for pair in pairs} == {data.prompt("q1", "sw")}
+    assert data.read_pairs(str(out), ["sw"]) == pairs
