@@ -25,7 +25,7 @@ from papers.orthography_semantics.method import SAME_MEANING, Fits, Item
 
 Units = dict[str, dict[str, float]]
 # Pairs of each kind and language over which the mean of equation 1 is taken.
-_MEAN_OVER = 5
+_MEAN_OVER = {"cosine": 20, "likelihood": 5}
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,20 @@ def scored(config: Config, fits: Fits, asked: Sequence[Item], shown: Sequence[It
         name = language_name(language)
 
         def framed(words: Sequence[str], told: str) -> list[str]:
-            return [method.frame(config.seed, word, told, named=config.named) for word in words]
+            number, named = config.seed, config.named
+            return [method.frame(number, word, told, answer=config.answer, named=named) for word in words]
 
         if "label" in config.tasks:
-            if config.answer == "cosine":
-                every = [*own, *others]
-                sides = ([one.english for one in every], "English"), ([one.word for one in every], name)
-                truth, means = method.alike(fits, *(framed(*side) for side in sides)), others
-            else:
-                examples = method.demonstrations(others, config.k, config.seed)
-                rest = [one for one in others if one not in examples]
-                means = [one for kind in SAME_MEANING for one in [r for r in rest if r.kind == kind][:_MEAN_OVER]]
+            decoder = config.answer != "cosine"
+            examples = method.demonstrations(others, config.k, config.seed) if decoder else []
+            rest = [one for one in others if one not in examples]
+            most = _MEAN_OVER[config.answer]
+            means = [one for kind in SAME_MEANING for one in [r for r in rest if r.kind == kind][:most]]
+            if decoder:
                 truth = method.truth(fits, [method.pair_prompt(one, name, examples) for one in (*own, *means)])
+            else:
+                english = framed([one.english for one in (*own, *means)], "English")
+                truth = method.alike(fits, english, framed([one.word for one in (*own, *means)], name))
             bias = balanced(means, truth[len(own) :])
             found.truth.update({(one.kind, one.key): s - bias for one, s in zip(own, truth, strict=False)})
         for side, word, told in ((found.word, "word", name), (found.english, "english", "English")):
@@ -183,8 +185,8 @@ def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[An
     contexts, empty, senses = [], [], []
     for one, side, frame in rows:
         word = getattr(one, side)
-        contexts.append(method.SENSE.format(sentence=frame.text.format(f"“{word}”"), word=word))
-        empty.append(method.SENSE.format(sentence="", word="").strip())
+        contexts.append(method.SENSES[config.answer].format(sentence=frame.text.format(f"“{word}”"), word=word))
+        empty.append(method.SENSES[config.answer].format(sentence="", word="").strip())
         # The sense of the sentence's language first, which the false friend's two glosses are.
         senses.append((one.english_gloss, one.gloss)[:: 1 if frame.language == "en" else -1])
     units: Units = {}

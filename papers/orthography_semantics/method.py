@@ -147,15 +147,21 @@ def alike(fits: Fits, english: Sequence[str], words: Sequence[str]) -> list[floa
 
 # --- tasks 2 and 3 ----------------------------------------------------------------------------------------------------
 
-FRAMES = (
-    ("In {language}, the word “{word}” means:", "The word “{word}” means:"),
-    ("“{word}” is a word of {language}. Its meaning:", "“{word}” is a word. Its meaning:"),
-    ("{language} dictionary. {word}:", "Dictionary. {word}:"),
-    ("The meaning of “{word}” in {language} is:", "The meaning of “{word}” is:"),
-)
-"""Wordings of task 2, with the name of the language and without; ours. A seed takes the next one."""
-SENSE = "{sentence} Here “{word}” means:"
-"""Wording of task 3; ours."""
+FRAMES: dict[str, tuple[tuple[str, str], ...]] = {
+    "cosine": (
+        ("{language}: {word}", "{word}"),
+        ("In {language}, {word}", "{word}"),
+        ("{word} ({language})", "{word}"),
+    ),
+    "likelihood": (
+        ("In {language}, the word “{word}” means:", "The word “{word}” means:"),
+        ("“{word}” is a word of {language}. Its meaning:", "“{word}” is a word. Its meaning:"),
+        ("{language} dictionary. {word}:", "Dictionary. {word}:"),
+    ),
+}
+"""Wordings for encoders and decoders, with the name of the language and without; ours. A seed takes the next one."""
+SENSES = {"cosine": "{sentence}", "likelihood": "{sentence} Here “{word}” means:"}
+"""Wordings of task 3; ours."""
 
 
 def gains(
@@ -169,9 +175,9 @@ def gains(
     return [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(told, fits(empty, choices), strict=True)]
 
 
-def frame(number: int, word: str, language: str, *, named: bool = True) -> str:
-    """A wording of task 2 around a word."""
-    return FRAMES[number % len(FRAMES)][not named].format(word=word, language=language)
+def frame(number: int, word: str, language: str, *, answer: str = "cosine", named: bool = True) -> str:
+    """A wording around a word."""
+    return FRAMES[answer][number % len(FRAMES[answer])][not named].format(word=word, language=language)
 
 
 # --- what is made of the scores ---------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -166,13 +165,14 @@ def test_an_encoder_that_knows_the_words_is_always_right() -> None:
     meanings = {one.english: one.english_gloss for one in items}, {one.word: one.gloss for one in items}
     glosses = sorted({gloss for side in meanings for gloss in side.values()})
 
-    def meaning(text: str) -> str:
-        named = re.search("“(.+?)”", text)
-        return meanings["German" in text][named[1]] if named else text.strip()
+    def place(text: str) -> int:
+        language, framed, word = text.partition(": ")
+        meant = meanings[language == "German"][word] if framed else text.strip()
+        return glosses.index(meant)
 
     def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
-        place = [glosses.index(meaning(c)) if "“”" not in c else -1 for c in contexts]
-        return [[float(p == glosses.index(meaning(one))) for one in row] for p, row in zip(place, choices, strict=True)]
+        at = [-1 if context.endswith(": ") else place(context) for context in contexts]
+        return [[float(one == place(choice)) for choice in row] for one, row in zip(at, choices, strict=True)]
 
     units = eval.unit_scores(items, use.probe(items, fits, encoder=True))
     for task in ("label", "word", "english"):
