@@ -149,16 +149,14 @@ def alike(fits: Fits, english: Sequence[str], words: Sequence[str]) -> list[floa
 
 FRAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "cosine": (
-        ("{language}: {word}", "{word}"),
-        ("In {language}, {word}", "{word}"),
-        ("{word} ({language})", "{word}"),
+        ("{language}: {word}", "{word}"), ("In {language}, {word}", "{word}"), ("{word} ({language})", "{word}"),
     ),
     "likelihood": (
         ("In {language}, the word “{word}” means:", "The word “{word}” means:"),
         ("“{word}” is a word of {language}. Its meaning:", "“{word}” is a word. Its meaning:"),
         ("{language} dictionary. {word}:", "Dictionary. {word}:"),
     ),
-}
+}  # fmt: skip
 """Wordings for encoders and decoders, with the name of the language and without; ours. A seed takes the next one."""
 SENSES = {"cosine": "{sentence}", "likelihood": "{sentence} Here “{word}” means:"}
 """Wordings of task 3; ours."""
@@ -190,11 +188,8 @@ def d_prime(same: Sequence[float], other: Sequence[float]) -> float:
 
 
 def form_slope(scores: Mapping[str, Sequence[tuple[float, float]]]) -> float:
-    """What s of equation 1 gains from unlike to identical forms, least squares within kinds.
-
-    Args:
-        scores: For each kind, pairs of similarity and score.
-    """
+    """What s of equation 1 gains from unlike to identical forms: least squares within kinds, of each of which there are
+    pairs of similarity and score."""
     above = below = 0.0
     for pairs in filter(None, scores.values()):
         x, y = (fmean(pair[side] for pair in pairs) for side in (0, 1))
