@@ -317,6 +317,8 @@ def test_from_word_lists_to_a_table(
     assert next(one for one in items if one.kind == "false").negative == "something given to someone"
     use.main(["probe", "items.jsonl", "--model", str(toy_folder)])
     assert "nats from unlike to identical" in capsys.readouterr().out
+    use.main(["probe", "items.jsonl", "--model", str(toy_folder), "--encoder"])
+    assert "in cosine from unlike to identical" in capsys.readouterr().out
     use.main(["screen", "items.jsonl", "--model", str(toy_folder)])
     margins = [float(line.split("\t")[6]) for line in Path("screened.tsv").read_text().splitlines()[1:]]
     assert margins == sorted(margins)
