@@ -92,6 +92,10 @@ PAPER = Paper(
                "translation is, in cosine.", control=0.0, smallest=0.01, premises=("labels-at-all",)),
         _check("sentence-counts", "own_word", "A homograph gets the sense of its language more often in a sentence of "
                "this language than in an English one.", control="e5", control_metric="other_sense", null=None),
+        _check("sentence-alone", "mixed_word", "In a sentence of the other language the non-English homograph gets the "
+               "sense of that language more often also where only what the sentence adds to the word decides.",
+               treatment="sentence_alone", control="sentence_alone", control_metric="mixed_english", null=None,
+               premises=("sentence-read",)),
         _check("form-against-no-form", "word_cognate", "Cognates get their definition more often than translations.",
                control="e5", control_metric="word_translation", paired=False, null=None),
         _check("english-words-kept", "english_false", "The English words of the same pairs get theirs, more often than "

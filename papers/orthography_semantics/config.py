@@ -47,6 +47,8 @@ class Config:
     """Demonstrations of each kind in task 1 (code: 4)."""
     prior: bool = True
     """Take off how well a definition fits without the word (equation 2); ours."""
+    word_off: bool = False
+    """Task 3: take off how well a sense fits the word alone, so that what the sentence adds is left; ours."""
     named: bool = True
     """Name the language of the word in task 2 (code)."""
     exchanged: bool = False
@@ -79,6 +81,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "exchanged": {"exchanged": True},
     "no_language": {"named": False, "tasks": ("word",)},
     "no_prior": {"prior": False, "tasks": ("word",)},
+    "sentence_alone": {"word_off": True, "tasks": ("sentence",)},
     "smollm2": {"model": "wheel:smollm2", "answer": "likelihood", "tasks": ("word", "english")},
 }
 

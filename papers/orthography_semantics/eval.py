@@ -185,12 +185,16 @@ def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[An
     contexts, empty, senses = [], [], []
     for one, side, frame in rows:
         word = getattr(one, side)
-        contexts.append(method.SENSES[config.answer].format(sentence=frame.text.format(f"“{word}”"), word=word))
-        empty.append(method.SENSES[config.answer].format(sentence="", word="").strip())
+        if config.answer == "cosine":
+            contexts.append(frame.text.format(word))
+            empty.append(word)
+        else:
+            contexts.append(method.SENSE.format(sentence=frame.text.format(f"“{word}”"), word=word))
+            empty.append(method.SENSE.format(sentence="", word=word if config.word_off else "").strip())
         # The sense of the sentence's language first, which the false friend's two glosses are.
         senses.append((one.english_gloss, one.gloss)[:: 1 if frame.language == "en" else -1])
     units: Units = {}
-    gains = method.gains(fits, contexts, empty, senses, prior=config.prior)
+    gains = method.gains(fits, contexts, empty, senses, prior=config.word_off or config.answer != "cosine")
     for (one, side, frame), (own, other) in zip(rows, gains, strict=True):
         congruent = (frame.language == "en") == (side == "english")
         name = f"{'own' if congruent else 'mixed'}_{side}"

@@ -158,8 +158,8 @@ FRAMES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }  # fmt: skip
 """Wordings for encoders and decoders, with the name of the language and without; ours. A seed takes the next one."""
-SENSES = {"cosine": "{sentence}", "likelihood": "{sentence} Here “{word}” means:"}
-"""Wordings of task 3; ours."""
+SENSE = "{sentence} Here “{word}” means:"
+"""Wording of task 3 for decoders; ours. An encoder gets the sentence with the word in it, without quotes."""
 
 
 def gains(
