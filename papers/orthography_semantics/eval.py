@@ -76,15 +76,16 @@ def place(config: Config, run: Run) -> str:
 
 
 def cosines(model: str) -> Fits:
-    """Cosines of contexts and choices under an encoder of sentences."""
+    """Cosines of contexts and choices under an encoder of sentences, which reads a text once."""
     from core.models.embedding import load_encoder
 
-    encoder = load_encoder(model)
+    encoder, unit = load_encoder(model), dict[str, Any]()
 
     def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
-        texts = list(dict.fromkeys(text.strip() for text in (*contexts, *(one for row in choices for one in row))))
-        found = encoder(texts).vectors
-        unit = dict(zip(texts, found / found.norm(dim=1, keepdim=True), strict=True))
+        every = dict.fromkeys(text.strip() for text in (*contexts, *(one for row in choices for one in row)))
+        if new := [text for text in every if text not in unit]:
+            found = encoder(new).vectors
+            unit.update(zip(new, found / found.norm(dim=1, keepdim=True), strict=True))
         return [
             [float(unit[context.strip()] @ unit[choice.strip()]) for choice in row]
             for context, row in zip(contexts, choices, strict=True)
