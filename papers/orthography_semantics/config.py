@@ -25,38 +25,34 @@ class Config:
     """Each field says where its value comes from."""
 
     seed: Seed = 0
-    """Draws the demonstrations and takes the wording of the frames. Nothing is trained."""
+    """Draws the words that are asked and the demonstrations, and takes the wording. Nothing is trained."""
     split: Literal["test", "dev"] = "test"
     """Whose words the miniature asks about; settings were chosen on dev."""
-    model: str = "wheel:smollm2"
-    """A language model, or with `encoder` an encoder of sentences: hub id, folder, wheel:<name>, or `toy`."""
-    encoder: bool = False
-    """Tasks 1 and 2 by the cosine of vectors; ours."""
+    model: str = "wheel:e5-small"
+    """An encoder of sentences where cosines answer, else a language model: hub id, folder, wheel:<name>, or `toy`."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the forward pass; float16 (code)."""
     tasks: tuple[Task, ...] = TASKS
-    """What is asked by likelihood: label is task 1, word and english are task 2 of either word, sentence is task 3. An
+    """What is asked: label is task 1, word and english are task 2 of either word, sentence is task 3. An
     arm that is compared in one task asks that one alone."""
     items: tuple[str, ...] = ()
     """Tables of items, one a language, in our columns or the authors'. Empty: the miniature's."""
-    size: Annotated[int, Range(1)] = 20
+    size: Annotated[int, Range(1)] = 30
     """Items of each kind and language in the miniature; ours. The paper has 140."""
-    answer: Literal["likelihood", "written"] = "likelihood"
-    """likelihood compares what may be said (ours, for models that do not follow instructions); written asks for a
-    reply, True or False, 1 or 2, and reads it (code)."""
+    answer: Literal["cosine", "likelihood", "written"] = "cosine"
+    """cosine asks an encoder how alike words and meanings are, likelihood a decoder what may be said (both ours, for
+    models that do not follow instructions); written asks for a reply, True or False, 1 or 2, and reads it (code)."""
 
     k: Annotated[int, Range(0)] = 4
     """Demonstrations of each kind in task 1 (code: 4)."""
-    shown: Literal["alike", "all"] = "alike"
-    """Kinds of the demonstrations: cognates and false friends (code), or all."""
-    bias: bool = True
-    """Take the mean over as many true as false pairs off the log-odds of task 1 (equation 1); ours."""
     prior: bool = True
-    """Take the likelihood of a definition without the word off (equation 2); ours."""
+    """Take off how well a definition fits without the word (equation 2); ours."""
+    word_off: bool = False
+    """Task 3: take off how well a sense fits the word alone, so that what the sentence adds is left; ours."""
     named: bool = True
     """Name the language of the word in task 2 (code)."""
     exchanged: bool = False
-    """Every pair gets the other word and gloss of another pair of its kind: the links, broken on purpose."""
+    """Every pair gets word and glosses of other pairs of its kind: the links, broken on purpose."""
     negatives: str = "wheel:minilm"
     """Encoder that chooses wrong definitions; sentence-transformers/all-MiniLM-L6-v2 (code)."""
     max_new_tokens: Annotated[int, Range(1)] = 512
@@ -65,8 +61,6 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse combinations that mean nothing."""
         validate(self)
-        if self.encoder and self.answer == "written":
-            raise UserError("An encoder writes nothing: leave --answer written out.")
         if not self.tasks:
             raise UserError("Nothing is asked: name at least one of --tasks label word english sentence.")
 
@@ -83,12 +77,12 @@ PRESETS: dict[str, Config] = {
 }
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "smollm2": {},
+    "e5": {},
     "exchanged": {"exchanged": True},
     "no_language": {"named": False, "tasks": ("word",)},
     "no_prior": {"prior": False, "tasks": ("word",)},
-    "all_shown": {"shown": "all", "tasks": ("label",)},
-    "e5": {"model": "wheel:e5-small", "encoder": True, "answer": "likelihood"},
+    "sentence_alone": {"word_off": True, "tasks": ("sentence",)},
+    "smollm2": {"model": "wheel:smollm2", "answer": "likelihood", "tasks": ("word", "english")},
 }
 
 
@@ -105,12 +99,14 @@ def workload(config: Config) -> list[Workload]:
 
 
 def simulation(config: Config) -> list[Simulation]:
-    """Replies to the longest prompts, or definitions scored behind them (miniature), for `papers plan`."""
+    """Replies to the longest prompts, or words and definitions read or scored (miniature), for `papers plan`."""
     from functools import partial
 
-    from core.cost.steps import Simulation, pretrained, score, write
+    from core.cost.steps import Simulation, pretrained, read, score, write
 
-    model = pretrained("wheel:smollm2" if config.model == "toy" else config.model)
-    if config.answer == "likelihood":
-        return [Simulation("items", model, evaluate=partial(score, length=256))]
+    name = "wheel:smollm2" if config.model == "toy" else config.model
+    model = pretrained(name, "encoder" if config.answer == "cosine" else "causal-lm")
+    if config.answer != "written":
+        step = partial(read, length=64) if config.answer == "cosine" else partial(score, length=256)
+        return [Simulation("items", model, evaluate=step)]
     return [Simulation("replies", model, evaluate=partial(write, prompt=512, new=config.max_new_tokens))]

@@ -1,7 +1,7 @@
 """Put the three tasks to a model.
 
-    python -m papers.orthography_semantics.eval tiny                   # SmolLM2-135M, by likelihood
-    python -m papers.orthography_semantics.eval tiny --variant e5      # a multilingual encoder, by cosine
+    python -m papers.orthography_semantics.eval tiny                        # a multilingual encoder, by cosine
+    python -m papers.orthography_semantics.eval tiny --variant smollm2      # a decoder of one language, by likelihood
     python -m papers.orthography_semantics.eval paper                  # written replies; task 3 is written to a file
 
 Metrics are named `<task>_<kind>`: shares of right answers, units `<language>/<English word>`.
@@ -9,10 +9,11 @@ Metrics are named `<task>_<kind>`: shares of right answers, units `<language>/<E
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Measurement, Run
@@ -20,14 +21,11 @@ from core.metrics.classification import macro_mean
 from core.text.languages import name as language_name
 from papers.orthography_semantics import method
 from papers.orthography_semantics.config import Config
-from papers.orthography_semantics.method import SAME_MEANING, Item, Logliks
-
-if TYPE_CHECKING:
-    from core.models.loading import Loaded
+from papers.orthography_semantics.method import SAME_MEANING, Fits, Item
 
 Units = dict[str, dict[str, float]]
 # Pairs of each kind and language over which the mean of equation 1 is taken.
-_MEAN_OVER = 5
+_MEAN_OVER = {"cosine": 20, "likelihood": 5}
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,11 @@ def evaluate(config: Config, run: Run) -> Measurement:
     asked, shown = (data.read_items(run.artifact / f"{name}.jsonl") for name in ("items", "shown"))
     if config.answer == "written":
         return written(config, run, asked, shown)
-    if config.encoder:
-        scores, units = encoded(config, asked, shown), Units()
-    else:
-        loglik = likelihoods(load(config, run))
-        scores = scored(config, loglik, asked, shown)
-        sentences = not config.items and "sentence" in config.tasks
-        units = mixed(loglik, asked, miniature.sentences(config.split)) if sentences else {}
+    model = place(config, run)
+    fits = cosines(model) if config.answer == "cosine" else likelihoods(model, config.dtype)
+    scores = scored(config, fits, asked, shown)
+    sentences = not config.items and "sentence" in config.tasks
+    units = mixed(config, fits, asked, miniature.sentences(config.split)) if sentences else {}
     units |= unit_scores(asked, scores)
     metrics = {name: macro_mean(values) for name, values in units.items()}
     metrics |= form(asked, scores) | trivial(asked)
@@ -72,49 +68,74 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return Measurement(metrics, units, details)
 
 
-def load(config: Config, run: Run) -> Loaded:
-    """The language model with its tokenizer."""
-    from core.models import loading
+def place(config: Config, run: Run) -> str:
+    """Where the model is: the one that is named, or the toy."""
     from papers.orthography_semantics import miniature
 
-    name = str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
-    return loading.load(name, dtype=config.dtype)
+    return str(run.stage("toy", {}, miniature.toy)) if config.model == "toy" else config.model
 
 
-def likelihoods(loaded: Loaded) -> Logliks:
-    """Log-likelihoods of choices under a model; what several of them begin with is read once."""
+def cosines(model: str) -> Fits:
+    """Cosines of contexts and choices under an encoder of sentences, which reads a text once."""
+    from core.models.embedding import load_encoder
+
+    encoder, unit = load_encoder(model), dict[str, Any]()
+
+    def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
+        every = dict.fromkeys(text.strip() for text in (*contexts, *(one for row in choices for one in row)))
+        if new := [text for text in every if text not in unit]:
+            found = encoder(new).vectors
+            unit.update(zip(new, found / found.norm(dim=1, keepdim=True), strict=True))
+        return [
+            [float(unit[context.strip()] @ unit[choice.strip()]) for choice in row]
+            for context, row in zip(contexts, choices, strict=True)
+        ]
+
+    return fits
+
+
+def likelihoods(model: str, dtype: str = "auto") -> Fits:
+    """Log-likelihoods of choices under a decoder; what several of them begin with is read once."""
     from core.inference.scoring import score_choices
+    from core.models import loading
 
-    def loglik(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
+    loaded = loading.load(model, dtype=dtype)
+
+    def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
         return [[one.log_likelihood for one in row] for row in score_choices(*loaded, contexts, choices)]
 
-    return loglik
+    return fits
 
 
-def scored(config: Config, loglik: Logliks, asked: Sequence[Item], shown: Sequence[Item]) -> Scores:
-    """Tasks 1 and 2 by likelihood."""
+def scored(config: Config, fits: Fits, asked: Sequence[Item], shown: Sequence[Item]) -> Scores:
+    """Tasks 1 and 2 by cosine or by likelihood."""
     found = Scores()
     for language in sorted({one.language for one in asked}):
         own, others = ([one for one in items if one.language == language] for items in (asked, shown))
         name = language_name(language)
+
+        def framed(words: Sequence[str], told: str) -> list[str]:
+            number, named = config.seed, config.named
+            return [method.frame(number, word, told, answer=config.answer, named=named) for word in words]
+
         if "label" in config.tasks:
-            kinds = ("false", "cognate") if config.shown == "alike" else tuple(SAME_MEANING)
-            examples = method.demonstrations(others, config.k, config.seed, kinds)  # type: ignore[arg-type]
+            decoder = config.answer != "cosine"
+            examples = method.demonstrations(others, config.k, config.seed) if decoder else []
             rest = [one for one in others if one not in examples]
-            means = [one for kind in SAME_MEANING for one in [r for r in rest if r.kind == kind][:_MEAN_OVER]]
-            prompts = [method.pair_prompt(one, name, examples) for one in (*own, *means)]
-            odds = method.truth(loglik, prompts)
-            bias = balanced(means, odds[len(own) :]) if config.bias else 0.0
-            found.truth.update({(one.kind, one.key): odd - bias for one, odd in zip(own, odds, strict=False)})
+            most = _MEAN_OVER[config.answer]
+            means = [one for kind in SAME_MEANING for one in [r for r in rest if r.kind == kind][:most]]
+            if decoder:
+                truth = method.truth(fits, [method.pair_prompt(one, name, examples) for one in (*own, *means)])
+            else:
+                english = framed([one.english for one in (*own, *means)], "English")
+                truth = method.alike(fits, english, framed([one.word for one in (*own, *means)], name))
+            bias = balanced(means, truth[len(own) :])
+            found.truth.update({(one.kind, one.key): s - bias for one, s in zip(own, truth, strict=False)})
         for side, word, told in ((found.word, "word", name), (found.english, "english", "English")):
             if word not in config.tasks:
                 continue
-            senses = [definitions(one, word) for one in own]
-            contexts, empty = (
-                [method.frame(config.seed, text, told, named=config.named) for text in texts]
-                for texts in ([getattr(one, word) for one in own], [""] * len(own))
-            )
-            rows = method.gains(loglik, contexts, empty, senses, prior=config.prior)
+            contexts, empty = framed([getattr(one, word) for one in own], told), framed([""] * len(own), told)
+            rows = method.gains(fits, contexts, empty, [definitions(one, word) for one in own], prior=config.prior)
             side.update({(one.kind, one.key): a - b for one, (a, b) in zip(own, rows, strict=True)})
     return found
 
@@ -128,34 +149,6 @@ def balanced(items: Sequence[Item], odds: Sequence[float]) -> float:
     """b of equation 1: the mean of the kinds' means, so that half of it is over true pairs."""
     kinds = {one.kind for one in items}
     return fmean(fmean(odd for one, odd in zip(items, odds, strict=True) if one.kind == kind) for kind in kinds)
-
-
-def encoded(config: Config, asked: Sequence[Item], shown: Sequence[Item]) -> Scores:
-    """Tasks 1 and 2 by the cosine of vectors: of the two words, of a word and its definitions."""
-    from core.models.embedding import load_encoder
-
-    encoder = load_encoder(config.model)
-
-    def vectors(texts: Sequence[str]) -> Any:
-        return encoder(list(texts)).vectors
-
-    def named(word: str, language: str) -> str:
-        return f"{language}: {word}" if config.named else word
-
-    found = Scores()
-    every = [*asked, *shown]
-    english = vectors([named(one.english, "English") for one in every])
-    words = vectors([named(one.word, language_name(one.language)) for one in every])
-    alike = [float(a @ b / a.norm() / b.norm()) for a, b in zip(english, words, strict=True)]
-    for language in {one.language for one in asked}:
-        others = [(one, odd) for one, odd in zip(every, alike, strict=True) if one.language == language]
-        mean = balanced(*zip(*[pair for pair in others if pair[0] in shown], strict=True)) if config.bias else 0.0
-        found.truth.update({(one.kind, one.key): odd - mean for one, odd in others if one in asked})
-    for side, own, word in ((found.word, words, "word"), (found.english, english, "english")):
-        right, wrong = (vectors([definitions(one, word)[place] for one in asked]) for place in (0, 1))
-        for one, w, a, b in zip(asked, own[: len(asked)], right, wrong, strict=True):
-            side[one.kind, one.key] = float(w @ a / a.norm() - w @ b / b.norm()) / float(w.norm())
-    return found
 
 
 def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
@@ -182,7 +175,7 @@ def unit_scores(asked: Sequence[Item], scores: Scores) -> Units:
     return units
 
 
-def mixed(loglik: Logliks, asked: Sequence[Item], frames: Sequence[Any]) -> Units:
+def mixed(config: Config, fits: Fits, asked: Sequence[Item], frames: Sequence[Any]) -> Units:
     """Task 3: whether the sense of the sentence's language is taken, for words of that language and of the other."""
     friends = {one.key: one for one in asked if one.kind == "false"}
     rows = [
@@ -193,12 +186,16 @@ def mixed(loglik: Logliks, asked: Sequence[Item], frames: Sequence[Any]) -> Unit
     contexts, empty, senses = [], [], []
     for one, side, frame in rows:
         word = getattr(one, side)
-        contexts.append(method.SENSE.format(sentence=frame.text.format(f"“{word}”"), word=word))
-        empty.append(method.SENSE.format(sentence="", word="").strip())
+        if config.answer == "cosine":
+            contexts.append(frame.text.format(word))
+            empty.append(word)
+        else:
+            contexts.append(method.SENSE.format(sentence=frame.text.format(f"“{word}”"), word=word))
+            empty.append(method.SENSE.format(sentence="", word=word if config.word_off else "").strip())
         # The sense of the sentence's language first, which the false friend's two glosses are.
         senses.append((one.english_gloss, one.gloss)[:: 1 if frame.language == "en" else -1])
     units: Units = {}
-    gains = method.gains(loglik, contexts, empty, senses)
+    gains = method.gains(fits, contexts, empty, senses, prior=config.word_off or config.answer != "cosine")
     for (one, side, frame), (own, other) in zip(rows, gains, strict=True):
         congruent = (frame.language == "en") == (side == "english")
         name = f"{'own' if congruent else 'mixed'}_{side}"
@@ -210,21 +207,20 @@ def mixed(loglik: Logliks, asked: Sequence[Item], frames: Sequence[Any]) -> Unit
 
 
 def form(asked: Sequence[Item], scores: Scores) -> dict[str, float]:
-    """How far the labels of task 1 follow form: the slope within kinds, d' (equation 4), and how often a cognate is
-    found truer than an unrelated pair (guessing: 0.5). Nothing where task 1 was not asked."""
+    """How far the labels of task 1 follow form: the slope within kinds, d' (equation 4), and how often a translation is
+    found truer than an unrelated pair (guessing and form alone: 0.5). Nothing where task 1 was not asked."""
     if not scores.truth:
         return {}
-    by_kind: dict[str, list[tuple[float, float]]] = {}
+    by_kind: dict[str, list[tuple[float, float]]] = {kind: [] for kind in SAME_MEANING}
     for one in asked:
-        by_kind.setdefault(one.kind, []).append(
-            (method.similarity(one.english, one.word), scores.truth[one.kind, one.key])
-        )
-    cognates, friends, unrelated = (
-        [score for _, score in by_kind.get(kind, ())] for kind in ("cognate", "false", "unrelated")
-    )
+        by_kind[one.kind].append((method.similarity(one.english, one.word), scores.truth[one.kind, one.key]))
+    cognates, friends = ([score for _, score in by_kind[kind]] for kind in ("cognate", "false"))
     found = {"form_slope": method.form_slope(by_kind), "d_prime": method.d_prime(cognates, friends)}
-    if unrelated:  # alike in both against apart in both: who labels at all tells these from each other
-        found["told_apart"] = fmean(float(a > b) + 0.5 * (a == b) for a in cognates for b in unrelated)
+    for side, name in enumerate(("trivial_form_told_apart", "told_apart")):
+        # Apart in form, both: who tells these from each other knows what words of both languages mean.
+        same, other = ([pair[side] for pair in by_kind[kind]] for kind in ("translation", "unrelated"))
+        if same and other:
+            found[name] = fmean(float(a > b) + 0.5 * (a == b) for a in same for b in other)
     return found
 
 
@@ -257,16 +253,22 @@ def written(config: Config, run: Run, asked: Sequence[Item], shown: Sequence[Ite
     """Tasks 1 and 2 by what a chat model replies; replies that name no answer are wrong and are counted."""
     from core.inference.chat import Chat
 
-    chat = Chat(*load(config, run))
+    chat = Chat.load(config.model, dtype=config.dtype)
     prompts, wanted = prompts_of(config, asked, shown)
     replies = answers(chat.reply, list(prompts.values()), config.max_new_tokens)
     units: Units = {}
     for (task, kind, key), reply in zip(prompts, replies, strict=True):
-        said = method.parse(reply, method.LABELS if task == "label" else ("1", "2"))
+        said = parse(reply, method.LABELS if task == "label" else ("1", "2"))
         units.setdefault(f"{task}_{kind}", {})[key] = float(said == wanted[task, kind, key])
         units.setdefault(f"answered_{task}", {})[f"{key}/{kind}"] = float(said is not None)
     metrics = {name: macro_mean(values) for name, values in units.items()}
     return Measurement(metrics, units, {"samples": replies[:12]})
+
+
+def parse(text: str, answers: Sequence[str]) -> str | None:
+    """The answer that a written reply names first, as a whole word; None where it names none."""
+    found = re.search(rf"(?<!\w)(?:{'|'.join(map(re.escape, answers))})(?!\w)", text)
+    return found[0] if found else None
 
 
 def answers(reply: Callable[..., list[str]], prompts: Sequence[str], longest: int) -> list[str]:
@@ -286,8 +288,7 @@ def prompts_of(
     for language in sorted({one.language for one in asked}):
         own, others = ([one for one in items if one.language == language] for items in (asked, shown))
         name = language_name(language)
-        kinds = ("false", "cognate") if config.shown == "alike" else ("false", "cognate", "translation")
-        examples = method.demonstrations(others, config.k, config.seed, kinds)  # type: ignore[arg-type]
+        examples = method.demonstrations(others, config.k, config.seed)
         for one in own:
             prompts["label", one.kind, one.key] = method.pair_prompt(one, name, examples)
             wanted["label", one.kind, one.key] = str(SAME_MEANING[one.kind])

@@ -24,7 +24,7 @@ ASKED = (
 
 
 def draw(record: Record) -> Figure:
-    """Left: right answers by task and kind, 95 % intervals over words. Right: s of each pair for the encoder."""
+    """Left: right answers by task and kind, 95 % intervals over words. Right: s of each pair."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.15, 1))
     _answers(left, record)
     _form(right, record)
@@ -34,7 +34,7 @@ def draw(record: Record) -> Figure:
 def _answers(axes: Axes, record: Record) -> None:
     for row, (kind, label, colour) in enumerate(KINDS):
         for column, (task, _) in enumerate(ASKED):
-            found = mean_of(record, "smollm2", f"{task}_{kind}", "language/item")
+            found = mean_of(record, "e5", f"{task}_{kind}", "language/item")
             place = column + 0.19 * (row - 1.5)
             axes.bar(place, found.estimate, width=0.17, color=COLOURS[colour], alpha=0.6, label="" if column else label)
             axes.plot([place, place], [max(0, found.low), min(1, found.high)], color="black", linewidth=1)
@@ -43,7 +43,7 @@ def _answers(axes: Axes, record: Record) -> None:
     axes.set(ylim=(0, 1.3), ylabel="share right")
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.legend(loc="upper left", ncols=2, fontsize=8)
-    axes.set_title("SmolLM2 on words of two languages", pad=14)
+    axes.set_title("A multilingual encoder on words of two languages", pad=14)
 
 
 def _form(axes: Axes, record: Record) -> None:
@@ -56,4 +56,4 @@ def _form(axes: Axes, record: Record) -> None:
         )  # fmt: skip
     axes.axhline(0, color=COLOURS["grey"], linewidth=0.8, linestyle=(0, (2, 2)))
     axes.set(xlabel="likeness of form", ylabel="cosine, less the mean of eq. 1")
-    axes.set_title("“Same meaning” to a multilingual encoder: every pair", pad=14)
+    axes.set_title("“Same meaning?”: every pair of one seed", pad=14)

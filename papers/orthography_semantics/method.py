@@ -9,13 +9,15 @@ their tasks are put to a model, for pairs of an English word and one of another 
     translation   apart    same        gift / Geschenk
     unrelated     apart    other       gift / Haken           (ours: the cell that the paper lacks)
 
-Task 1, do the two mean the same? With b the mean over pairs of which half are true,
+Task 1, do the two mean the same? An encoder of sentences f is asked for the cosine of both words, each in a frame, a
+decoder for log-odds of True. With b the mean over pairs of which half are true,
 
-    s = log p("True" | pair) - log p("False" | pair) - b,    true where s > 0.                                     (1)
+    s = cos(f(v), f(w)) - b    or    s = log p("True" | v, w) - log p("False" | v, w) - b,    true where s > 0.     (1)
 
-Task 2, which of two definitions is the word's? With f(w) a frame around the word and f() the same without one,
+Task 2, which of two definitions is the word's? With f(w) a frame around the word, f() the same without one, and "fits"
+a cosine or the log-likelihood behind the frame,
 
-    g(d) = log p(d | f(w)) - log p(d | f()),    the definition with the larger g.                                  (2)
+    g(d) = fits(d, f(w)) - fits(d, f()),    the definition with the larger g.                                      (2)
 
 Of a false friend the wrong definition e is the other word's; of the others it is the most similar one of the language
 that is not too similar,
@@ -23,15 +25,14 @@ that is not too similar,
     argmax over e of cos(d, e)   among those below 0.6.                                                            (3)
 
 Task 3, what does a quoted word mean in a sentence of its own language, or of the other one? As (2), with the sentence
-before the frame and the two senses as definitions. How much a model follows form is the slope of the logit s on the
-similarity of the forms, within kinds, and how well it tells cognates from false friends, whose forms are as similar,
+before the frame and the two senses as definitions. How much a model follows form is the slope of s on the similarity of
+the forms, within kinds, and how well it tells cognates from false friends, whose forms are as similar,
 
     d' = (mean of s over cognates - mean over false friends) / their standard deviation.                           (4)
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -42,26 +43,16 @@ from core.errors import UserError
 from core.text.distance import edit_distance
 
 Kind = Literal["cognate", "false", "translation", "unrelated"]
-Logliks = Callable[[Sequence[str], Sequence[Sequence[str]]], Sequence[Sequence[float]]]
-"""From contexts and the choices behind each to the log-likelihoods of these, in nats."""
+Fits = Callable[[Sequence[str], Sequence[Sequence[str]]], Sequence[Sequence[float]]]
+"""From contexts and the choices for each to how well these fit: log-likelihoods of a decoder in nats, or cosines."""
 SAME_MEANING: dict[str, bool] = {"cognate": True, "false": False, "translation": True, "unrelated": False}
 LABELS = ("True", "False")
 
 
 class Item(NamedTuple):
-    """A pair of words.
-
-    Attributes:
-        key: `<language>/<name>`; the false friend and the translation of one English word share it.
-        kind: See above.
-        language: Code of the other language.
-        english: The English word.
-        english_gloss: What it means, in English.
-        word: The other one, as it is written.
-        gloss: What that means, in English.
-        english_negative: The wrong definition of the English word; empty until :func:`with_negatives`.
-        negative: The wrong definition of the other word.
-    """
+    """A pair of words: `<language>/<name>` (a false friend and the translation of one English word share it), its kind,
+    the other language, the English word and what it means, the other word and what that means (in English too), and the
+    wrong definitions of both, which are empty until :func:`with_negatives`."""
 
     key: str
     kind: Kind
@@ -75,7 +66,7 @@ class Item(NamedTuple):
 
 
 def similarity(a: str, b: str) -> float:
-    """Likeness of two forms in [0, 1]: 1 - edit distance / length of the longer, without case, in composed letters."""
+    """Likeness of two forms in [0, 1]: 1 - edit distance / length of the longer, without case."""
     left, right = (unicodedata.normalize("NFC", text).casefold() for text in (a, b))
     return 1 - edit_distance(left, right) / max(len(left), len(right), 1)
 
@@ -98,13 +89,8 @@ def select_negative(cosines: Sequence[float], limit: float = 0.6) -> int:
 def with_negatives(
     items: Sequence[Item], encode: Callable[[Sequence[str]], Sequence[Sequence[float]]], limit: float = 0.6
 ) -> list[Item]:
-    """Wrong definitions for every item (equation 3); of a false friend, those of its partner.
-
-    Args:
-        items: Of one language.
-        encode: From texts to unit vectors, shape [texts, width].
-        limit: See :func:`select_negative`.
-    """
+    """Wrong definitions for all items of a language (equation 3); of a false friend, those of its partner. `encode`
+    goes from texts to unit vectors, shape [texts, width]."""
     import numpy as np
 
     pools = [sorted({getattr(item, name) for item in items}) for name in ("english_gloss", "gloss")]
@@ -123,17 +109,14 @@ def with_negatives(
 # --- task 1 -----------------------------------------------------------------------------------------------------------
 
 
-def demonstrations(
-    items: Sequence[Item], k: int, seed: int, kinds: Sequence[Kind] = ("false", "cognate")
-) -> list[Item]:
-    """`k` labelled examples of each kind, shuffled. The official ones are cognates and false friends alone, alike in
-    form: no translation is ever shown.
+def demonstrations(items: Sequence[Item], k: int, seed: int) -> list[Item]:
+    """`k` labelled cognates and as many false friends, shuffled: alike in form, no translation is ever shown.
 
     Raises:
         UserError: There are fewer than k of a kind.
     """
     draw, found = Random(f"demonstrations-{seed}"), list[Item]()
-    for kind in kinds:
+    for kind in ("false", "cognate"):
         pool = [item for item in items if item.kind == kind]
         if len(pool) < k:
             raise UserError(f"{k} demonstrations of the kind {kind!r} are asked for, and there are {len(pool)}.")
@@ -142,7 +125,7 @@ def demonstrations(
 
 
 def pair_prompt(item: Item, language: str, shown: Sequence[Item] = ()) -> str:
-    """What is asked in task 1, in our words of the official prompt: labelled pairs, then the pair."""
+    """What a decoder is asked in task 1, in our words of the official prompt: labelled pairs, then the pair."""
     asked = f"Label a pair of words, one English and one {language}, True if they have the same meaning, else False."
     lines = [f"{_pair(one)} {SAME_MEANING[one.kind]}" for one in shown]
     return "\n".join([asked, *lines, _pair(item)])
@@ -152,53 +135,50 @@ def _pair(item: Item) -> str:
     return f'"{item.english}" and "{item.word}" ->'
 
 
-def truth(loglik: Logliks, prompts: Sequence[str]) -> list[float]:
-    """Log-odds of True against False behind each prompt; s of equation 1 but for the mean b."""
-    scores = loglik(prompts, [[f" {label}" for label in LABELS]] * len(prompts))
-    return [true - false for true, false in scores]
+def truth(fits: Fits, prompts: Sequence[str]) -> list[float]:
+    """Log-odds of True against False behind each prompt of a decoder; s of equation 1 but for the mean b."""
+    return [true - false for true, false in fits(prompts, [[f" {label}" for label in LABELS]] * len(prompts))]
+
+
+def alike(fits: Fits, english: Sequence[str], words: Sequence[str]) -> list[float]:
+    """Cosine of both words of each pair to an encoder; s of equation 1 but for the mean b."""
+    return [fit for (fit,) in fits(english, [[word] for word in words])]
 
 
 # --- tasks 2 and 3 ----------------------------------------------------------------------------------------------------
 
-FRAMES = (
-    ("In {language}, the word “{word}” means:", "The word “{word}” means:"),
-    ("“{word}” is a word of {language}. Its meaning:", "“{word}” is a word. Its meaning:"),
-    ("{language} dictionary. {word}:", "Dictionary. {word}:"),
-    ("The meaning of “{word}” in {language} is:", "The meaning of “{word}” is:"),
-)
-"""Wordings of task 2, with the name of the language and without; ours. A seed takes the next one."""
+FRAMES: dict[str, tuple[tuple[str, str], ...]] = {
+    "cosine": (
+        ("{language}: {word}", "{word}"), ("In {language}, {word}", "{word}"), ("{word} ({language})", "{word}"),
+    ),
+    "likelihood": (
+        ("In {language}, the word “{word}” means:", "The word “{word}” means:"),
+        ("“{word}” is a word of {language}. Its meaning:", "“{word}” is a word. Its meaning:"),
+        ("{language} dictionary. {word}:", "Dictionary. {word}:"),
+    ),
+}  # fmt: skip
+"""Wordings for encoders and decoders, with the name of the language and without; ours. A seed takes the next one."""
 SENSE = "{sentence} Here “{word}” means:"
-"""Wording of task 3; ours."""
+"""Wording of task 3 for decoders; ours. An encoder gets the sentence with the word in it, without quotes."""
 
 
 def gains(
-    loglik: Logliks,
-    contexts: Sequence[str],
-    empty: Sequence[str],
-    senses: Sequence[Sequence[str]],
-    *,
-    prior: bool = True,
+    fits: Fits, contexts: Sequence[str], empty: Sequence[str], senses: Sequence[Sequence[str]], *, prior: bool = True
 ) -> list[list[float]]:
-    """g of equation 2 for each definition; without `prior` the log-likelihood alone, which prefers short ones."""
+    """g of equation 2 for each definition; without `prior` how it fits alone, which prefers some whatever the word."""
     choices = [[f" {sense}" for sense in own] for own in senses]
-    told = loglik(contexts, choices)
+    told = fits(contexts, choices)
     if not prior:
         return [list(row) for row in told]
-    return [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(told, loglik(empty, choices), strict=True)]
+    return [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(told, fits(empty, choices), strict=True)]
 
 
-def frame(number: int, word: str, language: str, *, named: bool = True) -> str:
-    """A wording of task 2 around a word."""
-    return FRAMES[number % len(FRAMES)][not named].format(word=word, language=language)
+def frame(number: int, word: str, language: str, *, answer: str = "cosine", named: bool = True) -> str:
+    """A wording around a word."""
+    return FRAMES[answer][number % len(FRAMES[answer])][not named].format(word=word, language=language)
 
 
 # --- what is made of the scores ---------------------------------------------------------------------------------------
-
-
-def parse(text: str, answers: Sequence[str]) -> str | None:
-    """The answer that a written reply names first, as a whole word; None where it names none."""
-    found = re.search(rf"(?<!\w)(?:{'|'.join(map(re.escape, answers))})(?!\w)", text)
-    return found[0] if found else None
 
 
 def d_prime(same: Sequence[float], other: Sequence[float]) -> float:
@@ -208,13 +188,10 @@ def d_prime(same: Sequence[float], other: Sequence[float]) -> float:
 
 
 def form_slope(scores: Mapping[str, Sequence[tuple[float, float]]]) -> float:
-    """Nats of log-odds for True from unlike to identical forms, least squares within kinds.
-
-    Args:
-        scores: For each kind, pairs of similarity and score.
-    """
+    """What s of equation 1 gains from unlike to identical forms: least squares within kinds, of each of which there are
+    pairs of similarity and score."""
     above = below = 0.0
-    for pairs in scores.values():
+    for pairs in filter(None, scores.values()):
         x, y = (fmean(pair[side] for pair in pairs) for side in (0, 1))
         above += sum((a - x) * (b - y) for a, b in pairs)
         below += sum((a - x) ** 2 for a, _ in pairs)

@@ -1,16 +1,17 @@
 """The tiny world: English beside German, Spanish and French, words and glosses of ours.
 
-`false_friends.tsv` has matched triplets: an English word, its false friend and its translation. `cognates.tsv` words
-that are alike in form and meaning. A third of both is for development, demonstrations and the mean of equation 1; an
-English word is in one part alone, in all languages. `sentences.tsv` has for some false friends a sentence that leaves
-their meaning open and one that does not, in each of the two languages.
+`false_friends.tsv` has matched triplets: an English word, its false friend and its translation. `cognates.tsv` has
+words that are alike in form and meaning. `sentences.tsv` has for some false friends a sentence that leaves their
+meaning open and one that does not, in each of the two languages. The column `part` says what is for development,
+demonstrations and the mean of equation 1, and what is asked; an English word is in one part alone, in all languages.
+A seed draws which words of the part are asked.
 """
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any, Literal, NamedTuple
 
 from core.corpora.files import table_rows
@@ -30,14 +31,10 @@ class Sentence(NamedTuple):
     text: str
 
 
-def _part(english: str) -> Part:
-    return "dev" if int(hashlib.sha256(english.encode()).hexdigest(), 16) % 3 == 0 else "test"
-
-
 @cache
 def pool(language: str, part: Part) -> tuple[Item, ...]:
     """Items of all four kinds in one language; those of one English word have one key."""
-    friends = [row for row in _rows("false_friends") if row["language"] == language and _part(row["english"]) == part]
+    friends = [row for row in _rows("false_friends", part) if row["language"] == language]
     found: list[Item] = []
     for row in friends:
         key, english, gloss = f"{language}/{row['english']}", row["english"], row["english_gloss"]
@@ -50,44 +47,44 @@ def pool(language: str, part: Part) -> tuple[Item, ...]:
             Item(f"{language}/{row['english']}", "unrelated", language, row["english"], row["english_gloss"],
                  other["translation"], other["english_gloss"])
         )  # fmt: skip
-    for row in _rows("cognates"):
-        if row[language] and _part(row["english"]) == part:
+    for row in _rows("cognates", part):
+        if row[language]:
             key = f"{language}/{row['english']}"
             found.append(Item(key, "cognate", language, row["english"], row["gloss"], row[language], row["gloss"]))
     return tuple(found)
 
 
-def items(part: Part, size: int, encode: Any) -> dict[str, list[Item]]:
-    """By language, the first `size` items of each kind, with wrong definitions chosen among them."""
-    chosen = {
-        language: [
-            one
-            for kind in ("cognate", "false", "translation", "unrelated")
-            for one in [item for item in pool(language, part) if item.kind == kind][:size]
-        ]
-        for language in LANGUAGES
-    }
-    return {language: with_negatives(own, encode) for language, own in chosen.items()}
+def items(part: Part, size: int, seed: int, encode: Any) -> list[Item]:
+    """Of each language, `size` English words with all that belongs to them and as many cognates, which the seed draws,
+    with wrong definitions chosen among them."""
+    found: list[Item] = []
+    for language in LANGUAGES:
+        every = pool(language, part)
+        drawn = set[str]()
+        for kind in ("false", "cognate"):
+            keys = [one.key for one in every if one.kind == kind]
+            drawn.update(Random(f"{kind}-{language}-{seed}").sample(keys, min(size, len(keys))))
+        found += with_negatives([one for one in every if one.key in drawn], encode)
+    return found
 
 
 def sentences(part: Part) -> list[Sentence]:
     """Frames of the false friends of a part, four each."""
     return [
         Sentence(f"{row['language']}/{row['english']}", code, level, row[f"{side}_{level}"])
-        for row in _rows("sentences")
-        if _part(row["english"]) == part
+        for row in _rows("sentences", part)
         for side, code in (("english", "en"), ("other", row["language"]))
         for level in ("low", "high")
     ]
 
 
 @cache
-def _rows(name: str) -> list[dict[str, str]]:
-    return [row for _, row in table_rows(HERE / f"{name}.tsv")]
+def _rows(name: str, part: Part) -> list[dict[str, str]]:
+    return [row for _, row in table_rows(HERE / f"{name}.tsv") if row["part"] == part]
 
 
 def toy(folder: Path) -> None:
     """Save a small untrained model that spells in bytes, for tests."""
     from core.models.scratch import byte_decoder
 
-    byte_decoder(folder, [row["english_gloss"] for row in _rows("false_friends")])
+    byte_decoder(folder, [row["english_gloss"] for row in _rows("false_friends", "dev")])

@@ -46,10 +46,9 @@ def item_set(config: Config) -> tuple[list[Item], list[Item]]:
             few, rest = data.stratified(with_negatives(data.read_items(source), encode))
             asked, shown = [*asked, *rest], [*shown, *few]
         return asked, shown
-    other: miniature.Part = "dev" if config.split == "test" else "test"
-    parts = [miniature.items(part, config.size, encode) for part in (config.split, other)]
-    asked, shown = ([one for own in part.values() for one in own] for part in parts)
-    return asked, shown
+    asked = miniature.items(config.split, config.size, config.seed, encode)
+    keys = {one.key for one in asked}
+    return asked, [one for code in miniature.LANGUAGES for one in miniature.pool(code, "dev") if one.key not in keys]
 
 
 def exchanged(items: list[Item], seed: int) -> list[Item]:

@@ -5,8 +5,9 @@
     python -m papers.orthography_semantics.use screen items.jsonl --model my-model --out screened.tsv
     python -m papers.orthography_semantics.use compare items.jsonl --model my-model --against other-model
 
-`words.tsv` has `english`, `english_gloss`, `word` and `gloss`, in English. As a library:
-:func:`papers.orthography_semantics.probe` with any function from contexts and choices to log-likelihoods.
+Models are language models; with `--encoder` they are encoders of sentences. `words.tsv` has `english`, `english_gloss`,
+`word` and `gloss`, in English. As a library: :func:`papers.orthography_semantics.probe` with any function from contexts
+and choices to how well these fit, such as log-likelihoods.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from tyro.conf import Positional
 
@@ -24,7 +25,7 @@ from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
 from papers.orthography_semantics import data, eval, method
 from papers.orthography_semantics.config import Config
-from papers.orthography_semantics.method import Item, Logliks
+from papers.orthography_semantics.method import Fits, Item
 
 if TYPE_CHECKING:
     from core.metrics.intervals import Interval
@@ -43,18 +44,20 @@ class Row(NamedTuple):
 
 
 def probe(
-    items: Sequence[Item], loglik: Logliks, *, shown: Sequence[Item] = (), k: int = 0, seed: int = 0
+    items: Sequence[Item], fits: Fits, *, shown: Sequence[Item] = (), encoder: bool = False, k: int = 0, seed: int = 0
 ) -> eval.Scores:
     """Tasks 1 and 2 for items with wrong definitions.
 
     Args:
         items: What is asked; the mean of equation 1 is over them where nothing is shown.
-        loglik: Any model, as a function from contexts and choices to log-likelihoods.
+        fits: Any model, as a function from contexts and choices to log-likelihoods, or to cosines of an encoder.
         shown: What demonstrations are drawn from.
+        encoder: Task 1 is the cosine of both words, not a label behind a prompt.
         k: Demonstrations of each kind.
         seed: Of the demonstrations; takes the wording.
     """
-    return eval.scored(Config(k=k, seed=seed), loglik, items, shown or items)
+    answer: Literal["cosine", "likelihood"] = "cosine" if encoder else "likelihood"
+    return eval.scored(Config(k=k, seed=seed, answer=answer), fits, items, shown or items)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +85,11 @@ class Probe:
     items: Positional[str]
     """Items (`build`), a table in the same columns, or one of the authors'."""
     model: str
-    """A causal model: hub id, folder or wheel."""
-    encoder: str = _MINILM
-    """Chooses wrong definitions where the file has none."""
+    """A language model, or an encoder: hub id, folder or wheel."""
+    encoder: bool = False
+    """The model is an encoder of sentences, asked by cosine."""
+    negatives: str = _MINILM
+    """Encoder that chooses wrong definitions where the file has none."""
     k: Annotated[int, Range(0)] = 0
     """Demonstrations of each kind, taken from the items and not asked."""
     seed: Seed = 0
@@ -135,9 +140,9 @@ def probe_command(options: Probe) -> None:
         cells = "  ".join(f"{one.estimate:.2f} [{one.low:.2f}, {one.high:.2f}]  " for one in row[2:])
         print(f"  {row.kind:12} {row.pairs:5}  {cells}")
     if {"cognate", "false"} <= {one.kind for one in asked}:
-        form = eval.form(asked, scores)
+        form, unit = eval.form(asked, scores), "in cosine" if options.encoder else "nats"
         print(
-            f"  form: {form['form_slope']:+.2f} nats from unlike to identical forms, "
+            f"  form: {form['form_slope']:+.2f} {unit} from unlike to identical forms, "
             f"d' {form['d_prime']:+.2f} (0: form alone)"
         )
 
@@ -205,11 +210,9 @@ def compare(options: Compare) -> None:
 
 def _scores(options: Probe, model: str) -> tuple[list[Item], eval.Scores]:
     """Items with wrong definitions, without those that are shown, and what a model makes of them."""
-    from core.models.loading import load
-
     items = data.read_items(options.items)
     if not all(one.negative and one.english_negative for one in items):
-        items = method.with_negatives(items, data.encoder(options.encoder))
+        items = method.with_negatives(items, data.encoder(options.negatives))
     shown = list[Item]()
     if options.k:
         kinds = [kind for kind in ("false", "cognate") if any(one.kind == kind for one in items)]
@@ -217,7 +220,8 @@ def _scores(options: Probe, model: str) -> tuple[list[Item], eval.Scores]:
     asked = [one for one in items if one not in shown]
     if not asked:
         raise UserError(f"{options.items}: all {len(items)} pairs are shown as demonstrations; lower --k.")
-    return asked, probe(asked, eval.likelihoods(load(model)), shown=shown, k=options.k, seed=options.seed)
+    fits = (eval.cosines if options.encoder else eval.likelihoods)(model)
+    return asked, probe(asked, fits, shown=shown, encoder=options.encoder, k=options.k, seed=options.seed)
 
 
 VERBS: Verbs = {

@@ -71,7 +71,7 @@ def test_definitions_in_one_form() -> None:
     ],
 )  # fmt: skip
 def test_replies_are_read(text: str, answers: Sequence[str], found: str | None) -> None:
-    assert method.parse(text, answers) == found
+    assert eval.parse(text, answers) == found
 
 
 def test_form_reliance_of_known_scores() -> None:
@@ -91,7 +91,7 @@ def pool(part: Any = "dev") -> list[Item]:
     return method.with_negatives(items, lambda texts: np.eye(len(glosses))[[glosses.index(t) for t in texts]].tolist())
 
 
-def model(label: Callable[[Item], float], sense: Callable[[str, str], float], items: Sequence[Item]) -> method.Logliks:
+def model(label: Callable[[Item], float], sense: Callable[[str, str], float], items: Sequence[Item]) -> method.Fits:
     """A scripted model: how much truer it finds a pair, and how likely a sense of a word, between quotes or not."""
 
     def loglik(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
@@ -144,8 +144,8 @@ def test_a_model_that_follows_form_shows() -> None:
 
 
 def test_the_sentence_decides_for_a_model_that_reads_it() -> None:
-    items = [one for one in pool("test") if one.kind == "false"]
-    frames = miniature.sentences("test")
+    items = [one for one in pool() if one.kind == "false"]
+    frames = [frame for frame in miniature.sentences("dev") if frame.key.startswith("de/")]
 
     def sense(context: str, gloss: str) -> float:
         asked = [f for f in frames if f.text.split("{}")[0] and context.startswith(f.text.split("{}")[0])]
@@ -154,32 +154,87 @@ def test_the_sentence_decides_for_a_model_that_reads_it() -> None:
         }
         return 40.0 * (gloss in own)
 
-    units = eval.mixed(model(lambda one: 0.0, sense, items), items, frames)
+    config = Config(answer="likelihood")
+    units = eval.mixed(config, model(lambda one: 0.0, sense, items), items, frames)
     assert {macro_mean(units[name]) for name in ("own_english", "own_word", "mixed_english", "mixed_word")} == {1}
+
+
+def test_an_encoder_that_knows_the_words_is_always_right() -> None:
+    """Vectors by hand: a word lies at its meaning, whatever it looks like."""
+    items = pool()
+    meanings = {one.english: one.english_gloss for one in items}, {one.word: one.gloss for one in items}
+    glosses = sorted({gloss for side in meanings for gloss in side.values()})
+
+    def place(text: str) -> int:
+        language, framed, word = text.partition(": ")
+        meant = meanings[language == "German"][word] if framed else text.strip()
+        return glosses.index(meant)
+
+    def fits(contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[list[float]]:
+        at = [-1 if context.endswith(": ") else place(context) for context in contexts]
+        return [[float(one == place(choice)) for choice in row] for one, row in zip(at, choices, strict=True)]
+
+    units = eval.unit_scores(items, use.probe(items, fits, encoder=True))
+    for task in ("label", "word", "english"):
+        for kind in method.SAME_MEANING:
+            assert macro_mean(units[f"{task}_{kind}"]) == 1, (task, kind)
 
 
 # --- items ------------------------------------------------------------------------------------------------------------
 
 
+PARTS: tuple[miniature.Part, ...] = ("dev", "test")
+
+
 def test_items_cross_form_with_meaning() -> None:
     words: dict[str, set[str]] = {}
-    for part in ("dev", "test"):
+    for part in PARTS:
         for language in miniature.LANGUAGES:
-            items = miniature.pool(language, part)  # type: ignore[arg-type]
+            items = miniature.pool(language, part)
             assert len({(one.kind, one.key) for one in items}) == len(items)
             for one in items:
-                words.setdefault(one.english, set()).add(part)
+                words.setdefault(one.english.casefold(), set()).add(part)
                 alike = method.similarity(one.english, one.word) >= 0.5
                 assert alike == (one.kind in ("cognate", "false")), one
                 assert (one.gloss == one.english_gloss) == method.SAME_MEANING[one.kind], one
             by_kind = [{one.key for one in items if one.kind == kind} for kind in ("false", "translation", "unrelated")]
             assert by_kind[0] == by_kind[1] == by_kind[2]
     assert all(len(parts) == 1 for parts in words.values()), "no English word is in both parts"
-    keys = {one.key for part in ("dev", "test") for code in miniature.LANGUAGES for one in miniature.pool(code, part)}  # type: ignore[arg-type]
-    for part in ("dev", "test"):
-        for frame in miniature.sentences(part):  # type: ignore[arg-type]
+    for part in PARTS:
+        keys = {one.key for code in miniature.LANGUAGES for one in miniature.pool(code, part)}
+        for frame in miniature.sentences(part):
             assert frame.key in keys
             assert frame.text.count("{}") == 1
+
+
+def test_words_of_the_test_are_new_and_glosses_do_not_tell() -> None:
+    dev, test = ([one for code in miniature.LANGUAGES for one in miniature.pool(code, part)] for part in PARTS)
+    assert not {(one.language, one.word.casefold()) for one in dev} & {(o.language, o.word.casefold()) for o in test}
+    seen = {gloss for one in dev for gloss in (one.english_gloss, one.gloss)}
+    for one in test:
+        for gloss in (one.english_gloss, one.gloss):
+            assert gloss not in seen
+            assert not {one.english.casefold(), one.word.casefold()} & set(gloss.casefold().split()), one
+    for code in miniature.LANGUAGES:
+        for kind in ("false", "cognate"):
+            own = [one for one in test if one.language == code and one.kind == kind]
+            assert len(own) >= 40
+            assert len({one.gloss for one in own} | {one.english_gloss for one in own}) == len(own) * (
+                2 - (kind != "false")
+            )
+
+
+def test_a_seed_draws_what_is_asked() -> None:
+    every = [one for code in miniature.LANGUAGES for one in miniature.pool(code, "dev")]
+    glosses = sorted({gloss for one in every for gloss in (one.english_gloss, one.gloss)})
+
+    def encode(texts: Sequence[str]) -> Any:
+        return np.eye(len(glosses))[[glosses.index(text) for text in texts]]
+
+    first, again, other = (miniature.items("dev", 5, seed, encode) for seed in (0, 0, 1))
+    assert first == again != other
+    assert len(first) == 3 * 4 * 5
+    assert {one.key for one in first} < {one.key for one in every}
 
 
 def test_demonstrations_are_alike_in_form() -> None:
@@ -262,6 +317,8 @@ def test_from_word_lists_to_a_table(
     assert next(one for one in items if one.kind == "false").negative == "something given to someone"
     use.main(["probe", "items.jsonl", "--model", str(toy_folder)])
     assert "nats from unlike to identical" in capsys.readouterr().out
+    use.main(["probe", "items.jsonl", "--model", str(toy_folder), "--encoder"])
+    assert "in cosine from unlike to identical" in capsys.readouterr().out
     use.main(["screen", "items.jsonl", "--model", str(toy_folder)])
     margins = [float(line.split("\t")[6]) for line in Path("screened.tsv").read_text().splitlines()[1:]]
     assert margins == sorted(margins)
@@ -286,6 +343,6 @@ def test_faulty_items_are_refused(tmp_path: Path, row: dict[str, str], match: st
         data.read_items(path)
 
 
-def test_encoders_write_nothing() -> None:
-    with pytest.raises(UserError, match="leave --answer written out"):
-        replace(PRESETS["tiny"], encoder=True, answer="written")
+def test_something_has_to_be_asked() -> None:
+    with pytest.raises(UserError, match="Nothing is asked"):
+        replace(PRESETS["tiny"], tasks=())
