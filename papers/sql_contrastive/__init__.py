@@ -6,10 +6,11 @@ from typing import Any
 
 from core.experiment.paper import Check, Claim, Paper, Premise, public
 
-# Seeds draw queries, phrasings and weights. A difference of less than .02 would be of no use to anyone.
-_VALID: dict[str, Any] = {"metric": "valid", "unit": "language", "smallest": 0.02, "premises": ("varied",)}
+_PREMISES = ("runs-now-and-then", "fails-now-and-then", "varied", "reward-works")
+# Seeds draw queries, phrasings, carelessness and weights. A difference of less than .02 would be of no use to anyone.
+_VALID: dict[str, Any] = {"metric": "valid", "unit": "language", "smallest": 0.02, "premises": _PREMISES}
 _SEMANTIC = _VALID | {"metric": "semantic"}
-_METHOD: dict[str, Any] = {"treatment": "contrastive", "premises": ("varied", "encoder-tells")}
+_METHOD: dict[str, Any] = {"treatment": "contrastive", "premises": (*_PREMISES, "encoder-tells")}
 _SCALE = "Needs the models of the paper, GPUs and the hub: preset `paper`, `papers plan sql_contrastive`."
 
 PAPER = Paper(
@@ -115,6 +116,27 @@ PAPER = Paper(
     ),
     premises=(
         Premise(
+            id="runs-now-and-then",
+            statement="Before any reward queries run now and then.",
+            metric="start_valid",
+            variant="contrastive",
+            at_least=0.4,
+        ),
+        Premise(
+            id="fails-now-and-then",
+            statement="And some do not.",
+            metric="start_fails",
+            variant="contrastive",
+            at_least=0.05,
+        ),
+        Premise(
+            id="reward-works",
+            statement="A reward for the gold result raises semantic accuracy: where it does not, no reward can.",
+            metric="gain",
+            variant="result",
+            at_least=0.1,
+        ),
+        Premise(
             id="varied",
             statement="Of eight answers before any reward one at least is right, for many questions: rewards vary.",
             metric="any_of_group",
@@ -126,7 +148,7 @@ PAPER = Paper(
             statement="The encoder puts gold before its edits that run, on questions whose queries are new to it.",
             metric="audit",
             variant="contrastive",
-            at_least=0.8,
+            at_least=0.9,
         ),
     ),
     licence_note="There is no official code and no released model. Llama 3.2 has a licence of its own, XLM-R is MIT; "

@@ -65,7 +65,7 @@ class Config:
     """G: answers to a question; ours."""
     beta: Annotated[float, Range(0)] = 0.02
     """Weight of the divergence from the start (summary)."""
-    max_new_tokens: Annotated[int, Range(1)] = 40
+    max_new_tokens: Annotated[int, Range(1)] = 16
     """Room for an answer; ours."""
     base: str = ""
     """Policy to start from: hub id or folder of a chat model; empty: a small decoder, tuned here on a few questions."""
@@ -82,23 +82,23 @@ class Config:
     """Folder with `<db>.sqlite` or `<db>/<db>.sqlite`."""
     pairs: Annotated[int, Range(1)] = 1400
     """Questions with gold queries for the encoder; ours, development split."""
-    tuning: Annotated[int, Range(1)] = 4000
+    tuning: Annotated[int, Range(1)] = 6000
     """Questions with gold queries that the small policy is tuned on, before any reward; ours, development split."""
     careless: Annotated[float, Range(0, 1)] = 0.6
-    """Share of the answers among them that are wrong where their writer is careless: queries that run are turned, and
-    tables get names that do not exist. So the policy prefers what it could do better, as one without tuning may; ours,
+    """Share of the answers among them that are wrong where their writer is careless: queries are turned into others
+    that run, and tables get names that do not exist. So the policy could do better and prefers not to; ours,
     development split."""
-    prompts: Annotated[int, Range(1)] = 480
+    prompts: Annotated[int, Range(1)] = 4000
     """Questions that are answered for rewards; the paper's are 3,000 (abstract)."""
     items: Annotated[int, Range(0)] = 0
     """Queries that are measured on, each in all languages; 0 = all that there are."""
 
-    sft: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=400, batch_size=32))
+    sft: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=500, batch_size=32, learning_rate=4e-3))
     """Tuning of the small policy; ours, development split."""
     contrast: TrainingConfig = field(default_factory=lambda: replace(_SCRATCH, steps=250, batch_size=32))
     """Training of the encoder, in pairs; ours, development split."""
     policy: TrainingConfig = field(
-        default_factory=lambda: replace(_SCRATCH, steps=60, batch_size=8, learning_rate=3e-4, warmup=5, log_every=10)
+        default_factory=lambda: replace(_SCRATCH, steps=40, batch_size=32, learning_rate=1e-3, warmup=5, log_every=10)
     )
     """Learning from rewards, in questions; ours, development split."""
 

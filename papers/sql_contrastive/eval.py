@@ -4,8 +4,9 @@
     python -m papers.sql_contrastive.eval tiny --variant contrastive --split dev
 
 Answers are greedy. `valid`: the query runs. `result_match`: its rows are those of the gold query. `semantic`: they are
-on the database and on three copies with other contents, too. The encoder is asked to tell gold from its edits that run
-(`audit`), and to choose among eight answers of the policy as it begins, without gold (`reranked`).
+on the database and on three copies with other contents, too. `right_table` and `length` (in parts of SQL) show a policy
+that is paid for what runs, whatever it says. The encoder is asked to tell gold from its edits that run (`audit`), and
+to choose among eight answers of the policy as it begins, without gold (`reranked`).
 """
 
 from __future__ import annotations
@@ -37,15 +38,22 @@ def evaluate(config: Config, run: Run) -> Measurement:
     copies, items = data.databases(config, run), data.items(config, "measured")
     answers, units = write(str(run.artifact), items, copies, config), defaultdict[str, dict[str, float]](dict)
     for item, (answer,) in zip(items, answers, strict=True):
-        for name, value in verdict(item, answer, copies).items():
+        for name, value in (verdict(item, answer, copies) | manner(item, answer, copies)).items():
             units[name][item.id] = value
+    begun = train.starting_point(config, run)
+    inputs = {"begun": begun, "from": [config.seed, config.split, config.items]}
+    first = run.once("first", inputs, lambda: write(begun, items, copies, config))
+    start = [verdict(item, answer, copies) for item, (answer,) in zip(items, first, strict=True)]
     if scorer := train.scorer_of(config, run, copies):
         units |= {"audit": audit(scorer, items, copies)}
-        begun, some = train.starting_point(config, run), items[:RERANKED]
+        some = items[:RERANKED]
         inputs = {"begun": begun, "from": [config.seed, config.split, config.items, config.group]}
         drawn = run.once("drawn", inputs, lambda: write(begun, some, copies, config, config.group))
         units |= chosen(scorer, some, drawn, copies)
     metrics = {name: fmean(values.values()) for name, values in units.items()}
+    metrics["start_valid"] = fmean(one["valid"] for one in start)
+    metrics["start_fails"] = 1 - metrics["start_valid"]
+    metrics["gain"] = metrics["semantic"] - fmean(one["semantic"] for one in start)
     for code in {item.language for item in items}:
         metrics[f"semantic_{code}"] = fmean(v for key, v in units["semantic"].items() if key.startswith(f"{code}/"))
     if rewarded := [line for line in read_json_lines(run.path / "metrics.jsonl") if "equal_groups" in line]:
@@ -83,6 +91,15 @@ def verdict(item: Item, answer: str, copies: Copies) -> dict[str, float]:
         return {"valid": 0.0, "result_match": 0.0, "semantic": 0.0}
     found = [float(agrees(some, query, item.sql)) for some in (own[:1], own)]
     return {"valid": 1.0, "result_match": found[0], "semantic": found[1]}
+
+
+def manner(item: Item, answer: str, copies: Copies) -> dict[str, float]:
+    """Whether an answer is about the tables of the gold query, and how long it is, in parts of SQL."""
+    from papers.sql_contrastive.sandbox import extract, tokens
+
+    parts = tokens(extract(answer) or "")
+    about, wanted = ({name for name in copies[item.db][0].tables if name in some} for some in (parts, tokens(item.sql)))
+    return {"right_table": float(about == wanted), "length": float(len(parts))}
 
 
 def audit(scorer: Near, items: Sequence[Item], copies: Copies) -> dict[str, float]:

@@ -16,7 +16,12 @@ ARMS = (
     ("mismatched", "near another question (null)", "grey"),
     ("result", "reward: the gold result (bound)", "green"),
 )
-METRICS = {"valid": "runs", "result_match": "right rows", "semantic": "right rows on\nall copies"}
+METRICS = {
+    "valid": "runs",
+    "right_table": "right table",
+    "result_match": "right rows",
+    "semantic": "right rows on\nall copies",
+}
 
 
 def draw(record: Record) -> Figure:

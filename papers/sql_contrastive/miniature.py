@@ -1,9 +1,12 @@
 """The tiny world: four SQLite databases of two tables each, and questions about them in the paper's seven languages.
 
-Questions come from two phrasings of fourteen kinds of query in each language, with nouns for tables and columns
+Questions come from two phrasings of seven kinds of query in each language, with nouns for tables and columns
 (`questions.tsv`, ours); schemas and the values of cells stay English, in quotes, as in MultiSpider with English values.
 Classes are queries: those that the policy is tuned on, those whose questions it is rewarded for, those that the encoder
 is trained on, development and test share none, in no language.
+
+What is wrong with the policy as it begins is what it prefers: it is tuned on answers of a careless writer, who is the
+same in a kind of query and a language, and right often enough for samples to hold what is right.
 """
 
 from __future__ import annotations
@@ -70,28 +73,24 @@ VALUES = {
     "title": "Dawn River Storm Mirror Ember Garden Shadow Summer Basics Review Survey Project Echo Harbor Island Ocean",
 }
 QUERIES = {
-    "count": "SELECT count(*) FROM {t}",
-    "count_where": "SELECT count(*) FROM {t} WHERE {w} = '{v}'",
+    "count": "SELECT count(*) FROM {t} WHERE {w} = '{v}'",
     "select": "SELECT {c} FROM {t} WHERE {w} = '{v}'",
     "except": "SELECT {c} FROM {t} WHERE {w} != '{v}'",
     "above": "SELECT {c} FROM {t} WHERE {n} > {k}",
     "below": "SELECT {c} FROM {t} WHERE {n} < {k}",
-    "max": "SELECT max({n}) FROM {t}",
-    "min": "SELECT min({n}) FROM {t}",
-    "avg": "SELECT avg({n}) FROM {t}",
-    "group": "SELECT {w}, count(*) FROM {t} GROUP BY {w}",
     "top": "SELECT {c} FROM {t} ORDER BY {n} DESC LIMIT 1",
     "bottom": "SELECT {c} FROM {t} ORDER BY {n} ASC LIMIT 1",
-    "distinct": "SELECT DISTINCT {c} FROM {t}",
-    "join": "SELECT {u}.{c} FROM {u} JOIN {t} ON {u}.{t}_id = {t}.id WHERE {t}.{w} = '{v}'",
 }
+# What a careless writer makes of each: conditions are forgotten; "not", "below" and "lowest" are overlooked. No kind
+# becomes another that becomes it: a policy may then learn what to leave out, and collapses into neither.
 TURNS = {
-    "max(": "min(", "min(": "max(", "avg(": "sum(", "> ": "< ", "< ": "> ", "!= ": "= ", "= '": "!= '",
-    "DESC": "ASC", "ASC": "DESC", "DISTINCT ": "", ", count(*)": "",
+    "count": (" WHERE .*", ""), "select": (" WHERE .*", ""), "above": (" WHERE .*", ""), "top": (" LIMIT 1", ""),
+    "except": ("!=", "="), "below": ("<", ">"), "bottom": ("ASC", "DESC"),
 }  # fmt: skip
-TURNED, MISNAMED = 0.5, 0.35
+# Kinds of query that are turned, and tables that are misnamed, of all: in English, in other languages.
+TURNED, MISNAMED = (0.4, 0.75), (0.3, 0.6)
 ROWS = 24
-SHARES = {"encoder": 0.3, "tuning": 0.35, "policy": 0.2, "dev": 0.06, "test": 0.09}
+SHARES = {"encoder": 0.26, "tuning": 0.42, "policy": 0.18, "dev": 0.06, "test": 0.08}
 MOST = 150  # classes of one kind of query
 _LITERAL = re.compile(r'(".*?")|\b(\d+)\b')
 
@@ -126,14 +125,12 @@ def build(folder: Path) -> None:
 def _slots(kind: str) -> Iterator[dict[str, Any]]:
     """What may stand in the gaps of a kind of query."""
     for t, table in TABLES.items():
-        children = [name for name, other in TABLES.items() if other.parent == t] if kind == "join" else []
-        options = {"t": [t], "u": children, "c": TABLES[children[0]].columns if children else table.columns}
-        options |= {"w": [table.category], "v": VALUES[table.category].split(), "n": table.numbers}
-        options |= {"k": range(20, 90, 10)}
+        options = {"t": [t], "c": table.columns, "w": [table.category], "v": VALUES[table.category].split()}
+        options |= {"n": table.numbers, "k": range(20, 90, 10)}
         used = [slot for slot in options if f"{{{slot}}}" in QUERIES[kind]]
         for values in product(*(options[slot] for slot in used)):
             found = dict(zip(used, values, strict=True))
-            if kind == "join" or found.get("c", "") not in (found.get("w"), found.get("n")):
+            if found.get("c", "") not in (found.get("w"), found.get("n")):
                 yield found
 
 
@@ -146,7 +143,7 @@ def parts(seed: int) -> dict[str, dict[str, list[Item]]]:
         for slots in rng.sample(found, min(MOST, len(found))):
             query, db = form.format(**slots), TABLES[slots["t"]].db
             for code, phrasing in product(LANGUAGES, (1, 2)):
-                names = {slot: words()[value][code] if slot in "tucwn" else value for slot, value in slots.items()}
+                names = {slot: words()[value][code] if slot in "tcwn" else value for slot, value in slots.items()}
                 text = words()[f"{kind}/{phrasing}"][code].format(**names)
                 classes[query].append(Item(f"{code}/{kind}/{query}/{phrasing}", db, code, text, query))
     drawn = base.split([as_world(own[0]) for own in classes.values()], seed, SHARES)
@@ -167,17 +164,17 @@ def drawn(seed: int, part: str, count: int) -> list[Item]:
 def careless(items: Sequence[Item], share: float, seed: int) -> list[Item]:
     """Items as a careless writer answers them.
 
-    For half of the kinds of query in each language a share of the queries is turned into one that runs and says
-    something else (the lowest for the highest); for a third of the tables in each language a share names a table that
-    does not exist.
+    For some kinds of query in each language a share of the queries is turned into one that runs and says something else
+    (a condition is forgotten); for some tables in each language a share names a table that does not exist. There are
+    more of both outside English.
     """
     rng, found = Random(f"careless-{seed}"), []
     for item in items:
         query, kind, table = item.sql, item.id.split("/")[1], item.sql.partition(" FROM ")[2].split()[0]
-        if Random(f"{seed}/{item.language}/{kind}").random() < TURNED and rng.random() < share:
-            here, there = next(((a, b) for a, b in TURNS.items() if a in query), ("", ""))
-            query = query.replace(here, there, 1)
-        if Random(f"{seed}/{item.language}/{table}").random() < MISNAMED and rng.random() < share:
+        other = item.language != "en"
+        if Random(f"{seed}/{item.language}/{kind}").random() < TURNED[other] and rng.random() < share:
+            query = re.sub(*TURNS[kind], query)
+        if Random(f"{seed}/{item.language}/{table}").random() < MISNAMED[other] and rng.random() < share:
             query = re.sub(rf"\b{table}\b", f"{table}s", query)
         found.append(item._replace(sql=query))
     return found
@@ -199,7 +196,7 @@ def tokenizer_for(seed: int) -> PreTrainedTokenizerFast:
 
 def ask(item: Item) -> str:
     """The prompt of the small policy, which knows its databases by their names."""
-    return f"{item.db}\nQuestion: {item.question}\nSQL:"
+    return f"{item.db}: {item.question}\nSQL:"
 
 
 def policy_model(config: Config, items: Sequence[Item], run: Run, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ from papers.sql_contrastive import (
     use,
 )
 from papers.sql_contrastive.config import LANGUAGES, PRESETS, VARIANTS, Config, workload
-from papers.sql_contrastive.eval import verdict
+from papers.sql_contrastive.eval import manner, verdict
 from papers.sql_contrastive.method import pair_batches
 from papers.sql_contrastive.sandbox import Outcome, normal, perturb, same
 
@@ -177,6 +178,7 @@ def test_rows_decide_and_not_the_text(query: str, gold: str, official: int, ours
     found = verdict(item, query, {"music": copies})
     assert (found["result_match"], found["semantic"]) == (ours, ours)
     assert found["valid"] == (copies[0].run(query).rows is not None)
+    assert manner(item, query, {"music": copies})["right_table"] == (query != PAIRS[5][0])
     expected = {"SELECT count(id)": 1, "SELECT name, country": -1, "SELECT name FROM singer ORDER": 1}
     assert ours - official == next((d for begin, d in expected.items() if query.startswith(begin)), 0)
 
@@ -293,8 +295,22 @@ def test_parts_share_no_query_and_questions_are_complete() -> None:
         part: {item.sql for item in data.items(config, part)} for part in ("encoder", "policy", "tuning", "measured")
     }
     assert sum(map(len, drawn.values())) == len(set.union(*drawn.values()))
-    shares = [item.language == "en" for item in data.items(config, "tuning")]
-    assert sum(shares) / len(shares) == pytest.approx(config.english, abs=0.08)
+
+
+def test_a_careless_writer_is_the_same_in_a_language_and_kind() -> None:
+    right = miniature.drawn(100, "tuning", 6000)
+    said = miniature.careless(right, 0.6, 100)
+    wrong: dict[str, list[bool]] = {}
+    for item, other in zip(right, said, strict=True):
+        turned = re.sub(r"FROM \w+", "", item.sql) != re.sub(r"FROM \w+", "", other.sql)
+        wrong.setdefault("/".join(item.id.split("/")[:2]), []).append(turned)
+    shares = {key: sum(own) / len(own) for key, own in wrong.items()}
+    assert all(share == 0 or 0.4 < share < 0.8 for share in shares.values())
+    english = [share > 0 for key, share in shares.items() if key.startswith("en/")]
+    others = [share > 0 for key, share in shares.items() if not key.startswith("en/")]
+    assert sum(others) / len(others) > sum(english) / len(english)
+    assert any(re.search(r"FROM \w+s\b", item.sql) for item in said)
+    assert miniature.careless(right, 0.0, 100) == right
 
 
 def test_every_question_is_about_something(tmp_path: Path) -> None:
@@ -401,6 +417,9 @@ def test_smoke_measures_everything(smoke: Callable[[str], Any]) -> None:
         "reranked",
         "first_that_runs",
         "equal_groups",
+        "right_table",
+        "start_valid",
+        "start_fails",
     }
     assert wanted <= measurement["metrics"].keys()
     assert {key.split("/")[0] for key in measurement["units"]["semantic"]} == set(LANGUAGES)
