@@ -85,9 +85,8 @@ class Config:
     tuning: Annotated[int, Range(1)] = 6000
     """Questions with gold queries that the small policy is tuned on, before any reward; ours, development split."""
     careless: Annotated[float, Range(0, 1)] = 0.6
-    """Share of the answers among them that are wrong where their writer is careless: queries are turned into others
-    that run, and tables get names that do not exist. So the policy could do better and prefers not to; ours,
-    development split."""
+    """Share of the answers among them that are wrong where their writer is careless: one sign is taken for another, and
+    tables get names that do not exist. So the policy could do better and prefers not to; ours, development split."""
     prompts: Annotated[int, Range(1)] = 4000
     """Questions that are answered for rewards; the paper's are 3,000 (abstract)."""
     items: Annotated[int, Range(0)] = 0

@@ -3,10 +3,12 @@
     python -m papers.sql_contrastive.eval tiny --variant contrastive
     python -m papers.sql_contrastive.eval tiny --variant contrastive --split dev
 
-Answers are greedy. `valid`: the query runs. `result_match`: its rows are those of the gold query. `semantic`: they are
-on the database and on three copies with other contents, too. `right_table` and `length` (in parts of SQL) show a policy
-that is paid for what runs, whatever it says. The encoder is asked to tell gold from its edits that run (`audit`), and
-to choose among eight answers of the policy as it begins, without gold (`reranked`).
+Numbers are means over a group of sampled answers, as in training: greedy answers flip where two are about as likely,
+and those of a start that prefers what is wrong get better by any noise. `valid`: the query runs. `result_match`: its
+rows are those of the gold query. `semantic`: they are on the database and on three copies with other contents, too.
+`right_table` and `length` (in parts of SQL) show a policy that is paid for what runs, whatever it says. The encoder is
+asked to tell gold from its edits that run (`audit`), and to choose among the group of answers of the policy as it
+begins, without gold (`reranked`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from papers.sql_contrastive.method import Item, Near
 
 Units = dict[str, dict[str, float]]
-RERANKED = 175  # questions whose answers are reranked
 
 
 def evaluate(config: Config, run: Run) -> Measurement:
@@ -37,19 +38,16 @@ def evaluate(config: Config, run: Run) -> Measurement:
     seed_everything(config.seed, 0)
     copies, items = data.databases(config, run), data.items(config, "measured")
     answers, units = write(str(run.artifact), items, copies, config), defaultdict[str, dict[str, float]](dict)
-    for item, (answer,) in zip(items, answers, strict=True):
-        for name, value in (verdict(item, answer, copies) | manner(item, answer, copies)).items():
-            units[name][item.id] = value
+    for item, group in zip(items, answers, strict=True):
+        found = [verdict(item, answer, copies) | manner(item, answer, copies) for answer in group]
+        for name in found[0]:
+            units[name][item.id] = fmean(one[name] for one in found)
     begun = train.starting_point(config, run)
-    inputs = {"begun": begun, "from": [config.seed, config.split, config.items]}
-    first = run.once("first", inputs, lambda: write(begun, items, copies, config))
-    start = [verdict(item, answer, copies) for item, (answer,) in zip(items, first, strict=True)]
+    inputs = {"begun": begun, "from": [config.seed, config.split, config.items, config.group]}
+    drawn = run.once("drawn", inputs, lambda: write(begun, items, copies, config))
+    start = [verdict(item, answer, copies) for item, group in zip(items, drawn, strict=True) for answer in group]
     if scorer := train.scorer_of(config, run, copies):
-        units |= {"audit": audit(scorer, items, copies)}
-        some = items[:RERANKED]
-        inputs = {"begun": begun, "from": [config.seed, config.split, config.items, config.group]}
-        drawn = run.once("drawn", inputs, lambda: write(begun, some, copies, config, config.group))
-        units |= chosen(scorer, some, drawn, copies)
+        units |= {"audit": audit(scorer, items, copies)} | chosen(scorer, items, drawn, copies)
     metrics = {name: fmean(values.values()) for name, values in units.items()}
     metrics["start_valid"] = fmean(one["valid"] for one in start)
     metrics["start_fails"] = 1 - metrics["start_valid"]
@@ -68,16 +66,17 @@ def evaluate(config: Config, run: Run) -> Measurement:
     return Measurement(metrics, dict(units), {"samples": samples})
 
 
-def write(policy: str, items: Sequence[Item], copies: Copies, config: Config, group: int = 1) -> list[list[str]]:
-    """Answers of a policy, greedy, or a group of sampled ones for each question."""
+def write(policy: str, items: Sequence[Item], copies: Copies, config: Config) -> list[list[str]]:
+    """A group of sampled answers of a policy to each question."""
     from core.inference.generation import generate
     from core.models.loading import load
     from papers.sql_contrastive import data
 
     model, tokenizer = load(policy, **({} if config.base else {"dtype": "float32"}))
+    group = config.group
     prompts = [prompt for prompt in data.asked(tokenizer, items, copies) for _ in range(group)]
     how: dict[str, Any] = {"max_new_tokens": config.max_new_tokens, "seed": config.seed}
-    texts = generate(model, tokenizer, prompts, temperature=float(group > 1), **how)
+    texts = generate(model, tokenizer, prompts, temperature=1.0, **how)
     return [texts[start : start + group] for start in range(0, len(texts), group)]
 
 

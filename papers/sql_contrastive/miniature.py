@@ -1,6 +1,6 @@
 """The tiny world: four SQLite databases of two tables each, and questions about them in the paper's seven languages.
 
-Questions come from two phrasings of seven kinds of query in each language, with nouns for tables and columns
+Questions come from two phrasings of six kinds of query in each language, with nouns for tables and columns
 (`questions.tsv`, ours); schemas and the values of cells stay English, in quotes, as in MultiSpider with English values.
 Classes are queries: those that the policy is tuned on, those whose questions it is rewarded for, those that the encoder
 is trained on, development and test share none, in no language.
@@ -73,7 +73,6 @@ VALUES = {
     "title": "Dawn River Storm Mirror Ember Garden Shadow Summer Basics Review Survey Project Echo Harbor Island Ocean",
 }
 QUERIES = {
-    "count": "SELECT count(*) FROM {t} WHERE {w} = '{v}'",
     "select": "SELECT {c} FROM {t} WHERE {w} = '{v}'",
     "except": "SELECT {c} FROM {t} WHERE {w} != '{v}'",
     "above": "SELECT {c} FROM {t} WHERE {n} > {k}",
@@ -81,14 +80,15 @@ QUERIES = {
     "top": "SELECT {c} FROM {t} ORDER BY {n} DESC LIMIT 1",
     "bottom": "SELECT {c} FROM {t} ORDER BY {n} ASC LIMIT 1",
 }
-# What a careless writer makes of each: conditions are forgotten; "not", "below" and "lowest" are overlooked. No kind
-# becomes another that becomes it: a policy may then learn what to leave out, and collapses into neither.
+# Kinds that differ in one sign. A careless writer takes one of the two for the other, so that both signs are right for
+# some questions, and no reward that looks at the query alone can mend it.
+PAIRS = {"=": ("select", "except"), ">": ("above", "below"), "first": ("top", "bottom")}
 TURNS = {
-    "count": (" WHERE .*", ""), "select": (" WHERE .*", ""), "above": (" WHERE .*", ""), "top": (" LIMIT 1", ""),
-    "except": ("!=", "="), "below": ("<", ">"), "bottom": ("ASC", "DESC"),
+    "select": ("=", "!="), "except": ("!=", "="), "above": (">", "<"), "below": ("<", ">"), "top": ("DESC", "ASC"),
+    "bottom": ("ASC", "DESC"),
 }  # fmt: skip
-# Kinds of query that are turned, and tables that are misnamed, of all: in English, in other languages.
-TURNED, MISNAMED = (0.4, 0.75), (0.3, 0.6)
+# Pairs of which one is turned, and tables that are misnamed, of all: in English, in other languages.
+TURNED, MISNAMED = (0.4, 0.9), (0.3, 0.6)
 ROWS = 24
 SHARES = {"encoder": 0.26, "tuning": 0.42, "policy": 0.18, "dev": 0.06, "test": 0.08}
 MOST = 150  # classes of one kind of query
@@ -164,16 +164,18 @@ def drawn(seed: int, part: str, count: int) -> list[Item]:
 def careless(items: Sequence[Item], share: float, seed: int) -> list[Item]:
     """Items as a careless writer answers them.
 
-    For some kinds of query in each language a share of the queries is turned into one that runs and says something else
-    (a condition is forgotten); for some tables in each language a share names a table that does not exist. There are
-    more of both outside English.
+    Of some pairs of kinds in each language one is taken for the other in a share of the answers, and never the other
+    way; for some tables in each language a share names a table that does not exist. There are more of both outside
+    English.
     """
     rng, found = Random(f"careless-{seed}"), []
     for item in items:
         query, kind, table = item.sql, item.id.split("/")[1], item.sql.partition(" FROM ")[2].split()[0]
         other = item.language != "en"
-        if Random(f"{seed}/{item.language}/{kind}").random() < TURNED[other] and rng.random() < share:
-            query = re.sub(*TURNS[kind], query)
+        name, pair = next((name, pair) for name, pair in PAIRS.items() if kind in pair)
+        writer = Random(f"{seed}/{item.language}/{name}")
+        if writer.random() < TURNED[other] and kind == writer.choice(pair) and rng.random() < share:
+            query = query.replace(*TURNS[kind])
         if Random(f"{seed}/{item.language}/{table}").random() < MISNAMED[other] and rng.random() < share:
             query = re.sub(rf"\b{table}\b", f"{table}s", query)
         found.append(item._replace(sql=query))

@@ -8,6 +8,7 @@ import math
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +308,8 @@ def test_a_careless_writer_is_the_same_in_a_language_and_kind() -> None:
         wrong.setdefault("/".join(item.id.split("/")[:2]), []).append(turned)
     shares = {key: sum(own) / len(own) for key, own in wrong.items()}
     assert all(share == 0 or 0.4 < share < 0.8 for share in shares.values())
+    for code, (one, other) in product(LANGUAGES, miniature.PAIRS.values()):
+        assert not (shares[f"{code}/{one}"] and shares[f"{code}/{other}"])
     english = [share > 0 for key, share in shares.items() if key.startswith("en/")]
     others = [share > 0 for key, share in shares.items() if not key.startswith("en/")]
     assert sum(others) / len(others) > sum(english) / len(english)
