@@ -59,7 +59,7 @@ def evaluate(config: Config, run: Run) -> Measurement:
     if not config.base:
         inputs = {name: getattr(config, name) for name in ("seed", "split", "items", "tuning", "careless")}
         known = data.items(config, "tuning")
-        solved = run.once("solvers", inputs, lambda: miniature.solved(known, items, copies))
+        solved = run.once("solvers", inputs, lambda: miniature.solved(known, items[:140], copies))
         metrics |= {f"trivial_{name}": value for name, value in solved.items()}
     shown = list(zip(items, answers, strict=True))[:14]
     samples = [{"asked": item.question, "said": said[0].strip(), "gold": item.sql} for item, said in shown]
