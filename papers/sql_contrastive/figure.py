@@ -14,6 +14,7 @@ ARMS = (
     ("execution", "reward: it runs", "orange"),
     ("contrastive", "reward: it runs and is near", "blue"),
     ("mismatched", "near another question (null)", "grey"),
+    ("tuned", "tuned on the encoder's pairs", "grey"),
     ("result", "reward: the gold result (bound)", "green"),
 )
 METRICS = {

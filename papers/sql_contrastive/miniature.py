@@ -80,15 +80,13 @@ QUERIES = {
     "top": "SELECT {c} FROM {t} ORDER BY {n} DESC LIMIT 1",
     "bottom": "SELECT {c} FROM {t} ORDER BY {n} ASC LIMIT 1",
 }
-# Kinds that differ in one sign. A careless writer takes one of the two for the other, so that both signs are right for
-# some questions, and no reward that looks at the query alone can mend it.
-PAIRS = {"=": ("select", "except"), ">": ("above", "below"), "first": ("top", "bottom")}
+# Kinds that differ in one sign.
+PAIRS = (("select", "except"), ("above", "below"), ("top", "bottom"))
 TURNS = {
     "select": ("=", "!="), "except": ("!=", "="), "above": (">", "<"), "below": ("<", ">"), "top": ("DESC", "ASC"),
     "bottom": ("ASC", "DESC"),
 }  # fmt: skip
-# Pairs of which one is turned, and tables that are misnamed, of all: in English, in other languages.
-TURNED, MISNAMED = (0.4, 0.9), (0.3, 0.6)
+MISNAMED = 0.6  # of the tables, in each language
 ROWS = 24
 SHARES = {"encoder": 0.26, "tuning": 0.42, "policy": 0.18, "dev": 0.06, "test": 0.08}
 MOST = 150  # classes of one kind of query
@@ -162,22 +160,29 @@ def drawn(seed: int, part: str, count: int) -> list[Item]:
 
 
 def careless(items: Sequence[Item], share: float, seed: int) -> list[Item]:
-    """Items as a careless writer answers them.
+    """Items as a careless writer answers them, who errs in a share of the answers, in English half as often.
 
-    Of some pairs of kinds in each language one is taken for the other in a share of the answers, and never the other
-    way; for some tables in each language a share names a table that does not exist. There are more of both outside
-    English.
+    Of a pair of kinds one is taken for the other, and never the other way, which one is drawn for half of the
+    languages; a column is taken for the next one in a round of the table's columns, drawn for each language; some
+    tables get a name that does not exist. So what is wrong in one language is right in another, every column is right
+    as often as wrong ones are, and no reward that looks at the query alone can mend what runs.
     """
     rng, found = Random(f"careless-{seed}"), []
     for item in items:
-        query, kind, table = item.sql, item.id.split("/")[1], item.sql.partition(" FROM ")[2].split()[0]
-        other = item.language != "en"
-        name, pair = next((name, pair) for name, pair in PAIRS.items() if kind in pair)
-        writer = Random(f"{seed}/{item.language}/{name}")
-        if writer.random() < TURNED[other] and kind == writer.choice(pair) and rng.random() < share:
+        code, kind, query = item.language, item.id.split("/")[1], item.sql
+        _, column, _, name, *rest = query.split()
+        turns, renamed, misnames = (rng.random() < (share / 2 if code == "en" else share) for _ in range(3))
+        pair = next(pair for pair in PAIRS if kind in pair)
+        order = Random(f"{seed}/{pair}").sample(LANGUAGES, len(LANGUAGES))
+        if turns and kind == pair[order.index(code) % 2]:
             query = query.replace(*TURNS[kind])
-        if Random(f"{seed}/{item.language}/{table}").random() < MISNAMED[other] and rng.random() < share:
-            query = re.sub(rf"\b{table}\b", f"{table}s", query)
+        if renamed:
+            columns = TABLES[name].columns
+            around = [columns[place] for place in Random(f"{seed}/{code}").sample(range(4), 4)]
+            free = [one for one in around if one not in rest]
+            query = query.replace(column, free[(free.index(column) + 1) % len(free)], 1)
+        if misnames and Random(f"{seed}/{code}/{name}").random() < MISNAMED:
+            query = query.replace(f" FROM {name}", f" FROM {name}s")
         found.append(item._replace(sql=query))
     return found
 
@@ -201,6 +206,11 @@ def ask(item: Item) -> str:
     return f"{item.db}: {item.question}\nSQL:"
 
 
+def rows(tokenizer: PreTrainedTokenizerFast, items: Sequence[Item]) -> list[dict[str, list[int]]]:
+    """What the small policy is tuned on."""
+    return [completion_row(tokenizer, ask(item), f" {item.sql}") for item in items]
+
+
 def policy_model(config: Config, items: Sequence[Item], run: Run, folder: Path) -> None:
     """A small decoder learns to write the queries of some questions: where the policy begins."""
     from core.models.loading import from_config
@@ -208,8 +218,7 @@ def policy_model(config: Config, items: Sequence[Item], run: Run, folder: Path) 
 
     tokenizer = tokenizer_for(config.seed)
     model: Any = from_config(policy_shape(len(tokenizer)), seed=config.seed)
-    rows = [completion_row(tokenizer, ask(item), f" {item.sql}") for item in items]
-    fit(model, rows, config.sft, replace(run, path=folder / "training"), seed=config.seed, name="sft")
+    fit(model, rows(tokenizer, items), config.sft, replace(run, path=folder / "training"), seed=config.seed, name="sft")
     save_pretrained(model, folder / "model", tokenizer)
 
 

@@ -29,14 +29,18 @@ def train(config: Config, run: Run) -> None:
     """The encoder where a reward needs it, and the policy."""
     from core.distributed import seed_everything
     from core.models.loading import load
-    from core.training.fit import save_pretrained
+    from core.training.fit import fit, save_pretrained
     from core.training.policy import Sampling
-    from papers.sql_contrastive import data, method
+    from papers.sql_contrastive import data, method, miniature
 
     seed_everything(config.seed, 0)
     copies = data.databases(config, run)
     scorer = scorer_of(config, run, copies)
     model, tokenizer = load(starting_point(config, run), **({} if config.base else {"dtype": "float32"}))
+    if config.supervised:
+        read = {"steps": config.contrast.steps, "batch_size": config.contrast.batch_size}
+        rows, settings = miniature.rows(tokenizer, data.items(config, "encoder")), replace(config.sft, **read)
+        fit(model, rows, settings, run, seed=config.seed, name="tuned")
     if config.reinforce:
         items, weights = data.items(config, "policy"), asdict(config.weights)
         prompts = data.asked(tokenizer, items, copies)

@@ -299,20 +299,29 @@ def test_parts_share_no_query_and_questions_are_complete() -> None:
     assert sum(map(len, drawn.values())) == len(set.union(*drawn.values()))
 
 
-def test_a_careless_writer_is_the_same_in_a_language_and_kind() -> None:
+def test_a_careless_writer_errs_the_same_way_in_a_language_and_every_way_over_languages() -> None:
     right = miniature.drawn(100, "tuning", 6000)
     said = miniature.careless(right, 0.6, 100)
-    wrong: dict[str, list[bool]] = {}
+    signs: dict[str, list[bool]] = {}
+    taken: dict[tuple[str, ...], set[str]] = {}
     for item, other in zip(right, said, strict=True):
-        turned = re.sub(r"FROM \w+", "", item.sql) != re.sub(r"FROM \w+", "", other.sql)
-        wrong.setdefault("/".join(item.id.split("/")[:2]), []).append(turned)
-    shares = {key: sum(own) / len(own) for key, own in wrong.items()}
-    assert all(share == 0 or 0.4 < share < 0.8 for share in shares.values())
-    for code, (one, other) in product(LANGUAGES, miniature.PAIRS.values()):
-        assert not (shares[f"{code}/{one}"] and shares[f"{code}/{other}"])
-    english = [share > 0 for key, share in shares.items() if key.startswith("en/")]
-    others = [share > 0 for key, share in shares.items() if not key.startswith("en/")]
-    assert sum(others) / len(others) > sum(english) / len(english)
+        (_, asked, _, table, *rest), (_, answered, _, named, *others) = item.sql.split(), other.sql.split()
+        signs.setdefault("/".join(item.id.split("/")[:2]), []).append(rest != others)
+        assert named in (table, f"{table}s")
+        if asked != answered:
+            assert answered in miniature.TABLES[table].columns
+            assert answered not in rest
+            used = next(word for word in rest if word in miniature.TABLES[table].columns)
+            taken.setdefault((item.language, table, asked, used), set()).add(answered)
+    assert all(len(others) == 1 for others in taken.values())
+    assert len({(*own,) for key, own in taken.items() if key[1:] == ("song", "title", "genre")}) == 2, "of two others"
+    shares = {key: sum(own) / len(own) for key, own in signs.items()}
+    for code, (one, other) in product(LANGUAGES, miniature.PAIRS):
+        wrong, never = sorted((shares[f"{code}/{one}"], shares[f"{code}/{other}"]), reverse=True)
+        assert never == 0
+        assert 0.2 < wrong < 0.4 if code == "en" else 0.4 < wrong < 0.8
+    for one, _ in miniature.PAIRS:
+        assert 3 <= sum(shares[f"{code}/{one}"] > 0 for code in LANGUAGES) <= 4
     assert any(re.search(r"FROM \w+s\b", item.sql) for item in said)
     assert miniature.careless(right, 0.0, 100) == right
 
@@ -351,6 +360,7 @@ def test_the_arms_differ_in_what_they_claim_to() -> None:
     for changes, said in (
         ({"mismatched": True, "weights.contrastive": 0.0}, "mismatched"),
         ({"databases": "x"}, "belong together"),
+        ({"supervised": True, "base": "b", "questions": "x", "databases": "y"}, "small policy"),
         ({"questions": "x", "databases": "y"}, "A base needs"),
     ):
         with pytest.raises(UserError, match=said):
