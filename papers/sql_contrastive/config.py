@@ -133,7 +133,7 @@ PAPER_SCALE = Config(
     ),
 )  # fmt: skip
 
-_FEW = {"steps": 3, "batch_size": 4}
+_FEW: dict[str, Any] = {"steps": 3, "batch_size": 4}
 PRESETS: dict[str, Config] = {
     "smoke": replace(
         TINY, pairs=24, tuning=24, prompts=8, items=4, max_new_tokens=8, group=4, sft=replace(TINY.sft, **_FEW),

@@ -123,7 +123,7 @@ def build(folder: Path) -> None:
 def _slots(kind: str) -> Iterator[dict[str, Any]]:
     """What may stand in the gaps of a kind of query."""
     for t, table in TABLES.items():
-        options = {"t": [t], "c": table.columns, "w": [table.category], "v": VALUES[table.category].split()}
+        options: dict[str, Sequence[Any]] = {"t": [t], "c": table.columns, "w": [table.category], "v": VALUES[table.category].split()}
         options |= {"n": table.numbers, "k": range(20, 90, 10)}
         used = [slot for slot in options if f"{{{slot}}}" in QUERIES[kind]]
         for values in product(*(options[slot] for slot in used)):
@@ -206,7 +206,7 @@ def ask(item: Item) -> str:
     return f"{item.db}: {item.question}\nSQL:"
 
 
-def rows(tokenizer: PreTrainedTokenizerFast, items: Sequence[Item]) -> list[dict[str, list[int]]]:
+def rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, list[int]]]:
     """What the small policy is tuned on."""
     return [completion_row(tokenizer, ask(item), f" {item.sql}") for item in items]
 

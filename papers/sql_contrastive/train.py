@@ -38,8 +38,8 @@ def train(config: Config, run: Run) -> None:
     scorer = scorer_of(config, run, copies)
     model, tokenizer = load(starting_point(config, run), **({} if config.base else {"dtype": "float32"}))
     if config.supervised:
-        read = {"steps": config.contrast.steps, "batch_size": config.contrast.batch_size}
-        rows, settings = miniature.rows(tokenizer, data.items(config, "encoder")), replace(config.sft, **read)
+        settings = replace(config.sft, steps=config.contrast.steps, batch_size=config.contrast.batch_size)
+        rows = miniature.rows(tokenizer, data.items(config, "encoder"))
         fit(model, rows, settings, run, seed=config.seed, name="tuned")
     if config.reinforce:
         items, weights = data.items(config, "policy"), asdict(config.weights)
@@ -90,8 +90,8 @@ def train_encoder(config: Config, run: Run, copies: Copies, folder: Path) -> Non
 
     trained = load(config.encoder, task="encoder", dtype="float32") if config.encoder else miniature.encoder(config)
     rows, own = data.pairs(data.items(config, "encoder"), copies), replace(run, path=folder / "training")
-    how = {"negatives": config.negatives, "temperature": config.temperature}
-    method.train_encoder(*trained, rows, config.contrast, own, config.seed, **how)
+    how: Any = {"negatives": config.negatives, "temperature": config.temperature}
+    method.train_encoder(trained[0], trained[1], rows, config.contrast, own, config.seed, **how)
     save_pretrained(trained[0], folder / "model", trained[1])
 
 
@@ -131,8 +131,8 @@ def with_trl(
     return trainer.accelerator.unwrap_model(trainer.model)
 
 
-def _for_trl(name: str, part: Reward, items: Sequence[Item]) -> Callable[..., list[float]]:
-    def reward(completions: list[str], number: list[int], **_: Any) -> list[float]:
+def _for_trl(name: str, part: Reward, items: Sequence[Item]) -> Callable[..., list[float | None]]:
+    def reward(completions: list[str], number: list[int], **_: Any) -> list[float | None]:
         return [part(items[n], [text])[0] for n, text in zip(number, completions, strict=True)]
 
     reward.__name__ = name  # of the column in trl's log

@@ -79,7 +79,7 @@ def train_encoder(options: TrainEncoder) -> None:
     with TemporaryDirectory() as folder, temporary("sql_contrastive") as run:
         rows = data.pairs(items, _copies(options.databases, items, Path(folder)))
         model, tokenizer = load(options.base, task="encoder", dtype="float32")
-        how = {"negatives": PAPER_SCALE.negatives, "temperature": PAPER_SCALE.temperature}
+        how: Any = {"negatives": PAPER_SCALE.negatives, "temperature": PAPER_SCALE.temperature}
         method.train_encoder(model, tokenizer, rows, options.training, run, options.seed, **how)
         save_pretrained(model, options.out, tokenizer)
     print(f"{options.out}: {len(rows)} pairs, {sum(len(row['negatives']) for row in rows)} hard negatives")
