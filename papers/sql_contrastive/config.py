@@ -111,8 +111,6 @@ class Config:
             raise UserError("questions and databases belong together: give both, or neither for the tiny world.")
         if bool(self.questions) != bool(self.base):
             raise UserError("A base needs questions, and questions a base: give --base, --questions and --databases.")
-        if self.supervised and self.base:
-            raise UserError("--supervised tunes the small policy of the tiny world: leave out --base.")
         if self.mismatched and not self.weights.contrastive:
             raise UserError("--mismatched asks the encoder, and weights.contrastive is 0: leave one out.")
 

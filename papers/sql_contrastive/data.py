@@ -16,6 +16,7 @@ from typing import Any
 from core.corpora import adapted, read_rows
 from core.errors import UserError
 from core.experiment.run import Run
+from core.models.tokenization import completion_row
 from core.worlds import base
 from papers.sql_contrastive import miniature
 from papers.sql_contrastive.config import LANGUAGES, Config
@@ -128,6 +129,14 @@ def asked(tokenizer: Any, found: Sequence[Item], copies: Copies) -> list[str]:
     # Llama's template writes the day into the system turn: prompts would differ from day to day.
     options = {"tokenize": False, "add_generation_prompt": True, "date_string": "26 Jul 2024"}
     return [str(tokenizer.apply_chat_template([{"role": "user", "content": turn}], **options)) for turn in turns]
+
+
+def answered(tokenizer: Any, config: Config, copies: Copies) -> list[dict[str, list[int]]]:
+    """The encoder's questions with their queries as answers, to tune a policy on."""
+    found = items(config, "encoder")
+    form = "```sql\n{}\n```" if tokenizer.chat_template else " {}"
+    prompts = asked(tokenizer, found, copies)
+    return [completion_row(tokenizer, p, form.format(item.sql)) for p, item in zip(prompts, found, strict=True)]
 
 
 def pairs(found: Sequence[Item], copies: Copies) -> list[dict[str, Any]]:

@@ -123,7 +123,12 @@ def build(folder: Path) -> None:
 def _slots(kind: str) -> Iterator[dict[str, Any]]:
     """What may stand in the gaps of a kind of query."""
     for t, table in TABLES.items():
-        options: dict[str, Sequence[Any]] = {"t": [t], "c": table.columns, "w": [table.category], "v": VALUES[table.category].split()}
+        options: dict[str, Sequence[Any]] = {
+            "t": [t],
+            "c": table.columns,
+            "w": [table.category],
+            "v": VALUES[table.category].split(),
+        }
         options |= {"n": table.numbers, "k": range(20, 90, 10)}
         used = [slot for slot in options if f"{{{slot}}}" in QUERIES[kind]]
         for values in product(*(options[slot] for slot in used)):
@@ -206,11 +211,6 @@ def ask(item: Item) -> str:
     return f"{item.db}: {item.question}\nSQL:"
 
 
-def rows(tokenizer: Any, items: Sequence[Item]) -> list[dict[str, list[int]]]:
-    """What the small policy is tuned on."""
-    return [completion_row(tokenizer, ask(item), f" {item.sql}") for item in items]
-
-
 def policy_model(config: Config, items: Sequence[Item], run: Run, folder: Path) -> None:
     """A small decoder learns to write the queries of some questions: where the policy begins."""
     from core.models.loading import from_config
@@ -218,7 +218,8 @@ def policy_model(config: Config, items: Sequence[Item], run: Run, folder: Path) 
 
     tokenizer = tokenizer_for(config.seed)
     model: Any = from_config(policy_shape(len(tokenizer)), seed=config.seed)
-    fit(model, rows(tokenizer, items), config.sft, replace(run, path=folder / "training"), seed=config.seed, name="sft")
+    rows = [completion_row(tokenizer, ask(item), f" {item.sql}") for item in items]
+    fit(model, rows, config.sft, replace(run, path=folder / "training"), seed=config.seed, name="sft")
     save_pretrained(model, folder / "model", tokenizer)
 
 

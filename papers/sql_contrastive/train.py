@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from core.experiment.config import to_dict
+from core.experiment.config import override, to_dict
 from core.experiment.entrypoint import entrypoint
 from core.experiment.run import Run
 from papers.sql_contrastive.config import Config
@@ -28,19 +28,22 @@ if TYPE_CHECKING:
 def train(config: Config, run: Run) -> None:
     """The encoder where a reward needs it, and the policy."""
     from core.distributed import seed_everything
+    from core.models.adapters import with_lora
     from core.models.loading import load
     from core.training.fit import fit, save_pretrained
     from core.training.policy import Sampling
-    from papers.sql_contrastive import data, method, miniature
+    from papers.sql_contrastive import data, method
 
     seed_everything(config.seed, 0)
     copies = data.databases(config, run)
     scorer = scorer_of(config, run, copies)
     model, tokenizer = load(starting_point(config, run), **({} if config.base else {"dtype": "float32"}))
     if config.supervised:
-        settings = replace(config.sft, steps=config.contrast.steps, batch_size=config.contrast.batch_size)
-        rows = miniature.rows(tokenizer, data.items(config, "encoder"))
-        fit(model, rows, settings, run, seed=config.seed, name="tuned")
+        if config.lora_rank:
+            model = with_lora(model, config.lora_rank, alpha=2 * config.lora_rank, dropout=0.0)
+        read = {name: getattr(config.contrast, name) for name in ("steps", "epochs", "batch_size")}
+        settings = override(config.policy if config.base else config.sft, read)
+        fit(model, data.answered(tokenizer, config, copies), settings, run, seed=config.seed, name="tuned")
     if config.reinforce:
         items, weights = data.items(config, "policy"), asdict(config.weights)
         prompts = data.asked(tokenizer, items, copies)

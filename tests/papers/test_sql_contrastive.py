@@ -361,7 +361,6 @@ def test_the_arms_differ_in_what_they_claim_to() -> None:
     for changes, said in (
         ({"mismatched": True, "weights.contrastive": 0.0}, "mismatched"),
         ({"databases": "x"}, "belong together"),
-        ({"supervised": True, "base": "b", "questions": "x", "databases": "y"}, "small policy"),
         ({"questions": "x", "databases": "y"}, "A base needs"),
     ):
         with pytest.raises(UserError, match=said):
