@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise, product
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ ENGLISH = "en"
 # Share of English among the sums that are read; the other languages have the rest.
 ENGLISH_SHARE = 0.5
 LARGEST = 29
-EVERY = [(a, b) for a, b in product(range(LARGEST + 1), repeat=2)]
+EVERY = [(a, b) for a in range(LARGEST + 1) for b in range(LARGEST + 1)]
 # Of the sums: feedback is asked for some, others are tested or for development; the rest is read in all languages.
 PARTS = {"asked": 0.25, "test": 0.15, "dev": 0.15}
 # For each message two names of emoji, the other domain, and three sums that are tested: they are shorter.
