@@ -147,8 +147,8 @@ TINY = Config(
 
 PRESETS: dict[str, Config] = {
     "smoke": replace(
-        TINY, law=(0.2, 0.5, 1.0), law_second=(0.2, 0.5, 1.0), layers=1, width=16, heads=2, compared=2,
-        training=replace(TINY.training, steps=10, batch_size=4),
+        TINY, law=(0.2, 0.5, 1.0), law_second=(0.2, 0.5, 1.0), law_form="power", layers=1, width=16, heads=2,
+        compared=2, training=replace(TINY.training, steps=10, batch_size=4),
     ),
     "tiny": TINY,
     # GPT small of the official code: 18,265 steps of 128 x 512 tokens, Adam without decay or clipping, 6e-4 to 6e-6.
