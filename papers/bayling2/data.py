@@ -33,6 +33,9 @@ def read_instructions(source: str | Path, language: str) -> list[Row]:
     """Task instructions of one language, from a file or hub data set (`owner/name@split`), in any usual columns.
 
     Rows without an answer of the assistant are left out.
+
+    Raises:
+        UserError: The source cannot be read, or no row has an answer.
     """
 
     def example(row: Mapping[str, Any], number: int) -> Row | None:

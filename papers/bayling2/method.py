@@ -59,7 +59,8 @@ class Bitext:
 def star_edges(parallel: Sequence[Bitext], pivots: Sequence[str]) -> dict[str, list[tuple[str, str, Bitext]]]:
     """Edges of the star, in both directions: `{spoke: [(source, target, bitext), ...]}`; that of two pivots is `en-zh`.
 
-    A bitext that touches no pivot is refused: the star has no edges between other languages.
+    Raises:
+        UserError: A bitext that does not touch a pivot: the star has no edges between other languages.
     """
     edges: dict[str, list[tuple[str, str, Bitext]]] = {}
     for bitext in parallel:
@@ -88,6 +89,9 @@ def cross_lingual_block(
         name: See :func:`cross_lingual_request`.
         seed: Of the draws. A spoke's draws do not depend on the other spokes, nor on `per_language`: a smaller budget
             is a subset of a larger one.
+
+    Raises:
+        UserError: No wording in any pivot, or a bitext outside the star.
     """
     asked = [pivot for pivot in pivots if wordings.get(pivot)]
     if not asked:
@@ -135,6 +139,9 @@ def mix_blocks(
         total: Size of the mixture; a block smaller than its part is repeated, evenly. 0 = as large as possible without
             repeating an example.
         seed: Of draws and order.
+
+    Raises:
+        UserError: A share for a block that is empty or not there, or no positive share.
     """
     wanted = {name: share for name, share in shares.items() if share > 0}
     if not wanted:

@@ -45,7 +45,11 @@ def save_adapter(model: nn.Module, folder: Path, *, parts: Sequence[Part], rank:
 
 
 def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
-    """Attach the adapters of a folder that :func:`save_adapter` wrote to the base model, in place."""
+    """Attach the adapters of a folder that :func:`save_adapter` wrote to the base model, in place.
+
+    Raises:
+        UserError: If the folder holds no such adapter or the adapter belongs to a model of another shape.
+    """
     from safetensors.torch import load_file
 
     if not all((folder / name).exists() for name in ("placement.json", "adapter_model.safetensors")):

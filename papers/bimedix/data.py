@@ -22,6 +22,9 @@ def read_samples(source: str, lang: str) -> list[Sample]:
     A source is the path of a file, or `owner/name`, optionally with `#subset` and `@split` (train by default). A row
     that says its language (`lang` or `language`) is taken at its word; one that does not is taken where most of its
     letters belong to a script of the language. An `id` is the row's own, or `row <number>`.
+
+    Raises:
+        UserError: Names the source and line that cannot be read.
     """
 
     def sample_of(row: Mapping[str, Any], number: int) -> Sample:
@@ -72,6 +75,9 @@ def mix_languages(english: Sequence[T], second: Sequence[T], ratio: tuple[float,
 
     English : second is 2 : 1 in the paper. The seed draws which rows are repeated once more where a language is no
     whole number of times too scarce. English comes first: training shuffles.
+
+    Raises:
+        UserError: A language has no rows.
     """
     if not english or not second:
         raise UserError("One of the languages has no samples: name its files, or tune on the other with --languages.")

@@ -108,6 +108,9 @@ def attach_adapters(
 
     The model is Mixtral, Qwen-MoE, OLMoE or another one with fused experts; shared experts stay frozen. `dropout`, in
     [0, 1), is of the input of A in attention and experts. Returns how many parameters are trained.
+
+    Raises:
+        UserError: The model has no experts that can be found.
     """
     parts, blocks = tuple(parts), moe_blocks(model)
     model.requires_grad_(False)

@@ -123,7 +123,11 @@ class Routing:
 
 
 def adapt(options: Adapt) -> None:
-    """Train, then ask and look at the routing without and with the adapter."""
+    """Train, then ask and look at the routing without and with the adapter.
+
+    Raises:
+        UserError: What a file lacks, a model without experts, or a folder with something else.
+    """
     from core.experiment.run import Run
     from papers.bimedix import train
     from papers.bimedix.eval import items_by_language

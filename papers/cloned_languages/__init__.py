@@ -190,7 +190,7 @@ __getattr__, __dir__, __all__ = public(
     __name__,
     config=("staged",),
     method=(
-        "Mixed", "clones", "draw", "embedding_similarity", "gradient_similarity", "hidden_similarity",
-        "monolingual_law", "paired", "target_losses", "token_efficiency",
+        "Mixed", "clones", "draw", "monolingual_law", "paired", "target_losses", "token_efficiency",
     ),
+    similarity=("embedding_similarity", "gradient_similarity", "hidden_similarity"),
 )  # fmt: skip

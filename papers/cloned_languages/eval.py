@@ -31,8 +31,9 @@ from papers.cloned_languages.config import Config
 
 if TYPE_CHECKING:
     from core.metrics.scaling import Law
+    from papers.cloned_languages.curve import Curve
     from papers.cloned_languages.data import Material
-    from papers.cloned_languages.method import Curve, Rendering
+    from papers.cloned_languages.method import Rendering
 
 Points = Sequence[tuple[int, float]]
 
@@ -109,7 +110,8 @@ def pairs_of_tokens(material: Material, language: int, most: int = 2_000_000) ->
 
 def law_of(config: Config, points: Points) -> Law | Curve:
     """What tells how many tokens a perplexity takes alone."""
-    from papers.cloned_languages.method import Curve, monolingual_law
+    from papers.cloned_languages.curve import Curve
+    from papers.cloned_languages.method import monolingual_law
 
     return (Curve if config.law_form == "curve" else monolingual_law)(*zip(*points, strict=True))
 
@@ -136,7 +138,7 @@ def alike(
     config: Config, model: Any, rendering: Rendering, material: Material
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """States, gradients, embeddings and stray probability of both languages."""
-    from papers.cloned_languages import method
+    from papers.cloned_languages import similarity
 
     window = config.training.max_length
     if config.real:
@@ -151,8 +153,8 @@ def alike(
         ]
     if not pairs:
         return {}, {}
-    hidden, apart = method.hidden_similarity(model, pairs, "max_matching" if config.real else "one_by_one")
-    gradients = method.gradient_similarity(model, pairs)
+    hidden, apart = similarity.hidden_similarity(model, pairs, "max_matching" if config.real else "one_by_one")
+    gradients = similarity.gradient_similarity(model, pairs)
     # The last block turns to the tokens of one language, in the paper too.
     inner = slice(0, max(1, len(hidden) - 1))
     found = {
@@ -161,7 +163,7 @@ def alike(
         "elsewhere": elsewhere(model, rendering, [pair[1] for pair in pairs]),
     }  # fmt: skip
     if not config.real:
-        found |= method.embedding_similarity(model, rendering)
+        found |= similarity.embedding_similarity(model, rendering)
     return found, {"hidden": hidden.tolist(), "apart": apart.tolist()}
 
 

@@ -89,9 +89,9 @@ def similarity(options: Similarity) -> None:
         UserError: Not two languages, lines that cannot be compared, or a model that cannot be had.
     """
     from core import corpora
-    from core.models.loading import load
-    from papers.cloned_languages import method
+    from core.models.loading import load, longest_input
     from papers.cloned_languages.data import ids
+    from papers.cloned_languages.similarity import gradient_similarity, hidden_similarity
 
     table = corpora.read_parallel(options.lines, options.languages or None)
     codes = list(options.languages) or [name for name in table.column_names if name != "key"][:2]
@@ -106,17 +106,17 @@ def similarity(options: Similarity) -> None:
     pairs = [pair for pair in pairs if min(map(len, pair)) > 1]
     if not pairs:
         raise UserError(f"{options.lines} has no line of two tokens or more in both languages.")
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions and (longest := max(len(ids) for pair in pairs for ids in pair)) > positions:
+    positions = longest_input(model, tokenizer)
+    if (longest := max(len(ids) for pair in pairs for ids in pair)) > positions:
         raise UserError(f"A line has {longest} tokens and {options.model} {positions} positions: lower --tokens.")
     try:
-        hidden, apart = method.hidden_similarity(model, pairs, options.matching)
+        hidden, apart = hidden_similarity(model, pairs, options.matching)
     except ValueError as error:
         raise UserError(f"{error} Use --matching max_matching.") from None
     print("block\tparallel\tothers")
     for number, values in enumerate(zip(hidden, apart, strict=True), start=1):
         print("\t".join((str(number), *(f"{value:.3f}" for value in values))))
-    gradients = method.gradient_similarity(model, pairs)
+    gradients = gradient_similarity(model, pairs)
     print(f"gradients of {len(gradients)} parameters\t{sum(gradients.values()) / len(gradients):.3f}")
 
 

@@ -98,7 +98,11 @@ def write_activity(folder: Path, measured: Activity) -> None:
 
 
 def read_activity(folder: Path) -> Activity:
-    """The inverse of :func:`write_activity`; shares of other neurons than are named are refused."""
+    """The inverse of :func:`write_activity`.
+
+    Raises:
+        UserError: The folder holds none, or shares of other neurons than it names.
+    """
     facts = load_facts(folder, "activity.json", ("languages", "layers"), "papers.language_neurons.use identify")
     path = Path(folder) / "activity.safetensors"
     with translated(folder):

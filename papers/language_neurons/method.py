@@ -67,7 +67,11 @@ class Activity:
 
 def activity(model: Any, texts: Mapping[str, Iterable[Mapping[str, Tensor]]]) -> Activity:
     """p of a model in evaluation mode, gated or not, dense or a mixture of experts; `texts` are batches by language,
-    each with a mask `counted` of the tokens that are responses."""
+    each with a mask `counted` of the tokens that are responses.
+
+    Raises:
+        UserError: Fewer than two languages, or nothing to count in one.
+    """
     if len(texts) < 2:
         raise UserError(f"Languages are compared: give texts of at least two, not {len(texts)}.")
     paths, columns, sizes = activations.feed_forwards(model), [], dict[str, int]()
@@ -168,7 +172,11 @@ class Neurons:
 def identify(
     p: Shares, *, rate: float = 0.01, bar: float = 0.95, selection: Selection = "ours", like: Neurons | None = None
 ) -> Neurons:
-    """Everything from shares to kinds; after alignment with lambda and tau of what was found before it (`like`)."""
+    """Everything from shares to kinds; after alignment with lambda and tau of what was found before it (`like`).
+
+    Raises:
+        UserError: The part is less than one neuron, or as of :func:`search`.
+    """
     if round(len(p) * rate) < 1:
         raise UserError(f"A rate of {rate:g} keeps none of {len(p)} neurons: keep more.")
     tau = like.tau if like else threshold(p, bar)

@@ -21,7 +21,11 @@ from papers.marco_llm.config import TEMPLATES, Config
 
 
 def render(template: str, src_name: str, tgt_name: str, source: str, target: str) -> str:
-    """One pair in one of the eleven templates."""
+    """One pair in one of the eleven templates.
+
+    Raises:
+        UserError: Unknown template.
+    """
     if template not in TEMPLATES:
         raise UserError(f"There is no template {template!r}: choose of {', '.join(TEMPLATES)}.")
     return TEMPLATES[template].format(src=src_name, tgt=tgt_name, S=source, T=target)
@@ -33,6 +37,9 @@ def render_parallel(
     """Bitext as pre-training text: each pair in a template and a direction drawn uniformly (inferred; not stated).
 
     The languages are named as the text names them ("English"); templates by their letters, all in the paper.
+
+    Raises:
+        UserError: Unknown template, or none.
     """
     if not templates:
         raise UserError(f"No template to draw from: name some of {', '.join(TEMPLATES)}.")
@@ -45,7 +52,11 @@ def render_parallel(
 
 
 def prompt(template: str, src_name: str, tgt_name: str, source: str) -> str:
-    """The question that a base model completes: the template up to where the translation stands."""
+    """The question that a base model completes: the template up to where the translation stands.
+
+    Raises:
+        UserError: Unknown template, or K, which goes on after the translation.
+    """
     if template == "K":
         raise UserError("Template K does not end with the translation: ask with another one.")
     return render(template, src_name, tgt_name, source, "").rstrip(" ")

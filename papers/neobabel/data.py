@@ -61,7 +61,11 @@ def stage_rows(stage: Stage, config: Config) -> Sequence[Row]:
 
 
 def read_folder(folder: str | Path, tokenizer: Any = None) -> Sequence[Row]:
-    """Rows of the JSONL files of a folder; what is wrong with one is said when it is read."""
+    """Rows of the JSONL files of a folder.
+
+    Raises:
+        UserError: No such file; when a row is read: no caption, no codes, or an image and no tokenizer.
+    """
 
     def checked(row: Any) -> Row:
         captions, codes, image = (isinstance(row, dict) and row.get(name) for name in ("captions", "codes", "image"))

@@ -35,6 +35,9 @@ def load_painter(folder: str | Path, config: Config | None = None, text: Any = N
     """A run directory of `train` as a function (prompts, seeds) -> images [n, height, width, 3] in [-1, 1].
 
     Equal seeds give equal noise, by default that of the prompt's place. `text` reads prompts, if not as the run did.
+
+    Raises:
+        UserError: Nothing was trained there, or there is no image tokenizer.
     """
     import torch
 

@@ -172,7 +172,11 @@ def fill(template: str, values: Mapping[str, str], language: str) -> str:
 
 
 def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ()) -> Catalogue:
-    """Read functions (a JSON list) and a YAML file a language, by default ours; values that one lacks are left out."""
+    """Read functions (a JSON list) and a YAML file a language, by default ours; values that one lacks are left out.
+
+    Raises:
+        UserError: Names the file, function and template that does not fit.
+    """
     listed = Path(tools or HERE / "tools.json")
     found = list(adapted(str(listed), load_json(listed, list), lambda function, _: plain_function(function)))
     topics = {function["name"]: function.pop("x-topic", function["name"]) for function in found}
@@ -262,6 +266,9 @@ def build_dataset(
 
     The shares of `mix` are met up to rounding. Of `tools` (none: all) each is asked for in a scenario before one comes
     again, beside at most `distractors` further functions; those `withheld` are neither asked for nor offered.
+
+    Raises:
+        UserError: A catalogue that cannot fill a scenario.
     """
     rng = random.Random(f"{seed}/{part}")
     asked = [name for name in tools or catalogue.tools[languages[0]] if name not in withheld]
@@ -378,6 +385,9 @@ def load_prompt(config: PromptConfig, languages: Iterable[str] = (OWN,)) -> tupl
 
     Without a file of other wordings, and where none of the `languages` of the requests is Bulgarian or undetermined,
     the wording is English.
+
+    Raises:
+        UserError: No such file or wording, or one that lacks a part.
     """
     content, wording = load_yaml(Path(config.file or HERE / "prompts.yaml")), config.wording
     names = ("system", "default_system", "functions_header", "query_header", "user")

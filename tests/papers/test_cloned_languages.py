@@ -19,8 +19,9 @@ from core.errors import UserError
 from core.experiment.config import override
 from core.experiment.run import Run
 from core.models.loading import load_model, load_tokenizer
-from papers.cloned_languages import method, miniature
+from papers.cloned_languages import method, miniature, similarity
 from papers.cloned_languages.config import PRESETS, VARIANTS, staged
+from papers.cloned_languages.curve import Curve
 from papers.cloned_languages.data import Material, material
 from papers.cloned_languages.eval import evaluate, pairs_of_tokens
 from papers.cloned_languages.train import fresh, monolingual, train
@@ -89,7 +90,7 @@ def test_the_matching_of_the_official_code() -> None:
     best = np.mean([alike[row, found["a", row][1]] for row in range(4)])
     # Unit vectors whose products are these numbers: one row of each block is the whole table.
     one, other = torch.eye(4).double()[None], torch.from_numpy(alike.T)[None]
-    assert method._matched(one, other, "max_matching")[0] == pytest.approx(best)
+    assert similarity._matched(one, other, "max_matching")[0] == pytest.approx(best)
 
 
 # --- languages --------------------------------------------------------------------------------------------------------
@@ -188,32 +189,32 @@ def test_efficiency_is_undefined_beyond_the_law() -> None:
 
 def test_the_curve_goes_through_the_runs_that_are_better() -> None:
     tokens, perplexity = [1.0, 2.0, 4.0, 8.0], [16.0, 15.0, 15.5, 4.0]
-    curve = method.Curve(tokens, perplexity)
+    curve = Curve(tokens, perplexity)
     assert [curve.invert(1 / value) for value in (16, 15, 4)] == pytest.approx([1, 2, 8])
     assert 1 < method.token_efficiency(curve, math.sqrt(15 * 4), 2.0) < 4
     assert curve.invert(1 / 20) < 1 < 8 < curve.invert(1 / 3)
-    assert math.isnan(method.token_efficiency(method.Curve([1.0, 2.0, 4.0], [9.0, 9.0, 9.0]), 10.0, 1.0))
+    assert math.isnan(method.token_efficiency(Curve([1.0, 2.0, 4.0], [9.0, 9.0, 9.0]), 10.0, 1.0))
 
 
 def test_states_and_gradients_of_a_model_that_does_not_tell_clones_apart() -> None:
     model, rendering = model_of(2), method.clones(12, protected=())
     rng = np.random.default_rng(0)
     pairs = [(rendering(ids, 0), rendering(ids, 1)) for ids in rng.integers(1, 12, (3, 10))]
-    hidden, apart = method.hidden_similarity(model, pairs)
+    hidden, apart = similarity.hidden_similarity(model, pairs)
     assert hidden.shape == (2,)
     assert hidden.max() < 0.99
     table = model.get_input_embeddings().weight
     table.data[12:] = table.data[:12]
-    hidden, apart = method.hidden_similarity(model, pairs)
+    hidden, apart = similarity.hidden_similarity(model, pairs)
     np.testing.assert_allclose(hidden, 1, atol=1e-5)
     assert apart.max() < 0.99
-    matched, _ = method.hidden_similarity(model, pairs, "max_matching")
+    matched, _ = similarity.hidden_similarity(model, pairs, "max_matching")
     np.testing.assert_allclose(matched, 1, atol=1e-5)
-    assert method.embedding_similarity(model, rendering)["embeddings_in"] == pytest.approx(1)
+    assert similarity.embedding_similarity(model, rendering)["embeddings_in"] == pytest.approx(1)
     head = model.get_output_embeddings().weight
     head.data[:] = 0
     head.data[:12] = head.data[12:] = torch.from_numpy(rng.normal(size=(12, head.shape[1]))).float()
-    found = method.gradient_similarity(model, pairs)
+    found = similarity.gradient_similarity(model, pairs)
     assert len(found) == 24
     assert all(name.startswith("transformer.h.") for name in found)
     assert np.mean(list(found.values())) == pytest.approx(1, abs=1e-4)
@@ -222,7 +223,7 @@ def test_states_and_gradients_of_a_model_that_does_not_tell_clones_apart() -> No
 def test_states_are_those_before_the_last_normalisation() -> None:
     model = model_of(1)
     ids = np.arange(1, 9)
-    (last,) = method._unit_states(model, ids, method.blocks(model)[-1:])
+    (last,) = similarity._unit_states(model, ids, similarity.blocks(model)[-1:])
     expected = model.transformer.ln_f(torch.zeros(1, 8, 16))
     final = model(torch.from_numpy(ids)[None], output_hidden_states=True).hidden_states[-1]
     assert expected.abs().max() == 0
@@ -232,10 +233,10 @@ def test_states_are_those_before_the_last_normalisation() -> None:
 def test_texts_of_different_length_are_matched_and_not_lined_up() -> None:
     model = model_of(1)
     pairs = [(np.arange(1, 9), np.arange(1, 7)), (np.arange(2, 8), np.arange(3, 11))]
-    hidden, _ = method.hidden_similarity(model, pairs, "max_matching")
+    hidden, _ = similarity.hidden_similarity(model, pairs, "max_matching")
     assert (hidden <= 1).all()
     with pytest.raises(ValueError, match="same number of tokens"):
-        method.hidden_similarity(model, pairs)
+        similarity.hidden_similarity(model, pairs)
 
 
 # --- the miniature ----------------------------------------------------------------------------------------------------
