@@ -227,7 +227,7 @@ def results_markdown(paper: Paper, record: Record) -> str:
         checks_markdown(paper, record),
         _premises_markdown(paper, record),
         _sample_markdown(paper, record),
-        _trivial_markdown(record),
+        _trivial_markdown(paper, record),
         _settings_markdown(paper),
         _replication_markdown(paper),
         _metrics_markdown(record),
@@ -266,8 +266,8 @@ def _sample_markdown(paper: Paper, record: Record) -> str:
     return f"Effective sample: {'; '.join(drawn)}. Intervals: {prose('; '.join(methods))}."
 
 
-def _trivial_markdown(record: Record) -> str:
-    found = record.trivial()
+def _trivial_markdown(paper: Paper, record: Record) -> str:
+    found = record.trivial(without={check.null for check in paper.judged if check.null})
     solvers = ", ".join(f"{prose(name.replace('_', ' '))} {number(value)}" for name, value in found.items())
     return f"Solvers that know nothing: {solvers}." if found else ""
 

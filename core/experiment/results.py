@@ -9,9 +9,10 @@ and scoreboard are drawn from it and from nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import UserError
@@ -117,17 +118,21 @@ class Record:
         values = [measurement.metrics[metric] for measurement in self.measurements[variant].values()]
         return sum(values) / len(values)
 
-    def trivial(self, variant: str | None = None) -> dict[str, float]:
-        """Scores of the trivial solvers by name, averaged over seeds and over the variants that report them."""
-        cells = [
-            measurement.metrics
-            for name, by_seed in self.measurements.items()
-            if variant in (None, name)
-            for measurement in by_seed.values()
-        ]
-        names = dict.fromkeys(name for metrics in cells for name in metrics if name.startswith(TRIVIAL))
-        found = {name: [metrics[name] for metrics in cells if name in metrics] for name in names}
-        return {name.removeprefix(TRIVIAL): sum(values) / len(values) for name, values in found.items()}
+    def trivial(self, variant: str | None = None, without: Collection[str] = ()) -> dict[str, float]:
+        """Scores of the trivial solvers by name, averaged over seeds and over the variants that report them.
+
+        Null arms, whose items may be broken on purpose, are named in `without`: a solver is read off them only where no
+        other variant reports it.
+        """
+        arms = [variant] if variant else list(self.measurements)
+        return self._solvers(arms) | self._solvers([arm for arm in arms if arm not in without])
+
+    def _solvers(self, arms: Collection[str]) -> dict[str, float]:
+        found: dict[str, list[float]] = {}
+        for metrics in (cell.metrics for arm in arms for cell in self.measurements.get(arm, {}).values()):
+            for name in (name for name in metrics if name.startswith(TRIVIAL)):
+                found.setdefault(name.removeprefix(TRIVIAL), []).append(metrics[name])
+        return {solver: fmean(values) for solver, values in found.items()}
 
     def judged(self, paper: Paper) -> Record:
         """The same measurements under the present card: outcomes follow from it and are never kept."""

@@ -64,7 +64,9 @@ def extract(text: str) -> str | None:
     blocks = fenced(text)
     if blocks:
         text = re.sub(r"^```\w*", "", blocks[-1]).removesuffix("```")
-    found = _QUERY.search(_COMMENT.sub(lambda match: match[1] or " ", text))
+    bare = _COMMENT.sub(lambda match: match[1] or " ", text)
+    # In a block nothing may stand before the query: INSERT ... SELECT is no query.
+    found = _QUERY.match(bare.strip()) if blocks else _QUERY.search(bare)
     if found is None:
         return None
     query = _UP_TO_SEMICOLON.match(found[0])

@@ -101,6 +101,18 @@ def test_the_null_arm_is_judged_in_the_treatments_place() -> None:
     assert (within.treatment, within.control) == ("leaky", "leaky")
 
 
+def test_solvers_are_read_off_arms_whose_items_are_whole() -> None:
+    made = cells({"new": 0.6, "old": 0.5, "null": 0.5})
+    for name, value in {"new": 0.9, "old": 0.8, "null": 0.1}.items():
+        for cell in made[name].values():
+            cell.metrics["trivial_form"] = value
+    for cell in made["null"].values():
+        cell.metrics["trivial_crowd"] = 0.3
+    record = Record("slug", "tiny", (0, 1, 2), made)
+    assert record.trivial("new") == pytest.approx({"form": 0.9})
+    assert record.trivial(without={"null"}) == pytest.approx({"form": 0.85, "crowd": 0.3})
+
+
 def test_without_its_premise_nothing_is_judged() -> None:
     made = cells({"new": 0.6, "old": 0.5})
     premise = Premise(
