@@ -1,8 +1,12 @@
 """Small models from scratch: an encoder as XLM-R with a Unigram tokenizer that is trained on given lines, a decoder
-that spells in bytes, and an encoder-decoder as mBART with an entry a word.
+that spells in bytes, one that copies before it has learnt anything, and an encoder-decoder as mBART with an entry a
+word.
 
     model, tokenizer = masked_lm(lines, pieces=5000, layers=3, width=128)
     model, tokenizer = masked_lm(lines, pieces=0, layers=2, width=96)             # an entry a word
+
+    model = from_config(hybrid_config(len(tokenizer), width=128, layers=4), seed=0)
+    start_copying(model, seed=0)
 
     tokenizer = mbart_tokenizer("four hundred bốn trăm".split())                  # or mbart50_tokenizer(lines)
     model = from_config(mbart_config(len(tokenizer), width=96), seed=0, task="seq2seq")
@@ -17,6 +21,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    Lfm2Config,
     MBart50Tokenizer,
     MBartConfig,
     MBartTokenizer,
@@ -108,6 +113,60 @@ def byte_decoder(
     )  # fmt: skip
     from_config(shape, seed=0).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def hybrid_config(vocabulary: int, *, width: int, layers: int = 4, heads: int = 4, positions: int = 2048) -> Lfm2Config:
+    """LFM2's architecture in small: short convolutions and attention in turn; ids 0 to 2 are padding, begin and end.
+
+    Args:
+        vocabulary: Size of the tokenizer.
+        width: Of its states; the inner layer is three times as wide.
+        layers: Of the decoder, an even number.
+        heads: Of every attention.
+        positions: Most tokens of an input.
+    """
+    kinds = [("conv", "full_attention")[layer % 2] for layer in range(layers)]
+    return Lfm2Config(
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=3 * width, num_attention_heads=heads,
+        num_key_value_heads=heads, num_hidden_layers=layers, layer_types=kinds, max_position_embeddings=positions,
+        block_auto_adjust_ff_dim=False, conv_bias=True, initializer_range=width**-0.5, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, architectures=["Lfm2ForCausalLM"],
+    )  # fmt: skip
+
+
+def start_copying(model: Any, seed: int) -> None:
+    """Set weights from which a model of :func:`hybrid_config` copies, before it has learnt anything.
+
+    The first convolution adds to every token the one before it, turned; the first attention looks there for the token
+    that it stands on, and every attention says what it sees. Such induction heads (Olsson et al. 2022) are in every
+    large language model; left to chance, they take a small one more than all its training.
+    """
+    layers, width = model.model.layers, model.config.hidden_size
+    draws = torch.Generator().manual_seed(seed)
+
+    def turn() -> Any:
+        return torch.linalg.qr(torch.randn(width, width, generator=draws))[0]
+
+    with torch.no_grad():
+        for layer in layers:
+            layer.feed_forward.w2.weight.zero_()
+            if layer.is_attention_layer:
+                value = turn()
+                layer.self_attn.v_proj.weight.copy_(value)
+                layer.self_attn.out_proj.weight.copy_(value.T / 2)
+            else:
+                block = layer.conv
+                block.in_proj.bias[: 2 * width] = 1.0  # the two gates are open
+                block.in_proj.weight[: 2 * width] *= 0.1
+                block.in_proj.weight[2 * width :] = turn()
+                block.conv.weight.mul_(0.1)[:, 0, -2] += 1.0  # the token before
+                block.out_proj.weight.zero_()
+        block, attention = layers[0].conv, layers[1].self_attn
+        query, shifted = turn(), turn()
+        block.out_proj.weight.copy_(model.config.initializer_range * shifted)
+        attention.q_proj.weight.copy_(query)
+        attention.k_proj.weight.copy_(query @ (shifted @ block.in_proj.weight[2 * width :]).T)
+        attention.q_layernorm.weight.fill_(2.0)
 
 
 def _unigram(lines: Iterable[str], pieces: int) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@
     concepts(["de", "sw"])                    # what both name: a word list with a column for each language
     facts(["en"])                             # prompt: "The currency of Japan is", answer: "Japanese Yen"
     short_names("bg", "city")                 # {"Europe/Sofia": "София", ...}, to be put into sentences
+    made_up(Random(0), "bg")                  # a name that nobody bears
 
 A concept is one class in all languages. Concepts that share a name in one of the languages (the language and the
 currency of some countries) are one class, and names that stand for several concepts are no prompts.
@@ -17,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from random import Random
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -34,6 +36,8 @@ FRAMES: Mapping[tuple[str, Relation], Sequence[str]] = MappingProxyType(
         ("en", "language"): ("The official language of {name} is",),
     }
 )
+# Consonants and vowels of names that are made up.
+SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 _ODD = re.compile(r"[\d(),;:/&]")
 
 
@@ -207,6 +211,23 @@ def short_names(language: str, kind: str) -> dict[str, str]:
     short = {key: name for key, name in sorted(names.items()) if words.fullmatch(name) and len(name) <= 16}
     first = {name: key for key, name in reversed(short.items())}
     return {key: name for key, name in short.items() if first[name] == key}
+
+
+def made_up(rng: Random, language: str) -> str:
+    """A name that nobody bears, of one word or two, so that a model can only copy it.
+
+    Raises:
+        UserError: A language without `SOUNDS`.
+    """
+    if language not in SOUNDS:
+        raise UserError(f"No sounds are known of {language!r}: choose among {', '.join(SOUNDS)}.")
+    consonants, vowels = SOUNDS[language]
+    words = []
+    for _ in range(rng.choice((1, 1, 1, 1, 2))):
+        ends = ["", "", rng.choice(consonants)]
+        word = "".join(rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(2, 3)))
+        words.append(word if rng.random() < 0.3 else word.capitalize())
+    return " ".join(words)
 
 
 @cache

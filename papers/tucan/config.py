@@ -15,8 +15,6 @@ from core.experiment.config import Range, Seed, validate
 from core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from transformers import Lfm2Config
-
     from core.cost.steps import Simulation
     from core.cost.workload import Workload
 
@@ -149,23 +147,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def base_shape(shape: BaseModel, vocabulary: int) -> Lfm2Config:
-    """The small base as transformers' own configuration: LFM2's, of short convolutions and attention in turn."""
-    from transformers import Lfm2Config
-
-    kinds = [("conv", "full_attention")[layer % 2] for layer in range(shape.layers)]
-    return Lfm2Config(
-        vocab_size=vocabulary, hidden_size=shape.hidden, intermediate_size=3 * shape.hidden, num_attention_heads=4,
-        num_key_value_heads=4, num_hidden_layers=shape.layers, layer_types=kinds, max_position_embeddings=2048,
-        block_auto_adjust_ff_dim=False, conv_bias=True, initializer_range=shape.hidden**-0.5, pad_token_id=0,
-        bos_token_id=1, eos_token_id=2, architectures=["Lfm2ForCausalLM"],
-    )  # fmt: skip
-
-
 def _architecture(config: Config) -> Any:
     """Of the model that is tuned: BgGPT keeps that of the Gemma-2 that it was trained from."""
     name = re.sub(r"^INSAIT-Institute/BgGPT-Gemma-2-(\d+)(\.6)?B-.*", r"google/gemma-2-\1b", config.base)
-    return name or base_shape(config.base_model, config.base_model.vocabulary)
+    if name:
+        return name
+    from core.models.scratch import hybrid_config
+
+    shape = config.base_model
+    return hybrid_config(shape.vocabulary, width=shape.hidden, layers=shape.layers)
 
 
 def workload(config: Config) -> list[Workload]:

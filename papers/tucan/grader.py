@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal, NamedTuple, get_args
 
-from core.errors import UserError
+from core.metrics.calls import one_form, violations
 from papers.tucan.method import OFFICIAL, Item, Prompt, Tags
 
 Label = Literal[
@@ -123,7 +123,7 @@ def examine(response: str, item: Item, tags: Tags = OFFICIAL) -> Verdict:
     label, call = grade(response, item["expected_behavior"], tags), parse_call(response, tags)
     if call is None:
         return Verdict(label)
-    offered = {one["name"]: one["parameters"] for one in map(plain, item["functions"])}
+    offered = {one["name"]: one["parameters"] for one in map(one_form, item["functions"])}
     if call.malformed:
         errors = ["the call is no JSON object"]
     elif not isinstance(call.name, str) or call.name not in offered:
@@ -131,48 +131,6 @@ def examine(response: str, item: Item, tags: Tags = OFFICIAL) -> Verdict:
     else:
         errors = violations({} if call.arguments is None else call.arguments, offered[call.name])
     return Verdict(label, not errors, tuple(errors))
-
-
-def plain(function: Mapping[str, Any]) -> dict[str, Any]:
-    """A function with its `parameters`, from JSON Schema by itself, OpenAI's form or an MCP tool."""
-    own = function.get("function", function)
-    return {**own, "parameters": own.get("parameters", own.get("inputSchema")) or {}}
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,),
-    "object": (dict,), "null": (type(None),),
-}  # fmt: skip
-
-
-def violations(value: Any, schema: Any, path: str = "") -> list[str]:
-    """Why parsed JSON does not satisfy a JSON Schema: types, enumerations, required and unknown properties, items.
-
-    What else a schema may hold is not checked: a pattern from a stranger's schema can run for hours.
-    """
-    where, shown = f"{path}: " if path else "", repr(value)[:40]
-    if isinstance(schema, bool):  # everything, or nothing
-        schema = {} if schema else {"enum": []}
-    if not isinstance(schema, Mapping):
-        raise UserError(f"The schema {schema!r} is no object: write JSON Schema, such as {{'type': 'string'}}.")
-    wanted = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
-    if unknown := [name for name in wanted if name not in _TYPES]:
-        raise UserError(f"The schema has the type {unknown[0]!r}: choose one of {', '.join(_TYPES)}.")
-    # In Python, a bool is an int.
-    if wanted and not any(isinstance(value, _TYPES[n]) and isinstance(value, bool) <= (n == "boolean") for n in wanted):
-        return [f"{where}{shown} is no {' or '.join(wanted)}"]
-    found = []
-    if value not in schema.get("enum", [value]):
-        found.append(f"{where}{shown} is none of {', '.join(map(str, schema['enum'])) or 'nothing'}")
-    if isinstance(value, dict):
-        found += [f"{where}{name} is missing" for name in schema.get("required") or () if name not in value]
-        for name, inner in value.items():
-            allowed = (schema.get("properties") or {}).get(name, schema.get("additionalProperties", True))
-            found += violations(inner, allowed, f"{path}.{name}" if path else name)
-    if isinstance(value, list):
-        for position, element in enumerate(value):
-            found += violations(element, schema.get("items", True), f"{path}[{position}]")
-    return found
 
 
 class Report(NamedTuple):

@@ -32,12 +32,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.metrics.calls import undescribed
 from core.tasks.samples import dialogue
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
     from core.training.config import TrainingConfig
-    from papers.tucan.data import Catalogue, Chat, Part
+    from core.worlds.requests import Catalogue, Part
+    from papers.tucan.data import Chat
 
 Item = Mapping[str, Any]
 CALL_SCENARIOS = ("function_call_required", "multiple_functions_selection", "ambiguous_function_selection")
@@ -88,16 +90,6 @@ class Prompt:
         else:
             schemas = json.dumps(functions, ensure_ascii=False, indent=2)
         return f"{system}\n\n{self.functions_header}\n{schemas}\n\n{self.query_header}\n{request}"
-
-
-def undescribed(schema: Any, named: bool = False) -> Any:
-    """A function or schema without its descriptions; a property may be *named* description, and stays."""
-    if isinstance(schema, list):
-        return [undescribed(element) for element in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    kept = {key: value for key, value in schema.items() if named or key != "description"}
-    return {key: undescribed(value, named=key == "properties" and not named) for key, value in kept.items()}
 
 
 def render_call(name: str, arguments: Mapping[str, Any], tags: Tags = OFFICIAL) -> str:
@@ -155,7 +147,24 @@ def draw(
 def mirrored(catalogue: Catalogue, drawn: Draw, languages: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The same draw in every language: the gold call differs in the spelling of values alone, or not at all."""
     for language in languages:
-        yield {"language": language, **catalogue.render(drawn, language)}
+        yield {"language": language, **render(catalogue, drawn, language)}
+
+
+def render(catalogue: Catalogue, drawn: Draw, language: str) -> dict[str, Any]:
+    """A draw in one language: the form in which it is scored, and the answer where it is no call."""
+    request = catalogue.request(drawn.name, drawn.template, drawn.values, language)
+    shown = [catalogue.functions[name] for name in drawn.offered]
+    item = {"scenario_type": drawn.scenario, "user_message": request, "functions": shown}
+    if drawn.scenario in CALL_SCENARIOS:
+        gold = catalogue.arguments(drawn.name, drawn.values, language, request)
+        called = {"should_call_function": True, "expected_function": drawn.name, "expected_parameters": gold}
+        return {**item, "expected_behavior": called}
+    kind = "text_clarification" if drawn.missing else "text_only"
+    refrained = {"should_call_function": False, "expected_response_type": kind}
+    asked = catalogue.tools[language][drawn.name].ask
+    said = asked[drawn.missing] if drawn.missing else catalogue.refusals[language]
+    said = said if drawn.offered else [catalogue.reply(drawn.name, drawn.values, language)]
+    return {**item, "expected_behavior": refrained, "answer": said[drawn.wording % len(said)]}
 
 
 # --- equation 3: the loss and the loop ------------------------------------------------------------------------------

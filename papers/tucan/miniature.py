@@ -19,14 +19,16 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from core.metrics.calls import undescribed
 from core.models.tokenization import chat_rows, train_bpe
 from core.tasks.choices import Question, from_items
 from core.tasks.samples import dialogue
-from core.worlds import names
+from core.worlds import names, requests
 from core.worlds.base import Item, split
-from papers.tucan.config import Config, base_shape
-from papers.tucan.data import Catalogue, Chat, Part, build_dataset, fill, load_catalogue, load_prompt
-from papers.tucan.method import BALANCED, CALLS, MIX, conversation, render_call, undescribed
+from core.worlds.requests import PARTS, Catalogue, Part, fill
+from papers.tucan.config import Config
+from papers.tucan.data import Chat, build_dataset, load_catalogue, load_prompt
+from papers.tucan.method import BALANCED, CALLS, MIX, conversation, render_call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from core.experiment.run import Run
 
 LANGUAGES = ("bg", "en")
-PARTS: tuple[Part, ...] = ("train", "dev", "test")
 # Functions that are tuned on and asked for, and those that training neither asks for nor offers.
 KNOWN = ("get_weather", "get_forecast", "search_flight", "search_train", "set_timer", "set_alarm", "play_music",
          "find_concert")  # fmt: skip
@@ -51,9 +52,8 @@ FRAMES: dict[tuple[str, names.Relation], Sequence[str]] = {
 SHARES = {"dev": 0.25, "test": 0.25, "train": 0.15}
 # What the base reads, in parts: requests in other words, forms that they are for, their values as JSON, facts.
 KINDS = {"reply": 32, "form": 38, "values": 18, "fact": 12}
-# Share of the names that the base reads which nobody bears, so that they can only be copied; their sounds.
+# Share of the names that the base reads which nobody bears, so that they can only be copied.
 MADE_UP = 0.3
-SOUNDS = {"bg": ("бвгджзклмнпрстфхцчш", "аеиоуъ"), "en": ("bcdfghjklmnprstvwz", "aeiou")}
 ROLES = ("<|user|>", "<|assistant|>")
 # Tokens of their own, as in the tokenizers of models that have read much of it.
 JSON = (
@@ -131,11 +131,10 @@ def in_words(config: Config) -> list[tuple[str, str, str]]:
     """Bulgarian requests without functions, to see whether the base understands: path, request, what it should say."""
     found, rng, known = [], random.Random(f"in words {config.seed}"), catalogue()
     for name in KNOWN:
-        tool = known.tools["bg"][name]
         for template, number in itertools.product(known.templates(name, config.split), range(PER_WORDING)):
-            texts = known.texts(known.values_for(name, template, config.split, rng), "bg")
-            request = fill(tool.requests[template], texts, "bg")
-            found.append((f"{name}/{template}/{number}", request, fill(tool.reply, texts, "bg")))
+            values = known.values_for(name, template, config.split, rng)
+            request, reply = known.request(name, template, values, "bg"), known.reply(name, values, "bg")
+            found.append((f"{name}/{template}/{number}", request, reply))
     return _every(found, config.limit)
 
 
@@ -143,57 +142,31 @@ def in_words(config: Config) -> list[tuple[str, str, str]]:
 
 
 def neighbour(config: Config, item: Mapping[str, Any]) -> str:
-    """Does what was right for the training request with most words in common.
-
-    For values it takes what no wording of training has, in the order of the function's arguments.
-    """
-    request, wordings = _words(item["user_message"]), set().union(*(words for words, _ in _wordings()))
-    name = _nearest(request, _requests(config.seed, config.examples))
-    offered = {one["name"]: one["parameters"] for one in item["functions"]}
-    if name not in offered:
-        return ""
-    new = itertools.groupby(request, key=lambda word: word not in wordings)
-    values = [" ".join(words) for is_new, words in new if is_new]
-    return render_call(name, dict(zip(offered[name]["required"], values, strict=False)))
+    """What was right for the training request with most words in common, with the words that no wording has."""
+    known = _requests(config.seed, config.examples)
+    return _said(requests.neighbour(item["user_message"], known, _wordings(), item["functions"]))
 
 
 def rule(item: Mapping[str, Any]) -> str:
-    """Takes the function of the nearest wording and fills it with the numbers and capitalised words of the request."""
-    request = _words(item["user_message"])
-    name = _nearest(request, _wordings())
-    offered = {one["name"]: one["parameters"] for one in item["functions"]}
-    if name not in offered:
-        return ""
-    runs = itertools.groupby(request[1:], key=str.istitle)
-    titles = [" ".join(words) for title, words in runs if title]
-    given = {"string": titles, "integer": [word for word in request if word.isdigit()]}
-    slots = offered[name]["properties"].items()
-    found = {slot: given[schema["type"]].pop(0) for slot, schema in slots if given[schema["type"]]}
-    return render_call(name, found) if set(offered[name]["required"]) <= set(found) else ""
+    """The function of the nearest wording, filled with the numbers and capitalised words of the request."""
+    return _said(requests.rule(item["user_message"], _wordings(), item["functions"]))
 
 
-def _nearest(request: Sequence[str], known: Sequence[tuple[set[str], str]]) -> str:
-    """The function of the known words that have most in common with a request (Jaccard)."""
-    return max(known, key=lambda one: len(one[0] & set(request)) / len(one[0] | set(request)))[1]
+def _said(called: requests.Called | None) -> str:
+    return render_call(*called) if called else ""
 
 
 @cache
-def _requests(seed: int, examples: int) -> list[tuple[set[str], str]]:
+def _requests(seed: int, examples: int) -> requests.Known:
     """Words of every Bulgarian training request, with the function that is called, if one is."""
     own = [item for item in training_items(Config(seed=seed, examples=examples)) if item["language"] == "bg"]
-    return [(set(_words(one["user_message"])), one["expected_behavior"].get("expected_function", "")) for one in own]
+    called = [one["expected_behavior"].get("expected_function", "") for one in own]
+    return [(set(requests.words(one["user_message"])), name) for one, name in zip(own, called, strict=True)]
 
 
 @cache
-def _wordings() -> list[tuple[set[str], str]]:
-    """Words of every Bulgarian wording of training, with its function."""
-    found, tools = catalogue(), catalogue().tools["bg"]
-    texts = [(tools[name].requests[number], name) for name in KNOWN for number in found.templates(name, "train")]
-    return [(set(_words(re.sub(r"\{\w+\}", " ", text))), name) for text, name in texts]
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w’'-]+", text)
+def _wordings() -> requests.Known:
+    return requests.wordings(catalogue(), KNOWN, "train", "bg")
 
 
 # --- what the base reads --------------------------------------------------------------------------------------------
@@ -242,25 +215,15 @@ def _asked(rng: random.Random, language: str, parts: Sequence[Part]) -> tuple[st
     for slot in texts:
         whole = slots[slot]["type"] == "integer"
         if not whole and rng.random() < MADE_UP:
-            texts[slot] = _made_up(rng, language)
+            texts[slot] = names.made_up(rng, language)
         meant[slot] = int(texts[slot]) if whole else texts[slot]
     return name, fill(requests[template], texts, language), texts, meant
-
-
-def _made_up(rng: random.Random, language: str) -> str:
-    """A name that nobody bears, so that it can only be copied."""
-    consonants, vowels = SOUNDS[language]
-    words = []
-    for _ in range(rng.choice((1, 1, 1, 1, 2))):
-        ends = ["", "", rng.choice(consonants)]
-        word = "".join(rng.choice(consonants) + rng.choice(vowels) + rng.choice(ends) for _ in range(rng.randint(2, 3)))
-        words.append(word if rng.random() < 0.3 else word.capitalize())
-    return " ".join(words)
 
 
 def pretrain(config: Config, run: Run, folder: Path) -> None:
     """Make the small chat model and its tokenizer, and save them in a folder."""
     from core.models import loading
+    from core.models.scratch import hybrid_config, start_copying
     from core.training.fit import fit, save_pretrained
     from core.training.losses import causal_lm_loss
 
@@ -271,45 +234,9 @@ def pretrain(config: Config, run: Run, folder: Path) -> None:
     tokenizer = train_bpe(texts, shape.vocabulary, special_tokens=ROLES, apart=True)
     tokenizer.add_tokens(list(JSON))
     tokenizer.chat_template = TEMPLATE
-    model = loading.from_config(base_shape(shape, len(tokenizer)), seed=config.seed)
+    architecture = hybrid_config(len(tokenizer), width=shape.hidden, layers=shape.layers)
+    model = loading.from_config(architecture, seed=config.seed)
     start_copying(model, config.seed)
     rows = chat_rows(tokenizer, chats)
     fit(model, rows, shape.training, run, loss_fn=causal_lm_loss, seed=config.seed, name="base")
     save_pretrained(model, folder, tokenizer)
-
-
-def start_copying(model: Any, seed: int) -> None:
-    """Weights from which a model of :func:`base_shape` copies, before it has learnt anything.
-
-    The first convolution adds to every token the one before it, turned; the first attention looks there for the token
-    that it stands on, and every attention says what it sees. Such induction heads (Olsson et al. 2022) are in every
-    large language model; left to chance, they take this one more than all its training.
-    """
-    import torch
-
-    layers, width = model.model.layers, model.config.hidden_size
-    draws = torch.Generator().manual_seed(seed)
-
-    def turn() -> Any:
-        return torch.linalg.qr(torch.randn(width, width, generator=draws))[0]
-
-    with torch.no_grad():
-        for layer in layers:
-            layer.feed_forward.w2.weight.zero_()
-            if layer.is_attention_layer:
-                value = turn()
-                layer.self_attn.v_proj.weight.copy_(value)
-                layer.self_attn.out_proj.weight.copy_(value.T / 2)
-            else:
-                block = layer.conv
-                block.in_proj.bias[: 2 * width] = 1.0  # the two gates are open
-                block.in_proj.weight[: 2 * width] *= 0.1
-                block.in_proj.weight[2 * width :] = turn()
-                block.conv.weight.mul_(0.1)[:, 0, -2] += 1.0  # the token before
-                block.out_proj.weight.zero_()
-        block, attention = layers[0].conv, layers[1].self_attn
-        query, shifted = turn(), turn()
-        block.out_proj.weight.copy_(model.config.initializer_range * shifted)
-        attention.q_proj.weight.copy_(query)
-        attention.k_proj.weight.copy_(query @ (shifted @ block.in_proj.weight[2 * width :]).T)
-        attention.q_layernorm.weight.fill_(2.0)

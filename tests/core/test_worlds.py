@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -153,6 +154,17 @@ def test_facts_are_asked_in_frames_and_stand_in_one_class_with_their_territory()
         names.facts(["de"])
     with pytest.raises(UserError, match="No name is left"):
         names.translations(["de"], prompt_words=0)
+
+
+def test_names_that_nobody_bears_are_drawn_in_the_letters_of_a_language() -> None:
+    drawn = {code: [names.made_up(random.Random(seed), code) for seed in range(200)] for code in ("bg", "en")}
+    assert not re.search("[a-z]", " ".join(drawn["bg"]).lower())
+    assert not re.search("[а-я]", " ".join(drawn["en"]).lower())
+    assert len({*drawn["en"]}) > 195
+    assert {len(name.split()) for name in drawn["en"]} == {1, 2}
+    assert not {*drawn["bg"]} & {*names.short_names("bg", "city").values()}
+    with pytest.raises(UserError, match="No sounds are known of 'fi'"):
+        names.made_up(random.Random(0), "fi")
 
 
 def test_short_names_are_those_of_one_key_in_every_language() -> None:

@@ -26,11 +26,11 @@ from core.experiment.run import Run, temporary
 from core.files import read_json
 from core.inference.chat import Chat
 from core.tasks.samples import dialogue
+from core.worlds.requests import Catalogue, Part
 from papers.tucan import data, grader, method, miniature, use
 from papers.tucan import eval as tucan_eval
 from papers.tucan import train as tucan_train
-from papers.tucan.config import PRESETS, VARIANTS, BaseModel, Config, PromptConfig, base_shape, workload
-from papers.tucan.grader import violations
+from papers.tucan.config import PRESETS, VARIANTS, Config, PromptConfig, workload
 
 SOFIA = {"location": "София"}
 WEATHER = {"should_call_function": True, "expected_function": "get_weather", "expected_parameters": SOFIA}
@@ -163,26 +163,6 @@ WEATHER_TOOL = {
 }
 
 
-@pytest.mark.parametrize(
-    ("value", "problem"),
-    [
-        (SOFIA, None), (SOFIA | {"days": 3, "unit": None, "tags": ["a"]}, None), ([], "[] is no object"),
-        ({}, "location is missing"), ({"location": 5}, "location: 5 is no string"),
-        (SOFIA | {"days": 2.5}, "days: 2.5 is no integer"), (SOFIA | {"days": True}, "days: True is no integer"),
-        (SOFIA | {"extra": 1}, "extra: 1 is none of nothing"), (SOFIA | {"tags": [1]}, "tags[0]: 1 is no string"),
-        (SOFIA | {"unit": "K"}, "unit: 'K' is none of C, F, None"),
-    ],
-)  # fmt: skip
-def test_arguments_against_their_schema(value: Any, problem: str | None) -> None:
-    assert violations(value, WEATHER_TOOL["parameters"]) == ([] if problem is None else [problem])
-
-
-def test_schemas_that_cannot_be_read_are_refused() -> None:
-    for schema, message in (({"type": "text"}, "type 'text'"), (5, "is no object")):
-        with pytest.raises(UserError, match=re.escape(message)):
-            violations({}, schema)
-
-
 def item(scenario: str, expected: dict[str, Any], functions: Any = (WEATHER_TOOL,), **more: Any) -> dict[str, Any]:
     return {
         "id": scenario, "scenario_type": scenario, "user_message": "Какво е времето?", "functions": list(functions),
@@ -275,9 +255,6 @@ def test_our_wording_is_hashed_and_laid_out_like_the_official_one() -> None:
 
 def test_what_the_model_sees_and_says() -> None:
     assert not any("x-topic" in one for one in miniature.catalogue().functions.values())
-    assert "description" not in json.dumps(method.undescribed(WEATHER_TOOL))
-    named = {"name": "f", "parameters": {"properties": {"description": {"type": "string", "description": "d"}}}}
-    assert method.undescribed(named)["parameters"]["properties"] == {"description": {"type": "string"}}
     turns = method.conversation(item("x", WEATHER), data.load_prompt(PromptConfig())[0])
     assert [turn["role"] for turn in turns] == ["user", "assistant"]
     assert turns[1]["content"] == f"```tool_call\n{RIGHT}\n```"
@@ -367,7 +344,7 @@ def test_parts_share_no_wording_no_open_value_and_no_unseen_function(parts: dict
         found = (one["expected_behavior"].get("expected_parameters", {}) for one in items)
         return {(named.get(s, s), str(v)) for call in found for s, v in call.items()}
 
-    pairs: list[tuple[data.Part, data.Part]] = [("train", "test"), ("train", "dev"), ("dev", "test")]
+    pairs: list[tuple[Part, Part]] = [("train", "test"), ("train", "dev"), ("dev", "test")]
     for one, other in pairs:
         assert not {i["user_message"] for i in parts[one]} & {i["user_message"] for i in parts[other]}
         assert not values(parts[one]) & values(parts[other])
@@ -421,43 +398,6 @@ def test_the_mix_is_met_and_seeds_differ() -> None:
     assert len({one["user_message"].split()[0] for one in items}) > 10
 
 
-def test_filling_drops_parts_and_keeps_bulgarian_euphony() -> None:
-    template = "Намери хотел[ в {city}][ за {nights} нощувки]."
-    assert data.fill(template, {"city": "Варна", "nights": "3"}, "bg") == "Намери хотел във Варна за 3 нощувки."
-    assert data.fill(template, {}, "bg") == "Намери хотел."
-    assert data.fill("С {a}, в {b}", {"a": "Зоя", "b": "Фес"}, "bg") == "Със Зоя, във Фес"
-    assert data.fill("in {b}", {"b": "Vienna"}, "en") == "in Vienna"
-
-
-def test_functions_of_other_forms_and_broken_ones(tmp_path: Path) -> None:
-    plain = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {}}}}
-    openai = {"type": "function", "function": plain}
-    mcp = {"name": "f", "description": "d", "inputSchema": plain["parameters"]}
-    assert data.plain_function(plain) == data.plain_function(openai) == data.plain_function(mcp)
-    for broken in ({}, *({"name": "f", "parameters": one} for one in ({"type": "string"}, {"required": ["x"]}))):
-        with pytest.raises(UserError):
-            data.plain_function(broken)
-    entry = yaml.safe_load((find("tucan").folder / "en.yaml").read_text(encoding="utf-8"))
-    tool = entry["tools"]["get_weather"]
-    for changed, message in (
-        ({"tools": {"get_weather": {**tool, "requests": ["{colour}"] * 3}}}, "must name all of"),
-        ({"tools": {"get_weather": {**tool, "requests": tool["requests"][:2]}}}, "three requests"),
-        ({"tools": {"get_weather": {**tool, "ask": {}}}}, "no question that asks"),
-        ({"tools": {"nothing": tool}}, "no such function"),
-        ({"tools": {"get_weather": {**tool, "requests": [5] * 3}}}, "not laid out"),
-        ({"values": {**entry["values"], "city": "cldr:moon"}}, "kind 'moon'"),
-        ({"values": {**entry["values"], "city": "moon"}}, "not understood"),
-        ({"values": {**entry["values"], "city": ["a"]}}, "at least five values"),
-    ):
-        (tmp_path / "en.yaml").write_text(yaml.safe_dump({**entry, **changed}), encoding="utf-8")
-        with pytest.raises(UserError, match=message):
-            data.load_catalogue("", [tmp_path / "en.yaml"])
-    other = {**entry, "language": "nl", "values": {**entry["values"], "artist": list("abcde")}}
-    (tmp_path / "nl.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
-    with pytest.raises(UserError, match="share 0 values of 'artist'"):
-        data.load_catalogue("", [find("tucan").folder / "en.yaml", tmp_path / "nl.yaml"])
-
-
 def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
     """Of any JSON type the gold is what the schema wants; nothing is missing where nothing is required."""
     kinds = {
@@ -482,12 +422,12 @@ def test_functions_of_every_type_and_without_arguments(tmp_path: Path) -> None:
     entry = {"language": "sw", "no_function": ["Sina."], "tools": tools, "values": values}
     (tmp_path / "tools.json").write_text(json.dumps(functions), encoding="utf-8")
 
-    def load(**changes: Any) -> data.Catalogue:
+    def load(**changes: Any) -> Catalogue:
         text = yaml.safe_dump({**entry, "values": values | changes}, allow_unicode=True)
         (tmp_path / "sw.yaml").write_text(text, encoding="utf-8")
         return data.load_catalogue(tmp_path / "tools.json", [tmp_path / "sw.yaml"])
 
-    parts: tuple[data.Part, ...] = ("train", "dev", "test")
+    parts: tuple[Part, ...] = ("train", "dev", "test")
     items = [one for part in parts for one in data.build_dataset(load(), 300, languages=("sw",), part=part)]
     prompt, _ = data.load_prompt(PromptConfig())
     calls: dict[str, list[Any]] = {}
@@ -600,25 +540,6 @@ def test_the_base_has_read_no_request_of_the_test_and_what_is_kept_is_not_tuned_
     assert not any(f'"{name}"' in text for text in read for name in miniature.catalogue().functions)
     tuned = {one["user_message"] for one in miniature.training_items(Config(seed=3))}
     assert not {question.context for question in miniature.knowledge(Config(seed=3))} & tuned
-
-
-def test_a_base_copies_before_it_has_learnt_anything() -> None:
-    """Of tokens in random order, said again, the next one is what it was; without the start that is chance."""
-    import torch
-
-    from core.models import loading
-
-    shape = base_shape(BaseModel(), 300)
-    said = torch.stack([torch.randperm(296)[:12] + 4 for _ in range(20)]).repeat(1, 2)
-    shares = []
-    for start in (True, False):
-        model = loading.from_config(shape, seed=0)
-        if start:
-            miniature.start_copying(model, 0)
-        with torch.no_grad():
-            right = model(said).logits[:, 12:-1].argmax(-1) == said[:, 13:]
-        shares.append(right.float().mean().item())
-    assert shares[0] > 0.5 > 0.1 > shares[1]
 
 
 def test_solvers_that_understand_nothing() -> None:
