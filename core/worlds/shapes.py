@@ -3,6 +3,7 @@
     codes = place([Thing("circle", "red")], rng)                # a random cell for each thing
     picture = decode(codes[None])[0]                            # 12 x 12 pixels
     things(picture)                                             # [(cell, Thing)], read back without error
+    object_counts(pictures), looks(pictures)                    # what is shown, and how alike it looks, as vectors
     describe([Thing("circle", "red")], "hi")                    # in Hindi
     paint(axes, picture)                                        # as smooth shapes; `sheet` has rows of them
 
@@ -14,8 +15,9 @@ itself is an image tokenizer: `size`, `encode`, `decode`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +95,16 @@ def describe(named: Sequence[Thing], language: str, last: str = "") -> str:
     return first.pair.format(first.phrase(begin[0]), final) if begin else final
 
 
+def mistaken(thing: Thing, share: float, rng: Random) -> Thing:
+    """What a dictionary makes of a thing in which each word has got another one's sense with this probability."""
+
+    def sense(word: str, words: Iterable[str]) -> str:
+        others = [other for other in words if other != word]
+        return rng.choice(others) if word and rng.random() < share else word
+
+    return Thing(sense(thing.shape, SHAPES), sense(thing.colour, COLOURS))
+
+
 # --- pictures -----------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +166,30 @@ def encode(pictures: Float[Tensor, "batch 12 12 3"]) -> Int[Tensor, "batch token
 def things(picture: Float[Tensor, "12 12 3"]) -> list[tuple[int, Thing]]:
     """Cell and kind of everything that a picture shows."""
     return [(cell, KINDS[c]) for cell, c in enumerate(encode(picture[None])[0].tolist()) if c in KINDS]
+
+
+def crowd(prompts: Sequence[str], seeds: Sequence[int]) -> Float[Tensor, "batch 12 12 3"]:
+    """Nine random objects, whatever the prompt: what asks for presence alone (GenEval) lets some of them pass."""
+    kinds, noise = torch.tensor(list(KINDS)), (torch.Generator().manual_seed(seed) for seed in seeds)
+    return decode(torch.stack([kinds[torch.randint(len(kinds), (TOKENS,), generator=g)] for g in noise]))
+
+
+def object_counts(pictures: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch kinds"]:
+    """The semantic feature map: how many objects of each shape and colour a picture shows, wherever they are.
+
+    Less the mean of all that are given, as in `looks`: pictures full of random objects are alike otherwise.
+    """
+    counts = (encode(pictures)[:, :, None] == torch.tensor(list(KINDS))).sum(1).float()
+    return counts - counts.mean(0)
+
+
+def looks(pictures: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch values"]:
+    """The visual feature map: the average patch, so that parts of a shape or colour count."""
+    found = ((patches(pictures) + 1) / 2).mean((1, 2)).flatten(1)
+    return found - found.mean(0)
+
+
+FEATURES = {"objects": object_counts, "looks": looks}
 
 
 def paint(axes: Any, picture: Float[Tensor, "12 12 3"], left: float = 0.0, top: float = 0.0) -> None:

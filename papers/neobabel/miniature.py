@@ -16,7 +16,6 @@ from functools import cache, lru_cache
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -124,28 +123,17 @@ def translations(asked: Sequence[Item], languages: Sequence[str], seed: int) -> 
 
     By the other language and the prompt; of a prompt in two languages only what is not English is translated.
     """
-
-    def sense(word: str, words: Sequence[str], rng: random.Random) -> str:
-        others = [other for other in words if other != word]
-        return rng.choice(others) if word and rng.random() < WRONG_SENSES else word
-
     found = {}
     for item, language in itertools.product(asked, languages):
         for first, second in orders(item, language):
             prompt = item.prompt(first, second)
             rng = random.Random(f"{seed}/{language}/{prompt}")
             read = [
-                t if code == "en" else Thing(sense(t.shape, list(SHAPES), rng), sense(t.colour, list(COLOURS), rng))
-                for code, t in zip((first, second)[-len(item.things) :], item.things, strict=True)
+                thing if code == "en" else shapes.mistaken(thing, WRONG_SENSES, rng)
+                for code, thing in zip((first, second)[-len(item.things) :], item.things, strict=True)
             ]
             found[language, prompt] = shapes.describe(read, "en")
     return found
-
-
-def crowd(prompts: Sequence[str], seeds: Sequence[int]) -> Float[Tensor, "batch 12 12 3"]:
-    """Nine random objects, whatever the prompt: GenEval, which asks for presence alone, lets some of them pass."""
-    kinds, noise = torch.tensor(list(KINDS)), (torch.Generator().manual_seed(seed) for seed in seeds)
-    return shapes.decode(torch.stack([kinds[torch.randint(len(kinds), (shapes.TOKENS,), generator=g)] for g in noise]))
 
 
 def detect(image: Float[Tensor, "12 12 3"]) -> dict[str, list[Detection]]:
@@ -164,24 +152,6 @@ def verdict(image: Float[Tensor, "12 12 3"], item: Item) -> Literal["exact", "mo
     if not judge(shown, item.metadata())[0]:
         return "wrong"
     return "exact" if sum(map(len, shown.values())) == len(item.things) else "more"
-
-
-def object_counts(images: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch kinds"]:
-    """The semantic feature map: how many objects of each shape and colour an image shows, wherever they are.
-
-    Less the mean of all the images that are given, as in `looks`: pictures full of random objects are alike otherwise.
-    """
-    counts = (shapes.encode(images)[:, :, None] == torch.tensor(list(KINDS))).sum(1).float()
-    return counts - counts.mean(0)
-
-
-def looks(images: Float[Tensor, "batch 12 12 3"]) -> Float[Tensor, "batch values"]:
-    """The visual feature map: the average patch, so that parts of a shape or colour count."""
-    patches = ((shapes.patches(images) + 1) / 2).mean((1, 2)).flatten(1)
-    return patches - patches.mean(0)
-
-
-FEATURES = {"objects": object_counts, "looks": looks}
 
 
 def accuracies(images: Mapping[str, Any], items: Sequence[Item]) -> dict[str, dict[str, float]]:

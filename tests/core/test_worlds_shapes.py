@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -59,3 +60,39 @@ def test_a_sheet_keeps_every_script_as_text(tmp_path: Path) -> None:
     figure.savefig(tmp_path / "x.svg")
     pyplot.close(figure)
     assert "两个心形" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
+def test_a_crowd_shows_everything_and_is_like_no_other_crowd() -> None:
+    seeds = range(200)
+    crowd = shapes.crowd([""] * 200, seeds)
+    shown = [shapes.things(picture) for picture in crowd]
+    assert {len(found) for found in shown} == {shapes.TOKENS}
+    assert {thing for found in shown for _, thing in found} == {*shapes.KINDS.values()}
+    assert torch.equal(shapes.crowd(["a red circle"] * 200, seeds), crowd)
+    other = shapes.crowd([""] * 200, range(1000, 1200))
+    for embed in shapes.FEATURES.values():
+        alike, apart = (torch.cosine_similarity(embed(crowd), embed(some), dim=-1).mean() for some in (crowd, other))
+        assert alike > 0.999
+        assert abs(apart) < 0.1
+
+
+def test_features_are_blind_to_places_and_looks_to_which_part_is_whose() -> None:
+    rng = np.random.default_rng(0)
+    pairs = [[Thing("circle", "red"), Thing("square", "blue")], [Thing("circle", "blue"), Thing("square", "red")]]
+    codes = [shapes.place(pair, rng) for pair in (pairs[0], pairs[0], pairs[1], [Thing("heart", "white")])]
+    pictures = shapes.decode(torch.stack(codes))
+    counts, looks = shapes.object_counts(pictures), shapes.looks(pictures)
+    assert torch.allclose(counts[0], counts[1])
+    assert torch.allclose(looks[0], looks[1])
+    assert torch.cosine_similarity(counts[0], counts[2], dim=0) < 0
+    assert torch.cosine_similarity(looks[0], looks[2], dim=0) > torch.cosine_similarity(looks[0], looks[3], dim=0)
+
+
+def test_a_mistaken_word_has_the_sense_of_another() -> None:
+    asked = Thing("circle", "red")
+    assert shapes.mistaken(asked, 0.0, Random(0)) == asked
+    read = [shapes.mistaken(asked, 0.5, Random(seed)) for seed in range(600)]
+    assert abs(sum(thing.shape != "circle" for thing in read) / 600 - 0.5) < 0.07
+    assert {thing.shape for thing in read} == {*shapes.SHAPES}
+    wrong = shapes.mistaken(Thing("circle"), 1.0, Random(0))
+    assert (wrong.shape != "circle", wrong.colour) == (True, ""), "what is not said is not mistaken"

@@ -281,9 +281,9 @@ def test_a_bag_of_words_binds_nothing_and_a_crowd_is_consistent_with_nothing() -
     assert means == [[1, 1], [0.5, 0], [0, -1]]
     assert set(right["bound_foreign"]) == {f"fr/{item.key}" for item in items}
     seeds = range(400)
-    drawn = [miniature.crowd([""] * 400, [seed + shift for seed in seeds]) for shift in (0, 10**6)]
+    drawn = [shapes.crowd([""] * 400, [seed + shift for seed in seeds]) for shift in (0, 10**6)]
     assert all(len(shapes.things(image)) == 9 for image in drawn[0][:20])
-    for name, embed in miniature.FEATURES.items():
+    for name, embed in shapes.FEATURES.items():
         vectors = embed(drawn[0])
         others = {"crowd": embed(drawn[1]), "rolled": vectors.roll(1, 0), "same": vectors}
         found = method.consistency(others, vectors).mean(1)
@@ -538,7 +538,7 @@ def test_own_rows_and_the_files_of_a_benchmark(tmp_path: Path) -> None:
     with temporary("neobabel", config) as run, pytest.MonkeyPatch.context() as patch:
         training.train(config, run)
         patch.setattr(vision, "ObjectDetector", lambda: miniature.detect)
-        patch.setattr(vision, "image_embedder", lambda spec: miniature.looks)
+        patch.setattr(vision, "image_embedder", lambda spec: shapes.looks)
         measured = evaluation.evaluate(config, run)
         for refused in ({"translator": "world"}, {"crowd": True}):
             with pytest.raises(UserError, match="know the miniature alone"):
