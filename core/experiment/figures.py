@@ -146,26 +146,27 @@ def arm_bars(
 
 
 def gain_rows(
-    axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], control: str,
+    axes: Axes, record: Record, metric: str, arms: Sequence[tuple[str, str, str]], control: str | Sequence[str],
     unit: str = "language", *, form: str = "{:+.2f}",
 ) -> None:  # fmt: skip
-    """A row an arm: how much it differs from one control, with the 95 % interval that a verdict would have.
+    """A row an arm: how much it differs from its control, with the 95 % interval that a verdict would have.
 
     Args:
         axes: Where to draw.
         record: The numbers.
         metric: Any number.
         arms: Variant, label and name of a colour; variants that the record lacks are left out.
-        control: The variant that they are compared with.
+        control: The variant that they are compared with, or one for each.
         unit: As of :class:`core.experiment.paper.Check`.
         form: Of the numbers.
     """
-    arms = [arm for arm in arms if arm[0] in record.measurements]
-    found = [(mean_of(record, variant, metric, unit, control), colour) for variant, _, colour in arms]
+    controls = [control] * len(arms) if isinstance(control, str) else control
+    pairs = [p for p in zip(arms, controls, strict=True) if {p[0][0], p[1]} <= record.measurements.keys()]
+    found = [(mean_of(record, variant, metric, unit, other), colour) for (variant, _, colour), other in pairs]
     interval_marks(axes, found)
     for row, (gain, _) in enumerate(found):
         axes.text(gain.estimate, row - 0.18, form.format(gain.estimate), ha="center", va="bottom", fontsize=8)
-    rows(axes, [label for _, label, _ in arms])
+    rows(axes, [label for (_, label, _), _ in pairs])
     axes.autoscale(axis="x")
     axes.axvline(0, color="black", linewidth=0.8)
 

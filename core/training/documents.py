@@ -1,5 +1,6 @@
 """From bodies of text to token rows in the order in which a model reads them.
 
+bodies = of_manifest(manifest.read("sources.jsonl"), write)   # one for each language of a category
 sizes, documents = tokenise(bodies, tokenizer)               # {"low": {"sw": 4.1e8}}, {"sw": rows or a stream}
 rows, counts = ordered_rows(lambda: sample(documents), run, inputs)
 fit(model, rows, settings, run)                              # with settings.shuffle off
@@ -10,17 +11,20 @@ fit(model, StreamedRows(mixture), settings, run)             # reads as it train
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.corpora import manifest
 from core.corpora.indexed import Picked, TokenRows, index_type
 from core.corpora.mixture import Documents, Mixture
 from core.errors import UserError
@@ -49,6 +53,51 @@ class Body:
     tokens: float | None = None
 
 
+def of_manifest(
+    entries: Iterable[manifest.Entry],
+    written: Callable[[manifest.Entry], Iterable[str]],
+    name: Callable[[manifest.Entry], str] = attrgetter("name"),
+) -> list[Body]:
+    """A body for each language, or pair of them, of a category: several entries of one count as one.
+
+    Args:
+        entries: Of a manifest.
+        written: The texts of an entry of parallel text.
+        name: Of a body, by its first entry.
+    """
+    groups: dict[tuple[str, str], list[manifest.Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.category, entry.language), []).append(entry)
+
+    def texts(part: Sequence[manifest.Entry]) -> Iterator[str]:
+        for entry in part:
+            yield from written(entry) if entry.languages else manifest.texts(entry.path)
+
+    found = []
+    for part in groups.values():
+        sizes = [entry.tokens for entry in part]
+        tokens = math.fsum(size or 0 for size in sizes) if None not in sizes else None
+        found.append(Body(name(part[0]), part[0].category, partial(texts, part), tokens))
+    return found
+
+
+def stated_or_bytes(bodies: Sequence[Body]) -> tuple[dict[str, dict[str, float]], str]:
+    """Sizes by category and body, as stated, or in bytes where none is stated; and the unit.
+
+    Raises:
+        UserError: Some are stated, and some are not.
+    """
+    unknown = [body.name for body in bodies if body.tokens is None]
+    if 0 < len(unknown) < len(bodies):
+        raise UserError(
+            f"Tokens are stated of other sources than {unknown[0]!r}: give --tokenizer to count its tokens."
+        )
+    sizes: dict[str, dict[str, float]] = {}
+    for body in bodies:
+        sizes.setdefault(body.category, {})[body.name] = body.tokens or sum(len(t.encode()) for t in body.texts())
+    return sizes, "bytes of UTF-8" if unknown else "tokens"
+
+
 def tokenise(
     bodies: Iterable[Body], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[dict[str, dict[str, float]], dict[str, Documents[array[int]]]]:
@@ -67,6 +116,27 @@ def tokenise(
             documents[body.name] = partial(Tokenised, body, tokenizer)
         sizes.setdefault(body.category, {})[body.name] = size
     return sizes, documents
+
+
+def mixed_rows(
+    bodies: Iterable[Body],
+    tokenizer: PreTrainedTokenizerBase,
+    shares: Mapping[str, float],
+    tokens: float,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Rows of a mixture in one stage that fits into memory, such as what a miniature's base reads.
+
+    Args:
+        bodies: Of text; each of a category gets as many tokens as the others.
+        tokenizer: Cuts it.
+        shares: Of the tokens, by category; bodies of others are left out.
+        tokens: In all.
+        seed: Of the order.
+    """
+    sizes, documents = tokenise((body for body in bodies if body.category in shares), tokenizer)
+    budget = {name: tokens * shares[category] / len(sources) for category, sources in sizes.items() for name in sources}
+    return [{"input_ids": ids} for _, _, ids in Mixture(documents, [budget], seed=seed)]
 
 
 @dataclass(frozen=True)

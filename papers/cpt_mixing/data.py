@@ -23,7 +23,7 @@ from core.errors import UserError
 from core.tasks import labelled
 from core.tasks.choices import Question
 from core.text.languages import name as language_name
-from core.training.documents import Body
+from core.training.documents import Body, of_manifest
 from papers.cpt_mixing import miniature
 from papers.cpt_mixing.config import ENGLISH, GROUPS, Config
 from papers.cpt_mixing.method import pair_document, token_budgets
@@ -85,29 +85,17 @@ def bodies(config: Config, group: str) -> list[Body]:
     if config.sources is None:
         return miniature.material(config, group)
     shares = {config.data: 1.0, "code": config.code, "english": config.replay}
-    by_language: dict[tuple[str, str], list[manifest.Entry]] = {}
-    for entry in entries(config.sources):
-        if shares.get(entry.category, 0.0) > 0:
-            by_language.setdefault((entry.category, entry.language), []).append(entry)
-    found = []
-    for (category, language), parts in by_language.items():
-        sizes = [part.tokens for part in parts]
-        tokens = None if None in sizes else sum(size or 0 for size in sizes)
-        found.append(Body(f"{category}/{language}", category, partial(_texts, parts, config), tokens))
-    return found
+    read = (entry for entry in entries(config.sources) if shares.get(entry.category, 0.0) > 0)
+    return of_manifest(read, partial(_written, config), lambda entry: f"{entry.category}/{entry.language}")
 
 
-def _texts(parts: Sequence[manifest.Entry], config: Config) -> Iterator[str]:
-    for entry in parts:
-        if not entry.languages:
-            yield from manifest.texts(entry.path)
-            continue
-        pairs, draw = manifest.pairs(entry.path, *entry.languages), random.Random(f"{config.seed}-{entry.name}")
-        while part := list(islice(pairs, PAIRS)):
-            if config.pairs == "paired":
-                yield pair_document(part, draw)
-            else:
-                yield from map("\n".join, zip(*part, strict=True))
+def _written(config: Config, entry: manifest.Entry) -> Iterator[str]:
+    pairs, draw = manifest.pairs(entry.path, *entry.languages), random.Random(f"{config.seed}-{entry.name}")
+    while part := list(islice(pairs, PAIRS)):
+        if config.pairs == "paired":
+            yield pair_document(part, draw)
+        else:
+            yield from map("\n".join, zip(*part, strict=True))
 
 
 def budgets(config: Config, categories: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

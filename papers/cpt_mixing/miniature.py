@@ -22,12 +22,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from core.corpora.mixture import Mixture
 from core.corpora.table import short_hash
 from core.experiment.config import to_dict
 from core.files import read_lines
 from core.tasks.choices import Question
-from core.training.documents import Body, tokenise
+from core.training.documents import Body, mixed_rows
 from core.worlds import messages, names
 from core.worlds.base import Item, dealt, split
 from papers.cpt_mixing.config import Config, llama_shape
@@ -229,14 +228,8 @@ def base(config: Config, run: Run) -> str:
         samples = [*_task(config).texts()][:300] + [text[:2000] for text in code_body(config).texts()]
         tokenizer = train_bpe([*lines, *samples], config.vocabulary)
         model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
-        categories, documents = tokenise(bodies, tokenizer)
         tokens = config.base.steps * config.base.batch_size * config.base.max_length
-        budgets = {
-            name: tokens * BASE_SHARES[category] / len(sources)
-            for category, sources in categories.items()
-            for name in sources
-        }
-        rows = [{"input_ids": ids} for _, _, ids in Mixture(documents, [budgets], seed=config.seed)]
+        rows = mixed_rows(bodies, tokenizer, BASE_SHARES, tokens, config.seed)
         continue_pretraining(model, rows, config.base, run, seed=config.seed, name="base")
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

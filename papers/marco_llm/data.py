@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice, permutations
 from pathlib import Path
@@ -19,7 +19,7 @@ from core import corpora
 from core.corpora import manifest
 from core.corpora.budget import Plan
 from core.errors import UserError
-from core.training.documents import Body
+from core.training.documents import Body, of_manifest
 from papers.marco_llm import miniature
 from papers.marco_llm.bitext import prepared, rendered
 from papers.marco_llm.config import PRESETS, Config, parse_shares
@@ -78,29 +78,18 @@ def material(config: Config) -> tuple[list[Body], Rejected]:
     """A body for each language of a category, own ones not yet read, and what the filter rejects of parallel text."""
     if config.sources is None:
         return miniature.material(config)
-    groups: dict[tuple[str, str], list[manifest.Entry]] = defaultdict(list)
-    for entry in entries(config.sources):
-        groups[entry.category, entry.language].append(entry)
-    found, rejected = [], Rejected()
-    for (category, _), part in groups.items():
-        sizes = [entry.tokens for entry in part]
-        tokens = math.fsum(size or 0 for size in sizes) if None not in sizes else None
-        found.append(Body(part[0].name, category, partial(_texts, part, config, rejected), tokens))
-    return found, rejected
+    rejected = Rejected()
+    return of_manifest(entries(config.sources), partial(_written, config, rejected)), rejected
 
 
-def _texts(part: Sequence[manifest.Entry], config: Config, rejected: Rejected) -> Iterator[str]:
-    for entry in part:
-        if not entry.languages:
-            yield from manifest.texts(entry.path)
-            continue
-        source, target = entry.languages
-        pairs, counts = manifest.pairs(entry.path, source, target), Counter[str]()
-        rejected[entry.name] = counts
-        while some := list(islice(pairs, PAIRS_AT_ONCE)):
-            kept, reasons = prepared(some, (source, target), config)
-            counts.update(reasons)
-            yield from rendered(kept, (source, target), config)
+def _written(config: Config, rejected: Rejected, entry: manifest.Entry) -> Iterator[str]:
+    source, target = entry.languages
+    pairs, counts = manifest.pairs(entry.path, source, target), Counter[str]()
+    rejected[entry.name] = counts
+    while some := list(islice(pairs, PAIRS_AT_ONCE)):
+        kept, reasons = prepared(some, (source, target), config)
+        counts.update(reasons)
+        yield from rendered(kept, (source, target), config)
 
 
 def rejections(rejected: Rejected) -> str:

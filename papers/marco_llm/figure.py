@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from core.experiment.figures import arm_bars, interval_marks, mean_of
+from core.experiment.figures import arm_bars, gain_rows, mean_of
 from core.experiment.report import COLOURS, trivial_lines
 from core.experiment.results import Record
 
@@ -82,15 +82,8 @@ def _change(axes: Axes, record: Record) -> None:
 
 
 def _stages(axes: Axes, record: Record) -> None:
-    rows = [row for row in COMPARED if {*row[:2]} <= record.measurements.keys()]
-    axes.axvline(0, color="black", linewidth=0.8)
-    found = [(mean_of(record, one, "bits", "language", other), colour) for one, other, _, colour in rows]
-    interval_marks(axes, found)
-    for row, (bar, _) in enumerate(found):
-        axes.text(bar.estimate, row - 0.16, f"{bar.estimate:+.3f}", ha="center", va="bottom", fontsize=8.5)
-    axes.set_yticks(range(len(rows)), [label for _, _, label, _ in rows], fontsize=8.5)
-    axes.set_ylim(len(rows) - 0.4, -0.7)
-    axes.grid(axis="y", visible=False)
+    arms = [(one, label, colour) for one, _, label, colour in COMPARED]
+    gain_rows(axes, record, "bits", arms, [other for _, other, _, _ in COMPARED], form="{:+.3f}")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(
         "difference in bits per byte (left: the first is better;\norange: by the order, green: by the rates)"

@@ -16,18 +16,17 @@ from functools import cache, partial
 from itertools import chain, combinations, permutations
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from core import corpora
 from core.corpora import filtering
 from core.experiment.config import to_dict
 from core.text.languages import name as language_name
-from core.training.documents import Body, tokenise
+from core.training.documents import Body, mixed_rows
 from core.worlds import messages, numbers
 from core.worlds.base import dealt
 from papers.marco_llm.bitext import Pair, prepared, render_parallel, rendered
 from papers.marco_llm.config import Config, llama_shape
-from papers.marco_llm.method import StagedMixture, sample
 
 if TYPE_CHECKING:
     from core.experiment.run import Run
@@ -162,11 +161,8 @@ def base(config: Config, run: Run) -> str:
             texts += render_parallel([("", "")] * 40, "English", language_name(code))
         tokenizer = train_bpe(texts, config.vocabulary)
         model = loading.from_config(llama_shape(config, len(tokenizer)), seed=config.seed)
-        bodies = [body for body in _bodies(config) if body.category in BASE_SHARES]
-        categories, documents = tokenise(bodies, tokenizer)
         tokens = config.base.steps * config.base.batch_size * config.base.max_length
-        mixture = StagedMixture(categories, [BASE_SHARES], [tokens], [config.base.learning_rate])
-        rows: list[Any] = [{"input_ids": ids} for _, _, ids in sample(mixture, documents, seed=config.seed)]
+        rows = mixed_rows(_bodies(config), tokenizer, BASE_SHARES, tokens, config.seed)
         fit(model, rows, config.base, run, seed=config.seed, name="base")
         save_pretrained(model, folder, tokenizer)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -24,9 +24,6 @@ from core.experiment.config import Range
 from core.experiment.entrypoint import Verbs, tools
 from core.experiment.trying import Try
 from papers.marco_llm.config import Config, parse_shares
-
-if TYPE_CHECKING:
-    from core.training.documents import Body
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ class Report:
 def plan(options: Plan) -> None:
     """Print the table of a mixture, and what the filter took out where bitext was counted."""
     from core.models.loading import load_tokenizer
-    from core.training.documents import tokenise
+    from core.training.documents import stated_or_bytes, tokenise
     from papers.marco_llm import data
     from papers.marco_llm.method import StagedMixture
 
@@ -100,22 +97,9 @@ def plan(options: Plan) -> None:
         if options.tokenizer:
             sizes = tokenise(bodies, load_tokenizer(options.tokenizer))[0]
         else:
-            sizes, unit = _stated_or_bytes(bodies)
+            sizes, unit = stated_or_bytes(bodies)
     mixture = StagedMixture(sizes, shares, options.tokens, [0.0] * len(shares))
     print(mixture.plan(guessed, unit).table(), data.rejections(rejected), sep="\n", end="")
-
-
-def _stated_or_bytes(bodies: list[Body]) -> tuple[dict[str, dict[str, float]], str]:
-    """Sizes by category and body, as stated, or in bytes where none is stated; and the unit."""
-    unknown = [body.name for body in bodies if body.tokens is None]
-    if 0 < len(unknown) < len(bodies):
-        raise UserError(
-            f"Tokens are stated of other sources than {unknown[0]!r}: give --tokenizer to count its tokens."
-        )
-    sizes: dict[str, dict[str, float]] = {}
-    for body in bodies:
-        sizes.setdefault(body.category, {})[body.name] = body.tokens or sum(len(t.encode()) for t in body.texts())
-    return sizes, "bytes of UTF-8" if unknown else "tokens"
 
 
 def render(options: Render) -> None:
@@ -128,8 +112,12 @@ def render(options: Render) -> None:
 
     source, target = options.languages
     pairs = [(row[source], row[target]) for row in corpora.load(options.bitext, languages=[source, target])]
-    similarity = bitext.similarity(options.similarity) if options.similarity else None
-    clean = filtering.filter_parallel(pairs, similarity=similarity, threshold=options.threshold)
+    meaning = None
+    if options.similarity:
+        from core.models.embedding import similarity
+
+        meaning = similarity(options.similarity)
+    clean = filtering.filter_parallel(pairs, similarity=meaning, threshold=options.threshold)
     texts = bitext.render_parallel(clean.kept, name(source), name(target))
     write_rows(options.out, ({"text": text} for text in texts))
     print(f"{len(clean.kept)} of {len(pairs)} pairs kept: {options.out}")

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from core.corpora import manifest
 from core.corpora.budget import Plan, amount_text
 from core.corpora.mixture import Mixture
 from core.errors import UserError
 from core.experiment.run import temporary
 from core.models.tokenization import word_level
 from core.training.config import TrainingConfig
-from core.training.documents import Body, by_length, encode, ordered_rows, tokenise
+from core.training.documents import (
+    Body,
+    by_length,
+    encode,
+    mixed_rows,
+    of_manifest,
+    ordered_rows,
+    stated_or_bytes,
+    tokenise,
+)
 from core.training.packing import document_lengths
 
 AVAILABLE = {"english": {"en": 100.0}, "low": {"yo": 5.0, "sw": 40.0}}
@@ -50,6 +61,42 @@ def test_bodies_are_counted_or_left_unread() -> None:
     assert [row.tolist() for row in documents["x"]] == encode(tokenizer, ["a b", "b"])
     assert [row.tolist() for row in stream().skip(1)] == encode(tokenizer, ["b"])
     assert (documents["x"][0][0], documents["x"][0][-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+
+
+def test_entries_of_one_language_and_category_are_one_body(tmp_path: Path) -> None:
+    for name, lines in (("a", "x\ny"), ("b", "z"), ("c", "w")):
+        (tmp_path / f"{name}.txt").write_text(lines, encoding="utf-8")
+    (tmp_path / "d.tsv").write_text("en\tsw\none\tmoja\n", encoding="utf-8")
+    (tmp_path / "sources.jsonl").write_text(
+        """{"path": "a.txt", "category": "low", "language": "sw", "tokens": 5}
+{"path": "c.txt", "category": "low", "language": "yo"}
+{"path": "b.txt", "category": "low", "language": "sw", "tokens": 7}
+{"path": "d.tsv", "category": "bi", "languages": ["en", "sw"], "tokens": 2}
+""",
+        encoding="utf-8",
+    )
+    entries = manifest.read(tmp_path / "sources.jsonl")
+    bodies = of_manifest(entries, lambda entry: map(" = ".join, manifest.pairs(entry.path, *entry.languages)))
+    shown = [(body.name, body.category, body.tokens) for body in bodies]
+    assert shown == [("a.txt", "low", 12), ("c.txt", "low", None), ("d.tsv", "bi", 2)]
+    for _ in range(2):  # opened anew
+        assert [list(body.texts()) for body in bodies] == [["x", "y", "z"], ["w"], ["one = moja"]]
+    named = of_manifest(entries[:1], lambda entry: [], lambda entry: f"{entry.category}/{entry.language}")
+    assert [body.name for body in named] == ["low/sw"]
+    assert stated_or_bytes([bodies[0], bodies[2]]) == ({"low": {"a.txt": 12}, "bi": {"d.tsv": 2}}, "tokens")
+    assert stated_or_bytes(bodies[1:2]) == ({"low": {"c.txt": 1}}, "bytes of UTF-8")
+    with pytest.raises(UserError, match=r"'c\.txt': give --tokenizer"):
+        stated_or_bytes(bodies)
+
+
+def test_a_mixture_has_its_shares_and_bodies_of_a_category_are_equal() -> None:
+    tokenizer = word_level(["a", "b", "c", "d"])
+    sizes = {"a": 40, "b": 3, "c": 9, "d": 50}
+    bodies = [Body(name, "low" if name in "ab" else name, lambda n=name: [n] * sizes[n]) for name in sizes]  # type: ignore[misc]
+    rows = mixed_rows(bodies, tokenizer, {"low": 0.8, "c": 0.2}, 300, seed=1)
+    read = Counter(tokenizer.decode(row["input_ids"][1]) for row in rows)  # three tokens a row
+    assert read == {"a": 40, "b": 40, "c": 20}
+    assert rows == mixed_rows(bodies, tokenizer, {"low": 0.8, "c": 0.2}, 300, seed=1)
 
 
 @pytest.mark.parametrize("on_disk", [False, True])

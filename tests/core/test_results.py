@@ -14,6 +14,7 @@ from core.experiment.figures import (
     arm_bars,
     bars,
     by_unit,
+    gain_rows,
     interval,
     interval_marks,
     label_points,
@@ -263,6 +264,20 @@ def test_arms_are_drawn_with_the_intervals_of_the_verdicts() -> None:
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.95, 0.55])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["the method", "before"]
     assert [text.get_text() for text in axes.texts] == ["0.95", "0.55"]
+
+
+def test_gains_are_drawn_over_one_control_or_one_for_each() -> None:
+    from matplotlib.figure import Figure
+
+    arms = {"new": 0.9, "half": 0.6, "old": 0.1}
+    made = {arm: {0: Measurement({}, {"m": {"a": mean - 0.05, "b": mean + 0.05}})} for arm, mean in arms.items()}
+    record, (left, right) = Record("x", "tiny", (0,), made), Figure().subplots(1, 2)
+    gain_rows(left, record, "m", [("new", "all of it", "blue"), ("none", "not run", "grey")], "old")
+    assert [text.get_text() for text in left.texts] == ["+0.80"]
+    rows = [("new", "n", "blue"), ("half", "h", "blue"), ("half", "x", "blue")]
+    gain_rows(right, record, "m", rows, ["half", "old", "none"], form="{:.1f}")
+    assert [text.get_text() for text in right.texts] == ["0.3", "0.5"]
+    assert [label.get_text() for label in right.get_yticklabels()] == ["n", "h"], "neither without its control"
 
 
 def test_intervals_are_lines_with_a_mark_and_labels_do_not_lie_on_each_other() -> None:
