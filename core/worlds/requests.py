@@ -30,7 +30,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,13 +63,17 @@ class Tool:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Functions as a model sees them, their topics, and by language how they are asked for and refused."""
+    """Functions as a model sees them, their topics, and by language how they are asked for and refused.
+
+    `normal` is how values are compared: as `normal` writes both, a request has to hold them.
+    """
 
     functions: dict[str, dict[str, Any]]
     topics: dict[str, str]
     tools: dict[str, dict[str, Tool]]
     values: dict[str, dict[str, dict[Any, Any]]]
     refusals: dict[str, list[str]]
+    normal: Callable[[str], str] = str.casefold
 
     def slots(self, name: str) -> dict[str, Any]:
         """Arguments of a function, each with its schema."""
@@ -138,7 +142,7 @@ class Catalogue:
             schema, entry = self.slots(name)[slot], self.values[language][slot][value]
             own = entry if not closed(schema) and "string" in schema.get("type", "string") else value
             gold[slot] = entry[1] if isinstance(entry, list) else own
-            if not closed(schema) and texts[slot] not in request:
+            if not closed(schema) and self.normal(texts[slot]) not in self.normal(request):
                 raise UserError(f"The value {texts[slot]!r} of {slot} does not occur in the request {request!r}.")
         if wrong := violations(gold, self.functions[name]["parameters"]):
             raise UserError(f"The gold call of {request!r} violates its schema: {wrong[0]}.")
@@ -170,15 +174,20 @@ def fill(template: str, values: Mapping[str, str], language: str) -> str:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def load(tools: str | Path, templates: Sequence[str | Path]) -> Catalogue:
+def load(tools: str | Path, templates: Sequence[str | Path], normal: Callable[[str], str] = str.casefold) -> Catalogue:
     """Read functions (a JSON list) and a YAML file a language; values that one of them lacks are left out.
+
+    Args:
+        tools: The list.
+        templates: The languages; the first one's requests are those that are drawn from.
+        normal: See :class:`Catalogue`.
 
     Raises:
         UserError: Names the file, function and template that does not fit.
     """
     found = list(adapted(str(tools), load_json(Path(tools), list), lambda function, _: checked(function)))
     topics = {function["name"]: function.pop("x-topic", function["name"]) for function in found}
-    catalogue = Catalogue({function["name"]: function for function in found}, topics, {}, {}, {})
+    catalogue = Catalogue({function["name"]: function for function in found}, topics, {}, {}, {}, normal)
     for path in templates:
         try:
             entry = load_yaml(Path(path))

@@ -27,7 +27,7 @@ from core.text.identification import identify
 from core.text.sampling import allocate
 from core.worlds import requests
 from core.worlds.requests import Catalogue, Part
-from papers.tucan.grader import parse_call
+from papers.tucan.grader import normalize, parse_call
 from papers.tucan.method import MIX, Draw, Prompt, Tags, conversation, draw, mirrored
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ OWN = "bg"
 
 def load_catalogue(tools: str | Path = "", templates: Sequence[str | Path] = ()) -> Catalogue:
     """Functions and how languages ask for them (:func:`core.worlds.requests.load`), by default ours."""
-    return requests.load(tools or HERE / "tools.json", templates or (HERE / "bg.yaml", HERE / "en.yaml"))
+    return requests.load(tools or HERE / "tools.json", templates or (HERE / "bg.yaml", HERE / "en.yaml"), normalize)
 
 
 def build_dataset(

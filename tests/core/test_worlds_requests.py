@@ -75,6 +75,7 @@ def test_languages_say_the_same_with_their_own_values(world: Catalogue) -> None:
     assert world.reply("shop", values, "sv") == "3, I see."
     never = (("on", False),)
     assert world.arguments("wake", never, "en", world.request("wake", 0, never, "en")) == {"on": False}
+    assert world.arguments("shop", values, "en", said["en"].upper())["city"] == "Copenhagen"
     with pytest.raises(UserError, match="'Copenhagen' of city does not occur"):
         world.arguments("shop", values, "en", "Buy 3.")
     with pytest.raises(UserError, match="pieces is missing"):
