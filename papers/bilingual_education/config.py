@@ -46,7 +46,7 @@ class Config:
     """As many answers in all as one condition has, each content in one of the conditions in turn; False: all."""
     by_lot: bool = False
     """Grades to learn from are dealt out anew: the effect, broken on purpose."""
-    prior: Annotated[float, Range(1e-6, 1e6)] = 0.1
+    prior: Annotated[float, Range(1e-6, 1e6)] = 0.3
     """Of the regression on an encoder: a smaller one keeps its weights smaller. Ours, development facts."""
     facts: Annotated[int, Range(2)] = 150
     """Facts to learn from in the miniature, each with an acceptable and an unacceptable answer; 150 answers (code)."""

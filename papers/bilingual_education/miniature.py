@@ -1,13 +1,14 @@
 """The tiny world: facts about territories and cities, stated rightly or wrongly in English, Spanish and a mix of both.
 
-    Which currency do people pay with in Japan?
-    Acceptable    People in Japan pay with the Japanese Yen.   People de Japan pagan with the yen.
-    Unacceptable  People in Japan pay with the Indian Rupee.   People de Japan pagan with the rupia india.
+    In which country is the city of Nairobi?
+    Acceptable    Whoever lives in Nairobi lives in Kenya.   Whoever vive en Nairobi lives en Kenya.
+    Unacceptable  Whoever lives in Nairobi lives in Peru.    Whoever vive en Nairobi lives en Perú.
 
 Names are CLDR's, wordings ours (`miniature.yaml`). What is wrong is right of another fact of the same part, and every
-object is said rightly as often as wrongly, so that it tells nothing without what it is said of. A territory, with all
-that is asked about it, is in one part: to be learnt from, for development, or to be tested. Beside it stand 61
-questions of grades 6 to 10 with a right answer and a misconception each, which nobody learns from (`science.tsv`).
+object is said rightly as often as wrongly, so that it tells nothing without what it is said of. Nothing is asked
+whose answer is spelt like what it is about: Japan and the Japanese Yen. A territory, with all that is asked about it,
+is in one part: to be learnt from, for development, or to be tested. Beside it stand 61 questions of grades 6 to 10
+with a right answer and a misconception each, which nobody learns from (`science.tsv`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
+from unicodedata import combining, normalize
 
 import numpy as np
 
 from core.corpora import read_rows
 from core.files import load_yaml
+from core.text.distance import shared_trigrams
 from core.worlds.base import Item, split
 from papers.bilingual_education.config import Config
 from papers.bilingual_education.data import Conditions
@@ -32,7 +35,10 @@ from papers.bilingual_education.method import ACCEPTABLE, UNACCEPTABLE, Answer, 
 from papers.bilingual_education.mixing import Mixed, Mixer
 
 CONDITIONS = ("en", "es", "sp")
-SHARES = {"train": 0.45, "dev": 0.15, "test": 0.4}
+SHARES = {"test": 0.4, "dev": 0.15, "train": 0.45}
+KINDS = ("currency", "language", "city", "continent")
+# What time zones call them, and CLDR.
+CONTINENTS = {"Africa": "002", "America": "019", "Asia": "142", "Australia": "009", "Europe": "150", "Pacific": "009"}
 # Facts that probabilities are calibrated on, of the part that is learnt from; and cities of a territory at most.
 CALIBRATION, CITIES = 40, 2
 # Rates to which English answers are mixed word by word, and the facts that this is done to.
@@ -50,9 +56,9 @@ class Fact:
     """What is the case: Japan has the yen.
 
     Attributes:
-        kind: currency, language or city.
+        kind: One of `KINDS`.
         territory: CLDR's code of where it holds.
-        object: Code of what is said: a currency, a language, or for a city its territory.
+        object: Code of what is said: a currency, a language, a continent, or for a city its territory.
         names: By language, what it is about and what is said of it.
     """
 
@@ -69,8 +75,11 @@ class Fact:
 
 @cache
 def facts() -> tuple[Fact, ...]:
-    """Every fact that has names in both languages: official languages and currencies of territories that have one of
-    each, and cities that time zones are named after, unless the territory is named after them."""
+    """Every fact that has names in both languages, and whose object is not spelt like what it is said of.
+
+    Official languages and currencies of territories that have one of each; cities that time zones are named after; and
+    the continent of territories all of whose time zones have one.
+    """
     from babel.core import get_global
 
     from core.corpora.names import locale_of
@@ -86,15 +95,37 @@ def facts() -> tuple[Fact, ...]:
         if len(names) == 2:
             kind, territory = key.split("/")
             found.append(Fact(kind, territory, names["en"][1], names))
-    cities = Counter[str]()
+    cities, lies = Counter[str](), defaultdict[str, set[str | None]](set)
     for zone, territory in sorted(get_global("zone_territories").items()):
         city = (en.time_zones.get(zone) or {}).get("city") or zone.rpartition("/")[2].replace("_", " ")
         spanish = (es.time_zones.get(zone) or {}).get("city") or city
         land, tierra = en.territories.get(territory), es.territories.get(territory)
-        if "/" in zone and land and tierra and city[:4] not in land and "," not in city and cities[territory] < CITIES:
-            cities[territory] += 1
-            found.append(Fact("city", territory, territory, {"en": (city, land), "es": (spanish, tierra)}))
-    return tuple(found)
+        if "/" in zone and land and tierra and territory != "AQ":  # Antarctica has stations, and no cities
+            lies[territory].add(CONTINENTS.get(zone.partition("/")[0]))
+            if "," not in city and cities[territory] < CITIES:
+                cities[territory] += 1
+                found.append(Fact("city", territory, territory, {"en": (city, land), "es": (spanish, tierra)}))
+    for territory, (region, *more) in lies.items():
+        if region and not more:
+            large = en.territories[region]
+            names = {
+                "en": (en.territories[territory], f"the {large}" if large.endswith("s") else large),
+                "es": (es.territories[territory], es.territories[region]),
+            }
+            found.append(Fact("continent", territory, region, names))
+    return tuple(fact for fact in found if not spelt_alike(fact, fact))
+
+
+def spelt_alike(fact: Fact, said: Fact) -> bool:
+    """Whether a word of what a fact is about begins, in either language, like a word of what is said of it."""
+    about, what = ([names[side] for names in one.names.values()] for side, one in enumerate((fact, said)))
+    return not _starts(*about).isdisjoint(_starts(*what))
+
+
+@cache
+def _starts(*names: str) -> frozenset[str]:
+    plain = (c for c in normalize("NFKD", " ".join(names).casefold()) if not combining(c))
+    return frozenset(word[:3] for word in "".join(plain).split() if len(word) > 2)
 
 
 def part(name: str) -> list[Fact]:
@@ -136,10 +167,10 @@ class Statement:
 def statements(chosen: Sequence[Fact], seed: str) -> list[Statement]:
     """Two answers about each fact, the right one first, in the same wording."""
     found = []
-    for kind in ("currency", "language", "city"):
+    for kind in KINDS:
         own = [fact for fact in chosen if fact.kind == kind]
         for fact, wrong in zip(own, others(own, Random(f"{seed}/{kind}")), strict=True):
-            if wrong.object == fact.object:
+            if wrong.object == fact.object or spelt_alike(fact, wrong):
                 continue
             rng = Random(f"{seed}/{fact.id}")
             words, sides = wordings()[kind], (rng.choice(("en", "es")), rng.choice(("en", "es")))
@@ -157,7 +188,8 @@ def statements(chosen: Sequence[Fact], seed: str) -> list[Statement]:
 def others(own: Sequence[Fact], rng: Random) -> list[Fact]:
     """For each fact another one with another object, each once: so every object is said wrongly as often as rightly.
 
-    Facts in the order of their objects are shifted by as many as the commonest object has, then exchanged at random.
+    Facts in the order of their objects are shifted by as many as the commonest object has, then exchanged at random,
+    which also takes away nearly all objects that are spelt like what they are said of.
     """
     if not own:
         return []
@@ -168,7 +200,8 @@ def others(own: Sequence[Fact], rng: Random) -> list[Fact]:
     wrong = {place: order[(n + shift) % len(order)] for n, place in enumerate(order)}
     for _ in range(20 * len(own)):
         a, b = rng.choices(range(len(own)), k=2)
-        if own[wrong[b]].object != own[a].object and own[wrong[a]].object != own[b].object:
+        exchanged = ((own[a], own[wrong[b]]), (own[b], own[wrong[a]]))
+        if all(fact.object != said.object and not spelt_alike(fact, said) for fact, said in exchanged):
             wrong[a], wrong[b] = wrong[b], wrong[a]
     # Where more than half have one object, some of them have no other, and are not asked about.
     return [own[wrong[place]] for place in range(len(own))]
@@ -193,7 +226,8 @@ def conditions(stated: Sequence[Statement]) -> Conditions:
 def mixed(stated: Sequence[Statement], rate: float) -> list[tuple[Answer, Mixed]]:
     """English answers with words replaced by Spanish ones up to a rate."""
     found = []
-    for one in stated[: 2 * MIXED_FACTS]:
+    pairs = [stated[place : place + 2] for place in range(0, len(stated), 2)]
+    for one in (one for pair in Random("mixed").sample(pairs, min(len(pairs), MIXED_FACTS)) for one in pair):
         names = {one.fact.names["en"][0]: one.fact.names["es"][0], one.said.names["en"][1]: one.said.names["es"][1]}
         text = Mixer(wordings()["lexicon"] | names, rate)(one.essays["en"])
         found.append((Answer(one.question, text.text, one.grade, one.answer("en").id), text))
@@ -219,13 +253,23 @@ def solvers(learnt: Sequence[Statement], tested: Sequence[Statement]) -> dict[st
     """Accuracy of graders that know nothing of the world, over all conditions.
 
     `majority` says the commoner grade, `object` goes by how often what is said was right among the answers to learn
-    from, `length` by the number of letters that was the best threshold there; `letters` is the regression of the
-    encoder grader, learnt in all three conditions, on which letter trigrams a text has.
+    from, `length` by the number of letters that was the best threshold there, `spelling` by the share of letter
+    trigrams that what is said has in common with what it is said of; `neighbour` accepts what is right of the fact,
+    among those to learn from, whose name is spelt most alike; `letters` is the regression of the encoder grader, learnt
+    in all three conditions, on which letter trigrams a text has.
     """
     right = np.array([one.grade == ACCEPTABLE for one in tested])
     counts = Counter((one.said.object, one.grade) for one in learnt)
     known = [counts[one.said.object, ACCEPTABLE] > counts[one.said.object, UNACCEPTABLE] for one in tested]
     found = {"majority": max(right.mean(), 1 - right.mean()), "object": np.mean(np.array(known) == right)}
+    alike = [_shared([one.fact for one in own], [one.said for one in own], 1).diagonal() for own in (learnt, tested)]
+    cut = _threshold([(value, one.grade == ACCEPTABLE) for value, one in zip(alike[0], learnt, strict=True)])
+    found["spelling"] = np.mean((alike[1] > cut) == right)
+    facts_of = [[one.fact for one in own] for own in (learnt, tested)]
+    kinds = np.array([[one.kind == other.kind for other in facts_of[0]] for one in facts_of[1]])
+    nearest = (_shared(facts_of[1], facts_of[0], 0) * kinds).argmax(1)
+    same = [learnt[place].fact.object == one.said.object for place, one in zip(nearest, tested, strict=True)]
+    found["neighbour"] = np.mean(np.array(same) == right)
     letters = EncoderGrader("letters", trigrams)
     letters.fit([one for answers in conditions(learnt).values() for one in answers])
     scores: dict[str, list[float]] = {"length": [], "letters": []}
@@ -242,6 +286,17 @@ def trigrams(texts: Sequence[str], width: int = 384) -> np.ndarray:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=width).transform(texts).toarray()
+
+
+def _shared(facts: Sequence[Fact], others: Sequence[Fact], side: int) -> np.ndarray:
+    """Trigrams in common of what facts are about and what others are about (0) or say (1), where more, of languages."""
+    return np.max(
+        [
+            shared_trigrams([one.names[code][0] for one in facts], [one.names[code][side] for one in others])
+            for code in ("en", "es")
+        ],
+        axis=0,
+    )
 
 
 def _threshold(own: Sequence[tuple[float, bool]]) -> float:
